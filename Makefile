@@ -1,0 +1,57 @@
+# `make lab` and `make test` on a machine with Python and make, no root. `make help` lists the rest.
+#
+# Everything is installed into .venv, which .ci/environment.py makes, mends and keeps: nothing is
+# installed twice, and again only when the dependencies in pyproject.toml change.
+
+PYTHON ?= python3
+OUT ?= report
+JOBS ?= 2
+TORCH ?= torch==2.13.0
+PEERS ?= mygrad autograd
+ARGS ?=
+
+BIN := .venv/bin
+ENVIRONMENT = @"$(PYTHON)" .ci/environment.py
+PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-thorough test-oracles check bench docs clean
+
+help: ## list these commands
+	@echo "make TARGET [PYTHON=python3.12] [ARGS=...]"
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  %-14s %s\n", $$1, $$2}'
+
+lab: ## train the networks of the lab and write report/index.html (OUT=folder, ARGS=--quick)
+	$(ENVIRONMENT) lab
+	@$(BIN)/python -m tinygrad_lab report --out "$(OUT)" $(ARGS)
+
+test: check ## ruff, mypy, import-linter and the whole test suite (JOBS=2, ARGS="-k engine")
+	@$(PYTEST)
+
+test-thorough: ## the suite with many more Hypothesis examples
+	$(ENVIRONMENT) test
+	@HYPOTHESIS_PROFILE=thorough $(PYTEST)
+
+test-oracles: ## compare with PyTorch and SciPy, which it installs (TORCH=requirement)
+	$(ENVIRONMENT) test "$(TORCH)" scipy
+	@$(PYTEST) -m oracle
+
+check: ## ruff, mypy and import-linter alone
+	$(ENVIRONMENT) test
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m mypy
+	@$(BIN)/lint-imports
+
+bench: ## time ours beside NumPy and peers (PEERS="torch jax", ARGS="--compare earlier.json")
+	$(ENVIRONMENT) lab threadpoolctl $(PEERS)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: ## build docs/_build/html; a warning is an error
+	$(ENVIRONMENT) docs
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs: docs/_build/html/index.html"
+
+clean: ## remove .venv and what these commands wrote, the default report folder included
+	rm -rf .venv report dist build docs/_build docs/reference/generated
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
