@@ -137,11 +137,12 @@ def install(names, extras):
     started = time.monotonic()
     UNFINISHED.touch()
     pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*pip, "--editable", f".[{chosen}]" if chosen else ".", *others], cwd=ROOT)
-    # pip undoes what it could not finish, so only being killed leaves an installation half made.
-    UNFINISHED.unlink()
+    package = f".[{chosen}]" if chosen else "."
+    done = subprocess.run([*pip, "--editable", package, *others], cwd=ROOT)
+    if done.returncode >= 0:  # not killed: pip undoes what it could not finish
+        UNFINISHED.unlink()
     if done.returncode != 0:
-        sys.exit("pip could not install this, see above; nothing else was changed")
+        sys.exit("pip could not install this, see above; what was installed before is still there")
     say(f"installed in {time.monotonic() - started:.0f} s")
 
 

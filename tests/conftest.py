@@ -1,0 +1,41 @@
+"""Hypothesis profiles, and a closing line for what could not be compared here.
+
+Fixtures of one package's tests live beside them, not here.
+"""
+
+import os
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadline anywhere: a busy machine is no failing test.
+settings.register_profile("default", deadline=None, max_examples=50)
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)
+settings.register_profile(
+    "thorough",
+    deadline=None,
+    max_examples=2000,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+# `pytest --hypothesis-profile NAME` is read after this file and has the last word.
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default")
+)
+
+IMPORT_FAILED = re.compile(r"could not import '([\w.]+)'")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which comparisons with other packages did not take place, and how to have them."""
+    missing: Counter[str] = Counter()
+    for report in terminalreporter.getreports("skipped"):
+        _, _, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, "")
+        if found := IMPORT_FAILED.search(reason):
+            missing[found[1].partition(".")[0]] += 1
+    if missing:
+        named = ", ".join(f"{name} ({count} skipped)" for name, count in sorted(missing.items()))
+        terminalreporter.write_line(
+            f"not installed, so not compared with: {named}; `make test-oracles` does", yellow=True
+        )
