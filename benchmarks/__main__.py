@@ -1,0 +1,150 @@
+"""The command `python -m benchmarks`: measure, print tables, write JSON, compare with earlier."""
+
+import argparse
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import chain, convolution, digit_step, lab_step
+from benchmarks.timing import Result, Workload, measure
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        lab_step.WORKLOAD,
+        chain.WORKLOAD,
+        digit_step.WORKLOAD,
+        *convolution.WORKLOADS,
+    )
+}
+PEERS = ("numpy", "torch", "mygrad", "autograd", "jax")
+
+
+def main() -> None:
+    """Run what the arguments ask for."""
+    arguments = parse()
+    earlier = read_earlier(arguments.compare)
+    chosen = [name for name in WORKLOADS if any(name.startswith(o) for o in arguments.only)]
+    if not chosen:
+        sys.exit(f"no workload named {' '.join(arguments.only)}; there are {', '.join(WORKLOADS)}")
+    record = {"machine": machine(), "workloads": {}}
+    print_machine(record["machine"])
+    for name in chosen:
+        workload = WORKLOADS[name]
+        with threads(workload.threads):
+            results = measure(workload, rounds=arguments.rounds, seconds=arguments.seconds)
+        print_table(workload, results, earlier.get(name, {}))
+        record["workloads"][name] = {r.contender: as_json(r) for r in results if not r.absent}
+    write(record, arguments.json)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("only", nargs="*", default=[""], help=f"of {', '.join(WORKLOADS)}: "
+                        "the beginning of a name chooses all that begin so")
+    parser.add_argument("--rounds", type=int, default=25, help="times each contender has its turn")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each contender, in all")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results") / f"{stamp}.json")
+    parser.add_argument("--compare", type=Path, metavar="EARLIER.json",
+                        help="print the earlier ratios beside these")
+    arguments = parser.parse_args()
+    if arguments.rounds < 1 or not arguments.seconds > 0:
+        parser.error("--rounds and --seconds must be positive")
+    return arguments
+
+
+def read_earlier(path: Path | None) -> dict:
+    """Return the workloads of an earlier run."""
+    if path is None:
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["workloads"]
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"cannot compare with {path}: {error!r}")
+
+
+@contextlib.contextmanager
+def threads(limit: int | None) -> Iterator[None]:
+    """Hold BLAS and torch to so many threads, where the packages to do it are installed."""
+    with contextlib.ExitStack() as stack:
+        if limit is not None:
+            with contextlib.suppress(ImportError):
+                from threadpoolctl import threadpool_limits
+
+                stack.enter_context(threadpool_limits(limit))
+            with contextlib.suppress(ImportError):
+                import torch
+
+                stack.callback(torch.set_num_threads, torch.get_num_threads())
+                torch.set_num_threads(limit)
+        yield
+
+
+def machine() -> dict[str, str | int | None]:
+    """Return what a reader of the numbers needs to know."""
+    versions = {}
+    for name in PEERS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return {"python": platform.python_version(), "cores": os.cpu_count(), **versions}
+
+
+def print_machine(facts: dict[str, str | int | None]) -> None:
+    """Say what runs, and how to read it."""
+    print(" · ".join(f"{name} {value}" for name, value in facts.items()))
+    print("ratio: median over rounds of the time divided by the first line's in the same round,")
+    print("with its quartiles. Garbage collector on. JAX chooses its threads itself.")
+
+
+def print_table(workload: Workload, results: list[Result], earlier: dict) -> None:
+    """Print one workload, a line a contender."""
+    limited = f", {workload.threads} thread" if workload.threads else ""
+    print(f"\n{workload.title}{limited}  [{workload.name}]")
+    rate = f"{'GFLOP/s':>9}" if workload.flops else ""
+    then = f"{'then':>8}{'now/then':>10}" if earlier else ""
+    print(f"{'':24}{workload.unit:>16}{'ratio':>8}{'quartiles':>16}{rate}{then}")
+    for result in results:
+        if result.absent:
+            print(f"{result.contender:24}{result.absent:>16}")
+            continue
+        low, high = result.quartiles
+        line = f"{result.contender:24}{result.microseconds:16.2f}{result.ratio:8.2f}"
+        line += f"{f'{low:.2f}-{high:.2f}':>16}"
+        if result.gflops is not None:
+            line += f"{result.gflops:9.0f}"
+        if result.contender in earlier:
+            ratio = earlier[result.contender]["ratio"]
+            line += f"{ratio:8.2f}{result.ratio / ratio:10.2f}"
+        print(line, flush=True)
+
+
+def as_json(result: Result) -> dict:
+    """Return what is kept of a result."""
+    kept = {
+        "microseconds": result.microseconds,
+        "ratio": result.ratio,
+        "quartiles": result.quartiles,
+        "seconds_by_round": result.rounds,
+    }
+    return kept | ({"gflops": result.gflops} if result.gflops is not None else {})
+
+
+def write(record: dict, path: Path) -> None:
+    """Write the record beside and move it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part")
+    beside.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    beside.replace(path)
+    print(f"\nwritten: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Time contenders in turn and compare them round by round; not a profiler.
+
+A shared machine changes its speed from second to second. So each round times every contender once,
+in an order that rotates, and contenders are compared within a round: a slow second then slows both
+sides of a ratio. What is reported is the median ratio over the rounds, with its quartiles.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+MISSING = "not installed"
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What a contender hands over to be timed: one step, and its gradients for the check."""
+
+    step: Callable[[], object]
+    gradients: Callable[[], Sequence[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One thing to do, and those who do it; the first contender is what the others are divided by.
+
+    `threads` limits BLAS and torch (None leaves them alone). `per` divides the time of a step, to
+    give it in microseconds per `unit`. `flops` adds a rate to the table.
+    """
+
+    name: str
+    title: str
+    contenders: dict[str, Callable[[], Runner]]
+    tolerance: float
+    threads: int | None = None
+    unit: str = "µs a step"
+    per: int = 1
+    flops: float | None = None
+
+
+@dataclass
+class Result:
+    """Medians over the rounds for one contender, or why there are none."""
+
+    contender: str
+    microseconds: float = float("nan")
+    ratio: float = float("nan")
+    quartiles: tuple[float, float] = (float("nan"), float("nan"))
+    gflops: float | None = None
+    absent: str = ""
+    rounds: list[float] = field(default_factory=list, repr=False)
+
+
+def measure(workload: Workload, *, rounds: int, seconds: float) -> list[Result]:
+    """Time every contender of a workload that can run here, about `seconds` in all for each.
+
+    Raises `AssertionError` naming the contender whose gradients differ from the first one's.
+    """
+    runners: dict[str, Runner] = {}
+    absent = []
+    for name, build in workload.contenders.items():
+        try:
+            runners[name] = build()
+        except ImportError as error:
+            absent.append(Result(name, absent=f"{error.name or error} {MISSING}"))
+    check_gradients(runners, workload.tolerance)
+    repeats = {name: calibrate(run.step, seconds / rounds) for name, run in runners.items()}
+    names = list(runners)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(rounds):
+        shift = turn % len(names)
+        for name in names[shift:] + names[:shift]:
+            gc.collect()
+            times[name].append(time_steps(runners[name].step, repeats[name]))
+    return [summarise(workload, name, times) for name in names] + absent
+
+
+def check_gradients(runners: dict[str, Runner], tolerance: float) -> None:
+    """Refuse to time contenders that do not compute the same gradients."""
+    reference_name, *others = runners
+    reference = runners[reference_name].gradients()
+    for name in others:
+        found = runners[name].gradients()
+        assert len(found) == len(reference), f"{name}: {len(found)} gradients, not {len(reference)}"
+        for number, (ours, theirs) in enumerate(zip(found, reference, strict=True)):
+            np.testing.assert_allclose(
+                ours,
+                theirs,
+                rtol=tolerance,
+                atol=tolerance * np.abs(theirs).max(),
+                err_msg=f"gradient {number} of {name} beside {reference_name}",
+            )
+
+
+def calibrate(step: Callable[[], object], seconds: float) -> int:
+    """Return how many steps take about this long; the first ones warm up (and compile)."""
+    for _ in range(3):
+        step()
+    once = min(time_steps(step, 1) for _ in range(5))
+    return max(1, round(seconds / once))
+
+
+def time_steps(step: Callable[[], object], repeats: int) -> float:
+    """Return the seconds one step takes, averaged over `repeats` in a row."""
+    started = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    return (time.perf_counter() - started) / repeats
+
+
+def summarise(workload: Workload, name: str, times: dict[str, list[float]]) -> Result:
+    """Return medians for one contender, its ratios taken within rounds."""
+    first = next(iter(times.values()))
+    ratios = np.array(times[name]) / np.array(first)
+    low, middle, high = np.percentile(ratios, [25, 50, 75])
+    median = float(np.median(times[name]))
+    return Result(
+        contender=name,
+        microseconds=median * 1e6 / workload.per,
+        ratio=float(middle),
+        quartiles=(float(low), float(high)),
+        gflops=workload.flops / median / 1e9 if workload.flops else None,
+        rounds=times[name],
+    )
