@@ -1,0 +1,274 @@
+"""The model as DOT text, the language of Graphviz.
+
+Labels are HTML-like throughout, because a plain label that begins with an empty line corrupts
+memory in library Graphviz; every text that comes from outside passes :func:`escape`. Only what
+Graphviz 2.42 knows is used. Not for running Graphviz (``render.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+
+from tinygrad_lab.viz.model import Box, Edge, GraphModel, Measure
+from tinygrad_lab.viz.style import THEMES, Scale, Theme, number
+
+__all__ = ["escape", "to_dot"]
+
+_FONT = "Helvetica"
+_LONGEST = 40
+
+_SHAPES = {
+    "input": 'style="rounded,dashed,filled"',
+    "parameter": 'shape=cylinder style="filled"',
+    "operation": 'style="rounded,filled"',
+    "loss": 'style="rounded,filled" peripheries=2',
+}
+
+
+def to_dot(
+    model: GraphModel,
+    *,
+    show: Collection[str] = ("shape", "grad"),
+    direction: str = "TB",
+    theme: str = "light",
+) -> str:
+    """Write a model as DOT.
+
+    Parameters
+    ----------
+    model
+        What to draw.
+    show
+        What boxes tell beside their name: any of ``"shape"`` and ``"grad"``.
+    direction
+        ``"TB"``, top to bottom, or ``"LR"``, left to right.
+    theme
+        ``"light"`` or ``"dark"``.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> from tinygrad_lab.viz.model import build
+    >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
+    >>> to_dot(build((x * x).sum())).splitlines()[0]
+    'digraph {'
+    """
+    return "\n".join(_Writer(model, show, direction, THEMES[theme]).lines()) + "\n"
+
+
+def escape(text: str) -> str:
+    """Make any text safe, visible and one line inside an HTML-like label.
+
+    Examples
+    --------
+    >>> escape('a<b> & "c"'), escape(""), escape("two\\nlines")
+    ('a&lt;b&gt; &amp; &quot;c&quot;', '(empty)', 'two⏎lines')
+    """
+    text = _printable(text).strip()
+    if len(text) > _LONGEST:
+        text = text[: _LONGEST - 1] + "…"
+    return _entities(text) or "(empty)"
+
+
+def _printable(text: str) -> str:
+    """Replace line breaks and what XML forbids: control characters, surrogates, non-characters."""
+    text = text.replace("\r\n", "\n").replace("\n", "⏎").replace("\t", " ")
+    return "".join(c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _entities(text: str) -> str:
+    """Escape the characters that mean something in XML."""
+    for character, entity in (("&", "amp"), ("<", "lt"), (">", "gt"), ('"', "quot")):
+        text = text.replace(character, f"&{entity};")
+    return text
+
+
+def _tooltip(lines: list[str]) -> str:
+    """Write a tooltip as a quoted DOT string."""
+    # Backslashes are escapes twice over there, for DOT and for tooltips; an entity is never one.
+    text = "\n".join(_entities(_printable(line)).replace("\\", "&#92;") for line in lines)
+    return '"' + text.replace("\n", "&#10;") + '"'
+
+
+class _Writer:
+    """Writes one model; holds what all boxes and edges share."""
+
+    def __init__(
+        self, model: GraphModel, show: Collection[str], direction: str, theme: Theme
+    ) -> None:
+        self.model = model
+        self.show = show
+        self.direction = direction
+        self.theme = theme
+        flows = [edge.grad.rms for edge in model.edges if edge.grad is not None]
+        self.scale = Scale(flows, theme)
+        self.usual_dtype = model.loss.dtype
+        self.uses: dict[str, int] = {}
+        for edge in model.edges:
+            self.uses[edge.source] = self.uses.get(edge.source, 0) + 1
+
+    def lines(self) -> Iterator[str]:
+        """Yield the text line by line."""
+        theme = self.theme
+        yield "digraph {"
+        yield (
+            f"  graph [rankdir={self.direction} newrank=true nodesep=0.3 ranksep=0.38 pad=0.15 "
+            f'bgcolor="{theme.background}" fontname="{_FONT}" fontsize=9.5 '
+            f'fontcolor="{theme.muted}" labelloc=b tooltip=" " label=<{self._caption()}>]'
+        )
+        yield (
+            f'  node [shape=box fontname="{_FONT}" fontsize=11 fontcolor="{theme.ink}" '
+            f'height=0.3 margin="0.13,0.06"]'
+        )
+        yield f'  edge [fontname="{_FONT}" fontsize=9 fontcolor="{theme.muted}" arrowsize=0.65]'
+        yield from self._boxes()
+        yield from (self._edge(edge) for edge in self.model.edges)
+        yield from self._ranks()
+        yield "}"
+
+    def _boxes(self) -> Iterator[str]:
+        """Yield the boxes, those of a module inside its cluster."""
+        inside: dict[str | None, list[Box]] = {None: []}
+        for box in self.model.boxes:
+            inside.setdefault(box.module, []).append(box)
+        for number_, (path, boxes) in enumerate(inside.items()):
+            if path is None:
+                yield from (self._box(box) for box in boxes)
+                continue
+            paint = self.theme.cluster
+            title = escape(self.model.modules[path])
+            yield f"  subgraph cluster_{number_} {{"
+            yield (
+                f'    graph [style="rounded,filled" fillcolor="{paint.fill}" '
+                f'color="{paint.line}" labelloc=t labeljust=l margin=9 tooltip=" " '
+                f"label=<{title}>]"
+            )
+            yield from (f"  {self._box(box)}" for box in boxes)
+            yield "  }"
+
+    def _box(self, box: Box) -> str:
+        """Write one box."""
+        paint = self.theme.paint["wrong" if box.trouble else box.role]
+        width = 2 if box.trouble else 1.2
+        return (
+            f'  {box.id} [{_SHAPES[box.role]} fillcolor="{paint.fill}" color="{paint.line}" '
+            f"penwidth={width} label=<{self._label(box)}> tooltip={_tooltip(_details(box))}]"
+        )
+
+    def _label(self, box: Box) -> str:
+        """Write what a box says: a name, and under it a muted line of facts."""
+        head = _head(box)
+        facts = []
+        if "shape" in self.show:
+            facts.append(_size(box))
+            if box.dtype != self.usual_dtype:
+                facts.append(box.dtype)
+        grad = ""
+        if "grad" in self.show and box.grad is not None and box.id != self.model.loss.id:
+            grad = f"∇ {number(_flow(box.grad))}"
+        below = "&#160; ".join(text for text in (escape(" ".join(facts)) if facts else "", grad))
+        if not facts or not grad:
+            below = escape(" ".join(facts)) if facts else grad
+        if box.trouble:
+            head = f"✗ {box.trouble} &#160;{head}"
+        if not below:
+            return head
+        return f'{head}<BR/><FONT POINT-SIZE="9.5" COLOR="{self.theme.muted}">{below}</FONT>'
+
+    def _edge(self, edge: Edge) -> str:
+        """Write one edge."""
+        attributes = [] if edge.role == "skip" else [f"weight={30 if edge.role == 'spine' else 2}"]
+        tip = f"operand {edge.operand + 1}"
+        if edge.grad is not None:
+            rms = edge.grad.rms
+            attributes += [f"penwidth={self.scale.width(rms)}", f'color="{self.scale.colour(rms)}"']
+            tip = f"{tip}\n∇ {_numbers(edge.grad)}"
+            if self.uses[edge.source] > 1:
+                attributes.append(f"label=<&#160;{number(_flow(edge.grad))}&#160;>")
+        elif edge.tracked and not self.model.has_gradients:
+            attributes += ["penwidth=1.2", f'color="{self.theme.muted}"']
+        else:
+            attributes += ["style=dashed", "penwidth=1", f'color="{self.theme.no_gradient}"']
+            tip += "\nno gradient"
+        attributes.append(f"tooltip={_tooltip(tip.splitlines())}")
+        return f"  {edge.source} -> {edge.target} [{' '.join(attributes)}]"
+
+    def _ranks(self) -> Iterator[str]:
+        """Yield what comes in from the side: on the rank of what uses it."""
+        beside: dict[str, list[str]] = {}
+        for edge in self.model.edges:
+            if edge.role == "side":
+                beside.setdefault(edge.target, []).append(edge.source)
+        for target, sources in beside.items():
+            yield f"  {{rank=same; {'; '.join(sources)}; {target}}}"
+
+    def _caption(self) -> str:
+        """Write the line under the picture: how much there is, and how to read the edges."""
+        model = self.model
+        words = [_plural(model.operations, "operation")]
+        if model.parameters:
+            words.append(_plural(model.parameters, "parameter"))
+        if self.usual_dtype != "float64":
+            words.append(escape(self.usual_dtype))
+        if model.has_gradients and any(edge.grad is not None for edge in model.edges):
+            low, high = number(self.scale.low), number(self.scale.high)
+            flows = low if low == high else f"{low} (thin) to {high} (thick)"
+            words.append(f"edges: ∇ rms {flows}")
+        if math.prod(model.loss.shape) != 1 and model.has_gradients:
+            words.append("∇ of the sum of the last box")
+        return " &#160;·&#160; ".join(words)
+
+
+def _head(box: Box) -> str:
+    """Write the bold part of a label: the name of a leaf, or operation → name."""
+    if box.role in ("input", "parameter"):
+        return f"<B>{escape(box.name or box.title)}</B>"
+    head = f"<B>{escape(box.title)}</B>"
+    if box.attributes:
+        head += f"({escape(box.attributes)})"
+    return f"{head} → <B>{escape(box.name)}</B>" if box.name else head
+
+
+def _size(box: Box) -> str:
+    """Write the shape, or in its place the value where there is only one."""
+    if math.prod(box.shape) == 1 and box.value is not None:
+        return f"= {number(box.value.mean)}"
+    return str(box.shape)
+
+
+def _flow(grad: Measure) -> float:
+    """Return the number that stands for a gradient: itself where it is one number, else its rms."""
+    if grad.nan:
+        return math.nan
+    return grad.mean if grad.size == 1 else grad.rms
+
+
+def _details(box: Box) -> list[str]:
+    """Return the lines of a tooltip."""
+    lines = [f"{box.title}({box.attributes})" if box.attributes else box.title]
+    if box.name:
+        lines[0] += f" → {box.name}" if box.role in ("operation", "loss") else f" {box.name}"
+    lines.append(f"{box.shape} {box.dtype}")
+    if box.value is not None:
+        lines.append(f"value {_numbers(box.value)}")
+    if box.grad is not None:
+        lines.append(f"∇ {_numbers(box.grad)}")
+    return [*lines, *box.details]
+
+
+def _numbers(measure: Measure) -> str:
+    """Write a measure: the one number, or rms, mean and range."""
+    if measure.size == 1 and not measure.nan and not measure.inf:
+        return number(measure.mean)
+    text = (
+        f"rms {number(measure.rms)}, mean {number(measure.mean)}, "
+        f"from {number(measure.low)} to {number(measure.high)}"
+    )
+    bad = [f"{n} {word}" for n, word in ((measure.nan, "NaN"), (measure.inf, "Inf")) if n]
+    return ", ".join([text, *bad])
+
+
+def _plural(count: int, noun: str) -> str:
+    """Write a count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

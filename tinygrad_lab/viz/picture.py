@@ -1,0 +1,242 @@
+"""``graph(loss)``: the picture of a computation, as an object a notebook shows and a file holds.
+
+Ties the parts together: ``model.py`` reads the graph, ``dot.py`` writes it, ``render.py`` draws it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.viz import render as rendering
+from tinygrad_lab.viz.dot import to_dot
+from tinygrad_lab.viz.model import Box, GraphModel, build
+from tinygrad_lab.viz.style import THEMES, number
+
+if TYPE_CHECKING:
+    import graphviz
+
+__all__ = ["Graph", "graph"]
+
+_SHOWN = ("shape", "grad")
+_DIRECTIONS = {"auto": "TB", "TB": "TB", "LR": "LR"}
+
+
+def graph(
+    loss: Tensor,
+    model: Any = None,
+    *,
+    names: Mapping[str, Any] | None = None,
+    show: Collection[str] = _SHOWN,
+    direction: str = "auto",
+    theme: str = "light",
+    engine: str = "auto",
+    limit: int = 600,
+) -> Graph:
+    """Draw how a tensor was computed, and how its gradient flows back.
+
+    One box per operation with its result, one per parameter, one per array of data; a line is the
+    wider and the darker the larger the gradient it carries back. Draw before ``backward()``, which
+    frees the graph. Gradients are measured in a pass of their own that changes no ``.grad``.
+
+    Parameters
+    ----------
+    loss
+        The tensor to explain. With several elements, gradients are those of its sum.
+    model
+        A module, to name parameters and to frame the operations of each layer.
+    names
+        What to call tensors and arrays: ``{"x": x, "ŷ": prediction}``.
+    show
+        What boxes tell: any of ``"shape"`` and ``"grad"``. Without ``"grad"`` no backward pass is
+        run.
+    direction
+        ``"TB"``, top to bottom, ``"LR"``, left to right, or ``"auto"``.
+    theme
+        ``"light"`` or ``"dark"``.
+    engine
+        What draws: ``"dot"``, the program; ``"pygraphviz"``, the library; ``"auto"``, whichever is
+        there. Neither is needed for ``.source`` and for the table.
+    limit
+        Refuse to draw more boxes than this.
+
+    Returns
+    -------
+    Graph
+
+    Raises
+    ------
+    TypeError
+        ``loss`` is not a Tensor, or ``model`` has no parameters to name.
+    ValueError
+        ``loss`` has no history or it was freed; too many boxes; an unknown option.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
+    >>> print(graph((x * x).sum(), names={"x": x}))
+    loss = 5: 2 operations, 2 parameters
+    box              from  shape   value   ∇ rms
+    x                      (2,)   rms 1.58   3.16
+    """
+    _check("direction", direction, _DIRECTIONS)
+    _check("theme", theme, THEMES)
+    _check("engine", engine, rendering.ENGINES)
+    for what in show:
+        _check("show", what, _SHOWN)
+    read = build(loss, model=model, names=names, gradients="grad" in show, limit=limit)
+    text = to_dot(read, show=show, direction=_DIRECTIONS[direction], theme=theme)
+    return Graph(read, text, engine)
+
+
+def _check(option: str, value: str, allowed: Collection[str]) -> None:
+    """Complain of an option nobody knows."""
+    if value not in allowed:
+        raise ValueError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+class Graph:
+    """A drawn graph. A notebook shows it as SVG; ``print`` shows it as a table.
+
+    Made by :func:`graph`.
+
+    Attributes
+    ----------
+    model : GraphModel
+        What was read: boxes and edges with all their numbers.
+    source : str
+        DOT text, the same for the same computation, byte for byte.
+    """
+
+    def __init__(self, model: GraphModel, source: str, engine: str = "auto") -> None:
+        self.model = model
+        self.source = source
+        self._engine = engine
+
+    def svg(self) -> str:
+        """Return the picture as one ``<svg>`` element that can be put into a page.
+
+        Raises
+        ------
+        RenderError
+            Nothing on this machine can draw; the message names the remedies.
+        """
+        return rendering.render(self.source, "svg", engine=self._engine).decode()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Save the picture, in the format its name ends in: svg, png, pdf, or dot for the text.
+
+        Raises
+        ------
+        ValueError
+            Another ending.
+        RenderError
+            Nothing on this machine can draw; the message names the remedies.
+        OSError
+            The file cannot be written. A file already there is left as it was.
+        """
+        form = Path(path).suffix.lower().removeprefix(".")
+        if form in ("dot", "gv"):
+            return rendering.write_file(path, self.source.encode())
+        if form not in rendering.FORMATS:
+            allowed = ", ".join(f".{f}" for f in (*rendering.FORMATS, "dot"))
+            raise ValueError(f"save() needs a name that ends in one of {allowed}, not {str(path)!r}")
+        content = rendering.render(self.source, form, engine=self._engine)
+        if form == "svg":
+            content = b'<?xml version="1.0" encoding="UTF-8"?>\n' + content
+        return rendering.write_file(path, content)
+
+    def to_graphviz(self) -> graphviz.Source:
+        """Return the picture as an object of the ``graphviz`` package."""
+        import graphviz
+
+        return graphviz.Source(self.source)
+
+    def __repr__(self) -> str:
+        return f"<Graph of {_summary(self.model)}>"
+
+    def __str__(self) -> str:
+        return table(self.model)
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> dict[str, str]:
+        # Never text/html: viewers that sanitise it would prefer it and show wreckage.
+        text = str(self)
+        try:
+            return {"image/svg+xml": self.svg(), "text/plain": text}
+        except rendering.RenderError as error:
+            return {"text/plain": f"{text}\n\n{error}"}
+
+
+def table(model: GraphModel) -> str:
+    """Write a model as a table, one line a box.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> x = tl.tensor(3.0, requires_grad=True)
+    >>> print(table(build(x * x, names={"x": x})))
+    """
+    called = _unique_names(model)
+    inputs: dict[str, list[str]] = {}
+    for edge in model.edges:
+        inputs.setdefault(edge.target, []).append(called[edge.source])
+    rows = [("", "", "shape", "value", "∇")]
+    for box in model.boxes:
+        what = ", ".join(inputs.get(box.id, ()))
+        made = f"{box.title}({what})" if what else box.title
+        rows.append((called[box.id], made, str(box.shape), _value(box), _grad(box)))
+    return "\n".join([_summary(model), *_aligned(rows)])
+
+
+def _unique_names(model: GraphModel) -> dict[str, str]:
+    """Name each box as it is called, or by the number of its line."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for index, box in enumerate(model.boxes, start=1):
+        name = " ".join(box.name.split())
+        names[box.id] = name if name and name not in taken else f"#{index}"
+        taken.add(name)
+    return names
+
+
+def _value(box: Box) -> str:
+    """Write what a value amounts to: itself, or its mean and range."""
+    if box.trouble:
+        return f"{box.trouble}!"
+    if box.value is None:
+        return ""
+    if box.value.size == 1:
+        return number(box.value.mean)
+    return f"{number(box.value.low)} … {number(box.value.high)}"
+
+
+def _grad(box: Box) -> str:
+    """Write the gradient of a box: itself, or its root mean square."""
+    if box.grad is None:
+        return ""
+    return number(box.grad.mean) if box.grad.size == 1 else f"rms {number(box.grad.rms)}"
+
+
+def _summary(model: GraphModel) -> str:
+    """Say in one line what a graph is."""
+    loss = model.loss
+    value = f" = {_value(loss)}" if loss.value is not None and loss.value.size == 1 else ""
+    return (
+        f"{' '.join(loss.name.split())}{value}: {model.operations} operations, "
+        f"{model.parameters:,} parameters, {len(model.edges)} edges"
+    )
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Pad columns to their widest entry."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,187 @@
+"""DOT text in, a picture out: through the ``dot`` program, or through the library in pygraphviz.
+
+The library is called in a child process, because a crash in C would take the whole interpreter,
+and a notebook's kernel with it. Not for what the picture shows (``dot.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+__all__ = ["ENGINES", "FORMATS", "RenderError", "render", "write_file"]
+
+ENGINES = ("auto", "dot", "pygraphviz")
+FORMATS = ("svg", "png", "pdf")
+
+_REMEDY = (
+    "To draw graphs, either `pip install 'pygraphviz>=2.0.4'`, whose wheels carry Graphviz, or "
+    "install Graphviz itself so that the `dot` program is found (https://graphviz.org/download). "
+    "The DOT text is in `.source` all the same, and any Graphviz viewer draws it"
+)
+
+_SECONDS = 120
+
+_CHILD = """
+import sys
+import pygraphviz
+graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode("utf-8"))
+sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
+"""
+
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK_TITLE = "{http://www.w3.org/1999/xlink}title"
+
+
+class RenderError(RuntimeError):
+    """Graphviz is missing, or failed. The message says what to do."""
+
+
+def render(source: str, form: str = "svg", *, engine: str = "auto") -> bytes:
+    """Draw DOT text.
+
+    Parameters
+    ----------
+    source
+        DOT text as ``dot.to_dot`` writes it.
+    form
+        ``"svg"``, ``"png"`` or ``"pdf"``. An SVG comes without XML prologue, ready to be put into
+        a page: its ids are its own, it needs no style sheet, and boxes have tooltips.
+    engine
+        ``"dot"`` for the program, ``"pygraphviz"`` for the library, ``"auto"`` for the first that
+        is there.
+
+    Raises
+    ------
+    RenderError
+        Nothing can draw here, or drawing failed.
+    ValueError
+        An unknown format or engine.
+
+    Examples
+    --------
+    >>> render("digraph { a -> b }")[:4]  # doctest: +SKIP
+    b'<svg'
+    """
+    if form not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {form!r}")
+    chosen = _choose(engine)
+    if form == "png":
+        source = source.replace("{\n", "{\n  graph [dpi=144]\n", 1)
+    drawn = _by_program(source, form) if chosen == "dot" else _by_library(source, form)
+    return _embeddable(drawn, source) if form == "svg" else drawn
+
+
+def write_file(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write a file beside its place and move it there, so that it is never seen half-written."""
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    return target
+
+
+def _choose(engine: str) -> str:
+    """Return the engine to use, ``"dot"`` or ``"pygraphviz"``."""
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+    if engine in ("auto", "dot") and shutil.which("dot") is not None:
+        return "dot"
+    if engine in ("auto", "pygraphviz") and importlib.util.find_spec("pygraphviz") is not None:
+        return "pygraphviz"
+    missing = {"dot": "no `dot` program", "pygraphviz": "no pygraphviz"}.get(
+        engine, "neither a `dot` program nor pygraphviz"
+    )
+    raise RenderError(f"there is {missing} on this machine. {_REMEDY}")
+
+
+def _by_program(source: str, form: str) -> bytes:
+    """Draw with the ``dot`` program."""
+    import graphviz
+
+    try:
+        return graphviz.Source(source).pipe(format=form, quiet=True)
+    except graphviz.ExecutableNotFound as error:
+        raise RenderError(f"the `dot` program cannot be started. {_REMEDY}") from error
+    except graphviz.CalledProcessError as error:
+        raise RenderError(f"the `dot` program failed: {_last_line(error.stderr)}") from error
+
+
+def _by_library(source: str, form: str) -> bytes:
+    """Draw with pygraphviz in a child process."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _CHILD, form],
+            input=source.encode(),
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RenderError(
+            f"pygraphviz has not finished after {_SECONDS} s: draw a smaller graph"
+        ) from error
+    if done.returncode != 0 or not done.stdout:
+        raise RenderError(
+            f"pygraphviz failed with exit status {done.returncode}: {_last_line(done.stderr)}. "
+            f"{_REMEDY}"
+        )
+    return done.stdout
+
+
+def _last_line(stderr: bytes | str | None) -> str:
+    """Return the last thing a program complained of."""
+    text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr or ""
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it gave no reason"
+
+
+def _embeddable(svg: bytes, source: str) -> bytes:
+    """Make Graphviz's SVG fit to be put into any page.
+
+    Tooltips become ``<title>`` elements, which browsers and screen readers know, in place of links
+    to nowhere; ids get a prefix of their own, so that two pictures on a page do not mix.
+    """
+    ElementTree.register_namespace("", _SVG)
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError as error:
+        raise RenderError(f"Graphviz wrote an SVG that is not well-formed: {error}") from error
+    prefix = "g" + hashlib.sha256(source.encode()).hexdigest()[:8]
+    for element in list(root.iter()):
+        _hoist_tooltip(element)
+        if "id" in element.attrib:
+            element.set("id", f"{prefix}-{element.get('id')}")
+    root.set("role", "img")
+    root.set("aria-label", "computation graph")
+    return ElementTree.tostring(root, encoding="unicode").encode()
+
+
+def _hoist_tooltip(group: ElementTree.Element) -> None:
+    """Turn ``<g><title>id</title><g><a xlink:title=tip>…`` into ``<g><title>tip</title>…``."""
+    title = group.find(f"{{{_SVG}}}title")
+    if title is None:
+        return
+    tip = ""
+    for inner in group.findall(f"{{{_SVG}}}g"):
+        link = inner.find(f"{{{_SVG}}}a")
+        if link is None or _XLINK_TITLE not in link.attrib:
+            continue
+        tip = tip or link.get(_XLINK_TITLE, "").strip()
+        place = list(group).index(inner)
+        group.remove(inner)
+        for offset, shape in enumerate(link):
+            group.insert(place + offset, shape)
+    if tip:
+        title.text = tip
+    else:
+        group.remove(title)

@@ -1,0 +1,153 @@
+"""How the picture looks: colours, line widths, and numbers as text. The only place that decides it.
+
+The palette was chosen under three simulated colour-vision deficiencies; text keeps a contrast of
+4.5 : 1 on every fill, which a test checks. Not for layout or for DOT syntax (``dot.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["THEMES", "Paint", "Scale", "Theme", "number"]
+
+#: Matplotlib's cividis at every sixteenth, written down so that a picture needs no Matplotlib.
+_CIVIDIS = (
+    (0, 34, 78), (0, 46, 106), (26, 56, 111), (50, 67, 109), (67, 78, 108), (83, 90, 109),
+    (97, 101, 111), (111, 112, 115), (125, 124, 120), (140, 136, 120), (155, 148, 118),
+    (171, 160, 114), (188, 174, 108), (205, 187, 99), (222, 201, 88), (240, 216, 70),
+    (254, 232, 56),
+)  # fmt: skip
+
+_THINNEST, _THICKEST = 0.8, 4.5
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """The two colours of a kind of box."""
+
+    fill: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Everything that differs between light and dark.
+
+    ``small`` and ``large`` are the ends of cividis used for gradients: the part that stands out
+    from the background, running away from it as gradients grow.
+    """
+
+    background: str
+    ink: str
+    muted: str
+    no_gradient: str
+    cluster: Paint
+    small: float
+    large: float
+    paint: Mapping[str, Paint]
+
+
+THEMES: Mapping[str, Theme] = {
+    "light": Theme(
+        background="#FFFFFF",
+        ink="#1F2328",
+        muted="#57606A",
+        no_gradient="#8C959F",
+        cluster=Paint("#F6F8FA", "#AFB8C1"),
+        small=0.72,
+        large=0.0,
+        paint={
+            "input": Paint("#DDF0FB", "#0060A8"),
+            "parameter": Paint("#FDF1D6", "#8A6100"),
+            "operation": Paint("#FFFFFF", "#57606A"),
+            "loss": Paint("#D3F0E6", "#117733"),
+            "wrong": Paint("#FFE3E0", "#7F0010"),
+        },
+    ),
+    "dark": Theme(
+        background="#0D1117",
+        ink="#E6EDF3",
+        muted="#B1BAC4",
+        no_gradient="#6E7681",
+        cluster=Paint("#12181F", "#3D444D"),
+        small=0.4,
+        large=1.0,
+        paint={
+            "input": Paint("#10324A", "#56B4E9"),
+            "parameter": Paint("#4A3505", "#E69F00"),
+            "operation": Paint("#161B22", "#9DA7B3"),
+            "loss": Paint("#0B3D30", "#2BC79A"),
+            "wrong": Paint("#5A2408", "#FF8A4C"),
+        },
+    ),
+}
+
+
+class Scale:
+    """Width and colour of an edge, both by the logarithm of the gradient that flows along it.
+
+    Parameters
+    ----------
+    magnitudes
+        The gradients of the graph, root mean squares. Zero and non-finite ones do not stretch it.
+    theme
+        Supplies the ends of the colour map.
+
+    Examples
+    --------
+    >>> scale = Scale([1e-4, 1e-2, 1.0], THEMES["light"])
+    >>> scale.width(1e-4), scale.width(1e-2), scale.width(1.0)
+    (0.8, 2.65, 4.5)
+    """
+
+    def __init__(self, magnitudes: list[float], theme: Theme) -> None:
+        seen = [m for m in magnitudes if m > 0.0 and math.isfinite(m)]
+        self.low = min(seen, default=1.0)
+        self.high = max(seen, default=1.0)
+        self._theme = theme
+
+    def width(self, magnitude: float) -> float:
+        """Return the line width in points."""
+        share = self._share(magnitude)
+        return round(_THINNEST + (_THICKEST - _THINNEST) * share, 2)
+
+    def colour(self, magnitude: float) -> str:
+        """Return the colour as ``#rrggbb``."""
+        small, large = self._theme.small, self._theme.large
+        return _cividis(small + (large - small) * self._share(magnitude))
+
+    def _share(self, magnitude: float) -> float:
+        """Return where a magnitude lies between the smallest, 0, and the largest, 1."""
+        if math.isnan(magnitude) or magnitude <= self.low:
+            # A graph whose gradients are all alike is drawn in the middle, not as if vanishing.
+            return 0.5 if magnitude == self.low == self.high else 0.0
+        if magnitude >= self.high:
+            return 1.0
+        return math.log(magnitude / self.low) / math.log(self.high / self.low)
+
+
+def _cividis(t: float) -> str:
+    """Return the colour at ``t`` in [0, 1]."""
+    position = min(max(t, 0.0), 1.0) * (len(_CIVIDIS) - 1)
+    left = min(int(position), len(_CIVIDIS) - 2)
+    share = position - left
+    pairs = zip(_CIVIDIS[left], _CIVIDIS[left + 1], strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+
+
+def number(value: float) -> str:
+    """Write a number to three digits, with a real minus sign and no padded exponent.
+
+    Examples
+    --------
+    >>> number(0.13149), number(-1.5e-7), number(12345.0), number(3.0)
+    ('0.131', '−1.5e−7', '1.23e4', '3')
+    """
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    mantissa, _, exponent = f"{value:.3g}".partition("e")
+    return (mantissa + (f"e{int(exponent)}" if exponent else "")).replace("-", "−")
