@@ -1,0 +1,4 @@
+"""The engine: tensors, the record of calls, the backward pass, and the derivative table.
+
+It knows NumPy and nothing else.
+"""

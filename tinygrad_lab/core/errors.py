@@ -1,0 +1,85 @@
+"""The text of errors: which operation, on what, where.  Decided here once.
+
+An error keeps its type, so that ``except ValueError`` means what it means in NumPy, and gains the
+name of the operation, the shapes it was given and, under ``tl.debug()``, the line that called it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["describe", "explain", "name_of"]
+
+# NumPy's own exception types, the special before the general: the first that fits is raised anew.
+_KINDS: tuple[type[Exception], ...] = (
+    np.linalg.LinAlgError,
+    np.exceptions.AxisError,
+    IndexError,
+    FloatingPointError,
+    ZeroDivisionError,
+    OverflowError,
+    ValueError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+def explain(
+    error: Exception,
+    op: Any,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    site: str | None = None,
+    during: str = "",
+) -> Exception:
+    """Return ``error`` again, saying which operation it came from and what that was given."""
+    if getattr(error, "_explained", False):
+        return error  # by the operation inside this one
+    given = [describe(a) for a in args]
+    given += [f"{key}={describe(value)}" for key, value in (kwargs or {}).items()]
+    where = f"\n  called at {site}" if site else ""
+    text = f"{name_of(op)}({', '.join(given)}){during}: {error}{where}"
+    for kind in _KINDS:
+        if isinstance(error, kind):
+            told = kind(text)
+            break
+    else:
+        error.add_note(text)
+        told = error
+    told._explained = True  # type: ignore[attr-defined]
+    return told
+
+
+def describe(value: Any, limit: int = 40) -> str:
+    """Say what an argument is, briefly: an array by dtype and shape, anything else by its repr.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> describe(np.zeros((2, 3)))
+    'float64(2, 3)'
+    >>> describe([np.zeros(2), 1])
+    '[float64(2,), 1]'
+    """
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and dtype is not None:
+        return f"{dtype}{shape}"
+    if isinstance(value, (list, tuple)) and len(value) <= 8:
+        inside = ", ".join(describe(item) for item in value)
+        return f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def name_of(op: Any) -> str:
+    """Name an operation as its caller knows it: ``numpy.linalg.inv`` is ``linalg.inv``."""
+    module = getattr(op, "__module__", None) or ""
+    name: str = getattr(op, "__name__", repr(op))
+    for family in ("linalg", "fft"):
+        if module.startswith("numpy.") and family in module:
+            return f"{family}.{name}"
+    return name

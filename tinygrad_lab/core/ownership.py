@@ -1,0 +1,58 @@
+"""Who else holds this array?  Asked in the two places where writing in place is tempting.
+
+The engine hands a gradient to a leaf without copying it, and an optimizer writes a parameter in
+place, only when nobody else can see the array.  Python counts references anyway, so asking costs
+nothing on the forward pass and needs no version counters: whoever recorded an array in a graph
+holds a reference to it, and keeps the values it saw.
+
+Not for: foreign arrays (Dask, CuPy ...), which are never written in place.
+"""
+
+from __future__ import annotations
+
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+__all__ = ["is_shared"]
+
+
+def _references(array: Any) -> int:
+    return getrefcount(array)
+
+
+class _Owner:
+    __slots__ = ("data",)
+
+    def __init__(self) -> None:
+        self.data = np.empty(0)
+
+
+def _references_of_an_unshared_array() -> int:
+    """Count once, on this interpreter, what one owner looks like: a variable, or an attribute."""
+    variable = np.empty(0)
+    return min(_references(variable), _references(_Owner().data))
+
+
+_UNSHARED = _references_of_an_unshared_array()
+
+
+def is_shared(array: Any) -> bool:
+    """Tell whether anybody but its one owner (a variable or an attribute) can see ``array``.
+
+    Views count as shared, because their memory belongs to another array, and so does whatever is
+    not a NumPy array.  Call it on the owner's own expression: ``is_shared(parameter.data)``.
+
+    Examples
+    --------
+    >>> a = np.zeros(3)
+    >>> is_shared(a)
+    False
+    >>> b = a
+    >>> is_shared(a)
+    True
+    """
+    return (
+        type(array) is not np.ndarray or getrefcount(array) > _UNSHARED or array.base is not None
+    )

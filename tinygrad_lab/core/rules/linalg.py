@@ -1,0 +1,142 @@
+"""Linear algebra: products of matrices and tensors.
+
+Each product is linear in each operand, so every rule is a product of the same kind.
+"""
+
+from __future__ import annotations
+
+import string
+
+import numpy as np
+
+from tinygrad_lab.core.primitive import defvjp, defvjp_variadic
+
+# Matrix products.  A 1-D operand is a row on the left and a column on the right.
+
+
+def _mT(x):  # noqa: N802 - NumPy's name
+    return np.swapaxes(x, -1, -2)
+
+
+def _matmul_left(g, y, a, b):
+    if b.ndim == 1:
+        return g[..., None] * b
+    if a.ndim == 1:
+        return (b @ g[..., None])[..., 0]
+    return g @ _mT(b)
+
+
+def _matmul_right(g, y, a, b):
+    if a.ndim == 1:
+        return a.reshape((-1, 1)) * g[..., None, :] if b.ndim > 1 else a * g
+    if b.ndim == 1:
+        return (_mT(a) @ g[..., None])[..., 0]
+    return _mT(a) @ g
+
+
+defvjp(np.matmul, _matmul_left, _matmul_right)
+
+
+# Contractions
+
+
+def _tensordot_axes(a, b, axes):
+    """The contracted axes of each operand, none of them negative."""
+    if isinstance(axes, (int, np.integer)):
+        return list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    of_a, of_b = ([i] if isinstance(i, (int, np.integer)) else list(i) for i in axes)
+    return [i % a.ndim for i in of_a], [i % b.ndim for i in of_b]
+
+
+def _tensordot_left(g, y, a, b, axes=2):
+    of_a, of_b = _tensordot_axes(a, b, axes)
+    free_a = [i for i in range(a.ndim) if i not in of_a]
+    free_b = [i for i in range(b.ndim) if i not in of_b]
+    # g's axes are a's free ones, then b's.  Contracting b's away leaves b's contracted axes, in
+    # increasing order, in the place of a's.
+    c = np.tensordot(g, b, (list(range(len(free_a), g.ndim)), free_b))
+    stand_for = free_a + [of_a[of_b.index(i)] for i in sorted(of_b)]
+    return np.transpose(c, tuple(int(i) for i in np.argsort(stand_for)))
+
+
+def _tensordot_right(g, y, a, b, axes=2):
+    of_a, of_b = _tensordot_axes(a, b, axes)
+    free_a = [i for i in range(a.ndim) if i not in of_a]
+    free_b = [i for i in range(b.ndim) if i not in of_b]
+    c = np.tensordot(a, g, (free_a, list(range(len(free_a)))))
+    stand_for = [of_b[of_a.index(i)] for i in sorted(of_a)] + free_b
+    return np.transpose(c, tuple(int(i) for i in np.argsort(stand_for)))
+
+
+defvjp(np.tensordot, _tensordot_left, _tensordot_right)
+
+
+def _dot_axes(a, b):
+    """np.dot as a tensordot: the last axis of a with the last but one of b (or its only one)."""
+    return ([a.ndim - 1], [max(b.ndim - 2, 0)])
+
+
+def _dot_left(g, y, a, b):
+    if a.ndim == 0 or b.ndim == 0:
+        return np.sum(g * b) if a.ndim == 0 else g * b
+    return _tensordot_left(g, y, a, b, _dot_axes(a, b))
+
+
+def _dot_right(g, y, a, b):
+    if a.ndim == 0 or b.ndim == 0:
+        return np.sum(g * a) if b.ndim == 0 else g * a
+    return _tensordot_right(g, y, a, b, _dot_axes(a, b))
+
+
+defvjp(np.dot, _dot_left, _dot_right)
+
+
+# Einstein summation: the gradient by one operand is an einsum of the upstream and the others
+
+
+def _einsum(argnum, g, y, subscripts, *operands, **kwargs):
+    *terms, result = _explicit_terms(subscripts, operands)
+    own, x = terms[argnum - 1], operands[argnum - 1]
+    factors = [(result, g)]
+    factors += [(t, o) for i, (t, o) in enumerate(zip(terms, operands)) if i != argnum - 1]
+
+    # An axis named twice is a diagonal: give the second its own name, tied to the first by an
+    # identity matrix.  An axis that nothing else names was summed over: spread it by ones.
+    unused = iter(sorted(set(string.ascii_letters) - set("".join(terms) + result)))
+    named, wanted = "".join(t for t, _ in factors), ""
+    for axis, letter in enumerate(own):
+        n = x.shape[axis]
+        if letter in wanted:
+            twin = next(unused)
+            factors.append((letter + twin, np.eye(n, dtype=x.dtype)))
+            letter = twin
+        elif letter not in named:
+            factors.append((letter, np.ones(n, dtype=x.dtype)))
+        wanted += letter
+    text = ",".join(t for t, _ in factors) + "->" + wanted
+    return np.einsum(text, *(o for _, o in factors), **_optimized(kwargs, factors))
+
+
+def _optimized(kwargs, factors):
+    optimize = kwargs.get("optimize", False)
+    return {"optimize": len(factors) > 2 if optimize not in (True, "greedy", "optimal") else optimize}
+
+
+def _explicit_terms(subscripts, operands):
+    """Split subscripts into one term an operand and the result's, with no ellipsis left."""
+    left, arrow, right = subscripts.replace(" ", "").partition("->")
+    terms = left.split(",")
+    unused = iter(sorted(set(string.ascii_letters) - set(subscripts), reverse=True))
+    hidden = [o.ndim - len(t.replace("...", "")) if "..." in t else 0 for t, o in zip(terms, operands)]
+    names = "".join(next(unused) for _ in range(max(hidden, default=0)))
+    expanded = [
+        t.replace("...", names[len(names) - k :]) for t, k in zip(terms, hidden, strict=True)
+    ]
+    if arrow:
+        return [*expanded, right.replace("...", names)]
+    letters = "".join(terms).replace(".", "")
+    once = sorted(c for c in set(letters) if letters.count(c) == 1)
+    return [*expanded, names + "".join(once)]
+
+
+defvjp_variadic(np.einsum, _einsum)

@@ -1,0 +1,833 @@
+"""``Tensor``: an array, plus the call that made it.
+
+Operators, methods and NumPy's two dispatch protocols all lead to :func:`apply`, which computes on
+the plain arrays and records the call.  Results that have no derivative (comparisons, rounding,
+``argmax``) come back as the plain arrays NumPy gives.
+
+Not for: what a derivative is (``rules/``), or how the graph is walked (``engine.py``).
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from tinygrad_lab.core import engine
+from tinygrad_lab.core.callers import math_function_calling
+from tinygrad_lab.core.engine import (
+    IGNORE,
+    NO_KWARGS,
+    RECORD,
+    RETAIN,
+    RULES,
+    WATCH,
+    Node,
+    current_mode,
+    record,
+)
+from tinygrad_lab.core.errors import explain, name_of
+from tinygrad_lab.core.primitive import CONSTANT, INSTEAD
+from tinygrad_lab.core.rules.indexing import getitem, setitem
+from tinygrad_lab.core.rules.shaping import astype, copied
+from tinygrad_lab.core.summary import summary
+
+__all__ = ["Tensor", "apply", "plain", "tensor"]
+
+Axis = int | tuple[int, ...] | None
+
+
+# ---------------------------------------------------------------------------------------------
+# One call
+
+
+def apply(
+    op: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any] = NO_KWARGS
+) -> Tensor:
+    """Call ``op`` on the plain arrays in ``args``, and record the call if one of them is tracked.
+
+    ``op`` has rules in the derivative table; Tensors stand among the positional arguments only.
+    """
+    mode = current_mode()
+    values = tuple([a.data if type(a) is Tensor else a for a in args])
+    try:
+        value = op(*values, **kwargs)
+    except Exception as error:
+        raise explain(error, op, values, kwargs, engine.site() if mode is WATCH else None) from error
+    if type(value) is not np.ndarray:
+        value = _as_array(value)
+    result = _new(Tensor)
+    result.data = value
+    result.node = None
+    if mode is not IGNORE:
+        parents = tuple([a.node if type(a) is Tensor else None for a in args])
+        if any(parents):
+            _check_differentiable(op, parents, value)
+            result.node = record(op, values, kwargs, value, parents)
+        if mode is WATCH:
+            engine.watch(op, values, kwargs, value, result.node)
+    return result
+
+
+def _check_differentiable(
+    op: Callable[..., Any], parents: tuple[Node | None, ...], value: Any
+) -> None:
+    """Refuse a call that would lose a gradient in silence."""
+    rules = RULES[op]
+    for position, parent in enumerate(parents):
+        if parent is not None and (position >= len(rules) or rules[position] is None):
+            raise TypeError(
+                f"{name_of(op)} has no derivative by argument {position}; detach() it there"
+            )
+    if value.dtype.kind not in "fc":
+        raise TypeError(
+            f"{name_of(op)} of a tracked tensor gives {value.dtype}, which has no gradient; "
+            "detach() first"
+        )
+
+
+def _as_array(value: Any) -> Any:
+    """Make an array of a NumPy scalar, so that ``data`` always is one; leave the rest alone."""
+    return np.asarray(value) if isinstance(value, (np.generic, float, int, complex)) else value
+
+
+def plain(value: Any) -> Any:
+    """Replace tensors by their plain arrays, also inside tuples, lists, dicts and slices."""
+    kind = type(value)
+    if kind is Tensor:
+        return value.data
+    if kind in (tuple, list):
+        return kind(plain(item) for item in value)
+    if kind is dict:
+        return {key: plain(item) for key, item in value.items()}
+    if kind is slice:
+        return slice(plain(value.start), plain(value.stop), plain(value.step))
+    return value
+
+
+def _any_tracked(value: Any) -> bool:
+    if type(value) is Tensor:
+        return value.node is not None
+    if isinstance(value, dict):
+        value = value.values()
+    return isinstance(value, (tuple, list, type({}.values()))) and any(map(_any_tracked, value))
+
+
+def _unary(op: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
+    def method(self: Tensor) -> Tensor:
+        return apply(op, (self,))
+
+    return _named(method, op)
+
+
+def _binary(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
+    def method(self: Tensor, other: Any) -> Tensor:
+        return apply(op, (self, other))
+
+    return _named(method, op)
+
+
+def _reflected(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
+    def method(self: Tensor, other: Any) -> Tensor:
+        return apply(op, (other, self))
+
+    return _named(method, op)
+
+
+def _constant(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
+    def method(self: Tensor, other: Any) -> Any:
+        return op(self.data, other.data if type(other) is Tensor else other)
+
+    return _named(method, op)
+
+
+def _named(method: Any, op: Callable[..., Any]) -> Any:
+    method.__name__ = op.__name__
+    method.__doc__ = f"As :data:`numpy.{op.__name__}`."
+    return method
+
+
+def _given(**arguments: Any) -> dict[str, Any]:
+    """Drop the arguments that were left at their defaults."""
+    return {k: v for k, v in arguments.items() if v is not None and v is not False and v != "C"}
+
+
+_POWERS: dict[float, Callable[..., Any]] = {
+    2: np.square,
+    1: np.positive,
+    0.5: np.sqrt,
+    -1: np.reciprocal,
+}
+_REDUCE: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+}
+
+
+def _would_detach(what: str, instead: str) -> str:
+    return (
+        f"{what} would lose the gradient of a tracked tensor t. To stay tracked say {instead}; for "
+        "plain numbers say t.detach() first, or t.item() for one element"
+    )
+
+
+def _refuse_out(op: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
+    out = kwargs.get("out")
+    if any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
+        raise TypeError(
+            f"{_numpy_name(op)}(..., out=...) writes in place, and tensors are values: use what "
+            "it returns"
+        )
+
+
+def _positional(
+    op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Move keyword arguments to the positions that the rules count by."""
+    try:
+        bound = inspect.signature(op).bind(*args, **kwargs)
+    except ValueError:
+        raise TypeError(f"pass the tensors to {_numpy_name(op)} by position") from None
+    if any(type(value) is Tensor for value in bound.kwargs.values()):
+        raise TypeError(f"{_numpy_name(op)} has no derivative by a keyword-only argument")
+    return bound.args, bound.kwargs
+
+
+def _numpy_name(op: Callable[..., Any]) -> str:
+    module = getattr(op, "__module__", None) or "numpy"
+    return f"np.{name_of(op)}" if module.startswith("numpy") else name_of(op)
+
+
+_new = object.__new__
+
+
+def _make(data: Any, node: Node | None) -> Tensor:
+    tensor = _new(Tensor)
+    tensor.data = data
+    tensor.node = node
+    return tensor
+
+
+class Tensor:
+    """An array that remembers how it was computed, so that gradients can flow back through it.
+
+    Parameters
+    ----------
+    data : array_like
+        Wrapped, not copied: a NumPy array, or any array that speaks NumPy's protocols (Dask,
+        CuPy ...).  :func:`tensor` copies.
+    requires_grad : bool
+        Make it a leaf that gradients are accumulated on, in ``.grad``.
+
+    Raises
+    ------
+    TypeError
+        ``requires_grad`` on integers, booleans or objects: only floats have gradients.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> x = tl.Tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
+    >>> y = (np.sin(x) * x).sum()
+    >>> y.backward()
+    >>> np.allclose(x.grad, np.sin(x.data) + x.data * np.cos(x.data))
+    True
+    """
+
+    __slots__ = ("__weakref__", "data", "node")
+
+    data: Any
+    node: Node | None
+
+    def __init__(self, data: Any, requires_grad: bool = False) -> None:
+        if type(data) is Tensor:
+            raise TypeError(
+                "Tensor(...) of a Tensor: say t.detach() for one that shares its data without "
+                "history, or t.copy() for a tracked copy"
+            )
+        self.data = data if hasattr(data, "__array_function__") else np.asarray(data)
+        if isinstance(self.data, np.generic):
+            self.data = np.asarray(self.data)
+        self.node = None
+        if requires_grad:
+            self.requires_grad = True
+
+    # -- the graph ----------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to or through this tensor.  On a leaf it can be set."""
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if wanted == (self.node is not None):
+            return
+        if not wanted and not self.is_leaf:
+            raise RuntimeError(
+                f"requires_grad=False on the result of {cast(Node, self.node).name}: only a leaf "
+                "can be switched off; say t.detach() for the same values without history"
+            )
+        if wanted and self.data.dtype.kind not in "fc":
+            raise TypeError(
+                f"a tensor of {self.data.dtype} cannot require a gradient: only real and complex "
+                "floats have one. Say tl.tensor(data, dtype=float, requires_grad=True), or write "
+                "the numbers with a point (1.0)"
+            )
+        self.node = engine.leaf() if wanted else None
+
+    def requires_grad_(self, wanted: bool = True) -> Tensor:
+        """Set ``requires_grad`` and return the tensor itself."""
+        self.requires_grad = wanted
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether nothing was recorded to compute this tensor."""
+        return self.node is None or self.node.op is None
+
+    @property
+    def grad(self) -> Any:
+        """The accumulated gradient of a leaf: an array like ``data``, or None before ``backward``.
+
+        After ``backward(create_graph=True)`` it is a Tensor, with a graph of its own.
+        """
+        return None if self.node is None else self.node.grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self.node is None:
+            if value is None:
+                return
+            raise RuntimeError("a tensor that requires no gradient has none to set")
+        if value is not None and value.shape != self.shape:
+            raise ValueError(f"a gradient of shape {value.shape} for a tensor of {self.shape}")
+        self.node.grad = value
+
+    def backward(
+        self,
+        upstream: Any = None,
+        *,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the gradient of this tensor to ``.grad`` of every leaf it was computed from.
+
+        Parameters
+        ----------
+        upstream : array_like, optional
+            The gradient of some final quantity with respect to this tensor, of its shape.  May be
+            left out when the tensor has one element: then it is 1.
+        retain_graph : bool, optional
+            Keep the graph, so that it can be walked again.  By default as ``create_graph``.
+        create_graph : bool
+            Make the gradients Tensors that can be differentiated again.
+
+        Raises
+        ------
+        RuntimeError
+            The tensor has no history, or its graph was freed by an earlier call.
+        ValueError
+            ``upstream`` is missing on a tensor of several elements, or has another shape.
+
+        Examples
+        --------
+        >>> import tinygrad_lab as tl
+        >>> x = tl.tensor(3.0, requires_grad=True)
+        >>> (x ** 3).backward(create_graph=True)
+        >>> slope, x.grad = x.grad, None
+        >>> slope.backward()
+        >>> slope.item(), x.grad.item()
+        (27.0, 18.0)
+        """
+        node, cotangent = start(self, upstream)
+        engine.propagate(
+            [node],
+            [cotangent],
+            retain_graph=create_graph if retain_graph is None else retain_graph,
+            lift=from_node if create_graph else None,
+        )
+
+    def retain_grad(self) -> None:
+        """Keep this intermediate tensor's own gradient in ``.grad`` at the next ``backward``."""
+        node = self._tracked("retain_grad")
+        if node.op is not None and RETAIN not in (node.hooks or ()):
+            node.hooks = [*(node.hooks or ()), RETAIN]
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
+        """Call ``hook(gradient)`` in each backward pass, once this tensor's gradient is complete.
+
+        What the hook returns, unless None, takes the gradient's place.  The hook must not write
+        into the gradient.
+
+        Returns
+        -------
+        callable
+            Call it to remove the hook.
+
+        Examples
+        --------
+        >>> import tinygrad_lab as tl
+        >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
+        >>> remove = x.register_hook(lambda g: 10 * g)
+        >>> x.sum().backward()
+        >>> x.grad
+        array([10., 10.])
+        >>> remove()
+        """
+        if not callable(hook):
+            raise TypeError(f"a hook must be callable, not {hook!r}")
+        node = self._tracked("register_hook")
+        node.hooks = [*(node.hooks or ()), hook]
+
+        def remove() -> None:
+            node.hooks = [h for h in node.hooks or () if h is not hook] or None
+
+        return remove
+
+    def _tracked(self, method: str) -> Node:
+        if self.node is None:
+            raise RuntimeError(f"{method}() on a tensor that requires no gradient")
+        return self.node
+
+    def detach(self) -> Tensor:
+        """The same data (not copied), without history."""
+        return _make(self.data, None)
+
+    def numpy(self) -> npt.NDArray[Any]:
+        """The data as a NumPy array.  A tracked tensor must be detached first."""
+        return np.asarray(self)
+
+    def item(self) -> Any:
+        """The one element, as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item() of a tensor of shape {self.shape}: it has {self.size} elements")
+        return np.asarray(self.data).item()
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return np.asarray(self.data).tolist()
+
+    # -- what every array has -----------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return cast("tuple[int, ...]", self.data.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return cast(int, self.data.ndim)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return cast(int, self.data.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of an element."""
+        return cast("np.dtype[Any]", self.data.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the data."""
+        return cast(int, self.data.nbytes)
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of an element."""
+        return cast(int, self.data.itemsize)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 - NumPy's name
+        """All axes in reverse order."""
+        return apply(np.transpose, (self,))
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
+        """The last two axes exchanged."""
+        if self.ndim < 2:
+            raise ValueError(f"mT needs two axes or more, not shape {self.shape}")
+        return apply(np.swapaxes, (self, -1, -2))
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self.data == plain(value)).any())
+
+    # -- one number ---------------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __float__(self) -> float:
+        if self.node is not None and (name := math_function_calling(sys._getframe(1))):
+            raise TypeError(_would_detach(f"math.{name}(t)", f"np.{name}(t)"))
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return cast(int, self.data.__index__())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+
+    # -- operators ----------------------------------------------------------------------------
+
+    __add__ = _binary(np.add)
+    __sub__ = _binary(np.subtract)
+    __mul__ = _binary(np.multiply)
+    __truediv__ = _binary(np.divide)
+    __matmul__ = _binary(np.matmul)
+    __mod__ = _binary(np.remainder)
+    __radd__ = _reflected(np.add)
+    __rsub__ = _reflected(np.subtract)
+    __rmul__ = _reflected(np.multiply)
+    __rtruediv__ = _reflected(np.divide)
+    __rmatmul__ = _reflected(np.matmul)
+    __rmod__ = _reflected(np.remainder)
+    __rpow__ = _reflected(np.power)
+    __neg__ = _unary(np.negative)
+    __pos__ = _unary(np.positive)
+    __abs__ = _unary(np.absolute)
+
+    def __pow__(self, exponent: Any) -> Tensor:
+        if type(exponent) in (int, float) and exponent in _POWERS:
+            return apply(_POWERS[exponent], (self,))  # the shortcuts of ndarray ** number
+        return apply(np.power, (self, exponent))
+
+    __lt__ = _constant(np.less)
+    __le__ = _constant(np.less_equal)
+    __gt__ = _constant(np.greater)
+    __ge__ = _constant(np.greater_equal)
+    __eq__ = _constant(np.equal)
+    __ne__ = _constant(np.not_equal)
+    __floordiv__ = _constant(np.floor_divide)
+    __hash__ = object.__hash__
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return np.floor_divide(other, self.data)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return apply(getitem, (self, plain(index)))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Rebind this tensor to a copy with new values at ``index``; old holders keep the old."""
+        recording = current_mode() != IGNORE
+        if recording and self.requires_grad and self.is_leaf:
+            raise RuntimeError(
+                "t[i] = v on a leaf that requires a gradient: it would no longer be the leaf whose "
+                "gradient you ask for. Update a tracked copy (u = t.copy(); u[i] = v), or write "
+                "inside `with tl.no_grad():`, which replaces the leaf's value"
+            )
+        updated = apply(setitem, (self, value, plain(index)))
+        self.data = updated.data
+        if recording:
+            self.node = updated.node
+
+    # -- elementwise functions, as methods ----------------------------------------------------
+
+    abs = _unary(np.absolute)
+    arccos = _unary(np.arccos)
+    arcsin = _unary(np.arcsin)
+    arctan = _unary(np.arctan)
+    cos = _unary(np.cos)
+    cosh = _unary(np.cosh)
+    exp = _unary(np.exp)
+    expm1 = _unary(np.expm1)
+    log = _unary(np.log)
+    log10 = _unary(np.log10)
+    log1p = _unary(np.log1p)
+    log2 = _unary(np.log2)
+    reciprocal = _unary(np.reciprocal)
+    sin = _unary(np.sin)
+    sinh = _unary(np.sinh)
+    sqrt = _unary(np.sqrt)
+    square = _unary(np.square)
+    tan = _unary(np.tan)
+    tanh = _unary(np.tanh)
+    maximum = _binary(np.maximum)
+    minimum = _binary(np.minimum)
+
+    # -- ndarray's methods, with NumPy's meaning and argument names ---------------------------
+
+    def sum(self, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Tensor:
+        """Sum over ``axis``, as :func:`numpy.sum`."""
+        return np.sum(self, **_given(axis=axis, dtype=dtype, keepdims=keepdims))
+
+    def mean(self, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Tensor:
+        """Mean over ``axis``, as :func:`numpy.mean`."""
+        return np.mean(self, **_given(axis=axis, dtype=dtype, keepdims=keepdims))
+
+    def prod(self, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Tensor:
+        """Product over ``axis``, as :func:`numpy.prod`."""
+        return np.prod(self, **_given(axis=axis, dtype=dtype, keepdims=keepdims))
+
+    def max(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """Maximum over ``axis``, as :func:`numpy.max`; ties share the gradient evenly."""
+        return np.max(self, **_given(axis=axis, keepdims=keepdims))
+
+    def min(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """Minimum over ``axis``, as :func:`numpy.min`; ties share the gradient evenly."""
+        return np.min(self, **_given(axis=axis, keepdims=keepdims))
+
+    def var(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """Variance over ``axis``, as :func:`numpy.var`."""
+        return np.var(self, **_given(axis=axis, ddof=ddof, keepdims=keepdims))
+
+    def std(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """Standard deviation over ``axis``, as :func:`numpy.std`; 0 has gradient 0."""
+        return np.std(self, **_given(axis=axis, ddof=ddof, keepdims=keepdims))
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """Running sum along ``axis``, as :func:`numpy.cumsum`."""
+        return np.cumsum(self, **_given(axis=axis))
+
+    def cumprod(self, axis: int | None = None) -> Tensor:
+        """Running product along ``axis``, as :func:`numpy.cumprod`."""
+        return np.cumprod(self, **_given(axis=axis))
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """Sum along diagonals, as :func:`numpy.trace`."""
+        return np.trace(self, offset, axis1, axis2)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """Diagonals, as :func:`numpy.diagonal`."""
+        return np.diagonal(self, offset, axis1, axis2)
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Limit the values to ``min`` and ``max``, as :func:`numpy.clip`."""
+        return np.clip(self, min, max)
+
+    def reshape(self, *shape: Any, order: str = "C") -> Tensor:
+        """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
+        wanted = shape[0] if len(shape) == 1 else shape
+        return np.reshape(self, wanted, **_given(order=order))
+
+    def ravel(self) -> Tensor:
+        """All elements along one axis."""
+        return np.ravel(self)
+
+    flatten = ravel
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Permute the axes: ``t.transpose()``, ``t.transpose(1, 0, 2)`` or with one tuple."""
+        wanted = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        return np.transpose(self, wanted or None)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Exchange two axes."""
+        return np.swapaxes(self, axis1, axis2)
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        """Remove axes of length one."""
+        return np.squeeze(self, **_given(axis=axis))
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        """Repeat elements, as :func:`numpy.repeat`."""
+        return np.repeat(self, repeats, **_given(axis=axis))
+
+    def take(self, indices: Any, axis: int | None = None) -> Tensor:
+        """Pick elements along ``axis``, as :func:`numpy.take`."""
+        return np.take(self, indices, **_given(axis=axis))
+
+    def dot(self, other: Any) -> Tensor:
+        """Dot product, as :func:`numpy.dot`."""
+        return np.dot(self, other)
+
+    def matmul(self, other: Any) -> Tensor:
+        """Matrix product, as ``@``."""
+        return apply(np.matmul, (self, other))
+
+    def copy(self) -> Tensor:
+        """A copy of the data, through which gradients flow."""
+        return apply(copied, (self,))
+
+    def astype(self, dtype: npt.DTypeLike, copy: bool = True) -> Any:
+        """Convert to another float type, tracked; to integers or booleans, a plain array."""
+        if np.dtype(dtype).kind not in "fc":
+            return self.data.astype(dtype)
+        if not copy and self.dtype == dtype:
+            return self
+        return apply(astype, (self, np.dtype(dtype)))
+
+    def argmax(self, axis: int | None = None) -> Any:
+        """Where the maximum is: a plain array of indices."""
+        return np.argmax(self.data, **_given(axis=axis))
+
+    def argmin(self, axis: int | None = None) -> Any:
+        """Where the minimum is: a plain array of indices."""
+        return np.argmin(self.data, **_given(axis=axis))
+
+    def argsort(self, axis: int = -1) -> Any:
+        """The order that sorts: a plain array of indices."""
+        return np.argsort(self.data, axis=axis)
+
+    def round(self, decimals: int = 0) -> Any:
+        """Rounded values: a plain array."""
+        return np.round(self.data, decimals)
+
+    def all(self, axis: Axis = None) -> Any:
+        """Whether all elements are true: plain booleans."""
+        return np.all(self.data, axis=axis)
+
+    def any(self, axis: Axis = None) -> Any:
+        """Whether any element is true: plain booleans."""
+        return np.any(self.data, axis=axis)
+
+    # -- NumPy's protocols --------------------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        if self.node is not None and current_mode() != IGNORE:
+            raise TypeError(_would_detach("np.asarray(t) or np.array([t, ...])", "np.stack([t, ...])"))
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "reduce" and ufunc in _REDUCE:
+            kwargs.setdefault("axis", 0)
+            return _REDUCE[ufunc](*inputs, **{k: v for k, v in kwargs.items() if v is not None or k == "axis"})
+        if method != "__call__":
+            raise TypeError(
+                f"np.{ufunc.__name__}.{method} has no derivative rule; say it with a function "
+                "(np.sum, np.prod, np.cumsum, an index ...), or compute on t.detach()"
+            )
+        if kwargs.get("where", True) is not True:
+            raise TypeError(
+                f"np.{ufunc.__name__}(..., where=...) leaves elements undefined, so it has no "
+                f"gradient; say np.where(condition, np.{ufunc.__name__}(...), otherwise)"
+            )
+        return self._dispatch(ufunc, inputs, kwargs)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if function in INSTEAD:
+            _refuse_out(function, kwargs)
+            try:
+                return INSTEAD[function](*args, **kwargs)
+            except Exception as error:
+                raise explain(error, function, args, kwargs) from error
+        return self._dispatch(function, args, kwargs)
+
+    def _dispatch(self, op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        _refuse_out(op, kwargs)
+        if op in RULES:
+            if any(type(value) is Tensor for value in kwargs.values()):
+                args, kwargs = _positional(op, args, kwargs)
+            return apply(op, args, kwargs)
+        if op not in CONSTANT and current_mode() != IGNORE and _any_tracked((args, kwargs)):
+            raise TypeError(
+                f"{_numpy_name(op)} has no derivative rule. Give it one with "
+                f"tl.defvjp({_numpy_name(op)}, lambda g, y, *args: ...), or compute on plain "
+                "values: t.detach()"
+            )
+        return op(*plain(args), **plain(kwargs))
+
+    # -- copies, files, text ------------------------------------------------------------------
+
+    def __reduce__(self) -> Any:
+        if not self.is_leaf:
+            raise RuntimeError(
+                f"cannot pickle or deep-copy the result of {cast(Node, self.node).name}, because "
+                "its history would come along; say t.detach() first"
+            )
+        return _rebuilt, (self.data, self.requires_grad, self.grad)
+
+    def __repr__(self) -> str:
+        return summary(self.data, self.node)
+
+
+def tensor(data: Any, dtype: npt.DTypeLike = None, requires_grad: bool = False) -> Tensor:
+    """Make a Tensor of a copy of ``data``.
+
+    Parameters
+    ----------
+    data : array_like
+        Numbers, nested lists, an array; also a list of untracked tensors.
+    dtype : dtype, optional
+        By default NumPy's choice: float64 for Python floats, int64 for ints.
+    requires_grad : bool
+        Make it a leaf that gradients are accumulated on.
+
+    Raises
+    ------
+    TypeError
+        ``data`` is tracked, does not hold numbers, or is not of floats and ``requires_grad``.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> tl.tensor([1, 2, 3], dtype="float32", requires_grad=True)
+    Tensor([1., 2., 3.], dtype=float32, requires_grad=True)
+    """
+    array = data.data if type(data) is Tensor else data
+    if type(data) is Tensor and data.node is not None and not data.is_leaf:
+        raise TypeError(_would_detach("tl.tensor(t)", "t.copy()"))
+    if hasattr(array, "__array_function__") and not isinstance(array, (np.ndarray, np.generic)):
+        array = array.copy() if dtype is None else array.astype(dtype)  # a foreign array stays one
+    else:
+        array = np.array(array, dtype=dtype)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"a tensor holds numbers, not {array.dtype}: {data!r:.80}")
+    return Tensor(array, requires_grad=requires_grad)
+
+
+def from_node(value: Any, node: Node) -> Tensor:
+    """Make the tracked array of a recorded value: what the engine lifts values with."""
+    return _make(value, node)
+
+
+def start(output: Tensor, upstream: Any, name: str = "backward()") -> tuple[Node, Any]:
+    """Find the node and the cotangent that a backward pass from ``output`` begins with."""
+    if type(output) is not Tensor or output.node is None:
+        raise RuntimeError(
+            f"{name} from a tensor that no gradient flows to: none of what it was computed from "
+            "requires one. Say requires_grad=True on a leaf, and compute outside tl.no_grad()"
+        )
+    if upstream is None:
+        if output.size != 1:
+            raise ValueError(
+                f"{name} from a tensor of shape {output.shape} needs an upstream gradient of that "
+                "shape; or reduce it to one number first: t.sum(), t.mean()"
+            )
+        return output.node, np.ones_like(output.data)
+    if type(upstream) is not Tensor:
+        upstream = upstream if hasattr(upstream, "__array_function__") else np.asarray(upstream)
+        upstream = _as_array(upstream)
+    if upstream.shape != output.shape:
+        raise ValueError(
+            f"{name}: an upstream gradient of shape {upstream.shape} for a tensor of shape "
+            f"{output.shape}"
+        )
+    if upstream.dtype.kind not in "biufc":
+        raise TypeError(f"{name}: an upstream gradient of {upstream.dtype}")
+    if upstream.dtype != output.dtype:
+        upstream = upstream.astype(output.dtype)
+    return output.node, upstream
+
+
+def _rebuilt(data: Any, requires_grad: bool, grad: Any) -> Tensor:
+    tensor = Tensor(data, requires_grad=requires_grad)
+    tensor.grad = grad
+    return tensor
