@@ -68,7 +68,7 @@ def read_earlier(path: Path | None) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8"))["workloads"]
     except (OSError, ValueError, KeyError) as error:
-        sys.exit(f"cannot compare with {path}: {error!r}")
+        sys.exit(f"cannot compare with an earlier run: {error}")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,79 @@
+"""Every example runs, in docstrings, README.md and docs/, and every local link leads somewhere.
+
+The blocks of one page run in turn in one namespace, as a reader would paste them.
+"""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import tinygrad_lab
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+BROKEN: list[str] = []
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(
+        tinygrad_lab.__path__, "tinygrad_lab.", onerror=BROKEN.append
+    )
+    if not module.name.endswith("__main__")
+)
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!\w+://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    """An example may write files; they are no part of the repository."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_package_can_be_imported():
+    assert BROKEN == []
+
+
+@pytest.mark.parametrize("name", ["tinygrad_lab", *MODULES])
+def test_docstrings(name):
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for case in doctest.DocTestFinder().find(importlib.import_module(name)):
+        runner.run(case, out=report.append)
+    assert not runner.summarize(verbose=False).failed, "\n".join(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_pages(page):
+    text = page.read_text(encoding="utf-8")
+    namespace: dict[str, object] = {}
+    for match in BLOCK.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        if match[1].startswith(">>>"):
+            run_session(match[1], namespace, page, line)
+        else:
+            padded = "\n" * line + match[1]  # so that a traceback shows the page's own lines
+            exec(compile(padded, str(page), "exec"), namespace)
+
+
+def run_session(session: str, namespace: dict[str, object], page: Path, line: int) -> None:
+    report: list[str] = []
+    case = doctest.DocTestParser().get_doctest(session, namespace, page.name, str(page), line)
+    doctest.DocTestRunner(optionflags=FLAGS).run(case, out=report.append, clear_globs=False)
+    namespace |= case.globs
+    assert not report, "\n".join(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    targets = LINK.findall(text) + re.findall(r'<img[^>]* src="([^":]+)"', text)
+    assert [target for target in targets if not (page.parent / target).exists()] == []
