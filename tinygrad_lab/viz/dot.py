@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Iterator
 
 from tinygrad_lab.viz.model import Box, Edge, GraphModel, Measure
-from tinygrad_lab.viz.style import THEMES, Scale, Theme, number
+from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, plural
 
 __all__ = ["escape", "to_dot"]
 
@@ -58,11 +58,11 @@ def to_dot(
 
 
 def escape(text: str) -> str:
-    """Make any text safe, visible and one line inside an HTML-like label.
+    r"""Make any text safe, visible and one line inside an HTML-like label.
 
     Examples
     --------
-    >>> escape('a<b> & "c"'), escape(""), escape("two\\nlines")
+    >>> escape('a<b> & "c"'), escape(""), escape("two\nlines")
     ('a&lt;b&gt; &amp; &quot;c&quot;', '(empty)', 'two⏎lines')
     """
     text = _printable(text).strip()
@@ -72,9 +72,11 @@ def escape(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Replace line breaks and what XML forbids: control characters, surrogates, non-characters."""
-    text = text.replace("\r\n", "\n").replace("\n", "⏎").replace("\t", " ")
-    return "".join(c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """Make line breaks visible, and replace what XML forbids or nobody could see."""
+    text = text.replace("\r\n", "\n").replace("\n", "⏎")
+    return "".join(
+        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def _entities(text: str) -> str:
@@ -86,9 +88,9 @@ def _entities(text: str) -> str:
 
 def _tooltip(lines: list[str]) -> str:
     """Write a tooltip as a quoted DOT string."""
-    # Backslashes are escapes twice over there, for DOT and for tooltips; an entity is never one.
-    text = "\n".join(_entities(_printable(line)).replace("\\", "&#92;") for line in lines)
-    return '"' + text.replace("\n", "&#10;") + '"'
+    # Graphviz reads a backslash as the start of an escape, an entity as what it stands for.
+    safe = (_entities(_printable(line)).replace("\\", "&#92;") for line in lines)
+    return '"' + "&#10;".join(safe) + '"'
 
 
 class _Writer:
@@ -115,7 +117,7 @@ class _Writer:
         yield (
             f"  graph [rankdir={self.direction} newrank=true nodesep=0.3 ranksep=0.38 pad=0.15 "
             f'bgcolor="{theme.background}" fontname="{_FONT}" fontsize=9.5 '
-            f'fontcolor="{theme.muted}" labelloc=b tooltip=" " label=<{self._caption()}>]'
+            f'fontcolor="{theme.muted}" labelloc=b label=<{self._caption()}>]'
         )
         yield (
             f'  node [shape=box fontname="{_FONT}" fontsize=11 fontcolor="{theme.ink}" '
@@ -141,7 +143,7 @@ class _Writer:
             yield f"  subgraph cluster_{number_} {{"
             yield (
                 f'    graph [style="rounded,filled" fillcolor="{paint.fill}" '
-                f'color="{paint.line}" labelloc=t labeljust=l margin=9 tooltip=" " '
+                f'color="{paint.line}" labelloc=t labeljust=l margin=9 '
                 f"label=<{title}>]"
             )
             yield from (f"  {self._box(box)}" for box in boxes)
@@ -165,8 +167,8 @@ class _Writer:
             if box.dtype != self.usual_dtype:
                 facts.append(box.dtype)
         grad = ""
-        if "grad" in self.show and box.grad is not None and box.id != self.model.loss.id:
-            grad = f"∇ {number(_flow(box.grad))}"
+        if "grad" in self.show and box.flow is not None and box.id != self.model.loss.id:
+            grad = f"∇ {number(box.flow)}"
         below = "&#160; ".join(text for text in (escape(" ".join(facts)) if facts else "", grad))
         if not facts or not grad:
             below = escape(" ".join(facts)) if facts else grad
@@ -174,7 +176,7 @@ class _Writer:
             head = f"✗ {box.trouble} &#160;{head}"
         if not below:
             return head
-        return f'{head}<BR/><FONT POINT-SIZE="9.5" COLOR="{self.theme.muted}">{below}</FONT>'
+        return f'{head}<BR/><FONT POINT-SIZE="9" COLOR="{self.theme.muted}">{below}</FONT>'
 
     def _edge(self, edge: Edge) -> str:
         """Write one edge."""
@@ -184,8 +186,9 @@ class _Writer:
             rms = edge.grad.rms
             attributes += [f"penwidth={self.scale.width(rms)}", f'color="{self.scale.colour(rms)}"']
             tip = f"{tip}\n∇ {_numbers(edge.grad)}"
-            if self.uses[edge.source] > 1:
-                attributes.append(f"label=<&#160;{number(_flow(edge.grad))}&#160;>")
+            if self.uses[edge.source] > 1 and edge.share is not None:
+                attributes.append(f"label=<&#160;{number(edge.share)}&#160;>")
+                tip += f"\nadds {number(edge.share)} to the gradient it is part of"
         elif edge.tracked and not self.model.has_gradients:
             attributes += ["penwidth=1.2", f'color="{self.theme.muted}"']
         else:
@@ -195,20 +198,22 @@ class _Writer:
         return f"  {edge.source} -> {edge.target} [{' '.join(attributes)}]"
 
     def _ranks(self) -> Iterator[str]:
-        """Yield what comes in from the side: on the rank of what uses it."""
-        beside: dict[str, list[str]] = {}
-        for edge in self.model.edges:
-            if edge.role == "side":
-                beside.setdefault(edge.target, []).append(edge.source)
-        for target, sources in beside.items():
+        """Yield what comes in from the side: on the rank of what uses it, directly or not."""
+        leads_to = {edge.source: edge.target for edge in self.model.edges if edge.role == "side"}
+        ranks: dict[str, list[str]] = {}
+        for source, target in leads_to.items():
+            while target in leads_to:
+                target = leads_to[target]
+            ranks.setdefault(target, []).append(source)
+        for target, sources in ranks.items():
             yield f"  {{rank=same; {'; '.join(sources)}; {target}}}"
 
     def _caption(self) -> str:
         """Write the line under the picture: how much there is, and how to read the edges."""
         model = self.model
-        words = [_plural(model.operations, "operation")]
+        words = [plural(model.operations, "operation")]
         if model.parameters:
-            words.append(_plural(model.parameters, "parameter"))
+            words.append(plural(model.parameters, "parameter"))
         if self.usual_dtype != "float64":
             words.append(escape(self.usual_dtype))
         if model.has_gradients and any(edge.grad is not None for edge in model.edges):
@@ -223,7 +228,9 @@ class _Writer:
 def _head(box: Box) -> str:
     """Write the bold part of a label: the name of a leaf, or operation → name."""
     if box.role in ("input", "parameter"):
-        return f"<B>{escape(box.name or box.title)}</B>"
+        # The frame around a module's boxes says whose weight it is.
+        name = box.name.removeprefix(f"{box.module}.") if box.module else box.name
+        return f"<B>{escape(name or box.title)}</B>"
     head = f"<B>{escape(box.title)}</B>"
     if box.attributes:
         head += f"({escape(box.attributes)})"
@@ -235,13 +242,6 @@ def _size(box: Box) -> str:
     if math.prod(box.shape) == 1 and box.value is not None:
         return f"= {number(box.value.mean)}"
     return str(box.shape)
-
-
-def _flow(grad: Measure) -> float:
-    """Return the number that stands for a gradient: itself where it is one number, else its rms."""
-    if grad.nan:
-        return math.nan
-    return grad.mean if grad.size == 1 else grad.rms
 
 
 def _details(box: Box) -> list[str]:
@@ -267,8 +267,3 @@ def _numbers(measure: Measure) -> str:
     )
     bad = [f"{n} {word}" for n, word in ((measure.nan, "NaN"), (measure.inf, "Inf")) if n]
     return ", ".join([text, *bad])
-
-
-def _plural(count: int, noun: str) -> str:
-    """Write a count with its noun."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -21,15 +21,12 @@ from tinygrad_lab.core.tensor import Tensor
 __all__ = ["Box", "Edge", "GraphModel", "Measure", "build"]
 
 Role = Literal["input", "parameter", "operation", "loss"]
+EdgeRole = Literal["spine", "skip", "side"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What matters of an array of numbers.
-
-    ``mean`` is signed, so contributions add up in it: the means over the edges that leave a box sum
-    to the mean of its gradient. ``rms`` is the root mean square, the size of a gradient.
-    """
+    """What matters of an array of numbers; ``rms`` is the root mean square of the finite ones."""
 
     size: int
     rms: float
@@ -61,6 +58,13 @@ class Box:
     details: tuple[str, ...] = ()
 
     @property
+    def flow(self) -> float | None:
+        """The number that stands for the gradient: itself where it is one number, else its rms."""
+        if self.grad is None:
+            return None
+        return self.grad.mean if self.grad.size == 1 else self.grad.rms
+
+    @property
     def trouble(self) -> str:
         """``NaN`` or ``Inf`` when the value or the gradient holds any, else an empty string."""
         seen = [m for m in (self.value, self.grad) if m is not None]
@@ -73,17 +77,19 @@ class Box:
 class Edge:
     """One use of a value: operand number ``operand`` of the box ``target``.
 
-    ``grad`` is what flows back along this edge alone, ``None`` where nothing does. ``role`` places
-    the edge: along the ``spine`` of activations, a ``skip`` past part of it, or in from the
-    ``side``.
+    ``grad`` measures what flows back along this edge alone, ``None`` where nothing does.
+    ``share`` is what that adds to the gradient of the source: over all edges that leave a box, the
+    shares sum to its :attr:`Box.flow`. ``role`` places the edge: along the ``spine`` of
+    activations, a ``skip`` past part of it, or in from the ``side``.
     """
 
     source: str
     target: str
     operand: int
     grad: Measure | None
+    share: float | None
     tracked: bool
-    role: Literal["spine", "skip", "side"]
+    role: EdgeRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +306,11 @@ class _Flow:
 
     def __init__(self, nodes: list[Node], loss: Tensor) -> None:
         self.nodes: dict[int, Measure] = {}
-        self.contributions: dict[tuple[int, int], Measure] = {}
+        #: By the order of the node that made a contribution, and the position of its operand.
+        self.edges: dict[tuple[int, int], Measure] = {}
+        self.shares: dict[tuple[int, int], float] = {}
+        #: Contributions that wait for the gradient they are part of, by the node they arrive at.
+        self._arrived: dict[int, list[tuple[tuple[int, int], Any]]] = {}
         before = [(node, node.grad) for node in nodes if node.hooks is not None]
         assert loss.node is not None
         try:
@@ -318,9 +328,31 @@ class _Flow:
 
     def _visit(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
         self.nodes[node.order] = measure(g)
-        for position, contribution in enumerate(contributions):
-            if contribution is not None:
-                self.contributions[node.order, position] = measure(contribution)
+        for edge, part in self._arrived.pop(node.order, ()):
+            self.edges[edge] = measure(part)
+            self.shares[edge] = _share(part, g)
+        for position, part in enumerate(contributions):
+            parent = (node.parents or ())[position]
+            if parent is not None and part is not None:
+                waiting = self._arrived.setdefault(parent.order, [])
+                waiting.append(((node.order, position), part))
+
+
+def _share(part: Any, whole: Any) -> float:
+    """Return how much of the gradient ``whole`` is due to ``part``, one term of the sum it is.
+
+    For a single number that is the term itself. Root mean squares do not add up, so for an array it
+    is the part's component along the whole, in units in which the whole's is its rms: the terms'
+    shares add up to that, and a term that works against the rest has a negative one.
+    """
+    a, g = (np.asarray(array, dtype=np.float64).reshape(-1) for array in (part, whole))
+    if g.size == 1:
+        return float(a[0])
+    top = float(np.abs(g).max(initial=0.0))
+    if not top or not math.isfinite(top):
+        return 0.0 if not top else math.nan
+    unit = g / top
+    return float(a @ unit) / math.sqrt(float(unit @ unit) * g.size)
 
 
 def measure(array: Any) -> Measure:
@@ -343,7 +375,8 @@ def measure(array: Any) -> Measure:
         inf = size - nan - int(finite.sum())
         flat = flat[finite]
     if not flat.size:
-        return Measure(size, *(4 * [math.nan if size else 0.0]), nan, inf)
+        none = math.nan if size else 0.0
+        return Measure(size, none, none, none, none, nan, inf)
     low, high = float(flat.min()), float(flat.max())
     # Scaled first, so that neither the smallest nor the largest float loses its square.
     top = max(-low, high)
@@ -383,7 +416,7 @@ class _Naming:
     def module(self, node: Node) -> str | None:
         """Return the path of the module that owns a parameter."""
         path, _, _ = self.parameters.get(node.order, "").rpartition(".")
-        return path if path in self._modules else None
+        return path if path and path in self._modules else None
 
     def modules_of(self, paths: set[str]) -> dict[str, str]:
         """Return a title for each module path: ``fc1: Linear(2→3)``."""
@@ -525,22 +558,34 @@ def _plain_text(value: Any) -> str:
 
 def _edges(plan: _Plan, flow: _Flow | None) -> Iterator[Edge]:
     """Yield the edges, by target and then by operand."""
+    entering = _entering(plan)
     for index, inputs in enumerate(plan.inputs):
         user = plan.sources[index].node
-        spine_taken = False
-        for position, box in inputs:
-            source = plan.sources[box]
-            assert user is not None
-            grad = None
-            if flow is not None and source.node is not None:
-                grad = flow.contributions.get((user.order, position))
-            role: Literal["spine", "skip", "side"] = "spine"
-            if box != plan.main[index]:
-                single = plan.uses[box] == 1
-                role = "side" if single and plan.depth[box] <= 0 else "skip"
-            elif spine_taken:
-                role = "skip"
-            spine_taken = spine_taken or role == "spine"
-            yield Edge(
-                f"n{box}", f"n{index}", position, grad, source.node is not None, role
-            )
+        spine: int | None = None
+        for place, (position, box) in enumerate(inputs):
+            source = plan.sources[box].node
+            grad = share = None
+            if flow is not None and user is not None:
+                grad = flow.edges.get((user.order, position))
+                share = flow.shares.get((user.order, position))
+            if spine is None and box == plan.main[index]:
+                spine = place
+            role: EdgeRole = "spine" if spine == place else "skip"
+            if box in entering:
+                role = "side"
+            yield Edge(f"n{box}", f"n{index}", position, grad, share, source is not None, role)
+
+
+def _entering(plan: _Plan) -> set[int]:
+    """Return the boxes that come in from the side: used once, beside what the data arrives by.
+
+    An operation on such a box's way in, a transpose say, is one too, and its operand with it.
+    """
+    entering: set[int] = set()
+    for index in reversed(range(len(plan.inputs))):
+        main = plan.main[index]
+        for _, box in plan.inputs[index]:
+            leads_in = index in entering and not plan.inputs[box]
+            if plan.uses[box] == 1 and plan.depth[box] <= 0 and (box != main or leads_in):
+                entering.add(box)
+    return entering

@@ -14,7 +14,7 @@ from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.dot import to_dot
 from tinygrad_lab.viz.model import Box, GraphModel, build
-from tinygrad_lab.viz.style import THEMES, number
+from tinygrad_lab.viz.style import THEMES, number, plural
 
 if TYPE_CHECKING:
     import graphviz
@@ -79,9 +79,11 @@ def graph(
     >>> import tinygrad_lab as tl
     >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
     >>> print(graph((x * x).sum(), names={"x": x}))
-    loss = 5: 2 operations, 2 parameters
-    box              from  shape   value   ∇ rms
-    x                      (2,)   rms 1.58   3.16
+    loss = 5: 2 operations, 2 parameters, 3 edges
+                          shape  value  ∇
+    x     parameter       (2,)   1 … 2  rms 3.16
+    #2    multiply(x, x)  (2,)   1 … 4  rms 1
+    loss  sum(#2)         ()     5      1
     """
     _check("direction", direction, _DIRECTIONS)
     _check("theme", theme, THEMES)
@@ -144,7 +146,9 @@ class Graph:
             return rendering.write_file(path, self.source.encode())
         if form not in rendering.FORMATS:
             allowed = ", ".join(f".{f}" for f in (*rendering.FORMATS, "dot"))
-            raise ValueError(f"save() needs a name that ends in one of {allowed}, not {str(path)!r}")
+            raise ValueError(
+                f"save() needs a name that ends in one of {allowed}, not {str(path)!r}"
+            )
         content = rendering.render(self.source, form, engine=self._engine)
         if form == "svg":
             content = b'<?xml version="1.0" encoding="UTF-8"?>\n' + content
@@ -162,9 +166,7 @@ class Graph:
     def __str__(self) -> str:
         return table(self.model)
 
-    def _repr_mimebundle_(
-        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
-    ) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         # Never text/html: viewers that sanitise it would prefer it and show wreckage.
         text = str(self)
         try:
@@ -181,12 +183,16 @@ def table(model: GraphModel) -> str:
     >>> import tinygrad_lab as tl
     >>> x = tl.tensor(3.0, requires_grad=True)
     >>> print(table(build(x * x, names={"x": x})))
+    loss = 9: 1 operation, 1 parameter, 2 edges
+                          shape  value  ∇
+    x     parameter       ()     3      6
+    loss  multiply(x, x)  ()     9      1
     """
     called = _unique_names(model)
     inputs: dict[str, list[str]] = {}
     for edge in model.edges:
         inputs.setdefault(edge.target, []).append(called[edge.source])
-    rows = [("", "", "shape", "value", "∇")]
+    rows: list[tuple[str, ...]] = [("", "", "shape", "value", "∇")]
     for box in model.boxes:
         what = ", ".join(inputs.get(box.id, ()))
         made = f"{box.title}({what})" if what else box.title
@@ -228,8 +234,8 @@ def _summary(model: GraphModel) -> str:
     loss = model.loss
     value = f" = {_value(loss)}" if loss.value is not None and loss.value.size == 1 else ""
     return (
-        f"{' '.join(loss.name.split())}{value}: {model.operations} operations, "
-        f"{model.parameters:,} parameters, {len(model.edges)} edges"
+        f"{' '.join(loss.name.split())}{value}: {plural(model.operations, 'operation')}, "
+        f"{plural(model.parameters, 'parameter')}, {plural(len(model.edges), 'edge')}"
     )
 
 

@@ -170,7 +170,15 @@ def plot_predictions(
     _scatter(right, points, predicted, classes)
     if wrong.any():
         ink = right.xaxis.label.get_color()
-        right.scatter(*points[wrong].T, marker="x", s=110, color=ink, linewidths=1.8, zorder=4)
+        right.scatter(
+            points[wrong, 0],
+            points[wrong, 1],
+            marker="x",
+            s=110,
+            color=ink,
+            linewidths=1.8,
+            zorder=4,
+        )
     left.set_title(titles[0])
     score = f"{wrong.sum()} of {len(points)} wrong" if wrong.any() else "all right"
     right.set_title(f"{titles[1]} ({score})")
@@ -518,8 +526,10 @@ def _scatter(
     """Draw labelled points, one colour and marker a class, the same class always the same."""
     for value in classes:
         index = int(value) % len(_COLOURS)
+        mine = points[labels == value]
         ax.scatter(
-            *points[labels == value].T,
+            mine[:, 0],
+            mine[:, 1],
             color=_COLOURS[index] if named else "#57606A",
             marker=_MARKERS[index],
             s=36,

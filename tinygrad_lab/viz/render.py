@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 __all__ = ["ENGINES", "FORMATS", "RenderError", "render", "write_file"]
 
@@ -151,10 +151,10 @@ def _embeddable(svg: bytes, source: str) -> bytes:
     Tooltips become ``<title>`` elements, which browsers and screen readers know, in place of links
     to nowhere; ids get a prefix of their own, so that two pictures on a page do not mix.
     """
-    ElementTree.register_namespace("", _SVG)
+    ET.register_namespace("", _SVG)
     try:
-        root = ElementTree.fromstring(svg)
-    except ElementTree.ParseError as error:
+        root = ET.fromstring(svg)
+    except ET.ParseError as error:
         raise RenderError(f"Graphviz wrote an SVG that is not well-formed: {error}") from error
     prefix = "g" + hashlib.sha256(source.encode()).hexdigest()[:8]
     for element in list(root.iter()):
@@ -163,10 +163,10 @@ def _embeddable(svg: bytes, source: str) -> bytes:
             element.set("id", f"{prefix}-{element.get('id')}")
     root.set("role", "img")
     root.set("aria-label", "computation graph")
-    return ElementTree.tostring(root, encoding="unicode").encode()
+    return ET.tostring(root, encoding="unicode").encode()
 
 
-def _hoist_tooltip(group: ElementTree.Element) -> None:
+def _hoist_tooltip(group: ET.Element) -> None:
     """Turn ``<g><title>id</title><g><a xlink:title=tip>…`` into ``<g><title>tip</title>…``."""
     title = group.find(f"{{{_SVG}}}title")
     if title is None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["THEMES", "Paint", "Scale", "Theme", "number"]
+__all__ = ["THEMES", "Paint", "Scale", "Theme", "number", "plural"]
 
 #: Matplotlib's cividis at every sixteenth, written down so that a picture needs no Matplotlib.
 _CIVIDIS = (
@@ -21,6 +21,10 @@ _CIVIDIS = (
 )  # fmt: skip
 
 _THINNEST, _THICKEST = 0.8, 4.5
+
+# Gradients that differ by less than this factor are drawn with less than the whole range of widths,
+# or a graph in which all flows well would look as if something vanished.
+_WIDEST_RANGE_FROM = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class Scale:
     >>> scale = Scale([1e-4, 1e-2, 1.0], THEMES["light"])
     >>> scale.width(1e-4), scale.width(1e-2), scale.width(1.0)
     (0.8, 2.65, 4.5)
+    >>> Scale([0.2, 0.2], THEMES["light"]).width(0.2)
+    2.65
     """
 
     def __init__(self, magnitudes: list[float], theme: Theme) -> None:
@@ -107,6 +113,9 @@ class Scale:
         self.low = min(seen, default=1.0)
         self.high = max(seen, default=1.0)
         self._theme = theme
+        low, high = math.log(self.low), math.log(self.high)
+        self._middle = (low + high) / 2
+        self._span = max(high - low, math.log(_WIDEST_RANGE_FROM))
 
     def width(self, magnitude: float) -> float:
         """Return the line width in points."""
@@ -119,13 +128,12 @@ class Scale:
         return _cividis(small + (large - small) * self._share(magnitude))
 
     def _share(self, magnitude: float) -> float:
-        """Return where a magnitude lies between the smallest, 0, and the largest, 1."""
-        if math.isnan(magnitude) or magnitude <= self.low:
-            # A graph whose gradients are all alike is drawn in the middle, not as if vanishing.
-            return 0.5 if magnitude == self.low == self.high else 0.0
-        if magnitude >= self.high:
+        """Return where a magnitude lies: 0 at the thin end, 1 at the thick end."""
+        if not magnitude > 0.0:
+            return 0.0
+        if math.isinf(magnitude):
             return 1.0
-        return math.log(magnitude / self.low) / math.log(self.high / self.low)
+        return min(max(0.5 + (math.log(magnitude) - self._middle) / self._span, 0.0), 1.0)
 
 
 def _cividis(t: float) -> str:
@@ -151,3 +159,14 @@ def number(value: float) -> str:
         return "∞" if value > 0 else "−∞"
     mantissa, _, exponent = f"{value:.3g}".partition("e")
     return (mantissa + (f"e{int(exponent)}" if exponent else "")).replace("-", "−")
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "edge"), plural(1200, "edge")
+    ('1 edge', '1,200 edges')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
