@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import chain, convolution, digit_step, lab_step
+from benchmarks import chain, convolution, digit_step, imports, lab_step
 from benchmarks.timing import Result, Workload, measure
 
 WORKLOADS = {
@@ -21,6 +21,7 @@ WORKLOADS = {
         chain.WORKLOAD,
         digit_step.WORKLOAD,
         *convolution.WORKLOADS,
+        imports.WORKLOAD,
     )
 }
 PEERS = ("numpy", "torch", "mygrad", "autograd", "jax")
@@ -40,7 +41,7 @@ def main() -> None:
         with threads(workload.threads):
             results = measure(workload, rounds=arguments.rounds, seconds=arguments.seconds)
         print_table(workload, results, earlier.get(name, {}))
-        record["workloads"][name] = {r.contender: as_json(r) for r in results if not r.absent}
+        record["workloads"][name] = {r.contender: as_json(r, workload.unit) for r in results if not r.absent}
     write(record, arguments.json)
 
 
@@ -116,7 +117,7 @@ def print_table(workload: Workload, results: list[Result], earlier: dict) -> Non
             print(f"{result.contender:24}{result.absent:>16}")
             continue
         low, high = result.quartiles
-        line = f"{result.contender:24}{result.microseconds:16.2f}{result.ratio:8.2f}"
+        line = f"{result.contender:24}{result.time:16.2f}{result.ratio:8.2f}"
         line += f"{f'{low:.2f}-{high:.2f}':>16}"
         if result.gflops is not None:
             line += f"{result.gflops:9.0f}"
@@ -126,10 +127,11 @@ def print_table(workload: Workload, results: list[Result], earlier: dict) -> Non
         print(line, flush=True)
 
 
-def as_json(result: Result) -> dict:
+def as_json(result: Result, unit: str) -> dict:
     """Return what is kept of a result."""
     kept = {
-        "microseconds": result.microseconds,
+        "time": result.time,
+        "unit": unit,
         "ratio": result.ratio,
         "quartiles": result.quartiles,
         "seconds_by_round": result.rounds,

@@ -46,7 +46,7 @@ class Result:
     """Medians over the rounds for one contender, or why there are none."""
 
     contender: str
-    microseconds: float = float("nan")
+    time: float = float("nan")
     ratio: float = float("nan")
     quartiles: tuple[float, float] = (float("nan"), float("nan"))
     gflops: float | None = None
@@ -119,7 +119,7 @@ def summarise(workload: Workload, name: str, times: dict[str, list[float]]) -> R
     median = float(np.median(times[name]))
     return Result(
         contender=name,
-        microseconds=median * 1e6 / workload.per,
+        time=median * 1e6 / workload.per,
         ratio=float(middle),
         quartiles=(float(low), float(high)),
         gflops=workload.flops / median / 1e9 if workload.flops else None,
