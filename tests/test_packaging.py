@@ -104,3 +104,15 @@ def test_the_command_without_its_extra_says_how_to_get_it(missing):
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert "tinygrad-lab[lab]" in done.stderr
+
+
+def test_comparisons_with_oracles_are_marked_so_that_make_test_oracles_runs_them():
+    oracles = {name_of(line) for line in EXTRAS["oracles"]}
+    skipping = re.compile(rf"importorskip\(\s*[\"'](?:{'|'.join(oracles)})\b")
+    unmarked = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").glob("**/test_*.py")
+        if skipping.search(text := path.read_text(encoding="utf-8"))
+        and "mark.oracle" not in text
+    ]
+    assert unmarked == []
