@@ -74,6 +74,9 @@ def escape(text: str) -> str:
 def _printable(text: str) -> str:
     """Make line breaks visible, and replace what XML forbids or nobody could see."""
     text = text.replace("\r\n", "\n").replace("\n", "⏎")
+    # Graphviz expands backslash escapes once in labels and twice in tooltips, entities and all,
+    # so \N would become the box's id. A look-alike is the only backslash that survives.
+    text = text.replace("\\", "\N{SET MINUS}")
     return "".join(
         c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
     )
@@ -88,9 +91,7 @@ def _entities(text: str) -> str:
 
 def _tooltip(lines: list[str]) -> str:
     """Write a tooltip as a quoted DOT string."""
-    # Graphviz reads a backslash as the start of an escape, an entity as what it stands for.
-    safe = (_entities(_printable(line)).replace("\\", "&#92;") for line in lines)
-    return '"' + "&#10;".join(safe) + '"'
+    return '"' + "&#10;".join(_entities(_printable(line)) for line in lines) + '"'
 
 
 class _Writer:
@@ -106,6 +107,7 @@ class _Writer:
         flows = [edge.grad.rms for edge in model.edges if edge.grad is not None]
         self.scale = Scale(flows, theme)
         self.usual_dtype = model.loss.dtype
+        self.called = {box.id: box.name or box.title for box in model.boxes}
         self.uses: dict[str, int] = {}
         for edge in model.edges:
             self.uses[edge.source] = self.uses.get(edge.source, 0) + 1
@@ -180,21 +182,23 @@ class _Writer:
 
     def _edge(self, edge: Edge) -> str:
         """Write one edge."""
+        source, target = self.called[edge.source], self.called[edge.target]
+        tip = [f"{source} → {target}, operand {edge.operand + 1}"]
         attributes = [] if edge.role == "skip" else [f"weight={30 if edge.role == 'spine' else 2}"]
-        tip = f"operand {edge.operand + 1}"
         if edge.grad is not None:
             rms = edge.grad.rms
             attributes += [f"penwidth={self.scale.width(rms)}", f'color="{self.scale.colour(rms)}"']
-            tip = f"{tip}\n∇ {_numbers(edge.grad)}"
+            tip.append(f"∇ {_numbers(edge.grad)}")
             if self.uses[edge.source] > 1 and edge.share is not None:
-                attributes.append(f"label=<&#160;{number(edge.share)}&#160;>")
-                tip += f"\nadds {number(edge.share)} to the gradient it is part of"
+                share = number(edge.share)
+                attributes.append(f"label=<&#160;{share}&#160;>")
+                tip.append(f"adds {share} to the gradient of {source}")
         elif edge.tracked and not self.model.has_gradients:
             attributes += ["penwidth=1.2", f'color="{self.theme.muted}"']
         else:
             attributes += ["style=dashed", "penwidth=1", f'color="{self.theme.no_gradient}"']
-            tip += "\nno gradient"
-        attributes.append(f"tooltip={_tooltip(tip.splitlines())}")
+            tip.append("no gradient")
+        attributes.append(f"tooltip={_tooltip(tip)}")
         return f"  {edge.source} -> {edge.target} [{' '.join(attributes)}]"
 
     def _ranks(self) -> Iterator[str]:

@@ -380,8 +380,9 @@ def measure(array: Any) -> Measure:
     low, high = float(flat.min()), float(flat.max())
     # Scaled first, so that neither the smallest nor the largest float loses its square.
     top = max(-low, high)
-    rms = top * math.sqrt(float(np.mean(np.square(flat / top)))) if top else 0.0
-    return Measure(size, rms, float(flat.mean()), low, high, nan, inf)
+    unit = flat / top if top else flat
+    rms, mean = top * math.sqrt(float(np.mean(np.square(unit)))), top * float(unit.mean())
+    return Measure(size, rms, mean, low, high, nan, inf)
 
 
 # ---- names --------------------------------------------------------------------------------------
@@ -523,13 +524,17 @@ def _parameter_names(op: Any) -> dict[int, str]:
 
 
 def _attributes(node: Node) -> str:
-    """Write the arguments that are not arrays: ``axis=0``, or ``·, 2`` for a power."""
+    """Write the arguments that are not arrays: ``axis=0``, ``3`` for a power, ``2, ·`` for 2 / x.
+
+    Dots stand for arrays; that an only one comes first goes without saying.
+    """
     drawn = {position for position, _, _ in _operands(node)}
-    args = list(node.args or ())
-    plain = [_plain_text(arg) if i not in drawn else "·" for i, arg in enumerate(args)]
-    while plain and plain[-1] in ("·", "None"):
-        plain.pop()
-    words = plain if any(text not in ("·", "None") for text in plain) else []
+    args = enumerate(node.args or ())
+    words = ["·" if i in drawn else _plain_text(arg) for i, arg in args]
+    while words and words[-1] == "None":
+        words.pop()
+    if words.count("·") == len(words) or (words[0] == "·" and words.count("·") == 1):
+        words = [word for word in words if word != "·"]
     for key, value in (node.kwargs or {}).items():
         if value is not None and value is not False:
             words.append(f"{key}={_plain_text(value)}")

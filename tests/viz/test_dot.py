@@ -1,0 +1,239 @@
+"""The DOT text: the same for the same graph, safe whatever the names, readable colours."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_lab as tl
+from tinygrad_lab.viz.dot import escape, to_dot
+from tinygrad_lab.viz.model import build
+from tinygrad_lab.viz.style import THEMES, Scale, number
+
+HOSTILE = [
+    "",
+    " ",
+    "\n",
+    "\n\nbegins with empty lines",
+    "two\nlines",
+    'a "quoted" name',
+    "<B>tags</B> & &amp; &#10;",
+    "]]> --> */ }",
+    "back\\slash \\N \\n",
+    "naïve ŷ 层 🙂",
+    "\x00\x07\ud800\ufffe\u202e",
+    "x" * 500,
+]
+
+_SCRIPT = """
+import numpy as np, tinygrad_lab as tl
+junk = [object() for _ in range(int(__import__('sys').argv[1]))]
+w, b = tl.tensor([[1.0, 2.0]], requires_grad=True), tl.tensor([0.5], requires_grad=True)
+x = np.array([[3.0], [4.0]])
+h = np.tanh(x @ w + b)
+print(tl.viz.graph((h * h + h).mean(), names={'x': x, 'w': w}).source)
+"""
+
+
+def labels(source: str) -> list[str]:
+    """Return the inside of every HTML-like label, found by matching brackets as Graphviz does."""
+    found = []
+    for match in re.finditer(r"label=<", source):
+        depth, end = 1, match.end()
+        while depth:
+            depth += {"<": 1, ">": -1}.get(source[end], 0)
+            end += 1
+        found.append(source[match.end() : end - 1])
+    return found
+
+
+def text_of(label: str) -> str:
+    return "".join(ET.fromstring(f"<r>{label}</r>").itertext())
+
+
+def tiny(name: str) -> str:
+    x = tl.tensor([1.0, 2.0], requires_grad=True)
+    return to_dot(build((x * x).sum(), names={name: x}))
+
+
+def test_the_same_graph_gives_the_same_bytes_in_another_process():
+    def run(junk: int, seed: int) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", _SCRIPT, str(junk)],
+            env={"PYTHONHASHSEED": str(seed), "PYTHONIOENCODING": "utf-8"},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=True,
+        )
+        return done.stdout.decode()
+
+    assert run(0, 1) == run(5000, 2)
+
+
+def test_the_same_graph_gives_the_same_bytes_twice(case):
+    texts = [to_dot(build(case.loss, model=case.model, names=case.names)) for _ in range(2)]
+    assert texts[0] == texts[1]
+    assert "0x" not in texts[0]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_stays_one_visible_line(name):
+    for label in labels(tiny(name)):
+        text = text_of(label)
+        assert text.strip()
+        assert "\n" not in text
+        assert not label.startswith(("<BR", "\n", " "))
+
+
+@given(st.text())
+def test_escape_is_well_formed_and_tells_what_it_can(name):
+    escaped = escape(name)
+    text = text_of(escaped)
+    assert text.strip()
+    assert len(text) <= 40
+    if name.isprintable() and name.strip() and len(name) <= 40:
+        assert text == name.strip().replace("\\", "∖")
+
+
+@given(st.text())
+def test_quoted_strings_stay_closed(name):
+    source = tiny(name)
+    for line in source.splitlines():
+        outside = re.sub(r"label=<.*?> tooltip", "tooltip", line)
+        assert outside.count('"') % 2 == 0
+    assert len(source.splitlines()) == len(tiny("x").splitlines())
+
+
+def test_no_label_begins_with_an_empty_line(case):
+    for show in [(), ("shape",), ("grad",), ("shape", "grad")]:
+        source = to_dot(build(case.loss, model=case.model, names=case.names), show=show)
+        for label in labels(source):
+            assert text_of(re.split(r"<BR/>", label)[0]).strip()
+
+
+def test_boxes_say_name_shape_and_gradient(case):
+    said = [
+        text_of(label).replace("\xa0", "")
+        for label in labels(to_dot(build(case.loss, model=case.model, names=case.names)))
+    ]
+    assert "x(4, 2)" in said
+    assert any(re.fullmatch(r"logistic → ŷ\(4, 1\) ∇ 0\.\d{1,4}", text) for text in said)
+    assert any(re.fullmatch(r"squared_error → loss= 0\.\d{1,4}", text) for text in said)
+    assert "fc1: Linear(2→3)" in said
+    assert any(text.startswith("weight(3, 2)") for text in said)
+
+
+def test_show_chooses_what_boxes_say(case):
+    model = build(case.loss, gradients=False)
+    assert "∇" not in to_dot(model, show=("shape",))
+    assert "(4, 2)" not in "".join(labels(to_dot(model, show=())))
+
+
+def test_dtype_is_said_only_where_it_differs():
+    x = tl.tensor(np.ones(3, np.float32), requires_grad=True)
+    index = np.array([0, 2])
+    said = [text_of(t) for t in labels(to_dot(build((x[index] * x[index]).sum())))]
+    assert [t for t in said if "float32" in t] == said[:1]  # the caption, for all of them
+
+
+def test_shares_are_written_where_a_value_is_used_twice():
+    x = tl.tensor(2.0, requires_grad=True)
+    source = to_dot(build(x * x - 7.0 * x, names={"x": x}))
+    assert [label.replace("&#160;", "") for label in labels(source)][-3:] == ["2", "2", "−7"]
+    single = to_dot(build(np.sin(x)))
+    assert "label=<&#160;" not in single.split("->", 1)[1]
+
+
+def test_edges_without_gradient_are_grey_and_dashed(case):
+    lines = to_dot(build(case.loss, names=case.names)).splitlines()
+    dashed = [line for line in lines if " -> " in line and "style=dashed" in line]
+    assert len(dashed) == 2  # the data, and the target
+    assert all(THEMES["light"].no_gradient in line for line in dashed)
+
+
+def test_trouble_is_marked_in_words_and_by_border():
+    x = tl.tensor([1.0, np.nan], requires_grad=True)
+    source = to_dot(build(x.sum()))
+    assert "✗ NaN" in source
+    assert THEMES["light"].paint["wrong"].line in source
+
+
+def test_nothing_newer_than_the_oldest_graphviz_in_use(case):
+    source = to_dot(build(case.loss, model=case.model, names=case.names))
+    known = {
+        "rankdir", "newrank", "nodesep", "ranksep", "pad", "bgcolor", "fontname", "fontsize",
+        "fontcolor", "labelloc", "labeljust", "label", "shape", "height", "margin", "arrowsize",
+        "style", "fillcolor", "color", "penwidth", "peripheries", "tooltip", "weight", "rank",
+    }  # fmt: skip
+    bare = re.sub(r'"[^"]*"', '""', re.sub(r"label=<.*?>(?= tooltip|\])", "label=x", source))
+    assert set(re.findall(r"\b([a-z]+)=", bare)) <= known
+
+
+def test_a_thousand_operations_take_less_than_a_second():
+    x = tl.tensor(np.ones(10), requires_grad=True)
+    h = x
+    for _ in range(500):
+        h = h * 1.01 + x
+    loss = h.sum()
+    start = time.perf_counter()
+    source = to_dot(build(loss))
+    assert time.perf_counter() - start < 1.0
+    assert source.count("->") >= 1500
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def contrast(a: str, b: str) -> float:
+    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES.keys())
+def test_text_is_readable_on_every_fill(theme):
+    fills = [paint.fill for paint in theme.paint.values()]
+    for background in [*fills, theme.background, theme.cluster.fill]:
+        assert contrast(theme.ink, background) >= 4.5
+        assert contrast(theme.muted, background) >= 4.5
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES.keys())
+def test_gradients_grow_wider_and_stand_out_more(theme):
+    scale = Scale([1e-6, 1.0], theme)
+    sizes = [10.0**k for k in range(-6, 1)]
+    widths = [scale.width(s) for s in sizes]
+    contrasts = [contrast(scale.colour(s), theme.background) for s in sizes]
+    assert widths[0] == 0.8
+    assert widths[-1] == 4.5
+    assert all(a < b for a, b in pairwise(widths))
+    assert all(a < b for a, b in pairwise(contrasts))
+    assert contrasts[0] >= 1.9
+
+
+def test_gradients_that_are_alike_are_drawn_alike():
+    scale = Scale([0.9, 1.0], THEMES["light"])
+    assert abs(scale.width(0.9) - scale.width(1.0)) < 0.2
+    assert scale.width(0.0) == 0.8
+    assert scale.width(float("nan")) == 0.8
+    assert scale.width(float("inf")) == 4.5
+
+
+@given(st.floats(-1e300, 1e300) | st.sampled_from([np.inf, -np.inf, np.nan]))
+def test_numbers_are_short_and_right(value):
+    text = number(value)
+    assert len(text) <= 10
+    if np.isfinite(value):
+        assert float(text.replace("−", "-")) == pytest.approx(value, rel=6e-3)

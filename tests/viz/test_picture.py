@@ -1,0 +1,117 @@
+"""`tl.viz.graph`: what it returns, shows, saves and refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import tinygrad_lab as tl
+from tinygrad_lab.viz import RenderError, graph
+from tinygrad_lab.viz import render as rendering
+
+
+@pytest.fixture
+def no_engine(monkeypatch):
+    monkeypatch.setattr(rendering.shutil, "which", lambda _: None)
+    monkeypatch.setattr(rendering.importlib.util, "find_spec", lambda _: None)
+
+
+@pytest.mark.usefixtures("drawing")
+def test_a_notebook_gets_svg_and_text_and_never_html(case):
+    bundle = graph(case.loss)._repr_mimebundle_(include=None, exclude=None)
+    assert set(bundle) == {"image/svg+xml", "text/plain"}
+    assert bundle["image/svg+xml"].startswith("<svg")
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_without_an_engine_a_notebook_gets_the_table_and_the_remedy(case):
+    picture = graph(case.loss)
+    bundle = picture._repr_mimebundle_()
+    assert set(bundle) == {"text/plain"}
+    assert "squared_error" in bundle["text/plain"]
+    assert "pip install" in bundle["text/plain"]
+    assert picture.source.startswith("digraph")
+    with pytest.raises(RenderError, match="pip install"):
+        picture.svg()
+
+
+def test_the_table_says_what_the_picture_says(case):
+    lines = str(graph(case.loss, case.model, names=case.names)).splitlines()
+    assert lines[0].startswith("loss = 0.")
+    assert lines[0].endswith("9 operations, 13 parameters, 14 edges")
+    assert len(lines) == 2 + 15
+    assert "squared_error(ŷ, y)" in lines[-1]
+    assert any(line.startswith("fc1.weight  parameter") and "rms" in line for line in lines)
+
+
+def test_repr_is_one_line(case):
+    assert repr(graph(case.loss)).startswith("<Graph of loss = ")
+    assert "\n" not in repr(graph(case.loss))
+
+
+@pytest.mark.usefixtures("drawing")
+@pytest.mark.parametrize(
+    ("name", "magic"), [("a.svg", b"<?xml"), ("a.PNG", b"\x89PNG"), ("a.pdf", b"%PDF")]
+)
+def test_save_by_ending(case, tmp_path, name, magic):
+    path = graph(case.loss).save(tmp_path / name)
+    assert path.read_bytes().startswith(magic)
+
+
+def test_save_writes_dot_without_an_engine(case, tmp_path, no_engine):
+    picture = graph(case.loss)
+    assert picture.save(tmp_path / "a.dot").read_text(encoding="utf-8") == picture.source
+
+
+def test_a_failed_save_leaves_the_old_file(case, tmp_path, no_engine):
+    old = tmp_path / "a.svg"
+    old.write_text("old")
+    with pytest.raises(RenderError):
+        graph(case.loss).save(old)
+    assert old.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [old]
+
+
+@pytest.mark.parametrize("name", ["a.bmp", "a", "svg"])
+def test_save_refuses_other_endings(case, tmp_path, name):
+    with pytest.raises(ValueError, match=r"\.svg, \.png, \.pdf, \.dot"):
+        graph(case.loss).save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_to_graphviz(case):
+    picture = graph(case.loss)
+    assert picture.to_graphviz().source.strip() == picture.source.strip()
+
+
+@pytest.mark.parametrize(
+    "option", [{"direction": "up"}, {"theme": "blue"}, {"engine": "neato"}, {"show": ("memory",)}]
+)
+def test_unknown_options_name_the_known_ones(case, option):
+    with pytest.raises(ValueError, match=f"{next(iter(option))} must be one of"):
+        graph(case.loss, **option)
+
+
+def test_more_than_600_boxes_are_refused_unless_asked_for():
+    x = tl.tensor([1.0, 2.0], requires_grad=True)
+    h = x
+    for _ in range(600):
+        h = h + x
+    with pytest.raises(ValueError, match=r"602 boxes.*limit=602"):
+        graph(h.sum())
+    assert graph(h.sum(), limit=602).model.operations == 601
+
+
+def test_left_to_right(case):
+    assert "rankdir=LR" in graph(case.loss, direction="LR").source
+
+
+def test_importing_viz_loads_neither_matplotlib_nor_graphviz():
+    script = (
+        "import sys, tinygrad_lab.viz; "
+        "print([m for m in ('matplotlib', 'graphviz', 'pygraphviz') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -1,0 +1,160 @@
+"""Drawing: through whatever engine there is, in a child process, and clear words where not."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.viz.test_dot import HOSTILE, tiny
+from tinygrad_lab.viz import render as rendering
+from tinygrad_lab.viz.picture import graph
+from tinygrad_lab.viz.render import RenderError, render, write_file
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def no_engine(monkeypatch):
+    monkeypatch.setattr(rendering.shutil, "which", lambda _: None)
+    monkeypatch.setattr(rendering.importlib.util, "find_spec", lambda _: None)
+
+
+@pytest.fixture
+def library_only(monkeypatch):
+    pytest.importorskip("pygraphviz")
+    monkeypatch.setattr(rendering.shutil, "which", lambda _: None)
+
+
+@pytest.mark.usefixtures("library_only")
+@pytest.mark.parametrize(
+    ("form", "magic"), [("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")]
+)
+def test_the_library_draws_without_a_dot_program(form, magic):
+    assert render("digraph {\n a -> b }", form).startswith(magic)
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="no dot program")
+@pytest.mark.parametrize(
+    ("form", "magic"), [("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")]
+)
+def test_the_program_draws(form, magic):
+    assert render("digraph {\n a -> b }", form, engine="dot").startswith(magic)
+
+
+@pytest.mark.usefixtures("no_engine")
+@pytest.mark.parametrize("engine", ["auto", "dot", "pygraphviz"])
+def test_without_an_engine_both_remedies_are_named(engine):
+    with pytest.raises(RenderError, match=r"(?s)pygraphviz>=2\.0\.4.*`dot` program.*\.source"):
+        render("digraph {\n a }", engine=engine)
+
+
+@pytest.mark.usefixtures("library_only")
+def test_a_crash_in_the_library_is_an_error_not_the_end(monkeypatch):
+    monkeypatch.setattr(rendering, "_CHILD", "import os; os.abort()")
+    with pytest.raises(RenderError, match=r"pygraphviz failed with exit status -?[0-9]+"):
+        render("digraph {\n a }")
+
+
+@pytest.mark.usefixtures("library_only")
+def test_a_drawing_that_takes_for_ever_is_given_up(monkeypatch):
+    monkeypatch.setattr(rendering, "_CHILD", "import time; time.sleep(60)")
+    monkeypatch.setattr(rendering, "_SECONDS", 0.5)
+    with pytest.raises(RenderError, match="has not finished"):
+        render("digraph {\n a }")
+
+
+@pytest.mark.usefixtures("library_only")
+def test_text_that_is_not_dot_is_an_error():
+    with pytest.raises(RenderError):
+        render("this is not dot")
+
+
+@pytest.mark.parametrize(("form", "engine"), [("bmp", "auto"), ("svg", "neato")])
+def test_unknown_formats_and_engines_are_refused(form, engine):
+    with pytest.raises(ValueError, match="must be one of"):
+        render("digraph {\n a }", form, engine=engine)
+
+
+@pytest.mark.usefixtures("drawing")
+def test_every_hostile_name_is_drawn_as_written():
+    for name in HOSTILE:
+        root = ET.fromstring(render(tiny(name)))
+        texts = [t.text or "" for t in root.iter(f"{SVG}text")]
+        tips = [t.text or "" for t in root.iter(f"{SVG}title")]
+        assert any("∇" in tip for tip in tips)
+        if name.isprintable() and 0 < len(name.strip()) <= 40:
+            shown = name.replace("\\", "∖")
+            assert shown in texts
+            assert any(shown in tip for tip in tips)
+
+
+@pytest.mark.usefixtures("drawing")
+def test_the_svg_can_be_put_into_any_page(case):
+    svg = graph(case.loss, case.model, names=case.names).svg()
+    root = ET.fromstring(svg)
+    assert svg.startswith("<svg")
+    tags = {element.tag.removeprefix(SVG) for element in root.iter()}
+    assert tags <= {"svg", "g", "title", "path", "polygon", "polyline", "ellipse", "text"}
+    names = {key for element in root.iter() for key in element.attrib}
+    assert not names & {"style", "onclick", "{http://www.w3.org/1999/xlink}href"}
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
+    assert len({re.sub("-.*", "", i) for i in ids}) == 1
+    background = next(root.iter(f"{SVG}polygon"))
+    assert background.get("fill") == "#ffffff"
+
+
+@pytest.mark.usefixtures("drawing")
+def test_two_pictures_share_no_id(case):
+    first, second = (
+        set(re.findall(r'id="([^"]+)"', graph(case.loss, theme=theme).svg()))
+        for theme in ("light", "dark")
+    )
+    assert first
+    assert not first & second
+
+
+def centres(root: ET.Element) -> dict[str, float]:
+    """Return the horizontal middle of each box, by the first line of its tooltip."""
+    middles = {}
+    for group in root.iter(f"{SVG}g"):
+        title = group.find(f"{SVG}title")
+        if group.get("class") == "node" and title is not None:
+            outline = next(e for e in group if e.tag in (f"{SVG}path", f"{SVG}polygon"))
+            numbers = re.findall(
+                r"(-?[\d.]+),(-?[\d.]+)", outline.get("d") or outline.get("points")
+            )
+            xs = [float(x) for x, _ in numbers]
+            middles[f"{len(middles)} {title.text}"] = (min(xs) + max(xs)) / 2
+    return middles
+
+
+@pytest.mark.usefixtures("drawing")
+def test_seven_layers_make_a_straight_spine(deep_case):
+    svg = graph(deep_case.loss, deep_case.model, names=deep_case.names).svg()
+    root = ET.fromstring(svg)
+    spine = [x for tip, x in centres(root).items() if re.match(r"\d+ (matmul|add|logistic)", tip)]
+    assert len(spine) == 21
+    assert max(spine) - min(spine) < 3.0
+    assert float(root.get("width").removesuffix("pt")) <= 541
+
+
+def test_files_are_moved_into_place(tmp_path):
+    target = tmp_path / "a.svg"
+    assert write_file(target, b"one") == target
+    write_file(str(target), b"two")
+    assert target.read_bytes() == b"two"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_nothing_half_written_is_left(tmp_path):
+    target = tmp_path / "folder"
+    target.mkdir()
+    with pytest.raises(OSError, match="folder"):
+        write_file(target, b"cannot replace a folder")
+    assert list(tmp_path.iterdir()) == [target]
+    with pytest.raises(FileNotFoundError):
+        write_file(tmp_path / "missing" / "a.svg", b"x")
