@@ -1,11 +1,19 @@
 """Sphinx configuration: Markdown pages, and a reference made of the docstrings."""
 
-import importlib.metadata
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinygrad_lab
+from tinygrad_lab.core.engine import RULES
+from tinygrad_lab.core.primitive import CONSTANT, INSTEAD
 
 project = "tinygrad-lab"
 author = "the tinygrad-lab authors"
 copyright = "2026, the tinygrad-lab authors"
-release = importlib.metadata.version("tinygrad-lab")
+release = tinygrad_lab.__version__
 
 extensions = [
     "myst_parser",
@@ -13,12 +21,12 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reference/generated"]
 html_theme = "furo"
 html_title = "tinygrad-lab"
 html_static_path = ["_static"]
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "signature"
@@ -28,3 +36,32 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
+
+
+def write_operations(app: Any) -> None:
+    """List the NumPy functions that tensors know, read off the derivative table itself."""
+    groups = {
+        "With a derivative": {*RULES, *INSTEAD},
+        "Piecewise constant, so that they give plain arrays": CONSTANT,
+    }
+    lines = [f"{title}\n: {names(functions)}\n" for title, functions in groups.items()]
+    folder = Path(app.srcdir) / "reference" / "generated"
+    folder.mkdir(exist_ok=True)
+    (folder / "operations.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def names(functions: Iterable[Callable[..., Any]]) -> str:
+    """Return NumPy's own among these functions, by the names a user calls them."""
+    families = {"": np, "linalg.": np.linalg, "fft.": np.fft}
+    known = {
+        f"np.{prefix}{function.__name__}"
+        for function in functions
+        for prefix, family in families.items()
+        if getattr(family, function.__name__, None) is function
+    }
+    return ", ".join(f"`{name}`" for name in sorted(known))
+
+
+def setup(app: Any) -> None:
+    """Connect what runs before the pages are read."""
+    app.connect("builder-inited", write_operations)
