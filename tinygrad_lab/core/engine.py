@@ -234,77 +234,91 @@ def propagate(
     """
     heap: list[tuple[int, Node]] = []  # the nodes that wait, youngest first
     waiting: dict[int, Array] = {}  # what has arrived at each of them so far
-
-    def arrive(node: Node, contribution: Array) -> None:
-        if node.order in waiting:
-            waiting[node.order] = waiting[node.order] + contribution
-        else:
-            waiting[node.order] = contribution
-            heappush(heap, (node.order, node))
-
     for node, g in zip(outputs, cotangents, strict=True):
-        arrive(node, g)
+        if node.order not in waiting:
+            heappush(heap, (node.order, node))
+        before = waiting.get(node.order)
+        waiting[node.order] = _conjugate(g) if before is None else before + _conjugate(g)
     oldest = 0 if collect is None else max(collect, default=-1)
-    outside = copy_context()
-    with np.errstate(invalid="raise"):  # an invalid operation is looked into by _rescued
+    outside = copy_context()  # hooks run under their owner's settings
+
+    with np.errstate(invalid="raise"):  # see _rescued
         while heap and heap[0][0] <= oldest:
             order, node = heappop(heap)
             g = waiting.pop(order)
             if node.hooks is not None:
                 g = outside.run(_run_hooks, node, g)
             if collect is not None and order in collect:
-                collect[order] = g
-            contributions: list[Array | None] | None = None if visit is None else []
-            if node.op is not None:
-                _pull_back(node, g, lift, arrive, contributions)
-                if not retain_graph:
-                    node.args = node.kwargs = node.value = node.parents = None
-            elif collect is None:
-                mine = g.copy() if is_shared(g) else g
-                node.grad = mine if node.grad is None else node.grad + mine
-            if visit is not None:
-                outside.run(visit, node, g, tuple(contributions or ()))
-
-
-def _pull_back(
-    node: Node,
-    g: Array,
-    lift: Callable[[Any, Node], Array] | None,
-    arrive: Callable[[Node, Array], None],
-    contributions: list[Array | None] | None,
-) -> None:
-    """Apply the rules of one node: from its cotangent to a contribution for each parent."""
-    op, args, kwargs, value, parents = node.op, node.args, node.kwargs, node.value, node.parents
-    if parents is None:
-        raise RuntimeError(
-            f"the graph behind {node.name} was freed by an earlier backward(); say "
-            "backward(retain_graph=True) the first time, or compute the result again"
-        )
-    operands = args
-    if lift is not None:
-        value = lift(value, node)
-        args = tuple(
-            [a if p is None else lift(a, p) for a, p in zip(args, parents)] + list(args[len(parents):])
-        )
-    try:
-        for rule, parent, operand in zip(RULES[op], parents, operands):
-            if parent is None:
-                if contributions is not None: contributions.append(None)
+                collect[order] = _conjugate(g)
+            op, parents = node.op, node.parents
+            if op is None:
+                if collect is None:
+                    mine = _conjugate(g.copy() if is_shared(g) else g)
+                    node.grad = mine if node.grad is None else node.grad + mine
+                if visit is not None:
+                    outside.run(visit, node, g, ())
                 continue
+            if parents is None:
+                raise RuntimeError(
+                    f"the graph behind {node.name} was freed by an earlier backward(); say "
+                    "backward(retain_graph=True) the first time, or compute the result again"
+                )
+
+            # The rules of one node.  Written out here rather than called, because it is most of
+            # what a small network spends its time on.
+            operands, kwargs = node.args, node.kwargs
+            value, args = (node.value, operands) if lift is None else _lifted(node, lift)
+            contributions: list[Array | None] = []
             try:
-                c = rule(g, value, *args, **kwargs)
-            except FloatingPointError:
-                c = _rescued(rule, g, value, args, kwargs)
-            if c.shape != operand.shape or c.dtype != operand.dtype:
-                c = _fit(c, operand)
-            if node.site is not None:
-                _stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
-            arrive(parent, c)
-    except Exception as error:
-        raise explain(error, op, operands, kwargs, node.site, " in its derivative rule") from error
+                for rule, parent, operand in zip(RULES[op], parents, operands):
+                    if parent is None:
+                        contributions.append(None)
+                        continue
+                    try:
+                        c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
+                    except FloatingPointError:
+                        c = _rescued(op, rule, g, value, args, kwargs)
+                    if c.shape != operand.shape or c.dtype is not operand.dtype:
+                        c = _fitted(c, operand)
+                    if node.site is not None:
+                        _stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
+                    key = parent.order
+                    if key in waiting:
+                        waiting[key] = waiting[key] + c
+                    else:
+                        waiting[key] = c
+                        heappush(heap, (key, parent))
+                    if visit is not None:
+                        contributions.append(c)
+            except Exception as error:
+                where = " in its derivative rule"
+                raise explain(error, op, operands, kwargs, node.site, where) from error
+            if visit is not None:
+                outside.run(visit, node, g, tuple(contributions))
+            if not retain_graph:
+                node.args = node.kwargs = node.value = node.parents = None
+            c = contributions = None  # whoever is next may be the only owner of its gradient
 
 
-def _rescued(rule: Rule, g: Array, value: Any, args: Any, kwargs: Any) -> Array:
+def _lifted(node: Node, lift: Callable[[Any, Node], Array]) -> tuple[Array, list[Any]]:
+    """Give a node's value and arguments their histories back."""
+    args = [
+        a if parent is None else lift(a, parent)
+        for a, parent in zip(node.args or (), node.parents or (), strict=True)
+    ]
+    return lift(node.value, node), args
+
+
+def _conjugate(g: Array) -> Array:
+    """Turn a cotangent into what users see, or back: PyTorch's convention for complex numbers.
+
+    Inside, the conjugate of the gradient travels, so that the rule of a holomorphic function is
+    the one in the calculus book, without conjugations.
+    """
+    return np.conj(g) if g.dtype.kind == "c" else g
+
+
+def _rescued(op: Any, rule: Rule, g: Array, value: Any, args: Any, kwargs: Any) -> Array:
     """Run a rule whose arithmetic was invalid somewhere (0 * inf, 0 / 0), and keep zeros zero.
 
     Where nothing flows in, nothing flows out: an upstream of exactly 0 must not become NaN by
@@ -313,23 +327,20 @@ def _rescued(rule: Rule, g: Array, value: Any, args: Any, kwargs: Any) -> Array:
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         c = rule(g, value, *args, **kwargs)
-        return np.where(g == 0, 0, c) if c.shape == g.shape else c
+        if c.shape != g.shape or getattr(op, "signature", None) is not None:
+            return c  # a contraction (matmul): a zero of g meets more than one slope
+        return np.where((g == 0) & np.isnan(c), 0, c)
 
 
-def _fit(c: Array, operand: Array) -> Array:
+def _fitted(c: Array, operand: Array) -> Array:
     """Bring a contribution to its operand's shape and dtype, as broadcasting and casting left it."""
     if c.shape != operand.shape:
-        lead = c.ndim - operand.ndim
-        stretched = tuple(
-            lead + i for i, n in enumerate(operand.shape) if n == 1 and c.shape[lead + i] != 1
-        ) if lead >= 0 else ()
-        c = c.sum(axis=(*range(lead), *stretched), keepdims=True)
-        if c.shape[max(lead, 0):] != operand.shape:
-            raise ValueError(
-                f"its rule gave a gradient of shape {c.shape} for an argument of shape "
-                f"{operand.shape}"
-            )
-        c = c.reshape(operand.shape)
+        shape = operand.shape
+        lead = c.ndim - len(shape)
+        if lead < 0 or any(n not in (1, m) for n, m in zip(shape, c.shape[lead:], strict=True)):
+            raise ValueError(f"it gave {describe(c)} for an argument of shape {shape}")
+        stretched = [lead + i for i, n in enumerate(shape) if n == 1 and c.shape[lead + i] != 1]
+        c = c.sum(axis=(*range(lead), *stretched)).reshape(shape)
     if c.dtype != operand.dtype:
         if c.dtype.kind == "c" and operand.dtype.kind != "c":
             c = c.real
@@ -340,16 +351,16 @@ def _fit(c: Array, operand: Array) -> Array:
 def _run_hooks(node: Node, g: Array) -> Array:
     for hook in node.hooks or ():
         if hook is RETAIN:
-            node.grad = g
+            node.grad = _conjugate(g)
             continue
-        replacement = hook(g)
+        replacement = hook(_conjugate(g))
         if replacement is not None:
             if getattr(replacement, "shape", None) != g.shape:
                 raise ValueError(
                     f"a hook on {node.name} returned {describe(replacement)} in place of a "
                     f"gradient of shape {g.shape}"
                 )
-            g = replacement
+            g = _conjugate(replacement)
     return g
 
 

@@ -6,6 +6,7 @@ Not for: the rules themselves (``rules/``) or what recording means (``engine.py`
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -141,17 +142,20 @@ def defvjp(
     RULES[op] = tuple(table)
 
 
-class _Variadic(Sequence[Rule]):
+class _Variadic:
     """The rules of an operation with any number of arguments, from one that is told which."""
 
     def __init__(self, vjp: Callable[..., Any]) -> None:
         self._vjp = vjp
 
-    def __getitem__(self, argnum: Any) -> Any:
+    def __getitem__(self, argnum: int) -> Rule:
         return functools.partial(self._vjp, argnum)
 
     def __len__(self) -> int:
-        return 1 << 30
+        return sys.maxsize
+
+    def __contains__(self, rule: Any) -> bool:
+        return False  # no argument is without a rule
 
 
 def defvjp_variadic(op: Callable[..., Any], vjp: Callable[..., Any]) -> None:

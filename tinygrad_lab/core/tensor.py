@@ -78,11 +78,12 @@ def _check_differentiable(
 ) -> None:
     """Refuse a call that would lose a gradient in silence."""
     rules = RULES[op]
-    for position, parent in enumerate(parents):
-        if parent is not None and (position >= len(rules) or rules[position] is None):
-            raise TypeError(
-                f"{name_of(op)} has no derivative by argument {position}; detach() it there"
-            )
+    if len(rules) < len(parents) or None in rules:
+        for position, parent in enumerate(parents):
+            if parent is not None and (position >= len(rules) or rules[position] is None):
+                raise TypeError(
+                    f"{name_of(op)} has no derivative by argument {position}: detach() it there"
+                )
     if value.dtype.kind not in "fc":
         raise TypeError(
             f"{name_of(op)} of a tracked tensor gives {value.dtype}, which has no gradient; "
@@ -117,16 +118,49 @@ def _any_tracked(value: Any) -> bool:
     return isinstance(value, (tuple, list, type({}.values()))) and any(map(_any_tracked, value))
 
 
+# Operators are most of what a program calls, so they record by themselves what `apply` records in
+# general.  Whatever is out of the ordinary (a mode, an error) goes there.
+
+
 def _unary(op: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
     def method(self: Tensor) -> Tensor:
-        return apply(op, (self,))
+        if current_mode() is not RECORD:
+            return apply(op, (self,))
+        x = self.data
+        try:
+            value = op(x)
+        except Exception:
+            return apply(op, (self,))
+        if type(value) is not np.ndarray:
+            value = _as_array(value)
+        result = _new(Tensor)
+        result.data = value
+        node = self.node
+        result.node = None if node is None else record(op, (x,), NO_KWARGS, value, (node,))
+        return result
 
     return _named(method, op)
 
 
 def _binary(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
     def method(self: Tensor, other: Any) -> Tensor:
-        return apply(op, (self, other))
+        if current_mode() is not RECORD:
+            return apply(op, (self, other))
+        x, left = self.data, self.node
+        y, right = (other.data, other.node) if type(other) is Tensor else (other, None)
+        try:
+            value = op(x, y)
+        except Exception:
+            return apply(op, (self, other))
+        if type(value) is not np.ndarray:
+            value = _as_array(value)
+        result = _new(Tensor)
+        result.data = value
+        if left is None and right is None:
+            result.node = None
+        else:
+            result.node = record(op, (x, y), NO_KWARGS, value, (left, right))
+        return result
 
     return _named(method, op)
 
