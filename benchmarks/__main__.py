@@ -38,10 +38,15 @@ def main() -> None:
     print_machine(record["machine"])
     for name in chosen:
         workload = WORKLOADS[name]
-        with threads(workload.threads):
+        limit = arguments.threads or workload.threads
+        with threads(limit):
             results = measure(workload, rounds=arguments.rounds, seconds=arguments.seconds)
-        print_table(workload, results, earlier.get(name, {}))
-        record["workloads"][name] = {r.contender: as_json(r, workload.unit) for r in results if not r.absent}
+        print_table(workload, results, limit, earlier.get(name, {}))
+        record["workloads"][name] = {
+            result.contender: as_json(result, workload.unit, limit)
+            for result in results
+            if not result.absent
+        }
     write(record, arguments.json)
 
 
@@ -53,12 +58,14 @@ def parse() -> argparse.Namespace:
                         "the beginning of a name chooses all that begin so")
     parser.add_argument("--rounds", type=int, default=25, help="times each contender has its turn")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each contender, in all")
+    parser.add_argument("--threads", type=int, help="for BLAS and torch; one is steadier where "
+                        "the machine has other work (default: 1 for tiny arrays, else all)")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results") / f"{stamp}.json")
     parser.add_argument("--compare", type=Path, metavar="EARLIER.json",
                         help="print the earlier ratios beside these")
     arguments = parser.parse_args()
-    if arguments.rounds < 1 or not arguments.seconds > 0:
-        parser.error("--rounds and --seconds must be positive")
+    if arguments.rounds < 1 or not arguments.seconds > 0 or (arguments.threads or 1) < 1:
+        parser.error("--rounds, --seconds and --threads must be positive")
     return arguments
 
 
@@ -105,9 +112,11 @@ def print_machine(facts: dict[str, str | int | None]) -> None:
     print("with its quartiles. Garbage collector on. JAX chooses its threads itself.")
 
 
-def print_table(workload: Workload, results: list[Result], earlier: dict) -> None:
+def print_table(
+    workload: Workload, results: list[Result], limit: int | None, earlier: dict
+) -> None:
     """Print one workload, a line a contender."""
-    limited = f", {workload.threads} thread" if workload.threads else ""
+    limited = f", {limit} thread{'s' if limit > 1 else ''}" if limit else ""
     print(f"\n{workload.title}{limited}  [{workload.name}]")
     rate = f"{'GFLOP/s':>9}" if workload.flops else ""
     then = f"{'then':>8}{'now/then':>10}" if earlier else ""
@@ -127,9 +136,10 @@ def print_table(workload: Workload, results: list[Result], earlier: dict) -> Non
         print(line, flush=True)
 
 
-def as_json(result: Result, unit: str) -> dict:
+def as_json(result: Result, unit: str, limit: int | None) -> dict:
     """Return what is kept of a result."""
     kept = {
+        "threads": limit,
         "time": result.time,
         "unit": unit,
         "ratio": result.ratio,
