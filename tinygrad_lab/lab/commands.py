@@ -1,0 +1,143 @@
+"""The commands of ``tinygrad-lab``: ``train`` and ``report``.
+
+Only what belongs to a command line: options, progress, and mistakes told in one line.  Not for the
+lab's work, which ``training.py`` and ``report.py`` do for Python too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from tinygrad_lab.lab import report as reporting
+from tinygrad_lab.lab.runner import Interrupted
+from tinygrad_lab.lab.settings import Settings, SettingsError, parse_hidden
+from tinygrad_lab.lab.training import (
+    LOG_EVERY,
+    DivergedError,
+    closing_line,
+    log_line,
+    prediction_table,
+    train,
+)
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+_DEFAULT = Settings()
+_UsageError = typer.BadParameter.__mro__[1]  # every mistake in options and arguments
+
+app = typer.Typer(
+    name="tinygrad-lab",
+    help="Train small networks by automatic differentiation, and measure two lab reports again.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status."""
+    try:
+        status = app(
+            args=None if arguments is None else list(arguments),
+            prog_name="tinygrad-lab",
+            standalone_mode=False,
+        )
+    except (SettingsError, DivergedError) as error:
+        return _fail(str(error))
+    except _UsageError as error:
+        return _fail(error.format_message())
+    except (Interrupted, KeyboardInterrupt, typer.Abort):
+        typer.echo("tinygrad-lab: interrupted; nothing was finished", err=True)
+        return INTERRUPTED
+    return status if isinstance(status, int) else 0
+
+
+@app.command("train")
+def train_command(
+    data: Annotated[str, typer.Argument(help="xor or linear.")],
+    hidden: Annotated[str, typer.Option(help="Units of each hidden layer.")] = "4,4",
+    activation: Annotated[
+        str, typer.Option(help="After every layer: sigmoid, relu, tanh or none.")
+    ] = _DEFAULT.activation,
+    optimizer: Annotated[
+        str, typer.Option(help="sgd, momentum, adagrad, rmsprop, adam or adamw.")
+    ] = _DEFAULT.optimizer,
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = _DEFAULT.lr,
+    epochs: Annotated[int, typer.Option(help="Steps on the whole batch.")] = _DEFAULT.epochs,
+    seed: Annotated[int, typer.Option(help="Decides data and weights.", min=0)] = 0,
+    bias: Annotated[bool, typer.Option(help="Biases, or none at all.")] = _DEFAULT.bias,
+    loss: Annotated[str, typer.Option(help="mse, cross-entropy or report-a.")] = _DEFAULT.loss,
+    reduction: Annotated[
+        str, typer.Option(help="Gradients over the samples: their mean or their sum.")
+    ] = _DEFAULT.reduction,
+    n: Annotated[int, typer.Option("--n", help="Points of the linear data.")] = _DEFAULT.n,
+    quiet: Annotated[bool, typer.Option(help="Only the last line.")] = False,
+) -> None:
+    """Train one network; print its log, ground truth beside prediction, loss and accuracy."""
+    settings = Settings(
+        data=data,
+        hidden=parse_hidden(hidden),
+        activation=activation,
+        bias=bias,
+        loss=loss,
+        reduction=reduction,
+        optimizer=optimizer,
+        lr=lr,
+        epochs=epochs,
+        n=n,
+    )
+    with tqdm(total=epochs, unit="epoch", delay=2.0, leave=False) as bar:
+        result = train(settings, seed, on_epoch=_reporter(bar, quiet))
+    typer.echo(closing_line(result) if quiet else prediction_table(result))
+
+
+def _reporter(bar: tqdm[None], quiet: bool) -> Callable[[int, float], None]:
+    """Return what moves the bar, and writes the log above it."""
+    step = LOG_EVERY // 10
+
+    def on_epoch(epoch: int, loss: float) -> None:
+        if epoch % step:
+            return
+        bar.update(epoch - bar.n)
+        if not quiet and epoch % LOG_EVERY == 0:
+            bar.write(log_line(epoch, loss), file=sys.stdout)
+
+    return on_epoch
+
+
+@app.command("report")
+def report_command(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer seeds, in seconds.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("report"),
+) -> None:
+    """Run every study of the lab and write one page, with the data of its figures beside it."""
+    try:
+        outcome = reporting.make_report(out, quick=quick)
+    except OSError as error:
+        typer.echo(f"tinygrad-lab: cannot write the report to {out}: {_reason(error)}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    typer.echo(f"{outcome.path} written in {outcome.seconds:.0f} s")
+    if outcome.finished < outcome.wanted:
+        typer.echo(
+            f"tinygrad-lab: interrupted; the report holds the {outcome.finished} of "
+            f"{outcome.wanted} settings that were finished",
+            err=True,
+        )
+        raise typer.Exit(INTERRUPTED)
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
+
+
+def _fail(message: str) -> int:
+    """Say what is wrong in one line, whatever lines it came in."""
+    typer.echo(f"tinygrad-lab: {' '.join(message.split())}", err=True)
+    return BAD_INPUT

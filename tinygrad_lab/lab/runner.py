@@ -1,0 +1,155 @@
+"""Run settings over seeds in parallel processes, show how far it is, keep what was finished.
+
+Not for what is run (``studies.py``) nor for the training (``training.py``).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+from tqdm import tqdm
+
+from tinygrad_lab.lab.settings import Settings
+from tinygrad_lab.lab.training import Result, train_many
+
+# Networks trained as one batch in one task: enough to amortise Python's overhead, few enough to
+# stay in the cache, to move the progress bar, and to stop soon when asked to.
+_SEEDS_AT_ONCE = 20
+
+# Before progress shows: shorter runs need no bar.
+_PATIENCE = 2.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with what was finished by then.
+
+    Attributes
+    ----------
+    finished
+        Every setting whose seeds are all done.
+    wanted
+        How many settings there were to run.
+    """
+
+    def __init__(self, finished: dict[Settings, list[Result]], wanted: int) -> None:
+        super().__init__(f"interrupted: {len(finished)} of {wanted} settings finished")
+        self.finished = finished
+        self.wanted = wanted
+
+
+def run_all(
+    jobs: Sequence[tuple[Settings, Sequence[int]]],
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+) -> dict[Settings, list[Result]]:
+    """Train every setting with each of its seeds.
+
+    Parameters
+    ----------
+    jobs
+        Settings, each with its seeds; a setting named twice is run once, with its longest list.
+    workers
+        Processes; by default the processors this process may use.
+    progress
+        Show a bar once it has taken two seconds.
+
+    Returns
+    -------
+    dict
+        For each setting its results, in the order of the seeds.
+
+    Raises
+    ------
+    Interrupted
+        Ctrl-C; it carries what was finished.
+
+    Examples
+    --------
+    >>> runs = run_all([(Settings(epochs=5), range(2))], workers=1, progress=False)
+    >>> [result.seed for result in runs[Settings(epochs=5)]]
+    [0, 1]
+    """
+    wanted: dict[Settings, Sequence[int]] = {}
+    for settings, seeds in jobs:
+        if len(seeds) > len(wanted.get(settings, ())):
+            wanted[settings] = seeds
+    done: dict[Settings, dict[int, Result]] = {settings: {} for settings in wanted}
+    with _pool(workers or _processors()) as pool:
+        futures = [
+            pool.submit(train_many, settings, part)
+            for settings, part in sorted(_parts(wanted), key=_cost, reverse=True)
+        ]
+        try:
+            _collect(futures, done, progress)
+        except KeyboardInterrupt:
+            raise Interrupted(_finished(wanted, done), len(wanted)) from None
+    return _finished(wanted, done)
+
+
+def _collect(
+    futures: Sequence[Future[list[Result]]],
+    done: dict[Settings, dict[int, Result]],
+    progress: bool,
+) -> None:
+    with tqdm(
+        total=len(futures), desc="training", unit="batch", delay=_PATIENCE, disable=not progress
+    ) as bar:
+        for future in as_completed(futures):
+            for result in future.result():
+                done[result.settings][result.seed] = result
+            bar.update()
+
+
+def _finished(
+    wanted: dict[Settings, Sequence[int]], done: dict[Settings, dict[int, Result]]
+) -> dict[Settings, list[Result]]:
+    return {
+        settings: [done[settings][seed] for seed in seeds]
+        for settings, seeds in wanted.items()
+        if len(done[settings]) == len(seeds)
+    }
+
+
+def _parts(wanted: dict[Settings, Sequence[int]]) -> Iterator[tuple[Settings, list[int]]]:
+    for settings, seeds in wanted.items():
+        for start in range(0, len(seeds), _SEEDS_AT_ONCE):
+            yield settings, list(seeds[start : start + _SEEDS_AT_ONCE])
+
+
+def _cost(part: tuple[Settings, list[int]]) -> float:
+    """Roughly how long a part takes: the longest first keeps every process busy to the end."""
+    settings, seeds = part
+    points = settings.n if settings.data == "linear" else 21
+    return settings.epochs * (100 + 0.01 * points * sum(settings.hidden) * len(seeds))
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that leave Ctrl-C to us, and are not waited for when it comes."""
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_ctrl_c)
+    try:
+        yield pool
+    except BaseException:
+        processes = list((getattr(pool, "_processes", None) or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+def _ignore_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _processors() -> int:
+    """Processors this process may use, which in a container can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,390 @@
+"""Full-batch training of the reports' networks: one run, or many seeds of one setting at once.
+
+Not for mini-batches, schedules or other models: ``tl.nn`` and ``tl.optim`` are the tools for those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import tinygrad_lab as tl
+from tinygrad_lab.lab.data import Data, load
+from tinygrad_lab.lab.ensemble import Ensemble
+from tinygrad_lab.lab.settings import Settings
+from tinygrad_lab.nn import functional
+
+Array = NDArray[np.float64]
+
+#: A line of the log every so many epochs.
+LOG_EVERY = 500
+
+# At most about this many points of a learning curve are kept.
+_CURVE_POINTS = 500
+
+
+class DivergedError(ArithmeticError):
+    """Training left the finite numbers; says at which epoch, and what to try.
+
+    Attributes
+    ----------
+    epoch
+        The first epoch at which the loss was infinite or not a number.
+    """
+
+    def __init__(self, epoch: int, settings: Settings) -> None:
+        summed = settings.reduction == "sum"
+        instead = ", or average the gradients instead of summing them" if summed else ""
+        super().__init__(
+            f"training diverged: the loss is no longer finite at epoch {epoch} "
+            f"(optimizer {settings.optimizer}, learning rate {settings.lr:g}); "
+            f"try a learning rate of {settings.lr / 10:g}{instead}"
+        )
+        self.epoch = epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run ended with.
+
+    Attributes
+    ----------
+    settings, seed
+        What was run.
+    epochs, losses
+        The learning curve: epochs, and the mean squared error before each of their steps (the last
+        entry: after the last step).  Shape (points,) both.
+    x, y
+        The training data, shapes (n, 2) and (n, 1).
+    prediction
+        The network's final outputs, shape (n, 1).
+    accuracy
+        Share of the training points on the right side of the threshold.
+    test_accuracy
+        The same on the separate test draw; None where the data has none.
+    weights
+        The network's ``state_dict`` as arrays.
+    diverged_at
+        The epoch at which the loss stopped being finite; None for a run that went well.
+    """
+
+    settings: Settings
+    seed: int
+    epochs: NDArray[np.int64] = field(repr=False)
+    losses: Array = field(repr=False)
+    x: Array = field(repr=False)
+    y: Array = field(repr=False)
+    prediction: Array = field(repr=False)
+    accuracy: float
+    test_accuracy: float | None
+    weights: Mapping[str, Array] = field(repr=False)
+    diverged_at: int | None = None
+
+    @property
+    def loss(self) -> float:
+        """The final mean squared error; infinite for a run that diverged."""
+        return float(self.losses[-1]) if self.diverged_at is None else float("inf")
+
+    def loss_at(self, epoch: int) -> float:
+        """Return the loss before this epoch's step, or at the nearest epoch that was kept."""
+        if self.diverged_at is not None and epoch >= self.diverged_at:
+            return float("inf")
+        return float(self.losses[np.argmin(np.abs(self.epochs - epoch))])
+
+    def epochs_to(self, loss: float) -> float:
+        """Return the first kept epoch with a smaller loss; infinite where there is none."""
+        below = np.flatnonzero(self.losses < loss)
+        return float(self.epochs[below[0]]) if below.size else float("inf")
+
+    def model(self) -> tl.nn.Module:
+        """Build the trained network."""
+        model = build(self.settings, rng=self.seed)
+        model.load_state_dict(dict(self.weights))
+        return model
+
+    def predict(self, x: Array) -> Array:
+        """Return the trained network's outputs for points of shape (n, 2), shape (n, 1)."""
+        with tl.no_grad(), np.errstate(over="ignore", invalid="ignore"):
+            scores: Array = _outputs(self.settings, self.model()(tl.Tensor(x))).data
+        return scores
+
+
+def train(
+    settings: Settings,
+    seed: int = 0,
+    *,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> Result:
+    """Train one network.
+
+    Parameters
+    ----------
+    settings
+        What to train, on what, and how.
+    seed
+        Decides the draw of the data and of the weights.
+    on_epoch
+        Called with the epoch and the loss before each step, and once after the last.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    DivergedError
+        The loss is no longer finite.
+
+    Examples
+    --------
+    >>> result = train(Settings(optimizer="adam", lr=0.1, epochs=300), seed=1)
+    >>> bool(result.loss < result.losses[0])
+    True
+    """
+    data, model = _prepare(settings, seed)
+
+    def watch(epoch: int, losses: Array) -> None:
+        if not np.isfinite(losses):
+            raise DivergedError(epoch, settings)
+        if on_epoch is not None:
+            on_epoch(epoch, float(losses))
+
+    history = _descend(model, settings, data.x, data.y, watch)
+    return _result(settings, seed, data, model, history)
+
+
+def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
+    """Train one network a seed, all of them at once as one batched model.
+
+    Each result is what :func:`train` gives for its seed: the networks share no parameter, so the
+    gradient of the sum of their losses is each one's own gradient, and every optimizer works
+    element by element.  A run that diverges is a result here, not an error.
+
+    Parameters
+    ----------
+    settings
+        What to train, on what, and how.
+    seeds
+        One network each.
+
+    Returns
+    -------
+    list of Result
+        In the order of the seeds.
+
+    Examples
+    --------
+    >>> [result.seed for result in train_many(Settings(epochs=10), seeds=[3, 4])]
+    [3, 4]
+    """
+    prepared = [_prepare(settings, seed) for seed in seeds]
+    models = [model for _, model in prepared]
+    ensemble = Ensemble(models, _activations(settings))
+    x, y = (np.stack([getattr(data, name) for data, _ in prepared]) for name in ("x", "y"))
+    diverged = np.full(len(seeds), -1)
+
+    def watch(epoch: int, losses: Array) -> None:
+        lost = ~np.isfinite(losses)
+        if lost.any():
+            diverged[lost & (diverged < 0)] = epoch
+
+    history = _descend(ensemble, settings, x, y, watch)
+    ensemble.hand_back(models)
+    return [
+        _result(settings, seed, data, model, history.of(index), int(diverged[index]))
+        for index, (seed, (data, model)) in enumerate(zip(seeds, prepared, strict=True))
+    ]
+
+
+def build(settings: Settings, rng: int | np.random.Generator | None = None) -> tl.nn.MLP:
+    """Build the untrained network: weights from N(0, 1), biases 0 or none.
+
+    Where the loss is a cross-entropy the network ends before its last sigmoid, which the loss and
+    the outputs then apply themselves: computed together they cannot overflow.
+    """
+    hidden, last = _activations(settings)
+    return tl.nn.MLP(
+        list(settings.sizes),
+        activation=hidden,
+        output_activation=last,
+        bias=settings.bias,
+        init="normal",
+        rng=rng,
+    )
+
+
+def log_line(epoch: int, loss: float) -> str:
+    """Return a line of the training log.
+
+    Examples
+    --------
+    >>> log_line(500, 0.010990509556571368)
+    'epoch 500 loss : 0.010990509556571368'
+    """
+    return f"epoch {epoch} loss : {loss}"
+
+
+def prediction_table(result: Result) -> str:
+    """Return the reports' table: one line a sample, then the loss and the accuracy.
+
+    Examples
+    --------
+    >>> table = prediction_table(train(Settings(epochs=1), seed=0)).splitlines()
+    >>> table[0][:37], len(table)
+    ('Iter1 | Ground truth: 0 | prediction:', 22)
+    """
+    pairs = zip(result.y.ravel(), result.prediction.ravel(), strict=True)
+    lines = [
+        f"Iter{i} | Ground truth: {label:g} | prediction: {score:.5f} |"
+        for i, (label, score) in enumerate(pairs, start=1)
+    ]
+    return "\n".join([*lines, closing_line(result)])
+
+
+def closing_line(result: Result) -> str:
+    """Return the line that closes the prediction table: final loss and accuracy."""
+    return f"loss={result.loss:.10f} accuracy={result.accuracy:.2%}"
+
+
+# ---- one descent --------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _History:
+    epochs: list[int]
+    losses: list[Array]
+
+    def of(self, index: int) -> _History:
+        """The history of one network of an ensemble."""
+        return _History(self.epochs, [losses[index] for losses in self.losses])
+
+
+def _prepare(settings: Settings, seed: int) -> tuple[Data, tl.nn.MLP]:
+    """Draw the data and the network of a seed, from streams of their own."""
+    for_data, for_weights = np.random.default_rng(seed).spawn(2)
+    return load(settings.data, settings.n, for_data), build(settings, for_weights)
+
+
+def _descend(
+    model: Callable[[Any], Any],
+    settings: Settings,
+    x: Array,
+    y: Array,
+    watch: Callable[[int, Array], None],
+) -> _History:
+    """Run all epochs of gradient descent on the whole batch, and keep the learning curve."""
+    inputs = tl.Tensor(x)
+    count = y.shape[-2]
+    weight = np.float64(1.0 if settings.reduction == "sum" else 1.0 / count)
+    optimizer = _optimizer(settings, model.parameters())
+    stride = _stride(settings.epochs)
+    history = _History([], [])
+    with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is reported by `watch`
+        for epoch in range(settings.epochs + 1):
+            scores = model(inputs)
+            objective, squares = _objective(settings, scores, y)
+            losses = squares / count
+            watch(epoch, losses)
+            last = epoch == settings.epochs
+            if last or epoch % stride == 0:
+                history.epochs.append(epoch)
+                history.losses.append(losses)
+            if last:
+                break
+            optimizer.zero_grad()
+            objective.backward(np.broadcast_to(weight, objective.shape))
+            optimizer.step()
+    return history
+
+
+def _objective(settings: Settings, scores: Any, y: Array) -> tuple[Any, Array]:
+    """Return what is descended, and the sum of squared errors: one number each, per network."""
+    if settings.loss == "mse":
+        error = scores - y
+        squares = (error * error).sum(axis=(-2, -1))
+        return squares, squares.data
+    error = functional.sigmoid(scores.data) - y
+    cross_entropy = (np.logaddexp(0.0, scores) - y * scores).sum(axis=(-2, -1))
+    factor = 2.0 if settings.loss == "report-a" else 1.0
+    return factor * cross_entropy, (error * error).sum(axis=(-2, -1))
+
+
+def _outputs(settings: Settings, scores: Any) -> Any:
+    """Turn what the network returns into outputs: it may have left its last sigmoid to the loss."""
+    return scores if settings.loss == "mse" else functional.sigmoid(scores)
+
+
+def _activations(settings: Settings) -> tuple[str, str]:
+    """The hidden and the last activation, under the names that ``tl.nn.MLP`` has for them."""
+    last = settings.last_activation if settings.loss == "mse" else "none"
+    hidden, last = ("identity" if name == "none" else name for name in (settings.activation, last))
+    return hidden, last
+
+
+def _optimizer(settings: Settings, parameters: Any) -> Any:
+    if settings.optimizer == "momentum":
+        return tl.optim.SGD(parameters, lr=settings.lr, momentum=0.9)
+    classes = {
+        "sgd": tl.optim.SGD,
+        "adagrad": tl.optim.Adagrad,
+        "rmsprop": tl.optim.RMSprop,
+        "adam": tl.optim.Adam,
+        "adamw": tl.optim.AdamW,
+    }
+    return classes[settings.optimizer](parameters, lr=settings.lr)
+
+
+def _stride(epochs: int) -> int:
+    """Epochs between two kept points: few enough points, and every log line among them."""
+    divisors = (d for d in range(1, LOG_EVERY + 1) if LOG_EVERY % d == 0)
+    return next((d for d in divisors if epochs / d <= _CURVE_POINTS), LOG_EVERY)
+
+
+def _result(
+    settings: Settings,
+    seed: int,
+    data: Data,
+    model: tl.nn.MLP,
+    history: _History,
+    diverged_at: int = -1,
+) -> Result:
+    def outputs(x: Array) -> Array:
+        with tl.no_grad(), np.errstate(over="ignore", invalid="ignore"):
+            scores: Array = _outputs(settings, model(tl.Tensor(x))).data
+        return scores
+
+    prediction = outputs(data.x)
+    threshold = 0.5 if settings.threshold == "half" else float(np.median(prediction))
+    test = None
+    if data.x_test is not None and data.y_test is not None:
+        test = _accuracy(outputs(data.x_test), data.y_test, threshold)
+    return Result(
+        settings=settings,
+        seed=seed,
+        epochs=np.array(history.epochs),
+        losses=np.array(history.losses),
+        x=data.x,
+        y=data.y,
+        prediction=prediction,
+        accuracy=_accuracy(prediction, data.y, threshold),
+        test_accuracy=test,
+        weights=_arrays(model.state_dict()),
+        diverged_at=None if diverged_at < 0 else diverged_at,
+    )
+
+
+def _accuracy(prediction: Array, y: Array, threshold: float) -> float:
+    """Share of scores on the right side; one that is not a number counts as label 0."""
+    return float(np.mean((prediction > threshold) == (y > 0.5)))
+
+
+def _arrays(state: Mapping[str, Any]) -> dict[str, Array]:
+    """Copy a state's values, arrays or tensors, as arrays."""
+    return {
+        name: np.array(value.data if isinstance(value, tl.Tensor) else value)
+        for name, value in state.items()
+    }
