@@ -18,7 +18,7 @@ import numpy as _np
 
 from tinygrad_lab.core import rules as _rules
 from tinygrad_lab.core.engine import RULES as _RULES
-from tinygrad_lab.core.engine import debug, enable_grad, is_grad_enabled, no_grad
+from tinygrad_lab.core.modes import debug, enable_grad, is_grad_enabled, no_grad
 from tinygrad_lab.core.primitive import CONSTANT as _CONSTANT
 from tinygrad_lab.core.primitive import INSTEAD as _INSTEAD
 from tinygrad_lab.core.primitive import defvjp, primitive

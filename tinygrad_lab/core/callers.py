@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import dis
 import math
+import sys
 from functools import lru_cache
-from types import CodeType, FrameType
+from types import CodeType
 
 __all__ = ["math_function_calling"]
 
 
-def math_function_calling(frame: FrameType) -> str | None:
-    """Name the function of ``math`` that ``frame`` is calling just now, or None.
+def math_function_calling() -> str | None:
+    """Name the function of ``math`` that called the method that asks, or None.
 
-    Only calls spelled in the frame itself are seen (``math.sin(t)``, ``sin(t)``), not ``map``.
+    Only calls spelled in the code itself are seen (``math.sin(t)``, ``sin(t)``), not ``map``.
     """
+    frame = sys._getframe(2)  # noqa: SLF001 - there is no other way to see one's caller
     name = _called_name(frame.f_code, frame.f_lasti)
     if name is None or not hasattr(math, name):
         return None
@@ -30,7 +32,9 @@ def math_function_calling(frame: FrameType) -> str | None:
 @lru_cache(maxsize=256)
 def _called_name(code: CodeType, offset: int) -> str | None:
     """Find the name of what is called with one argument by the instruction at ``offset``."""
-    before = [i for i in dis.get_instructions(code) if i.offset <= offset and i.opname not in _QUIET]
+    before = [
+        i for i in dis.get_instructions(code) if i.offset <= offset and i.opname not in _QUIET
+    ]
     if not before or not before[-1].opname.startswith("CALL"):
         return None
     values_left = before[-1].arg or 0  # the arguments lie above the function on the stack

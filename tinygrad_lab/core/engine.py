@@ -13,29 +13,25 @@ Not for: derivative rules (``rules/``), or the ``Tensor`` that people use (``ten
 
 from __future__ import annotations
 
-import linecache
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ContextDecorator
-from contextvars import Context, ContextVar, Token, copy_context
+from contextvars import copy_context
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, ParamSpec, Self, TypeVar, overload
+from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.errors import describe, explain, name_of
+from tinygrad_lab.core.modes import stop_if_not_finite
 from tinygrad_lab.core.ownership import is_shared
 
-__all__ = ["Node", "debug", "enable_grad", "is_grad_enabled", "no_grad", "propagate"]
+__all__ = ["Node", "propagate"]
 
 Array = Any  # an ndarray, a Tensor, a Dask or CuPy array: whatever speaks NumPy's protocols
 Rule = Callable[..., Array]
-P = ParamSpec("P")
-T = TypeVar("T")
 
 #: The derivative table: for each operation, one rule for each positional argument (or None).
-RULES: dict[Callable[..., Any], Sequence[Rule | None]] = {}
+RULES: dict[Callable[..., Any], Any] = {}
 
 _next_order = count(0, -1).__next__  # counts downwards, so that the youngest node is the smallest
 
@@ -74,9 +70,9 @@ class Node:
         "value",
     )
 
-    op: Callable[..., Any] | None
-    args: tuple[Any, ...] | None
-    kwargs: Mapping[str, Any] | None
+    op: Any
+    args: Any
+    kwargs: Any
     value: Any
     parents: tuple[Node | None, ...] | None
     order: int
@@ -94,7 +90,6 @@ class Node:
 
 
 NO_KWARGS: Mapping[str, Any] = {}
-_PACKAGE = __name__.split(".", 1)[0]
 RETAIN = object()  # in Node.hooks: keep the gradient on the node
 _new = object.__new__
 
@@ -121,81 +116,6 @@ def record(
 def leaf() -> Node:
     """Make the node of a tensor that nothing was computed for: where gradients end up."""
     return record(None, None, None, None, None)
-
-
-# ---------------------------------------------------------------------------------------------
-# Modes: is a call recorded, and is it watched?
-
-
-RECORD, IGNORE, WATCH = "record", "ignore", "watch"
-
-_mode: ContextVar[str] = ContextVar("tinygrad_lab.mode", default=RECORD)
-current_mode = _mode.get
-
-
-class _Mode(ContextDecorator):
-    """Switch the mode inside a ``with`` block or a decorated function; safe across threads."""
-
-    def __init__(self, mode: str) -> None:
-        self._to = mode
-        self._tokens: list[Token[str]] = []
-
-    def _recreate_cm(self) -> Self:
-        return type(self)(self._to)  # a decorated function may run in many threads at once
-
-    def __enter__(self) -> Self:
-        self._tokens.append(_mode.set(self._to))
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        _mode.reset(self._tokens.pop())
-
-
-@overload
-def no_grad() -> _Mode: ...
-@overload
-def no_grad(function: Callable[P, T]) -> Callable[P, T]: ...
-def no_grad(function: Callable[P, T] | None = None) -> _Mode | Callable[P, T]:
-    """Compute without recording: a context manager and a decorator.
-
-    Examples
-    --------
-    >>> import tinygrad_lab as tl
-    >>> w = tl.tensor([1.0, 2.0], requires_grad=True)
-    >>> with tl.no_grad():
-    ...     y = w * 3
-    >>> y.requires_grad
-    False
-    """
-    return _Mode(IGNORE) if function is None else _Mode(IGNORE)(function)
-
-
-def enable_grad() -> _Mode:
-    """Record again inside ``no_grad``: a context manager and a decorator."""
-    return _Mode(RECORD)
-
-
-def debug() -> _Mode:
-    """Watch every operation: keep its source line, and stop at the first NaN or infinity.
-
-    A context manager and a decorator.  It costs nothing where it is not used.
-
-    Examples
-    --------
-    >>> import numpy as np, tinygrad_lab as tl
-    >>> x = tl.tensor([1.0, 0.0], requires_grad=True)
-    >>> with tl.debug(), np.errstate(divide="ignore"):
-    ...     np.log(x)
-    Traceback (most recent call last):
-      ...
-    FloatingPointError: log gave -inf at index (1,), first of 1 non-finite value in shape (2,)...
-    """
-    return _Mode(WATCH)
-
-
-def is_grad_enabled() -> bool:
-    """Tell whether calls are recorded here and now."""
-    return current_mode() != IGNORE
 
 
 # ---------------------------------------------------------------------------------------------
@@ -250,54 +170,59 @@ def propagate(
                 g = outside.run(_run_hooks, node, g)
             if collect is not None and order in collect:
                 collect[order] = _conjugate(g)
-            op, parents = node.op, node.parents
-            if op is None:
-                if collect is None:
-                    mine = _conjugate(g.copy() if is_shared(g) else g)
-                    node.grad = mine if node.grad is None else node.grad + mine
-                if visit is not None:
-                    outside.run(visit, node, g, ())
-                continue
-            if parents is None:
-                raise RuntimeError(
-                    f"the graph behind {node.name} was freed by an earlier backward(); say "
-                    "backward(retain_graph=True) the first time, or compute the result again"
-                )
-
-            # The rules of one node.  Written out here rather than called, because it is most of
-            # what a small network spends its time on.
-            operands, kwargs = node.args, node.kwargs
-            value, args = (node.value, operands) if lift is None else _lifted(node, lift)
-            contributions: list[Array | None] = []
-            try:
-                for rule, parent, operand in zip(RULES[op], parents, operands):
-                    if parent is None:
-                        contributions.append(None)
-                        continue
-                    try:
-                        c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
-                    except FloatingPointError:
-                        c = _rescued(op, rule, g, value, args, kwargs)
-                    if c.shape != operand.shape or c.dtype is not operand.dtype:
-                        c = _fitted(c, operand)
-                    if node.site is not None:
-                        _stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
-                    key = parent.order
-                    if key in waiting:
-                        waiting[key] = waiting[key] + c
-                    else:
-                        waiting[key] = c
-                        heappush(heap, (key, parent))
-                    if visit is not None:
-                        contributions.append(c)
-            except Exception as error:
-                where = " in its derivative rule"
-                raise explain(error, op, operands, kwargs, node.site, where) from error
+            contributions: list[Array | None] | None = None if visit is None else []
+            if node.op is not None:
+                _pull_back(node, g, lift, waiting, heap, contributions)
+            elif collect is None:
+                mine = _conjugate(g.copy() if is_shared(g) else g)
+                node.grad = mine if node.grad is None else node.grad + mine
             if visit is not None:
-                outside.run(visit, node, g, tuple(contributions))
+                outside.run(visit, node, g, tuple(contributions or ()))
             if not retain_graph:
                 node.args = node.kwargs = node.value = node.parents = None
-            c = contributions = None  # whoever is next may be the only owner of its gradient
+
+
+def _pull_back(
+    node: Node,
+    g: Array,
+    lift: Callable[[Any, Node], Array] | None,
+    waiting: dict[int, Array],
+    heap: list[tuple[int, Node]],
+    contributions: list[Array | None] | None,
+) -> None:
+    """Apply the rules of one node: from its cotangent to what waits at its parents."""
+    parents, operands, kwargs = node.parents, node.args, node.kwargs
+    if parents is None:
+        raise RuntimeError(
+            f"the graph behind {node.name} was freed by an earlier backward(); say "
+            "backward(retain_graph=True) the first time, or compute the result again"
+        )
+    value, args = (node.value, operands) if lift is None else _lifted(node, lift)
+    try:
+        for rule, parent, operand in zip(RULES[node.op], parents, operands):
+            if parent is None:
+                if contributions is not None:
+                    contributions.append(None)
+                continue
+            try:
+                c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
+            except FloatingPointError:
+                c = _rescued(node.op, rule, g, value, args, kwargs)
+            if c.shape != operand.shape or c.dtype is not operand.dtype:
+                c = _fitted(c, operand)
+            if node.site is not None:
+                stop_if_not_finite(c, f"the derivative of {name_of(node.op)} gave", node.site)
+            if contributions is not None:
+                contributions.append(c)
+            key = parent.order
+            if key in waiting:
+                waiting[key] = waiting[key] + c
+            else:
+                waiting[key] = c
+                heappush(heap, (key, parent))
+    except Exception as error:
+        where = " in its derivative rule"
+        raise explain(error, node.op, operands, kwargs, node.site, where) from error
 
 
 def _lifted(node: Node, lift: Callable[[Any, Node], Array]) -> tuple[Array, list[Any]]:
@@ -333,7 +258,7 @@ def _rescued(op: Any, rule: Rule, g: Array, value: Any, args: Any, kwargs: Any) 
 
 
 def _fitted(c: Array, operand: Array) -> Array:
-    """Bring a contribution to its operand's shape and dtype, as broadcasting and casting left it."""
+    """Undo broadcasting and casting: bring a contribution to its operand's shape and dtype."""
     if c.shape != operand.shape:
         shape = operand.shape
         lead = c.ndim - len(shape)
@@ -362,38 +287,3 @@ def _run_hooks(node: Node, g: Array) -> Array:
                 )
             g = _conjugate(replacement)
     return g
-
-
-# ---------------------------------------------------------------------------------------------
-# Watching, under debug()
-
-
-def site() -> str:
-    """Give the file, line and text of the innermost call from outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
-        frame = frame.f_back
-    file, line = frame.f_code.co_filename, frame.f_lineno
-    return f"{file}:{line}: {linecache.getline(file, line).strip()}"
-
-
-def watch(op: Any, args: tuple[Any, ...], kwargs: Any, value: Any, node: Node | None) -> None:
-    """Remember where a call was made, and stop if its result is not finite."""
-    here = site()
-    if node is not None:
-        node.site = here
-    _stop_if_not_finite(value, f"{name_of(op)} gave", here)
-
-
-def _stop_if_not_finite(value: Any, what: str, here: str) -> None:
-    with _Mode(IGNORE):
-        array = np.asarray(value)
-    bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(array.shape, dtype=bool)
-    n = int(bad.sum())
-    if n:
-        index = tuple(int(i) for i in np.argwhere(bad)[0])
-        number = "1 non-finite value" if n == 1 else f"{n} non-finite values"
-        raise FloatingPointError(
-            f"{what} {array[index]} at index {index}, first of {number} in shape {array.shape}"
-            f"\n  called at {here}"
-        )

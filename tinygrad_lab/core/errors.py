@@ -37,7 +37,7 @@ def explain(
     during: str = "",
 ) -> Exception:
     """Return ``error`` again, saying which operation it came from and what that was given."""
-    if getattr(error, "_explained", False):
+    if hasattr(error, "explained"):
         return error  # by the operation inside this one
     given = [describe(a) for a in args]
     given += [f"{key}={describe(value)}" for key, value in (kwargs or {}).items()]
@@ -50,7 +50,7 @@ def explain(
     else:
         error.add_note(text)
         told = error
-    told._explained = True  # type: ignore[attr-defined]
+    told.explained = True  # type: ignore[attr-defined]
     return told
 
 

@@ -53,6 +53,4 @@ def is_shared(array: Any) -> bool:
     >>> is_shared(a)
     True
     """
-    return (
-        type(array) is not np.ndarray or getrefcount(array) > _UNSHARED or array.base is not None
-    )
+    return type(array) is not np.ndarray or getrefcount(array) > _UNSHARED or array.base is not None

@@ -129,7 +129,7 @@ def defvjp(
     >>> tl.defvjp(scaled, lambda g, y, factor, x: g * factor * np.cos(x), argnums=[1])
     """
     where = list(range(len(vjps))) if argnums is None else list(argnums)
-    if not callable(op) or any(vjp is not None and not callable(vjp) for vjp in vjps):
+    if not all(f is None or callable(f) for f in (op, *vjps)):
         raise TypeError(f"defvjp({op!r}, ...): the operation and its rules must be callable")
     if len(where) != len(vjps) or len(set(where)) != len(where) or min(where, default=0) < 0:
         raise ValueError(

@@ -9,31 +9,28 @@ Not for: what a derivative is (``rules/``), or how the graph is walked (``engine
 
 from __future__ import annotations
 
+import functools
 import inspect
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lab.core import engine
 from tinygrad_lab.core.callers import math_function_calling
-from tinygrad_lab.core.engine import (
-    IGNORE,
-    NO_KWARGS,
-    RECORD,
-    RETAIN,
-    RULES,
-    WATCH,
-    Node,
-    current_mode,
-    record,
-)
+from tinygrad_lab.core.engine import NO_KWARGS, RETAIN, RULES, Node, leaf, propagate, record
 from tinygrad_lab.core.errors import explain, name_of
+from tinygrad_lab.core.modes import (
+    IGNORE,
+    RECORD,
+    WATCH,
+    call_site,
+    current_mode,
+    stop_if_not_finite,
+)
 from tinygrad_lab.core.primitive import CONSTANT, INSTEAD
 from tinygrad_lab.core.rules.indexing import getitem, setitem
-from tinygrad_lab.core.rules.shaping import astype, copied
+from tinygrad_lab.core.rules.shaping import astype
 from tinygrad_lab.core.summary import summary
 
 __all__ = ["Tensor", "apply", "plain", "tensor"]
@@ -57,7 +54,7 @@ def apply(
     try:
         value = op(*values, **kwargs)
     except Exception as error:
-        raise explain(error, op, values, kwargs, engine.site() if mode is WATCH else None) from error
+        raise explain(error, op, values, kwargs, call_site() if mode is WATCH else None) from error
     if type(value) is not np.ndarray:
         value = _as_array(value)
     result = _new(Tensor)
@@ -69,7 +66,10 @@ def apply(
             _check_differentiable(op, parents, value)
             result.node = record(op, values, kwargs, value, parents)
         if mode is WATCH:
-            engine.watch(op, values, kwargs, value, result.node)
+            here = call_site()
+            if result.node is not None:
+                result.node.site = here
+            stop_if_not_finite(value, f"{name_of(op)} gave", here)
     return result
 
 
@@ -129,7 +129,7 @@ def _unary(op: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
         x = self.data
         try:
             value = op(x)
-        except Exception:
+        except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
             return apply(op, (self,))
         if type(value) is not np.ndarray:
             value = _as_array(value)
@@ -150,7 +150,7 @@ def _binary(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
         y, right = (other.data, other.node) if type(other) is Tensor else (other, None)
         try:
             value = op(x, y)
-        except Exception:
+        except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
             return apply(op, (self, other))
         if type(value) is not np.ndarray:
             value = _as_array(value)
@@ -172,6 +172,14 @@ def _reflected(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
     return _named(method, op)
 
 
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    return method
+
+
 def _constant(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         return op(self.data, other.data if type(other) is Tensor else other)
@@ -183,11 +191,6 @@ def _named(method: Any, op: Callable[..., Any]) -> Any:
     method.__name__ = op.__name__
     method.__doc__ = f"As :data:`numpy.{op.__name__}`."
     return method
-
-
-def _given(**arguments: Any) -> dict[str, Any]:
-    """Drop the arguments that were left at their defaults."""
-    return {k: v for k, v in arguments.items() if v is not None and v is not False and v != "C"}
 
 
 _POWERS: dict[float, Callable[..., Any]] = {
@@ -314,7 +317,7 @@ class Tensor:
                 "floats have one. Say tl.tensor(data, dtype=float, requires_grad=True), or write "
                 "the numbers with a point (1.0)"
             )
-        self.node = engine.leaf() if wanted else None
+        self.node = leaf() if wanted else None
 
     def requires_grad_(self, wanted: bool = True) -> Tensor:
         """Set ``requires_grad`` and return the tensor itself."""
@@ -381,7 +384,7 @@ class Tensor:
         (27.0, 18.0)
         """
         node, cotangent = start(self, upstream)
-        engine.propagate(
+        propagate(
             [node],
             [cotangent],
             retain_graph=create_graph if retain_graph is None else retain_graph,
@@ -441,7 +444,9 @@ class Tensor:
     def item(self) -> Any:
         """The one element, as a Python number."""
         if self.size != 1:
-            raise ValueError(f"item() of a tensor of shape {self.shape}: it has {self.size} elements")
+            raise ValueError(
+                f"item() of a tensor of shape {self.shape}: it has {self.size} elements"
+            )
         return np.asarray(self.data).item()
 
     def tolist(self) -> Any:
@@ -511,7 +516,7 @@ class Tensor:
         return bool(self.data)
 
     def __float__(self) -> float:
-        if self.node is not None and (name := math_function_calling(sys._getframe(1))):
+        if self.node is not None and (name := math_function_calling()):
             raise TypeError(_would_detach(f"math.{name}(t)", f"np.{name}(t)"))
         return float(self.item())
 
@@ -604,99 +609,48 @@ class Tensor:
     maximum = _binary(np.maximum)
     minimum = _binary(np.minimum)
 
-    # -- ndarray's methods, with NumPy's meaning and argument names ---------------------------
+    # -- ndarray's methods: NumPy's functions of that name, their arguments and documentation --
 
-    def sum(self, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Tensor:
-        """Sum over ``axis``, as :func:`numpy.sum`."""
-        return np.sum(self, **_given(axis=axis, dtype=dtype, keepdims=keepdims))
-
-    def mean(self, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Tensor:
-        """Mean over ``axis``, as :func:`numpy.mean`."""
-        return np.mean(self, **_given(axis=axis, dtype=dtype, keepdims=keepdims))
-
-    def prod(self, axis: Axis = None, dtype: Any = None, *, keepdims: bool = False) -> Tensor:
-        """Product over ``axis``, as :func:`numpy.prod`."""
-        return np.prod(self, **_given(axis=axis, dtype=dtype, keepdims=keepdims))
-
-    def max(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
-        """Maximum over ``axis``, as :func:`numpy.max`; ties share the gradient evenly."""
-        return np.max(self, **_given(axis=axis, keepdims=keepdims))
-
-    def min(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
-        """Minimum over ``axis``, as :func:`numpy.min`; ties share the gradient evenly."""
-        return np.min(self, **_given(axis=axis, keepdims=keepdims))
-
-    def var(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        """Variance over ``axis``, as :func:`numpy.var`."""
-        return np.var(self, **_given(axis=axis, ddof=ddof, keepdims=keepdims))
-
-    def std(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        """Standard deviation over ``axis``, as :func:`numpy.std`; 0 has gradient 0."""
-        return np.std(self, **_given(axis=axis, ddof=ddof, keepdims=keepdims))
-
-    def cumsum(self, axis: int | None = None) -> Tensor:
-        """Running sum along ``axis``, as :func:`numpy.cumsum`."""
-        return np.cumsum(self, **_given(axis=axis))
-
-    def cumprod(self, axis: int | None = None) -> Tensor:
-        """Running product along ``axis``, as :func:`numpy.cumprod`."""
-        return np.cumprod(self, **_given(axis=axis))
-
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-        """Sum along diagonals, as :func:`numpy.trace`."""
-        return np.trace(self, offset, axis1, axis2)
-
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-        """Diagonals, as :func:`numpy.diagonal`."""
-        return np.diagonal(self, offset, axis1, axis2)
-
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        """Limit the values to ``min`` and ``max``, as :func:`numpy.clip`."""
-        return np.clip(self, min, max)
+    all = _method(np.all)
+    any = _method(np.any)
+    argmax = _method(np.argmax)
+    argmin = _method(np.argmin)
+    argsort = _method(np.argsort)
+    clip = _method(np.clip)
+    conj = _method(np.conj)
+    conjugate = _method(np.conj)
+    copy = _method(np.copy)
+    cumprod = _method(np.cumprod)
+    cumsum = _method(np.cumsum)
+    diagonal = _method(np.diagonal)
+    dot = _method(np.dot)
+    flatten = _method(np.ravel)
+    matmul = _method(np.matmul)
+    max = _method(np.max)
+    mean = _method(np.mean)
+    min = _method(np.min)
+    nonzero = _method(np.nonzero)
+    prod = _method(np.prod)
+    ravel = _method(np.ravel)
+    repeat = _method(np.repeat)
+    round = _method(np.round)
+    squeeze = _method(np.squeeze)
+    std = _method(np.std)
+    sum = _method(np.sum)
+    swapaxes = _method(np.swapaxes)
+    take = _method(np.take)
+    trace = _method(np.trace)
+    var = _method(np.var)
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
         wanted = shape[0] if len(shape) == 1 else shape
-        return np.reshape(self, wanted, **_given(order=order))
-
-    def ravel(self) -> Tensor:
-        """All elements along one axis."""
-        return np.ravel(self)
-
-    flatten = ravel
+        return apply(np.reshape, (self, wanted), {"order": order} if order != "C" else NO_KWARGS)
 
     def transpose(self, *axes: Any) -> Tensor:
         """Permute the axes: ``t.transpose()``, ``t.transpose(1, 0, 2)`` or with one tuple."""
         wanted = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        return np.transpose(self, wanted or None)
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        """Exchange two axes."""
-        return np.swapaxes(self, axis1, axis2)
-
-    def squeeze(self, axis: Axis = None) -> Tensor:
-        """Remove axes of length one."""
-        return np.squeeze(self, **_given(axis=axis))
-
-    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
-        """Repeat elements, as :func:`numpy.repeat`."""
-        return np.repeat(self, repeats, **_given(axis=axis))
-
-    def take(self, indices: Any, axis: int | None = None) -> Tensor:
-        """Pick elements along ``axis``, as :func:`numpy.take`."""
-        return np.take(self, indices, **_given(axis=axis))
-
-    def dot(self, other: Any) -> Tensor:
-        """Dot product, as :func:`numpy.dot`."""
-        return np.dot(self, other)
-
-    def matmul(self, other: Any) -> Tensor:
-        """Matrix product, as ``@``."""
-        return apply(np.matmul, (self, other))
-
-    def copy(self) -> Tensor:
-        """A copy of the data, through which gradients flow."""
-        return apply(copied, (self,))
+        return apply(np.transpose, (self, wanted) if wanted else (self,))
 
     def astype(self, dtype: npt.DTypeLike, copy: bool = True) -> Any:
         """Convert to another float type, tracked; to integers or booleans, a plain array."""
@@ -706,41 +660,18 @@ class Tensor:
             return self
         return apply(astype, (self, np.dtype(dtype)))
 
-    def argmax(self, axis: int | None = None) -> Any:
-        """Where the maximum is: a plain array of indices."""
-        return np.argmax(self.data, **_given(axis=axis))
-
-    def argmin(self, axis: int | None = None) -> Any:
-        """Where the minimum is: a plain array of indices."""
-        return np.argmin(self.data, **_given(axis=axis))
-
-    def argsort(self, axis: int = -1) -> Any:
-        """The order that sorts: a plain array of indices."""
-        return np.argsort(self.data, axis=axis)
-
-    def round(self, decimals: int = 0) -> Any:
-        """Rounded values: a plain array."""
-        return np.round(self.data, decimals)
-
-    def all(self, axis: Axis = None) -> Any:
-        """Whether all elements are true: plain booleans."""
-        return np.all(self.data, axis=axis)
-
-    def any(self, axis: Axis = None) -> Any:
-        """Whether any element is true: plain booleans."""
-        return np.any(self.data, axis=axis)
-
     # -- NumPy's protocols --------------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if self.node is not None and current_mode() != IGNORE:
-            raise TypeError(_would_detach("np.asarray(t) or np.array([t, ...])", "np.stack([t, ...])"))
+            raise TypeError(
+                _would_detach("np.asarray(t) or np.array([t, ...])", "np.stack([t, ...])")
+            )
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "reduce" and ufunc in _REDUCE:
-            kwargs.setdefault("axis", 0)
-            return _REDUCE[ufunc](*inputs, **{k: v for k, v in kwargs.items() if v is not None or k == "axis"})
+            return self._dispatch(_REDUCE[ufunc], inputs, {"axis": 0, **kwargs})
         if method != "__call__":
             raise TypeError(
                 f"np.{ufunc.__name__}.{method} has no derivative rule; say it with a function "
@@ -754,7 +685,11 @@ class Tensor:
         return self._dispatch(ufunc, inputs, kwargs)
 
     def __array_function__(
-        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Any:
         if function in INSTEAD:
             _refuse_out(function, kwargs)
@@ -764,7 +699,9 @@ class Tensor:
                 raise explain(error, function, args, kwargs) from error
         return self._dispatch(function, args, kwargs)
 
-    def _dispatch(self, op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _dispatch(
+        self, op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         _refuse_out(op, kwargs)
         if op in RULES:
             if any(type(value) is Tensor for value in kwargs.values()):
@@ -792,7 +729,7 @@ class Tensor:
         return summary(self.data, self.node)
 
 
-def tensor(data: Any, dtype: npt.DTypeLike = None, requires_grad: bool = False) -> Tensor:
+def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
     """Make a Tensor of a copy of ``data``.
 
     Parameters

@@ -462,7 +462,7 @@ def _grid(
 
 def _evaluate(model: Callable[[Any], Any], grid: NDArray[Any]) -> NDArray[np.float64]:
     """Return a model's scores on the grid, shape (n, 1) or (n, classes)."""
-    from tinygrad_lab.core.engine import no_grad
+    from tinygrad_lab.core.modes import no_grad
 
     with no_grad():
         scores = np.asarray(_plain(model(grid)), dtype=np.float64)

@@ -49,7 +49,7 @@ defvjp(np.hypot, lambda g, y, a, b: g * _over(a, y), lambda g, y, a, b: g * _ove
 
 
 def _over(part, whole):
-    """part / whole, and the zero subgradient where the whole vanishes."""
+    """Divide a part by its whole, with the zero subgradient where the whole vanishes."""
     return part / np.where(whole == 0, 1, whole)
 
 
@@ -92,6 +92,10 @@ defvjp(np.arcsinh, lambda g, y, x: g / np.hypot(1, x))
 defvjp(np.arccosh, lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 defvjp(np.arctanh, lambda g, y, x: g / ((1 - x) * (1 + x)))
 
+# Complex parts.  Inside the engine the conjugate of the gradient travels (see engine._conjugate)
+
+defvjp(np.conjugate, lambda g, y, x: np.conj(g))
+
 # Pieces: one-sided slopes meet at a kink.  Ties share evenly; |x| and clip take 0 and 1 there.
 
 
@@ -101,22 +105,15 @@ def _first_wins(g, a, b):
 
 defvjp(np.absolute, lambda g, y, x: g * np.sign(x))
 defvjp(np.fabs, lambda g, y, x: g * np.sign(x))
-defvjp(
-    np.copysign, lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b), lambda g, y, a, b: g * 0
-)
-defvjp(
-    np.maximum, lambda g, y, a, b: _first_wins(g, a, b), lambda g, y, a, b: _first_wins(g, b, a)
-)
-defvjp(
-    np.minimum, lambda g, y, a, b: _first_wins(g, b, a), lambda g, y, a, b: _first_wins(g, a, b)
-)
+defvjp(np.copysign, lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b), lambda g, y, a, b: g * 0)
+defvjp(np.maximum, lambda g, y, a, b: _first_wins(g, a, b), lambda g, y, a, b: _first_wins(g, b, a))
+defvjp(np.minimum, lambda g, y, a, b: _first_wins(g, b, a), lambda g, y, a, b: _first_wins(g, a, b))
 defvjp(
     np.where,
     None,
     lambda g, y, condition, a, b: np.where(condition, g, 0),
     lambda g, y, condition, a, b: np.where(condition, 0, g),
 )
-
 
 
 @primitive

@@ -34,7 +34,7 @@ def _names_each_place_once(index):
     return all(
         part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice))
         for part in parts
-    ) or (len(parts) == 1 and getattr(parts[0], "dtype", None) == bool)
+    ) or (len(parts) == 1 and getattr(parts[0], "dtype", None) == np.dtype(bool))
 
 
 defvjp(getitem, lambda g, y, x, index: scatter_add(g, x.shape, index))

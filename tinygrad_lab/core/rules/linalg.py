@@ -119,7 +119,9 @@ def _einsum(argnum, g, y, subscripts, *operands, **kwargs):
 
 def _optimized(kwargs, factors):
     optimize = kwargs.get("optimize", False)
-    return {"optimize": len(factors) > 2 if optimize not in (True, "greedy", "optimal") else optimize}
+    return {
+        "optimize": len(factors) > 2 if optimize not in (True, "greedy", "optimal") else optimize
+    }
 
 
 def _explicit_terms(subscripts, operands):
@@ -127,7 +129,9 @@ def _explicit_terms(subscripts, operands):
     left, arrow, right = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
     unused = iter(sorted(set(string.ascii_letters) - set(subscripts), reverse=True))
-    hidden = [o.ndim - len(t.replace("...", "")) if "..." in t else 0 for t, o in zip(terms, operands)]
+    hidden = [
+        o.ndim - len(t.replace("...", "")) if "..." in t else 0 for t, o in zip(terms, operands)
+    ]
     names = "".join(next(unused) for _ in range(max(hidden, default=0)))
     expanded = [
         t.replace("...", names[len(names) - k :]) for t, k in zip(terms, hidden, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_lab.core.primitive import constant, defvjp, defvjp_variadic, instead, primitive
+from tinygrad_lab.core.rules.indexing import scatter_add
 
 # The same order, other axes
 
@@ -159,3 +160,16 @@ def _(x, dtype, /, *, copy=True, device=None):
 
 constant(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.shares_memory,
          np.may_share_memory, np.zeros_like, np.ones_like, np.full_like, np.empty_like)  # fmt: skip
+
+# Repetition
+
+
+def _repeat(g, y, x, repeats, axis=None):
+    n = x.size if axis is None else x.shape[axis]
+    source = np.repeat(np.arange(n), repeats)  # where each element came from
+    if axis is None:
+        return scatter_add(g, (n,), source).reshape(x.shape)
+    return scatter_add(g, x.shape, (slice(None),) * (axis % x.ndim) + (source,))
+
+
+defvjp(np.repeat, _repeat)

@@ -1,0 +1,116 @@
+"""How calls are recorded here and now: recorded, ignored, or watched.
+
+``no_grad`` computes without recording; ``debug`` remembers where each call was made and stops at
+the first number that is not finite.  The mode lives in a ``ContextVar``, so threads and
+asynchronous tasks have their own.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from typing import Any, ParamSpec, Self, TypeVar, overload
+
+import numpy as np
+
+__all__ = ["debug", "enable_grad", "is_grad_enabled", "no_grad"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_PACKAGE = __name__.split(".", 1)[0]
+
+RECORD, IGNORE, WATCH = "record", "ignore", "watch"
+
+_mode: ContextVar[str] = ContextVar("tinygrad_lab.mode", default=RECORD)
+current_mode = _mode.get
+
+
+class _Mode(ContextDecorator):
+    """Switch the mode inside a ``with`` block or a decorated function; safe across threads."""
+
+    def __init__(self, mode: str) -> None:
+        self._to = mode
+        self._tokens: list[Token[str]] = []
+
+    def _recreate_cm(self) -> Self:
+        return type(self)(self._to)  # a decorated function may run in many threads at once
+
+    def __enter__(self) -> Self:
+        self._tokens.append(_mode.set(self._to))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        _mode.reset(self._tokens.pop())
+
+
+@overload
+def no_grad() -> _Mode: ...
+@overload
+def no_grad(function: Callable[P, T]) -> Callable[P, T]: ...
+def no_grad(function: Callable[P, T] | None = None) -> _Mode | Callable[P, T]:
+    """Compute without recording: a context manager and a decorator.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> w = tl.tensor([1.0, 2.0], requires_grad=True)
+    >>> with tl.no_grad():
+    ...     y = w * 3
+    >>> y.requires_grad
+    False
+    """
+    return _Mode(IGNORE) if function is None else _Mode(IGNORE)(function)
+
+
+def enable_grad() -> _Mode:
+    """Record again inside ``no_grad``: a context manager and a decorator."""
+    return _Mode(RECORD)
+
+
+def debug() -> _Mode:
+    """Watch every operation: keep its source line, and stop at the first NaN or infinity.
+
+    A context manager and a decorator.  It costs nothing where it is not used.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> x = tl.tensor([1.0, 0.0], requires_grad=True)
+    >>> with tl.debug(), np.errstate(divide="ignore"):
+    ...     np.log(x)
+    Traceback (most recent call last):
+      ...
+    FloatingPointError: log gave -inf at index (1,), first of 1 non-finite value in shape (2,)...
+    """
+    return _Mode(WATCH)
+
+
+def is_grad_enabled() -> bool:
+    """Tell whether calls are recorded here and now."""
+    return current_mode() != IGNORE
+
+
+def call_site() -> str:
+    """Give the file, line and text of the innermost call from outside this package."""
+    frame = sys._getframe(1)  # noqa: SLF001 - there is no other way to see one's caller
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    return f"{file}:{line}: {linecache.getline(file, line).strip()}"
+
+
+def stop_if_not_finite(value: Any, what: str, here: str) -> None:
+    with _Mode(IGNORE):
+        array = np.asarray(value)
+    bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(array.shape, dtype=bool)
+    n = int(bad.sum())
+    if n:
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        number = "1 non-finite value" if n == 1 else f"{n} non-finite values"
+        raise FloatingPointError(
+            f"{what} {array[index]} at index {index}, first of {number} in shape {array.shape}"
+            f"\n  called at {here}"
+        )
