@@ -39,5 +39,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if missing:
         named = ", ".join(f"{name} ({count} skipped)" for name, count in sorted(missing.items()))
         terminalreporter.write_line(
-            f"not installed, so not compared with: {named}; `make test-oracles` installs torch and scipy", yellow=True
+            f"not installed, so not compared with: {named}; "
+            "`make test-oracles` installs torch and scipy",
+            yellow=True,
         )
