@@ -31,8 +31,8 @@ class _Owner:
 
 def _references_of_an_unshared_array() -> int:
     """Count once, on this interpreter, what one owner looks like: a variable, or an attribute."""
-    variable = np.empty(0)
-    return min(_references(variable), _references(_Owner().data))
+    variable, owner = np.empty(0), _Owner()
+    return min(_references(variable), _references(owner.data))
 
 
 _UNSHARED = _references_of_an_unshared_array()
