@@ -1,0 +1,37 @@
+"""Optimizers with PyTorch's arguments, defaults and trajectories; schedules; clipping.
+
+>>> import tinygrad_lab as tl
+>>> p = tl.tensor([1.0, 2.0], requires_grad=True)
+>>> optimizer = tl.optim.SGD([p], lr=0.5)
+>>> loss = (p * p).sum()
+>>> optimizer.zero_grad()
+>>> loss.backward()
+>>> optimizer.step()
+>>> p.data
+array([0., 0.])
+"""
+
+from __future__ import annotations
+
+from tinygrad_lab.optim.adaptive import Adagrad, Adam, AdamW, RMSprop
+from tinygrad_lab.optim.descent import SGD
+from tinygrad_lab.optim.optimizer import Optimizer
+from tinygrad_lab.optim.schedules import (
+    CosineAnnealingLR,
+    StepLR,
+    clip_grad_norm_,
+    clip_grad_value_,
+)
+
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
+    "Optimizer",
+    "RMSprop",
+    "StepLR",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+]

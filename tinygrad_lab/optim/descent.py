@@ -1,0 +1,99 @@
+"""Stochastic gradient descent, with momentum.
+
+Not for: step sizes that adapt to each element (``adaptive.py``).
+"""
+
+from __future__ import annotations
+
+from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.optim.optimizer import Array, Optimizer, Options, Parameters, check_number, move
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """Gradient descent: ``p -= lr * g``, where ``g`` may be averaged over past steps.
+
+    With momentum, ``v = momentum * v + (1 - dampening) * g`` (in the first step ``v = g``), and
+    ``p -= lr * v``; with ``nesterov``, ``p -= lr * (g + momentum * v)``.
+
+    Parameters
+    ----------
+    params : iterable of Tensor, or of dict
+        See :class:`Optimizer`.
+    lr : float
+        Learning rate, above 0.
+    momentum, dampening : float
+        See above.
+    weight_decay : float
+        Added to the gradient, times the parameter.
+    nesterov : bool
+        Look ahead by one step of momentum.
+    maximize : bool
+        Climb instead of descend.
+
+    Raises
+    ------
+    ValueError
+        An option is out of range, or nesterov is asked for without momentum or with dampening.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> p = tl.tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = SGD([p], lr=0.1)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> p.data
+    array([0.8, 1.6])
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+            },
+        )
+
+    def _check(self, group: Options) -> None:
+        check_number(group, "lr", positive=True)
+        check_number(group, "momentum")
+        check_number(group, "dampening", least=float("-inf"))
+        check_number(group, "weight_decay")
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ValueError("nesterov needs a momentum above 0, and dampening 0")
+
+    def _update(self, parameter: Tensor, g: Array, group: Options) -> None:
+        if group["maximize"]:
+            g = -g
+        if group["weight_decay"]:
+            g = g + parameter.data * float(group["weight_decay"])
+        if group["momentum"]:
+            g = self._averaged(parameter, g, group)
+        move(parameter, g * float(group["lr"]))
+
+    def _averaged(self, parameter: Tensor, g: Array, group: Options) -> Array:
+        momentum = float(group["momentum"])
+        kept = self.state.setdefault(parameter, {})
+        if "velocity" in kept:
+            kept["velocity"] = kept["velocity"] * momentum + g * (1 - float(group["dampening"]))
+        else:
+            kept["velocity"] = g.copy()
+        velocity = kept["velocity"]
+        return g + velocity * momentum if group["nesterov"] else velocity
