@@ -33,6 +33,19 @@ def squared_error(prediction: Any, target: Any) -> Any:
 tl.defvjp(squared_error, lambda g, y, p, t: g * 2.0 * (p - t) / p.size)
 
 
+@tl.primitive
+def affine(x: Any, weight: Any, bias: Any, scale: float = 1.0) -> Any:
+    return scale * (x @ weight) + bias
+
+
+tl.defvjp(
+    affine,
+    lambda g, y, x, w, b, scale=1.0: scale * (g @ w.T),
+    lambda g, y, x, w, b, scale=1.0: scale * (x.T @ g),
+    lambda g, y, x, w, b, scale=1.0: g,
+)
+
+
 class Linear:
     """A layer with PyTorch's (out, in) weight."""
 
@@ -73,7 +86,7 @@ class Case:
     """A loss, the model it came from, and names for the rest."""
 
     loss: Tensor
-    model: MLP
+    model: MLP | None
     names: dict[str, Any]
 
 
@@ -94,6 +107,23 @@ def case() -> Case:
 @pytest.fixture
 def deep_case() -> Case:
     return make_case(2, 8, 8, 8, 8, 8, 8, 1)
+
+
+def make_fused(layers: int) -> Case:
+    """Return layers of one operation with two parameters each."""
+    rng = np.random.default_rng(2)
+    x, names = rng.uniform(size=(4, 3)), {}
+    h: Any = x
+    for i in range(layers):
+        names[f"W{i}"] = tl.tensor(rng.normal(size=(3, 3)), requires_grad=True)
+        names[f"b{i}"] = tl.tensor(np.zeros(3), requires_grad=True)
+        h = logistic(affine(h, names[f"W{i}"], names[f"b{i}"]))
+    return Case(squared_error(h, np.ones((4, 3))), None, {"x": x, **names})
+
+
+@pytest.fixture
+def fused_case() -> Case:
+    return make_fused(3)
 
 
 def _can_draw() -> bool:

@@ -168,12 +168,44 @@ def test_trouble_is_marked_in_words_and_by_border():
     assert THEMES["light"].paint["wrong"].line in source
 
 
+def test_a_gradient_that_is_not_finite_is_drawn_as_wrong():
+    x = tl.tensor([1.0, 0.0], requires_grad=True)
+    with np.errstate(divide="ignore"):
+        source = to_dot(build(np.log(x).sum()))
+    wrong = THEMES["light"].paint["wrong"].line
+    edges = [line for line in source.splitlines() if " -> " in line]
+    assert [wrong in line for line in edges] == [True, False]
+    assert "✗ ∇ Inf" in source
+
+
+def test_a_third_operand_comes_from_above():
+    parts = [tl.tensor(np.ones(2) * i, requires_grad=True) for i in range(5)]
+    data = np.ones(2)
+    source = to_dot(build(np.concatenate([data, *parts[1:]]).sum()))
+    assert "{rank=same; n0; n1; n5}" in source
+    assert "n5 -> n1 [dir=back" in source
+    assert "n0 -> n5 [" in source
+    assert "n2 -> n5 [" in source
+    assert "n3 -> n5 [" in source
+
+
+def test_attributes_that_would_widen_a_box_are_in_the_tooltip_only():
+    x = tl.tensor(np.ones((2, 3, 4)), requires_grad=True)
+    source = to_dot(build(x.sum(axis=(0, 1), dtype=np.float64, keepdims=True).sum()))
+    label = next(t for t in labels(source) if text_of(t).startswith("sum("))
+    assert len(text_of(label).partition("<")[0]) < 60
+    assert "…" in text_of(label)
+    assert "keepdims=True" not in text_of(label)
+    assert "keepdims=True" in source
+
+
 def test_nothing_newer_than_the_oldest_graphviz_in_use(case):
     source = to_dot(build(case.loss, model=case.model, names=case.names))
     known = {
         "rankdir", "newrank", "nodesep", "ranksep", "pad", "bgcolor", "fontname", "fontsize",
         "fontcolor", "labelloc", "labeljust", "label", "shape", "height", "margin", "arrowsize",
         "style", "fillcolor", "color", "penwidth", "peripheries", "tooltip", "weight", "rank",
+        "dir",
     }  # fmt: skip
     bare = re.sub(r'"[^"]*"', '""', re.sub(r"label=<.*?>(?= tooltip|\])", "label=x", source))
     assert set(re.findall(r"\b([a-z]+)=", bare)) <= known

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinygrad_lab as tl
+from tests.viz.conftest import affine
 from tinygrad_lab.viz.model import Box, GraphModel, build, measure
 
 
@@ -147,6 +148,17 @@ def test_scalars_and_axes_are_attributes_not_boxes():
     assert attributes["mean"] == ""
 
 
+def test_attributes_are_named_where_it_is_not_clear(fused_case):
+    x, w, b = (tl.tensor(np.ones(s), requires_grad=True) for s in [(4, 3), (3, 3), (3,)])
+    scaled = build(affine(x, w, b, 2.0))
+    assert scaled.loss.attributes == "scale=2"
+    assert build(x.reshape(2, 6)).loss.attributes == "(2, 6)"
+    assert build(x[1:, ..., None]).loss.attributes == "(1:, …, None)"
+    assert build(x[np.array([0, 1])]).loss.attributes == ""
+    assert build(x.sum(axis=0, dtype=np.float64)).loss.attributes == "axis=0, dtype=float64"
+    assert build(x.astype(np.float32)).loss.attributes.endswith("float32")
+
+
 def test_an_unnamed_array_takes_the_name_of_the_argument(case):
     model = build(case.loss)
     assert [b.name for b in model.boxes if b.role == "input"] == ["", "target"]
@@ -190,8 +202,9 @@ def test_nothing_finite_is_hidden():
     x = tl.tensor([1.0, 0.0], requires_grad=True)
     with np.errstate(divide="ignore"):
         model = build(np.log(x).sum(), names={"x": x})
-    assert named(model, "x").trouble == "Inf"
+    assert named(model, "x").trouble == "∇ Inf"
     assert model.loss.trouble == "Inf"
+    assert named(model, "x").value.trouble == ""
 
 
 def test_without_gradients_no_pass_is_run():

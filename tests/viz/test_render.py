@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -42,6 +43,49 @@ def test_the_library_draws_without_a_dot_program(form, magic):
 )
 def test_the_program_draws(form, magic):
     assert render("digraph {\n a -> b }", form, engine="dot").startswith(magic)
+
+
+@pytest.fixture
+def pretended_dot(tmp_path, monkeypatch):
+    """Put a program called dot on the path, which does what the test says."""
+    if sys.platform == "win32":
+        pytest.skip("a script is no program on Windows")
+
+    def pretend(body: str) -> None:
+        program = tmp_path / "dot"
+        program.write_text(f"#!{sys.executable}\nimport sys\n{body}\n", encoding="utf-8")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+    return pretend
+
+
+@pytest.mark.parametrize("engine", ["auto", "dot"])
+def test_the_program_comes_before_the_library(pretended_dot, engine):
+    pretended_dot("print('<svg><!--', sys.argv[1:], '--><g/></svg>')")
+    assert (
+        render("digraph {\n a }", engine=engine)
+        == b'<svg role="img" aria-label="computation graph"><g /></svg>'
+    )
+
+
+def test_the_program_is_asked_for_the_format(pretended_dot):
+    pretended_dot("print(sys.argv[1:], sys.stdin.read())")
+    assert b"-Tpdf" in render("digraph {\n a }", "pdf")
+    assert b"dpi=144" in render("digraph {\n a }", "png")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("sys.exit('syntax error in line 1')", "`dot` program failed: syntax error in line 1"),
+        ("print('<svg>')", "not well-formed"),
+    ],
+)
+def test_a_program_that_fails_is_an_error(pretended_dot, body, message):
+    pretended_dot(body)
+    with pytest.raises(RenderError, match=message):
+        render("digraph {\n a }")
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -140,6 +184,18 @@ def test_seven_layers_make_a_straight_spine(deep_case):
     assert len(spine) == 21
     assert max(spine) - min(spine) < 3.0
     assert float(root.get("width").removesuffix("pt")) <= 541
+
+
+@pytest.mark.usefixtures("drawing")
+def test_two_parameters_of_an_operation_stand_on_either_side(fused_case):
+    root = ET.fromstring(graph(fused_case.loss, names=fused_case.names).svg())
+    middles = {re.sub(r"^\d+ |\n(.|\n)*", "", tip): x for tip, x in centres(root).items()}
+    spine = [x for tip, x in centres(root).items() if re.match(r"\d+ (affine|logistic)", tip)]
+    assert len(spine) == 6
+    assert max(spine) - min(spine) < 3.0
+    for i in range(3):
+        assert middles[f"parameter W{i}"] < min(spine)
+        assert middles[f"parameter b{i}"] > max(spine)
 
 
 def test_files_are_moved_into_place(tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
+from itertools import groupby
 
 from tinygrad_lab.viz.model import Box, Edge, GraphModel, Measure
 from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, plural
@@ -17,6 +18,7 @@ __all__ = ["escape", "to_dot"]
 
 _FONT = "Helvetica"
 _LONGEST = 40
+_ATTRIBUTES = 26
 
 _SHAPES = {
     "input": 'style="rounded,dashed,filled"',
@@ -104,10 +106,11 @@ class _Writer:
         self.show = show
         self.direction = direction
         self.theme = theme
-        flows = [edge.grad.rms for edge in model.edges if edge.grad is not None]
+        flows = [edge.grad.rms for edge in model.edges if edge.grad and not edge.grad.trouble]
         self.scale = Scale(flows, theme)
         self.usual_dtype = model.loss.dtype
         self.called = {box.id: box.name or box.title for box in model.boxes}
+        self.places = _places(model)
         self.uses: dict[str, int] = {}
         for edge in model.edges:
             self.uses[edge.source] = self.uses.get(edge.source, 0) + 1
@@ -186,8 +189,8 @@ class _Writer:
         tip = [f"{source} → {target}, operand {edge.operand + 1}"]
         attributes = [] if edge.role == "skip" else [f"weight={30 if edge.role == 'spine' else 2}"]
         if edge.grad is not None:
-            rms = edge.grad.rms
-            attributes += [f"penwidth={self.scale.width(rms)}", f'color="{self.scale.colour(rms)}"']
+            width, colour = self._line(edge.grad)
+            attributes += [f"penwidth={width}", f'color="{colour}"']
             tip.append(f"∇ {_numbers(edge.grad)}")
             if self.uses[edge.source] > 1 and edge.share is not None:
                 share = number(edge.share)
@@ -199,16 +202,23 @@ class _Writer:
             attributes += ["style=dashed", "penwidth=1", f'color="{self.theme.no_gradient}"']
             tip.append("no gradient")
         attributes.append(f"tooltip={_tooltip(tip)}")
+        if self.places.get(edge.source, ("", ""))[1] == "right":
+            # Within a rank an edge runs from left to right, so this one is drawn from its end.
+            return f"  {edge.target} -> {edge.source} [dir=back {' '.join(attributes)}]"
         return f"  {edge.source} -> {edge.target} [{' '.join(attributes)}]"
+
+    def _line(self, grad: Measure) -> tuple[float, str]:
+        """Return the width and the colour of an edge that carries a gradient."""
+        if grad.trouble:
+            return 2.0, self.theme.paint["wrong"].line
+        return self.scale.width(grad.rms), self.scale.colour(grad.rms)
 
     def _ranks(self) -> Iterator[str]:
         """Yield what comes in from the side: on the rank of what uses it, directly or not."""
-        leads_to = {edge.source: edge.target for edge in self.model.edges if edge.role == "side"}
         ranks: dict[str, list[str]] = {}
-        for source, target in leads_to.items():
-            while target in leads_to:
-                target = leads_to[target]
-            ranks.setdefault(target, []).append(source)
+        for source, (target, place) in self.places.items():
+            if place != "above":
+                ranks.setdefault(target, []).append(source)
         for target, sources in ranks.items():
             yield f"  {{rank=same; {'; '.join(sources)}; {target}}}"
 
@@ -229,6 +239,28 @@ class _Writer:
         return " &#160;·&#160; ".join(words)
 
 
+def _places(model: GraphModel) -> dict[str, tuple[str, str]]:
+    """Say of what comes in from the side: whose rank it belongs to, and which side it takes.
+
+    The first operand goes to the left and the second to the right; a third would have to reach over
+    another box, so it comes from above. What leads to an operand stays on its side.
+    """
+    places: dict[str, tuple[str, str]] = {}
+    taken: dict[str, int] = {}
+    # Edges are sorted by target: from the last up, a box has its place before what leads to it.
+    for _, edges in reversed([(k, list(g)) for k, g in groupby(model.edges, lambda e: e.target)]):
+        for edge in edges:
+            if edge.role != "side":
+                continue
+            if edge.target in places:
+                places[edge.source] = places[edge.target]
+                continue
+            taken[edge.target] = taken.get(edge.target, 0) + 1
+            side = {1: "left", 2: "right"}.get(taken[edge.target], "above")
+            places[edge.source] = (edge.target, side)
+    return places
+
+
 def _head(box: Box) -> str:
     """Write the bold part of a label: the name of a leaf, or operation → name."""
     if box.role in ("input", "parameter"):
@@ -237,8 +269,17 @@ def _head(box: Box) -> str:
         return f"<B>{escape(name or box.title)}</B>"
     head = f"<B>{escape(box.title)}</B>"
     if box.attributes:
-        head += f"({escape(box.attributes)})"
+        head += f"({escape(_brief(box.attributes))})"
     return f"{head} → <B>{escape(box.name)}</B>" if box.name else head
+
+
+def _brief(attributes: str) -> str:
+    """Leave out the attributes that would make a box wide; the tooltip has them all."""
+    if len(attributes) <= _ATTRIBUTES:
+        return attributes
+    kept, _, _ = attributes[:_ATTRIBUTES].rpartition(", ")
+    complete = kept and kept.count("(") == kept.count(")")
+    return f"{kept}, …" if complete else "…"
 
 
 def _size(box: Box) -> str:

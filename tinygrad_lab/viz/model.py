@@ -36,6 +36,11 @@ class Measure:
     nan: int = 0
     inf: int = 0
 
+    @property
+    def trouble(self) -> str:
+        """``NaN`` or ``Inf`` when there is any, else an empty string."""
+        return "NaN" if self.nan else "Inf" if self.inf else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -66,11 +71,11 @@ class Box:
 
     @property
     def trouble(self) -> str:
-        """``NaN`` or ``Inf`` when the value or the gradient holds any, else an empty string."""
-        seen = [m for m in (self.value, self.grad) if m is not None]
-        if any(m.nan for m in seen):
-            return "NaN"
-        return "Inf" if any(m.inf for m in seen) else ""
+        """What is not finite: ``NaN`` or ``Inf`` in the value, or else ``∇ NaN``; or nothing."""
+        for measured, where in ((self.value, ""), (self.grad, "∇ ")):
+            if measured is not None and measured.trouble:
+                return where + measured.trouble
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +239,9 @@ def _operands(node: Node) -> Iterator[tuple[int, Any, Node | None]]:
 
 def _is_drawn(value: Any) -> bool:
     """Tell whether a constant deserves a box: an array of more than one element."""
-    return hasattr(value, "shape") and hasattr(value, "dtype") and math.prod(value.shape) > 1
+    if isinstance(value, type) or not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        return False  # np.float32, given as a dtype, has a shape
+    return math.prod(value.shape) > 1
 
 
 @dataclass(slots=True)
@@ -379,7 +386,7 @@ def measure(array: Any) -> Measure:
         return Measure(size, none, none, none, none, nan, inf)
     low, high = float(flat.min()), float(flat.max())
     # Scaled first, so that neither the smallest nor the largest float loses its square.
-    top = max(-low, high)
+    top = max(high, -low)
     unit = flat / top if top else flat
     rms, mean = top * math.sqrt(float(np.mean(np.square(unit)))), top * float(unit.mean())
     return Measure(size, rms, mean, low, high, nan, inf)
@@ -526,23 +533,32 @@ def _parameter_names(op: Any) -> dict[int, str]:
 def _attributes(node: Node) -> str:
     """Write the arguments that are not arrays: ``axis=0``, ``3`` for a power, ``2, ·`` for 2 / x.
 
-    Dots stand for arrays; that an only one comes first goes without saying.
+    Dots stand for arrays, where it matters which argument is one.
     """
     drawn = {position for position, _, _ in _operands(node)}
-    args = enumerate(node.args or ())
-    words = ["·" if i in drawn else _plain_text(arg) for i, arg in args]
-    while words and words[-1] == "None":
-        words.pop()
-    if words.count("·") == len(words) or (words[0] == "·" and words.count("·") == 1):
+    args = list(node.args or ())
+    names = _parameter_names(node.op)
+    words = []
+    for position, arg in enumerate(args):
+        if position in drawn:
+            words.append("·")
+        elif arg is not None and len(args) > 2 and position in names:
+            words.append(f"{names[position]}={_plain_text(arg)}")
+        else:
+            words.append("" if arg is None else _plain_text(arg))
+    named = all("=" in word for word in words if word not in ("·", ""))
+    if named or (words[0] == "·" and words.count("·") == 1):
         words = [word for word in words if word != "·"]
     for key, value in (node.kwargs or {}).items():
         if value is not None and value is not False:
             words.append(f"{key}={_plain_text(value)}")
-    return ", ".join(words)
+    return ", ".join(word for word in words if word)
 
 
 def _plain_text(value: Any) -> str:
     """Write an argument that is not drawn as a box, briefly."""
+    if callable(value):  # np.float32, say, which has a shape too
+        return str(getattr(value, "__name__", type(value).__name__))
     if hasattr(value, "item") and getattr(value, "size", 0) == 1:
         value = value.item()
     if isinstance(value, float):
@@ -556,8 +572,6 @@ def _plain_text(value: Any) -> str:
         return "(" + ", ".join(_plain_text(item) for item in value) + ")"
     if hasattr(value, "shape"):
         return f"array{tuple(value.shape)}"
-    if callable(value):
-        return str(getattr(value, "__name__", type(value).__name__))
     return str(value)
 
 

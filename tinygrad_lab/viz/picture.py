@@ -213,10 +213,10 @@ def _unique_names(model: GraphModel) -> dict[str, str]:
 
 def _value(box: Box) -> str:
     """Write what a value amounts to: itself, or its mean and range."""
-    if box.trouble:
-        return f"{box.trouble}!"
     if box.value is None:
         return ""
+    if box.value.trouble:
+        return f"{box.value.trouble}!"
     if box.value.size == 1:
         return number(box.value.mean)
     return f"{number(box.value.low)} … {number(box.value.high)}"
@@ -226,6 +226,8 @@ def _grad(box: Box) -> str:
     """Write the gradient of a box: itself, or its root mean square."""
     if box.grad is None:
         return ""
+    if box.grad.trouble:
+        return f"{box.grad.trouble}!"
     return number(box.grad.mean) if box.grad.size == 1 else f"rms {number(box.grad.rms)}"
 
 

@@ -157,7 +157,7 @@ def number(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    mantissa, _, exponent = f"{value:.3g}".partition("e")
+    mantissa, _, exponent = f"{value + 0.0:.3g}".partition("e")  # + 0.0: no "-0"
     return (mantissa + (f"e{int(exponent)}" if exponent else "")).replace("-", "−")
 
 
