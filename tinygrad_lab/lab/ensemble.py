@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lab as tl
+from tinygrad_lab import nn
 from tinygrad_lab.nn import functional
 
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "sigmoid": functional.sigmoid,
     "relu": functional.relu,
     "tanh": np.tanh,
-    "identity": lambda z: z,
+    "none": lambda z: z,
 }
 
 
@@ -42,17 +43,17 @@ class Ensemble:
     (5, 7, 1)
     """
 
-    def __init__(self, members: Sequence[tl.nn.MLP], activations: tuple[str, str]) -> None:
-        columns = zip(*(member.parameters() for member in members), strict=True)
-        self._parameters = [_stacked(column) for column in columns]
-        self.weights = [p for p in self._parameters if p.ndim == 3]
-        self.biases = [p for p in self._parameters if p.ndim == 2]
+    def __init__(self, members: Sequence[nn.MLP], activations: tuple[str, str]) -> None:
+        columns = list(zip(*(member.parameters() for member in members), strict=True))
+        # Laid out as the forward pass needs them: (members, in, out) and (members, 1, out).
+        self.weights = [_stacked(c, lambda w: w.T) for c in columns if c[0].ndim == 2]
+        self.biases = [_stacked(c, lambda b: b.reshape(1, -1)) for c in columns if c[0].ndim == 1]
         hidden, last = (_ACTIVATIONS[name] for name in activations)
         self.activations = [hidden] * (len(self.weights) - 1) + [last]
 
     def parameters(self) -> list[tl.Tensor]:
         """Return the stacked parameters, each of shape (members, ...)."""
-        return self._parameters
+        return [*self.weights, *self.biases]
 
     def __call__(self, x: Any) -> Any:
         """Return every member's output.
@@ -67,22 +68,23 @@ class Ensemble:
         Tensor
             Shape (members, n, outputs).
         """
-        for index, (weight, activation) in enumerate(
-            zip(self.weights, self.activations, strict=True)
-        ):
-            x = np.matmul(x, np.swapaxes(weight, -1, -2))
+        for index, weight in enumerate(self.weights):
+            x = np.matmul(x, weight)
             if self.biases:
-                bias = self.biases[index]
-                x = x + bias.reshape(bias.shape[0], 1, bias.shape[1])
-            x = activation(x)
+                x = x + self.biases[index]
+            x = self.activations[index](x)
         return x
 
-    def hand_back(self, members: Sequence[tl.nn.MLP]) -> None:
+    def hand_back(self, members: Sequence[nn.MLP]) -> None:
         """Write the parameters, as they now are, into the members they came from."""
         for position, member in enumerate(members):
-            for own, stacked in zip(member.parameters(), self._parameters, strict=True):
-                own.data = stacked.data[position].copy()
+            weights, biases = iter(self.weights), iter(self.biases)
+            for own in member.parameters():
+                stacked = next(weights if own.ndim == 2 else biases).data[position]
+                own.data = stacked.T.reshape(own.shape).copy()
 
 
-def _stacked(parameters: Sequence[tl.Tensor]) -> tl.Tensor:
-    return tl.Tensor(np.stack([p.data for p in parameters]), requires_grad=True)
+def _stacked(
+    parameters: Sequence[tl.Tensor], layout: Callable[[np.ndarray], np.ndarray]
+) -> tl.Tensor:
+    return tl.Tensor(np.stack([layout(p.data) for p in parameters]), requires_grad=True)

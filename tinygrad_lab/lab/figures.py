@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # A colour no plot uses: what is drawn in it becomes the page's text colour.
 _INK = "#0a0b0c"
 
+# The first colour of every plot, which a dark page may want lighter.
+_BLUE = "#0072b2"
+
 _STYLE = {
     "svg.fonttype": "none",
     "font.size": 11,
@@ -70,7 +73,10 @@ def svg(
     from matplotlib.figure import Figure
 
     with rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size)
+        # In inches.  A layout engine would fit them, by drawing everything twice.
+        margins = {"left": 0.72 / size[0], "bottom": 0.55 / size[1]}
+        figure.subplots_adjust(right=1 - 0.28 / size[0], top=1 - 0.32 / size[1], **margins)
         draw(figure.subplots())
         buffer = StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -18,7 +18,7 @@ import numpy as np
 
 import tinygrad_lab as tl
 from tinygrad_lab.lab.figures import svg
-from tinygrad_lab.lab.measures import Measurement, Row, Runs, Study, measure
+from tinygrad_lab.lab.measures import Figure, Measurement, Row, Runs, Study, measure
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.studies import REPORT_B
 from tinygrad_lab.lab.training import LOG_EVERY, Result, log_line, prediction_table
@@ -65,7 +65,7 @@ def files(
         sections=[s for s in sections if s["rows"]],
         example=_example(runs, written),
         grades=_grades(measured),
-        findings=[_finding(m) for m in measured if _grade(m) == "not seen"],
+        findings=_findings(measured),
         claims=[c for s in sections for c in s["claims"]],
         seeds=seeds,
         missing=wanted - len(runs),
@@ -131,6 +131,7 @@ def _row(m: Measurement) -> dict[str, Any]:
         "perfect": f"{sum(r.accuracy == 1.0 for r in m.results)} of {len(m.results)}",
         "diverged": sum(r.diverged_at is not None for r in m.results),
         "grade": _grade(m),
+        "unseen": _unseen(m),
     }
 
 
@@ -138,6 +139,12 @@ def _grade(m: Measurement) -> str:
     """The worst grade among a row's figures; empty where nothing was reported."""
     grades = {figure.grade for figure in m.figures}
     return next((grade for grade in ("not seen", "seen", "typical") if grade in grades), "")
+
+
+def _unseen(m: Measurement) -> str:
+    """How many of a row's figures no seed gave, where it is not all of them."""
+    count = sum(figure.grade == "not seen" for figure in m.figures)
+    return f"{count} of {len(m.figures)} " if 0 < count < len(m.figures) else ""
 
 
 def _grades(measured: Iterable[Measurement]) -> dict[str, int]:
@@ -148,15 +155,26 @@ def _grades(measured: Iterable[Measurement]) -> dict[str, int]:
     return counts
 
 
-def _finding(m: Measurement) -> dict[str, Any]:
-    missed = [
+def _findings(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
+    """What no seed gave, rows with the same explanation together."""
+    findings: dict[str, dict[str, Any]] = {}
+    for m in measured:
+        missed = [f for f in m.figures if f.grade == "not seen"]
+        if missed:
+            text = m.row.finding
+            found = findings.setdefault(text or m.row.name, {"text": text, "lines": []})
+            found["lines"].append(_disagreement(m, missed))
+    return list(findings.values())
+
+
+def _disagreement(m: Measurement, missed: Iterable[Figure]) -> dict[str, str]:
+    numbers = (
         f"{f.what} {_number(f.what, f.reported)} reported, "
         f"{_number(f.what, f.low)} to {_number(f.what, f.high)} measured"
-        for f in m.figures
-        if f.grade == "not seen"
-    ]
+        for f in missed
+    )
     title = f"{m.row.name}, {_DATA_TITLES[m.row.settings.data]}"
-    return {"title": title, "missed": "; ".join(missed), "text": m.row.finding}
+    return {"title": title, "numbers": "; ".join(numbers)}
 
 
 def _reported_text(row: Row) -> list[str]:

@@ -122,6 +122,16 @@ def _solved_at_least(share: float) -> Callable[[Sequence[Sequence[Result]]], Ver
 def _base() -> Study:
     exact = replace(REPORT_A, loss="mse")
     plateau = replace(REPORT_B, reduction="mean", data="xor")
+    b_linear = Reported((100,), 1.4e-4, ((0, 0.268), (500, 0.0110), (8500, 1.8e-4)))
+    b_xor = Reported(
+        (100,), 4.3e-4, ((0, 0.339), (500, 0.2516), (2000, 0.236), (3000, 0.024), (8500, 4.8e-4))
+    )
+    above_plateau = (
+        "The best constant answer to XOR has the loss 110/441 = 0.2494, the plateau on which its "
+        "runs start. By epoch 500 every seed has come down to it, and the reported loss is still "
+        "above it, while its later figures are among those measured: that run came down more "
+        "slowly than any here."
+    )
     return Study(
         key="base",
         title="The base runs",
@@ -154,27 +164,14 @@ def _base() -> Study:
                 "gradient as the outputs approach 0 and 1: with it, the reported loss would take "
                 "far more epochs. The reported figures are those of the gradient as derived.",
             ),
-            *_pair(
-                "B",
-                "base",
-                REPORT_B,
-                Reported((100,), 1.4e-4, ((0, 0.268), (500, 0.0110), (8500, 1.8e-4))),
-                Reported(
-                    (100,),
-                    4.3e-4,
-                    ((0, 0.339), (500, 0.2516), (2000, 0.236), (3000, 0.024), (8500, 4.8e-4)),
-                ),
-            ),
+            *_pair("B", "base", REPORT_B, b_linear, b_xor, above_plateau),
             *_pair(
                 "B",
                 "half the squared error",
                 replace(REPORT_B, lr=0.05),
-                Reported((100,), 1.4e-4, ((0, 0.268), (500, 0.0110), (8500, 1.8e-4))),
-                Reported(
-                    (100,),
-                    4.3e-4,
-                    ((0, 0.339), (500, 0.2516), (2000, 0.236), (3000, 0.024), (8500, 4.8e-4)),
-                ),
+                b_linear,
+                b_xor,
+                above_plateau,
             ),
             Row("B", "gradients averaged instead", plateau, Reported(loss=0.25)),
         ),
@@ -240,7 +237,7 @@ def _hidden_units() -> Study:
 
 
 def _no_activation() -> Study:
-    a = Settings(activation="none", lr=0.05, epochs=10_000)
+    a = Settings(activation="none", lr=0.03, epochs=10_000)
     b = replace(REPORT_B, activation="none", lr=1e-4)
     least_squares = (
         "Without activation or bias the network is x·w, and its least-squares solution on XOR is "
@@ -252,15 +249,15 @@ def _no_activation() -> Study:
         title="No activation",
         text=(
             "No activation after any layer: the network is a linear map. Neither report states its "
-            "rate. For report A we take 0.05, near the edge of stability, where some runs converge "
-            "and some diverge as it describes; for report B the summed gradients diverge for most "
+            "rate. For report A we take 0.03, where most runs converge and some diverge, as it "
+            "describes; for report B the summed gradients diverge for most "
             "seeds at 0.01 and for some at 1e-3, so we take 1e-4, and 1e-5 beside it. A diverged "
             "network calls every point 0."
         ),
         rows=(
             *_pair(
                 "A",
-                "no activation, lr 0.05",
+                "no activation, lr 0.03",
                 a,
                 Reported((98, 55), remark="98 % usually, 55 % sometimes"),
                 Reported((52,), remark="52 %, loss diverges"),

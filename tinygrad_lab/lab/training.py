@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tinygrad_lab as tl
+from tinygrad_lab import nn, optim
 from tinygrad_lab.lab.data import Data, load
 from tinygrad_lab.lab.ensemble import Ensemble
 from tinygrad_lab.lab.settings import Settings
@@ -100,7 +101,7 @@ class Result:
         below = np.flatnonzero(self.losses < loss)
         return float(self.epochs[below[0]]) if below.size else float("inf")
 
-    def model(self) -> tl.nn.Module:
+    def model(self) -> nn.Module:
         """Build the trained network."""
         model = build(self.settings, rng=self.seed)
         model.load_state_dict(dict(self.weights))
@@ -128,7 +129,8 @@ def train(
     seed
         Decides the draw of the data and of the weights.
     on_epoch
-        Called with the epoch and the loss before each step, and once after the last.
+        Called with an epoch and the loss before its step, for each point of the learning curve:
+        every 20 epochs or oftener, so that each line of the log is among them, and after the last.
 
     Returns
     -------
@@ -147,13 +149,11 @@ def train(
     """
     data, model = _prepare(settings, seed)
 
-    def watch(epoch: int, losses: Array) -> None:
-        if not np.isfinite(losses):
+    def watch(epoch: int, finite: Array) -> None:
+        if not finite:
             raise DivergedError(epoch, settings)
-        if on_epoch is not None:
-            on_epoch(epoch, float(losses))
 
-    history = _descend(model, settings, data.x, data.y, watch)
+    history = _descend(model, settings, data.x, data.y, watch, on_epoch)
     return _result(settings, seed, data, model, history)
 
 
@@ -187,10 +187,9 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
     x, y = (np.stack([getattr(data, name) for data, _ in prepared]) for name in ("x", "y"))
     diverged = np.full(len(seeds), -1)
 
-    def watch(epoch: int, losses: Array) -> None:
-        lost = ~np.isfinite(losses)
-        if lost.any():
-            diverged[lost & (diverged < 0)] = epoch
+    def watch(epoch: int, finite: Array) -> None:
+        if not finite.all():
+            diverged[~finite & (diverged < 0)] = epoch
 
     history = _descend(ensemble, settings, x, y, watch)
     ensemble.hand_back(models)
@@ -200,14 +199,14 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
     ]
 
 
-def build(settings: Settings, rng: int | np.random.Generator | None = None) -> tl.nn.MLP:
+def build(settings: Settings, rng: int | np.random.Generator | None = None) -> nn.MLP:
     """Build the untrained network: weights from N(0, 1), biases 0 or none.
 
     Where the loss is a cross-entropy the network ends before its last sigmoid, which the loss and
     the outputs then apply themselves: computed together they cannot overflow.
     """
     hidden, last = _activations(settings)
-    return tl.nn.MLP(
+    return nn.MLP(
         list(settings.sizes),
         activation=hidden,
         output_activation=last,
@@ -263,7 +262,7 @@ class _History:
         return _History(self.epochs, [losses[index] for losses in self.losses])
 
 
-def _prepare(settings: Settings, seed: int) -> tuple[Data, tl.nn.MLP]:
+def _prepare(settings: Settings, seed: int) -> tuple[Data, nn.MLP]:
     """Draw the data and the network of a seed, from streams of their own."""
     for_data, for_weights = np.random.default_rng(seed).spawn(2)
     return load(settings.data, settings.n, for_data), build(settings, for_weights)
@@ -275,42 +274,43 @@ def _descend(
     x: Array,
     y: Array,
     watch: Callable[[int, Array], None],
+    on_epoch: Callable[[int, float], None] | None = None,
 ) -> _History:
-    """Run all epochs of gradient descent on the whole batch, and keep the learning curve."""
+    """Run all epochs of gradient descent on the whole batch, and keep the learning curve.
+
+    ``watch`` is told at each epoch whether the objective is finite, for each network.
+    """
     inputs = tl.Tensor(x)
-    count = y.shape[-2]
-    weight = np.float64(1.0 if settings.reduction == "sum" else 1.0 / count)
-    optimizer = _optimizer(settings, model.parameters())
+    objective, factor = _OBJECTIVES[settings.loss]
+    upstream = factor if settings.reduction == "sum" else factor / y.shape[-2]
+    optimizer = _optimizer(settings, model)
     stride = _stride(settings.epochs)
     history = _History([], [])
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is reported by `watch`
         for epoch in range(settings.epochs + 1):
             scores = model(inputs)
-            objective, squares = _objective(settings, scores, y)
-            losses = squares / count
-            watch(epoch, losses)
-            last = epoch == settings.epochs
-            if last or epoch % stride == 0:
+            total = objective(scores, y, reduction="none").sum(axis=(-2, -1))
+            watch(epoch, np.isfinite(total.data))
+            if epoch % stride == 0 or epoch == settings.epochs:
+                losses = np.square(_outputs(settings, scores.data) - y).mean(axis=(-2, -1))
                 history.epochs.append(epoch)
                 history.losses.append(losses)
-            if last:
+                if on_epoch is not None:
+                    on_epoch(epoch, float(losses))
+            if epoch == settings.epochs:
                 break
             optimizer.zero_grad()
-            objective.backward(np.broadcast_to(weight, objective.shape))
+            total.backward(np.full(total.shape, upstream))
             optimizer.step()
     return history
 
 
-def _objective(settings: Settings, scores: Any, y: Array) -> tuple[Any, Array]:
-    """Return what is descended, and the sum of squared errors: one number each, per network."""
-    if settings.loss == "mse":
-        error = scores - y
-        squares = (error * error).sum(axis=(-2, -1))
-        return squares, squares.data
-    error = functional.sigmoid(scores.data) - y
-    cross_entropy = (np.logaddexp(0.0, scores) - y * scores).sum(axis=(-2, -1))
-    factor = 2.0 if settings.loss == "report-a" else 1.0
-    return factor * cross_entropy, (error * error).sum(axis=(-2, -1))
+# What is descended, and what its gradient is multiplied by.
+_OBJECTIVES: dict[str, tuple[Callable[..., Any], float]] = {
+    "mse": (functional.mse_loss, 1.0),
+    "cross-entropy": (functional.binary_cross_entropy_with_logits, 1.0),
+    "report-a": (functional.binary_cross_entropy_with_logits, 2.0),
+}
 
 
 def _outputs(settings: Settings, scores: Any) -> Any:
@@ -319,21 +319,20 @@ def _outputs(settings: Settings, scores: Any) -> Any:
 
 
 def _activations(settings: Settings) -> tuple[str, str]:
-    """The hidden and the last activation, under the names that ``tl.nn.MLP`` has for them."""
-    last = settings.last_activation if settings.loss == "mse" else "none"
-    hidden, last = ("identity" if name == "none" else name for name in (settings.activation, last))
-    return hidden, last
+    """The hidden and the last activation of the network, whose last sigmoid the loss may take."""
+    return settings.activation, settings.last_activation if settings.loss == "mse" else "none"
 
 
-def _optimizer(settings: Settings, parameters: Any) -> Any:
+def _optimizer(settings: Settings, model: Any) -> Any:
+    parameters = model.parameters()
     if settings.optimizer == "momentum":
-        return tl.optim.SGD(parameters, lr=settings.lr, momentum=0.9)
+        return optim.SGD(parameters, lr=settings.lr, momentum=0.9)
     classes = {
-        "sgd": tl.optim.SGD,
-        "adagrad": tl.optim.Adagrad,
-        "rmsprop": tl.optim.RMSprop,
-        "adam": tl.optim.Adam,
-        "adamw": tl.optim.AdamW,
+        "sgd": optim.SGD,
+        "adagrad": optim.Adagrad,
+        "rmsprop": optim.RMSprop,
+        "adam": optim.Adam,
+        "adamw": optim.AdamW,
     }
     return classes[settings.optimizer](parameters, lr=settings.lr)
 
@@ -348,7 +347,7 @@ def _result(
     settings: Settings,
     seed: int,
     data: Data,
-    model: tl.nn.MLP,
+    model: nn.MLP,
     history: _History,
     diverged_at: int = -1,
 ) -> Result:
