@@ -1,8 +1,8 @@
-"""Tell ``float(t)`` from ``math.sin(t)``, which ask a tensor for the same thing.
+"""Tell ``float(t)`` from ``math.sin(t)`` and ``a[i] = t``, which ask for the same thing.
 
-Both call ``t.__float__()``.  The first is somebody asking for the number; the second would lose
-the gradient without a word.  What differs is the function that the calling frame is about to call,
-and that is written in its bytecode.
+All call ``t.__float__()``.  The first is somebody asking for the number; the others would lose the
+gradient without a word.  What differs is what the calling frame is about to do, and that is
+written in its bytecode.
 """
 
 from __future__ import annotations
@@ -13,20 +13,30 @@ import sys
 from functools import lru_cache
 from types import CodeType
 
-__all__ = ["math_function_calling"]
+import numpy as np
+
+__all__ = ["what_would_detach"]
+
+_HARMLESS = {"isfinite", "isinf", "isnan"}
+_QUIET = {"CACHE", "PRECALL", "PUSH_NULL", "KW_NAMES", "NOP", "RESUME", "EXTENDED_ARG"}
 
 
-def math_function_calling() -> str | None:
-    """Name the function of ``math`` that called the method that asks, or None.
+def what_would_detach() -> tuple[str, str] | None:
+    """Say what the caller of the method that asks is doing with the number, and what to do instead.
 
-    Only calls spelled in the code itself are seen (``math.sin(t)``, ``sin(t)``), not ``map``.
+    Only what is spelled in the code itself is seen: ``math.sin(t)``, ``sin(t)`` and ``a[i] = t``,
+    but not ``map(math.sin, ts)``, ``np.float64(t)`` or ``np.fromiter``.
     """
     frame = sys._getframe(2)  # noqa: SLF001 - there is no other way to see one's caller
     name = _called_name(frame.f_code, frame.f_lasti)
-    if name is None or not hasattr(math, name):
+    if name == "a[i] =":
+        return "a[i] = t, into a plain array a,", "a = tl.tensor(a) before"
+    if name is None or name in _HARMLESS or not hasattr(math, name):
         return None
     bound = frame.f_locals.get(name, frame.f_globals.get(name))
-    return None if bound is not None and bound is not getattr(math, name) else name
+    if bound is not None and bound is not getattr(math, name):
+        return None
+    return f"math.{name}(t)", f"np.{name}(t)" if hasattr(np, name) else "it in NumPy's functions"
 
 
 @lru_cache(maxsize=256)
@@ -35,6 +45,8 @@ def _called_name(code: CodeType, offset: int) -> str | None:
     before = [
         i for i in dis.get_instructions(code) if i.offset <= offset and i.opname not in _QUIET
     ]
+    if before and before[-1].opname == "STORE_SUBSCR":
+        return "a[i] ="
     if not before or not before[-1].opname.startswith("CALL"):
         return None
     values_left = before[-1].arg or 0  # the arguments lie above the function on the stack
@@ -43,6 +55,3 @@ def _called_name(code: CodeType, offset: int) -> str | None:
             return instruction.argval if instruction.opname.startswith("LOAD_") else None
         values_left -= dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
     return None
-
-
-_QUIET = {"CACHE", "PRECALL", "PUSH_NULL", "KW_NAMES", "NOP", "RESUME", "EXTENDED_ARG"}

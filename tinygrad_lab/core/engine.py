@@ -14,6 +14,7 @@ Not for: derivative rules (``rules/``), or the ``Tensor`` that people use (``ten
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from contextvars import copy_context
 from heapq import heappop, heappush
 from itertools import count
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe, explain, name_of
-from tinygrad_lab.core.modes import stop_if_not_finite
+from tinygrad_lab.core.modes import WATCH, current_mode, enable_grad, stop_if_not_finite
 from tinygrad_lab.core.ownership import is_shared
 
 __all__ = ["Node", "propagate"]
@@ -32,6 +33,9 @@ Rule = Callable[..., Array]
 
 #: The derivative table: for each operation, one rule for each positional argument (or None).
 RULES: dict[Callable[..., Any], Any] = {}
+
+#: Operations that pick some elements of their operands and leave the others out.
+SELECTS: set[Callable[..., Any]] = set()
 
 _next_order = count(0, -1).__next__  # counts downwards, so that the youngest node is the smallest
 
@@ -90,6 +94,7 @@ class Node:
 
 
 NO_KWARGS: Mapping[str, Any] = {}
+_NOTHING = nullcontext()
 RETAIN = object()  # in Node.hooks: keep the gradient on the node
 _new = object.__new__
 
@@ -127,11 +132,15 @@ def propagate(
     cotangents: Sequence[Array],
     *,
     retain_graph: bool = False,
-    lift: Callable[[Any, Node], Array] | None = None,
+    lift: Callable[[Any, Node | None], Array] | None = None,
     collect: dict[int, Array] | None = None,
     visit: Callable[[Node, Array, tuple[Array | None, ...]], None] | None = None,
 ) -> None:
     """Carry the ``cotangents`` of ``outputs`` back to the leaves.
+
+    The pass is silent about arithmetic: where a slope is infinite the gradient is, as in NumPy,
+    and ``debug()`` names the place.  Where nothing flows in, nothing flows out: an upstream of
+    exactly 0 stays 0, whatever slope it meets.
 
     Parameters
     ----------
@@ -152,29 +161,29 @@ def propagate(
     RuntimeError
         The pass arrived at a node that an earlier pass has freed.
     """
-    heap: list[tuple[int, Node]] = []  # the nodes that wait, youngest first
-    waiting: dict[int, Array] = {}  # what has arrived at each of them so far
+    walk = _Pass(lift)
     for node, g in zip(outputs, cotangents, strict=True):
-        if node.order not in waiting:
-            heappush(heap, (node.order, node))
-        before = waiting.get(node.order)
-        waiting[node.order] = _conjugate(g) if before is None else before + _conjugate(g)
+        walk.arrive(node, _conjugate(g))
+    del g
     oldest = 0 if collect is None else max(collect, default=-1)
     outside = copy_context()  # hooks run under their owner's settings
+    heap, waiting = walk.heap, walk.waiting
 
-    with np.errstate(invalid="raise"):  # see _rescued
+    with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see _rescued
         while heap and heap[0][0] <= oldest:
             order, node = heappop(heap)
             g = waiting.pop(order)
+            if lift is not None and isinstance(g, (np.ndarray, np.generic)):
+                g = lift(g, None)
             if node.hooks is not None:
-                g = outside.run(_run_hooks, node, g)
+                g = outside.run(_run_hooks, node, g, collect is None)
             if collect is not None and order in collect:
-                collect[order] = _conjugate(g)
+                collect[order] = _own(g, is_shared(g))
             contributions: list[Array | None] | None = None if visit is None else []
             if node.op is not None:
-                _pull_back(node, g, lift, waiting, heap, contributions)
+                walk.pull_back(node, g, contributions)
             elif collect is None:
-                mine = _conjugate(g.copy() if is_shared(g) else g)
+                mine = _own(g, is_shared(g))
                 node.grad = mine if node.grad is None else node.grad + mine
             if visit is not None:
                 outside.run(visit, node, g, tuple(contributions or ()))
@@ -182,56 +191,137 @@ def propagate(
                 node.args = node.kwargs = node.value = node.parents = None
 
 
-def _pull_back(
-    node: Node,
-    g: Array,
-    lift: Callable[[Any, Node], Array] | None,
-    waiting: dict[int, Array],
-    heap: list[tuple[int, Node]],
-    contributions: list[Array | None] | None,
-) -> None:
-    """Apply the rules of one node: from its cotangent to what waits at its parents."""
-    parents, operands, kwargs = node.parents, node.args, node.kwargs
-    if parents is None:
-        raise RuntimeError(
-            f"the graph behind {node.name} was freed by an earlier backward(); say "
-            "backward(retain_graph=True) the first time, or compute the result again"
-        )
-    value, args = (node.value, operands) if lift is None else _lifted(node, lift)
-    try:
-        for rule, parent, operand in zip(RULES[node.op], parents, operands):
-            if parent is None:
-                if contributions is not None:
-                    contributions.append(None)
-                continue
+class _Pass:
+    """One walk through a graph: which nodes wait, and what has arrived at each of them."""
+
+    __slots__ = ("careful", "heap", "lift", "waiting")
+
+    def __init__(self, lift: Callable[[Any, Node | None], Array] | None) -> None:
+        self.heap: list[tuple[int, Node]] = []  # youngest first
+        self.waiting: dict[int, Array] = {}
+        self.lift = lift
+        self.careful = False  # a NaN was hidden in the forward pass: see _hides_nan
+
+    def arrive(self, node: Node, c: Array) -> None:
+        """Add a contribution to the cotangent of a node."""
+        order = node.order
+        if order not in self.waiting:
+            self.waiting[order] = c
+            heappush(self.heap, (order, node))
+        else:
             try:
-                c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
-            except FloatingPointError:
-                c = _rescued(node.op, rule, g, value, args, kwargs)
-            if c.shape != operand.shape or c.dtype is not operand.dtype:
-                c = _fitted(c, operand)
-            if node.site is not None:
-                stop_if_not_finite(c, f"the derivative of {name_of(node.op)} gave", node.site)
-            if contributions is not None:
-                contributions.append(c)
-            key = parent.order
-            if key in waiting:
-                waiting[key] = waiting[key] + c
-            else:
-                waiting[key] = c
-                heappush(heap, (key, parent))
-    except Exception as error:
-        where = " in its derivative rule"
-        raise explain(error, node.op, operands, kwargs, node.site, where) from error
+                self.waiting[order] = self.waiting[order] + c
+            except FloatingPointError:  # inf - inf
+                self.waiting[order] = _quietly(np.add, self.waiting[order], c)
+
+    def pull_back(self, node: Node, g: Array, contributions: list[Array | None] | None) -> None:
+        """Apply the rules of a node: from its cotangent to a contribution for each parent."""
+        parents, operands, kwargs, op = node.parents, node.args, node.kwargs, node.op
+        if parents is None:
+            raise RuntimeError(
+                f"the graph behind {node.name} was freed by an earlier backward(); say "
+                "backward(retain_graph=True) the first time, or compute the result again"
+            )
+        value, args = (node.value, operands) if self.lift is None else self._lifted(node)
+        if op in SELECTS and not self.careful:
+            self.careful = _hides_nan(operands, parents)
+        try:
+            for rule, parent, operand in zip(RULES[op], parents, operands):
+                if parent is None:
+                    if contributions is not None:
+                        contributions.append(None)
+                    continue
+                try:
+                    c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
+                    if self.careful:
+                        c = _zero_where_nothing_flows(op, g, c)
+                except FloatingPointError:
+                    c = _rescued(op, rule, g, value, args, kwargs)
+                if c.shape != operand.shape or c.dtype is not operand.dtype:
+                    c = _fitted(c, operand)
+                if node.site is not None:
+                    stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
+                if contributions is not None:
+                    contributions.append(c)
+                self.arrive(parent, c)
+        except Exception as error:
+            where = " in its derivative rule"
+            raise explain(error, op, operands, kwargs, node.site, where) from error
+
+    def _lifted(self, node: Node) -> tuple[Array, list[Any]]:
+        """Give a node's value and arguments their histories back."""
+        assert self.lift is not None
+        args = list(node.args)
+        for i, parent in enumerate(node.parents or ()):
+            if parent is not None:
+                args[i] = self.lift(args[i], parent)
+        return self.lift(node.value, node), args
 
 
-def _lifted(node: Node, lift: Callable[[Any, Node], Array]) -> tuple[Array, list[Any]]:
-    """Give a node's value and arguments their histories back."""
-    args = [
-        a if parent is None else lift(a, parent)
-        for a, parent in zip(node.args or (), node.parents or (), strict=True)
-    ]
-    return lift(node.value, node), args
+# Where nothing flows in, nothing flows out.  An upstream of exactly 0 must not become NaN by
+# meeting an infinite slope, as in where(x > 0, sqrt(x), 0) at 0, nor by meeting a NaN that the
+# forward pass left aside, as in where(isnan(x), 0, x * x).  The first is an invalid operation
+# (0 * inf, 0 / 0), which the floating-point unit flags by itself.  The second is not, but it can
+# only happen below an operation that selects some of its operands' elements and leaves a NaN out.
+
+
+def _rescued(op: Any, rule: Rule, g: Array, value: Any, args: Any, kwargs: Any) -> Array:
+    """Run a rule again whose arithmetic was invalid somewhere, and keep zeros zero."""
+    with np.errstate(invalid="ignore"), enable_grad() if current_mode() is WATCH else _NOTHING:
+        return _zero_where_nothing_flows(op, g, rule(g, value, *args, **kwargs))
+
+
+def _hides_nan(operands: Any, parents: tuple[Node | None, ...]) -> bool:
+    return any(
+        parent is not None and type(operand) is np.ndarray and bool(np.isnan(operand).any())
+        for operand, parent in zip(operands, parents)
+    )
+
+
+def _zero_where_nothing_flows(op: Any, g: Array, c: Array) -> Array:
+    if not np.any(g != 0):
+        return np.zeros_like(c)
+    if c.shape != g.shape or getattr(op, "signature", None) is not None:
+        return c  # not elementwise: a zero of g meets more than one slope
+    return np.where((g == 0) & np.isnan(c), 0, c)
+
+
+def _fitted(c: Array, operand: Array) -> Array:
+    """Undo broadcasting and casting: bring a contribution to its operand's shape and dtype."""
+    if c.shape != operand.shape:
+        shape = operand.shape
+        lead = c.ndim - len(shape)
+        if lead < 0 or any(n not in (1, m) for n, m in zip(shape, c.shape[lead:], strict=True)):
+            raise ValueError(f"it gave {describe(c)} for an argument of shape {shape}")
+        stretched = [lead + i for i, n in enumerate(shape) if n == 1 and c.shape[lead + i] != 1]
+        axes = (*range(lead), *stretched)
+        try:
+            c = c.sum(axis=axes)
+        except FloatingPointError:  # inf - inf
+            c = _quietly(np.sum, c, axes)
+        c = c.reshape(shape)
+    if c.dtype != operand.dtype:
+        if c.dtype.kind == "c" and operand.dtype.kind != "c":
+            c = np.real(c)
+        c = c.astype(operand.dtype)
+    return c
+
+
+def _quietly(function: Callable[..., Array], *args: Any) -> Array:
+    with np.errstate(invalid="ignore"):
+        return function(*args)
+
+
+# What users see of a cotangent
+
+
+def _own(g: Array, shared: bool) -> Array:
+    """Make a gradient an array that nobody else can write to."""
+    if isinstance(g, np.generic):
+        g = np.asarray(g)
+    elif shared and type(g) is np.ndarray:
+        g = g.copy()
+    return _conjugate(g)
 
 
 def _conjugate(g: Array) -> Array:
@@ -243,47 +333,18 @@ def _conjugate(g: Array) -> Array:
     return np.conj(g) if g.dtype.kind == "c" else g
 
 
-def _rescued(op: Any, rule: Rule, g: Array, value: Any, args: Any, kwargs: Any) -> Array:
-    """Run a rule whose arithmetic was invalid somewhere (0 * inf, 0 / 0), and keep zeros zero.
-
-    Where nothing flows in, nothing flows out: an upstream of exactly 0 must not become NaN by
-    meeting an infinite slope, as in ``where(x > 0, sqrt(x), 0)`` at 0.  The floating-point unit
-    flags such operations by itself, so the rules of singular functions need no masks of their own.
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        c = rule(g, value, *args, **kwargs)
-        if c.shape != g.shape or getattr(op, "signature", None) is not None:
-            return c  # a contraction (matmul): a zero of g meets more than one slope
-        return np.where((g == 0) & np.isnan(c), 0, c)
-
-
-def _fitted(c: Array, operand: Array) -> Array:
-    """Undo broadcasting and casting: bring a contribution to its operand's shape and dtype."""
-    if c.shape != operand.shape:
-        shape = operand.shape
-        lead = c.ndim - len(shape)
-        if lead < 0 or any(n not in (1, m) for n, m in zip(shape, c.shape[lead:], strict=True)):
-            raise ValueError(f"it gave {describe(c)} for an argument of shape {shape}")
-        stretched = [lead + i for i, n in enumerate(shape) if n == 1 and c.shape[lead + i] != 1]
-        c = c.sum(axis=(*range(lead), *stretched)).reshape(shape)
-    if c.dtype != operand.dtype:
-        if c.dtype.kind == "c" and operand.dtype.kind != "c":
-            c = c.real
-        c = c.astype(operand.dtype)
-    return c
-
-
-def _run_hooks(node: Node, g: Array) -> Array:
+def _run_hooks(node: Node, g: Array, retain: bool) -> Array:
     for hook in node.hooks or ():
         if hook is RETAIN:
-            node.grad = _conjugate(g)
+            if retain:
+                node.grad = _own(g, shared=True)
             continue
-        replacement = hook(_conjugate(g))
+        replacement = hook(_own(g, shared=False))
         if replacement is not None:
             if getattr(replacement, "shape", None) != g.shape:
                 raise ValueError(
                     f"a hook on {node.name} returned {describe(replacement)} in place of a "
                     f"gradient of shape {g.shape}"
                 )
-            g = _conjugate(replacement)
+            g = _conjugate(_fitted(replacement, g))
     return g

@@ -7,10 +7,11 @@ asynchronous tasks have their own.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import linecache
 import sys
 from collections.abc import Callable
-from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
@@ -28,15 +29,12 @@ _mode: ContextVar[str] = ContextVar("tinygrad_lab.mode", default=RECORD)
 current_mode = _mode.get
 
 
-class _Mode(ContextDecorator):
+class _Mode:
     """Switch the mode inside a ``with`` block or a decorated function; safe across threads."""
 
     def __init__(self, mode: str) -> None:
         self._to = mode
         self._tokens: list[Token[str]] = []
-
-    def _recreate_cm(self) -> Self:
-        return type(self)(self._to)  # a decorated function may run in many threads at once
 
     def __enter__(self) -> Self:
         self._tokens.append(_mode.set(self._to))
@@ -44,6 +42,20 @@ class _Mode(ContextDecorator):
 
     def __exit__(self, *exc_info: object) -> None:
         _mode.reset(self._tokens.pop())
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+            raise TypeError(
+                f"{function.__name__} runs in pieces, after the decorator is done; say "
+                "`with tl.no_grad():` inside it"
+            )
+
+        @functools.wraps(function)
+        def inside(*args: P.args, **kwargs: P.kwargs) -> T:
+            with _Mode(self._to):  # its own: the function may run in many threads at once
+                return function(*args, **kwargs)
+
+        return inside
 
 
 @overload

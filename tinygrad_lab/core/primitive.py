@@ -12,10 +12,19 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from tinygrad_lab.core.engine import RULES, Rule
+from tinygrad_lab.core.engine import RULES, SELECTS, Rule
 from tinygrad_lab.core.errors import name_of
 
-__all__ = ["CONSTANT", "INSTEAD", "constant", "defvjp", "defvjp_variadic", "instead", "primitive"]
+__all__ = [
+    "CONSTANT",
+    "INSTEAD",
+    "constant",
+    "defvjp",
+    "defvjp_variadic",
+    "instead",
+    "primitive",
+    "selects",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -166,6 +175,11 @@ def defvjp_variadic(op: Callable[..., Any], vjp: Callable[..., Any]) -> None:
 def constant(*ops: Callable[..., Any]) -> None:
     """Declare functions that are piecewise constant or not of floats: never recorded."""
     CONSTANT.update(ops)
+
+
+def selects(*ops: Callable[..., Any]) -> None:
+    """Declare operations that pick some elements of their operands and leave the others out."""
+    SELECTS.update(ops)
 
 
 def instead(op: Callable[..., Any]) -> Callable[[Callable[P, T]], Callable[P, T]]:

@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lab.core.callers import math_function_calling
+from tinygrad_lab.core.callers import what_would_detach
 from tinygrad_lab.core.engine import NO_KWARGS, RETAIN, RULES, Node, leaf, propagate, record
 from tinygrad_lab.core.errors import explain, name_of
 from tinygrad_lab.core.modes import (
@@ -31,6 +31,7 @@ from tinygrad_lab.core.modes import (
 from tinygrad_lab.core.primitive import CONSTANT, INSTEAD
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 from tinygrad_lab.core.rules.shaping import astype
+from tinygrad_lab.core.several import SEVERAL, Outputs, pick
 from tinygrad_lab.core.summary import summary
 
 __all__ = ["Tensor", "apply", "plain", "tensor"]
@@ -56,21 +57,39 @@ def apply(
     except Exception as error:
         raise explain(error, op, values, kwargs, call_site() if mode is WATCH else None) from error
     if type(value) is not np.ndarray:
-        value = _as_array(value)
-    result = _new(Tensor)
-    result.data = value
-    result.node = None
+        value = Outputs(value) if isinstance(value, (tuple, list)) else _as_array(value)
+    node = None
     if mode is not IGNORE:
         parents = tuple([a.node if type(a) is Tensor else None for a in args])
         if any(parents):
             _check_differentiable(op, parents, value)
-            result.node = record(op, values, kwargs, value, parents)
+            node = record(op, values, kwargs, value, parents)
         if mode is WATCH:
             here = call_site()
-            if result.node is not None:
-                result.node.site = here
-            stop_if_not_finite(value, f"{name_of(op)} gave", here)
-    return result
+            if node is not None:
+                node.site = here
+            for part in value if type(value) is Outputs else (value,):
+                stop_if_not_finite(part, f"{name_of(op)} gave", here)
+    return from_node(value, node)
+
+
+def from_node(value: Any, node: Node | None) -> Any:
+    """Make the tensor of a recorded value; of several results, a tensor for each that has one."""
+    if type(value) is Outputs:
+        return Outputs(_picked(value, node, i) for i in range(len(value)))
+    tensor = _new(Tensor)
+    tensor.data = value
+    tensor.node = node
+    return tensor
+
+
+def _picked(outputs: Outputs, node: Node | None, position: int) -> Any:
+    value = outputs[position]
+    if np.asarray(value).dtype.kind not in "fc":
+        return value  # a rank, an index: nothing flows through it
+    if node is not None:
+        node = record(pick, (outputs, position), NO_KWARGS, value, (node, None))
+    return from_node(_as_array(value), node)
 
 
 def _check_differentiable(
@@ -84,7 +103,7 @@ def _check_differentiable(
                 raise TypeError(
                     f"{name_of(op)} has no derivative by argument {position}: detach() it there"
                 )
-    if value.dtype.kind not in "fc":
+    if value.dtype is not SEVERAL and value.dtype.kind not in "fc":
         raise TypeError(
             f"{name_of(op)} of a tracked tensor gives {value.dtype}, which has no gradient; "
             "detach() first"
@@ -214,13 +233,17 @@ def _would_detach(what: str, instead: str) -> str:
     )
 
 
-def _refuse_out(op: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
-    out = kwargs.get("out")
+def _without_out(op: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Refuse ``out=``, and drop it where it says None."""
+    if "out" not in kwargs:
+        return kwargs
+    out = kwargs["out"]
     if any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
         raise TypeError(
             f"{_numpy_name(op)}(..., out=...) writes in place, and tensors are values: use what "
             "it returns"
         )
+    return {key: value for key, value in kwargs.items() if key != "out"}
 
 
 def _positional(
@@ -242,13 +265,6 @@ def _numpy_name(op: Callable[..., Any]) -> str:
 
 
 _new = object.__new__
-
-
-def _make(data: Any, node: Node | None) -> Tensor:
-    tensor = _new(Tensor)
-    tensor.data = data
-    tensor.node = node
-    return tensor
 
 
 class Tensor:
@@ -294,6 +310,12 @@ class Tensor:
         self.node = None
         if requires_grad:
             self.requires_grad = True
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError(
+            "a Tensor has no subclasses: its operations could not return them. Keep a tensor as an "
+            "attribute, or add an operation with tl.primitive"
+        )
 
     # -- the graph ----------------------------------------------------------------------------
 
@@ -383,7 +405,7 @@ class Tensor:
         >>> slope.item(), x.grad.item()
         (27.0, 18.0)
         """
-        node, cotangent = start(self, upstream)
+        node, cotangent = start(self, upstream, create_graph)
         propagate(
             [node],
             [cotangent],
@@ -421,10 +443,11 @@ class Tensor:
         if not callable(hook):
             raise TypeError(f"a hook must be callable, not {hook!r}")
         node = self._tracked("register_hook")
-        node.hooks = [*(node.hooks or ()), hook]
+        entry = functools.partial(hook)  # one of its own, however often a hook is registered
+        node.hooks = [*(node.hooks or ()), entry]
 
         def remove() -> None:
-            node.hooks = [h for h in node.hooks or () if h is not hook] or None
+            node.hooks = [h for h in node.hooks or () if h is not entry] or None
 
         return remove
 
@@ -435,7 +458,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same data (not copied), without history."""
-        return _make(self.data, None)
+        return cast(Tensor, from_node(self.data, None))
 
     def numpy(self) -> npt.NDArray[Any]:
         """The data as a NumPy array.  A tracked tensor must be detached first."""
@@ -516,8 +539,8 @@ class Tensor:
         return bool(self.data)
 
     def __float__(self) -> float:
-        if self.node is not None and (name := math_function_calling()):
-            raise TypeError(_would_detach(f"math.{name}(t)", f"np.{name}(t)"))
+        if self.node is not None and (detaching := what_would_detach()):
+            raise TypeError(_would_detach(*detaching))
         return float(self.item())
 
     def __int__(self) -> int:
@@ -624,14 +647,12 @@ class Tensor:
     cumsum = _method(np.cumsum)
     diagonal = _method(np.diagonal)
     dot = _method(np.dot)
-    flatten = _method(np.ravel)
     matmul = _method(np.matmul)
     max = _method(np.max)
     mean = _method(np.mean)
     min = _method(np.min)
     nonzero = _method(np.nonzero)
     prod = _method(np.prod)
-    ravel = _method(np.ravel)
     repeat = _method(np.repeat)
     round = _method(np.round)
     squeeze = _method(np.squeeze)
@@ -645,7 +666,18 @@ class Tensor:
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
         wanted = shape[0] if len(shape) == 1 else shape
+        if order not in ("C", "F"):
+            raise ValueError(
+                f"reshape(order={order!r}) follows the memory layout, which a tensor does not "
+                "promise; say order='C' or 'F'"
+            )
         return apply(np.reshape, (self, wanted), {"order": order} if order != "C" else NO_KWARGS)
+
+    def ravel(self, order: str = "C") -> Tensor:
+        """All elements along one axis."""
+        return self.reshape(-1, order=order)
+
+    flatten = ravel
 
     def transpose(self, *axes: Any) -> Tensor:
         """Permute the axes: ``t.transpose()``, ``t.transpose(1, 0, 2)`` or with one tuple."""
@@ -682,7 +714,13 @@ class Tensor:
                 f"np.{ufunc.__name__}(..., where=...) leaves elements undefined, so it has no "
                 f"gradient; say np.where(condition, np.{ufunc.__name__}(...), otherwise)"
             )
-        return self._dispatch(ufunc, inputs, kwargs)
+        dtype = kwargs.pop("dtype", None)
+        if dtype is not None:
+            inputs = tuple(x.astype(dtype) if type(x) is Tensor else x for x in inputs)
+        kwargs = _without_out(ufunc, kwargs)
+        if set(kwargs) - {"where"}:
+            raise TypeError(f"np.{ufunc.__name__} of a tensor takes no {', '.join(kwargs)}=")
+        return self._dispatch(ufunc, inputs, {})
 
     def __array_function__(
         self,
@@ -692,7 +730,7 @@ class Tensor:
         kwargs: dict[str, Any],
     ) -> Any:
         if function in INSTEAD:
-            _refuse_out(function, kwargs)
+            kwargs = _without_out(function, kwargs)
             try:
                 return INSTEAD[function](*args, **kwargs)
             except Exception as error:
@@ -702,7 +740,7 @@ class Tensor:
     def _dispatch(
         self, op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        _refuse_out(op, kwargs)
+        kwargs = _without_out(op, kwargs)
         if op in RULES:
             if any(type(value) is Tensor for value in kwargs.values()):
                 args, kwargs = _positional(op, args, kwargs)
@@ -764,12 +802,9 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     return Tensor(array, requires_grad=requires_grad)
 
 
-def from_node(value: Any, node: Node) -> Tensor:
-    """Make the tracked array of a recorded value: what the engine lifts values with."""
-    return _make(value, node)
-
-
-def start(output: Tensor, upstream: Any, name: str = "backward()") -> tuple[Node, Any]:
+def start(
+    output: Tensor, upstream: Any, create_graph: bool, name: str = "backward()"
+) -> tuple[Node, Any]:
     """Find the node and the cotangent that a backward pass from ``output`` begins with."""
     if type(output) is not Tensor or output.node is None:
         raise RuntimeError(
@@ -783,7 +818,9 @@ def start(output: Tensor, upstream: Any, name: str = "backward()") -> tuple[Node
                 "shape; or reduce it to one number first: t.sum(), t.mean()"
             )
         return output.node, np.ones_like(output.data)
-    if type(upstream) is not Tensor:
+    if type(upstream) is Tensor:
+        upstream = upstream if create_graph else upstream.data
+    else:
         upstream = upstream if hasattr(upstream, "__array_function__") else np.asarray(upstream)
         upstream = _as_array(upstream)
     if upstream.shape != output.shape:

@@ -64,7 +64,7 @@ def gradients(
         if x.node is None:
             raise RuntimeError(f"gradients(): input {position} requires no gradient")
         wanted[x.node.order] = None
-    begin = [start(y, u, "gradients()") for y, u in zip(ys, upstreams, strict=True)]
+    begin = [start(y, u, create_graph, "gradients()") for y, u in zip(ys, upstreams, strict=True)]
     propagate(
         [node for node, _ in begin],
         [cotangent for _, cotangent in begin],

@@ -3,16 +3,14 @@
 ``g`` is the upstream gradient, ``y`` the result.  Broadcasting and dtype are the engine's: a rule
 may return a gradient of the broadcast shape, and the engine sums it back to its argument's.
 
-A rule must give NaN only through an operation on finite numbers or infinities (0 / 0, 0 * inf),
-never by multiplying with a NaN that the forward pass left in ``y``: the engine keeps a zero
-upstream zero by the floating-point unit's own flag, and arithmetic on a NaN raises none.
+Where a slope is infinite, a rule says so; the engine keeps a zero upstream zero.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import constant, defvjp, instead, primitive
+from tinygrad_lab.core.primitive import constant, defvjp, instead, primitive, selects
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
@@ -22,7 +20,7 @@ LN10 = float(np.log(10.0))
 defvjp(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 defvjp(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
 defvjp(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
-defvjp(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -(g / b) * (a / b))
+defvjp(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g / b * y)
 defvjp(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor_divide(a, b))
 defvjp(np.fmod, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b))
 defvjp(np.negative, lambda g, y, x: -g)
@@ -43,7 +41,7 @@ def _power_by_exponent(g, y, x, p):
 
 defvjp(np.power, _power_by_base, _power_by_exponent)
 defvjp(np.float_power, _power_by_base, _power_by_exponent)
-defvjp(np.sqrt, lambda g, y, x: g / (2 * np.sqrt(x)))
+defvjp(np.sqrt, lambda g, y, x: g / (2 * y))
 defvjp(np.cbrt, lambda g, y, x: g / (3 * y * y))
 defvjp(np.hypot, lambda g, y, a, b: g * _over(a, y), lambda g, y, a, b: g * _over(b, y))
 
@@ -103,7 +101,11 @@ def _first_wins(g, a, b):
     return np.where(a == b, g / 2, np.where(a > b, g, 0))
 
 
-defvjp(np.absolute, lambda g, y, x: g * np.sign(x))
+def _absolute(g, y, x):
+    return g * np.sign(x) if x.dtype.kind != "c" else g * _over(np.conj(x), y)
+
+
+defvjp(np.absolute, _absolute)
 defvjp(np.fabs, lambda g, y, x: g * np.sign(x))
 defvjp(np.copysign, lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b), lambda g, y, a, b: g * 0)
 defvjp(np.maximum, lambda g, y, a, b: _first_wins(g, a, b), lambda g, y, a, b: _first_wins(g, b, a))
@@ -114,6 +116,7 @@ defvjp(
     lambda g, y, condition, a, b: np.where(condition, g, 0),
     lambda g, y, condition, a, b: np.where(condition, 0, g),
 )
+selects(np.where)
 
 
 @primitive

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import defvjp, primitive
+from tinygrad_lab.core.primitive import defvjp, primitive, selects
 
 
 @primitive
@@ -51,12 +51,13 @@ def setitem(x, value, index):
 
 def _setitem_value(g, y, x, value, index):
     taken = g[index]
-    if _names_each_place_once(index):
-        return taken
-    turn = np.arange(taken.size).reshape(taken.shape)
-    last = np.zeros(x.shape, dtype=int)
-    last[index] = turn  # of the values for one place, only the one that stayed has a gradient
-    return np.where(last[index] == turn, taken, 0)
+    if not _names_each_place_once(index):
+        turn = np.arange(taken.size).reshape(taken.shape)
+        last = np.zeros(x.shape, dtype=int)
+        last[index] = turn  # of the values for one place, only the one that stayed has a gradient
+        taken = np.where(last[index] == turn, taken, 0)
+    missing = max(value.ndim - taken.ndim, 0)  # NumPy lets a value have leading ones
+    return taken.reshape((1,) * missing + taken.shape)
 
 
 defvjp(setitem, lambda g, y, x, value, index: setitem(g, 0, index), _setitem_value)
@@ -71,3 +72,4 @@ def _take(g, y, x, indices, axis=None, out=None, mode="raise"):
 
 
 defvjp(np.take, _take)
+selects(getitem, np.take)

@@ -9,7 +9,7 @@ import string
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import defvjp, defvjp_variadic
+from tinygrad_lab.core.primitive import defvjp, defvjp_variadic, instead, primitive
 
 # Matrix products.  A 1-D operand is a row on the left and a column on the right.
 
@@ -94,7 +94,35 @@ defvjp(np.dot, _dot_left, _dot_right)
 # Einstein summation: the gradient by one operand is an einsum of the upstream and the others
 
 
-def _einsum(argnum, g, y, subscripts, *operands, **kwargs):
+@primitive
+def einsum(subscripts, *operands, **kwargs):
+    """Sum products of elements over the axes that ``subscripts`` name."""
+    return np.einsum(subscripts, *operands, **kwargs)
+
+
+@instead(np.einsum)
+def _(*operands, out=None, optimize=False, **kwargs):
+    if kwargs:
+        raise TypeError(f"{', '.join(kwargs)}: only optimize= is differentiable")
+    if not isinstance(operands[0], str):
+        operands = _with_letters(operands)
+    return einsum(*operands, optimize=optimize)
+
+
+def _with_letters(operands):
+    """Turn NumPy's other form, einsum(a, [0, 1], b, [1, 2], [0, 2]), into letters."""
+    terms = [_letters(t) for t in operands[1::2]]
+    text = ",".join(terms)
+    if len(operands) % 2:
+        return (f"{text}->{_letters(operands[-1])}", *operands[:-1:2])
+    return (text, *operands[::2])
+
+
+def _letters(term):
+    return "".join("..." if i is Ellipsis else string.ascii_letters[i] for i in term)
+
+
+def _einsum(argnum, g, y, subscripts, *operands, optimize=False):
     *terms, result = _explicit_terms(subscripts, operands)
     own, x = terms[argnum - 1], operands[argnum - 1]
     factors = [(result, g)]
@@ -114,14 +142,7 @@ def _einsum(argnum, g, y, subscripts, *operands, **kwargs):
             factors.append((letter, np.ones(n, dtype=x.dtype)))
         wanted += letter
     text = ",".join(t for t, _ in factors) + "->" + wanted
-    return np.einsum(text, *(o for _, o in factors), **_optimized(kwargs, factors))
-
-
-def _optimized(kwargs, factors):
-    optimize = kwargs.get("optimize", False)
-    return {
-        "optimize": len(factors) > 2 if optimize not in (True, "greedy", "optimal") else optimize
-    }
+    return np.einsum(text, *(o for _, o in factors), optimize=len(factors) > 2)
 
 
 def _explicit_terms(subscripts, operands):
@@ -143,4 +164,4 @@ def _explicit_terms(subscripts, operands):
     return [*expanded, names + "".join(once)]
 
 
-defvjp_variadic(np.einsum, _einsum)
+defvjp_variadic(einsum, _einsum)

@@ -13,7 +13,7 @@ from tinygrad_lab.core.primitive import constant, defvjp
 
 def _axes(x, axis):
     """The reduced axes, none of them negative."""
-    if axis is None:
+    if axis is None or x.ndim == 0:  # NumPy takes axis 0 and -1 of a 0-d array too
         return tuple(range(x.ndim))
     return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
@@ -61,7 +61,7 @@ def _prod(g, y, x, axis=None, dtype=None, out=None, keepdims=False, initial=1, w
     kept = [i for i in range(x.ndim) if i not in axes]
     order = (*kept, *axes)
     lengths = tuple(x.shape[i] for i in kept)
-    rows = np.transpose(masked, order).reshape((*lengths, -1))
+    rows = np.transpose(masked, order).reshape((*lengths, _count(x, axis)))
     others = _product_of_others(rows).reshape(tuple(x.shape[i] for i in order))
     others = np.transpose(others, tuple(np.argsort(np.array(order, dtype=int))))
     return _spread(g, x, axis, where) * others * initial
@@ -101,18 +101,16 @@ def _degrees(x, axis, ddof, correction, where):
     return np.maximum(n - (ddof if correction is None else correction), 0)
 
 
-def _deviations(x, axis, where):
-    mean = np.mean(x, axis=_axes(x, axis), keepdims=True, **_only(where))
+def _deviations(x, axis, where, mean):
+    if mean is None:
+        masked = {} if where is True else {"where": where}
+        mean = np.mean(x, axis=_axes(x, axis), keepdims=True, **masked)
     return x - mean if where is True else np.where(where, x - mean, 0)
-
-
-def _only(where):
-    return {} if where is True else {"where": where}
 
 
 def _var(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True,
          mean=None, correction=None):  # fmt: skip
-    slope = 2 * _deviations(x, axis, where) / _degrees(x, axis, ddof, correction, where)
+    slope = 2 * _deviations(x, axis, where, mean) / _degrees(x, axis, ddof, correction, where)
     return _keep(g, x, axis) * slope
 
 
@@ -120,7 +118,7 @@ def _std(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, wh
          mean=None, correction=None):  # fmt: skip
     spread = _keep(y, x, axis) * _degrees(x, axis, ddof, correction, where)
     flat = spread == 0  # all elements equal: the zero subgradient
-    slope = _deviations(x, axis, where) / np.where(flat, 1, spread)
+    slope = _deviations(x, axis, where, mean) / np.where(flat, 1, spread)
     return _keep(g, x, axis) * np.where(flat, 0, slope)
 
 

@@ -14,16 +14,21 @@ def _back(g, y, x, *args, **kwargs):
     return g.reshape(x.shape)
 
 
-def _reshape(g, y, x, shape=None, order="C", **kwargs):
+def _reshape(g, y, x, shape=None, order="C"):
     return np.reshape(g, x.shape, order=order)
 
 
-def _ravel(g, y, x, order="C"):
-    return np.reshape(g, x.shape, order=order)
+@instead(np.reshape)
+def _(a, /, shape, order="C", *, copy=None):
+    return a.reshape(shape, order=order)
+
+
+@instead(np.ravel)
+def _(a, order="C"):
+    return a.reshape(-1, order=order)
 
 
 defvjp(np.reshape, _reshape)
-defvjp(np.ravel, _ravel)
 defvjp(np.squeeze, _back)
 defvjp(np.expand_dims, _back)
 defvjp(np.broadcast_to, lambda g, y, x, shape, subok=False: g)  # the engine sums it back
@@ -44,7 +49,7 @@ defvjp(np.flip, lambda g, y, x, axis=None: np.flip(g, axis))
 
 
 def _roll(g, y, x, shift, axis=None):
-    return np.roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis)
+    return np.roll(g, tuple(-s for s in shift) if np.ndim(shift) else -shift, axis)
 
 
 defvjp(np.roll, _roll)

@@ -1,0 +1,47 @@
+"""Operations with several results (``eigh``, ``svd``, ``slogdet`` ...), as the engine sees them.
+
+The call is one node, whose value is the tuple of results; each result is a node of its own that
+picks one of them.  What comes back from the picks is gathered as :class:`Parts`, and the rule of
+the operation reads the parts it was given.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.core.primitive import defvjp
+
+__all__ = ["SEVERAL", "Outputs", "Parts", "pick"]
+
+SEVERAL = "several"  # stands for the shape and the dtype of what has more than one
+
+
+class Outputs(tuple[Any, ...]):
+    """The results of one call."""
+
+    __slots__ = ()
+    shape = dtype = SEVERAL
+
+
+class Parts(dict[int, Any]):
+    """Cotangents of some of the results of one call, by their positions."""
+
+    shape = dtype = SEVERAL
+
+    def __add__(self, other: Parts) -> Parts:
+        both = {i: self[i] + other[i] for i in self.keys() & other.keys()}
+        return Parts({**self, **other, **both})
+
+    def of(self, position: int, outputs: Outputs) -> Any:
+        """Give the cotangent of one result: zeros where nothing came back."""
+        return self[position] if position in self else np.zeros_like(outputs[position])
+
+
+def pick(outputs: Outputs, position: int) -> Any:
+    """Take one of the results of a call."""
+    return outputs[position]
+
+
+defvjp(pick, lambda g, y, outputs, position: Parts({position: g}))
