@@ -6,7 +6,7 @@
     >>> x.grad.round(3)
     array([ 1.382,  0.077, -2.829])
 
-Every NumPy function works on tensors under its own name; ``tl.sin`` is ``np.sin``.
+NumPy's functions work on tensors under their own names; ``tl.sin`` is ``np.sin``.
 """
 
 from __future__ import annotations
@@ -16,43 +16,67 @@ from typing import Any
 
 import numpy as _np
 
-from tinygrad_lab.core import rules as _rules
-from tinygrad_lab.core.engine import RULES as _RULES
+from tinygrad_lab import nn, optim
+from tinygrad_lab.core import engine as _engine
+from tinygrad_lab.core import primitive as _primitive
 from tinygrad_lab.core.modes import debug, enable_grad, is_grad_enabled, no_grad
-from tinygrad_lab.core.primitive import CONSTANT as _CONSTANT
-from tinygrad_lab.core.primitive import INSTEAD as _INSTEAD
 from tinygrad_lab.core.primitive import defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor, tensor
 from tinygrad_lab.core.transforms import gradients
+from tinygrad_lab.nn.functional import (
+    avg_pool2d,
+    binary_cross_entropy,
+    conv2d,
+    cross_entropy,
+    log_softmax,
+    logsumexp,
+    max_pool2d,
+    mse_loss,
+    relu,
+    sigmoid,
+    softmax,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Tensor",
+    "avg_pool2d",
+    "binary_cross_entropy",
+    "conv2d",
+    "cross_entropy",
     "debug",
     "defvjp",
     "enable_grad",
     "gradients",
     "is_grad_enabled",
+    "log_softmax",
+    "logsumexp",
+    "max_pool2d",
+    "mse_loss",
+    "nn",
     "no_grad",
+    "optim",
     "primitive",
+    "relu",
+    "sigmoid",
+    "softmax",
     "tensor",
 ]
 
-_LAZY = ("nn", "optim", "lab", "testing", "viz")  # they load matplotlib, graphviz, hypothesis ... when used
+_ON_DEMAND = ("lab", "testing", "viz")  # they bring matplotlib, graphviz, hypothesis ...
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
+    if name in _ON_DEMAND:
         return importlib.import_module(f"{__name__}.{name}")
     function = getattr(_np, name, None)
-    if callable(function) and any(function in table for table in (_RULES, _INSTEAD, _CONSTANT)):
+    tables = (_engine.RULES, _primitive.INSTEAD, _primitive.CONSTANT)
+    if callable(function) and any(function in table for table in tables):
         return function
-    raise AttributeError(
-        f"module {__name__!r} has no attribute {name!r}"
-        + (f"; numpy.{name} has no derivative rule" if callable(function) else "")
-    )
+    hint = f"; numpy.{name} has no derivative rule" if callable(function) else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_LAZY])
+    return sorted([*__all__, *_ON_DEMAND])

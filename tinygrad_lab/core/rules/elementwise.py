@@ -110,13 +110,26 @@ defvjp(np.fabs, lambda g, y, x: g * np.sign(x))
 defvjp(np.copysign, lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b), lambda g, y, a, b: g * 0)
 defvjp(np.maximum, lambda g, y, a, b: _first_wins(g, a, b), lambda g, y, a, b: _first_wins(g, b, a))
 defvjp(np.minimum, lambda g, y, a, b: _first_wins(g, b, a), lambda g, y, a, b: _first_wins(g, a, b))
+
+
+@primitive
+def where(condition, a, b):
+    """Elements of ``a`` where the condition holds, and of ``b`` elsewhere."""
+    return np.where(condition, a, b)
+
+
+@instead(np.where)
+def _(condition, *choices):
+    return where(condition, *choices) if choices else np.nonzero(condition)
+
+
 defvjp(
-    np.where,
+    where,
     None,
     lambda g, y, condition, a, b: np.where(condition, g, 0),
     lambda g, y, condition, a, b: np.where(condition, 0, g),
 )
-selects(np.where)
+selects(where)
 
 
 @primitive
