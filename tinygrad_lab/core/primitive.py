@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -34,6 +34,9 @@ CONSTANT: set[Callable[..., Any]] = set()
 
 #: NumPy functions that are spelled in terms of other operations when a Tensor arrives.
 INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+#: Types that take every primitive without being asked, and what they call with it.
+TAKES: dict[type, Callable[..., Any]] = {}
 
 
 class Primitive:
@@ -73,7 +76,11 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
     def operation(*args: P.args, **kwargs: P.kwargs) -> T:
         for arg in (*args, *kwargs.values()) if kwargs else args:
             kind = type(arg)
-            if kind is not np.ndarray and hasattr(kind, "__array_function__"):
+            if kind is np.ndarray:
+                continue
+            if kind in TAKES:
+                return cast(T, TAKES[kind](operation, args, kwargs))
+            if hasattr(kind, "__array_function__"):
                 result: Any = _offer(operation, args, kwargs)
                 return body(*args, **kwargs) if result is NotImplemented else result
         return body(*args, **kwargs)

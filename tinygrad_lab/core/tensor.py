@@ -28,7 +28,7 @@ from tinygrad_lab.core.modes import (
     current_mode,
     stop_if_not_finite,
 )
-from tinygrad_lab.core.primitive import CONSTANT, INSTEAD
+from tinygrad_lab.core.primitive import CONSTANT, INSTEAD, TAKES
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 from tinygrad_lab.core.rules.shaping import astype
 from tinygrad_lab.core.several import SEVERAL, Outputs, pick
@@ -50,8 +50,13 @@ def apply(
 
     ``op`` has rules in the derivative table; Tensors stand among the positional arguments only.
     """
+    values, parents, tracked = list(args), [None] * len(args), False
+    for i, arg in enumerate(args):
+        if type(arg) is Tensor:
+            values[i] = arg.data
+            if arg.node is not None:
+                parents[i], tracked = arg.node, True
     mode = current_mode()
-    values = tuple([a.data if type(a) is Tensor else a for a in args])
     try:
         value = op(*values, **kwargs)
     except Exception as error:
@@ -59,17 +64,15 @@ def apply(
     if type(value) is not np.ndarray:
         value = Outputs(value) if isinstance(value, (tuple, list)) else _as_array(value)
     node = None
-    if mode is not IGNORE:
-        parents = tuple([a.node if type(a) is Tensor else None for a in args])
-        if any(parents):
-            _check_differentiable(op, parents, value)
-            node = record(op, values, kwargs, value, parents)
-        if mode is WATCH:
-            here = call_site()
-            if node is not None:
-                node.site = here
-            for part in value if type(value) is Outputs else (value,):
-                stop_if_not_finite(part, f"{name_of(op)} gave", here)
+    if tracked and mode is not IGNORE:
+        _check_differentiable(op, parents, value)
+        node = record(op, tuple(values), kwargs, value, tuple(parents))
+    if mode is WATCH:
+        here = call_site()
+        if node is not None:
+            node.site = here
+        for part in value if type(value) is Outputs else (value,):
+            stop_if_not_finite(part, f"{name_of(op)} gave", here)
     return from_node(value, node)
 
 
@@ -765,6 +768,16 @@ class Tensor:
 
     def __repr__(self) -> str:
         return summary(self.data, self.node)
+
+
+def _take(op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Take the call of a primitive: as ``__array_function__``, which nobody need look up."""
+    if kwargs and any(type(value) is Tensor for value in kwargs.values()):
+        args, kwargs = _positional(op, args, kwargs)
+    return apply(op, args, kwargs)
+
+
+TAKES[Tensor] = _take
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
