@@ -1,0 +1,317 @@
+"""Convolution and pooling: finite differences, PyTorch, blocks, foreign arrays, bad input."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_lab as tl
+from tests.support import check_gradients
+from tinygrad_lab.nn import conv
+from tinygrad_lab.nn import functional as F
+
+
+def normal(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def distinct(shape, seed=0):
+    """Numbers far enough apart that finite differences change no order."""
+    size = int(np.prod(shape))
+    return np.random.default_rng(seed).permutation(size).reshape(shape) / 4.0
+
+
+small = st.integers(1, 2)
+pairs = st.tuples(small, small)
+
+
+@given(
+    n=st.integers(0, 2),
+    groups=small,
+    channels=small,
+    filters=small,
+    kernel=pairs,
+    stride=pairs,
+    padding=st.one_of(st.tuples(st.integers(0, 2), st.integers(0, 2)), st.just("valid")),
+    dilation=pairs,
+    bias=st.booleans(),
+)
+def test_conv2d_gradients_are_those_of_finite_differences(
+    n, groups, channels, filters, kernel, stride, padding, dilation, bias
+):
+    arrays = [
+        normal((n, groups * channels, 3, 4)),
+        normal((groups * filters, channels, *kernel), 1),
+    ]
+    if bias:
+        arrays.append(normal(groups * filters, 2))
+
+    def f(x, w, b=None):
+        return F.conv2d(x, w, b, stride, padding, dilation, groups)
+
+    check_gradients(f, *arrays, order=1)
+
+
+def test_conv2d_gradients_of_second_order():
+    for stride, groups in itertools.product((1, 2), (1, 2)):
+        check_gradients(
+            lambda x, w, b, s=stride, k=groups: F.conv2d(x, w, b, s, padding=1, groups=k),
+            normal((1, 2, 3, 3)),
+            normal((2, 2 // groups, 2, 2), 1),
+            normal(2, 2),
+        )
+
+
+SETTINGS = list(
+    itertools.product(
+        [0, 1, 3],
+        [(1, 2, 3), (2, 2, 1), (3, 1, 2)],  # groups, channels and filters of each
+        [(5, 7), (8, 6)],
+        [(1, 1), (3, 2)],
+        [(1, 1), (2, 3)],
+        [(0, 0), (1, 2), (3, 1)],
+        [(1, 1), (2, 1), (3, 2)],
+    )
+)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("part", range(4))
+def test_pytorch_gives_the_same_convolutions(part):
+    torch = pytest.importorskip("torch")
+    for n, (groups, c, o), size, kernel, stride, padding, dilation in SETTINGS[part::4]:
+        if any(
+            s + 2 * p < d * (k - 1) + 1
+            for s, p, d, k in zip(size, padding, dilation, kernel, strict=True)
+        ):
+            continue
+        arrays = [normal((n, groups * c, *size)), normal((groups * o, c, *kernel)),
+                  normal(groups * o)]  # fmt: skip
+        theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+        expected = torch.nn.functional.conv2d(*theirs, stride, padding, dilation, groups)
+        ours = [tl.tensor(a, requires_grad=True) for a in arrays]
+        y = F.conv2d(*ours, stride, padding, dilation, groups)
+        g = normal(y.shape, 3)
+        expected.backward(torch.tensor(g))
+        y.backward(g)
+        np.testing.assert_allclose(y.data, expected.detach().numpy(), atol=1e-12)
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a.grad, b.grad.numpy(), atol=1e-11)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_small_blocks_compute_the_same(monkeypatch, stride, dilation):
+    x, w = normal((5, 4, 40, 9)), normal((6, 2, 3, 3))
+
+    def results():
+        tx, tw = tl.tensor(x, requires_grad=True), tl.tensor(w, requires_grad=True)
+        y = F.conv2d(tx, tw, None, stride, 1, dilation, 2)
+        y.backward(np.cos(y.data))
+        return y.data, tx.grad, tw.grad
+
+    whole = results()
+    monkeypatch.setattr(conv, "FORWARD_BLOCK", 1)
+    monkeypatch.setattr(conv, "WEIGHT_BLOCK", 1)
+    monkeypatch.setattr(conv, "FEWEST_COLUMNS", 1)
+    for a, b in zip(results(), whole, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+def test_results_do_not_share_the_memory_that_convolutions_keep():
+    x, w = normal((2, 3, 6, 6)), normal((4, 3, 3, 3))
+    first = F.conv2d(x, w)
+    kept = first.copy()
+    F.conv2d(np.full_like(x, np.nan), w)
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(F.conv2d(x, w), kept)
+
+
+def test_any_memory_layout_will_do():
+    x, w = normal((2, 6, 5, 3)), normal((3, 2, 3, 4))
+    expected = F.conv2d(np.ascontiguousarray(x.transpose(0, 3, 2, 1)), w.transpose(1, 0, 2, 3).copy())
+    found = F.conv2d(x.transpose(0, 3, 2, 1), w.transpose(1, 0, 2, 3))
+    np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (4, 5)])
+def test_same_padding_keeps_the_size(kernel):
+    x, w = normal((1, 2, 6, 7)), normal((3, 2, *kernel))
+    assert F.conv2d(x, w, padding="same").shape == (1, 3, 6, 7)
+    assert F.conv2d(x, w, padding="same", dilation=2).shape == (1, 3, 6, 7)
+
+
+def test_images_without_a_batch():
+    x, w = normal((2, 5, 5)), normal((3, 2, 2, 2))
+    np.testing.assert_array_equal(F.conv2d(x, w), F.conv2d(x[None], w)[0])
+    np.testing.assert_array_equal(F.max_pool2d(x, 2), F.max_pool2d(x[None], 2)[0])
+    np.testing.assert_array_equal(F.avg_pool2d(x, 2), F.avg_pool2d(x[None], 2)[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stride": 0}, "stride=0"),
+        ({"stride": 1.5}, "stride=1.5"),
+        ({"stride": (1, 2, 3)}, "stride"),
+        ({"dilation": -1}, "dilation=-1"),
+        ({"padding": -1}, "padding=-1"),
+        ({"padding": "full"}, "'full'"),
+        ({"padding": "same", "stride": 2}, "stride 1"),
+        ({"groups": 0}, "groups=0"),
+        ({"groups": 3}, "3 group"),
+        ({"dilation": 9}, "does not fit"),
+        ({"bias": np.zeros(5)}, "bias"),
+        ({"weight": np.zeros((4, 3, 2, 2))}, "channels"),
+        ({"weight": np.zeros((4, 2, 0, 2))}, "without elements"),
+        ({"input": np.zeros((2, 2))}, "images"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, message):
+    given_ = {"input": np.zeros((1, 2, 5, 5)), "weight": np.zeros((4, 2, 2, 2)), **change}
+    with pytest.raises(ValueError, match=message):
+        F.conv2d(**given_)
+
+
+# -- pooling ----------------------------------------------------------------------------------
+
+
+@given(
+    kernel=pairs,
+    stride=st.one_of(st.none(), pairs),
+    padding=st.integers(0, 1),
+    dilation=small,
+    ceil=st.booleans(),
+)
+def test_max_pool2d_gradients(kernel, stride, padding, dilation, ceil):
+    padding = padding if min(kernel) > 1 else 0
+    x = distinct((1, 2, 4, 5))
+    check_gradients(
+        lambda a: F.max_pool2d(a, kernel, stride, padding, dilation, ceil), x, order=1
+    )
+
+
+@given(
+    kernel=pairs,
+    stride=st.one_of(st.none(), pairs),
+    padding=st.integers(0, 1),
+    ceil=st.booleans(),
+    include=st.booleans(),
+    divisor=st.one_of(st.none(), st.just(3)),
+)
+def test_avg_pool2d_gradients(kernel, stride, padding, ceil, include, divisor):
+    padding = padding if min(kernel) > 1 else 0
+    x = normal((1, 2, 4, 5))
+    check_gradients(
+        lambda a: F.avg_pool2d(a, kernel, stride, padding, ceil, include, divisor), x, order=1
+    )
+
+
+def test_pooling_gradients_of_second_order():
+    x = distinct((1, 1, 3, 4))
+    check_gradients(lambda a: F.max_pool2d(a * a, 2, 1), x + 1)
+    check_gradients(lambda a: F.avg_pool2d(a * a, 2, 1), x)
+
+
+def test_ties_share_evenly():
+    x = tl.tensor(np.array([[[[3.0, 3.0], [1.0, 3.0]]]]), requires_grad=True)
+    F.max_pool2d(x, 2).sum().backward()
+    np.testing.assert_allclose(x.grad, [[[[1 / 3, 1 / 3], [0.0, 1 / 3]]]])
+
+
+@pytest.mark.oracle
+def test_pytorch_gives_the_same_pools():
+    torch = pytest.importorskip("torch")
+    for size, kernel, stride, padding, ceil in itertools.product(
+        [(5, 6), (7, 4)], [(2, 2), (3, 2)], [None, (1, 1), (2, 3), (4, 4)], [0, 1], [False, True]
+    ):
+        x = distinct((2, 3, *size))
+        for ours, theirs, more in (
+            (F.max_pool2d, "max_pool2d", ({}, {"dilation": 2})),
+            (F.avg_pool2d, "avg_pool2d",
+             ({}, {"count_include_pad": False}, {"divisor_override": 5})),
+        ):  # fmt: skip
+            for extra in more:
+                other = torch.tensor(x, requires_grad=True)
+                how = {"stride": stride, "padding": padding, "ceil_mode": ceil, **extra}
+                try:
+                    expected = getattr(torch.nn.functional, theirs)(other, kernel, **how)
+                except RuntimeError:
+                    with pytest.raises(ValueError, match="does not fit"):
+                        ours(x, kernel, **how)
+                    continue
+                t = tl.tensor(x, requires_grad=True)
+                y = ours(t, kernel, **how)
+                g = normal(y.shape)
+                y.backward(g)
+                expected.backward(torch.tensor(g))
+                np.testing.assert_allclose(y.data, expected.detach().numpy(), err_msg=str(how))
+                np.testing.assert_allclose(t.grad, other.grad.numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("pool", [F.max_pool2d, F.avg_pool2d])
+def test_bad_pools(pool):
+    x = np.zeros((1, 1, 4, 4))
+    with pytest.raises(ValueError, match="kernel_size=0"):
+        pool(x, 0)
+    with pytest.raises(ValueError, match="more than half"):
+        pool(x, 2, padding=2)
+    with pytest.raises(ValueError, match="does not fit"):
+        pool(x, 5)
+    with pytest.raises(ValueError, match="images"):
+        pool(np.zeros((4, 4)), 2)
+    if pool is F.avg_pool2d:
+        with pytest.raises(ValueError, match="zero"):
+            pool(x, 2, divisor_override=0)
+
+
+# -- both -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_batches_of_none_and_one(n):
+    x = tl.tensor(normal((n, 2, 4, 4)), requires_grad=True)
+    w = tl.tensor(normal((3, 2, 3, 3)), requires_grad=True)
+    y = F.avg_pool2d(F.max_pool2d(F.conv2d(x, w, padding=1), 2), 2)
+    assert y.shape == (n, 3, 1, 1)
+    y.sum().backward()
+    assert x.grad.shape == x.shape
+    assert (w.grad == 0).all() == (n == 0)
+
+
+def test_float32_stays():
+    x = tl.tensor(normal((2, 2, 6, 6)), dtype=np.float32, requires_grad=True)
+    w = tl.tensor(normal((3, 2, 3, 3)), dtype=np.float32, requires_grad=True)
+    b = tl.tensor(normal(3), dtype=np.float32, requires_grad=True)
+    for y in (F.max_pool2d(F.conv2d(x, w, b), 2), F.avg_pool2d(F.conv2d(x, w, b), 2)):
+        assert y.dtype == np.float32
+        y.sum().backward()
+        assert {x.grad.dtype, w.grad.dtype, b.grad.dtype} == {np.dtype(np.float32)}
+
+
+def test_they_are_methods_too():
+    x, w = tl.tensor(normal((1, 1, 4, 4))), normal((1, 1, 3, 3))
+    np.testing.assert_array_equal(x.conv2d(w).data, F.conv2d(x.data, w))
+    np.testing.assert_array_equal(x.max_pool2d(2).data, F.max_pool2d(x.data, 2))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_dask_arrays_give_the_same_gradients(stride, groups):
+    da = pytest.importorskip("dask.array")
+    x, w, b = normal((5, 4, 6, 6)), normal((4, 4 // groups, 3, 3)), normal(4)
+
+    def gradients(image):
+        leaves = [tl.Tensor(a, requires_grad=True) for a in (image, w, b)]
+        y = F.conv2d(*leaves, stride=stride, padding=1, groups=groups)
+        y = F.max_pool2d(F.relu(y), 2, 1) + F.avg_pool2d(y, 2, 1, 1)[..., 1:-1, 1:-1]
+        (y * y).sum().backward()
+        return [leaf.grad for leaf in leaves]
+
+    expected = gradients(x)
+    found = gradients(da.from_array(x, chunks=(2, -1, -1, -1)))
+    assert isinstance(found[0], da.Array)
+    for a, e in zip(found, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(a), e, atol=1e-10)
