@@ -7,15 +7,16 @@ lab's work, which ``training.py`` and ``report.py`` do for Python too.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from tqdm import tqdm
 
 from tinygrad_lab.lab import report as reporting
-from tinygrad_lab.lab.runner import Interrupted
+from tinygrad_lab.lab.runner import PATIENCE, Interrupted
 from tinygrad_lab.lab.settings import Settings, SettingsError, parse_hidden
 from tinygrad_lab.lab.training import (
     LOG_EVERY,
@@ -29,13 +30,12 @@ from tinygrad_lab.lab.training import (
 BAD_INPUT, INTERRUPTED = 2, 130
 
 _DEFAULT = Settings()
-_UsageError = typer.BadParameter.__mro__[1]  # every mistake in options and arguments
+_UsageError: Any = typer.BadParameter.__mro__[1]  # every mistake in options and arguments
 
 app = typer.Typer(
     name="tinygrad-lab",
     help="Train small networks by automatic differentiation, and measure two lab reports again.",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -57,6 +57,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         typer.echo("tinygrad-lab: interrupted; nothing was finished", err=True)
         return INTERRUPTED
     return status if isinstance(status, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def _help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command("train")
@@ -93,20 +99,22 @@ def train_command(
         epochs=epochs,
         n=n,
     )
-    with tqdm(total=epochs, unit="epoch", delay=2.0, leave=False) as bar:
+    with tqdm(total=epochs, unit="epoch", delay=PATIENCE, leave=False, disable=None) as bar:
         result = train(settings, seed, on_epoch=_reporter(bar, quiet))
     typer.echo(closing_line(result) if quiet else prediction_table(result))
 
 
 def _reporter(bar: tqdm[None], quiet: bool) -> Callable[[int, float], None]:
     """Return what moves the bar, and writes the log above it."""
-    step = LOG_EVERY // 10
+    started = time.monotonic()
 
     def on_epoch(epoch: int, loss: float) -> None:
-        if epoch % step:
-            return
         bar.update(epoch - bar.n)
-        if not quiet and epoch % LOG_EVERY == 0:
+        if quiet or epoch % LOG_EVERY:
+            return
+        if time.monotonic() - started < PATIENCE:
+            typer.echo(log_line(epoch, loss))
+        else:  # the bar shows, and is drawn again below the line
             bar.write(log_line(epoch, loss), file=sys.stdout)
 
     return on_epoch
@@ -114,7 +122,9 @@ def _reporter(bar: tqdm[None], quiet: bool) -> Callable[[int, float], None]:
 
 @app.command("report")
 def report_command(
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer seeds, in seconds.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer seeds and settings, in seconds.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("report"),
 ) -> None:
     """Run every study of the lab and write one page, with the data of its figures beside it."""

@@ -9,7 +9,7 @@ import html
 import re
 from collections.abc import Callable
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ _INK = "#0a0b0c"
 # The first colour of every plot, which a dark page may want lighter.
 _BLUE = "#0072b2"
 
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 11,
     "axes.titlesize": 11,

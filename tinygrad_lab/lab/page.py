@@ -10,6 +10,7 @@ import math
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields, replace
+from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from tinygrad_lab.lab.figures import svg
 from tinygrad_lab.lab.measures import Figure, Measurement, Row, Runs, Study, measure
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.studies import REPORT_B
-from tinygrad_lab.lab.training import LOG_EVERY, Result, log_line, prediction_table
+from tinygrad_lab.lab.training import LOG_EVERY, Result, log_line, prediction_table, prepare
 from tinygrad_lab.nn import functional
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ _THEMES = ("light", "dark")
 
 
 def files(
-    studies: Sequence[Study], runs: Runs, *, seeds: int, wanted: int, seconds: float
+    studies: Sequence[Study],
+    runs: Runs,
+    *,
+    seeds: int,
+    wanted: int,
+    seconds: float,
+    quick: bool = False,
 ) -> dict[str, str]:
     """Return the whole report: the text of each file by its name.
 
@@ -50,6 +57,8 @@ def files(
         How many settings were to be run.
     seconds
         How long training took.
+    quick
+        Whether something was left out on purpose, which the page then says.
     """
     written: dict[str, str] = {"data/runs.csv": _runs_csv(runs)}
     sections = [_section(study, runs, written) for study in studies]
@@ -68,6 +77,7 @@ def files(
         findings=_findings(measured),
         claims=[c for s in sections for c in s["claims"]],
         seeds=seeds,
+        quick=quick,
         missing=wanted - len(runs),
         wanted=wanted,
         total=sum(len(results) for results in runs.values()),
@@ -238,7 +248,7 @@ def _curve_figures(study: Study, measured: Sequence[Measurement]) -> Iterable[di
         title = f"{who}{_DATA_TITLES[data]}"
         yield {
             "svg": svg(
-                lambda ax, group=group, title=title: _draw_curves(ax, group, title),
+                partial(_draw_curves, group=group, title=title),
                 name=f"{study.key}-{report}-{data}",
                 description=f"{study.title}: loss over epochs, {title}",
             ),
@@ -344,11 +354,11 @@ def _log(result: Result) -> str:
 
 
 def _graph(result: Result) -> dict[str, str]:
-    """Draw the graph of one training step, light and dark; a table where nothing can draw."""
+    """Draw the graph of the first step, light and dark; a table where nothing can draw."""
     from tinygrad_lab.viz import RenderError, graph
 
-    model = result.model()
-    x, y = result.x, result.y
+    data, model = prepare(result.settings, result.seed)
+    x, y = data.x, data.y
     loss = functional.mse_loss(model(tl.Tensor(x)), y)
     drawn = {theme: graph(loss, model, names={"x": x, "y": y}, theme=theme) for theme in _THEMES}
     try:

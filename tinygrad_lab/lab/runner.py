@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -21,8 +22,11 @@ from tinygrad_lab.lab.training import Result, train_many
 # stay in the cache, to move the progress bar, and to stop soon when asked to.
 _SEEDS_AT_ONCE = 20
 
-# Before progress shows: shorter runs need no bar.
-_PATIENCE = 2.0
+#: Seconds before progress shows: what is over sooner needs no bar.
+PATIENCE = 2.0
+
+# Seconds between two lines of progress where it is written to a file.
+_LOGGED_EVERY = 10.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -98,7 +102,12 @@ def _collect(
     progress: bool,
 ) -> None:
     with tqdm(
-        total=len(futures), desc="training", unit="batch", delay=_PATIENCE, disable=not progress
+        total=len(futures),
+        desc="training",
+        unit="setting",
+        delay=PATIENCE,
+        mininterval=0.1 if sys.stderr.isatty() else _LOGGED_EVERY,
+        disable=not progress,
     ) as bar:
         for future in as_completed(futures):
             for result in future.result():

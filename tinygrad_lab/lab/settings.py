@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from tinygrad_lab.lab.data import DATA_NAMES
 
@@ -145,13 +146,13 @@ def _check_name(kind: str, name: str, known: Sequence[str]) -> None:
     raise SettingsError(f"unknown {kind} {name!r}; {hint}There are: {', '.join(known)}")
 
 
-def _check_sizes(hidden: tuple[int, ...]) -> None:
+def _check_sizes(hidden: tuple[Any, ...]) -> None:
     if not hidden or any(isinstance(h, bool) or not isinstance(h, int) or h < 1 for h in hidden):
         raise SettingsError(
             f"every hidden layer needs a whole number of units, at least 1; got hidden = {hidden}"
         )
 
 
-def _check_count(name: str, value: int) -> None:
+def _check_count(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise SettingsError(f"{name} must be a whole number, at least 1; got {name} = {value}")

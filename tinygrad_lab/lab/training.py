@@ -20,6 +20,7 @@ from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.nn import functional
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 #: A line of the log every so many epochs.
 LOG_EVERY = 500
@@ -147,9 +148,9 @@ def train(
     >>> bool(result.loss < result.losses[0])
     True
     """
-    data, model = _prepare(settings, seed)
+    data, model = prepare(settings, seed)
 
-    def watch(epoch: int, finite: Array) -> None:
+    def watch(epoch: int, finite: Flags) -> None:
         if not finite:
             raise DivergedError(epoch, settings)
 
@@ -181,13 +182,13 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
     >>> [result.seed for result in train_many(Settings(epochs=10), seeds=[3, 4])]
     [3, 4]
     """
-    prepared = [_prepare(settings, seed) for seed in seeds]
+    prepared = [prepare(settings, seed) for seed in seeds]
     models = [model for _, model in prepared]
     ensemble = Ensemble(models, _activations(settings))
     x, y = (np.stack([getattr(data, name) for data, _ in prepared]) for name in ("x", "y"))
     diverged = np.full(len(seeds), -1)
 
-    def watch(epoch: int, finite: Array) -> None:
+    def watch(epoch: int, finite: Flags) -> None:
         if not finite.all():
             diverged[~finite & (diverged < 0)] = epoch
 
@@ -197,6 +198,15 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
         _result(settings, seed, data, model, history.of(index), int(diverged[index]))
         for index, (seed, (data, model)) in enumerate(zip(seeds, prepared, strict=True))
     ]
+
+
+def prepare(settings: Settings, seed: int) -> tuple[Data, nn.MLP]:
+    """Draw what a run starts from: the data and the untrained network of a seed.
+
+    Each has a random stream of its own, so that other data leave the weights as they are.
+    """
+    for_data, for_weights = np.random.default_rng(seed).spawn(2)
+    return load(settings.data, settings.n, for_data), build(settings, for_weights)
 
 
 def build(settings: Settings, rng: int | np.random.Generator | None = None) -> nn.MLP:
@@ -262,18 +272,12 @@ class _History:
         return _History(self.epochs, [losses[index] for losses in self.losses])
 
 
-def _prepare(settings: Settings, seed: int) -> tuple[Data, nn.MLP]:
-    """Draw the data and the network of a seed, from streams of their own."""
-    for_data, for_weights = np.random.default_rng(seed).spawn(2)
-    return load(settings.data, settings.n, for_data), build(settings, for_weights)
-
-
 def _descend(
     model: Callable[[Any], Any],
     settings: Settings,
     x: Array,
     y: Array,
-    watch: Callable[[int, Array], None],
+    watch: Callable[[int, Flags], None],
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> _History:
     """Run all epochs of gradient descent on the whole batch, and keep the learning curve.
