@@ -154,6 +154,17 @@ def test_shares_are_written_where_a_value_is_used_twice():
     assert "label=<&#160;" not in single.split("->", 1)[1]
 
 
+def test_a_value_used_everywhere_is_drawn_with_straight_lines_and_no_shares():
+    x = tl.tensor(np.ones(3), requires_grad=True)
+    h = x
+    for _ in range(60):
+        h = np.tanh(h * 0.5 + x)
+    source = to_dot(build(h.sum()))
+    assert "splines=line" in source
+    assert "label=<&#160;" not in source
+    assert source.count("adds ") >= 60  # in tooltips
+
+
 def test_edges_without_gradient_are_grey_and_dashed(case):
     lines = to_dot(build(case.loss, names=case.names)).splitlines()
     dashed = [line for line in lines if " -> " in line and "style=dashed" in line]
@@ -205,7 +216,7 @@ def test_nothing_newer_than_the_oldest_graphviz_in_use(case):
         "rankdir", "newrank", "nodesep", "ranksep", "pad", "bgcolor", "fontname", "fontsize",
         "fontcolor", "labelloc", "labeljust", "label", "shape", "height", "margin", "arrowsize",
         "style", "fillcolor", "color", "penwidth", "peripheries", "tooltip", "weight", "rank",
-        "dir",
+        "dir", "splines", "nslimit", "mclimit",
     }  # fmt: skip
     bare = re.sub(r'"[^"]*"', '""', re.sub(r"label=<.*?>(?= tooltip|\])", "label=x", source))
     assert set(re.findall(r"\b([a-z]+)=", bare)) <= known

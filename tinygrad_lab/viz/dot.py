@@ -20,6 +20,12 @@ _FONT = "Helvetica"
 _LONGEST = 40
 _ATTRIBUTES = 26
 
+# From here on, shares of a gradient are too many and too small to be read off its edges.
+_MANY_USES = 8
+
+# Ranks that skip edges may reach over, all together, before Graphviz needs minutes to bend them.
+_FAR = 600
+
 _SHAPES = {
     "input": 'style="rounded,dashed,filled"',
     "parameter": 'shape=cylinder style="filled"',
@@ -124,6 +130,8 @@ class _Writer:
             f'bgcolor="{theme.background}" fontname="{_FONT}" fontsize=9.5 '
             f'fontcolor="{theme.muted}" labelloc=b label=<{self._caption()}>]'
         )
+        if _reach(self.model) > _FAR:
+            yield "  graph [splines=line nslimit=0.5 nslimit1=0.5 mclimit=0.2]"
         yield (
             f'  node [shape=box fontname="{_FONT}" fontsize=11 fontcolor="{theme.ink}" '
             f'height=0.3 margin="0.13,0.06"]'
@@ -194,7 +202,8 @@ class _Writer:
             tip.append(f"∇ {_numbers(edge.grad)}")
             if self.uses[edge.source] > 1 and edge.share is not None:
                 share = number(edge.share)
-                attributes.append(f"label=<&#160;{share}&#160;>")
+                if self.uses[edge.source] <= _MANY_USES:
+                    attributes.append(f"label=<&#160;{share}&#160;>")
                 tip.append(f"adds {share} to the gradient of {source}")
         elif edge.tracked and not self.model.has_gradients:
             attributes += ["penwidth=1.2", f'color="{self.theme.muted}"']
@@ -259,6 +268,15 @@ def _places(model: GraphModel) -> dict[str, tuple[str, str]]:
             side = {1: "left", 2: "right"}.get(taken[edge.target], "above")
             places[edge.source] = (edge.target, side)
     return places
+
+
+def _reach(model: GraphModel) -> int:
+    """Return how many ranks all skip edges reach over together: what laying out costs."""
+    rank = dict.fromkeys((box.id for box in model.boxes), 0)
+    for edge in model.edges:
+        if edge.role != "side":
+            rank[edge.target] = max(rank[edge.target], rank[edge.source] + 1)
+    return sum(rank[e.target] - rank[e.source] - 1 for e in model.edges if e.role == "skip")
 
 
 def _head(box: Box) -> str:

@@ -570,7 +570,7 @@ def _plain_text(value: Any) -> str:
         return "…"
     if isinstance(value, (list, tuple)):
         return "(" + ", ".join(_plain_text(item) for item in value) + ")"
-    if hasattr(value, "shape"):
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"array{tuple(value.shape)}"
     return str(value)
 
