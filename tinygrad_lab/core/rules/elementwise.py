@@ -32,7 +32,7 @@ defvjp(np.square, lambda g, y, x: g * 2 * x)
 
 
 def _power_by_base(g, y, x, p):
-    return g * p * x ** np.where(p == 0, 1, p - 1)
+    return g * p * x ** np.where((p == 0) & (x == 0), 1, p - 1)
 
 
 def _power_by_exponent(g, y, x, p):
