@@ -40,7 +40,7 @@ check: ## ruff, mypy and import-linter alone
 	$(ENVIRONMENT) test
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 bench: ## time ours beside NumPy and peers (PEERS="torch jax", ARGS="--compare earlier.json")
 	$(ENVIRONMENT) lab threadpoolctl $(PEERS)
