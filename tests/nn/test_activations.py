@@ -8,23 +8,23 @@ from hypothesis.extra import numpy as npst
 
 import tinygrad_lab as tl
 from tests.support import check_gradients
-from tinygrad_lab.nn import functional as F
+from tinygrad_lab.nn import functional as fn
 
 ELEMENTWISE = {
-    "sigmoid": F.sigmoid,
-    "tanh": F.tanh,
-    "relu": F.relu,
-    "leaky_relu": F.leaky_relu,
-    "leaky_relu 0.3": lambda x: F.leaky_relu(x, 0.3),
-    "leaky_relu keyword": lambda x: F.leaky_relu(x, negative_slope=0.3),
-    "elu": F.elu,
-    "elu 2": lambda x: F.elu(x, alpha=2.0),
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "softplus": F.softplus,
-    "softplus 3": lambda x: F.softplus(x, beta=3.0),
+    "sigmoid": fn.sigmoid,
+    "tanh": fn.tanh,
+    "relu": fn.relu,
+    "leaky_relu": fn.leaky_relu,
+    "leaky_relu 0.3": lambda x: fn.leaky_relu(x, 0.3),
+    "leaky_relu keyword": lambda x: fn.leaky_relu(x, negative_slope=0.3),
+    "elu": fn.elu,
+    "elu 2": lambda x: fn.elu(x, alpha=2.0),
+    "gelu": fn.gelu,
+    "silu": fn.silu,
+    "softplus": fn.softplus,
+    "softplus 3": lambda x: fn.softplus(x, beta=3.0),
 }
-ALONG = {"softmax": F.softmax, "log_softmax": F.log_softmax, "logsumexp": F.logsumexp}
+ALONG = {"softmax": fn.softmax, "log_softmax": fn.log_softmax, "logsumexp": fn.logsumexp}
 
 SHAPES = npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
 away_from_kinks = st.floats(0.1, 4.0).flatmap(lambda v: st.sampled_from([v, -v]))
@@ -52,10 +52,10 @@ def test_gradients_along_an_axis_are_those_of_finite_differences(name, data):
 def test_logsumexp_reduces_the_axes_asked_for(axis, keepdims):
     x = np.random.default_rng(0).normal(size=(2, 3, 4))
     expected = np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
-    found = F.logsumexp(x, axis=axis, keepdims=keepdims)
+    found = fn.logsumexp(x, axis=axis, keepdims=keepdims)
     np.testing.assert_allclose(found, expected)
     assert np.shape(found) == expected.shape
-    check_gradients(lambda a: F.logsumexp(a, axis=axis, keepdims=keepdims), x)
+    check_gradients(lambda a: fn.logsumexp(a, axis=axis, keepdims=keepdims), x)
 
 
 @elementwise
@@ -90,66 +90,66 @@ def test_sigmoid_is_precise_everywhere_and_never_overflows(dtype):
     expected = np.where(wide < 0, np.exp(wide) / (1 + np.exp(wide)), 1 / (1 + np.exp(-wide)))
     eps = np.finfo(dtype).eps
     # exp itself loses some bits where its argument is large
-    np.testing.assert_allclose(F.sigmoid(x), expected.astype(dtype), rtol=8 * eps)
-    extreme = F.sigmoid(np.array([-np.inf, -60000, 60000, np.inf], dtype=dtype))
+    np.testing.assert_allclose(fn.sigmoid(x), expected.astype(dtype), rtol=8 * eps)
+    extreme = fn.sigmoid(np.array([-np.inf, -60000, 60000, np.inf], dtype=dtype))
     assert extreme[0] <= np.finfo(dtype).tiny * 2
     assert extreme[3] == 1
     assert extreme.dtype == dtype
 
 
 def test_sigmoid_passes_nan_on():
-    assert np.isnan(F.sigmoid(np.array([np.nan]))).all()
+    assert np.isnan(fn.sigmoid(np.array([np.nan]))).all()
 
 
 @given(npst.arrays(np.float64, (2, 3), elements=st.floats(-700, 700)))
 def test_softmax_sums_to_one_and_agrees_with_its_logarithm(x):
-    p = F.softmax(x, axis=1)
+    p = fn.softmax(x, axis=1)
     np.testing.assert_allclose(p.sum(axis=1), 1)
-    np.testing.assert_allclose(np.exp(F.log_softmax(x, axis=1)), p, atol=1e-300)
+    np.testing.assert_allclose(np.exp(fn.log_softmax(x, axis=1)), p, atol=1e-300)
     np.testing.assert_allclose(
-        F.logsumexp(x, axis=1), x[:, 0] - F.log_softmax(x, axis=1)[:, 0], atol=1e-9
+        fn.logsumexp(x, axis=1), x[:, 0] - fn.log_softmax(x, axis=1)[:, 0], atol=1e-9
     )
 
 
 def test_logsumexp_of_infinities():
     x = np.array([[-np.inf, -np.inf], [np.inf, 0.0], [-np.inf, 1.0]])
-    np.testing.assert_array_equal(F.logsumexp(x, axis=1), [-np.inf, np.inf, 1.0])
+    np.testing.assert_array_equal(fn.logsumexp(x, axis=1), [-np.inf, np.inf, 1.0])
     t = tl.tensor(x[[2]], requires_grad=True)
-    F.logsumexp(t, axis=1).sum().backward()
+    fn.logsumexp(t, axis=1).sum().backward()
     np.testing.assert_array_equal(t.grad, [[0.0, 1.0]])
 
 
-@pytest.mark.parametrize("f", [F.relu, F.leaky_relu, F.elu])
+@pytest.mark.parametrize("f", [fn.relu, fn.leaky_relu, fn.elu])
 def test_slope_at_zero(f):
     x = tl.tensor([0.0], requires_grad=True)
     f(x).backward()
-    assert x.grad[0] == {F.relu: 0.0, F.leaky_relu: 0.01, F.elu: 1.0}[f]
+    assert x.grad[0] == {fn.relu: 0.0, fn.leaky_relu: 0.01, fn.elu: 1.0}[f]
 
 
 def test_they_are_methods_too():
     x = tl.tensor([[1.0, -2.0]], requires_grad=True)
     np.testing.assert_array_equal(x.relu().data, [[1.0, 0.0]])
-    np.testing.assert_array_equal(x.sigmoid().data, F.sigmoid(x.data))
-    np.testing.assert_array_equal(x.softmax(axis=1).data, F.softmax(x.data, 1))
+    np.testing.assert_array_equal(x.sigmoid().data, fn.sigmoid(x.data))
+    np.testing.assert_array_equal(x.softmax(axis=1).data, fn.softmax(x.data, 1))
 
 
 def test_gelu_says_what_it_has():
     with pytest.raises(ValueError, match="only 'tanh'"):
-        F.gelu(np.ones(1), approximate="none")
+        fn.gelu(np.ones(1), approximate="none")
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (F.sigmoid, "sigmoid"),
-        (F.relu, "relu"),
-        (F.leaky_relu, "leaky_relu"),
-        (F.elu, "elu"),
-        (F.silu, "silu"),
-        (F.gelu, "gelu"),
-        (lambda x: F.softmax(x, 1), "softmax"),
-        (lambda x: F.log_softmax(x, 1), "log_softmax"),
+        (fn.sigmoid, "sigmoid"),
+        (fn.relu, "relu"),
+        (fn.leaky_relu, "leaky_relu"),
+        (fn.elu, "elu"),
+        (fn.silu, "silu"),
+        (fn.gelu, "gelu"),
+        (lambda x: fn.softmax(x, 1), "softmax"),
+        (lambda x: fn.log_softmax(x, 1), "log_softmax"),
     ],
 )
 def test_pytorch_gives_the_same(ours, theirs):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_lab as tl
 from tests.support import check_gradients
 from tinygrad_lab.nn import conv
-from tinygrad_lab.nn import functional as F
+from tinygrad_lab.nn import functional as fn
 
 
 def normal(shape, seed=0):
@@ -49,7 +49,7 @@ def test_conv2d_gradients_are_those_of_finite_differences(
         arrays.append(normal(groups * filters, 2))
 
     def f(x, w, b=None):
-        return F.conv2d(x, w, b, stride, padding, dilation, groups)
+        return fn.conv2d(x, w, b, stride, padding, dilation, groups)
 
     check_gradients(f, *arrays, order=1)
 
@@ -57,7 +57,7 @@ def test_conv2d_gradients_are_those_of_finite_differences(
 def test_conv2d_gradients_of_second_order():
     for stride, groups in itertools.product((1, 2), (1, 2)):
         check_gradients(
-            lambda x, w, b, s=stride, k=groups: F.conv2d(x, w, b, s, padding=1, groups=k),
+            lambda x, w, b, s=stride, k=groups: fn.conv2d(x, w, b, s, padding=1, groups=k),
             normal((1, 2, 3, 3)),
             normal((2, 2 // groups, 2, 2), 1),
             normal(2, 2),
@@ -66,12 +66,12 @@ def test_conv2d_gradients_of_second_order():
 
 SETTINGS = list(
     itertools.product(
-        [0, 1, 3],
+        [0, 3],
         [(1, 2, 3), (2, 2, 1), (3, 1, 2)],  # groups, channels and filters of each
         [(5, 7), (8, 6)],
         [(1, 1), (3, 2)],
         [(1, 1), (2, 3)],
-        [(0, 0), (1, 2), (3, 1)],
+        [(0, 0), (3, 1)],
         [(1, 1), (2, 1), (3, 2)],
     )
 )
@@ -92,7 +92,7 @@ def test_pytorch_gives_the_same_convolutions(part):
         theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
         expected = torch.nn.functional.conv2d(*theirs, stride, padding, dilation, groups)
         ours = [tl.tensor(a, requires_grad=True) for a in arrays]
-        y = F.conv2d(*ours, stride, padding, dilation, groups)
+        y = fn.conv2d(*ours, stride, padding, dilation, groups)
         g = normal(y.shape, 3)
         expected.backward(torch.tensor(g))
         y.backward(g)
@@ -108,7 +108,7 @@ def test_small_blocks_compute_the_same(monkeypatch, stride, dilation):
 
     def results():
         tx, tw = tl.tensor(x, requires_grad=True), tl.tensor(w, requires_grad=True)
-        y = F.conv2d(tx, tw, None, stride, 1, dilation, 2)
+        y = fn.conv2d(tx, tw, None, stride, 1, dilation, 2)
         y.backward(np.cos(y.data))
         return y.data, tx.grad, tw.grad
 
@@ -122,32 +122,34 @@ def test_small_blocks_compute_the_same(monkeypatch, stride, dilation):
 
 def test_results_do_not_share_the_memory_that_convolutions_keep():
     x, w = normal((2, 3, 6, 6)), normal((4, 3, 3, 3))
-    first = F.conv2d(x, w)
+    first = fn.conv2d(x, w)
     kept = first.copy()
-    F.conv2d(np.full_like(x, np.nan), w)
+    fn.conv2d(np.full_like(x, np.nan), w)
     np.testing.assert_array_equal(first, kept)
-    np.testing.assert_array_equal(F.conv2d(x, w), kept)
+    np.testing.assert_array_equal(fn.conv2d(x, w), kept)
 
 
 def test_any_memory_layout_will_do():
     x, w = normal((2, 6, 5, 3)), normal((3, 2, 3, 4))
-    expected = F.conv2d(np.ascontiguousarray(x.transpose(0, 3, 2, 1)), w.transpose(1, 0, 2, 3).copy())
-    found = F.conv2d(x.transpose(0, 3, 2, 1), w.transpose(1, 0, 2, 3))
+    expected = fn.conv2d(
+        np.ascontiguousarray(x.transpose(0, 3, 2, 1)), w.transpose(1, 0, 2, 3).copy()
+    )
+    found = fn.conv2d(x.transpose(0, 3, 2, 1), w.transpose(1, 0, 2, 3))
     np.testing.assert_allclose(found, expected)
 
 
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (4, 5)])
 def test_same_padding_keeps_the_size(kernel):
     x, w = normal((1, 2, 6, 7)), normal((3, 2, *kernel))
-    assert F.conv2d(x, w, padding="same").shape == (1, 3, 6, 7)
-    assert F.conv2d(x, w, padding="same", dilation=2).shape == (1, 3, 6, 7)
+    assert fn.conv2d(x, w, padding="same").shape == (1, 3, 6, 7)
+    assert fn.conv2d(x, w, padding="same", dilation=2).shape == (1, 3, 6, 7)
 
 
 def test_images_without_a_batch():
     x, w = normal((2, 5, 5)), normal((3, 2, 2, 2))
-    np.testing.assert_array_equal(F.conv2d(x, w), F.conv2d(x[None], w)[0])
-    np.testing.assert_array_equal(F.max_pool2d(x, 2), F.max_pool2d(x[None], 2)[0])
-    np.testing.assert_array_equal(F.avg_pool2d(x, 2), F.avg_pool2d(x[None], 2)[0])
+    np.testing.assert_array_equal(fn.conv2d(x, w), fn.conv2d(x[None], w)[0])
+    np.testing.assert_array_equal(fn.max_pool2d(x, 2), fn.max_pool2d(x[None], 2)[0])
+    np.testing.assert_array_equal(fn.avg_pool2d(x, 2), fn.avg_pool2d(x[None], 2)[0])
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_images_without_a_batch():
 def test_what_does_not_fit_is_named(change, message):
     given_ = {"input": np.zeros((1, 2, 5, 5)), "weight": np.zeros((4, 2, 2, 2)), **change}
     with pytest.raises(ValueError, match=message):
-        F.conv2d(**given_)
+        fn.conv2d(**given_)
 
 
 # -- pooling ----------------------------------------------------------------------------------
@@ -188,9 +190,7 @@ def test_what_does_not_fit_is_named(change, message):
 def test_max_pool2d_gradients(kernel, stride, padding, dilation, ceil):
     padding = padding if min(kernel) > 1 else 0
     x = distinct((1, 2, 4, 5))
-    check_gradients(
-        lambda a: F.max_pool2d(a, kernel, stride, padding, dilation, ceil), x, order=1
-    )
+    check_gradients(lambda a: fn.max_pool2d(a, kernel, stride, padding, dilation, ceil), x, order=1)
 
 
 @given(
@@ -205,19 +205,19 @@ def test_avg_pool2d_gradients(kernel, stride, padding, ceil, include, divisor):
     padding = padding if min(kernel) > 1 else 0
     x = normal((1, 2, 4, 5))
     check_gradients(
-        lambda a: F.avg_pool2d(a, kernel, stride, padding, ceil, include, divisor), x, order=1
+        lambda a: fn.avg_pool2d(a, kernel, stride, padding, ceil, include, divisor), x, order=1
     )
 
 
 def test_pooling_gradients_of_second_order():
     x = distinct((1, 1, 3, 4))
-    check_gradients(lambda a: F.max_pool2d(a * a, 2, 1), x + 1)
-    check_gradients(lambda a: F.avg_pool2d(a * a, 2, 1), x)
+    check_gradients(lambda a: fn.max_pool2d(a * a, 2, 1), x + 1)
+    check_gradients(lambda a: fn.avg_pool2d(a * a, 2, 1), x)
 
 
 def test_ties_share_evenly():
     x = tl.tensor(np.array([[[[3.0, 3.0], [1.0, 3.0]]]]), requires_grad=True)
-    F.max_pool2d(x, 2).sum().backward()
+    fn.max_pool2d(x, 2).sum().backward()
     np.testing.assert_allclose(x.grad, [[[[1 / 3, 1 / 3], [0.0, 1 / 3]]]])
 
 
@@ -225,12 +225,12 @@ def test_ties_share_evenly():
 def test_pytorch_gives_the_same_pools():
     torch = pytest.importorskip("torch")
     for size, kernel, stride, padding, ceil in itertools.product(
-        [(5, 6), (7, 4)], [(2, 2), (3, 2)], [None, (1, 1), (2, 3), (4, 4)], [0, 1], [False, True]
+        [(5, 6)], [(2, 2), (3, 2)], [None, (1, 1), (2, 3), (4, 4)], [0, 1], [False, True]
     ):
         x = distinct((2, 3, *size))
         for ours, theirs, more in (
-            (F.max_pool2d, "max_pool2d", ({}, {"dilation": 2})),
-            (F.avg_pool2d, "avg_pool2d",
+            (fn.max_pool2d, "max_pool2d", ({}, {"dilation": 2})),
+            (fn.avg_pool2d, "avg_pool2d",
              ({}, {"count_include_pad": False}, {"divisor_override": 5})),
         ):  # fmt: skip
             for extra in more:
@@ -251,7 +251,7 @@ def test_pytorch_gives_the_same_pools():
                 np.testing.assert_allclose(t.grad, other.grad.numpy(), atol=1e-12)
 
 
-@pytest.mark.parametrize("pool", [F.max_pool2d, F.avg_pool2d])
+@pytest.mark.parametrize("pool", [fn.max_pool2d, fn.avg_pool2d])
 def test_bad_pools(pool):
     x = np.zeros((1, 1, 4, 4))
     with pytest.raises(ValueError, match="kernel_size=0"):
@@ -262,7 +262,7 @@ def test_bad_pools(pool):
         pool(x, 5)
     with pytest.raises(ValueError, match="images"):
         pool(np.zeros((4, 4)), 2)
-    if pool is F.avg_pool2d:
+    if pool is fn.avg_pool2d:
         with pytest.raises(ValueError, match="zero"):
             pool(x, 2, divisor_override=0)
 
@@ -274,7 +274,7 @@ def test_bad_pools(pool):
 def test_batches_of_none_and_one(n):
     x = tl.tensor(normal((n, 2, 4, 4)), requires_grad=True)
     w = tl.tensor(normal((3, 2, 3, 3)), requires_grad=True)
-    y = F.avg_pool2d(F.max_pool2d(F.conv2d(x, w, padding=1), 2), 2)
+    y = fn.avg_pool2d(fn.max_pool2d(fn.conv2d(x, w, padding=1), 2), 2)
     assert y.shape == (n, 3, 1, 1)
     y.sum().backward()
     assert x.grad.shape == x.shape
@@ -285,7 +285,7 @@ def test_float32_stays():
     x = tl.tensor(normal((2, 2, 6, 6)), dtype=np.float32, requires_grad=True)
     w = tl.tensor(normal((3, 2, 3, 3)), dtype=np.float32, requires_grad=True)
     b = tl.tensor(normal(3), dtype=np.float32, requires_grad=True)
-    for y in (F.max_pool2d(F.conv2d(x, w, b), 2), F.avg_pool2d(F.conv2d(x, w, b), 2)):
+    for y in (fn.max_pool2d(fn.conv2d(x, w, b), 2), fn.avg_pool2d(fn.conv2d(x, w, b), 2)):
         assert y.dtype == np.float32
         y.sum().backward()
         assert {x.grad.dtype, w.grad.dtype, b.grad.dtype} == {np.dtype(np.float32)}
@@ -293,25 +293,25 @@ def test_float32_stays():
 
 def test_they_are_methods_too():
     x, w = tl.tensor(normal((1, 1, 4, 4))), normal((1, 1, 3, 3))
-    np.testing.assert_array_equal(x.conv2d(w).data, F.conv2d(x.data, w))
-    np.testing.assert_array_equal(x.max_pool2d(2).data, F.max_pool2d(x.data, 2))
+    np.testing.assert_array_equal(x.conv2d(w).data, fn.conv2d(x.data, w))
+    np.testing.assert_array_equal(x.max_pool2d(2).data, fn.max_pool2d(x.data, 2))
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(("stride", "groups"), [(1, 1), (2, 2)])
 def test_dask_arrays_give_the_same_gradients(stride, groups):
     da = pytest.importorskip("dask.array")
-    x, w, b = normal((5, 4, 6, 6)), normal((4, 4 // groups, 3, 3)), normal(4)
+    dask = pytest.importorskip("dask")
+    x, w, b = normal((3, 2, 4, 5)), normal((2, 2 // groups, 2, 2)), normal(2)
 
     def gradients(image):
         leaves = [tl.Tensor(a, requires_grad=True) for a in (image, w, b)]
-        y = F.conv2d(*leaves, stride=stride, padding=1, groups=groups)
-        y = F.max_pool2d(F.relu(y), 2, 1) + F.avg_pool2d(y, 2, 1, 1)[..., 1:-1, 1:-1]
+        y = fn.conv2d(*leaves, stride=stride, padding=1, groups=groups)
+        y = fn.max_pool2d(fn.relu(y), 2, 1) + fn.avg_pool2d(y, 2, 1, 1)[..., 1:-1, 1:-1]
         (y * y).sum().backward()
         return [leaf.grad for leaf in leaves]
 
     expected = gradients(x)
     found = gradients(da.from_array(x, chunks=(2, -1, -1, -1)))
     assert isinstance(found[0], da.Array)
-    for a, e in zip(found, expected, strict=True):
-        np.testing.assert_allclose(np.asarray(a), e, atol=1e-10)
+    for a, e in zip(dask.compute(*found, scheduler="synchronous"), expected, strict=True):
+        np.testing.assert_allclose(a, e, atol=1e-10)

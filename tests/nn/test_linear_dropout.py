@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from tests.support import check_gradients
-from tinygrad_lab.nn import functional as F
+from tinygrad_lab.nn import functional as fn
 
 
 @given(
@@ -22,15 +22,15 @@ def test_linear_gradients_are_those_of_finite_differences(lead, inputs, outputs,
     if bias:
         arrays.append(rng.normal(size=outputs))
     np.testing.assert_allclose(
-        F.linear(*arrays), arrays[0] @ arrays[1].T + (arrays[2] if bias else 0)
+        fn.linear(*arrays), arrays[0] @ arrays[1].T + (arrays[2] if bias else 0)
     )
-    check_gradients(F.linear, *arrays)
+    check_gradients(fn.linear, *arrays)
 
 
 def test_linear_takes_its_bias_by_name():
     w = tl.tensor(np.ones((2, 3)), requires_grad=True)
     b = tl.tensor(np.zeros(2), requires_grad=True)
-    F.linear(np.ones((4, 3)), w, bias=b).sum().backward()
+    fn.linear(np.ones((4, 3)), w, bias=b).sum().backward()
     np.testing.assert_array_equal(b.grad, [4.0, 4.0])
 
 
@@ -38,19 +38,19 @@ def test_linear_stays_in_float32():
     x, w, b = (
         tl.tensor(np.ones(s), dtype=np.float32, requires_grad=True) for s in ((4, 3), (2, 3), (2,))
     )
-    y = F.linear(x, w, b)
+    y = fn.linear(x, w, b)
     y.sum().backward()
     assert {y.dtype, x.grad.dtype, w.grad.dtype, b.grad.dtype} == {np.dtype(np.float32)}
 
 
 def test_linear_names_the_shapes_that_do_not_fit():
     with pytest.raises(ValueError, match=r"\(5, 3\).*\(2, 4\)"):
-        F.linear(np.ones((5, 3)), np.ones((2, 4)))
+        fn.linear(np.ones((5, 3)), np.ones((2, 4)))
 
 
 def test_dropout_keeps_the_mean_and_scales_the_gradient_alike():
     x = tl.tensor(np.ones((200, 50)), requires_grad=True)
-    y = F.dropout(x, 0.25, rng=0)
+    y = fn.dropout(x, 0.25, rng=0)
     assert set(np.unique(y.data)) == {0.0, 1 / 0.75}
     assert abs(y.data.mean() - 1) < 0.03
     y.sum().backward()
@@ -59,20 +59,20 @@ def test_dropout_keeps_the_mean_and_scales_the_gradient_alike():
 
 def test_dropout_by_one_seed_is_one_pattern_and_by_a_generator_goes_on():
     x = np.ones(100)
-    np.testing.assert_array_equal(F.dropout(x, rng=3), F.dropout(x, rng=3))
+    np.testing.assert_array_equal(fn.dropout(x, rng=3), fn.dropout(x, rng=3))
     rng = np.random.default_rng(3)
-    assert (F.dropout(x, rng=rng) != F.dropout(x, rng=rng)).any()
+    assert (fn.dropout(x, rng=rng) != fn.dropout(x, rng=rng)).any()
 
 
 def test_dropout_outside_training_and_at_its_ends():
     x = np.ones(5, dtype=np.float32)
-    assert F.dropout(x, 0.9, training=False) is x
-    assert F.dropout(x, 0.0) is x
-    np.testing.assert_array_equal(F.dropout(x, 1.0), np.zeros(5))
-    assert F.dropout(x, 0.5, rng=0).dtype == np.float32
+    assert fn.dropout(x, 0.9, training=False) is x
+    assert fn.dropout(x, 0.0) is x
+    np.testing.assert_array_equal(fn.dropout(x, 1.0), np.zeros(5))
+    assert fn.dropout(x, 0.5, rng=0).dtype == np.float32
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
 def test_dropout_takes_a_probability(p):
     with pytest.raises(ValueError, match="probability"):
-        F.dropout(np.ones(3), p)
+        fn.dropout(np.ones(3), p)

@@ -178,7 +178,7 @@ class Module:
         for name, target in targets.items():
             if name in state:
                 value = state[name].detach() if hasattr(state[name], "detach") else state[name]
-                array = np.array(value, dtype=target.dtype)
+                array = np.asarray(value).astype(target.dtype)
                 if array.shape != target.shape:
                     raise ValueError(
                         f"{name} has shape {target.shape} here and {array.shape} in the state: "

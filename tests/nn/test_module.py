@@ -1,0 +1,189 @@
+"""Modules: what they find, save, load, convert and say; and where an error happened."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import tinygrad_lab as tl
+from tinygrad_lab import nn
+
+
+class Everything(nn.Module):
+    """Parameters in every place where they can be."""
+
+    def __init__(self):
+        self.weight = tl.tensor([1.0], requires_grad=True)
+        self.listed = [nn.Linear(2, 3, rng=0), tl.tensor([2.0], requires_grad=True)]
+        self.nested = {"a": (nn.Linear(3, 1, bias=False, rng=1),), "b": self.weight}
+        self.running = np.zeros(3)
+        self.frozen = tl.tensor([5.0])
+        self._private = tl.tensor([9.0], requires_grad=True)
+        self.name = "no array"
+
+    def forward(self, x):
+        return self.nested["a"][0](self.listed[0](x))
+
+
+NAMES = ["weight", "listed.1", "listed.0.weight", "listed.0.bias", "nested.a.0.weight"]
+
+
+def test_parameters_are_found_by_walking_each_once():
+    model = Everything()
+    assert sorted(dict(model.named_parameters())) == sorted(NAMES)
+    assert len(list(model.parameters())) == len(NAMES)
+    assert dict(model.named_buffers()).keys() == {"running"}
+    assert [name for name, _ in model.named_modules()] == ["", "listed.0", "nested.a.0"]
+    assert list(model.children()) == [model.listed[0], model.nested["a"][0]]
+
+
+def test_a_layer_used_twice_is_one():
+    layer = nn.Linear(2, 2, rng=0)
+    model = nn.Sequential(layer, nn.Tanh(), layer)
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+    assert len(list(model.modules())) == 3
+
+
+def test_state_goes_out_and_in():
+    model, other = Everything(), Everything()
+    for parameter in model.parameters():
+        parameter.data = parameter.data + 1
+    model.running[:] = 7
+    state = model.state_dict()
+    assert state.keys() == {*NAMES, "running", "frozen", "nested.b"}
+    running = other.running
+    other.load_state_dict(state)
+    for name, value in other.state_dict().items():
+        np.testing.assert_array_equal(value, state[name])
+    assert other.running is running
+    state["weight"][:] = 100
+    assert other.weight.data[0] == 2  # copies, both ways
+    assert model.weight.data[0] == 2
+
+
+def test_a_state_that_does_not_fit_says_so_and_changes_nothing():
+    model = nn.Linear(2, 3, rng=0)
+    before = model.state_dict()
+    with pytest.raises(KeyError, match=r"missing: bias; unexpected: offset"):
+        model.load_state_dict({"weight": np.ones((3, 2)), "offset": np.ones(3)})
+    with pytest.raises(ValueError, match=r"bias has shape \(3,\) here and \(4,\)"):
+        model.load_state_dict({"weight": np.ones((3, 2)), "bias": np.ones(4)})
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    model.load_state_dict({"weight": np.ones((3, 2)), "offset": 0}, strict=False)
+    assert (model.weight.data == 1).all()
+
+
+@pytest.mark.oracle
+def test_a_state_goes_to_pytorch_and_back():
+    torch = pytest.importorskip("torch")
+    ours = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(16, 3, rng=1),
+    )  # fmt: skip
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(), torch.nn.Linear(16, 3),
+    ).double()  # fmt: skip
+    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    x = np.random.default_rng(0).normal(size=(2, 1, 4, 4))
+    np.testing.assert_allclose(ours(x).data, theirs(torch.tensor(x)).detach().numpy())
+    ours.load_state_dict({k: 2 * v for k, v in theirs.state_dict().items()})
+    np.testing.assert_array_equal(ours[4].bias.data, 2 * theirs[4].bias.detach().numpy())
+
+
+def test_training_and_evaluation():
+    model = nn.Sequential(nn.Dropout(0.5, rng=0), nn.Sequential(nn.Dropout(0.5, rng=1)))
+    x = np.ones((50, 50))
+    assert (model(x) == 0).any()
+    assert model.eval() is model
+    np.testing.assert_array_equal(model(x), x)
+    assert (model.train()(x) == 0).any()
+
+
+def test_conversion_in_place():
+    model = Everything()
+    weight, listed = model.weight, model.listed
+    model.weight.grad = np.ones(1)
+    assert model.to(np.float32) is model
+    assert model.weight is weight
+    assert model.listed is listed
+    assert weight.grad is None
+    assert {p.dtype for p in model.parameters()} == {np.dtype(np.float32)}
+    assert model.running.dtype == np.float32
+    y = model(np.ones((4, 2), np.float32))
+    assert y.dtype == np.float32
+    with pytest.raises(TypeError, match="int64"):
+        model.to(np.int64)
+
+
+def test_gradients_are_forgotten_and_switched_off():
+    model = nn.MLP([2, 3, 1], rng=0)
+    model(np.ones((4, 2))).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    model.zero_grad()
+    assert all(p.grad is None for p in model.parameters())
+    model.requires_grad_(False)
+    assert list(model.parameters()) == []
+    assert not model(np.ones((4, 2))).requires_grad
+    assert len(list(model.requires_grad_().parameters())) == 4
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_are_independent_and_keep_what_is_shared(duplicate):
+    model = nn.Sequential(nn.Linear(2, 2, rng=0), nn.Dropout(rng=1), nn.Linear(2, 2, rng=2))
+    model[2].weight = model[0].weight
+    twin = duplicate(model)
+    assert twin[2].weight is twin[0].weight
+    assert twin[0].weight is not model[0].weight
+    twin[0].weight.data[:] = 0
+    assert (model[0].weight.data != 0).any()
+    assert len(list(twin.parameters())) == 3
+
+
+def test_an_error_names_the_layer():
+    model = nn.MLP([2, 5, 4, 7], rng=0)
+    model.layers[4] = nn.Linear(3, 7, rng=0)
+    with pytest.raises(ValueError, match=r"in layer 'layers\.4': Linear\(3 -> 7\)") as caught:
+        model(np.ones((10, 2)))
+    assert "(10, 4)" in str(caught.value)
+    assert str(caught.value).count("in layer") == 1
+    outer = nn.Sequential(nn.Identity(), model)
+    with pytest.raises(ValueError, match=r"in layer '1\.layers\.4': Linear\(3 -> 7\)"):
+        outer(np.ones((10, 2)))
+    with pytest.raises(ValueError, match=r"in Linear\(3 -> 7\)"):
+        model.layers[4](np.ones((10, 4)))
+
+
+class PeculiarError(Exception):
+    """An exception whose text is not its argument."""
+
+    def __init__(self, code, text):
+        super().__init__(code, text)
+        self.code = code
+
+
+@pytest.mark.parametrize("error", [PeculiarError(3, "odd"), KeyError("absent"), ValueError()])
+def test_an_error_of_any_type_keeps_it_and_is_noted(error):
+    class Fails(nn.Module):
+        def forward(self, x):
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        nn.Sequential(nn.Identity(), nn.Sequential(Fails()))(1)
+    assert caught.value is error
+    assert error.__notes__ == ["in layer '1.0': Fails()"]
+
+
+def test_a_module_without_forward():
+    with pytest.raises(NotImplementedError, match="forward"):
+        nn.Module()(1)
+
+
+def test_repr_is_a_tree():
+    model = nn.Sequential(nn.Linear(2, 3, bias=False, rng=0), nn.Sequential(nn.LeakyReLU(0.2)))
+    assert repr(model) == (
+        "Sequential(\n  (0): Linear(2 -> 3, bias=False)\n  (1): Sequential(\n"
+        "    (0): LeakyReLU(negative_slope=0.2)\n  )\n)"
+    )

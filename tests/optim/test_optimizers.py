@@ -1,0 +1,251 @@
+"""Optimizers: PyTorch's trajectories, what is written in place, states, and bad input."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import tinygrad_lab as tl
+from tinygrad_lab import optim
+
+SETTINGS = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    ("SGD", {"lr": 0.01, "momentum": 0.5, "maximize": True}),
+    ("Adagrad", {}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.01, "weight_decay": 0.1}),
+    ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-3}),
+    ("RMSprop", {}),
+    ("RMSprop", {"lr": 0.02, "alpha": 0.9, "momentum": 0.8, "weight_decay": 0.1}),
+    ("RMSprop", {"lr": 0.02, "centered": True}),
+    ("RMSprop", {"lr": 0.02, "centered": True, "momentum": 0.5, "maximize": True}),
+    ("Adam", {}),
+    ("Adam", {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1}),
+    ("Adam", {"lr": 0.1, "amsgrad": True, "eps": 1e-3}),
+    ("Adam", {"lr": 0.1, "maximize": True}),
+    ("AdamW", {}),
+    ("AdamW", {"lr": 0.1, "weight_decay": 0.2, "amsgrad": True}),
+    ("AdamW", {"lr": 0.1, "maximize": True}),
+]
+every_setting = pytest.mark.parametrize(("name", "options"), SETTINGS, ids=map(str, SETTINGS))
+
+
+def start():
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(3, 2)), rng.normal(size=4), np.array(0.7)]
+
+
+def gradient(step, position, values):
+    """A bumpy bowl, differently bumpy in each step: the gradient of a stochastic loss."""
+    bumps = np.random.default_rng((step, position)).normal(size=values.shape)
+    return values * 0.5 + np.sin(3 * values) + bumps
+
+
+def trained(optimizer, parameters, steps, first=0, wrap=lambda array: array):
+    for step in range(first, first + steps):
+        for position, parameter in enumerate(parameters):
+            parameter.grad = wrap(gradient(step, position, np.asarray(parameter.data)))
+        optimizer.step()
+
+
+def leaves(dtype=float):
+    return [tl.tensor(a, dtype=dtype, requires_grad=True) for a in start()]
+
+
+@pytest.mark.oracle
+@every_setting
+def test_200_steps_are_those_of_pytorch(name, options):
+    torch = pytest.importorskip("torch")
+    ours = leaves()
+    trained(getattr(optim, name)(ours, **options), ours, 200)
+    theirs = [torch.tensor(a, requires_grad=True) for a in start()]
+    optimizer = getattr(torch.optim, name)(theirs, **options)
+    for step in range(200):
+        for position, parameter in enumerate(theirs):
+            parameter.grad = torch.tensor(gradient(step, position, parameter.detach().numpy()))
+        optimizer.step()
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.data, b.detach().numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "RMSprop", "Adam", "AdamW"])
+def test_defaults_are_those_of_pytorch(name):
+    torch = pytest.importorskip("torch")
+    theirs = getattr(torch.optim, name)([torch.zeros(1)]).defaults
+    ours = getattr(optim, name)(leaves()).defaults
+    for option, value in ours.items():
+        assert theirs[option] == value, option
+
+
+@every_setting
+def test_float32_stays(name, options):
+    parameters = leaves(np.float32)
+    optimizer = getattr(optim, name)(parameters, **options)
+    for group in optimizer.param_groups:
+        group["lr"] = np.float64(group["lr"])
+    for _ in range(3):
+        for parameter in parameters:
+            parameter.grad = np.ones(parameter.shape, np.float32)
+        kept = [p.data for p in parameters]  # shared, so that the parameters are rebound
+        optimizer.step()
+        del kept
+    assert {p.dtype for p in parameters} == {np.dtype(np.float32)}
+    arrays = [v for s in optimizer.state.values() for v in s.values() if isinstance(v, np.ndarray)]
+    assert {a.dtype for a in arrays} <= {np.dtype(np.float32)}
+
+
+@every_setting
+def test_a_saved_state_goes_on_as_if_nothing_had_happened(name, options):
+    whole, parts = leaves(), leaves()
+    trained(getattr(optim, name)(whole, **options), whole, 20)
+    first = getattr(optim, name)(parts, **options)
+    trained(first, parts, 12)
+    saved = pickle.loads(pickle.dumps(first.state_dict()))
+    second = getattr(optim, name)(parts, lr=99.0)
+    second.load_state_dict(saved)
+    trained(second, parts, 8, first=12)
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+
+
+def test_a_saved_state_is_a_copy():
+    parameters = leaves()
+    optimizer = optim.Adam(parameters)
+    trained(optimizer, parameters, 2)
+    saved = optimizer.state_dict()
+    before = saved["state"][0]["mean"].copy()
+    trained(optimizer, parameters, 2)
+    np.testing.assert_array_equal(saved["state"][0]["mean"], before)
+
+
+@every_setting
+def test_a_kept_graph_gives_the_gradient_at_the_old_values(name, options):
+    w = tl.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = getattr(optim, name)([w], **options)
+    loss = (w * w * w).sum()
+    loss.backward(retain_graph=True)
+    before = w.grad.copy()
+    optimizer.step()
+    assert (w.data != [1.0, 2.0]).any()
+    optimizer.zero_grad()
+    loss.backward()
+    np.testing.assert_array_equal(w.grad, before)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_an_array_that_nobody_else_holds_is_written_in_place(name):
+    w = tl.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = getattr(optim, name)([w], lr=0.1)
+    address = w.data.__array_interface__["data"]
+    (w * w).sum().backward()
+    optimizer.step()
+    assert w.data.__array_interface__["data"] == address
+    seen = w.detach()
+    (w * w).sum().backward()
+    optimizer.step()
+    assert w.data.__array_interface__["data"] != address
+    assert (seen.data != w.data).all()
+
+
+@every_setting
+def test_dask_data_is_never_written_in_place(name, options):
+    da = pytest.importorskip("dask.array")
+    array = da.from_array(np.array([1.0, 2.0]), chunks=1)
+    lazy = tl.Tensor(array, requires_grad=True)
+    plain = tl.tensor([1.0, 2.0], requires_grad=True)
+    for w, wrap in ((lazy, da.from_array), (plain, np.array)):
+        optimizer = getattr(optim, name)([w], **options)
+        for g in ([1.0, -1.0], [0.5, 2.0]):
+            w.grad = wrap(np.array(g))
+            optimizer.step()
+    assert isinstance(lazy.data, da.Array)
+    np.testing.assert_allclose(np.asarray(lazy.data), plain.data)
+    np.testing.assert_array_equal(np.asarray(array), [1.0, 2.0])
+
+
+def test_groups_have_options_of_their_own():
+    a, b, c = (tl.tensor([1.0], requires_grad=True) for _ in range(3))
+    optimizer = optim.SGD([{"params": [a]}, {"params": b, "lr": 0.5}], lr=0.1)
+    optimizer.add_param_group({"params": [c], "lr": 0.25, "maximize": True})
+    for p in (a, b, c):
+        p.grad = np.ones(1)
+    optimizer.step()
+    assert [round(p.item(), 6) for p in (a, b, c)] == [0.9, 0.5, 1.25]
+    assert "lr=0.5" in repr(optimizer)
+
+
+def test_parameters_without_gradient_stay():
+    a, b = tl.tensor([1.0], requires_grad=True), tl.tensor([1.0], requires_grad=True)
+    optimizer = optim.Adam([a, b], weight_decay=0.1)
+    a.grad = np.ones(1)
+    optimizer.step()
+    assert (a.item() < 1, b.item()) == (True, 1.0)
+    optimizer.zero_grad()
+    assert a.grad is None
+
+
+def test_gradients_with_a_graph_of_their_own_will_do():
+    w = tl.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = optim.Adam([w], lr=0.1)
+    (w * w).sum().backward(create_graph=True)
+    optimizer.step()
+    np.testing.assert_allclose(w.data, [0.9, 1.9])
+    assert w.is_leaf
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "RMSprop", "Adam", "AdamW"])
+@pytest.mark.parametrize("lr", [0, 0.0, -0.1, float("nan"), float("inf"), None, "fast"])
+def test_a_learning_rate_is_a_finite_number_above_zero(name, lr):
+    with pytest.raises(ValueError, match="lr="):
+        getattr(optim, name)(leaves(), lr=lr)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda p: optim.SGD(p, momentum=-1), "momentum=-1"),
+        (lambda p: optim.SGD(p, weight_decay=float("nan")), "weight_decay=nan"),
+        (lambda p: optim.SGD(p, nesterov=True), "nesterov"),
+        (lambda p: optim.SGD(p, momentum=0.9, dampening=0.1, nesterov=True), "nesterov"),
+        (lambda p: optim.Adam(p, betas=(0.9, 1.0)), r"betas\[1\]=1.0.*below 1"),
+        (lambda p: optim.Adam(p, betas=0.9), "betas=0.9"),
+        (lambda p: optim.Adam(p, eps=-1), "eps=-1"),
+        (lambda p: optim.RMSprop(p, alpha=-0.1), "alpha=-0.1"),
+        (lambda p: optim.Adagrad(p, lr_decay=-1), "lr_decay=-1"),
+        (lambda p: optim.SGD([]), "none"),
+        (lambda p: optim.SGD([p[0], p[0]]), "twice"),
+        (lambda p: optim.SGD([p[0] * 2]), "leaf"),
+        (lambda p: optim.SGD([p[0].detach()]), "requires a gradient"),
+        (lambda p: optim.SGD([{"params": p, "rate": 1}]), "no option 'rate'.*lr"),
+        (lambda p: optim.SGD([{"params": p, "lr": -1}]), "lr=-1"),
+    ],
+)
+def test_bad_options_and_parameters(build, message):
+    with pytest.raises(ValueError, match=message):
+        build(leaves())
+
+
+def test_what_is_no_iterable_of_parameters():
+    with pytest.raises(TypeError, match=r"model\.parameters\(\)"):
+        optim.SGD(tl.nn.Linear(1, 1, rng=0))
+    with pytest.raises(TypeError, match=r"\[tensor\]"):
+        optim.SGD(leaves()[0])
+    with pytest.raises(TypeError, match="ndarray"):
+        optim.SGD([np.ones(3)])
+
+
+def test_a_state_that_does_not_fit():
+    parameters = leaves()
+    optimizer = optim.Adam(parameters)
+    trained(optimizer, parameters, 1)
+    saved = optimizer.state_dict()
+    with pytest.raises(ValueError, match=r"\[2\].*\[3\]"):
+        optim.Adam(parameters[:2]).load_state_dict(saved)
+    with pytest.raises(ValueError, match=r"\(3, 2\)"):
+        optim.Adam(parameters[::-1]).load_state_dict(saved)
+    saved["param_groups"][0]["lr"] = -1
+    with pytest.raises(ValueError, match="lr=-1"):
+        optimizer.load_state_dict(saved)
