@@ -98,7 +98,9 @@ def check_gradients(
     tensors = [tl.tensor(a, requires_grad=True) for a in arrays]
     y = f(*tensors)
     assert isinstance(y, tl.Tensor), f"tensors in must give a tensor out, not {type(y)}"
-    assert y.requires_grad, "the result is not tracked"
+    if not y.requires_grad:
+        assert any(a.size == 0 for a in arrays), "the result is not tracked"
+        return
     np.testing.assert_allclose(y.data, plain, rtol=1e-12, atol=1e-12, err_msg="tensors differ")
     upstream = np.asarray(generator.normal(size=y.shape))
     found = tl.gradients(y, tensors, upstream, create_graph=order > 1)
