@@ -172,6 +172,13 @@ def test_edges_without_gradient_are_grey_and_dashed(case):
     assert all(THEMES["light"].no_gradient in line for line in dashed)
 
 
+def test_the_spine_pulls_harder_than_what_comes_in(case):
+    model = build(case.loss, model=case.model, names=case.names)
+    source = to_dot(model)
+    assert source.count("[weight=30 ") == sum(e.role == "spine" for e in model.edges) == 7
+    assert source.count("[weight=2 ") == sum(e.role == "side" for e in model.edges) == 7
+
+
 def test_trouble_is_marked_in_words_and_by_border():
     x = tl.tensor([1.0, np.nan], requires_grad=True)
     source = to_dot(build(x.sum()))

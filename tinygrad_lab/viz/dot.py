@@ -179,12 +179,10 @@ class _Writer:
             facts.append(_size(box))
             if box.dtype != self.usual_dtype:
                 facts.append(box.dtype)
-        grad = ""
+        words = [escape(" ".join(facts))] if facts else []
         if "grad" in self.show and box.flow is not None and box.id != self.model.loss.id:
-            grad = f"∇ {number(box.flow)}"
-        below = "&#160; ".join(text for text in (escape(" ".join(facts)) if facts else "", grad))
-        if not facts or not grad:
-            below = escape(" ".join(facts)) if facts else grad
+            words.append(f"∇ {number(box.flow)}")
+        below = "&#160; ".join(words)
         if box.trouble:
             head = f"✗ {box.trouble} &#160;{head}"
         if not below:

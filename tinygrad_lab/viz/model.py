@@ -146,7 +146,8 @@ def build(
     names
         What tensors and arrays are called, ``{"x": x, "ŷ": prediction}``.
     gradients
-        Run one backward pass to measure gradients. It changes no ``.grad`` and keeps the graph.
+        Run one backward pass to measure gradients. It changes no ``.grad`` and keeps the graph;
+        hooks run as in any pass, and what they return is what is drawn.
     limit
         Refuse more boxes than this.
 
@@ -318,20 +319,15 @@ class _Flow:
         self.shares: dict[tuple[int, int], float] = {}
         #: Contributions that wait for the gradient they are part of, by the node they arrive at.
         self._arrived: dict[int, list[tuple[tuple[int, int], Any]]] = {}
-        before = [(node, node.grad) for node in nodes if node.hooks is not None]
         assert loss.node is not None
-        try:
-            propagate(
-                [loss.node],
-                [np.ones_like(loss.data)],
-                retain_graph=True,
-                # Asking for every gradient keeps the pass from writing any .grad.
-                collect=dict.fromkeys((node.order for node in nodes), None),
-                visit=self._visit,
-            )
-        finally:
-            for node, grad in before:
-                node.grad = grad
+        propagate(
+            [loss.node],
+            [np.ones_like(loss.data)],
+            retain_graph=True,
+            # Asking for every gradient keeps the pass from writing any .grad.
+            collect=dict.fromkeys((node.order for node in nodes), None),
+            visit=self._visit,
+        )
 
     def _visit(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
         self.nodes[node.order] = measure(g)
