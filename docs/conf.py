@@ -34,7 +34,7 @@ autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = False
-napoleon_use_ivar = True
+napoleon_use_ivar = False
 napoleon_use_rtype = False
 
 
@@ -62,6 +62,15 @@ def names(functions: Iterable[Callable[..., Any]]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(known))
 
 
+def point_to_numpy(_app: Any, what: str, _name: str, obj: Any, _options: Any, lines: list) -> None:
+    """Say which NumPy function a method is, instead of repeating NumPy's page about it."""
+    function = getattr(obj, "__wrapped__", obj)
+    module = getattr(function, "__module__", None) or ""
+    if what in ("method", "attribute") and (isinstance(function, np.ufunc) or module.startswith("numpy")):
+        lines[:] = [f"As ``numpy.{function.__name__}``."]
+
+
 def setup(app: Any) -> None:
-    """Connect what runs before the pages are read."""
+    """Connect these to the build."""
     app.connect("builder-inited", write_operations)
+    app.connect("autodoc-process-docstring", point_to_numpy)
