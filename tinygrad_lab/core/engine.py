@@ -13,7 +13,8 @@ Not for: derivative rules (``rules/``), or the ``Tensor`` that people use (``ten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from contextvars import copy_context
 from heapq import heappop, heappush
@@ -33,6 +34,9 @@ Rule = Callable[..., Array]
 
 #: The derivative table: for each operation, one rule for each positional argument (or None).
 RULES: dict[Callable[..., Any], Any] = {}
+
+#: Operations, beside the elementwise ones of NumPy, whose rules take several cotangents at once.
+BATCHES: set[Callable[..., Any]] = set()
 
 #: Operations that pick some elements of their operands and leave the others out.
 SELECTS: set[Callable[..., Any]] = set()
@@ -134,6 +138,7 @@ def propagate(
     retain_graph: bool = False,
     lift: Callable[[Any, Node | None], Array] | None = None,
     collect: dict[int, Array] | None = None,
+    batched: bool = False,
     visit: Callable[[Node, Array, tuple[Array | None, ...]], None] | None = None,
 ) -> None:
     """Carry the ``cotangents`` of ``outputs`` back to the leaves.
@@ -152,7 +157,10 @@ def propagate(
         Turns a recorded value and its node into a tracked array.  When given, rules run on tracked
         arrays, so the gradients have a graph of their own: derivatives of any order.
     collect : dict of order to anything, optional
-        Fill in the gradients of the nodes with these orders, and touch no ``.grad``.
+        Fill in the gradients of the nodes with these orders, and touch no ``.grad``.  Only what
+        leads to them is computed.
+    batched : bool
+        The cotangents have one more axis, the first: several are carried in one pass.
     visit : callable, optional
         Called for each node with its complete cotangent and its contributions to its parents.
 
@@ -161,58 +169,79 @@ def propagate(
     RuntimeError
         The pass arrived at a node that an earlier pass has freed.
     """
-    walk = _Pass(lift)
+    walk = _Pass(lift, None if collect is None else _leading_to(collect, outputs), batched)
     for node, g in zip(outputs, cotangents, strict=True):
         walk.arrive(node, _conjugate(g))
     del g
-    oldest = 0 if collect is None else max(collect, default=-1)
     outside = copy_context()  # hooks run under their owner's settings
     heap, waiting = walk.heap, walk.waiting
 
     with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see _rescued
-        while heap and heap[0][0] <= oldest:
+        while heap:
             order, node = heappop(heap)
             g = waiting.pop(order)
             if lift is not None and isinstance(g, (np.ndarray, np.generic)):
                 g = lift(g, None)
             if node.hooks is not None:
                 g = outside.run(_run_hooks, node, g, collect is None)
+            shared = is_shared(g)
             if collect is not None and order in collect:
-                collect[order] = _own(g, is_shared(g))
+                collect[order] = _own(g, shared)
             contributions: list[Array | None] | None = None if visit is None else []
             if node.op is not None:
                 walk.pull_back(node, g, contributions)
             elif collect is None:
-                mine = _own(g, is_shared(g))
-                node.grad = mine if node.grad is None else node.grad + mine
+                mine = _own(g, shared)
+                node.grad = mine if node.grad is None else _sum(node.grad, mine)
             if visit is not None:
                 outside.run(visit, node, g, tuple(contributions or ()))
             if not retain_graph:
                 node.args = node.kwargs = node.value = node.parents = None
 
 
+def _leading_to(wanted: Collection[int], outputs: Sequence[Node]) -> set[int]:
+    """Find the nodes between the outputs and those with the wanted orders, both included."""
+    seen: dict[int, Node] = {}
+    waiting = list(outputs)
+    while waiting:
+        node = waiting.pop()
+        if node.order not in seen:
+            seen[node.order] = node
+            waiting += [parent for parent in node.parents or () if parent is not None]
+    leading = {order for order in seen if order in wanted}
+    for order in sorted(seen, reverse=True):  # the oldest first
+        parents = seen[order].parents or ()
+        if any(parent is not None and parent.order in leading for parent in parents):
+            leading.add(order)
+    return leading
+
+
 class _Pass:
     """One walk through a graph: which nodes wait, and what has arrived at each of them."""
 
-    __slots__ = ("careful", "heap", "lift", "waiting")
+    __slots__ = ("batched", "careful", "heap", "lift", "needed", "waiting")
 
-    def __init__(self, lift: Callable[[Any, Node | None], Array] | None) -> None:
+    def __init__(
+        self,
+        lift: Callable[[Any, Node | None], Array] | None,
+        needed: Collection[int] | None,
+        batched: bool,
+    ) -> None:
         self.heap: list[tuple[int, Node]] = []  # youngest first
         self.waiting: dict[int, Array] = {}
         self.lift = lift
+        self.needed = needed
+        self.batched = batched
         self.careful = False  # a NaN was hidden in the forward pass: see _hides_nan
 
     def arrive(self, node: Node, c: Array) -> None:
         """Add a contribution to the cotangent of a node."""
         order = node.order
-        if order not in self.waiting:
+        if order in self.waiting:
+            self.waiting[order] = _sum(self.waiting[order], c)
+        else:
             self.waiting[order] = c
             heappush(self.heap, (order, node))
-        else:
-            try:
-                self.waiting[order] = self.waiting[order] + c
-            except FloatingPointError:  # inf - inf
-                self.waiting[order] = _quietly(np.add, self.waiting[order], c)
 
     def pull_back(self, node: Node, g: Array, contributions: list[Array | None] | None) -> None:
         """Apply the rules of a node: from its cotangent to a contribution for each parent."""
@@ -227,18 +256,19 @@ class _Pass:
             self.careful = _hides_nan(operands, parents)
         try:
             for rule, parent, operand in zip(RULES[op], parents, operands):
-                if parent is None:
+                if parent is None or (self.needed is not None and parent.order not in self.needed):
                     if contributions is not None:
                         contributions.append(None)
                     continue
                 try:
-                    c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
-                    if self.careful:
-                        c = _zero_where_nothing_flows(op, g, c)
+                    if self.batched or self.careful:
+                        c = self._with_care(op, rule, g, value, args, kwargs)
+                    else:
+                        c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
                 except FloatingPointError:
                     c = _rescued(op, rule, g, value, args, kwargs)
                 if c.shape != operand.shape or c.dtype is not operand.dtype:
-                    c = _fitted(c, operand)
+                    c = _fitted(c, operand, self.batched)
                 if node.site is not None:
                     stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
                 if contributions is not None:
@@ -248,6 +278,15 @@ class _Pass:
             where = " in its derivative rule"
             raise explain(error, op, operands, kwargs, node.site, where) from error
 
+    def _with_care(
+        self, op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any
+    ) -> Array:
+        if self.batched and not _takes_batches(op):
+            c = np.stack([rule(one, value, *args, **kwargs) for one in g])
+        else:
+            c = rule(g, value, *args, **kwargs)
+        return _zero_where_nothing_flows(op, g, c) if self.careful else c
+
     def _lifted(self, node: Node) -> tuple[Array, list[Any]]:
         """Give a node's value and arguments their histories back."""
         assert self.lift is not None
@@ -256,6 +295,14 @@ class _Pass:
             if parent is not None:
                 args[i] = self.lift(args[i], parent)
         return self.lift(node.value, node), args
+
+
+def _takes_batches(op: Any) -> bool:
+    """Whether the rules of an operation may be given several cotangents at once.
+
+    Elementwise ones may: what has one more axis in front broadcasts against all the rest.
+    """
+    return (isinstance(op, np.ufunc) and op.signature is None) or op in BATCHES
 
 
 # Where nothing flows in, nothing flows out.  An upstream of exactly 0 must not become NaN by
@@ -279,27 +326,23 @@ def _hides_nan(operands: Any, parents: tuple[Node | None, ...]) -> bool:
 
 
 def _zero_where_nothing_flows(op: Any, g: Array, c: Array) -> Array:
-    if not np.any(g != 0):
-        return np.zeros_like(c)
-    if c.shape != g.shape or getattr(op, "signature", None) is not None:
-        return c  # not elementwise: a zero of g meets more than one slope
-    return np.where((g == 0) & np.isnan(c), 0, c)
+    if c.shape == g.shape and getattr(op, "signature", None) is None:
+        return np.where((g == 0) & np.isnan(c), 0, c)
+    # Not elementwise: an element of c meets more than one of g.
+    return c if np.any(g != 0) else np.where(np.isnan(c), 0, c)
 
 
-def _fitted(c: Array, operand: Array) -> Array:
+def _fitted(c: Array, operand: Array, batched: bool = False) -> Array:
     """Undo broadcasting and casting: bring a contribution to its operand's shape and dtype."""
-    if c.shape != operand.shape:
-        shape = operand.shape
-        lead = c.ndim - len(shape)
-        if lead < 0 or any(n not in (1, m) for n, m in zip(shape, c.shape[lead:], strict=True)):
+    shape, skip = operand.shape, int(batched)
+    if c.shape[skip:] != shape:
+        lead = c.ndim - len(shape)  # axes that are not the operand's, one of them the batch's
+        if lead < skip or any(n not in (1, m) for n, m in zip(shape, c.shape[lead:], strict=True)):
             raise ValueError(f"it gave {describe(c)} for an argument of shape {shape}")
         stretched = [lead + i for i, n in enumerate(shape) if n == 1 and c.shape[lead + i] != 1]
-        axes = (*range(lead), *stretched)
-        try:
-            c = c.sum(axis=axes)
-        except FloatingPointError:  # inf - inf
-            c = _quietly(np.sum, c, axes)
-        c = c.reshape(shape)
+        axes = (*range(skip, lead), *stretched)
+        total = _quietly(np.sum, c, axes)
+        c = total.reshape((*c.shape[:skip], *shape))
     if c.dtype != operand.dtype:
         if c.dtype.kind == "c" and operand.dtype.kind != "c":
             c = np.real(c)
@@ -307,9 +350,17 @@ def _fitted(c: Array, operand: Array) -> Array:
     return c
 
 
+def _sum(a: Array, b: Array) -> Array:
+    return _quietly(operator.add, a, b)
+
+
 def _quietly(function: Callable[..., Array], *args: Any) -> Array:
-    with np.errstate(invalid="ignore"):
+    """Call what may meet inf - inf, which is no fault of a rule's."""
+    try:
         return function(*args)
+    except FloatingPointError:
+        with np.errstate(invalid="ignore"):
+            return function(*args)
 
 
 # What users see of a cotangent

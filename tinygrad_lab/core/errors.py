@@ -6,7 +6,7 @@ name of the operation, the shapes it was given and, under ``tl.debug()``, the li
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ _KINDS: tuple[type[Exception], ...] = (
 def explain(
     error: Exception,
     op: Any,
-    args: tuple[Any, ...] = (),
+    args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     site: str | None = None,
     during: str = "",

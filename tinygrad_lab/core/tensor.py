@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -50,7 +50,8 @@ def apply(
 
     ``op`` has rules in the derivative table; Tensors stand among the positional arguments only.
     """
-    values, parents, tracked = list(args), [None] * len(args), False
+    values, tracked = list(args), False
+    parents: list[Node | None] = [None] * len(args)
     for i, arg in enumerate(args):
         if type(arg) is Tensor:
             values[i] = arg.data
@@ -96,7 +97,7 @@ def _picked(outputs: Outputs, node: Node | None, position: int) -> Any:
 
 
 def _check_differentiable(
-    op: Callable[..., Any], parents: tuple[Node | None, ...], value: Any
+    op: Callable[..., Any], parents: Sequence[Node | None], value: Any
 ) -> None:
     """Refuse a call that would lose a gradient in silence."""
     rules = RULES[op]
