@@ -72,6 +72,13 @@ def run_session(session: str, namespace: dict[str, object], page: Path, line: in
     assert not report, "\n".join(report)
 
 
+def test_every_public_name_is_in_the_reference():
+    reference = (ROOT / "docs" / "reference" / "tensors.md").read_text(encoding="utf-8")
+    elsewhere = {"nn", "optim", *tinygrad_lab.nn.functional.__all__}  # these have their own pages
+    public = set(tinygrad_lab.__all__) - elsewhere
+    assert {name for name in public if f":: tinygrad_lab.{name}\n" not in reference} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
