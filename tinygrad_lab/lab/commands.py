@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ import typer
 from tqdm import tqdm
 
 from tinygrad_lab.lab import report as reporting
-from tinygrad_lab.lab.runner import PATIENCE, Interrupted
+from tinygrad_lab.lab.runner import PATIENCE
 from tinygrad_lab.lab.settings import Settings, SettingsError, parse_hidden
 from tinygrad_lab.lab.training import (
     LOG_EVERY,
@@ -49,14 +50,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
             prog_name="tinygrad-lab",
             standalone_mode=False,
         )
-    except (SettingsError, DivergedError) as error:
-        return _fail(str(error))
     except _UsageError as error:
         return _fail(error.format_message())
-    except (Interrupted, KeyboardInterrupt, typer.Abort):
-        typer.echo("tinygrad-lab: interrupted; nothing was finished", err=True)
-        return INTERRUPTED
     return status if isinstance(status, int) else 0
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    """Turn what a command cannot do, or was stopped doing, into a line and an exit status."""
+    try:
+        yield
+    except (SettingsError, DivergedError) as error:
+        raise typer.Exit(_fail(str(error))) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(_fail("interrupted; nothing was finished", INTERRUPTED)) from None
 
 
 @app.callback(invoke_without_command=True)
@@ -87,21 +94,22 @@ def train_command(
     quiet: Annotated[bool, typer.Option(help="Only the last line.")] = False,
 ) -> None:
     """Train one network; print its log, ground truth beside prediction, loss and accuracy."""
-    settings = Settings(
-        data=data,
-        hidden=parse_hidden(hidden),
-        activation=activation,
-        bias=bias,
-        loss=loss,
-        reduction=reduction,
-        optimizer=optimizer,
-        lr=lr,
-        epochs=epochs,
-        n=n,
-    )
-    with tqdm(total=epochs, unit="epoch", delay=PATIENCE, leave=False, disable=None) as bar:
-        result = train(settings, seed, on_epoch=_reporter(bar, quiet))
-    typer.echo(closing_line(result) if quiet else prediction_table(result))
+    with _told_in_one_line():
+        settings = Settings(
+            data=data,
+            hidden=parse_hidden(hidden),
+            activation=activation,
+            bias=bias,
+            loss=loss,
+            reduction=reduction,
+            optimizer=optimizer,
+            lr=lr,
+            epochs=epochs,
+            n=n,
+        )
+        with tqdm(total=epochs, unit="epoch", delay=PATIENCE, leave=False, disable=None) as bar:
+            result = train(settings, seed, on_epoch=_reporter(bar, quiet))
+        typer.echo(closing_line(result) if quiet else prediction_table(result))
 
 
 def _reporter(bar: tqdm[None], quiet: bool) -> Callable[[int, float], None]:
@@ -129,25 +137,22 @@ def report_command(
 ) -> None:
     """Run every study of the lab and write one page, with the data of its figures beside it."""
     try:
-        outcome = reporting.make_report(out, quick=quick)
+        with _told_in_one_line():
+            outcome = reporting.make_report(out, quick=quick)
     except OSError as error:
-        typer.echo(f"tinygrad-lab: cannot write the report to {out}: {_reason(error)}", err=True)
-        raise typer.Exit(BAD_INPUT) from None
+        message = f"cannot write the report to {out}: {_reason(error)}"
+        raise typer.Exit(_fail(message)) from None
     typer.echo(f"{outcome.path} written in {outcome.seconds:.0f} s")
     if outcome.finished < outcome.wanted:
-        typer.echo(
-            f"tinygrad-lab: interrupted; the report holds the {outcome.finished} of "
-            f"{outcome.wanted} settings that were finished",
-            err=True,
-        )
-        raise typer.Exit(INTERRUPTED)
+        finished = f"{outcome.finished} of {outcome.wanted} settings that were finished"
+        raise typer.Exit(_fail(f"interrupted; the report holds the {finished}", INTERRUPTED))
 
 
 def _reason(error: OSError) -> str:
     return f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
 
 
-def _fail(message: str) -> int:
-    """Say what is wrong in one line, whatever lines it came in."""
+def _fail(message: str, status: int = BAD_INPUT) -> int:
+    """Say what is wrong in one line, whatever lines it came in, and return the exit status."""
     typer.echo(f"tinygrad-lab: {' '.join(message.split())}", err=True)
-    return BAD_INPUT
+    return status

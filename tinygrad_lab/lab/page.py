@@ -374,7 +374,7 @@ def _graph(result: Result) -> dict[str, str]:
 def _runs_csv(runs: Runs) -> str:
     """Every run: its settings, its seed, and what it ended with."""
     names = [field.name for field in fields(Settings)]
-    header = (*names, "seed", "loss", "accuracy", "test_accuracy", "diverged_at")
+    header = (*names, "seed", "final_loss", "accuracy", "test_accuracy", "diverged_at")
     rows = []
     for settings, results in runs.items():
         values = asdict(settings) | {"hidden": " ".join(map(str, settings.hidden))}

@@ -1,0 +1,181 @@
+"""The command line: what it prints, and one line with exit status 2 for whatever it cannot do."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinygrad_lab.lab import cli, commands
+from tinygrad_lab.lab import report as reporting
+from tinygrad_lab.lab.runner import Interrupted
+from tinygrad_lab.lab.studies import STUDIES
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def command(capsys):
+    """Run the command and return its exit status, output and errors."""
+
+    def run(line):
+        with pytest.raises(SystemExit) as left:
+            cli.main(line.split())
+        out, err = capsys.readouterr()
+        return left.value.code or 0, out, err
+
+    return run
+
+
+def test_train(command):
+    status, out, err = command(
+        "train xor --hidden 4,4 --activation sigmoid --optimizer adam --lr 0.1 --epochs 1000 "
+        "--seed 1"
+    )
+    lines = out.splitlines()
+    assert (status, err) == (0, "")
+    assert [line.split(" loss : ")[0] for line in lines[:3]] == [
+        "epoch 0",
+        "epoch 500",
+        "epoch 1000",
+    ]
+    assert all(float(line.split(" : ")[1]) > 0 for line in lines[:3])
+    assert re.fullmatch(r"Iter1 \| Ground truth: 0 \| prediction: 0\.\d{5} \|", lines[3])
+    assert lines[23].startswith("Iter21 | Ground truth: 1 | ")
+    assert re.fullmatch(r"loss=0\.\d{10} accuracy=100\.00%", lines[24])
+    assert len(lines) == 25
+
+
+def test_train_quietly_and_reproducibly(command):
+    line = "train linear --n 30 --no-bias --reduction sum --epochs 50 --quiet --seed 7"
+    first = command(line)
+    assert re.fullmatch(r"loss=\d\.\d{10} accuracy=\d+\.\d\d%\n", first[1])
+    assert command(line) == first
+    assert command(line.replace("--seed 7", "--seed 8")) != first
+
+
+def test_help_without_arguments(command):
+    status, out, _ = command("")
+    assert status == 0
+    assert "train" in out
+    assert "report" in out
+    assert command("--help") == command("")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train xr", "unknown data 'xr'; did you mean 'xor'?"),
+        ("train xor --activation sigmod", "unknown activation 'sigmod'; did you mean 'sigmoid'?"),
+        ("train xor --optimizer adma", "unknown optimizer 'adma'; did you mean 'adam'?"),
+        ("train xor --loss mes", "did you mean 'mse'?"),
+        ("train xor --reduction avg", "unknown reduction 'avg'"),
+        ("train xor --hidden 4,-4", "hidden = (4, -4)"),
+        ("train xor --hidden four", "got 'four'"),
+        ("train xor --lr 0", "got lr = 0.0"),
+        ("train xor --lr -0.1", "got lr = -0.1"),
+        ("train xor --lr nan", "got lr = nan"),
+        ("train xor --lr fast", "--lr"),
+        ("train xor --epochs 0", "got epochs = 0"),
+        ("train xor --epochs -1", "got epochs = -1"),
+        ("train xor --seed -1", "--seed"),
+        ("train linear --n 0", "got n = 0"),
+        ("train linear --n -5", "got n = -5"),
+        ("train xor --activation none --lr 9 --epochs 50 --quiet", "diverged: the loss is no"),
+        ("train", "data"),
+        ("train xor more", "more"),
+        ("train xor --none-such", "--none-such"),
+        ("trian", "trian"),
+        ("report --out", "--out"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(command, line, message):
+    status, out, err = command(line)
+    assert status == 2
+    assert message in err
+    assert err.startswith("tinygrad-lab: ")
+    assert err.count("\n") == 1
+    assert out == ""
+
+
+def test_a_folder_that_cannot_be_written(command, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, out, err = command(f"report --quick --out {tmp_path}/file/report")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"tinygrad-lab: cannot write the report to {tmp_path}/file/report: ")
+    assert err.count("\n") == 1
+
+
+def test_report_says_where(command, tmp_path, monkeypatch):
+    study = STUDIES[-1]
+    make_report = reporting.make_report
+    monkeypatch.setattr(
+        reporting,
+        "make_report",
+        lambda out, *, quick: make_report(out, quick=quick, studies=[study], progress=False),
+    )
+    status, out, err = command(f"report --quick --out {tmp_path}/there")
+    assert (status, err) == (0, "")
+    assert re.fullmatch(rf"{tmp_path}/there/index\.html written in \d+ s\n", out)
+    assert (tmp_path / "there/index.html").is_file()
+
+
+def test_an_interrupted_report_says_how_much_there_is(command, tmp_path, monkeypatch):
+    outcome = reporting.Outcome(tmp_path / "index.html", 3, 8, 1.0)
+    monkeypatch.setattr(reporting, "make_report", lambda *_, **__: outcome)
+    status, out, err = command("report")
+    assert status == 130
+    assert "index.html" in out
+    assert "holds the 3 of 8 settings that were finished" in err
+
+
+def test_ctrl_c_with_nothing_finished(command, monkeypatch):
+    def stop(*_, **__):
+        raise Interrupted({}, 8)
+
+    monkeypatch.setattr(reporting, "make_report", stop)
+    status, _, err = command("report")
+    assert status == 130
+    assert err == "tinygrad-lab: interrupted; nothing was finished\n"
+
+
+def test_ctrl_c_while_training(command, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "train", stop)
+    status, _, err = command("train xor")
+    assert status == 130
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("package", ["typer", "tqdm", "jinja2"])
+def test_the_lab_extra_is_missing(command, monkeypatch, package):
+    for name in ("commands", "report", "page", "runner"):
+        monkeypatch.delitem(sys.modules, f"tinygrad_lab.lab.{name}")
+        monkeypatch.delattr(f"tinygrad_lab.lab.{name}")
+    monkeypatch.setitem(sys.modules, package, None)
+    status, out, err = command("train xor")
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert f"{package} is not installed" in err
+    assert 'pip install "tinygrad-lab[lab]"' in err
+
+
+def test_python_m_is_the_same_command():
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "tinygrad_lab", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    good = run("train", "xor", "--epochs", "500", "--optimizer", "adam", "--lr", "0.1")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert good.stdout.splitlines()[-1].startswith("loss=0.")
+    bad = run("train", "xor", "--lr", "nan")
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr.count("\n") == 1
