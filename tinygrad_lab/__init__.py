@@ -19,10 +19,20 @@ import numpy as _np
 from tinygrad_lab import nn, optim
 from tinygrad_lab.core import engine as _engine
 from tinygrad_lab.core import primitive as _primitive
+from tinygrad_lab.core.checkpointing import checkpoint
 from tinygrad_lab.core.modes import debug, enable_grad, is_grad_enabled, no_grad
 from tinygrad_lab.core.primitive import defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor, tensor
-from tinygrad_lab.core.transforms import gradients
+from tinygrad_lab.core.transforms import (
+    grad,
+    gradients,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 from tinygrad_lab.nn.functional import (
     avg_pool2d,
     binary_cross_entropy,
@@ -43,13 +53,19 @@ __all__ = [
     "Tensor",
     "avg_pool2d",
     "binary_cross_entropy",
+    "checkpoint",
     "conv2d",
     "cross_entropy",
     "debug",
     "defvjp",
     "enable_grad",
+    "grad",
     "gradients",
+    "hessian",
+    "hvp",
     "is_grad_enabled",
+    "jacobian",
+    "jvp",
     "log_softmax",
     "logsumexp",
     "max_pool2d",
@@ -62,6 +78,8 @@ __all__ = [
     "sigmoid",
     "softmax",
     "tensor",
+    "value_and_grad",
+    "vjp",
 ]
 
 _ON_DEMAND = ("lab", "testing", "viz")  # they bring matplotlib, graphviz, hypothesis ...

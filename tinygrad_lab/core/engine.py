@@ -27,7 +27,7 @@ from tinygrad_lab.core.errors import describe, explain, name_of
 from tinygrad_lab.core.modes import WATCH, current_mode, enable_grad, stop_if_not_finite
 from tinygrad_lab.core.ownership import is_shared
 
-__all__ = ["Node", "propagate"]
+__all__ = ["Node", "conjugate", "propagate"]
 
 Array = Any  # an ndarray, a Tensor, a Dask or CuPy array: whatever speaks NumPy's protocols
 Rule = Callable[..., Array]
@@ -171,7 +171,7 @@ def propagate(
     """
     walk = _Pass(lift, None if collect is None else _leading_to(collect, outputs), batched)
     for node, g in zip(outputs, cotangents, strict=True):
-        walk.arrive(node, _conjugate(g))
+        walk.arrive(node, conjugate(g))
     del g
     outside = copy_context()  # hooks run under their owner's settings
     heap, waiting = walk.heap, walk.waiting
@@ -372,10 +372,10 @@ def _own(g: Array, shared: bool) -> Array:
         g = np.asarray(g)
     elif shared and type(g) is np.ndarray:
         g = g.copy()
-    return _conjugate(g)
+    return conjugate(g)
 
 
-def _conjugate(g: Array) -> Array:
+def conjugate(g: Array) -> Array:
     """Turn a cotangent into what users see, or back: PyTorch's convention for complex numbers.
 
     Inside, the conjugate of the gradient travels, so that the rule of a holomorphic function is
@@ -397,5 +397,5 @@ def _run_hooks(node: Node, g: Array, retain: bool) -> Array:
                     f"a hook on {node.name} returned {describe(replacement)} in place of a "
                     f"gradient of shape {g.shape}"
                 )
-            g = _conjugate(_fitted(replacement, g))
+            g = conjugate(_fitted(replacement, g))
     return g

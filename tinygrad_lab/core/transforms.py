@@ -1,16 +1,44 @@
-"""Derivatives as functions: nothing here touches any tensor's ``.grad``."""
+"""Derivatives as functions: nothing here touches any tensor's ``.grad``.
+
+``grad``, ``jacobian`` and the rest turn a function into one that computes its derivative.  They
+take several arguments, arguments that are containers of arrays, and each other: a derivative of a
+derivative is a derivative.
+
+All rest on :func:`gradients`, the backward pass from some tensors to others.  There is no second
+set of rules for going forwards: the backward pass is linear in the upstream, and differentiating
+it by the upstream gives the product with a tangent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.engine import propagate
-from tinygrad_lab.core.tensor import Tensor, from_node, start
+from tinygrad_lab.core.containers import leaves, rebuild, same_structure
+from tinygrad_lab.core.engine import Node, propagate
+from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.modes import enable_grad
+from tinygrad_lab.core.rules.shaping import copied
+from tinygrad_lab.core.tensor import Tensor, apply, from_node, start, tensor
 
-__all__ = ["gradients"]
+__all__ = [
+    "grad",
+    "gradients",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+    "walk",
+]
+
+Function = Callable[..., Any]
+Argnums = int | Sequence[int]
 
 
 def gradients(
@@ -59,27 +87,361 @@ def gradients(
         upstreams *= len(ys)
     if len(upstreams) != len(ys):
         raise ValueError(f"gradients(): {len(upstreams)} upstreams for {len(ys)} outputs")
+    begin = [start(y, u, create_graph, "gradients()") for y, u in zip(ys, upstreams, strict=True)]
+    keep = create_graph if retain_graph is None else retain_graph
+    found = walk(begin, xs, create_graph, keep)
+    return found[0] if isinstance(inputs, Tensor) else found
+
+
+def walk(
+    begin: Sequence[tuple[Node, Any]],
+    inputs: Sequence[Tensor],
+    create_graph: bool,
+    retain_graph: bool,
+    batch: int | None = None,
+) -> list[Any]:
+    """Carry cotangents (a batch of them, where ``batch`` says how many) back to the inputs."""
     wanted: dict[int, Any] = {}
-    for position, x in enumerate(xs):
+    for position, x in enumerate(inputs):
         if x.node is None:
             raise RuntimeError(f"gradients(): input {position} requires no gradient")
         wanted[x.node.order] = None
-    begin = [start(y, u, create_graph, "gradients()") for y, u in zip(ys, upstreams, strict=True)]
-    propagate(
-        [node for node, _ in begin],
-        [cotangent for _, cotangent in begin],
-        retain_graph=create_graph if retain_graph is None else retain_graph,
-        lift=from_node if create_graph else None,
-        collect=wanted,
-    )
-    results = [_or_zeros(wanted[x.node.order], x, create_graph) for x in xs]  # type: ignore[union-attr]
-    return results[0] if isinstance(inputs, Tensor) else results
+    with enable_grad():
+        propagate(
+            [node for node, _ in begin],
+            [cotangent for _, cotangent in begin],
+            retain_graph=retain_graph,
+            lift=from_node if create_graph else None,
+            collect=wanted,
+            batched=batch is not None,
+        )
+    found = []
+    for x in inputs:
+        gradient = wanted[x.node.order]  # type: ignore[union-attr]
+        if gradient is None:
+            shape = x.shape if batch is None else (batch, *x.shape)
+            gradient = np.zeros_like(x.data, shape=shape)
+        is_plain = create_graph and not isinstance(gradient, Tensor)
+        found.append(Tensor(gradient) if is_plain else gradient)
+    return found
 
 
-def _or_zeros(gradient: Any, x: Tensor, create_graph: bool) -> Any:
-    if gradient is None:
-        zeros = np.zeros_like(x.data)
-        return Tensor(zeros) if create_graph else zeros
-    if create_graph and not isinstance(gradient, Tensor):
-        return Tensor(gradient)
-    return gradient
+# ---------------------------------------------------------------------------------------------
+# Functions into functions
+
+# How many of these transforms are at work around this call: inside another, results must keep
+# their history, because somebody is going to differentiate them.
+_depth: ContextVar[int] = ContextVar("tinygrad_lab.depth", default=0)
+
+
+class _Call:
+    """One call of a function on fresh inputs: their tensors, and what the function returned."""
+
+    def __init__(self, f: Function, args: Sequence[Any], argnums: Argnums, has_aux: bool) -> None:
+        self.single = isinstance(argnums, int)
+        numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+        for n in numbers:
+            if not -len(args) <= n < len(args):
+                raise ValueError(f"argnums={argnums} of a call with {len(args)} arguments")
+        self.numbers = [n % len(args) for n in numbers]
+        self.arguments = [args[n] for n in self.numbers]
+        self.create_graph = _depth.get() > 0 or any(
+            isinstance(leaf, Tensor) and leaf.requires_grad and not leaf.is_leaf
+            for argument in self.arguments
+            for _, leaf in leaves(argument)
+        )
+        self.inputs: list[Tensor] = []
+        prepared = list(args)
+        for n in self.numbers:
+            prepared[n] = self._fresh(args[n], n)
+        token = _depth.set(_depth.get() + 1)
+        try:
+            with enable_grad():
+                result = f(*prepared)
+        finally:
+            _depth.reset(token)
+        self.aux = None
+        if has_aux:
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise TypeError("has_aux=True: the function must return (result, aux)")
+            result, self.aux = result
+        self.output = result
+
+    def _fresh(self, argument: Any, position: int) -> Any:
+        """Replace every number in an argument by a tensor of this call's own."""
+        if hasattr(argument, "named_parameters"):  # a module is called with its own parameters
+            self.inputs += [parameter for _, parameter in argument.named_parameters()]
+            return argument
+        found = []
+        for path, leaf in leaves(argument):
+            if isinstance(leaf, Tensor) and leaf.requires_grad:
+                fresh = apply(copied, (leaf,))  # keeps the history of an outer derivative
+            else:
+                data = leaf.data if isinstance(leaf, Tensor) else leaf
+                fresh = _leaf(data, f"argument {position}{path}")
+            found.append(fresh)
+        self.inputs += found
+        return rebuild(argument, iter(found))
+
+    def scalar(self, name: str) -> Tensor:
+        """The result, which must be one number."""
+        y = self.output
+        if not isinstance(y, Tensor):
+            y = _untracked(y, name)
+        if y.size != 1:
+            raise ValueError(
+                f"{name}: the function must return one number, not shape {y.shape}; reduce it "
+                "(.sum(), .mean()), or take jacobian"
+            )
+        return y
+
+    def pull_back(self, cotangents: Sequence[Any], retain_graph: bool, graph: bool) -> list[Any]:
+        """Carry one cotangent for each leaf of the output back to the inputs."""
+        begin = []
+        for (path, y), cotangent in zip(leaves(self.output), cotangents, strict=True):
+            if isinstance(y, Tensor) and y.requires_grad:
+                begin.append(start(y, cotangent, graph, f"the output{path}"))
+        return walk(begin, self.inputs, graph, retain_graph)
+
+    def arranged(self, found: Sequence[Any]) -> Any:
+        """Put gradients into the shape of the arguments."""
+        rest = iter(found)
+        made = [rebuild(argument, rest) for argument in self.arguments]
+        return made[0] if self.single else tuple(made)
+
+
+def _leaf(data: Any, what: str) -> Tensor:
+    try:
+        return tensor(np.asarray(data) if np.ndim(data) == 0 else data, requires_grad=True)
+    except TypeError as error:
+        raise TypeError(f"cannot differentiate by {what} = {describe(data)}: {error}") from None
+
+
+def _untracked(y: Any, name: str) -> Tensor:
+    if isinstance(y, (int, float, complex, np.generic, np.ndarray)):
+        return tensor(np.asarray(y, dtype=float), requires_grad=True)  # a constant: zeros
+    raise TypeError(f"{name}: the function must return a number or a tensor, not {describe(y)}")
+
+
+def _out(value: Any, keep: bool) -> Any:
+    """Give results their histories inside another derivative, and as plain arrays outside."""
+    return rebuild(value, lambda x: x.data if isinstance(x, Tensor) and not keep else x)
+
+
+def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """Make a function that returns ``(f(*args), gradient)``.
+
+    Parameters
+    ----------
+    f : callable
+        Returns one number, or ``(number, aux)``.
+    argnums : int or sequence of int
+        Which arguments to differentiate by: numbers, arrays, or containers (dict, list, tuple,
+        Module) of them.
+    has_aux : bool
+        ``f`` returns a pair; its second part is handed on as it is.
+
+    Returns
+    -------
+    callable
+        Its gradient has the structure of the argument (a dict by name for a Module); a tuple of
+        them when ``argnums`` is a sequence.  With ``has_aux`` it returns
+        ``((value, aux), gradient)``.
+
+    Raises
+    ------
+    TypeError
+        An argument is not of floats.
+    ValueError
+        ``f`` returns more than one number.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> def loss(parameters, x):
+    ...     return np.sum((parameters["w"] * x + parameters["b"]) ** 2)
+    >>> value, slope = tl.value_and_grad(loss)({"w": 2.0, "b": 1.0}, np.array([0.0, 1.0]))
+    >>> float(value), {name: float(g) for name, g in slope.items()}
+    (10.0, {'w': 6.0, 'b': 8.0})
+    """
+
+    @functools.wraps(f)
+    def derived(*args: Any) -> Any:
+        call = _Call(f, args, argnums, has_aux)
+        y = call.scalar("grad")
+        call.output = y
+        found = call.pull_back([None], call.create_graph, call.create_graph)
+        value = _out(y, call.create_graph)
+        gradient = call.arranged(found)
+        return ((value, call.aux), gradient) if has_aux else (value, gradient)
+
+    return derived
+
+
+def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """Make the function that computes the gradient of ``f``, which returns one number.
+
+    As :func:`value_and_grad`, without the value: it returns the gradient, or ``(gradient, aux)``.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> slope = tl.grad(np.tanh)
+    >>> curvature = tl.grad(tl.grad(np.tanh))
+    >>> float(slope(0.0)), float(curvature(0.0))
+    (1.0, -0.0)
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @functools.wraps(f)
+    def derived(*args: Any) -> Any:
+        value, gradient = both(*args)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return derived
+
+
+def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """Compute ``f(*args)``, and a function that pulls cotangents back.
+
+    Returns
+    -------
+    y, pullback : container of arrays, callable
+        ``pullback(cotangent)`` takes what has the structure of ``y``, as often as wanted, and
+        returns a tuple with the gradient for each argument.  With ``has_aux`` also the aux.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> y, pullback = tl.vjp(np.multiply, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    >>> pullback(np.array([1.0, 10.0]))
+    (array([ 3., 40.]), array([ 1., 20.]))
+    """
+    call = _Call(f, args, tuple(range(len(args))), has_aux)
+
+    def pullback(cotangent: Any) -> Any:
+        if not same_structure(cotangent, call.output):
+            raise ValueError("the cotangent must have the structure of the output")
+        tracked = any(isinstance(c, Tensor) and c.requires_grad for _, c in leaves(cotangent))
+        graph = call.create_graph or tracked
+        return call.arranged(
+            call.pull_back([c for _, c in leaves(cotangent)], retain_graph=True, graph=graph)
+        )
+
+    y = _out(call.output, call.create_graph)
+    return (y, pullback, call.aux) if has_aux else (y, pullback)
+
+
+def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Compute ``f(*args)`` and its derivative along ``tangents``.
+
+    The backward pass is linear in its upstream u: its gradient by u, along the tangents, is the
+    directional derivative (J. Townsend, "A new trick for calculating Jacobian vector products",
+    2017).
+
+    Parameters
+    ----------
+    f : callable
+    args, tangents : sequence
+        The arguments, and a direction of the same structure for each.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> y, change = tl.jvp(np.square, (np.array([1.0, 3.0]),), (np.array([1.0, 0.5]),))
+    >>> change
+    array([2., 3.])
+    """
+    if not same_structure(list(args), list(tangents)):
+        raise ValueError("jvp: the tangents must have the structure of the arguments")
+    call = _Call(f, args, tuple(range(len(args))), has_aux=False)
+    ys = [(path, y) for path, y in leaves(call.output)]
+    seeds = [
+        tensor(np.zeros_like(y.data), requires_grad=True) if isinstance(y, Tensor) else None
+        for _, y in ys
+    ]
+    pulled = call.pull_back(seeds, retain_graph=True, graph=True)
+    directions = [direction for _, direction in leaves(list(tangents))]
+    for x, direction in zip(call.inputs, directions, strict=True):
+        if np.shape(direction) != x.shape:
+            raise ValueError(f"jvp: a tangent of shape {np.shape(direction)} for {x.shape}")
+    live = [(p, d) for p, d in zip(pulled, directions, strict=True) if p.requires_grad]
+    begin = [start(p, d, call.create_graph, "jvp") for p, d in live]
+    wanted = [seed for seed in seeds if seed is not None]
+    found = iter(walk(begin, wanted, call.create_graph, call.create_graph))
+    changes = [
+        next(found) if seed is not None else np.zeros_like(y)
+        for seed, (_, y) in zip(seeds, ys, strict=True)
+    ]
+    return _out(call.output, call.create_graph), rebuild(call.output, iter(changes))
+
+
+def jacobian(f: Function, argnums: Argnums = 0) -> Function:
+    """Make the function that computes all partial derivatives of ``f``, which returns one array.
+
+    The rows are found in one backward pass, with all upstreams side by side, wherever the rules on
+    the way take them so.
+
+    Returns
+    -------
+    callable
+        Its result has, in place of each array of the argument, one of the shape of the output
+        followed by the shape of that array.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> tl.jacobian(lambda x: x[:2] * x[2])(np.array([1.0, 2.0, 3.0]))
+    array([[3., 0., 1.],
+           [0., 3., 2.]])
+    """
+
+    @functools.wraps(f)
+    def derived(*args: Any) -> Any:
+        call = _Call(f, args, argnums, has_aux=False)
+        y = call.output if isinstance(call.output, Tensor) else _untracked(call.output, "jacobian")
+        keep, shape = call.create_graph, y.shape
+        node, one = start(y, np.ones_like(y.data), keep, "jacobian")
+        dtype = one.dtype
+        rows = np.eye(y.size, dtype=dtype).reshape((y.size, *shape))
+        found = walk([(node, rows)], call.inputs, keep, keep, batch=y.size)
+        return call.arranged(
+            [g.reshape((*shape, *x.shape)) for g, x in zip(found, call.inputs, strict=True)]
+        )
+
+    return derived
+
+
+def hessian(f: Function, argnums: int = 0) -> Function:
+    """Make the function that computes all second derivatives of ``f``, which returns one number.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> tl.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Function, args: Sequence[Any], vectors: Sequence[Any]) -> Any:
+    """Compute the Hessian of ``f`` at ``args``, times ``vectors``, without the Hessian.
+
+    The gradient, and then the gradient of its product with the vectors: two backward passes.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> tl.hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
+    (array([ 6., 12.]),)
+    """
+    if not same_structure(list(args), list(vectors)):
+        raise ValueError("hvp: the vectors must have the structure of the arguments")
+    call = _Call(f, args, tuple(range(len(args))), has_aux=False)
+    call.output = call.scalar("hvp")
+    slopes = call.pull_back([None], retain_graph=True, graph=True)
+    directions = [direction for _, direction in leaves(list(vectors))]
+    live = [(s, d) for s, d in zip(slopes, directions, strict=True) if s.requires_grad]
+    begin = [start(slope, d, call.create_graph, "hvp") for slope, d in live]
+    return call.arranged(walk(begin, call.inputs, call.create_graph, call.create_graph))

@@ -90,7 +90,7 @@ defvjp(np.arcsinh, lambda g, y, x: g / np.hypot(1, x))
 defvjp(np.arccosh, lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 defvjp(np.arctanh, lambda g, y, x: g / ((1 - x) * (1 + x)))
 
-# Complex parts.  Inside the engine the conjugate of the gradient travels (see engine._conjugate)
+# Complex parts.  Inside the engine the conjugate of the gradient travels (see engine.conjugate)
 
 defvjp(np.conjugate, lambda g, y, x: np.conj(g))
 
