@@ -66,7 +66,8 @@ def point_to_numpy(_app: Any, what: str, _name: str, obj: Any, _options: Any, li
     """Say which NumPy function a method is, instead of repeating NumPy's page about it."""
     function = getattr(obj, "__wrapped__", obj)
     module = getattr(function, "__module__", None) or ""
-    if what in ("method", "attribute") and (isinstance(function, np.ufunc) or module.startswith("numpy")):
+    borrowed = isinstance(function, np.ufunc) or module.startswith("numpy")
+    if borrowed and what in ("method", "attribute"):
         lines[:] = [f"As ``numpy.{function.__name__}``."]
 
 
