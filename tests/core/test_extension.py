@@ -1,0 +1,171 @@
+"""``primitive`` and ``defvjp``: operations of one's own, and arrays of somebody else's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_lab as tl
+from tests.support import check_gradients
+from tinygrad_lab.core.engine import RULES
+
+
+@tl.primitive
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x))."""
+    return np.logaddexp(0.0, x)
+
+
+tl.defvjp(softplus, lambda g, y, x: g * tl.sigmoid(x))
+
+
+@tl.primitive
+def scaled(factor: Any, x: Any, *, power: int = 1) -> Any:
+    return factor * x**power
+
+
+tl.defvjp(
+    scaled, lambda g, y, factor, x, power=1: g * factor * power * x ** (power - 1), argnums=[1]
+)
+
+
+def test_the_documented_example():
+    x = np.linspace(-2, 2, 5)
+    assert type(softplus(x)) is np.ndarray
+    assert softplus.__name__ == "softplus"
+    assert softplus.__doc__ == "log(1 + exp(x))."
+    check_gradients(softplus, x, order=3)
+
+
+def test_keyword_arguments_arrive_as_keywords():
+    check_gradients(lambda x: scaled(2.0, x, power=3), np.array([0.5, -1.0]))
+    x = tl.tensor([0.5, -1.0], requires_grad=True)
+    scaled(2.0, x=x, power=3).sum().backward()
+    np.testing.assert_allclose(x.grad, 6 * x.data**2)
+
+
+def test_an_argument_without_a_derivative_is_refused_when_tracked():
+    with pytest.raises(TypeError, match="scaled has no derivative by argument 0.*detach"):
+        scaled(tl.tensor(2.0, requires_grad=True), np.ones(2))
+    assert scaled(tl.tensor(2.0), tl.tensor([1.0], requires_grad=True)).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "kind"),
+    [
+        ((softplus, 3), {}, TypeError),
+        ((3, lambda g, y, x: g), {}, TypeError),
+        ((softplus, lambda g, y, x: g), {"argnums": (0, 1)}, ValueError),
+        ((softplus, lambda g, y, x: g), {"argnums": (-1,)}, ValueError),
+        ((softplus, None, None), {"argnums": (1, 1)}, ValueError),
+    ],
+)
+def test_defvjp_refuses_nonsense_and_changes_nothing(args: Any, kwargs: Any, kind: Any):
+    before = dict(RULES)
+    with pytest.raises(kind, match="defvjp"):
+        tl.defvjp(*args, **kwargs)
+    assert before == RULES
+
+
+def test_a_rule_may_be_given_to_a_numpy_function(monkeypatch: pytest.MonkeyPatch):
+    x = tl.tensor([0.25, 0.5], requires_grad=True)
+    if np.i0 not in RULES:
+        with pytest.raises(TypeError, match="np.i0 has no derivative"):
+            np.i0(x)
+    monkeypatch.setitem(RULES, np.i0, (lambda g, y, t: g * t / 2 * (1 + t * t / 8),))
+    np.i0(x).sum().backward()
+    np.testing.assert_allclose(x.grad, x.data / 2 * (1 + x.data**2 / 8))
+
+
+def test_a_rule_gets_read_only_views_of_nothing_it_may_spoil():
+    """A rule may return its upstream itself, twice, and views of it."""
+
+    @tl.primitive
+    def both(a: Any, b: Any) -> Any:
+        return a + b
+
+    tl.defvjp(both, lambda g, y, a, b: g, lambda g, y, a, b: g[...])
+    a, b = (tl.tensor(np.ones(3), requires_grad=True) for _ in range(2))
+    y = both(a, b)
+    (y + y).sum().backward()
+    a.grad += 5
+    np.testing.assert_array_equal(b.grad, [2, 2, 2])
+
+
+# -- foreign arrays ----------------------------------------------------------------------------------
+
+
+class Foreign:
+    """An array class that knows ``softplus`` by name, or not, and doubles what it computes."""
+
+    accepts = True
+
+    def __init__(self, data: Any) -> None:
+        self.data = np.asarray(data, dtype=float)
+        self.shape, self.dtype, self.ndim, self.size = (
+            self.data.shape, self.data.dtype, self.data.ndim, self.data.size,
+        )  # fmt: skip
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if not self.accepts:
+            return NotImplemented
+        self.offered = (function, types)
+        return ("mine", function.__name__)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return type(self)(ufunc(*[i.data if isinstance(i, Foreign) else i for i in inputs]))
+
+
+class Declining(Foreign):
+    accepts = False
+
+
+def test_a_foreign_array_is_offered_the_whole_operation():
+    x = Foreign([1.0])
+    assert softplus(x) == ("mine", "softplus")
+    function, types = x.offered
+    assert function is softplus
+    assert Foreign in types
+
+
+def test_when_it_declines_it_sees_the_parts():
+    y = softplus(Declining([0.0, 1.0]))
+    assert type(y) is Declining
+    np.testing.assert_allclose(y.data, np.logaddexp(0.0, [0.0, 1.0]))
+
+
+def test_a_subclass_is_asked_first():
+    asked: list[str] = []
+
+    class Loud(Foreign):
+        def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+            asked.append(type(self).__name__)
+            return NotImplemented
+
+    class Louder(Loud):
+        pass
+
+    @tl.primitive
+    def first(a: Any, b: Any) -> Any:
+        return a
+
+    first(Loud([1.0]), Louder([1.0]))
+    assert asked == ["Louder", "Loud"]
+
+
+def test_a_tensor_of_foreign_arrays_runs_the_same_rules():
+    x = tl.Tensor(Declining([0.5, 1.0]), requires_grad=True)
+    y = softplus(x)
+    assert type(y.data) is Declining
+
+
+def test_names_at_the_top_are_numpys_own():
+    assert tl.sin is np.sin
+    assert callable(tl.sigmoid)
+    with pytest.raises(AttributeError, match="frexp"):
+        _ = tl.frexp
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = tl.nonsense
+    assert "tensor" in dir(tl)
