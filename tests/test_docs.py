@@ -1,6 +1,7 @@
 """Every example runs, in docstrings, README.md and docs/, and every local link leads somewhere.
 
-The blocks of one page run in turn in one namespace, as a reader would paste them.
+The blocks of a page run in turn in one namespace, as they are read; those of README.md each on its
+own, because a newcomer pastes the one that is of interest.
 """
 
 import doctest
@@ -56,6 +57,8 @@ def test_pages(page):
     text = page.read_text(encoding="utf-8")
     namespace: dict[str, object] = {}
     for match in BLOCK.finditer(text):
+        if page.name == "README.md":
+            namespace = {}
         line = text.count("\n", 0, match.start()) + 1
         if match[1].startswith(">>>"):
             run_session(match[1], namespace, page, line)
