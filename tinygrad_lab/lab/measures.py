@@ -59,6 +59,8 @@ class Row:
         The figures of the report; empty where it gives none.
     finding
         What to say where the reported figures are not among those measured.
+    quick
+        Whether a quick report has it too.
     """
 
     report: str
@@ -66,6 +68,7 @@ class Row:
     settings: Settings
     reported: Reported = Reported()
     finding: str = ""
+    quick: bool = True
 
     @property
     def name(self) -> str:
