@@ -137,7 +137,7 @@ def test_ctrl_c_with_nothing_finished(command, monkeypatch):
     monkeypatch.setattr(reporting, "make_report", stop)
     status, _, err = command("report")
     assert status == 130
-    assert err == "tinygrad-lab: interrupted; nothing was finished\n"
+    assert err == "tinygrad-lab: interrupted; nothing was written\n"
 
 
 def test_ctrl_c_while_training(command, monkeypatch):

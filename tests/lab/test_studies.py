@@ -106,7 +106,7 @@ def test_convergence_is_ordered_by_medians():
     def setting(*epochs):
         return [(1.0, 1e-4, None, epoch) for epoch in epochs]
 
-    text = "Report A: order of convergence Adam > momentum > SGD (xor)"
+    text = "Report A: order of convergence Adam > momentum > SGD (XOR)"
     fast, middle, slow = setting(1, 2, 900), setting(10, 20, 30), setting(100, 200, 1)
     verdict = claim("optimizers", text, fast, middle, slow)
     assert verdict.holds

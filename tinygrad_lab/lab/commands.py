@@ -63,7 +63,7 @@ def _told_in_one_line() -> Iterator[None]:
     except (SettingsError, DivergedError) as error:
         raise typer.Exit(_fail(str(error))) from None
     except KeyboardInterrupt:
-        raise typer.Exit(_fail("interrupted; nothing was finished", INTERRUPTED)) from None
+        raise typer.Exit(_fail("interrupted; nothing was written", INTERRUPTED)) from None
 
 
 @app.callback(invoke_without_command=True)
@@ -140,16 +140,12 @@ def report_command(
         with _told_in_one_line():
             outcome = reporting.make_report(out, quick=quick)
     except OSError as error:
-        message = f"cannot write the report to {out}: {_reason(error)}"
+        message = f"cannot write the report to {out}: {error.strerror or error}"
         raise typer.Exit(_fail(message)) from None
     typer.echo(f"{outcome.path} written in {outcome.seconds:.0f} s")
     if outcome.finished < outcome.wanted:
         finished = f"{outcome.finished} of {outcome.wanted} settings that were finished"
         raise typer.Exit(_fail(f"interrupted; the report holds the {finished}", INTERRUPTED))
-
-
-def _reason(error: OSError) -> str:
-    return f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> int:

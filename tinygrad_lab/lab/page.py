@@ -202,7 +202,7 @@ def _number(what: str, value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") + " %"
+    return f"{value:.2f}".rstrip("0").rstrip(".") + "\N{NO-BREAK SPACE}%"
 
 
 def _loss(value: float) -> str:

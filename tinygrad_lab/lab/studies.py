@@ -233,11 +233,11 @@ def _hidden_units() -> Study:
         ),
         claims=tuple(
             Claim(
-                f"Report A: more units converge faster ({data})",
+                f"Report A: more units converge faster ({title})",
                 tuple(replace(a(h), data=data) for h in widths),
                 _ordered_by_speed(names),
             )
-            for data in ("linear", "xor")
+            for data, title in (("linear", "linear"), ("xor", "XOR"))
         ),
     )
 
@@ -287,7 +287,7 @@ def _no_activation() -> Study:
                 _usually_98_sometimes_55,
             ),
             Claim(
-                "Report A: the loss diverges (xor)", (replace(a, data="xor"),), _sometimes_diverges
+                "Report A: the loss diverges (XOR)", (replace(a, data="xor"),), _sometimes_diverges
             ),
         ),
     )
@@ -311,7 +311,7 @@ def _relu() -> Study:
         ),
         claims=(
             Claim(
-                "Report B: sometimes stuck at loss 0.47619 = 10/21 (xor)",
+                "Report B: sometimes stuck at loss 0.47619 = 10/21 (XOR)",
                 (replace(b, data="xor"),),
                 _sometimes_stuck,
             ),
@@ -345,11 +345,11 @@ def _optimizers() -> Study:
         ),
         claims=tuple(
             Claim(
-                f"Report A: order of convergence Adam > momentum > SGD ({data})",
+                f"Report A: order of convergence Adam > momentum > SGD ({title})",
                 tuple(replace(s, data=data) for s in (adam, momentum, sgd)),
                 _ordered_by_speed(names),
             )
-            for data in ("linear", "xor")
+            for data, title in (("linear", "linear"), ("xor", "XOR"))
         ),
     )
 
