@@ -120,7 +120,13 @@ def check_gradients(
 
 
 def _fail(
-    f: Callable[..., Any], arrays: Any, i: int, upstream: Any, values: Any, slope: Any, expected: Any
+    f: Callable[..., Any],
+    arrays: Any,
+    i: int,
+    upstream: Any,
+    values: Any,
+    slope: Any,
+    expected: Any,
 ) -> None:
     """Raise, with the elements of gradient ``i`` beside their numerical values if it is small."""
     text = f"gradient {i} is wrong: slope {slope} along a direction, numerically {expected}"

@@ -83,7 +83,7 @@ def test_a_freed_graph_is_refused(again: str):
     y = np.exp(x)
     total = y.sum()
     total.backward()
-    with pytest.raises(RuntimeError, match="freed by an earlier backward.*retain_graph=True"):
+    with pytest.raises(RuntimeError, match=r"freed by an earlier backward.*retain_graph=True"):
         (total if again == "the same" else (y * 2).sum()).backward()
 
 
@@ -173,7 +173,7 @@ def test_infinite_gradients_that_cancel_on_a_leaf_are_nan_and_no_error():
     assert np.isnan(x.grad)
 
 
-# -- hooks and retained gradients ------------------------------------------------------------------
+# -- hooks and retained gradients ----------------------------------------------------------------
 
 
 def test_a_hook_sees_the_complete_gradient_once_and_may_replace_it():
@@ -194,7 +194,7 @@ def test_a_hook_sees_the_complete_gradient_once_and_may_replace_it():
 
 def test_one_function_registered_twice_is_removed_once():
     x = leaf()
-    double = lambda g: g * 2  # noqa: E731
+    double = lambda g: g * 2
     remove = x.register_hook(double)
     x.register_hook(double)
     remove()
@@ -250,7 +250,7 @@ def test_a_hook_may_run_a_backward_pass_of_its_own():
     np.testing.assert_array_equal(z.grad, [1, 1, 1])
 
 
-# -- memory ------------------------------------------------------------------------------------------
+# -- memory --------------------------------------------------------------------------------------
 
 
 def train_a_little() -> list[weakref.ref[Any]]:
@@ -306,7 +306,9 @@ def test_memory_falls_as_the_pass_goes():
         forward = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         propagate(
-            [total.node], [np.ones(())], visit=lambda *_: held.append(tracemalloc.get_traced_memory()[0])
+            [total.node],
+            [np.ones(())],
+            visit=lambda *_: held.append(tracemalloc.get_traced_memory()[0]),
         )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -317,7 +319,7 @@ def test_memory_falls_as_the_pass_goes():
     assert held[-1] < 5 * size
 
 
-# -- higher orders -----------------------------------------------------------------------------------
+# -- higher orders -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -358,7 +360,7 @@ def test_jvp_by_double_vjp_from_a_zero_upstream():
     np.testing.assert_allclose(tl.gradients(pulled, u, np.ones(3)), [0, 1 / 4, 1 / 6])
 
 
-# -- any graph -----------------------------------------------------------------------------------------
+# -- any graph -----------------------------------------------------------------------------------
 
 BINARY = [np.add, np.subtract, np.multiply, np.maximum]
 UNARY = [np.sin, np.tanh, np.negative, np.copy]

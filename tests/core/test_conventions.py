@@ -86,7 +86,7 @@ def test_powers_at_0():
         assert (by_base, by_exponent) == (expected, 0)
 
 
-# -- nothing flows in, nothing flows out -------------------------------------------------------------
+# -- nothing flows in, nothing flows out ---------------------------------------------------------
 
 SINGULAR: dict[str, tuple[Any, list[float]]] = {
     "sqrt": (np.sqrt, [0.0, -1.0]),
@@ -111,7 +111,6 @@ SINGULAR: dict[str, tuple[Any, list[float]]] = {
     "sin of inf": (np.sin, [np.inf]),
     "sinh": (np.sinh, [1e4]),
     "x * x * log x": (lambda x: x * x * np.log(x), [0.0, -1.0]),
-
     "logaddexp": (lambda x: np.logaddexp(x, -np.inf), [-np.inf]),
     "any at NaN": (lambda x: np.sin(x) * np.exp(x) / x + x**2 - np.sqrt(x), [np.nan]),
 }

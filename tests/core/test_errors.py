@@ -58,7 +58,7 @@ def test_an_error_inside_an_operation_inside_another_is_told_once():
     assert str(failure.value).count("concatenate(") == 1
 
 
-# -- copies and files ----------------------------------------------------------------------------------
+# -- copies and files ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_result_says_detach_first(through: Any):
     through((leaf() * 2).detach())
 
 
-# -- one line of text ----------------------------------------------------------------------------------
+# -- one line of text ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

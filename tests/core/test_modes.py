@@ -162,7 +162,7 @@ def test_create_graph_inside_no_grad_is_not_silently_flat():
     np.testing.assert_array_equal(tl.gradients(slope.sum(), x), 6 * x.data)
 
 
-# -- debug -------------------------------------------------------------------------------------------
+# -- debug ---------------------------------------------------------------------------------------
 
 
 def test_debug_stops_at_the_first_value_that_is_not_finite():
@@ -193,7 +193,7 @@ def test_debug_shows_the_line_when_a_rule_fails():
     x = leaf()
     with tl.debug():
         y = odd(x).sum()  # the line at fault
-        with pytest.raises(ValueError, match="odd.*derivative rule") as failure:
+        with pytest.raises(ValueError, match=r"odd.*derivative rule") as failure:
             y.backward()
     assert "the line at fault" in str(failure.value)
 

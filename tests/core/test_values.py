@@ -24,7 +24,9 @@ def test_augmented_assignment_rebinds(symbol: str):
     assert names["t"] is not old
     np.testing.assert_array_equal(old.data, before)
     (names["t"].sum() + old.sum()).backward()
-    expected = eval(f"tl.gradients((x {symbol[:-1]} u).sum() + x.sum(), x)", {**names, "tl": tl, "x": x})
+    expected = eval(
+        f"tl.gradients((x {symbol[:-1]} u).sum() + x.sum(), x)", {**names, "tl": tl, "x": x}
+    )
     np.testing.assert_array_equal(x.grad, expected)
 
 

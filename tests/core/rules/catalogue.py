@@ -67,7 +67,9 @@ ENOUGH = grid(-3.75, 3.75)  # for 27 elements, all different
 
 
 @st.composite
-def arrays(draw: Any, shape: Shape, values: Sequence[float] = EVERYWHERE, unique: bool = False) -> Array:
+def arrays(
+    draw: Any, shape: Shape, values: Sequence[float] = EVERYWHERE, unique: bool = False
+) -> Array:
     """An array of ``shape`` with elements from ``values``."""
     n = int(np.prod(shape, dtype=int))
     elements = st.lists(st.sampled_from(values), min_size=n, max_size=n, unique=unique)
@@ -89,7 +91,9 @@ def shapes(draw: Any, least: int = 0, most: int = 3, smallest: int = 0) -> Shape
 def narrowed(shape: Shape) -> Strategy[Shape]:
     """Shapes that broadcast to ``shape``: leading axes dropped, some sides 1."""
     sides = st.tuples(*[st.sampled_from([n, n, 1]) for n in shape])
-    return st.tuples(sides, st.sampled_from([0, 0, *range(len(shape) + 1)])).map(lambda pair: pair[0][pair[1] :])
+    return st.tuples(sides, st.sampled_from([0, 0, *range(len(shape) + 1)])).map(
+        lambda pair: pair[0][pair[1] :]
+    )
 
 
 @st.composite
@@ -156,7 +160,7 @@ def power_calls(draw: Any, op: Any) -> Call:
 def where_calls(draw: Any, op: Any) -> Call:
     a, b, condition = draw(broadcasting(3))
     mask = draw(arrays(condition, [0.0, 1.0])).astype(bool)
-    f = lambda x, z: op(mask, x, z)  # noqa: E731
+    f = lambda x, z: op(mask, x, z)
     return Call(f"where({mask!r}, x, x)", f, (draw(arrays(a)), draw(arrays(b))))
 
 
@@ -168,7 +172,11 @@ def clip_calls(draw: Any) -> Call:
     if draw(st.booleans()):
         lows, highs = [-1.125, -0.625, 1.125], [0.375, 0.875]
         return call(np.clip, [values, draw(arrays(low, lows)), draw(arrays(high, highs))])
-    limits: list[dict[str, Any]] = [{"min": -0.625}, {"max": 0.375}, {"a_min": -0.625, "a_max": None}]
+    limits: list[dict[str, Any]] = [
+        {"min": -0.625},
+        {"max": 0.375},
+        {"a_min": -0.625, "a_max": None},
+    ]
     return call(np.clip, [values], **draw(st.sampled_from(limits)))
 
 
@@ -312,7 +320,11 @@ def joined(draw: Any, op: Any, primitive: Any = None) -> Call:
             axis = None
     values = [draw(arrays(s)) for s in pieces]
     if primitive is not None:
-        return Call(f"{op.__name__}(x, ..., axis={axis})", lambda *x: primitive(*x, axis=axis), tuple(values))
+        return Call(
+            f"{op.__name__}(x, ..., axis={axis})",
+            lambda *x: primitive(*x, axis=axis),
+            tuple(values),
+        )
     return Call(f"{op.__name__}([x, ...], axis={axis})", lambda *x: op(x, axis=axis), tuple(values))
 
 
@@ -329,7 +341,9 @@ def indices(draw: Any, shape: Shape) -> Any:
         return draw(st.sampled_from([(), Ellipsis, None, (None, Ellipsis), True, False]))
     if kind == "array" and shape[0]:
         picks = draw(st.lists(st.integers(-shape[0], shape[0] - 1), max_size=4))
-        return draw(st.sampled_from([np.array(picks, dtype=int), np.array([picks, picks], dtype=int)]))
+        return draw(
+            st.sampled_from([np.array(picks, dtype=int), np.array([picks, picks], dtype=int)])
+        )
     if kind == "bare":
         return draw(_slices(shape[0]))
     parts: list[Any] = []
@@ -394,10 +408,13 @@ def taken(draw: Any) -> Call:
     n = int(np.prod(shape, dtype=int)) if axis is None else shape[axis]
     mode = draw(st.sampled_from([None, "wrap", "clip"]))
     which = st.integers(-n, n - 1) if mode is None else st.integers(-3 * n, 3 * n)
-    places = draw(st.one_of(which, st.lists(which, max_size=4), st.lists(which, min_size=2, max_size=2).map(lambda p: np.array([p, p[::-1]]))))  # fmt: skip
+    pairs = st.lists(which, min_size=2, max_size=2).map(lambda p: np.array([p, p[::-1]]))
+    places = draw(st.one_of(which, st.lists(which, max_size=4), pairs))
     places = np.array(places, dtype=int) if isinstance(places, list) and not places else places
     kwargs = {"axis": axis} if axis is not None else {}
-    return call(np.take, [draw(arrays(shape))], places, **kwargs, **({"mode": mode} if mode else {}))
+    return call(
+        np.take, [draw(arrays(shape))], places, **kwargs, **({"mode": mode} if mode else {})
+    )
 
 
 # Products
@@ -446,7 +463,9 @@ def tensordots(draw: Any) -> Call:
         pairs[0] = [a - len(left) for a in pairs[0]]
     one = len(common) == 1 and draw(st.booleans())
     contracted = (pairs[0][0], pairs[1][0]) if one else tuple(pairs)
-    return call(np.tensordot, [draw(arrays(tuple(left))), draw(arrays(tuple(right)))], axes=contracted)
+    return call(
+        np.tensordot, [draw(arrays(tuple(left))), draw(arrays(tuple(right)))], axes=contracted
+    )
 
 
 @st.composite
@@ -465,7 +484,7 @@ def einsums(draw: Any, op: Any) -> Call:
         kept = draw(st.permutations(letters))[: draw(st.integers(0, len(letters)))]
         left += f"->{dots}{''.join(kept)}"
     kwargs = draw(st.sampled_from([{}, {}, {"optimize": True}]))
-    f = lambda *x: op(left, *x, **kwargs)  # noqa: E731
+    f = lambda *x: op(left, *x, **kwargs)
     operands = tuple(draw(arrays(side)) for side in sides)
     return Call(f"einsum({left!r}, x, ..., {kwargs})", f, operands)
 
@@ -477,7 +496,7 @@ def numbered_einsums(draw: Any) -> Call:
     first, second = draw(st.sampled_from([left[:1] + right[:1], (left[1], right[1])]))
     sides = [tuple((2, 3, 2)[i] for i in term) for term in (first, second)]
     result = draw(st.sampled_from([(), ([0],), ([2, 0],)]))
-    f = lambda x, z: np.einsum(x, first, z, second, *result)  # noqa: E731
+    f = lambda x, z: np.einsum(x, first, z, second, *result)
     return Call(f"einsum(x, {first}, x, {second}, *{result})", f, [draw(arrays(s)) for s in sides])
 
 
@@ -525,9 +544,13 @@ CASES |= {
     np.prod: reductions(np.prod, grid(-2, 2), initial=st.sampled_from([1.0, -2.0])),
     np.mean: reductions(np.mean, empty=False),
     np.max: reductions(np.max, ENOUGH, unique=True, empty=False, where=False),
-    np.min: reductions(np.min, ENOUGH, unique=True, empty=False, where=False, initial=st.just(5.125)),
+    np.min: reductions(
+        np.min, ENOUGH, unique=True, empty=False, where=False, initial=st.just(5.125)
+    ),
     np.var: reductions(np.var, empty=False, ddof=st.sampled_from([0, 1, 0.5])),
-    np.std: reductions(np.std, ENOUGH, unique=True, empty=False, correction=st.sampled_from([0, 1])),
+    np.std: reductions(
+        np.std, ENOUGH, unique=True, empty=False, correction=st.sampled_from([0, 1])
+    ),
     np.cumsum: scans(np.cumsum),
     np.cumprod: scans(np.cumprod),
 }
@@ -592,7 +615,12 @@ def layouts(x: Array) -> list[Array]:
     spaced = np.zeros(tuple(2 * n for n in x.shape))[..., *(slice(None, None, 2),) * x.ndim]
     spaced[...] = x
     backwards = (..., *(slice(None, None, -1),) * x.ndim)
-    return [np.array(x, order="C"), np.array(x, order="F"), spaced, np.array(x[backwards])[backwards]]
+    return [
+        np.array(x, order="C"),
+        np.array(x, order="F"),
+        spaced,
+        np.array(x[backwards])[backwards],
+    ]
 
 
 def mixed_layouts(operands: Sequence[Array]) -> list[tuple[Array, ...]]:
