@@ -100,7 +100,8 @@ def _recompute(g: Any, _: Any, values: Outputs, again: Callable[..., Any]) -> Pa
     result, inputs = again(values)
     if result.node is None:
         return Parts()
-    found = walk([(result.node, conjugate(g))], inputs, isinstance(g, Tensor), False)
+    graph = isinstance(g, Tensor)
+    found = walk([(result.node, conjugate(g))], inputs, create_graph=graph, retain_graph=graph)
     return Parts({i: conjugate(gradient) for i, gradient in enumerate(found)})
 
 

@@ -14,7 +14,7 @@ Not for: derivative rules (``rules/``), or the ``Tensor`` that people use (``ten
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from contextvars import copy_context
 from heapq import heappop, heappush
@@ -34,6 +34,9 @@ Rule = Callable[..., Array]
 
 #: The derivative table: for each operation, one rule for each positional argument (or None).
 RULES: dict[Callable[..., Any], Any] = {}
+
+#: Operations with an argument that has no rule, though a later one has.
+PARTIAL: set[Callable[..., Any]] = set()
 
 #: Operations, beside the elementwise ones of NumPy, whose rules take several cotangents at once.
 BATCHES: set[Callable[..., Any]] = set()
@@ -122,7 +125,7 @@ def record(
     return node
 
 
-def leaf() -> Node:
+def new_leaf() -> Node:
     """Make the node of a tensor that nothing was computed for: where gradients end up."""
     return record(None, None, None, None, None)
 
@@ -169,34 +172,87 @@ def propagate(
     RuntimeError
         The pass arrived at a node that an earlier pass has freed.
     """
-    walk = _Pass(lift, None if collect is None else _leading_to(collect, outputs), batched)
-    for node, g in zip(outputs, cotangents, strict=True):
-        walk.arrive(node, conjugate(g))
-    del g
-    outside = copy_context()  # hooks run under their owner's settings
-    heap, waiting = walk.heap, walk.waiting
+    needed = None if collect is None else _leading_to(collect, outputs)
+    rules = _Rules(lift, needed, batched)
+    walk = _Walk(lift, collect, visit)
+    walk.arrive(outputs, [conjugate(g) for g in cotangents])
+    heap, waiting, always_look = walk.heap, walk.waiting, lift is not None or collect is not None
 
     with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see _rescued
         while heap:
             order, node = heappop(heap)
             g = waiting.pop(order)
-            if lift is not None and isinstance(g, (np.ndarray, np.generic)):
-                g = lift(g, None)
-            if node.hooks is not None:
-                g = outside.run(_run_hooks, node, g, collect is None)
-            shared = is_shared(g)
-            if collect is not None and order in collect:
-                collect[order] = _own(g, shared)
-            contributions: list[Array | None] | None = None if visit is None else []
-            if node.op is not None:
-                walk.pull_back(node, g, contributions)
-            elif collect is None:
-                mine = _own(g, shared)
-                node.grad = mine if node.grad is None else _sum(node.grad, mine)
+            if always_look or node.hooks is not None:
+                g = walk.look(node, g)
+            if needed is not None and not _leads_on(node, needed):
+                continue
+            contributions = rules.pull_back(node, g)
+            walk.arrive(node.parents or (), contributions)
             if visit is not None:
-                outside.run(visit, node, g, tuple(contributions or ()))
+                walk.outside.run(visit, node, g, tuple(contributions))
             if not retain_graph:
                 node.args = node.kwargs = node.value = node.parents = None
+        contributions = []  # so that each gradient has one owner
+        walk.settle()
+
+
+class _Walk:
+    """Where one pass is: which nodes wait, what has arrived at each, and who wants to see it."""
+
+    __slots__ = ("collect", "heap", "leaves", "lift", "outside", "visit", "waiting")
+
+    def __init__(
+        self,
+        lift: Callable[[Any, Node | None], Array] | None,
+        collect: dict[int, Array] | None,
+        visit: Callable[..., None] | None,
+    ) -> None:
+        self.heap: list[tuple[int, Node]] = []  # youngest first
+        self.leaves: list[Node] = []  # these wait for the end
+        self.waiting: dict[int, Array] = {}
+        self.lift, self.collect, self.visit = lift, collect, visit
+        self.outside = copy_context()  # what users hang in runs under their own settings
+
+    def arrive(self, nodes: Iterable[Node | None], contributions: Iterable[Array | None]) -> None:
+        """Add contributions to what waits at the nodes."""
+        waiting = self.waiting
+        for node, c in zip(nodes, contributions):
+            if node is None or c is None:
+                continue
+            order = node.order
+            if order in waiting:
+                waiting[order] = _sum(waiting[order], c)
+                continue
+            waiting[order] = c
+            if node.op is None:
+                self.leaves.append(node)
+            else:
+                heappush(self.heap, (order, node))
+
+    def look(self, node: Node, g: Array) -> Array:
+        """Show a complete cotangent to whoever asked for it."""
+        if self.lift is not None and isinstance(g, (np.ndarray, np.generic)):
+            g = self.lift(g, None)
+        if node.hooks is not None:
+            g = self.outside.run(_run_hooks, node, g, self.collect is None)
+        if self.collect is not None and node.order in self.collect and node.op is not None:
+            self.collect[node.order] = _own(g, shared=True)
+        return g
+
+    def settle(self) -> None:
+        """Give the leaves their gradients."""
+        for leaf in self.leaves:
+            g = self.waiting.pop(leaf.order)
+            if self.lift is not None or leaf.hooks is not None:
+                g = self.look(leaf, g)
+            if self.visit is not None:
+                self.outside.run(self.visit, leaf, g, ())
+            shared = is_shared(g)
+            mine = _own(g, shared)
+            if self.collect is not None:
+                self.collect[leaf.order] = mine
+            else:
+                leaf.grad = mine if leaf.grad is None else _sum(leaf.grad, mine)
 
 
 def _leading_to(wanted: Collection[int], outputs: Sequence[Node]) -> set[int]:
@@ -207,19 +263,32 @@ def _leading_to(wanted: Collection[int], outputs: Sequence[Node]) -> set[int]:
         node = waiting.pop()
         if node.order not in seen:
             seen[node.order] = node
-            waiting += [parent for parent in node.parents or () if parent is not None]
+            if node.op is not None and (node.parents is not None or node.order not in wanted):
+                waiting += [parent for parent in _parents(node) if parent is not None]
     leading = {order for order in seen if order in wanted}
     for order in sorted(seen, reverse=True):  # the oldest first
-        parents = seen[order].parents or ()
-        if any(parent is not None and parent.order in leading for parent in parents):
+        if _leads_on(seen[order], leading):
             leading.add(order)
     return leading
 
 
-class _Pass:
-    """One walk through a graph: which nodes wait, and what has arrived at each of them."""
+def _leads_on(node: Node, needed: Collection[int]) -> bool:
+    return any(parent is not None and parent.order in needed for parent in node.parents or ())
 
-    __slots__ = ("batched", "careful", "heap", "lift", "needed", "waiting")
+
+def _parents(node: Node) -> tuple[Node | None, ...]:
+    if node.parents is None:
+        raise RuntimeError(
+            f"the graph behind {node.name} was freed by an earlier backward(); say "
+            "backward(retain_graph=True) the first time, or compute the result again"
+        )
+    return node.parents
+
+
+class _Rules:
+    """The derivative table, as one pass applies it."""
+
+    __slots__ = ("batched", "careful", "lift", "needed")
 
     def __init__(
         self,
@@ -227,41 +296,27 @@ class _Pass:
         needed: Collection[int] | None,
         batched: bool,
     ) -> None:
-        self.heap: list[tuple[int, Node]] = []  # youngest first
-        self.waiting: dict[int, Array] = {}
         self.lift = lift
         self.needed = needed
         self.batched = batched
         self.careful = False  # a NaN was hidden in the forward pass: see _hides_nan
 
-    def arrive(self, node: Node, c: Array) -> None:
-        """Add a contribution to the cotangent of a node."""
-        order = node.order
-        if order in self.waiting:
-            self.waiting[order] = _sum(self.waiting[order], c)
-        else:
-            self.waiting[order] = c
-            heappush(self.heap, (order, node))
-
-    def pull_back(self, node: Node, g: Array, contributions: list[Array | None] | None) -> None:
+    def pull_back(self, node: Node, g: Array) -> list[Array | None]:
         """Apply the rules of a node: from its cotangent to a contribution for each parent."""
-        parents, operands, kwargs, op = node.parents, node.args, node.kwargs, node.op
-        if parents is None:
-            raise RuntimeError(
-                f"the graph behind {node.name} was freed by an earlier backward(); say "
-                "backward(retain_graph=True) the first time, or compute the result again"
-            )
+        op, operands, kwargs, needed = node.op, node.args, node.kwargs, self.needed
+        parents = node.parents or _parents(node)
         value, args = (node.value, operands) if self.lift is None else self._lifted(node)
         if op in SELECTS and not self.careful:
             self.careful = _hides_nan(operands, parents)
+        special = self.batched or self.careful
+        contributions: list[Array | None] = []
         try:
             for rule, parent, operand in zip(RULES[op], parents, operands):
-                if parent is None or (self.needed is not None and parent.order not in self.needed):
-                    if contributions is not None:
-                        contributions.append(None)
+                if parent is None or (needed is not None and parent.order not in needed):
+                    contributions.append(None)
                     continue
                 try:
-                    if self.batched or self.careful:
+                    if special:
                         c = self._with_care(op, rule, g, value, args, kwargs)
                     else:
                         c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
@@ -271,12 +326,11 @@ class _Pass:
                     c = _fitted(c, operand, self.batched)
                 if node.site is not None:
                     stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
-                if contributions is not None:
-                    contributions.append(c)
-                self.arrive(parent, c)
+                contributions.append(c)
         except Exception as error:
             where = " in its derivative rule"
             raise explain(error, op, operands, kwargs, node.site, where) from error
+        return contributions
 
     def _with_care(
         self, op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any
@@ -341,7 +395,7 @@ def _fitted(c: Array, operand: Array, batched: bool = False) -> Array:
             raise ValueError(f"it gave {describe(c)} for an argument of shape {shape}")
         stretched = [lead + i for i, n in enumerate(shape) if n == 1 and c.shape[lead + i] != 1]
         axes = (*range(skip, lead), *stretched)
-        total = _quietly(np.sum, c, axes)
+        total = _quietly(type(c).sum, c, axes)
         c = total.reshape((*c.shape[:skip], *shape))
     if c.dtype != operand.dtype:
         if c.dtype.kind == "c" and operand.dtype.kind != "c":

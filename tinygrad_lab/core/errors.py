@@ -65,12 +65,12 @@ def describe(value: Any, limit: int = 40) -> str:
     >>> describe([np.zeros(2), 1])
     '[float64(2,), 1]'
     """
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is not None and dtype is not None:
-        return f"{dtype}{shape}"
     if isinstance(value, (list, tuple)) and len(value) <= 8:
         inside = ", ".join(describe(item) for item in value)
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and dtype is not None:
+        return f"{dtype}{shape}"
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
 

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from tinygrad_lab.core.engine import RULES, SELECTS, Rule
+from tinygrad_lab.core.engine import PARTIAL, RULES, SELECTS, Rule
 from tinygrad_lab.core.errors import name_of
 
 __all__ = [
@@ -156,6 +156,7 @@ def defvjp(
     for position, vjp in zip(where, vjps, strict=True):
         table[position] = vjp
     RULES[op] = tuple(table)
+    (PARTIAL.add if None in table else PARTIAL.discard)(op)
 
 
 class _Variadic:
@@ -169,9 +170,6 @@ class _Variadic:
 
     def __len__(self) -> int:
         return sys.maxsize
-
-    def __contains__(self, rule: Any) -> bool:
-        return False  # no argument is without a rule
 
 
 def defvjp_variadic(op: Callable[..., Any], vjp: Callable[..., Any]) -> None:

@@ -13,22 +13,29 @@ import numpy as np
 
 from tinygrad_lab.core.primitive import defvjp
 
-__all__ = ["SEVERAL", "Outputs", "Parts", "pick"]
+__all__ = ["Outputs", "Parts", "pick"]
 
-SEVERAL = "several"  # stands for the shape and the dtype of what has more than one
+
+class _Several:
+    """Stands for the shape and the dtype of what has more than one."""
+
+    kind = "f"
+
+
+_SEVERAL = _Several()
 
 
 class Outputs(tuple[Any, ...]):
     """The results of one call."""
 
     __slots__ = ()
-    shape = dtype = SEVERAL
+    shape = dtype = _SEVERAL
 
 
 class Parts(dict[int, Any]):
     """Cotangents of some of the results of one call, by their positions."""
 
-    shape = dtype = SEVERAL
+    shape = dtype = _SEVERAL
 
     def __add__(self, other: Parts) -> Parts:
         both = {i: self[i] + other[i] for i in self.keys() & other.keys()}

@@ -18,7 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core.callers import what_would_detach
-from tinygrad_lab.core.engine import NO_KWARGS, RETAIN, RULES, Node, leaf, propagate, record
+from tinygrad_lab.core.engine import (
+    NO_KWARGS,
+    PARTIAL,
+    RETAIN,
+    RULES,
+    Node,
+    new_leaf,
+    propagate,
+    record,
+)
 from tinygrad_lab.core.errors import explain, name_of
 from tinygrad_lab.core.modes import (
     IGNORE,
@@ -31,7 +40,7 @@ from tinygrad_lab.core.modes import (
 from tinygrad_lab.core.primitive import CONSTANT, INSTEAD, TAKES
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 from tinygrad_lab.core.rules.shaping import astype
-from tinygrad_lab.core.several import SEVERAL, Outputs, pick
+from tinygrad_lab.core.several import Outputs, pick
 from tinygrad_lab.core.summary import summary
 
 __all__ = ["Tensor", "apply", "plain", "tensor"]
@@ -58,6 +67,8 @@ def apply(
             if arg.node is not None:
                 parents[i], tracked = arg.node, True
     mode = current_mode()
+    if op not in RULES and tracked and mode is not IGNORE:
+        raise TypeError(_no_rule(op))
     try:
         value = op(*values, **kwargs)
     except Exception as error:
@@ -66,15 +77,25 @@ def apply(
         value = Outputs(value) if isinstance(value, (tuple, list)) else _as_array(value)
     node = None
     if tracked and mode is not IGNORE:
-        _check_differentiable(op, parents, value)
+        if value.dtype.kind not in "fc" or len(RULES[op]) < len(args) or op in PARTIAL:
+            _check_differentiable(op, parents, value)
         node = record(op, tuple(values), kwargs, value, tuple(parents))
     if mode is WATCH:
-        here = call_site()
-        if node is not None:
-            node.site = here
-        for part in value if type(value) is Outputs else (value,):
-            stop_if_not_finite(part, f"{name_of(op)} gave", here)
-    return from_node(value, node)
+        _watch(op, value, node)
+    if type(value) is Outputs:
+        return from_node(value, node)
+    result = _new(Tensor)
+    result.data = value
+    result.node = node
+    return result
+
+
+def _watch(op: Callable[..., Any], value: Any, node: Node | None) -> None:
+    here = call_site()
+    if node is not None:
+        node.site = here
+    for part in value if type(value) is Outputs else (value,):
+        stop_if_not_finite(part, f"{name_of(op)} gave", here)
 
 
 def from_node(value: Any, node: Node | None) -> Any:
@@ -101,13 +122,12 @@ def _check_differentiable(
 ) -> None:
     """Refuse a call that would lose a gradient in silence."""
     rules = RULES[op]
-    if len(rules) < len(parents) or None in rules:
-        for position, parent in enumerate(parents):
-            if parent is not None and (position >= len(rules) or rules[position] is None):
-                raise TypeError(
-                    f"{name_of(op)} has no derivative by argument {position}: detach() it there"
-                )
-    if value.dtype is not SEVERAL and value.dtype.kind not in "fc":
+    for position, parent in enumerate(parents):
+        if parent is not None and (position >= len(rules) or rules[position] is None):
+            raise TypeError(
+                f"{name_of(op)} has no derivative by argument {position}: detach() it there"
+            )
+    if value.dtype.kind not in "fc":
         raise TypeError(
             f"{name_of(op)} of a tracked tensor gives {value.dtype}, which has no gradient; "
             "detach() first"
@@ -250,6 +270,14 @@ def _without_out(op: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, An
     return {key: value for key, value in kwargs.items() if key != "out"}
 
 
+def _no_rule(op: Callable[..., Any]) -> str:
+    return (
+        f"{_numpy_name(op)} has no derivative rule. Give it one with "
+        f"tl.defvjp({_numpy_name(op)}, lambda g, y, *args: ...), or compute on plain values: "
+        "t.detach()"
+    )
+
+
 def _positional(
     op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -343,7 +371,7 @@ class Tensor:
                 "floats have one. Say tl.tensor(data, dtype=float, requires_grad=True), or write "
                 "the numbers with a point (1.0)"
             )
-        self.node = leaf() if wanted else None
+        self.node = new_leaf() if wanted else None
 
     def requires_grad_(self, wanted: bool = True) -> Tensor:
         """Set ``requires_grad`` and return the tensor itself."""
@@ -750,11 +778,7 @@ class Tensor:
                 args, kwargs = _positional(op, args, kwargs)
             return apply(op, args, kwargs)
         if op not in CONSTANT and current_mode() != IGNORE and _any_tracked((args, kwargs)):
-            raise TypeError(
-                f"{_numpy_name(op)} has no derivative rule. Give it one with "
-                f"tl.defvjp({_numpy_name(op)}, lambda g, y, *args: ...), or compute on plain "
-                "values: t.detach()"
-            )
+            raise TypeError(_no_rule(op))
         return op(*plain(args), **plain(kwargs))
 
     # -- copies, files, text ------------------------------------------------------------------
