@@ -336,7 +336,8 @@ class _Rules:
         self, op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any
     ) -> Array:
         if self.batched and not _takes_batches(op):
-            c = np.stack([rule(one, value, *args, **kwargs) for one in g])
+            each = g.one_by_one() if isinstance(g, dict) else g
+            c = np.stack([rule(one, value, *args, **kwargs) for one in each])
         else:
             c = rule(g, value, *args, **kwargs)
         return _zero_where_nothing_flows(op, g, c) if self.careful else c

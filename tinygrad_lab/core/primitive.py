@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from tinygrad_lab.core.engine import PARTIAL, RULES, SELECTS, Rule
+from tinygrad_lab.core.engine import BATCHES, PARTIAL, RULES, SELECTS, Rule
 from tinygrad_lab.core.errors import name_of
 
 __all__ = [
@@ -185,6 +185,11 @@ def constant(*ops: Callable[..., Any]) -> None:
 def selects(*ops: Callable[..., Any]) -> None:
     """Declare operations that pick some elements of their operands and leave the others out."""
     SELECTS.update(ops)
+
+
+def batches(*ops: Callable[..., Any]) -> None:
+    """Declare operations whose rules may be given several cotangents, along a new first axis."""
+    BATCHES.update(ops)
 
 
 def instead(op: Callable[..., Any]) -> Callable[[Callable[P, T]], Callable[P, T]]:

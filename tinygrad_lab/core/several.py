@@ -7,11 +7,12 @@ the operation reads the parts it was given.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import defvjp
+from tinygrad_lab.core.primitive import batches, defvjp
 
 __all__ = ["Outputs", "Parts", "pick"]
 
@@ -45,6 +46,11 @@ class Parts(dict[int, Any]):
         """Give the cotangent of one result: zeros where nothing came back."""
         return self[position] if position in self else np.zeros_like(outputs[position])
 
+    def one_by_one(self) -> Iterator[Parts]:
+        """Give the members of a batch of cotangents, each as parts."""
+        for together in zip(*self.values(), strict=True):
+            yield Parts(zip(self.keys(), together, strict=True))
+
 
 def pick(outputs: Outputs, position: int) -> Any:
     """Take one of the results of a call."""
@@ -52,3 +58,4 @@ def pick(outputs: Outputs, position: int) -> Any:
 
 
 defvjp(pick, lambda g, y, outputs, position: Parts({position: g}))
+batches(pick)

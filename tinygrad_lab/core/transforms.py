@@ -183,11 +183,21 @@ class _Call:
         self.inputs += found
         return rebuild(argument, iter(found))
 
-    def scalar(self, name: str) -> Tensor:
-        """The result, which must be one number."""
+    def array(self, name: str) -> Tensor:
+        """Give the result, which must be one array; a constant has a gradient too, of zeros."""
         y = self.output
-        if not isinstance(y, Tensor):
-            y = _untracked(y, name)
+        if isinstance(y, Tensor) and y.requires_grad:
+            return y
+        if not isinstance(y, (Tensor, int, float, complex, np.generic, np.ndarray)):
+            raise TypeError(
+                f"{name}: the function must return a number or a tensor, not {describe(y)}"
+            )
+        y = y.data if isinstance(y, Tensor) else np.asarray(y)
+        return tensor(y if y.dtype.kind in "fc" else y.astype(float), requires_grad=True)
+
+    def scalar(self, name: str) -> Tensor:
+        """Give the result, which must be one number."""
+        y = self.array(name)
         if y.size != 1:
             raise ValueError(
                 f"{name}: the function must return one number, not shape {y.shape}; reduce it "
@@ -215,12 +225,6 @@ def _leaf(data: Any, what: str) -> Tensor:
         return tensor(np.asarray(data) if np.ndim(data) == 0 else data, requires_grad=True)
     except TypeError as error:
         raise TypeError(f"cannot differentiate by {what} = {describe(data)}: {error}") from None
-
-
-def _untracked(y: Any, name: str) -> Tensor:
-    if isinstance(y, (int, float, complex, np.generic, np.ndarray)):
-        return tensor(np.asarray(y, dtype=float), requires_grad=True)  # a constant: zeros
-    raise TypeError(f"{name}: the function must return a number or a tensor, not {describe(y)}")
 
 
 def _out(value: Any, keep: bool) -> Any:
@@ -399,7 +403,7 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
     @functools.wraps(f)
     def derived(*args: Any) -> Any:
         call = _Call(f, args, argnums, has_aux=False)
-        y = call.output if isinstance(call.output, Tensor) else _untracked(call.output, "jacobian")
+        y = call.array("jacobian")
         keep, shape = call.create_graph, y.shape
         node, one = start(y, np.ones_like(y.data), keep, "jacobian")
         dtype = one.dtype

@@ -1,0 +1,203 @@
+"""Functions into their derivatives: grad, vjp, jvp, jacobian, hessian, hvp."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_lab as tl
+
+RNG = np.random.default_rng(0)
+
+
+def numerical_jacobian(f: Any, x: Any, h: float = 1e-5) -> Any:
+    columns = [(f(x + h * e) - f(x - h * e)) / (2 * h) for e in unit_arrays(x)]
+    return np.stack(columns, axis=-1).reshape((*np.shape(columns[0]), *np.shape(x)))
+
+
+def unit_arrays(x: Any) -> Any:
+    return np.eye(x.size).reshape((x.size, *x.shape))
+
+
+# Every way a rule can meet a batch of upstreams: elementwise (taken at once), broadcast,
+# reductions, shapings, indexing and contractions (one after the other).
+FUNCTIONS = {
+    "elementwise": lambda x: np.sin(x) * np.exp(x) / (2 + x * x),
+    "broadcast": lambda x: x * x[:1] + x[..., :1] * np.array(2.0),
+    "reductions": lambda x: np.sum(x * x, axis=0) + np.max(x) + np.std(x, axis=0),
+    "shaping": lambda x: np.concatenate([x.T, x.T], axis=1).reshape(-1),
+    "indexing": lambda x: x[[0, 0, 1]] * x[1],
+    "matmul": lambda x: np.tanh(x @ x.T) @ x,
+    "einsum": lambda x: np.einsum("ij,ik->jk", x, np.cos(x)),
+    "where": lambda x: np.where(x > 0, x**3, np.tanh(x)),
+    "no axes": lambda x: x[0, 0] * x[1, 1],
+    "network": tl.nn.MLP([3, 4, 2], rng=0),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_jacobian_in_one_pass_agrees_with_finite_differences(name: str):
+    f = FUNCTIONS[name]
+    x = RNG.normal(size=(2, 3))
+    plain = (lambda a: f(tl.tensor(a)).detach().numpy()) if name == "network" else f
+    found = tl.jacobian(f)(x)
+    np.testing.assert_allclose(found, numerical_jacobian(plain, x), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_jvp_and_vjp_are_transposes(name: str):
+    f = FUNCTIONS[name]
+    x, direction = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 3))
+    y, change = tl.jvp(f, (x,), (direction,))
+    cotangent = RNG.normal(size=y.shape)
+    same, pullback = tl.vjp(f, x)
+    (gradient,) = pullback(cotangent)
+    np.testing.assert_array_equal(y, same)
+    np.testing.assert_allclose(np.sum(change * cotangent), np.sum(gradient * direction))
+    (again,) = pullback(2 * cotangent)
+    np.testing.assert_allclose(again, 2 * gradient)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_hvp_is_the_hessian_times_the_vector(name: str):
+    x, v = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 3))
+    scalar = lambda a: np.sum(np.sin(FUNCTIONS[name](a)))
+    (product,) = tl.hvp(scalar, (x,), (v,))
+    hessian = tl.hessian(scalar)(x)
+    np.testing.assert_allclose(product, np.tensordot(hessian, v, axes=2), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(hessian, np.transpose(hessian, (2, 3, 0, 1)), atol=1e-10)
+
+
+def test_nested_to_any_depth():
+    slopes = [np.sin, np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x), np.sin, np.cos]
+    f = np.sin
+    for expected in slopes:
+        np.testing.assert_allclose(f(0.3), expected(0.3))
+        f = tl.grad(f)
+
+
+def test_inner_derivatives_do_not_see_outer_variables():
+    # d/dx x * (d/dy (x + y)) = 1, and not 2: the perturbations are kept apart.
+    assert tl.grad(lambda x: x * tl.grad(lambda y: x + y)(1.0))(1.0) == 1.0
+    # d/dx of d/dy x y^2 = 2 y: the inner derivative depends on the outer variable.
+    assert tl.grad(lambda x: tl.grad(lambda y: x * y * y)(2.0))(3.0) == 4.0
+
+
+class Pair(NamedTuple):
+    """A container with names."""
+
+    left: Any
+    right: Any
+
+
+@given(st.permutations(["a", "b", "c"]))
+def test_gradients_have_the_structure_of_the_argument(names: list[str]):
+    argument = {
+        names[0]: [np.array([1.0, 2.0]), (3.0, np.ones((2, 1)))],
+        names[1]: Pair(0.5, np.array(2.0)),
+        names[2]: np.float32(1.5),
+    }
+
+    def f(p: Any) -> Any:
+        first, (second, third) = p[names[0]]
+        return np.sum(first**2) * second + np.sum(third) * p[names[1]].left + p[names[2]] * 3
+
+    found = tl.grad(f)(argument)
+    assert list(found) == names
+    np.testing.assert_allclose(found[names[0]][0], [6.0, 12.0])
+    np.testing.assert_allclose(found[names[0]][1][0], 5.0)
+    assert isinstance(found[names[0]][1], tuple)
+    assert isinstance(found[names[1]], Pair)
+    np.testing.assert_array_equal(found[names[1]].right, 0.0)
+    assert found[names[2]].dtype == np.float32
+
+
+def test_a_module_is_an_argument_like_any_other():
+    model = tl.nn.MLP([2, 3, 1], rng=0)
+    x = RNG.normal(size=(5, 2))
+    loss = lambda m, x: tl.mse_loss(m(x), np.zeros((5, 1)))
+    found = tl.grad(loss)(model, x)
+    loss(model, x).backward()
+    expected = {name: p.grad for name, p in model.named_parameters()}
+    assert found.keys() == expected.keys()
+    for name, g in expected.items():
+        np.testing.assert_array_equal(found[name], g)
+
+
+def test_no_grad_attribute_is_touched():
+    model = tl.nn.MLP([2, 3, 1], rng=0)
+    x = tl.tensor(np.ones((4, 2)), requires_grad=True)
+    total = lambda m, x: m(x).sum()
+    tl.grad(total)(model, x)
+    tl.jvp(model, (x,), (np.ones((4, 2)),))
+    tl.jacobian(model)(x)
+    tl.hvp(lambda x: total(model, x), (x,), (np.ones((4, 2)),))
+    assert all(p.grad is None for p in [*model.parameters(), x])
+
+
+def test_several_arguments_and_aux():
+    f = lambda a, b: (np.sum(a * b), {"seen": a.shape})
+    (value, aux), (ga, gb) = tl.value_and_grad(f, argnums=(0, -1), has_aux=True)(
+        np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    )
+    assert (value, aux) == (11.0, {"seen": (2,)})
+    np.testing.assert_array_equal(ga, [3.0, 4.0])
+    np.testing.assert_array_equal(gb, [1.0, 2.0])
+    y, pullback, aux = tl.vjp(f, np.ones(2), np.ones(2), has_aux=True)
+    assert (y, aux) == (2.0, {"seen": (2,)})
+    np.testing.assert_array_equal(pullback(1.0)[1], np.ones(2))
+
+
+def test_outputs_in_containers():
+    f = lambda x: {"square": x * x, "pair": (np.sin(x), 7.0)}
+    y, change = tl.jvp(f, (np.array(2.0),), (np.array(1.0),))
+    assert y["pair"][1] == 7.0
+    np.testing.assert_allclose([change["square"], change["pair"][0]], [4.0, np.cos(2.0)])
+    assert change["pair"][1] == 0.0
+    _, pullback = tl.vjp(f, np.array(2.0))
+    (g,) = pullback({"square": 1.0, "pair": (10.0, 0.0)})
+    np.testing.assert_allclose(g, 4.0 + 10 * np.cos(2.0))
+
+
+def test_a_constant_function_has_zero_derivatives():
+    np.testing.assert_array_equal(tl.grad(lambda x: 3.0)(np.ones(2)), np.zeros(2))
+    np.testing.assert_array_equal(tl.jacobian(lambda x: np.ones(3))(np.ones(2)), np.zeros((3, 2)))
+    np.testing.assert_array_equal(tl.hessian(lambda x: np.sum(x))(np.ones(2)), np.zeros((2, 2)))
+
+
+def test_inside_no_grad_derivatives_are_still_derivatives():
+    with tl.no_grad():
+        assert tl.grad(lambda x: x**2)(3.0) == 6.0
+
+
+def test_float32_stays_float32():
+    x = np.ones(3, dtype=np.float32)
+    assert tl.grad(lambda x: np.sum(x**2))(x).dtype == np.float32
+    assert tl.jacobian(np.sin)(x).dtype == np.float32
+    assert tl.jvp(np.sin, (x,), (x,))[1].dtype == np.float32
+    assert tl.hvp(lambda x: np.sum(x**3), (x,), (x,))[0].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "says"),
+    [
+        (lambda: tl.grad(np.sin)(np.ones(2)), ValueError, "one number"),
+        (lambda: tl.grad(np.sum)(np.array([1, 2])), TypeError, "argument 0"),
+        (lambda: tl.grad(np.sum)({"w": [1.0, "x"]}), TypeError, r"\['w'\]\[1\]"),
+        (lambda: tl.grad(np.sum, argnums=1)(1.0), ValueError, "argnums=1"),
+        (lambda: tl.grad(lambda x: None)(1.0), TypeError, "must return"),
+        (lambda: tl.grad(np.sum, has_aux=True)(1.0), TypeError, "aux"),
+        (lambda: tl.jvp(np.sin, (1.0,), (1.0, 2.0)), ValueError, "structure"),
+        (lambda: tl.jvp(np.sin, (np.ones(2),), (np.ones(3),)), ValueError, "shape"),
+        (lambda: tl.hvp(np.sum, (np.ones(2),), ([1.0, 1.0],)), ValueError, "structure"),
+        (lambda: tl.vjp(np.sin, np.ones(2))[1]([1.0, 1.0]), ValueError, "structure"),
+        (lambda: tl.vjp(np.sin, np.ones(2))[1](np.ones(3)), ValueError, "shape"),
+    ],
+)
+def test_refusals_say_what_was_wrong(call: Any, kind: Any, says: str):
+    with pytest.raises(kind, match=says):
+        call()
