@@ -336,7 +336,7 @@ class _Rules:
         self, op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any
     ) -> Array:
         if self.batched and not _takes_batches(op):
-            each = g.one_by_one() if isinstance(g, dict) else g
+            each = g.one_by_one() if hasattr(g, "one_by_one") else g
             c = np.stack([rule(one, value, *args, **kwargs) for one in each])
         else:
             c = rule(g, value, *args, **kwargs)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import defvjp, primitive
+from tinygrad_lab.core.primitive import batches, defvjp, primitive
 
 __all__ = [
     "elu",
@@ -145,6 +145,7 @@ def _silu_slope(x: Array) -> Array:
 
 
 defvjp(silu, lambda g, y, x: g * _silu_slope(x))
+batches(sigmoid, relu, leaky_relu, elu, softplus, silu)  # elementwise
 
 
 def gelu(x: Array, approximate: Literal["tanh"] = "tanh") -> Array:

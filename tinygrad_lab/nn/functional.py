@@ -10,11 +10,12 @@ Not for: the arithmetic itself, which is in ``activations.py``, ``losses.py``, `
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, cast
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import defvjp, primitive
+from tinygrad_lab.core.primitive import batches, defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn import conv, pool
 from tinygrad_lab.nn.activations import (
@@ -94,20 +95,20 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
 
 
 def _linear_weight(g: Array, y: Array, x: Array, weight: Array, bias: Any = None) -> Array:
-    if x.ndim == 2:
+    if g.ndim == 2 and x.ndim == 2:
         return g.T @ x
-    rows = 1
-    for n in x.shape[:-1]:
-        rows *= n
-    return g.reshape((rows, weight.shape[0])).T @ x.reshape((rows, weight.shape[1]))
+    rows, (out, into) = math.prod(x.shape[:-1]), weight.shape
+    several = g.shape[: g.ndim - y.ndim]  # cotangents carried at once
+    return np.swapaxes(g.reshape((*several, rows, out)), -1, -2) @ x.reshape((rows, into))
 
 
 defvjp(
     linear,
     lambda g, y, x, weight, bias=None: g @ weight,
     _linear_weight,
-    lambda g, y, x, weight, bias=None: g.sum(axis=tuple(range(g.ndim - 1))),
+    lambda g, y, x, weight, bias=None: g,
 )
+batches(linear)
 
 
 def dropout(

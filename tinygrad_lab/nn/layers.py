@@ -573,5 +573,5 @@ def _activation(chosen: str | Callable[[Any], Any] | None) -> Callable[[Any], An
     if chosen is None:
         return Identity()
     if isinstance(chosen, type):
-        return chosen()  # type: ignore[no-any-return]  # nn.ReLU for nn.ReLU()
+        return chosen()  # nn.ReLU for nn.ReLU()
     return chosen if callable(chosen) else look_up(chosen, ACTIVATIONS, "activation")()

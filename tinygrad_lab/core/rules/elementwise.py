@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import constant, defvjp, instead, primitive, selects
+from tinygrad_lab.core.primitive import batches, constant, defvjp, instead, primitive, selects
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
@@ -130,6 +130,7 @@ defvjp(
     lambda g, y, condition, a, b: np.where(condition, 0, g),
 )
 selects(where)
+batches(where)
 
 
 @primitive
