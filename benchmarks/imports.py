@@ -1,4 +1,4 @@
-"""How long a new interpreter takes to import us, beside NumPy alone and the peers."""
+"""How long a new interpreter takes to import us, beside NumPy alone and the small peers."""
 
 import importlib.util
 import subprocess
@@ -21,7 +21,7 @@ WORKLOAD = Workload(
     title="start Python and import",
     contenders={
         name: partial(importing, name)
-        for name in ("numpy", "tinygrad_lab", "mygrad", "autograd", "jax", "torch")
+        for name in ("numpy", "tinygrad_lab", "mygrad", "autograd")
     },
     tolerance=0.0,
     unit="ms",
