@@ -14,7 +14,7 @@ Not for: derivative rules (``rules/``), or the ``Tensor`` that people use (``ten
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from contextvars import copy_context
 from heapq import heappop, heappush
@@ -35,8 +35,8 @@ Rule = Callable[..., Array]
 #: The derivative table: for each operation, one rule for each positional argument (or None).
 RULES: dict[Callable[..., Any], Any] = {}
 
-#: Operations with an argument that has no rule, though a later one has.
-PARTIAL: set[Callable[..., Any]] = set()
+#: How many arguments an operation has rules for, where none of them is left out.
+WHOLE: dict[Callable[..., Any], int] = {}
 
 #: Operations, beside the elementwise ones of NumPy, whose rules take several cotangents at once.
 BATCHES: set[Callable[..., Any]] = set()
@@ -172,11 +172,12 @@ def propagate(
     RuntimeError
         The pass arrived at a node that an earlier pass has freed.
     """
-    needed = None if collect is None else _leading_to(collect, outputs)
-    rules = _Rules(lift, needed, batched)
-    walk = _Walk(lift, collect, visit)
-    walk.arrive(outputs, [conjugate(g) for g in cotangents])
-    heap, waiting, always_look = walk.heap, walk.waiting, lift is not None or collect is not None
+    walk = _Pass(lift, collect, batched, visit, outputs)
+    for node, g in zip(outputs, cotangents, strict=True):
+        walk.arrive(node, conjugate(g))
+    g = None  # so that each gradient has one owner
+    heap, waiting, needed = walk.heap, walk.waiting, walk.needed
+    always_look = lift is not None or collect is not None
 
     with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see _rescued
         while heap:
@@ -186,48 +187,97 @@ def propagate(
                 g = walk.look(node, g)
             if needed is not None and not _leads_on(node, needed):
                 continue
-            contributions = rules.pull_back(node, g)
-            walk.arrive(node.parents or (), contributions)
+            contributions = walk.pull_back(node, g)
             if visit is not None:
                 walk.outside.run(visit, node, g, tuple(contributions))
             if not retain_graph:
                 node.args = node.kwargs = node.value = node.parents = None
-        contributions = []  # so that each gradient has one owner
+        contributions = []
         walk.settle()
 
 
-class _Walk:
-    """Where one pass is: which nodes wait, what has arrived at each, and who wants to see it."""
+class _Pass:
+    """One walk through a graph: which nodes wait, what has arrived at each, who wants to see it."""
 
-    __slots__ = ("collect", "heap", "leaves", "lift", "outside", "visit", "waiting")
+    __slots__ = (
+        "batched",
+        "careful",
+        "collect",
+        "heap",
+        "leaves",
+        "lift",
+        "needed",
+        "outside",
+        "visit",
+        "waiting",
+    )
 
     def __init__(
         self,
         lift: Callable[[Any, Node | None], Array] | None,
         collect: dict[int, Array] | None,
+        batched: bool,
         visit: Callable[..., None] | None,
+        outputs: Sequence[Node],
     ) -> None:
         self.heap: list[tuple[int, Node]] = []  # youngest first
         self.leaves: list[Node] = []  # these wait for the end
         self.waiting: dict[int, Array] = {}
-        self.lift, self.collect, self.visit = lift, collect, visit
+        self.lift, self.collect, self.batched, self.visit = lift, collect, batched, visit
+        self.needed = None if collect is None else _leading_to(collect, outputs)
+        self.careful = False  # a NaN was hidden in the forward pass: see _hides_nan
         self.outside = copy_context()  # what users hang in runs under their own settings
 
-    def arrive(self, nodes: Iterable[Node | None], contributions: Iterable[Array | None]) -> None:
-        """Add contributions to what waits at the nodes."""
-        waiting = self.waiting
-        for node, c in zip(nodes, contributions):
-            if node is None or c is None:
-                continue
-            order = node.order
-            if order in waiting:
-                waiting[order] = _sum(waiting[order], c)
-                continue
-            waiting[order] = c
-            if node.op is None:
-                self.leaves.append(node)
-            else:
-                heappush(self.heap, (order, node))
+    def pull_back(self, node: Node, g: Array) -> list[Array | None]:
+        """Apply the rules of a node: from its cotangent to a contribution for each parent."""
+        op, operands, kwargs, needed = node.op, node.args, node.kwargs, self.needed
+        parents = node.parents or _parents(node)
+        waiting, heap, leaves = self.waiting, self.heap, self.leaves
+        value, args = (node.value, operands) if self.lift is None else self._lifted(node)
+        if op in SELECTS and not self.careful:
+            self.careful = _hides_nan(operands, parents)
+        special = self.batched or self.careful
+        contributions: list[Array | None] = []
+        try:
+            for rule, parent, operand in zip(RULES[op], parents, operands):
+                if parent is None or (needed is not None and parent.order not in needed):
+                    contributions.append(None)
+                    continue
+                try:
+                    if special:
+                        c = self._with_care(op, rule, g, value, args, kwargs)
+                    else:
+                        c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
+                except FloatingPointError:
+                    c = _rescued(op, rule, g, value, args, kwargs)
+                if c.shape != operand.shape or c.dtype is not operand.dtype:
+                    c = _fitted(c, operand, self.batched)
+                if node.site is not None:
+                    stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
+                contributions.append(c)
+                if parent.order in waiting:
+                    self.arrive(parent, c)
+                else:  # written out, because most are used once
+                    waiting[parent.order] = c
+                    if parent.op is None:
+                        leaves.append(parent)
+                    else:
+                        heappush(heap, (parent.order, parent))
+        except Exception as error:
+            where = " in its derivative rule"
+            raise explain(error, op, operands, kwargs, node.site, where) from error
+        return contributions
+
+    def arrive(self, node: Node, c: Array) -> None:
+        """Add a contribution to what waits at a node."""
+        if node.order in self.waiting:
+            self.waiting[node.order] = _quietly(operator.add, self.waiting[node.order], c)
+            return
+        self.waiting[node.order] = c
+        if node.op is None:
+            self.leaves.append(node)
+        else:
+            heappush(self.heap, (node.order, node))
 
     def look(self, node: Node, g: Array) -> Array:
         """Show a complete cotangent to whoever asked for it."""
@@ -236,7 +286,7 @@ class _Walk:
         if node.hooks is not None:
             g = self.outside.run(_run_hooks, node, g, self.collect is None)
         if self.collect is not None and node.order in self.collect and node.op is not None:
-            self.collect[node.order] = _own(g, shared=True)
+            self.collect[node.order] = _own(g)
         return g
 
     def settle(self) -> None:
@@ -247,12 +297,31 @@ class _Walk:
                 g = self.look(leaf, g)
             if self.visit is not None:
                 self.outside.run(self.visit, leaf, g, ())
-            shared = is_shared(g)
-            mine = _own(g, shared)
+            if is_shared(g) or g.dtype.kind == "c":
+                g = _own(g)
             if self.collect is not None:
-                self.collect[leaf.order] = mine
+                self.collect[leaf.order] = g
             else:
-                leaf.grad = mine if leaf.grad is None else _sum(leaf.grad, mine)
+                leaf.grad = g if leaf.grad is None else _quietly(operator.add, leaf.grad, g)
+
+    def _with_care(
+        self, op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any
+    ) -> Array:
+        if self.batched and not _takes_batches(op):
+            each = g.one_by_one() if hasattr(g, "one_by_one") else g
+            c = np.stack([rule(one, value, *args, **kwargs) for one in each])
+        else:
+            c = rule(g, value, *args, **kwargs)
+        return _zero_where_nothing_flows(op, g, c) if self.careful else c
+
+    def _lifted(self, node: Node) -> tuple[Array, list[Any]]:
+        """Give a node's value and arguments their histories back."""
+        assert self.lift is not None
+        args = list(node.args)
+        for i, parent in enumerate(node.parents or ()):
+            if parent is not None:
+                args[i] = self.lift(args[i], parent)
+        return self.lift(node.value, node), args
 
 
 def _leading_to(wanted: Collection[int], outputs: Sequence[Node]) -> set[int]:
@@ -283,73 +352,6 @@ def _parents(node: Node) -> tuple[Node | None, ...]:
             "backward(retain_graph=True) the first time, or compute the result again"
         )
     return node.parents
-
-
-class _Rules:
-    """The derivative table, as one pass applies it."""
-
-    __slots__ = ("batched", "careful", "lift", "needed")
-
-    def __init__(
-        self,
-        lift: Callable[[Any, Node | None], Array] | None,
-        needed: Collection[int] | None,
-        batched: bool,
-    ) -> None:
-        self.lift = lift
-        self.needed = needed
-        self.batched = batched
-        self.careful = False  # a NaN was hidden in the forward pass: see _hides_nan
-
-    def pull_back(self, node: Node, g: Array) -> list[Array | None]:
-        """Apply the rules of a node: from its cotangent to a contribution for each parent."""
-        op, operands, kwargs, needed = node.op, node.args, node.kwargs, self.needed
-        parents = node.parents or _parents(node)
-        value, args = (node.value, operands) if self.lift is None else self._lifted(node)
-        if op in SELECTS and not self.careful:
-            self.careful = _hides_nan(operands, parents)
-        special = self.batched or self.careful
-        contributions: list[Array | None] = []
-        try:
-            for rule, parent, operand in zip(RULES[op], parents, operands):
-                if parent is None or (needed is not None and parent.order not in needed):
-                    contributions.append(None)
-                    continue
-                try:
-                    if special:
-                        c = self._with_care(op, rule, g, value, args, kwargs)
-                    else:
-                        c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
-                except FloatingPointError:
-                    c = _rescued(op, rule, g, value, args, kwargs)
-                if c.shape != operand.shape or c.dtype is not operand.dtype:
-                    c = _fitted(c, operand, self.batched)
-                if node.site is not None:
-                    stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
-                contributions.append(c)
-        except Exception as error:
-            where = " in its derivative rule"
-            raise explain(error, op, operands, kwargs, node.site, where) from error
-        return contributions
-
-    def _with_care(
-        self, op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any
-    ) -> Array:
-        if self.batched and not _takes_batches(op):
-            each = g.one_by_one() if hasattr(g, "one_by_one") else g
-            c = np.stack([rule(one, value, *args, **kwargs) for one in each])
-        else:
-            c = rule(g, value, *args, **kwargs)
-        return _zero_where_nothing_flows(op, g, c) if self.careful else c
-
-    def _lifted(self, node: Node) -> tuple[Array, list[Any]]:
-        """Give a node's value and arguments their histories back."""
-        assert self.lift is not None
-        args = list(node.args)
-        for i, parent in enumerate(node.parents or ()):
-            if parent is not None:
-                args[i] = self.lift(args[i], parent)
-        return self.lift(node.value, node), args
 
 
 def _takes_batches(op: Any) -> bool:
@@ -390,8 +392,10 @@ def _zero_where_nothing_flows(op: Any, g: Array, c: Array) -> Array:
 def _fitted(c: Array, operand: Array, batched: bool = False) -> Array:
     """Undo broadcasting and casting: bring a contribution to its operand's shape and dtype."""
     shape, skip = operand.shape, int(batched)
-    if c.shape[skip:] != shape:
-        lead = c.ndim - len(shape)  # axes that are not the operand's, one of them the batch's
+    lead = c.ndim - len(shape)  # axes that are not the operand's, one of them the batch's
+    if lead > skip and c.shape[lead:] == shape:  # the usual case: a bias
+        c = _quietly(type(c).sum, c, tuple(range(skip, lead)))
+    elif c.shape[skip:] != shape:
         if lead < skip or any(n not in (1, m) for n, m in zip(shape, c.shape[lead:], strict=True)):
             raise ValueError(f"it gave {describe(c)} for an argument of shape {shape}")
         stretched = [lead + i for i, n in enumerate(shape) if n == 1 and c.shape[lead + i] != 1]
@@ -403,10 +407,6 @@ def _fitted(c: Array, operand: Array, batched: bool = False) -> Array:
             c = np.real(c)
         c = c.astype(operand.dtype)
     return c
-
-
-def _sum(a: Array, b: Array) -> Array:
-    return _quietly(operator.add, a, b)
 
 
 def _quietly(function: Callable[..., Array], *args: Any) -> Array:
@@ -421,13 +421,13 @@ def _quietly(function: Callable[..., Array], *args: Any) -> Array:
 # What users see of a cotangent
 
 
-def _own(g: Array, shared: bool) -> Array:
-    """Make a gradient an array that nobody else can write to."""
-    if isinstance(g, np.generic):
-        g = np.asarray(g)
-    elif shared and type(g) is np.ndarray:
-        g = g.copy()
-    return conjugate(g)
+def _own(g: Array) -> Array:
+    """Make of a gradient an array that nobody else can write to."""
+    return conjugate(g.copy() if type(g) is np.ndarray else _as_array(g))
+
+
+def _as_array(g: Array) -> Array:
+    return np.asarray(g) if isinstance(g, np.generic) else g
 
 
 def conjugate(g: Array) -> Array:
@@ -443,9 +443,9 @@ def _run_hooks(node: Node, g: Array, retain: bool) -> Array:
     for hook in node.hooks or ():
         if hook is RETAIN:
             if retain:
-                node.grad = _own(g, shared=True)
+                node.grad = _own(g)
             continue
-        replacement = hook(_own(g, shared=False))
+        replacement = hook(conjugate(_as_array(g)))
         if replacement is not None:
             if getattr(replacement, "shape", None) != g.shape:
                 raise ValueError(

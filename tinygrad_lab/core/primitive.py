@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from tinygrad_lab.core.engine import BATCHES, PARTIAL, RULES, SELECTS, Rule
+from tinygrad_lab.core.engine import BATCHES, RULES, SELECTS, WHOLE, Rule
 from tinygrad_lab.core.errors import name_of
 
 __all__ = [
@@ -35,7 +35,8 @@ CONSTANT: set[Callable[..., Any]] = set()
 #: NumPy functions that are spelled in terms of other operations when a Tensor arrives.
 INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {}
 
-#: Types that take every primitive without being asked, and what they call with it.
+#: Types that take every primitive without being asked, and what they call with the operation, its
+#: arguments, and its body.
 TAKES: dict[type, Callable[..., Any]] = {}
 
 
@@ -79,7 +80,7 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
             if kind is np.ndarray:
                 continue
             if kind in TAKES:
-                return cast(T, TAKES[kind](operation, args, kwargs))
+                return cast(T, TAKES[kind](operation, args, kwargs, body))
             if hasattr(kind, "__array_function__"):
                 result: Any = _offer(operation, args, kwargs)
                 return body(*args, **kwargs) if result is NotImplemented else result
@@ -156,7 +157,7 @@ def defvjp(
     for position, vjp in zip(where, vjps, strict=True):
         table[position] = vjp
     RULES[op] = tuple(table)
-    (PARTIAL.add if None in table else PARTIAL.discard)(op)
+    WHOLE[op] = 0 if None in table else len(table)
 
 
 class _Variadic:
@@ -175,6 +176,7 @@ class _Variadic:
 def defvjp_variadic(op: Callable[..., Any], vjp: Callable[..., Any]) -> None:
     """Give an operation of any number of arguments one rule, ``vjp(argnum, g, y, *args, **kw)``."""
     RULES[op] = _Variadic(vjp)
+    WHOLE[op] = sys.maxsize
 
 
 def constant(*ops: Callable[..., Any]) -> None:

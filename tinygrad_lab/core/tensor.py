@@ -20,9 +20,9 @@ import numpy.typing as npt
 from tinygrad_lab.core.callers import what_would_detach
 from tinygrad_lab.core.engine import (
     NO_KWARGS,
-    PARTIAL,
     RETAIN,
     RULES,
+    WHOLE,
     Node,
     new_leaf,
     propagate,
@@ -53,41 +53,54 @@ Axis = int | tuple[int, ...] | None
 
 
 def apply(
-    op: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any] = NO_KWARGS
+    op: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] = NO_KWARGS,
+    body: Callable[..., Any] | None = None,
 ) -> Tensor:
     """Call ``op`` on the plain arrays in ``args``, and record the call if one of them is tracked.
 
-    ``op`` has rules in the derivative table; Tensors stand among the positional arguments only.
+    ``body``, if given, computes the same on NumPy's own arrays, without asking who else would.
     """
-    values, tracked = list(args), False
-    parents: list[Node | None] = [None] * len(args)
-    for i, arg in enumerate(args):
+    if kwargs and any(type(value) is Tensor for value in kwargs.values()):
+        args, kwargs = _positional(op, args, kwargs)
+    values: list[Any] = []
+    parents: list[Node | None] = []
+    for arg in args:
         if type(arg) is Tensor:
-            values[i] = arg.data
-            if arg.node is not None:
-                parents[i], tracked = arg.node, True
+            arg, node = arg.data, arg.node
+        else:
+            node = None
+        values.append(arg)
+        parents.append(node)
+        if type(arg) not in _OWN_TYPES:
+            body = None
     mode = current_mode()
-    if op not in RULES and tracked and mode is not IGNORE:
-        raise TypeError(_no_rule(op))
     try:
-        value = op(*values, **kwargs)
+        value = (body or op)(*values, **kwargs)
     except Exception as error:
         raise explain(error, op, values, kwargs, call_site() if mode is WATCH else None) from error
     if type(value) is not np.ndarray:
         value = Outputs(value) if isinstance(value, (tuple, list)) else _as_array(value)
     node = None
-    if tracked and mode is not IGNORE:
-        if value.dtype.kind not in "fc" or len(RULES[op]) < len(args) or op in PARTIAL:
+    if mode is not IGNORE and any(parents):
+        if WHOLE.get(op, 0) < len(args) or (kwargs and value.dtype.kind not in "fc"):
             _check_differentiable(op, parents, value)
         node = record(op, tuple(values), kwargs, value, tuple(parents))
     if mode is WATCH:
         _watch(op, value, node)
     if type(value) is Outputs:
-        return from_node(value, node)
+        return cast(Tensor, from_node(value, node))
     result = _new(Tensor)
     result.data = value
     result.node = node
     return result
+
+
+#: What no other library's arrays are: a primitive called with these alone is its body.
+_OWN_TYPES = frozenset(
+    {np.ndarray, int, float, bool, complex, str, tuple, list, slice, type(None), np.dtype}
+)
 
 
 def _watch(op: Callable[..., Any], value: Any, node: Node | None) -> None:
@@ -121,7 +134,9 @@ def _check_differentiable(
     op: Callable[..., Any], parents: Sequence[Node | None], value: Any
 ) -> None:
     """Refuse a call that would lose a gradient in silence."""
-    rules = RULES[op]
+    rules = RULES.get(op)
+    if rules is None:
+        raise TypeError(_no_rule(op))
     for position, parent in enumerate(parents):
         if parent is not None and (position >= len(rules) or rules[position] is None):
             raise TypeError(
@@ -279,7 +294,7 @@ def _no_rule(op: Callable[..., Any]) -> str:
 
 
 def _positional(
-    op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    op: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Move keyword arguments to the positions that the rules count by."""
     try:
@@ -774,8 +789,6 @@ class Tensor:
     ) -> Any:
         kwargs = _without_out(op, kwargs)
         if op in RULES:
-            if any(type(value) is Tensor for value in kwargs.values()):
-                args, kwargs = _positional(op, args, kwargs)
             return apply(op, args, kwargs)
         if op not in CONSTANT and current_mode() != IGNORE and _any_tracked((args, kwargs)):
             raise TypeError(_no_rule(op))
@@ -795,14 +808,7 @@ class Tensor:
         return summary(self.data, self.node)
 
 
-def _take(op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Take the call of a primitive: as ``__array_function__``, which nobody need look up."""
-    if kwargs and any(type(value) is Tensor for value in kwargs.values()):
-        args, kwargs = _positional(op, args, kwargs)
-    return apply(op, args, kwargs)
-
-
-TAKES[Tensor] = _take
+TAKES[Tensor] = apply
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -850,7 +856,7 @@ def start(
             "requires one. Say requires_grad=True on a leaf, and compute outside tl.no_grad()"
         )
     if upstream is None:
-        if output.size != 1:
+        if output.data.size != 1:
             raise ValueError(
                 f"{name} from a tensor of shape {output.shape} needs an upstream gradient of that "
                 "shape; or reduce it to one number first: t.sum(), t.mean()"

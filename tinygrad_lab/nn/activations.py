@@ -31,13 +31,9 @@ __all__ = [
 Array = Any  # a Tensor, or whatever speaks NumPy's protocols
 Axis = int | tuple[int, ...] | None
 
-# exp of more than this overflows.  sigmoid of less than its negative is below the smallest normal
-# number, where a value of that size is as good as any.
-_LARGEST_EXPONENT = {
-    np.dtype(np.float16): 11.0,
-    np.dtype(np.float32): 88.0,
-    np.dtype(np.float64): 709.0,
-}
+# exp of more than this overflows, by the bytes of a float.  sigmoid of less than its negative is
+# below the smallest normal number, where a value of that size is as good as any.
+_LARGEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0}
 
 
 @primitive
@@ -50,7 +46,7 @@ def sigmoid(x: Array) -> Array:
     array([5.00000000e-001, 9.85967654e-305])
     """
     minus = np.negative(x)
-    return 1 / (1 + np.exp(np.minimum(minus, _LARGEST_EXPONENT.get(minus.dtype, 709.0))))
+    return 1 / (1 + np.exp(np.minimum(minus, _LARGEST_EXPONENT.get(minus.itemsize, 709.0))))
 
 
 defvjp(sigmoid, lambda g, y, x: g * (y * (1 - y)))

@@ -85,12 +85,13 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
     >>> linear(np.array([[1.0, 2.0]]), np.array([[1.0, 1.0], [0.0, 3.0]]), np.array([0.0, 1.0]))
     array([[3., 7.]])
     """
-    if weight.ndim != 2 or input.ndim == 0 or input.shape[-1] != weight.shape[1]:
+    try:
+        y = input @ (weight.T if weight.ndim == 2 else weight.mT)
+    except ValueError:
         raise ValueError(
             f"an input of shape {input.shape} does not fit a weight of shape {weight.shape} "
             "(out, in): the input's last axis must be the weight's last"
-        )
-    y = input @ weight.T
+        ) from None
     return y if bias is None else y + bias
 
 
@@ -106,7 +107,7 @@ defvjp(
     linear,
     lambda g, y, x, weight, bias=None: g @ weight,
     _linear_weight,
-    lambda g, y, x, weight, bias=None: g,
+    lambda g, y, x, weight, bias=None: g.sum(axis=0) if g.ndim == 2 == y.ndim else g,
 )
 batches(linear)
 
