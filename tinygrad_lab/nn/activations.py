@@ -45,8 +45,10 @@ def sigmoid(x: Array) -> Array:
     >>> sigmoid(np.array([0.0, -700.0]))
     array([5.00000000e-001, 9.85967654e-305])
     """
-    minus = np.negative(x)
-    return 1 / (1 + np.exp(np.minimum(minus, _LARGEST_EXPONENT.get(minus.itemsize, 709.0))))
+    minus = -x
+    return np.reciprocal(
+        1 + np.exp(np.minimum(minus, _LARGEST_EXPONENT.get(minus.itemsize, 709.0)))
+    )
 
 
 defvjp(sigmoid, lambda g, y, x: g * (y * (1 - y)))
