@@ -160,6 +160,14 @@ def test_an_infinite_slope_that_is_asked_for_is_infinite():
     np.testing.assert_array_equal(slope(np.cbrt, [0.0]), [np.inf])
 
 
+@pytest.mark.parametrize("op", [np.max, np.min])
+def test_the_nan_that_an_extreme_is_gets_its_gradient(op: Any):
+    x = tl.tensor([[np.nan, 1.0, np.nan], [3.0, 2.0, 3.0]], requires_grad=True)
+    op(x, axis=1).backward(np.array([4.0, 6.0]))
+    assert x.grad[0].tolist() == [2.0, 0.0, 2.0]
+    assert x.grad[1].sum() == 6.0
+
+
 def test_a_nan_that_is_used_is_not_hidden():
     x = tl.tensor([np.nan, 1.0], requires_grad=True)
     (x * x).sum().backward()

@@ -343,3 +343,12 @@ def test_axis_0_of_a_0d_tensor_which_numpy_allows(reduce: Any):
     x = leaf(3.0)
     reduce(x, axis=0).backward()
     assert x.grad == 1
+
+
+def test_storing_a_tracked_number_in_a_plain_array_is_refused():
+    a = np.zeros(2)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        a[0] = leaf(2.0)
+    assert "tl.tensor(a)" in str(caught.value.__cause__ or caught.value)
+    assert round(leaf(2.6)) == 3
+    assert round(leaf(2.64), 1) == 2.6

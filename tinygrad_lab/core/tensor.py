@@ -599,6 +599,9 @@ class Tensor:
     def __complex__(self) -> complex:
         return complex(self.item())
 
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return round(self.item(), ndigits)
+
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 

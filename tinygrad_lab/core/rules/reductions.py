@@ -82,7 +82,10 @@ defvjp(np.prod, _prod)
 
 
 def _extreme(g, y, x, axis=None, out=None, keepdims=False, initial=None, where=True):
-    hit = x == _keep(y, x, axis)
+    extreme = _keep(y, x, axis)
+    hit = x == extreme
+    if np.any(y != y):  # a NaN among the elements is the extreme
+        hit = hit | ((x != x) & (extreme != extreme))
     if where is not True:
         hit = hit & where
     ties = np.maximum(np.sum(hit, axis=_axes(x, axis), keepdims=True), 1)
