@@ -52,8 +52,10 @@ def pretended_dot(tmp_path, monkeypatch):
         pytest.skip("a script is no program on Windows")
 
     def pretend(body: str) -> None:
-        program = tmp_path / "dot"
-        program.write_text(f"#!{sys.executable}\nimport sys\n{body}\n", encoding="utf-8")
+        script, program = tmp_path / "dot.py", tmp_path / "dot"
+        script.write_text(f"import sys\n{body}\n", encoding="utf-8")
+        # By way of the shell: the path of a Python may hold a blank, a shebang line may not.
+        program.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{script}' \"$@\"\n")
         program.chmod(0o755)
         monkeypatch.setenv("PATH", str(tmp_path))
 
