@@ -186,8 +186,22 @@ def plot_predictions(
         panel.set_aspect("equal", adjustable="box")
         _quiet(panel)
     right.tick_params(labelleft=False)
-    left.legend(frameon=False, fontsize="small", loc="best")
+    _legend_below(left, -0.12)
     return ax
+
+
+def _legend_below(ax: Axes, y: float) -> None:
+    """Name the classes under the axes: inside, a legend's markers would pass for points."""
+    ax.legend(
+        frameon=False,
+        fontsize="small",
+        loc="upper left",
+        bbox_to_anchor=(0, y),
+        borderaxespad=0,
+        ncols=4,
+        columnspacing=1.2,
+        handletextpad=0.2,
+    )
 
 
 def plot_decision_boundary(
@@ -255,7 +269,7 @@ def plot_decision_boundary(
     ax.set_xlabel("x₀")
     ax.set_ylabel("x₁")
     if y is not None:
-        ax.legend(fontsize="small", loc="best", framealpha=0.85)
+        _legend_below(ax, -0.18)
     return ax
 
 
