@@ -68,7 +68,7 @@ def _onto_diagonal(g, x, offset, axis1, axis2):
     start = max(-offset, 0)
     along = g[..., np.clip(np.arange(rows) - start, 0, max(length - 1, 0))] if length else g
     if not length:
-        return np.zeros(x.shape, dtype=g.dtype)
+        return np.zeros_like(g, shape=x.shape)
     matrix = np.where(ones, along[..., :, None], 0)
     return np.moveaxis(matrix, (-2, -1), (axis1, axis2))
 
