@@ -715,7 +715,7 @@ class Tensor:
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-        wanted = shape[0] if len(shape) == 1 else shape
+        wanted = shape[0] if len(shape) == 1 and np.ndim(shape[0]) else shape
         if order not in ("C", "F"):
             raise ValueError(
                 f"reshape(order={order!r}) follows the memory layout, which a tensor does not "

@@ -15,7 +15,7 @@ def _back(g, y, x, *args, **kwargs):
 
 
 def _reshape(g, y, x, shape=None, order="C"):
-    return np.reshape(g, x.shape, order=order)
+    return g.reshape(x.shape) if order == "C" else np.reshape(g, x.shape, order=order)
 
 
 @instead(np.reshape)
