@@ -168,6 +168,15 @@ def test_the_third_order_of_a_sample(f: Any):
     check_gradients(f, a, order=3, tolerance=1e-5)
 
 
+def test_the_remainder_of_polynomials():
+    def remainder(u: Any, v: Any) -> Any:
+        return np.polydiv(u, v)[1]
+
+    check_gradients(remainder, np.array([1.1, 2.3, -0.7, 4.0]), np.array([1.5, 0.4, -0.3]))
+    check_gradients(remainder, np.array([1.1, 2.3, 3.0]), np.array([0.5, 2.0]))
+    check_gradients(lambda u: remainder(u, [1.5, 1.0, 2.0]), np.array([1.1, 2.3]))
+
+
 def leaf(*shape: int) -> Any:
     return tl.tensor(np.linspace(0.5, 2.5, int(np.prod(shape))).reshape(shape), requires_grad=True)
 

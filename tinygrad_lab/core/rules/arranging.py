@@ -75,8 +75,6 @@ def _join(prepare, axis):
 
 instead(np.hstack)(_join(np.atleast_1d, None))
 instead(np.vstack)(_join(np.atleast_2d, 0))
-if hasattr(np, "row_stack"):  # vstack's old name, deprecated in NumPy 2.0
-    instead(np.vstack)(np.vstack)
 instead(np.dstack)(_join(np.atleast_3d, 2))
 
 
@@ -260,6 +258,7 @@ def _padded_along_each_axis(
     array, widths, mode, stat_length=None, end_values=0, reflect_type="odd"
 ):
     """The modes that compute their border, one axis after the other, corners included."""
+    dtype = array.dtype
     for axis, (low, high) in enumerate(widths):
         x = np.moveaxis(array, axis, 0)
         if mode == "linear_ramp":
@@ -272,7 +271,7 @@ def _padded_along_each_axis(
         else:
             x = _with_statistics(x, low, high, mode, _stat_lengths(stat_length, array, axis))
         array = np.moveaxis(x, 0, axis)
-    return array
+    return array.astype(dtype)
 
 
 def _stat_lengths(stat_length, array, axis):

@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.primitive import CONSTANT, INSTEAD, UNSUPPORTED, constant, unsupported
+from tinygrad_lab.core.primitive import (
+    CONSTANT,
+    INSTEAD,
+    UNSUPPORTED,
+    constant,
+    instead,
+    unsupported,
+)
 
 __all__ = ["KINDS", "NO_ARRAY", "kind", "public_functions", "table"]
 
@@ -24,6 +31,9 @@ def _named(*names: str) -> list[Function]:
     """The functions of these names, as far as this version of NumPy has them."""
     return [getattr(np, name) for name in " ".join(names).split() if hasattr(np, name)]
 
+
+for _old_name in _named("row_stack"):  # NumPy warns, and calls vstack
+    instead(_old_name)(np.vstack)
 
 # Not of floats, or about an array rather than of its values
 
