@@ -125,7 +125,7 @@ def from_node(value: Any, node: Node | None) -> Any:
 
 def _picked(outputs: Outputs, node: Node | None, position: int) -> Any:
     value = outputs[position]
-    if np.asarray(value).dtype.kind not in "fc":
+    if _as_array(value).dtype.kind not in "fc":
         return value  # a rank, an index: nothing flows through it
     if node is not None:
         node = record(pick, (outputs, position), NO_KWARGS, value, (node, None))

@@ -633,3 +633,12 @@ def mixed_layouts(operands: Sequence[Array]) -> list[tuple[Array, ...]]:
 
 
 __all__ = ["CASES", "Call", "layouts", "mixed_layouts", "name_of"]
+
+from tests.core.rules import (  # noqa: E402, F401 - the other families, which need all of the above
+    catalogue_arranging,
+    catalogue_differences,
+    catalogue_elementwise,
+    catalogue_fft,
+    catalogue_linalg,
+    catalogue_statistics,
+)

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import tests.core.rules.test_rules  # noqa: F401 - fills the catalogue
 import tinygrad_lab as tl
 from tests.core.rules.catalogue import CASES
 from tinygrad_lab.core.primitive import CONSTANT, IN_PLACE, INSTEAD, UNSUPPORTED

@@ -12,12 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tests.core.rules.catalogue_arranging
-import tests.core.rules.catalogue_differences
-import tests.core.rules.catalogue_elementwise
-import tests.core.rules.catalogue_fft
-import tests.core.rules.catalogue_linalg
-import tests.core.rules.catalogue_statistics  # noqa: F401 - these fill the catalogue
 import tinygrad_lab as tl
 from tests.core.rules.catalogue import CASES, Call, layouts, mixed_layouts, name_of
 from tests.support import check_gradients

@@ -19,9 +19,9 @@ def rearranged(move, *arrays):
     ends = np.cumsum([0, *(a.size for a in arrays)])
     positions = [start + np.arange(a.size).reshape(a.shape) for start, a in zip(ends, arrays)]
     places = move(*positions)
-    if len(arrays) == 1:
-        return arrays[0].reshape(-1)[places]
-    return np.concatenate([a.reshape(-1) for a in arrays])[places]
+    rows = [a.reshape(-1) for a in arrays]
+    row = rows[0] if len(rows) == 1 else np.concatenate(rows)
+    return row[places.reshape(-1)].reshape(places.shape)
 
 
 # By position
@@ -81,7 +81,7 @@ def _(filt, trim="fb", axis=None):
     axes = normalize_axis_tuple(range(filt.ndim) if axis is None else axis, filt.ndim)
     box = [slice(None)] * filt.ndim
     for i in axes:
-        first, last = (places[:, i].min(), places[:, i].max()) if places.size else (0, -1)
+        first, last = (np.min(places[:, i]), np.max(places[:, i])) if places.size else (0, -1)
         front, back = "f" in trim.lower() or not places.size, "b" in trim.lower()
         box[i] = slice(int(first) if front else None, int(last) + 1 if back else None)
     return filt[tuple(box)]

@@ -153,7 +153,7 @@ def _(a, b, rcond=None):
     x, s = least_squares(a, b, rcond), np.linalg.svdvals(a)
     rank = int(np.sum(s > rcond * np.max(values(s), initial=0)))
     left = b - a @ x
-    squares = np.sum((conj(left) * left).real, axis=0).reshape(-1)
+    squares = np.sum(np.real(conj(left) * left), axis=0).reshape(-1)
     overdetermined = rank == a.shape[1] < a.shape[0]
     return x, (squares if overdetermined else squares[:0]), rank, s
 
@@ -210,7 +210,8 @@ def _cholesky(g, y, a, *, upper=False):
     factor, up = (_mH(y), mT(g)) if upper else (y, conj(g))
     lh = _mH(factor)
     n = a.shape[-1]
-    half = np.tri(n, dtype=a.real.dtype) - np.eye(n, dtype=a.real.dtype) / 2
+    real = np.finfo(a.dtype).dtype
+    half = np.tri(n, dtype=real) - np.eye(n, dtype=real) / 2
     middle = np.linalg.solve(lh, (lh @ up) * half)
     grad = _mH(np.linalg.solve(lh, _mH(middle)))
     return conj(grad + _mH(grad)) / 2
@@ -240,7 +241,7 @@ def _qr(g, y, a):
 def _qr_tall(gq, gr, q, r):
     m = r @ _mH(gr) - _mH(gq) @ q
     lower = np.tril(m, -1)
-    both = lower + _mH(lower) + m.real * np.eye(m.shape[-1], dtype=bool)
+    both = lower + _mH(lower) + np.real(m) * np.eye(m.shape[-1], dtype=bool)
     return _mH(np.linalg.solve(r, _mH(gq + q @ both)))
 
 
@@ -260,7 +261,9 @@ def _(a, mode="reduced"):
 def _inverse_gaps(values):
     """1 / (w_j - w_i), and 0 where they coincide to rounding."""
     gaps = _row(values) - values[..., None]
-    size = np.max(np.abs(values), axis=-1, keepdims=True, initial=0)[..., None]
+    if not values.shape[-1]:
+        return gaps
+    size = np.max(np.abs(values), axis=-1, keepdims=True)[..., None]
     equal = np.abs(gaps) <= 8 * float(np.finfo(values.dtype).eps) * size
     return np.where(equal, 0, 1 / np.where(equal, 1, gaps))
 
@@ -279,7 +282,7 @@ def _eig(g, y, a):
     inner = _matrix(conj(g.of(0, y)))
     if 1 in g:  # the vectors have length 1, so that only what turns them counts
         vg = _mH(v) @ conj(g[1])
-        along = np.diagonal(vg, axis1=-2, axis2=-1).real
+        along = np.real(np.diagonal(vg, axis1=-2, axis2=-1))
         inner = inner + (vg - _mH(v) @ v * _row(along)) * conj(_inverse_gaps(w))
     return conj(np.linalg.solve(_mH(v), inner @ _mH(v)))
 
@@ -315,7 +318,7 @@ def _svd(g, y, a):
     uu, vv = _mH(u) @ gu, _mH(v) @ gv
     inner = inner + (uu - _mH(uu)) * gaps * _row(s) + s[..., None] * ((vv - _mH(vv)) * gaps)
     if a.dtype.kind == "c":
-        inner = inner + 1j * _matrix(np.diagonal(uu, axis1=-2, axis2=-1).imag * inverse)
+        inner = inner + 1j * _matrix(np.imag(np.diagonal(uu, axis1=-2, axis2=-1)) * inverse)
     outside = (gu - u @ uu) * _row(inverse) @ vh + u * _row(inverse) @ _mH(gv - v @ vv)
     return conj(u @ inner @ vh + outside)
 

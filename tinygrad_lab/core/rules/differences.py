@@ -158,18 +158,18 @@ def _segments(x, xp):
     """The segment that each x falls into, how far along it lies, and whether it is inside."""
     i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, max(xp.size - 2, 0))
     j = np.minimum(i + 1, xp.size - 1)
-    width = xp[j] - xp[i]
+    width = np.take(xp, j) - np.take(xp, i)
     return i, j, np.where(width == 0, 1, width), (x >= xp[0]) & (x <= xp[-1])
 
 
 def _interp_x(g, y, x, xp, fp, left, right):
     i, j, width, inside = _segments(x, xp)
-    return np.where(inside, g * (fp[j] - fp[i]) / width, 0)
+    return np.where(inside, g * (np.take(fp, j) - np.take(fp, i)) / width, 0)
 
 
 def _interp_xp(g, y, x, xp, fp, left, right):
     i, j, width, _ = _segments(x, xp)
-    share = (x - xp[i]) / width
+    share = (x - np.take(xp, i)) / width
     moved = -_interp_x(g, y, x, xp, fp, left, right)
     return scatter_add(moved * (1 - share), xp.shape, (i,)) + scatter_add(
         moved * share, xp.shape, (j,)
@@ -178,7 +178,7 @@ def _interp_xp(g, y, x, xp, fp, left, right):
 
 def _interp_fp(g, y, x, xp, fp, left, right):
     i, j, width, inside = _segments(x, xp)
-    share = np.where(inside, (x - xp[i]) / width, 0)
+    share = np.where(inside, (x - np.take(xp, i)) / width, 0)
     before = (x < xp[0]) & (left is None)
     after = (x > xp[-1]) & (right is None)
     low = np.where(inside | before, g * (1 - share), 0)
@@ -272,7 +272,7 @@ def _(a, bins=10, range=None, density=None, weights=None):
     if weights is None:
         return np.histogram(a, bins, range, density)
     weights = as_array(weights)
-    edges = np.histogram_bin_edges(a, bins, range, values(weights))
+    edges = np.histogram_bin_edges(a, bins, range)
     inside = (a >= edges[0]) & (a <= edges[-1])
     places = np.searchsorted(edges[1:-1], a[inside], side="right")
     total = scatter_add(weights[inside], (edges.size - 1,), (places,))

@@ -292,7 +292,9 @@ def _(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if not copy:
         raise TypeError("nan_to_num(copy=False) writes in place, and tensors are values")
     if x.dtype.kind == "c":
-        parts = (np.nan_to_num(part, True, nan, posinf, neginf) for part in (x.real, x.imag))
+        parts = (
+            np.nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x))
+        )
         return sum(part * unit for part, unit in zip(parts, (1, 1j)))
     return np.where(np.isfinite(x), x, np.nan_to_num(values(x), True, nan, posinf, neginf))
 

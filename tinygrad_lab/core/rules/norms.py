@@ -17,7 +17,7 @@ from tinygrad_lab.core.rules.reductions import _keep
 def vector_norm(x, p, axis=None, keepdims=False):
     """The p-norm over ``axis``, one axis or several taken as one."""
     if p == 2:
-        return np.sqrt(np.sum((conj(x) * x).real, axis=axis, keepdims=keepdims))
+        return np.sqrt(np.sum(np.real(conj(x) * x), axis=axis, keepdims=keepdims))
     return np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1 / p)
 
 
@@ -36,7 +36,7 @@ defvjp(vector_norm, _vector_norm)
 @instead(np.linalg.vector_norm)
 def _(x, /, *, axis=None, keepdims=False, ord=2):
     if ord == 0:
-        return np.sum(x != 0, axis=axis, keepdims=keepdims, dtype=x.real.dtype)
+        return np.sum(x != 0, axis=axis, keepdims=keepdims, dtype=np.abs(x).dtype)
     if ord in (np.inf, -np.inf):
         extreme = np.max if ord > 0 else np.min
         return extreme(np.abs(x), axis=axis, keepdims=keepdims)

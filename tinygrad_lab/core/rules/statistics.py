@@ -29,7 +29,7 @@ def _shared_by_ties(g, y):
     if y.size == 0:
         return g
     new = y[..., 1:] != y[..., :-1]
-    if new.all():
+    if np.all(new):
         return g
     first = np.concatenate([np.ones((*y.shape[:-1], 1), dtype=bool), new], axis=-1)
     run = np.cumsum(first.reshape(-1)) - 1
@@ -66,7 +66,7 @@ def _quantile(a, q, axis, method, keepdims, ignore_nan, scale=1):
     rows = np.sort(np.transpose(a, (*kept, *axes)).reshape((*lengths, n)), axis=-1)  # NaN last
     missing = np.isnan(rows)
     counts = np.sum(~missing, axis=-1) if ignore_nan else np.full(lengths, n)
-    undefined = missing.all(axis=-1) if ignore_nan else missing.any(axis=-1)
+    undefined = np.all(missing, axis=-1) if ignore_nan else np.any(missing, axis=-1)
     place = _places(q, np.where(undefined, 0, counts), method)
     below, part = np.floor(place).astype(int), place % 1
     neighbours = np.stack([below, np.minimum(below + 1, n - 1)])
@@ -154,11 +154,15 @@ def _(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=Non
     rows = rows.astype(np.result_type(rows.dtype, np.float64) if dtype is None else dtype)
     ddof = (0 if bias else 1) if ddof is None else ddof
     given = [as_array(w) for w in (fweights, aweights) if w is not None]
-    w = np.prod(np.stack(given), axis=0) if given else np.ones(rows.shape[1], rows.real.dtype)
+    w = (
+        np.prod(np.stack(given), axis=0)
+        if given
+        else np.ones(rows.shape[1], np.finfo(rows.dtype).dtype)
+    )
     total = np.sum(w)
     # NumPy's degrees of freedom: frequencies count observations, reliabilities do not.
     lost = ddof if aweights is None else ddof * np.sum(w * given[-1]) / total
-    centred = rows - (rows @ w / total)[:, None]
+    centred = rows - (rows @ w / total).reshape((-1, 1))
     return np.squeeze((centred * w) @ np.conj(centred.T) / (total - lost))
 
 
@@ -172,8 +176,8 @@ def _(x, y=None, rowvar=True, *, dtype=None):
     c = np.cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return c / c
-    spread = np.sqrt(np.diagonal(c).real)
-    return c / spread[:, None] / spread
+    spread = np.sqrt(np.real(np.diagonal(c)))
+    return c / spread.reshape((-1, 1)) / spread
 
 
 # The nan-forms: NaN counts as absent
@@ -188,13 +192,13 @@ def _filled(a, value):
 
 
 @instead(np.nansum)
-def _(a, axis=None, dtype=None, out=None, keepdims=False, initial=0, where=True):
-    return np.sum(_filled(a, 0), axis, dtype, keepdims=keepdims, initial=initial, where=where)
+def _(a, axis=None, dtype=None, out=None, keepdims=False, **options):
+    return np.sum(_filled(a, 0), axis, dtype, keepdims=keepdims, **options)
 
 
 @instead(np.nanprod)
-def _(a, axis=None, dtype=None, out=None, keepdims=False, initial=1, where=True):
-    return np.prod(_filled(a, 1), axis, dtype, keepdims=keepdims, initial=initial, where=where)
+def _(a, axis=None, dtype=None, out=None, keepdims=False, **options):
+    return np.prod(_filled(a, 1), axis, dtype, keepdims=keepdims, **options)
 
 
 @instead(np.nancumsum)
@@ -210,7 +214,8 @@ def _(a, axis=None, dtype=None, out=None):
 @instead(np.nanmean)
 def _(a, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
     present = ~np.isnan(a) & where
-    return np.mean(_filled(a, 0), axis, dtype, keepdims=keepdims, where=present)
+    total = np.sum(np.where(present, a, a.dtype.type(0)), axis, dtype, keepdims=keepdims)
+    return total / np.sum(present, axis=axis, keepdims=keepdims).astype(total.dtype)
 
 
 def _define_nan_spread(function, spread):
@@ -221,7 +226,7 @@ def _define_nan_spread(function, spread):
         ddof = ddof if correction is None else correction
         found = spread(_filled(a, 0), axis, dtype, ddof=ddof, keepdims=keepdims, where=present)
         enough = np.sum(present, axis=axis, keepdims=keepdims) > ddof
-        return found if enough.all() else np.where(enough, found, a.dtype.type(np.nan))
+        return found if np.all(enough) else np.where(enough, found, a.dtype.type(np.nan))
 
 
 _define_nan_spread(np.nanvar, np.var)
