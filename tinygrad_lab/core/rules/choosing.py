@@ -67,6 +67,7 @@ def _(condlist, choicelist, default=0):
 
 @instead(np.compress)
 def _(condition, a, axis=None, out=None):
+    a, axis = (a.reshape(-1), 0) if axis is None else (a, axis)
     return np.take(a, np.flatnonzero(values(condition)), axis)
 
 
