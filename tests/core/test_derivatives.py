@@ -32,6 +32,8 @@ FUNCTIONS = {
     "shaping": lambda x: np.concatenate([x.T, x.T], axis=1).reshape(-1),
     "indexing": lambda x: x[[0, 0, 1]] * x[1],
     "matmul": lambda x: np.tanh(x @ x.T) @ x,
+    "matrix and vector": lambda x: x @ np.tanh(x[0]) + np.cos(x[1]) @ x.T,
+    "vectors": lambda x: x[0] @ x[1] + x[1] @ np.sin(x[0]),
     "einsum": lambda x: np.einsum("ij,ik->jk", x, np.cos(x)),
     "where": lambda x: np.where(x > 0, x**3, np.tanh(x)),
     "no axes": lambda x: x[0, 0] * x[1, 1],

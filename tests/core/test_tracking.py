@@ -356,5 +356,7 @@ def test_storing_a_tracked_number_in_a_plain_array_is_refused():
     with pytest.raises((TypeError, ValueError)) as caught:
         a[0] = leaf(2.0)
     assert "tl.tensor(a)" in str(caught.value.__cause__ or caught.value)
+    with pytest.raises(TypeError, match=r"np\.interp"):
+        np.interp(np.array([-1.0]), np.array([0.0, 1.0]), np.array([0.0, 1.0]), left=leaf(2.0))
     assert round(leaf(2.6)) == 3
     assert round(leaf(2.64), 1) == 2.6

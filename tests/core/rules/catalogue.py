@@ -603,7 +603,8 @@ CASES |= {
 
 def name_of(op: Any) -> str:
     """A name that tells our primitives from NumPy's functions."""
-    return op.__name__ if op.__module__.startswith("numpy") else f"{op.__name__}-primitive"
+    ours = getattr(op, "__module__", "numpy").startswith("tinygrad_lab")
+    return f"{op.__name__}-primitive" if ours else op.__name__
 
 
 # ---------------------------------------------------------------------------------------------

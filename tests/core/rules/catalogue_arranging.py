@@ -98,8 +98,9 @@ CASES |= {
     np.hsplit: splits(np.hsplit, [((4,),), ((2, 4),)], *sections(2, [1])),
     np.vsplit: splits(np.vsplit, [((4, 2),)], *sections(2, [1])),
     np.dsplit: splits(np.dsplit, CUBE, *sections(2, [1])),
-    np.unstack: splits(np.unstack, CUBE, {}, {"axis": -1}, {"axis": 1}),
 }
+if hasattr(np, "unstack"):  # NumPy 2.1
+    CASES[np.unstack] = splits(np.unstack, CUBE, {}, {"axis": -1}, {"axis": 1})
 
 # Repeating, diagonals, windows
 

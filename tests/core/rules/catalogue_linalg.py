@@ -65,6 +65,12 @@ def matrices(
 
 # Products
 
+if hasattr(np, "matvec"):  # NumPy 2.2
+    CASES |= {
+        np.matvec: variants(np.matvec, [((2, 3), (3,)), ((4, 2, 3), (3,)), ((2, 3), (4, 3))]),
+        np.vecmat: variants(np.vecmat, [((2,), (2, 3)), ((4, 2), (2, 3)), ((2,), (4, 2, 3))]),
+    }
+
 STACKS = [((3,), (3,)), ((2, 3), (3,)), ((2, 1, 3), (4, 3)), ((0,), (0,))]
 
 CASES |= {
@@ -74,8 +80,6 @@ CASES |= {
     linalg.vecdot: one_of(
         variants(linalg.vecdot, STACKS), variants(linalg.vecdot, [((3, 2), (3, 1))], [{"axis": 0}])
     ),
-    np.matvec: variants(np.matvec, [((2, 3), (3,)), ((4, 2, 3), (3,)), ((2, 3), (4, 3))]),
-    np.vecmat: variants(np.vecmat, [((2,), (2, 3)), ((4, 2), (2, 3)), ((2,), (4, 2, 3))]),
     np.vdot: variants(np.vdot, [((3,), (3,)), ((2, 2), (2, 2)), ((), ())]),
     np.inner: variants(np.inner, [((3,), (3,)), ((2, 3), (4, 3)), ((), (2, 3)), ((2, 3), (3,))]),
     np.outer: variants(np.outer, [((3,), (2,)), ((2, 2), ()), ((0,), (2,))]),

@@ -42,7 +42,7 @@ def _added_in_turns(values, shape, index):
     begins = np.flatnonzero(np.diff(places[order], prepend=-1))  # of the runs of equal places
     turns = np.empty_like(places)
     turns[order] = np.arange(places.size) - np.repeat(begins, np.diff(begins, append=places.size))
-    flat, total = values.reshape((places.size,)), 0
+    flat, total = values.reshape((places.size,)), np.zeros_like(values, shape=(math.prod(shape),))
     for turn in range(int(np.max(turns, initial=0)) + 1):
         chosen = np.flatnonzero(turns == turn)
         part = np.zeros_like(values, shape=(math.prod(shape),))

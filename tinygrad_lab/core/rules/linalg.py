@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_lab.core.primitive import (
     as_array,
+    batches,
     constant,
     defvjp,
     defvjp_variadic,
@@ -39,13 +40,14 @@ def _matmul_left(g, y, a, b):
 def _matmul_right(g, y, a, b):
     a = as_array(a)
     if a.ndim == 1:
-        return a.reshape((-1, 1)) * g[..., None, :] if np.ndim(b) > 1 else a * g
+        return a.reshape((-1, 1)) * g[..., None, :] if np.ndim(b) > 1 else a * g[..., None]
     if np.ndim(b) == 1:
         return (mT(a) @ g[..., None])[..., 0]
     return mT(a) @ g
 
 
 defvjp(np.matmul, _matmul_left, _matmul_right)
+batches(np.matmul)
 instead(np.linalg.matmul)(np.matmul)
 
 
