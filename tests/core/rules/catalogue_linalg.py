@@ -46,6 +46,27 @@ def BASE_SYMMETRIC(x: Any) -> Any:  # noqa: N802
     return (base(x) + base(x).T) / 2
 
 
+def turned(op: Any, *axes: int | None) -> Any:
+    """``op``, its vectors turned to one side: LAPACK may change their signs from call to call.
+
+    ``axes`` says along which axis the vectors of each result lie; None where there are none.
+    """
+
+    def of(*x: Any, **kwargs: Any) -> Any:
+        return [
+            part if axis is None else part * side(part, axis)
+            for part, axis in zip(op(*x, **kwargs), axes, strict=True)
+        ]
+
+    def side(vectors: Any, axis: int) -> Any:
+        direction = np.cos(1.0 + np.arange(vectors.shape[axis]))
+        along = np.moveaxis(vectors, axis, -1) @ direction
+        return np.expand_dims(np.sign(along), axis)
+
+    of.__name__ = op.__name__
+    return of
+
+
 def definite(op: Any) -> Any:
     """``op`` of a symmetric positive definite matrix."""
 
@@ -176,16 +197,28 @@ CASES |= {
         matrices(linalg.qr, SQUARES[:4] + TALL + WIDE, row=True),
         matrices(linalg.qr, TALL + WIDE, [{"mode": "r"}]),
     ),
-    linalg.eigh: matrices(linalg.eigh, SQUARES[:4], [{}, {"UPLO": "U"}], symmetric, row=True),
+    linalg.eigh: matrices(
+        turned(linalg.eigh, None, -2), SQUARES[:4], [{}, {"UPLO": "U"}], symmetric, row=True
+    ),
     linalg.eigvalsh: matrices(linalg.eigvalsh, SQUARES, [{}, {"UPLO": "U"}], symmetric),
     linalg.eigvals: matrices(linalg.eigvals, SQUARES[:4]),
     linalg.eig: matrices(linalg.eig, SQUARES[:4], row=True),
-    decompositions.svd: matrices(decompositions.svd, SQUARES[:4] + TALL + WIDE, row=True),
+    decompositions.svd: matrices(
+        turned(decompositions.svd, -2, None, -1), SQUARES[:4] + TALL + WIDE, row=True
+    ),
     linalg.svd: one_of(
-        matrices(linalg.svd, SQUARES[:4], row=True),
-        matrices(linalg.svd, TALL + WIDE, [{"full_matrices": False}], row=True),
+        matrices(turned(linalg.svd, -2, None, -1), SQUARES[:4], row=True),
+        matrices(
+            turned(linalg.svd, -2, None, -1), TALL + WIDE, [{"full_matrices": False}], row=True
+        ),
         matrices(linalg.svd, TALL + WIDE, [{"compute_uv": False}]),
-        matrices(linalg.svd, SQUARES[:4], [{"hermitian": True}], symmetric, row=True),
+        matrices(
+            turned(linalg.svd, -2, None, -1),
+            SQUARES[:4],
+            [{"hermitian": True}],
+            symmetric,
+            row=True,
+        ),
         matrices(linalg.svd, SQUARES[:2], [{"hermitian": True, "compute_uv": False}], symmetric),
     ),
     linalg.svdvals: matrices(linalg.svdvals, SQUARES + TALL + WIDE),

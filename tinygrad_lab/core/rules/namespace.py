@@ -40,12 +40,14 @@ for _old_name in _named("row_stack"):  # NumPy warns, and calls vstack
 constant(
     *_named(
         "bitwise_and bitwise_or bitwise_xor invert left_shift right_shift bitwise_count gcd lcm",
-        "packbits unpackbits ravel_multi_index unravel_index",
+        "in1d packbits unpackbits ravel_multi_index unravel_index",
         "common_type min_scalar_type array2string array_repr array_str",
     )
 )
 
 # Not supported
+
+unsupported("is NumPy's old name of np.trapezoid: say that", *_named("trapz"))
 
 unsupported(
     "makes a plain array, and would lose the gradient of a tracked tensor t. Use t as it is, or "
