@@ -154,6 +154,20 @@ def test_several_arguments_and_aux():
     np.testing.assert_array_equal(pullback(1.0)[1], np.ones(2))
 
 
+def test_keyword_arguments_are_handed_on():
+    f = lambda x, *, power: np.sum(x**power)
+    assert tl.grad(f)(np.array([2.0]), power=3).tolist() == [12.0]
+    assert tl.hessian(f)(np.array([2.0]), power=3).tolist() == [[12.0]]
+
+
+def test_a_jvp_along_a_change_of_a_modules_parameters():
+    model = tl.nn.Linear(2, 1, rng=0)
+    x = RNG.normal(size=(4, 2))
+    change = {"weight": np.array([[1.0, 2.0]]), "bias": np.array([3.0])}
+    _, found = tl.jvp(lambda m, x: m(x), (model, x), (change, np.zeros_like(x)))
+    np.testing.assert_allclose(found, x @ change["weight"].T + 3.0)
+
+
 def test_outputs_in_containers():
     f = lambda x: {"square": x * x, "pair": (np.sin(x), 7.0)}
     y, change = tl.jvp(f, (np.array(2.0),), (np.array(1.0),))
