@@ -25,10 +25,14 @@ def sortings(draw: Any, op: Any) -> Call:
     return Call(f"{op.__name__}(x, {kwargs})", lambda x: op(x, **kwargs), [x])
 
 
+QUANTILES_OF_NAN = [0.3, 0.0, [0.5, 1.0]]
+QUANTILES = [*QUANTILES_OF_NAN, [[0.1, 0.62], [0.99, 0.25]]]
+
+
 @st.composite
 def quantiles(draw: Any, op: Any, scale: float) -> Call:
     shape = draw(shapes(1, smallest=1))
-    q = draw(st.sampled_from([0.3, 0.0, [0.5, 1.0], [[0.1, 0.62], [0.99, 0.25]]]))
+    q = draw(st.sampled_from(QUANTILES_OF_NAN if "nan" in op.__name__ else QUANTILES))
     options: dict[str, st.SearchStrategy[Any]] = {
         "method": st.sampled_from(METHODS),
         "axis": st.sampled_from([0, -1, (0, -1) if len(shape) > 1 else (0,), None]),
