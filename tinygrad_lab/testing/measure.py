@@ -7,6 +7,7 @@ Not for: the arithmetic of one ladder (``numerical.py``), or what to compare (``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,9 @@ class Measurer:
         self.centre = flat(outputs)
         self._ladders: dict[Any, tuple[Ladder, dict[float, Evaluation], list[Array]]] = {}
         self.evaluations = 0
+        moved = max(sum(x.size for x in self.arrays), 1)
+        # Many elements that move at once go far together, as the square root of their number.
+        self._shorter = 2.0 ** -min(int(math.log2(moved)) // 2, 8)
 
     def ladder(
         self, directions: Sequence[Array], first: float = FIRST_STEP, dtype: Any = np.float64
@@ -92,7 +96,8 @@ class Measurer:
         """Compare the slope that gradients promise along a direction with the one measured."""
         seen: list[Measurement] = []
         failed: list[Measurement] = []
-        for first in (FIRST_STEP, *FURTHER_STEPS):
+        for step in (FIRST_STEP, *FURTHER_STEPS):
+            first = step * self._shorter
             found, crossed = self._once(gradients, weights, directions, first)
             if found.verdict == PASS:
                 return found

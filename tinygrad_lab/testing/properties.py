@@ -627,6 +627,8 @@ def float32(check: Check) -> Result:
         wide = check.fresh([x.astype(np.float64) for x in narrow])
         expected = check.pulled([u.astype(np.float64) for u in ups], wide)
     native = any(y.dtype == np.float32 for y in call.outputs)
+    if not native and not isinstance(check.subject, TensorSubject):
+        return Result("float32", SKIPPED, None, "it computes in float64 by itself")
     for i, (g, e) in enumerate(zip(found, expected, strict=True)):
         where = f"gradient by {check.label(i)}"
         if g is not None and np.asarray(g).dtype != np.float32:
