@@ -390,7 +390,7 @@ def _blame(check: Check, found: Found, finding: Finding, gradients: list[Array])
     if auditor is not None:
         finding.lines += auditor(check.arrays, found.upstreams or check.upstreams)
         return
-    if not measured.ladder.finite:
+    if not measured.ladder.finite or not np.isfinite(measured.analytic):
         return
     drawn = account.draw_up(
         check.subject, check.arrays, check.recorded, measured.ladder, measured.evaluations,

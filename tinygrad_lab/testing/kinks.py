@@ -76,13 +76,23 @@ def has_kinks(node: Node) -> bool:
     return node.op in BRANCHES
 
 
-def subgradient_interval(ladder: Ladder, weights: Array) -> tuple[float, float, float]:
-    """Give the least and the largest slope that is between the one-sided ones, and a tolerance.
+def subgradient_interval(
+    ladders: Sequence[Ladder], weights: Array
+) -> tuple[float, float, float]:
+    """Give the least and the largest slope between those that were measured, and a tolerance.
 
-    Every element of the result has its own kink, so each may take either side.
+    Every element of the result has its own kink, so each may take any of its slopes.
+
+    Parameters
+    ----------
+    ladders : sequence of Ladder
+        The first from the kink itself, of which both sides count; the others from around it.
+    weights : array
+        The upstream of each element.
     """
-    left, right, error = ladder.sides()
-    low = float(np.sum(np.minimum(weights * left, weights * right)))
-    high = float(np.sum(np.maximum(weights * left, weights * right)))
+    left, right, error = ladders[0].sides()
+    slopes = [left, right, *(ladder.slopes()[0] for ladder in ladders[1:])]
+    terms = weights * np.stack(slopes)
+    low, high = float(np.sum(terms.min(axis=0))), float(np.sum(terms.max(axis=0)))
     band = BAND * float(np.sum(np.abs(weights) * error)) + 1e-6 * max(abs(low), abs(high))
     return low, high, band

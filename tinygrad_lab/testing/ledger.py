@@ -356,7 +356,8 @@ def _add_sites(
         site = again[entry.number].site
         if site:
             file, line = re.match(r"(.*?):(\d+):", site, re.DOTALL).groups()  # type: ignore[union-attr]
-            entry.site = f"{PurePath(file).name}:{line}"
+            if "hypothesis" not in PurePath(file).parts:
+                entry.site = f"{PurePath(file).name}:{line}"
 
 
 # ---------------------------------------------------------------------------------------------

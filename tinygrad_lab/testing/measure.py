@@ -26,6 +26,7 @@ from tinygrad_lab.testing.numerical import (
     climb,
     compare,
     quantized,
+    scales_of,
 )
 from tinygrad_lab.testing.report import FAIL, INCONCLUSIVE, PASS
 from tinygrad_lab.testing.subjects import Evaluation, Subject, flat, nodes_behind
@@ -34,6 +35,7 @@ __all__ = ["Measurement", "Measurer"]
 
 Array = NDArray[Any]
 
+NEARBY_POINTS = 12
 FURTHER_STEPS = (2.0**-9, 2.0**-13, 2.0**-18)
 
 
@@ -133,7 +135,7 @@ class Measurer:
             inputs = sum(
                 float(np.sum(np.abs(np.asarray(g) * x))) for g, x in zip(gradients, self.arrays)
             )
-            size = float(np.abs(ladder.centre) @ np.abs(weights))
+            size = ladder.size(weights)
         if np.isfinite(inputs):  # of the steps themselves, where a sum was rounded
             numeric = Estimate(numeric.value, numeric.error + 2.0**-54 * inputs / ladder.steps[-1])
         decided: Comparison = compare(analytic, numeric, terms, size)
@@ -179,13 +181,13 @@ class Measurer:
         bent = any(
             abs(ladder.gap_ratio(w)) > 0.75 for w in (weights, *_units(weights, ladder.centre.size))
         )
-        if not bent:
+        if not bent and not self._on_a_boundary(shorter.evaluations or {}):
             return longer
-        low, high, band = subgradient_interval(ladder, weights)
-        if low - band <= longer.analytic <= high + band:
-            longer.verdict, longer.note = PASS, "a subgradient: the point is a kink"
-            longer.resolution = (high - low + band) / max(abs(low), abs(high), 1e-300)
-            return longer
+        low, high, band = subgradient_interval([ladder, *self._nearby(shorter)], weights)
+        if low - band <= shorter.analytic <= high + band:
+            shorter.verdict, shorter.note = PASS, "a subgradient: the point is a kink"
+            shorter.resolution = (high - low + band) / max(abs(low), abs(high), 1e-300)
+            return shorter
         kinks = self._kinks()
         if kinks is not None and kinks > 1:
             longer.verdict = INCONCLUSIVE
@@ -193,6 +195,37 @@ class Measurer:
         else:
             longer.note = f"kink: one-sided slopes {low:.6g} to {high:.6g}"
         return longer
+
+    def _on_a_boundary(self, calls: dict[float, Evaluation]) -> bool:
+        """Whether the point takes another branch than what lies on either side of it."""
+        with np.errstate(all="ignore"):
+            here = branches(nodes_behind(self.subject.evaluate(self.arrays).roots))
+        return bool(here) and not any(
+            same_branches(here, branches(nodes_behind(call.roots))) for call in calls.values()
+        )
+
+    def _nearby(self, measured: Measurement) -> list[Ladder]:
+        """Climb short ladders in the same direction from points around a kink.
+
+        The slopes that meet there are those of all pieces around it, not only of the two that the
+        line itself goes through.
+        """
+        generator = np.random.default_rng(0)
+        found = []
+        for _ in range(NEARBY_POINTS):
+            moved = [
+                x + 2.0**-9 * scales_of(x) * generator.uniform(-1, 1, x.shape) for x in self.arrays
+            ]
+
+            def along(h: float, base: Sequence[Array] = moved) -> Array:
+                at = [x + h * u for x, u in zip(base, measured.directions, strict=True)]
+                return flat(self.subject.evaluate(at).outputs)
+
+            with np.errstate(all="ignore"):
+                ladder = climb(along, first=2.0**-18, levels=2)
+            if ladder.finite:
+                found.append(ladder)
+        return found
 
     def _kinks(self) -> int | None:
         for _, calls, _ in self._ladders.values():

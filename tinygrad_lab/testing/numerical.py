@@ -84,6 +84,11 @@ class Ladder:
         """Whether nothing moved at all, not by one bit."""
         return bool(np.all(self.above == self.centre) and np.all(self.below == self.centre))
 
+    def size(self, weights: Array) -> float:
+        """Give the largest magnitude of the terms of the weighted sum, over all points."""
+        terms = np.abs(np.concatenate([self.centre[None], self.above, self.below]))
+        return float(np.max(terms @ np.abs(weights)))
+
     def slopes(self) -> tuple[Array, Array]:
         """Give the slope of every element, and its estimated error."""
         return _central(self.steps, self.above, self.below, self.above, self.below)
@@ -279,7 +284,8 @@ def compare(
     'inconclusive'
     """
     if math.isnan(analytic) or math.isinf(analytic):
-        verdict = "fail" if math.isfinite(numeric.value + numeric.error) else "inconclusive"
+        settled = math.isfinite(numeric.value) and numeric.error <= 1e-3 * (1 + abs(numeric.value))
+        verdict = "fail" if settled else "inconclusive"
         return Comparison(verdict, math.inf, math.inf)
     uncertain = BAND * numeric.error + 16 * float(np.finfo(np.float64).eps) * terms
     band = uncertain + AGREEMENT * abs(numeric.value)
