@@ -134,7 +134,7 @@ def elementwise_calls(draw: Any, op: Any, *domains: Sequence[float]) -> Call:
     return call(op, [draw(arrays(s, d)) for s, d in zip(sides, domains, strict=True)])
 
 
-def unary(op: Any, low: float = -3, high: float = 3, away: Sequence[float] = ()) -> Strategy[Call]:
+def unary(op: Any, low: float = -5, high: float = 5, away: Sequence[float] = ()) -> Strategy[Call]:
     """``op(x)`` for x in [low, high]."""
     return elementwise_calls(op, grid(low, high, away))
 

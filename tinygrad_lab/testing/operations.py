@@ -92,9 +92,11 @@ def check_op(
     'pass'
     """
     name = getattr(op, "__name__", repr(op))
-    known = not hasattr(op, "subject") and op in catalogue.CASES
-    if inputs is None and kwargs is None and domain is None and known:
-        calls: Any = catalogue.CASES[op]
+    known = callable(op) and op in catalogue.CASES
+    if hasattr(op, "calls"):
+        calls: Any = op.calls
+    elif inputs is None and kwargs is None and domain is None and known:
+        calls = catalogue.CASES[op]
         name = name_of(op)
     else:
         calls = _calls(op, inputs, _resolved(op, kwargs), domain)

@@ -202,7 +202,12 @@ class TensorSubject:
         def pull(upstreams: Sequence[Array]) -> list[Any]:
             pairs = [(y, u) for y, u in zip(ys, upstreams, strict=True) if _tracked(y)]
             begin, cotangents = [y for y, _ in pairs], [u for _, u in pairs]
-            return list(gradients(begin, tensors, cotangents, retain_graph=True))
+            found = list(gradients(begin, tensors, cotangents, retain_graph=True))
+            if any(x.grad is not None for x in tensors):
+                raise Misbehaved(
+                    "writes grad", "asking for gradients added them to .grad of the inputs"
+                )
+            return found
 
         inputs = tuple(x.node for x in tensors)
         return Recorded([np.asarray(_plain(y)) for y in ys], pull, roots, inputs)
