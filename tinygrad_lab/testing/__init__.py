@@ -1,4 +1,4 @@
-"""Gradient testing: is a gradient right, and if not, where and how is it wrong?
+"""Gradient testing: whether a gradient is right, and if not, where and how it is wrong.
 
     >>> import numpy as np
     >>> from tinygrad_lab import testing as tgt

@@ -91,7 +91,10 @@ def audit(
 
 
 def _truth(
-    f: Callable[..., Any], given: Sequence[Any], positions: Sequence[int], upstreams: Sequence[Array]
+    f: Callable[..., Any],
+    given: Sequence[Any],
+    positions: Sequence[int],
+    upstreams: Sequence[Array],
 ) -> tuple[dict[str, list[Array]], dict[str, Array]]:
     """Give the true gradients by, and the values of, all variables of the forward function."""
     args = list(given)
@@ -126,13 +129,13 @@ def _watched(code: Any, call: Callable[[], Any], assigned: list[_Assigned]) -> A
                 copied = value.copy() if isinstance(value, np.ndarray) else value
                 assigned.append(_Assigned(name, copied, code.co_filename, last[0]))
 
-    def local(frame: FrameType, event: str, arg: Any) -> Any:
+    def local(frame: FrameType, event: str, _: Any) -> Any:
         if event in ("line", "return"):
             look(frame)
             last[0] = frame.f_lineno
         return local
 
-    def tracer(frame: FrameType, event: str, arg: Any) -> Any:
+    def tracer(frame: FrameType, _: str, __: Any) -> Any:
         return local if frame.f_code is code else None
 
     before = sys.gettrace()

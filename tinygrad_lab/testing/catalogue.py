@@ -34,7 +34,7 @@ class Call:
         self.arrays = tuple(arrays)
 
     def __repr__(self) -> str:
-        inputs = "\n".join(f"    {a!r}, shape {a.shape}" for a in self.arrays)
+        inputs = "\n".join(f"    {a!r}, shape {np.shape(a)}" for a in self.arrays)
         return f"{self.text} of\n{inputs}"
 
 
@@ -77,7 +77,7 @@ def arrays(
 
 
 SIDES = [2, 3, 3, 2, 1, 2, 3, 1, 3, 2, 3, 2, 1, 3, 2, 0]
-NDIMS = [1, 2, 0, 2, 3, 2, 1, 3, 2]
+NDIMS = [1, 2, 0, 3, 2, 3, 2, 1, 3, 2]
 
 
 @st.composite
@@ -114,7 +114,7 @@ def any_axis(ndim: int) -> Strategy[int]:
 @st.composite
 def axes(draw: Any, ndim: int, least: int = 0) -> Any:
     """None, an int, a negative int, or a tuple in any order and of mixed signs."""
-    kind = draw(st.sampled_from(["none", "one", "several"]))
+    kind = draw(st.sampled_from(["none", "one", "several", "several"]))
     if kind == "none" or ndim == 0:
         return None
     if kind == "one":
@@ -183,6 +183,7 @@ def clip_calls(draw: Any) -> Call:
 @st.composite
 def reductions(
     draw: Any,
+    /,
     op: Any,
     values: Sequence[float] = EVERYWHERE,
     *,
@@ -453,18 +454,18 @@ def tensordots(draw: Any) -> Call:
         return call(np.tensordot, [draw(arrays(left)), draw(arrays(right))], axes=contracted)
     order_a = draw(st.permutations(range(len(free_a) + len(common))))
     order_b = draw(st.permutations(range(len(free_b) + len(common))))
-    left, right = ([0] * len(order) for order in (order_a, order_b))
+    sides_a, sides_b = ([0] * len(order) for order in (order_a, order_b))
     for place, n in zip(order_a, [*common, *free_a], strict=True):
-        left[place] = n
+        sides_a[place] = n
     for place, n in zip(order_b, [*common, *free_b], strict=True):
-        right[place] = n
+        sides_b[place] = n
     pairs = [list(order_a[: len(common)]), list(order_b[: len(common)])]
     if draw(st.booleans()):
-        pairs[0] = [a - len(left) for a in pairs[0]]
+        pairs[0] = [a - len(sides_a) for a in pairs[0]]
     one = len(common) == 1 and draw(st.booleans())
-    contracted = (pairs[0][0], pairs[1][0]) if one else tuple(pairs)
+    across = (pairs[0][0], pairs[1][0]) if one else tuple(pairs)
     return call(
-        np.tensordot, [draw(arrays(tuple(left))), draw(arrays(tuple(right)))], axes=contracted
+        np.tensordot, [draw(arrays(tuple(sides_a))), draw(arrays(tuple(sides_b)))], axes=across
     )
 
 

@@ -31,7 +31,6 @@ from tinygrad_lab.testing.report import (
 from tinygrad_lab.testing.subjects import (
     Arguments,
     Misbehaved,
-    Recorded,
     Subject,
     TensorSubject,
     bind,
@@ -293,7 +292,8 @@ def _finding(check: Check, label: str, found: Found) -> Finding:
 def _locate(check: Check, found: Found, finding: Finding, gradients: list[Array]) -> None:
     """Find the input, and the element, that is most wrong."""
     measured, weights = found.measured, found.weights
-    assert measured is not None and weights is not None
+    assert measured is not None
+    assert weights is not None
     finding.error = _relative(measured.analytic, measured.numeric.value)
     finding.analytic, finding.numeric = measured.analytic, measured.numeric
     worst = -1.0

@@ -196,7 +196,7 @@ _PATTERNS: list[tuple[Callable[[Array, Array], bool], str]] = [
     (_absolute, "right but for the sign of some elements"),
     (_shuffled, "the right numbers in the wrong places"),
     (_squared, "the square of what it should be"),
-    (_whole_ratios, "too small by whole factors: contributions to one place overwritten, not added"),
+    (_whole_ratios, "too small by whole factors: contributions to a place overwritten, not added"),
     (_constant_offset, "off by the same amount everywhere: a term is missing (a mean, a sum)"),
     (_row_offset, "off by the same amount along an axis: a term is missing (a mean, a sum)"),
     (_some_only, "right in some elements, wrong in others"),

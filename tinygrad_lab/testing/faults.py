@@ -206,12 +206,14 @@ _rule(7, "upstream through clip", FORMULA, np.sin, lambda g, y, x: np.clip(g, -1
 _normalised = _arrays((4, 2), (2,), (2,))
 _hand_written(
     8, "batch norm with its statistics constant", FORMULA, specimens.batch_norm,
-    specimens.batch_norm_vjp, lambda g, *x: specimens.batch_norm_vjp(g, *x, 0), _normalised,
+    specimens.batch_norm_vjp,
+    lambda g, *x: specimens.batch_norm_vjp(g, x[0], x[1], x[2], 0), _normalised,
     seen="CrypTen PR 143",
 )  # fmt: skip
 _hand_written(
     9, "batch norm without the second term", FORMULA, specimens.batch_norm,
-    specimens.batch_norm_vjp, lambda g, *x: specimens.batch_norm_vjp(g, *x, 1), _normalised,
+    specimens.batch_norm_vjp,
+    lambda g, *x: specimens.batch_norm_vjp(g, x[0], x[1], x[2], 1), _normalised,
     seen="mlpack 1923",
 )  # fmt: skip
 _hand_written(
@@ -254,7 +256,8 @@ _rule(
 )  # fmt: skip
 _hand_written(
     18, "dropout's mask drawn again in backward", FORMULA, specimens.dropout,
-    lambda g, x, seed: specimens.dropout(g, seed), lambda g, x, seed: specimens.dropout(g, seed + 1),
+    lambda g, x, seed: specimens.dropout(g, seed),
+    lambda g, x, seed: specimens.dropout(g, seed + 1),
     _arrays((3, 4), seed=[0, 1, 2]),
 )  # fmt: skip
 _rule(19, "a coefficient off by 1e-4", FORMULA, np.exp, lambda g, y, x: g * y * 1.0001)
@@ -386,7 +389,7 @@ _rule(
 
 
 def _all_false(g: Any, y: Any, x: Any, index: Any) -> Any:
-    if getattr(index, "dtype", None) == bool and not np.any(index):
+    if _is_plain(index) and index.dtype.kind == "b" and not np.any(index):
         return 1.0 + 0 * x
     return indexing.scatter_add(g, x.shape, index)
 
@@ -400,7 +403,10 @@ _pooled = _arrays((2, 6), size=[2, 3], stride=[1, 2], padding=[0, 1])
 _pool = (specimens.max_pool1d, specimens.max_pool1d_vjp)
 _hand_written(
     35, "overlapping windows overwrite", CONVOLUTION, *_pool,
-    lambda g, x, *how: specimens.max_pool1d_vjp(g, x, *how, True), _pooled, seen="NNlib 205",
+    lambda g, x, size, stride, padding: specimens.max_pool1d_vjp(
+        g, x, size, stride, padding, True
+    ),
+    _pooled, seen="NNlib 205",
 )  # fmt: skip
 _hand_written(
     36, "padding shifts the index", CONVOLUTION, *_pool,
@@ -681,8 +687,8 @@ _hand_written(
 def _full_to_ties(
     g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False, **kw: Any
 ) -> Any:
-    spread = lambda v: _sum_rule(v, y, x, axis=axis, keepdims=keepdims)
-    return np.where(x == spread(y), spread(g), 0)
+    extreme, upstream = (_sum_rule(v, y, x, axis=axis, keepdims=keepdims) for v in (y, g))
+    return np.where(x == extreme, upstream, 0)
 
 
 _rule(58, "every tie gets the full gradient", SPECIAL, np.max, _full_to_ties, seen="Theano 4568")

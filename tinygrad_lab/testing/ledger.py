@@ -103,7 +103,7 @@ class Ledger:
         """Tell the account in one line."""
         if not self.entries:
             return "blame: nothing to blame"
-        told = []
+        told: list[str] = []
         for entry in self.entries[:3]:
             if told and abs(entry.share) < 1e-3:
                 break
@@ -315,12 +315,15 @@ def _tangents(
 
 
 def _slope_of(values: dict[float, Any], centre: Any, ladder: Ladder) -> Array:
-    row = lambda v: np.asarray(v, dtype=np.float64).ravel()
-    above = np.stack([row(values[h]) for h in ladder.steps])
-    below = np.stack([row(values[-h]) for h in ladder.steps])
-    own = Ladder(ladder.steps, row(centre), above, below)
+    above = np.stack([_row(values[h]) for h in ladder.steps])
+    below = np.stack([_row(values[-h]) for h in ladder.steps])
+    own = Ladder(ladder.steps, _row(centre), above, below)
     slopes, _ = own.slopes()
     return slopes.reshape(np.shape(centre))
+
+
+def _row(value: Any) -> Array:
+    return np.asarray(value, dtype=np.float64).ravel()
 
 
 def _returns(

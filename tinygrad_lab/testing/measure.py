@@ -132,9 +132,8 @@ class Measurer:
             parts = [np.asarray(g, dtype) * u for g, u in zip(gradients, exact, strict=True)]
             analytic = float(sum(np.sum(part) for part in parts))
             terms = float(sum(np.sum(np.abs(part)) for part in parts))
-            inputs = sum(
-                float(np.sum(np.abs(np.asarray(g) * x))) for g, x in zip(gradients, self.arrays)
-            )
+            pairs = zip(gradients, self.arrays, strict=True)
+            inputs = sum(float(np.sum(np.abs(np.asarray(g) * x))) for g, x in pairs)
             size = ladder.size(weights)
         if np.isfinite(inputs):  # of the steps themselves, where a sum was rounded
             numeric = Estimate(numeric.value, numeric.error + 2.0**-54 * inputs / ladder.steps[-1])

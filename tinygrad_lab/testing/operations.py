@@ -41,7 +41,7 @@ def check_op(
     kwargs: Mapping[str, Any] | None = None,
     *,
     domain: Domain | None = None,
-    examples: int = 60,
+    examples: int = 100,
     order: int = 2,
     properties: str | Iterable[str] = "default",
     without: Iterable[str] = (),

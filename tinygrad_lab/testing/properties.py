@@ -262,8 +262,10 @@ def no_aliasing(check: Check) -> Result:
 def finite(check: Check) -> Result:
     """Where the value and the slope are finite, so is the gradient."""
     bad = [i for i, g in enumerate(check.gradients) if not np.all(np.isfinite(g))]
-    if not bad or not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
-        return Result("finite", SKIPPED if bad else PASS, None, "the value is not finite" * bool(bad))
+    if not bad:
+        return _result(finite)
+    if not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
+        return Result("finite", SKIPPED, None, "the value is not finite")
     for i in bad:
         g = np.asarray(check.gradients[i])
         for index in np.argwhere(~np.isfinite(g))[:4]:
@@ -354,7 +356,7 @@ def partial_upstream(check: Check) -> Result:
     if found := _apart(total, check.gradients):
         raise Found(
             "partial upstream",
-            f"gradient by {check.label(found[0])} of all outputs is not the sum of the outputs' own",
+            f"gradient by {check.label(found[0])} of all outputs is not the sum of their own",
             position=found[0],
         )
     return _result(partial_upstream)
@@ -365,7 +367,6 @@ def partial_upstream(check: Check) -> Result:
 
 
 def _decide(
-    check: Check,
     name: str,
     measured: Measurement,
     weights: Array,
@@ -391,7 +392,7 @@ def directional(check: Check) -> Result:
         return Result("directional", SKIPPED, None, "the value is not finite")
     directions = [direction_like(x, check.generator) for x in check.arrays]
     measured = check.measurer.compare(check.gradients, check.weights, directions)
-    return _decide(check, "directional", measured, check.weights, check.gradients)
+    return _decide("directional", measured, check.weights, check.gradients)
 
 
 @property_of_gradients
@@ -404,7 +405,7 @@ def tied_direction(check: Check) -> Result:
     scale = max(float(np.min(scales_of(x), initial=1.0)) for x in check.arrays)
     directions = [np.full(x.shape, scale) for x in check.arrays]
     measured = check.measurer.compare(check.gradients, check.weights, directions)
-    return _decide(check, "tied_direction", measured, check.weights, check.gradients)
+    return _decide("tied_direction", measured, check.weights, check.gradients)
 
 
 @property_of_gradients
@@ -475,7 +476,7 @@ def jacobian(check: Check) -> Result:
                     undecided = measured.note
                 ups = _unit_upstreams(check.upstreams)
                 one = next(u for j, u in enumerate(ups) if j == k)
-                _decide(check, "jacobian", measured, weights, row, one)
+                _decide("jacobian", measured, weights, row, one)
             elif decided.resolution < 1:
                 worst = max(worst, decided.resolution)
     if undecided:
@@ -573,9 +574,10 @@ def layouts_of(x: Array) -> list[Array]:
     [(24, 8), (8, 16), (96, 16), (-24, -8)]
     """
     spaced = np.zeros(tuple(2 * n for n in x.shape), x.dtype)
-    spaced = spaced[..., *(slice(None, None, 2),) * x.ndim]
+    if x.ndim:
+        spaced = spaced[(slice(None, None, 2),) * x.ndim]
     spaced[...] = x
-    backwards = (..., *(slice(None, None, -1),) * x.ndim)
+    backwards: Any = (..., *(slice(None, None, -1),) * x.ndim)
     return [
         np.array(x, order="C"),
         np.array(x, order="F"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -140,22 +140,25 @@ class GradientError(AssertionError):
 
     report: GradReport
     finding: Finding
+    group: tuple[str, int | None, str]
 
 
 GradientError.__module__ = "tinygrad_lab.testing"
 
 
-@lru_cache(maxsize=None)
+@cache
 def error_class(name: str, position: int | None, kind: str) -> type[GradientError]:
     """Give the class of an error, one for each operation, input and kind of fault.
 
     Hypothesis takes failures of one type from one line for the same fault, and shrinks towards
     whichever is smallest; so each sort of fault has a type of its own.
     """
-    made = type("GradientError", (GradientError,), {"__doc__": GradientError.__doc__})
-    made.__module__ = GradientError.__module__
-    made.group = (name, position, kind)
-    return made
+    about = {
+        "__doc__": GradientError.__doc__,
+        "__module__": GradientError.__module__,
+        "group": (name, position, kind),
+    }
+    return type("GradientError", (GradientError,), about)
 
 
 def raise_for(report: GradReport, cause: BaseException | None = None) -> None:

@@ -95,7 +95,7 @@ def max_pool1d_vjp(
     shift: int = 0,
 ) -> Array:
     """Give the gradient by ``x``."""
-    dx = np.zeros((x.shape[0], x.shape[1] + 2 * padding))
+    dx = np.zeros((x.shape[0], x.shape[1] + 2 * padding), dtype=x.dtype)
     best = _windows(x, size, stride, padding).argmax(axis=-1)
     for t in range(g.shape[1]):
         for r in range(g.shape[0]):

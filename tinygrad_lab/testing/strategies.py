@@ -192,6 +192,7 @@ class Graph:
     __name__: str = "graph"
 
     def __call__(self, *inputs: Any) -> Any:
+        """Compute one number of everything that was made."""
         values = list(inputs)
         for name, i, j in self.records:
             a, b = values[-1 - i % len(values)], values[-1 - j % len(values)]

@@ -197,7 +197,7 @@ class TensorSubject:
         tensors, ys = self._call(inputs)
         roots = tuple(y.node if isinstance(y, Tensor) else None for y in ys)
         if not any(roots):
-            raise Misbehaved("untracked", _lost(tensors, ys))
+            raise Misbehaved("untracked", _lost(ys))
 
         def pull(upstreams: Sequence[Array]) -> list[Any]:
             pairs = [(y, u) for y, u in zip(ys, upstreams, strict=True) if _tracked(y)]
@@ -209,15 +209,15 @@ class TensorSubject:
                 )
             return found
 
-        inputs = tuple(x.node for x in tensors)
-        return Recorded([np.asarray(_plain(y)) for y in ys], pull, roots, inputs)
+        own = tuple(x.node for x in tensors)
+        return Recorded([np.asarray(_plain(y)) for y in ys], pull, roots, own)
 
 
 def _tracked(y: Any) -> bool:
     return isinstance(y, Tensor) and y.requires_grad
 
 
-def _lost(tensors: Sequence[Tensor], ys: Sequence[Any]) -> str:
+def _lost(ys: Sequence[Any]) -> str:
     told = ", ".join(describe(_plain(y)) for y in ys)
     return (
         f"it returned {told} without a history: the gradient was lost on the way (detach(), "
