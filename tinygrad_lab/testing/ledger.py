@@ -377,7 +377,7 @@ def reproducer(node: Node) -> str:
     >>> print(reproducer(np.log(x).node))
     import numpy as np
     from tinygrad_lab import testing as tgt
-    tgt.gradcheck(lambda a: np.log(a), np.array([1.0, 2.0]))
+    tgt.gradcheck(lambda a: np.log(a), np.array([1.0, 2.0]), name='log')
     """
     parameters, given, inside = [], [], []
     for i, (parent, arg) in enumerate(zip(node.parents or (), node.args, strict=False)):
@@ -393,7 +393,11 @@ def reproducer(node: Node) -> str:
     call = f"{spelled}({', '.join(inside)})"
     lines = ["import numpy as np", *imports, "from tinygrad_lab import testing as tgt"]
     text = "\n".join(
-        [*lines, f"tgt.gradcheck(lambda {', '.join(parameters)}: {call}, {', '.join(given)})"]
+        [
+            *lines,
+            f"tgt.gradcheck(lambda {', '.join(parameters)}: {call}, {', '.join(given)}, "
+            f"name={name_of(node.op)!r})",
+        ]
     )
     if len(text) > 4000:
         sizes = ", ".join(describe(arg) for arg in node.args)

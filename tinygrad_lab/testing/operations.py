@@ -32,6 +32,7 @@ __all__ = ["check_module", "check_op", "gradtest"]
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
 AT_KINKS = ("well_formed", "finite", "directional", "tied_direction")
+BATCH = 25  # examples of one run
 ALL_HEALTH_CHECKS = list(HealthCheck)
 
 
@@ -170,11 +171,17 @@ def _named(f: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def _run(check: Callable[[Any], None], strategy: Any, examples: int, rng: int) -> None:
-    """Let Hypothesis look for a failure, and shrink it; quietly."""
-    if examples < 1:
-        return
+    """Let Hypothesis look for a failure, and shrink it; quietly.
 
-    @seed(rng)
+    It varies what it began with, so that one run may never see a rare shape: several short runs
+    see more than a long one.
+    """
+    for batch in range(0, examples, BATCH):
+        _run_batch(check, strategy, min(BATCH, examples - batch), 1000 * rng + batch)
+
+
+def _run_batch(check: Callable[[Any], None], strategy: Any, examples: int, seeded: int) -> None:
+    @seed(seeded)
     @settings(
         max_examples=examples,
         deadline=None,
@@ -334,9 +341,7 @@ def check_module(
     arrays = [np.array(p.data) for p in parameters.values()]
     names = [*(f"input {i}" for i in range(number)), *parameters]
     call.__name__ = type(module).__name__
-    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(_identifier(n), inspect.Parameter.POSITIONAL_ONLY) for n in names]
-    )
+    call.input_names = names  # type: ignore[attr-defined]
     try:
         return gradcheck(
             call, *inputs, *arrays, order=order, properties=properties, without=tuple(without),
@@ -345,10 +350,6 @@ def check_module(
     finally:
         for name, p in parameters.items():
             p.data, p.node = held[name]
-
-
-def _identifier(name: str) -> str:
-    return name.replace(".", "_").replace(" ", "_")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -363,6 +364,7 @@ def gradtest(
     order: int = 1,
     properties: str | Iterable[str] = "default",
     without: Iterable[str] = (),
+    using: settings | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[[], None]]:
     """Make a test of a function that returns what is to be differentiated.
 
@@ -379,6 +381,8 @@ def gradtest(
         Where values lie, with the default inputs.
     order, properties, without
         As in :func:`gradcheck`.
+    using : hypothesis.settings, optional
+        In place of the profile's; there is no deadline either way.
 
     Examples
     --------
@@ -408,7 +412,8 @@ def gradtest(
 
         body.__name__, body.__doc__ = function.__name__, function.__doc__
         body.__qualname__, body.__module__ = function.__qualname__, function.__module__
-        quiet = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        calm = [*(using or settings()).suppress_health_check, HealthCheck.too_slow]
+        quiet = settings(using or settings(), deadline=None, suppress_health_check=calm)
         return quiet(given(one_call())(body))
 
     return decorate

@@ -155,7 +155,9 @@ def frozen(x: Array) -> Array:
 
 
 def input_names(fn: Any, args: Arguments) -> list[str]:
-    """Name the inputs as the function's signature does."""
+    """Name the inputs as the function's signature does, or its ``input_names``."""
+    if hasattr(fn, "input_names"):
+        return [fn.input_names[i] for i in args.positions]
     try:
         parameters = list(inspect.signature(fn).parameters.values())
     except (TypeError, ValueError):
