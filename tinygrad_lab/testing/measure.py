@@ -61,6 +61,7 @@ class Measurer:
         self.centre = flat(outputs)
         self._ladders: dict[Any, tuple[Ladder, dict[float, Evaluation], list[Array]]] = {}
         self.evaluations = 0
+        self.at_a_kink = False  # as far as was seen
         moved = max(sum(x.size for x in self.arrays), 1)
         # Many elements that move at once go far together, as the square root of their number.
         self._shorter = 2.0 ** -min(int(math.log2(moved)) // 2, 8)
@@ -182,6 +183,7 @@ class Measurer:
         )
         if not bent and not self._on_a_boundary(shorter.evaluations or {}):
             return longer
+        self.at_a_kink = True
         low, high, band = subgradient_interval([ladder, *self._nearby(shorter)], weights)
         if low - band <= shorter.analytic <= high + band:
             shorter.verdict, shorter.note = PASS, "a subgradient: the point is a kink"
