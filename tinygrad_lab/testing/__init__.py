@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.testing.check import gradcheck
+from tinygrad_lab.testing.descent import check_descent
 from tinygrad_lab.testing.ledger import Ledger, blame
 from tinygrad_lab.testing.properties import PROPERTIES
 from tinygrad_lab.testing.report import Finding, GradientError, GradReport
@@ -48,6 +49,7 @@ __all__ = [
     "axes",
     "blame",
     "broadcastable",
+    "check_descent",
     "check_module",
     "check_op",
     "gradcheck",
@@ -76,10 +78,23 @@ _FROM = {
 
 def __getattr__(name: str) -> Any:
     if name in ("adapters", "strategies"):
-        return importlib.import_module(f"{__name__}.{name}")
+        return _loaded(name)
     if name in _FROM:
-        return getattr(importlib.import_module(f"{__name__}.{_FROM[name]}"), name)
+        return getattr(_loaded(_FROM[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _loaded(name: str) -> Any:
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        raise ModuleNotFoundError(
+            f"tinygrad_lab.testing.{name} generates inputs with Hypothesis: "
+            "pip install 'tinygrad-lab[testing]'",
+            name=error.name,
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -380,7 +380,7 @@ def reproducer(node: Node) -> str:
     tgt.gradcheck(lambda a: np.log(a), np.array([1.0, 2.0]), name='log')
     """
     parameters, given, inside = [], [], []
-    for i, (parent, arg) in enumerate(zip(node.parents or (), node.args, strict=False)):
+    for i, (parent, arg) in enumerate(zip(node.parents or (), _shortened(node), strict=False)):
         if parent is None:
             inside.append(literal(arg))
         else:
@@ -403,6 +403,16 @@ def reproducer(node: Node) -> str:
         sizes = ", ".join(describe(arg) for arg in node.args)
         return f"# {spelled}({sizes}): too large to print; see finding.blame.guilty.node.args"
     return text
+
+
+def _shortened(node: Node, most: int = 12) -> tuple[Any, ...]:
+    """Give the arguments of an elementwise call at some elements only, where there are many."""
+    op, shape = node.op, getattr(node.value, "shape", ())
+    elementwise = isinstance(op, np.ufunc) and op.signature is None
+    if not elementwise or np.prod(shape) <= most:
+        return tuple(node.args)
+    places = np.linspace(0, np.prod(shape) - 1, most).astype(int)
+    return tuple(np.broadcast_to(a, shape).ravel()[places] for a in node.args)
 
 
 def _spelled(op: Any) -> tuple[list[str], str]:
