@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import chain, convolution, digit_step, imports, lab_step
+from benchmarks import chain, convolution, derivatives, digit_step, imports, lab_step
 from benchmarks.timing import Result, Workload, measure
 
 WORKLOADS = {
@@ -21,6 +21,7 @@ WORKLOADS = {
         chain.WORKLOAD,
         digit_step.WORKLOAD,
         *convolution.WORKLOADS,
+        derivatives.WORKLOAD,
         imports.WORKLOAD,
     )
 }

@@ -1,14 +1,12 @@
 """Sphinx configuration: Markdown pages, and a reference made of the docstrings."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import tinygrad_lab
-from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.primitive import CONSTANT, INSTEAD
+from tinygrad_lab.core.rules.namespace import table
 
 project = "tinygrad-lab"
 author = "the tinygrad-lab authors"
@@ -39,27 +37,10 @@ napoleon_use_rtype = False
 
 
 def write_operations(app: Any) -> None:
-    """List the NumPy functions that tensors know, read off the derivative table itself."""
-    groups = {
-        "With a derivative": {*RULES, *INSTEAD},
-        "Piecewise constant, so that they give plain arrays": CONSTANT,
-    }
-    lines = [f"{title}\n: {names(functions)}\n" for title, functions in groups.items()]
+    """List where every NumPy function stands, read off the derivative table itself."""
     folder = Path(app.srcdir) / "reference" / "generated"
     folder.mkdir(exist_ok=True)
-    (folder / "operations.md").write_text("\n".join(lines), encoding="utf-8")
-
-
-def names(functions: Iterable[Callable[..., Any]]) -> str:
-    """Return NumPy's own among these functions, by the names a user calls them."""
-    families = {"": np, "linalg.": np.linalg, "fft.": np.fft}
-    known = {
-        f"np.{prefix}{function.__name__}"
-        for function in functions
-        for prefix, family in families.items()
-        if getattr(family, function.__name__, None) is function
-    }
-    return ", ".join(f"`{name}`" for name in sorted(known))
+    (folder / "operations.md").write_text(table(), encoding="utf-8")
 
 
 def point_to_numpy(_app: Any, what: str, _name: str, obj: Any, _options: Any, lines: list) -> None:

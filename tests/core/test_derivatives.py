@@ -32,6 +32,8 @@ FUNCTIONS = {
     "shaping": lambda x: np.concatenate([x.T, x.T], axis=1).reshape(-1),
     "indexing": lambda x: x[[0, 0, 1]] * x[1],
     "matmul": lambda x: np.tanh(x @ x.T) @ x,
+    "matrix and vector": lambda x: x @ np.tanh(x[0]) + np.cos(x[1]) @ x.T,
+    "vectors": lambda x: x[0] @ x[1] + x[1] @ np.sin(x[0]),
     "einsum": lambda x: np.einsum("ij,ik->jk", x, np.cos(x)),
     "where": lambda x: np.where(x > 0, x**3, np.tanh(x)),
     "no axes": lambda x: x[0, 0] * x[1, 1],
@@ -150,6 +152,20 @@ def test_several_arguments_and_aux():
     y, pullback, aux = tl.vjp(f, np.ones(2), np.ones(2), has_aux=True)
     assert (y, aux) == (2.0, {"seen": (2,)})
     np.testing.assert_array_equal(pullback(1.0)[1], np.ones(2))
+
+
+def test_keyword_arguments_are_handed_on():
+    f = lambda x, *, power: np.sum(x**power)
+    assert tl.grad(f)(np.array([2.0]), power=3).tolist() == [12.0]
+    assert tl.hessian(f)(np.array([2.0]), power=3).tolist() == [[12.0]]
+
+
+def test_a_jvp_along_a_change_of_a_modules_parameters():
+    model = tl.nn.Linear(2, 1, rng=0)
+    x = RNG.normal(size=(4, 2))
+    change = {"weight": np.array([[1.0, 2.0]]), "bias": np.array([3.0])}
+    _, found = tl.jvp(lambda m, x: m(x), (model, x), (change, np.zeros_like(x)))
+    np.testing.assert_allclose(found, x @ change["weight"].T + 3.0)
 
 
 def test_outputs_in_containers():

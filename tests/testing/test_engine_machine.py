@@ -10,7 +10,6 @@ from tinygrad_lab.core.primitive import defvjp, primitive
 from tinygrad_lab.testing.faults import FAULTS
 from tinygrad_lab.testing.machine import TensorMachine, quick
 
-
 noticing = settings(quick(40, 20), phases=[Phase.generate])
 
 

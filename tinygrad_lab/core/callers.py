@@ -28,6 +28,9 @@ def what_would_detach() -> tuple[str, str] | None:
     but not ``map(math.sin, ts)``, ``np.float64(t)`` or ``np.fromiter``.
     """
     frame = sys._getframe(2)  # noqa: SLF001 - there is no other way to see one's caller
+    if frame.f_globals.get("__name__", "").startswith("numpy."):  # np.interp(..., left=t)
+        function = frame.f_code.co_name
+        return f"np.{function}(array, ..., t)", f"np.{function}(tl.tensor(array), ..., t)"
     name = _called_name(frame.f_code, frame.f_lasti)
     if name == "a[i] =":
         return "a[i] = t, into a plain array a,", "a = tl.tensor(a) before"

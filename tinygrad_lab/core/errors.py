@@ -35,9 +35,10 @@ def explain(
     kwargs: Mapping[str, Any] | None = None,
     site: str | None = None,
     during: str = "",
+    outside: bool = False,
 ) -> Exception:
     """Return ``error`` again, saying which operation it came from and what that was given."""
-    if hasattr(error, "explained"):
+    if hasattr(error, "explained") and not (outside and f"{name_of(op)}(" not in str(error)):
         return error  # by the operation inside this one
     given = [describe(a) for a in args]
     given += [f"{key}={describe(value)}" for key, value in (kwargs or {}).items()]

@@ -18,12 +18,17 @@ from tinygrad_lab.core.errors import name_of
 __all__ = [
     "CONSTANT",
     "INSTEAD",
+    "IN_PLACE",
+    "UNSUPPORTED",
+    "as_array",
     "constant",
     "defvjp",
     "defvjp_variadic",
     "instead",
     "primitive",
     "selects",
+    "unsupported",
+    "values",
 ]
 
 P = ParamSpec("P")
@@ -34,6 +39,12 @@ CONSTANT: set[Callable[..., Any]] = set()
 
 #: NumPy functions that are spelled in terms of other operations when a Tensor arrives.
 INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+#: Functions that no gradient flows through, and why: they refuse tracked tensors.
+UNSUPPORTED: dict[Callable[..., Any], str] = {}
+
+#: Those of them that write into their first argument, and refuse every tensor there.
+IN_PLACE: set[Callable[..., Any]] = set()
 
 #: Types that take every primitive without being asked, and what they call with the operation, its
 #: arguments, and its body.
@@ -184,6 +195,17 @@ def constant(*ops: Callable[..., Any]) -> None:
     CONSTANT.update(ops)
 
 
+def unsupported(reason: str, *ops: Callable[..., Any], in_place: bool = False) -> None:
+    """Declare functions that refuse tracked tensors, saying why and what to do.
+
+    With ``in_place`` they write into their first argument, and refuse every tensor there: somebody
+    else may hold its values.
+    """
+    UNSUPPORTED.update(dict.fromkeys(ops, reason))
+    if in_place:
+        IN_PLACE.update(ops)
+
+
 def selects(*ops: Callable[..., Any]) -> None:
     """Declare operations that pick some elements of their operands and leave the others out."""
     SELECTS.update(ops)
@@ -202,3 +224,13 @@ def instead(op: Callable[..., Any]) -> Callable[[Callable[P, T]], Callable[P, T]
         return replacement
 
     return register
+
+
+def values(x: Any) -> Any:
+    """Return the plain array of a tensor, for a composition to look at; an array as it is."""
+    return x.data if type(x) in TAKES else x
+
+
+def as_array(a: Any) -> Any:
+    """Give a number or a list the methods of an array; leave every array as it is."""
+    return a if hasattr(a, "ndim") else np.asarray(a)

@@ -37,7 +37,7 @@ from tinygrad_lab.core.modes import (
     current_mode,
     stop_if_not_finite,
 )
-from tinygrad_lab.core.primitive import CONSTANT, INSTEAD, TAKES
+from tinygrad_lab.core.primitive import CONSTANT, IN_PLACE, INSTEAD, TAKES, UNSUPPORTED
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 from tinygrad_lab.core.rules.shaping import astype
 from tinygrad_lab.core.several import Outputs, pick
@@ -80,7 +80,8 @@ def apply(
         value = (body or op)(*values, **kwargs)
     except Exception as error:
         raise explain(error, op, values, kwargs, call_site() if mode is WATCH else None) from error
-    if type(value) is not np.ndarray:
+    kind = type(value)
+    if kind is not np.ndarray:
         value = Outputs(value) if isinstance(value, (tuple, list)) else _as_array(value)
     node = None
     if mode is not IGNORE and any(parents):
@@ -90,7 +91,8 @@ def apply(
     if mode is WATCH:
         _watch(op, value, node)
     if type(value) is Outputs:
-        return cast(Tensor, from_node(value, node))
+        outputs = cast(Tensor, from_node(value, node))
+        return kind._make(outputs) if hasattr(kind, "_make") else outputs  # EighResult and so on
     result = _new(Tensor)
     result.data = value
     result.node = node
@@ -123,7 +125,7 @@ def from_node(value: Any, node: Node | None) -> Any:
 
 def _picked(outputs: Outputs, node: Node | None, position: int) -> Any:
     value = outputs[position]
-    if np.asarray(value).dtype.kind not in "fc":
+    if _as_array(value).dtype.kind not in "fc":
         return value  # a rank, an index: nothing flows through it
     if node is not None:
         node = record(pick, (outputs, position), NO_KWARGS, value, (node, None))
@@ -567,6 +569,16 @@ class Tensor:
             raise ValueError(f"mT needs two axes or more, not shape {self.shape}")
         return apply(np.swapaxes, (self, -1, -2))
 
+    @property
+    def real(self) -> Tensor:
+        """The real part; of real numbers, the tensor itself."""
+        return apply(np.real, (self,)) if self.dtype.kind == "c" else self
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part."""
+        return apply(np.imag, (self,))
+
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
@@ -715,7 +727,7 @@ class Tensor:
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-        wanted = shape[0] if len(shape) == 1 else shape
+        wanted = shape[0] if len(shape) == 1 and np.ndim(shape[0]) else shape
         if order not in ("C", "F"):
             raise ValueError(
                 f"reshape(order={order!r}) follows the memory layout, which a tensor does not "
@@ -752,6 +764,8 @@ class Tensor:
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and ufunc in INSTEAD:
+            return _composed(ufunc, inputs, kwargs)
         if method == "reduce" and ufunc in _REDUCE:
             return self._dispatch(_REDUCE[ufunc], inputs, {"axis": 0, **kwargs})
         if method != "__call__":
@@ -780,11 +794,7 @@ class Tensor:
         kwargs: dict[str, Any],
     ) -> Any:
         if function in INSTEAD:
-            kwargs = _without_out(function, kwargs)
-            try:
-                return INSTEAD[function](*args, **kwargs)
-            except Exception as error:
-                raise explain(error, function, args, kwargs) from error
+            return _composed(function, args, kwargs)
         return self._dispatch(function, args, kwargs)
 
     def _dispatch(
@@ -793,7 +803,10 @@ class Tensor:
         kwargs = _without_out(op, kwargs)
         if op in RULES:
             return apply(op, args, kwargs)
-        if op not in CONSTANT and current_mode() != IGNORE and _any_tracked((args, kwargs)):
+        tracked = current_mode() != IGNORE and _any_tracked((args, kwargs))
+        if op in UNSUPPORTED and (tracked or (op in IN_PLACE and type(args[0]) is Tensor)):
+            raise TypeError(f"{_numpy_name(op)} {UNSUPPORTED[op]}")
+        if op not in CONSTANT and tracked:
             raise TypeError(_no_rule(op))
         return op(*plain(args), **plain(kwargs))
 
@@ -809,6 +822,15 @@ class Tensor:
 
     def __repr__(self) -> str:
         return summary(self.data, self.node)
+
+
+def _composed(op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call what stands in the place of a NumPy function."""
+    kwargs = _without_out(op, kwargs)
+    try:
+        return INSTEAD[op](*args, **kwargs)
+    except Exception as error:
+        raise explain(error, op, args, kwargs, outside=True) from error
 
 
 TAKES[Tensor] = apply

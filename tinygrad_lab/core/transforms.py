@@ -12,14 +12,14 @@ it by the upstream gives the product with a tangent.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.containers import leaves, rebuild, same_structure
-from tinygrad_lab.core.engine import Node, propagate
+from tinygrad_lab.core.engine import NO_KWARGS, Node, propagate
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.modes import enable_grad
 from tinygrad_lab.core.rules.shaping import copied
@@ -137,7 +137,14 @@ _depth: ContextVar[int] = ContextVar("tinygrad_lab.depth", default=0)
 class _Call:
     """One call of a function on fresh inputs: their tensors, and what the function returned."""
 
-    def __init__(self, f: Function, args: Sequence[Any], argnums: Argnums, has_aux: bool) -> None:
+    def __init__(
+        self,
+        f: Function,
+        args: Sequence[Any],
+        argnums: Argnums,
+        has_aux: bool = False,
+        kwargs: Mapping[str, Any] = NO_KWARGS,
+    ) -> None:
         self.single = isinstance(argnums, int)
         numbers = [argnums] if isinstance(argnums, int) else list(argnums)
         for n in numbers:
@@ -157,7 +164,7 @@ class _Call:
         token = _depth.set(_depth.get() + 1)
         try:
             with enable_grad():
-                result = f(*prepared)
+                result = f(*prepared, **kwargs)
         finally:
             _depth.reset(token)
         self.aux = None
@@ -248,6 +255,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     Returns
     -------
     callable
+        It takes the arguments of ``f``; keyword arguments are handed on, and not differentiated.
         Its gradient has the structure of the argument (a dict by name for a Module); a tuple of
         them when ``argnums`` is a sequence.  With ``has_aux`` it returns
         ``((value, aux), gradient)``.
@@ -270,8 +278,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     """
 
     @functools.wraps(f)
-    def derived(*args: Any) -> Any:
-        call = _Call(f, args, argnums, has_aux)
+    def derived(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(f, args, argnums, has_aux, kwargs)
         y = call.scalar("grad")
         call.output = y
         found = call.pull_back([None], call.create_graph, call.create_graph)
@@ -298,8 +306,8 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     both = value_and_grad(f, argnums, has_aux)
 
     @functools.wraps(f)
-    def derived(*args: Any) -> Any:
-        value, gradient = both(*args)
+    def derived(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
     return derived
@@ -358,7 +366,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     """
     if not same_structure(list(args), list(tangents)):
         raise ValueError("jvp: the tangents must have the structure of the arguments")
-    call = _Call(f, args, tuple(range(len(args))), has_aux=False)
+    call = _Call(f, args, tuple(range(len(args))))
     ys = [(path, y) for path, y in leaves(call.output)]
     seeds = [
         tensor(np.zeros_like(y.data), requires_grad=True) if isinstance(y, Tensor) else None
@@ -401,8 +409,8 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
     """
 
     @functools.wraps(f)
-    def derived(*args: Any) -> Any:
-        call = _Call(f, args, argnums, has_aux=False)
+    def derived(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(f, args, argnums, kwargs=kwargs)
         y = call.array("jacobian")
         keep, shape = call.create_graph, y.shape
         node, one = start(y, np.ones_like(y.data), keep, "jacobian")
@@ -442,7 +450,7 @@ def hvp(f: Function, args: Sequence[Any], vectors: Sequence[Any]) -> Any:
     """
     if not same_structure(list(args), list(vectors)):
         raise ValueError("hvp: the vectors must have the structure of the arguments")
-    call = _Call(f, args, tuple(range(len(args))), has_aux=False)
+    call = _Call(f, args, tuple(range(len(args))))
     call.output = call.scalar("hvp")
     slopes = call.pull_back([None], retain_graph=True, graph=True)
     directions = [direction for _, direction in leaves(list(vectors))]

@@ -101,13 +101,15 @@ class TensorMachine(RuleBasedStateMachine):
         y = np.sin(a.value * b.value)
         c = np.cos(a.value * b.value)
         slopes = _combined(a.slopes, c * b.value, b.slopes, c * a.value)
-        return Held(np.sin(a.tensor * b.tensor), y, slopes)
+        product: Any = a.tensor * b.tensor
+        return Held(np.sin(product), y, slopes)
 
     @rule(target=held, a=held)
     def without_recording(self, a: Held) -> Held:
         """Compute under ``no_grad``."""
         with no_grad():
-            return Held(np.tanh(a.tensor), np.tanh(a.value), {})
+            made: Any = np.tanh(a.tensor)
+        return Held(made, np.tanh(a.value), {})
 
     @rule(target=held, a=held)
     def detach(self, a: Held) -> Held:

@@ -25,7 +25,7 @@ each_operation = pytest.mark.parametrize("op", CASES, ids=name_of)
 
 
 def of_the_core(op: Any) -> bool:
-    return op.__module__.startswith(("numpy", "tinygrad_lab.core.rules"))
+    return getattr(op, "__module__", "numpy").startswith(("numpy", "tinygrad_lab.core.rules"))
 
 
 def test_every_entry_of_the_table_has_a_case():
@@ -144,7 +144,7 @@ def each_operand_alone_gets_the_gradient_it_gets_in_company(made: Call) -> None:
         ]
         alone = made.f(*operands)
         alone.backward(upstream_for(y.data))
-        assert_same([operands[i].grad], [expected], f"operand {i} alone")
+        assert_close([operands[i].grad], [expected], f"operand {i} alone")
 
 
 def two_uses_add_up(made: Call) -> None:
@@ -152,7 +152,7 @@ def two_uses_add_up(made: Call) -> None:
     leaves = [tl.Tensor(a, requires_grad=True) for a in made.arrays]
     first, second = made.f(*leaves), made.f(*leaves)
     (first + second).backward(upstream_for(y.data))
-    assert_same([leaf.grad for leaf in leaves], [2 * g for g in once], "f(x) + f(x)")
+    assert_close([leaf.grad for leaf in leaves], [2 * g for g in once], "f(x) + f(x)")
 
 
 def arrays_in_give_arrays_out_and_nothing_is_recorded(made: Call) -> None:
@@ -166,7 +166,7 @@ def arrays_in_give_arrays_out_and_nothing_is_recorded(made: Call) -> None:
     assert not quiet.requires_grad
     for tensor in (untracked, quiet):
         assert type(tensor.data) is np.ndarray
-        np.testing.assert_array_equal(tensor.data, plain)
+        np.testing.assert_allclose(tensor.data, plain, rtol=1e-12, atol=1e-12)
 
 
 PROPERTIES = [

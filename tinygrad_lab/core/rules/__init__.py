@@ -6,9 +6,18 @@ the operation's own arguments.
 """
 
 from tinygrad_lab.core.rules import (  # noqa: F401 - imported for their entries in the table
+    arranging,
+    choosing,
+    decompositions,
+    differences,
     elementwise,
+    fft,
     indexing,
     linalg,
+    namespace,
+    norms,
+    polynomials,
     reductions,
     shaping,
+    statistics,
 )

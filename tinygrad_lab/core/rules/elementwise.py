@@ -10,7 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import batches, constant, defvjp, instead, primitive, selects
+from tinygrad_lab.core.primitive import (
+    batches,
+    constant,
+    defvjp,
+    instead,
+    primitive,
+    selects,
+    values,
+)
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
@@ -27,16 +35,35 @@ defvjp(np.negative, lambda g, y, x: -g)
 defvjp(np.positive, lambda g, y, x: g)
 defvjp(np.reciprocal, lambda g, y, x: -g / (x * x))
 defvjp(np.square, lambda g, y, x: g * 2 * x)
+defvjp(np.ldexp, lambda g, y, x, n: np.ldexp(g, n))
+defvjp(np.nextafter, lambda g, y, a, b: g, lambda g, y, a, b: g * 0)
+
+
+@instead(np.divmod)
+def _(a, b):
+    return np.floor_divide(a, b), np.remainder(a, b)
+
+
+@instead(np.modf)
+def _(x):
+    return np.fmod(x, 1), np.trunc(x)
+
+
+@instead(np.frexp)
+def _(x):
+    _, exponent = np.frexp(values(x))
+    return np.ldexp(x, -exponent), exponent
+
 
 # Powers and roots.  x**0 is constant in x, also at 0; 0**p does not change with p > 0.
 
 
 def _power_by_base(g, y, x, p):
-    return g * p * x ** np.where((p == 0) & (x == 0), 1, p - 1)
+    return g * p * x ** np.where(np.equal(p, 0) & np.equal(x, 0), 1, np.subtract(p, 1))
 
 
 def _power_by_exponent(g, y, x, p):
-    return g * y * np.log(np.where(x == 0, 1, x))
+    return g * y * np.log(np.where(np.equal(x, 0), 1, x))
 
 
 defvjp(np.power, _power_by_base, _power_by_exponent)
@@ -86,13 +113,105 @@ defvjp(np.degrees, lambda g, y, x: g * (180 / np.pi))
 defvjp(np.sinh, lambda g, y, x: g * np.cosh(x))
 defvjp(np.cosh, lambda g, y, x: g * np.sinh(x))
 defvjp(np.tanh, lambda g, y, x: g * (1 - y * y))
-defvjp(np.arcsinh, lambda g, y, x: g / np.hypot(1, x))
+defvjp(np.arcsinh, lambda g, y, x: g / _hypot_1(x))
 defvjp(np.arccosh, lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 defvjp(np.arctanh, lambda g, y, x: g / ((1 - x) * (1 + x)))
 
-# Complex parts.  Inside the engine the conjugate of the gradient travels (see engine.conjugate)
+
+def _hypot_1(x):
+    return np.hypot(1, x) if x.dtype.kind != "c" else np.sqrt(1 + x * x)
+
+
+# Special functions, with derivatives of every order at every point
+
+
+@primitive
+def sinc_derivative(x, order):
+    """A derivative of sin(pi x) / (pi x), from the average of t^n cos(u t + n pi/2) on [0, 1].
+
+    The average is sin(u)/u differentiated n times by u = pi x.  It is taken by Gauss-Legendre
+    quadrature for small u; for large u, where that would need many nodes, by parts.
+    """
+    u = np.pi * x
+    near = np.where(np.abs(u) <= _FAR, u, 0)
+    average = sum(w * t**order * np.cos(near * t + order * np.pi / 2) for t, w in _QUADRATURE)
+    far = np.where(np.abs(u) <= _FAR, 1, u)
+    by_parts = np.sin(far) / far
+    for n in range(1, order + 1):
+        by_parts = (np.sin(far + n * np.pi / 2) - n * by_parts) / far
+    return np.pi**order * np.where(np.abs(u) <= _FAR, average, by_parts)
+
+
+_FAR = 20
+_QUADRATURE = [
+    (float(node + 1) / 2, float(weight) / 2)
+    for node, weight in zip(*np.polynomial.legendre.leggauss(32))
+]
+
+defvjp(np.sinc, lambda g, y, x: g * sinc_derivative(x, 1))
+defvjp(sinc_derivative, lambda g, y, x, order: g * sinc_derivative(x, order + 1))
+
+
+@primitive
+def bessel_i(x, order):
+    """The modified Bessel function I_n: the average of exp(x cos t) cos(n t) over a half turn."""
+    size = np.abs(x)
+    turns = (np.arange(_TURNS) + 0.5) * (np.pi / _TURNS)
+    average = sum(
+        np.exp(size * float(np.cos(t) - 1)) * (float(np.cos(order * t)) / _TURNS) for t in turns
+    )
+    return np.exp(size) * average * (np.sign(x) if order % 2 else 1)
+
+
+_TURNS = 128  # exact to rounding wherever exp(x) is finite
+
+defvjp(np.i0, lambda g, y, x: g * bessel_i(x, 1))
+defvjp(
+    bessel_i,
+    lambda g, y, x, order: g * (bessel_i(x, abs(order - 1)) + bessel_i(x, order + 1)) / 2,
+)
+
+# Complex parts.  Inside the engine the conjugate of the gradient travels (see engine.conjugate),
+# so that the change of the result is the real part of g dx; of a real argument the engine takes
+# the real part of what a rule returns.
+
+
+def conj(x):
+    """The complex conjugate; of real numbers, themselves."""
+    return np.conj(x) if x.dtype.kind == "c" else x
+
 
 defvjp(np.conjugate, lambda g, y, x: np.conj(g))
+defvjp(np.real, lambda g, y, x: g)
+defvjp(np.imag, lambda g, y, x: g * -1j)
+
+
+@primitive
+def angle(x):
+    """The argument of complex numbers: the imaginary part of their logarithm."""
+    return np.angle(x)
+
+
+defvjp(angle, lambda g, y, x: g * -1j * _over(np.conj(x), np.real(x * np.conj(x))))
+
+
+@instead(np.angle)
+def _(z, deg=False):
+    return np.rad2deg(angle(z)) if deg else angle(z)
+
+
+@instead(np.real_if_close)
+def _(a, tol=100):
+    if a.dtype.kind != "c":
+        return np.positive(a)
+    most = tol * np.finfo(a.dtype).eps if tol > 1 else tol
+    return np.real(a) if np.all(np.abs(np.imag(values(a))) < most) else a
+
+
+@instead(np.sign)
+def _(x):
+    return _over(x, np.abs(x)) if x.dtype.kind == "c" else np.sign(values(x))
+
 
 # Pieces: one-sided slopes meet at a kink.  Ties share evenly; |x| and clip take 0 and 1 there.
 
@@ -105,11 +224,25 @@ def _absolute(g, y, x):
     return g * np.sign(x) if x.dtype.kind != "c" else g * _over(np.conj(x), y)
 
 
+def _fmax(g, a, b):
+    return np.where(np.isnan(b), g, np.where(np.isnan(a), 0, _first_wins(g, a, b)))
+
+
 defvjp(np.absolute, _absolute)
 defvjp(np.fabs, lambda g, y, x: g * np.sign(x))
 defvjp(np.copysign, lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b), lambda g, y, a, b: g * 0)
 defvjp(np.maximum, lambda g, y, a, b: _first_wins(g, a, b), lambda g, y, a, b: _first_wins(g, b, a))
 defvjp(np.minimum, lambda g, y, a, b: _first_wins(g, b, a), lambda g, y, a, b: _first_wins(g, a, b))
+defvjp(np.fmax, lambda g, y, a, b: _fmax(g, a, b), lambda g, y, a, b: _fmax(g, b, a))
+defvjp(
+    np.fmin,
+    lambda g, y, a, b: _fmax(g, np.negative(a), np.negative(b)),
+    lambda g, y, a, b: _fmax(g, np.negative(b), np.negative(a)),
+)
+defvjp(
+    np.heaviside, lambda g, y, x, at_zero: g * 0, lambda g, y, x, at_zero: np.where(x == 0, g, 0)
+)
+selects(np.fmax, np.fmin, np.heaviside)
 
 
 @primitive
@@ -154,11 +287,25 @@ def _(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     return clip(a, -np.inf if low is None else low, np.inf if high is None else high)
 
 
+@instead(np.nan_to_num)
+def _(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    if not copy:
+        raise TypeError("nan_to_num(copy=False) writes in place, and tensors are values")
+    if x.dtype.kind == "c":
+        parts = (
+            np.nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x))
+        )
+        return sum(part * unit for part, unit in zip(parts, (1, 1j)))
+    return np.where(np.isfinite(x), x, np.nan_to_num(values(x), True, nan, posinf, neginf))
+
+
 # No derivative: comparisons, rounding, tests
 
 constant(
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
     np.isfinite, np.isinf, np.isnan, np.signbit, np.isclose, np.allclose, np.array_equal,
-    np.floor, np.ceil, np.trunc, np.rint, np.round, np.sign, np.floor_divide, np.spacing,
+    np.array_equiv, np.isneginf, np.isposinf, np.isreal, np.iscomplex, np.isrealobj,
+    np.iscomplexobj, np.floor, np.ceil, np.trunc, np.rint, np.round, np.around, np.fix,
+    np.floor_divide, np.spacing,
 )  # fmt: skip

@@ -6,6 +6,8 @@ means for values that never change: a copy with new elements.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinygrad_lab.core.primitive import defvjp, primitive, selects
@@ -23,9 +25,30 @@ def scatter_add(values, shape, index):
     out = np.zeros_like(values, shape=shape)
     if _names_each_place_once(index):
         out[index] = values
-    else:
+        return out
+    try:
         np.add.at(out, index, values)
+    except TypeError:  # Dask has no such thing
+        return _added_in_turns(values, shape, index)
     return out
+
+
+def _added_in_turns(values, shape, index):
+    """Do the same by assignments, each to places that are all different."""
+    places = np.arange(math.prod(shape)).reshape(shape)[index].reshape(-1)
+    if places.size == 0:
+        return np.zeros_like(values, shape=shape)
+    order = np.argsort(places, stable=True)
+    begins = np.flatnonzero(np.diff(places[order], prepend=-1))  # of the runs of equal places
+    turns = np.empty_like(places)
+    turns[order] = np.arange(places.size) - np.repeat(begins, np.diff(begins, append=places.size))
+    flat, total = values.reshape((places.size,)), np.zeros_like(values, shape=(math.prod(shape),))
+    for turn in range(int(np.max(turns, initial=0)) + 1):
+        chosen = np.flatnonzero(turns == turn)
+        part = np.zeros_like(values, shape=(math.prod(shape),))
+        part[places[chosen]] = flat[chosen]
+        total = total + part
+    return total.reshape(shape)
 
 
 def _names_each_place_once(index):

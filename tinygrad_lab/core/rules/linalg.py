@@ -9,32 +9,121 @@ import string
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import defvjp, defvjp_variadic, instead, primitive
+from tinygrad_lab.core.primitive import (
+    as_array,
+    batches,
+    constant,
+    defvjp,
+    defvjp_variadic,
+    instead,
+    primitive,
+)
+from tinygrad_lab.core.rules.elementwise import conj
 
 # Matrix products.  A 1-D operand is a row on the left and a column on the right.
 
 
-def _mT(x):  # noqa: N802 - NumPy's name
+def mT(x):  # noqa: N802 - NumPy's name
+    """Exchange the last two axes."""
     return np.swapaxes(x, -1, -2)
 
 
 def _matmul_left(g, y, a, b):
+    b = as_array(b)
     if b.ndim == 1:
         return g[..., None] * b
-    if a.ndim == 1:
+    if np.ndim(a) == 1:
         return (b @ g[..., None])[..., 0]
-    return g @ _mT(b)
+    return g @ mT(b)
 
 
 def _matmul_right(g, y, a, b):
+    a = as_array(a)
     if a.ndim == 1:
-        return a.reshape((-1, 1)) * g[..., None, :] if b.ndim > 1 else a * g
-    if b.ndim == 1:
-        return (_mT(a) @ g[..., None])[..., 0]
-    return _mT(a) @ g
+        return a.reshape((-1, 1)) * g[..., None, :] if np.ndim(b) > 1 else a * g[..., None]
+    if np.ndim(b) == 1:
+        return (mT(a) @ g[..., None])[..., 0]
+    return mT(a) @ g
 
 
 defvjp(np.matmul, _matmul_left, _matmul_right)
+batches(np.matmul)
+instead(np.linalg.matmul)(np.matmul)
+
+
+# Products of stacks of vectors.  As in NumPy, the row on the left is conjugated.
+
+
+@instead(np.vecdot)
+@instead(np.linalg.vecdot)
+def _(x1, x2, /, *, axis=-1):
+    x1, x2 = as_array(x1), as_array(x2)
+    left, right = (np.moveaxis(x, axis, -1) for x in (x1, x2))
+    if left.shape[-1] != right.shape[-1]:
+        raise ValueError(f"vectors of {left.shape[-1]} and of {right.shape[-1]} elements")
+    return np.sum(conj(left) * right, axis=-1)
+
+
+if hasattr(np, "matvec"):  # NumPy 2.2
+
+    @instead(np.matvec)
+    def matvec(x1, x2, /):
+        return np.matmul(x1, as_array(x2)[..., None])[..., 0]
+
+    @instead(np.vecmat)
+    def vecmat(x1, x2, /):
+        return np.matmul(conj(as_array(x1))[..., None, :], x2)[..., 0, :]
+
+
+@instead(np.vdot)
+def _(a, b, /):
+    return np.dot(conj(as_array(a).reshape(-1)), as_array(b).reshape(-1))
+
+
+@instead(np.inner)
+def _(a, b, /):
+    a, b = as_array(a), as_array(b)
+    return a * b if a.ndim == 0 or b.ndim == 0 else np.tensordot(a, b, (-1, -1))
+
+
+@instead(np.outer)
+def _(a, b, out=None):
+    return as_array(a).reshape((-1, 1)) * as_array(b).reshape(-1)
+
+
+@instead(np.linalg.outer)
+def _(x1, x2, /):
+    x1, x2 = as_array(x1), as_array(x2)
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise ValueError(f"outer takes vectors, not shapes {x1.shape} and {x2.shape}")
+    return np.outer(x1, x2)
+
+
+@instead(np.kron)
+def _(a, b):
+    a, b = as_array(a), as_array(b)
+    n = max(a.ndim, b.ndim)
+    shape_a, shape_b = ((1,) * (n - x.ndim) + x.shape for x in (a, b))
+    left = a.reshape(tuple(k for m in shape_a for k in (m, 1)))
+    right = b.reshape(tuple(k for m in shape_b for k in (1, m)))
+    return (left * right).reshape(tuple(j * k for j, k in zip(shape_a, shape_b)))
+
+
+@instead(np.cross)
+def _(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    left, right = np.moveaxis(as_array(a), axisa, -1), np.moveaxis(as_array(b), axisb, -1)
+    if left.shape[-1] != 3 or right.shape[-1] != 3:
+        raise ValueError(f"a cross product is of vectors of 3, not {left.shape} and {right.shape}")
+    x, y, z = (left[..., i] for i in range(3))
+    u, v, w = (right[..., i] for i in range(3))
+    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=axisc)
+
+
+@instead(np.linalg.cross)
+def _(x1, x2, /, *, axis=-1):
+    return np.cross(x1, x2, axis=axis)
 
 
 # Contractions
@@ -49,6 +138,7 @@ def _tensordot_axes(a, b, axes):
 
 
 def _tensordot_left(g, y, a, b, axes=2):
+    b = as_array(b)
     of_a, of_b = _tensordot_axes(a, b, axes)
     free_a = [i for i in range(a.ndim) if i not in of_a]
     free_b = [i for i in range(b.ndim) if i not in of_b]
@@ -60,6 +150,7 @@ def _tensordot_left(g, y, a, b, axes=2):
 
 
 def _tensordot_right(g, y, a, b, axes=2):
+    a = as_array(a)
     of_a, of_b = _tensordot_axes(a, b, axes)
     free_a = [i for i in range(a.ndim) if i not in of_a]
     free_b = [i for i in range(b.ndim) if i not in of_b]
@@ -71,18 +162,25 @@ def _tensordot_right(g, y, a, b, axes=2):
 defvjp(np.tensordot, _tensordot_left, _tensordot_right)
 
 
+@instead(np.linalg.tensordot)
+def _(x1, x2, /, *, axes=2):
+    return np.tensordot(x1, x2, axes)
+
+
 def _dot_axes(a, b):
     """np.dot as a tensordot: the last axis of a with the last but one of b (or its only one)."""
     return ([a.ndim - 1], [max(b.ndim - 2, 0)])
 
 
 def _dot_left(g, y, a, b):
+    b = as_array(b)
     if a.ndim == 0 or b.ndim == 0:
         return np.sum(g * b) if a.ndim == 0 else g * b
     return _tensordot_left(g, y, a, b, _dot_axes(a, b))
 
 
 def _dot_right(g, y, a, b):
+    a = as_array(a)
     if a.ndim == 0 or b.ndim == 0:
         return np.sum(g * a) if b.ndim == 0 else g * a
     return _tensordot_right(g, y, a, b, _dot_axes(a, b))
@@ -106,7 +204,7 @@ def _(*operands, out=None, optimize=False, **kwargs):
         raise TypeError(f"{', '.join(kwargs)}: only optimize= is differentiable")
     if not isinstance(operands[0], str):
         operands = _with_letters(operands)
-    return einsum(*operands, optimize=optimize)
+    return einsum(operands[0], *map(as_array, operands[1:]), optimize=optimize)
 
 
 def _with_letters(operands):
@@ -165,3 +263,4 @@ def _explicit_terms(subscripts, operands):
 
 
 defvjp_variadic(einsum, _einsum)
+constant(np.einsum_path)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import constant, defvjp
+from tinygrad_lab.core.primitive import constant, defvjp, instead
+from tinygrad_lab.core.rules.elementwise import conj
 
 
 def _axes(x, axis):
@@ -94,6 +95,8 @@ def _extreme(g, y, x, axis=None, out=None, keepdims=False, initial=None, where=T
 
 defvjp(np.max, _extreme)
 defvjp(np.min, _extreme)
+instead(np.amax)(np.max)
+instead(np.amin)(np.min)
 
 
 # Spread around the mean
@@ -105,10 +108,11 @@ def _degrees(x, axis, ddof, correction, where):
 
 
 def _deviations(x, axis, where, mean):
+    """How far each element lies from the mean, 0 where masked out; of complex ones, conjugated."""
     if mean is None:
         masked = {} if where is True else {"where": where}
         mean = np.mean(x, axis=_axes(x, axis), keepdims=True, **masked)
-    return x - mean if where is True else np.where(where, x - mean, 0)
+    return conj(x - mean if where is True else np.where(where, x - mean, 0))
 
 
 def _var(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import constant, defvjp, defvjp_variadic, instead, primitive
+from tinygrad_lab.core.primitive import (
+    as_array,
+    constant,
+    defvjp,
+    defvjp_variadic,
+    instead,
+    primitive,
+)
 from tinygrad_lab.core.rules.indexing import scatter_add
 
 # The same order, other axes
@@ -15,7 +22,7 @@ def _back(g, y, x, *args, **kwargs):
 
 
 def _reshape(g, y, x, shape=None, order="C"):
-    return np.reshape(g, x.shape, order=order)
+    return g.reshape(x.shape) if order == "C" else np.reshape(g, x.shape, order=order)
 
 
 @instead(np.reshape)
@@ -60,7 +67,7 @@ defvjp(np.tril, lambda g, y, x, k=0: np.tril(g, k))
 defvjp(np.triu, lambda g, y, x, k=0: np.triu(g, k))
 
 
-def _onto_diagonal(g, x, offset, axis1, axis2):
+def onto_diagonal(g, x, offset, axis1, axis2):
     """Put the last axis of ``g`` on a diagonal of zeros of the shape of ``x``."""
     rows, columns = x.shape[axis1], x.shape[axis2]
     ones = np.eye(rows, columns, offset, dtype=bool)
@@ -68,14 +75,14 @@ def _onto_diagonal(g, x, offset, axis1, axis2):
     start = max(-offset, 0)
     along = g[..., np.clip(np.arange(rows) - start, 0, max(length - 1, 0))] if length else g
     if not length:
-        return np.zeros(x.shape, dtype=g.dtype)
+        return np.zeros_like(g, shape=x.shape)
     matrix = np.where(ones, along[..., :, None], 0)
     return np.moveaxis(matrix, (-2, -1), (axis1, axis2))
 
 
 defvjp(
     np.diagonal,
-    lambda g, y, x, offset=0, axis1=0, axis2=1: _onto_diagonal(g, x, offset, axis1, axis2),
+    lambda g, y, x, offset=0, axis1=0, axis2=1: onto_diagonal(g, x, offset, axis1, axis2),
 )
 
 
@@ -119,9 +126,9 @@ defvjp_variadic(stack, _stack)
 
 @instead(np.concatenate)
 def _(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
-    arrays = tuple(arrays)
+    arrays = [as_array(a) for a in arrays]
     if axis is None:
-        arrays, axis = tuple(np.ravel(a) for a in arrays), 0
+        arrays, axis = [a.reshape(-1) for a in arrays], 0
     joined = concatenate(*arrays, axis=axis)
     return joined if dtype is None else joined.astype(dtype)
 
@@ -164,7 +171,7 @@ def _(x, dtype, /, *, copy=True, device=None):
 # No derivative: shapes, and arrays made in the likeness of another
 
 constant(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.shares_memory,
-         np.may_share_memory, np.zeros_like, np.ones_like, np.full_like, np.empty_like)  # fmt: skip
+         np.may_share_memory, np.zeros_like, np.ones_like, np.empty_like)  # fmt: skip
 
 # Repetition
 

@@ -1,0 +1,185 @@
+"""Every rule on arrays that are not NumPy's: nothing goes round the protocols.
+
+``Foreign`` is the strictest array there could be: it has what the architecture promises every
+array to have, counts the calls that reach it, and refuses to become an ndarray.  The same calls
+run on CuPy where it finds a GPU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import tinygrad_lab as tl
+from tests.core.rules.catalogue import CASES, name_of
+from tinygrad_lab.core.rules import decompositions, differences
+
+EXAMPLES = settings(
+    max_examples=max(settings.default.max_examples // 10, 4),
+    suppress_health_check=[HealthCheck.filter_too_much],
+)
+
+#: Looked up at positions that come from the values, in arrays that are NumPy's own.
+AMONG_NUMPYS = {np.interp, differences.interp}
+
+#: What Dask has as a whole, and not in the parts that a tensor is computed of: no sorting, no
+#: ``where=`` in ``var``, no fourth argument of ``lstsq``, no shape behind a mask,
+#: Fourier transforms along a single chunk only.
+WHOLE_ON_DASK = {
+    np.median, np.quantile, np.percentile, np.nanmedian, np.nanquantile, np.nanpercentile,
+    np.nanvar, np.nanstd, np.extract, np.apply_along_axis, np.linalg.lstsq, np.linalg.cholesky,
+    np.linalg.svd, decompositions.svd, np.linalg.qr, decompositions.qr, np.fft.fft,
+    np.fft.ifft, np.fft.hfft, np.fft.irfft, np.fft.rfft, np.fft.ihfft,
+}  # fmt: skip
+
+each_operation = pytest.mark.parametrize("op", CASES, ids=name_of)
+
+
+class Foreign(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array behind both protocols, with the attributes every array has and no others."""
+
+    calls = 0  # how many of them have come into being: one a call, and the inputs
+
+    def __init__(self, hidden: Any) -> None:
+        Foreign.calls += 1
+        self._hidden = np.asarray(hidden)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("something went round the protocols")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return wrapped(getattr(ufunc, method)(*plain(inputs), **plain(kwargs)))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if not all(issubclass(kind, (Foreign, np.ndarray)) for kind in types):
+            return NotImplemented  # a primitive, or a Tensor: they see our NumPy calls
+        return wrapped(function(*plain(args), **plain(kwargs)))
+
+    shape = property(lambda self: self._hidden.shape)
+    ndim = property(lambda self: self._hidden.ndim)
+    dtype = property(lambda self: self._hidden.dtype)
+    size = property(lambda self: self._hidden.size)
+    T = property(lambda self: wrapped(self._hidden.T))
+
+    def reshape(self, *shape: Any) -> Any:
+        return wrapped(self._hidden.reshape(*shape))
+
+    def sum(self, *args: Any, **kwargs: Any) -> Any:
+        return wrapped(self._hidden.sum(*args, **kwargs))
+
+    def astype(self, dtype: Any) -> Any:
+        return wrapped(self._hidden.astype(dtype))
+
+    def copy(self) -> Any:
+        return wrapped(self._hidden.copy())
+
+    def __getitem__(self, index: Any) -> Any:
+        return wrapped(self._hidden[plain(index)])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._hidden[plain(index)] = plain(value)
+
+    def __len__(self) -> int:
+        return len(self._hidden)
+
+    def __bool__(self) -> bool:
+        return bool(self._hidden)
+
+    def __int__(self) -> int:
+        return int(self._hidden)
+
+    def __index__(self) -> int:
+        return self._hidden.__index__()
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, Foreign):
+        return value._hidden
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain, value))
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def wrapped(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return Foreign(value)
+    if isinstance(value, (list, tuple)):
+        made = [wrapped(item) for item in value]
+        return type(value)(*made) if hasattr(value, "_fields") else type(value)(made)
+    return value
+
+
+def gradients(made: Any, make: Any, take: Any) -> Any:
+    leaves = [tl.Tensor(make(a), requires_grad=True) for a in made.arrays]
+    y = made.f(*leaves)
+    y.backward(make(np.cos(np.arange(y.size, dtype=float)).reshape(y.shape)))
+    return [take(y.data), *(take(leaf.grad) for leaf in leaves)]
+
+
+def assert_as_numpys(made: Any, make: Any, take: Any) -> None:
+    expected = gradients(made, np.array, np.asarray)
+    found = gradients(made, make, take)
+    for e, f in zip(expected, found, strict=True):
+        np.testing.assert_allclose(f, e, rtol=1e-10, atol=1e-12)
+
+
+@each_operation
+@EXAMPLES
+@given(data=st.data())
+def test_no_rule_goes_round_the_protocols(op: Any, data: Any):
+    if op in AMONG_NUMPYS:
+        pytest.skip("looks positions up in NumPy's own arrays")
+    made = data.draw(CASES[op])
+
+    def take(array: Any) -> Any:
+        assert isinstance(array, Foreign), f"a {type(array).__name__} where a Foreign went in"
+        return array._hidden
+
+    before = Foreign.calls
+    assert_as_numpys(made, Foreign, take)
+    assert Foreign.calls > before + len(made.arrays) + 1
+
+
+@each_operation
+@EXAMPLES
+@given(data=st.data())
+def test_on_cupy_where_there_is_a_gpu(op: Any, data: Any):
+    cupy = pytest.importorskip("cupy")
+    if not cupy.cuda.is_available():
+        pytest.skip("CuPy finds no GPU")
+    assert_as_numpys(data.draw(CASES[op]), cupy.asarray, cupy.asnumpy)
+
+
+@each_operation
+@settings(EXAMPLES, max_examples=max(EXAMPLES.max_examples // 2, 3))
+@given(data=st.data())
+def test_on_dask_wherever_dask_has_the_operation(op: Any, data: Any):
+    if op in WHOLE_ON_DASK:
+        pytest.skip("Dask has it as a whole, not in parts")
+    da = pytest.importorskip("dask.array")
+    made = data.draw(CASES[op])
+    assume(all(a.size for a in made.arrays))
+
+    def lazy(array: Any) -> Any:
+        return da.from_array(np.array(array), chunks=2 if np.ndim(array) else -1)
+
+    def take(array: Any) -> Any:
+        assert isinstance(array, da.Array), f"a {type(array).__name__} where Dask went in"
+        return array.compute(scheduler="synchronous")
+
+    expected = made.f(*made.arrays)
+    try:
+        promised = made.f(*map(lazy, made.arrays))
+        found = take(promised)
+    except Exception:  # noqa: BLE001 - Dask lacks the function, or one of its arguments
+        return
+    # Dask does not know the shape behind a mask before it computes it, means something else by a
+    # negative axis of tensordot, and cannot assign to nothing.
+    assume(promised.shape == found.shape == expected.shape and expected.size)
+    assert_as_numpys(made, lazy, take)

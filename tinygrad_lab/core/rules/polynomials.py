@@ -1,0 +1,152 @@
+"""Polynomials, given by their coefficients, highest power first; and functions along axes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tinygrad_lab.core.primitive import as_array, instead, values
+
+
+@instead(np.polyval)
+def _(p, x):
+    y = 0 * x
+    for coefficient in p:
+        y = y * x + coefficient
+    return y
+
+
+@instead(np.vander)
+def _(x, N=None, increasing=False):
+    if x.ndim != 1:
+        raise ValueError("x must be a one-dimensional array or sequence.")
+    powers = np.arange(x.shape[0] if N is None else N)
+    return x[:, None] ** (powers if increasing else powers[::-1])
+
+
+@instead(np.polymul)
+def _(a1, a2):
+    return np.convolve(_without_leading_zeros(a1), _without_leading_zeros(a2))
+
+
+def _without_leading_zeros(p):
+    p = np.atleast_1d(p)
+    kept = np.trim_zeros(p, "f")
+    return kept if kept.shape[0] else p[:1]
+
+
+@instead(np.polyadd)
+def _(a1, a2):
+    return _term_by_term(np.add, a1, a2)
+
+
+@instead(np.polysub)
+def _(a1, a2):
+    return _term_by_term(np.subtract, a1, a2)
+
+
+def _term_by_term(op, a1, a2):
+    a1, a2 = np.atleast_1d(a1), np.atleast_1d(a2)
+    n = max(a1.shape[0], a2.shape[0])
+    return op(np.pad(a1, (n - a1.shape[0], 0)), np.pad(a2, (n - a2.shape[0], 0)))
+
+
+@instead(np.polydiv)
+def _(u, v):
+    u, v = np.atleast_1d(u), np.atleast_1d(v)
+    scale = v[0]
+    quotient = []
+    for _ in range(u.shape[0] - v.shape[0] + 1):
+        quotient.append(u[0] / scale)
+        u = u[1:] - np.pad(quotient[-1] * v[1:], (0, u.shape[0] - v.shape[0]))
+    u = u if u.shape[0] else np.zeros(1, dtype=u.dtype)
+    while u.shape[0] > 1 and np.isclose(u[0], 0):
+        u = u[1:]
+    return (np.stack(quotient) if quotient else 0 * u[:1]), u
+
+
+@instead(np.polyder)
+def _(p, m=1):
+    if m < 0:
+        raise ValueError("Order of derivative must be positive (see polyint)")
+    p = np.positive(p)
+    for _ in range(m):
+        p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
+    return p
+
+
+@instead(np.polyint)
+def _(p, m=1, k=None):
+    if m < 0:
+        raise ValueError("Order of integral must be positive (see polyder)")
+    p = np.positive(p)
+    constants = as_array(0.0 if k is None else k).reshape(-1)
+    if constants.shape[0] < m:
+        constants = np.broadcast_to(constants, (m,))
+    for i in range(m):
+        p = np.concatenate([p / np.arange(p.shape[0], 0, -1), constants[i : i + 1]])
+    return p
+
+
+@instead(np.poly)
+def _(seq_of_zeros):
+    zeros = seq_of_zeros
+    zeros = np.linalg.eigvals(zeros) if zeros.ndim == 2 else zeros
+    p = np.ones(1, dtype=zeros.dtype)
+    for zero in zeros:
+        p = np.convolve(p, np.stack([np.ones_like(zero), -zero]))
+    return p
+
+
+@instead(np.roots)
+def _(p):
+    p = np.trim_zeros(p, "f")
+    trailing = p.shape[0] - np.trim_zeros(values(p), "b").shape[0]
+    p = p[: p.shape[0] - trailing]
+    n = p.shape[0] - 1
+    if n < 1:
+        return np.zeros(trailing if n == 0 else 0)
+    below = np.eye(n - 1, n, dtype=p.dtype)
+    found = np.linalg.eigvals(np.concatenate([(-p[1:] / p[0])[None], below]))
+    return np.concatenate([found, np.zeros(trailing)]) if trailing else found
+
+
+@instead(np.polyfit)
+def _(x, y, deg, rcond=None, full=False, w=None, cov=False):
+    if full or cov or np.ndim(deg):
+        raise TypeError(
+            "only the coefficients of one degree have a gradient: full=False, cov=False"
+        )
+    x, y = as_array(x), as_array(y)
+    rcond = x.size * np.finfo(x.dtype).eps if rcond is None else rcond
+    left, right = np.vander(x, deg + 1), y
+    if w is not None:
+        w = as_array(w)
+        left, right = left * w[:, None], (right.T * w).T
+    scale = np.sqrt(np.sum(left * left, axis=0))
+    found = np.linalg.lstsq(left / scale, right, rcond)[0]
+    return (found.T / scale).T
+
+
+# Functions of the caller's, along axes
+
+
+@instead(np.apply_along_axis)
+def _(func1d, axis, arr, *args, **kwargs):
+    axis = normalize_axis_index(axis, arr.ndim)
+    rows = np.moveaxis(arr, axis, -1)
+    lead = rows.shape[:-1]
+    if 0 in lead:
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    found = [as_array(func1d(rows[i], *args, **kwargs)) for i in np.ndindex(lead)]
+    whole = np.stack(found).reshape((*lead, *found[0].shape))
+    own = range(len(lead), whole.ndim)
+    return np.moveaxis(whole, tuple(own), tuple(i - len(lead) + axis for i in own))
+
+
+@instead(np.apply_over_axes)
+def _(func, a, axes):
+    for axis in (axes,) if np.ndim(axes) == 0 else axes:
+        found = func(a, axis)
+        a = found if found.ndim == a.ndim else np.expand_dims(found, axis)
+    return a
