@@ -25,6 +25,7 @@ from tinygrad_lab.testing.numerical import (
     Ladder,
     climb,
     compare,
+    direction_like,
     quantized,
     scales_of,
 )
@@ -86,7 +87,10 @@ class Measurer:
             self.evaluations += 1
             with np.errstate(all="ignore"):
                 calls[h] = self.subject.evaluate(moved)
-            return flat(calls[h].outputs)
+            row = flat(calls[h].outputs)
+            if row.size != self.centre.size:  # the result's shape depends on the values
+                return np.full(self.centre.size, np.nan, dtype=dtype)
+            return row
 
         centre = self.centre if dtype is np.float64 else along(0.0)
         made = climb(along, centre.astype(dtype), first)
@@ -181,8 +185,9 @@ class Measurer:
         bent = any(
             abs(ladder.gap_ratio(w)) > 0.75 for w in (weights, *_units(weights, ladder.centre.size))
         )
-        if not bent and not self._on_a_boundary(shorter.evaluations or {}):
-            return longer
+        if not (bent or self._on_a_boundary(shorter.evaluations or {})):
+            if not self._differs_by_direction(shorter, weights):
+                return longer
         self.at_a_kink = True
         low, high, band = subgradient_interval([ladder, *self._nearby(shorter)], weights)
         if low - band <= shorter.analytic <= high + band:
@@ -205,6 +210,24 @@ class Measurer:
             same_branches(here, branches(nodes_behind(call.roots))) for call in calls.values()
         )
 
+    def _differs_by_direction(self, measured: Measurement, weights: Array) -> bool:
+        """Whether slopes along directions do not add up: no derivative here, though no bend.
+
+        So it is where many kinks meet, as at a median of equal numbers: along every line through
+        the point the function is straight, each with a slope of its own.
+        """
+        generator = np.random.default_rng(1)
+        first = [np.asarray(u) for u in measured.directions]
+        second = [np.asarray(direction_like(x, generator)) for x in self.arrays]
+        both = [u + w for u, w in zip(first, second, strict=True)]
+        a, b, c = (
+            self.ladder(u, 2.0**-13 * self._shorter)[0].slope(weights)
+            for u in (first, second, both)
+        )
+        off = abs(c.value - a.value - b.value)
+        size = abs(a.value) + abs(b.value) + abs(c.value)
+        return off > BAND * (a.error + b.error + c.error) + 1e-5 * size
+
     def _nearby(self, measured: Measurement) -> list[Ladder]:
         """Climb short ladders in the same direction from points around a kink.
 
@@ -220,7 +243,8 @@ class Measurer:
 
             def along(h: float, base: Sequence[Array] = moved) -> Array:
                 at = [x + h * u for x, u in zip(base, measured.directions, strict=True)]
-                return flat(self.subject.evaluate(at).outputs)
+                row = flat(self.subject.evaluate(at).outputs)
+                return row if row.size == self.centre.size else np.full(self.centre.size, np.nan)
 
             with np.errstate(all="ignore"):
                 ladder = climb(along, first=2.0**-18, levels=2)

@@ -300,6 +300,8 @@ def linear_in_upstream(check: Check) -> Result:
     """A pullback is linear: in multiples, in sums, in the sign; nothing in, nothing out."""
     if any(not np.all(np.isfinite(g)) for g in check.gradients):
         return Result("linear_in_upstream", SKIPPED, None, "the gradient is not finite")
+    if not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
+        return Result("linear_in_upstream", SKIPPED, None, "the value is not finite")
     ups, once = check.upstreams, check.gradients
     others = [np.asarray(check.generator.integers(-8, 9, u.shape) / 8.0) for u in ups]
     zero = check.pulled([0.0 * u for u in ups], check.recorded)
@@ -434,7 +436,8 @@ def exact(check: Check) -> Result:
     if promised == right:
         return _result(exact, 0.0)
     fine = climb(along).slope(flat(ups))
-    if abs(fine.value - right) > BAND * fine.error + 1e-9 * abs(right):
+    settled = fine.error <= 1e-6 * (1 + abs(right))
+    if not settled or abs(fine.value - right) > BAND * fine.error + 1e-9 * abs(right):
         return Result("exact", SKIPPED, None, "a step function on the integers")
     at = ", ".join(
         f"{n} = {shown(x)}" for n, x in zip(check.subject.names, whole, strict=True)
@@ -467,7 +470,8 @@ def jacobian(check: Check) -> Result:
                 sum(np.sum(g * u) for g, u in zip(row, directions, strict=True))
             )
             numeric = Estimate(float(slopes[k]), float(errors[k]))
-            decided = compare(promised, numeric, abs(promised), abs(float(outputs[k])))
+            terms = max(abs(promised), float(np.max(np.abs(slopes))))
+            decided = compare(promised, numeric, terms, abs(float(outputs[k])))
             if decided.verdict == FAIL or not ladder.finite:
                 weights = np.zeros(outputs.size)
                 weights[k] = 1.0
@@ -639,6 +643,8 @@ def float32(check: Check) -> Result:
         if not native or not np.all(np.isfinite(e)) or not np.all(np.isfinite(call.outputs[0])):
             continue
         allowed = 1e-2 * float(np.max(np.abs(e), initial=0.0)) + _sensitivity(check, narrow, ups, i)
+        size = float(np.abs(flat(call.outputs)) @ np.abs(flat(ups)))
+        allowed += 100 * float(np.finfo(np.float32).eps) * size
         if np.any(~(np.abs(np.asarray(g) - e) <= allowed)):
             raise Found(
                 "float32", f"{where} in float32 is far from that in float64",
