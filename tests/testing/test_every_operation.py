@@ -28,6 +28,9 @@ def images(*sides):
     return st.tuples(*[arrays(s, DISTINCT, unique=True) for s in sides])
 
 
+#: Of a correlation of two samples, which is 1 or -1, all that is left is round-off.
+UNDECIDED = {np.corrcoef}
+
 conv = lambda **how: lambda x, w: fn.conv2d(x, w, **how)
 pool = lambda of, **how: lambda x: of(x, 2, **how)
 labels = np.array([0, 2, 1])
@@ -63,7 +66,9 @@ OF_NN = {
 
 @pytest.mark.parametrize("op", CASES, ids=name_of)
 def test_operations_of_the_core(op):
-    assert tgt.check_op(op, examples=EXAMPLES).verdict == "pass"
+    report = tgt.check_op(op, examples=EXAMPLES)
+    undecided = {r.property for r in report.results if r.verdict == "inconclusive"}
+    assert report.verdict == "pass" or (op in UNDECIDED and undecided == {"second_order"})
 
 
 @pytest.mark.parametrize("name", OF_NN)

@@ -185,9 +185,11 @@ class Measurer:
         bent = any(
             abs(ladder.gap_ratio(w)) > 0.75 for w in (weights, *_units(weights, ladder.centre.size))
         )
-        if not (bent or self._on_a_boundary(shorter.evaluations or {})):
-            if not self._differs_by_direction(shorter, weights):
-                return longer
+        calls = shorter.evaluations or {}
+        if not (
+            bent or self._on_a_boundary(calls) or self._differs_by_direction(shorter, weights)
+        ):
+            return longer
         self.at_a_kink = True
         low, high, band = subgradient_interval([ladder, *self._nearby(shorter)], weights)
         if low - band <= shorter.analytic <= high + band:

@@ -110,6 +110,17 @@ class Check:
         call = recorded or self.fresh()
         return [np.asarray(g) for g in call.pull([frozen(np.asarray(u)) for u in upstreams])]
 
+    @property
+    def noise(self) -> list[float]:
+        """What of each gradient may be nothing but round-off, however it came about.
+
+        A gradient that vanishes by cancellation is left with the last digits of what cancelled.
+        """
+        with np.errstate(all="ignore"):
+            size = float(np.abs(flat(self.recorded.outputs)) @ np.abs(self.weights))
+        size = size if np.isfinite(size) else 0.0
+        return [1e-13 * size / float(np.min(scales_of(x), initial=1.0)) for x in self.arrays]
+
     def label(self, i: int) -> str:
         """Name an input as messages do."""
         name = self.subject.names[i]
@@ -134,13 +145,14 @@ def _same(a: Sequence[Array], b: Sequence[Array]) -> int | None:
 
 
 def _apart(
-    a: Sequence[Array], b: Sequence[Array], relative: float = ROUNDING
+    a: Sequence[Array], b: Sequence[Array], noise: Sequence[float] | None = None
 ) -> tuple[int, float] | None:
     """Give the first position at which two lists differ by more than rounding, and by how much."""
     for i, (x, y) in enumerate(zip(a, b, strict=True)):
         finite = np.abs(y[np.isfinite(y)])
         size = float(np.max(finite, initial=0.0))
-        if not np.allclose(x, y, rtol=relative, atol=relative * size, equal_nan=True):
+        allowed = ROUNDING * size + (noise[i] if noise else 0.0)
+        if not np.allclose(x, y, rtol=ROUNDING, atol=allowed, equal_nan=True):
             with np.errstate(invalid="ignore"):
                 worst = float(np.nanmax(np.abs(x - y))) if np.any(np.isfinite(x - y)) else np.nan
             return i, worst / size if size else np.inf
@@ -315,7 +327,7 @@ def linear_in_upstream(check: Check) -> Result:
         )
     for factor, what in ((-1.0, "change sign with"), (4.0, "grow in proportion to")):
         scaled = check.pulled([factor * u for u in ups], check.recorded)
-        if found := _apart(scaled, [factor * g for g in once]):
+        if found := _apart(scaled, [factor * g for g in once], check.noise):
             raise Found(
                 "nonlinear",
                 f"gradient by {check.label(found[0])} does not {what} the upstream",
@@ -323,11 +335,12 @@ def linear_in_upstream(check: Check) -> Result:
                 position=found[0],
             )
     separate = check.pulled(others, check.recorded)
+    noise = check.noise
     both = check.pulled([u + w for u, w in zip(ups, others, strict=True)], check.recorded)
     total = [a + b for a, b in zip(once, separate, strict=True)]
     sizes = [np.abs(a) + np.abs(b) for a, b in zip(once, separate, strict=True)]
     for i, (g, expected, size) in enumerate(zip(both, total, sizes, strict=True)):
-        if not np.all(np.abs(g - expected) <= ROUNDING * np.max(size, initial=0.0)):
+        if not np.all(np.abs(g - expected) <= ROUNDING * np.max(size, initial=0.0) + noise[i]):
             raise Found(
                 "nonlinear",
                 f"gradient by {check.label(i)} of two upstreams is not the sum of their gradients",
@@ -355,7 +368,7 @@ def partial_upstream(check: Check) -> Result:
         ups = [u if j == k else np.zeros_like(u) for j, u in enumerate(check.upstreams)]
         parts.append(check.pulled(ups))
     total = [functools.reduce(np.add, each) for each in zip(*parts, strict=True)]
-    if found := _apart(total, check.gradients):
+    if found := _apart(total, check.gradients, check.noise):
         raise Found(
             "partial upstream",
             f"gradient by {check.label(found[0])} of all outputs is not the sum of their own",
@@ -548,7 +561,7 @@ def fan_out(check: Check) -> Result:
 
     double = TensorSubject(twice, subject.args, subject.name)
     found = check.pulled(check.upstreams, double.record([frozen(x) for x in check.arrays]))
-    if apart := _apart(found, [2 * np.asarray(g) for g in check.gradients]):
+    if apart := _apart(found, [2 * np.asarray(g) for g in check.gradients], check.noise):
         raise Found(
             "fan-out",
             f"gradient by {check.label(apart[0])} of f(x) + f(x) is not twice that of f(x)",
@@ -599,7 +612,7 @@ def layouts(check: Check) -> Result:
     for turn in range(1, 4):
         arranged = [kind[(turn + i) % 4] for i, kind in enumerate(kinds)]
         found = check.pulled([u[(turn + 1) % 4] for u in ups], check.fresh(arranged))
-        if apart := _apart(found, check.gradients):
+        if apart := _apart(found, check.gradients, check.noise):
             which = ", ".join(names[(turn + i) % 4] for i in range(len(kinds)))
             raise Found(
                 "layout",
@@ -685,7 +698,9 @@ def forward_and_backward(check: Check) -> Result:
     ahead = np.asarray(tangent) * check.upstreams[0]
     back = [np.asarray(g) * u for g, u in zip(check.gradients, moves, strict=True)]
     size = float(np.sum(np.abs(ahead)) + sum(np.sum(np.abs(b)) for b in back))
-    if not abs(np.sum(ahead) - sum(np.sum(b) for b in back)) <= 1e-9 * size and np.isfinite(size):
+    noise = sum(n * float(np.sum(np.abs(u))) for n, u in zip(check.noise, moves, strict=True))
+    off = abs(float(np.sum(ahead)) - float(sum(np.sum(b) for b in back)))
+    if np.isfinite(size) and not off <= 1e-9 * size + noise:
         raise Found(
             "second order",
             "the derivative along a tangent, by differentiating the pullback, is another one",
