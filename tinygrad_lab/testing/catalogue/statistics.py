@@ -7,8 +7,17 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.core.rules.catalogue import CASES, ENOUGH, Call, arrays, grid, reductions, scans, shapes
-from tests.core.rules.variants import in_a_row, one_of, variants
+from tinygrad_lab.testing.catalogue import (
+    CASES,
+    ENOUGH,
+    Call,
+    arrays,
+    grid,
+    reductions,
+    scans,
+    shapes,
+)
+from tinygrad_lab.testing.catalogue.variants import in_a_row, one_of, variants
 
 METHODS = [
     "inverted_cdf", "averaged_inverted_cdf", "closest_observation",

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.core.rules.catalogue import (
+from tinygrad_lab.core.rules import elementwise
+from tinygrad_lab.testing.catalogue import (
     CASES,
     EIGHTHS,
     EVERYWHERE,
@@ -17,8 +18,7 @@ from tests.core.rules.catalogue import (
     grid,
     unary,
 )
-from tests.core.rules.variants import NONE, one_of, variants
-from tinygrad_lab.core.rules import elementwise
+from tinygrad_lab.testing.catalogue.variants import NONE, one_of, variants
 
 ANY = [((),), ((3,),), ((2, 1, 3),), ((0, 2),)]
 PAIRS = [((), ()), ((3,), (2, 3)), ((2, 1), (3,)), ((2, 0), ())]

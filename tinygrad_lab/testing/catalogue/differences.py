@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tests.core.rules.catalogue import CASES, EVERYWHERE, grid
-from tests.core.rules.variants import in_a_row, one_of, variants
 from tinygrad_lab.core.rules import differences
+from tinygrad_lab.testing.catalogue import CASES, EVERYWHERE, grid
+from tinygrad_lab.testing.catalogue.variants import in_a_row, one_of, variants
 
 LINE, MATRIX, CUBE = [((4,),)], [((3, 4),)], [((2, 3, 4),)]
 STEPS = grid(0.5, 2)

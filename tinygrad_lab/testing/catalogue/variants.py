@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.core.rules.catalogue import ENOUGH, Call, Shape, Strategy, arrays
+from tinygrad_lab.testing.catalogue import ENOUGH, Call, Shape, Strategy, arrays
 
 Shapes = Sequence[tuple[Shape, ...]]
 NONE: list[dict[str, Any]] = [{}]

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tests.core.rules.catalogue import CASES, Call, arrays
-from tests.core.rules.variants import in_a_row, of_a_list, one_of, variants
 from tinygrad_lab.core.rules import arranging
+from tinygrad_lab.testing.catalogue import CASES, Call, arrays
+from tinygrad_lab.testing.catalogue.variants import in_a_row, of_a_list, one_of, variants
 
 MATRIX, CUBE = [((3, 4),)], [((2, 3, 4),)]
 ANY = [((),), ((3,),), ((2, 3),), ((1, 0, 2),), ((2, 3, 4),)]

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tests.core.rules.catalogue import CASES, grid
-from tests.core.rules.variants import in_a_row, of_a_list, one_of, variants
 from tinygrad_lab.core.rules import decompositions, norms
+from tinygrad_lab.testing.catalogue import CASES, grid
+from tinygrad_lab.testing.catalogue.variants import in_a_row, of_a_list, one_of, variants
 
 linalg = np.linalg
 SMALL = grid(-0.25, 0.25)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.core.rules.catalogue import CASES
-from tests.core.rules.variants import variants
+from tinygrad_lab.testing.catalogue import CASES
+from tinygrad_lab.testing.catalogue.variants import variants
 
 fft = np.fft
 NORMS = (None, "ortho", "forward")

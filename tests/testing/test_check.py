@@ -1,0 +1,280 @@
+"""gradcheck, its messages, and what is no gradient at all."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_lab as tl
+from tinygrad_lab import testing as tgt
+from tinygrad_lab.core.engine import RULES
+from tinygrad_lab.testing.diagnosis import diagnose, in_words
+from tinygrad_lab.testing.faults import FAULTS
+
+
+@tl.primitive
+def negated_log(x):
+    return np.log(x)
+
+
+tl.defvjp(negated_log, lambda g, y, x: -g / x)
+
+X = np.array([[0.0, 1.0], [2.0, -1.0]])
+
+
+def log_sum_exp(x, axis=-1):
+    return negated_log(np.exp(x).sum(axis=axis))
+
+
+def failure(fn, *inputs, **kwargs):
+    with pytest.raises(tgt.GradientError) as caught:
+        tgt.gradcheck(fn, *inputs, **kwargs)
+    return caught.value
+
+
+def test_a_message_says_where_how_much_what_pattern_who_and_how_to_see_it_again():
+    text = str(failure(log_sum_exp, np.array([[0.0, 1.0]])))
+    lines = text.splitlines()
+    assert lines[0] == "log_sum_exp, gradient by input 0 (x) is wrong (relative error 2.0e+00)"
+    assert lines[1] == "  input: x = np.array([[0.0, 1.0]])"
+    assert lines[2].startswith("  at x[0, 1]: rule gives -")
+    assert "ratio -1.000: sign flipped" in lines[2]
+    assert "blame (sums to 100.00%):  #3 negated_log  100.00%  test_check.py:" in lines[3]
+    assert "others <" in lines[3]
+    assert lines[4] == "  reproduce:"
+
+
+def test_a_reproducer_runs_when_pasted():
+    fault = next(f for f in FAULTS if f.number == 6)
+    with fault.plant():
+        error = failure(lambda x: np.tanh(np.sin(x * 2.0)), X, properties=["directional"])
+        with pytest.raises(tgt.GradientError, match="sin"):
+            exec(error.finding.reproducer, {})
+    exec(error.finding.reproducer, {})
+
+
+def nothing(x):
+    return None
+
+
+def raises(x):
+    raise KeyError("weights")
+
+
+def forgetful(x):
+    return x.detach() * 2
+
+
+def counting(x, calls=[0]):  # noqa: B006
+    calls[0] += 1
+    return x * calls[0]
+
+
+def random(x):
+    return x * np.random.standard_normal(x.shape)  # noqa: NPY002
+
+
+@tl.primitive
+def writing(x):
+    x *= 2
+    return x + 0
+
+
+tl.defvjp(writing, lambda g, y, x: 2 * g)
+
+
+@pytest.mark.parametrize(
+    ("fn", "kind", "word"),
+    [
+        (nothing, "returns nothing", "None"),
+        (raises, "raises", "KeyError"),
+        (lambda x: x > 0, "not float", "bool"),
+        (lambda x: "text", "not float", "text"),
+        (lambda x: [], "returns nothing", "no number"),
+        (forgetful, "untracked", "detach"),
+        (counting, "global state", "state"),
+        (random, "random", "random"),
+        (writing, "mutates input", "x *= 2"),
+    ],
+)
+def test_what_cannot_be_checked_is_named_for_what_it_is(fn, kind, word):
+    error = failure(fn, X)
+    assert error.finding.kind == kind
+    assert error.finding.numeric is None
+    assert word in str(error)
+
+
+def test_inputs_that_are_no_floats():
+    with pytest.raises(TypeError, match="nothing to differentiate by"):
+        tgt.gradcheck(np.sin, np.array([1, 2]))
+    with pytest.raises(TypeError, match="input 1"):
+        tgt.gradcheck(np.add, X, np.array([1, 2]), wrt=1)
+    with pytest.raises(ValueError, match="no property is called nonsense"):
+        tgt.gradcheck(np.sin, X, properties=["nonsense"])
+
+
+def test_a_report_can_be_had_instead_of_an_error():
+    report = tgt.gradcheck(log_sum_exp, X, raises=False)
+    assert report.verdict == "fail"
+    assert not report.passed
+    assert "sign flipped" in str(report)
+
+
+def test_errors_of_one_kind_have_one_type_and_of_two_kinds_two():
+    a, b = failure(log_sum_exp, X), failure(log_sum_exp, 2 * X)
+    c = failure(forgetful, X)
+    assert type(a) is type(b)
+    assert type(a) is not type(c)
+    assert isinstance(c, AssertionError)
+    assert type(a).__name__ == "GradientError"
+
+
+def test_properties_can_be_chosen_and_left_out():
+    only = tgt.gradcheck(np.tanh, X, properties=["directional", "exact"])
+    assert [r.property for r in only.results] == ["directional", "exact"]
+    rest = tgt.gradcheck(np.tanh, X, without=["float32"])
+    assert "float32" not in [r.property for r in rest.results]
+
+
+def test_linear_operations_are_checked_without_tolerance():
+    report = tgt.gradcheck(np.matmul, X, X, properties=["exact"])
+    assert report.results[0].verdict == "pass"
+    assert report.results[0].resolution == 0.0
+    right = RULES[np.matmul]
+    try:
+        RULES[np.matmul] = (lambda g, y, a, b: right[0](g, y, a, b) * (1 + 1e-14), right[1])
+        assert failure(np.matmul, X, X).finding.property == "exact"
+    finally:
+        RULES[np.matmul] = right
+
+
+@pytest.mark.parametrize(
+    "f", [np.abs, lambda x: np.maximum(x, 0), tl.relu, lambda x: np.max(x * 0), np.std]
+)
+def test_a_subgradient_at_a_kink_is_right(f):
+    report = tgt.gradcheck(f, np.zeros((2, 2)))
+    assert report.verdict == "pass"
+
+
+@pytest.mark.parametrize("slope", [-0.2, 1.2, 2.0])
+def test_what_is_no_subgradient_is_wrong(slope):
+    f = tgt.adapters.numpy(
+        lambda x: np.maximum(x, 0), lambda g, x: g * np.where(x == 0, slope, x > 0)
+    )
+    error = failure(f, np.array([0.0, 1.0]))
+    assert error.finding.kind == "subgradient"
+
+
+def test_a_kink_nearby_is_no_kink():
+    assert tgt.gradcheck(np.abs, np.array([1e-3, -1e-4, 2.0])).verdict == "pass"
+    black_box = tgt.adapters.numpy(np.abs, lambda g, x: g * np.sign(x))
+    assert tgt.gradcheck(black_box, np.array([1e-3, -1e-4, 2.0])).verdict == "pass"
+
+
+def test_inconclusive_is_not_a_pass():
+    noisy = tgt.adapters.numpy(
+        lambda x: np.round(np.sin(x), 9), lambda g, x: g * np.cos(x) * (1 + 1e-7)
+    )
+    report = tgt.gradcheck(noisy, np.array([0.3]), properties=["directional"])
+    assert report.verdict == "inconclusive"
+    assert not report.passed
+
+
+def test_one_wrong_element_of_a_thousand():
+    def vjp(g, x):
+        out = g * np.cos(x)
+        out[417] = 0
+        return out
+
+    f = tgt.adapters.numpy(np.sin, vjp)
+    assert failure(f, np.linspace(0.1, 3, 1000)).finding.property == "directional"
+
+
+def test_second_order():
+    assert tgt.gradcheck(lambda x, w: np.tanh(x @ w) ** 2, X, X.T, order=2).passed
+    fault = next(f for f in FAULTS if f.number == 62)
+    with fault.plant():
+        assert tgt.gradcheck(np.square, X).passed
+        error = failure(np.square, X, order=2)
+    assert error.finding.text.startswith("second order")
+
+
+def test_an_mlp_of_three_layers_takes_less_than_a_tenth_of_a_second():
+    rng = np.random.default_rng(0)
+    sizes = [(8, 16), (16,), (16, 16), (16,), (16, 4), (4,)]
+    parameters = [rng.normal(size=s) for s in sizes]
+    x = rng.normal(size=(32, 8))
+
+    def mlp(x, w1, b1, w2, b2, w3, b3):
+        h = np.tanh(np.tanh(x @ w1 + b1) @ w2 + b2)
+        return ((h @ w3 + b3) ** 2).mean()
+
+    def seconds():
+        begin = time.perf_counter()
+        assert tgt.gradcheck(mlp, x, *parameters).passed
+        return time.perf_counter() - begin
+
+    assert min(seconds() for _ in range(3)) < 0.1
+
+
+def test_modules():
+    layer = tl.nn.Sequential(tl.nn.Linear(3, 4, rng=0), tl.nn.Tanh(), tl.nn.Linear(4, 2, rng=1))
+    before = [p.data for p in layer.parameters()]
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    assert tgt.check_module(layer, x).passed
+    assert all(p.data is old for p, old in zip(layer.parameters(), before, strict=True))
+    assert all(p.is_leaf and p.grad is None for p in layer.parameters())
+
+
+@tgt.gradtest(inputs=tgt.tensors(2, broadcast=True), kwargs={"axis": tgt.axes()})
+def test_the_decorator(x, y, axis):
+    return np.sum(np.sin(x) * np.ones_like(x.data) + 0.0, axis=axis) * y.sum()
+
+
+def test_the_decorator_finds_and_shrinks():
+    @tgt.gradtest(
+        inputs=tgt.tensors(1, domain=tgt.Domain(0.5, 2)), using=settings(database=None)
+    )
+    def wrong(x):
+        return negated_log(x)
+
+    with pytest.raises(tgt.GradientError, match="smallest failing input") as caught:
+        wrong()
+    assert "sign flipped" in str(caught.value)
+
+
+@given(graph=tgt.graphs(), data=st.data())
+@settings(max_examples=20, deadline=None)
+def test_random_graphs_have_right_gradients(graph, data):
+    arrays = data.draw(tgt.tensors(2, shape=(3, 3), domain=tgt.Domain(-1, 1)))
+    tgt.gradcheck(graph, *arrays, properties=["directional", "fan_out", "second_backward"])
+
+
+def test_blame_adds_little_to_a_failing_check_and_nothing_to_a_passing_one():
+    fault = next(f for f in FAULTS if f.number == 6)
+    f = lambda x: np.sin(np.tanh(x @ x))
+    with fault.plant():
+        error = failure(f, np.eye(3) / 2, properties=["directional"])
+    assert error.finding.blame.guilty.what == "sin"
+    assert tgt.gradcheck(f, np.eye(3) / 2).findings == []
+
+
+def test_words_for_ratios():
+    assert in_words(2.0) == "twice too large"
+    assert in_words(6.0, [(6, "elements")]) == "not divided by 6, the number of elements"
+    assert diagnose(np.arange(3.0), np.arange(3.0)[::-1]) == "reversed along an axis"
+    assert "overwritten" in diagnose(np.ones(3), np.array([1.0, 2.0, 3.0]))
+    assert diagnose(np.full(2, np.nan), np.ones(2)).startswith("nan")
+
+
+def test_importing_loads_no_hypothesis():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, tinygrad_lab.testing as t; t.gradcheck; "
+        "assert 'hypothesis' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

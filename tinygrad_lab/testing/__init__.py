@@ -1,0 +1,101 @@
+"""Gradient testing: whether a gradient is right, and if not, where and how it is wrong.
+
+    >>> import numpy as np
+    >>> from tinygrad_lab import testing as tgt
+    >>> tgt.gradcheck(np.tanh, np.array([0.5, -1.0])).verdict
+    'pass'
+
+It checks functions of Tensors, and through :mod:`adapters` hand-written backprop in plain NumPy
+and functions of PyTorch, JAX and autograd.  Hypothesis is loaded where inputs are generated.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_lab.testing.check import gradcheck
+from tinygrad_lab.testing.descent import check_descent
+from tinygrad_lab.testing.ledger import Ledger, blame
+from tinygrad_lab.testing.properties import PROPERTIES
+from tinygrad_lab.testing.report import Finding, GradientError, GradReport
+
+if TYPE_CHECKING:
+    from tinygrad_lab.testing import adapters, strategies
+    from tinygrad_lab.testing.faults import FAULTS
+    from tinygrad_lab.testing.operations import check_module, check_op, gradtest
+    from tinygrad_lab.testing.strategies import (
+        Domain,
+        at_kinks,
+        axes,
+        broadcastable,
+        graphs,
+        integers_exact,
+        layouts,
+        tensors,
+        upstreams,
+    )
+
+__all__ = [
+    "FAULTS",
+    "PROPERTIES",
+    "Domain",
+    "Finding",
+    "GradReport",
+    "GradientError",
+    "Ledger",
+    "adapters",
+    "at_kinks",
+    "axes",
+    "blame",
+    "broadcastable",
+    "check_descent",
+    "check_module",
+    "check_op",
+    "gradcheck",
+    "gradtest",
+    "graphs",
+    "integers_exact",
+    "layouts",
+    "strategies",
+    "tensors",
+    "upstreams",
+]
+
+# What brings Hypothesis, and is loaded when first asked for.
+_FROM = {
+    "FAULTS": "faults",
+    **dict.fromkeys(("check_op", "check_module", "gradtest"), "operations"),
+    **dict.fromkeys(
+        (
+            "Domain", "at_kinks", "axes", "broadcastable", "graphs", "integers_exact", "layouts",
+            "tensors", "upstreams",
+        ),
+        "strategies",
+    ),
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("adapters", "strategies"):
+        return _loaded(name)
+    if name in _FROM:
+        return getattr(_loaded(_FROM[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _loaded(name: str) -> Any:
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        raise ModuleNotFoundError(
+            f"tinygrad_lab.testing.{name} generates inputs with Hypothesis: "
+            "pip install 'tinygrad-lab[testing]'",
+            name=error.name,
+        ) from error
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,270 @@
+"""Read the mistake off the numbers: which wrong gradients look like which slips of the pen.
+
+Given what a rule returned and what the gradient numerically is, name the pattern: a sign, a
+factor, a transpose, a gradient missing where an index repeats.  A guess, offered in words; the
+verdict does not depend on it.
+
+Not for: finding the faults, or the numbers (``properties.py``).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["diagnose", "in_words", "missing_factor"]
+
+Array = NDArray[Any]
+TOLERANCE = 1e-6
+
+
+def diagnose(
+    analytic: Array, numeric: Array, sizes: Sequence[tuple[int, str]] = ()
+) -> str:
+    """Say in words how a wrong gradient relates to the right one; "" where nothing is seen.
+
+    Parameters
+    ----------
+    analytic, numeric : array of one shape
+    sizes : sequence of (int, str)
+        Numbers that a mean might divide by, and what they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> right = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> diagnose(-right, right)
+    'ratio -1.000: sign flipped'
+    >>> diagnose(right.T, right)
+    'transposed'
+    >>> diagnose(3 * right, right, [(3, "rows")])
+    'ratio 3.000: not divided by 3, the number of rows'
+    """
+    analytic, numeric = np.asarray(analytic, float), np.asarray(numeric, float)
+    if not np.all(np.isfinite(analytic)):
+        return _not_finite(analytic)
+    if analytic.size == 0 or not np.any(numeric):
+        return "should be zero" if analytic.size else ""
+    if not np.any(analytic):
+        return "zero everywhere: the gradient does not arrive here"
+    ratio = _common_ratio(analytic, numeric)
+    if ratio is not None:
+        return f"ratio {ratio:.3f}: {in_words(ratio, sizes)}".rstrip(": ")
+    return next((text for test, text in _PATTERNS if test(analytic, numeric)), "")
+
+
+def _not_finite(analytic: Array) -> str:
+    bad = analytic[~np.isfinite(analytic)].ravel()[0]
+    return f"{bad} although value and slope are finite"
+
+
+def _common_ratio(a: Array, n: Array) -> float | None:
+    ratio = float(np.vdot(n, a) / np.vdot(n, n))
+    return ratio if np.allclose(a, ratio * n, rtol=TOLERANCE, atol=TOLERANCE * _size(a)) else None
+
+
+def _size(x: Array) -> float:
+    return float(np.max(np.abs(x), initial=0.0))
+
+
+_NAMED = {
+    -1.0: "sign flipped",
+    2.0: "twice too large",
+    0.5: "half of what it should be",
+    -2.0: "sign flipped and twice too large",
+    -0.5: "sign flipped and half of what it should be",
+    4.0: "four times too large",
+    float(np.log(2)): "a factor log(2) too many",
+    float(1 / np.log(2)): "a factor log(2) is missing",
+    float(np.log(10)): "a factor log(10) too many",
+    float(1 / np.log(10)): "a factor log(10) is missing",
+    float(np.pi / 180): "degrees taken for radians",
+    float(180 / np.pi): "radians taken for degrees",
+}
+
+
+def in_words(ratio: float, sizes: Sequence[tuple[int, str]] = ()) -> str:
+    """Say what a constant ratio between a gradient and the right one hints at.
+
+    Examples
+    --------
+    >>> in_words(-1.0)
+    'sign flipped'
+    >>> in_words(0.1, [(10, "elements")])
+    'divided by 10, the number of elements, once too often'
+    """
+    for value, text in _NAMED.items():
+        if abs(ratio - value) <= TOLERANCE * abs(value):
+            return text
+    for n, what in sizes:
+        if n > 1 and abs(abs(ratio) - n) <= TOLERANCE * n:
+            return f"{'sign flipped and ' * (ratio < 0)}not divided by {n}, the number of {what}"
+        if n > 1 and abs(abs(ratio) * n - 1) <= TOLERANCE:
+            flipped = "sign flipped and " * (ratio < 0)
+            return f"{flipped}divided by {n}, the number of {what}, once too often"
+    if abs(ratio - 1) < 1e-3:
+        return "right but for a small factor: a mistyped constant?"
+    return "a constant factor"
+
+
+# ---------------------------------------------------------------------------------------------
+# Patterns over the elements
+
+
+def _close(a: Array, b: Array) -> bool:
+    scale = max(_size(a), _size(b))
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE * scale))
+
+
+def _transposed(a: Array, n: Array) -> bool:
+    return a.ndim == 2 and a.shape[0] == a.shape[1] and _close(a.T, n)
+
+
+def _axes_permuted(a: Array, n: Array) -> bool:
+    orders = itertools.permutations(range(a.ndim)) if 2 < a.ndim <= 5 else []
+    return any(_close(np.transpose(a, order), n) for order in orders)
+
+
+def _reversed(a: Array, n: Array) -> bool:
+    return any(_close(np.flip(a, axis), n) for axis in range(a.ndim))
+
+
+def _rolled(a: Array, n: Array) -> bool:
+    return any(
+        _close(np.roll(a, k, axis), n) for axis in range(a.ndim) for k in range(1, a.shape[axis])
+    )
+
+
+def _other_order(a: Array, n: Array) -> bool:
+    return _close(np.reshape(a, a.shape, order="F").ravel(order="F"), n.ravel())
+
+
+def _shuffled(a: Array, n: Array) -> bool:
+    return len(np.unique(n)) > 1 and _close(np.sort(a, axis=None), np.sort(n, axis=None))
+
+
+def _absolute(a: Array, n: Array) -> bool:
+    return _close(np.abs(a), np.abs(n))
+
+
+def _zeroed(a: Array, n: Array) -> bool:
+    missing = (a == 0) & (np.abs(n) > TOLERANCE * _size(n))
+    return bool(np.any(missing)) and _close(a[~missing], n[~missing])
+
+
+def _some_only(a: Array, n: Array) -> bool:
+    return 0 < int(np.sum(_off(a, n))) < a.size
+
+
+def _off(a: Array, n: Array) -> Array:
+    return np.abs(a - n) > TOLERANCE * max(_size(n), _size(a))
+
+
+def _squared(a: Array, n: Array) -> bool:
+    return _close(a, n * n)
+
+
+def _whole_ratios(a: Array, n: Array) -> bool:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(n != 0, n / np.where(a == 0, np.nan, a), np.nan)
+    seen = ratio[np.isfinite(ratio)]
+    whole = np.rint(seen)
+    return bool(seen.size) and bool(np.all(np.abs(seen - whole) < 1e-6)) and len(set(whole)) > 1
+
+
+def _constant_offset(a: Array, n: Array) -> bool:
+    d = a - n
+    return d.size > 1 and _close(d, np.full(d.shape, d.mean()))
+
+
+def _row_offset(a: Array, n: Array) -> bool:
+    d = a - n
+    return any(_close(d, np.broadcast_to(d.mean(k, keepdims=True), d.shape)) for k in range(d.ndim))
+
+
+_PATTERNS: list[tuple[Callable[[Array, Array], bool], str]] = [
+    (_transposed, "transposed"),
+    (_axes_permuted, "axes permuted: the permutation is not the inverse one"),
+    (_reversed, "reversed along an axis"),
+    (_rolled, "shifted along an axis"),
+    (_other_order, "rows and columns in the other order (C for F)"),
+    (_zeroed, "right where it is not zero; zero where it should not be"),
+    (_absolute, "right but for the sign of some elements"),
+    (_shuffled, "the right numbers in the wrong places"),
+    (_squared, "the square of what it should be"),
+    (_whole_ratios, "too small by whole factors: contributions to a place overwritten, not added"),
+    (_constant_offset, "off by the same amount everywhere: a term is missing (a mean, a sum)"),
+    (_row_offset, "off by the same amount along an axis: a term is missing (a mean, a sum)"),
+    (_some_only, "right in some elements, wrong in others"),
+]
+
+
+# ---------------------------------------------------------------------------------------------
+# Factors made of values at hand
+
+_FACTORS: list[tuple[str, Callable[[Array], Array]]] = [
+    ("{}", lambda a: a),
+    ("1 - {}", lambda a: 1 - a),
+    ("{0} * (1 - {0})", lambda a: a * (1 - a)),
+    ("1 - {}**2", lambda a: 1 - a * a),
+    ("({} > 0)", lambda a: (a > 0).astype(float)),
+    ("{}**2", lambda a: a * a),
+    ("exp({})", np.exp),
+    ("cos({})", np.cos),
+]
+
+
+def missing_factor(
+    analytic: Array, numeric: Array, values: Mapping[str, Array]
+) -> tuple[str, str] | None:
+    """Find a factor, made of a value at hand, by which a gradient differs from the right one.
+
+    Parameters
+    ----------
+    analytic, numeric : array of one shape
+    values : mapping of str to array
+        Candidates, by name.
+
+    Returns
+    -------
+    (str, str) or None
+        The factor, and whether it is ``"missing"`` or ``"one too many"``; a number in front of it
+        where the two also differ by a constant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = np.array([0.2, 0.4, 0.9])
+    >>> right = np.array([1.0, -2.0, 3.0]) * a * (1 - a)
+    >>> missing_factor(np.array([1.0, -2.0, 3.0]), right, {"A3": a})
+    ('A3 * (1 - A3)', 'missing')
+    """
+    if analytic.size < 2:
+        return None
+    for name, value in values.items():
+        if value.shape != analytic.shape or value.dtype.kind != "f":
+            continue
+        for text, make in _FACTORS:
+            with np.errstate(all="ignore"):
+                factor = make(value)
+            if not np.all(np.isfinite(factor)) or np.ptp(factor) <= TOLERANCE * _size(factor):
+                continue
+            for (a, n), what in (
+                ((analytic * factor, numeric), "missing"),
+                ((analytic, numeric * factor), "one too many"),
+            ):
+                ratio = _common_ratio(a, n) if np.any(n) else None
+                if ratio is not None and ratio != 0:
+                    return _with_constant(text.format(name), ratio, what), what
+    return None
+
+
+def _with_constant(text: str, ratio: float, what: str) -> str:
+    constant = 1 / ratio if what == "missing" else ratio
+    if abs(constant - 1) <= TOLERANCE:
+        return text
+    return f"{constant:.6g} * {text}"

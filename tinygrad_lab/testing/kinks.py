@@ -1,0 +1,98 @@
+"""Kinks: which branch an evaluation took, and what a slope may be where two meet.
+
+Our own operations say which branch they took (the sign under an absolute value, which element was
+the largest), so that no kink between two points is a certainty.  For everything else the gap
+between the one-sided slopes tells (``Ladder.gap_ratio``).
+
+Not for: the numerical derivative (``numerical.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.core.engine import Node
+from tinygrad_lab.core.rules.elementwise import clip
+from tinygrad_lab.testing.numerical import BAND, Ladder
+
+__all__ = ["BRANCHES", "branches", "has_kinks", "same_branches", "subgradient_interval"]
+
+Array = NDArray[Any]
+
+
+def _extreme(y: Any, x: Any, axis: Any = None, **_: Any) -> Any:
+    kept = y if axis is None or np.ndim(y) == np.ndim(x) else np.expand_dims(y, axis)
+    return x == kept
+
+
+#: For operations with kinks, which branch a call took: from its result and its arguments.
+BRANCHES: dict[Any, Callable[..., Any]] = {
+    np.absolute: lambda y, x: np.sign(x),
+    np.fabs: lambda y, x: np.sign(x),
+    np.maximum: lambda y, a, b: np.sign(a - b),
+    np.minimum: lambda y, a, b: np.sign(a - b),
+    np.remainder: lambda y, a, b: np.floor_divide(a, b),
+    np.fmod: lambda y, a, b: np.trunc(a / b),
+    np.copysign: lambda y, a, b: (np.sign(a), np.sign(b)),
+    np.max: _extreme,
+    np.min: _extreme,
+    clip: lambda y, x, low, high: (np.sign(x - low), np.sign(x - high), np.sign(high - low)),
+}
+
+
+def branches(nodes: Sequence[Node]) -> list[Any]:
+    """Tell which branches some recorded calls took, constants that were chosen included.
+
+    A mask, an index or a permutation that the function computed from its inputs is an argument
+    with no history: where it differs between two evaluations, they took different branches.
+    """
+    found: list[Any] = []
+    for node in nodes:
+        if node.op in BRANCHES:
+            found.append(BRANCHES[node.op](node.value, *node.args, **(node.kwargs or {})))
+        for parent, arg in zip(node.parents or (), node.args or ()):  # noqa: B905 - aligned
+            if parent is None and isinstance(arg, np.ndarray) and arg.dtype.kind in "biu":
+                found.append(arg)
+    return found
+
+
+def same_branches(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    """Whether two evaluations took the same branches everywhere."""
+    return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _equal(x: Any, y: Any) -> bool:
+    if isinstance(x, tuple):
+        return all(_equal(i, j) for i, j in zip(x, y, strict=True))
+    return bool(np.array_equal(x, y))
+
+
+def has_kinks(node: Node) -> bool:
+    """Whether the derivative of an operation jumps somewhere, as far as is known."""
+    return node.op in BRANCHES
+
+
+def subgradient_interval(
+    ladders: Sequence[Ladder], weights: Array
+) -> tuple[float, float, float]:
+    """Give the least and the largest slope between those that were measured, and a tolerance.
+
+    Every element of the result has its own kink, so each may take any of its slopes.
+
+    Parameters
+    ----------
+    ladders : sequence of Ladder
+        The first from the kink itself, of which both sides count; the others from around it.
+    weights : array
+        The upstream of each element.
+    """
+    left, right, error = ladders[0].sides()
+    slopes = [left, right, *(ladder.slopes()[0] for ladder in ladders[1:])]
+    terms = weights * np.stack(slopes)
+    low, high = float(np.sum(terms.min(axis=0))), float(np.sum(terms.max(axis=0)))
+    band = BAND * float(np.sum(np.abs(weights) * error)) + 1e-6 * max(abs(low), abs(high))
+    return low, high, band

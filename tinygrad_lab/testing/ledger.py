@@ -1,0 +1,426 @@
+"""Blame: which operation of a composite function has the wrong derivative.
+
+For a direction u of the inputs and an upstream v, let g_k be the cotangent that the backward pass
+used at node k, c_{k,i} what its rule returned for operand i, and t the directional derivatives of
+all intermediate values, measured from the same forward evaluations as the check itself.  Then
+
+    <grad, u> - <v, t_out>  =  sum over nodes      sum_i <c_{k,i}, t_in(k,i)> - <g_k, t_k>
+                             + sum over nodes      <g_k - what arrived at k, t_k>
+                             + sum over inputs     <what was returned - what the pass had, u>
+
+which is an identity: the entries add up to the whole discrepancy.  The first sum holds the faults
+of rules, the other two those of the engine (fan-out, order, aliasing).
+
+Not for: finding out that something is wrong (``properties.py``).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.core.engine import Node, propagate
+from tinygrad_lab.core.errors import describe, name_of
+from tinygrad_lab.core.modes import debug
+from tinygrad_lab.testing.numerical import FIRST_STEP, Ladder, climb, direction_like, quantized
+from tinygrad_lab.testing.report import literal
+from tinygrad_lab.testing.subjects import (
+    Evaluation,
+    Recorded,
+    Subject,
+    TensorSubject,
+    bind,
+    flat,
+    nodes_behind,
+)
+
+__all__ = ["Entry", "Ledger", "blame", "draw_up"]
+
+Array = NDArray[Any]
+RULE, ARRIVAL, RETURN = "rule", "accumulation", "return"
+
+
+@dataclass
+class Entry:
+    """One line of the account.
+
+    Attributes
+    ----------
+    kind : str
+        ``rule``: what the operation's rule returned; ``accumulation``: what arrived at the node and
+        was added up; ``return``: what was handed to the caller.
+    node : Node
+        The recorded call (of the graph that was examined).
+    number : int
+        Its place in the graph, counted from the inputs.
+    amount, share : float
+        Its part of the discrepancy, and that in relation to the whole.
+    site : str
+        Where it was called: file and line.
+    """
+
+    kind: str
+    node: Node
+    number: int
+    amount: float
+    share: float = 0.0
+    site: str = ""
+
+    @property
+    def what(self) -> str:
+        """Name the operation, or say that the adding up is at fault."""
+        name = "input" if self.node.op is None else name_of(self.node.op)
+        if self.kind == RULE:
+            return name
+        return f"{'adding up' if self.kind == ARRIVAL else 'returning'} the gradient of {name}"
+
+
+@dataclass
+class Ledger:
+    """Who owes how much of a discrepancy; ``entries`` has the largest first."""
+
+    discrepancy: float
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def guilty(self) -> Entry | None:
+        """The entry with the largest part."""
+        return self.entries[0] if self.entries else None
+
+    @property
+    def total(self) -> float:
+        """What the shares add up to: 1, but for rounding."""
+        return sum(entry.share for entry in self.entries)
+
+    def line(self) -> str:
+        """Tell the account in one line."""
+        if not self.entries:
+            return "blame: nothing to blame"
+        told: list[str] = []
+        for entry in self.entries[:3]:
+            if told and abs(entry.share) < 1e-3:
+                break
+            place = f"  {entry.site}" if entry.site else ""
+            told.append(f"#{entry.number} {entry.what}  {entry.share:.2%}{place}")
+        rest = self.entries[len(told) :]
+        most = max((abs(entry.share) for entry in rest), default=0.0)
+        others = f"    all {len(rest)} others < {max(most, 1e-16):.0e}" if rest else ""
+        return f"blame (sums to {self.total:.2%}):  {'; '.join(told)}{others}"
+
+    def __str__(self) -> str:
+        rows = [f"discrepancy {self.discrepancy:.6g}"]
+        rows += [f"  {e.share:8.2%}  #{e.number} {e.what}  {e.site}" for e in self.entries[:10]]
+        return "\n".join(rows)
+
+
+def blame(
+    fn: Callable[..., Any],
+    *inputs: Any,
+    wrt: int | Sequence[int] | None = None,
+    upstream: Any = None,
+    rng: int | np.random.Generator | None = 0,
+) -> Ledger:
+    """Draw up the account of a function's gradient, whether it is wrong or not.
+
+    Parameters
+    ----------
+    fn : callable
+        A function of Tensors.
+    *inputs
+        What it is called with.
+    wrt : int or sequence of int, optional
+        Which inputs to differentiate by; by default all arrays of floats.
+    upstream : array_like, optional
+        The upstream of the output; by default a random one.
+    rng : int, Generator or None
+        For the direction and the upstream.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> from tinygrad_lab import testing as tgt
+    >>> @tl.primitive
+    ... def cube(x):
+    ...     return x * x * x
+    >>> tl.defvjp(cube, lambda g, y, x: g * 2 * x * x)
+    >>> ledger = tgt.blame(lambda x: np.sin(cube(np.exp(x))), np.array([0.1, 0.2]))
+    >>> ledger.guilty.what, round(ledger.guilty.share, 6)
+    ('cube', 1.0)
+    """
+    generator = np.random.default_rng(rng)
+    subject = TensorSubject(fn, bind(inputs, wrt))
+    arrays = [np.array(x, dtype=np.float64) for x in subject.args.arrays]
+    recorded = subject.record(arrays)
+    upstreams = [generator.uniform(0.5, 1.0, y.shape) for y in recorded.outputs]
+    if upstream is not None:
+        upstreams = [np.broadcast_to(np.asarray(upstream, float), recorded.outputs[0].shape)]
+    directions = [
+        quantized(x, direction_like(x, generator), FIRST_STEP) for x in arrays
+    ]
+    evaluations: dict[float, Evaluation] = {}
+
+    def along(h: float) -> Array:
+        moved = [x + h * u for x, u in zip(arrays, directions, strict=True)]
+        evaluations[h] = subject.evaluate(moved)
+        return flat(evaluations[h].outputs)
+
+    ladder = climb(along)
+    ledger = draw_up(subject, arrays, recorded, ladder, evaluations, upstreams, directions)
+    if ledger is None:
+        raise ValueError(f"{subject.name} takes different paths near its input: nothing to blame")
+    return ledger
+
+
+def draw_up(
+    subject: Subject,
+    arrays: Sequence[Array],
+    recorded: Recorded,
+    ladder: Ladder,
+    evaluations: dict[float, Evaluation],
+    upstreams: Sequence[Array],
+    directions: Sequence[Array],
+    returned: Sequence[Array] | None = None,
+) -> Ledger | None:
+    """Draw up the account from the evaluations of a ladder; None where there is no graph.
+
+    Parameters
+    ----------
+    subject, arrays, recorded
+        What was checked, where, and the graph of it.
+    ladder, evaluations
+        The ladder along ``directions``, and the calls it made, by step.
+    upstreams, directions : sequence of array
+        One for each output, and one for each input.
+    returned : sequence of array, optional
+        The gradients that were found wrong; by default what the pass itself has.
+    """
+    nodes = nodes_behind(recorded.roots)
+    if not nodes:
+        return None
+    tangents = _tangents(nodes, ladder, evaluations)
+    if tangents is None:
+        return None
+    inputs = {i: node for i, node in enumerate(recorded.inputs) if node in nodes}
+    tangents.update({node.order: directions[i] for i, node in inputs.items()})
+    walk = _Walk(recorded, upstreams, tangents)
+    entries = walk.entries(nodes)
+    entries += _returns(inputs, nodes, walk, returned, directions)
+    ledger = Ledger(sum(entry.amount for entry in entries), entries)
+    whole = ledger.discrepancy or 1.0
+    for entry in entries:
+        entry.share = entry.amount / whole
+    ledger.entries.sort(key=lambda entry: -abs(entry.amount))
+    _add_sites(ledger, subject, arrays, nodes)
+    return ledger
+
+
+class _Walk:
+    """One backward pass, watched: what arrived at each node, what it used, what its rule gave."""
+
+    def __init__(
+        self, recorded: Recorded, upstreams: Sequence[Array], tangents: dict[int, Any]
+    ) -> None:
+        self.tangents = tangents
+        self.arrived: dict[int, float] = {}
+        self.used: dict[int, float] = {}
+        self.rules: dict[int, float] = {}
+        self.cotangents: dict[int, Any] = {}
+        pairs = [
+            (root, u) for root, u in zip(recorded.roots, upstreams, strict=True) if root is not None
+        ]
+        for root, u in pairs:
+            self._arrive(root, u)
+        collect: dict[int, Any] = {
+            node.order: None for node in nodes_behind(recorded.roots) if node.op is None
+        }
+        propagate(
+            [root for root, _ in pairs],
+            [u for _, u in pairs],
+            retain_graph=True,
+            collect=collect,
+            visit=self.visit,
+        )
+
+    def _arrive(self, node: Node, c: Any) -> None:
+        t = self.tangents.get(node.order)
+        self.arrived[node.order] = self.arrived.get(node.order, 0.0) + _inner(c, t)
+
+    def visit(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
+        self.cotangents[node.order] = g
+        self.used[node.order] = _inner(g, self.tangents.get(node.order))
+        given = 0.0
+        for parent, c in zip(node.parents or (), contributions):  # noqa: B905 - aligned
+            if parent is not None and c is not None:
+                given += _inner(c, self.tangents.get(parent.order))
+                self._arrive(parent, c)
+        if node.op is not None:
+            self.rules[node.order] = given
+
+    def entries(self, nodes: Sequence[Node]) -> list[Entry]:
+        found = []
+        for number, node in enumerate(nodes):
+            order = node.order
+            used = self.used.get(order, 0.0)
+            if order in self.rules:
+                found.append(Entry(RULE, node, number, self.rules[order] - used))
+            if order in self.used or order in self.arrived:
+                amount = used - self.arrived.get(order, 0.0)
+                if order not in self.used and node.op is not None:
+                    amount = -self.arrived.get(order, 0.0)  # what arrived was never passed on
+                if abs(amount) > 1e-12 * (abs(used) + abs(self.arrived.get(order, 0.0))):
+                    found.append(Entry(ARRIVAL, node, number, amount))
+        return found
+
+
+def _inner(g: Any, t: Any) -> float:
+    if g is None or t is None:
+        return 0.0
+    if isinstance(g, dict):  # cotangents of some of several results
+        return sum(_inner(part, t[i]) for i, part in g.items())
+    return float(np.sum(np.asarray(g, dtype=t.dtype) * t))
+
+
+def _tangents(
+    nodes: Sequence[Node], ladder: Ladder, evaluations: dict[float, Evaluation]
+) -> dict[int, Any] | None:
+    """Measure the directional derivative of every intermediate value."""
+    graphs = {h: nodes_behind(evaluations[h].roots) for h in evaluations if h != 0}
+    shape = [(node.op, getattr(node.value, "shape", None)) for node in nodes]
+    for graph in graphs.values():
+        if len(graph) != len(nodes) or not all(
+            node.op is op and getattr(node.value, "shape", None) == s
+            for node, (op, s) in zip(graph, shape, strict=True)
+        ):
+            return None
+    found: dict[int, Any] = {}
+    for k, node in enumerate(nodes):
+        if node.op is None:
+            continue
+        values = {h: graph[k].value for h, graph in graphs.items()}
+        if isinstance(node.value, tuple):
+            found[node.order] = [
+                _slope_of({h: v[i] for h, v in values.items()}, node.value[i], ladder)
+                for i in range(len(node.value))
+            ]
+        else:
+            found[node.order] = _slope_of(values, node.value, ladder)
+    return found
+
+
+def _slope_of(values: dict[float, Any], centre: Any, ladder: Ladder) -> Array:
+    above = np.stack([_row(values[h]) for h in ladder.steps])
+    below = np.stack([_row(values[-h]) for h in ladder.steps])
+    own = Ladder(ladder.steps, _row(centre), above, below)
+    slopes, _ = own.slopes()
+    return slopes.reshape(np.shape(centre))
+
+
+def _row(value: Any) -> Array:
+    return np.asarray(value, dtype=np.float64).ravel()
+
+
+def _returns(
+    inputs: dict[int, Node],
+    nodes: Sequence[Node],
+    walk: _Walk,
+    returned: Sequence[Array] | None,
+    directions: Sequence[Array],
+) -> list[Entry]:
+    found = []
+    for i, gradient in enumerate(returned or ()):
+        if i in inputs:
+            had = _inner(walk.cotangents.get(inputs[i].order), directions[i])
+            amount = _inner(gradient, directions[i]) - had
+            if abs(amount) > 1e-12 * abs(had):
+                number = nodes.index(inputs[i])
+                found.append(Entry(RETURN, inputs[i], number, amount))
+    return found
+
+
+def _add_sites(
+    ledger: Ledger, subject: Subject, arrays: Sequence[Array], nodes: Sequence[Node]
+) -> None:
+    """Call once more, with the source lines kept."""
+    try:
+        with debug(), np.errstate(all="ignore"):
+            again = nodes_behind(subject.evaluate(list(arrays)).roots)
+    except FloatingPointError:
+        return
+    if [node.op for node in again] != [node.op for node in nodes]:
+        return
+    for entry in ledger.entries:
+        site = again[entry.number].site
+        if site:
+            file, line = re.match(r"(.*?):(\d+):", site, re.DOTALL).groups()  # type: ignore[union-attr]
+            if "hypothesis" not in PurePath(file).parts:
+                entry.site = f"{PurePath(file).name}:{line}"
+
+
+# ---------------------------------------------------------------------------------------------
+# A program that shows the fault by itself
+
+
+def reproducer(node: Node) -> str:
+    """Write a program that checks one recorded call, alone, on what it was given.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
+    >>> print(reproducer(np.log(x).node))
+    import numpy as np
+    from tinygrad_lab import testing as tgt
+    tgt.gradcheck(lambda a: np.log(a), np.array([1.0, 2.0]), name='log')
+    """
+    parameters, given, inside = [], [], []
+    for i, (parent, arg) in enumerate(zip(node.parents or (), _shortened(node), strict=False)):
+        if parent is None:
+            inside.append(literal(arg))
+        else:
+            name = "abcdefghijklmnopqrstuvwxyz"[i % 26] + ("" if i < 26 else str(i // 26))
+            parameters.append(name)
+            inside.append(name)
+            given.append(literal(arg))
+    inside += [f"{key}={literal(value)}" for key, value in (node.kwargs or {}).items()]
+    imports, spelled = _spelled(node.op)
+    call = f"{spelled}({', '.join(inside)})"
+    lines = ["import numpy as np", *imports, "from tinygrad_lab import testing as tgt"]
+    text = "\n".join(
+        [
+            *lines,
+            f"tgt.gradcheck(lambda {', '.join(parameters)}: {call}, {', '.join(given)}, "
+            f"name={name_of(node.op)!r})",
+        ]
+    )
+    if len(text) > 4000:
+        sizes = ", ".join(describe(arg) for arg in node.args)
+        return f"# {spelled}({sizes}): too large to print; see finding.blame.guilty.node.args"
+    return text
+
+
+def _shortened(node: Node, most: int = 12) -> tuple[Any, ...]:
+    """Give the arguments of an elementwise call at some elements only, where there are many."""
+    op, shape = node.op, getattr(node.value, "shape", ())
+    elementwise = isinstance(op, np.ufunc) and op.signature is None
+    if not elementwise or np.prod(shape) <= most:
+        return tuple(node.args)
+    places = np.linspace(0, np.prod(shape) - 1, most).astype(int)
+    return tuple(np.broadcast_to(a, shape).ravel()[places] for a in node.args)
+
+
+def _spelled(op: Any) -> tuple[list[str], str]:
+    module, name = getattr(op, "__module__", "") or "", name_of(op)
+    if module.startswith("numpy") or isinstance(op, np.ufunc):
+        return [], f"np.{name}"
+    if "<" in getattr(op, "__qualname__", ""):
+        return [f"# {name} was defined inside a function: define it here first"], name
+    if getattr(sys.modules.get(module), name, None) is op and module != "__main__":
+        return [f"from {module} import {name}"], name
+    return [f"# {name} is not importable from {module}: define it here first"], name

@@ -1,0 +1,344 @@
+"""Numerical derivatives that say how wrong they may be.
+
+A *ladder* evaluates a function at ±h, ±h/2, ±h/4 ... along one direction, and keeps everything it
+saw.  From the same values come the slope with its uncertainty (central differences, extrapolated
+after Richardson), the slopes from either side (at a kink they differ), and the slope of every
+other quantity that was computed on the way.
+
+Not for: deciding what to evaluate (``properties.py``) or what a disagreement means
+(``diagnosis.py``).  It knows arrays only, no tensors and no gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "FIRST_STEP",
+    "LONG_DOUBLE_IS_LONGER",
+    "Comparison",
+    "Estimate",
+    "Ladder",
+    "climb",
+    "compare",
+    "direction_like",
+    "exact_slope",
+    "quantized",
+    "scales_of",
+]
+
+Array = NDArray[Any]
+
+FIRST_STEP = 2.0**-5  # times the scale of what is moved; a power of two, so that steps are exact
+LEVELS = 5
+BAND = 5.0  # so many estimated errors are still agreement
+AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
+TELLING = 1e-7  # relative; a wider band than this decides nothing
+INVISIBLE = 1e-10  # of the size of the function: a slope below this is no slope
+
+LONG_DOUBLE_IS_LONGER = bool(np.finfo(np.longdouble).eps < np.finfo(np.float64).eps / 100)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and how far off it may be."""
+
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.6g} ± {self.error:.0e}"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A function's values along a line: at the centre, and at ``+h`` and ``-h`` for every step.
+
+    Attributes
+    ----------
+    steps : tuple of float
+        From the longest to the shortest, each half of the one before.
+    centre : array of shape (m,)
+    above, below : array of shape (levels, m)
+        The values at ``+steps[k]`` and ``-steps[k]``.
+    """
+
+    steps: tuple[float, ...]
+    centre: Array
+    above: Array
+    below: Array
+
+    @property
+    def finite(self) -> bool:
+        """Whether every value is a finite number."""
+        return all(bool(np.all(np.isfinite(x))) for x in (self.centre, self.above, self.below))
+
+    @property
+    def flat(self) -> bool:
+        """Whether nothing moved at all, not by one bit."""
+        return bool(np.all(self.above == self.centre) and np.all(self.below == self.centre))
+
+    def size(self, weights: Array) -> float:
+        """Give the largest magnitude of the terms of the weighted sum, over all points."""
+        terms = np.abs(np.concatenate([self.centre[None], self.above, self.below]))
+        return float(np.max(terms @ np.abs(weights)))
+
+    def slopes(self) -> tuple[Array, Array]:
+        """Give the slope of every element, and its estimated error."""
+        return _central(self.steps, self.above, self.below, self.above, self.below)
+
+    def slope(self, weights: Array) -> Estimate:
+        """Give the slope of the weighted sum of the elements.
+
+        It is more certain than the weighted sum of the elements' own slopes, because one table is
+        extrapolated in which errors of opposite sign have met.
+        """
+        above, below = ((x @ weights)[:, None] for x in (self.above, self.below))
+        size = [(np.abs(x) @ np.abs(weights))[:, None] for x in (self.above, self.below)]
+        value, error = _central(self.steps, above, below, *size)
+        return Estimate(float(value[0]), float(error[0]))
+
+    def sides(self) -> tuple[Array, Array, Array]:
+        """Give each element's slope from the left and from the right, and their error."""
+        h = np.array(self.steps, dtype=self.centre.dtype)[:, None]
+        eps = np.finfo(self.centre.dtype).eps
+        found = []
+        for sign, values in ((-1, self.below), (1, self.above)):
+            noise = 2 * eps * (np.abs(values) + np.abs(self.centre)) / h
+            found.append(_richardson(sign * (values - self.centre) / h, noise, 2.0))
+        (left, left_error), (right, right_error) = found
+        return left, right, np.maximum(left_error, right_error)
+
+    def gap_ratio(self, weights: Array) -> float:
+        """Say how the gap between the one-sided slopes changes when the step is halved.
+
+        A half where the function is smooth, one where it has a kink at the centre.  0 where there
+        is no gap to speak of.
+        """
+        h = np.array(self.steps)
+        bend = (self.above + self.below - 2 * self.centre) @ weights / h
+        size = (np.abs(self.above) + np.abs(self.below) + 2 * np.abs(self.centre)) @ np.abs(weights)
+        noise = 4 * np.finfo(self.centre.dtype).eps * size / h
+        if abs(bend[-1]) <= 4 * noise[-1] or bend[-2] == 0:
+            return 0.0
+        return float(bend[-1] / bend[-2])
+
+
+def climb(
+    f: Callable[[float], Array],
+    centre: Array | None = None,
+    first: float = FIRST_STEP,
+    levels: int = LEVELS,
+) -> Ladder:
+    """Evaluate ``f`` at 0 and at ``levels`` pairs of points around it.
+
+    Parameters
+    ----------
+    f : callable
+        From a step to an array of shape (m,).
+    centre : array of shape (m,), optional
+        ``f(0.0)``, where it is known.
+    first : float
+        The longest step.
+    levels : int
+        How many steps, each half of the one before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ladder = climb(lambda h: np.exp(np.array([0.0, 1.0]) + h))
+    >>> slope = ladder.slope(np.array([1.0, 1.0]))
+    >>> abs(slope.value - (1 + np.e)) < 5 * slope.error < 1e-11
+    True
+    """
+    steps = tuple(first / 2**k for k in range(levels))
+    middle = f(0.0) if centre is None else centre
+    above = np.stack([f(h) for h in steps])
+    below = np.stack([f(-h) for h in steps])
+    return Ladder(steps, middle, above, below)
+
+
+def _central(
+    steps: Sequence[float], above: Array, below: Array, size_above: Array, size_below: Array
+) -> tuple[Array, Array]:
+    h = np.array(steps, dtype=above.dtype)[:, None]
+    eps = np.finfo(above.dtype).eps
+    noise = 2 * eps * (np.abs(size_above) + np.abs(size_below)) / (2 * h)
+    return _richardson((above - below) / (2 * h), noise, 4.0)
+
+
+def _richardson(quotients: Array, noise: Array, base: float) -> tuple[Array, Array]:
+    """Extrapolate difference quotients, row by row, to step 0; keep the least estimated error.
+
+    The error of an entry is its change by the extrapolation, from both of the entries that it is
+    made of, and the round-off of the values carried through the same combinations.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        best, least = quotients[-1], np.full(quotients.shape[1:], np.inf, dtype=quotients.dtype)
+        row: list[tuple[Array, Array]] = []
+        for quotient, rounding in zip(quotients, noise, strict=True):
+            before, row = row, [(quotient, rounding)]
+            if before:
+                change = np.abs(quotient - before[0][0])
+                best, least = _better(best, least, quotient, change + rounding)
+            for order, (upper, upper_noise) in enumerate(before, start=1):
+                power = base**order
+                left, left_noise = row[-1]
+                entry = left + (left - upper) / (power - 1)
+                carried = (power * left_noise + upper_noise) / (power - 1)
+                change = np.maximum(np.abs(entry - left), np.abs(entry - upper))
+                best, least = _better(best, least, entry, change + carried)
+                row.append((entry, carried))
+    return best, least
+
+
+def _better(best: Array, least: Array, entry: Array, error: Array) -> tuple[Array, Array]:
+    wins = error < least
+    return np.where(wins, entry, best), np.where(wins, error, least)
+
+
+# ---------------------------------------------------------------------------------------------
+# Where to go
+
+
+def scales_of(x: Array) -> Array:
+    """Give the length that a step at each element is measured by: a power of two near it.
+
+    Not below 2**-7, and 1 at zero, where the element itself says nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scales_of(np.array([0.0, 1.0, -5.0, 1e-9]))
+    array([1.       , 1.       , 4.       , 0.0078125])
+    """
+    size = np.abs(np.asarray(x, dtype=np.float64))
+    with np.errstate(divide="ignore"):
+        power = 2.0 ** np.floor(np.log2(np.where(size > 0, size, 1.0)))
+    return np.maximum(power, 2.0**-7)
+
+
+def direction_like(x: Array, generator: np.random.Generator) -> Array:
+    """Draw a direction in which every element moves, by an amount of its own, either way."""
+    amount = generator.integers(26, 65, x.shape) / 64.0
+    sign = generator.choice([-1.0, 1.0], x.shape)
+    return np.asarray(amount * sign * scales_of(x))
+
+
+def quantized(x: Array, direction: Array, first: float, levels: int = LEVELS) -> Array:
+    """Round a direction so that every step of a ladder along it is taken exactly."""
+    shortest = first / 2 ** (levels - 1)
+    return np.asarray(((x + shortest * direction) - x) / shortest)
+
+
+# ---------------------------------------------------------------------------------------------
+# Deciding
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two numbers say about each other.
+
+    Attributes
+    ----------
+    verdict : str
+        ``"pass"``, ``"fail"`` or ``"inconclusive"``.
+    band : float
+        How far apart they may lie.
+    resolution : float
+        The smallest relative fault that would have been seen.
+    """
+
+    verdict: str
+    band: float
+    resolution: float
+
+
+def compare(
+    analytic: float, numeric: Estimate, terms: float = 0.0, size: float = 0.0
+) -> Comparison:
+    """Decide whether a slope is the one that was measured.
+
+    Parameters
+    ----------
+    analytic : float
+    numeric : Estimate
+    terms : float
+        The sum of the magnitudes that ``analytic`` is the sum of: its own round-off.
+    size : float
+        The magnitude of the function whose slope it is.
+
+    Examples
+    --------
+    >>> compare(1.0, Estimate(1.0 + 1e-12, 1e-13)).verdict
+    'pass'
+    >>> compare(1.000001, Estimate(1.0, 1e-13)).verdict
+    'fail'
+    >>> compare(1.000001, Estimate(1.0, 1e-5)).verdict
+    'inconclusive'
+    """
+    if math.isnan(analytic) or math.isinf(analytic):
+        settled = math.isfinite(numeric.value) and numeric.error <= 1e-3 * (1 + abs(numeric.value))
+        verdict = "fail" if settled else "inconclusive"
+        return Comparison(verdict, math.inf, math.inf)
+    uncertain = BAND * numeric.error + 16 * float(np.finfo(np.float64).eps) * terms
+    band = uncertain + AGREEMENT * abs(numeric.value)
+    reference = max(abs(numeric.value), abs(analytic))
+    resolution = band / reference if reference > 0 else (0.0 if band == 0 else math.inf)
+    if not math.isfinite(band) or not math.isfinite(numeric.value):
+        return Comparison("inconclusive", band, math.inf)
+    if abs(analytic - numeric.value) > band:
+        telling = uncertain <= TELLING * max(reference, 1e-3 * terms)
+        clear = abs(analytic - numeric.value) > 1000 * uncertain
+        return Comparison("fail" if telling or clear else "inconclusive", band, resolution)
+    vanishes = abs(numeric.value) <= uncertain and uncertain <= INVISIBLE * size
+    if band <= TELLING * max(reference, terms) or vanishes or band == 0:
+        return Comparison("pass", band, resolution if reference > uncertain else band)
+    return Comparison("inconclusive", band, resolution)
+
+
+# ---------------------------------------------------------------------------------------------
+# Without any error
+
+
+def exact_slope(f: Callable[[float], Array]) -> Array | None:
+    """Give the slope of every element at 0 without any error, where that can be had.
+
+    Along a line an operation that is linear or bilinear is a polynomial of degree two or less, and
+    then ``(f(1) - f(-1)) / 2`` is its slope.  On small integers nothing is rounded, so five
+    values tell whether it is such a polynomial (their third and fourth differences vanish).
+
+    Parameters
+    ----------
+    f : callable
+        From a whole number to an array of shape (m,).
+
+    Returns
+    -------
+    array of shape (m,) or None
+        None where the values are not integers, or belong to no such polynomial.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> exact_slope(lambda h: np.array([3.0 + h * h, 2 * h]))
+    array([0., 2.])
+    >>> exact_slope(lambda h: np.array([np.exp(h)])) is None
+    True
+    """
+    values = np.stack([f(float(h)) for h in (-2, -1, 0, 1, 2)])
+    if not np.all(np.isfinite(values)) or np.any(np.abs(values) > 2.0**48):
+        return None
+    if np.any(values != np.rint(values)):
+        return None
+    third = values[4] - 2 * values[3] + 2 * values[1] - values[0]
+    fourth = values[4] - 4 * values[3] + 6 * values[2] - 4 * values[1] + values[0]
+    if np.any(third != 0) or np.any(fourth != 0):
+        return None
+    return np.asarray((values[3] - values[1]) / 2)

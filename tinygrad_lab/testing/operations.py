@@ -1,0 +1,423 @@
+"""Check whole operations and modules: inputs are generated, failures shrink to the smallest.
+
+Not for: one function at one point (``check.py``).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
+from hypothesis import strategies as st
+
+from tinygrad_lab.core.engine import RULES
+from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.testing import catalogue, strategies
+from tinygrad_lab.testing.check import example_text, gradcheck
+from tinygrad_lab.testing.report import (
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    GradientError,
+    GradReport,
+    Result,
+    raise_for,
+)
+from tinygrad_lab.testing.strategies import Axes, Domain
+
+__all__ = ["check_module", "check_op", "gradtest"]
+
+#: What is looked at where values are special; the rest has been looked at elsewhere.
+AT_KINKS = ("well_formed", "finite", "directional", "tied_direction")
+BATCH = 25  # examples of one run
+ALL_HEALTH_CHECKS = list(HealthCheck)
+
+
+def check_op(
+    op: Any,
+    inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    domain: Domain | None = None,
+    examples: int = 100,
+    order: int = 2,
+    properties: str | Iterable[str] = "default",
+    without: Iterable[str] = (),
+    rng: int = 0,
+    raises: bool = True,
+) -> GradReport:
+    """Check an operation on generated inputs: shapes, options, layouts, ties, zeros, extremes.
+
+    Parameters
+    ----------
+    op : callable or Adapter
+        An operation of the derivative table (NumPy's, or one made with ``primitive``), any
+        function of Tensors, or what an adapter made.
+    inputs : strategy of tuples of arrays, optional
+        By default what the catalogue has for the operation, or else arrays that broadcast, as many
+        as it has rules for.
+    kwargs : mapping of str to strategy or value, optional
+        Keyword arguments; ``axis=tgt.axes()`` draws axes of the first input.  By default those
+        that the catalogue has, or ``axis`` and ``keepdims`` where the signature names them.
+    domain : Domain, optional
+        Where the inputs lie.
+    examples : int
+        How many, and half as many again at kinks.
+    order : int
+        2 checks second derivatives as well.
+    properties, without
+        As in :func:`gradcheck`.
+    rng : int
+        Seeds the generated inputs.
+    raises : bool
+        Raise what was found.
+
+    Returns
+    -------
+    GradReport
+        One result for each property: its worst verdict, its worst resolution.
+
+    Raises
+    ------
+    GradientError
+        A property does not hold; at the smallest input that was found.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_lab import testing as tgt
+    >>> tgt.check_op(np.tanh, examples=10).verdict
+    'pass'
+    """
+    name = getattr(op, "__name__", repr(op))
+    known = callable(op) and op in catalogue.CASES
+    if hasattr(op, "calls"):
+        calls: Any = op.calls
+    elif inputs is None and kwargs is None and domain is None and known:
+        calls = catalogue.CASES[op]
+        name = name_of(op)
+    else:
+        calls = _calls(op, inputs, _resolved(op, kwargs), domain)
+    seen: dict[str, Result] = {}
+    which = {"properties": properties, "without": tuple(without)}
+
+    def smooth(call: catalogue.Call) -> None:
+        _merge(seen, _checked(call, name, order=order, **which))
+
+    def special(pair: tuple[catalogue.Call, Any]) -> None:
+        call, data = pair
+        arrays = [
+            data.draw(catalogue.arrays(x.shape, strategies.SPECIAL))
+            if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+            else x
+            for x in call.arrays
+        ]
+        moved = catalogue.Call(call.text, call.f, arrays)
+        try:
+            with np.errstate(all="ignore"):
+                y = _value(call.f, arrays)
+        except Exception:  # noqa: BLE001 - not every operation is defined everywhere
+            assume(False)
+        assume(all(part.dtype.kind == "f" and np.all(np.isfinite(part)) for part in y))
+        names = [p for p in AT_KINKS if _is_wanted(p, properties, which["without"])]
+        if names:
+            report = _checked(moved, name, properties=names, raises=False)
+            if report.findings and report.findings[0].kind == "not float":
+                return  # complex there
+            raise_for(report)
+            _merge(seen, report, only_passes=True)
+
+    report = GradReport(name)
+    try:
+        _run(smooth, calls, examples, rng)
+        if inputs is None:
+            _run(special, st.tuples(calls, st.data()), examples // 2, rng)
+    except GradientError as error:
+        report.findings, report.inputs = error.report.findings, error.report.inputs
+        report.results = error.report.results
+        if raises:
+            raise
+        return report
+    report.results = list(seen.values())
+    return report
+
+
+def _is_wanted(name: str, properties: str | Iterable[str], without: Any) -> bool:
+    chosen = properties in ("default", "numbers") or name in properties
+    return chosen and name not in without
+
+
+def _value(f: Any, arrays: Any) -> list[Any]:
+    if hasattr(f, "subject"):
+        from tinygrad_lab.testing.subjects import bind
+
+        return list(f.subject(bind(arrays, None)).evaluate(list(arrays)).outputs)
+    y = f(*arrays)
+    return [np.asarray(part) for part in (y if isinstance(y, tuple) else (y,))]
+
+
+def _checked(call: catalogue.Call, name: str, **options: Any) -> GradReport:
+    f: Any = call.f
+    f = f if hasattr(f, "subject") else _named(f, name)
+    return gradcheck(
+        f, *call.arrays, name=name, context=f"smallest failing input: {call.text}  ", **options
+    )
+
+
+def _named(f: Callable[..., Any], name: str) -> Callable[..., Any]:
+    named = lambda *args: f(*args)
+    named.__name__ = name
+    return named
+
+
+def _run(check: Callable[[Any], None], strategy: Any, examples: int, rng: int) -> None:
+    """Let Hypothesis look for a failure, and shrink it; quietly.
+
+    It varies what it began with, so that one run may never see a rare shape: several short runs
+    see more than a long one.
+    """
+    for batch in range(0, examples, BATCH):
+        _run_batch(check, strategy, min(BATCH, examples - batch), 1000 * rng + batch)
+
+
+def _run_batch(check: Callable[[Any], None], strategy: Any, examples: int, seeded: int) -> None:
+    @seed(seeded)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=ALL_HEALTH_CHECKS,
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+    )
+    @given(strategy)
+    def look(example: Any) -> None:
+        check(example)
+
+    try:
+        look()
+    except GradientError as error:
+        error.__notes__ = []
+        raise
+
+
+def _merge(seen: dict[str, Result], report: GradReport, only_passes: bool = False) -> None:
+    """Keep of each property the worst that was seen; that it did not apply is worst of all."""
+    rank = {FAIL: 3, INCONCLUSIVE: 2, PASS: 1}
+    for r in report.results:
+        if only_passes and r.verdict != PASS:
+            continue
+        old = seen.get(r.property)
+        if old is None or rank.get(r.verdict, 0) > rank.get(old.verdict, 0):
+            seen[r.property] = r
+        elif r.verdict == old.verdict and not only_passes:
+            worst = max(old.resolution or 0.0, r.resolution or 0.0) or None
+            seen[r.property] = Result(r.property, r.verdict, worst, r.note)
+
+
+# ---------------------------------------------------------------------------------------------
+# Calls of operations that the catalogue does not know
+
+
+def _resolved(op: Any, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+    if kwargs is not None:
+        return dict(kwargs)
+    found: dict[str, Any] = {}
+    if hasattr(op, "subject"):
+        return found
+    try:
+        parameters = inspect.signature(op).parameters
+    except (TypeError, ValueError):
+        return found
+    axis = parameters.get("axis")
+    if axis is not None and axis.default is not inspect.Parameter.empty:
+        found["axis"] = Axes(several=axis.default is None)
+    if "keepdims" in parameters:
+        found["keepdims"] = st.booleans()
+    return found
+
+
+def _calls(
+    op: Any,
+    inputs: st.SearchStrategy[tuple[Any, ...]] | None,
+    kwargs: dict[str, Any],
+    domain: Domain | None,
+) -> st.SearchStrategy[catalogue.Call]:
+    arrays = inputs
+    if arrays is None:
+        number = _number_of_inputs(op)
+        arrays = strategies.tensors(number, broadcast=number > 1, domain=domain)
+
+    @st.composite
+    def one_call(draw: Any) -> catalogue.Call:
+        given_inputs = draw(arrays)
+        options = drawn_options(draw, kwargs, given_inputs)
+        if not options:
+            return catalogue.Call(getattr(op, "__name__", "f"), op, given_inputs)
+        return catalogue.call(op, list(given_inputs), **options)
+
+    return one_call()
+
+
+def drawn_options(draw: Any, kwargs: Mapping[str, Any], inputs: Any) -> dict[str, Any]:
+    """Draw keyword arguments; axes are those of the first input, and some are left out."""
+    options = {}
+    for key, value in kwargs.items():
+        if isinstance(value, Axes):
+            ndim = np.ndim(inputs[0])
+            assume(ndim > 0)
+            options[key] = draw(value.of(ndim))
+        elif isinstance(value, st.SearchStrategy):
+            options[key] = draw(value)
+        else:
+            options[key] = value
+    return options
+
+
+def _number_of_inputs(op: Any) -> int:
+    if hasattr(op, "subject"):
+        raise TypeError("check_op of an adapted function: say inputs=, for instance tensors(2)")
+    rules = RULES.get(op)
+    if isinstance(rules, tuple):
+        return len(rules)
+    if rules is not None:
+        return 2
+    try:
+        parameters = inspect.signature(op).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    return max(len(needed), 1)
+
+
+# ---------------------------------------------------------------------------------------------
+# Modules
+
+
+def check_module(
+    module: Any,
+    *inputs: Any,
+    order: int = 1,
+    properties: str | Iterable[str] = "default",
+    without: Iterable[str] = (),
+    rng: int = 0,
+    raises: bool = True,
+) -> GradReport:
+    """Check the gradients of a module by its inputs and by each of its parameters.
+
+    Parameters
+    ----------
+    module : Module
+        What is called, and has ``named_parameters()`` whose tensors hold float64.
+    *inputs
+        What it is called with.
+    order, properties, without, rng, raises
+        As in :func:`gradcheck`.
+
+    Raises
+    ------
+    GradientError
+        A gradient is wrong, or a parameter gets none although the output depends on it.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> from tinygrad_lab import testing as tgt
+    >>> layer = tl.nn.Linear(3, 2, rng=0)
+    >>> tgt.check_module(layer, np.ones((4, 3)) / 2).verdict
+    'pass'
+    """
+    parameters = dict(module.named_parameters())
+    held = {name: (p.data, p.node) for name, p in parameters.items()}
+    number = len(inputs)
+
+    def call(*given_arrays: Any) -> Any:
+        for p, x in zip(parameters.values(), given_arrays[number:], strict=True):
+            p.data, p.node = x.data, x.node
+        return module(*given_arrays[:number])
+
+    arrays = [np.array(p.data) for p in parameters.values()]
+    names = [*(f"input {i}" for i in range(number)), *parameters]
+    call.__name__ = type(module).__name__
+    call.input_names = names  # type: ignore[attr-defined]
+    try:
+        return gradcheck(
+            call, *inputs, *arrays, order=order, properties=properties, without=tuple(without),
+            rng=rng, raises=raises,
+        )  # fmt: skip
+    finally:
+        for name, p in parameters.items():
+            p.data, p.node = held[name]
+
+
+# ---------------------------------------------------------------------------------------------
+# The decorator
+
+
+def gradtest(
+    inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    domain: Domain | None = None,
+    order: int = 1,
+    properties: str | Iterable[str] = "default",
+    without: Iterable[str] = (),
+    using: settings | None = None,
+) -> Callable[[Callable[..., Any]], Callable[[], None]]:
+    """Make a test of a function that returns what is to be differentiated.
+
+    The function is called with Tensors in the first places and the keyword arguments drawn.  It
+    becomes a Hypothesis test: settings, profiles, the example database all apply.
+
+    Parameters
+    ----------
+    inputs : strategy of tuples of arrays, optional
+        By default one array.
+    kwargs : mapping of str to strategy or value, optional
+        ``axis=tgt.axes()`` draws axes of the first input.
+    domain : Domain, optional
+        Where values lie, with the default inputs.
+    order, properties, without
+        As in :func:`gradcheck`.
+    using : hypothesis.settings, optional
+        In place of the profile's; there is no deadline either way.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_lab import testing as tgt
+    >>> @tgt.gradtest(inputs=tgt.tensors(2, broadcast=True))
+    ... def test_product(x, y):
+    ...     return np.sin(x) * y
+    >>> test_product()
+    """
+    arrays = inputs if inputs is not None else strategies.tensors(1, domain=domain)
+
+    @st.composite
+    def one_call(draw: Any) -> tuple[Any, dict[str, Any]]:
+        given_inputs = draw(arrays)
+        return given_inputs, drawn_options(draw, kwargs or {}, given_inputs)
+
+    def decorate(function: Callable[..., Any]) -> Callable[[], None]:
+        def body(example: tuple[Any, dict[str, Any]]) -> None:
+            given_inputs, options = example
+            f = functools.wraps(function)(lambda *xs: function(*xs, **options))
+            told = f"{example_text(options)}  " if options else ""
+            gradcheck(
+                f, *given_inputs, order=order, properties=properties, without=tuple(without),
+                name=function.__name__, context=f"smallest failing input: {told}",
+            )  # fmt: skip
+
+        body.__name__, body.__doc__ = function.__name__, function.__doc__
+        body.__qualname__, body.__module__ = function.__qualname__, function.__module__
+        calm = [*(using or settings()).suppress_health_check, HealthCheck.too_slow]
+        quiet = settings(using or settings(), deadline=None, suppress_health_check=calm)
+        return quiet(given(one_call())(body))
+
+    return decorate

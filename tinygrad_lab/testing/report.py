@@ -1,0 +1,225 @@
+"""What a check says: verdicts, findings, and the error that a wrong gradient raises.
+
+Not for: finding anything (``properties.py``), or reading a pattern into it (``diagnosis.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.testing.numerical import Estimate
+
+__all__ = ["FAIL", "INCONCLUSIVE", "PASS", "SKIPPED", "Finding", "GradReport", "GradientError"]
+
+PASS, FAIL, INCONCLUSIVE, SKIPPED = "pass", "fail", "inconclusive", "not applicable"
+
+
+@dataclass
+class Finding:
+    """One fault.
+
+    Attributes
+    ----------
+    property : str
+        The property that does not hold.
+    kind : str
+        What sort of fault it is, in a word or two: what failures are grouped by.
+    text : str
+        The sentence: "gradient by input 0 is wrong".
+    input : int or None
+        Which input it concerns.
+    lines : list of str
+        Further lines: where, which numbers, what pattern.
+    index : tuple of int or None
+        The element that is most wrong.
+    analytic, numeric
+        Its two values.
+    error : float or None
+        The relative error.
+    diagnosis : str
+        The pattern, in words.
+    blame : object or None
+        The ledger, where one could be drawn up.
+    reproducer : str
+        A program that shows the fault.
+    """
+
+    property: str
+    kind: str
+    text: str
+    input: int | None = None
+    lines: list[str] = field(default_factory=list)
+    index: tuple[int, ...] | None = None
+    analytic: float | None = None
+    numeric: Estimate | None = None
+    error: float | None = None
+    diagnosis: str = ""
+    blame: Any = None
+    reproducer: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one property: its verdict, and the smallest relative fault it would see."""
+
+    property: str
+    verdict: str
+    resolution: float | None = None
+    note: str = ""
+
+
+@dataclass
+class GradReport:
+    """What a check found out.
+
+    Attributes
+    ----------
+    name : str
+        What was checked.
+    results : list of Result
+        One for each property that was looked at, in that order.
+    findings : list of Finding
+        The faults.
+    inputs : str
+        What it was checked at.
+    """
+
+    name: str
+    results: list[Result] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    inputs: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """``pass``, ``fail``, or ``inconclusive`` where no number could be decided on."""
+        if self.findings:
+            return FAIL
+        verdicts = [result.verdict for result in self.results]
+        return INCONCLUSIVE if INCONCLUSIVE in verdicts or PASS not in verdicts else PASS
+
+    @property
+    def passed(self) -> bool:
+        """Whether every property holds, and each could be decided."""
+        return self.verdict == PASS
+
+    @property
+    def resolution(self) -> float | None:
+        """The smallest relative fault that the comparison of numbers would have seen."""
+        seen = [r.resolution for r in self.results if r.resolution is not None]
+        return min(seen, default=None)
+
+    def __str__(self) -> str:
+        head = f"{self.name}: {self.verdict}"
+        if self.resolution is not None and self.verdict == PASS:
+            head += f", a relative error of {self.resolution:.0e} would have been seen"
+        rows = [head]
+        for r in self.results:
+            told = f"  {r.property:<20} {r.verdict}"
+            if r.resolution is not None:
+                told += f", resolution {r.resolution:.0e}"
+            rows.append(told + (f" ({r.note})" if r.note else ""))
+        rows += [message(self.name, finding, self.inputs) for finding in self.findings]
+        return "\n".join(rows)
+
+
+class GradientError(AssertionError):
+    """A gradient is wrong, or no gradient could be had of what was given.
+
+    Attributes
+    ----------
+    report : GradReport
+        Everything the check found out.
+    finding : Finding
+        The fault that is told.
+    """
+
+    report: GradReport
+    finding: Finding
+    group: tuple[str, int | None, str]
+
+
+GradientError.__module__ = "tinygrad_lab.testing"
+
+
+@cache
+def error_class(name: str, position: int | None, kind: str) -> type[GradientError]:
+    """Give the class of an error, one for each operation, input and kind of fault.
+
+    Hypothesis takes failures of one type from one line for the same fault, and shrinks towards
+    whichever is smallest; so each sort of fault has a type of its own.
+    """
+    about = {
+        "__doc__": GradientError.__doc__,
+        "__module__": GradientError.__module__,
+        "group": (name, position, kind),
+    }
+    return type("GradientError", (GradientError,), about)
+
+
+def raise_for(report: GradReport, cause: BaseException | None = None) -> None:
+    """Raise the first finding of a report, if it has one."""
+    if not report.findings:
+        return
+    finding = report.findings[0]
+    error = error_class(report.name, finding.input, finding.kind)(
+        message(report.name, finding, report.inputs)
+    )
+    error.report, error.finding = report, finding
+    raise error from cause
+
+
+def message(name: str, finding: Finding, inputs: str) -> str:
+    """Lay a finding out for reading."""
+    size = "" if finding.error is None else f" (relative error {finding.error:.1e})"
+    rows = [f"{name}, {finding.text}{size}"]
+    if inputs:
+        rows.append(f"  {inputs}")
+    rows += [f"  {line}" for line in finding.lines]
+    if finding.blame is not None:
+        rows.append(f"  {finding.blame.line()}")
+    if finding.reproducer:
+        rows.append("  reproduce:")
+        rows += [f"    {line}" for line in finding.reproducer.splitlines()]
+    return "\n".join(rows)
+
+
+def shown(x: Any, limit: int = 200) -> str:
+    """Write an array so that it can be pasted, or only what it is where it is large.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shown(np.array([[0.0, 1.0]]))
+    'np.array([[0.0, 1.0]])'
+    """
+    text = literal(x)
+    if len(text) <= limit or not isinstance(x, np.ndarray):
+        return text
+    return f"{x.dtype}{x.shape}, from {x.min():.3g} to {x.max():.3g}"
+
+
+def literal(x: Any) -> str:
+    """Write a value as Python, with every digit."""
+    if not isinstance(x, (np.ndarray, np.generic)):
+        return _sequence(x) if isinstance(x, (tuple, list)) else repr(x)
+    dtype = "" if x.dtype in (np.float64, np.int64, np.bool_) else f", dtype=np.{x.dtype}"
+    if x.size == 0:
+        return f"np.zeros({x.shape}{dtype or (', dtype=' + _type_name(x))})"
+    text = repr(x.tolist()).replace("nan", "np.nan").replace("inf", "np.inf")
+    return f"np.array({text}{dtype})"
+
+
+def _type_name(x: Any) -> str:
+    return {"f": "float", "i": "int", "b": "bool"}.get(x.dtype.kind, "float")
+
+
+def _sequence(items: Sequence[Any]) -> str:
+    inside = ", ".join(literal(item) for item in items)
+    if isinstance(items, list):
+        return f"[{inside}]"
+    return f"({inside},)" if len(items) == 1 else f"({inside})"

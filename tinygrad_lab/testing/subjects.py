@@ -1,0 +1,257 @@
+"""What can be checked: anything with a value and a pullback.
+
+A :class:`Subject` is a function of float arrays.  ``evaluate`` computes; ``record`` computes and
+hands back the function that pulls cotangents back.  :class:`TensorSubject` is one made of a
+function of Tensors; ``adapters.py`` makes them of other libraries' functions.
+
+Not for: checking (``properties.py``).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.core.containers import leaves
+from tinygrad_lab.core.engine import Node
+from tinygrad_lab.core.errors import describe, name_of
+from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.core.transforms import gradients
+
+__all__ = [
+    "Arguments",
+    "Evaluation",
+    "Misbehaved",
+    "Recorded",
+    "Subject",
+    "TensorSubject",
+    "bind",
+    "flat",
+    "frozen",
+    "nodes_behind",
+]
+
+Array = NDArray[Any]
+
+
+class Misbehaved(Exception):  # noqa: N818 - found and named, not an error of the checker
+    """The function under test did something that no derivative can be compared with."""
+
+    def __init__(self, kind: str, text: str, position: int | None = None) -> None:
+        super().__init__(text)
+        self.kind, self.text, self.position = kind, text, position
+
+
+@dataclass
+class Evaluation:
+    """What one call gave: the arrays, and the nodes they come from where there are any."""
+
+    outputs: list[Array]
+    roots: tuple[Node | None, ...] = ()
+
+
+@dataclass
+class Recorded:
+    """A call that can be pulled back: ``pull(upstreams)`` gives a gradient for each input."""
+
+    outputs: list[Array]
+    pull: Callable[[Sequence[Array]], list[Any]]
+    roots: tuple[Node | None, ...] = ()
+    inputs: tuple[Node | None, ...] = ()
+
+
+class Subject(Protocol):
+    """A function of float arrays whose gradient can be asked for.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in messages.
+    names : sequence of str
+        What its inputs are called.
+    """
+
+    name: str
+    names: Sequence[str]
+
+    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+        """Compute the outputs."""
+        ...
+
+    def record(self, inputs: Sequence[Array]) -> Recorded:
+        """Compute the outputs, and keep what the way back needs."""
+        ...
+
+
+@dataclass
+class Arguments:
+    """Everything a function was given, and which of it is differentiated by."""
+
+    given: tuple[Any, ...]
+    positions: tuple[int, ...]
+
+    def filled(self, inputs: Sequence[Any]) -> list[Any]:
+        """Put other arrays in the places that are differentiated by."""
+        args = list(self.given)
+        for position, x in zip(self.positions, inputs, strict=True):
+            args[position] = x
+        return args
+
+    @property
+    def arrays(self) -> list[Array]:
+        """The arrays that are differentiated by."""
+        return [np.asarray(_plain(self.given[i])) for i in self.positions]
+
+
+def bind(given: Sequence[Any], wrt: int | Sequence[int] | None) -> Arguments:
+    """Choose what to differentiate by: ``wrt``, or every argument that is an array of floats.
+
+    A Python float counts as an array when nothing else is one.
+    """
+    plain = [_plain(x) for x in given]
+    if wrt is None:
+        chosen = [i for i, x in enumerate(plain) if isinstance(x, np.ndarray) and _is_float(x)]
+        chosen = chosen or [i for i, x in enumerate(plain) if isinstance(x, (float, np.floating))]
+    else:
+        chosen = [wrt] if isinstance(wrt, int) else list(wrt)
+    for i in chosen:
+        if not 0 <= i < len(plain) or not _is_float(np.asarray(plain[i])):
+            what = describe(plain[i]) if 0 <= i < len(plain) else "not there"
+            raise TypeError(f"cannot differentiate by input {i}: it is {what}, not floats")
+    if not chosen:
+        told = ", ".join(describe(x) for x in plain)
+        raise TypeError(
+            f"none of the inputs ({told}) is an array of floats, so there is nothing to "
+            "differentiate by; write the numbers with a point (1.0)"
+        )
+    return Arguments(tuple(plain), tuple(chosen))
+
+
+def _plain(x: Any) -> Any:
+    return x.data if isinstance(x, Tensor) else x
+
+
+def _is_float(x: Array) -> bool:
+    return x.dtype.kind == "f"
+
+
+def flat(outputs: Sequence[Array]) -> Array:
+    """Put all outputs into one row, at least in float64."""
+    rows = [np.ravel(y) for y in outputs]
+    row = rows[0] if len(rows) == 1 else np.concatenate(rows)
+    return row if row.dtype.itemsize >= 8 else row.astype(np.float64)
+
+
+def frozen(x: Array) -> Array:
+    """Give the same array read-only, so that the line that writes into it raises."""
+    view = x[...]
+    view.flags.writeable = False
+    return view
+
+
+def input_names(fn: Any, args: Arguments) -> list[str]:
+    """Name the inputs as the function's signature does, or its ``input_names``."""
+    if hasattr(fn, "input_names"):
+        return [fn.input_names[i] for i in args.positions]
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return [
+        positional[i].name if i < len(positional) else f"input {i}" for i in args.positions
+    ]
+
+
+class TensorSubject:
+    """A function of Tensors.
+
+    Parameters
+    ----------
+    fn : callable
+    args : Arguments
+    name : str, optional
+    """
+
+    def __init__(self, fn: Callable[..., Any], args: Arguments, name: str | None = None) -> None:
+        self.fn, self.args = fn, args
+        self.name = name or name_of(fn)
+        self.names: Sequence[str] = input_names(fn, args)
+
+    def _call(self, inputs: Sequence[Array]) -> tuple[list[Tensor], list[Any]]:
+        tensors = [Tensor(x, requires_grad=True) for x in inputs]
+        found = self.fn(*self.args.filled(tensors))
+        return tensors, outputs_of(found)
+
+    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+        """Compute the outputs, and keep the graph: blame looks at it if there is a need."""
+        _, ys = self._call(inputs)
+        roots = tuple(y.node if isinstance(y, Tensor) else None for y in ys)
+        return Evaluation([np.asarray(_plain(y)) for y in ys], roots)
+
+    def record(self, inputs: Sequence[Array]) -> Recorded:
+        """Compute the outputs, and pull cotangents back as often as asked."""
+        tensors, ys = self._call(inputs)
+        roots = tuple(y.node if isinstance(y, Tensor) else None for y in ys)
+        if not any(roots):
+            raise Misbehaved("untracked", _lost(ys))
+
+        def pull(upstreams: Sequence[Array]) -> list[Any]:
+            pairs = [(y, u) for y, u in zip(ys, upstreams, strict=True) if _tracked(y)]
+            begin, cotangents = [y for y, _ in pairs], [u for _, u in pairs]
+            found = list(gradients(begin, tensors, cotangents, retain_graph=True))
+            if any(x.grad is not None for x in tensors):
+                raise Misbehaved(
+                    "writes grad", "asking for gradients added them to .grad of the inputs"
+                )
+            return found
+
+        own = tuple(x.node for x in tensors)
+        return Recorded([np.asarray(_plain(y)) for y in ys], pull, roots, own)
+
+
+def _tracked(y: Any) -> bool:
+    return isinstance(y, Tensor) and y.requires_grad
+
+
+def _lost(ys: Sequence[Any]) -> str:
+    told = ", ".join(describe(_plain(y)) for y in ys)
+    return (
+        f"it returned {told} without a history: the gradient was lost on the way (detach(), "
+        ".data, no_grad, or an operation on plain arrays)"
+    )
+
+
+def outputs_of(found: Any) -> list[Any]:
+    """Take what a function returned apart, and refuse what has no derivative."""
+    if found is None:
+        raise Misbehaved("returns nothing", "it returned None; is a `return` missing?")
+    ys = [y for _, y in leaves(found)]
+    if not ys:
+        raise Misbehaved("returns nothing", f"it returned {found!r}, with no number in it")
+    for y in ys:
+        plain = _plain(y)
+        if not isinstance(plain, (np.ndarray, np.generic, float)):
+            raise Misbehaved("not float", f"it returned {describe(plain)}, not floats")
+        if np.asarray(plain).dtype.kind != "f":
+            raise Misbehaved(
+                "not float", f"it returned {describe(np.asarray(plain))}, which has no derivative"
+            )
+    return ys
+
+
+def nodes_behind(roots: Sequence[Node | None]) -> list[Node]:
+    """Give every node that some roots were computed from, the oldest first."""
+    seen: dict[int, Node] = {}
+    waiting = [root for root in roots if root is not None]
+    while waiting:
+        node = waiting.pop()
+        if node.order not in seen:
+            seen[node.order] = node
+            waiting += [parent for parent in node.parents or () if parent is not None]
+    return [seen[order] for order in sorted(seen, reverse=True)]
