@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.testing import ledger as account
+from tinygrad_lab.testing._reporting import announced
 from tinygrad_lab.testing.diagnosis import diagnose
 from tinygrad_lab.testing.numerical import Estimate, direction_like, scales_of
 from tinygrad_lab.testing.properties import PROPERTIES, Check, Found
@@ -45,6 +46,7 @@ _HERE = os.sep + "tinygrad_lab" + os.sep
 _NUMPY = os.sep + "numpy" + os.sep
 
 
+@announced
 def gradcheck(
     fn: Callable[..., Any],
     *inputs: Any,

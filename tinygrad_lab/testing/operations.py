@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.testing import catalogue, strategies
+from tinygrad_lab.testing._reporting import EXAMPLES, PROFILE, announced
 from tinygrad_lab.testing.check import example_text, gradcheck
 from tinygrad_lab.testing.report import (
     FAIL,
@@ -37,13 +38,14 @@ BATCH = 25  # examples of one run
 ALL_HEALTH_CHECKS = list(HealthCheck)
 
 
+@announced
 def check_op(
     op: Any,
     inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     *,
     domain: Domain | None = None,
-    examples: int = 100,
+    examples: int | None = None,
     order: int = 2,
     properties: str | Iterable[str] = "default",
     without: Iterable[str] = (),
@@ -65,8 +67,9 @@ def check_op(
         that the catalogue has, or ``axis`` and ``keepdims`` where the signature names them.
     domain : Domain, optional
         Where the inputs lie.
-    examples : int
-        How many, and half as many again at kinks.
+    examples : int, optional
+        How many, and half as many again at kinks; by default 100, or what the pytest option
+        ``--gradtest-profile`` says.
     order : int
         2 checks second derivatives as well.
     properties, without
@@ -93,6 +96,7 @@ def check_op(
     >>> tgt.check_op(np.tanh, examples=10).verdict
     'pass'
     """
+    examples = EXAMPLES[PROFILE["name"]] if examples is None else examples
     name = getattr(op, "__name__", repr(op))
     known = callable(op) and op in catalogue.CASES
     if hasattr(op, "calls"):
@@ -416,6 +420,7 @@ def gradtest(
 
         body.__name__, body.__doc__ = function.__name__, function.__doc__
         body.__qualname__, body.__module__ = function.__qualname__, function.__module__
+        vars(body)["checks_gradients"] = True  # how the pytest plugin knows it
         calm = [*(using or settings()).suppress_health_check, HealthCheck.too_slow]
         quiet = settings(using or settings(), deadline=None, suppress_health_check=calm)
         return quiet(given(one_call())(body))

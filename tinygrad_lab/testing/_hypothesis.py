@@ -1,0 +1,41 @@
+"""What Hypothesis calls when it is imported, so that ``st.from_type(tl.Tensor)`` works.
+
+Not for: the strategies themselves (``strategies.py``), which are loaded when first drawn from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hypothesis import strategies as st
+
+    from tinygrad_lab.core.tensor import Tensor
+
+__all__ = ["register"]
+
+
+def register() -> None:
+    """Tell Hypothesis how Tensors are made.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> from hypothesis import strategies as st
+    >>> register()
+    >>> strategy = st.from_type(tl.Tensor)
+    """
+    from hypothesis import strategies as st
+
+    from tinygrad_lab.core.tensor import Tensor
+
+    st.register_type_strategy(Tensor, _tensors)
+
+
+def _tensors(kind: Any) -> st.SearchStrategy[Tensor]:
+    from hypothesis import strategies as st
+
+    from tinygrad_lab.testing.strategies import tensors
+
+    arrays = tensors().map(lambda drawn: drawn[0])
+    return st.builds(kind, arrays, requires_grad=st.booleans())

@@ -1,0 +1,319 @@
+"""The pytest plugin: options, the marker and the fixture, and what is told at the end.
+
+It is loaded in every pytest run of an environment that has the package, so it loads nothing that
+the package does not.
+
+Not for: checking (``check.py``), what a report looks like (``_reporting.py``), or which faults are
+planted (``_mutation.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinygrad_lab.testing import _mutation, _reporting
+from tinygrad_lab.testing.report import INCONCLUSIVE, PASS, GradientError, GradReport
+
+MOST_ROWS = 40  # where nothing is wrong, operations beyond these are counted, unless -v
+_COLOURS = {"fail": "red", "inconclusive": "yellow", "pass": "green"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("gradtest", "gradient tests (tinygrad_lab.testing)")
+    group.addoption(
+        "--gradtest-profile", choices=list(_reporting.EXAMPLES), default=None,
+        help="how many examples check_op and Hypothesis generate: "
+        + ", ".join(f"{name} {n}" for name, n in _reporting.EXAMPLES.items()),
+    )  # fmt: skip
+    group.addoption(
+        "--gradtest-report", metavar="PATH", default=None,
+        help="write what the gradient checks found, as .json or as one .html page",
+    )  # fmt: skip
+    group.addoption(
+        "--gradtest-strict", action="store_true",
+        help="fail tests with gradient checks that could not be decided",
+    )  # fmt: skip
+    group.addoption(
+        "--gradtest-mutate", action="store_true",
+        help="then plant faults in your own derivative rules, and say which tests do not notice",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to listen."""
+    config.addinivalue_line(
+        "markers",
+        "gradtest: checks gradients; given by itself to tests made by tgt.gradtest and to those "
+        "that use the fixture gradcheck",
+    )
+    path = config.getoption("--gradtest-report")
+    if path is not None and Path(path).suffix not in (".json", ".html"):
+        raise pytest.UsageError(f"--gradtest-report={path}: the name must end in .json or .html")
+    if config.getoption("--gradtest-mutate") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--gradtest-mutate reruns tests in this process: leave out -n")
+    config.pluginmanager.register(_Session(config), "gradtest-session")
+
+
+@pytest.fixture(scope="session")
+def gradcheck() -> Callable[..., GradReport]:
+    """``tinygrad_lab.testing.gradcheck``; a test that uses it is marked ``gradtest``."""
+    from tinygrad_lab.testing.check import gradcheck
+
+    return gradcheck
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what checks gradients, so that ``-m gradtest`` selects it."""
+    made_by_us = getattr(getattr(item, "obj", None), "checks_gradients", False)
+    if made_by_us or "gradcheck" in getattr(item, "fixturenames", ()):
+        item.add_marker("gradtest")
+
+
+class _Session:
+    """What one run of pytest has heard."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.is_worker = hasattr(config, "workerinput")  # of pytest-xdist: the controller tells
+        self.current: dict[str, _reporting.Tally] = {}
+        self.rows: list[Mapping[str, Any]] = []
+        self.passed: Counter[str] = Counter()
+        self.mutants: list[_mutation.Mutant] = []
+        self.profile_before = _reporting.PROFILE["name"]
+        _reporting.LISTENERS.append(self.hear)
+        self.choose_profile(config.getoption("--gradtest-profile"))
+
+    def choose_profile(self, name: str | None) -> None:
+        """Generate fewer or more examples.  Hypothesis is left alone where nobody asks."""
+        if name is None:
+            return
+        _reporting.PROFILE["name"] = name
+        with contextlib.suppress(ImportError):
+            from hypothesis import settings
+
+            settings.register_profile(
+                f"gradtest-{name}", settings(), max_examples=_reporting.EXAMPLES[name]
+            )
+            settings.load_profile(f"gradtest-{name}")
+
+    def pytest_unconfigure(self) -> None:
+        """Stop listening."""
+        _reporting.LISTENERS.remove(self.hear)
+        _reporting.PROFILE["name"] = self.profile_before
+
+    def pytest_collection_finish(self) -> None:
+        """Let tracebacks of wrong gradients end in the test; all there is to say is in the text."""
+        for name in ("check", "operations", "report", "_reporting"):
+            if module := sys.modules.get(f"tinygrad_lab.testing.{name}"):
+                vars(module)["__tracebackhide__"] = _is_finding
+
+    # -- listening ------------------------------------------------------------------------------
+
+    def hear(self, report: GradReport) -> None:
+        """Take note of a check."""
+        tally = self.current.setdefault(report.name, _reporting.Tally(report.name, ""))
+        tally.add(report)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, Any]:
+        """Fail a test with undecided checks, where that is wanted."""
+        result = yield
+        if self.config.getoption("--gradtest-strict"):
+            undecided = [t for t in self.current.values() if t.verdict == INCONCLUSIVE]
+            if undecided:
+                told = "; ".join(f"{t.operation}: {t.summary}" for t in undecided)
+                pytest.fail(
+                    f"inconclusive, which --gradtest-strict does not accept: {told}", pytrace=False
+                )
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Send along what was heard; pytest-xdist carries it from its workers."""
+        report = yield
+        for tally in self.current.values():
+            tally.test = item.nodeid
+        vars(report)["gradtest"] = [tally.as_data() for tally in self.current.values()]
+        self.current = {}
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect what was heard, of whichever process."""
+        self.rows += getattr(report, "gradtest", [])
+        if report.when == "call" and report.passed:
+            self.passed[report.nodeid] += 1
+
+    # -- planting faults ------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Rerun tests on planted faults, after all have run on the rules as they are."""
+        option = self.config.getoption
+        wanted = option("--gradtest-mutate") and not option("collectonly")
+        if wanted:  # before any test makes rules of its own, which no other run would meet
+            self.mutants = _mutation.mutants()
+        result = yield
+        if wanted:
+            self.mutate(session)
+        return result
+
+    def mutate(self, session: pytest.Session) -> None:
+        """Plant each fault, and rerun what checks gradients and has passed."""
+        checking = {row["test"] for row in self.rows}
+        items = [
+            item
+            for item in session.items
+            if self.passed[item.nodeid]
+            and (item.nodeid in checking or item.get_closest_marker("gradtest"))
+        ]
+        reaching: dict[str, list[pytest.Item]] = {}
+        with _leaving_no_trace(items):
+            for mutant in self.mutants:
+                chosen = reaching.get(mutant.rule, items)
+                with _mutation.planted(mutant):
+                    reaching[mutant.rule] = _rerun(chosen, mutant)
+        self.current = {}
+
+    # -- telling --------------------------------------------------------------------------------
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the table, and the report where one is wanted."""
+        if self.is_worker:
+            return
+        if self.rows:
+            self.table(terminalreporter)
+        if self.config.getoption("--gradtest-mutate"):
+            self.tell_of_mutants(terminalreporter)
+        if path := self.config.getoption("--gradtest-report"):
+            mutants: list[Mapping[str, Any]] = [
+                {"rule": m.rule, "fault": m.fault, "noticed": m.noticed, "missed": m.missed}
+                for m in self.mutants
+            ]
+            target = self.config.invocation_params.dir / path
+            _reporting.write(target, self.rows, mutants)
+            terminalreporter.write_line(f"gradient report: {target}")
+
+    def table(self, terminal: pytest.TerminalReporter) -> None:
+        """Write one line for each operation in each file of tests, the worst first."""
+        rows = _reporting.in_order(_together(self.rows))
+        terminal.section("gradients")
+        passing = [row for row in rows if row["verdict"] == PASS]
+        hidden = 0 if terminal.verbosity > 0 else max(len(passing) - MOST_ROWS, 0)
+        shown = rows[: len(rows) - hidden]
+        titles = {
+            "operation": "operation", "summary": "properties", "verdict": "verdict",
+            "resolution": "resolution",
+        }  # fmt: skip
+        cells = [
+            {**{key: row[key] for key in titles}, "resolution": _reporting.told(row["resolution"])}
+            for row in shown
+        ]
+        widths = {key: max(len(c[key]) for c in [titles, *cells]) for key in titles}
+        for line in [titles, *cells]:
+            for key in titles:
+                last = key == "resolution"
+                colour = {_COLOURS.get(line["verdict"], "bold"): True} if key == "verdict" else {}
+                terminal.write(line[key] if last else line[key].ljust(widths[key] + 2), **colour)
+            terminal.write("\n")
+        if hidden:
+            terminal.write_line(f"and {hidden} more that pass (-v shows them)")
+
+    def tell_of_mutants(self, terminal: pytest.TerminalReporter) -> None:
+        """Say which planted faults were noticed, and which tests did not notice."""
+        terminal.section("planted faults")
+        if not self.mutants:
+            terminal.write_line(
+                "none: after collection, the derivative table had no rule from outside tinygrad_lab"
+            )
+            return
+        rules = list(dict.fromkeys(m.rule for m in self.mutants))
+        caught = [m for m in self.mutants if m.noticed]
+        told = f"{len(caught)} of {len(self.mutants)} noticed, in {len(rules)} rules"
+        terminal.write_line(told, green=len(caught) == len(self.mutants))
+        for rule in rules:
+            ours = [m for m in self.mutants if m.rule == rule]
+            if not any(m.noticed or m.missed for m in ours):
+                terminal.write_line(f"{rule}: no passing gradient test runs this rule", red=True)
+                continue
+            unseen = ", ".join(m.fault for m in ours if not m.noticed)
+            if unseen:
+                terminal.write_line(f"{rule}: no test would have noticed: {unseen}", red=True)
+        for test in dict.fromkeys(test for m in self.mutants for test in m.missed):
+            terminal.write_line(_told_of_test(test, self.mutants), yellow=True)
+
+
+def _is_finding(excinfo: pytest.ExceptionInfo[BaseException] | None) -> bool:
+    return excinfo is not None and isinstance(excinfo.value, GradientError)
+
+
+def _told_of_test(test: str, mutants: Sequence[_mutation.Mutant]) -> str:
+    """Say which faults a test ran and passed, rule by rule."""
+    met = [m for m in mutants if test in m.missed or test in m.noticed]
+    missed: dict[str, list[str]] = {}
+    for m in met:
+        if test in m.missed:
+            missed.setdefault(m.rule, []).append(m.fault)
+    parts = [
+        f"{rule}: " + ("all" if len(faults) == len(_mutation.MUTATIONS) else ", ".join(faults))
+        for rule, faults in missed.items()
+    ]
+    number = sum(len(faults) for faults in missed.values())
+    return f"{test} does not notice {number} of {len(met)} ({'; '.join(parts)})"
+
+
+def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Join what several tests of a file say of one operation; nameless ones stay apart."""
+    joined: dict[tuple[str, str], _reporting.Tally] = {}
+    for row in rows:
+        file, _, test = row["test"].partition("::")
+        name = row["operation"]
+        if name == "<lambda>":
+            name = f"<lambda> in {test}"
+        tally = joined.setdefault((file, name), _reporting.Tally(name, file))
+        tally.join(row)
+    return [tally.as_data() for tally in joined.values()]
+
+
+def _rerun(items: Sequence[pytest.Item], mutant: _mutation.Mutant) -> list[pytest.Item]:
+    """Run tests again, quietly, and give those that ran the planted fault."""
+    from _pytest.runner import runtestprotocol
+
+    reached = []
+    for item, following in zip(items, [*items[1:], None], strict=False):
+        mutant.reached = False
+        reports = runtestprotocol(item, log=False, nextitem=following)
+        if mutant.reached:
+            failed = any(report.failed for report in reports)
+            (mutant.noticed if failed else mutant.missed).append(item.nodeid)
+            reached.append(item)
+    return reached
+
+
+@contextlib.contextmanager
+def _leaving_no_trace(items: Sequence[pytest.Item]) -> Iterator[None]:
+    """Keep failures on planted faults out of Hypothesis' example database, and do not shrink."""
+    label = "_hypothesis_internal_use_settings"
+    functions = [getattr(item, "obj", None) for item in items]
+    functions = [getattr(f, "__func__", f) for f in functions]
+    before = {f: vars(f)[label] for f in functions if label in getattr(f, "__dict__", {})}
+    if before:
+        from hypothesis import Phase, settings
+
+        for f, old in before.items():
+            phases = [p for p in old.phases if p in (Phase.explicit, Phase.generate)]
+            vars(f)[label] = settings(old, database=None, phases=phases, print_blob=False)
+    try:
+        yield
+    finally:
+        for f, old in before.items():
+            vars(f)[label] = old
