@@ -12,6 +12,7 @@ Not for: checking your own gradients (``check_op``, ``gradcheck``), or timing.
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -177,14 +178,13 @@ class Jax:
 
     def alarm(self, call: Call, rng: int) -> str:  # noqa: ARG002 - its directions are fixed
         """Run it, and report the type of what it raises."""
-        import jax
-        from jax.test_util import check_grads
-
+        jax: Any = importlib.import_module("jax")
+        check_grads: Any = importlib.import_module("jax.test_util").check_grads
         jax.config.update("jax_enable_x64", True)
         subject, arrays = _subject(call)
-        like = lambda xs: tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in xs)
+        like: Any = lambda xs: tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in xs)
         outputs = like([np.asarray(y) for y in subject.evaluate(arrays).outputs])
-        plain = lambda xs: [np.array(x) for x in xs]
+        plain: Any = lambda xs: [np.array(x) for x in xs]
 
         def compute(*xs: Any) -> Any:
             return tuple(subject.evaluate(plain(xs)).outputs)
@@ -192,9 +192,7 @@ class Jax:
         def pull(g: Any, *xs: Any) -> Any:
             return tuple(subject.record(plain(xs)).pull(plain(g)))
 
-        @jax.custom_vjp
-        def carried(*xs: Any) -> Any:
-            return jax.pure_callback(compute, outputs, *xs)
+        carried = jax.custom_vjp(lambda *xs: jax.pure_callback(compute, outputs, *xs))
 
         def backward(xs: Any, g: Any) -> Any:
             return jax.pure_callback(pull, like(xs), g, *xs)
