@@ -12,7 +12,7 @@ from tinygrad_lab.core.several import pick
 from tinygrad_lab.nn import functional as fn
 from tinygrad_lab.testing.catalogue import CASES, arrays, grid, name_of
 
-EXAMPLES = 15
+EXAMPLES = 6
 
 
 def of_shapes(*sides, values=None, **options):

@@ -36,7 +36,7 @@ __all__ = ["Measurement", "Measurer"]
 
 Array = NDArray[Any]
 
-NEARBY_POINTS = 12
+NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
 FURTHER_STEPS = (2.0**-9, 2.0**-13, 2.0**-18)
 
 

@@ -405,6 +405,8 @@ def directional(check: Check) -> Result:
         return Result("directional", PASS, 0.0, "no elements")
     if not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
         return Result("directional", SKIPPED, None, "the value is not finite")
+    if not all(np.all(np.isfinite(g)) for g in check.gradients):
+        return Result("directional", SKIPPED, None, "the slope is infinite: see finite")
     directions = [direction_like(x, check.generator) for x in check.arrays]
     measured = check.measurer.compare(check.gradients, check.weights, directions)
     return _decide("directional", measured, check.weights, check.gradients)
@@ -417,6 +419,8 @@ def tied_direction(check: Check) -> Result:
         return Result("tied_direction", SKIPPED, None, "there is one element")
     if not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
         return Result("tied_direction", SKIPPED, None, "the value is not finite")
+    if not all(np.all(np.isfinite(g)) for g in check.gradients):
+        return Result("tied_direction", SKIPPED, None, "the slope is infinite: see finite")
     scale = max(float(np.min(scales_of(x), initial=1.0)) for x in check.arrays)
     directions = [np.full(x.shape, scale) for x in check.arrays]
     measured = check.measurer.compare(check.gradients, check.weights, directions)
@@ -475,6 +479,8 @@ def jacobian(check: Check) -> Result:
     rows = [check.pulled(ups, check.recorded) for ups in _unit_upstreams(check.upstreams)]
     worst = 0.0
     undecided = ""
+    if not all(np.all(np.isfinite(g)) for row in rows for g in row):
+        return Result("jacobian", SKIPPED, None, "the slope is infinite: see finite")
     for directions in _unit_directions(check.arrays):
         ladder, _, _ = check.measurer.ladder(directions)
         slopes, errors = ladder.slopes()
