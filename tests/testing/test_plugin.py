@@ -6,7 +6,8 @@ What leaves something behind in a process (rules in the table, a profile) gets o
 import json
 import subprocess
 import sys
-from importlib.metadata import entry_points
+import tomllib
+from importlib.metadata import EntryPoint, entry_points
 
 import numpy as np
 import pytest
@@ -198,6 +199,21 @@ def test_planting_leaves_no_examples_behind(run, pytester):
 def test_planting_with_no_rules_says_so(run):
     result = run("--gradtest-mutate", apart=True, test_n=NOT_OURS)
     result.stdout.fnmatch_lines(["none: after collection*"])
+
+
+def test_planting_after_a_run_that_was_stopped_claims_nothing(run):
+    result = run("--gradtest-mutate", "-x", apart=True, test_b=BAD, test_w=WEAK)
+    result.stdout.fnmatch_lines(["not all were planted: the run was stopped"])
+    assert "noticed" not in result.stdout.str()
+
+
+def test_the_entry_points_lead_somewhere(request):
+    text = (request.config.rootpath / "pyproject.toml").read_text(encoding="utf-8")
+    declared = tomllib.loads(text)["project"]["entry-points"]
+    assert set(declared) == {"pytest11", "hypothesis"}
+    for group, entries in declared.items():
+        for name, value in entries.items():
+            assert EntryPoint(name, value, group).load() is not None
 
 
 def test_a_planted_fault_is_gone_afterwards():

@@ -163,7 +163,7 @@ def told(resolution: float | None) -> str:
     """Write a resolution, or that there is none."""
     if resolution is None:
         return ""
-    return f"{resolution:.0e}" if resolution else "exact"
+    return f"{resolution:.0e}" if resolution else "0"
 
 
 # ---------------------------------------------------------------------------------------------

@@ -57,8 +57,11 @@ def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("--gradtest-report")
     if path is not None and Path(path).suffix not in (".json", ".html"):
         raise pytest.UsageError(f"--gradtest-report={path}: the name must end in .json or .html")
-    if config.getoption("--gradtest-mutate") and config.getoption("numprocesses", None):
-        raise pytest.UsageError("--gradtest-mutate reruns tests in this process: leave out -n")
+    if config.getoption("--gradtest-mutate"):
+        if config.getoption("numprocesses", None):
+            raise pytest.UsageError("--gradtest-mutate reruns tests in this process: leave out -n")
+        if config.getoption("usepdb"):
+            raise pytest.UsageError("--gradtest-mutate makes tests fail on purpose: no --pdb")
     config.pluginmanager.register(_Session(config), "gradtest-session")
 
 
@@ -87,6 +90,7 @@ class _Session:
         self.rows: list[Mapping[str, Any]] = []
         self.passed: Counter[str] = Counter()
         self.mutants: list[_mutation.Mutant] = []
+        self.all_planted = False
         self.profile_before = _reporting.PROFILE["name"]
         _reporting.LISTENERS.append(self.hear)
         self.choose_profile(config.getoption("--gradtest-profile"))
@@ -183,6 +187,7 @@ class _Session:
                 with _mutation.planted(mutant):
                     reaching[mutant.rule] = _rerun(chosen, mutant)
         self.current = {}
+        self.all_planted = True
 
     # -- telling --------------------------------------------------------------------------------
 
@@ -231,6 +236,9 @@ class _Session:
     def tell_of_mutants(self, terminal: pytest.TerminalReporter) -> None:
         """Say which planted faults were noticed, and which tests did not notice."""
         terminal.section("planted faults")
+        if not self.all_planted:
+            terminal.write_line("not all were planted: the run was stopped", red=True)
+            return
         if not self.mutants:
             terminal.write_line(
                 "none: after collection, the derivative table had no rule from outside tinygrad_lab"
