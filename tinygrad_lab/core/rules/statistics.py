@@ -58,7 +58,7 @@ def _quantile(a, q, axis, method, keepdims, ignore_nan, scale=1):
     dtype = a.dtype if picks else np.result_type(a.dtype, values(as_array(q)).dtype)
     q = np.true_divide(values(q), scale)
     if ignore_nan and q.ndim > 1:
-        raise ValueError(f"q of shape {q.shape}: NumPy's nan-forms mix up the axes of more than one")
+        raise ValueError(f"q of shape {q.shape}: NumPy's nan-forms mix up more axes than one")
     axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
     kept = [i for i in range(a.ndim) if i not in axes]
     lengths = tuple(a.shape[i] for i in kept)
