@@ -27,7 +27,7 @@ from tinygrad_lab.core.errors import describe, explain, name_of
 from tinygrad_lab.core.modes import WATCH, current_mode, enable_grad, stop_if_not_finite
 from tinygrad_lab.core.ownership import is_shared
 
-__all__ = ["Node", "conjugate", "propagate"]
+__all__ = ["Node", "conjugate", "from_scalar", "propagate"]
 
 Array = Any  # an ndarray, a Tensor, a Dask or CuPy array: whatever speaks NumPy's protocols
 Rule = Callable[..., Array]
@@ -423,11 +423,12 @@ def _quietly(function: Callable[..., Array], *args: Any) -> Array:
 
 def _own(g: Array) -> Array:
     """Make of a gradient an array that nobody else can write to."""
-    return conjugate(g.copy() if type(g) is np.ndarray else _as_array(g))
+    return conjugate(g.copy() if type(g) is np.ndarray else from_scalar(g))
 
 
-def _as_array(g: Array) -> Array:
-    return np.asarray(g) if isinstance(g, np.generic) else g
+def from_scalar(value: Any) -> Any:
+    """Make a 0-d array of a number, NumPy's or Python's; leave the rest alone."""
+    return np.asarray(value) if isinstance(value, (np.generic, float, int, complex)) else value
 
 
 def conjugate(g: Array) -> Array:
@@ -445,7 +446,7 @@ def _run_hooks(node: Node, g: Array, retain: bool) -> Array:
             if retain:
                 node.grad = _own(g)
             continue
-        replacement = hook(conjugate(_as_array(g)))
+        replacement = hook(conjugate(from_scalar(g)))
         if replacement is not None:
             if getattr(replacement, "shape", None) != g.shape:
                 raise ValueError(

@@ -24,6 +24,7 @@ from tinygrad_lab.core.engine import (
     RULES,
     WHOLE,
     Node,
+    from_scalar,
     new_leaf,
     propagate,
     record,
@@ -82,7 +83,7 @@ def apply(
         raise explain(error, op, values, kwargs, call_site() if mode is WATCH else None) from error
     kind = type(value)
     if kind is not np.ndarray:
-        value = Outputs(value) if isinstance(value, (tuple, list)) else _as_array(value)
+        value = Outputs(value) if isinstance(value, (tuple, list)) else from_scalar(value)
     node = None
     if mode is not IGNORE and any(parents):
         if WHOLE.get(op, 0) < len(args) or (kwargs and value.dtype.kind not in "fc"):
@@ -125,11 +126,11 @@ def from_node(value: Any, node: Node | None) -> Any:
 
 def _picked(outputs: Outputs, node: Node | None, position: int) -> Any:
     value = outputs[position]
-    if _as_array(value).dtype.kind not in "fc":
+    if from_scalar(value).dtype.kind not in "fc":
         return value  # a rank, an index: nothing flows through it
     if node is not None:
         node = record(pick, (outputs, position), NO_KWARGS, value, (node, None))
-    return from_node(_as_array(value), node)
+    return from_node(from_scalar(value), node)
 
 
 def _check_differentiable(
@@ -149,11 +150,6 @@ def _check_differentiable(
             f"{name_of(op)} of a tracked tensor gives {value.dtype}, which has no gradient; "
             "detach() first"
         )
-
-
-def _as_array(value: Any) -> Any:
-    """Make an array of a NumPy scalar, so that ``data`` always is one; leave the rest alone."""
-    return np.asarray(value) if isinstance(value, (np.generic, float, int, complex)) else value
 
 
 def plain(value: Any) -> Any:
@@ -192,7 +188,7 @@ def _unary(op: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
             return apply(op, (self,))
         if type(value) is not np.ndarray:
-            value = _as_array(value)
+            value = from_scalar(value)
         result = _new(Tensor)
         result.data = value
         node = self.node
@@ -213,7 +209,7 @@ def _binary(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
             return apply(op, (self, other))
         if type(value) is not np.ndarray:
-            value = _as_array(value)
+            value = from_scalar(value)
         result = _new(Tensor)
         result.data = value
         if left is None and right is None:
@@ -891,7 +887,7 @@ def start(
         upstream = upstream if create_graph else upstream.data
     else:
         upstream = upstream if hasattr(upstream, "__array_function__") else np.asarray(upstream)
-        upstream = _as_array(upstream)
+        upstream = from_scalar(upstream)
     if upstream.shape != output.shape:
         raise ValueError(
             f"{name}: an upstream gradient of shape {upstream.shape} for a tensor of shape "
