@@ -67,8 +67,8 @@ def gradcheck(
     fn : callable
         A function of Tensors, or what an adapter made of another library's (:mod:`adapters`).
     *inputs
-        What it is called with.  Arrays of floats are differentiated by; anything else (integers,
-        masks, options) is passed on.
+        What it is called with.  Arrays of floats are differentiated by, and converted to float64;
+        anything else (integers, masks, options) is passed on.
     wrt : int or sequence of int, optional
         Which inputs to differentiate by, where not by all arrays of floats.
     order : int
@@ -110,7 +110,7 @@ def gradcheck(
     """
     generator = np.random.default_rng(rng)
     subject, args = _subject_of(fn, inputs, wrt, name)
-    arrays = [np.array(x) for x in args.arrays]
+    arrays = [np.array(x, dtype=np.float64) for x in args.arrays]
     wanted = _chosen(properties, without)
     told = _told(subject, arrays, args, context)
     report = GradReport(subject.name, inputs=told)
@@ -300,10 +300,7 @@ def _locate(check: Check, found: Found, finding: Finding, gradients: list[Array]
     finding.analytic, finding.numeric = measured.analytic, measured.numeric
     worst = -1.0
     for i in _suspects(check, weights, gradients):
-        numeric = _numerical(check, i, weights)
-        if numeric is None:
-            continue
-        values, errors, where = numeric
+        values, errors, where = _numerical(check, i, weights, measured.climb.ladder.steps[0])
         own = np.asarray(gradients[i], float)[where] if where is not None else gradients[i]
         with np.errstate(invalid="ignore"):
             off = np.where(np.isfinite(own), np.abs(own - values), np.inf)
@@ -330,9 +327,9 @@ def _suspects(check: Check, weights: Array, gradients: list[Array]) -> list[int]
     for i in filled:
         directions = [np.zeros(x.shape) for x in check.arrays]
         directions[i] = direction_like(check.arrays[i], check.generator)
-        ladder, _, exact = check.measurer.ladder(directions, 2.0**-8)
-        numeric = ladder.slope(weights)
-        promised = float(np.sum(np.asarray(gradients[i]) * exact[i]))
+        climbed = check.measurer.climb(directions, 2.0**-8)
+        numeric = climbed.ladder.slope(weights)
+        promised = float(np.sum(np.asarray(gradients[i]) * climbed.directions[i]))
         off.append(abs(promised - numeric.value) / (abs(numeric.value) + 1e3 * numeric.error))
     return [filled[int(np.argmax(np.nan_to_num(off, nan=np.inf)))]]
 
@@ -373,8 +370,8 @@ def _relative(analytic: float, numeric: float) -> float:
 
 
 def _numerical(
-    check: Check, i: int, weights: Array
-) -> tuple[Array, Array, tuple[Array, ...] | None] | None:
+    check: Check, i: int, weights: Array, first: float
+) -> tuple[Array, Array, tuple[Array, ...] | None]:
     """Measure the gradient by one input: of every element, or of some where there are many."""
     x = check.arrays[i]
     scales = scales_of(x)
@@ -388,9 +385,9 @@ def _numerical(
     for j, place in enumerate(places):
         directions = [np.zeros(y.shape) for y in check.arrays]
         directions[i][place] = scales[place]
-        measured = check.measurer.ladder(directions)[0].slope(weights)
+        measured = check.measurer.climb(directions, first).ladder.slope(weights)
         if not np.isfinite(measured.value):
-            measured = check.measurer.ladder(directions, 2.0**-13)[0].slope(weights)
+            measured = check.measurer.climb(directions, 2.0**-13).ladder.slope(weights)
         values[j] = measured.value / scales[place]
         errors[j] = measured.error / scales[place]
     if chosen is None:
@@ -400,17 +397,17 @@ def _numerical(
 
 def _blame(check: Check, found: Found, finding: Finding, gradients: list[Array]) -> None:
     measured = found.measured
-    if measured is None or measured.ladder is None or measured.evaluations is None:
+    if measured is None:
         return
     auditor = getattr(check.subject, "audit", None)
     if auditor is not None:
         finding.lines += auditor(check.arrays, found.upstreams or check.upstreams)
         return
-    if not measured.ladder.finite or not np.isfinite(measured.analytic):
+    if not measured.climb.ladder.finite or not np.isfinite(measured.analytic):
         return
     drawn = account.draw_up(
-        check.subject, check.arrays, check.recorded, measured.ladder, measured.evaluations,
-        found.upstreams or check.upstreams, measured.directions, gradients,
+        check.subject, check.arrays, check.recorded, measured.climb,
+        found.upstreams or check.upstreams, gradients,
     )  # fmt: skip
     if drawn is None or drawn.guilty is None:
         return

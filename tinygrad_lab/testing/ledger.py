@@ -29,15 +29,14 @@ from numpy.typing import NDArray
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.modes import debug
-from tinygrad_lab.testing.numerical import FIRST_STEP, Ladder, climb, direction_like, quantized
+from tinygrad_lab.testing.measure import Climb, Measurer
+from tinygrad_lab.testing.numerical import Ladder, direction_like
 from tinygrad_lab.testing.report import literal
 from tinygrad_lab.testing.subjects import (
-    Evaluation,
     Recorded,
     Subject,
     TensorSubject,
     bind,
-    flat,
     nodes_behind,
 )
 
@@ -161,18 +160,9 @@ def blame(
     upstreams = [generator.uniform(0.5, 1.0, y.shape) for y in recorded.outputs]
     if upstream is not None:
         upstreams = [np.broadcast_to(np.asarray(upstream, float), recorded.outputs[0].shape)]
-    directions = [
-        quantized(x, direction_like(x, generator), FIRST_STEP) for x in arrays
-    ]
-    evaluations: dict[float, Evaluation] = {}
-
-    def along(h: float) -> Array:
-        moved = [x + h * u for x, u in zip(arrays, directions, strict=True)]
-        evaluations[h] = subject.evaluate(moved)
-        return flat(evaluations[h].outputs)
-
-    ladder = climb(along)
-    ledger = draw_up(subject, arrays, recorded, ladder, evaluations, upstreams, directions)
+    measurer = Measurer(subject, arrays, recorded.outputs)
+    climbed = measurer.climb([direction_like(x, generator) for x in arrays])
+    ledger = draw_up(subject, arrays, recorded, climbed, upstreams)
     if ledger is None:
         raise ValueError(f"{subject.name} takes different paths near its input: nothing to blame")
     return ledger
@@ -182,10 +172,8 @@ def draw_up(
     subject: Subject,
     arrays: Sequence[Array],
     recorded: Recorded,
-    ladder: Ladder,
-    evaluations: dict[float, Evaluation],
+    climbed: Climb,
     upstreams: Sequence[Array],
-    directions: Sequence[Array],
     returned: Sequence[Array] | None = None,
 ) -> Ledger | None:
     """Draw up the account from the evaluations of a ladder; None where there is no graph.
@@ -194,24 +182,24 @@ def draw_up(
     ----------
     subject, arrays, recorded
         What was checked, where, and the graph of it.
-    ladder, evaluations
-        The ladder along ``directions``, and the calls it made, by step.
-    upstreams, directions : sequence of array
-        One for each output, and one for each input.
+    climbed : Climb
+        The ladder, whose calls are looked into.
+    upstreams : sequence of array
+        One for each output.
     returned : sequence of array, optional
         The gradients that were found wrong; by default what the pass itself has.
     """
     nodes = nodes_behind(recorded.roots)
     if not nodes:
         return None
-    tangents = _tangents(nodes, ladder, evaluations)
+    tangents = _tangents(nodes, climbed)
     if tangents is None:
         return None
     inputs = {i: node for i, node in enumerate(recorded.inputs) if node in nodes}
-    tangents.update({node.order: directions[i] for i, node in inputs.items()})
+    tangents.update({node.order: climbed.directions[i] for i, node in inputs.items()})
     walk = _Walk(recorded, upstreams, tangents)
     entries = walk.entries(nodes)
-    entries += _returns(inputs, nodes, walk, returned, directions)
+    entries += _returns(inputs, nodes, walk, returned, climbed.directions)
     ledger = Ledger(sum(entry.amount for entry in entries), entries)
     whole = ledger.discrepancy or 1.0
     for entry in entries:
@@ -287,11 +275,10 @@ def _inner(g: Any, t: Any) -> float:
     return float(np.sum(np.asarray(g, dtype=t.dtype) * t))
 
 
-def _tangents(
-    nodes: Sequence[Node], ladder: Ladder, evaluations: dict[float, Evaluation]
-) -> dict[int, Any] | None:
+def _tangents(nodes: Sequence[Node], climbed: Climb) -> dict[int, Any] | None:
     """Measure the directional derivative of every intermediate value."""
-    graphs = {h: nodes_behind(evaluations[h].roots) for h in evaluations if h != 0}
+    ladder = climbed.ladder
+    graphs = {h: nodes_behind(call.roots) for h, call in climbed.calls.items() if h != 0}
     shape = [(node.op, getattr(node.value, "shape", None)) for node in nodes]
     for graph in graphs.values():
         if len(graph) != len(nodes) or not all(
