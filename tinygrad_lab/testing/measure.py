@@ -38,6 +38,7 @@ __all__ = ["Measurement", "Measurer"]
 
 Array = NDArray[Any]
 
+OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
 NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
@@ -311,8 +312,16 @@ class Measurer:
         So it is where many kinks meet, as at a median of equal numbers: along every line through
         the point the function is straight, each with a slope of its own.
         """
+        nodes = nodes_behind(next(iter(measured.climb.calls.values())).roots)
+        if nodes and not branches(nodes):  # nothing in it has a kink
+            return False
         generator = np.random.default_rng(1)
         first = [np.asarray(u) for u in measured.climb.directions]
+        return any(self._bends_between(first, generator, weights) for _ in range(OTHER_DIRECTIONS))
+
+    def _bends_between(
+        self, first: Sequence[Array], generator: np.random.Generator, weights: Array
+    ) -> bool:
         second = [np.asarray(direction_like(x, generator)) for x in self.arrays]
         both = [u + w for u, w in zip(first, second, strict=True)]
         a, b, c = (
