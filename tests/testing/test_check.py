@@ -1,5 +1,6 @@
 """gradcheck, its messages, and what is no gradient at all."""
 
+import linecache
 import time
 
 import numpy as np
@@ -22,6 +23,7 @@ def negated_log(x):
 tl.defvjp(negated_log, lambda g, y, x: -g / x)
 
 X = np.array([[0.0, 1.0], [2.0, -1.0]])
+AHEAD = ["forward_and_backward"]  # it would find a fault of second order before the numbers do
 
 
 def log_sum_exp(x, axis=-1):
@@ -199,6 +201,28 @@ def test_second_order():
         assert tgt.gradcheck(np.square, X).passed
         error = failure(np.square, X, order=2)
     assert error.finding.text.startswith("second order")
+
+
+def test_a_fault_at_second_order_is_blamed_on_the_rule_and_its_line():
+    @tl.primitive
+    def squared(x):
+        return x * x
+
+    def rule(g, y, x):  # the line to find
+        slope = 2 * (x.detach() if isinstance(x, tl.Tensor) else x)
+        return g * slope
+
+    tl.defvjp(squared, rule)
+    error = failure(lambda x: np.exp(squared(np.tanh(x))), X, order=2, without=AHEAD)
+    guilty = error.finding.blame.guilty
+    assert guilty.what == "multiply in the rule of squared"
+    assert guilty.origin.node.op is squared
+    assert guilty.share == pytest.approx(1.0, abs=1e-6)
+    file, line = guilty.site.split(":")
+    text = linecache.getline(__file__, int(line))
+    assert file == "test_check.py"
+    assert "the line to find" in text
+    assert "order=2, name='squared'" in error.finding.reproducer
 
 
 def test_an_mlp_of_three_layers_takes_less_than_a_tenth_of_a_second():

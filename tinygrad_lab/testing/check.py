@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.engine import Node
 from tinygrad_lab.testing import ledger as account
 from tinygrad_lab.testing._reporting import announced
 from tinygrad_lab.testing.diagnosis import diagnose
@@ -412,9 +411,11 @@ def _blame(check: Check, found: Found, finding: Finding, gradients: list[Array])
     if drawn is None or drawn.guilty is None:
         return
     finding.blame = drawn
-    guilty: Node = drawn.guilty.node
-    if drawn.guilty.kind == "rule":
-        finding.reproducer = account.reproducer(guilty)
+    guilty = drawn.guilty
+    if guilty.origin is not None:
+        finding.reproducer = account.reproducer(guilty.origin.node, order=2)
+    elif guilty.kind == account.RULE:
+        finding.reproducer = account.reproducer(guilty.node)
 
 
 def example_text(arguments: dict[str, Any]) -> str:

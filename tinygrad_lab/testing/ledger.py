@@ -33,6 +33,7 @@ from tinygrad_lab.testing.measure import Climb, Measurer
 from tinygrad_lab.testing.numerical import Ladder, direction_like
 from tinygrad_lab.testing.report import literal
 from tinygrad_lab.testing.subjects import (
+    Origin,
     Recorded,
     Subject,
     TensorSubject,
@@ -62,7 +63,9 @@ class Entry:
     amount, share : float
         Its part of the discrepancy, and that in relation to the whole.
     site : str
-        Where it was called: file and line.
+        Where it was called: file and line.  With an origin, where that rule is written.
+    origin : Origin or None
+        At second order, the call, and its derivative rule, that this one was made in.
     """
 
     kind: str
@@ -71,11 +74,14 @@ class Entry:
     amount: float
     share: float = 0.0
     site: str = ""
+    origin: Origin | None = None
 
     @property
     def what(self) -> str:
         """Name the operation, or say that the adding up is at fault."""
         name = "input" if self.node.op is None else name_of(self.node.op)
+        if self.origin is not None:
+            name = f"{name} in the rule of {name_of(self.origin.node.op)}"
         if self.kind == RULE:
             return name
         return f"{'adding up' if self.kind == ARRIVAL else 'returning'} the gradient of {name}"
@@ -206,6 +212,7 @@ def draw_up(
         entry.share = entry.amount / whole
     ledger.entries.sort(key=lambda entry: -abs(entry.amount))
     _add_sites(ledger, subject, arrays, nodes)
+    _add_origins(ledger, subject, arrays, nodes)
     return ledger
 
 
@@ -350,11 +357,31 @@ def _add_sites(
                 entry.site = f"{PurePath(file).name}:{line}"
 
 
+def _add_origins(
+    ledger: Ledger, subject: Subject, arrays: Sequence[Array], nodes: Sequence[Node]
+) -> None:
+    """At second order, tell in whose rules the calls were made."""
+    if not hasattr(subject, "origins"):
+        return
+    with np.errstate(all="ignore"):
+        origins = subject.origins(list(arrays))
+    if len(origins) == len(nodes):
+        for entry in ledger.entries:
+            entry.origin = origins[entry.number]
+            if entry.origin is not None:
+                entry.site = _written_at(entry.origin.rule)
+
+
+def _written_at(rule: Any) -> str:
+    code = getattr(rule, "__code__", None)
+    return f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else ""
+
+
 # ---------------------------------------------------------------------------------------------
 # A program that shows the fault by itself
 
 
-def reproducer(node: Node) -> str:
+def reproducer(node: Node, order: int = 1) -> str:
     """Write a program that checks one recorded call, alone, on what it was given.
 
     Examples
@@ -383,7 +410,7 @@ def reproducer(node: Node) -> str:
         [
             *lines,
             f"tgt.gradcheck(lambda {', '.join(parameters)}: {call}, {', '.join(given)}, "
-            f"name={name_of(node.op)!r})",
+            f"{'order=2, ' * (order > 1)}name={name_of(node.op)!r})",
         ]
     )
     if len(text) > 4000:

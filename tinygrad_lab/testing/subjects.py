@@ -12,21 +12,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.containers import leaves
-from tinygrad_lab.core.engine import Node
+from tinygrad_lab.core.engine import RULES, Node
 from tinygrad_lab.core.errors import describe, name_of
-from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.core.transforms import gradients
+from tinygrad_lab.core.tensor import Tensor, start
+from tinygrad_lab.core.transforms import gradients, walk
 
 __all__ = [
     "Arguments",
     "Evaluation",
     "Misbehaved",
+    "Origin",
     "Recorded",
     "Subject",
     "TensorSubject",
@@ -74,6 +75,11 @@ class Subject(Protocol):
         What it is called in messages.
     names : sequence of str
         What its inputs are called.
+
+    Notes
+    -----
+    A subject may have a method ``derivative(args)``: the subject whose inputs are these inputs and
+    upstreams, and whose outputs are the gradients.  Second derivatives are checked of those.
     """
 
     name: str
@@ -213,6 +219,55 @@ class TensorSubject:
 
         own = tuple(x.node for x in tensors)
         return Recorded([np.asarray(_plain(y)) for y in ys], pull, roots, own)
+
+    def derivative(self, args: Arguments) -> Subject:
+        """Give the gradients as a function of the inputs and, behind them, the upstreams."""
+        return _Derivative(self, args)
+
+
+class _Derivative(TensorSubject):
+    """The gradient of a function of Tensors, to be differentiated itself."""
+
+    def __init__(self, of: TensorSubject, args: Arguments) -> None:
+        super().__init__(self._gradients, args, f"the gradient of {of.name}")
+        self.of = of
+        upstreams = range(len(args.positions) - len(of.names))
+        self.names = [*of.names, *(f"upstream {i}" for i in upstreams)]
+
+    def _gradients(self, *moved: Any, visit: Any = None) -> list[Any]:
+        number = len(self.of.names)
+        xs, ups = list(moved[:number]), moved[number:]
+        ys = [y for _, y in leaves(self.of.fn(*self.of.args.filled(xs)))]
+        begin = [
+            start(y, u, True, "gradients()") for y, u in zip(ys, ups, strict=True) if _tracked(y)
+        ]
+        return walk(begin, xs, create_graph=True, retain_graph=True, visit=visit)
+
+    def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:
+        """Tell for each node of the graph in which derivative rule it was made.
+
+        None where it belongs to the function itself.  In the order of :func:`nodes_behind`.
+        """
+        made_in: dict[int, Origin | None] = {}
+
+        def visit(node: Node, _g: Any, contributions: tuple[Any, ...]) -> None:
+            for forward in nodes_behind([node]):
+                made_in.setdefault(forward.order, None)
+            for rule, c in zip(RULES.get(node.op, ()), contributions, strict=False):
+                for made in nodes_behind([c.node] if isinstance(c, Tensor) else []):
+                    made_in.setdefault(made.order, Origin(node, rule))
+
+        tensors = [Tensor(x, requires_grad=True) for x in inputs]
+        found = self._gradients(*tensors, visit=visit)
+        roots = [y.node if isinstance(y, Tensor) else None for y in found]
+        return [made_in.get(node.order) for node in nodes_behind(roots)]
+
+
+class Origin(NamedTuple):
+    """A call, and the one of its derivative rules, that another call was made in."""
+
+    node: Node
+    rule: Callable[..., Any]
 
 
 def _tracked(y: Any) -> bool:
