@@ -203,6 +203,61 @@ def test_second_order():
     assert error.finding.text.startswith("second order")
 
 
+Z = np.array([1 + 2j, -0.5 + 0.3j])
+
+
+@pytest.mark.parametrize(
+    "f", [np.exp, np.square, np.conj, np.fft.fft, np.angle, np.abs, lambda z: np.vdot(z, 2 * z)]
+)
+def test_functions_of_complex_numbers(f):
+    assert tgt.gradcheck(f, Z, order=2).verdict == "pass"
+
+
+def test_a_wrong_gradient_by_a_complex_number():
+    @tl.primitive
+    def conjugated(z):
+        return z.conj()
+
+    tl.defvjp(conjugated, lambda g, y, z: g)  # right of real numbers alone
+    assert tgt.gradcheck(lambda z: conjugated(z) * 2.0, Z.real).verdict == "pass"
+    error = failure(lambda z: conjugated(z) * 2.0, Z)
+    assert error.finding.input == 0
+    assert "z = np.array([(1+2j)" in str(error)
+    assert "].imag: rule gives" in str(error)
+    assert error.finding.blame.guilty.what == "conjugated"
+
+
+def test_where_the_value_is_not_finite_nothing_is_decided():
+    assert tgt.gradcheck(np.sqrt, np.array([-1.0])).verdict == "inconclusive"
+
+
+def test_an_infinite_slope_leaves_the_other_elements_to_be_checked():
+    assert tgt.gradcheck(np.sqrt, np.array([0.0, 1.0])).verdict == "pass"
+
+    def vjp(g, x):
+        with np.errstate(divide="ignore"):
+            return g / np.sqrt(x)  # without the half
+
+    assert failure(tgt.adapters.numpy(np.sqrt, vjp), np.array([0.0, 1.0])).finding.kind == "wrong"
+
+
+def test_blame_goes_through_complex_numbers():
+    @tl.primitive
+    def cubed(z):
+        return z**3
+
+    tl.defvjp(cubed, lambda g, y, z: g * 2.9 * z**2)
+
+    def spectrum(x):
+        z = np.fft.fft(x)
+        return np.sum(np.abs(cubed(z))) + np.real(np.fft.ifft(z)).sum()
+
+    error = failure(spectrum, np.array([0.5, 1.0, -0.3]))
+    assert error.finding.kind == "wrong"
+    assert error.finding.blame.guilty.what == "cubed"
+    assert error.finding.blame.guilty.share == pytest.approx(1.0, abs=1e-9)
+
+
 def test_a_fault_at_second_order_is_blamed_on_the_rule_and_its_line():
     @tl.primitive
     def squared(x):

@@ -67,9 +67,10 @@ def gradcheck(
         A function of Tensors, or what an adapter made of another library's (:mod:`adapters`).
     *inputs
         What it is called with.  Arrays of floats are differentiated by, and converted to float64;
-        anything else (integers, masks, options) is passed on.
+        complex ones too, by their real and imaginary parts.  Anything else (integers, masks,
+        options) is passed on.
     wrt : int or sequence of int, optional
-        Which inputs to differentiate by, where not by all arrays of floats.
+        Which inputs to differentiate by, where not by all of these.
     order : int
         2 checks the gradient of the gradient as well, and so on.
     properties : "default", "numbers", or names
@@ -111,7 +112,7 @@ def gradcheck(
     subject, args = _subject_of(fn, inputs, wrt, name)
     arrays = [np.array(x, dtype=np.float64) for x in args.arrays]
     wanted = _chosen(properties, without)
-    told = _told(subject, arrays, args, context)
+    told = _told(subject, args, context)
     report = GradReport(subject.name, inputs=told)
     cause: BaseException | None = None
     try:
@@ -161,8 +162,9 @@ def _chosen(properties: str | Iterable[str], without: Collection[str]) -> list[s
     return [label for label in PROPERTIES if label in names and label not in without]
 
 
-def _told(subject: Subject, arrays: Sequence[Array], args: Arguments, context: str) -> str:
-    parts = [f"{n} = {shown(x)}" for n, x in zip(subject.names, arrays, strict=True)]
+def _told(subject: Subject, args: Arguments, context: str) -> str:
+    differentiated = [args.given[i] for i in args.positions]
+    parts = [f"{n} = {shown(x)}" for n, x in zip(subject.names, differentiated, strict=True)]
     rest = [shown(x) for i, x in enumerate(args.given) if i not in args.positions]
     return context + ", ".join(parts + rest)
 
@@ -353,7 +355,7 @@ def _describe(
     sizes += [(y.size, "results") for y in check.recorded.outputs]
     trusted = errors <= 1e-7 * np.max(np.abs(values), initial=0.0)
     finding.diagnosis = diagnose(own, values, sizes) if np.all(trusted) else ""
-    place = f"{check.subject.names[i]}{list(index)}" if index else check.subject.names[i]
+    place = check.place(i, index)
     pattern = finding.diagnosis
     if not pattern and estimate.value:
         pattern = f"ratio {finding.analytic / estimate.value:.3g} here"

@@ -279,7 +279,8 @@ def _inner(g: Any, t: Any) -> float:
         return 0.0
     if isinstance(g, dict):  # cotangents of some of several results
         return sum(_inner(part, t[i]) for i, part in g.items())
-    return float(np.sum(np.asarray(g, dtype=t.dtype) * t))
+    # Of complex numbers a pass carries the conjugate gradients, so no conjugate is taken here.
+    return float(np.sum(np.asarray(g, dtype=t.dtype) * t).real)
 
 
 def _tangents(nodes: Sequence[Node], climbed: Climb) -> dict[int, Any] | None:
@@ -313,10 +314,15 @@ def _slope_of(values: dict[float, Any], centre: Any, ladder: Ladder) -> Array:
     below = np.stack([_row(values[-h]) for h in ladder.steps])
     own = Ladder(ladder.steps, _row(centre), above, below)
     slopes, _ = own.slopes()
+    if np.iscomplexobj(centre):
+        slopes = slopes.view(np.complex128)
     return slopes.reshape(np.shape(centre))
 
 
 def _row(value: Any) -> Array:
+    """Put the numbers in a row; of complex ones, real and imaginary parts by turns."""
+    if np.iscomplexobj(value):
+        return np.ascontiguousarray(value, dtype=np.complex128).ravel().view(np.float64)
     return np.asarray(value, dtype=np.float64).ravel()
 
 

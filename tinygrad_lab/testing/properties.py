@@ -125,6 +125,12 @@ class Check:
         size = size if np.isfinite(size) else 0.0
         return [1e-13 * size / float(np.min(scales_of(x), initial=1.0)) for x in self.arrays]
 
+    def place(self, i: int, index: tuple[int, ...]) -> str:
+        """Name an element of an input as messages do."""
+        args = getattr(self.subject, "args", None)
+        where = args.place(i, index) if args else str(list(index))
+        return f"{self.subject.names[i]}{where}"
+
     def label(self, i: int) -> str:
         """Name an input as messages do."""
         name = self.subject.names[i]
@@ -300,11 +306,11 @@ def finite(check: Check) -> Result:
                 raise Found(
                     "not finite",
                     f"gradient by {check.label(i)} is {g[at]} where value and slope are finite",
-                    f"at {check.subject.names[i]}{list(at)} = {check.arrays[i][at]:.6g}: one-sided "
+                    f"at {check.place(i, at)} = {check.arrays[i][at]:.6g}: one-sided "
                     f"slopes {left @ check.weights:.6g} and {right @ check.weights:.6g}",
                     position=i,
                 )
-    return Result("finite", SKIPPED, None, "the slope is infinite here")
+    return _result(finite, note="the slope is infinite here")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -408,13 +414,7 @@ def directional(check: Check) -> Result:
     """Along a direction in which everything moves, the gradient promises the measured slope."""
     if not sum(x.size for x in check.arrays):
         return Result("directional", PASS, None, "no elements")
-    if not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
-        return Result("directional", SKIPPED, None, "the value is not finite")
-    if not all(np.all(np.isfinite(g)) for g in check.gradients):
-        return Result("directional", SKIPPED, None, "the slope is infinite: see finite")
-    directions = [direction_like(x, check.generator) for x in check.arrays]
-    measured = check.measurer.compare(check.gradients, check.weights, directions)
-    return _decide("directional", measured, check.weights, check.gradients)
+    return _along("directional", check, [direction_like(x, check.generator) for x in check.arrays])
 
 
 @property_of_gradients
@@ -422,14 +422,21 @@ def tied_direction(check: Check) -> Result:
     """So it does where all elements move by the same amount: ties stay ties."""
     if sum(x.size for x in check.arrays) < 2:
         return Result("tied_direction", SKIPPED, None, "there is one element")
-    if not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
-        return Result("tied_direction", SKIPPED, None, "the value is not finite")
-    if not all(np.all(np.isfinite(g)) for g in check.gradients):
-        return Result("tied_direction", SKIPPED, None, "the slope is infinite: see finite")
     scale = max(float(np.min(scales_of(x), initial=1.0)) for x in check.arrays)
-    directions = [np.full(x.shape, scale) for x in check.arrays]
-    measured = check.measurer.compare(check.gradients, check.weights, directions)
-    return _decide("tied_direction", measured, check.weights, check.gradients)
+    return _along("tied_direction", check, [np.full(x.shape, scale) for x in check.arrays])
+
+
+def _along(name: str, check: Check, directions: Sequence[Array]) -> Result:
+    """Compare along a direction, but for elements by which the slope is infinite."""
+    if not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
+        return Result(name, INCONCLUSIVE, None, "the value is not finite")
+    finite = [np.isfinite(g) for g in check.gradients]
+    if not any(np.any(f) for f in finite):
+        return Result(name, SKIPPED, None, "the slope is infinite: see finite")
+    moves = [np.where(f, u, 0.0) for f, u in zip(finite, directions, strict=True)]
+    gradients = [np.where(f, g, 0.0) for f, g in zip(finite, check.gradients, strict=True)]
+    measured = check.measurer.compare(gradients, check.weights, moves)
+    return _decide(name, measured, check.weights, gradients)
 
 
 @property_of_gradients
