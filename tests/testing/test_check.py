@@ -48,6 +48,33 @@ def test_a_message_says_where_how_much_what_pattern_who_and_how_to_see_it_again(
     assert lines[4] == "  reproduce:"
 
 
+def test_an_operation_that_is_not_linear_in_the_upstream_is_named():
+    @tl.primitive
+    def careless(x):
+        return np.sin(x)
+
+    tl.defvjp(careless, lambda g, y, x: np.maximum(g, 0) * np.cos(x))
+    error = failure(lambda x: np.exp(careless(np.tanh(x)) * 2), X)
+    assert error.finding.kind == "nonlinear"
+    assert error.finding.blame.guilty.what == "careless"
+
+
+def test_the_operation_whose_derivative_is_not_finite_is_named():
+    @tl.primitive
+    def length(x):
+        return np.hypot(x, 0.0)
+
+    def slope(g, y, x):
+        with np.errstate(all="ignore"):
+            return g * x / y
+
+    tl.defvjp(length, slope)
+    error = failure(lambda x: np.cos(length(x * 2.0)), np.zeros(2))
+    assert error.finding.kind == "not finite"
+    assert "the derivative of length gave nan at index (0,)" in str(error)
+    assert str(error).count("called at") == str(error).count("called at test_check.py:") == 1
+
+
 def test_a_reproducer_runs_when_pasted():
     fault = next(f for f in FAULTS if f.number == 6)
     with fault.plant():

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.modes import debug
 from tinygrad_lab.testing import ledger as account
 from tinygrad_lab.testing._reporting import announced
 from tinygrad_lab.testing.diagnosis import diagnose
+from tinygrad_lab.testing.measure import Measurement
 from tinygrad_lab.testing.numerical import Estimate, direction_like, scales_of
 from tinygrad_lab.testing.properties import PROPERTIES, Check, Found
 from tinygrad_lab.testing.report import (
@@ -296,13 +298,15 @@ def _guarded_property(check: Check, label: str) -> Result:
 
 def _finding(check: Check, label: str, found: Found) -> Finding:
     finding = Finding(label, found.kind, found.text, found.position, list(found.lines))
-    if found.measured is None:
-        return finding
     inner: Check = getattr(found, "inner", check)
-    gradients = [np.asarray(g) for g in found.gradients or ()]
-    assert found.weights is not None
-    _locate(inner, found, finding, gradients)
-    _blame(inner, found, finding, gradients)
+    if found.measured is not None:
+        gradients = [np.asarray(g) for g in found.gradients or ()]
+        _locate(inner, found, finding, gradients)
+        _blame(inner, found.measured, found.upstreams or inner.upstreams, gradients, finding)
+    elif found.kind == "nonlinear":
+        _blame_by_number(inner, finding)
+    elif found.kind == "not finite":
+        finding.lines += _first_not_finite(inner)
     return finding
 
 
@@ -410,20 +414,23 @@ def _numerical(
     return values, errors, chosen
 
 
-def _blame(check: Check, found: Found, finding: Finding, gradients: list[Array]) -> None:
-    measured = found.measured
-    if measured is None:
-        return
+def _blame(
+    check: Check,
+    measured: Measurement,
+    upstreams: Sequence[Array],
+    gradients: list[Array],
+    finding: Finding,
+) -> None:
+    """Say which operation is wrong; of a backward pass by hand, which line."""
     auditor = getattr(check.subject, "audit", None)
     if auditor is not None:
-        finding.lines += auditor(check.arrays, found.upstreams or check.upstreams)
+        finding.lines += auditor(check.arrays, upstreams)
         return
     if not measured.climb.ladder.finite or not np.isfinite(measured.analytic):
         return
     drawn = account.draw_up(
-        check.subject, check.arrays, check.recorded, measured.climb,
-        found.upstreams or check.upstreams, gradients,
-    )  # fmt: skip
+        check.subject, check.arrays, check.recorded, measured.climb, upstreams, gradients
+    )
     if drawn is None or drawn.guilty is None:
         return
     finding.blame = drawn
@@ -432,6 +439,32 @@ def _blame(check: Check, found: Found, finding: Finding, gradients: list[Array])
         finding.reproducer = account.reproducer(guilty.origin.node, order=2)
     elif guilty.kind == account.RULE:
         finding.reproducer = account.reproducer(guilty.node)
+
+
+def _blame_by_number(check: Check, finding: Finding) -> None:
+    """Where a pullback is not linear, find an upstream for which it gives a wrong number."""
+    directions = [direction_like(x, check.generator) for x in check.arrays]
+    for factor in (1.0, -1.0, 4.0):
+        ups = [factor * u for u in check.upstreams]
+        gradients = check.pulled(ups, check.recorded)
+        measured = check.measurer.compare(gradients, factor * check.weights, directions)
+        if measured.verdict == FAIL:
+            _blame(check, measured, ups, gradients, finding)
+            return
+
+
+def _first_not_finite(check: Check) -> list[str]:
+    """Find the operation whose derivative is the first that is not finite."""
+    if not isinstance(check.subject, TensorSubject):
+        return []
+    try:
+        with debug(), np.errstate(all="ignore"):
+            check.pulled(check.upstreams)
+    except FloatingPointError as error:
+        what, _, where = str(error).partition("\n  called at ")
+        file, _, rest = where.partition(":")
+        return [f"first of all, {what}", f"  called at {PurePath(file).name}:{rest}"]
+    return []
 
 
 def example_text(arguments: dict[str, Any]) -> str:
