@@ -1,5 +1,7 @@
 """Functions of other libraries, and hand-written backprop with the mistakes people make."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -412,6 +414,13 @@ def test_torch_in_place_on_what_the_way_back_needs(torch):
     error = failure(tgt.adapters.torch(f), POINT)
     assert error.finding.kind == "raises"
     assert "modified by an inplace operation" in str(error)
+
+
+@pytest.mark.oracle
+def test_torch_example_of_the_documentation(torch, request):
+    page = (request.config.rootpath / "docs" / "testing.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```py\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    exec(example, {"np": np, "tgt": tgt})
 
 
 @pytest.mark.oracle

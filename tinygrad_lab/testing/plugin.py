@@ -10,6 +10,7 @@ planted (``_mutation.py``).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption(
         "--gradtest-mutate", action="store_true",
-        help="then plant faults in your own derivative rules, and say which tests do not notice",
+        help="then plant faults in your own gradients, and say which tests do not notice",
     )  # fmt: skip
 
 
@@ -89,8 +90,11 @@ class _Session:
         self.current: dict[str, _reporting.Tally] = {}
         self.rows: list[Mapping[str, Any]] = []
         self.passed: Counter[str] = Counter()
+        self.rules: list[_mutation.Rule] = []
         self.mutants: list[_mutation.Mutant] = []
-        self.all_planted = False
+        self.reaching: dict[_mutation.Place, list[pytest.Item]] = {}
+        self.unsteady: list[str] = []
+        self.planted: int | None = None  # how many, once it has begun
         self.profile_before = _reporting.PROFILE["name"]
         _reporting.LISTENERS.append(self.hear)
         self.choose_profile(config.getoption("--gradtest-profile"))
@@ -165,14 +169,14 @@ class _Session:
         option = self.config.getoption
         wanted = option("--gradtest-mutate") and not option("collectonly")
         if wanted:  # before any test makes rules of its own, which no other run would meet
-            self.mutants = _mutation.mutants()
+            self.rules = _mutation.rules_of_users()
         result = yield
         if wanted:
             self.mutate(session)
         return result
 
     def mutate(self, session: pytest.Session) -> None:
-        """Plant each fault, and rerun what checks gradients and has passed."""
+        """Rerun what checks gradients and has passed, first as it is, then on each fault."""
         checking = {row["test"] for row in self.rows}
         items = [
             item
@@ -180,14 +184,29 @@ class _Session:
             if self.passed[item.nodeid]
             and (item.nodeid in checking or item.get_closest_marker("gradtest"))
         ]
-        reaching: dict[str, list[pytest.Item]] = {}
-        with _leaving_no_trace(items):
+        self.planted = 0
+        with _mutation.undisturbed(getattr(item, "obj", None) for item in items):
+            self.reaching = {place: [] for place in self.rules}
+            for item, following in _in_turn(items):
+                with _mutation.watched(self.rules) as reached:
+                    passed = _passes(item, following)
+                if not passed:
+                    self.unsteady.append(item.nodeid)
+                    continue
+                for place in reached:
+                    self.reaching.setdefault(place, []).append(item)
+            self.mutants = [
+                _mutation.Mutant(place, fault)
+                for place in self.reaching
+                for fault in _mutation.MUTATIONS
+            ]
             for mutant in self.mutants:
-                chosen = reaching.get(mutant.rule, items)
-                with _mutation.planted(mutant):
-                    reaching[mutant.rule] = _rerun(chosen, mutant)
+                with mutant.planted():
+                    for item, following in _in_turn(self.reaching[mutant.place]):
+                        passed = _passes(item, following)
+                        (mutant.missed if passed else mutant.noticed).append(item.nodeid)
+                self.planted += 1
         self.current = {}
-        self.all_planted = True
 
     # -- telling --------------------------------------------------------------------------------
 
@@ -202,7 +221,7 @@ class _Session:
         if path := self.config.getoption("--gradtest-report"):
             mutants: list[Mapping[str, Any]] = [
                 {"rule": m.rule, "fault": m.fault, "noticed": m.noticed, "missed": m.missed}
-                for m in self.mutants
+                for m in self.mutants[: self.planted or 0]
             ]
             target = self.config.invocation_params.dir / path
             _reporting.write(target, self.rows, mutants)
@@ -236,28 +255,41 @@ class _Session:
     def tell_of_mutants(self, terminal: pytest.TerminalReporter) -> None:
         """Say which planted faults were noticed, and which tests did not notice."""
         terminal.section("planted faults")
-        if not self.all_planted:
-            terminal.write_line("not all were planted: the run was stopped", red=True)
+        if self.planted is None:
+            terminal.write_line("none was planted: the run was stopped", red=True)
             return
+        for test in self.unsteady:
+            terminal.write_line(f"{test} fails when it is run again: left out", red=True)
         if not self.mutants:
-            terminal.write_line(
-                "none: after collection, the derivative table had no rule from outside tinygrad_lab"
-            )
+            terminal.write_line(_WITHOUT)
             return
-        rules = list(dict.fromkeys(m.rule for m in self.mutants))
-        caught = [m for m in self.mutants if m.noticed]
-        told = f"{len(caught)} of {len(self.mutants)} noticed, in {len(rules)} rules"
-        terminal.write_line(told, green=len(caught) == len(self.mutants))
+        mutants = self.mutants[: self.planted]
+        rules = list(dict.fromkeys(m.place for m in mutants))
+        caught = [m for m in mutants if m.noticed]
+        if len(mutants) < len(self.mutants):
+            told = f"stopped after {len(mutants)} of {len(self.mutants)}; so far"
+            terminal.write_line(told, red=True)
+        told = f"{len(caught)} of {len(mutants)} noticed, in {len(rules)} gradients"
+        terminal.write_line(told, green=len(caught) == len(mutants))
         for rule in rules:
-            ours = [m for m in self.mutants if m.rule == rule]
-            if not any(m.noticed or m.missed for m in ours):
-                terminal.write_line(f"{rule}: no passing gradient test runs this rule", red=True)
+            if not self.reaching[rule]:
+                terminal.write_line(
+                    f"{rule.label}: no passing gradient test runs this rule", red=True
+                )
                 continue
-            unseen = ", ".join(m.fault for m in ours if not m.noticed)
+            unseen = ", ".join(m.fault for m in mutants if m.place == rule and not m.noticed)
             if unseen:
-                terminal.write_line(f"{rule}: no test would have noticed: {unseen}", red=True)
-        for test in dict.fromkeys(test for m in self.mutants for test in m.missed):
-            terminal.write_line(_told_of_test(test, self.mutants), yellow=True)
+                terminal.write_line(
+                    f"{rule.label}: no test would have noticed: {unseen}", red=True
+                )
+        for test in dict.fromkeys(test for m in mutants for test in m.missed):
+            terminal.write_line(_told_of_test(test, mutants), yellow=True)
+
+
+_WITHOUT = (
+    "none: after collection the derivative table had no rule from outside tinygrad_lab, and no "
+    "passing gradient test reached an adapted function"
+)
 
 
 def _is_finding(excinfo: pytest.ExceptionInfo[BaseException] | None) -> bool:
@@ -292,36 +324,14 @@ def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [tally.as_data() for tally in joined.values()]
 
 
-def _rerun(items: Sequence[pytest.Item], mutant: _mutation.Mutant) -> list[pytest.Item]:
-    """Run tests again, quietly, and give those that ran the planted fault."""
+def _in_turn(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
+    """Give each test with the one after it, for which fixtures are kept."""
+    return itertools.zip_longest(items, items[1:])
+
+
+def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:
+    """Run a test again, quietly."""
     from _pytest.runner import runtestprotocol
 
-    reached = []
-    for item, following in zip(items, [*items[1:], None], strict=False):
-        mutant.reached = False
-        reports = runtestprotocol(item, log=False, nextitem=following)
-        if mutant.reached:
-            failed = any(report.failed for report in reports)
-            (mutant.noticed if failed else mutant.missed).append(item.nodeid)
-            reached.append(item)
-    return reached
-
-
-@contextlib.contextmanager
-def _leaving_no_trace(items: Sequence[pytest.Item]) -> Iterator[None]:
-    """Keep failures on planted faults out of Hypothesis' example database, and do not shrink."""
-    label = "_hypothesis_internal_use_settings"
-    functions = [getattr(item, "obj", None) for item in items]
-    functions = [getattr(f, "__func__", f) for f in functions]
-    before = {f: vars(f)[label] for f in functions if label in getattr(f, "__dict__", {})}
-    if before:
-        from hypothesis import Phase, settings
-
-        for f, old in before.items():
-            phases = [p for p in old.phases if p in (Phase.explicit, Phase.generate)]
-            vars(f)[label] = settings(old, database=None, phases=phases, print_blob=False)
-    try:
-        yield
-    finally:
-        for f, old in before.items():
-            vars(f)[label] = old
+    reports = runtestprotocol(item, log=False, nextitem=following)
+    return not any(report.failed for report in reports)
