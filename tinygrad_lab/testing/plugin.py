@@ -3,15 +3,14 @@
 It is loaded in every pytest run of an environment that has the package, so it loads nothing that
 the package does not.
 
-Not for: checking (``check.py``), what a report looks like (``_reporting.py``), or which faults are
-planted (``_mutation.py``).
+Not for: checking (``check.py``), what a report looks like (``_reporting.py``), which faults are
+planted (``_mutation.py``), or what is left of a traceback (``_tracebacks.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from tinygrad_lab.testing import _mutation, _reporting
-from tinygrad_lab.testing.report import INCONCLUSIVE, PASS, GradientError, GradReport
+from tinygrad_lab.testing import _mutation, _reporting, _tracebacks
+from tinygrad_lab.testing.report import INCONCLUSIVE, PASS, GradReport
 
 MOST_ROWS = 40  # where nothing is wrong, operations beyond these are counted, unless -v
 _COLOURS = {"fail": "red", "inconclusive": "yellow", "pass": "green"}
@@ -86,6 +85,7 @@ class _Session:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.wants_everything = config.getoption("fulltrace") or config.getoption("usepdb")
         self.is_worker = hasattr(config, "workerinput")  # of pytest-xdist: the controller tells
         self.current: dict[str, _reporting.Tally] = {}
         self.rows: list[Mapping[str, Any]] = []
@@ -117,12 +117,6 @@ class _Session:
         _reporting.LISTENERS.remove(self.hear)
         _reporting.PROFILE["name"] = self.profile_before
 
-    def pytest_collection_finish(self) -> None:
-        """Let tracebacks of wrong gradients end in the test; all there is to say is in the text."""
-        for name in ("check", "operations", "report", "_reporting"):
-            if module := sys.modules.get(f"tinygrad_lab.testing.{name}"):
-                vars(module)["__tracebackhide__"] = _is_finding
-
     # -- listening ------------------------------------------------------------------------------
 
     def hear(self, report: GradReport) -> None:
@@ -145,9 +139,14 @@ class _Session:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, item: pytest.Item
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Send along what was heard; pytest-xdist carries it from its workers."""
+        error = call.excinfo and call.excinfo.value
+        if error and _tracebacks.says_it_all(error) and not self.wants_everything:
+            _tracebacks.tidy(error, getattr(getattr(item, "obj", None), "place_as", None))
+            if error.__traceback__ is not None:
+                call.excinfo = pytest.ExceptionInfo.from_exception(error)
         report = yield
         for tally in self.current.values():
             tally.test = item.nodeid
@@ -290,10 +289,6 @@ _WITHOUT = (
     "none: after collection the derivative table had no rule from outside tinygrad_lab, and no "
     "passing gradient test reached an adapted function"
 )
-
-
-def _is_finding(excinfo: pytest.ExceptionInfo[BaseException] | None) -> bool:
-    return excinfo is not None and isinstance(excinfo.value, GradientError)
 
 
 def _told_of_test(test: str, mutants: Sequence[_mutation.Mutant]) -> str:
