@@ -220,7 +220,14 @@ def test_nothing_is_told_where_no_gradient_was_checked(run):
 def test_strict_fails_what_could_not_be_decided(run):
     result = run("--gradtest-strict", test_a=GOOD, test_c=UNSURE)
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["inconclusive, which --gradtest-strict does not accept: rough*"])
+    result.stdout.fnmatch_lines(
+        [
+            "inconclusive, which --gradtest-strict does not accept:",
+            "rough",
+            "  tied_direction: *not certain enough*",
+            "Check at other inputs, or leave a property out*",
+        ]
+    )
 
 
 def test_the_marker_is_given_by_itself(run):
@@ -239,8 +246,40 @@ def test_reports(run, pytester):
     run("--gradtest-report=checks.html", test_a=GOOD, test_b=BAD)
     page = (pytester.path / "checks.html").read_text()
     assert "softplus" in page and "ratio 0.667" in page
+    assert "1 fail</span>, " in page and "1 pass</span>" in page
     assert "http" not in page and "<script" not in page and "src=" not in page
     assert [p.name for p in pytester.path.glob("*.part")] == []
+
+
+def test_every_kind_of_failure_is_in_the_report(run, pytester):
+    both = """
+        import numpy as np
+        import rules
+        from tinygrad_lab import testing as tgt
+
+        def test_both():
+            x = np.array([0.5, -1.0])
+            tgt.gradcheck(rules.cube, x, raises=False)
+            tgt.gradcheck(lambda x: 1 / 0, x, name="cube", raises=False)
+            tgt.gradcheck(lambda x: np.sin(x * 1e6), x, name="cube")
+    """
+    run("--gradtest-report=r.json", test_b=both)
+    [check] = json.loads((pytester.path / "r.json").read_text())["checks"]
+    wrong, raising = check["messages"]
+    assert "is wrong" in wrong and "division by zero" in raising
+    assert "not certain enough" in check["notes"]["jacobian"]
+    run("--gradtest-report=r.html", test_b=both)
+    page = (pytester.path / "r.html").read_text()
+    assert "division by zero" in page and "jacobian: the numerical slope" in page
+
+
+def test_planted_faults_are_in_the_page(run, pytester):
+    run("--gradtest-mutate", "--gradtest-report=r.html", apart=True, test_h=BY_HAND)
+    page = (pytester.path / "r.html").read_text()
+    assert "6 of 18 noticed" in page
+    assert page.count("0 of 1 tests") == 12 and page.count("1 of 1 tests") == 6
+    assert "&lt;lambda&gt; (test_h.py:13), by x" in page
+    assert "test_h.py::test_product does not notice 12 of 12" in page
 
 
 def test_a_report_has_one_of_two_kinds(run):

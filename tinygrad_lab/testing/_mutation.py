@@ -325,6 +325,11 @@ class Mutant:
         """Plant the fault, and take it out again."""
         return self.place.planted(MUTATIONS[self.fault])
 
+    def as_data(self) -> dict[str, Any]:
+        """Give what JSON can hold."""
+        told = {"rule": self.rule, "fault": self.fault}
+        return {**told, "noticed": self.noticed, "missed": self.missed}
+
 
 @contextlib.contextmanager
 def undisturbed(functions: Iterable[Any]) -> Iterator[None]:

@@ -131,9 +131,11 @@ class _Session:
         if self.config.getoption("--gradtest-strict"):
             undecided = [t for t in self.current.values() if t.verdict == INCONCLUSIVE]
             if undecided:
-                told = "; ".join(f"{t.operation}: {t.summary}" for t in undecided)
+                told = "\n".join(tally.undecided for tally in undecided)
                 pytest.fail(
-                    f"inconclusive, which --gradtest-strict does not accept: {told}", pytrace=False
+                    f"inconclusive, which --gradtest-strict does not accept:\n{told}\n"
+                    "Check at other inputs, or leave a property out: without=[...]",
+                    pytrace=False,
                 )
         return result
 
@@ -218,10 +220,7 @@ class _Session:
         if self.config.getoption("--gradtest-mutate"):
             self.tell_of_mutants(terminalreporter)
         if path := self.config.getoption("--gradtest-report"):
-            mutants: list[Mapping[str, Any]] = [
-                {"rule": m.rule, "fault": m.fault, "noticed": m.noticed, "missed": m.missed}
-                for m in self.mutants[: self.planted or 0]
-            ]
+            mutants = [m.as_data() for m in self.mutants[: self.planted or 0]]
             target = self.config.invocation_params.dir / path
             _reporting.write(target, self.rows, mutants)
             terminalreporter.write_line(f"gradient report: {target}")
@@ -281,29 +280,15 @@ class _Session:
                 terminal.write_line(
                     f"{rule.label}: no test would have noticed: {unseen}", red=True
                 )
-        for test in dict.fromkeys(test for m in mutants for test in m.missed):
-            terminal.write_line(_told_of_test(test, mutants), yellow=True)
+        data = [m.as_data() for m in mutants]
+        for test in _reporting.tests_that_miss(data):
+            terminal.write_line(_reporting.summary_of_test(test, data), yellow=True)
 
 
 _WITHOUT = (
     "none: after collection the derivative table had no rule from outside tinygrad_lab, and no "
     "passing gradient test reached an adapted function"
 )
-
-
-def _told_of_test(test: str, mutants: Sequence[_mutation.Mutant]) -> str:
-    """Say which faults a test ran and passed, rule by rule."""
-    met = [m for m in mutants if test in m.missed or test in m.noticed]
-    missed: dict[str, list[str]] = {}
-    for m in met:
-        if test in m.missed:
-            missed.setdefault(m.rule, []).append(m.fault)
-    parts = [
-        f"{rule}: " + ("all" if len(faults) == len(_mutation.MUTATIONS) else ", ".join(faults))
-        for rule, faults in missed.items()
-    ]
-    number = sum(len(faults) for faults in missed.values())
-    return f"{test} does not notice {number} of {len(met)} ({'; '.join(parts)})"
 
 
 def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
