@@ -164,7 +164,7 @@ class _Session:
 
     # -- planting faults ------------------------------------------------------------------------
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # after the line of dots has got its [100%]
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Rerun tests on planted faults, after all have run on the rules as they are."""
         option = self.config.getoption
@@ -201,6 +201,7 @@ class _Session:
                 for place in self.reaching
                 for fault in _mutation.MUTATIONS
             ]
+            self.announce(sum(len(self.reaching[mutant.place]) for mutant in self.mutants))
             for mutant in self.mutants:
                 with mutant.planted():
                     for item, following in _in_turn(self.reaching[mutant.place]):
@@ -209,12 +210,20 @@ class _Session:
                 self.planted += 1
         self.current = {}
 
+    def announce(self, runs: int) -> None:
+        """Say what is going on while nothing else is written."""
+        if runs and (terminal := self.config.pluginmanager.get_plugin("terminalreporter")):
+            told = f"planting {len(self.mutants)} faults, for which tests run {runs} times again"
+            terminal.write_line("")  # ends the line of dots, with -q too
+            terminal.write_line(f"{told} (Ctrl-C stops, and tells what was learned)")
+
     # -- telling --------------------------------------------------------------------------------
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table, and the report where one is wanted."""
         if self.is_worker:
             return
+        terminalreporter.ensure_newline()
         if self.rows:
             self.table(terminalreporter)
         if self.config.getoption("--gradtest-mutate"):
