@@ -434,7 +434,8 @@ def mutation_score(
     Notes
     -----
     A fault that changes nothing counts as missed: that an upstream is taken for 1 cannot be seen
-    by a test that only ever sums.
+    by a test that only ever sums.  Hand over a test of Hypothesis as it is, not within a lambda:
+    failures on planted faults are then not kept among its examples.
 
     Examples
     --------
