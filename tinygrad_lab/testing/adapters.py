@@ -34,6 +34,7 @@ from tinygrad_lab.testing.subjects import (
     Misbehaved,
     Recorded,
     Subject,
+    in_parts,
     input_names,
     outputs_of,
 )
@@ -122,7 +123,8 @@ def numpy(
         ``f(*inputs)`` gives one array, or several.
     vjp : callable, optional
         ``vjp(g, *inputs)`` gives the gradients by the inputs, as an array or a tuple of them, for
-        the upstream ``g`` (a tuple where ``f`` gives several arrays).
+        the upstream ``g`` (a tuple where ``f`` gives several arrays).  By complex inputs and of
+        complex results, both are as PyTorch has them: ∂L/∂x + i ∂L/∂y for x + iy.
     grad : callable, optional
         In place of ``vjp``: ``grad(*inputs)`` gives the gradients of ``f``, which gives one
         number.  A whole step of training is such a function, of the parameters.
@@ -170,20 +172,28 @@ class _HandWritten(Adapted):
         return Evaluation([np.asarray(y) for y in ys])
 
     def _recorded(self, inputs: Sequence[Array]) -> Recorded:
-        outputs = self.evaluate(inputs).outputs
-        return Recorded(outputs, lambda upstreams: self._pull(inputs, upstreams))
+        found = self.fn(*self.args.filled(inputs))
+        outputs = [np.asarray(y) for y in outputs_of(found)]
+        return Recorded(outputs, lambda upstreams: self._pull(inputs, _whole(found, upstreams)))
 
-    def _pull(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> list[Any]:
+    def _pull(self, inputs: Sequence[Array], g: Any) -> list[Any]:
         given = self.args.filled(inputs)
         if self.vjp is not None:
-            g = upstreams[0] if len(upstreams) == 1 else tuple(upstreams)
-            return self._sorted(self.vjp(g, *given))
+            return self._in_parts(self._sorted(self.vjp(g, *given)))
         assert self.grad is not None
-        if len(upstreams) != 1 or upstreams[0].size != 1:
-            raise Misbehaved("not a number", "with grad= the function must return one number")
-        scale = upstreams[0].reshape(())
+        if isinstance(g, tuple) or g.size != 1 or np.iscomplexobj(g):
+            raise Misbehaved("not a number", "with grad= the function must return one real number")
         found = self._sorted(self.grad(*given))
-        return [g if g is None else _times(scale, g) for g in found]
+        scaled = [x if x is None else _times(g.reshape(()), x) for x in found]
+        return self._in_parts(scaled)
+
+    def _in_parts(self, found: list[Any]) -> list[Any]:
+        """Take gradients by complex inputs apart, as the inputs are."""
+        complex_ones = [np.iscomplexobj(self.args.given[i]) for i in self.args.positions]
+        if not any(complex_ones) or len(found) != len(complex_ones):
+            return found
+        pairs = zip(found, complex_ones, strict=True)
+        return [in_parts(g) if split and isinstance(g, np.ndarray) else g for g, split in pairs]
 
     def _sorted(self, found: Any) -> list[Any]:
         """Leave out the gradients by what is not differentiated by."""
@@ -203,12 +213,22 @@ class _HandWritten(Adapted):
     def audit(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> list[str]:
         """Go through the backward pass line by line, for a message."""
         given = self.args.filled(inputs)
-        g = upstreams[0] if len(upstreams) == 1 else tuple(upstreams)
+        g = _whole(self.fn(*given), upstreams)
         backward = (lambda: self.vjp(g, *given)) if self.vjp else (lambda: self.grad(*given))  # type: ignore[misc]
         written = self.vjp or self.grad
         assert written is not None
         ups = upstreams if self.vjp is not None else [np.ones_like(u) for u in upstreams]
         return audit(self.fn, given, self.args.positions, written, backward, ups)
+
+
+def _whole(found: Any, upstreams: Sequence[Array]) -> Any:
+    """Put the upstreams of complex results together; one that is alone comes as it is."""
+    parts = iter(upstreams)
+    whole = [
+        next(parts) + 1j * next(parts) if np.iscomplexobj(y) else next(parts)
+        for _, y in leaves(found)
+    ]
+    return whole[0] if len(whole) == 1 else tuple(whole)
 
 
 def _times(scale: Any, g: Any) -> Any:
@@ -251,7 +271,11 @@ class _Foreign(Adapted):
         found = self.fn(*given)
         ys = [] if found is None else list(self._leaves(found))
         outputs_of([self._seen(y) for y in ys] or found)
-        return ys
+        return [part for y in ys for part in self._parts(y)]
+
+    def _parts(self, y: Any) -> Sequence[Any]:
+        """Take a complex array apart, as ``outputs_of`` does."""
+        return (y.real, y.imag) if np.iscomplexobj(self._seen(y)) else (y,)
 
     def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
         """Compute the outputs."""
@@ -415,6 +439,7 @@ def autograd(fn: Callable[..., Any], name: str | None = None) -> Adapter:
 class _Autograd(_Foreign):
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str | None) -> None:
         import autograd.builtins
+        import autograd.numpy
         import autograd.tracer
 
         self.library: Any = autograd
@@ -425,6 +450,10 @@ class _Autograd(_Foreign):
 
     def _seen(self, y: Any) -> Any:
         return self.library.tracer.getval(y)
+
+    def _parts(self, y: Any) -> Sequence[Any]:
+        np_ = self.library.numpy
+        return (np_.real(y), np_.imag(y)) if np.iscomplexobj(self._seen(y)) else (y,)
 
     def _leaves(self, found: Any) -> Iterable[Any]:
         for _, y in leaves(found):  # its own tuples, traced, are no tuples
