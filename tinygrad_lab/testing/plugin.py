@@ -144,11 +144,8 @@ class _Session:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Send along what was heard; pytest-xdist carries it from its workers."""
-        error = call.excinfo and call.excinfo.value
-        if error and _tracebacks.says_it_all(error) and not self.wants_everything:
-            _tracebacks.tidy(error, getattr(getattr(item, "obj", None), "place_as", None))
-            if error.__traceback__ is not None:
-                call.excinfo = pytest.ExceptionInfo.from_exception(error)
+        if call.excinfo and not self.wants_everything:
+            call.excinfo = _without_our_frames(call.excinfo, item)
         report = yield
         for tally in self.current.values():
             tally.test = item.nodeid
@@ -298,6 +295,20 @@ _WITHOUT = (
     "none: after collection the derivative table had no rule from outside tinygrad_lab, and no "
     "passing gradient test reached an adapted function"
 )
+
+
+def _without_our_frames(
+    raised: pytest.ExceptionInfo[BaseException], item: pytest.Item
+) -> pytest.ExceptionInfo[BaseException]:
+    """Leave of the traceback of a wrong gradient what belongs to the test."""
+    error = raised.value
+    if not _tracebacks.says_it_all(error):
+        return raised
+    _tracebacks.tidy(error, getattr(getattr(item, "obj", None), "place_as", None))
+    if error.__traceback__ is not None:
+        return pytest.ExceptionInfo.from_exception(error)
+    raised.traceback = type(raised.traceback)(())  # nothing of the test was running
+    return raised
 
 
 def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
