@@ -113,6 +113,14 @@ def test_inputs_that_are_no_floats():
         tgt.gradcheck(np.sin, np.array([1, 2]))
     with pytest.raises(TypeError, match="input 1"):
         tgt.gradcheck(np.add, X, np.array([1, 2]), wrt=1)
+    with pytest.raises(TypeError, match=r"np\.array"):
+        tgt.gradcheck(np.sin, [1.0, 2.0])
+    with pytest.raises(TypeError, match="takes a function and then its inputs"):
+        tgt.gradcheck(X, np.sin)
+    with pytest.raises(ValueError, match=r"upstream has shape \(3,\), .* \(2, 2\)"):
+        tgt.gradcheck(np.sin, X, upstream=np.ones(3))
+    with pytest.raises(ValueError, match="order=0"):
+        tgt.gradcheck(np.sin, X, order=0)
     with pytest.raises(ValueError, match="no property is called nonsense"):
         tgt.gradcheck(np.sin, X, properties=["nonsense"])
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing import ledger as account
 from tinygrad_lab.testing._reporting import announced
 from tinygrad_lab.testing.diagnosis import diagnose
@@ -97,8 +98,8 @@ def gradcheck(
     ------
     GradientError
         A property does not hold, or the function is none that a gradient can be checked of.
-    TypeError
-        There is nothing to differentiate by.
+    TypeError, ValueError
+        There is nothing to differentiate by, or a parameter is none that there is.
 
     Examples
     --------
@@ -108,6 +109,8 @@ def gradcheck(
     >>> report.verdict, report.resolution < 1e-7
     ('pass', True)
     """
+    if order < 1:
+        raise ValueError(f"order={order}: 1 checks the gradient, 2 the gradient of that as well")
     generator = np.random.default_rng(rng)
     subject, args = _subject_of(fn, inputs, wrt, name)
     arrays = [np.array(x, dtype=np.float64) for x in args.arrays]
@@ -136,6 +139,8 @@ def gradcheck(
 def _subject_of(
     fn: Any, inputs: Sequence[Any], wrt: int | Sequence[int] | None, name: str | None
 ) -> tuple[Subject, Arguments]:
+    if not (callable(fn) or hasattr(fn, "subject")):
+        raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
     args = bind(inputs, wrt)
     subject: Subject = (
         fn.subject(args) if hasattr(fn, "subject") else TensorSubject(fn, args, name)
@@ -189,7 +194,7 @@ def _begun(
     _unchanged(subject, arrays, before, "the function")
     ups = [_drawn(y.shape, generator).astype(y.dtype) for y in recorded.outputs]
     if upstream is not None:
-        ups[0] = np.array(np.broadcast_to(upstream, ups[0].shape), dtype=ups[0].dtype)
+        ups[0] = _stretched(upstream, ups[0])
     kept = [u.copy() for u in ups]
     check = _guarded(
         "the backward pass", lambda: Check(subject, arrays, recorded, ups, generator, order)
@@ -204,6 +209,15 @@ def _drawn(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Draw upstreams of either sign, some above 1 and some below, none near 0."""
     sign = generator.choice([-1.0, 1.0], shape)
     return np.asarray(sign * generator.integers(24, 97, shape) / 48.0)
+
+
+def _stretched(upstream: Any, like: Array) -> Array:
+    try:
+        return np.array(np.broadcast_to(upstream, like.shape), dtype=like.dtype)
+    except ValueError:
+        raise ValueError(
+            f"the upstream has shape {np.shape(upstream)}, the output it belongs to {like.shape}"
+        ) from None
 
 
 def _guarded(who: str, call: Callable[[], Any]) -> Any:

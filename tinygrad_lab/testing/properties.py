@@ -178,7 +178,9 @@ def well_formed(check: Check) -> Result:
     """There is one gradient for each input, of its shape, of floats."""
     found = check.gradients
     if len(found) != len(check.arrays):
-        raise Found("count", f"{len(found)} gradients came back for {len(check.arrays)} inputs")
+        counted = f"{len(found)} gradient{'s' * (len(found) != 1)} came back"
+        inputs = f"{len(check.arrays)} input{'s' * (len(check.arrays) != 1)}"
+        raise Found("count", f"{counted} for {inputs}")
     for i, (g, x) in enumerate(zip(found, check.arrays, strict=True)):
         where = f"gradient by {check.label(i)}"
         if g is None:
