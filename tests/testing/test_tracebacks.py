@@ -61,7 +61,8 @@ def test_a_function_that_has_returned_is_shown_at_its_last_line():
 
 
 def test_explanations_that_name_only_our_lines_are_left_out():
-    ours = ["Explanation:", "    These lines were always run:", f"        {engine.__file__}:192"]
+    places = [f"        {file}:192" for file in (engine.__file__, np.__file__, linecache.__file__)]
+    ours = ["Explanation:", "    These lines were always run:", *places]
     example = "Failing test case: test(x=1)"
     blob = "You can reproduce this example by temporarily adding @reproduce_failure(...)"
     error = raised(wrong)

@@ -9,13 +9,12 @@ Not for: what the message says (``report.py``), or pytest (``plugin.py``).
 from __future__ import annotations
 
 import ast
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-
-import numpy as np
 
 from tinygrad_lab.testing.report import GradientError
 
@@ -23,7 +22,10 @@ __all__ = ["says_it_all", "tidy"]
 
 _INSIDE = ("tinygrad_lab", "hypothesis", "_pytest", "pluggy")
 _GENERATED = "hypothesis_temporary_module"
-_FOLDERS = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent))
+_FOLDERS = (  # of lines that are no reader's: ours, of the standard library, of what is installed
+    str(Path(__file__).parents[1]),
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+)
 _EXAMPLE = ("Failing test case:", "Falsifying example:")
 
 
@@ -72,7 +74,7 @@ def _outside(first: TracebackType | None) -> TracebackType | None:
 
 
 def _without_noise(notes: Sequence[str], example: bool) -> list[str]:
-    """Leave out explanations that name none but our lines, and examples that nobody can paste."""
+    """Leave out explanations without a line of the reader's, and examples that nobody can paste."""
     kept: list[str] = []
     lines = iter(notes)
     for note in lines:
