@@ -117,3 +117,14 @@ def test_float32_inputs_are_checked_in_float64():
     report = tgt.gradcheck(np.sin, np.array([1.0, 2.0], np.float32))
     assert report.verdict == "pass"
     assert report.resolution < 1e-8
+
+
+def test_a_function_that_computes_in_float32_is_inconclusive_at_worst():
+    def narrow(x):
+        return np.sin(x.astype(np.float32)) * 2
+
+    def vjp(g, x):
+        return (g * 2 * np.cos(x)).astype(x.dtype)
+
+    report = tgt.gradcheck(tgt.adapters.numpy(narrow, vjp), np.array([0.3, 1.7, -2.2]))
+    assert report.verdict == "inconclusive"
