@@ -1,7 +1,9 @@
 """gradcheck, its messages, and what is no gradient at all."""
 
 import linecache
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -392,3 +394,9 @@ def test_importing_loads_no_hypothesis():
         "assert 'hypothesis' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_documentation_names_every_property():
+    page = Path(__file__).parents[2] / "docs" / "testing.md"
+    told = set(re.findall(r"`(\w+)`", page.read_text(encoding="utf-8")))
+    assert set(tgt.PROPERTIES) <= told

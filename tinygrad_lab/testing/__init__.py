@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.descent import check_descent
+from tinygrad_lab.testing.holomorphic import HOLOMORPHIC
 from tinygrad_lab.testing.ledger import Ledger, blame
 from tinygrad_lab.testing.properties import PROPERTIES
 from tinygrad_lab.testing.report import Finding, GradientError, GradReport
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAULTS",
+    "HOLOMORPHIC",
     "PROPERTIES",
     "Domain",
     "Finding",
