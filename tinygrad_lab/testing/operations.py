@@ -97,15 +97,8 @@ def check_op(
     'pass'
     """
     examples = EXAMPLES[PROFILE["name"]] if examples is None else examples
-    name = getattr(op, "__name__", repr(op))
-    known = callable(op) and op in catalogue.CASES
-    if hasattr(op, "calls"):
-        calls: Any = op.calls
-    elif inputs is None and kwargs is None and domain is None and known:
-        calls = catalogue.CASES[op]
-        name = name_of(op)
-    else:
-        calls = _calls(op, inputs, _resolved(op, kwargs), domain)
+    name = name_of(op)
+    calls = calls_of(op, inputs, kwargs, domain)
     seen: dict[str, Result] = {}
     which = {"properties": properties, "without": tuple(without)}
 
@@ -226,7 +219,20 @@ def _merge(seen: dict[str, Result], report: GradReport, only_passes: bool = Fals
 
 
 # ---------------------------------------------------------------------------------------------
-# Calls of operations that the catalogue does not know
+# Calls
+
+
+def calls_of(
+    op: Any,
+    inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    domain: Domain | None = None,
+) -> st.SearchStrategy[catalogue.Call]:
+    """Say how calls are generated: what the catalogue has, or what is given, or by signature."""
+    nothing_said = inputs is None and kwargs is None and domain is None
+    if nothing_said and callable(op) and op in catalogue.CASES:
+        return catalogue.CASES[op]
+    return _calls(op, inputs, _resolved(op, kwargs), domain)
 
 
 def _resolved(op: Any, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
