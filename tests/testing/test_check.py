@@ -1,5 +1,6 @@
 """gradcheck, its messages, and what is no gradient at all."""
 
+import linecache
 import time
 
 import numpy as np
@@ -22,6 +23,7 @@ def negated_log(x):
 tl.defvjp(negated_log, lambda g, y, x: -g / x)
 
 X = np.array([[0.0, 1.0], [2.0, -1.0]])
+AHEAD = ["forward_and_backward"]  # it would find a fault of second order before the numbers do
 
 
 def log_sum_exp(x, axis=-1):
@@ -141,7 +143,7 @@ def test_properties_can_be_chosen_and_left_out():
 def test_linear_operations_are_checked_without_tolerance():
     report = tgt.gradcheck(np.matmul, X, X, properties=["exact"])
     assert report.results[0].verdict == "pass"
-    assert report.results[0].resolution == 0.0
+    assert report.results[0].resolution == 2.0**-53
     right = RULES[np.matmul]
     try:
         RULES[np.matmul] = (lambda g, y, a, b: right[0](g, y, a, b) * (1 + 1e-14), right[1])
@@ -199,6 +201,83 @@ def test_second_order():
         assert tgt.gradcheck(np.square, X).passed
         error = failure(np.square, X, order=2)
     assert error.finding.text.startswith("second order")
+
+
+Z = np.array([1 + 2j, -0.5 + 0.3j])
+
+
+@pytest.mark.parametrize(
+    "f", [np.exp, np.square, np.conj, np.fft.fft, np.angle, np.abs, lambda z: np.vdot(z, 2 * z)]
+)
+def test_functions_of_complex_numbers(f):
+    assert tgt.gradcheck(f, Z, order=2).verdict == "pass"
+
+
+def test_a_wrong_gradient_by_a_complex_number():
+    @tl.primitive
+    def conjugated(z):
+        return z.conj()
+
+    tl.defvjp(conjugated, lambda g, y, z: g)  # right of real numbers alone
+    assert tgt.gradcheck(lambda z: conjugated(z) * 2.0, Z.real).verdict == "pass"
+    error = failure(lambda z: conjugated(z) * 2.0, Z)
+    assert error.finding.input == 0
+    assert "z = np.array([(1+2j)" in str(error)
+    assert "].imag: rule gives" in str(error)
+    assert error.finding.blame.guilty.what == "conjugated"
+
+
+def test_where_the_value_is_not_finite_nothing_is_decided():
+    assert tgt.gradcheck(np.sqrt, np.array([-1.0])).verdict == "inconclusive"
+
+
+def test_an_infinite_slope_leaves_the_other_elements_to_be_checked():
+    assert tgt.gradcheck(np.sqrt, np.array([0.0, 1.0])).verdict == "pass"
+
+    def vjp(g, x):
+        with np.errstate(divide="ignore"):
+            return g / np.sqrt(x)  # without the half
+
+    assert failure(tgt.adapters.numpy(np.sqrt, vjp), np.array([0.0, 1.0])).finding.kind == "wrong"
+
+
+def test_blame_goes_through_complex_numbers():
+    @tl.primitive
+    def cubed(z):
+        return z**3
+
+    tl.defvjp(cubed, lambda g, y, z: g * 2.9 * z**2)
+
+    def spectrum(x):
+        z = np.fft.fft(x)
+        return np.sum(np.abs(cubed(z))) + np.real(np.fft.ifft(z)).sum()
+
+    error = failure(spectrum, np.array([0.5, 1.0, -0.3]))
+    assert error.finding.kind == "wrong"
+    assert error.finding.blame.guilty.what == "cubed"
+    assert error.finding.blame.guilty.share == pytest.approx(1.0, abs=1e-9)
+
+
+def test_a_fault_at_second_order_is_blamed_on_the_rule_and_its_line():
+    @tl.primitive
+    def squared(x):
+        return x * x
+
+    def rule(g, y, x):  # the line to find
+        slope = 2 * (x.detach() if isinstance(x, tl.Tensor) else x)
+        return g * slope
+
+    tl.defvjp(squared, rule)
+    error = failure(lambda x: np.exp(squared(np.tanh(x))), X, order=2, without=AHEAD)
+    guilty = error.finding.blame.guilty
+    assert guilty.what == "multiply in the rule of squared"
+    assert guilty.origin.node.op is squared
+    assert guilty.share == pytest.approx(1.0, abs=1e-6)
+    file, line = guilty.site.split(":")
+    text = linecache.getline(__file__, int(line))
+    assert file == "test_check.py"
+    assert "the line to find" in text
+    assert "order=2, name='squared'" in error.finding.reproducer
 
 
 def test_an_mlp_of_three_layers_takes_less_than_a_tenth_of_a_second():

@@ -99,6 +99,7 @@ def walk(
     create_graph: bool,
     retain_graph: bool,
     batch: int | None = None,
+    visit: Callable[[Node, Any, tuple[Any, ...]], None] | None = None,
 ) -> list[Any]:
     """Carry cotangents (a batch of them, where ``batch`` says how many) back to the inputs."""
     wanted: dict[int, Any] = {}
@@ -114,6 +115,7 @@ def walk(
             lift=from_node if create_graph else None,
             collect=wanted,
             batched=batch is not None,
+            visit=visit,
         )
     found = []
     for x in inputs:

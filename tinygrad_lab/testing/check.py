@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.engine import Node
 from tinygrad_lab.testing import ledger as account
 from tinygrad_lab.testing._reporting import announced
 from tinygrad_lab.testing.diagnosis import diagnose
@@ -67,10 +66,11 @@ def gradcheck(
     fn : callable
         A function of Tensors, or what an adapter made of another library's (:mod:`adapters`).
     *inputs
-        What it is called with.  Arrays of floats are differentiated by; anything else (integers,
-        masks, options) is passed on.
+        What it is called with.  Arrays of floats are differentiated by, and converted to float64;
+        complex ones too, by their real and imaginary parts.  Anything else (integers, masks,
+        options) is passed on.
     wrt : int or sequence of int, optional
-        Which inputs to differentiate by, where not by all arrays of floats.
+        Which inputs to differentiate by, where not by all of these.
     order : int
         2 checks the gradient of the gradient as well, and so on.
     properties : "default", "numbers", or names
@@ -110,9 +110,9 @@ def gradcheck(
     """
     generator = np.random.default_rng(rng)
     subject, args = _subject_of(fn, inputs, wrt, name)
-    arrays = [np.array(x) for x in args.arrays]
+    arrays = [np.array(x, dtype=np.float64) for x in args.arrays]
     wanted = _chosen(properties, without)
-    told = _told(subject, arrays, args, context)
+    told = _told(subject, args, context)
     report = GradReport(subject.name, inputs=told)
     cause: BaseException | None = None
     try:
@@ -162,8 +162,9 @@ def _chosen(properties: str | Iterable[str], without: Collection[str]) -> list[s
     return [label for label in PROPERTIES if label in names and label not in without]
 
 
-def _told(subject: Subject, arrays: Sequence[Array], args: Arguments, context: str) -> str:
-    parts = [f"{n} = {shown(x)}" for n, x in zip(subject.names, arrays, strict=True)]
+def _told(subject: Subject, args: Arguments, context: str) -> str:
+    differentiated = [args.given[i] for i in args.positions]
+    parts = [f"{n} = {shown(x)}" for n, x in zip(subject.names, differentiated, strict=True)]
     rest = [shown(x) for i, x in enumerate(args.given) if i not in args.positions]
     return context + ", ".join(parts + rest)
 
@@ -300,10 +301,7 @@ def _locate(check: Check, found: Found, finding: Finding, gradients: list[Array]
     finding.analytic, finding.numeric = measured.analytic, measured.numeric
     worst = -1.0
     for i in _suspects(check, weights, gradients):
-        numeric = _numerical(check, i, weights)
-        if numeric is None:
-            continue
-        values, errors, where = numeric
+        values, errors, where = _numerical(check, i, weights, measured.climb.ladder.steps[0])
         own = np.asarray(gradients[i], float)[where] if where is not None else gradients[i]
         with np.errstate(invalid="ignore"):
             off = np.where(np.isfinite(own), np.abs(own - values), np.inf)
@@ -330,9 +328,9 @@ def _suspects(check: Check, weights: Array, gradients: list[Array]) -> list[int]
     for i in filled:
         directions = [np.zeros(x.shape) for x in check.arrays]
         directions[i] = direction_like(check.arrays[i], check.generator)
-        ladder, _, exact = check.measurer.ladder(directions, 2.0**-8)
-        numeric = ladder.slope(weights)
-        promised = float(np.sum(np.asarray(gradients[i]) * exact[i]))
+        climbed = check.measurer.climb(directions, 2.0**-8)
+        numeric = climbed.ladder.slope(weights)
+        promised = float(np.sum(np.asarray(gradients[i]) * climbed.directions[i]))
         off.append(abs(promised - numeric.value) / (abs(numeric.value) + 1e3 * numeric.error))
     return [filled[int(np.argmax(np.nan_to_num(off, nan=np.inf)))]]
 
@@ -357,7 +355,7 @@ def _describe(
     sizes += [(y.size, "results") for y in check.recorded.outputs]
     trusted = errors <= 1e-7 * np.max(np.abs(values), initial=0.0)
     finding.diagnosis = diagnose(own, values, sizes) if np.all(trusted) else ""
-    place = f"{check.subject.names[i]}{list(index)}" if index else check.subject.names[i]
+    place = check.place(i, index)
     pattern = finding.diagnosis
     if not pattern and estimate.value:
         pattern = f"ratio {finding.analytic / estimate.value:.3g} here"
@@ -373,8 +371,8 @@ def _relative(analytic: float, numeric: float) -> float:
 
 
 def _numerical(
-    check: Check, i: int, weights: Array
-) -> tuple[Array, Array, tuple[Array, ...] | None] | None:
+    check: Check, i: int, weights: Array, first: float
+) -> tuple[Array, Array, tuple[Array, ...] | None]:
     """Measure the gradient by one input: of every element, or of some where there are many."""
     x = check.arrays[i]
     scales = scales_of(x)
@@ -388,9 +386,9 @@ def _numerical(
     for j, place in enumerate(places):
         directions = [np.zeros(y.shape) for y in check.arrays]
         directions[i][place] = scales[place]
-        measured = check.measurer.ladder(directions)[0].slope(weights)
+        measured = check.measurer.climb(directions, first).ladder.slope(weights)
         if not np.isfinite(measured.value):
-            measured = check.measurer.ladder(directions, 2.0**-13)[0].slope(weights)
+            measured = check.measurer.climb(directions, 2.0**-13).ladder.slope(weights)
         values[j] = measured.value / scales[place]
         errors[j] = measured.error / scales[place]
     if chosen is None:
@@ -400,24 +398,26 @@ def _numerical(
 
 def _blame(check: Check, found: Found, finding: Finding, gradients: list[Array]) -> None:
     measured = found.measured
-    if measured is None or measured.ladder is None or measured.evaluations is None:
+    if measured is None:
         return
     auditor = getattr(check.subject, "audit", None)
     if auditor is not None:
         finding.lines += auditor(check.arrays, found.upstreams or check.upstreams)
         return
-    if not measured.ladder.finite or not np.isfinite(measured.analytic):
+    if not measured.climb.ladder.finite or not np.isfinite(measured.analytic):
         return
     drawn = account.draw_up(
-        check.subject, check.arrays, check.recorded, measured.ladder, measured.evaluations,
-        found.upstreams or check.upstreams, measured.directions, gradients,
+        check.subject, check.arrays, check.recorded, measured.climb,
+        found.upstreams or check.upstreams, gradients,
     )  # fmt: skip
     if drawn is None or drawn.guilty is None:
         return
     finding.blame = drawn
-    guilty: Node = drawn.guilty.node
-    if drawn.guilty.kind == "rule":
-        finding.reproducer = account.reproducer(guilty)
+    guilty = drawn.guilty
+    if guilty.origin is not None:
+        finding.reproducer = account.reproducer(guilty.origin.node, order=2)
+    elif guilty.kind == account.RULE:
+        finding.reproducer = account.reproducer(guilty.node)
 
 
 def example_text(arguments: dict[str, Any]) -> str:

@@ -51,10 +51,11 @@ def diagnose(
         return "should be zero" if analytic.size else ""
     if not np.any(analytic):
         return "zero everywhere: the gradient does not arrive here"
-    ratio = _common_ratio(analytic, numeric)
-    if ratio is not None:
-        return f"ratio {ratio:.3f}: {in_words(ratio, sizes)}".rstrip(": ")
-    return next((text for test, text in _PATTERNS if test(analytic, numeric)), "")
+    with np.errstate(all="ignore"):
+        ratio = _common_ratio(analytic, numeric)
+        if ratio is not None:
+            return f"ratio {ratio:.3f}: {in_words(ratio, sizes)}".rstrip(": ")
+        return next((text for test, text in _PATTERNS if test(analytic, numeric)), "")
 
 
 def _not_finite(analytic: Array) -> str:
@@ -63,7 +64,10 @@ def _not_finite(analytic: Array) -> str:
 
 
 def _common_ratio(a: Array, n: Array) -> float | None:
-    ratio = float(np.vdot(n, a) / np.vdot(n, n))
+    square = float(np.vdot(n, n))
+    if square == 0:  # it underflows
+        return None
+    ratio = float(np.vdot(n, a)) / square
     return ratio if np.allclose(a, ratio * n, rtol=TOLERANCE, atol=TOLERANCE * _size(a)) else None
 
 

@@ -29,10 +29,14 @@ def _extreme(y: Any, x: Any, axis: Any = None, **_: Any) -> Any:
     return x == kept
 
 
+def _side(_: Any, x: Any) -> Any:
+    return x == 0 if np.iscomplexobj(x) else np.sign(x)  # of complex numbers only 0 is a kink
+
+
 #: For operations with kinks, which branch a call took: from its result and its arguments.
 BRANCHES: dict[Any, Callable[..., Any]] = {
-    np.absolute: lambda y, x: np.sign(x),
-    np.fabs: lambda y, x: np.sign(x),
+    np.absolute: _side,
+    np.fabs: _side,
     np.maximum: lambda y, a, b: np.sign(a - b),
     np.minimum: lambda y, a, b: np.sign(a - b),
     np.remainder: lambda y, a, b: np.floor_divide(a, b),

@@ -29,15 +29,15 @@ from numpy.typing import NDArray
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.modes import debug
-from tinygrad_lab.testing.numerical import FIRST_STEP, Ladder, climb, direction_like, quantized
+from tinygrad_lab.testing.measure import Climb, Measurer
+from tinygrad_lab.testing.numerical import Ladder, direction_like
 from tinygrad_lab.testing.report import literal
 from tinygrad_lab.testing.subjects import (
-    Evaluation,
+    Origin,
     Recorded,
     Subject,
     TensorSubject,
     bind,
-    flat,
     nodes_behind,
 )
 
@@ -63,7 +63,9 @@ class Entry:
     amount, share : float
         Its part of the discrepancy, and that in relation to the whole.
     site : str
-        Where it was called: file and line.
+        Where it was called: file and line.  With an origin, where that rule is written.
+    origin : Origin or None
+        At second order, the call, and its derivative rule, that this one was made in.
     """
 
     kind: str
@@ -72,11 +74,14 @@ class Entry:
     amount: float
     share: float = 0.0
     site: str = ""
+    origin: Origin | None = None
 
     @property
     def what(self) -> str:
         """Name the operation, or say that the adding up is at fault."""
         name = "input" if self.node.op is None else name_of(self.node.op)
+        if self.origin is not None:
+            name = f"{name} in the rule of {name_of(self.origin.node.op)}"
         if self.kind == RULE:
             return name
         return f"{'adding up' if self.kind == ARRIVAL else 'returning'} the gradient of {name}"
@@ -161,18 +166,9 @@ def blame(
     upstreams = [generator.uniform(0.5, 1.0, y.shape) for y in recorded.outputs]
     if upstream is not None:
         upstreams = [np.broadcast_to(np.asarray(upstream, float), recorded.outputs[0].shape)]
-    directions = [
-        quantized(x, direction_like(x, generator), FIRST_STEP) for x in arrays
-    ]
-    evaluations: dict[float, Evaluation] = {}
-
-    def along(h: float) -> Array:
-        moved = [x + h * u for x, u in zip(arrays, directions, strict=True)]
-        evaluations[h] = subject.evaluate(moved)
-        return flat(evaluations[h].outputs)
-
-    ladder = climb(along)
-    ledger = draw_up(subject, arrays, recorded, ladder, evaluations, upstreams, directions)
+    measurer = Measurer(subject, arrays, recorded.outputs)
+    climbed = measurer.climb([direction_like(x, generator) for x in arrays])
+    ledger = draw_up(subject, arrays, recorded, climbed, upstreams)
     if ledger is None:
         raise ValueError(f"{subject.name} takes different paths near its input: nothing to blame")
     return ledger
@@ -182,10 +178,8 @@ def draw_up(
     subject: Subject,
     arrays: Sequence[Array],
     recorded: Recorded,
-    ladder: Ladder,
-    evaluations: dict[float, Evaluation],
+    climbed: Climb,
     upstreams: Sequence[Array],
-    directions: Sequence[Array],
     returned: Sequence[Array] | None = None,
 ) -> Ledger | None:
     """Draw up the account from the evaluations of a ladder; None where there is no graph.
@@ -194,30 +188,31 @@ def draw_up(
     ----------
     subject, arrays, recorded
         What was checked, where, and the graph of it.
-    ladder, evaluations
-        The ladder along ``directions``, and the calls it made, by step.
-    upstreams, directions : sequence of array
-        One for each output, and one for each input.
+    climbed : Climb
+        The ladder, whose calls are looked into.
+    upstreams : sequence of array
+        One for each output.
     returned : sequence of array, optional
         The gradients that were found wrong; by default what the pass itself has.
     """
     nodes = nodes_behind(recorded.roots)
     if not nodes:
         return None
-    tangents = _tangents(nodes, ladder, evaluations)
+    tangents = _tangents(nodes, climbed)
     if tangents is None:
         return None
     inputs = {i: node for i, node in enumerate(recorded.inputs) if node in nodes}
-    tangents.update({node.order: directions[i] for i, node in inputs.items()})
+    tangents.update({node.order: climbed.directions[i] for i, node in inputs.items()})
     walk = _Walk(recorded, upstreams, tangents)
     entries = walk.entries(nodes)
-    entries += _returns(inputs, nodes, walk, returned, directions)
+    entries += _returns(inputs, nodes, walk, returned, climbed.directions)
     ledger = Ledger(sum(entry.amount for entry in entries), entries)
     whole = ledger.discrepancy or 1.0
     for entry in entries:
         entry.share = entry.amount / whole
     ledger.entries.sort(key=lambda entry: -abs(entry.amount))
     _add_sites(ledger, subject, arrays, nodes)
+    _add_origins(ledger, subject, arrays, nodes)
     return ledger
 
 
@@ -284,14 +279,14 @@ def _inner(g: Any, t: Any) -> float:
         return 0.0
     if isinstance(g, dict):  # cotangents of some of several results
         return sum(_inner(part, t[i]) for i, part in g.items())
-    return float(np.sum(np.asarray(g, dtype=t.dtype) * t))
+    # Of complex numbers a pass carries the conjugate gradients, so no conjugate is taken here.
+    return float(np.sum(np.asarray(g, dtype=t.dtype) * t).real)
 
 
-def _tangents(
-    nodes: Sequence[Node], ladder: Ladder, evaluations: dict[float, Evaluation]
-) -> dict[int, Any] | None:
+def _tangents(nodes: Sequence[Node], climbed: Climb) -> dict[int, Any] | None:
     """Measure the directional derivative of every intermediate value."""
-    graphs = {h: nodes_behind(evaluations[h].roots) for h in evaluations if h != 0}
+    ladder = climbed.ladder
+    graphs = {h: nodes_behind(call.roots) for h, call in climbed.calls.items() if h != 0}
     shape = [(node.op, getattr(node.value, "shape", None)) for node in nodes]
     for graph in graphs.values():
         if len(graph) != len(nodes) or not all(
@@ -319,10 +314,15 @@ def _slope_of(values: dict[float, Any], centre: Any, ladder: Ladder) -> Array:
     below = np.stack([_row(values[-h]) for h in ladder.steps])
     own = Ladder(ladder.steps, _row(centre), above, below)
     slopes, _ = own.slopes()
+    if np.iscomplexobj(centre):
+        slopes = slopes.view(np.complex128)
     return slopes.reshape(np.shape(centre))
 
 
 def _row(value: Any) -> Array:
+    """Put the numbers in a row; of complex ones, real and imaginary parts by turns."""
+    if np.iscomplexobj(value):
+        return np.ascontiguousarray(value, dtype=np.complex128).ravel().view(np.float64)
     return np.asarray(value, dtype=np.float64).ravel()
 
 
@@ -363,11 +363,31 @@ def _add_sites(
                 entry.site = f"{PurePath(file).name}:{line}"
 
 
+def _add_origins(
+    ledger: Ledger, subject: Subject, arrays: Sequence[Array], nodes: Sequence[Node]
+) -> None:
+    """At second order, tell in whose rules the calls were made."""
+    if not hasattr(subject, "origins"):
+        return
+    with np.errstate(all="ignore"):
+        origins = subject.origins(list(arrays))
+    if len(origins) == len(nodes):
+        for entry in ledger.entries:
+            entry.origin = origins[entry.number]
+            if entry.origin is not None:
+                entry.site = _written_at(entry.origin.rule)
+
+
+def _written_at(rule: Any) -> str:
+    code = getattr(rule, "__code__", None)
+    return f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else ""
+
+
 # ---------------------------------------------------------------------------------------------
 # A program that shows the fault by itself
 
 
-def reproducer(node: Node) -> str:
+def reproducer(node: Node, order: int = 1) -> str:
     """Write a program that checks one recorded call, alone, on what it was given.
 
     Examples
@@ -396,7 +416,7 @@ def reproducer(node: Node) -> str:
         [
             *lines,
             f"tgt.gradcheck(lambda {', '.join(parameters)}: {call}, {', '.join(given)}, "
-            f"name={name_of(node.op)!r})",
+            f"{'order=2, ' * (order > 1)}name={name_of(node.op)!r})",
         ]
     )
     if len(text) > 4000:

@@ -8,16 +8,18 @@ Not for: the arithmetic of one ladder (``numerical.py``), or what to compare (``
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.testing.kinks import branches, has_kinks, same_branches, subgradient_interval
 from tinygrad_lab.testing.numerical import (
     BAND,
+    CANCELLED,
     FIRST_STEP,
     LONG_DOUBLE_IS_LONGER,
     Comparison,
@@ -30,14 +32,39 @@ from tinygrad_lab.testing.numerical import (
     scales_of,
 )
 from tinygrad_lab.testing.report import FAIL, INCONCLUSIVE, PASS
-from tinygrad_lab.testing.subjects import Evaluation, Subject, flat, nodes_behind
+from tinygrad_lab.testing.subjects import Evaluation, Recorded, Subject, flat, nodes_behind
 
 __all__ = ["Measurement", "Measurer"]
 
 Array = NDArray[Any]
 
+OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
 NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
-FURTHER_STEPS = (2.0**-9, 2.0**-13, 2.0**-18)
+STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
+SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
+LONGER_STEPS = (2.0**-2, 1.0, 2.0**3, 2.0**6)  # over the stairs that round-off makes
+CONVERGED = 1e-6  # relative; a slope this certain at two scales needs no second opinion
+
+
+@dataclass
+class Climb:
+    """A ladder, and how it was climbed.
+
+    Attributes
+    ----------
+    ladder : Ladder
+    calls : dict of float to Evaluation
+        The calls of the subject, by step.
+    directions : list of array
+        What each input was moved along.
+    missed : list of array
+        How far a step fell beside what was meant, where the sum was rounded, divided by the step.
+    """
+
+    ladder: Ladder
+    calls: dict[float, Evaluation]
+    directions: list[Array]
+    missed: list[Array]
 
 
 @dataclass
@@ -48,10 +75,8 @@ class Measurement:
     analytic: float
     numeric: Estimate
     resolution: float
+    climb: Climb
     note: str = ""
-    ladder: Ladder | None = None
-    evaluations: dict[float, Evaluation] | None = None
-    directions: Sequence[Array] = ()
 
 
 class Measurer:
@@ -60,31 +85,32 @@ class Measurer:
     def __init__(self, subject: Subject, arrays: Sequence[Array], outputs: Sequence[Array]) -> None:
         self.subject, self.arrays = subject, [np.asarray(x, dtype=np.float64) for x in arrays]
         self.centre = flat(outputs)
-        self._ladders: dict[Any, tuple[Ladder, dict[float, Evaluation], list[Array]]] = {}
-        self.evaluations = 0
+        self._climbs: dict[Any, Climb] = {}
         self.at_a_kink = False  # as far as was seen
         moved = max(sum(x.size for x in self.arrays), 1)
         # Many elements that move at once go far together, as the square root of their number.
         self._shorter = 2.0 ** -min(int(math.log2(moved)) // 2, 8)
 
-    def ladder(
+    def climb(
         self, directions: Sequence[Array], first: float = FIRST_STEP, dtype: Any = np.float64
-    ) -> tuple[Ladder, dict[float, Evaluation], list[Array]]:
-        """Climb a ladder along a direction; remember the calls by their steps."""
+    ) -> Climb:
+        """Climb a ladder along a direction, from its longest step; remember it."""
         key = (first, np.dtype(dtype).char, *(u.tobytes() for u in directions))
-        if key in self._ladders:
-            return self._ladders[key]
+        if key in self._climbs:
+            return self._climbs[key]
         exact = [
             quantized(x, u, first) for x, u in zip(self.arrays, directions, strict=True)
         ]
         calls: dict[float, Evaluation] = {}
+        missed = [np.zeros(x.shape) for x in self.arrays]
 
         def along(h: float) -> Array:
-            moved = [
-                np.asarray(x.astype(dtype) + dtype(h) * u.astype(dtype))
-                for x, u in zip(self.arrays, exact, strict=True)
-            ]
-            self.evaluations += 1
+            moved = []
+            for i, (x, u) in enumerate(zip(self.arrays, exact, strict=True)):
+                wide, step = x.astype(dtype), dtype(h) * u.astype(dtype)
+                moved.append(np.asarray(wide + step))
+                if h:
+                    missed[i] = np.maximum(missed[i], np.abs((moved[i] - wide) - step) / abs(h))
             with np.errstate(all="ignore"):
                 calls[h] = self.subject.evaluate(moved)
             row = flat(calls[h].outputs)
@@ -94,33 +120,100 @@ class Measurer:
 
         centre = self.centre if dtype is np.float64 else along(0.0)
         made = climb(along, centre.astype(dtype), first)
-        self._ladders[key] = made, calls, exact
-        return self._ladders[key]
+        self._climbs[key] = Climb(made, calls, exact, missed)
+        return self._climbs[key]
 
     def compare(
         self, gradients: Sequence[Array], weights: Array, directions: Sequence[Array]
     ) -> Measurement:
-        """Compare the slope that gradients promise along a direction with the one measured."""
+        """Compare the slope that gradients promise along a direction with the one measured.
+
+        Two scales that agree on another slope accuse; what passes at any scale is right, for a
+        wrong slope is not met by chance to nine digits.
+        """
         seen: list[Measurement] = []
         failed: list[Measurement] = []
-        for step in (FIRST_STEP, *FURTHER_STEPS):
-            first = step * self._shorter
-            found, crossed = self._once(gradients, weights, directions, first)
-            if found.verdict == PASS:
+        places = iter(self._places(directions))
+        for along, first in places:
+            found, crossed = self._once(gradients, weights, along, first)
+            if found.verdict == PASS and (not seen or not found.climb.ladder.flat):
                 return found
             seen.append(found)
             if found.verdict == FAIL and not crossed:
                 failed.append(found)
-            if len(failed) > 1 and _agree(failed[-1].numeric, failed[-2].numeric):
-                return self._unless_a_kink(failed[-2], failed[-1], weights)
+            if len(failed) > 1 and _agree(failed[-1], failed[-2]):
+                accused = self._unless_a_kink(failed[-2], failed[-1], weights)
+                if accused.verdict == FAIL and not _converged(failed[-2:]):
+                    accused = self._second_opinion(accused, gradients, weights, places)
+                if accused.verdict == FAIL:
+                    accused = self._unless_rounded_away(accused, weights)
+                return accused
         if LONG_DOUBLE_IS_LONGER and not failed:
             longer = self._long_double(gradients, weights, directions)
             if longer is not None and longer.verdict != INCONCLUSIVE:
                 return longer
-        best = min(seen, key=lambda m: m.resolution)
-        best.verdict = INCONCLUSIVE
-        best.note = best.note or "the numerical slope is not certain enough here"
-        return best
+        return _undecided(min(seen, key=lambda m: m.resolution))
+
+    def _places(self, directions: Sequence[Array]) -> Iterator[tuple[Sequence[Array], float]]:
+        """Give directions and first steps: from the usual to those of inputs of unusual size."""
+        for step in (*STEPS, *SHORTER_STEPS):
+            yield directions, step * self._shorter
+        own = [_of_own_size(x, u) for x, u in zip(self.arrays, directions, strict=True)]
+        if any(np.any(u != w) for u, w in zip(own, directions, strict=True)):
+            for step in STEPS:
+                yield own, step * self._shorter
+
+    def _second_opinion(
+        self,
+        accused: Measurement,
+        gradients: Sequence[Array],
+        weights: Array,
+        places: Iterator[tuple[Sequence[Array], float]],
+    ) -> Measurement:
+        """Look for what may have misled measurements that did not converge."""
+        for along, first in places:
+            found, _ = self._once(gradients, weights, along, first)
+            if found.verdict == PASS and not found.climb.ladder.flat:
+                return found
+        if self._climbs_stairs(accused, gradients, weights):
+            return _undecided(
+                accused,
+                "nothing moves over short steps, and as promised over long ones: round-off of an "
+                "intermediate value, or a step function",
+            )
+        return accused
+
+    def _unless_rounded_away(self, accused: Measurement, weights: Array) -> Measurement:
+        """Where the function is ours: what rounding every intermediate value may do to the slope.
+
+        To first order a result changes by the sum, over all values on the way, of cotangent times
+        rounding error.
+        """
+        with np.errstate(all="ignore"):
+            recorded = self.subject.record(self.arrays)
+            noise = rounding_of(recorded, weights)
+        off = abs(accused.analytic - accused.numeric.value)
+        if np.isfinite(noise) and off <= BAND * noise / accused.climb.ladder.steps[0]:
+            return _undecided(accused, "round-off of intermediate values hides the slope")
+        return accused
+
+    def _climbs_stairs(
+        self, accused: Measurement, gradients: Sequence[Array], weights: Array
+    ) -> bool:
+        """Whether a function that does not move by a bit does so as promised from further off."""
+        ladder, directions = accused.climb.ladder, accused.climb.directions
+        if np.any(ladder.above[-1] != ladder.below[-1]):
+            return False
+        parts = [np.sum(np.abs(g * u)) for g, u in zip(gradients, directions, strict=True)]
+        roughly = float(sum(parts)) / 4
+        for step in LONGER_STEPS:
+            ladder = self.climb(directions, step).ladder
+            ahead, behind = (
+                (x[0] - ladder.centre) @ weights / step for x in (ladder.above, ladder.below)
+            )
+            if max(abs(ahead - accused.analytic), abs(behind + accused.analytic)) <= roughly:
+                return True
+        return False
 
     def _once(
         self,
@@ -130,26 +223,27 @@ class Measurer:
         first: float,
         dtype: Any = np.float64,
     ) -> tuple[Measurement, bool]:
-        ladder, calls, exact = self.ladder(directions, first, dtype)
+        climbed = self.climb(directions, first, dtype)
+        ladder, calls, exact = climbed.ladder, climbed.calls, climbed.directions
         weights = weights.astype(dtype)
         with np.errstate(all="ignore"):
             numeric = ladder.slope(weights)
             parts = [np.asarray(g, dtype) * u for g, u in zip(gradients, exact, strict=True)]
             analytic = float(sum(np.sum(part) for part in parts))
             terms = float(sum(np.sum(np.abs(part)) for part in parts))
-            pairs = zip(gradients, self.arrays, strict=True)
-            inputs = sum(float(np.sum(np.abs(np.asarray(g) * x))) for g, x in pairs)
+            pairs = zip(gradients, climbed.missed, strict=True)
+            beside = float(sum(np.sum(np.abs(np.asarray(g) * off)) for g, off in pairs))
             size = ladder.size(weights)
-        if np.isfinite(inputs):  # of the steps themselves, where a sum was rounded
-            numeric = Estimate(numeric.value, numeric.error + 2.0**-54 * inputs / ladder.steps[-1])
+        if np.isfinite(beside):
+            numeric = Estimate(numeric.value, numeric.error + beside)
         decided: Comparison = compare(analytic, numeric, terms, size)
-        if ladder.flat and analytic == 0:
-            decided = Comparison(PASS, 0.0, 0.0)
+        still = CANCELLED * max(size, terms, float(np.sum(np.abs(weights))))
+        if ladder.flat and abs(analytic) <= still:
+            decided = Comparison(PASS, 0.0, math.inf)
         crossed = decided.verdict == FAIL and self._crosses(calls)
         found = Measurement(
-            decided.verdict, analytic, numeric, decided.resolution,
-            ladder=ladder, evaluations=calls, directions=exact,
-        )  # fmt: skip
+            decided.verdict, analytic, numeric, decided.resolution, climbed, decided.note
+        )
         return found, crossed
 
     def _crosses(self, calls: dict[float, Evaluation]) -> bool:
@@ -171,8 +265,8 @@ class Measurer:
             )
         except Exception:  # noqa: BLE001 - what does not compute in long double is no fault
             return None
-        native = found.evaluations and all(
-            y.dtype == np.longdouble for call in found.evaluations.values() for y in call.outputs
+        native = all(
+            y.dtype == np.longdouble for call in found.climb.calls.values() for y in call.outputs
         )
         return found if native and not crossed else None
 
@@ -180,12 +274,11 @@ class Measurer:
         self, longer: Measurement, shorter: Measurement, weights: Array
     ) -> Measurement:
         """Where one-sided slopes differ, every slope between them is right."""
-        ladder = shorter.ladder
-        assert ladder is not None
+        ladder = shorter.climb.ladder
         bent = any(
             abs(ladder.gap_ratio(w)) > 0.75 for w in (weights, *_units(weights, ladder.centre.size))
         )
-        calls = shorter.evaluations or {}
+        calls = shorter.climb.calls
         if not (
             bent or self._on_a_boundary(calls) or self._differs_by_direction(shorter, weights)
         ):
@@ -194,7 +287,8 @@ class Measurer:
         low, high, band = subgradient_interval([ladder, *self._nearby(shorter)], weights)
         if low - band <= shorter.analytic <= high + band:
             shorter.verdict, shorter.note = PASS, "a subgradient: the point is a kink"
-            shorter.resolution = (high - low + band) / max(abs(low), abs(high), 1e-300)
+            widest = max(abs(low), abs(high))
+            shorter.resolution = (high - low + band) / widest if widest else math.inf
             return shorter
         kinks = self._kinks()
         if kinks is not None and kinks > 1:
@@ -218,12 +312,20 @@ class Measurer:
         So it is where many kinks meet, as at a median of equal numbers: along every line through
         the point the function is straight, each with a slope of its own.
         """
+        nodes = nodes_behind(next(iter(measured.climb.calls.values())).roots)
+        if nodes and not branches(nodes):  # nothing in it has a kink
+            return False
         generator = np.random.default_rng(1)
-        first = [np.asarray(u) for u in measured.directions]
+        first = [np.asarray(u) for u in measured.climb.directions]
+        return any(self._bends_between(first, generator, weights) for _ in range(OTHER_DIRECTIONS))
+
+    def _bends_between(
+        self, first: Sequence[Array], generator: np.random.Generator, weights: Array
+    ) -> bool:
         second = [np.asarray(direction_like(x, generator)) for x in self.arrays]
         both = [u + w for u, w in zip(first, second, strict=True)]
         a, b, c = (
-            self.ladder(u, 2.0**-13 * self._shorter)[0].slope(weights)
+            self.climb(u, 2.0**-13 * self._shorter).ladder.slope(weights)
             for u in (first, second, both)
         )
         off = abs(c.value - a.value - b.value)
@@ -244,7 +346,7 @@ class Measurer:
             ]
 
             def along(h: float, base: Sequence[Array] = moved) -> Array:
-                at = [x + h * u for x, u in zip(base, measured.directions, strict=True)]
+                at = [x + h * u for x, u in zip(base, measured.climb.directions, strict=True)]
                 row = flat(self.subject.evaluate(at).outputs)
                 return row if row.size == self.centre.size else np.full(self.centre.size, np.nan)
 
@@ -255,8 +357,8 @@ class Measurer:
         return found
 
     def _kinks(self) -> int | None:
-        for _, calls, _ in self._ladders.values():
-            nodes = nodes_behind(next(iter(calls.values())).roots)
+        for climbed in self._climbs.values():
+            nodes = nodes_behind(next(iter(climbed.calls.values())).roots)
             if nodes:
                 return sum(has_kinks(node) for node in nodes)
         return None
@@ -267,5 +369,45 @@ def _units(weights: Array, size: int) -> list[Array]:
     return list(np.eye(size) * weights) if size <= 64 else []
 
 
-def _agree(a: Estimate, b: Estimate) -> bool:
-    return abs(a.value - b.value) <= BAND * (a.error + b.error) + 1e-6 * abs(a.value)
+def _agree(a: Measurement, b: Measurement) -> bool:
+    """Whether two measurements found the same slope, along the same direction or a shorter one."""
+    x, y = a.numeric, b.numeric
+    unit = abs(a.analytic / b.analytic) if a.analytic and b.analytic else 1.0
+    return abs(x.value - y.value * unit) <= BAND * (x.error + y.error * unit) + 1e-6 * abs(x.value)
+
+
+def _converged(found: Sequence[Measurement]) -> bool:
+    return all(m.numeric.error <= CONVERGED * abs(m.numeric.value) for m in found)
+
+
+def _undecided(
+    measured: Measurement, note: str = "the numerical slope is not certain enough here"
+) -> Measurement:
+    measured.verdict, measured.note = INCONCLUSIVE, measured.note or note
+    return measured
+
+
+def _of_own_size(x: Array, u: Array) -> Array:
+    """Shorten a direction where an input is far smaller than the scale it is moved by."""
+    size = np.abs(x)
+    return np.where((size > 0) & (size < scales_of(x)), u / scales_of(x) * size, u)
+
+
+def rounding_of(recorded: Recorded, weights: Array) -> float:
+    """Bound what rounding all intermediate values may change of a weighted sum of results."""
+    total = 0.0
+
+    def visit(node: Node, g: Any, _contributions: tuple[Any, ...]) -> None:
+        nonlocal total
+        if node.op is not None and isinstance(g, np.ndarray):
+            total += float(np.sum(np.abs(g) * np.abs(node.value)))
+
+    ends = np.cumsum([y.size for y in recorded.outputs])[:-1]
+    ups = [
+        part.reshape(y.shape).astype(y.dtype)
+        for part, y in zip(np.split(weights, ends), recorded.outputs, strict=True)
+    ]
+    begin = [(root, u) for root, u in zip(recorded.roots, ups, strict=False) if root is not None]
+    if begin:
+        propagate([r for r, _ in begin], [u for _, u in begin], retain_graph=True, visit=visit)
+    return total * 2.0**-53

@@ -41,6 +41,8 @@ BAND = 5.0  # so many estimated errors are still agreement
 AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
 TELLING = 1e-7  # relative; a wider band than this decides nothing
 INVISIBLE = 1e-10  # of the size of the function: a slope below this is no slope
+CANCELLED = 1e-13  # of the size of the function: what a rule may leave where the slope vanishes
+UNDERFLOW = 1e-290  # what is smaller has lost its digits, or all of it
 
 LONG_DOUBLE_IS_LONGER = bool(np.finfo(np.longdouble).eps < np.finfo(np.float64).eps / 100)
 
@@ -252,12 +254,14 @@ class Comparison:
     band : float
         How far apart they may lie.
     resolution : float
-        The smallest relative fault that would have been seen.
+        The smallest relative fault that would have been seen: relative to the slope, or, where it
+        vanishes, to the terms that cancel in it and the function.
     """
 
     verdict: str
     band: float
     resolution: float
+    note: str = ""
 
 
 def compare(
@@ -287,19 +291,24 @@ def compare(
         settled = math.isfinite(numeric.value) and numeric.error <= 1e-3 * (1 + abs(numeric.value))
         verdict = "fail" if settled else "inconclusive"
         return Comparison(verdict, math.inf, math.inf)
+    if 0 < max(terms, abs(analytic), abs(numeric.value)) < UNDERFLOW:
+        return Comparison("inconclusive", UNDERFLOW, math.inf, "underflow hides the slope")
     uncertain = BAND * numeric.error + 16 * float(np.finfo(np.float64).eps) * terms
     band = uncertain + AGREEMENT * abs(numeric.value)
     reference = max(abs(numeric.value), abs(analytic))
-    resolution = band / reference if reference > 0 else (0.0 if band == 0 else math.inf)
+    against = reference if reference > uncertain else max(reference, terms, size)
+    resolution = max(band / against, AGREEMENT) if against > 0 else math.inf
     if not math.isfinite(band) or not math.isfinite(numeric.value):
         return Comparison("inconclusive", band, math.inf)
     if abs(analytic - numeric.value) > band:
         telling = uncertain <= TELLING * max(reference, 1e-3 * terms)
         clear = abs(analytic - numeric.value) > 1000 * uncertain
         return Comparison("fail" if telling or clear else "inconclusive", band, resolution)
-    vanishes = abs(numeric.value) <= uncertain and uncertain <= INVISIBLE * size
+    vanishes = (
+        reference <= uncertain <= INVISIBLE * size and abs(analytic) <= CANCELLED * max(size, terms)
+    )
     if band <= TELLING * max(reference, terms) or vanishes or band == 0:
-        return Comparison("pass", band, resolution if reference > uncertain else band)
+        return Comparison("pass", band, resolution)
     return Comparison("inconclusive", band, resolution)
 
 

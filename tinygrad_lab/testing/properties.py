@@ -10,6 +10,7 @@ Not for: running them (``check.py``), or measuring slopes (``measure.py``).
 from __future__ import annotations
 
 import functools
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.core.transforms import gradients as tensor_gradients
 from tinygrad_lab.core.transforms import jvp
 from tinygrad_lab.testing.measure import Measurement, Measurer
 from tinygrad_lab.testing.numerical import (
     BAND,
+    FIRST_STEP,
+    Comparison,
     Estimate,
     climb,
     compare,
@@ -48,8 +49,11 @@ Property = Callable[["Check"], Result]
 #: Every property by name, cheap ones first.
 PROPERTIES: dict[str, Property] = {}
 
+EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 ROUNDING = 1e-10  # relative: what another order of summation may change
+FLOAT32_UNDERFLOW = 1e-30  # what is smaller has lost its digits, or all of it
 SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared
+MOST_ROWS = 16  # and up to so many results
 
 
 class Found(Exception):  # noqa: N818 - carries a finding to whoever runs the properties
@@ -120,6 +124,12 @@ class Check:
             size = float(np.abs(flat(self.recorded.outputs)) @ np.abs(self.weights))
         size = size if np.isfinite(size) else 0.0
         return [1e-13 * size / float(np.min(scales_of(x), initial=1.0)) for x in self.arrays]
+
+    def place(self, i: int, index: tuple[int, ...]) -> str:
+        """Name an element of an input as messages do."""
+        args = getattr(self.subject, "args", None)
+        where = args.place(i, index) if args else str(list(index))
+        return f"{self.subject.names[i]}{where}"
 
     def label(self, i: int) -> str:
         """Name an input as messages do."""
@@ -284,7 +294,7 @@ def finite(check: Check) -> Result:
             at = tuple(int(k) for k in index)
             directions = [np.zeros(x.shape) for x in check.arrays]
             directions[i][at] = scales_of(check.arrays[i])[at]
-            sides = check.measurer.ladder(directions, 2.0**-13)[0]
+            sides = check.measurer.climb(directions, 2.0**-13).ladder
             if not sides.finite:
                 continue
             left, right, error = sides.sides()
@@ -296,11 +306,11 @@ def finite(check: Check) -> Result:
                 raise Found(
                     "not finite",
                     f"gradient by {check.label(i)} is {g[at]} where value and slope are finite",
-                    f"at {check.subject.names[i]}{list(at)} = {check.arrays[i][at]:.6g}: one-sided "
+                    f"at {check.place(i, at)} = {check.arrays[i][at]:.6g}: one-sided "
                     f"slopes {left @ check.weights:.6g} and {right @ check.weights:.6g}",
                     position=i,
                 )
-    return Result("finite", SKIPPED, None, "the slope is infinite here")
+    return _result(finite, note="the slope is infinite here")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -395,21 +405,16 @@ def _decide(
             kind, "the gradient is wrong", *lines, measured=measured, weights=weights,
             gradients=gradients, upstreams=upstreams,
         )  # fmt: skip
-    return Result(name, measured.verdict, measured.resolution, measured.note)
+    seen = measured.resolution if math.isfinite(measured.resolution) else None
+    return Result(name, measured.verdict, seen, measured.note)
 
 
 @property_of_gradients
 def directional(check: Check) -> Result:
     """Along a direction in which everything moves, the gradient promises the measured slope."""
     if not sum(x.size for x in check.arrays):
-        return Result("directional", PASS, 0.0, "no elements")
-    if not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
-        return Result("directional", SKIPPED, None, "the value is not finite")
-    if not all(np.all(np.isfinite(g)) for g in check.gradients):
-        return Result("directional", SKIPPED, None, "the slope is infinite: see finite")
-    directions = [direction_like(x, check.generator) for x in check.arrays]
-    measured = check.measurer.compare(check.gradients, check.weights, directions)
-    return _decide("directional", measured, check.weights, check.gradients)
+        return Result("directional", PASS, None, "no elements")
+    return _along("directional", check, [direction_like(x, check.generator) for x in check.arrays])
 
 
 @property_of_gradients
@@ -417,14 +422,21 @@ def tied_direction(check: Check) -> Result:
     """So it does where all elements move by the same amount: ties stay ties."""
     if sum(x.size for x in check.arrays) < 2:
         return Result("tied_direction", SKIPPED, None, "there is one element")
-    if not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
-        return Result("tied_direction", SKIPPED, None, "the value is not finite")
-    if not all(np.all(np.isfinite(g)) for g in check.gradients):
-        return Result("tied_direction", SKIPPED, None, "the slope is infinite: see finite")
     scale = max(float(np.min(scales_of(x), initial=1.0)) for x in check.arrays)
-    directions = [np.full(x.shape, scale) for x in check.arrays]
-    measured = check.measurer.compare(check.gradients, check.weights, directions)
-    return _decide("tied_direction", measured, check.weights, check.gradients)
+    return _along("tied_direction", check, [np.full(x.shape, scale) for x in check.arrays])
+
+
+def _along(name: str, check: Check, directions: Sequence[Array]) -> Result:
+    """Compare along a direction, but for elements by which the slope is infinite."""
+    if not all(np.all(np.isfinite(y)) for y in check.recorded.outputs):
+        return Result(name, INCONCLUSIVE, None, "the value is not finite")
+    finite = [np.isfinite(g) for g in check.gradients]
+    if not any(np.any(f) for f in finite):
+        return Result(name, SKIPPED, None, "the slope is infinite: see finite")
+    moves = [np.where(f, u, 0.0) for f, u in zip(finite, directions, strict=True)]
+    gradients = [np.where(f, g, 0.0) for f, g in zip(finite, check.gradients, strict=True)]
+    measured = check.measurer.compare(gradients, check.weights, moves)
+    return _decide(name, measured, check.weights, gradients)
 
 
 @property_of_gradients
@@ -451,11 +463,12 @@ def exact(check: Check) -> Result:
     promised = float(sum(np.sum(g * u) for g, u in zip(found, moves, strict=True)))
     right = float(slopes @ flat(ups))
     if promised == right:
-        return _result(exact, 0.0)
-    fine = climb(along).slope(flat(ups))
-    settled = fine.error <= 1e-6 * (1 + abs(right))
-    if not settled or abs(fine.value - right) > BAND * fine.error + 1e-9 * abs(right):
-        return Result("exact", SKIPPED, None, "a step function on the integers")
+        return _result(exact, EXACT)
+    for first in (FIRST_STEP, 2.0**-22):
+        fine = climb(along, first=first).slope(flat(ups))
+        settled = fine.error <= 1e-4 * (1 + abs(right))
+        if not settled or abs(fine.value - right) > BAND * fine.error + 1e-9 * abs(right):
+            return Result("exact", SKIPPED, None, "a step function on the integers")
     at = ", ".join(
         f"{n} = {shown(x)}" for n, x in zip(check.subject.names, whole, strict=True)
     )
@@ -472,8 +485,9 @@ def jacobian(check: Check) -> Result:
     """Every entry of a small Jacobian is the one that was measured."""
     sizes = sum(x.size for x in check.arrays)
     outputs = flat(check.recorded.outputs)
-    if not 0 < sizes <= SMALL_JACOBIAN or not 0 < outputs.size <= 16:
-        return Result("jacobian", SKIPPED, None, "not small")
+    if not 0 < sizes <= SMALL_JACOBIAN or not 0 < outputs.size <= MOST_ROWS:
+        most = f"more than {SMALL_JACOBIAN} input elements, or {MOST_ROWS} of results"
+        return Result("jacobian", SKIPPED, None, most)
     if not np.all(np.isfinite(outputs)):
         return Result("jacobian", SKIPPED, None, "the value is not finite")
     rows = [check.pulled(ups, check.recorded) for ups in _unit_upstreams(check.upstreams)]
@@ -482,7 +496,7 @@ def jacobian(check: Check) -> Result:
     if not all(np.all(np.isfinite(g)) for row in rows for g in row):
         return Result("jacobian", SKIPPED, None, "the slope is infinite: see finite")
     for directions in _unit_directions(check.arrays):
-        ladder, _, _ = check.measurer.ladder(directions)
+        ladder = check.measurer.climb(directions).ladder
         slopes, errors = ladder.slopes()
         for k, row in enumerate(rows):
             promised = float(
@@ -490,16 +504,18 @@ def jacobian(check: Check) -> Result:
             )
             numeric = Estimate(float(slopes[k]), float(errors[k]))
             terms = max(abs(promised), float(np.max(np.abs(slopes))))
-            decided = compare(promised, numeric, terms, abs(float(outputs[k])))
-            if decided.verdict == FAIL or not ladder.finite:
+            decided: Comparison | Measurement = compare(
+                promised, numeric, terms, abs(float(outputs[k]))
+            )
+            if decided.verdict != PASS or not ladder.finite:
                 weights = np.zeros(outputs.size)
                 weights[k] = 1.0
-                measured = check.measurer.compare(row, weights, directions)
-                if measured.verdict == INCONCLUSIVE:
-                    undecided = measured.note
+                decided = measured = check.measurer.compare(row, weights, directions)
                 ups = _unit_upstreams(check.upstreams)
                 one = next(u for j, u in enumerate(ups) if j == k)
                 _decide("jacobian", measured, weights, row, one)
+            if decided.verdict == INCONCLUSIVE:
+                undecided = decided.note
             elif decided.resolution < 1:
                 worst = max(worst, decided.resolution)
     if undecided:
@@ -654,32 +670,53 @@ def float32(check: Check) -> Result:
     native = any(y.dtype == np.float32 for y in call.outputs)
     if not native and not isinstance(check.subject, TensorSubject):
         return Result("float32", SKIPPED, None, "it computes in float64 by itself")
-    for i, (g, e) in enumerate(zip(found, expected, strict=True)):
-        where = f"gradient by {check.label(i)}"
+    for i, g in enumerate(found):
         if g is not None and np.asarray(g).dtype != np.float32:
-            text = f"{where} is {np.asarray(g).dtype} for a float32 input"
+            text = f"gradient by {check.label(i)} is {np.asarray(g).dtype} for a float32 input"
             raise Found("dtype", text, "a constant of the rule is float64", position=i)
-        if not native or not np.all(np.isfinite(e)) or not np.all(np.isfinite(call.outputs[0])):
+    if not native or not _alike(call.outputs, wide.outputs):
+        return _result(float32, note="" if native else "the result is float64")
+    noise = 100 * float(np.finfo(np.float32).eps * np.abs(flat(call.outputs)) @ np.abs(flat(ups)))
+    for i, (g, e) in enumerate(zip(found, expected, strict=True)):
+        allowed = 1e-2 * float(np.max(np.abs(e), initial=0.0)) + noise + FLOAT32_UNDERFLOW
+        off = np.abs(np.asarray(g) - e)
+        if not np.all(np.isfinite(e)) or np.all(off <= allowed):
             continue
-        allowed = 1e-2 * float(np.max(np.abs(e), initial=0.0)) + _sensitivity(check, narrow, ups, i)
-        size = float(np.abs(flat(call.outputs)) @ np.abs(flat(ups)))
-        allowed += 100 * float(np.finfo(np.float32).eps) * size
-        if np.any(~(np.abs(np.asarray(g) - e) <= allowed)):
+        if not np.all(off <= allowed + _sensitivity(check, narrow, ups, i)):
             raise Found(
-                "float32", f"{where} in float32 is far from that in float64",
-                f"float32 {np.ravel(g)[:4]}, float64 {e.ravel()[:4]}", position=i,
-            )  # fmt: skip
+                "float32",
+                f"gradient by {check.label(i)} in float32 is far from that in float64",
+                f"float32 {np.ravel(g)[:4]}, float64 {e.ravel()[:4]}",
+                position=i,
+            )
     return _result(float32)
 
 
+def _alike(narrow: Sequence[Array], wide: Sequence[Array]) -> bool:
+    """Whether the values, at least, are finite and about the same in float32."""
+    a, b = flat(narrow), flat(wide)
+    finite = np.all(np.isfinite(a)) and np.all(np.isfinite(b))
+    return bool(finite and np.all(np.abs(a - b) <= 1e-2 * np.max(np.abs(b), initial=0.0)))
+
+
 def _sensitivity(check: Check, narrow: Sequence[Array], ups: Sequence[Array], i: int) -> float:
-    """Say how much a gradient changes where the inputs change in float32's last digits."""
-    base = [x.astype(np.float64) for x in narrow]
-    wide = [u.astype(np.float64) for u in ups]
-    moved = [x * (1 + 8 * np.finfo(np.float32).eps) for x in base]
-    with np.errstate(all="ignore"):
-        a, b = (check.pulled(wide, check.fresh(x))[i] for x in (base, moved))
-    change = float(np.max(np.abs(a - b), initial=0.0))
+    """Say how much a gradient changes where the inputs change by float32's round-off near 1.
+
+    As ``1 + x`` loses what ``x`` has below that, the change is absolute where an input is small.
+    """
+    eps = float(np.finfo(np.float32).eps)
+    wide = [x.astype(np.float64) for x in narrow]
+    moves = [check.generator.uniform(-8, 8, x.shape) * eps * np.maximum(np.abs(x), 1) for x in wide]
+    moved = [x + step for x, step in zip(wide, moves, strict=True)]
+    change = 0.0
+    for dtype in (np.float64, np.float32):
+        given = [u.astype(dtype) for u in ups]
+        with np.errstate(all="ignore"):
+            a, b = (
+                check.pulled(given, check.fresh([x.astype(dtype) for x in xs]))[i]
+                for xs in (wide, moved)
+            )
+            change = max(change, float(np.max(np.abs(a - b), initial=0.0)))
     return 30 * change if np.isfinite(change) else np.inf
 
 
@@ -719,18 +756,16 @@ def forward_and_backward(check: Check) -> Result:
 def second_order(check: Check) -> Result:
     """The gradient itself, as a function of inputs and upstream, has the right derivative."""
     subject = check.subject
-    if check.order < 2 or not isinstance(subject, TensorSubject):
+    if check.order < 2:
         return Result("second_order", SKIPPED, None, "asked for with order=2")
+    if not hasattr(subject, "derivative"):
+        return Result("second_order", SKIPPED, None, "a gradient that cannot be differentiated")
     if not sum(x.size for x in check.arrays):
         return Result("second_order", SKIPPED, None, "no elements")
     if check.measurer.at_a_kink:
         return Result("second_order", SKIPPED, None, "the slope itself jumps here")
-    row = _gradients_in_a_row(subject, len(check.arrays))
     arrays = [*check.arrays, *check.upstreams]
-    nested = TensorSubject(
-        row, Arguments(tuple(arrays), tuple(range(len(arrays)))), f"the gradient of {subject.name}"
-    )
-    nested.names = [*subject.names, *(f"upstream {i}" for i in range(len(check.upstreams)))]
+    nested = subject.derivative(Arguments(tuple(arrays), tuple(range(len(arrays)))))
     try:
         recorded = nested.record([frozen(x) for x in arrays])
     except Exception as error:
@@ -754,16 +789,3 @@ def second_order(check: Check) -> Result:
         if result.verdict == INCONCLUSIVE:
             return Result("second_order", INCONCLUSIVE, None, result.note)
     return Result("second_order", PASS, None)
-
-
-def _gradients_in_a_row(subject: TensorSubject, number: int) -> Callable[..., Any]:
-    def row(*moved: Any) -> list[Any]:
-        xs, ups = list(moved[:number]), list(moved[number:])
-        ys = _listed(subject.fn(*subject.args.filled(xs)))
-        pairs = [(y, u) for y, u in zip(ys, ups, strict=True) if isinstance(y, Tensor)]
-        found = tensor_gradients(
-            [y for y, _ in pairs], xs, [u for _, u in pairs], create_graph=True
-        )
-        return [g if isinstance(g, Tensor) else Tensor(g) for g in found]
-
-    return row

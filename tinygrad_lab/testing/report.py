@@ -109,8 +109,12 @@ class GradReport:
 
     @property
     def resolution(self) -> float | None:
-        """The smallest relative fault that the comparison of numbers would have seen."""
-        seen = [r.resolution for r in self.results if r.resolution is not None]
+        """The smallest relative fault that the comparison of numbers would have seen.
+
+        None where no number was compared, or none could be decided on.
+        """
+        passed = [r.resolution for r in self.results if r.verdict == PASS]
+        seen = [resolution for resolution in passed if resolution is not None]
         return min(seen, default=None)
 
     def __str__(self) -> str:

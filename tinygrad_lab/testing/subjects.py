@@ -12,21 +12,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.containers import leaves
-from tinygrad_lab.core.engine import Node
+from tinygrad_lab.core.engine import RULES, Node
 from tinygrad_lab.core.errors import describe, name_of
-from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.core.transforms import gradients
+from tinygrad_lab.core.tensor import Tensor, start
+from tinygrad_lab.core.transforms import gradients, walk
 
 __all__ = [
     "Arguments",
     "Evaluation",
     "Misbehaved",
+    "Origin",
     "Recorded",
     "Subject",
     "TensorSubject",
@@ -74,6 +75,11 @@ class Subject(Protocol):
         What it is called in messages.
     names : sequence of str
         What its inputs are called.
+
+    Notes
+    -----
+    A subject may have a method ``derivative(args)``: the subject whose inputs are these inputs and
+    upstreams, and whose outputs are the gradients.  Second derivatives are checked of those.
     """
 
     name: str
@@ -90,7 +96,10 @@ class Subject(Protocol):
 
 @dataclass
 class Arguments:
-    """Everything a function was given, and which of it is differentiated by."""
+    """Everything a function was given, and which of it is differentiated by.
+
+    A complex array is looked at as a real one with one more axis, of real and imaginary parts.
+    """
 
     given: tuple[Any, ...]
     positions: tuple[int, ...]
@@ -99,24 +108,41 @@ class Arguments:
         """Put other arrays in the places that are differentiated by."""
         args = list(self.given)
         for position, x in zip(self.positions, inputs, strict=True):
-            args[position] = x
+            args[position] = x[..., 0] + 1j * x[..., 1] if self._is_complex(position) else x
         return args
 
     @property
     def arrays(self) -> list[Array]:
-        """The arrays that are differentiated by."""
-        return [np.asarray(_plain(self.given[i])) for i in self.positions]
+        """The arrays that are differentiated by, in real numbers."""
+        plain = [(i, np.asarray(self.given[i])) for i in self.positions]
+        return [in_parts(x) if self._is_complex(i) else x for i, x in plain]
+
+    def place(self, i: int, index: tuple[int, ...]) -> str:
+        """Write the index of an element of the ``i``-th of the arrays as that of what was given."""
+        part = ""
+        if self._is_complex(self.positions[i]):
+            part, index = (".real", ".imag")[index[-1]], index[:-1]
+        return f"{list(index) if index else ''}{part}"
+
+    def _is_complex(self, position: int) -> bool:
+        return np.iscomplexobj(self.given[position])
+
+
+def in_parts(z: Array) -> Array:
+    """Give real and imaginary parts along a last axis."""
+    return np.stack([np.real(z), np.imag(z)], axis=-1)
 
 
 def bind(given: Sequence[Any], wrt: int | Sequence[int] | None) -> Arguments:
-    """Choose what to differentiate by: ``wrt``, or every argument that is an array of floats.
+    """Choose what to differentiate by: ``wrt``, or every array of floats or complex numbers.
 
-    A Python float counts as an array when nothing else is one.
+    A Python number counts as an array when nothing else is one.
     """
     plain = [_plain(x) for x in given]
     if wrt is None:
+        numbers = (float, complex, np.inexact)
         chosen = [i for i, x in enumerate(plain) if isinstance(x, np.ndarray) and _is_float(x)]
-        chosen = chosen or [i for i, x in enumerate(plain) if isinstance(x, (float, np.floating))]
+        chosen = chosen or [i for i, x in enumerate(plain) if isinstance(x, numbers)]
     else:
         chosen = [wrt] if isinstance(wrt, int) else list(wrt)
     for i in chosen:
@@ -137,7 +163,7 @@ def _plain(x: Any) -> Any:
 
 
 def _is_float(x: Array) -> bool:
-    return x.dtype.kind == "f"
+    return x.dtype.kind in "fc"
 
 
 def flat(outputs: Sequence[Array]) -> Array:
@@ -214,6 +240,55 @@ class TensorSubject:
         own = tuple(x.node for x in tensors)
         return Recorded([np.asarray(_plain(y)) for y in ys], pull, roots, own)
 
+    def derivative(self, args: Arguments) -> Subject:
+        """Give the gradients as a function of the inputs and, behind them, the upstreams."""
+        return _Derivative(self, args)
+
+
+class _Derivative(TensorSubject):
+    """The gradient of a function of Tensors, to be differentiated itself."""
+
+    def __init__(self, of: TensorSubject, args: Arguments) -> None:
+        super().__init__(self._gradients, args, f"the gradient of {of.name}")
+        self.of = of
+        upstreams = range(len(args.positions) - len(of.names))
+        self.names = [*of.names, *(f"upstream {i}" for i in upstreams)]
+
+    def _gradients(self, *moved: Any, visit: Any = None) -> list[Any]:
+        number = len(self.of.names)
+        xs, ups = list(moved[:number]), moved[number:]
+        ys = outputs_of(self.of.fn(*self.of.args.filled(xs)))
+        begin = [
+            start(y, u, True, "gradients()") for y, u in zip(ys, ups, strict=True) if _tracked(y)
+        ]
+        return walk(begin, xs, create_graph=True, retain_graph=True, visit=visit)
+
+    def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:
+        """Tell for each node of the graph in which derivative rule it was made.
+
+        None where it belongs to the function itself.  In the order of :func:`nodes_behind`.
+        """
+        made_in: dict[int, Origin | None] = {}
+
+        def visit(node: Node, _g: Any, contributions: tuple[Any, ...]) -> None:
+            for forward in nodes_behind([node]):
+                made_in.setdefault(forward.order, None)
+            for rule, c in zip(RULES.get(node.op, ()), contributions, strict=False):
+                for made in nodes_behind([c.node] if isinstance(c, Tensor) else []):
+                    made_in.setdefault(made.order, Origin(node, rule))
+
+        tensors = [Tensor(x, requires_grad=True) for x in inputs]
+        found = self._gradients(*tensors, visit=visit)
+        roots = [y.node if isinstance(y, Tensor) else None for y in found]
+        return [made_in.get(node.order) for node in nodes_behind(roots)]
+
+
+class Origin(NamedTuple):
+    """A call, and the one of its derivative rules, that another call was made in."""
+
+    node: Node
+    rule: Callable[..., Any]
+
 
 def _tracked(y: Any) -> bool:
     return isinstance(y, Tensor) and y.requires_grad
@@ -228,7 +303,10 @@ def _lost(ys: Sequence[Any]) -> str:
 
 
 def outputs_of(found: Any) -> list[Any]:
-    """Take what a function returned apart, and refuse what has no derivative."""
+    """Take what a function returned apart, and refuse what has no derivative.
+
+    A complex result is two: its real and its imaginary part.
+    """
     if found is None:
         raise Misbehaved("returns nothing", "it returned None; is a `return` missing?")
     ys = [y for _, y in leaves(found)]
@@ -236,13 +314,14 @@ def outputs_of(found: Any) -> list[Any]:
         raise Misbehaved("returns nothing", f"it returned {found!r}, with no number in it")
     for y in ys:
         plain = _plain(y)
-        if not isinstance(plain, (np.ndarray, np.generic, float)):
+        if not isinstance(plain, (np.ndarray, np.generic, float, complex)):
             raise Misbehaved("not float", f"it returned {describe(plain)}, not floats")
-        if np.asarray(plain).dtype.kind != "f":
+        if np.asarray(plain).dtype.kind not in "fc":
             raise Misbehaved(
                 "not float", f"it returned {describe(np.asarray(plain))}, which has no derivative"
             )
-    return ys
+    found_parts = [[np.real(y), np.imag(y)] if np.iscomplexobj(_plain(y)) else [y] for y in ys]
+    return [part for parts in found_parts for part in parts]
 
 
 def nodes_behind(roots: Sequence[Node | None]) -> list[Node]:

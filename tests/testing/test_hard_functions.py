@@ -1,0 +1,84 @@
+"""Right gradients of functions that are hard to measure: none may be called wrong."""
+
+import numpy as np
+import pytest
+
+import tinygrad_lab as tl
+from tinygrad_lab import testing as tgt
+
+HARD = {
+    "cos of a large number": (np.cos, [1e9, 3e8]),
+    "the square of a large number": (np.square, [1e9]),
+    "1/x near its pole": (lambda x: 1 / x, [1e-12, 1.0]),
+    "log of next to nothing": (np.log, [1e-300]),
+    "sqrt of next to nothing": (np.sqrt, [1e-20]),
+    "a fast oscillation": (lambda x: np.sin(1e6 * x), [0.3]),
+    "one among a million": (lambda x: 1e6 + np.sin(x), [1.0]),
+    "exp, nearly overflowing": (np.exp, [700.0]),
+    "exp, underflowing": (np.exp, [-800.0]),
+    "tanh, saturated": (np.tanh, [30.0, -30.0]),
+    "log-sum-exp, written as it is said": (lambda x: np.log(np.sum(np.exp(x))), [1.0, 2.0, 300.0]),
+    "whole numbers that cancel": (lambda x: (x + 1e8) - 1e8, [0.5, 1.0]),
+}
+
+#: Where the slope is nothing beside the value, and so is twice the slope.
+NEXT_TO_NOTHING = ("exp, underflowing", "tanh, saturated")
+
+FAR = np.array([1e15, 0.0])
+
+#: What float64 does not hold, no finite difference can tell.
+UNDECIDABLE = {
+    "swallowed by a large number": (lambda x: (x + 1e15) - 1e15, [0.5, 1.0]),
+    "swallowed, then bent": (lambda x: np.sin(x + 1e14 - 1e14), [0.5, 1.0]),
+    "swallowed in one element": (lambda x: (x + FAR - FAR) ** 2, [0.5, 1.0]),
+    "one among a million millions": (lambda x: 1e12 + np.sin(x), [1.0]),
+    "variance in one pass": (lambda x: np.mean(x * x) - np.mean(x) ** 2, [1e6, 1e6 + 1, 1e6 + 3]),
+    "cancellation, divided": (lambda x: (1 - np.cos(x)) / x**2, [1e-6]),
+    "terms that cancel": (lambda x: np.log(1 + x) - x, [1e-7]),
+    "underflow": (lambda x: x * tl.sigmoid(-700 * x), [1.0]),
+    "steps finer than any that is taken": (lambda x: np.round(x * 1e7) / 1e7 + 0 * x, [0.3]),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_no_false_alarm(name):
+    f, x = HARD[name]
+    assert tgt.gradcheck(f, np.array(x), order=1).verdict == "pass"
+
+
+@pytest.mark.parametrize("name", UNDECIDABLE)
+def test_what_cannot_be_told_is_inconclusive(name):
+    f, x = UNDECIDABLE[name]
+    report = tgt.gradcheck(f, np.array(x))
+    assert report.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_a_wrong_gradient_is_still_wrong_there(name):
+    """A doubled gradient, at every place where the right one was hard to see."""
+    f, x = HARD[name]
+    doubled = tl.primitive(lambda v: v * 1.0)
+    tl.defvjp(doubled, lambda g, y, v: 2 * g)
+    if name in NEXT_TO_NOTHING:
+        return
+    report = tgt.gradcheck(lambda v: doubled(f(v)), np.array(x), raises=False)
+    assert report.verdict == "fail", str(report)
+
+
+def test_a_black_box_that_rounds_is_inconclusive():
+    f = tgt.adapters.numpy(lambda x: np.sin(x + 1e14 - 1e14), lambda g, x: g * np.cos(x))
+    report = tgt.gradcheck(f, np.array([0.5, 1.0]))
+    assert report.verdict == "inconclusive"
+    assert any("step function" in r.note for r in report.results)
+
+
+def test_a_slope_that_is_promised_where_nothing_moves_is_wrong():
+    f = tgt.adapters.numpy(lambda x: np.maximum(x, 0.0), lambda g, x: g * 1.0)
+    with pytest.raises(tgt.GradientError):
+        tgt.gradcheck(f, np.array([-0.01, -2.0]))
+
+
+def test_float32_inputs_are_checked_in_float64():
+    report = tgt.gradcheck(np.sin, np.array([1.0, 2.0], np.float32))
+    assert report.verdict == "pass"
+    assert report.resolution < 1e-8
