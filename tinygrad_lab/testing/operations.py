@@ -29,7 +29,6 @@ from tinygrad_lab.testing.report import (
     GradientError,
     GradReport,
     Result,
-    raise_for,
 )
 from tinygrad_lab.testing.search import is_defined, search, search_degenerate
 from tinygrad_lab.testing.strategies import Axes, Domain
@@ -53,6 +52,7 @@ def check_op(
     without: Iterable[str] = (),
     rng: int = 0,
     raises: bool = True,
+    watch: Callable[[catalogue.Call, GradReport], None] | None = None,
 ) -> GradReport:
     """Check an operation on generated inputs: shapes, options, layouts, ties, zeros, extremes.
 
@@ -83,6 +83,9 @@ def check_op(
         Seeds the generated inputs.
     raises : bool
         Raise what was found.
+    watch : callable, optional
+        Is told each call that was checked, and what was found of it: those that a failure was made
+        small by as well, the smallest last.
 
     Returns
     -------
@@ -109,17 +112,28 @@ def check_op(
     left_out = tuple(without)
     at_kinks = [p for p in AT_KINKS if _is_wanted(p, named, left_out)]
 
+    def checked(call: catalogue.Call, **options: Any) -> GradReport:
+        try:
+            found = _checked(call, name, **options)
+        except GradientError as error:
+            if watch is not None:
+                watch(call, error.report)
+            raise
+        if watch is not None:
+            watch(call, found)
+        return found
+
     def smooth(call: catalogue.Call, only: Sequence[str] | None) -> None:
         chosen = named if only is None else [p for p in only if _is_wanted(p, named, left_out)]
-        _merge(seen, _checked(call, name, order=order, properties=chosen, without=left_out))
+        _merge(seen, checked(call, order=order, properties=chosen, without=left_out))
 
     def special(call: catalogue.Call, only: Sequence[str] | None) -> None:
         names = [p for p in at_kinks if only is None or p in only]
-        report = _checked(call, name, properties=names, raises=False)
-        if report.findings and report.findings[0].kind == "not float":
-            return  # complex there
-        raise_for(report)
-        _merge(seen, report, only_passes=True)
+        try:
+            _merge(seen, checked(call, properties=names), only_passes=True)
+        except GradientError as error:
+            if error.finding.kind != "not float":  # complex there
+                raise
 
     report = GradReport(name)
     try:
@@ -163,9 +177,8 @@ def _is_wanted(name: str, properties: str | tuple[str, ...], without: tuple[str,
 def _checked(call: catalogue.Call, name: str, **options: Any) -> GradReport:
     f: Any = call.f
     f = f if hasattr(f, "subject") else _named(f, name)
-    return gradcheck(
-        f, *call.arrays, name=name, context=f"smallest failing input: {call.text}  ", **options
-    )
+    context = f"smallest failing input: {call.text}  "
+    return gradcheck(f, *call.arrays, name=name, context=context, **options)
 
 
 def _named(f: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -209,7 +222,7 @@ def _resolved(op: Any, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
     if kwargs is not None:
         return dict(kwargs)
     found: dict[str, Any] = {}
-    if hasattr(op, "subject"):
+    if hasattr(op, "subject") or isinstance(op, np.ufunc):  # whose signatures name what few take
         return found
     try:
         parameters = inspect.signature(op).parameters

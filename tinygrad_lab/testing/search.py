@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,9 +42,15 @@ def search(check: Check, calls: Calls, examples: int, rng: int) -> None:
         _run(_Hunt(check), calls, min(BATCH, examples - batch), 1000 * rng + batch)
 
 
-def search_degenerate(check: Check, calls: Calls, examples: int, rng: int) -> None:
+def search_degenerate(
+    check: Check,
+    calls: Calls,
+    examples: int,
+    rng: int,
+    kinds: Iterable[str] = tuple(catalogue.DEGENERATE),
+) -> None:
     """Check calls of each kind of degenerate shapes; none where the operation takes no such."""
-    for number, kind in enumerate(catalogue.DEGENERATE):
+    for number, kind in enumerate(kinds):
         with catalogue.mostly(kind), contextlib.suppress(Unsatisfiable):
             _run(_HuntOfAKind(check, kind), calls, examples, 1000 * rng + 900 + number)
 
