@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 
+import tinygrad_lab as tl
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.testing.faults import FAULTS
 
@@ -38,6 +39,19 @@ def test_what_was_planted_is_taken_out_again(fault):
     with contextlib.suppress(tgt.GradientError), fault.plant():
         fault.check(1, 0)
     fault.check(3, 0)
+
+
+def test_each_planting_is_a_fresh_one():
+    """What a wrong rule has kept is kept until it is taken out, and no longer."""
+    cached = next(f for f in FAULTS if f.number == 45)
+
+    def slope(at):
+        x = tl.tensor(at, requires_grad=True)
+        return tl.gradients(np.exp(x), [x])[0]
+
+    for at in (0.5, 1.0):
+        with cached.plant():
+            assert slope(at) == slope(at + 1) == np.exp(at)
 
 
 ELEMENTWISE = {

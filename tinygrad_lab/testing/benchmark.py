@@ -15,7 +15,6 @@ import argparse
 import importlib
 import importlib.metadata
 import importlib.util
-import inspect
 import json
 import platform
 import sys
@@ -30,8 +29,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.testing import catalogue, faults, operations, strategies
+from tinygrad_lab.testing import operations, strategies
 from tinygrad_lab.testing.catalogue import Call
 from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.faults import ENGINE, FAULTS, Fault
@@ -244,24 +242,11 @@ class Specimen:
 
 
 def specimen_of(fault: Fault) -> Specimen | None:
-    """Find what a fault's check would check; None where that is no operation."""
-    asked: list[tuple[Any, Any]] = []
-
-    def note(op: Any, inputs: Any = None, **_options: Any) -> None:
-        asked.append((op, inputs))
-
-    with mock.patch.object(faults, "check_op", note):
-        if fault.name.startswith("captured parameters"):
-            return None
-        fault.check(0, 0)
-    op, inputs = asked[0]
-    name = getattr(op, "__name__", "f")
-    if hasattr(op, "calls"):
-        return Specimen(name, op, op.calls, False)
-    if inputs is None and op in catalogue.CASES:
-        return Specimen(name, op, catalogue.CASES[op], True)
-    drawn = strategies.tensors(1) if inputs is None else inputs
-    return Specimen(name, op, drawn.map(lambda x: Call(name, op, x)), inputs is None)
+    """Say what a fault is planted in; None where that is no operation."""
+    if fault.op is None:
+        return None
+    calls = operations.calls_of(fault.op, fault.inputs)
+    return Specimen(fault.op.__name__, fault.op, calls, has_special=fault.inputs is None)
 
 
 def carried(fault: Fault) -> str:
@@ -377,32 +362,24 @@ class Row:
     composite_rank: int | None = None
 
 
-def forget(specimen: Specimen | None) -> None:
-    """Empty what a planted rule has cached, which would tell on it to the next tool."""
-    rules = RULES.get(specimen.op) if specimen and callable(specimen.op) else None
-    for rule in rules if isinstance(rules, tuple) else ():
-        kept = inspect.getclosurevars(rule).nonlocals.get("kept") if rule else None
-        if isinstance(kept, dict):
-            kept.clear()
-
-
-def _notices(tool: Tool, fault: Fault, specimen: Specimen, points: Sequence[Call]) -> bool:
+def _notices(tool: Tool, fault: Fault, points: Sequence[Call]) -> bool:
     """Whether it objects at some point, and does not without the fault."""
-    with fault.plant():
-        forget(specimen)
-    for i, point in enumerate(points):
+    left = iter(enumerate(points))
+    while True:
         with fault.plant():
-            alarmed = tool.alarm(point, i)
-        if alarmed and not tool.alarm(point, i):
+            found = next(((i, point) for i, point in left if tool.alarm(point, i)), None)
+        if found is None:
+            return False
+        i, point = found
+        if not tool.alarm(point, i):
             return True
-    return False
 
 
 def look_for(fault: Fault, tools: Sequence[Tool], examples: int) -> Row:
     """Ask every tool about one fault."""
     specimen = specimen_of(fault)
     row = Row(fault.number, fault.name, fault.family, carried(fault))
-    _ours_by_strategy(fault, specimen, examples, row)
+    _ours_by_strategy(fault, examples, row)
     if specimen is None:
         row.caught["ours"] |= {"typical": True, "random": True}  # its one input is a typical one
         return row
@@ -416,7 +393,7 @@ def look_for(fault: Fault, tools: Sequence[Tool], examples: int) -> Row:
             asked = points
         mine = row.caught.setdefault(tool.name, {})
         for way, calls in asked.items():
-            mine[way] = _notices(tool, fault, specimen, calls)
+            mine[way] = _notices(tool, fault, calls)
     return row
 
 
@@ -436,9 +413,7 @@ def _points(specimen: Specimen, examples: int) -> dict[str, list[Call]]:
     }
 
 
-def _ours_by_strategy(
-    fault: Fault, specimen: Specimen | None, examples: int, row: Row
-) -> None:
+def _ours_by_strategy(fault: Fault, examples: int, row: Row) -> None:
     """Run the fault's own check; count what it needs, and look at where it arrives."""
     checked: list[tuple[bool, Any, tuple[Any, ...]]] = []
 
@@ -453,7 +428,6 @@ def _ours_by_strategy(
 
     mine = row.caught.setdefault("ours", {})
     with mock.patch.object(operations, "gradcheck", counting), fault.plant():
-        forget(specimen)
         try:
             fault.check(examples, 0)
         except GradientError as error:

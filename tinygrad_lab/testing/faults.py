@@ -1,7 +1,8 @@
 """The faults that real backward passes have had, as code: what a checker is measured against.
 
-Each :data:`FAULTS` entry can be planted (a context manager) and looked for (``check``), so that
-any checker can be asked whether it notices.  Where a fault was seen, it says so.
+Each :data:`FAULTS` entry can be planted (a context manager) and looked for (``check``), and says
+what it is planted in (``op``, ``inputs``), so that any checker can be asked whether it notices.
+Where a fault was seen, it says so.
 
 Not for: finding faults in your code; that is ``check_op`` and ``gradcheck``.
 """
@@ -9,6 +10,7 @@ Not for: finding faults in your code; that is ``check_op`` and ``gradcheck``.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,11 +25,12 @@ from tinygrad_lab.core.rules import indexing, linalg, shaping
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.testing import adapters, catalogue, specimens, strategies
 from tinygrad_lab.testing.operations import check_module, check_op
+from tinygrad_lab.testing.report import GradReport
 from tinygrad_lab.testing.specimens import unbroadcast
 
 __all__ = ["FAULTS", "Fault"]
 
-Check = Callable[[int, int], Any]
+Planting = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -43,20 +46,49 @@ class Fault:
     seen : str
         Where it was seen in the wild: project and issue; "" for a common slip.
     plant : callable
-        A context manager inside which the fault is there.
-    check : callable
-        ``check(examples, rng)`` looks for it with the default profile: raises GradientError.
+        Gives a context manager inside which the fault is there, each time a fresh one: nothing of
+        an earlier planting is left in it.
+    op : callable, Adapter or None
+        What is checked; None where a check of its own is needed.
+    inputs : strategy of tuples, or None
+        What it is called with, where that is not what ``check_op`` generates for it.
     blamed : str
         The operation whose rule is wrong, where it is one of the derivative table.
+    look : callable or None
+        ``look(examples, rng)`` checks what is no operation.
     """
 
     number: int
     name: str
     family: str
     seen: str
-    plant: Callable[[], contextlib.AbstractContextManager[None]] = field(repr=False)
-    check: Check = field(repr=False)
+    plant: Planting = field(repr=False)
+    op: Any = field(default=None, repr=False)
+    inputs: st.SearchStrategy[tuple[Any, ...]] | None = field(default=None, repr=False)
     blamed: str = ""
+    look: Callable[[int | None, int], GradReport] | None = field(default=None, repr=False)
+
+    def check(self, examples: int | None = None, rng: int = 0) -> GradReport:
+        """Look for it, with the default profile.
+
+        Raises
+        ------
+        GradientError
+            It was found.
+
+        Examples
+        --------
+        >>> sign = FAULTS[0]
+        >>> sign.check(examples=5).verdict
+        'pass'
+        >>> with sign.plant():
+        ...     sign.check()
+        Traceback (most recent call last):
+        tinygrad_lab.testing.GradientError: subtract, gradient by input 1 is wrong ...
+        """
+        if self.look is not None:
+            return self.look(examples, rng)
+        return check_op(self.op, self.inputs, examples=examples, rng=rng)
 
 
 FAULTS: list[Fault] = []
@@ -100,17 +132,9 @@ def _rule(
 ) -> None:
     """Enter a wrong rule of the derivative table."""
     where = entry or op
-    FAULTS.append(
-        Fault(
-            number,
-            name,
-            family,
-            seen,
-            lambda: _in_table(where, wrong),
-            lambda examples, rng: check_op(op, examples=examples, rng=rng),
-            catalogue.name_of(where).removesuffix("-primitive"),
-        )
-    )
+    blamed = catalogue.name_of(where).removesuffix("-primitive")
+    plant = functools.partial(_in_table, where, wrong)
+    FAULTS.append(Fault(number, name, family, seen, plant, op, blamed=blamed))
 
 
 class _Switch:
@@ -135,28 +159,8 @@ def _hand_written(
 ) -> None:
     """Enter a wrong derivative of a function in plain NumPy."""
     switch = _Switch(right, wrong)
-    adapted = adapters.numpy(f, switch)
-    FAULTS.append(
-        Fault(
-            number,
-            name,
-            family,
-            seen,
-            lambda: _in_place_of(switch, "planted", True),
-            lambda examples, rng: check_op(adapted, inputs, examples=examples, rng=rng),
-        )
-    )
-
-
-def _patch(
-    number: int, name: str, owner: Any, attribute: str, wrong: Any, check: Check, seen: str = ""
-) -> None:
-    """Enter a fault of the engine."""
-    FAULTS.append(
-        Fault(
-            number, name, ENGINE, seen, lambda: _in_place_of(owner, attribute, wrong), check
-        )
-    )
+    plant = functools.partial(_in_place_of, switch, "planted", True)
+    FAULTS.append(Fault(number, name, family, seen, plant, adapters.numpy(f, switch), inputs))
 
 
 def _arrays(*sides: tuple[int, ...], values: Any = None, **constants: Any) -> Any:
@@ -450,25 +454,32 @@ _Pass = engine._Pass  # noqa: SLF001 - faults are planted inside
 _arrive, _pull_back, _lifted = _Pass.arrive, _Pass.pull_back, _Pass._lifted  # noqa: SLF001
 
 
-def _on_graphs(examples: int, rng: int) -> Any:
-    """Check random graphs, with fan-out and reuse."""
-    pairs = strategies.tensors(2, shape=(3, 3), domain=strategies.Domain(-1, 1))
-    given_graphs = st.tuples(strategies.graphs(), pairs)
-
-    def look(pair: Any) -> catalogue.Call:
-        graph, arrays = pair
-        return catalogue.Call(repr(graph.records), graph, arrays)
-
-    return check_op(_Calls(given_graphs.map(look)), examples=examples, rng=rng)
+def graph(run: Any, *arrays: Any) -> Any:
+    """Compute a random graph: the engine is what is checked, with fan-out and reuse."""
+    return run(*arrays)
 
 
-class _Calls:
-    """Stands for an operation of which calls are given."""
+_graphs = st.tuples(
+    strategies.graphs(), strategies.tensors(2, shape=(3, 3), domain=strategies.Domain(-1, 1))
+).map(lambda pair: (pair[0], *pair[1]))
 
-    __name__ = "graph"
 
-    def __init__(self, calls: Any) -> None:
-        self.calls = calls
+def _engine(
+    number: int,
+    name: str,
+    plant: Planting,
+    op: Any = graph,
+    inputs: Any = None,
+    seen: str = "",
+    **others: Any,
+) -> None:
+    """Enter a fault of the engine."""
+    drawn = _graphs if op is graph else inputs
+    FAULTS.append(Fault(number, name, ENGINE, seen, plant, op, drawn, **others))
+
+
+def _method(owner: Any, attribute: str, wrong: Any) -> Planting:
+    return functools.partial(_in_place_of, owner, attribute, wrong)
 
 
 def _set_not_add(self: Any, node: Any, c: Any) -> None:
@@ -487,45 +498,46 @@ def _drop_branch(self: Any, node: Any, c: Any) -> None:
         _arrive(self, node, c)
 
 
-_patch(41, "= for +=", _Pass, "arrive", _set_not_add, _on_graphs)
-_patch(42, "a shared node propagated twice", _Pass, "arrive", _add_twice, _on_graphs, "micrograd 2")
-_patch(43, "a branch dropped at a shared node", _Pass, "arrive", _drop_branch, _on_graphs)
-
-_stale: dict[int, Any] = {}
-
-
-def _with_stale(self: Any, node: Any, g: Any) -> Any:
-    if isinstance(g, np.ndarray):
-        g = _stale[node.order] = g + _stale.get(node.order, 0.0)
-    return _pull_back(self, node, g)
-
-
-_patch(
-    44, "stale gradients on a second backward", _Pass, "pull_back", _with_stale, _on_graphs,
-    "micrograd 53",
+_engine(41, "= for +=", _method(_Pass, "arrive", _set_not_add))
+_engine(
+    42, "a shared node propagated twice", _method(_Pass, "arrive", _add_twice), seen="micrograd 2"
 )  # fmt: skip
+_engine(43, "a branch dropped at a shared node", _method(_Pass, "arrive", _drop_branch))
 
 
-def _cached() -> Any:
+def _remembering() -> contextlib.AbstractContextManager[None]:
+    """Add to each gradient what an earlier pass left there."""
+    stale: dict[int, Any] = {}
+
+    def with_stale(self: Any, node: Any, g: Any) -> Any:
+        if isinstance(g, np.ndarray):
+            g = stale[node.order] = g + stale.get(node.order, 0.0)
+        return _pull_back(self, node, g)
+
+    return _in_place_of(_Pass, "pull_back", with_stale)
+
+
+_engine(44, "stale gradients on a second backward", _remembering, seen="micrograd 53")
+
+
+def _caching() -> contextlib.AbstractContextManager[None]:
+    """Compute a derivative once for each shape."""
     kept: dict[Any, Any] = {}
 
     def rule(g: Any, y: Any, x: Any) -> Any:
         return g * kept.setdefault(x.shape, np.exp(x))
 
-    return rule
+    return _in_table(np.exp, (rule,))
 
 
-_rule(45, "a cached derivative, right the first time", ENGINE, np.exp, _cached())
+_engine(45, "a cached derivative, right the first time", _caching, np.exp, blamed="exp")
 
 
 def _unlifted(self: Any, node: Any) -> Any:
     return node.value, list(node.args)
 
 
-_patch(
-    46, "nested derivatives confused", _Pass, "_lifted", _unlifted,
-    lambda examples, rng: check_op(np.sin, examples=examples, rng=rng),
-)  # fmt: skip
+_engine(46, "nested derivatives confused", _method(_Pass, "_lifted", _unlifted), np.sin)
 
 _walk = transforms.walk
 
@@ -538,10 +550,7 @@ def _adding(begin: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
     return found
 
 
-_patch(
-    47, "asking for gradients adds to .grad", transforms, "walk", _adding,
-    lambda examples, rng: check_op(np.sin, examples=examples, rng=rng),
-)  # fmt: skip
+_engine(47, "asking for gradients adds to .grad", _method(transforms, "walk", _adding), np.sin)
 
 
 class _Scaled:
@@ -559,9 +568,11 @@ class _Scaled:
         return np.tanh(x * (self.gain.detach() if self.forgets else self.gain))
 
 
-_patch(
-    48, "captured parameters get no gradient", _Scaled, "forgets", True,
-    lambda examples, rng: check_module(_Scaled(), np.array([[0.5, 1.0], [2.0, -1.0]]), rng=rng),
+_engine(
+    48, "captured parameters get no gradient", _method(_Scaled, "forgets", True), None,
+    look=lambda examples, rng: check_module(
+        _Scaled(), np.array([[0.5, 1.0], [2.0, -1.0]]), rng=rng
+    ),
 )  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------
@@ -606,8 +617,7 @@ defvjp(doubled_square, lambda g, y, x: g * 8 * x)
 FAULTS.append(
     Fault(
         51, "a saved input modified before backward", MEMORY, "",
-        lambda: _in_place_of(_Careless, "writes", True),
-        lambda examples, rng: check_op(doubled_square, examples=examples, rng=rng),
+        functools.partial(_in_place_of, _Careless, "writes", True), doubled_square,
     )
 )  # fmt: skip
 

@@ -5,20 +5,23 @@ Not for: one function at one point (``check.py``).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.testing import catalogue, strategies
 from tinygrad_lab.testing._reporting import EXAMPLES, PROFILE, announced
 from tinygrad_lab.testing.check import example_text, gradcheck
+from tinygrad_lab.testing.properties import PROPERTIES
 from tinygrad_lab.testing.report import (
     FAIL,
     INCONCLUSIVE,
@@ -26,16 +29,14 @@ from tinygrad_lab.testing.report import (
     GradientError,
     GradReport,
     Result,
-    raise_for,
 )
+from tinygrad_lab.testing.search import is_defined, search, search_degenerate
 from tinygrad_lab.testing.strategies import Axes, Domain
 
 __all__ = ["check_module", "check_op", "gradtest"]
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
 AT_KINKS = ("well_formed", "finite", "directional", "tied_direction")
-BATCH = 25  # examples of one run
-ALL_HEALTH_CHECKS = list(HealthCheck)
 
 
 @announced
@@ -51,8 +52,12 @@ def check_op(
     without: Iterable[str] = (),
     rng: int = 0,
     raises: bool = True,
+    watch: Callable[[catalogue.Call, GradReport], None] | None = None,
 ) -> GradReport:
     """Check an operation on generated inputs: shapes, options, layouts, ties, zeros, extremes.
+
+    Arrays of no axes, of no elements and with an axis of length one are among the inputs for
+    certain, wherever the operation takes them.
 
     Parameters
     ----------
@@ -68,8 +73,8 @@ def check_op(
     domain : Domain, optional
         Where the inputs lie.
     examples : int, optional
-        How many, and half as many again at kinks; by default 100, or what the pytest option
-        ``--gradtest-profile`` says.
+        How many, half as many again at kinks, and a few of degenerate shapes; by default 100, or
+        what the pytest option ``--gradtest-profile`` says.
     order : int
         2 checks second derivatives as well.
     properties, without
@@ -78,6 +83,9 @@ def check_op(
         Seeds the generated inputs.
     raises : bool
         Raise what was found.
+    watch : callable, optional
+        Is told each call that was checked, and what was found of it: those that a failure was made
+        small by as well, the smallest last.
 
     Returns
     -------
@@ -97,49 +105,43 @@ def check_op(
     'pass'
     """
     examples = EXAMPLES[PROFILE["name"]] if examples is None else examples
-    name = getattr(op, "__name__", repr(op))
-    known = callable(op) and op in catalogue.CASES
-    if hasattr(op, "calls"):
-        calls: Any = op.calls
-    elif inputs is None and kwargs is None and domain is None and known:
-        calls = catalogue.CASES[op]
-        name = name_of(op)
-    else:
-        calls = _calls(op, inputs, _resolved(op, kwargs), domain)
+    name = name_of(op)
+    calls = calls_of(op, inputs, kwargs, domain)
     seen: dict[str, Result] = {}
-    which = {"properties": properties, "without": tuple(without)}
+    named = properties if isinstance(properties, str) else tuple(properties)
+    left_out = tuple(without)
+    at_kinks = [p for p in AT_KINKS if _is_wanted(p, named, left_out)]
 
-    def smooth(call: catalogue.Call) -> None:
-        _merge(seen, _checked(call, name, order=order, **which))
-
-    def special(pair: tuple[catalogue.Call, Any]) -> None:
-        call, data = pair
-        arrays = [
-            data.draw(catalogue.arrays(x.shape, strategies.SPECIAL))
-            if isinstance(x, np.ndarray) and x.dtype.kind == "f"
-            else x
-            for x in call.arrays
-        ]
-        moved = catalogue.Call(call.text, call.f, arrays)
+    def checked(call: catalogue.Call, **options: Any) -> GradReport:
         try:
-            with np.errstate(all="ignore"):
-                y = _value(call.f, arrays)
-        except Exception:  # noqa: BLE001 - not every operation is defined everywhere
-            assume(False)
-        assume(all(part.dtype.kind == "f" and np.all(np.isfinite(part)) for part in y))
-        names = [p for p in AT_KINKS if _is_wanted(p, properties, which["without"])]
-        if names:
-            report = _checked(moved, name, properties=names, raises=False)
-            if report.findings and report.findings[0].kind == "not float":
-                return  # complex there
-            raise_for(report)
-            _merge(seen, report, only_passes=True)
+            found = _checked(call, name, **options)
+        except GradientError as error:
+            if watch is not None:
+                watch(call, error.report)
+            raise
+        if watch is not None:
+            watch(call, found)
+        return found
+
+    def smooth(call: catalogue.Call, only: Sequence[str] | None) -> None:
+        chosen = named if only is None else [p for p in only if _is_wanted(p, named, left_out)]
+        _merge(seen, checked(call, order=order, properties=chosen, without=left_out))
+
+    def special(call: catalogue.Call, only: Sequence[str] | None) -> None:
+        names = [p for p in at_kinks if only is None or p in only]
+        try:
+            _merge(seen, checked(call, properties=names), only_passes=True)
+        except GradientError as error:
+            if error.finding.kind != "not float":  # complex there
+                raise
 
     report = GradReport(name)
     try:
-        _run(smooth, calls, examples, rng)
-        if inputs is None:
-            _run(special, st.tuples(calls, st.data()), examples // 2, rng)
+        search(smooth, calls, examples, rng)
+        search_degenerate(smooth, calls, 1 + examples // 20, rng)
+        if inputs is None and at_kinks:
+            with contextlib.suppress(Unsatisfiable):
+                search(special, _at_kinks(calls), examples // 2, rng)
     except GradientError as error:
         report.findings, report.inputs = error.report.findings, error.report.inputs
         report.results = error.report.results
@@ -150,65 +152,39 @@ def check_op(
     return report
 
 
-def _is_wanted(name: str, properties: str | Iterable[str], without: Any) -> bool:
-    chosen = properties in ("default", "numbers") or name in properties
-    return chosen and name not in without
+@st.composite
+def _at_kinks(draw: Any, calls: st.SearchStrategy[catalogue.Call]) -> catalogue.Call:
+    """The same calls with zeros, ties and extremes in their arrays, where they have a value."""
+    call = draw(calls)
+    arrays = [
+        draw(catalogue.arrays(x.shape, strategies.SPECIAL))
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+        else x
+        for x in call.arrays
+    ]
+    moved = catalogue.Call(call.text, call.f, arrays)
+    assume(is_defined(moved))
+    return moved
 
 
-def _value(f: Any, arrays: Any) -> list[Any]:
-    if hasattr(f, "subject"):
-        from tinygrad_lab.testing.subjects import bind
-
-        return list(f.subject(bind(arrays, None)).evaluate(list(arrays)).outputs)
-    y = f(*arrays)
-    return [np.asarray(part) for part in (y if isinstance(y, tuple) else (y,))]
+def _is_wanted(name: str, properties: str | tuple[str, ...], without: tuple[str, ...]) -> bool:
+    if name not in PROPERTIES or name in without:
+        return False
+    named = (properties,) if isinstance(properties, str) else properties
+    return properties in ("default", "numbers") or name in named
 
 
 def _checked(call: catalogue.Call, name: str, **options: Any) -> GradReport:
     f: Any = call.f
     f = f if hasattr(f, "subject") else _named(f, name)
-    return gradcheck(
-        f, *call.arrays, name=name, context=f"smallest failing input: {call.text}  ", **options
-    )
+    context = f"smallest failing input: {call.text}  "
+    return gradcheck(f, *call.arrays, name=name, context=context, **options)
 
 
 def _named(f: Callable[..., Any], name: str) -> Callable[..., Any]:
     named = lambda *args: f(*args)
     named.__name__ = name
     return named
-
-
-def _run(check: Callable[[Any], None], strategy: Any, examples: int, rng: int) -> None:
-    """Let Hypothesis look for a failure, and shrink it; quietly.
-
-    It varies what it began with, so that one run may never see a rare shape: several short runs
-    see more than a long one.
-    """
-    for batch in range(0, examples, BATCH):
-        _run_batch(check, strategy, min(BATCH, examples - batch), 1000 * rng + batch)
-
-
-def _run_batch(check: Callable[[Any], None], strategy: Any, examples: int, seeded: int) -> None:
-    @seed(seeded)
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=ALL_HEALTH_CHECKS,
-        report_multiple_bugs=False,
-        print_blob=False,
-        verbosity=Verbosity.quiet,
-    )
-    @given(strategy)
-    def look(example: Any) -> None:
-        check(example)
-
-    try:
-        look()
-    except GradientError as error:
-        error.__notes__ = []
-        raise
 
 
 def _merge(seen: dict[str, Result], report: GradReport, only_passes: bool = False) -> None:
@@ -226,14 +202,27 @@ def _merge(seen: dict[str, Result], report: GradReport, only_passes: bool = Fals
 
 
 # ---------------------------------------------------------------------------------------------
-# Calls of operations that the catalogue does not know
+# Calls
+
+
+def calls_of(
+    op: Any,
+    inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    domain: Domain | None = None,
+) -> st.SearchStrategy[catalogue.Call]:
+    """Say how calls are generated: what the catalogue has, or what is given, or by signature."""
+    nothing_said = inputs is None and kwargs is None and domain is None
+    if nothing_said and callable(op) and op in catalogue.CASES:
+        return catalogue.CASES[op]
+    return _calls(op, inputs, _resolved(op, kwargs), domain)
 
 
 def _resolved(op: Any, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
     if kwargs is not None:
         return dict(kwargs)
     found: dict[str, Any] = {}
-    if hasattr(op, "subject"):
+    if hasattr(op, "subject") or isinstance(op, np.ufunc):  # whose signatures name what few take
         return found
     try:
         parameters = inspect.signature(op).parameters

@@ -10,8 +10,10 @@ Not for: what is checked of a call (``properties.py``).
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -83,11 +85,74 @@ NDIMS = [1, 2, 0, 3, 2, 3, 2, 1, 3, 2]
 
 
 @st.composite
-def shapes(draw: Any, least: int = 0, most: int = 3, smallest: int = 0) -> Shape:
-    """Shapes of 0-d to 3-d with sides equal and distinct, of length one, and (seldom) zero."""
+def _any_shape(draw: Any, least: int = 0, most: int = 3, smallest: int = 0) -> Shape:
     ndim = draw(st.sampled_from([n for n in NDIMS if least <= n <= most]))
     side = st.sampled_from([n for n in SIDES if n >= smallest])
     return tuple(draw(side) for _ in range(ndim))
+
+
+@st.composite
+def shapes(draw: Any, least: int = 0, most: int = 3, smallest: int = 0) -> Shape:
+    """Shapes of 0-d to 3-d with sides equal and distinct, of length one, and (seldom) zero."""
+    kind = _MOSTLY.get()
+    if kind == "0-d" and least == 0:
+        return ()
+    if kind not in LENGTHS or most == 0:
+        return draw(_any_shape(least, most, smallest))
+    shape = draw(_any_shape(max(least, 1), most, smallest))
+    return with_length(shape, draw(st.integers(0, len(shape) - 1)), LENGTHS[kind])
+
+
+def with_length(shape: Shape, axis: int, n: int) -> Shape:
+    """The shape with another length of one axis."""
+    return (*shape[:axis], n, *shape[axis + 1 :])
+
+
+# Degenerate shapes, which come seldom and break rules that are otherwise right
+
+LENGTHS = {"zero-size": 0, "axis of length one": 1}
+
+#: Whether a shape is one of those, by what they are called.
+DEGENERATE: dict[str, Callable[[Shape], bool]] = {
+    "0-d": lambda shape: shape == (),
+    "zero-size": lambda shape: 0 in shape,
+    "axis of length one": lambda shape: 1 in shape,
+}
+_MOSTLY: ContextVar[str] = ContextVar("mostly", default="")
+
+
+@contextlib.contextmanager
+def mostly(kind: str) -> Iterator[None]:
+    """Draw degenerate shapes of one kind, wherever shapes can be chosen."""
+    before = _MOSTLY.set(kind)
+    try:
+        yield
+    finally:
+        _MOSTLY.reset(before)
+
+
+def is_degenerate(made: Call, kind: str) -> bool:
+    """Whether an array of a call has such a shape."""
+    floats = [x for x in made.arrays if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    return any(DEGENERATE[kind](x.shape) for x in floats)
+
+
+def degenerate_versions(
+    listed: Sequence[tuple[Shape, ...]], never: Sequence[str] = ()
+) -> Sequence[tuple[Shape, ...]]:
+    """Of some tuples of shapes those of the kind that is asked for, or else such made of them."""
+    kind = _MOSTLY.get()
+    if not kind or kind in never:
+        return listed
+    wanted = [sides for sides in listed if any(map(DEGENERATE[kind], sides))]
+    if kind == "0-d":
+        return wanted or [((),) * len(listed[0])]
+    n = LENGTHS[kind]
+    return wanted or [
+        tuple(tuple(n if m == old else m for m in side) for side in sides)
+        for sides in listed
+        for old in sorted({m for side in sides for m in side})
+    ]
 
 
 def narrowed(shape: Shape) -> Strategy[Shape]:
@@ -100,11 +165,21 @@ def narrowed(shape: Shape) -> Strategy[Shape]:
 
 @st.composite
 def broadcasting(draw: Any, number: int) -> tuple[Shape, ...]:
-    """Several shapes that broadcast together; about half of the time one is the full shape."""
-    whole = draw(shapes())
+    """Several shapes that broadcast together; about half of the time one is the full shape.
+
+    Where operands of no axes, or of axes of length one, are asked for, they meet full ones.
+    """
+    kind = _MOSTLY.get() if number > 1 else ""
+    whole = draw(shapes() if kind in ("", "zero-size") else _any_shape(1, 3, 2))
     parts = [draw(narrowed(whole)) for _ in range(number)]
-    if draw(st.booleans()):
-        parts[draw(st.integers(0, number - 1))] = whole
+    one = draw(st.integers(0, number - 1))
+    if kind == "0-d":
+        parts[one] = ()
+    elif kind == "axis of length one":
+        parts[one] = with_length(whole, draw(st.integers(0, len(whole) - 1)), 1)
+        parts[one - 1] = whole
+    elif draw(st.booleans()):
+        parts[one] = whole
     return tuple(parts)
 
 
@@ -311,15 +386,16 @@ def transposed(shape: Shape) -> Strategy[Any]:
 @st.composite
 def joined(draw: Any, op: Any, primitive: Any = None) -> Call:
     """Pieces that differ along the joining axis only (concatenate), or not at all (stack)."""
-    shape = draw(shapes(1))
+    flattens = op is np.concatenate and primitive is None
+    shape = draw(shapes(int(op is np.concatenate and not flattens)))
     number, ndim = draw(st.integers(1, 3)), len(shape) + (op is np.stack)
-    axis = draw(any_axis(ndim))
+    axis = draw(any_axis(ndim)) if ndim else None
     pieces = [shape] * number
-    if op is np.concatenate:
+    if op is np.concatenate and axis is not None:
         at = axis % ndim
         sides = [draw(st.sampled_from([1, 2, 0, 3])) for _ in range(number)]
         pieces = [(*shape[:at], n, *shape[at + 1 :]) for n in sides]
-        if primitive is None and draw(st.integers(0, 3)) == 3:
+        if flattens and draw(st.integers(0, 3)) == 3:
             axis = None
     values = [draw(arrays(s)) for s in pieces]
     if primitive is not None:
@@ -410,9 +486,9 @@ def taken(draw: Any) -> Call:
     axis = draw(any_axis(len(shape))) if shape and draw(st.booleans()) else None
     n = int(np.prod(shape, dtype=int)) if axis is None else shape[axis]
     mode = draw(st.sampled_from([None, "wrap", "clip"]))
-    which = st.integers(-n, n - 1) if mode is None else st.integers(-3 * n, 3 * n)
+    which = st.integers(-n, n - 1 if n else 0) if mode is None else st.integers(-3 * n, 3 * n)
     pairs = st.lists(which, min_size=2, max_size=2).map(lambda p: np.array([p, p[::-1]]))
-    places = draw(st.one_of(which, st.lists(which, max_size=4), pairs))
+    places = draw(st.one_of(which, st.lists(which, max_size=4), pairs)) if n else []
     places = np.array(places, dtype=int) if isinstance(places, list) and not places else places
     kwargs = {"axis": axis} if axis is not None else {}
     return call(
@@ -474,7 +550,7 @@ def tensordots(draw: Any) -> Call:
 @st.composite
 def einsums(draw: Any, op: Any) -> Call:
     """Random subscripts: repeated letters, letters summed out, ellipses, implicit results."""
-    lengths = {"i": 2, "j": 3, "k": 2, "l": 1}
+    lengths = {"i": 2, "j": 0 if _MOSTLY.get() == "zero-size" else 3, "k": 2, "l": 1}
     number = draw(st.integers(1, 3))
     terms = [draw(st.text("ijkl", max_size=3)) for _ in range(number)]
     hidden = [draw(st.sampled_from([None, None, (), (3,), (2, 3), (2, 1)])) for _ in terms]

@@ -154,6 +154,7 @@ CASES |= {
         [((4,), (2,)), ((3,), (3,)), ((3,), (1,))],
         values=[1, 2, 0.5, -2, 4],
         through=lambda u, v: np.polydiv(u, v)[0],
+        never=["zero-size"],  # a constant
     ),
     np.polyder: variants(np.polyder, LINE, options("m", 0, 1, 2)),
     np.polyint: one_of(
@@ -161,7 +162,7 @@ CASES |= {
         variants(np.polyint, [((3,),)], through=lambda p: np.polyint(p, 2, p[1:])),
     ),
     np.poly: one_of(
-        variants(np.poly, [((3,),), ((1,),)]),
+        variants(np.poly, [((3,),), ((1,),)], never=["zero-size"]),  # a constant
         variants(
             np.poly,
             [((3, 3),)],

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_lab.testing.catalogue import ENOUGH, Call, Shape, Strategy, arrays
+from tinygrad_lab.testing.catalogue import (
+    ENOUGH,
+    Call,
+    Shape,
+    Strategy,
+    arrays,
+    degenerate_versions,
+)
 
 Shapes = Sequence[tuple[Shape, ...]]
 NONE: list[dict[str, Any]] = [{}]
@@ -27,12 +34,15 @@ def variants(
     values: Sequence[float] = ENOUGH,
     unique: bool = False,
     through: Callable[..., Any] | None = None,
+    never: Sequence[str] = (),
 ) -> Call:
     """``op(*arrays, **kwargs)``: arrays of one of ``shapes``, with one of the ``options``.
 
     ``through`` is called in place of ``op``, and calls it: with arguments of its own, in a row.
+    ``never`` names the kinds of degenerate shapes that have no value, or none that depends on it.
     """
-    sides, kwargs = draw(st.sampled_from(shapes)), draw(st.sampled_from(options))
+    sides = draw(st.sampled_from(degenerate_versions(shapes, never)))
+    kwargs = draw(st.sampled_from(options))
     operands = [draw(arrays(side, values, unique=unique)) for side in sides]
     f = op if through is None else through
     text = ", ".join(["x"] * len(sides) + [f"{key}={value!r}" for key, value in kwargs.items()])
