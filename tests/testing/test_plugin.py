@@ -212,7 +212,6 @@ def test_a_test_without_a_line_of_its_own_shows_none_of_ours(run):
     assert "raise_for(report" not in output
 
 
-@pytest.mark.xfail(reason="until gradtest says of what function it made a test (place_as)")
 def test_a_failure_of_a_generated_test_is_shown_in_its_function(run):
     result = run("-rf", test_g=GENERATED)
     result.stdout.fnmatch_lines(
@@ -221,7 +220,7 @@ def test_a_failure_of_a_generated_test_is_shown_in_its_function(run):
             "    def test_generated(x):",
             ">       return rules.cube(x)",
             "E       *GradientError: test_generated, gradient by input 0 (x) is wrong*",
-            "test_g.py:7: GradientError",
+            "test_g.py:6: GradientError",
             "FAILED test_g.py::test_generated - *",
         ]
     )

@@ -410,6 +410,7 @@ def gradtest(
         body.__name__, body.__doc__ = function.__name__, function.__doc__
         body.__qualname__, body.__module__ = function.__qualname__, function.__module__
         vars(body)["checks_gradients"] = True  # how the pytest plugin knows it
+        vars(body)["place_as"] = function  # whose lines pytest shows
         calm = [*(using or settings()).suppress_health_check, HealthCheck.too_slow]
         quiet = settings(using or settings(), deadline=None, suppress_health_check=calm)
         return quiet(given(one_call())(body))
