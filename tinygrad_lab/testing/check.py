@@ -231,14 +231,14 @@ def _guarded(who: str, call: Callable[[], Any]) -> Any:
         if isinstance(error, ValueError) and "read-only" in str(error):
             what = "its upstream or its inputs" if who == "the backward pass" else "its input"
             kind = "mutates upstream" if who == "the backward pass" else "mutates input"
-            text = f"{who} writes into {what}, in {_line_of(error)}"
+            text = f"{who} writes into {what}{_line_of(error, ', in ')}"
             raise Misbehaved(kind, text) from error
         text = f"{who} raised {type(error).__name__}: {error}"
-        raise Misbehaved("raises", f"{text} (in {_line_of(error)})") from error
+        raise Misbehaved("raises", text + _line_of(error, "\n  in ")) from error
 
 
-def _line_of(error: BaseException) -> str:
-    """Find the innermost line that is not ours nor NumPy's."""
+def _line_of(error: BaseException, before: str) -> str:
+    """Find the innermost line that is not ours nor NumPy's, if there is one."""
     chain: BaseException | None = error
     best = None
     while chain is not None:
@@ -246,12 +246,7 @@ def _line_of(error: BaseException) -> str:
             if _HERE not in frame.filename and _NUMPY not in frame.filename:
                 best = frame
         chain = chain.__cause__
-    if best is None:
-        frames = traceback.extract_tb(error.__traceback__)
-        best = frames[-1] if frames else None
-    if best is None:
-        return "an unknown line"
-    return f"{PurePath(best.filename).name}:{best.lineno}: {best.line}"
+    return f"{before}{PurePath(best.filename).name}:{best.lineno}: {best.line}" if best else ""
 
 
 def _unchanged(
@@ -287,12 +282,13 @@ def _guarded_property(check: Check, label: str) -> Result:
     except Exception as error:
         if isinstance(error, ValueError) and "read-only" in str(error):
             raise Found(
-                "mutates", f"an array that was handed over is written into, in {_line_of(error)}"
+                "mutates",
+                f"an array that was handed over is written into{_line_of(error, ', in ')}",
             ) from error
         raise Found(
             "raises",
-            f"{label} could not be looked at: {type(error).__name__}: {error}",
-            f"in {_line_of(error)}",
+            f"{label} could not be looked at: {type(error).__name__}: {error}"
+            + _line_of(error, "\n  in "),
         ) from error
 
 

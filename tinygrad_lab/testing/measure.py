@@ -315,8 +315,7 @@ class Measurer:
             return _undecided(longer, "noise, or a kink: the one-sided slopes are not certain")
         if low - band <= shorter.analytic <= high + band:
             shorter.verdict, shorter.note = PASS, "a subgradient: the point is a kink"
-            widest = max(abs(low), abs(high))
-            shorter.resolution = (high - low + band) / widest if widest else math.inf
+            shorter.resolution = math.inf  # whatever lies between
             return shorter
         kinks = self._kinks()
         if kinks is not None and kinks > 1:
