@@ -81,9 +81,7 @@ def gradients_as_derived(
     return by_parameters((dZ1, X), (dZ2, A1), (dZ3, A2))
 
 
-def gradients(
-    W1: Array, b1: Array, W2: Array, b2: Array, W3: Array, b3: Array
-) -> list[Array]:
+def gradients(W1: Array, b1: Array, W2: Array, b2: Array, W3: Array, b3: Array) -> list[Array]:
     """Return the gradients of the loss."""
     A1 = sigmoid(W1 @ X + b1)
     A2 = sigmoid(W2 @ A1 + b2)
@@ -106,9 +104,7 @@ def momentum_as_reported() -> Update:
     """Begin an update with momentum as report A writes it."""
     velocity = [np.zeros(())] * 6
 
-    def update(
-        parameters: Sequence[Array], gradients: Sequence[Array], rate: float
-    ) -> list[Array]:
+    def update(parameters: Sequence[Array], gradients: Sequence[Array], rate: float) -> list[Array]:
         velocity[:] = gathered(velocity, gradients, rate)
         return [p + v for p, v in zip(parameters, velocity, strict=True)]
 
@@ -119,17 +115,13 @@ def momentum() -> Update:
     """Begin an update with momentum."""
     velocity = [np.zeros(())] * 6
 
-    def update(
-        parameters: Sequence[Array], gradients: Sequence[Array], rate: float
-    ) -> list[Array]:
+    def update(parameters: Sequence[Array], gradients: Sequence[Array], rate: float) -> list[Array]:
         velocity[:] = gathered(velocity, gradients, rate)
         return [p - v for p, v in zip(parameters, velocity, strict=True)]
 
     return update
 
 
-def gathered(
-    velocity: Sequence[Array], gradients: Sequence[Array], rate: float
-) -> list[Array]:
+def gathered(velocity: Sequence[Array], gradients: Sequence[Array], rate: float) -> list[Array]:
     """Return the next velocity: 0.9 of the last one, and a step along the gradient."""
     return [0.9 * v + rate * g for v, g in zip(velocity, gradients, strict=True)]

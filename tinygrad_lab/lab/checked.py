@@ -240,9 +240,7 @@ def _draw(ax: Axes, descents: Sequence[Sequence[Any]]) -> None:
         ]
         for name in _UPDATES
     }
-    plot_learning_curves(
-        slopes, epochs=RATES, log=False, ax=ax, ylabel="change of the loss ÷ rate"
-    )
+    plot_learning_curves(slopes, epochs=RATES, log=False, ax=ax, ylabel="change of the loss ÷ rate")
     for line, marker in zip(ax.lines, "v^", strict=True):
         line.set_marker(marker)
     ax.axhline(0.0, color=ax.xaxis.label.get_color(), linewidth=0.8)
