@@ -60,10 +60,10 @@ def momentum():
 shapes = [(2, 2), (2, 1), (2, 2), (2, 1), (1, 2), (1, 1)]
 parameters = [rng.normal(scale=3.0, size=shape).round(2) for shape in shapes]
 
-# Are these the gradients of this loss? (With the upstream 1 the numbers shown are your own.)
+# Are these the gradients of this loss?
 by_hand = tgt.adapters.numpy(loss, grad=backward)
 try:
-    print(tgt.gradcheck(by_hand, *parameters, upstream=1.0))
+    print(tgt.gradcheck(by_hand, *parameters))
 except tgt.GradientError as error:
     print(error)
 

@@ -11,6 +11,7 @@ import pytest
 
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.lab import by_hand, checked, page
+from tinygrad_lab.testing.audit import Audit
 
 ROOT = Path(__file__).parents[2]
 
@@ -157,7 +158,7 @@ def test_a_check_that_cannot_decide_is_told_plainly(monkeypatch):
 
 
 def test_a_check_that_names_no_line_marks_none(monkeypatch):
-    monkeypatch.setattr("tinygrad_lab.testing.adapters.audit", lambda *_: [])
+    monkeypatch.setattr("tinygrad_lab.testing.adapters.audit", lambda *_: Audit([]))
     html = the_page()
     assert "<mark>" not in html
     assert "It names no line" in plain(html)

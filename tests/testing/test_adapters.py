@@ -484,3 +484,36 @@ def test_autograd_tuples_of_its_own():
 
     f = lambda x: autograd_tuple((anp.sin(x), x * x))
     assert tgt.gradcheck(tgt.adapters.autograd(f), POINT).passed
+
+
+def test_a_convention_on_the_way_is_no_mistake():
+    """1/n left to the end: the gradient that forgets it is named, not those before."""
+
+    def loss(W, b, X, Y):
+        Z = X @ W + b
+        A = np.tanh(Z)
+        return np.sum((A - Y) ** 2) / len(X)
+
+    def backward(W, b, X, Y):
+        n = len(X)
+        A = np.tanh(X @ W + b)
+        dA = 2 * (A - Y)
+        dZ = dA * (1 - A * A)
+        dW = X.T @ dZ / n
+        db = dZ.sum(axis=0)  # not divided
+        return dW, db
+
+    rng = np.random.default_rng(0)
+    W, b, X, Y = (rng.normal(size=s) for s in [(3, 2), (2,), (5, 3), (5, 2)])
+    with pytest.raises(tgt.GradientError) as caught:
+        tgt.gradcheck(tgt.adapters.numpy(loss, grad=backward), W, b, X, Y, wrt=[0, 1])
+    assert "first wrong line: test_adapters.py:" in str(caught.value)
+    assert "db = dZ.sum(axis=0)  # not divided" in str(caught.value)
+    assert "not divided by 5" not in str(caught.value).partition("db is not")[0]
+    assert caught.value.finding.site.startswith("test_adapters.py:")
+
+
+def test_the_numbers_shown_of_a_gradient_by_hand_are_those_it_returned():
+    by_hand = tgt.adapters.numpy(lambda x: np.sum(x**2), grad=lambda x: 3 * x)
+    report = tgt.gradcheck(by_hand, np.array([1.5]), raises=False)
+    assert report.findings[0].analytic == 4.5

@@ -10,7 +10,6 @@ layout (``templates/by_hand.html.j2``).
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,7 +30,6 @@ SEED, EPOCHS = 3, 100
 STEPS = 4  # of an update, at each rate
 
 NAMES = tuple(inspect.signature(by_hand.loss).parameters)
-_LINE = re.compile(r"first wrong line: (?P<file>\S+):(?P<number>\d+): ")
 
 Arrays = Sequence[by_hand.Array]
 Table = tuple[Sequence[str], list[Sequence[Any]]]
@@ -89,6 +87,7 @@ def _outcome(check: Callable[[], tgt.GradReport]) -> dict[str, Any]:
         "verdict": report.verdict,
         "headline": message.partition("\n")[0],
         "message": message,
+        "site": report.findings[0].site if report.findings else "",
     }
 
 
@@ -113,10 +112,10 @@ def _new_lines(function: Callable[..., Any], instead_of: Callable[..., Any]) -> 
     return [line.strip() for line in new if line not in old]
 
 
-def _line_named(message: str) -> int | None:
-    """Find the line of ``by_hand.py`` that a message names as the first wrong one."""
-    named = _LINE.search(message)
-    return int(named["number"]) if named and named["file"] == "by_hand.py" else None
+def _line_named(site: str) -> int | None:
+    """Take the line out of "by_hand.py:12"; None where it is of another file, or of none."""
+    file, _, line = site.partition(":")
+    return int(line) if file == "by_hand.py" else None
 
 
 # ---- the gradients ------------------------------------------------------------------------------
@@ -125,7 +124,7 @@ def _line_named(message: str) -> int | None:
 def _gradients(parameters: Arrays) -> dict[str, Any]:
     derived, mended = by_hand.gradients_as_derived, by_hand.gradients
     reported = _outcome(lambda: _check_gradients(derived, parameters))
-    line = _line_named(reported["message"])
+    line = _line_named(reported["site"])
     return {
         "reported": reported,
         "line": line,
@@ -138,9 +137,9 @@ def _gradients(parameters: Arrays) -> dict[str, Any]:
 def _check_gradients(
     gradients: Callable[..., Any], parameters: Arrays, **options: Any
 ) -> tgt.GradReport:
-    adapted: Any = tgt.adapters.numpy(by_hand.loss, grad=gradients)
-    # With the upstream 1 the numbers that are shown are those that the functions return.
-    return tgt.gradcheck(adapted, *parameters, upstream=1.0, **options)
+    return tgt.gradcheck(
+        tgt.adapters.numpy(by_hand.loss, grad=gradients), *parameters, **options
+    )
 
 
 def _elements(parameters: Arrays) -> list[Sequence[Any]]:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.containers import leaves
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.testing.audit import audit
+from tinygrad_lab.testing.audit import Audit, audit
 from tinygrad_lab.testing.subjects import (
     Arguments,
     Evaluation,
@@ -165,6 +165,7 @@ class _HandWritten(Adapted):
     ) -> None:
         super().__init__(f, args, name)
         self.vjp, self.grad = vjp, grad
+        self.upstream = None if grad is None else 1.0  # so that messages show numbers of theirs
         self.gradient_of = vjp or grad or f
 
     def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
@@ -210,7 +211,7 @@ class _HandWritten(Adapted):
             return [listed[i] for i in self.args.positions]
         return listed
 
-    def audit(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> list[str]:
+    def audit(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> Audit:
         """Go through the backward pass line by line, for a message."""
         given = self.args.filled(inputs)
         g = _whole(self.fn(*given), upstreams)

@@ -9,7 +9,7 @@ import os
 import traceback
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,9 @@ from tinygrad_lab.testing.subjects import (
     frozen,
 )
 
+if TYPE_CHECKING:
+    from tinygrad_lab.testing.adapters import Adapter
+
 __all__ = ["gradcheck"]
 
 Array = NDArray[Any]
@@ -50,7 +53,7 @@ _NUMPY = os.sep + "numpy" + os.sep
 
 @announced
 def gradcheck(
-    fn: Callable[..., Any],
+    fn: Callable[..., Any] | Adapter,
     *inputs: Any,
     wrt: int | Sequence[int] | None = None,
     order: int = 1,
@@ -81,7 +84,8 @@ def gradcheck(
     without : names
         Properties to leave out.
     upstream : array_like, optional
-        The upstream to check with (of a single output); by default a random one.
+        The upstream to check with (of a single output); by default a random one, or 1 of a
+        function that was adapted with its ``grad``.
     name : str, optional
         What to call the function in messages.
     rng : int, Generator or None
@@ -195,6 +199,7 @@ def _begun(
     recorded = _guarded("the function", lambda: subject.record([frozen(x) for x in arrays]))
     _unchanged(subject, arrays, before, "the function")
     ups = [_drawn(y.shape, generator).astype(y.dtype) for y in recorded.outputs]
+    upstream = getattr(subject, "upstream", None) if upstream is None else upstream
     if upstream is not None:
         ups[0] = _stretched(upstream, ups[0])
     kept = [u.copy() for u in ups]
@@ -420,7 +425,9 @@ def _blame(
     """Say which operation is wrong; of a backward pass by hand, which line."""
     auditor = getattr(check.subject, "audit", None)
     if auditor is not None:
-        finding.lines += auditor(check.arrays, upstreams)
+        seen = auditor(check.arrays, upstreams)
+        finding.lines += seen.lines
+        finding.site = seen.site
         return
     if not measured.climb.ladder.finite or not np.isfinite(measured.analytic):
         return
@@ -431,6 +438,7 @@ def _blame(
         return
     finding.blame = drawn
     guilty = drawn.guilty
+    finding.site = guilty.site
     if guilty.origin is not None:
         finding.reproducer = account.reproducer(guilty.origin.node, order=2)
     elif guilty.kind == account.RULE:

@@ -276,6 +276,18 @@ class Measurer:
         )
         return found if native and not crossed else None
 
+    def jumps(self) -> bool:
+        """Whether the value at the point is apart from those beside it, as far as was climbed."""
+        if not self._climbs:
+            return False
+        ladder = min((c.ladder for c in self._climbs.values()), key=lambda x: x.steps[-1])
+        for side in (ladder.above, ladder.below):
+            far, near = np.abs(side[-2:] - ladder.centre)
+            size = np.abs(ladder.centre) + np.abs(side[-1])
+            if np.any((near > KINK * far) & (near > CONVERGED * size)):
+                return True
+        return False
+
     def _by_complex_step(
         self, undecided: Measurement, gradients: Sequence[Array], weights: Array
     ) -> Measurement | None:

@@ -241,7 +241,11 @@ def calls_of(
     if nothing_said and callable(op) and op in catalogue.CASES:
         return catalogue.CASES[op]
     calls = _calls(op, inputs, _resolved(op, kwargs), domain).map(_held(op))
-    return calls if anywhere or inputs is not None else calls.filter(is_defined)
+    return calls if anywhere or inputs is not None else calls.filter(_says_something)
+
+
+def _says_something(call: catalogue.Call) -> bool:
+    return any(np.size(x) for x in call.arrays) and is_defined(call)
 
 
 def _held(op: Any) -> Callable[[catalogue.Call], catalogue.Call]:
