@@ -32,8 +32,8 @@ test-thorough: ## the suite with many more Hypothesis examples
 	$(ENVIRONMENT) test
 	@HYPOTHESIS_PROFILE=thorough $(PYTEST)
 
-test-oracles: ## compare with PyTorch and SciPy, which it installs (TORCH=requirement)
-	$(ENVIRONMENT) test "$(TORCH)" scipy
+test-oracles: ## compare with PyTorch, SciPy, JAX, autograd, installed for it (TORCH=requirement)
+	$(ENVIRONMENT) test "$(TORCH)" scipy jax autograd
 	@$(PYTEST) -m oracle
 
 check: ## ruff, mypy and import-linter alone

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import chain, convolution, derivatives, digit_step, imports, lab_step
+from benchmarks import chain, checks, convolution, derivatives, digit_step, imports, lab_step
 from benchmarks.timing import Result, Workload, measure
 
 WORKLOADS = {
@@ -22,6 +22,7 @@ WORKLOADS = {
         digit_step.WORKLOAD,
         *convolution.WORKLOADS,
         derivatives.WORKLOAD,
+        checks.WORKLOAD,
         imports.WORKLOAD,
     )
 }

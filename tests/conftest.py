@@ -40,6 +40,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         named = ", ".join(f"{name} ({count} skipped)" for name, count in sorted(missing.items()))
         terminalreporter.write_line(
             f"not installed, so not compared with: {named}; "
-            "`make test-oracles` installs torch and scipy",
+            "`make test-oracles` installs torch, scipy, jax and autograd",
             yellow=True,
         )

@@ -1,7 +1,9 @@
 """gradcheck, its messages, and what is no gradient at all."""
 
 import linecache
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +48,33 @@ def test_a_message_says_where_how_much_what_pattern_who_and_how_to_see_it_again(
     assert "blame (sums to 100.00%):  #3 negated_log  100.00%  test_check.py:" in lines[3]
     assert "others <" in lines[3]
     assert lines[4] == "  reproduce:"
+
+
+def test_an_operation_that_is_not_linear_in_the_upstream_is_named():
+    @tl.primitive
+    def careless(x):
+        return np.sin(x)
+
+    tl.defvjp(careless, lambda g, y, x: np.maximum(g, 0) * np.cos(x))
+    error = failure(lambda x: np.exp(careless(np.tanh(x)) * 2), X)
+    assert error.finding.kind == "nonlinear"
+    assert error.finding.blame.guilty.what == "careless"
+
+
+def test_the_operation_whose_derivative_is_not_finite_is_named():
+    @tl.primitive
+    def length(x):
+        return np.hypot(x, 0.0)
+
+    def slope(g, y, x):
+        with np.errstate(all="ignore"):
+            return g * x / y
+
+    tl.defvjp(length, slope)
+    error = failure(lambda x: np.cos(length(x * 2.0)), np.zeros(2))
+    assert error.finding.kind == "not finite"
+    assert "the derivative of length gave nan at index (0,)" in str(error)
+    assert str(error).count("called at") == str(error).count("called at test_check.py:") == 1
 
 
 def test_a_reproducer_runs_when_pasted():
@@ -113,6 +142,14 @@ def test_inputs_that_are_no_floats():
         tgt.gradcheck(np.sin, np.array([1, 2]))
     with pytest.raises(TypeError, match="input 1"):
         tgt.gradcheck(np.add, X, np.array([1, 2]), wrt=1)
+    with pytest.raises(TypeError, match=r"np\.array"):
+        tgt.gradcheck(np.sin, [1.0, 2.0])
+    with pytest.raises(TypeError, match="takes a function and then its inputs"):
+        tgt.gradcheck(X, np.sin)
+    with pytest.raises(ValueError, match=r"upstream has shape \(3,\), .* \(2, 2\)"):
+        tgt.gradcheck(np.sin, X, upstream=np.ones(3))
+    with pytest.raises(ValueError, match="order=0"):
+        tgt.gradcheck(np.sin, X, order=0)
     with pytest.raises(ValueError, match="no property is called nonsense"):
         tgt.gradcheck(np.sin, X, properties=["nonsense"])
 
@@ -357,3 +394,9 @@ def test_importing_loads_no_hypothesis():
         "assert 'hypothesis' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_documentation_names_every_property():
+    page = Path(__file__).parents[2] / "docs" / "testing.md"
+    told = set(re.findall(r"`(\w+)`", page.read_text(encoding="utf-8")))
+    assert set(tgt.PROPERTIES) <= told

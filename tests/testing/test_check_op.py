@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis.errors import Unsatisfiable
 
+import tinygrad_lab as tl
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.testing import catalogue, search
@@ -198,3 +199,35 @@ def test_of_a_failure_too():
     call, found = told[-1]
     assert found is caught.value.report
     assert call.text == "sin(x)"
+
+
+def test_inputs_where_an_operation_has_no_value_are_left_out():
+    assert tgt.check_op(lambda x: np.sqrt(x), examples=20).verdict == "pass"
+    assert tgt.check_op(lambda x: np.max(x, axis=0), examples=20).verdict == "pass"
+
+
+def test_an_operation_that_has_a_value_nowhere_is_told_to():
+    with pytest.raises(tgt.GradientError, match="raised KeyError"):
+        tgt.check_op(lambda x: {}[x], examples=5)
+    assert tgt.check_op(lambda x: np.log(-np.abs(x) - 1), examples=5).verdict == "inconclusive"
+
+
+def test_arguments_without_a_derivative_are_held_fast():
+    @tl.primitive
+    def times(x, k):
+        return x * k
+
+    tl.defvjp(times, lambda g, y, x, k: g * k, None)
+    assert tgt.check_op(times, examples=10).verdict == "pass"
+    tl.defvjp(times, lambda g, y, x, k: g * k * 2, None)
+    with pytest.raises(tgt.GradientError, match="twice too large"):
+        tgt.check_op(times, examples=10)
+
+
+def test_what_is_no_operation_and_no_number_of_examples():
+    with pytest.raises(TypeError, match="takes an operation or a function, not 3"):
+        tgt.check_op(3)
+    with pytest.raises(ValueError, match="examples=0"):
+        tgt.check_op(np.sin, examples=0)
+    with pytest.raises(ValueError, match="lower end comes first"):
+        tgt.Domain(3, 1)

@@ -42,7 +42,7 @@ def explain(
         return error  # by the operation inside this one
     given = [describe(a) for a in args]
     given += [f"{key}={describe(value)}" for key, value in (kwargs or {}).items()]
-    where = f"\n  called at {site}" if site else ""
+    where = f"\n  called at {site}" if site and site not in str(error) else ""
     text = f"{name_of(op)}({', '.join(given)}){during}: {error}{where}"
     for kind in _KINDS:
         if isinstance(error, kind):

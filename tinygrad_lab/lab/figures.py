@@ -96,5 +96,10 @@ def _for_page(text: str, description: str) -> str:
     text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", text).replace(
         _INK, "currentColor"
     )
-    text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)  # a hundredth of a point is enough
+    text = re.sub(r"<[^>]+>", _rounded, text)
     return re.sub(r"\n\s*", "\n", text).strip()
+
+
+def _rounded(tag: re.Match[str]) -> str:
+    """Cut coordinates to a hundredth of a point, which is enough; numbers that are text stay."""
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0])

@@ -18,6 +18,7 @@ import jinja2
 import numpy as np
 
 import tinygrad_lab as tl
+from tinygrad_lab.lab import checked
 from tinygrad_lab.lab.figures import svg
 from tinygrad_lab.lab.measures import Figure, Measurement, Row, Runs, Study, measure
 from tinygrad_lab.lab.settings import Settings
@@ -73,6 +74,7 @@ def files(
     written["index.html"] = environment.get_template("report.html.j2").render(
         sections=[s for s in sections if s["rows"]],
         example=_example(runs, written),
+        by_hand=_by_hand(written),
         grades=_grades(measured),
         findings=_findings(measured),
         claims=[c for s in sections for c in s["claims"]],
@@ -366,6 +368,17 @@ def _graph(result: Result) -> dict[str, str]:
     except RenderError as error:
         return {"table": str(drawn["light"]), "remedy": str(error)}
     return pictures
+
+
+# ---- hand-written back-propagation --------------------------------------------------------------
+
+
+def _by_hand(written: dict[str, str]) -> dict[str, Any]:
+    """Have report A's own code checked, and add the CSV files to those written."""
+    section = checked.section()
+    files = {f"data/{name}": _csv(*table) for name, table in section.tables.items()}
+    written.update(files)
+    return section.shown | {"files": list(files)}
 
 
 # ---- data beside the figures --------------------------------------------------------------------

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.descent import check_descent
+from tinygrad_lab.testing.holomorphic import HOLOMORPHIC
 from tinygrad_lab.testing.ledger import Ledger, blame
 from tinygrad_lab.testing.properties import PROPERTIES
 from tinygrad_lab.testing.report import Finding, GradientError, GradReport
 
 if TYPE_CHECKING:
     from tinygrad_lab.testing import adapters, strategies
+    from tinygrad_lab.testing._mutation import MutationScore, mutation_score
     from tinygrad_lab.testing.faults import FAULTS
     from tinygrad_lab.testing.operations import check_module, check_op, gradtest
     from tinygrad_lab.testing.strategies import (
@@ -38,12 +40,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAULTS",
+    "HOLOMORPHIC",
     "PROPERTIES",
     "Domain",
     "Finding",
     "GradReport",
     "GradientError",
     "Ledger",
+    "MutationScore",
     "adapters",
     "at_kinks",
     "axes",
@@ -57,14 +61,16 @@ __all__ = [
     "graphs",
     "integers_exact",
     "layouts",
+    "mutation_score",
     "strategies",
     "tensors",
     "upstreams",
 ]
 
-# What brings Hypothesis, and is loaded when first asked for.
+# What is loaded when first asked for; most of it brings Hypothesis.
 _FROM = {
     "FAULTS": "faults",
+    **dict.fromkeys(("MutationScore", "mutation_score"), "_mutation"),
     **dict.fromkeys(("check_op", "check_module", "gradtest"), "operations"),
     **dict.fromkeys(
         (

@@ -1,42 +1,300 @@
-"""Plant faults in the derivative rules of a user, one after the other, and rerun the tests.
+"""Plant faults in the gradients that a user wrote, one after the other, and rerun their tests.
 
-A test that reaches a planted fault and still passes would not have noticed it.
+A test that reaches a planted fault and still passes would not have noticed it.  A gradient that a
+user wrote is a rule of the derivative table from outside NumPy and this package, or what an
+adapted function gives back by one of its inputs: a :class:`Place` either way.  Which places a test
+reaches is seen while it runs unchanged.
 
-Not for: the faults that our own checker is measured against (``faults.py``), or hand-written
-backward passes, which are in no table.
+Not for: the faults that our own checker is measured against (``faults.py``), or running pytest
+(``plugin.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
+
+import numpy as np
 
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.testing.adapters import INTERCEPTORS, Adapted, Adapter, Pull
 
-__all__ = ["MUTATIONS", "Mutant", "mutants", "planted"]
+__all__ = [
+    "MUTATIONS",
+    "Mutant",
+    "MutationScore",
+    "Place",
+    "Rule",
+    "mutation_score",
+    "rules_of_users",
+    "undisturbed",
+    "watched",
+]
 
-Rule = Callable[..., Any]
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 _NOT_THE_USERS = ("numpy", "tinygrad_lab")
 
 
-def _averaged(rule: Rule, g: Any, *rest: Any, **kwargs: Any) -> Any:
-    c = rule(g, *rest, **kwargs)
-    return c * 0 + c.sum() / max(c.size, 1)
+# ---------------------------------------------------------------------------------------------
+# What is done to a gradient
 
 
-#: What is done to a rule, by what to call it.
-MUTATIONS: dict[str, Callable[..., Any]] = {
-    "sign flipped": lambda rule, g, *rest, **kw: -rule(g, *rest, **kw),
-    "doubled": lambda rule, g, *rest, **kw: rule(g, *rest, **kw) * 2,
-    "zeroed": lambda rule, g, *rest, **kw: rule(g, *rest, **kw) * 0,
-    "0.1 % too large": lambda rule, g, *rest, **kw: rule(g, *rest, **kw) * 1.001,
-    "upstream taken for 1": lambda rule, g, *rest, **kw: rule(g * 0 + 1, *rest, **kw),
-    "averaged over the elements": _averaged,
+def _same(x: Any) -> Any:
+    return x
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """What becomes of a gradient, or of the upstream before it is computed."""
+
+    gradient: Callable[[Any], Any] = _same
+    upstream: Callable[[Any], Any] = _same
+
+    def rule(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a rule of the table wrong."""
+        return lambda g, *rest, **kw: self.gradient(rule(self.upstream(g), *rest, **kw))
+
+    def pull(self, pull: Pull, position: int) -> Pull:
+        """Make the gradient by one input wrong, of all that a pullback gives."""
+
+        def wrong(upstreams: Sequence[Any]) -> list[Any]:
+            found = pull(upstreams)
+            mine = found[position]
+            if self.upstream is not _same:
+                mine = pull([self.upstream(u) for u in upstreams])[position]
+            if isinstance(mine, (np.ndarray, np.generic)):
+                found[position] = self.gradient(mine)
+            return found
+
+        return wrong
+
+
+#: The faults, by what to call them.
+MUTATIONS = {
+    "sign flipped": _Wrong(lambda c: -c),
+    "doubled": _Wrong(lambda c: c * 2),
+    "zeroed": _Wrong(lambda c: c * 0),
+    "0.1 % too large": _Wrong(lambda c: c * 1.001),
+    "upstream taken for 1": _Wrong(upstream=lambda g: g * 0 + 1),
+    "averaged over the elements": _Wrong(lambda c: c * 0 + c.sum() / max(c.size, 1)),
 }
+
+
+# ---------------------------------------------------------------------------------------------
+# Where it is done
+
+
+class Place(ABC):
+    """A gradient by one argument.  Two are equal where they are the same in every run of a test."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Name it in messages."""
+
+    @property
+    @abstractmethod
+    def owner(self) -> Any:
+        """What ``mutation_score(ops=...)`` chooses it by."""
+
+    @abstractmethod
+    def planted(self, wrong: _Wrong) -> contextlib.AbstractContextManager[None]:
+        """Make it wrong, and right again."""
+
+
+@dataclass(frozen=True)
+class Rule(Place):
+    """A rule of the derivative table.
+
+    Attributes
+    ----------
+    op : callable
+        The operation it belongs to.
+    argnum : int or None
+        The argument it is the rule of; None for all of an operation with any number.
+    """
+
+    op: Any
+    argnum: int | None
+
+    @property
+    def label(self) -> str:
+        """Name it in messages."""
+        by = "" if self.argnum is None else f", by argument {self.argnum}"
+        return f"{name_of(self.op)}{by}"
+
+    @property
+    def owner(self) -> Any:
+        """The operation."""
+        return self.op
+
+    def planted(self, wrong: _Wrong) -> contextlib.AbstractContextManager[None]:
+        """Make it wrong, and right again."""
+        return self.wrapped(wrong.rule)
+
+    @contextlib.contextmanager
+    def wrapped(self, wrap: Wrap) -> Iterator[None]:
+        """Put something around the rule; a test that gives the operation new rules keeps them."""
+        right = RULES[self.op]
+        if self.argnum is None:
+            other: Any = _AllWrapped(right, wrap)
+        else:
+            other = (*right[: self.argnum], wrap(right[self.argnum]), *right[self.argnum + 1 :])
+        RULES[self.op] = other
+        try:
+            yield
+        finally:
+            if RULES.get(self.op) is other:
+                RULES[self.op] = right
+
+
+class _AllWrapped:
+    """The rules of an operation of any number of arguments, each wrapped when it is asked for.
+
+    The engine goes through it with ``zip``, which ends with the shorter of the two.
+    """
+
+    def __init__(self, rules: Any, wrap: Wrap) -> None:
+        self._rules, self._wrap = rules, wrap
+
+    def __getitem__(self, argnum: int) -> Callable[..., Any]:
+        return self._wrap(self._rules[argnum])
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+
+@dataclass(frozen=True)
+class _OfAdapted(Place):
+    """What an adapted function gives back by one of its inputs.
+
+    The function itself may be another one in each run of a test; its code is the same.
+    """
+
+    name: str
+    code: Any
+    position: int
+    by: str
+
+    @classmethod
+    def of(cls, subject: Adapted, position: int) -> _OfAdapted:
+        """Tell which place it is."""
+        code = getattr(_written(subject.gradient_of), "__code__", None)
+        return cls(subject.name, code, position, subject.names[position])
+
+    @property
+    def label(self) -> str:
+        """Name it in messages, a lambda by its line."""
+        where = ""
+        if "<lambda>" in self.name and self.code is not None:
+            where = f" ({PurePath(self.code.co_filename).name}:{self.code.co_firstlineno})"
+        return f"{self.name}{where}, by {self.by}"
+
+    @property
+    def owner(self) -> Any:
+        """The name of the function."""
+        return self.name
+
+    @contextlib.contextmanager
+    def planted(self, wrong: _Wrong) -> Iterator[None]:
+        """Make it wrong, and right again."""
+
+        def intercept(subject: Adapted, pull: Pull) -> Pull:
+            here = self.position < len(subject.names) and self == self.of(subject, self.position)
+            return wrong.pull(pull, self.position) if here else pull
+
+        with _intercepting(intercept):
+            yield
+
+
+@contextlib.contextmanager
+def _intercepting(intercept: Callable[[Adapted, Pull], Pull]) -> Iterator[None]:
+    INTERCEPTORS.append(intercept)
+    try:
+        yield
+    finally:
+        INTERCEPTORS.remove(intercept)
+
+
+def _written(function: Any) -> Any:
+    """Find what somebody wrote under what was wrapped around it."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.unwrap(function)
+
+
+# ---------------------------------------------------------------------------------------------
+# Which places there are, and which a test reaches
+
+
+def _rules() -> Iterator[tuple[Rule, Any]]:
+    for op, rules in list(RULES.items()):
+        if isinstance(rules, tuple):
+            yield from ((Rule(op, i), rule) for i, rule in enumerate(rules) if rule is not None)
+        else:
+            yield Rule(op, None), rules[0]
+
+
+def rules_of_users() -> list[Rule]:
+    """List the rules of the table that were written outside NumPy and this package.
+
+    Examples
+    --------
+    >>> any(rule.op is np.sin for rule in rules_of_users())
+    False
+    """
+    return [place for place, rule in _rules() if _is_users(rule)]
+
+
+def _is_users(rule: Any) -> bool:
+    written = _written(rule)
+    module = getattr(written, "__module__", None)
+    if module is None:  # of what is compiled, a ufunc say, and of what ``exec`` has run
+        return hasattr(written, "__code__")
+    return module.partition(".")[0] not in _NOT_THE_USERS
+
+
+@contextlib.contextmanager
+def watched(rules: Iterable[Rule]) -> Iterator[list[Place]]:
+    """Note which of some rules run in the meantime, and which gradients of adapted functions."""
+    reached: dict[Place, None] = {}
+
+    def noting(place: Rule) -> Wrap:
+        def wrap(rule: Callable[..., Any]) -> Callable[..., Any]:
+            def noted(*args: Any, **kwargs: Any) -> Any:
+                reached[place] = None
+                return rule(*args, **kwargs)
+
+            return noted
+
+        return wrap
+
+    def intercept(subject: Adapted, pull: Pull) -> Pull:
+        def noted(upstreams: Sequence[Any]) -> list[Any]:
+            found = pull(upstreams)
+            places = range(min(len(found), len(subject.names)))
+            reached.update(dict.fromkeys(_OfAdapted.of(subject, i) for i in places))
+            return found
+
+        return noted
+
+    told: list[Place] = []
+    with contextlib.ExitStack() as stack:
+        for place in rules:
+            stack.enter_context(place.wrapped(noting(place)))
+        stack.enter_context(_intercepting(intercept))
+        try:
+            yield told
+        finally:
+            told += reached
 
 
 @dataclass
@@ -45,88 +303,223 @@ class Mutant:
 
     Attributes
     ----------
-    op : callable
-        The operation whose rule is made wrong.
-    argnum : int or None
-        The argument it is the rule of; None for all of an operation with any number.
+    place : Place
+        What is made wrong.
     fault : str
         One of :data:`MUTATIONS`.
     noticed, missed : list of str
-        The tests that failed, and those that ran the wrong rule and passed.
-    reached : bool
-        Whether the rule has run since this was last set to False.
+        The tests that failed, and those that reach the place and passed.
     """
 
-    op: Any
-    argnum: int | None
+    place: Place
     fault: str
     noticed: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
-    reached: bool = False
 
     @property
     def rule(self) -> str:
-        """Name the rule in messages."""
-        by = "" if self.argnum is None else f", by argument {self.argnum}"
-        return f"{name_of(self.op)}{by}"
+        """Name what is made wrong in messages."""
+        return self.place.label
 
-    def wrong(self, rule: Rule) -> Rule:
-        """Make a rule wrong."""
-        mutation = MUTATIONS[self.fault]
+    def planted(self) -> contextlib.AbstractContextManager[None]:
+        """Plant the fault, and take it out again."""
+        return self.place.planted(MUTATIONS[self.fault])
 
-        def mutated(g: Any, *rest: Any, **kwargs: Any) -> Any:
-            self.reached = True
-            return mutation(rule, g, *rest, **kwargs)
-
-        return mutated
-
-
-class _AllWrong:
-    """The rules of an operation of any number of arguments, each made wrong when it is asked for.
-
-    The engine goes through it with ``zip``, which ends with the shorter of the two.
-    """
-
-    def __init__(self, rules: Any, mutant: Mutant) -> None:
-        self._rules, self._mutant = rules, mutant
-
-    def __getitem__(self, argnum: int) -> Rule:
-        return self._mutant.wrong(self._rules[argnum])
-
-    def __len__(self) -> int:
-        return len(self._rules)
-
-
-def mutants() -> list[Mutant]:
-    """List every fault that can be planted in rules written outside NumPy and this package."""
-    found = []
-    for op, rules in list(RULES.items()):
-        if not isinstance(rules, tuple):
-            places: Sequence[int | None] = [None] if _is_users(op) else []
-        else:
-            places = [i for i, rule in enumerate(rules) if rule and _is_users(rule)]
-        found += [Mutant(op, place, fault) for place in places for fault in MUTATIONS]
-    return found
-
-
-def _is_users(function: Any) -> bool:
-    while isinstance(function, functools.partial):
-        function = function.func
-    module = getattr(function, "__module__", None) or "numpy"
-    return module.partition(".")[0] not in _NOT_THE_USERS
+    def as_data(self) -> dict[str, Any]:
+        """Give what JSON can hold."""
+        told = {"rule": self.rule, "fault": self.fault}
+        return {**told, "noticed": self.noticed, "missed": self.missed}
 
 
 @contextlib.contextmanager
-def planted(mutant: Mutant) -> Iterator[None]:
-    """Put a wrong rule into the table, and the right one back."""
-    right = RULES[mutant.op]
-    if mutant.argnum is None:
-        RULES[mutant.op] = _AllWrong(right, mutant)
-    else:
-        wrong = list(right)
-        wrong[mutant.argnum] = mutant.wrong(wrong[mutant.argnum])
-        RULES[mutant.op] = tuple(wrong)
+def undisturbed(functions: Iterable[Any]) -> Iterator[None]:
+    """Keep failures on planted faults out of Hypothesis' example database, and do not shrink."""
+    label = "_hypothesis_internal_use_settings"
+    plain = [getattr(f, "__func__", f) for f in functions]
+    before = {f: vars(f)[label] for f in plain if label in getattr(f, "__dict__", {})}
+    if before:
+        from hypothesis import Phase, settings
+
+        for f, old in before.items():
+            phases = [p for p in old.phases if p in (Phase.explicit, Phase.generate)]
+            vars(f)[label] = settings(
+                old, database=None, phases=phases, print_blob=False, deadline=None
+            )
     try:
         yield
     finally:
-        RULES[mutant.op] = right
+        for f, old in before.items():
+            vars(f)[label] = old
+
+
+# ---------------------------------------------------------------------------------------------
+# The score of one test
+
+
+@dataclass(frozen=True)
+class MutationScore:
+    """How many planted faults a test noticed.
+
+    Attributes
+    ----------
+    noticed, total : int
+        How many made the test fail, of how many that were planted.
+    missed : list of (str, str)
+        The others: which gradient, and what was wrong with it.
+    reached : list of str
+        Every gradient that faults were planted in.
+    """
+
+    noticed: int
+    total: int
+    missed: list[tuple[str, str]]
+    reached: list[str]
+
+    @property
+    def score(self) -> float | None:
+        """The share that was noticed, from 0 to 1; None where there was nothing to plant in."""
+        return self.noticed / self.total if self.total else None
+
+    def __str__(self) -> str:
+        if self.score is None:
+            return (
+                "no fault was planted: the test reaches no derivative rule from outside NumPy "
+                "and tinygrad_lab, and no gradient of an adapted function"
+            )
+        share = 100 * self.noticed // self.total  # never 100 where one was missed
+        rows = [f"{self.noticed} of {self.total} planted faults noticed ({share} %)"]
+        width = max(len(label) for label in self.reached)
+        for label in self.reached:
+            missed = ", ".join(fault for rule, fault in self.missed if rule == label)
+            rows.append(f"  {label:<{width}}  {f'missed: {missed}' if missed else 'all noticed'}")
+        return "\n".join(rows)
+
+
+def mutation_score(
+    test: Callable[[], Any],
+    *,
+    ops: Collection[Any] | None = None,
+    faults: Collection[str] | None = None,
+) -> MutationScore:
+    """Say which wrong gradients a test would notice, by making them wrong and running it.
+
+    The test is run twice as it is, and must pass.  Then every gradient that it reached is made
+    wrong in six ways, one at a time, and the test is run on each.
+
+    Parameters
+    ----------
+    test : callable
+        A test without arguments: of pytest, of Hypothesis, made by ``gradtest``, or a lambda that
+        calls ``gradcheck``.
+    ops : collection, optional
+        Whose gradients to make wrong: operations of the derivative table, whoever wrote their
+        rules, and adapted functions or their names.  By default all adapted functions, and the
+        rules from outside NumPy and this package.
+    faults : collection of str, optional
+        In which ways; by default ``sign flipped``, ``doubled``, ``zeroed``, ``0.1 % too large``,
+        ``upstream taken for 1`` and ``averaged over the elements``.
+
+    Returns
+    -------
+    MutationScore
+        Its ``score`` is None where the test reached no such gradient.
+
+    Raises
+    ------
+    TypeError
+        The test takes arguments.
+    ValueError
+        The test does not pass as it is, or not twice; or there is no such fault.
+
+    Notes
+    -----
+    A fault that changes nothing counts as missed: that an upstream is taken for 1 cannot be seen
+    by a test that only ever sums.  Hand over a test of Hypothesis as it is, not within a lambda:
+    failures on planted faults are then not kept among its examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_lab import testing as tgt
+    >>> sine = tgt.adapters.numpy(np.sin, lambda g, x: g * np.cos(x), name="sine")
+    >>> x = np.array([0.5, 1.0])
+    >>> print(tgt.mutation_score(lambda: tgt.gradcheck(sine, x)))
+    6 of 6 planted faults noticed (100 %)
+      sine, by x  all noticed
+    >>> only_its_form = lambda: tgt.gradcheck(sine, x, properties=["well_formed", "finite"])
+    >>> tgt.mutation_score(only_its_form).score
+    0.0
+    """
+    chosen = _chosen_faults(faults)
+    rules, wanted = _chosen_places(ops)
+    _takes_nothing(test)
+    with undisturbed([test]):
+        with watched(rules) as reached:
+            _passes(test, "as it is, before any fault is planted")
+        _passes(test, "when it is run a second time, so a failure would say nothing")
+        mutants = [Mutant(place, fault) for place in filter(wanted, reached) for fault in chosen]
+        missed = [(m.rule, m.fault) for m in mutants if not _notices(test, m)]
+    labels = list(dict.fromkeys(m.rule for m in mutants))
+    return MutationScore(len(mutants) - len(missed), len(mutants), missed, labels)
+
+
+def _chosen_faults(faults: Collection[str] | None) -> list[str]:
+    asked = [faults] if isinstance(faults, str) else list(MUTATIONS if faults is None else faults)
+    if unknown := [fault for fault in asked if fault not in MUTATIONS]:
+        known = ", ".join(MUTATIONS)
+        raise ValueError(f"no fault is called {', '.join(unknown)}; there are {known}")
+    return asked
+
+
+def _chosen_places(
+    ops: Collection[Any] | None,
+) -> tuple[list[Rule], Callable[[Place], bool]]:
+    """Give the rules to watch, and which of all places that are reached are asked for."""
+    if ops is None:
+        return rules_of_users(), lambda place: True
+    asked = [op.__name__ if isinstance(op, Adapter) else op for op in ops]
+    for op in asked:
+        if not isinstance(op, str) and op not in RULES:
+            raise ValueError(
+                f"{name_of(op)} has no rule in the derivative table; say an operation that has, "
+                "an adapted function, or the name of one"
+            )
+    return [place for place, _ in _rules() if place.op in asked], lambda p: p.owner in asked
+
+
+def _takes_nothing(test: Callable[[], Any]) -> None:
+    try:
+        signature = inspect.signature(test)
+    except ValueError:
+        return
+    try:
+        signature.bind()
+    except TypeError:
+        raise TypeError(
+            f"mutation_score calls the test without arguments, and {name_of(test)}{signature} "
+            "takes some: hand over a lambda that calls it"
+        ) from None
+
+
+def _passes(test: Callable[[], Any], when: str) -> None:
+    try:
+        test()
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        first = str(error).partition("\n")[0]
+        raise ValueError(
+            f"mutation_score: the test fails {when}: {type(error).__name__}: {first}"
+        ) from error
+
+
+def _notices(test: Callable[[], Any], mutant: Mutant) -> bool:
+    """Run the test on a planted fault; whatever it raises, pytest's own outcomes too, is notice."""
+    with mutant.planted(), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            test()
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001
+            return True
+    return False

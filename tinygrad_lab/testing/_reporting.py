@@ -98,7 +98,8 @@ class Tally:
         self.checks = 0
         self.properties: dict[str, dict[str, int]] = {}
         self.resolution: float | None = None
-        self.message = ""
+        self.notes: dict[str, str] = {}  # why a property could not be decided
+        self.messages: dict[str, str] = {}
 
     def add(self, report: GradReport) -> None:
         """Count the results of one check."""
@@ -106,10 +107,14 @@ class Tally:
         for result in report.results:
             counts = self.properties.setdefault(result.property, {})
             counts[result.verdict] = counts.get(result.verdict, 0) + 1
+            if result.verdict == INCONCLUSIVE:
+                self.notes[result.property] = result.note
         if report.verdict == PASS and report.resolution is not None:
             self.resolution = max(self.resolution or 0.0, report.resolution)
-        if report.findings:  # the last that fails is what Hypothesis has shrunk to
-            self.message = message(report.name, report.findings[0], report.inputs)
+        if report.findings:  # the last of a kind that fails is what Hypothesis has shrunk to
+            finding = report.findings[0]
+            kind = f"{finding.input}, {finding.kind}"
+            self.messages[kind] = message(report.name, finding, report.inputs)
 
     def join(self, data: Mapping[str, Any]) -> None:
         """Add what another tally came to."""
@@ -120,13 +125,14 @@ class Tally:
                 own[verdict] = own.get(verdict, 0) + number
         if data["resolution"] is not None:
             self.resolution = max(self.resolution or 0.0, data["resolution"])
-        self.message = self.message or data["message"]
+        self.notes |= data["notes"]
+        self.messages |= {told: told for told in data["messages"]}
 
     @property
     def verdict(self) -> str:
         """The worst of any check; inconclusive also where nothing at all could be decided."""
         seen = {v for counts in self.properties.values() for v in counts}
-        if self.message or FAIL in seen:
+        if self.messages or FAIL in seen:
             return FAIL
         return PASS if PASS in seen and INCONCLUSIVE not in seen else INCONCLUSIVE
 
@@ -144,19 +150,48 @@ class Tally:
         held = sum(found == PASS for found in worst.values())
         return ", ".join([*parts, f"{held} hold"])
 
+    @property
+    def undecided(self) -> str:
+        """Say what could not be decided, and why, a property a line."""
+        rows = [self.operation]
+        rows += [f"  {name}: {why or 'no reason given'}" for name, why in self.notes.items()]
+        return "\n".join(rows if self.notes else [*rows, "  nothing at all could be compared"])
+
     def as_data(self) -> dict[str, Any]:
         """Give what JSON can hold."""
         return {
             "operation": self.operation, "test": self.test, "verdict": self.verdict,
             "checks": self.checks, "summary": self.summary,
             "resolution": self.resolution if self.verdict == PASS else None,
-            "properties": self.properties, "message": self.message,
+            "properties": self.properties, "notes": self.notes,
+            "messages": list(self.messages.values()),
         }  # fmt: skip
 
 
 def in_order(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Sort rows so that what needs looking at comes first."""
     return sorted(rows, key=lambda row: _RANK[row["verdict"]])
+
+
+def summary_of_test(test: str, mutants: Sequence[Mapping[str, Any]]) -> str:
+    """Say which planted faults a test ran and passed, gradient by gradient."""
+    met = [m for m in mutants if test in m["missed"] or test in m["noticed"]]
+    missed: dict[str, list[str]] = {}
+    for m in met:
+        if test in m["missed"]:
+            missed.setdefault(m["rule"], []).append(m["fault"])
+    every = {rule: sum(m["rule"] == rule for m in met) for rule in missed}
+    parts = [
+        f"{rule}: " + ("all" if len(faults) == every[rule] else ", ".join(faults))
+        for rule, faults in missed.items()
+    ]
+    number = sum(len(faults) for faults in missed.values())
+    return f"{test} does not notice {number} of {len(met)} ({'; '.join(parts)})"
+
+
+def tests_that_miss(mutants: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the tests that do not notice a planted fault."""
+    return list(dict.fromkeys(test for m in mutants for test in m["missed"]))
 
 
 def told(resolution: float | None) -> str:
@@ -170,7 +205,9 @@ def told(resolution: float | None) -> str:
 # Files
 
 
-def write(path: Path, rows: list[Mapping[str, Any]], mutants: list[Mapping[str, Any]]) -> None:
+def write(
+    path: Path, rows: Sequence[Mapping[str, Any]], mutants: Sequence[Mapping[str, Any]]
+) -> None:
     """Write a report as .json or .html, beside its place, and move it there when it is whole."""
     if path.suffix == ".json":
         text = json.dumps({"checks": in_order(rows), "mutants": mutants}, indent=1) + "\n"
@@ -189,53 +226,77 @@ def write(path: Path, rows: list[Mapping[str, Any]], mutants: list[Mapping[str, 
 
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:68rem;margin:2rem auto;padding:0 1rem;
- color-scheme:light dark}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;
- border-bottom:1px solid #8884;vertical-align:top}
-.pass{color:#1a7f37}.fail{color:#cf222e}.inconclusive{color:#9a6700}pre{overflow:auto}
-.pass,.fail,.inconclusive{font-weight:600}
+:root{color-scheme:light dark}
+body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}
+div{overflow-x:auto}table{border-collapse:collapse;width:100%}
+td,th{text-align:left;padding:.3rem .6rem;border-top:1px solid #8884;vertical-align:top}
+th{border-top:0}td.why{border-top:0;padding-top:0}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;padding:.6rem .8rem;
+ background:#8881;border-radius:.4rem;font-size:13px}
+.pass{color:#1a7f37}.fail{color:#cf222e}.inconclusive{color:#9a6700}
+.pass,.fail,.inconclusive{font-weight:600;white-space:nowrap}
 @media(prefers-color-scheme:dark){.pass{color:#4ac26b}.fail{color:#ff7b72}
  .inconclusive{color:#e3b341}}
 """
 
 
-def _page(rows: list[Mapping[str, Any]], mutants: list[Mapping[str, Any]]) -> str:
+def _page(rows: Sequence[Mapping[str, Any]], mutants: Sequence[Mapping[str, Any]]) -> str:
+    counts = [
+        _verdict(verdict, f"{number} {verdict}")
+        for verdict in _RANK
+        if (number := sum(row["verdict"] == verdict for row in rows))
+    ]
     head = (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>Gradients</title><style>{_STYLE}</style><h1>Gradients</h1>"
+        f"<p>{', '.join(counts) or 'none was checked'}</p>"
     )
-    titles = ("Operation", "Properties", "Verdict", "Resolution", "Checks", "Test")
-    parts = [head, _table(titles, [_row(row) for row in rows])]
-    if mutants:
-        planted = [
-            (_e(m["rule"]), _e(m["fault"]), _names(m["noticed"]), _names(m["missed"]))
-            for m in mutants
-        ]
-        parts.append("<h2>Planted faults</h2>")
-        parts.append(_table(("Rule", "Fault", "Noticed by", "Not noticed by"), planted))
-    return "\n".join([*parts, "</html>\n"])
+    titles = ("Operation", "Verdict", "Resolution", "Properties", "Checks", "Test")
+    parts = [head, _table(titles, [line for row in rows for line in _lines(row)])]
+    return "\n".join([*parts, *(_planted(mutants) if mutants else []), "</html>\n"])
 
 
-def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    summary = _e(row["summary"])
-    if row["message"]:
-        told_why = f"<pre>{_e(row['message'])}</pre>"
-        summary = f"<details open><summary>{summary}</summary>{told_why}</details>"
-    verdict = f'<span class="{row["verdict"]}">{row["verdict"]}</span>'
-    cells = (told(row["resolution"]), str(row["checks"]), _e(row["test"]))
-    return (_e(row["operation"]), summary, verdict, *cells)
+def _lines(row: Mapping[str, Any]) -> list[str]:
+    cells = (
+        _e(row["operation"]), _verdict(row["verdict"], row["verdict"]), told(row["resolution"]),
+        _e(row["summary"]), str(row["checks"]), _e(row["test"]),
+    )  # fmt: skip
+    undecided = "\n".join(f"{name}: {note}" for name, note in row["notes"].items())
+    text = "\n\n".join([*row["messages"], *([undecided] if undecided else [])])
+    below = [f'<tr><td class="why" colspan="{len(cells)}"><pre>{_e(text)}</pre>'] if text else []
+    return [_line(cells), *below]
 
 
-def _names(tests: list[str]) -> str:
-    return "<br>".join(_e(test) for test in tests) or "no test"
+def _planted(mutants: Sequence[Mapping[str, Any]]) -> list[str]:
+    faults = list(dict.fromkeys(m["fault"] for m in mutants))
+    cells: dict[str, dict[str, str]] = {}
+    for m in mutants:
+        noticed, missed = len(m["noticed"]), len(m["missed"])
+        text = f"{noticed} of {noticed + missed} tests" if noticed + missed else "no test"
+        told_of = _verdict("pass" if noticed else "fail", text)
+        cells.setdefault(m["rule"], {})[m["fault"]] = told_of
+    lines = [_line((_e(rule), *(row.get(f, "") for f in faults))) for rule, row in cells.items()]
+    noticed = sum(bool(m["noticed"]) for m in mutants)
+    missing = [_e(summary_of_test(test, mutants)) for test in tests_that_miss(mutants)]
+    return [
+        f"<h2>Planted faults</h2><p>{noticed} of {len(mutants)} noticed</p>",
+        _table(("Gradient", *map(_e, faults)), lines),
+        *(["<ul><li>" + "<li>".join(missing) + "</ul>"] if missing else []),
+    ]
 
 
-def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = ["<tr>" + "".join(f"<th>{title}</th>" for title in titles)]
-    lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) for row in rows]
-    return "\n".join(["<table>", *lines, "</table>"])
+def _verdict(kind: str, text: str) -> str:
+    return f'<span class="{kind}">{text}</span>'
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells)
+
+
+def _table(titles: Sequence[str], lines: Sequence[str]) -> str:
+    head = "<tr>" + "".join(f"<th>{title}</th>" for title in titles)
+    return "\n".join(["<div><table>", head, *lines, "</table></div>"])
 
 
 def _e(text: str) -> str:

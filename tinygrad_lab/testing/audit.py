@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from tinygrad_lab.core.transforms import gradients
 from tinygrad_lab.testing.diagnosis import diagnose, missing_factor
 from tinygrad_lab.testing.subjects import outputs_of
 
-__all__ = ["audit"]
+__all__ = ["Audit", "audit"]
 
 Array = NDArray[Any]
 PREFIXES = ("d_", "grad_", "g_", "delta_", "bar_", "dL_d", "dl_d", "dLd", "d", "g")
@@ -44,9 +44,20 @@ class _Assigned:
     line: int
 
     @property
+    def site(self) -> str:
+        return f"{PurePath(self.file).name}:{self.line}"
+
+    @property
     def place(self) -> str:
         text = linecache.getline(self.file, self.line).strip()
-        return f"{PurePath(self.file).name}:{self.line}: {text}"
+        return f"{self.site}: {text}"
+
+
+class Audit(NamedTuple):
+    """What was seen: lines for a message, and file and line of the first that is wrong."""
+
+    lines: list[str]
+    site: str = ""
 
 
 def audit(
@@ -56,7 +67,7 @@ def audit(
     written: Callable[..., Any],
     backward: Callable[[], Any],
     upstreams: Sequence[Array],
-) -> list[str]:
+) -> Audit:
     """Say which line of a backward pass is the first to be wrong, and by what factor.
 
     Parameters
@@ -74,20 +85,25 @@ def audit(
 
     Returns
     -------
-    list of str
-        Lines for a message; none where nothing could be seen.
+    Audit
+        No lines where nothing could be seen.
     """
     code = getattr(written, "__code__", None)
     try:
         truth, values = _truth(f, given, positions, upstreams)
         if code is None:
-            return []
+            return Audit([])
         assigned: list[_Assigned] = []
         with np.errstate(all="ignore"):
             _watched(code, backward, assigned)
     except Exception:  # noqa: BLE001 - the forward function does not run on Tensors: no audit
-        return []
-    return _first_wrong(assigned, truth, values)
+        return Audit([])
+    return _first_wrong(assigned, truth, values, _parameters(f, positions))
+
+
+def _parameters(f: Callable[..., Any], positions: Sequence[int]) -> list[str]:
+    names = f.__code__.co_varnames
+    return [names[i] for i in positions if i < len(names)]
 
 
 def _truth(
@@ -179,27 +195,47 @@ def _belongs_to(name: str, known: dict[str, list[Array]]) -> str | None:
 
 
 def _first_wrong(
-    assigned: Sequence[_Assigned], truth: dict[str, list[Array]], values: dict[str, Array]
-) -> list[str]:
-    right = 0
-    for a in assigned:
-        by = _belongs_to(a.name, truth)
-        if by is None or a.name in truth:
+    assigned: Sequence[_Assigned],
+    truth: dict[str, list[Array]],
+    values: dict[str, Array],
+    parameters: Sequence[str],
+) -> Audit:
+    """Find the first gradient that is wrong.
+
+    A constant factor on the way may be a convention, such as dividing by n at the end.  It is one
+    if the gradient by some parameter comes out right all the same.
+    """
+    named = [(a, _belongs_to(a.name, truth)) for a in assigned if a.name not in truth]
+    judged = [(a, by, _judged(a, truth[by])) for a, by in named if by is not None]
+    right = sum(verdict == RIGHT for *_, verdict in judged)
+    by_convention = any(v == RIGHT for _, by, v in judged if by in parameters)
+    for a, by, verdict in judged:
+        if verdict == SHAPE:
+            told = f"  {a.name} has shape {np.shape(a.value)}, {by} has {truth[by][-1].shape}"
+            return Audit([f"first wrong line: {a.place}", told], a.site)
+        if verdict == SCALED and by_convention and by not in parameters:
             continue
-        got = np.asarray(a.value)
-        same_shape = [t for t in truth[by] if t.shape == got.shape]
-        if not same_shape:
-            return [
-                f"first wrong line: {a.place}",
-                f"  {a.name} has shape {got.shape}, {by} has {truth[by][-1].shape}",
-            ]
-        if any(_agree(got, t) for t in same_shape):
-            right += 1
-            continue
-        return _described(a, by, got, same_shape[-1], values)
+        if verdict != RIGHT:
+            got = np.asarray(a.value)
+            same_shape = [t for t in truth[by] if t.shape == got.shape]
+            return Audit(_described(a, by, got, same_shape[-1], values), a.site)
     if right:
-        return [f"the {right} gradients of named variables are right: look at what is returned"]
-    return []
+        told = f"the {right} gradients of named variables are right: look at what is returned"
+        return Audit([told])
+    return Audit([])
+
+
+RIGHT, SCALED, WRONG, SHAPE = "right", "scaled", "wrong", "shape"
+
+
+def _judged(a: _Assigned, true: Sequence[Array]) -> str:
+    got = np.asarray(a.value)
+    same_shape = [t for t in true if t.shape == got.shape]
+    if not same_shape:
+        return SHAPE
+    if any(_agree(got, t) for t in same_shape):
+        return RIGHT
+    return SCALED if diagnose(got, same_shape[-1]).startswith("ratio") else WRONG
 
 
 def _agree(got: Array, right: Array) -> bool:

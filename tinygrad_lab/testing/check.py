@@ -9,14 +9,17 @@ import os
 import traceback
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.modes import debug
 from tinygrad_lab.testing import ledger as account
 from tinygrad_lab.testing._reporting import announced
 from tinygrad_lab.testing.diagnosis import diagnose
+from tinygrad_lab.testing.measure import Measurement
 from tinygrad_lab.testing.numerical import Estimate, direction_like, scales_of
 from tinygrad_lab.testing.properties import PROPERTIES, Check, Found
 from tinygrad_lab.testing.report import (
@@ -37,6 +40,9 @@ from tinygrad_lab.testing.subjects import (
     frozen,
 )
 
+if TYPE_CHECKING:
+    from tinygrad_lab.testing.adapters import Adapter
+
 __all__ = ["gradcheck"]
 
 Array = NDArray[Any]
@@ -47,7 +53,7 @@ _NUMPY = os.sep + "numpy" + os.sep
 
 @announced
 def gradcheck(
-    fn: Callable[..., Any],
+    fn: Callable[..., Any] | Adapter,
     *inputs: Any,
     wrt: int | Sequence[int] | None = None,
     order: int = 1,
@@ -78,7 +84,8 @@ def gradcheck(
     without : names
         Properties to leave out.
     upstream : array_like, optional
-        The upstream to check with (of a single output); by default a random one.
+        The upstream to check with (of a single output); by default a random one, or 1 of a
+        function that was adapted with its ``grad``.
     name : str, optional
         What to call the function in messages.
     rng : int, Generator or None
@@ -97,8 +104,8 @@ def gradcheck(
     ------
     GradientError
         A property does not hold, or the function is none that a gradient can be checked of.
-    TypeError
-        There is nothing to differentiate by.
+    TypeError, ValueError
+        There is nothing to differentiate by, or a parameter is none that there is.
 
     Examples
     --------
@@ -108,6 +115,8 @@ def gradcheck(
     >>> report.verdict, report.resolution < 1e-7
     ('pass', True)
     """
+    if order < 1:
+        raise ValueError(f"order={order}: 1 checks the gradient, 2 the gradient of that as well")
     generator = np.random.default_rng(rng)
     subject, args = _subject_of(fn, inputs, wrt, name)
     arrays = [np.array(x, dtype=np.float64) for x in args.arrays]
@@ -136,6 +145,8 @@ def gradcheck(
 def _subject_of(
     fn: Any, inputs: Sequence[Any], wrt: int | Sequence[int] | None, name: str | None
 ) -> tuple[Subject, Arguments]:
+    if not (callable(fn) or hasattr(fn, "subject")):
+        raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
     args = bind(inputs, wrt)
     subject: Subject = (
         fn.subject(args) if hasattr(fn, "subject") else TensorSubject(fn, args, name)
@@ -188,8 +199,9 @@ def _begun(
     recorded = _guarded("the function", lambda: subject.record([frozen(x) for x in arrays]))
     _unchanged(subject, arrays, before, "the function")
     ups = [_drawn(y.shape, generator).astype(y.dtype) for y in recorded.outputs]
+    upstream = getattr(subject, "upstream", None) if upstream is None else upstream
     if upstream is not None:
-        ups[0] = np.array(np.broadcast_to(upstream, ups[0].shape), dtype=ups[0].dtype)
+        ups[0] = _stretched(upstream, ups[0])
     kept = [u.copy() for u in ups]
     check = _guarded(
         "the backward pass", lambda: Check(subject, arrays, recorded, ups, generator, order)
@@ -206,6 +218,15 @@ def _drawn(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     return np.asarray(sign * generator.integers(24, 97, shape) / 48.0)
 
 
+def _stretched(upstream: Any, like: Array) -> Array:
+    try:
+        return np.array(np.broadcast_to(upstream, like.shape), dtype=like.dtype)
+    except ValueError:
+        raise ValueError(
+            f"the upstream has shape {np.shape(upstream)}, the output it belongs to {like.shape}"
+        ) from None
+
+
 def _guarded(who: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
@@ -215,14 +236,14 @@ def _guarded(who: str, call: Callable[[], Any]) -> Any:
         if isinstance(error, ValueError) and "read-only" in str(error):
             what = "its upstream or its inputs" if who == "the backward pass" else "its input"
             kind = "mutates upstream" if who == "the backward pass" else "mutates input"
-            text = f"{who} writes into {what}, in {_line_of(error)}"
+            text = f"{who} writes into {what}{_line_of(error, ', in ')}"
             raise Misbehaved(kind, text) from error
         text = f"{who} raised {type(error).__name__}: {error}"
-        raise Misbehaved("raises", f"{text} (in {_line_of(error)})") from error
+        raise Misbehaved("raises", text + _line_of(error, "\n  in ")) from error
 
 
-def _line_of(error: BaseException) -> str:
-    """Find the innermost line that is not ours nor NumPy's."""
+def _line_of(error: BaseException, before: str) -> str:
+    """Find the innermost line that is not ours nor NumPy's, if there is one."""
     chain: BaseException | None = error
     best = None
     while chain is not None:
@@ -230,12 +251,7 @@ def _line_of(error: BaseException) -> str:
             if _HERE not in frame.filename and _NUMPY not in frame.filename:
                 best = frame
         chain = chain.__cause__
-    if best is None:
-        frames = traceback.extract_tb(error.__traceback__)
-        best = frames[-1] if frames else None
-    if best is None:
-        return "an unknown line"
-    return f"{PurePath(best.filename).name}:{best.lineno}: {best.line}"
+    return f"{before}{PurePath(best.filename).name}:{best.lineno}: {best.line}" if best else ""
 
 
 def _unchanged(
@@ -271,24 +287,27 @@ def _guarded_property(check: Check, label: str) -> Result:
     except Exception as error:
         if isinstance(error, ValueError) and "read-only" in str(error):
             raise Found(
-                "mutates", f"an array that was handed over is written into, in {_line_of(error)}"
+                "mutates",
+                f"an array that was handed over is written into{_line_of(error, ', in ')}",
             ) from error
         raise Found(
             "raises",
-            f"{label} could not be looked at: {type(error).__name__}: {error}",
-            f"in {_line_of(error)}",
+            f"{label} could not be looked at: {type(error).__name__}: {error}"
+            + _line_of(error, "\n  in "),
         ) from error
 
 
 def _finding(check: Check, label: str, found: Found) -> Finding:
     finding = Finding(label, found.kind, found.text, found.position, list(found.lines))
-    if found.measured is None:
-        return finding
     inner: Check = getattr(found, "inner", check)
-    gradients = [np.asarray(g) for g in found.gradients or ()]
-    assert found.weights is not None
-    _locate(inner, found, finding, gradients)
-    _blame(inner, found, finding, gradients)
+    if found.measured is not None:
+        gradients = [np.asarray(g) for g in found.gradients or ()]
+        _locate(inner, found, finding, gradients)
+        _blame(inner, found.measured, found.upstreams or inner.upstreams, gradients, finding)
+    elif found.kind == "nonlinear":
+        _blame_by_number(inner, finding)
+    elif found.kind == "not finite":
+        finding.lines += _first_not_finite(inner)
     return finding
 
 
@@ -396,28 +415,60 @@ def _numerical(
     return values, errors, chosen
 
 
-def _blame(check: Check, found: Found, finding: Finding, gradients: list[Array]) -> None:
-    measured = found.measured
-    if measured is None:
-        return
+def _blame(
+    check: Check,
+    measured: Measurement,
+    upstreams: Sequence[Array],
+    gradients: list[Array],
+    finding: Finding,
+) -> None:
+    """Say which operation is wrong; of a backward pass by hand, which line."""
     auditor = getattr(check.subject, "audit", None)
     if auditor is not None:
-        finding.lines += auditor(check.arrays, found.upstreams or check.upstreams)
+        seen = auditor(check.arrays, upstreams)
+        finding.lines += seen.lines
+        finding.site = seen.site
         return
     if not measured.climb.ladder.finite or not np.isfinite(measured.analytic):
         return
     drawn = account.draw_up(
-        check.subject, check.arrays, check.recorded, measured.climb,
-        found.upstreams or check.upstreams, gradients,
-    )  # fmt: skip
+        check.subject, check.arrays, check.recorded, measured.climb, upstreams, gradients
+    )
     if drawn is None or drawn.guilty is None:
         return
     finding.blame = drawn
     guilty = drawn.guilty
+    finding.site = guilty.site
     if guilty.origin is not None:
         finding.reproducer = account.reproducer(guilty.origin.node, order=2)
     elif guilty.kind == account.RULE:
         finding.reproducer = account.reproducer(guilty.node)
+
+
+def _blame_by_number(check: Check, finding: Finding) -> None:
+    """Where a pullback is not linear, find an upstream for which it gives a wrong number."""
+    directions = [direction_like(x, check.generator) for x in check.arrays]
+    for factor in (1.0, -1.0, 4.0):
+        ups = [factor * u for u in check.upstreams]
+        gradients = check.pulled(ups, check.recorded)
+        measured = check.measurer.compare(gradients, factor * check.weights, directions)
+        if measured.verdict == FAIL:
+            _blame(check, measured, ups, gradients, finding)
+            return
+
+
+def _first_not_finite(check: Check) -> list[str]:
+    """Find the operation whose derivative is the first that is not finite."""
+    if not isinstance(check.subject, TensorSubject):
+        return []
+    try:
+        with debug(), np.errstate(all="ignore"):
+            check.pulled(check.upstreams)
+    except FloatingPointError as error:
+        what, _, where = str(error).partition("\n  called at ")
+        file, _, rest = where.partition(":")
+        return [f"first of all, {what}", f"  called at {PurePath(file).name}:{rest}"]
+    return []
 
 
 def example_text(arguments: dict[str, Any]) -> str:

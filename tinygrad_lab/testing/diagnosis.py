@@ -20,6 +20,7 @@ __all__ = ["diagnose", "in_words", "missing_factor"]
 
 Array = NDArray[Any]
 TOLERANCE = 1e-6
+CONSTANT = "a constant factor"
 
 
 def diagnose(
@@ -54,7 +55,9 @@ def diagnose(
     with np.errstate(all="ignore"):
         ratio = _common_ratio(analytic, numeric)
         if ratio is not None:
-            return f"ratio {ratio:.3f}: {in_words(ratio, sizes)}".rstrip(": ")
+            words = in_words(ratio, sizes)
+            if analytic.size > 1 or words != CONSTANT:  # of one number any is a constant factor
+                return f"ratio {ratio:.3f}: {words}"
         return next((text for test, text in _PATTERNS if test(analytic, numeric)), "")
 
 
@@ -112,7 +115,7 @@ def in_words(ratio: float, sizes: Sequence[tuple[int, str]] = ()) -> str:
             return f"{flipped}divided by {n}, the number of {what}, once too often"
     if abs(ratio - 1) < 1e-3:
         return "right but for a small factor: a mistyped constant?"
-    return "a constant factor"
+    return CONSTANT
 
 
 # ---------------------------------------------------------------------------------------------
@@ -187,7 +190,8 @@ def _constant_offset(a: Array, n: Array) -> bool:
 
 def _row_offset(a: Array, n: Array) -> bool:
     d = a - n
-    return any(_close(d, np.broadcast_to(d.mean(k, keepdims=True), d.shape)) for k in range(d.ndim))
+    axes = [k for k in range(d.ndim) if d.shape[k] > 1]
+    return any(_close(d, np.broadcast_to(d.mean(k, keepdims=True), d.shape)) for k in axes)
 
 
 _PATTERNS: list[tuple[Callable[[Array, Array], bool], str]] = [

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node, propagate
+from tinygrad_lab.testing.holomorphic import complex_step
 from tinygrad_lab.testing.kinks import branches, has_kinks, same_branches, subgradient_interval
 from tinygrad_lab.testing.numerical import (
     BAND,
@@ -43,6 +44,8 @@ NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
 LONGER_STEPS = (2.0**-2, 1.0, 2.0**3, 2.0**6)  # over the stairs that round-off makes
+DOUBTFUL = 1e-4  # relative; where a function cancels, its gradient may be off by as much
+KINK, JUMP = 0.75, 1.5  # gap ratios above are not smooth (1/2), not continuous (1)
 CONVERGED = 1e-6  # relative; a slope this certain at two scales needs no second opinion
 
 
@@ -84,7 +87,7 @@ class Measurer:
 
     def __init__(self, subject: Subject, arrays: Sequence[Array], outputs: Sequence[Array]) -> None:
         self.subject, self.arrays = subject, [np.asarray(x, dtype=np.float64) for x in arrays]
-        self.centre = flat(outputs)
+        self.outputs, self.centre = list(outputs), flat(outputs)
         self._climbs: dict[Any, Climb] = {}
         self.at_a_kink = False  # as far as was seen
         moved = max(sum(x.size for x in self.arrays), 1)
@@ -147,12 +150,15 @@ class Measurer:
                     accused = self._second_opinion(accused, gradients, weights, places)
                 if accused.verdict == FAIL:
                     accused = self._unless_rounded_away(accused, weights)
+                if accused.verdict == INCONCLUSIVE:
+                    return self._by_complex_step(accused, gradients, weights) or accused
                 return accused
         if LONG_DOUBLE_IS_LONGER and not failed:
             longer = self._long_double(gradients, weights, directions)
             if longer is not None and longer.verdict != INCONCLUSIVE:
                 return longer
-        return _undecided(min(seen, key=lambda m: m.resolution))
+        best = min(seen, key=lambda m: m.resolution)
+        return self._by_complex_step(best, gradients, weights) or _undecided(best)
 
     def _places(self, directions: Sequence[Array]) -> Iterator[tuple[Sequence[Array], float]]:
         """Give directions and first steps: from the usual to those of inputs of unusual size."""
@@ -205,7 +211,7 @@ class Measurer:
         if np.any(ladder.above[-1] != ladder.below[-1]):
             return False
         parts = [np.sum(np.abs(g * u)) for g, u in zip(gradients, directions, strict=True)]
-        roughly = float(sum(parts)) / 4
+        roughly = float(sum(parts)) / 3
         for step in LONGER_STEPS:
             ladder = self.climb(directions, step).ladder
             ahead, behind = (
@@ -270,14 +276,46 @@ class Measurer:
         )
         return found if native and not crossed else None
 
+    def jumps(self) -> bool:
+        """Whether the value at the point is apart from those beside it, as far as was climbed."""
+        if not self._climbs:
+            return False
+        ladder = min((c.ladder for c in self._climbs.values()), key=lambda x: x.steps[-1])
+        for side in (ladder.above, ladder.below):
+            far, near = np.abs(side[-2:] - ladder.centre)
+            size = np.abs(ladder.centre) + np.abs(side[-1])
+            if np.any((near > KINK * far) & (near > CONVERGED * size)):
+                return True
+        return False
+
+    def _by_complex_step(
+        self, undecided: Measurement, gradients: Sequence[Array], weights: Array
+    ) -> Measurement | None:
+        """Decide without a difference, where every operation is holomorphic."""
+        directions = undecided.climb.directions
+        with np.errstate(all="ignore"):
+            numeric = complex_step(self.subject, self.arrays, self.outputs, directions, weights)
+        if numeric is None:
+            return None
+        parts = [np.abs(g * u) for g, u in zip(gradients, directions, strict=True)]
+        terms = float(sum(np.sum(part) for part in parts))
+        decided = compare(undecided.analytic, numeric, terms)
+        if decided.verdict == FAIL and abs(undecided.analytic - numeric.value) <= DOUBTFUL * terms:
+            return None  # what has cancelled in the function has done so in its gradient
+        return replace(
+            undecided, verdict=decided.verdict, numeric=numeric, resolution=decided.resolution,
+            note="by complex step",
+        )  # fmt: skip
+
     def _unless_a_kink(
         self, longer: Measurement, shorter: Measurement, weights: Array
     ) -> Measurement:
         """Where one-sided slopes differ, every slope between them is right."""
         ladder = shorter.climb.ladder
-        bent = any(
-            abs(ladder.gap_ratio(w)) > 0.75 for w in (weights, *_units(weights, ladder.centre.size))
-        )
+        ratios = [ladder.gap_ratio(w) for w in (weights, *_units(weights, ladder.centre.size))]
+        if any(abs(ratio) > JUMP for ratio in ratios):
+            return _undecided(longer, "the value jumps here: a step, or round-off")
+        bent = any(abs(ratio) > KINK for ratio in ratios)
         calls = shorter.climb.calls
         if not (
             bent or self._on_a_boundary(calls) or self._differs_by_direction(shorter, weights)
@@ -285,10 +323,11 @@ class Measurer:
             return longer
         self.at_a_kink = True
         low, high, band = subgradient_interval([ladder, *self._nearby(shorter)], weights)
+        if band > (high - low) / 4:
+            return _undecided(longer, "noise, or a kink: the one-sided slopes are not certain")
         if low - band <= shorter.analytic <= high + band:
             shorter.verdict, shorter.note = PASS, "a subgradient: the point is a kink"
-            widest = max(abs(low), abs(high))
-            shorter.resolution = (high - low + band) / widest if widest else math.inf
+            shorter.resolution = math.inf  # whatever lies between
             return shorter
         kinks = self._kinks()
         if kinks is not None and kinks > 1:

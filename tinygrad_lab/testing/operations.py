@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.testing import catalogue, strategies
 from tinygrad_lab.testing._reporting import EXAMPLES, PROFILE, announced
 from tinygrad_lab.testing.check import example_text, gradcheck
@@ -66,7 +66,7 @@ def check_op(
         function of Tensors, or what an adapter made.
     inputs : strategy of tuples of arrays, optional
         By default what the catalogue has for the operation, or else arrays that broadcast, as many
-        as it has rules for.
+        as it has rules for, from where it has a finite value.
     kwargs : mapping of str to strategy or value, optional
         Keyword arguments; ``axis=tgt.axes()`` draws axes of the first input.  By default those
         that the catalogue has, or ``axis`` and ``keepdims`` where the signature names them.
@@ -96,6 +96,8 @@ def check_op(
     ------
     GradientError
         A property does not hold; at the smallest input that was found.
+    TypeError, ValueError
+        ``op`` is no function, or a parameter is none that there is.
 
     Examples
     --------
@@ -105,6 +107,7 @@ def check_op(
     'pass'
     """
     examples = EXAMPLES[PROFILE["name"]] if examples is None else examples
+    _can_be_checked(op, examples)
     name = name_of(op)
     calls = calls_of(op, inputs, kwargs, domain)
     seen: dict[str, Result] = {}
@@ -137,7 +140,8 @@ def check_op(
 
     report = GradReport(name)
     try:
-        search(smooth, calls, examples, rng)
+        with _or_else(lambda: calls_of(op, inputs, kwargs, domain, anywhere=True), smooth):
+            search(smooth, calls, examples, rng)
         search_degenerate(smooth, calls, 1 + examples // 20, rng)
         if inputs is None and at_kinks:
             with contextlib.suppress(Unsatisfiable):
@@ -150,6 +154,22 @@ def check_op(
         return report
     report.results = list(seen.values())
     return report
+
+
+def _can_be_checked(op: Any, examples: int) -> None:
+    if not callable(op) and not hasattr(op, "subject") and not hasattr(op, "calls"):
+        raise TypeError(f"check_op takes an operation or a function, not {describe(op)}")
+    if examples < 1:
+        raise ValueError(f"examples={examples}: at least one has to be looked at")
+
+
+@contextlib.contextmanager
+def _or_else(anywhere: Callable[[], Any], check: Callable[..., None]) -> Iterator[None]:
+    """Where an operation has a value nowhere, check it anywhere, which shows why."""
+    try:
+        yield
+    except Unsatisfiable:
+        search(check, anywhere(), 1, 0)
 
 
 @st.composite
@@ -210,12 +230,42 @@ def calls_of(
     inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     domain: Domain | None = None,
+    anywhere: bool = False,
 ) -> st.SearchStrategy[catalogue.Call]:
-    """Say how calls are generated: what the catalogue has, or what is given, or by signature."""
+    """Say how calls are generated: what the catalogue has, or what is given, or by signature.
+
+    Where nobody said which inputs, only those count at which the operation has a value, unless
+    ``anywhere`` says otherwise.
+    """
     nothing_said = inputs is None and kwargs is None and domain is None
     if nothing_said and callable(op) and op in catalogue.CASES:
         return catalogue.CASES[op]
-    return _calls(op, inputs, _resolved(op, kwargs), domain)
+    calls = _calls(op, inputs, _resolved(op, kwargs), domain).map(_held(op))
+    return calls if anywhere or inputs is not None else calls.filter(_says_something)
+
+
+def _says_something(call: catalogue.Call) -> bool:
+    return any(np.size(x) for x in call.arrays) and is_defined(call)
+
+
+def _held(op: Any) -> Callable[[catalogue.Call], catalogue.Call]:
+    """Hold fast the arguments that an operation has no derivative by."""
+    rules = RULES.get(op) if callable(op) else None
+    fixed = [i for i, rule in enumerate(rules) if rule is None] if isinstance(rules, tuple) else []
+
+    def hold(call: catalogue.Call) -> catalogue.Call:
+        if not fixed:
+            return call
+        held = {i: x for i, x in enumerate(call.arrays) if i in fixed}
+
+        def f(*moving: Any) -> Any:
+            left = iter(moving)
+            return call.f(*[held[i] if i in held else next(left) for i in range(len(call.arrays))])
+
+        arrays = [x for i, x in enumerate(call.arrays) if i not in held]
+        return catalogue.Call(call.text, f, arrays)
+
+    return hold
 
 
 def _resolved(op: Any, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -410,6 +460,7 @@ def gradtest(
         body.__name__, body.__doc__ = function.__name__, function.__doc__
         body.__qualname__, body.__module__ = function.__qualname__, function.__module__
         vars(body)["checks_gradients"] = True  # how the pytest plugin knows it
+        vars(body)["place_as"] = function  # whose lines pytest shows
         calm = [*(using or settings()).suppress_health_check, HealthCheck.too_slow]
         quiet = settings(using or settings(), deadline=None, suppress_health_check=calm)
         return quiet(given(one_call())(body))

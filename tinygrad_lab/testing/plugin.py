@@ -3,14 +3,14 @@
 It is loaded in every pytest run of an environment that has the package, so it loads nothing that
 the package does not.
 
-Not for: checking (``check.py``), what a report looks like (``_reporting.py``), or which faults are
-planted (``_mutation.py``).
+Not for: checking (``check.py``), what a report looks like (``_reporting.py``), which faults are
+planted (``_mutation.py``), or what is left of a traceback (``_tracebacks.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
+import itertools
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from tinygrad_lab.testing import _mutation, _reporting
-from tinygrad_lab.testing.report import INCONCLUSIVE, PASS, GradientError, GradReport
+from tinygrad_lab.testing import _mutation, _reporting, _tracebacks
+from tinygrad_lab.testing.report import INCONCLUSIVE, PASS, GradReport
 
 MOST_ROWS = 40  # where nothing is wrong, operations beyond these are counted, unless -v
 _COLOURS = {"fail": "red", "inconclusive": "yellow", "pass": "green"}
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption(
         "--gradtest-mutate", action="store_true",
-        help="then plant faults in your own derivative rules, and say which tests do not notice",
+        help="then plant faults in your own gradients, and say which tests do not notice",
     )  # fmt: skip
 
 
@@ -85,12 +85,16 @@ class _Session:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.wants_everything = config.getoption("fulltrace") or config.getoption("usepdb")
         self.is_worker = hasattr(config, "workerinput")  # of pytest-xdist: the controller tells
         self.current: dict[str, _reporting.Tally] = {}
         self.rows: list[Mapping[str, Any]] = []
         self.passed: Counter[str] = Counter()
+        self.rules: list[_mutation.Rule] = []
         self.mutants: list[_mutation.Mutant] = []
-        self.all_planted = False
+        self.reaching: dict[_mutation.Place, list[pytest.Item]] = {}
+        self.unsteady: list[str] = []
+        self.planted: int | None = None  # how many, once it has begun
         self.profile_before = _reporting.PROFILE["name"]
         _reporting.LISTENERS.append(self.hear)
         self.choose_profile(config.getoption("--gradtest-profile"))
@@ -113,12 +117,6 @@ class _Session:
         _reporting.LISTENERS.remove(self.hear)
         _reporting.PROFILE["name"] = self.profile_before
 
-    def pytest_collection_finish(self) -> None:
-        """Let tracebacks of wrong gradients end in the test; all there is to say is in the text."""
-        for name in ("check", "operations", "report", "_reporting"):
-            if module := sys.modules.get(f"tinygrad_lab.testing.{name}"):
-                vars(module)["__tracebackhide__"] = _is_finding
-
     # -- listening ------------------------------------------------------------------------------
 
     def hear(self, report: GradReport) -> None:
@@ -133,17 +131,21 @@ class _Session:
         if self.config.getoption("--gradtest-strict"):
             undecided = [t for t in self.current.values() if t.verdict == INCONCLUSIVE]
             if undecided:
-                told = "; ".join(f"{t.operation}: {t.summary}" for t in undecided)
+                told = "\n".join(tally.undecided for tally in undecided)
                 pytest.fail(
-                    f"inconclusive, which --gradtest-strict does not accept: {told}", pytrace=False
+                    f"inconclusive, which --gradtest-strict does not accept:\n{told}\n"
+                    "Check at other inputs, or leave a property out: without=[...]",
+                    pytrace=False,
                 )
         return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, item: pytest.Item
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Send along what was heard; pytest-xdist carries it from its workers."""
+        if call.excinfo and not self.wants_everything:
+            call.excinfo = _without_our_frames(call.excinfo, item)
         report = yield
         for tally in self.current.values():
             tally.test = item.nodeid
@@ -159,20 +161,20 @@ class _Session:
 
     # -- planting faults ------------------------------------------------------------------------
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # after the line of dots has got its [100%]
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Rerun tests on planted faults, after all have run on the rules as they are."""
         option = self.config.getoption
         wanted = option("--gradtest-mutate") and not option("collectonly")
         if wanted:  # before any test makes rules of its own, which no other run would meet
-            self.mutants = _mutation.mutants()
+            self.rules = _mutation.rules_of_users()
         result = yield
         if wanted:
             self.mutate(session)
         return result
 
     def mutate(self, session: pytest.Session) -> None:
-        """Plant each fault, and rerun what checks gradients and has passed."""
+        """Rerun what checks gradients and has passed, first as it is, then on each fault."""
         checking = {row["test"] for row in self.rows}
         items = [
             item
@@ -180,14 +182,37 @@ class _Session:
             if self.passed[item.nodeid]
             and (item.nodeid in checking or item.get_closest_marker("gradtest"))
         ]
-        reaching: dict[str, list[pytest.Item]] = {}
-        with _leaving_no_trace(items):
+        self.planted = 0
+        with _mutation.undisturbed(getattr(item, "obj", None) for item in items):
+            self.reaching = {place: [] for place in self.rules}
+            for item, following in _in_turn(items):
+                with _mutation.watched(self.rules) as reached:
+                    passed = _passes(item, following)
+                if not passed:
+                    self.unsteady.append(item.nodeid)
+                    continue
+                for place in reached:
+                    self.reaching.setdefault(place, []).append(item)
+            self.mutants = [
+                _mutation.Mutant(place, fault)
+                for place in self.reaching
+                for fault in _mutation.MUTATIONS
+            ]
+            self.announce(sum(len(self.reaching[mutant.place]) for mutant in self.mutants))
             for mutant in self.mutants:
-                chosen = reaching.get(mutant.rule, items)
-                with _mutation.planted(mutant):
-                    reaching[mutant.rule] = _rerun(chosen, mutant)
+                with mutant.planted():
+                    for item, following in _in_turn(self.reaching[mutant.place]):
+                        passed = _passes(item, following)
+                        (mutant.missed if passed else mutant.noticed).append(item.nodeid)
+                self.planted += 1
         self.current = {}
-        self.all_planted = True
+
+    def announce(self, runs: int) -> None:
+        """Say what is going on while nothing else is written."""
+        if runs and (terminal := self.config.pluginmanager.get_plugin("terminalreporter")):
+            told = f"planting {len(self.mutants)} faults, for which tests run {runs} times again"
+            terminal.write_line("")  # ends the line of dots, with -q too
+            terminal.write_line(f"{told} (Ctrl-C stops, and tells what was learned)")
 
     # -- telling --------------------------------------------------------------------------------
 
@@ -195,15 +220,13 @@ class _Session:
         """Write the table, and the report where one is wanted."""
         if self.is_worker:
             return
+        terminalreporter.ensure_newline()
         if self.rows:
             self.table(terminalreporter)
         if self.config.getoption("--gradtest-mutate"):
             self.tell_of_mutants(terminalreporter)
         if path := self.config.getoption("--gradtest-report"):
-            mutants: list[Mapping[str, Any]] = [
-                {"rule": m.rule, "fault": m.fault, "noticed": m.noticed, "missed": m.missed}
-                for m in self.mutants
-            ]
+            mutants = [m.as_data() for m in self.mutants[: self.planted or 0]]
             target = self.config.invocation_params.dir / path
             _reporting.write(target, self.rows, mutants)
             terminalreporter.write_line(f"gradient report: {target}")
@@ -236,47 +259,58 @@ class _Session:
     def tell_of_mutants(self, terminal: pytest.TerminalReporter) -> None:
         """Say which planted faults were noticed, and which tests did not notice."""
         terminal.section("planted faults")
-        if not self.all_planted:
-            terminal.write_line("not all were planted: the run was stopped", red=True)
+        if self.planted is None:
+            terminal.write_line("none was planted: the run was stopped", red=True)
             return
+        for test in self.unsteady:
+            terminal.write_line(f"{test} fails when it is run again: left out", red=True)
         if not self.mutants:
-            terminal.write_line(
-                "none: after collection, the derivative table had no rule from outside tinygrad_lab"
-            )
+            terminal.write_line(_WITHOUT)
             return
-        rules = list(dict.fromkeys(m.rule for m in self.mutants))
-        caught = [m for m in self.mutants if m.noticed]
-        told = f"{len(caught)} of {len(self.mutants)} noticed, in {len(rules)} rules"
-        terminal.write_line(told, green=len(caught) == len(self.mutants))
+        mutants = self.mutants[: self.planted]
+        rules = list(dict.fromkeys(m.place for m in mutants))
+        caught = [m for m in mutants if m.noticed]
+        if len(mutants) < len(self.mutants):
+            told = f"stopped after {len(mutants)} of {len(self.mutants)}; so far"
+            terminal.write_line(told, red=True)
+        told = f"{len(caught)} of {len(mutants)} noticed, in {len(rules)} gradients"
+        terminal.write_line(told, green=len(caught) == len(mutants))
         for rule in rules:
-            ours = [m for m in self.mutants if m.rule == rule]
-            if not any(m.noticed or m.missed for m in ours):
-                terminal.write_line(f"{rule}: no passing gradient test runs this rule", red=True)
+            if not self.reaching[rule]:
+                terminal.write_line(
+                    f"{rule.label}: no passing gradient test runs this rule", red=True
+                )
                 continue
-            unseen = ", ".join(m.fault for m in ours if not m.noticed)
+            unseen = ", ".join(m.fault for m in mutants if m.place == rule and not m.noticed)
             if unseen:
-                terminal.write_line(f"{rule}: no test would have noticed: {unseen}", red=True)
-        for test in dict.fromkeys(test for m in self.mutants for test in m.missed):
-            terminal.write_line(_told_of_test(test, self.mutants), yellow=True)
+                terminal.write_line(
+                    f"{rule.label}: no test would have noticed: {unseen}", red=True
+                )
+        data = [m.as_data() for m in mutants]
+        for test in _reporting.tests_that_miss(data):
+            terminal.write_line(_reporting.summary_of_test(test, data), yellow=True)
 
 
-def _is_finding(excinfo: pytest.ExceptionInfo[BaseException] | None) -> bool:
-    return excinfo is not None and isinstance(excinfo.value, GradientError)
+_WITHOUT = (
+    "none: after collection the derivative table had no rule from outside tinygrad_lab, and no "
+    "passing gradient test reached an adapted function"
+)
 
 
-def _told_of_test(test: str, mutants: Sequence[_mutation.Mutant]) -> str:
-    """Say which faults a test ran and passed, rule by rule."""
-    met = [m for m in mutants if test in m.missed or test in m.noticed]
-    missed: dict[str, list[str]] = {}
-    for m in met:
-        if test in m.missed:
-            missed.setdefault(m.rule, []).append(m.fault)
-    parts = [
-        f"{rule}: " + ("all" if len(faults) == len(_mutation.MUTATIONS) else ", ".join(faults))
-        for rule, faults in missed.items()
-    ]
-    number = sum(len(faults) for faults in missed.values())
-    return f"{test} does not notice {number} of {len(met)} ({'; '.join(parts)})"
+def _without_our_frames(
+    raised: pytest.ExceptionInfo[BaseException], item: pytest.Item
+) -> pytest.ExceptionInfo[BaseException]:
+    """Leave of the traceback of a wrong gradient what belongs to the test."""
+    error = raised.value
+    if not _tracebacks.says_it_all(error):
+        return raised
+    _tracebacks.tidy(error, getattr(getattr(item, "obj", None), "place_as", None))
+    if error.__traceback__ is not None:
+        return pytest.ExceptionInfo.from_exception(error)
+    # Nothing of the test was running.  Of a group, older pytest cannot show an empty traceback.
+    last = raised.traceback[-1:] if isinstance(error, BaseExceptionGroup) else ()
+    raised.traceback = type(raised.traceback)(last)
+    return raised
 
 
 def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -292,36 +326,14 @@ def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [tally.as_data() for tally in joined.values()]
 
 
-def _rerun(items: Sequence[pytest.Item], mutant: _mutation.Mutant) -> list[pytest.Item]:
-    """Run tests again, quietly, and give those that ran the planted fault."""
+def _in_turn(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
+    """Give each test with the one after it, for which fixtures are kept."""
+    return itertools.zip_longest(items, items[1:])
+
+
+def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:
+    """Run a test again, quietly."""
     from _pytest.runner import runtestprotocol
 
-    reached = []
-    for item, following in zip(items, [*items[1:], None], strict=False):
-        mutant.reached = False
-        reports = runtestprotocol(item, log=False, nextitem=following)
-        if mutant.reached:
-            failed = any(report.failed for report in reports)
-            (mutant.noticed if failed else mutant.missed).append(item.nodeid)
-            reached.append(item)
-    return reached
-
-
-@contextlib.contextmanager
-def _leaving_no_trace(items: Sequence[pytest.Item]) -> Iterator[None]:
-    """Keep failures on planted faults out of Hypothesis' example database, and do not shrink."""
-    label = "_hypothesis_internal_use_settings"
-    functions = [getattr(item, "obj", None) for item in items]
-    functions = [getattr(f, "__func__", f) for f in functions]
-    before = {f: vars(f)[label] for f in functions if label in getattr(f, "__dict__", {})}
-    if before:
-        from hypothesis import Phase, settings
-
-        for f, old in before.items():
-            phases = [p for p in old.phases if p in (Phase.explicit, Phase.generate)]
-            vars(f)[label] = settings(old, database=None, phases=phases, print_blob=False)
-    try:
-        yield
-    finally:
-        for f, old in before.items():
-            vars(f)[label] = old
+    reports = runtestprotocol(item, log=False, nextitem=following)
+    return not any(report.failed for report in reports)

@@ -47,6 +47,9 @@ class Finding:
         The ledger, where one could be drawn up.
     reproducer : str
         A program that shows the fault.
+    site : str
+        File and line at fault: of a backward pass by hand its first wrong one, or where the guilty
+        operation was called.
     """
 
     property: str
@@ -61,6 +64,7 @@ class Finding:
     diagnosis: str = ""
     blame: Any = None
     reproducer: str = ""
+    site: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ SPECIAL = (0.0, 1.0, -1.0, 2.0, 1000.0, -1000.0)
 class Domain:
     """An interval that inputs are taken from, and points that they keep away from.
 
+    Raises
+    ------
+    ValueError
+        There is nothing between its ends.
+
     Examples
     --------
     >>> Domain(-1, 1, away=[0]).values
@@ -54,6 +59,11 @@ class Domain:
     low: float = -3.0
     high: float = 3.0
     away: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an interval with nothing in it."""
+        if not self.low < self.high:
+            raise ValueError(f"Domain({self.low}, {self.high}): the lower end comes first")
 
     @property
     def values(self) -> list[float]:

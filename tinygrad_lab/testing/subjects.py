@@ -153,7 +153,7 @@ def bind(given: Sequence[Any], wrt: int | Sequence[int] | None) -> Arguments:
         told = ", ".join(describe(x) for x in plain)
         raise TypeError(
             f"none of the inputs ({told}) is an array of floats, so there is nothing to "
-            "differentiate by; write the numbers with a point (1.0)"
+            "differentiate by; hand over arrays such as np.array([1.0, 2.0]), with a point"
         )
     return Arguments(tuple(plain), tuple(chosen))
 

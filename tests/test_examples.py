@@ -1,0 +1,58 @@
+"""Each script of examples/ runs as it is, from anywhere, and leaves nothing behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def run(script: Path, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(folder.iterdir()) == []
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs(script, tmp_path):
+    assert run(script, tmp_path)
+
+
+HAND_WRITTEN = ROOT / "examples" / "hand_written_backprop.py"
+
+
+def test_hand_written_backprop_shows_both_mistakes(tmp_path):
+    gradients, update = run(HAND_WRITTEN, tmp_path).split("\n\n")
+    assert gradients.startswith("loss, gradient by input ")
+    assert "first wrong line: hand_written_backprop.py:" in gradients
+    assert ": dZ3 = 2 * (A3 - Y) / n" in gradients
+    assert "the factor A3 * (1 - A3) is missing" in gradients
+    assert "goes uphill, however small the rate" in update
+
+
+def test_hand_written_backprop_passes_with_its_two_lines_mended(tmp_path):
+    text = HAND_WRITTEN.read_text(encoding="utf-8")
+    for wrong, right in (
+        ("2 * (A3 - Y) / n", "2 * (A3 - Y) * A3 * (1 - A3) / n"),
+        ("[p + v for", "[p - v for"),
+    ):
+        assert text.count(wrong) == 1
+        text = text.replace(wrong, right)
+    mended = tmp_path / "mended.py"
+    mended.write_text(text, encoding="utf-8")
+    (empty := tmp_path / "empty").mkdir()
+    gradients, update = run(mended, empty).split("\n\n")
+    assert gradients.startswith("loss: pass, a relative error of ")
+    assert update.startswith("momentum...update: pass")

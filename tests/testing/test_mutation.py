@@ -1,0 +1,268 @@
+"""The mutation score of a test, and the faults it is made of."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_lab as tl
+from tinygrad_lab import testing as tgt
+from tinygrad_lab.core.engine import RULES
+from tinygrad_lab.core.primitive import defvjp_variadic
+from tinygrad_lab.testing import _mutation
+from tinygrad_lab.testing.adapters import INTERCEPTORS
+from tinygrad_lab.testing.subjects import Arguments
+
+X = np.array([0.5, 1.0])
+FAULTS = list(_mutation.MUTATIONS)
+
+
+@tl.primitive
+def halved(x):
+    return x / 2
+
+
+tl.defvjp(halved, lambda g, y, x: g / 2)
+
+
+@tl.primitive
+def total(*xs):
+    return np.add(*xs)
+
+
+defvjp_variadic(total, lambda argnum, g, y, *xs: g)
+
+
+def by_hand(name="sine"):
+    return tgt.adapters.numpy(np.sin, lambda g, x: g * np.cos(x), name=name)
+
+
+def checks(f, *inputs, **options):
+    return lambda: tgt.gradcheck(f, *(inputs or (X,)), **options)
+
+
+# ---------------------------------------------------------------------------------------------
+# One fault
+
+
+def faults_of(op):
+    places = [place for place in _mutation.rules_of_users() if place.op is op]
+    return [_mutation.Mutant(place, fault) for place in places for fault in FAULTS]
+
+
+@pytest.mark.parametrize("mutant", faults_of(halved), ids=FAULTS)
+def test_a_planted_fault_is_found_and_gone_afterwards(mutant):
+    right = RULES[halved]
+    with mutant.planted():
+        report = tgt.gradcheck(halved, X, raises=False)
+    found = report.verdict == "fail"
+    assert found or mutant.fault == "averaged over the elements"  # which is what it is here
+    assert RULES[halved] is right
+    assert tgt.gradcheck(halved, X).passed
+
+
+def test_a_rule_that_a_test_replaces_stays_replaced():
+    @tl.primitive
+    def twice(x):
+        return 2 * x
+
+    tl.defvjp(twice, lambda g, y, x: g)
+    mutant = faults_of(twice)[0]
+    with mutant.planted():
+        tl.defvjp(twice, lambda g, y, x: 2 * g)
+    assert tgt.gradcheck(twice, X).passed
+
+
+def test_a_rule_of_any_number_of_arguments_is_wrong_by_all_of_them():
+    [wrong, *_] = faults_of(total)
+    assert wrong.rule == "total"
+    with wrong.planted():
+        x = tl.tensor(X, requires_grad=True)
+        total(x, x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [-2, -2])
+
+
+def test_an_upstream_taken_for_one_in_a_gradient_by_hand():
+    subject = by_hand().subject(Arguments((X,), (0,)))
+    with _mutation.watched([]) as places:
+        subject.record([X]).pull([X])
+    [place] = places
+    assert place.label == "sine, by x"
+    with _mutation.Mutant(place, "upstream taken for 1").planted():
+        np.testing.assert_array_equal(subject.record([X]).pull([X])[0], np.cos(X))
+    np.testing.assert_array_equal(subject.record([X]).pull([X])[0], X * np.cos(X))
+
+
+def test_one_gradient_of_several_is_made_wrong():
+    product = tgt.adapters.numpy(np.multiply, lambda g, a, b: (g * b, g * a), name="product")
+    subject = product.subject(Arguments((X, X + 1), (0, 1)))
+    with _mutation.watched([]) as places:
+        subject.record([X, X + 1]).pull([np.ones(2)])
+    with _mutation.Mutant(places[1], "zeroed").planted():
+        first, second = subject.record([X, X + 1]).pull([np.ones(2)])
+    np.testing.assert_array_equal(first, X + 1)
+    np.testing.assert_array_equal(second, [0, 0])
+
+
+def test_nothing_is_in_the_way_where_nothing_is_planted():
+    assert INTERCEPTORS == []
+    recorded = by_hand().subject(Arguments((X,), (0,))).record([X])
+    assert "_mutation" not in recorded.pull.__module__
+
+
+# ---------------------------------------------------------------------------------------------
+# The score
+
+
+def test_a_good_test_scores_one():
+    score = tgt.mutation_score(checks(by_hand()))
+    assert (score.noticed, score.total, score.score, score.missed) == (6, 6, 1.0, [])
+    assert score.reached == ["sine, by x"]
+
+
+def test_a_weak_test_is_told_what_it_misses():
+    def only_at_one():
+        """Compare the gradient with 1, at an upstream of 1, of a single element."""
+        x = np.zeros(())
+        [g] = by_hand().subject(Arguments((x,), (0,))).record([x]).pull([np.ones(())])
+        assert abs(g - 1) < 1e-2
+
+    score = tgt.mutation_score(only_at_one)
+    assert [fault for _, fault in score.missed] == [
+        "0.1 % too large",
+        "upstream taken for 1",
+        "averaged over the elements",
+    ]
+    assert score.score == 0.5
+    assert "sine, by x  missed: 0.1 % too large, upstream" in str(score)
+    assert str(score).startswith("3 of 6 planted faults noticed (50 %)")
+
+
+def test_rules_of_the_table_and_faults_can_be_chosen():
+    f = lambda x: np.exp(halved(x)) * np.sin(x)
+    assert tgt.mutation_score(checks(f)).reached == ["halved, by argument 0"]
+    chosen = tgt.mutation_score(checks(f), ops=[np.exp, np.sin], faults=["zeroed"])
+    assert chosen.total == chosen.noticed == 2
+    assert sorted(chosen.reached) == ["exp, by argument 0", "sin, by argument 0"]
+
+
+def test_adapted_functions_can_be_chosen():
+    def both():
+        tgt.gradcheck(by_hand("one"), X)
+        tgt.gradcheck(by_hand("other"), X, properties="well_formed")
+
+    assert tgt.mutation_score(both).score == 0.5
+    assert tgt.mutation_score(both, ops=["one"]).score == 1
+    assert tgt.mutation_score(both, ops=[by_hand("other")], faults="zeroed").score == 0
+
+
+def test_two_functions_of_one_name_are_told_apart():
+    def both():
+        tgt.gradcheck(tgt.adapters.numpy(lambda x: x * x, lambda g, x: 2 * g * x), X)
+        tgt.gradcheck(
+            tgt.adapters.numpy(lambda x: 3 * x, lambda g, x: 3 * g), X, properties="well_formed"
+        )
+
+    score = tgt.mutation_score(both)
+    assert score.total == 12
+    assert score.noticed == 6
+    assert all("test_mutation.py" in label for label in score.reached)
+
+
+def test_hypothesis_tests():
+    @given(st.floats(0.25, 2))
+    def test_exact(x):
+        tgt.gradcheck(by_hand(), np.array([x, 1.0]))
+
+    @tgt.gradtest()
+    def test_generated(x):
+        return halved(x)
+
+    before = test_generated._hypothesis_internal_use_settings
+    assert tgt.mutation_score(test_exact).score == 1
+    missed = tgt.mutation_score(test_generated).missed
+    assert set(missed) <= {("halved, by argument 0", "averaged over the elements")}
+    assert test_generated._hypothesis_internal_use_settings is before
+
+
+def test_outcomes_of_pytest_are_noticed():
+    def test():
+        if not tgt.gradcheck(by_hand(), X, raises=False).passed:
+            pytest.fail("wrong")
+
+    assert tgt.mutation_score(test).score == 1
+
+
+def test_nothing_reached_is_no_score():
+    score = tgt.mutation_score(checks(np.tanh))
+    assert score.score is None
+    assert score.total == 0
+    assert "no fault was planted" in str(score)
+
+
+def test_printing_while_faults_are_planted_is_not_shown(capsys):
+    def test():
+        print("looking")
+        tgt.gradcheck(by_hand(), X)
+
+    tgt.mutation_score(test)
+    assert capsys.readouterr().out.split() == ["looking"] * 2
+
+
+def test_a_test_that_fails_as_it_is():
+    def test():
+        raise AssertionError("before anything")
+
+    with pytest.raises(ValueError, match=r"fails as it is.*AssertionError: before anything"):
+        tgt.mutation_score(test)
+
+
+def test_a_test_that_passes_only_once():
+    runs = []
+
+    def test():
+        runs.append(1)
+        assert len(runs) == 1
+
+    with pytest.raises(ValueError, match="fails when it is run a second time"):
+        tgt.mutation_score(test)
+
+
+def test_a_test_with_arguments():
+    def test_sine(gradcheck):
+        gradcheck(by_hand(), X)
+
+    with pytest.raises(TypeError, match=r"test_sine\(gradcheck\) takes some.*a lambda"):
+        tgt.mutation_score(test_sine)
+
+
+def test_what_does_not_exist_cannot_be_chosen():
+    with pytest.raises(ValueError, match="no fault is called tripled; there are sign flipped"):
+        tgt.mutation_score(checks(by_hand()), faults=["tripled"])
+    with pytest.raises(ValueError, match="len has no rule"):
+        tgt.mutation_score(checks(by_hand()), ops=[len])
+
+
+def test_an_interrupt_is_passed_on_and_everything_is_put_back():
+    right, runs = RULES[halved], []
+
+    def test():
+        runs.append(1)
+        if len(runs) == 3:
+            raise KeyboardInterrupt
+        tgt.gradcheck(lambda x: halved(x) * x, X)
+
+    with pytest.raises(KeyboardInterrupt):
+        tgt.mutation_score(test)
+    assert RULES[halved] is right
+    assert INTERCEPTORS == []
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["torch", "jax", "autograd"])
+def test_gradients_of_other_libraries(name):
+    m = pytest.importorskip({"torch": "torch"}.get(name, f"{name}.numpy"))
+    adapted = getattr(tgt.adapters, name)(lambda x, w: m.tanh(x) * w, name="gate")
+    score = tgt.mutation_score(checks(adapted, X, X + 1))
+    assert score.score == 1
+    assert score.reached == ["gate, by x", "gate, by w"]

@@ -1,0 +1,109 @@
+"""Leave of a failed gradient test what its reader wrote: the frames, and what Hypothesis notes.
+
+What the checker has to say is in the message.  The frames between the line of the test and the
+raising of it are ours and Hypothesis', and tell nothing about the gradient.
+
+Not for: what the message says (``report.py``), or pytest (``plugin.py``).
+"""
+
+from __future__ import annotations
+
+import ast
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tinygrad_lab.testing.report import GradientError
+
+__all__ = ["says_it_all", "tidy"]
+
+_INSIDE = ("tinygrad_lab", "hypothesis", "_pytest", "pluggy")
+_GENERATED = "hypothesis_temporary_module"
+_FOLDERS = (  # of lines that are no reader's: ours, of the standard library, of what is installed
+    str(Path(__file__).parents[1]),
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+)
+_EXAMPLE = ("Failing test case:", "Falsifying example:")
+
+
+def says_it_all(error: BaseException | None) -> bool:
+    """Tell whether an error is a finding, or a group of several."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(says_it_all(one) for one in error.exceptions)
+    return isinstance(error, GradientError)
+
+
+def tidy(error: BaseException, written: Callable[..., Any] | None = None) -> None:
+    """Take frames and notes out of an error, of its causes, and of its parts.
+
+    Parameters
+    ----------
+    error : GradientError or group of them
+    written : callable, optional
+        The function that a test was made of by ``gradtest``.  It has returned when the error is
+        raised, so that its last line is shown for the place.
+    """
+    for one in _all_of(error):
+        one.__traceback__ = _outside(one.__traceback__)
+        if notes := getattr(one, "__notes__", None):
+            one.__notes__ = _without_noise(notes, example=written is None)
+    if error.__traceback__ is None and written is not None:
+        error.__traceback__ = _raised_in(written, error)
+
+
+def _all_of(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _all_of(one)
+    if error.__cause__ is not None:
+        yield from _all_of(error.__cause__)
+
+
+def _outside(first: TracebackType | None) -> TracebackType | None:
+    """Rebuild a traceback of the frames that are not inside of ours."""
+    kept = None
+    for frame, line in reversed(list(traceback.walk_tb(first))):
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] not in _INSIDE and not name.startswith(_GENERATED):
+            kept = TracebackType(kept, frame, frame.f_lasti, line)
+    return kept
+
+
+def _without_noise(notes: Sequence[str], example: bool) -> list[str]:
+    """Leave out explanations without a line of the reader's, and examples that nobody can paste."""
+    kept: list[str] = []
+    lines = iter(notes)
+    for note in lines:
+        if note.startswith("Explanation:"):
+            listed = [line for line in lines if not line.strip().startswith(_FOLDERS)]
+            if any(":" in line for line in listed if line.startswith(" " * 8)):
+                kept += [note, *listed]
+        elif example or not note.startswith(_EXAMPLE):
+            kept.append(note)
+    return kept
+
+
+def _raised_in(function: Callable[..., Any], error: BaseException) -> TracebackType | None:
+    """Make the traceback that there would be, had the last line of a function raised the error."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    name = code.co_name if code.co_name.isidentifier() else "test"
+    last = max(line for _, _, line in code.co_lines() if line is not None)
+    tree = ast.parse(f"def {name}(): raise error")
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.stmt, ast.expr)):
+            node.lineno = node.end_lineno = last
+            node.col_offset = node.end_col_offset = -1  # no part of the line is underlined
+    tree.body[0].lineno = code.co_firstlineno
+    namespace: dict[str, Any] = {"error": error, "__name__": function.__module__}
+    exec(compile(tree, code.co_filename, "exec"), namespace)
+    try:
+        namespace[name]()
+    except type(error) as raised:
+        found = raised.__traceback__
+    return found.tb_next if found is not None else None

@@ -1,0 +1,84 @@
+"""The complex step: a slope without any subtraction, of functions that continue to the plane.
+
+If every operation on the way is holomorphic, ``f(x + ih)`` has ``h f'(x)`` for its imaginary part,
+however short ``h`` is: nothing cancels, so nothing is lost (Squire and Trapp, *Using complex
+variables to estimate derivatives of real functions*, 1998).  It decides where the value is so much
+larger than what moves in it that no difference can.
+
+Not for: checking gradients by complex inputs; that needs no step of its own (``subjects.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.core.rules import indexing, linalg, shaping
+from tinygrad_lab.testing.numerical import Estimate
+from tinygrad_lab.testing.subjects import Subject, flat, nodes_behind
+
+__all__ = ["HOLOMORPHIC", "complex_step"]
+
+Array = NDArray[Any]
+STEPS = (2.0**-100, 2.0**-140)
+
+#: Operations that compute, for complex numbers, the continuation of what they are for real ones.
+#: Add your own, if it is one of them.
+HOLOMORPHIC: set[Any] = {
+    np.add, np.subtract, np.multiply, np.divide, np.negative, np.positive, np.reciprocal,
+    np.square, np.sqrt, np.power, np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p,
+    np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan,
+    np.sinh, np.cosh, np.tanh, np.arcsinh, np.arccosh, np.arctanh,
+    np.sum, np.mean, np.prod, np.cumsum, np.cumprod, np.trace, np.fft.fft, np.fft.ifft,
+    np.matmul, np.dot, np.tensordot, linalg.einsum, np.linalg.det, np.linalg.inv, np.linalg.solve,
+    np.reshape, np.squeeze, np.expand_dims, np.transpose, np.swapaxes, np.moveaxis, np.flip,
+    np.roll, np.tril, np.triu, np.diagonal, np.broadcast_to, np.repeat, np.take,
+    indexing.getitem, shaping.concatenate, shaping.stack,
+}  # fmt: skip
+
+
+def complex_step(
+    subject: Subject,
+    arrays: Sequence[Array],
+    outputs: Sequence[Array],
+    directions: Sequence[Array],
+    weights: Array,
+) -> Estimate | None:
+    """Measure the slope of a weighted sum of results along a direction; None where it cannot be.
+
+    Parameters
+    ----------
+    subject : Subject
+    arrays, outputs : sequence of array
+        A point, and the value there.
+    directions : sequence of array
+        One for each input.
+    weights : array
+        One for each result, in a row.
+    """
+    nodes = nodes_behind(subject.evaluate(arrays).roots)
+    if not nodes or any(node.op not in HOLOMORPHIC for node in nodes if node.op is not None):
+        return None
+    slopes = []
+    for h in STEPS:
+        try:
+            moved = [x + 1j * h * u for x, u in zip(arrays, directions, strict=True)]
+            parts = subject.evaluate(moved).outputs
+        except Exception:  # noqa: BLE001 - what does not compute in complex numbers is no fault
+            return None
+        real, imaginary = parts[::2], parts[1::2]
+        if len(parts) != 2 * len(outputs) or not _same(real, outputs):
+            return None
+        slopes.append(float(flat(imaginary) @ weights) / h)
+    off = abs(slopes[0] - slopes[1])  # where a branch was left, it grows as the step shrinks
+    return Estimate(slopes[0], off + 2.0**-46 * abs(slopes[0]))
+
+
+def _same(a: Sequence[Array], b: Sequence[Array]) -> bool:
+    return all(
+        x.shape == y.shape and np.allclose(x, y, rtol=1e-12, atol=0)
+        for x, y in zip(a, b, strict=True)
+    )
