@@ -1,17 +1,25 @@
 """The measuring of checkers is measured: it must tell noticing from sleeping and from crying."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 
-from tinygrad_lab.testing import benchmark
+from tinygrad_lab.testing import benchmark, catalogue
+from tinygrad_lab.testing.benchmark import alarms, points, slips, spread, tools, whole
+from tinygrad_lab.testing.benchmark.__main__ import main
+from tinygrad_lab.testing.benchmark.table import Table
 from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.faults import FAULTS
+from tinygrad_lab.testing.faults import FAULTS, in_table
 
-SIGN = next(f for f in FAULTS if f.number == 1)
-ENGINE = next(f for f in FAULTS if f.number == 41)
-CACHED = next(f for f in FAULTS if f.number == 45)
+
+def index(number):
+    return next(i for i, f in enumerate(FAULTS) if f.number == number)
+
+
+SIGN, ENGINE, CACHED, MODULE = index(1), index(41), index(45), index(48)
+OPS = list(catalogue.CASES)
 
 
 class Sleeping:
@@ -32,8 +40,24 @@ class Crying(Sleeping):
         return "wolf"
 
 
-def measured(fault, *tools):
-    table = benchmark.measure(1, 20, 2, [fault], [benchmark.Ours(), *tools])
+class Hanging(Sleeping):
+    """A checker that does not come back."""
+
+    name = "hanging"
+
+    def alarm(self, call, rng):
+        raise tools.HungError(self.name)
+
+
+def measured(fault, *others):
+    table = benchmark.measure(
+        ["faults", "alarms"],
+        seeds=1,
+        examples=20,
+        calls=2,
+        chosen=[fault],
+        tools=[benchmark.Ours(), *others],
+    )
     return table, table.rows[0]
 
 
@@ -61,6 +85,12 @@ def test_a_fault_of_our_engine_is_not_asked_of_others():
     assert "| n/a |" in table.markdown()
 
 
+def test_a_fault_of_a_module_is_looked_for_by_its_own_check():
+    table, row = measured(MODULE, Crying())
+    assert all(row.caught["ours"].values())
+    assert not table.alarms
+
+
 def test_what_a_planted_rule_cached_is_forgotten_between_tools():
     class Asking(Sleeping):
         name = "asking"
@@ -71,19 +101,21 @@ def test_what_a_planted_rule_cached_is_forgotten_between_tools():
             report = gradcheck(call.f, *call.arrays, properties="numbers", raises=False)
             return "wrong" if report.findings else ""
 
-    assert measured(CACHED, Asking())[1].caught["asking"]["typical"] is False
+    caught = measured(CACHED, Asking())[1].caught["asking"]
+    assert caught == {"typical": False, "random": True, "strategy": True}
 
 
-TOOLS = [tool for tool in benchmark.TOOLS if not isinstance(tool, benchmark.Ours)]
+OTHERS = [tool for tool in benchmark.TOOLS if not isinstance(tool, benchmark.Ours)]
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+@pytest.mark.oracle
+@pytest.mark.parametrize("tool", OTHERS, ids=lambda tool: tool.name)
 def test_the_carriers_carry(tool):
     pytest.importorskip(tool.package)
     x, z = np.array([[0.25, 1.5], [2.0, -1.0]]), np.array([0.5, 2.0])
     call = Call("", np.subtract, (x, z))
     assert tool.alarm(call, 0) == ""
-    with SIGN.plant():
+    with FAULTS[SIGN].plant():
         assert tool.alarm(call, 0)
 
 
@@ -96,17 +128,134 @@ def test_a_tool_that_is_not_installed_says_so():
     assert "| missing | not installed |" in table.markdown()
 
 
-def test_the_command_writes_both_files(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(benchmark, "FAULTS", [SIGN])
-    monkeypatch.setattr(benchmark, "TOOLS", (benchmark.Ours(),))
+def test_so_does_a_tool_that_does_not_come_back():
+    table, row = measured(SIGN, Hanging())
+    assert row.hung == ["hanging"]
+    assert "| hanging | hung |" in table.markdown()
+    counted = table.alarms["hanging"]
+    assert (counted.hung, counted.ordinary_points, counted.kink_points) == (4, 0, 0)
+
+
+def test_jax_is_waited_for_no_longer_than_it_may_take():
+    tool, done = tools.Jax(), threading.Event()
+    assert tool._within(60.0, lambda: "objects") == "objects"
+    with pytest.raises(tools.HungError):
+        tool._within(0.01, lambda: "" if done.wait(60.0) else "late")
+    with pytest.raises(tools.HungError):  # and is not asked again
+        tool._within(60.0, lambda: "objects")
+    done.set()
+
+
+def test_every_fault_has_a_specimen_or_a_reason():
+    for fault in FAULTS:
+        assert points.specimen_of(fault) is not None or points.carried(fault)
+
+
+def test_the_others_are_asked_at_degenerate_shapes_too():
+    specimen = points.specimen_of(FAULTS[SIGN])
+    for kind in catalogue.DEGENERATE:
+        found = points.degenerate(specimen, 20)
+        assert any(catalogue.is_degenerate(call, kind) for call in found)
+
+
+# ---------------------------------------------------------------------------------------------
+# The whole catalogue, and slips
+
+
+def test_right_operations_raise_no_alarm():
+    found = whole.sweep([OPS.index(np.tanh)], [SIGN, MODULE], 2, 4, 1, print)
+    assert (found.operations, found.specimens, found.runs) == (1, 2, 6)
+    assert found.checks >= 4 * (4 + 3 + 2)
+    assert found.alarms == []
+    assert found.complete
+
+
+def test_a_wrong_one_does_and_it_is_written_down():
+    with in_table(np.sin, [lambda g, y, x: g]):
+        found = whole.sweep([OPS.index(np.sin)], [], 2, 4, 1, print)
+    assert [(a.operation, a.seed) for a in found.alarms] == [("sin", 0), ("sin", 1)]
+    assert "gradient by input 0 is wrong" in found.alarms[0].message
+    assert "| sin | 1 | sin, gradient by input 0" in Table(catalogue=found).markdown()
+
+
+def test_so_does_a_checker_that_breaks_down(monkeypatch):
+    def broken(*args, **kwargs):
+        raise ZeroDivisionError("in the checker")
+
+    monkeypatch.setattr(whole, "check_op", broken)
+    found = whole.sweep([0], [], 1, 4, 1, print)
+    assert found.alarms[0].message == "broke down: ZeroDivisionError: in the checker"
+
+
+def test_what_is_inconclusive_is_counted():
+    found = whole.sweep([OPS.index(np.corrcoef)], [], 1, 4, 1, print)
+    assert found.undecided["corrcoef"].properties == ["second_order"]
+    assert found.undecided["corrcoef"].runs == 1
+    assert "| corrcoef | " in Table(catalogue=found).markdown()
+
+
+@pytest.mark.parametrize("op", [np.sin, np.matmul, np.stack, np.linalg.inv])
+def test_slips_are_noticed(op):
+    wanted = [place for place in slips.places() if place[0] == OPS.index(op)]
+    found = slips.slips(wanted, 4, 1, print)
+    assert found.caught == len(wanted) == found.rules + found.composed
+    assert "**Caught: " in Table(slips=found).markdown()
+
+
+def test_rules_of_zeros_cannot_slip_and_a_sleeping_check_misses(monkeypatch):
+    zero = slips.look_at(OPS.index(np.nextafter), 1, 4)
+    assert zero.outcome == "zero"
+    asleep = slips.check_op
+    monkeypatch.setattr(slips, "check_op", lambda *a, **k: asleep(*a, **k, properties=["finite"]))
+    assert slips.look_at(OPS.index(np.sin), 0, 4).outcome == "missed"
+
+
+# ---------------------------------------------------------------------------------------------
+# The command
+
+
+def test_the_command_writes_both_files(tmp_path, capsys, monkeypatch):
     page, numbers = tmp_path / "out" / "page.md", tmp_path / "out" / "numbers.json"
-    told = ["--quick", "--seeds", "1", "--examples", "5"]
-    assert benchmark.main([*told, "--json", str(numbers), "--markdown", str(page)]) == 0
+    monkeypatch.setattr("tinygrad_lab.testing.benchmark.__main__.FAULTS", FAULTS[:1])
+    told = ["--quick", "--seeds", "1", "--examples", "5", "--workers", "1"]
+    files = ["--json", str(numbers), "--markdown", str(page)]
+    assert main([*told, "--only", "faults", *files]) == 0
     assert page.read_text(encoding="utf-8") in capsys.readouterr().out
     assert json.loads(numbers.read_text())["rows"][0]["number"] == 1
     assert sorted(p.name for p in page.parent.iterdir()) == ["numbers.json", "page.md"]
 
 
-def test_every_fault_has_a_specimen_or_a_reason():
-    for fault in FAULTS:
-        assert benchmark.specimen_of(fault) is not None or benchmark.carried(fault)
+def test_parts_of_several_runs_make_one_page(tmp_path):
+    path = tmp_path / "numbers.json"
+    first = benchmark.measure(
+        ["faults", "catalogue", "slips"], seeds=1, examples=2, chosen=[SIGN], operations=[0],
+        tools=[benchmark.Ours()],
+    )  # fmt: skip
+    path.write_text(first.json())
+    again = Table.read(path)
+    assert again == first
+    second = benchmark.measure(["alarms"], seeds=1, calls=1, chosen=[SIGN], tools=[Crying()])
+    both = second.filled(again)
+    assert (both.rows, both.alarms, both.slips) == (first.rows, second.alarms, first.slips)
+    assert set(both.settings) == set(benchmark.PARTS)
+    assert set(both.tools) == {"ours", "crying"}
+
+
+def test_jobs_are_spread_over_processes():
+    told = []
+    jobs = [(SIGN, seed, [benchmark.Ours()], 1) for seed in range(3)]
+    apart, complete = spread.spread(alarms.false_alarms, jobs, 2, told.append)
+    assert complete
+    assert told[-1] == "3 of 3"
+    assert apart == spread.spread(alarms.false_alarms, jobs, 1, told.append)[0]
+
+
+def test_stopped_it_gives_back_what_there_is():
+    def job(i):
+        if i == 2:
+            raise KeyboardInterrupt
+        return i
+
+    told = []
+    assert spread.spread(job, [(0,), (1,), (2,), (3,)], 1, told.append) == ([0, 1], False)
+    assert told[-1] == "stopped after 2 of 4"

@@ -28,7 +28,7 @@ from tinygrad_lab.testing.operations import check_module, check_op
 from tinygrad_lab.testing.report import GradReport
 from tinygrad_lab.testing.specimens import unbroadcast
 
-__all__ = ["FAULTS", "Fault"]
+__all__ = ["FAULTS", "Fault", "in_table"]
 
 Planting = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -55,7 +55,7 @@ class Fault:
     blamed : str
         The operation whose rule is wrong, where it is one of the derivative table.
     look : callable or None
-        ``look(examples, rng)`` checks what is no operation.
+        ``look(rng)`` checks what is no operation.
     """
 
     number: int
@@ -66,10 +66,15 @@ class Fault:
     op: Any = field(default=None, repr=False)
     inputs: st.SearchStrategy[tuple[Any, ...]] | None = field(default=None, repr=False)
     blamed: str = ""
-    look: Callable[[int | None, int], GradReport] | None = field(default=None, repr=False)
+    look: Callable[[int], GradReport] | None = field(default=None, repr=False)
 
-    def check(self, examples: int | None = None, rng: int = 0) -> GradReport:
-        """Look for it, with the default profile.
+    def check(
+        self,
+        examples: int | None = None,
+        rng: int = 0,
+        watch: Callable[[catalogue.Call, GradReport], None] | None = None,
+    ) -> GradReport:
+        """Look for it, with the default profile; the arguments are those of ``check_op``.
 
         Raises
         ------
@@ -87,8 +92,8 @@ class Fault:
         tinygrad_lab.testing.GradientError: subtract, gradient by input 1 is wrong ...
         """
         if self.look is not None:
-            return self.look(examples, rng)
-        return check_op(self.op, self.inputs, examples=examples, rng=rng)
+            return self.look(rng)
+        return check_op(self.op, self.inputs, examples=examples, rng=rng, watch=watch)
 
 
 FAULTS: list[Fault] = []
@@ -102,7 +107,8 @@ MEMORY, SPECIAL = "memory, state", "special values, dtype, size"
 
 
 @contextlib.contextmanager
-def _in_table(entry: Any, wrong: Sequence[Any]) -> Iterator[None]:
+def in_table(entry: Any, wrong: Sequence[Any]) -> Iterator[None]:
+    """Have other rules of an operation in the derivative table."""
     right = RULES[entry]
     RULES[entry] = tuple(wrong)
     try:
@@ -133,7 +139,7 @@ def _rule(
     """Enter a wrong rule of the derivative table."""
     where = entry or op
     blamed = catalogue.name_of(where).removesuffix("-primitive")
-    plant = functools.partial(_in_table, where, wrong)
+    plant = functools.partial(in_table, where, wrong)
     FAULTS.append(Fault(number, name, family, seen, plant, op, blamed=blamed))
 
 
@@ -527,7 +533,7 @@ def _caching() -> contextlib.AbstractContextManager[None]:
     def rule(g: Any, y: Any, x: Any) -> Any:
         return g * kept.setdefault(x.shape, np.exp(x))
 
-    return _in_table(np.exp, (rule,))
+    return in_table(np.exp, (rule,))
 
 
 _engine(45, "a cached derivative, right the first time", _caching, np.exp, blamed="exp")
@@ -570,7 +576,7 @@ class _Scaled:
 
 _engine(
     48, "captured parameters get no gradient", _method(_Scaled, "forgets", True), None,
-    look=lambda examples, rng: check_module(
+    look=lambda rng: check_module(
         _Scaled(), np.array([[0.5, 1.0], [2.0, -1.0]]), rng=rng
     ),
 )  # fmt: skip

@@ -113,11 +113,20 @@ CASES |= {
             ),
         ),
     ),
-    differences.interp: variants(
-        differences.interp,
-        [((5,), (4,))],
-        values=BETWEEN,
-        through=lambda x, f: differences.interp(x, POINTS, f, None, None),
+    differences.interp: one_of(
+        variants(
+            differences.interp,
+            [((5,), (4,))],
+            values=BETWEEN,
+            through=lambda x, f: differences.interp(x, POINTS, f, None, None),
+        ),
+        variants(
+            differences.interp,
+            [((4,), (4,), (), ())],
+            through=lambda xp, f, left, right: differences.interp(
+                np.array(BETWEEN), POINTS + np.tanh(xp) / 64, f, left, right
+            ),
+        ),
     ),
     differences.convolve_full: variants(differences.convolve_full, [((3,), (2,)), ((2,), (4,))]),
     np.bincount: variants(

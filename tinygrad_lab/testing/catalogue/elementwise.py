@@ -47,7 +47,10 @@ def second(made: Call) -> Call:
 CASES |= {
     np.fmax: binary(np.fmax, EVERYWHERE, EIGHTHS),
     np.fmin: binary(np.fmin, EVERYWHERE, EIGHTHS),
-    np.heaviside: binary(np.heaviside, EIGHTHS, EVERYWHERE),
+    np.heaviside: one_of(
+        binary(np.heaviside, EIGHTHS, EVERYWHERE),
+        variants(np.heaviside, ANY, through=lambda at_zero: np.heaviside(np.zeros(1), at_zero)),
+    ),
     np.nextafter: variants(np.nextafter, PAIRS[:3], values=BETWEEN),
     np.ldexp: variants(np.ldexp, ANY, [{"n": 2}, {"n": -1}], through=lambda x, n: np.ldexp(x, n)),
     np.divmod: elementwise_calls(np.divmod, HALVES, [1, -1, 2, -2]).map(second),

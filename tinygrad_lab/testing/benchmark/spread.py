@@ -1,0 +1,70 @@
+"""Run many small jobs, over several processes if asked for.
+
+Not for: what the jobs do.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any, TypeVar
+
+__all__ = ["spread"]
+
+T = TypeVar("T")
+
+
+def spread(
+    job: Callable[..., T],
+    arguments: Sequence[tuple[Any, ...]],
+    workers: int,
+    progress: Callable[[str], None],
+) -> tuple[list[T], bool]:
+    """Call a job with each of its arguments, and give back the results in their order.
+
+    With several workers each is a fresh process, so that job, arguments and results have to be
+    such as can be pickled.  Ctrl-C ends it with what there is by then.
+
+    Returns
+    -------
+    list, bool
+        The results, and whether they are all.
+
+    Examples
+    --------
+    >>> spread(pow, [(2, 3), (3, 2)], workers=1, progress=lambda text: None)
+    ([8, 9], True)
+    """
+    found: dict[int, T] = {}
+    step = max(len(arguments) // 50, 1)
+    try:
+        for i, result in _finished(job, arguments, workers):
+            found[i] = result
+            if len(found) % step == 0:
+                progress(f"{len(found)} of {len(arguments)}")
+    except KeyboardInterrupt:
+        progress(f"stopped after {len(found)} of {len(arguments)}")
+    return [found[i] for i in sorted(found)], len(found) == len(arguments)
+
+
+def _finished(
+    job: Callable[..., T], arguments: Sequence[tuple[Any, ...]], workers: int
+) -> Iterator[tuple[int, T]]:
+    if workers <= 1:
+        for i, given in enumerate(arguments):
+            yield i, job(*given)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _leave_interrupts_to_the_parent) as pool:
+        waiting = {pool.submit(job, *given): i for i, given in enumerate(arguments)}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
