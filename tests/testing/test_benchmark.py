@@ -12,6 +12,7 @@ from tinygrad_lab.testing.benchmark.__main__ import main
 from tinygrad_lab.testing.benchmark.table import Table
 from tinygrad_lab.testing.catalogue import Call
 from tinygrad_lab.testing.faults import FAULTS, in_table
+from tinygrad_lab.testing.report import GradReport, Result
 
 
 def index(number):
@@ -187,11 +188,16 @@ def test_so_does_a_checker_that_breaks_down(monkeypatch):
     assert found.alarms[0].message == "broke down: ZeroDivisionError: in the checker"
 
 
-def test_what_is_inconclusive_is_counted():
-    found = whole.sweep([OPS.index(np.corrcoef)], [], 1, 4, 1, print)
-    assert found.undecided["corrcoef"].properties == ["second_order"]
-    assert found.undecided["corrcoef"].runs == 1
-    assert "| corrcoef | " in Table(catalogue=found).markdown()
+def test_what_is_inconclusive_is_counted(monkeypatch):
+    def unsure(op, *, watch, **options):
+        report = GradReport("f", [Result("jacobian", "inconclusive")])
+        watch(None, report)
+        return report
+
+    monkeypatch.setattr(whole, "check_op", unsure)
+    found = whole.sweep([OPS.index(np.sin)], [], 3, 4, 1, print)
+    assert found.undecided == {"sin": whole.Undecided(3, 3, ["jacobian"])}
+    assert "| sin | 3 | 3 | jacobian |" in Table(catalogue=found).markdown()
 
 
 @pytest.mark.parametrize("op", [np.sin, np.matmul, np.stack, np.linalg.inv])

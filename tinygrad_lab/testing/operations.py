@@ -110,6 +110,7 @@ def check_op(
     _can_be_checked(op, examples)
     name = name_of(op)
     calls = calls_of(op, inputs, kwargs, domain)
+    anywhere = calls_of(op, inputs, kwargs, domain, anywhere=True)
     seen: dict[str, Result] = {}
     named = properties if isinstance(properties, str) else tuple(properties)
     left_out = tuple(without)
@@ -140,9 +141,9 @@ def check_op(
 
     report = GradReport(name)
     try:
-        with _or_else(lambda: calls_of(op, inputs, kwargs, domain, anywhere=True), smooth):
+        with _or_else(anywhere, smooth):
             search(smooth, calls, examples, rng)
-        search_degenerate(smooth, calls, 1 + examples // 20, rng)
+        search_degenerate(smooth, anywhere, 1 + examples // 20, rng)
         if inputs is None and at_kinks:
             with contextlib.suppress(Unsatisfiable):
                 search(special, _at_kinks(calls), examples // 2, rng)
@@ -157,19 +158,19 @@ def check_op(
 
 
 def _can_be_checked(op: Any, examples: int) -> None:
-    if not callable(op) and not hasattr(op, "subject") and not hasattr(op, "calls"):
+    if not callable(op) and not hasattr(op, "subject"):
         raise TypeError(f"check_op takes an operation or a function, not {describe(op)}")
     if examples < 1:
         raise ValueError(f"examples={examples}: at least one has to be looked at")
 
 
 @contextlib.contextmanager
-def _or_else(anywhere: Callable[[], Any], check: Callable[..., None]) -> Iterator[None]:
+def _or_else(anywhere: Any, check: Callable[..., None]) -> Iterator[None]:
     """Where an operation has a value nowhere, check it anywhere, which shows why."""
     try:
         yield
     except Unsatisfiable:
-        search(check, anywhere(), 1, 0)
+        search(check, anywhere, 1, 0)
 
 
 @st.composite
