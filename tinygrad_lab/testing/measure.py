@@ -276,7 +276,7 @@ class Measurer:
         )
         return found if native and not crossed else None
 
-    def jumps(self) -> bool:
+    def jumps(self, noise: float) -> bool:
         """Whether the value at the point is apart from those beside it, as far as was climbed."""
         if not self._climbs:
             return False
@@ -284,7 +284,7 @@ class Measurer:
         for side in (ladder.above, ladder.below):
             far, near = np.abs(side[-2:] - ladder.centre)
             size = np.abs(ladder.centre) + np.abs(side[-1])
-            if np.any((near > KINK * far) & (near > CONVERGED * size)):
+            if np.any((near > KINK * far) & (near > CONVERGED * size + noise)):
                 return True
         return False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,6 @@ def check_op(
     _can_be_checked(op, examples)
     name = name_of(op)
     calls = calls_of(op, inputs, kwargs, domain)
-    anywhere = calls_of(op, inputs, kwargs, domain, anywhere=True)
     seen: dict[str, Result] = {}
     named = properties if isinstance(properties, str) else tuple(properties)
     left_out = tuple(without)
@@ -141,9 +140,9 @@ def check_op(
 
     report = GradReport(name)
     try:
-        with _or_else(anywhere, smooth):
-            search(smooth, calls, examples, rng)
-        search_degenerate(smooth, anywhere, 1 + examples // 20, rng)
+        said = inputs is not None or calls is catalogue.CASES.get(op)
+        _search_where_defined(smooth, calls, examples, rng, everywhere=said)
+        search_degenerate(smooth, calls, 1 + examples // 20, rng)
         if inputs is None and at_kinks:
             with contextlib.suppress(Unsatisfiable):
                 search(special, _at_kinks(calls), examples // 2, rng)
@@ -164,13 +163,25 @@ def _can_be_checked(op: Any, examples: int) -> None:
         raise ValueError(f"examples={examples}: at least one has to be looked at")
 
 
-@contextlib.contextmanager
-def _or_else(anywhere: Any, check: Callable[..., None]) -> Iterator[None]:
-    """Where an operation has a value nowhere, check it anywhere, which shows why."""
+def _search_where_defined(
+    check: Callable[..., None],
+    calls: st.SearchStrategy[catalogue.Call],
+    examples: int,
+    rng: int,
+    everywhere: bool,
+) -> None:
+    """Check calls where the operation has a value, if nobody said where that is."""
+    if everywhere:
+        search(check, calls, examples, rng)
+        return
     try:
-        yield
-    except Unsatisfiable:
-        search(check, anywhere, 1, 0)
+        search(check, calls.filter(_says_something), examples, rng)
+    except Unsatisfiable:  # it has a value nowhere: show why
+        search(check, calls, 1, rng)
+
+
+def _says_something(call: catalogue.Call) -> bool:
+    return any(np.size(x) for x in call.arrays) and is_defined(call)
 
 
 @st.composite
@@ -231,22 +242,12 @@ def calls_of(
     inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     domain: Domain | None = None,
-    anywhere: bool = False,
 ) -> st.SearchStrategy[catalogue.Call]:
-    """Say how calls are generated: what the catalogue has, or what is given, or by signature.
-
-    Where nobody said which inputs, only those count at which the operation has a value, unless
-    ``anywhere`` says otherwise.
-    """
+    """Say how calls are generated: what the catalogue has, or what is given, or by signature."""
     nothing_said = inputs is None and kwargs is None and domain is None
     if nothing_said and callable(op) and op in catalogue.CASES:
         return catalogue.CASES[op]
-    calls = _calls(op, inputs, _resolved(op, kwargs), domain).map(_held(op))
-    return calls if anywhere or inputs is not None else calls.filter(_says_something)
-
-
-def _says_something(call: catalogue.Call) -> bool:
-    return any(np.size(x) for x in call.arrays) and is_defined(call)
+    return _calls(op, inputs, _resolved(op, kwargs), domain).map(_held(op))
 
 
 def _held(op: Any) -> Callable[[catalogue.Call], catalogue.Call]:

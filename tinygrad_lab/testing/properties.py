@@ -801,7 +801,7 @@ def second_order(check: Check) -> Result:
             found.nested = None
             found.inner = inner  # type: ignore[attr-defined]
             raise
-        if result.verdict == INCONCLUSIVE and inner.measurer.jumps():
+        if result.verdict == INCONCLUSIVE and inner.measurer.jumps(max(check.noise)):
             return Result("second_order", SKIPPED, None, "the slope itself jumps here")
         if result.verdict == INCONCLUSIVE:
             return Result("second_order", INCONCLUSIVE, None, result.note)

@@ -28,22 +28,12 @@ LARGEST = 10.0  # no one's typical input has larger elements
 class Specimen:
     """An operation that faults are planted in, and how calls of it are generated.
 
-    Attributes
-    ----------
-    name : str
-    op : callable or Adapter
-    smooth : strategy of Call
-        Where it has a value.
-    anywhere : strategy of Call
-        Where it need not have one.
-    has_special : bool
-        Whether zeros, ties and extremes may be put into the calls.
+    With ``has_special``, zeros, ties and extremes may be put into them.
     """
 
     name: str
     op: Any
     smooth: st.SearchStrategy[Call]
-    anywhere: st.SearchStrategy[Call]
     has_special: bool
 
 
@@ -51,10 +41,8 @@ def specimen_of(fault: Fault) -> Specimen | None:
     """Say what a fault is planted in; None where that is no operation."""
     if fault.op is None:
         return None
-    calls, anywhere = (
-        operations.calls_of(fault.op, fault.inputs, anywhere=b) for b in (False, True)
-    )
-    return Specimen(fault.op.__name__, fault.op, calls, anywhere, fault.inputs is None)
+    calls = operations.calls_of(fault.op, fault.inputs)
+    return Specimen(fault.op.__name__, fault.op, calls, has_special=fault.inputs is None)
 
 
 def carried(fault: Fault) -> str:
@@ -144,6 +132,6 @@ def degenerate(specimen: Specimen, examples: int) -> list[Call]:
     found = []
     for kind in catalogue.DEGENERATE:
         with catalogue.mostly(kind):
-            drawn = draw(specimen.anywhere, 1 + examples // 20, 2)
+            drawn = draw(specimen.smooth, 1 + examples // 20, 2)
         found += [c for c in drawn if catalogue.is_degenerate(c, kind) and is_defined(c)]
     return found
