@@ -177,7 +177,9 @@ def _whole(found: Whole) -> list[str]:
         f"`check_op` with the default profile on each of the {found.operations} operations of the "
         f"catalogue and of {found.specimens} hand-written ones, all of them right, for {seeds}: "
         f"{found.runs:,} runs, in which {found.checks:,} gradients were checked; "
-        f"{found.seconds / max(found.runs, 1):.1f} s a run. "
+        f"{found.seconds / max(found.runs, 1):.1f} s a run. Of the single checks "
+        f"{found.undecided_checks:,} were inconclusive, nearly all at kinks, where it cannot always "
+        "be told which slopes are right. "
         f"**False alarms: {len(found.alarms)}.**"
         + ("" if found.complete else " It was stopped before the end."),
     ]  # fmt: skip
@@ -186,9 +188,9 @@ def _whole(found: Whole) -> list[str]:
         rows += [f"| {a.operation} | {a.seed} | {_one_line(a.message)} |" for a in found.alarms]
     if found.undecided:
         rows += ["", "Inconclusive, which is told and is no pass:", ""]
-        rows += ["| operation | checks | runs | properties |", "|---|---|---|---|"]
-        most = sorted(found.undecided.items(), key=lambda pair: (-pair[1].checks, pair[0]))
-        rows += [f"| {n} | {u.checks} | {u.runs} | {', '.join(u.properties)} |" for n, u in most]
+        rows += ["| operation | runs | properties |", "|---|---|---|"]
+        most = sorted(found.undecided.items(), key=lambda pair: (-pair[1].runs, pair[0]))
+        rows += [f"| {name} | {u.runs} | {', '.join(u.properties)} |" for name, u in most]
     return rows
 
 

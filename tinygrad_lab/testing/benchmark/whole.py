@@ -30,10 +30,9 @@ class Alarm:
 
 @dataclass
 class Undecided:
-    """What could not be decided of an operation: runs, single checks, and which properties."""
+    """Which properties could not be decided of an operation, and in how many runs."""
 
     runs: int = 0
-    checks: int = 0
     properties: list[str] = field(default_factory=list)
 
 
@@ -47,11 +46,13 @@ class Whole:
         How many there are in the catalogue, and hand-written ones of ``faults.py``.
     seeds, runs, checks : int
         Runs of ``check_op``, and of ``gradcheck`` in them.
+    undecided_checks : int
+        Those of ``gradcheck`` that were inconclusive, at kinks too, where ``check_op`` expects it.
     seconds : float
         Of all processes together.
     alarms : list of Alarm
     undecided : dict of str to Undecided
-        By operation.
+        The operations of which ``check_op`` was inconclusive.
     complete : bool
         Whether it was not stopped.
     """
@@ -61,6 +62,7 @@ class Whole:
     seeds: int = 0
     runs: int = 0
     checks: int = 0
+    undecided_checks: int = 0
     seconds: float = 0.0
     alarms: list[Alarm] = field(default_factory=list)
     undecided: dict[str, Undecided] = field(default_factory=dict)
@@ -74,8 +76,7 @@ class _Run:
     checks: int = 0
     seconds: float = 0.0
     alarm: str = ""
-    is_undecided: bool = False
-    undecided: int = 0
+    undecided_checks: int = 0
     properties: list[str] = field(default_factory=list)
 
 
@@ -123,7 +124,7 @@ def look_at(is_specimen: bool, index: int, seed: int, examples: int) -> _Run:
 
     def watch(_call: Call, report: GradReport) -> None:
         run.checks += 1
-        run.undecided += report.verdict == INCONCLUSIVE
+        run.undecided_checks += report.verdict == INCONCLUSIVE
 
     begin = time.perf_counter()
     try:
@@ -136,7 +137,6 @@ def look_at(is_specimen: bool, index: int, seed: int, examples: int) -> _Run:
     except Exception as error:  # noqa: BLE001 - to break down is worse than to object
         run.alarm = f"broke down: {type(error).__name__}: {error}"
     else:
-        run.is_undecided = report.verdict == INCONCLUSIVE
         run.properties = [r.property for r in report.results if r.verdict == INCONCLUSIVE]
     run.seconds = time.perf_counter() - begin
     return run
@@ -148,8 +148,8 @@ def _add(found: Whole, run: _Run) -> None:
     found.seconds += run.seconds
     if run.alarm:
         found.alarms.append(Alarm(run.operation, run.seed, run.alarm))
-    if run.undecided:
+    found.undecided_checks += run.undecided_checks
+    if run.properties:
         told = found.undecided.setdefault(run.operation, Undecided())
-        told.runs += run.is_undecided
-        told.checks += run.undecided
+        told.runs += 1
         told.properties = sorted({*told.properties, *run.properties})
