@@ -12,6 +12,7 @@ from tinygrad_lab.testing.benchmark.__main__ import main
 from tinygrad_lab.testing.benchmark.table import Table
 from tinygrad_lab.testing.catalogue import Call
 from tinygrad_lab.testing.faults import FAULTS, in_table
+from tinygrad_lab.testing.report import GradReport, Result
 
 
 def index(number):
@@ -119,6 +120,83 @@ def test_the_carriers_carry(tool):
         assert tool.alarm(call, 0)
 
 
+def in_torch(f, wrong):
+    torch = pytest.importorskip("torch")
+
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, *xs):
+            ctx.save_for_backward(*xs)
+            return f(*xs)
+
+        @staticmethod
+        def backward(ctx, g):
+            return wrong(torch, g, *ctx.saved_tensors)
+
+    def check(*xs, fast_mode):
+        inputs = [torch.tensor(x, requires_grad=True) for x in xs]
+        torch.autograd.gradcheck(Wrong.apply, inputs, fast_mode=fast_mode)
+
+    return check
+
+
+def in_autograd(f, wrong):
+    anp = pytest.importorskip("autograd.numpy")
+    from autograd.extend import defvjp_argnums, primitive
+    from autograd.test_util import check_grads
+
+    carried = primitive(f)
+    defvjp_argnums(carried, lambda argnums, y, xs, kw: lambda g: wrong(anp, g, *xs))
+    return lambda *xs: check_grads(carried, tuple(range(len(xs))), modes=["rev"], order=1)(*xs)
+
+
+def in_jax(f, wrong):
+    jax = pytest.importorskip("jax")
+    from jax.test_util import check_grads
+
+    carried = jax.custom_vjp(f)
+    carried.defvjp(lambda *xs: (f(*xs), xs), lambda xs, g: wrong(jax.numpy, g, *xs))
+
+    def check(*xs):
+        wide = jax.config.jax_enable_x64
+        jax.config.update("jax_enable_x64", True)
+        try:
+            check_grads(carried, xs, order=1, modes=["rev"])
+        finally:
+            jax.config.update("jax_enable_x64", wide)
+
+    return check
+
+
+#: Some faults again, as somebody would write them in those libraries.
+NATIVE = {
+    "upstream squared": lambda np_, g, x: (g * g * np_.cos(x),),
+    "upstream through abs": lambda np_, g, x: (np_.abs(g) * np_.cos(x),),
+    "a coefficient off by 1e-4": lambda np_, g, x: (g * np_.exp(x) * 1.0001,),
+    "a coefficient off by 1e-6": lambda np_, g, x: (g * np_.exp(x) * 1.000001,),
+    "no sum over broadcast axes": lambda np_, g, a, b: (g * b, g * a),
+}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("tool", OTHERS, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("name", NATIVE)
+def test_a_carried_fault_is_noticed_where_a_native_one_is(tool, name):
+    np_ = pytest.importorskip({"torch": "torch", "autograd": "autograd.numpy",
+                               "jax": "jax.numpy"}[tool.package])  # fmt: skip
+    fault = next(f for f in FAULTS if f.name == name)
+    x = np.array([[0.3, 1.5], [2.1, -1.2]])
+    inputs, f = (x,), np_.exp if fault.number == 19 else np_.sin
+    if fault.number == 20:
+        inputs, f = (x, x[0]), lambda a, b: a * b
+    check = {"torch": in_torch, "autograd": in_autograd, "jax": in_jax}[tool.package]
+    options = {"fast_mode": tool.fast} if tool.package == "torch" else {}
+    native = tools._raised(lambda: check(f, NATIVE[name])(*inputs, **options))
+    with fault.plant():
+        carried = tool.alarm(Call("", fault.op, inputs), 0)
+    assert bool(carried) == bool(native)
+
+
 def test_a_tool_that_is_not_installed_says_so():
     class Missing(Sleeping):
         name, package = "missing", "no_such_package_here"
@@ -187,11 +265,16 @@ def test_so_does_a_checker_that_breaks_down(monkeypatch):
     assert found.alarms[0].message == "broke down: ZeroDivisionError: in the checker"
 
 
-def test_what_is_inconclusive_is_counted():
-    found = whole.sweep([OPS.index(np.corrcoef)], [], 1, 4, 1, print)
-    assert found.undecided["corrcoef"].properties == ["second_order"]
-    assert found.undecided["corrcoef"].runs == 1
-    assert "| corrcoef | " in Table(catalogue=found).markdown()
+def test_what_is_inconclusive_is_counted(monkeypatch):
+    def unsure(op, *, watch, **options):
+        report = GradReport("f", [Result("jacobian", "inconclusive")])
+        watch(None, report)
+        return report
+
+    monkeypatch.setattr(whole, "check_op", unsure)
+    found = whole.sweep([OPS.index(np.sin)], [], 3, 4, 1, print)
+    assert found.undecided == {"sin": whole.Undecided(3, 3, ["jacobian"])}
+    assert "| sin | 3 | 3 | jacobian |" in Table(catalogue=found).markdown()
 
 
 @pytest.mark.parametrize("op", [np.sin, np.matmul, np.stack, np.linalg.inv])

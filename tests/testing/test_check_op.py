@@ -75,6 +75,16 @@ def test_that_is_no_luck(kind, rng, no_shrinking):
         tgt.check_op(np.sum, examples=1, rng=rng)
 
 
+def test_they_are_met_by_functions_that_the_catalogue_does_not_know():
+    def first(x):
+        return x.ravel()[:1] * 2.0
+
+    seen = []
+    tgt.check_op(first, examples=1, watch=lambda call, report: seen.append(call))
+    for kind in catalogue.DEGENERATE:
+        assert any(catalogue.is_degenerate(call, kind) for call in seen)
+
+
 @contextlib.contextmanager
 def planted(op, rule):
     right = RULES[op]

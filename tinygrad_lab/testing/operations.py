@@ -157,7 +157,7 @@ def check_op(
 
 
 def _can_be_checked(op: Any, examples: int) -> None:
-    if not callable(op) and not hasattr(op, "subject") and not hasattr(op, "calls"):
+    if not callable(op) and not hasattr(op, "subject"):
         raise TypeError(f"check_op takes an operation or a function, not {describe(op)}")
     if examples < 1:
         raise ValueError(f"examples={examples}: at least one has to be looked at")

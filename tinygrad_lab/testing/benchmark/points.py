@@ -26,7 +26,10 @@ LARGEST = 10.0  # no one's typical input has larger elements
 
 @dataclass(frozen=True)
 class Specimen:
-    """An operation that faults are planted in, and how calls of it are generated."""
+    """An operation that faults are planted in, and how calls of it are generated.
+
+    With ``has_special``, zeros, ties and extremes may be put into them.
+    """
 
     name: str
     op: Any

@@ -241,8 +241,9 @@ INTRODUCTION = [
     "asked for first derivatives in float64, which is what can be carried over, while ours looks",
     "at second order and float32 as well; what the carrying itself repairs (PyTorch checks",
     "shapes and dtypes of what a function returns, ours sums over broadcast axes in the rules of",
-    "its table) is to the credit of neither. The catalogue of faults is ours, so that ours catches",
-    "most of it says that the checker was built for it, not that no other faults exist.",
+    "its table, JAX hands over copies, which may be written into) is to the credit of neither. The",
+    "catalogue of faults is ours, so that ours catches most of it says that the checker was built",
+    "for it, not that no other faults exist.",
     "",
 ]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import logging
 import threading
 import warnings
 from collections.abc import Callable
@@ -169,7 +170,9 @@ class Jax:
         jax: Any = importlib.import_module("jax")
         check_grads: Any = importlib.import_module("jax.test_util").check_grads
         subject, arrays = _subject(call)
-        wide = jax.config.jax_enable_x64
+        log, wide = logging.getLogger("jax"), jax.config.jax_enable_x64
+        before = log.level
+        log.setLevel(logging.CRITICAL)  # it tells of what a callback raised, at length
         jax.config.update("jax_enable_x64", True)
         try:
             carried = _jax_function(subject, arrays)
@@ -177,6 +180,7 @@ class Jax:
             return self._within(PATIENCE, lambda: _raised(check))
         finally:
             jax.config.update("jax_enable_x64", wide)
+            log.setLevel(before)
 
     def _within(self, seconds: float, call: Callable[[], str]) -> str:
         """Call in a thread, which is left behind if it does not come back."""
