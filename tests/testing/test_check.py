@@ -309,6 +309,7 @@ def test_a_fault_at_second_order_is_blamed_on_the_rule_and_its_line():
     guilty = error.finding.blame.guilty
     assert guilty.what == "multiply in the rule of squared"
     assert guilty.origin.node.op is squared
+    assert guilty.suspects == ["multiply", "squared"]
     assert guilty.share == pytest.approx(1.0, abs=1e-6)
     file, line = guilty.site.split(":")
     text = linecache.getline(__file__, int(line))

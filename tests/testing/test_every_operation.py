@@ -1,5 +1,6 @@
 """The project's own operations through the checker, from one registry: none is left out."""
 
+import os
 import sys
 
 import numpy as np
@@ -14,7 +15,7 @@ from tinygrad_lab.core.several import pick
 from tinygrad_lab.nn import functional as fn
 from tinygrad_lab.testing.catalogue import CASES, arrays, grid, name_of
 
-EXAMPLES = 6
+EXAMPLES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 6
 
 
 def of_shapes(*sides, values=None, **options):

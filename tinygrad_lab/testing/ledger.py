@@ -87,6 +87,13 @@ class Entry:
         return f"{'adding up' if self.kind == ARRIVAL else 'returning'} the gradient of {name}"
 
 
+    @property
+    def suspects(self) -> list[str]:
+        """Name the operations whose rule may be wrong: its own, and the one it was called in."""
+        nodes = [self.node] if self.origin is None else [self.node, self.origin.node]
+        return [name_of(node.op) for node in nodes if node.op is not None and self.kind == RULE]
+
+
 @dataclass
 class Ledger:
     """Who owes how much of a discrepancy; ``entries`` has the largest first."""

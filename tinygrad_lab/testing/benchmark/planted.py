@@ -133,8 +133,8 @@ def _rank(ledger: Any, blamed: str) -> int | None:
     """Count from 1; 0 where the ledger does not have it."""
     if ledger is None:
         return None
-    names = [entry.what for entry in ledger.entries]
-    return names.index(blamed) + 1 if blamed in names else 0
+    places = enumerate(ledger.entries, start=1)
+    return next((place for place, entry in places if blamed in entry.suspects), 0)
 
 
 def _composite_rank(f: Any, arrays: Sequence[Any], blamed: str) -> int | None:
