@@ -178,8 +178,8 @@ def _whole(found: Whole) -> list[str]:
         f"catalogue and of {found.specimens} hand-written ones, all of them right, for {seeds}: "
         f"{found.runs:,} runs, in which {found.checks:,} gradients were checked; "
         f"{found.seconds / max(found.runs, 1):.1f} s a run. Of the single checks "
-        f"{found.undecided_checks:,} were inconclusive, nearly all at kinks, where it cannot always "
-        "be told which slopes are right. "
+        f"{found.undecided_checks:,} were inconclusive, which at zeros, ties and extremes is left "
+        "out of the verdict of a run. "
         f"**False alarms: {len(found.alarms)}.**"
         + ("" if found.complete else " It was stopped before the end."),
     ]  # fmt: skip

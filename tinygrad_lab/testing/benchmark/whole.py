@@ -47,7 +47,7 @@ class Whole:
     seeds, runs, checks : int
         Runs of ``check_op``, and of ``gradcheck`` in them.
     undecided_checks : int
-        Those of ``gradcheck`` that were inconclusive, at kinks too, where ``check_op`` expects it.
+        Those of ``gradcheck`` that were inconclusive; at kinks ``check_op`` leaves that out.
     seconds : float
         Of all processes together.
     alarms : list of Alarm
