@@ -176,8 +176,8 @@ def _whole(found: Whole) -> list[str]:
         "## The whole catalogue", "",
         f"`check_op`, all properties and second order, on each of the {found.operations} "
         f"operations of the catalogue and of {found.specimens} hand-written ones, all of them "
-        f"right, for {seeds}: {found.runs:,} runs, in which {found.checks:,} gradients were checked; "
-        f"{found.seconds / max(found.runs, 1):.1f} s a run. Of the single checks "
+        f"right, for {seeds}: {found.runs:,} runs, in which {found.checks:,} gradients were "
+        f"checked; {found.seconds / max(found.runs, 1):.1f} s a run. Of the single checks "
         f"{found.undecided_checks:,} were inconclusive, which at zeros, ties and extremes is left "
         "out of the verdict of a run. "
         f"**False alarms: {len(found.alarms)}.**"
