@@ -299,7 +299,7 @@ def _guarded_property(check: Check, label: str) -> Result:
 
 def _finding(check: Check, label: str, found: Found) -> Finding:
     finding = Finding(label, found.kind, found.text, found.position, list(found.lines))
-    inner: Check = getattr(found, "inner", check)
+    inner = found.inner or check
     if found.measured is not None:
         gradients = [np.asarray(g) for g in found.gradients or ()]
         _locate(inner, found, finding, gradients)

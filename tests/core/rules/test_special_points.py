@@ -221,3 +221,9 @@ def test_bad_input_raises_numpys_own_exception_and_names_the_operation(name: str
         call()
     assert isinstance(refusal.value, kind)
     assert name in str(refusal.value)
+
+
+@pytest.mark.parametrize("p", [-1, -2, -0.5])
+def test_one_zero_holds_a_norm_of_negative_order_at_zero(p: float):
+    with np.errstate(divide="ignore"):
+        assert not np.any(slope(lambda x: linalg.vector_norm(x, ord=p), np.array([1.5, 0.0, -2])))

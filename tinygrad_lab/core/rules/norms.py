@@ -23,11 +23,12 @@ def vector_norm(x, p, axis=None, keepdims=False):
 
 def _vector_norm(g, y, x, p, axis=None, keepdims=False):
     g, whole = _keep(g, x, axis), _keep(y, x, axis)
+    still = (x == 0) | (whole == 0)  # of a negative order, one zero holds the whole norm at 0
     whole = np.where(whole == 0, 1, whole)
     if p == 2:
         return g * (conj(x) / whole)
     size = np.where(x == 0, 1, np.abs(x))
-    return g * np.where(x == 0, 0, (size / whole) ** (p - 1) * (conj(x) / size))
+    return g * np.where(still, 0, (size / whole) ** (p - 1) * (conj(x) / size))
 
 
 defvjp(vector_norm, _vector_norm)
