@@ -175,6 +175,9 @@ def test_properties_can_be_chosen_and_left_out():
     assert [r.property for r in only.results] == ["directional", "exact"]
     rest = tgt.gradcheck(np.tanh, X, without=["float32"])
     assert "float32" not in [r.property for r in rest.results]
+    told = tgt.gradcheck(np.tanh, X, without={"float32": "it is never used so"})
+    assert "left out: it is never used so" in str(told)
+    assert told.passed
 
 
 def test_linear_operations_are_checked_without_tolerance():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from tinygrad_lab.testing.numerical import Estimate, direction_like, scales_of
 from tinygrad_lab.testing.properties import PROPERTIES, Check, Found
 from tinygrad_lab.testing.report import (
     FAIL,
+    SKIPPED,
     Finding,
     GradReport,
     Result,
@@ -81,8 +82,8 @@ def gradcheck(
         2 checks the gradient of the gradient as well, and so on.
     properties : "default", "numbers", or names
         Which properties to check: see ``PROPERTIES``.
-    without : names
-        Properties to leave out.
+    without : names, or dict of name to str
+        Properties to leave out; a dict says why, which the report tells.
     upstream : array_like, optional
         The upstream to check with (of a single output); by default a random one, or 1 of a
         function that was adapted with its ``grad``.
@@ -123,6 +124,9 @@ def gradcheck(
     wanted = _chosen(properties, without)
     told = _told(subject, args, context)
     report = GradReport(subject.name, inputs=told)
+    if isinstance(without, Mapping):
+        reasons = [(label, f"left out: {why}") for label, why in without.items()]
+        report.results += [Result(label, SKIPPED, None, why) for label, why in reasons]
     cause: BaseException | None = None
     try:
         with np.errstate(all="ignore"):

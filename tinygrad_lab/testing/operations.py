@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ def check_op(
     examples: int | None = None,
     order: int = 2,
     properties: str | Iterable[str] = "default",
-    without: Iterable[str] = (),
+    without: Collection[str] = (),
     rng: int = 0,
     raises: bool = True,
     watch: Callable[[catalogue.Call, GradReport], None] | None = None,
@@ -112,7 +112,7 @@ def check_op(
     calls = calls_of(op, inputs, kwargs, domain)
     seen: dict[str, Result] = {}
     named = properties if isinstance(properties, str) else tuple(properties)
-    left_out = tuple(without)
+    left_out = without
     at_kinks = [p for p in AT_KINKS if _is_wanted(p, named, left_out)]
 
     def checked(call: catalogue.Call, **options: Any) -> GradReport:
@@ -199,7 +199,7 @@ def _at_kinks(draw: Any, calls: st.SearchStrategy[catalogue.Call]) -> catalogue.
     return moved
 
 
-def _is_wanted(name: str, properties: str | tuple[str, ...], without: tuple[str, ...]) -> bool:
+def _is_wanted(name: str, properties: str | tuple[str, ...], without: Collection[str]) -> bool:
     if name not in PROPERTIES or name in without:
         return False
     named = (properties,) if isinstance(properties, str) else properties
@@ -350,7 +350,7 @@ def check_module(
     *inputs: Any,
     order: int = 1,
     properties: str | Iterable[str] = "default",
-    without: Iterable[str] = (),
+    without: Collection[str] = (),
     rng: int = 0,
     raises: bool = True,
 ) -> GradReport:
@@ -393,7 +393,7 @@ def check_module(
     call.input_names = names  # type: ignore[attr-defined]
     try:
         return gradcheck(
-            call, *inputs, *arrays, order=order, properties=properties, without=tuple(without),
+            call, *inputs, *arrays, order=order, properties=properties, without=without,
             rng=rng, raises=raises,
         )  # fmt: skip
     finally:
@@ -412,7 +412,7 @@ def gradtest(
     domain: Domain | None = None,
     order: int = 1,
     properties: str | Iterable[str] = "default",
-    without: Iterable[str] = (),
+    without: Collection[str] = (),
     using: settings | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[[], None]]:
     """Make a test of a function that returns what is to be differentiated.
@@ -455,7 +455,7 @@ def gradtest(
             f = functools.wraps(function)(lambda *xs: function(*xs, **options))
             told = f"{example_text(options)}  " if options else ""
             gradcheck(
-                f, *given_inputs, order=order, properties=properties, without=tuple(without),
+                f, *given_inputs, order=order, properties=properties, without=without,
                 name=function.__name__, context=f"smallest failing input: {told}",
             )  # fmt: skip
 
