@@ -192,7 +192,7 @@ def test_a_failure_shows_the_line_of_the_test_and_none_of_ours(run):
 def test_a_failure_of_hypothesis_shows_its_example_and_none_of_our_lines(run):
     output = run(test_f=FAILING).stdout.str()
     assert "pair=(" in output
-    assert "ratio 0.667: a constant factor" in output
+    assert "(ratio 0.667" in output
     for inside in ("Explanation", "engine.py", "operations.py", "@settings", "wrapped_test"):
         assert inside not in output
 
