@@ -404,3 +404,10 @@ def test_the_documentation_names_every_property():
     page = Path(__file__).parents[2] / "docs" / "testing.md"
     told = set(re.findall(r"`(\w+)`", page.read_text(encoding="utf-8")))
     assert set(tgt.PROPERTIES) <= told
+
+
+def test_a_rule_that_raises_at_second_order_alone_is_told():
+    twice = tl.primitive(lambda x: x * 2)
+    tl.defvjp(twice, lambda g, y, x: np.take(g, 5) if isinstance(g, tl.Tensor) else g * 2)
+    error = failure(twice, np.ones(2), order=2)
+    assert "IndexError" in str(error)

@@ -249,8 +249,9 @@ def _guarded(who: str, call: Callable[[], Any]) -> Any:
 def _line_of(error: BaseException, before: str) -> str:
     """Find the innermost line that is not ours nor NumPy's, if there is one."""
     chain: BaseException | None = error
-    best = None
-    while chain is not None:
+    best, seen = None, set()
+    while chain is not None and id(chain) not in seen:  # a cause may be an error's own
+        seen.add(id(chain))
         for frame in traceback.extract_tb(chain.__traceback__):
             if _HERE not in frame.filename and _NUMPY not in frame.filename:
                 best = frame
