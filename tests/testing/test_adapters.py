@@ -28,27 +28,9 @@ def loss(W1, b1, W2, b2, W3, b3):
     return np.mean((A3 - Y) ** 2)
 
 
-def backward(W1, b1, W2, b2, W3, b3, last):
-    """A report's derivation; `last` is its dZ3."""
-    n = X.shape[1]
-    A1 = sigmoid(W1 @ X + b1)
-    A2 = sigmoid(W2 @ A1 + b2)
-    A3 = sigmoid(W3 @ A2 + b3)
-    dZ3 = last(A3, n)
-    dW3 = dZ3 @ A2.T
-    db3 = dZ3.sum(axis=1, keepdims=True)
-    dZ2 = (W3.T @ dZ3) * A2 * (1 - A2)
-    dW2 = dZ2 @ A1.T
-    db2 = dZ2.sum(axis=1, keepdims=True)
-    dZ1 = (W2.T @ dZ2) * A1 * (1 - A1)
-    return dZ1 @ X.T, dZ1.sum(axis=1, keepdims=True), dW2, db2, dW3, db3
-
-
-def hand_written(last):
-    return tgt.adapters.numpy(loss, grad=lambda *p: backward(*p, last))
-
-
 def watched(last):
+    """A report's derivation; `last` is its dZ3."""
+
     def step(W1, b1, W2, b2, W3, b3):
         n = X.shape[1]
         A1 = sigmoid(W1 @ X + b1)
@@ -81,7 +63,7 @@ def failure(fn, *inputs, **kwargs):
 
 
 def test_a_right_step_passes():
-    report = tgt.gradcheck(hand_written(right), *PARAMETERS)
+    report = tgt.gradcheck(watched(right), *PARAMETERS)
     assert report.passed
     assert report.resolution < 1e-6
 

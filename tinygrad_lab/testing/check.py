@@ -137,9 +137,7 @@ def gradcheck(
                 break
     except Misbehaved as wrong:
         report.results.append(Result("call", FAIL))
-        report.findings.append(
-            Finding("call", wrong.kind, _sentence(wrong), wrong.position, [])
-        )
+        report.findings.append(Finding("call", wrong.kind, wrong.text, wrong.position))
         cause = wrong.__cause__
     if raises:
         raise_for(report, cause)
@@ -182,10 +180,6 @@ def _told(subject: Subject, args: Arguments, context: str) -> str:
     parts = [f"{n} = {shown(x)}" for n, x in zip(subject.names, differentiated, strict=True)]
     rest = [shown(x) for i, x in enumerate(args.given) if i not in args.positions]
     return context + ", ".join(parts + rest)
-
-
-def _sentence(wrong: Misbehaved) -> str:
-    return wrong.text
 
 
 # ---------------------------------------------------------------------------------------------
