@@ -229,7 +229,8 @@ def _one_line(text: str) -> str:
 INTRODUCTION = [
     "# Which checker notices which fault",
     "",
-    "Written by `python -m benchmarks.checkers --markdown PATH`, in the repository; not edited by hand.",
+    "Written by `python -m benchmarks.checkers --markdown PATH` in the repository; not edited by",
+    "hand.",
     "",
     "Each fault of `benchmarks/checkers/faults.py` is planted, and each checker is asked about it",
     "in three ways: at one typical input (full arrays, fewest options, numbers on no grid and at",
