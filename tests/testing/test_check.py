@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
+from benchmarks.checkers.faults import FAULTS
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.testing.diagnosis import diagnose, in_words
-from tinygrad_lab.testing.faults import FAULTS
 
 
 @tl.primitive

@@ -18,15 +18,16 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from benchmarks.checkers import specimens
+from benchmarks.checkers.specimens import unbroadcast
 from tinygrad_lab.core import engine, transforms
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.primitive import defvjp, primitive
 from tinygrad_lab.core.rules import indexing, linalg, shaping
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.testing import adapters, catalogue, specimens, strategies
+from tinygrad_lab.testing import adapters, catalogue, strategies
 from tinygrad_lab.testing.operations import check_module, check_op
 from tinygrad_lab.testing.report import GradReport
-from tinygrad_lab.testing.specimens import unbroadcast
 
 __all__ = ["FAULTS", "Fault", "in_table"]
 

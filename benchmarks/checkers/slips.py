@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.checkers.faults import in_table
+from benchmarks.checkers.spread import spread
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.primitive import defvjp, primitive
 from tinygrad_lab.core.tensor import plain
 from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.benchmark.spread import spread
 from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.faults import in_table
 from tinygrad_lab.testing.operations import check_op
 from tinygrad_lab.testing.report import FAIL, INCONCLUSIVE
 
