@@ -2,7 +2,7 @@
 
 Everything is written to a folder beside the target first and moved into place at the end, so that
 an interrupted or failing run leaves the report that was there.  Not for what is studied
-(``studies.py``), how it is judged (``measures.py``) or how it looks (``templates/``).
+(``studies.py``), how it is judged (``judging.py``) or how it looks (``templates/``).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tinygrad_lab.lab import page
-from tinygrad_lab.lab.measures import Runs, Study
+from tinygrad_lab.lab.reports import page
+from tinygrad_lab.lab.reports.studies import STUDIES
+from tinygrad_lab.lab.reports.study import Runs, Study
 from tinygrad_lab.lab.runner import Interrupted, run_all
-from tinygrad_lab.lab.studies import STUDIES
 
 FULL_SEEDS, QUICK_SEEDS, ACCEPTANCE_SEEDS = 20, 5, 20
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tinygrad_lab.lab import Settings, train
+from tinygrad_lab.lab.reports.judging import STUCK
+from tinygrad_lab.lab.reports.studies import ACCEPTED, STUDIES
 from tinygrad_lab.lab.runner import run_all
-from tinygrad_lab.lab.studies import ACCEPTED, STUCK, STUDIES
 
 RUN = train(Settings(hidden=(1,), epochs=2))
 
@@ -64,9 +65,9 @@ def test_rows_and_claims_are_consistent():
             assert set(claim.settings) <= set(settings), f"{study.key}: {claim.text}"
 
 
-def claim(study_key, text, *runs):
+def verdict(study_key, text, *runs):
     """Judge a claim on made-up runs, given as (accuracy, loss, diverged_at, epochs to converge)."""
-    (found,) = [
+    (claim,) = [
         c for s in STUDIES if s.key == study_key for c in s.claims if c.text.startswith(text)
     ]
     results = [
@@ -82,24 +83,24 @@ def claim(study_key, text, *runs):
         ]
         for setting in runs
     ]
-    return found.verdict(dict(zip(found.settings, results, strict=True)))
+    return claim.verdict(dict(zip(claim.settings, results, strict=True)))
 
 
 def test_acceptance_counts_accuracy_and_loss():
     good, poor, wrong = (1.0, 1e-5, None, 5), (1.0, 2e-3, None, 5), (0.95, 1e-5, None, 5)
     four, eight = "[2, 4, 4, 1] solves", "[2, 8, 8, 1] solves"
-    assert claim("acceptance", four, [good] * 17 + [wrong] * 3).holds
-    assert not claim("acceptance", four, [good] * 16 + [wrong] * 4).holds
-    assert not claim("acceptance", four, [good] * 16 + [poor] * 4).holds
-    assert claim("acceptance", eight, [good] * 20).holds
-    assert not claim("acceptance", eight, [good] * 19 + [poor]).holds
+    assert verdict("acceptance", four, [good] * 17 + [wrong] * 3).holds
+    assert not verdict("acceptance", four, [good] * 16 + [wrong] * 4).holds
+    assert not verdict("acceptance", four, [good] * 16 + [poor] * 4).holds
+    assert verdict("acceptance", eight, [good] * 20).holds
+    assert not verdict("acceptance", eight, [good] * 19 + [poor]).holds
 
 
 def test_stuck_is_sometimes_and_not_always():
     stuck, free = (11 / 21, STUCK, None, None), (1.0, 0.01, None, None)
-    assert claim("relu", "Report B", [stuck, free]).holds
-    assert not claim("relu", "Report B", [stuck, stuck]).holds
-    assert not claim("relu", "Report B", [free, free]).holds
+    assert verdict("relu", "Report B", [stuck, free]).holds
+    assert not verdict("relu", "Report B", [stuck, stuck]).holds
+    assert not verdict("relu", "Report B", [free, free]).holds
 
 
 def test_convergence_is_ordered_by_medians():
@@ -108,20 +109,20 @@ def test_convergence_is_ordered_by_medians():
 
     text = "Report A: order of convergence Adam > momentum > SGD (XOR)"
     fast, middle, slow = setting(1, 2, 900), setting(10, 20, 30), setting(100, 200, 1)
-    verdict = claim("optimizers", text, fast, middle, slow)
-    assert verdict.holds
-    assert "Adam 2, momentum 20, SGD 100" in verdict.evidence
-    assert not claim("optimizers", text, middle, fast, slow).holds
+    judged = verdict("optimizers", text, fast, middle, slow)
+    assert judged.holds
+    assert "Adam 2, momentum 20, SGD 100" in judged.evidence
+    assert not verdict("optimizers", text, middle, fast, slow).holds
     never = [(0.5, 1.0, None, None)] * 3
-    assert "SGD never" in claim("optimizers", text, fast, middle, never).evidence
+    assert "SGD never" in verdict("optimizers", text, fast, middle, never).evidence
 
 
 def test_no_activation_is_judged_by_how_many_diverge():
     good, lost = (0.98, 0.1, None, None), (0.5, np.inf, 7, None)
-    assert claim("no-activation", "Report A: 98 %", [good] * 3 + [lost]).holds
-    assert not claim("no-activation", "Report A: 98 %", [good, lost, lost]).holds
-    assert not claim("no-activation", "Report A: 98 %", [good] * 3).holds
-    assert claim("no-activation", "Report A: the loss", [good, lost]).holds
+    assert verdict("no-activation", "Report A: 98 %", [good] * 3 + [lost]).holds
+    assert not verdict("no-activation", "Report A: 98 %", [good, lost, lost]).holds
+    assert not verdict("no-activation", "Report A: 98 %", [good] * 3).holds
+    assert verdict("no-activation", "Report A: the loss", [good, lost]).holds
 
 
 @pytest.mark.parametrize(("hidden", "needed"), [((4, 4), 17), ((8, 8), 20)])

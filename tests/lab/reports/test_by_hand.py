@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
-from tinygrad_lab.lab import by_hand
+from tinygrad_lab.lab.reports import by_hand
 from tinygrad_lab.nn import functional
 
 PARAMETERS = by_hand.midway(seed=0, epochs=20)

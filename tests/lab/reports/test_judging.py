@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_lab.lab import Settings, train
-from tinygrad_lab.lab.measures import Claim, Reported, Row, Verdict, measure
+from tinygrad_lab.lab.reports.judging import measure
+from tinygrad_lab.lab.reports.reported import Reported
+from tinygrad_lab.lab.reports.study import Claim, Row, Verdict
 
 SETTING = Settings(hidden=(1,), epochs=2)
 RUN = train(SETTING)
@@ -94,6 +96,6 @@ def test_nothing_to_measure():
 
 def test_a_claim_waits_for_all_its_runs():
     other = replace(SETTING, lr=0.2)
-    claim = Claim("both", (SETTING, other), lambda both: Verdict(len(both) == 2, "counted"))
+    claim = Claim("both", (SETTING, other), lambda *both: Verdict(len(both) == 2, "counted"))
     assert claim.verdict({SETTING: [RUN]}) is None
     assert claim.verdict({SETTING: [RUN], other: [RUN]}) == Verdict(True, "counted")

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_lab import testing as tgt
-from tinygrad_lab.lab import by_hand
-from tinygrad_lab.lab.figures import svg
+from tinygrad_lab.lab.reports import by_hand
+from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.reports.tables import Section, Table
 from tinygrad_lab.testing.descent import RATES
 
 if TYPE_CHECKING:
@@ -32,15 +32,6 @@ STEPS = 4  # of an update, at each rate
 NAMES = tuple(inspect.signature(by_hand.loss).parameters)
 
 Arrays = Sequence[by_hand.Array]
-Table = tuple[Sequence[str], list[Sequence[Any]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """What the template shows, and the CSV files beside it: header and rows by name."""
-
-    shown: dict[str, Any]
-    tables: dict[str, Table]
 
 
 def section() -> Section:
@@ -69,9 +60,9 @@ def section() -> Section:
         "momentum": momentum | {"rates": _rates(descents), "figure": _figure(descents)},
     }
     header = ("parameter", "row", "column", "by_hand", "numeric", "uncertainty", "ratio")
-    tables: dict[str, Table] = {
-        "by-hand-gradients.csv": (header, elements),
-        "by-hand-update.csv": (("update", "rate", "step", "loss", "change"), descents),
+    tables = {
+        "by-hand-gradients.csv": Table(header, elements),
+        "by-hand-update.csv": Table(("update", "rate", "step", "loss", "change"), descents),
     }
     return Section(shown, tables)
 
@@ -150,12 +141,12 @@ def _elements(parameters: Arrays) -> list[Sequence[Any]]:
         report = _check_gradients(
             derived, parameters, wrt=position, properties="directional", raises=False
         )
-        for found in report.findings:
-            if found.index is None or found.analytic is None or found.numeric is None:
+        for finding in report.findings:
+            index, analytic, numeric = finding.index, finding.analytic, finding.numeric
+            if index is None or analytic is None or numeric is None:
                 continue
-            numeric = found.numeric
-            ratio = found.analytic / numeric.value if numeric.value else np.nan
-            rows.append((name, *found.index, found.analytic, numeric.value, numeric.error, ratio))
+            ratio = analytic / numeric.value if numeric.value else np.nan
+            rows.append((name, *index, analytic, numeric.value, numeric.error, ratio))
     return rows
 
 

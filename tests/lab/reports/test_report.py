@@ -6,18 +6,18 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from tinygrad_lab.lab import report as reporting
 from tinygrad_lab.lab import runner
-from tinygrad_lab.lab.report import make_report
-from tinygrad_lab.lab.studies import STUDIES
+from tinygrad_lab.lab.reports import make_report, writing
+from tinygrad_lab.lab.reports.studies import BASE_B, STUDIES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def short(studies=STUDIES, epochs=12):
@@ -73,19 +73,13 @@ def table(path):
 def written(tmp_path_factory):
     """A report of all studies, in quick form and cut short, with the base setting of report B."""
     patch = pytest.MonkeyPatch()
-    patch.setattr("tinygrad_lab.lab.page.REPORT_B", replace(_report_b(), epochs=12))
+    patch.setattr("tinygrad_lab.lab.reports.example.BASE_B", replace(BASE_B, epochs=12))
     out = tmp_path_factory.mktemp("lab") / "report"
     try:
         outcome = make_report(out, quick=True, studies=short(), progress=False)
     finally:
         patch.undo()
     return out, outcome
-
-
-def _report_b():
-    from tinygrad_lab.lab.studies import REPORT_B
-
-    return REPORT_B
 
 
 def test_the_page_is_where_it_says(written):
@@ -199,7 +193,7 @@ def test_a_graph_that_nothing_can_draw_is_a_table_with_the_remedy(monkeypatch, t
         raise RenderError("nothing here draws graphs; install graphviz")
 
     monkeypatch.setattr("tinygrad_lab.viz.Graph.svg", cannot)
-    monkeypatch.setattr("tinygrad_lab.lab.page.REPORT_B", replace(_report_b(), epochs=12))
+    monkeypatch.setattr("tinygrad_lab.lab.reports.example.BASE_B", replace(BASE_B, epochs=12))
     make_report(tmp_path, quick=True, studies=short(STUDIES[:1]), progress=False)
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "nothing here draws graphs; install graphviz" in text
@@ -213,7 +207,7 @@ def test_a_graph_that_nothing_can_draw_is_a_table_with_the_remedy(monkeypatch, t
 @pytest.mark.parametrize("out", ["file", "file/below"])
 def test_a_folder_that_cannot_be_is_found_before_training(tmp_path, monkeypatch, out):
     (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(reporting, "run_all", pytest.fail)
+    monkeypatch.setattr(writing, "run_all", pytest.fail)
     with pytest.raises(OSError, match="file"):
         make_report(tmp_path / out, progress=False)
     assert (tmp_path / "file").read_text() == "not a folder"
@@ -221,7 +215,7 @@ def test_a_folder_that_cannot_be_is_found_before_training(tmp_path, monkeypatch,
 
 def test_a_failure_leaves_the_earlier_report_and_nothing_half_written(tmp_path, monkeypatch):
     (tmp_path / "index.html").write_text("earlier")
-    monkeypatch.setattr(reporting.page, "files", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(writing.page, "files", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make_report(tmp_path, studies=short(STUDIES[-1:]), progress=False)
     assert [p.name for p in tmp_path.iterdir()] == ["index.html"]
@@ -260,23 +254,26 @@ def test_ctrl_c_before_anything_is_finished_writes_nothing(tmp_path, monkeypatch
 
 
 SLOW = """
+import signal
 import sys
-from multiprocessing import active_children
-from tinygrad_lab.lab import runner
-from tinygrad_lab.lab.measures import Row, Study
-from tinygrad_lab.lab.report import make_report
+from functools import partial
+from tinygrad_lab.lab import commands, reports, runner
+from tinygrad_lab.lab.reports.study import Row, Study
 from tinygrad_lab.lab.settings import Settings
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and & ignore it
     runner.PATIENCE = runner._LOGGED_EVERY = 0
     rows = [Row("", f"epochs {n}", Settings(hidden=(1,), epochs=n)) for n in (10, 20, 10**8)]
-    outcome = make_report(sys.argv[1], studies=[Study("slow", "Slow", "", tuple(rows))], workers=2)
-    print(outcome.finished, "of", outcome.wanted, active_children())
+    studies = [Study("slow", "Slow", "", tuple(rows))]
+    reports.make_report = partial(reports.make_report, studies=studies, workers=2)
+    sys.exit(commands.run(["report", "--out", sys.argv[1]]))
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a group of processes is signalled in POSIX's way")
-def test_a_real_ctrl_c_stops_every_process_and_keeps_what_there_is(tmp_path):
+@pytest.fixture
+def training(tmp_path):
+    """A report that is being made, with 2 of its 3 settings finished."""
     script = tmp_path / "slow.py"
     script.write_text(SLOW)
     process = subprocess.Popen(
@@ -286,13 +283,39 @@ def test_a_real_ctrl_c_stops_every_process_and_keeps_what_there_is(tmp_path):
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    progress = b""
-    while b"2/3" not in progress:
-        chunk = os.read(process.stderr.fileno(), 1000)
-        assert chunk, progress.decode()
-        progress += chunk
-    os.killpg(process.pid, signal.SIGINT)  # what a terminal sends, to all of them
-    stdout, stderr = process.communicate(timeout=60)
-    assert stdout.decode().strip() == "2 of 3 []"  # no process is left
-    assert b"Traceback" not in progress + stderr
+    try:
+        progress = b""
+        while b"2/3" not in progress:
+            chunk = os.read(process.stderr.fileno(), 1000)
+            assert chunk, progress.decode()
+            progress += chunk
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+# The pipes of a process are at their end when the last of its workers has ended too: `communicate`
+# returns only then.
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a group of processes is signalled in POSIX's way")
+def test_a_real_ctrl_c_stops_every_process_and_keeps_what_there_is(training, tmp_path):
+    os.killpg(training.pid, signal.SIGINT)  # what a terminal sends, to all of them
+    _, stderr = training.communicate(timeout=60)
+    assert training.returncode == 130
+    assert b"interrupted; the report holds the 2 of 3 settings that were finished" in stderr
+    assert b"Traceback" not in stderr
     assert "Interrupted." in (tmp_path / "out/index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are ended in POSIX's way")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_a_report_that_is_ended_leaves_no_process(training, tmp_path, name):
+    number = getattr(signal, name)
+    training.send_signal(number)  # to it alone: its workers are to notice by themselves
+    training.communicate(timeout=60)
+    if name == "SIGTERM":
+        assert training.returncode == 128 + number
+        assert not (tmp_path / "out").exists()

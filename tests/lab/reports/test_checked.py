@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tinygrad_lab import testing as tgt
-from tinygrad_lab.lab import by_hand, checked, page
+from tinygrad_lab.lab.reports import by_hand, checked, page
 from tinygrad_lab.testing.audit import Audit
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def the_page() -> str:
@@ -88,7 +88,7 @@ def test_the_page_shows_the_messages_as_they_are_printed(section, html):
 def test_the_table_is_that_of_the_gradients(section):
     """Each row again, without the checker: by hand, and by a plain central difference."""
     parameters = by_hand.midway(checked.SEED, checked.EPOCHS)
-    _, rows = section.tables["by-hand-gradients.csv"]
+    rows = section.tables["by-hand-gradients.csv"].rows
     assert [row[0] for row in rows] == ["W1", "b1", "W2", "b2", "W3", "b3"]
     derived = by_hand.gradients_as_derived(*parameters)
     for position, (_, i, j, analytic, numeric, error, ratio) in enumerate(rows):
@@ -105,7 +105,7 @@ def test_the_table_is_that_of_the_gradients(section):
 
 
 def test_the_steps_go_uphill_at_every_rate_and_downhill_when_mended(section):
-    _, rows = section.tables["by-hand-update.csv"]
+    rows = section.tables["by-hand-update.csv"].rows
     for update, _, step, _, change in rows:
         if step == 0:
             assert change is None
@@ -177,7 +177,7 @@ def test_a_mended_version_that_fails_is_told_plainly(monkeypatch):
 def test_the_report_does_without_hypothesis():
     code = (
         "import sys; sys.modules['hypothesis'] = None\n"
-        "from tinygrad_lab.lab import checked\n"
+        "from tinygrad_lab.lab.reports import checked\n"
         "print(checked.section().shown['gradients']['reported']['verdict'])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
