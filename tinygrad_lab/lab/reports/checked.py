@@ -236,7 +236,7 @@ def _draw(ax: Axes, descents: Sequence[Sequence[Any]]) -> None:
     ax.axhline(0.0, color=ax.xaxis.label.get_color(), linewidth=0.8)
     ax.set_xscale("log")
     ax.margins(x=0.04)
-    ax.invert_xaxis()  # ever smaller, as it is told
+    ax.invert_xaxis()  # ever smaller rates, as in the text
     ax.set_xlabel("learning rate")
     ax.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     ax.legend(frameon=False, handlelength=3.0, loc="center", bbox_to_anchor=(0.5, 0.72))
