@@ -110,9 +110,7 @@ class Result:
 
     def predict(self, x: Array) -> Array:
         """Return the trained network's outputs for points of shape (n, 2), shape (n, 1)."""
-        with tl.no_grad(), np.errstate(over="ignore", invalid="ignore"):
-            scores: Array = _outputs(self.settings, self.model()(tl.Tensor(x))).data
-        return scores
+        return _predict(self.settings, self.model(), x)
 
 
 def train(
@@ -355,16 +353,11 @@ def _result(
     history: _History,
     diverged_at: int = -1,
 ) -> Result:
-    def outputs(x: Array) -> Array:
-        with tl.no_grad(), np.errstate(over="ignore", invalid="ignore"):
-            scores: Array = _outputs(settings, model(tl.Tensor(x))).data
-        return scores
-
-    prediction = outputs(data.x)
+    prediction = _predict(settings, model, data.x)
     threshold = 0.5 if settings.threshold == "half" else float(np.median(prediction))
     test = None
     if data.x_test is not None and data.y_test is not None:
-        test = _accuracy(outputs(data.x_test), data.y_test, threshold)
+        test = _accuracy(_predict(settings, model, data.x_test), data.y_test, threshold)
     return Result(
         settings=settings,
         seed=seed,
@@ -375,19 +368,18 @@ def _result(
         prediction=prediction,
         accuracy=_accuracy(prediction, data.y, threshold),
         test_accuracy=test,
-        weights=_arrays(model.state_dict()),
+        weights=model.state_dict(),
         diverged_at=None if diverged_at < 0 else diverged_at,
     )
+
+
+def _predict(settings: Settings, model: nn.Module, x: Array) -> Array:
+    """Return a network's outputs, without recording them; a diverged one may overflow."""
+    with tl.no_grad(), np.errstate(over="ignore", invalid="ignore"):
+        outputs: Array = _outputs(settings, model(tl.Tensor(x))).data
+    return outputs
 
 
 def _accuracy(prediction: Array, y: Array, threshold: float) -> float:
     """Share of scores on the right side; one that is not a number counts as label 0."""
     return float(np.mean((prediction > threshold) == (y > 0.5)))
-
-
-def _arrays(state: Mapping[str, Any]) -> dict[str, Array]:
-    """Copy a state's values, arrays or tensors, as arrays."""
-    return {
-        name: np.array(value.data if isinstance(value, tl.Tensor) else value)
-        for name, value in state.items()
-    }
