@@ -42,7 +42,7 @@ def specimen_of(fault: Fault) -> Specimen | None:
     """Say what a fault is planted in; None where that is no operation."""
     if fault.op is None:
         return None
-    calls = operations.casesof(fault.op, fault.inputs)
+    calls = operations.calls_of(fault.op, fault.inputs)
     return Specimen(fault.op.__name__, fault.op, calls, has_special=fault.inputs is None)
 
 
