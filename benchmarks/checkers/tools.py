@@ -48,8 +48,8 @@ class Tool(Protocol):
 def _subject(call: Call) -> tuple[Subject, list[Array]]:
     args = bind(call.arrays, None)
     f: Any = call.f
-    made = f.subject(args) if hasattr(f, "subject") else TensorSubject(f, args)
-    return made, [np.array(x) for x in args.arrays]
+    subject = f.subject(args) if hasattr(f, "subject") else TensorSubject(f, args)
+    return subject, [np.array(x) for x in args.arrays]
 
 
 class Ours:
