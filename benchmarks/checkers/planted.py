@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.checkers.faults import FAULTS, Fault
 from benchmarks.checkers.points import carried, points, specimen_of
 from benchmarks.checkers.tools import HungError, Ours, Tool
-from tinygrad_lab.testing.catalogue import Call
+from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.ledger import blame
 from tinygrad_lab.testing.report import FAIL, GradientError, GradReport
 

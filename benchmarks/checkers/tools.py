@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_lab.testing.catalogue import Call
 from tinygrad_lab.testing.check import gradcheck
+from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.subjects import Subject, TensorSubject, bind
 
 __all__ = ["TOOLS", "HungError", "Ours", "Tool", "is_installed", "version"]
