@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tinygrad_lab.testing import _mutation, _reporting, _tracebacks
-from tinygrad_lab.testing.report import INCONCLUSIVE, PASS, GradReport
+from tinygrad_lab.testing.telling.finding import INCONCLUSIVE, PASS, GradReport
 
 MOST_ROWS = 40  # where nothing is wrong, operations beyond these are counted, unless -v
 _COLOURS = {"fail": "red", "inconclusive": "yellow", "pass": "green"}

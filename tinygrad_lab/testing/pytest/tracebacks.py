@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tinygrad_lab.testing.report import GradientError
+from tinygrad_lab.testing.telling.finding import GradientError
 
 __all__ = ["says_it_all", "tidy"]
 
