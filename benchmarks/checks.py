@@ -59,10 +59,10 @@ def failing() -> Runner:
 
 def blame() -> Runner:
     """The account alone, from a ladder that has been climbed."""
-    from tinygrad_lab.testing.ledger import draw_up
-    from tinygrad_lab.testing.measure import Measurer
-    from tinygrad_lab.testing.numerical import direction_like
-    from tinygrad_lab.testing.subjects import TensorSubject, bind
+    from tinygrad_lab.testing.telling.ledger import draw_up
+    from tinygrad_lab.testing.judging.slope import Measurer
+    from tinygrad_lab.testing.judging.numerical import direction_like
+    from tinygrad_lab.testing.judging.subject import TensorSubject, bind
 
     inputs = arrays()
     subject = TensorSubject(wrong(), bind(inputs, None), "mlp")

@@ -11,7 +11,7 @@ import pytest
 
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.lab import by_hand, checked, page
-from tinygrad_lab.testing.audit import Audit
+from tinygrad_lab.testing.telling.audit import Audit
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import tinygrad_lab as tl
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.testing.diagnosis import diagnose, in_words
+from tinygrad_lab.testing.telling.diagnosis import diagnose, in_words
 from tinygrad_lab.testing.faults import FAULTS
 
 

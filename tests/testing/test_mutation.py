@@ -11,7 +11,7 @@ from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.primitive import defvjp_variadic
 from tinygrad_lab.testing import _mutation
 from tinygrad_lab.testing.adapters import INTERCEPTORS
-from tinygrad_lab.testing.subjects import Arguments
+from tinygrad_lab.testing.judging.subject import Arguments
 
 X = np.array([0.5, 1.0])
 FAULTS = list(_mutation.MUTATIONS)

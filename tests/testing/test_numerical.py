@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_lab.testing.numerical import (
+from tinygrad_lab.testing.judging.numerical import (
     Estimate,
     climb,
     compare,

@@ -154,7 +154,7 @@ def run(pytester, request, monkeypatch):
     """Run pytest on files of tests, with the plugin once."""
     pytester.makepyfile(rules=RULES)
     installed = any(entry.name == "gradtest" for entry in entry_points(group="pytest11"))
-    load = () if installed else ("-p", "tinygrad_lab.testing.plugin")
+    load = () if installed else ("-p", "tinygrad_lab.testing.pytest.plugin")
     monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
 
     pytester.syspathinsert(request.config.rootpath)
@@ -413,7 +413,7 @@ def test_hypothesis_makes_tensors(x):
 
 def test_the_plugin_loads_nothing_heavy(request):
     heavy = {"hypothesis", "matplotlib", "graphviz", "dask", "torch"}
-    code = f"import sys, tinygrad_lab.testing.plugin; print(*({heavy!r} & set(sys.modules)))"
+    code = f"import sys, tinygrad_lab.testing.pytest.plugin; print(*({heavy!r} & set(sys.modules)))"
     command = [sys.executable, "-c", code]
     root = request.config.rootpath
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)

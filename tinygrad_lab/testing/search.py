@@ -10,7 +10,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
@@ -18,8 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky, Unsatisfiable
 
 from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.report import GradientError
-from tinygrad_lab.testing.subjects import Subject, TensorSubject, bind
+from tinygrad_lab.testing.judging.arguments import bind
+from tinygrad_lab.testing.judging.subject import subject_of
+from tinygrad_lab.testing.telling.finding import GradientError
 
 __all__ = ["is_defined", "search", "search_degenerate"]
 
@@ -57,10 +57,9 @@ def search_degenerate(
 
 def is_defined(call: catalogue.Call) -> bool:
     """Whether a call has a value: floats, all of them finite, and NumPy does not warn of it."""
-    f: Any = call.f
     try:
         args = bind(call.arrays, None)
-        subject: Subject = f.subject(args) if hasattr(f, "subject") else TensorSubject(f, args)
+        subject = subject_of(call.f, args)
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error")
             outputs = subject.evaluate([x.copy() for x in args.arrays]).outputs

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.properties import layouts_of
+from tinygrad_lab.testing.judging.properties.form import layouts_of
 
 __all__ = [
     "SPECIAL",

@@ -6,7 +6,6 @@ Not for: single arrays (``strategies.py``), or what is checked of a call (``oper
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -15,12 +14,12 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.testing.inputs import catalogue, strategies
-from tinygrad_lab.testing.inputs.strategies import Axes, Domain
-from tinygrad_lab.testing.judging.arguments import bind
-from tinygrad_lab.testing.judging.subject import Adapter, subject_of
+from tinygrad_lab.testing import catalogue, strategies
+from tinygrad_lab.testing.judging.subject import Adapter
+from tinygrad_lab.testing.search import is_defined
+from tinygrad_lab.testing.strategies import Axes, Domain
 
-__all__ = ["at_kinks", "calls_of", "drawn_options", "has_a_value", "is_defined"]
+__all__ = ["at_kinks", "calls_of", "drawn_options", "has_a_value"]
 
 
 def calls_of(
@@ -147,15 +146,3 @@ def at_kinks(draw: Any, calls: st.SearchStrategy[catalogue.Call]) -> catalogue.C
 def has_a_value(call: catalogue.Call) -> bool:
     """Whether a call is defined, and has an element to differentiate by."""
     return any(np.size(x) for x in call.arrays) and is_defined(call)
-
-
-def is_defined(call: catalogue.Call) -> bool:
-    """Whether a call has a value: floats, all of them finite, and NumPy does not warn of it."""
-    try:
-        args = bind(call.arrays, None)
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("error")
-            outputs = subject_of(call.f, args).evaluate([x.copy() for x in args.arrays]).outputs
-    except Exception:  # noqa: BLE001 - not every operation is defined everywhere
-        return False
-    return all(y.dtype.kind == "f" and bool(np.all(np.isfinite(y))) for y in outputs)
