@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.rules import indexing, linalg, shaping
 from tinygrad_lab.testing.judging.numerical import Estimate
-from tinygrad_lab.testing.judging.subject import Subject, flat, nodes_behind
+from tinygrad_lab.testing.judging.arguments import flat
+from tinygrad_lab.testing.judging.subject import Subject, nodes_behind
 
 __all__ = ["HOLOMORPHIC", "complex_step"]
 

@@ -108,7 +108,7 @@ def _accuse(finding: Finding, judgement: Judgement) -> None:
     finding.blame, finding.site = account, guilty.site
     if guilty.origin is not None:
         finding.reproducer = reproducer(guilty.origin.node, order=2)
-    elif guilty.part is ledger.Part.RULE:
+    elif guilty.kind is ledger.Part.RULE:
         finding.reproducer = reproducer(guilty.node)
 
 
