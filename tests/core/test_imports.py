@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
-HEAVY = ("matplotlib", "hypothesis", "graphviz", "pygraphviz", "dask", "torch", "scipy", "pytest")
+HEAVY = (
+    "matplotlib", "hypothesis", "graphviz", "pygraphviz", "dask", "torch", "scipy", "pytest",
+    "typer", "tqdm",
+)  # fmt: skip
 
 
 def loaded_by(statements: str) -> set[str]:

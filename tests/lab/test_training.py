@@ -67,7 +67,7 @@ def test_report_a_descends_by_two_times_the_error():
         loss=st.sampled_from(["mse", "cross-entropy", "report-a"]),
         reduction=st.sampled_from(["mean", "sum"]),
         optimizer=st.sampled_from(OPTIMIZERS),
-        lr=st.just(0.01),
+        lr=st.just(0.001),  # at 0.01 a linear network can diverge by its summed gradients
         epochs=st.integers(1, 25),
         n=st.integers(1, 30),
     ),

@@ -8,12 +8,12 @@ import pytest
 from hypothesis.errors import Unsatisfiable
 
 import tinygrad_lab as tl
+from benchmarks.checkers.specimens import unbroadcast
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.testing.inputs import catalogue, search
+from tinygrad_lab.testing import catalogue, search
 from tinygrad_lab.testing.adapters import numpy as by_hand
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, raise_for
-from tinygrad_lab.testing.specimens import unbroadcast
 
 
 def doubled_where(degenerate):

@@ -13,7 +13,7 @@ from tinygrad_lab.core.checkpointing import bundle, recomputed
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.several import pick
 from tinygrad_lab.nn import functional as fn
-from tinygrad_lab.testing.inputs.catalogue import CASES, arrays, grid, name_of
+from tinygrad_lab.testing.catalogue import CASES, arrays, grid, name_of
 
 EXAMPLES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 6
 

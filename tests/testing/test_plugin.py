@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
-from tinygrad_lab.testing import _hypothesis, _mutation, _reporting, gradcheck
+from tinygrad_lab.testing import _hypothesis, _mutation, gradcheck
+from tinygrad_lab.testing.session import EXAMPLES, session
 
 pytest_plugins = ["pytester"]
 
@@ -305,7 +306,7 @@ def test_profiles_say_how_many_examples(run, pytester):
     generated = GENERATED.replace("cube", "softplus")
     run("--gradtest-profile=quick", "--gradtest-report=r.json", apart=True, test_w=generated)
     [check] = json.loads((pytester.path / "r.json").read_text())["checks"]
-    assert 0 < check["checks"] <= _reporting.EXAMPLES["quick"]
+    assert 0 < check["checks"] <= EXAMPLES["quick"]
 
 
 def test_workers_send_what_they_heard(run):
@@ -392,14 +393,11 @@ def test_the_entry_points_lead_somewhere(request):
 
 
 def test_listeners_hear_of_whole_checks_once():
-    heard = []
-    _reporting.LISTENERS.append(heard.append)
-    try:
+    reports = []
+    with session(listeners=(reports.append,)):
         tl.testing.check_op(np.tanh, examples=5)
         gradcheck(np.tanh, np.array([0.5]))
-    finally:
-        _reporting.LISTENERS.remove(heard.append)
-    assert [report.name for report in heard] == ["tanh", "tanh"]
+    assert [report.name for report in reports] == ["tanh", "tanh"]
 
 
 _hypothesis.register()

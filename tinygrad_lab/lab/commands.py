@@ -1,11 +1,12 @@
 """The commands of ``tinygrad-lab``: ``train`` and ``report``.
 
 Only what belongs to a command line: options, progress, and mistakes told in one line.  Not for the
-lab's work, which ``training.py`` and ``report.py`` do for Python too.
+lab's work, which ``training.py`` and ``reports`` do for Python too.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from tinygrad_lab.lab import report as reporting
+from tinygrad_lab.lab import reports
 from tinygrad_lab.lab.runner import PATIENCE
 from tinygrad_lab.lab.settings import Settings, SettingsError, parse_hidden
 from tinygrad_lab.lab.training import (
@@ -64,6 +65,20 @@ def _told_in_one_line() -> Iterator[None]:
         raise typer.Exit(_fail(str(error))) from None
     except KeyboardInterrupt:
         raise typer.Exit(_fail("interrupted; nothing was written", INTERRUPTED)) from None
+
+
+@contextmanager
+def _unwound_by_sigterm() -> Iterator[None]:
+    """Leave at SIGTERM as from an error, so that no process and no unfinished file stays behind."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @app.callback(invoke_without_command=True)
@@ -137,8 +152,8 @@ def report_command(
 ) -> None:
     """Run every study of the lab and write one page, with the data of its figures beside it."""
     try:
-        with _told_in_one_line():
-            outcome = reporting.make_report(out, quick=quick)
+        with _told_in_one_line(), _unwound_by_sigterm():
+            outcome = reports.make_report(out, quick=quick)
     except OSError as error:
         message = f"cannot write the report to {out}: {error.strerror or error}"
         raise typer.Exit(_fail(message)) from None

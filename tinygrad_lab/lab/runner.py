@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 
 from tqdm import tqdm
 
@@ -141,7 +143,9 @@ def _cost(part: tuple[Settings, list[int]]) -> float:
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that leave Ctrl-C to us, and are not waited for when it comes."""
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_ctrl_c)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_depend_on_parent
+    )
     try:
         with _one_thread_each():
             yield pool
@@ -169,8 +173,17 @@ def _one_thread_each() -> Iterator[None]:
             del os.environ[name]
 
 
-def _ignore_ctrl_c() -> None:
+def _depend_on_parent() -> None:
+    """Leave Ctrl-C to the parent, and end when it ends: a pool of its own would wait for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _processors() -> int:

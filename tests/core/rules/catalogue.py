@@ -1,6 +1,6 @@
-"""The catalogue of calls, which is part of the package: ``tinygrad_lab.testing.inputs.catalogue``."""
+"""The catalogue of calls, which is part of the package: ``tinygrad_lab.testing.catalogue``."""
 
-from tinygrad_lab.testing.inputs.catalogue import (
+from tinygrad_lab.testing.catalogue import (
     CASES,
     Call,
     arrays,
