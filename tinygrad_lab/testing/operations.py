@@ -173,7 +173,8 @@ def _checked(
     **options: Any,
 ) -> GradReport:
     """Check one call, and show the report to whoever watches."""
-    f: Any = call.f if isinstance(call.f, Adapter) else lambda *args: call.f(*args)
+    f: Any = call.f
+    f = f if isinstance(f, Adapter) else lambda *args: call.f(*args)
     context = f"{SMALLEST}{call.text}  "
     try:
         report = gradcheck(f, *call.arrays, name=name_of(op), context=context, **options)

@@ -35,10 +35,11 @@ Pullback = Callable[[Sequence[Any]], Sequence[Any]]
 class _OfALibrary(Adapted):
     """A function of another library, which has arrays and a way back of its own."""
 
-    modules: tuple[str, ...]  # of the library, itself the first
+    modules: tuple[str, ...]  # to import: the library itself, and what it does not import
+    library: Any
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
-        self.library: Any = [importlib.import_module(module) for module in self.modules][0]
+        self.library, *_ = map(importlib.import_module, self.modules)
         super().__init__(fn, args, name)
 
     @abstractmethod

@@ -1,1 +1,1 @@
-"""What gradients are tested on: strategies, the catalogue of calls, and the search for a failing one."""
+"""What gradients are tested on: strategies, calls of operations, the search for a failing one."""

@@ -148,6 +148,7 @@ class Site:
 
 
 NOWHERE = Site()
+NOT_MEASURED = Estimate(math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ class Judgement:
     kind: Kind | None = None
     reason: Reason | None = None
     analytic: float = math.nan
-    estimate: Estimate = Estimate(math.nan, math.nan)
+    estimate: Estimate = NOT_MEASURED
     resolution: float | None = None
     site: Site = NOWHERE
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -221,7 +222,9 @@ class Judgement:
         return replace(self, verdict=verdict, reason=reason, facts={**self.facts, **facts})
 
 
-def passed(resolution: float | None = None, reason: Reason | None = None, **facts: Any) -> Judgement:
+def passed(
+    resolution: float | None = None, reason: Reason | None = None, **facts: Any
+) -> Judgement:
     """A property holds."""
     return Judgement(PASS, reason=reason, resolution=resolution, facts=facts)
 

@@ -31,7 +31,7 @@ class Located(NamedTuple):
     ----------
     input : int
         Of which input.
-    index : tuple of int
+    place : tuple of int
         Which element of it.
     analytic : float
     estimate : Estimate
@@ -41,7 +41,7 @@ class Located(NamedTuple):
     """
 
     input: int
-    index: tuple[int, ...]
+    place: tuple[int, ...]
     analytic: float
     estimate: Estimate
     promised: Array

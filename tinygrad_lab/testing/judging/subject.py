@@ -123,19 +123,19 @@ class Subject(ABC):
     def record(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, with what the way back needs."""
 
-    def derivative(self, args: Arguments) -> Subject | None:
+    def derivative(self, args: Arguments) -> Subject | None:  # noqa: ARG002
         """Give the gradient as a subject of inputs and upstreams, where it can be differentiated.
 
         Second derivatives are checked of it.
         """
         return None
 
-    def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:
+    def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:  # noqa: ARG002
         """Say for each node of the graph in which derivative rule it was made, where known."""
         return []
 
     def backward_pass(
-        self, inputs: Sequence[Array], upstreams: Sequence[Array]
+        self, inputs: Sequence[Array], upstreams: Sequence[Array]  # noqa: ARG002
     ) -> BackwardPass | None:
         """Give the backward pass, where somebody wrote one that can be read line by line."""
         return None

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.core.transforms import gradients
-from tinygrad_lab.testing.telling.diagnosis import diagnose, missing_factor
 from tinygrad_lab.testing.judging.subject import BackwardPass, outputs_of
+from tinygrad_lab.testing.telling.diagnosis import diagnose, missing_factor
 
 __all__ = ["Audit", "audit"]
 

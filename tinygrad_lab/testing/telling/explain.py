@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 
@@ -49,19 +48,19 @@ def _of_numbers(label: str, judgement: Judgement) -> Finding:
     """Say where a gradient is most wrong, by how much, and what that looks like."""
     located, point = most_wrong(judgement.evidence), judgement.evidence.point
     assert point is not None
-    assert judgement.kind is not None
     analytic, numeric = judgement.analytic, judgement.estimate
     pattern, index = "", None
     if located is None:
         line = f"along a direction the gradient promises {analytic:.6g}, numeric {numeric}"
     else:
-        index, analytic, numeric = located.index, located.analytic, located.estimate
+        index, analytic, numeric = located.place, located.analytic, located.estimate
         judgement = replace(judgement, site=point.subject.site(located.input, index))
         pattern = _pattern(point, located)
         hint = pattern or (f"ratio {analytic / numeric.value:.3g} here" if numeric.value else "")
         line = f"at {element(judgement.site)}: rule gives {analytic:.6g}, numeric {numeric}"
         line += f"        ({hint})" if hint else ""
     text, *lines = sentences(judgement)
+    assert judgement.kind is not None
     return Finding(
         label, judgement.kind, text, judgement.site.input, [line, *lines], index, analytic,
         numeric, _relative(analytic, numeric.value), pattern,

@@ -95,8 +95,10 @@ class Entry:
     @property
     def suspects(self) -> list[str]:
         """Name the operations whose rule may be wrong: its own, and the one it was called in."""
+        if self.kind is not Part.RULE:
+            return []
         nodes = [self.node] if self.origin is None else [self.node, self.origin.node]
-        return [name_of(node.op) for node in nodes if node.op is not None and self.kind is Part.RULE]
+        return [name_of(node.op) for node in nodes if node.op is not None]
 
 
 @dataclass

@@ -78,8 +78,8 @@ def _page(rows: Sequence[Mapping[str, Any]], mutants: Sequence[Mapping[str, Any]
 
 def _lines(row: Mapping[str, Any]) -> list[str]:
     cells = (
-        _e(row["operation"]), _verdict(row["verdict"], row["verdict"]), resolution_text(row["resolution"]),
-        _e(row["summary"]), str(row["checks"]), _e(row["test"]),
+        _e(row["operation"]), _verdict(row["verdict"], row["verdict"]),
+        resolution_text(row["resolution"]), _e(row["summary"]), str(row["checks"]), _e(row["test"]),
     )  # fmt: skip
     undecided = "\n".join(f"{name}: {note}" for name, note in row["notes"].items())
     text = "\n\n".join([*row["messages"], *([undecided] if undecided else [])])

@@ -8,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tinygrad_lab.testing.telling.finding import (
-    FAIL,
-    INCONCLUSIVE,
-    PASS,
-    GradReport,
-    message,
-)
+from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS
+from tinygrad_lab.testing.telling.finding import GradReport, message
 
 __all__ = ["RANK", "Tally", "in_order", "resolution_text", "summary_of_test", "tests_that_miss"]
 
