@@ -15,8 +15,8 @@ from benchmarks.checkers.faults import FAULTS
 from benchmarks.checkers.points import Specimen, carried, draw, special, specimen_of
 from benchmarks.checkers.tools import HungError, Ours, Tool
 from tinygrad_lab.testing import operations
-from tinygrad_lab.testing.catalogue import Call
 from tinygrad_lab.testing.check import gradcheck
+from tinygrad_lab.testing.inputs.calls import Call
 
 __all__ = ["Alarms", "added", "distinct", "false_alarms"]
 

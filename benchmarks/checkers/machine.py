@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.testing.catalogue import arrays, grid
+from tinygrad_lab.testing.inputs.calls import arrays, grid
 
 __all__ = ["TensorMachine", "quick"]
 

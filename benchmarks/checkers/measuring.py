@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.checkers import alarms, planted, slips, whole
 from benchmarks.checkers.faults import FAULTS
+from benchmarks.checkers.primitives import CASES
 from benchmarks.checkers.spread import spread
 from benchmarks.checkers.table import Table
 from benchmarks.checkers.tools import TOOLS, Tool, is_installed, version
-from tinygrad_lab.testing import catalogue
 
 __all__ = ["PARTS", "measure"]
 
@@ -71,7 +71,7 @@ def measure(
     True
     """
     faults = list(range(len(FAULTS)) if chosen is None else chosen)
-    ops = list(range(len(catalogue.CASES)) if operations is None else operations)
+    ops = list(range(len(CASES)) if operations is None else operations)
     installed = [tool for tool in tools if is_installed(tool)]
     table = Table()
     if {"faults", "alarms"} & set(parts):

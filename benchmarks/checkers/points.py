@@ -14,10 +14,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from benchmarks.checkers.faults import ENGINE, Fault
-from tinygrad_lab.testing import catalogue, strategies
-from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.inputs.generated import calls_of
-from tinygrad_lab.testing.search import is_defined
+from tinygrad_lab.testing.inputs import calls, strategies
+from tinygrad_lab.testing.inputs.calls import Call
+from tinygrad_lab.testing.inputs.generated import calls_of, is_defined
 
 __all__ = ["Specimen", "carried", "draw", "points", "special", "specimen_of"]
 
@@ -131,8 +130,8 @@ def points(specimen: Specimen, examples: int) -> dict[str, list[Call]]:
 def degenerate(specimen: Specimen, examples: int) -> list[Call]:
     """Draw calls with degenerate shapes, as ``check_op`` does."""
     found = []
-    for kind in catalogue.DEGENERATE:
-        with catalogue.mostly(kind):
+    for kind in calls.DEGENERATE:
+        with calls.mostly(kind):
             drawn = draw(specimen.smooth, 1 + examples // 20, 2)
-        found += [c for c in drawn if catalogue.is_degenerate(c, kind) and is_defined(c)]
+        found += [c for c in drawn if calls.is_degenerate(c, kind) and is_defined(c)]
     return found

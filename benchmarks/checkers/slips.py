@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.checkers.faults import in_table
+from benchmarks.checkers.primitives import CASES, name_of
 from benchmarks.checkers.spread import spread
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.primitive import defvjp, primitive
 from tinygrad_lab.core.tensor import plain
-from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE
+from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.operations import check_op
+from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE
 
 __all__ = ["SLIP", "Slip", "Slips", "places", "slips"]
 
@@ -85,7 +85,7 @@ def places() -> list[tuple[int, int]]:
     An operation of any number of arguments has one rule for all, which counts as that by the first.
     """
     found = []
-    for i, op in enumerate(catalogue.CASES):
+    for i, op in enumerate(CASES):
         entry = RULES.get(op)
         if isinstance(entry, tuple):
             found += [(i, argnum) for argnum, rule in enumerate(entry) if rule is not None]
@@ -110,7 +110,7 @@ def slips(
 
 def look_at(index: int, argnum: int, examples: int) -> Slip:
     """Plant one, in whatever process."""
-    op = list(catalogue.CASES)[index]
+    op = list(CASES)[index]
     place = "its result" if argnum == BEHIND else f"its rule by argument {argnum}"
     ran: list[bool] = []
     with _planted(op, argnum, ran):
@@ -122,7 +122,7 @@ def look_at(index: int, argnum: int, examples: int) -> Slip:
     elif outcome != FAIL:
         outcome = "missed" if any(ran) else "zero" if ran else "not reached"
         told = f"resolution {report.resolution:.0e}" if report.resolution else ""
-    return Slip(catalogue.name_of(op), place, outcome, told)
+    return Slip(name_of(op), place, outcome, told)
 
 
 def _planted(op: Any, argnum: int, ran: list[bool]) -> contextlib.AbstractContextManager[None]:
@@ -155,12 +155,12 @@ defvjp(passed_on, lambda g, y, x: g)
 
 @contextlib.contextmanager
 def _behind(op: Any, ran: list[bool]) -> Iterator[None]:
-    right = catalogue.CASES[op]
-    catalogue.CASES[op] = right.map(
+    right = CASES[op]
+    CASES[op] = right.map(
         lambda call: Call(call.text, lambda *xs: passed_on(call.f(*xs)), call.arrays)
     )
     try:
         with in_table(passed_on, [_slipped(RULES[passed_on][0], ran)]):
             yield
     finally:
-        catalogue.CASES[op] = right
+        CASES[op] = right

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_lab.testing.catalogue import Call
 from tinygrad_lab.testing.check import gradcheck
+from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.judging.arguments import bind
 from tinygrad_lab.testing.judging.subject import Subject, subject_of
 
@@ -48,9 +48,7 @@ class Tool(Protocol):
 
 def _subject(call: Call) -> tuple[Subject, list[Array]]:
     args = bind(call.arrays, None)
-    f: Any = call.f
-    made = subject_of(f, args)
-    return made, [np.array(x) for x in args.arrays]
+    return subject_of(call.f, args), [np.array(x) for x in args.arrays]
 
 
 class Ours:

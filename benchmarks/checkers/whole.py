@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.checkers.faults import FAULTS
+from benchmarks.checkers.primitives import CASES, name_of
 from benchmarks.checkers.spread import spread
-from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.judging.judgement import INCONCLUSIVE
+from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.operations import check_op
+from tinygrad_lab.testing.judging.judgement import INCONCLUSIVE
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport
 
 __all__ = ["Alarm", "Undecided", "Whole", "hand_written", "look_at", "sweep"]
@@ -108,20 +108,20 @@ def hand_written(chosen: Sequence[int]) -> list[int]:
     found: dict[tuple[str, int], int] = {}
     for i in chosen:
         fault = FAULTS[i]
-        if fault.inputs is not None or fault.look is not None or fault.op not in catalogue.CASES:
+        if fault.inputs is not None or fault.look is not None or fault.op not in CASES:
             found.setdefault((_name(i), id(fault.inputs)), i)
     return list(found.values())
 
 
 def _name(index: int) -> str:
     fault = FAULTS[index]
-    return fault.name if fault.op is None else catalogue.name_of(fault.op)
+    return fault.name if fault.op is None else name_of(fault.op)
 
 
 def look_at(is_specimen: bool, index: int, seed: int, examples: int) -> _Run:
     """Check one operation once, in whatever process."""
-    op = None if is_specimen else list(catalogue.CASES)[index]
-    run = _Run(_name(index) if is_specimen else catalogue.name_of(op), seed)
+    op = None if is_specimen else list(CASES)[index]
+    run = _Run(_name(index) if is_specimen else name_of(op), seed)
 
     def watch(_call: Call, report: GradReport) -> None:
         run.checks += 1

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
-from tinygrad_lab.testing import _hypothesis, _mutation, gradcheck
+from tinygrad_lab.testing import _mutation, gradcheck
+from tinygrad_lab.testing.inputs.registration import register
 from tinygrad_lab.testing.session import EXAMPLES, session
 
 pytest_plugins = ["pytester"]
@@ -400,7 +401,7 @@ def test_listeners_hear_of_whole_checks_once():
     assert [report.name for report in reports] == ["tanh", "tanh"]
 
 
-_hypothesis.register()
+register()
 
 
 @given(st.from_type(tl.Tensor))

@@ -1,6 +1,6 @@
 """The commands of ``tinygrad-lab``: ``train`` and ``report``.
 
-Only what belongs to a command line: options, progress, and mistakes told in one line.  Not for the
+Only what belongs to a command line: options, progress, and errors in one line.  Not for the
 lab's work, which ``training.py`` and ``reports`` do for Python too.
 """
 
@@ -57,8 +57,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[None]:
-    """Turn what a command cannot do, or was stopped doing, into a line and an exit status."""
+def _errors_in_one_line() -> Iterator[None]:
+    """Turn an error or an interruption into one line and an exit status."""
     try:
         yield
     except (SettingsError, DivergedError) as error:
@@ -109,7 +109,7 @@ def train_command(
     quiet: Annotated[bool, typer.Option(help="Only the last line.")] = False,
 ) -> None:
     """Train one network; print its log, ground truth beside prediction, loss and accuracy."""
-    with _told_in_one_line():
+    with _errors_in_one_line():
         settings = Settings(
             data=data,
             hidden=parse_hidden(hidden),
@@ -128,7 +128,7 @@ def train_command(
 
 
 def _reporter(bar: tqdm[None], quiet: bool) -> Callable[[int, float], None]:
-    """Return what moves the bar, and writes the log above it."""
+    """Return the callback that moves the bar and writes the log above it."""
     started = time.monotonic()
 
     def on_epoch(epoch: int, loss: float) -> None:
@@ -152,7 +152,7 @@ def report_command(
 ) -> None:
     """Run every study of the lab and write one page, with the data of its figures beside it."""
     try:
-        with _told_in_one_line(), _unwound_by_sigterm():
+        with _errors_in_one_line(), _unwound_by_sigterm():
             outcome = reports.make_report(out, quick=quick)
     except OSError as error:
         message = f"cannot write the report to {out}: {error.strerror or error}"
@@ -164,6 +164,6 @@ def report_command(
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> int:
-    """Say what is wrong in one line, whatever lines it came in, and return the exit status."""
+    """Print what is wrong in one line, and return the exit status."""
     typer.echo(f"tinygrad-lab: {' '.join(message.split())}", err=True)
     return status

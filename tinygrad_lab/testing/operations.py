@@ -18,15 +18,16 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.errors import describe, name_of
-from tinygrad_lab.testing import catalogue, strategies
+from tinygrad_lab.testing.inputs import catalogue, strategies
+from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, drawn_options, has_a_value
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.subject import Adapter
-from tinygrad_lab.testing.search import search, search_degenerate
+from tinygrad_lab.testing.inputs.search import search, search_degenerate
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
-from tinygrad_lab.testing.strategies import Domain
+from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Result
 from tinygrad_lab.testing.telling.literals import literal
 
@@ -51,7 +52,7 @@ def check_op(
     without: Collection[str] = (),
     rng: int = 0,
     raises: bool = True,
-    watch: Callable[[catalogue.Call, GradReport], None] | None = None,
+    watch: Callable[[Call, GradReport], None] | None = None,
 ) -> GradReport:
     """Check an operation on generated inputs: shapes, options, layouts, ties, zeros, extremes.
 
@@ -115,12 +116,12 @@ def check_op(
     at_ties = [p for p in AT_KINKS if _is_wanted(p, named, without)]
     worst: dict[str, Result] = {}
 
-    def smooth(call: catalogue.Call, only: Sequence[str] | None) -> None:
+    def smooth(call: Call, only: Sequence[str] | None) -> None:
         chosen = named if only is None else [p for p in only if _is_wanted(p, named, without)]
         report = _checked(call, op, watch, order=order, properties=chosen, without=without)
         _merge(worst, report.results)
 
-    def special(call: catalogue.Call, only: Sequence[str] | None) -> None:
+    def special(call: Call, only: Sequence[str] | None) -> None:
         names = [p for p in at_ties if only is None or p in only]
         try:
             results = _checked(call, op, watch, properties=names).results
@@ -151,7 +152,7 @@ def check_op(
 
 
 def _search_where_defined(
-    check: Callable[..., None], calls: st.SearchStrategy[catalogue.Call], examples: int, rng: int
+    check: Callable[..., None], calls: st.SearchStrategy[Call], examples: int, rng: int
 ) -> None:
     try:
         search(check, calls.filter(has_a_value), examples, rng)
@@ -167,9 +168,9 @@ def _is_wanted(name: str, properties: str | tuple[str, ...], without: Collection
 
 
 def _checked(
-    call: catalogue.Call,
+    call: Call,
     op: Any,
-    watch: Callable[[catalogue.Call, GradReport], None] | None,
+    watch: Callable[[Call, GradReport], None] | None,
     **options: Any,
 ) -> GradReport:
     """Check one call, and show the report to whoever watches."""

@@ -10,9 +10,9 @@ from benchmarks import checkers
 from benchmarks.checkers import alarms, points, slips, spread, tools, whole
 from benchmarks.checkers.__main__ import main
 from benchmarks.checkers.faults import FAULTS, in_table
+from benchmarks.checkers.primitives import CASES
 from benchmarks.checkers.table import Table
-from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.catalogue import Call
+from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate
 from tinygrad_lab.testing.telling.finding import GradReport, Result
 
 
@@ -21,7 +21,7 @@ def index(number):
 
 
 SIGN, ENGINE, CACHED, MODULE = index(1), index(41), index(45), index(48)
-OPS = list(catalogue.CASES)
+OPS = list(CASES)
 
 
 class Sleeping:
@@ -232,9 +232,9 @@ def test_every_fault_has_a_specimen_or_a_reason():
 
 def test_the_others_are_asked_at_degenerate_shapes_too():
     specimen = points.specimen_of(FAULTS[SIGN])
-    for kind in catalogue.DEGENERATE:
+    for kind in DEGENERATE:
         found = points.degenerate(specimen, 20)
-        assert any(catalogue.is_degenerate(call, kind) for call in found)
+        assert any(is_degenerate(call, kind) for call in found)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
-from tests.core.rules.catalogue import CASES, name_of
+from benchmarks.checkers.primitives import CASES, name_of
 from tinygrad_lab.core.rules import decompositions, differences
 
 EXAMPLES = settings(

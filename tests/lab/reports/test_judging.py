@@ -51,11 +51,11 @@ def test_grades(reported, grade):
 
 
 @pytest.mark.parametrize(
-    ("reported", "seen"), [(52, True), (52.4, True), (52.38, True), (52.3, False), (53, False)]
+    ("reported", "agrees"), [(52, True), (52.4, True), (52.38, True), (52.3, False), (53, False)]
 )
-def test_a_figure_is_as_precise_as_it_was_printed(reported, seen):
+def test_a_figure_is_as_precise_as_it_was_printed(reported, agrees):
     (grade,) = grades(Reported(accuracy=(reported,)), [100 * 11 / 21] * 4)
-    assert grade == ("typical" if seen else "not seen")
+    assert grade == ("typical" if agrees else "not seen")
 
 
 def test_losses_are_rounded_to_the_digits_given():

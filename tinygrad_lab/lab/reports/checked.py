@@ -1,7 +1,7 @@
-"""The report's section on hand-written back-propagation: what the checker says of report A's.
+"""The report's section on hand-written back-propagation: what the checker says about report A's.
 
-Everything that the page tells of a mistake is taken from what the checks return when the report is
-made.  Where they find nothing, the section says that.
+All that the page says about a mistake comes from what the checks return when the report is made.
+Where they detect nothing, the section says so.
 
 Not for: the code that is checked (``by_hand.py``), checking (``tinygrad_lab.testing``), or the
 layout (``templates/by_hand.html.j2``).
@@ -24,8 +24,8 @@ from tinygrad_lab.testing.descent import RATES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Where the gradients are checked.  Not at a start: there the outputs hardly differ from one sample
-# to the next, and the factor that is missing would pass for a constant one.
+# The training run at whose end the gradients are checked.  Before training the outputs hardly
+# differ between samples, and the missing factor would look like a constant.
 SEED, EPOCHS = 3, 100
 STEPS = 4  # of an update, at each rate
 
@@ -95,7 +95,7 @@ def _code(function: Callable[..., Any], marked: int | None = None) -> list[dict[
 
 
 def _new_lines(function: Callable[..., Any], instead_of: Callable[..., Any]) -> list[str]:
-    """List what a function has below its docstring that another has not."""
+    """List the lines below a function's docstring that another function does not have."""
     old, new = (
         inspect.getsource(f).partition('"""')[2].partition('"""')[2].splitlines()
         for f in (instead_of, function)
@@ -104,7 +104,7 @@ def _new_lines(function: Callable[..., Any], instead_of: Callable[..., Any]) -> 
 
 
 def _line_named(site: str) -> int | None:
-    """Take the line out of "by_hand.py:12"; None where it is of another file, or of none."""
+    """Return 12 for "by_hand.py:12", and None for a site in another file or none."""
     file, _, line = site.partition(":")
     return int(line) if file == "by_hand.py" else None
 
@@ -134,7 +134,7 @@ def _check_gradients(
 
 
 def _elements(parameters: Arrays) -> list[Sequence[Any]]:
-    """Find the element of each parameter that is most wrong, where one is."""
+    """Return for each parameter with a wrong gradient the element that is most wrong."""
     derived = by_hand.gradients_as_derived
     rows: list[Sequence[Any]] = []
     for position, name in enumerate(NAMES):
@@ -162,7 +162,7 @@ def _element(row: Sequence[Any]) -> dict[str, str]:
 
 # ---- the update ---------------------------------------------------------------------------------
 
-# By what becomes of the velocity.
+# Named by what happens to the velocity.
 _UPDATES = {"subtracted": by_hand.momentum, "added": by_hand.momentum_as_reported}
 
 
@@ -181,7 +181,7 @@ def _check_descent(begin: Callable[[], by_hand.Update], parameters: Arrays) -> t
 
 
 def _descents(parameters: Arrays) -> list[Sequence[Any]]:
-    """Take the steps that the check takes, at each of its rates, with either update."""
+    """Take the steps of the check, at each of its rates, with both updates."""
     rows: list[Sequence[Any]] = []
     for name, begin in _UPDATES.items():
         for rate in RATES:
@@ -201,7 +201,7 @@ def _losses(update: by_hand.Update, parameters: Arrays, rate: float) -> list[flo
 
 
 def _rates(descents: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-    """Lay out what report A's update does to the loss, a row for each rate."""
+    """Lay out how report A's update changes the loss, a row for each rate."""
     changes: dict[float, list[str]] = {}
     for name, rate, _, _, change in descents:
         if name == "added" and change is not None:
@@ -236,7 +236,7 @@ def _draw(ax: Axes, descents: Sequence[Sequence[Any]]) -> None:
     ax.axhline(0.0, color=ax.xaxis.label.get_color(), linewidth=0.8)
     ax.set_xscale("log")
     ax.margins(x=0.04)
-    ax.invert_xaxis()  # ever smaller, as it is told
+    ax.invert_xaxis()  # ever smaller rates, as in the text
     ax.set_xlabel("learning rate")
     ax.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     ax.legend(frameon=False, handlelength=3.0, loc="center", bbox_to_anchor=(0.5, 0.72))

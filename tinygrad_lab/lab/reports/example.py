@@ -90,7 +90,8 @@ def _boundary(result: Result) -> tuple[dict[str, str], Table]:
         ),
         name=f"boundary-{data}",
         description=f"Decision boundary, {DATA_TITLES[data]}",
-        size=(4.2, 3.6),
+        size=(4.2, 3.8),
+        bottom=0.8,
     )
     figure = {"svg": picture, "caption": f"Output and decision boundary, {DATA_TITLES[data]}"}
     return figure, Table(("x0", "x1", "output"), rows)

@@ -162,7 +162,7 @@ def _grade(m: Measurement) -> str:
 
 
 def _unseen(m: Measurement) -> str:
-    """How many of a row's figures no seed gave, where it is not all of them."""
+    """Count the figures of a row that no seed gave, as "1 of 3 "; empty for none or all of them."""
     count = sum(figure.grade == "not seen" for figure in m.figures)
     return f"{count} of {len(m.figures)} " if 0 < count < len(m.figures) else ""
 
@@ -176,7 +176,7 @@ def _grades(measured: Iterable[Measurement]) -> dict[str, int]:
 
 
 def _findings(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
-    """What no seed gave, rows with the same explanation together."""
+    """Return the figures that no seed gave, rows with the same explanation together."""
     findings: dict[str, dict[str, Any]] = {}
     for m in measured:
         missed = [f for f in m.figures if f.grade == "not seen"]

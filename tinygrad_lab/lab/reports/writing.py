@@ -75,7 +75,7 @@ def make_report(
     Raises
     ------
     OSError
-        The folder cannot be written; found before anything is trained.
+        The folder cannot be written, which is checked before anything is trained.
     Interrupted
         Ctrl-C before the first setting was finished; nothing is written.
     """

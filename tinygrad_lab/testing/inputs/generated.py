@@ -6,6 +6,7 @@ Not for: single arrays (``strategies.py``), or what is checked of a call (``oper
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,12 +15,13 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.testing import catalogue, strategies
-from tinygrad_lab.testing.judging.subject import Adapter
-from tinygrad_lab.testing.search import is_defined
-from tinygrad_lab.testing.strategies import Axes, Domain
+from tinygrad_lab.testing.inputs import catalogue, strategies
+from tinygrad_lab.testing.inputs.calls import Call, arrays, call
+from tinygrad_lab.testing.judging.arguments import bind
+from tinygrad_lab.testing.judging.subject import Adapter, subject_of
+from tinygrad_lab.testing.inputs.strategies import Axes, Domain
 
-__all__ = ["at_kinks", "calls_of", "drawn_options", "has_a_value"]
+__all__ = ["at_kinks", "calls_of", "drawn_options", "has_a_value", "is_defined"]
 
 
 def calls_of(
@@ -27,7 +29,7 @@ def calls_of(
     inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     domain: Domain | None = None,
-) -> st.SearchStrategy[catalogue.Call]:
+) -> st.SearchStrategy[Call]:
     """Say how calls are generated: what the catalogue has, or what is given, or by signature."""
     nothing_said = inputs is None and kwargs is None and domain is None
     if nothing_said and callable(op) and op in catalogue.CASES:
@@ -39,7 +41,7 @@ def calls_of(
     return calls.map(lambda call: _with_constants(call, constant)) if constant else calls
 
 
-def _with_constants(call: catalogue.Call, positions: Collection[int]) -> catalogue.Call:
+def _with_constants(call: Call, positions: Collection[int]) -> Call:
     """Make constants of the arguments that an operation has no derivative by."""
     constants = {i: x for i, x in enumerate(call.arrays) if i in positions}
 
@@ -48,8 +50,7 @@ def _with_constants(call: catalogue.Call, positions: Collection[int]) -> catalog
         every = range(len(call.arrays))
         return call.f(*[constants[i] if i in constants else next(rest) for i in every])
 
-    arrays = [x for i, x in enumerate(call.arrays) if i not in constants]
-    return catalogue.Call(call.text, f, arrays)
+    return Call(call.text, f, [x for i, x in enumerate(call.arrays) if i not in constants])
 
 
 def _options_of(op: Any) -> dict[str, Any]:
@@ -79,19 +80,18 @@ def _calls(
     inputs: st.SearchStrategy[tuple[Any, ...]] | None,
     kwargs: dict[str, Any],
     domain: Domain | None,
-) -> st.SearchStrategy[catalogue.Call]:
-    arrays = inputs
-    if arrays is None:
+) -> st.SearchStrategy[Call]:
+    if inputs is None:
         number = _number_of_inputs(op)
-        arrays = strategies.tensors(number, broadcast=number > 1, domain=domain)
+        inputs = strategies.tensors(number, broadcast=number > 1, domain=domain)
 
     @st.composite
-    def one_call(draw: Any) -> catalogue.Call:
-        xs = draw(arrays)
+    def one_call(draw: Any) -> Call:
+        xs = draw(inputs)
         options = drawn_options(draw, kwargs, xs)
         if not options:
-            return catalogue.Call(getattr(op, "__name__", "f"), op, xs)
-        return catalogue.call(op, list(xs), **options)
+            return Call(getattr(op, "__name__", "f"), op, xs)
+        return call(op, list(xs), **options)
 
     return one_call()
 
@@ -129,20 +129,32 @@ def _number_of_inputs(op: Any) -> int:
 
 
 @st.composite
-def at_kinks(draw: Any, calls: st.SearchStrategy[catalogue.Call]) -> catalogue.Call:
+def at_kinks(draw: Any, calls: st.SearchStrategy[Call]) -> Call:
     """The same calls with zeros, ties and extremes in their arrays, where they have a value."""
     call = draw(calls)
-    arrays = [
-        draw(catalogue.arrays(x.shape, strategies.SPECIAL))
+    special = [
+        draw(arrays(x.shape, strategies.SPECIAL))
         if isinstance(x, np.ndarray) and x.dtype.kind == "f"
         else x
         for x in call.arrays
     ]
-    moved = catalogue.Call(call.text, call.f, arrays)
+    moved = Call(call.text, call.f, special)
     assume(is_defined(moved))
     return moved
 
 
-def has_a_value(call: catalogue.Call) -> bool:
+def has_a_value(call: Call) -> bool:
     """Whether a call is defined, and has an element to differentiate by."""
     return any(np.size(x) for x in call.arrays) and is_defined(call)
+
+
+def is_defined(call: Call) -> bool:
+    """Whether a call has a value: floats, all of them finite, and NumPy does not warn of it."""
+    try:
+        args = bind(call.arrays, None)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            outputs = subject_of(call.f, args).evaluate([x.copy() for x in args.arrays]).outputs
+    except Exception:  # noqa: BLE001 - not every operation is defined everywhere
+        return False
+    return all(y.dtype.kind == "f" and bool(np.all(np.isfinite(y))) for y in outputs)

@@ -3,7 +3,7 @@
 Values lie on coarse grids, so that what fails shrinks to something readable; shapes include no
 axes, axes of length one and zero, equal sides and distinct ones.
 
-Not for: calls of particular operations (``catalogue.py``).
+Not for: calls of particular operations (``catalogue``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tinygrad_lab.testing import catalogue
+from tinygrad_lab.testing.inputs import calls
 from tinygrad_lab.testing.judging.properties.form import layouts_of
 
 __all__ = [
@@ -69,7 +69,7 @@ class Domain:
     def values(self) -> list[float]:
         """The numbers inputs are made of, quarters or finer, the simplest first."""
         if self.high - self.low >= 1:
-            return catalogue.grid(self.low, self.high, self.away)
+            return calls.grid(self.low, self.high, self.away)
         points = np.linspace(self.low, self.high, 17)
         near = (self.high - self.low) / 20
         kept = [float(p) for p in points if all(abs(p - a) > near for a in self.away)]
@@ -110,10 +110,10 @@ def tensors(
         if shape is not None:
             sides: Sequence[Shape] = [shape] * number
         elif broadcast:
-            sides = draw(catalogue.broadcasting(number))
+            sides = draw(calls.broadcasting(number))
         else:
-            sides = [draw(catalogue.shapes())] * number
-        return tuple(draw(catalogue.arrays(s, values, unique=unique)) for s in sides)
+            sides = [draw(calls.shapes())] * number
+        return tuple(draw(calls.arrays(s, values, unique=unique)) for s in sides)
 
     return draw_all()
 
@@ -134,8 +134,8 @@ class Axes:
     def of(self, ndim: int) -> st.SearchStrategy[Any]:
         """Give the axes of an array with so many of them."""
         if self.several:
-            return catalogue.axes(ndim)
-        return catalogue.any_axis(ndim) if ndim else st.none()
+            return calls.axes(ndim)
+        return calls.any_axis(ndim) if ndim else st.none()
 
 
 def axes(ndim: int | None = None, several: bool = True) -> Any:
@@ -148,7 +148,7 @@ def axes(ndim: int | None = None, several: bool = True) -> Any:
 
 def upstreams(shape: Shape) -> st.SearchStrategy[Array]:
     """Upstream gradients of either sign, zeros among them."""
-    return catalogue.arrays(shape, [1.0, -1.0, 0.5, -2.0, 0.0, 3.0])
+    return calls.arrays(shape, [1.0, -1.0, 0.5, -2.0, 0.0, 3.0])
 
 
 def layouts(x: Array) -> st.SearchStrategy[Array]:
@@ -158,9 +158,9 @@ def layouts(x: Array) -> st.SearchStrategy[Array]:
 
 def integers_exact(number: int = 1, *, shape: Shape | None = None) -> Any:
     """Arrays of small whole numbers, on which linear operations make no rounding error."""
-    chosen = st.just(shape) if shape is not None else catalogue.shapes()
+    chosen = st.just(shape) if shape is not None else calls.shapes()
     whole = [float(n) for n in (0, 1, -1, 2, -2, 3, -3, 4, -4)]
-    return chosen.flatmap(lambda s: st.tuples(*[catalogue.arrays(s, whole)] * number))
+    return chosen.flatmap(lambda s: st.tuples(*[calls.arrays(s, whole)] * number))
 
 
 def at_kinks(number: int = 1, *, broadcast: bool = False, shape: Shape | None = None) -> Any:
@@ -169,7 +169,7 @@ def at_kinks(number: int = 1, *, broadcast: bool = False, shape: Shape | None = 
     @st.composite
     def draw_all(draw: Any) -> tuple[Array, ...]:
         shaped = draw(tensors(number, broadcast=broadcast, shape=shape))
-        return tuple(draw(catalogue.arrays(x.shape, SPECIAL)) for x in shaped)
+        return tuple(draw(calls.arrays(x.shape, SPECIAL)) for x in shaped)
 
     return draw_all()
 

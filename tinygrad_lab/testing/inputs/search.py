@@ -8,24 +8,21 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, Unsatisfiable
 
-from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.judging.arguments import bind
-from tinygrad_lab.testing.judging.subject import subject_of
+from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate, mostly
+from tinygrad_lab.testing.inputs.generated import is_defined
 from tinygrad_lab.testing.telling.finding import GradientError
 
-__all__ = ["is_defined", "search", "search_degenerate"]
+__all__ = ["search", "search_degenerate"]
 
 #: ``check(call, only)`` raises GradientError; ``only`` names properties, None stands for all.
-Check = Callable[[catalogue.Call, "Sequence[str] | None"], None]
-Calls = st.SearchStrategy[catalogue.Call]
+Check = Callable[[Call, "Sequence[str] | None"], None]
+Calls = st.SearchStrategy[Call]
 
 BATCH = 25  # examples of one run
 REFUSALS = 40  # so often are degenerate shapes asked for before there are taken to be none
@@ -47,25 +44,12 @@ def search_degenerate(
     calls: Calls,
     examples: int,
     rng: int,
-    kinds: Iterable[str] = tuple(catalogue.DEGENERATE),
+    kinds: Iterable[str] = tuple(DEGENERATE),
 ) -> None:
     """Check calls of each kind of degenerate shapes; none where the operation takes no such."""
     for number, kind in enumerate(kinds):
-        with catalogue.mostly(kind), contextlib.suppress(Unsatisfiable):
+        with mostly(kind), contextlib.suppress(Unsatisfiable):
             _run(_HuntOfAKind(check, kind), calls, examples, 1000 * rng + 900 + number)
-
-
-def is_defined(call: catalogue.Call) -> bool:
-    """Whether a call has a value: floats, all of them finite, and NumPy does not warn of it."""
-    try:
-        args = bind(call.arrays, None)
-        subject = subject_of(call.f, args)
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("error")
-            outputs = subject.evaluate([x.copy() for x in args.arrays]).outputs
-    except Exception:  # noqa: BLE001 - not every operation is defined everywhere
-        return False
-    return all(y.dtype.kind == "f" and bool(np.all(np.isfinite(y))) for y in outputs)
 
 
 class _EnoughError(BaseException):
@@ -82,10 +66,10 @@ class _Hunt:
     def __init__(self, check: Check) -> None:
         self.check = check
         self.only: tuple[str, ...] | None = None
-        self.failed: tuple[catalogue.Call, GradientError] | None = None  # the last is the smallest
+        self.failed: tuple[Call, GradientError] | None = None  # the last is the smallest
         self.until = math.inf
 
-    def __call__(self, call: catalogue.Call) -> None:
+    def __call__(self, call: Call) -> None:
         if time.perf_counter() > self.until:
             raise _EnoughError
         try:
@@ -97,7 +81,7 @@ class _Hunt:
             self.failed = call, error
             raise
 
-    def _narrowed(self, call: catalogue.Call, error: GradientError) -> tuple[str, ...] | None:
+    def _narrowed(self, call: Call, error: GradientError) -> tuple[str, ...] | None:
         """Choose the properties that show the failure too, where it does not take all of them."""
         only = ("well_formed", error.finding.property)
         try:
@@ -124,8 +108,8 @@ class _HuntOfAKind(_Hunt):
         self.kind = kind
         self.refused: float = 0
 
-    def __call__(self, call: catalogue.Call) -> None:
-        if catalogue.is_degenerate(call, self.kind) and is_defined(call):
+    def __call__(self, call: Call) -> None:
+        if is_degenerate(call, self.kind) and is_defined(call):
             self.refused = -math.inf  # there are some
             super().__call__(call)
         elif self.refused < REFUSALS:
@@ -146,7 +130,7 @@ def _run(hunt: _Hunt, calls: Calls, examples: int, seeded: int) -> None:
         verbosity=Verbosity.quiet,
     )
     @given(calls)
-    def look(call: catalogue.Call) -> None:
+    def look(call: Call) -> None:
         hunt(call)
 
     with contextlib.suppress(GradientError, Flaky, _EnoughError):
