@@ -18,16 +18,16 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.errors import describe, name_of
+from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.inputs import catalogue, strategies
 from tinygrad_lab.testing.inputs.calls import Call
-from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, drawn_options, has_a_value
+from tinygrad_lab.testing.inputs.search import search, search_degenerate
+from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.subject import Adapter
-from tinygrad_lab.testing.inputs.search import search, search_degenerate
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
-from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Result
 from tinygrad_lab.testing.telling.literals import literal
 

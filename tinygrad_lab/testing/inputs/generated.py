@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.testing.inputs import catalogue, strategies
 from tinygrad_lab.testing.inputs.calls import Call, arrays, call
+from tinygrad_lab.testing.inputs.strategies import Axes, Domain
 from tinygrad_lab.testing.judging.arguments import bind
 from tinygrad_lab.testing.judging.subject import Adapter, subject_of
-from tinygrad_lab.testing.inputs.strategies import Axes, Domain
 
 __all__ = ["at_kinks", "calls_of", "drawn_options", "has_a_value", "is_defined"]
 
