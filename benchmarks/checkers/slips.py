@@ -22,8 +22,8 @@ from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.primitive import defvjp, primitive
 from tinygrad_lab.core.tensor import plain
 from tinygrad_lab.testing.inputs.calls import Call
+from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE
 from tinygrad_lab.testing.operations import check_op
-from tinygrad_lab.testing.report import FAIL, INCONCLUSIVE
 
 __all__ = ["SLIP", "Slip", "Slips", "places", "slips"]
 

@@ -117,7 +117,7 @@ def operations_in(f, inputs):
 
 
 def nodes_behind(roots):
-    from tinygrad_lab.testing.subjects import nodes_behind
+    from tinygrad_lab.testing.judging.subject import nodes_behind
 
     return nodes_behind(roots)
 

@@ -13,7 +13,7 @@ from benchmarks.checkers.faults import FAULTS, in_table
 from benchmarks.checkers.primitives import CASES
 from benchmarks.checkers.table import Table
 from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate
-from tinygrad_lab.testing.report import GradReport, Result
+from tinygrad_lab.testing.telling.finding import GradReport, Result
 
 
 def index(number):

@@ -7,6 +7,7 @@ import pytest
 
 from tinygrad_lab.lab import Settings, train
 from tinygrad_lab.lab.reports.judging import STUCK
+from tinygrad_lab.lab.reports.reported import REPORT_A, REPORT_B
 from tinygrad_lab.lab.reports.studies import ACCEPTED, STUDIES
 from tinygrad_lab.lab.runner import run_all
 
@@ -48,6 +49,21 @@ def test_every_figure_of_the_reports_is_here():
     assert [r.loss for r in base] == [1.4e-4, 4.3e-4]
     assert dict(base[0].curve) == {0: 0.268, 500: 0.0110, 8500: 1.8e-4}
     assert dict(base[1].curve) == {0: 0.339, 500: 0.2516, 2000: 0.236, 3000: 0.024, 8500: 4.8e-4}
+
+
+def test_everything_that_the_reports_say_is_compared():
+    rows = [row for study in STUDIES for row in study.rows]
+    texts = [claim.text for study in STUDIES for claim in study.claims]
+    for report in (REPORT_A, REPORT_B):
+        for name, run in report.runs.items():
+            for data, figures in run.by_data.items():
+                assert any(
+                    row.reported is figures
+                    and (row.report, row.settings.data) == (report.name, data)
+                    for row in rows
+                ), f"report {report.name}: {name}, {data}"
+        for sentence in report.claims.values():
+            assert any(text.startswith(sentence) for text in texts), sentence
 
 
 def test_report_b_is_run_as_it_says():

@@ -10,7 +10,7 @@ the update are here twice: with the report's mistake, and mended.
     array([[6.01]])
 
 It is here to be checked (``checked.py``), so nothing in it knows of tensors or of the checker.
-Not for training: ``training.py`` does that, with gradients that nobody wrote.
+Not for training: ``training.py`` does that, with automatic gradients.
 """
 
 from __future__ import annotations
