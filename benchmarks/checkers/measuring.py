@@ -85,10 +85,10 @@ def measure(
     def alarms_part() -> dict[str, Any]:
         specimens = alarms.distinct(faults)
         jobs = [(i, seed, installed, calls) for seed in range(seeds) for i in specimens]
-        found, complete = spread(alarms.false_alarms, jobs, workers, progress)
-        table.alarms = alarms.added(found)
-        told = {"operations": len(specimens), "seeds": seeds, "inputs a seed": calls}
-        return {**told, "complete": complete}
+        parts, complete = spread(alarms.false_alarms, jobs, workers, progress)
+        table.alarms = alarms.added(parts)
+        settings = {"operations": len(specimens), "seeds": seeds, "inputs a seed": calls}
+        return {**settings, "complete": complete}
 
     def catalogue_part() -> dict[str, Any]:
         specimens = whole.hand_written(faults)
@@ -106,10 +106,10 @@ def measure(
             continue
         progress(f"{part} ...")
         begin = time.perf_counter()
-        told = run()
-        complete = told.pop("complete")
+        settings = run()
+        complete = settings.pop("complete")
         seconds = round(time.perf_counter() - begin)
-        table.settings[part] = {**told, "workers": workers, "seconds": seconds, **_versions()}
+        table.settings[part] = {**settings, "workers": workers, "seconds": seconds, **_versions()}
         if not complete:
             table.settings[part]["stopped"] = True
             break

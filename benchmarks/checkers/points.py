@@ -14,10 +14,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from benchmarks.checkers.faults import ENGINE, Fault
-from tinygrad_lab.testing import operations
-from tinygrad_lab.testing.inputs import calls, strategies
-from tinygrad_lab.testing.inputs.calls import Call
-from tinygrad_lab.testing.inputs.search import is_defined
+from tinygrad_lab.testing.inputs import strategies
+from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate, mostly
+from tinygrad_lab.testing.inputs.generated import calls_of, is_defined
 
 __all__ = ["Specimen", "carried", "draw", "points", "special", "specimen_of"]
 
@@ -42,7 +41,7 @@ def specimen_of(fault: Fault) -> Specimen | None:
     """Say what a fault is planted in; None where that is no operation."""
     if fault.op is None:
         return None
-    calls = operations.calls_of(fault.op, fault.inputs)
+    calls = calls_of(fault.op, fault.inputs)
     return Specimen(fault.op.__name__, fault.op, calls, has_special=fault.inputs is None)
 
 
@@ -57,7 +56,7 @@ def carried(fault: Fault) -> str:
 
 def draw(strategy: st.SearchStrategy[Any], number: int, rng: int) -> list[Any]:
     """Draw examples as Hypothesis would, without looking for anything."""
-    found: list[Any] = []
+    examples: list[Any] = []
 
     @seed(rng)
     @settings(
@@ -66,10 +65,10 @@ def draw(strategy: st.SearchStrategy[Any], number: int, rng: int) -> list[Any]:
     )  # fmt: skip
     @given(strategy)
     def collect(example: Any) -> None:
-        found.append(example)
+        examples.append(example)
 
     collect()
-    return found
+    return examples
 
 
 def typical(calls: Sequence[Call]) -> Call:
@@ -130,9 +129,9 @@ def points(specimen: Specimen, examples: int) -> dict[str, list[Call]]:
 
 def degenerate(specimen: Specimen, examples: int) -> list[Call]:
     """Draw calls with degenerate shapes, as ``check_op`` does."""
-    found = []
-    for kind in calls.DEGENERATE:
-        with calls.mostly(kind):
+    cases = []
+    for kind in DEGENERATE:
+        with mostly(kind):
             drawn = draw(specimen.smooth, 1 + examples // 20, 2)
-        found += [c for c in drawn if calls.is_degenerate(c, kind) and is_defined(c)]
-    return found
+        cases += [c for c in drawn if is_degenerate(c, kind) and is_defined(c)]
+    return cases

@@ -22,8 +22,8 @@ from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.primitive import defvjp, primitive
 from tinygrad_lab.core.tensor import plain
 from tinygrad_lab.testing.inputs.calls import Call
+from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE
 from tinygrad_lab.testing.operations import check_op
-from tinygrad_lab.testing.report import FAIL, INCONCLUSIVE
 
 __all__ = ["SLIP", "Slip", "Slips", "places", "slips"]
 
@@ -42,13 +42,13 @@ class Slip:
     outcome : str
         "fail" where it was noticed; else "inconclusive", "missed", "zero" where the rule gives
         nothing but zeros, or "not reached" where it did not run.
-    told : str
+    remark : str
     """
 
     operation: str
     place: str
     outcome: str
-    told: str
+    remark: str
 
 
 @dataclass
@@ -84,14 +84,14 @@ def places() -> list[tuple[int, int]]:
 
     An operation of any number of arguments has one rule for all, which counts as that by the first.
     """
-    found = []
+    listed = []
     for i, op in enumerate(CASES):
         entry = RULES.get(op)
         if isinstance(entry, tuple):
-            found += [(i, argnum) for argnum, rule in enumerate(entry) if rule is not None]
+            listed += [(i, argnum) for argnum, rule in enumerate(entry) if rule is not None]
         else:
-            found.append((i, BEHIND if entry is None else 0))
-    return found
+            listed.append((i, BEHIND if entry is None else 0))
+    return listed
 
 
 def slips(
@@ -101,10 +101,10 @@ def slips(
     progress: Callable[[str], None],
 ) -> Slips:
     """Plant one slip after the other, and count what ``check_op`` objects to."""
-    found, complete = spread(look_at, [(*place, examples) for place in wanted], workers, progress)
-    others = [slip for slip in found if slip.outcome != FAIL]
+    checked, complete = spread(look_at, [(*place, examples) for place in wanted], workers, progress)
+    others = [slip for slip in checked if slip.outcome != FAIL]
     composed = sum(argnum == BEHIND for _, argnum in wanted)
-    counts = len(wanted) - composed, composed, len(found) - len(others)
+    counts = len(wanted) - composed, composed, len(checked) - len(others)
     return Slips(SLIP, examples, *counts, others, complete)
 
 
@@ -115,14 +115,14 @@ def look_at(index: int, argnum: int, examples: int) -> Slip:
     ran: list[bool] = []
     with _planted(op, argnum, ran):
         report = check_op(op, examples=examples, raises=False)
-    outcome, told = report.verdict, ""
+    outcome, remark = report.verdict, ""
     if outcome == INCONCLUSIVE:
         notes = [f"{r.property}: {r.note}" for r in report.results if r.verdict == outcome]
-        told = "; ".join(notes)
+        remark = "; ".join(notes)
     elif outcome != FAIL:
         outcome = "missed" if any(ran) else "zero" if ran else "not reached"
-        told = f"resolution {report.resolution:.0e}" if report.resolution else ""
-    return Slip(name_of(op), place, outcome, told)
+        remark = f"resolution {report.resolution:.0e}" if report.resolution else ""
+    return Slip(name_of(op), place, outcome, remark)
 
 
 def _planted(op: Any, argnum: int, ran: list[bool]) -> contextlib.AbstractContextManager[None]:

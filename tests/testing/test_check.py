@@ -14,7 +14,7 @@ import tinygrad_lab as tl
 from benchmarks.checkers.faults import FAULTS
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.testing.diagnosis import diagnose, in_words
+from tinygrad_lab.testing.telling.diagnosis import diagnose, in_words
 
 
 @tl.primitive
@@ -384,9 +384,9 @@ def test_blame_adds_little_to_a_failing_check_and_nothing_to_a_passing_one():
 def test_words_for_ratios():
     assert in_words(2.0) == "twice too large"
     assert in_words(6.0, [(6, "elements")]) == "not divided by 6, the number of elements"
-    assert diagnose(np.arange(3.0), np.arange(3.0)[::-1]) == "reversed along an axis"
-    assert "overwritten" in diagnose(np.ones(3), np.array([1.0, 2.0, 3.0]))
-    assert diagnose(np.full(2, np.nan), np.ones(2)).startswith("nan")
+    assert diagnose(np.arange(3.0), np.arange(3.0)[::-1]).text == "reversed along an axis"
+    assert "overwritten" in diagnose(np.ones(3), np.array([1.0, 2.0, 3.0])).text
+    assert diagnose(np.full(2, np.nan), np.ones(2)).text.startswith("nan")
 
 
 def test_importing_loads_no_hypothesis():

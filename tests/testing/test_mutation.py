@@ -10,8 +10,8 @@ from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.primitive import defvjp_variadic
 from tinygrad_lab.testing import _mutation
-from tinygrad_lab.testing.adapters import INTERCEPTORS
-from tinygrad_lab.testing.subjects import Arguments
+from tinygrad_lab.testing.judging.arguments import Arguments
+from tinygrad_lab.testing.session import current_session
 
 X = np.array([0.5, 1.0])
 FAULTS = list(_mutation.MUTATIONS)
@@ -55,8 +55,8 @@ def test_a_planted_fault_is_found_and_gone_afterwards(mutant):
     right = RULES[halved]
     with mutant.planted():
         report = tgt.gradcheck(halved, X, raises=False)
-    found = report.verdict == "fail"
-    assert found or mutant.fault == "averaged over the elements"  # which is what it is here
+    noticed = report.verdict == "fail"
+    assert noticed or mutant.fault == "averaged over the elements"  # which is what it is here
     assert RULES[halved] is right
     assert tgt.gradcheck(halved, X).passed
 
@@ -105,7 +105,7 @@ def test_one_gradient_of_several_is_made_wrong():
 
 
 def test_nothing_is_in_the_way_where_nothing_is_planted():
-    assert INTERCEPTORS == []
+    assert current_session().interceptors == ()
     recorded = by_hand().subject(Arguments((X,), (0,))).record([X])
     assert "_mutation" not in recorded.pull.__module__
 
@@ -255,7 +255,7 @@ def test_an_interrupt_is_passed_on_and_everything_is_put_back():
     with pytest.raises(KeyboardInterrupt):
         tgt.mutation_score(test)
     assert RULES[halved] is right
-    assert INTERCEPTORS == []
+    assert current_session().interceptors == ()
 
 
 @pytest.mark.oracle

@@ -8,7 +8,7 @@ import pytest
 
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core import engine
-from tinygrad_lab.testing._tracebacks import says_it_all, tidy
+from tinygrad_lab.testing.pytest.tracebacks import says_it_all, tidy
 
 X = np.array([0.5, 1.0])
 wrong = tgt.adapters.numpy(np.sin, lambda g, x: -g * np.cos(x))

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.descent import check_descent
-from tinygrad_lab.testing.holomorphic import HOLOMORPHIC
-from tinygrad_lab.testing.ledger import Ledger, blame
-from tinygrad_lab.testing.properties import PROPERTIES
-from tinygrad_lab.testing.report import Finding, GradientError, GradReport
+from tinygrad_lab.testing.judging.holomorphic import HOLOMORPHIC
+from tinygrad_lab.testing.judging.properties import PROPERTIES
+from tinygrad_lab.testing.telling.finding import Finding, GradientError, GradReport
+from tinygrad_lab.testing.telling.ledger import Ledger, blame
 
 if TYPE_CHECKING:
     from tinygrad_lab.testing import adapters

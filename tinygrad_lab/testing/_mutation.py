@@ -25,7 +25,9 @@ import numpy as np
 
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.testing.adapters import INTERCEPTORS, Adapted, Adapter, Pull
+from tinygrad_lab.testing.adapters.adapted import Adapted
+from tinygrad_lab.testing.judging.subject import Adapter, Pull
+from tinygrad_lab.testing.session import current_session, session
 
 __all__ = [
     "MUTATIONS",
@@ -215,13 +217,10 @@ class _OfAdapted(Place):
             yield
 
 
-@contextlib.contextmanager
-def _intercepting(intercept: Callable[[Adapted, Pull], Pull]) -> Iterator[None]:
-    INTERCEPTORS.append(intercept)
-    try:
-        yield
-    finally:
-        INTERCEPTORS.remove(intercept)
+def _intercepting(
+    intercept: Callable[[Any, Pull], Pull],
+) -> contextlib.AbstractContextManager[Any]:
+    return session(interceptors=(*current_session().interceptors, intercept))
 
 
 def _written(function: Any) -> Any:

@@ -17,22 +17,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tinygrad_lab.testing.inputs import calls
-from tinygrad_lab.testing.properties import layouts_of
+from tinygrad_lab.testing.judging.properties.form import layouts_of
 
 __all__ = [
-    "SPECIAL",
-    "Axes",
-    "Domain",
-    "Graph",
-    "at_kinks",
-    "axes",
-    "broadcastable",
-    "graphs",
-    "integers_exact",
-    "layouts",
-    "tensors",
-    "upstreams",
-]
+    "SPECIAL", "Axes", "Domain", "Graph", "at_kinks", "axes", "broadcastable", "graphs",
+    "integers_exact", "layouts", "tensors", "upstreams",
+]  # fmt: skip
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -72,8 +62,8 @@ class Domain:
             return calls.grid(self.low, self.high, self.away)
         points = np.linspace(self.low, self.high, 17)
         near = (self.high - self.low) / 20
-        kept = [float(p) for p in points if all(abs(p - a) > near for a in self.away)]
-        return sorted(kept, key=abs)
+        allowed = [float(p) for p in points if all(abs(p - a) > near for a in self.away)]
+        return sorted(allowed, key=abs)
 
 
 def tensors(
@@ -103,19 +93,25 @@ def tensors(
     --------
     >>> strategy = tensors(2, broadcast=True, domain=Domain(0, 1))
     """
-    values = (domain or Domain()).values
+    return _of_values((domain or Domain()).values, number, broadcast, shape, unique)
 
-    @st.composite
-    def draw_all(draw: Any) -> tuple[Array, ...]:
-        if shape is not None:
-            sides: Sequence[Shape] = [shape] * number
-        elif broadcast:
-            sides = draw(calls.broadcasting(number))
-        else:
-            sides = [draw(calls.shapes())] * number
-        return tuple(draw(calls.arrays(s, values, unique=unique)) for s in sides)
 
-    return draw_all()
+@st.composite
+def _of_values(
+    draw: Any,
+    values: Sequence[float],
+    number: int,
+    broadcast: bool,
+    shape: Shape | None,
+    unique: bool = False,
+) -> tuple[Array, ...]:
+    if shape is not None:
+        sides: Sequence[Shape] = [shape] * number
+    elif broadcast:
+        sides = draw(calls.broadcasting(number))
+    else:
+        sides = [draw(calls.shapes())] * number
+    return tuple(draw(calls.arrays(s, values, unique=unique)) for s in sides)
 
 
 def broadcastable(
@@ -158,20 +154,13 @@ def layouts(x: Array) -> st.SearchStrategy[Array]:
 
 def integers_exact(number: int = 1, *, shape: Shape | None = None) -> Any:
     """Arrays of small whole numbers, on which linear operations make no rounding error."""
-    chosen = st.just(shape) if shape is not None else calls.shapes()
     whole = [float(n) for n in (0, 1, -1, 2, -2, 3, -3, 4, -4)]
-    return chosen.flatmap(lambda s: st.tuples(*[calls.arrays(s, whole)] * number))
+    return _of_values(whole, number, False, shape)
 
 
 def at_kinks(number: int = 1, *, broadcast: bool = False, shape: Shape | None = None) -> Any:
     """Arrays of few special values: zeros, ties within and between arrays, saturation."""
-
-    @st.composite
-    def draw_all(draw: Any) -> tuple[Array, ...]:
-        shaped = draw(tensors(number, broadcast=broadcast, shape=shape))
-        return tuple(draw(calls.arrays(x.shape, SPECIAL)) for x in shaped)
-
-    return draw_all()
+    return _of_values(SPECIAL, number, broadcast, shape)
 
 
 # ---------------------------------------------------------------------------------------------

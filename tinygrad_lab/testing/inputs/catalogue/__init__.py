@@ -12,18 +12,8 @@ Not for: what is checked of a call (``judging``).
 from __future__ import annotations
 
 from tinygrad_lab.testing.inputs.catalogue import (
-    creation,
-    extrema,
-    fft,
-    functional,
-    indexing,
-    linalg,
-    manipulation,
-    mathematical,
-    polynomials,
-    sorting,
-    statistics,
-    sums,
+    creation, extrema, fft, functional, indexing, linalg, manipulation, mathematical, polynomials,
+    sorting, statistics, sums,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import Cases
 

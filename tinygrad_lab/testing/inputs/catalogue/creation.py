@@ -7,13 +7,7 @@ from hypothesis import strategies as st
 
 from tinygrad_lab.testing.inputs.calls import grid
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    each,
-    in_a_row,
-    keywords,
-    shaped,
-    table,
-    unary,
-    variants,
+    each, in_a_row, keywords, shaped, table, unary, variants,
 )  # fmt: skip
 
 ENDS = [((3,), (3,)), ((), (2,)), ((), ())]

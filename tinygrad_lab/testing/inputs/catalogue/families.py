@@ -18,20 +18,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from tinygrad_lab.testing.inputs.calls import (
-    ENOUGH,
-    EVERYWHERE,
-    Call,
-    Shape,
-    Strategy,
-    any_axis,
-    arrays,
-    axes,
-    broadcasting,
-    call,
-    degenerate_versions,
-    grid,
-    narrowed,
-    shapes,
+    ENOUGH, EVERYWHERE, Call, Shape, Strategy, any_axis, arrays, axes, broadcasting, call,
+    degenerate_versions, grid, narrowed, shapes,
 )  # fmt: skip
 
 Cases = dict[Any, Strategy[Call]]

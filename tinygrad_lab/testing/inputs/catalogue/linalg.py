@@ -12,24 +12,10 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from tinygrad_lab.testing.inputs.calls import (
-    NOT_ZERO,
-    Call,
-    arrays,
-    broadcasting,
-    call,
-    degenerate_kind,
-    grid,
+    NOT_ZERO, Call, arrays, broadcasting, call, degenerate_kind, grid,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    NONE,
-    Cases,
-    Family,
-    each,
-    family,
-    in_a_row,
-    of_a_list,
-    table,
-    variants,
+    NONE, Cases, Family, each, family, in_a_row, of_a_list, table, variants,
 )  # fmt: skip
 
 linalg = np.linalg

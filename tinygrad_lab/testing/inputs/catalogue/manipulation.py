@@ -8,25 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_lab.testing.inputs.calls import (
-    Call,
-    Shape,
-    Strategy,
-    any_axis,
-    arrays,
-    axes,
-    call,
-    narrowed,
-    shapes,
+    Call, Shape, Strategy, any_axis, arrays, axes, call, narrowed, shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    each,
-    family,
-    in_a_row,
-    keywords,
-    of_a_list,
-    shaped,
-    table,
-    variants,
+    each, family, in_a_row, keywords, of_a_list, shaped, table, variants,
 )  # fmt: skip
 
 MATRIX, CUBE = [((3, 4),)], [((2, 3, 4),)]

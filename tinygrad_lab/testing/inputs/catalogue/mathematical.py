@@ -8,25 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_lab.testing.inputs.calls import (
-    EIGHTHS,
-    EVERYWHERE,
-    HALVES,
-    NOT_ZERO,
-    Call,
-    arrays,
-    broadcasting,
-    call,
-    grid,
-    shapes,
+    EIGHTHS, EVERYWHERE, HALVES, NOT_ZERO, Call, arrays, broadcasting, call, grid, shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    binary,
-    complex_too,
-    each,
-    family,
-    table,
-    unary,
-    variants,
+    binary, complex_too, each, family, table, unary, variants,
 )  # fmt: skip
 
 ANY = [((),), ((3,),), ((2, 1, 3),), ((0, 2),)]

@@ -8,22 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_lab.testing.inputs.calls import (
-    ENOUGH,
-    Call,
-    arrays,
-    degenerate_versions,
-    grid,
-    shapes,
+    ENOUGH, Call, arrays, degenerate_versions, grid, shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    each,
-    extremes,
-    family,
-    holed,
-    in_a_row,
-    reductions,
-    table,
-    variants,
+    each, extremes, family, holed, in_a_row, reductions, table, variants,
 )  # fmt: skip
 
 METHODS = [

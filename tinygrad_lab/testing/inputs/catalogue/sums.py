@@ -6,13 +6,7 @@ import numpy as np
 
 from tinygrad_lab.testing.inputs.calls import EVERYWHERE, grid
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    each,
-    holed,
-    in_a_row,
-    reductions,
-    scans,
-    table,
-    variants,
+    each, holed, in_a_row, reductions, scans, table, variants,
 )  # fmt: skip
 
 LINE, MATRIX = [((4,),)], [((3, 4),)]

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.rules import indexing, linalg, shaping
-from tinygrad_lab.testing.numerical import Estimate
-from tinygrad_lab.testing.subjects import Subject, flat, nodes_behind
+from tinygrad_lab.testing.judging.arguments import flat
+from tinygrad_lab.testing.judging.numerical import Estimate
+from tinygrad_lab.testing.judging.subject import Subject, nodes_behind
 
 __all__ = ["HOLOMORPHIC", "complex_step"]
 

@@ -16,14 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tinygrad_lab.testing.report import GradientError
+from tinygrad_lab.testing.telling.finding import GradientError
 
 __all__ = ["says_it_all", "tidy"]
 
 _INSIDE = ("tinygrad_lab", "hypothesis", "_pytest", "pluggy")
 _GENERATED = "hypothesis_temporary_module"
 _FOLDERS = (  # of lines that are no reader's: ours, of the standard library, of what is installed
-    str(Path(__file__).parents[1]),
+    str(Path(__file__).parents[2]),
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
 _EXAMPLE = ("Failing test case:", "Falsifying example:")
