@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
-from tinygrad_lab.core.primitive import CONSTANT
+from tinygrad_lab.core.operations import CONSTANT
 
 
 def leaf(data: Any = (0.5, -1.0, 2.0), dtype: Any = float) -> tl.Tensor:

@@ -6,7 +6,7 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tinygrad_lab import testing as tgt
-from tinygrad_lab.core.primitive import defvjp, primitive
+from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.testing.faults import FAULTS
 from tinygrad_lab.testing.machine import TensorMachine, quick
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from tinygrad_lab import testing as tgt
-from tinygrad_lab.core.checkpointing import bundle, recomputed
+from tinygrad_lab.transforms.checkpoint import bundle, recomputed
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.several import pick
 from tinygrad_lab.nn import functional as fn

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import tinygrad_lab as tl
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.primitive import defvjp_variadic
+from tinygrad_lab.core.operations import defvjp_variadic
 from tinygrad_lab.testing import _mutation
 from tinygrad_lab.testing.adapters import INTERCEPTORS
 from tinygrad_lab.testing.subjects import Arguments

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.containers import leaves
+from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.testing.audit import Audit, audit
 from tinygrad_lab.testing.subjects import (

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.core.transforms import gradients
+from tinygrad_lab.transforms.derivatives import gradients
 from tinygrad_lab.testing.diagnosis import diagnose, missing_factor
 from tinygrad_lab.testing.subjects import outputs_of
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tinygrad_lab.core import engine, transforms
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.primitive import defvjp, primitive
+from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.rules import indexing, linalg, shaping
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.testing import adapters, catalogue, specimens, strategies

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.transforms import jvp
+from tinygrad_lab.transforms.derivatives import jvp
 from tinygrad_lab.testing.measure import Measurement, Measurer
 from tinygrad_lab.testing.numerical import (
     BAND,
@@ -604,7 +604,7 @@ def fan_out(check: Check) -> Result:
 
 
 def _listed(y: Any) -> list[Any]:
-    from tinygrad_lab.core.containers import leaves
+    from tinygrad_lab.transforms.containers import leaves
 
     return [leaf for _, leaf in leaves(y)]
 

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.containers import leaves
+from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.core.engine import RULES, Node
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.tensor import Tensor, start
-from tinygrad_lab.core.transforms import gradients, walk
+from tinygrad_lab.transforms.derivatives import gradients, walk
 
 __all__ = [
     "Arguments",

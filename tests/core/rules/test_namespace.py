@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from tests.core.rules.catalogue import CASES
-from tinygrad_lab.core.primitive import CONSTANT, IN_PLACE, INSTEAD, UNSUPPORTED
+from tinygrad_lab.core.operations import CONSTANT, IN_PLACE, INSTEAD, UNSUPPORTED
 from tinygrad_lab.core.rules.namespace import KINDS, NO_ARRAY, kind, public_functions, table
 
 FUNCTIONS = dict(public_functions())

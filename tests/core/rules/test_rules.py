@@ -16,7 +16,7 @@ import tinygrad_lab as tl
 from tests.core.rules.catalogue import CASES, Call, layouts, mixed_layouts, name_of
 from tests.support import check_gradients
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.primitive import INSTEAD
+from tinygrad_lab.core.operations import INSTEAD
 
 EXAMPLES = settings.default.max_examples
 FEWER = settings(max_examples=max(EXAMPLES // 2, 5))

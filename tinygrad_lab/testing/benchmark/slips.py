@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.primitive import defvjp, primitive
+from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import plain
 from tinygrad_lab.testing import catalogue
 from tinygrad_lab.testing.benchmark.spread import spread
