@@ -15,7 +15,7 @@ ENVIRONMENT = @"$(PYTHON)" .ci/environment.py
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-thorough test-oracles check bench docs clean
+.PHONY: help lab test test-thorough test-oracles test-versions check bench docs clean
 
 help: ## list these commands
 	@echo "make TARGET [PYTHON=python3.12] [ARGS=...]"
@@ -28,13 +28,16 @@ lab: ## train the networks of the lab and write report/index.html (OUT=folder, A
 test: check ## ruff, mypy, import-linter and the whole test suite (JOBS=2, ARGS="-k engine")
 	@$(PYTEST)
 
-test-thorough: ## the suite with many more Hypothesis examples
+test-thorough: ## the suite with many more Hypothesis examples, others each time
 	$(ENVIRONMENT) test
 	@HYPOTHESIS_PROFILE=thorough $(PYTEST)
 
 test-oracles: ## compare with PyTorch, SciPy, JAX, autograd, installed for it (TORCH=requirement)
 	$(ENVIRONMENT) test "$(TORCH)" scipy jax autograd
 	@$(PYTEST) -m oracle
+
+test-versions: ## the suite with every Python here, each with its oldest and newest NumPy
+	@"$(PYTHON)" .ci/versions.py -n $(JOBS) $(ARGS)
 
 check: ## ruff, mypy and import-linter alone
 	$(ENVIRONMENT) test
@@ -51,7 +54,7 @@ docs: ## build docs/_build/html; a warning is an error
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs: docs/_build/html/index.html"
 
-clean: ## remove .venv and what these commands wrote, the default report folder included
-	rm -rf .venv report dist build docs/_build docs/reference/generated
+clean: ## remove .venv, .versions and what these commands wrote, the default report folder included
+	rm -rf .venv .versions report dist build docs/_build docs/reference/generated
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,7 +22,7 @@ import time
 
 OLDEST = (3, 11)
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+VENV = ROOT / os.environ.get("TINYGRAD_LAB_VENV", ".venv")  # another for .ci/versions.py
 STAMP = VENV / "installed.json"
 UNFINISHED = VENV / "unfinished"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -31,9 +31,9 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 def main(wanted):
     """Install what is missing of `wanted`: names of extras, or requirements."""
     if sys.version_info < OLDEST:
-        found = "{}.{}".format(*sys.version_info[:2])
+        version = "{}.{}".format(*sys.version_info[:2])
         sys.exit(
-            f"tinygrad-lab needs Python 3.11 or newer and {sys.executable} is {found}. "
+            f"tinygrad-lab needs Python 3.11 or newer and {sys.executable} is {version}. "
             "Say for example: make test PYTHON=python3.12"
         )
     with one_at_a_time():
@@ -61,7 +61,7 @@ def one_at_a_time():
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("waiting for another make that is installing into .venv ...")
+            say("waiting for another make that is installing here ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -86,12 +86,12 @@ def what_it_holds(digest):
     if UNFINISHED.exists():
         trouble = "an installation was interrupted here"
     elif state["folder"] != str(ROOT):
-        trouble = "the .venv here was made in another folder"
+        trouble = f"{VENV.name} was made in another folder"
     elif not runs("pass"):
-        trouble = "the Python of the .venv here is gone"
+        trouble = f"the Python of {VENV.name} is gone"
     else:
         return state["holds"] if state["digest"] == digest else []
-    say(trouble + "; making a new .venv")
+    say(f"{trouble}; making a new {VENV.name}")
     shutil.rmtree(VENV)
     return []
 
@@ -114,8 +114,8 @@ def runs(code):
 
 def create():
     """Make an empty .venv with the Python that runs this file."""
-    say(f"making .venv with Python {sys.version.split()[0]} ...")
-    VENV.mkdir()
+    say(f"making {VENV.name} with Python {sys.version.split()[0]} ...")
+    VENV.mkdir(parents=True)
     UNFINISHED.touch()
     made = subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True, text=True)
     if made.returncode != 0:
@@ -130,10 +130,10 @@ def create():
 def install(names, extras):
     """Install the package, editable, with the extras among `names`, and the requirements."""
     if not runs("import pip"):
-        sys.exit("the .venv here has no pip: say make clean, or .venv/bin/python -m ensurepip")
+        sys.exit(f"{VENV.name} has no pip: say make clean, or {PYTHON} -m ensurepip")
     chosen = ",".join(name for name in names if name in extras)
     others = [name for name in names if name not in extras]
-    say(f"installing into .venv, once: {', '.join(names)} ...")
+    say(f"installing into {VENV.name}, once: {', '.join(names)} ...")
     started = time.monotonic()
     UNFINISHED.touch()
     pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -103,8 +103,8 @@ def check_gradients(
         return
     np.testing.assert_allclose(y.data, plain, rtol=1e-12, atol=1e-12, err_msg="tensors differ")
     upstream = np.asarray(generator.normal(size=y.shape))
-    found = tl.gradients(y, tensors, upstream, create_graph=order > 1)
-    for i, (g, a) in enumerate(zip(found, arrays, strict=True)):
+    gradients = tl.gradients(y, tensors, upstream, create_graph=order > 1)
+    for i, (g, a) in enumerate(zip(gradients, arrays, strict=True)):
         values = g.data if isinstance(g, tl.Tensor) else g
         assert values.shape == a.shape, f"gradient {i}: shape {values.shape}, not {a.shape}"
         assert values.dtype == a.dtype, f"gradient {i}: {values.dtype}, not {a.dtype}"
@@ -146,8 +146,8 @@ def _gradients_in_a_row(f: Callable[..., Any]) -> Callable[..., Any]:
         recorded = any(isinstance(m, tl.Tensor) for m in moved)
         *leaves, up = moved if recorded else [tl.tensor(m, requires_grad=True) for m in moved]
         if recorded:
-            found = tl.gradients((f(*leaves) * up).sum(), leaves, create_graph=True)
-            return np.concatenate([np.ravel(g) for g in found])
+            gradients = tl.gradients((f(*leaves) * up).sum(), leaves, create_graph=True)
+            return np.concatenate([np.ravel(g) for g in gradients])
         return np.concatenate([g.ravel() for g in tl.gradients(f(*leaves), leaves, up.data)])
 
     return row

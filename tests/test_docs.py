@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 
 import tinygrad_lab
+from benchmarks import checkers
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 BROKEN: list[str] = []
 MODULES = sorted(
     module.name
+    for package in (tinygrad_lab, checkers)
     for module in pkgutil.walk_packages(
-        tinygrad_lab.__path__, "tinygrad_lab.", onerror=BROKEN.append
+        package.__path__, f"{package.__name__}.", onerror=BROKEN.append
     )
     if not module.name.endswith("__main__")
 )

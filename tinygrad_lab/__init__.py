@@ -90,9 +90,9 @@ def __getattr__(name: str) -> Any:
     if name in _ON_DEMAND:
         return importlib.import_module(f"{__name__}.{name}")
     function = getattr(_np, name, None)
-    if callable(function) and function in operations.OPERATIONS:
-        if operations.OPERATIONS[function].kind in ("differentiable", "constant"):
-            return function
+    operation = operations.OPERATIONS.get(function) if callable(function) else None
+    if operation is not None and operation.kind in ("differentiable", "constant"):
+        return function
     hint = f"; numpy.{name} has no derivative rule" if callable(function) else ""
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 import tracemalloc
 import weakref
 from typing import Any
@@ -21,18 +20,18 @@ def leaf(data: Any = (1.0, 2.0, 3.0)) -> tl.Tensor:
     return tl.tensor(data, dtype=float, requires_grad=True)
 
 
-def test_a_chain_of_200_000_goes_forward_and_backward():
+def test_a_chain_of_100_000_goes_forward_and_backward():
     x = tl.tensor(0.0, requires_grad=True)
     y = x
-    for _ in range(200_000):
+    for _ in range(100_000):
         y = y + 1.0
     y.backward()
-    assert (y.item(), x.grad) == (200_000, 1)
+    assert (y.item(), x.grad) == (100_000, 1)
 
 
 def test_a_long_chain_that_is_never_walked_is_let_go_without_recursion():
     y = tl.tensor(0.0, requires_grad=True)
-    for _ in range(200_000):
+    for _ in range(100_000):
         y = y + 1.0
     del y
 
@@ -40,30 +39,31 @@ def test_a_long_chain_that_is_never_walked_is_let_go_without_recursion():
 def test_stacked_diamonds_are_visited_once_each():
     x = tl.tensor(1.0, requires_grad=True)
     y = x
-    for _ in range(60):
+    visits: list[Any] = []
+    for _ in range(20):  # a pass that follows each of the 2**20 paths would end, and fail
         y = y + y
-    begin = time.perf_counter()
+        y.register_hook(visits.append)
     y.backward()
-    assert time.perf_counter() - begin < 0.2
-    assert x.grad == 2.0**60
+    assert len(visits) == 20
+    assert x.grad == 2.0**20
 
 
 def test_each_node_is_visited_once_in_topological_order_with_its_contributions():
     a, b = leaf(), leaf(2.0)
     y = ((a * b) + a).sum()
-    seen: list[Any] = []
+    visited: list[Any] = []
 
     def visit(node: Any, g: Any, contributions: Any) -> None:
         assert node.parents is None or len(contributions) == len(node.parents)
         for parent, c in zip(node.parents or (), contributions, strict=False):
             assert (c is None) == (parent is None)
-        seen.append(node)
+        visited.append(node)
 
     propagate([y.node], [np.ones(())], retain_graph=True, visit=visit)
-    assert [n.name for n in seen[:3]] == ["sum", "add", "multiply"]
-    assert len({n.order for n in seen}) == len(seen) == 5
-    for node in seen:
-        assert all(p is None or seen.index(p) > seen.index(node) for p in node.parents or ())
+    assert [n.name for n in visited[:3]] == ["sum", "add", "multiply"]
+    assert len({n.order for n in visited}) == len(visited) == 5
+    for node in visited:
+        assert all(p is None or visited.index(p) > visited.index(node) for p in node.parents or ())
 
 
 def test_gradients_accumulate_on_leaves_only():
@@ -179,12 +179,12 @@ def test_infinite_gradients_that_cancel_on_a_leaf_are_nan_and_no_error():
 def test_a_hook_sees_the_complete_gradient_once_and_may_replace_it():
     x = leaf()
     y = x * 2
-    seen: list[Any] = []
-    y.register_hook(lambda g: seen.append(g.copy()))
+    upstreams: list[Any] = []
+    y.register_hook(lambda g: upstreams.append(g.copy()))
     remove = y.register_hook(lambda g: g * 10)
     (y + y * 3).sum().backward(retain_graph=True)
-    assert len(seen) == 1
-    np.testing.assert_array_equal(seen[0], [4, 4, 4])
+    assert len(upstreams) == 1
+    np.testing.assert_array_equal(upstreams[0], [4, 4, 4])
     np.testing.assert_array_equal(x.grad, [80, 80, 80])
     remove()
     x.grad = None
@@ -254,7 +254,7 @@ def test_a_hook_may_run_a_backward_pass_of_its_own():
 
 
 def train_a_little() -> list[weakref.ref[Any]]:
-    w, seen = leaf(np.ones((4, 4))), []
+    w, references = leaf(np.ones((4, 4))), []
     for _ in range(3):
         h = np.tanh(w @ w)
         h.register_hook(lambda g: g * 1)
@@ -263,9 +263,9 @@ def train_a_little() -> list[weakref.ref[Any]]:
         slopes = tl.gradients(loss, w, create_graph=True)
         (slopes * slopes).sum().backward()
         w.grad = None
-        seen += [weakref.ref(t) for t in (h, loss, slopes)]
-        seen += [weakref.ref(t.node) for t in (h, loss, slopes)]
-    return seen
+        references += [weakref.ref(t) for t in (h, loss, slopes)]
+        references += [weakref.ref(t.node) for t in (h, loss, slopes)]
+    return references
 
 
 def test_no_reference_cycles_are_left():

@@ -17,8 +17,8 @@ def slope(f: Any, *data: Any, upstream: Any = None) -> Any:
     """The gradients of ``f`` by each of ``data``."""
     leaves = [tl.tensor(x, dtype=float, requires_grad=True) for x in data]
     y = f(*leaves)
-    found = tl.gradients(y, leaves, np.ones_like(y.data) if upstream is None else upstream)
-    return found[0] if len(data) == 1 else found
+    gradients = tl.gradients(y, leaves, np.ones_like(y.data) if upstream is None else upstream)
+    return gradients[0] if len(data) == 1 else gradients
 
 
 @given(data=st.data())
@@ -28,8 +28,8 @@ def test_ties_of_extremes_share_evenly(data: Any):
     for extreme in (np.max, np.min):
         y = extreme(x, axis=axis, keepdims=True)
         hits = x == y
-        found = slope(lambda t, extreme=extreme: extreme(t, axis=axis), x)
-        np.testing.assert_allclose(found, hits / hits.sum(axis=axis, keepdims=True), rtol=1e-15)
+        gradients = slope(lambda t, extreme=extreme: extreme(t, axis=axis), x)
+        np.testing.assert_allclose(gradients, hits / hits.sum(axis=axis, keepdims=True), rtol=1e-15)
 
 
 @pytest.mark.parametrize("op", [np.maximum, np.minimum])
@@ -126,15 +126,15 @@ def test_a_zero_upstream_stays_zero_at_a_singular_point(name: str, order: int):
     mask = np.arange(x.size) == len(bad)
     with np.errstate(all="ignore"):
         y = np.where(mask, f(x), 0.0)
-    found = tl.gradients(y.sum(), x, create_graph=order == 2)
+    gradients = tl.gradients(y.sum(), x, create_graph=order == 2)
     if order == 2:
-        found = tl.gradients(found.sum(), x)
+        gradients = tl.gradients(gradients.sum(), x)
     alone = tl.tensor([good_point], requires_grad=True)
     expected = tl.gradients(f(alone).sum(), alone, create_graph=order == 2)
     if order == 2:
         expected = tl.gradients(expected.sum(), alone)
-    np.testing.assert_array_equal(found[:-1], 0)
-    np.testing.assert_allclose(found[-1], expected[0], rtol=1e-12)
+    np.testing.assert_array_equal(gradients[:-1], 0)
+    np.testing.assert_allclose(gradients[-1], expected[0], rtol=1e-12)
 
 
 def test_a_zero_upstream_stays_zero_in_both_operands_of_0_over_0():

@@ -39,10 +39,10 @@ def gradients(p: dict[str, Any], make: Any) -> Any:
 
 def test_an_mlp_over_chunks_has_numpys_gradients_and_stays_lazy(problem: dict[str, Any]):
     loss, expected = gradients(problem, np.array)
-    lazy, found = gradients(problem, chunked)
+    lazy, actual = gradients(problem, chunked)
     assert isinstance(lazy.data, da.Array)
     np.testing.assert_allclose(lazy.data.compute(), loss.data, rtol=1e-12)
-    for g, e in zip(found, expected, strict=True):
+    for g, e in zip(actual, expected, strict=True):
         assert isinstance(g, da.Array), "computed too early"
         assert g.shape == e.shape
         np.testing.assert_allclose(g.compute(), e, rtol=1e-12, atol=1e-12)
@@ -69,12 +69,12 @@ def test_nothing_is_computed_before_it_is_asked_for(problem: dict[str, Any]):
 
 
 def test_weights_in_memory_and_data_in_chunks(problem: dict[str, Any]):
-    found, expected = [], []
-    for make, out in ((chunked, found), (np.array, expected)):
+    results = []
+    for make in (np.array, chunked):
         x, w = tl.Tensor(make(problem["x"])), tl.tensor(problem["w"], requires_grad=True)
         np.tanh(x @ w).sum().backward()
-        out.append(w.grad)
-    np.testing.assert_allclose(np.asarray(found[0]), expected[0], rtol=1e-12)
+        results.append(np.asarray(w.grad))
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-12)
 
 
 def test_second_derivatives_over_chunks(problem: dict[str, Any]):

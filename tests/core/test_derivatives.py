@@ -46,8 +46,8 @@ def test_jacobian_in_one_pass_agrees_with_finite_differences(name: str):
     f = FUNCTIONS[name]
     x = RNG.normal(size=(2, 3))
     plain = (lambda a: f(tl.tensor(a)).detach().numpy()) if name == "network" else f
-    found = tl.jacobian(f)(x)
-    np.testing.assert_allclose(found, numerical_jacobian(plain, x), rtol=1e-6, atol=1e-8)
+    jacobian = tl.jacobian(f)(x)
+    np.testing.assert_allclose(jacobian, numerical_jacobian(plain, x), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -108,26 +108,26 @@ def test_gradients_have_the_structure_of_the_argument(names: list[str]):
         first, (second, third) = p[names[0]]
         return np.sum(first**2) * second + np.sum(third) * p[names[1]].left + p[names[2]] * 3
 
-    found = tl.grad(f)(argument)
-    assert list(found) == names
-    np.testing.assert_allclose(found[names[0]][0], [6.0, 12.0])
-    np.testing.assert_allclose(found[names[0]][1][0], 5.0)
-    assert isinstance(found[names[0]][1], tuple)
-    assert isinstance(found[names[1]], Pair)
-    np.testing.assert_array_equal(found[names[1]].right, 0.0)
-    assert found[names[2]].dtype == np.float32
+    gradients = tl.grad(f)(argument)
+    assert list(gradients) == names
+    np.testing.assert_allclose(gradients[names[0]][0], [6.0, 12.0])
+    np.testing.assert_allclose(gradients[names[0]][1][0], 5.0)
+    assert isinstance(gradients[names[0]][1], tuple)
+    assert isinstance(gradients[names[1]], Pair)
+    np.testing.assert_array_equal(gradients[names[1]].right, 0.0)
+    assert gradients[names[2]].dtype == np.float32
 
 
 def test_a_module_is_an_argument_like_any_other():
     model = tl.nn.MLP([2, 3, 1], rng=0)
     x = RNG.normal(size=(5, 2))
     loss = lambda m, x: tl.mse_loss(m(x), np.zeros((5, 1)))
-    found = tl.grad(loss)(model, x)
+    gradients = tl.grad(loss)(model, x)
     loss(model, x).backward()
     expected = {name: p.grad for name, p in model.named_parameters()}
-    assert found.keys() == expected.keys()
+    assert gradients.keys() == expected.keys()
     for name, g in expected.items():
-        np.testing.assert_array_equal(found[name], g)
+        np.testing.assert_array_equal(gradients[name], g)
 
 
 def test_no_grad_attribute_is_touched():
@@ -142,15 +142,15 @@ def test_no_grad_attribute_is_touched():
 
 
 def test_several_arguments_and_aux():
-    f = lambda a, b: (np.sum(a * b), {"seen": a.shape})
+    f = lambda a, b: (np.sum(a * b), {"shape": a.shape})
     (value, aux), (ga, gb) = tl.value_and_grad(f, argnums=(0, -1), has_aux=True)(
         np.array([1.0, 2.0]), np.array([3.0, 4.0])
     )
-    assert (value, aux) == (11.0, {"seen": (2,)})
+    assert (value, aux) == (11.0, {"shape": (2,)})
     np.testing.assert_array_equal(ga, [3.0, 4.0])
     np.testing.assert_array_equal(gb, [1.0, 2.0])
     y, pullback, aux = tl.vjp(f, np.ones(2), np.ones(2), has_aux=True)
-    assert (y, aux) == (2.0, {"seen": (2,)})
+    assert (y, aux) == (2.0, {"shape": (2,)})
     np.testing.assert_array_equal(pullback(1.0)[1], np.ones(2))
 
 
@@ -164,8 +164,8 @@ def test_a_jvp_along_a_change_of_a_modules_parameters():
     model = tl.nn.Linear(2, 1, rng=0)
     x = RNG.normal(size=(4, 2))
     change = {"weight": np.array([[1.0, 2.0]]), "bias": np.array([3.0])}
-    _, found = tl.jvp(lambda m, x: m(x), (model, x), (change, np.zeros_like(x)))
-    np.testing.assert_allclose(found, x @ change["weight"].T + 3.0)
+    _, tangent = tl.jvp(lambda m, x: m(x), (model, x), (change, np.zeros_like(x)))
+    np.testing.assert_allclose(tangent, x @ change["weight"].T + 3.0)
 
 
 def test_outputs_in_containers():

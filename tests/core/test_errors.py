@@ -34,11 +34,11 @@ FAILING: dict[str, tuple[Any, type[Exception], list[str]]] = {
 
 @pytest.mark.parametrize("op", FAILING)
 def test_an_error_keeps_its_type_and_names_the_operation_and_the_shapes(op: str):
-    use, kind, told = FAILING[op]
+    use, kind, words = FAILING[op]
     with pytest.raises(kind, match=op) as failure:
         use()
     assert failure.value.__cause__ is not None
-    assert all(text in str(failure.value) for text in told), str(failure.value)
+    assert all(text in str(failure.value) for text in words), str(failure.value)
 
 
 def test_a_wrong_rule_is_named_with_the_shapes():
@@ -102,7 +102,7 @@ def test_a_result_says_detach_first(through: Any):
         (lambda: leaf(), "Tensor([1., 2.], requires_grad=True)"),
         (lambda: leaf().sum(), "Tensor(3.) ← sum"),
         (lambda: tl.tensor([1, 2], dtype="float32"), "Tensor([1., 2.], dtype=float32)"),
-        (lambda: tl.tensor(np.zeros((0, 2))), "Tensor([], shape=(0, 2), dtype=float64)"),
+        (lambda: tl.tensor([]), "Tensor([], dtype=float64)"),
         (
             lambda: leaf(np.linspace(-1, 1, 40).reshape(4, 10)) + 1,
             "Tensor(4, 10) float64 x∈[0, 2] μ=1 σ=0.592 ← add",
@@ -110,10 +110,7 @@ def test_a_result_says_detach_first(through: Any):
     ],
 )
 def test_repr(make: Any, text: str):
-    if "shape=" in text:
-        assert "float64" in repr(make()) or "[]" in repr(make())
-    else:
-        assert repr(make()) == text
+    assert repr(make()) == text
 
 
 def test_repr_warns_of_values_that_are_not_finite():

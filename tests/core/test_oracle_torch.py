@@ -26,16 +26,16 @@ def compare(ours: Any, theirs: Any, *data: Any, tolerance: float = 1e-11) -> Non
     np.testing.assert_allclose(y.data, z.numpy(force=True), rtol=tolerance, atol=tolerance)
     upstream = np.random.default_rng(1).normal(size=y.shape)
     first = tl.gradients(y, a, upstream, create_graph=True)
-    given_up = torch.tensor(upstream)
-    second = torch.autograd.grad(z, b, given_up, create_graph=True, materialize_grads=True)
+    cotangent = torch.tensor(upstream)
+    second = torch.autograd.grad(z, b, cotangent, create_graph=True, materialize_grads=True)
     for g, h in zip(first, second, strict=True):
         np.testing.assert_allclose(g.data, h.numpy(force=True), rtol=tolerance, atol=tolerance)
     square, other = sum((g * g).sum() for g in first), sum((h * h).sum() for h in second)
     if not other.requires_grad:
         return
-    found = tl.gradients(square, a) if square.requires_grad else [np.zeros_like(x) for x in data]
+    actual = tl.gradients(square, a) if square.requires_grad else [np.zeros_like(x) for x in data]
     expected = torch.autograd.grad(other, b, materialize_grads=True)
-    for g, h in zip(found, expected, strict=True):
+    for g, h in zip(actual, expected, strict=True):
         np.testing.assert_allclose(g, h.numpy(force=True), rtol=10 * tolerance, atol=10 * tolerance)
 
 

@@ -52,9 +52,9 @@ def test_gradients_along_an_axis_are_those_of_finite_differences(name, data):
 def test_logsumexp_reduces_the_axes_asked_for(axis, keepdims):
     x = np.random.default_rng(0).normal(size=(2, 3, 4))
     expected = np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
-    found = fn.logsumexp(x, axis=axis, keepdims=keepdims)
-    np.testing.assert_allclose(found, expected)
-    assert np.shape(found) == expected.shape
+    result = fn.logsumexp(x, axis=axis, keepdims=keepdims)
+    np.testing.assert_allclose(result, expected)
+    assert np.shape(result) == expected.shape
     check_gradients(lambda a: fn.logsumexp(a, axis=axis, keepdims=keepdims), x)
 
 

@@ -123,10 +123,10 @@ def test_small_blocks_compute_the_same(monkeypatch, stride, dilation):
 def test_results_do_not_share_the_memory_that_convolutions_keep():
     x, w = normal((2, 3, 6, 6)), normal((4, 3, 3, 3))
     first = fn.conv2d(x, w)
-    kept = first.copy()
+    before = first.copy()
     fn.conv2d(np.full_like(x, np.nan), w)
-    np.testing.assert_array_equal(first, kept)
-    np.testing.assert_array_equal(fn.conv2d(x, w), kept)
+    np.testing.assert_array_equal(first, before)
+    np.testing.assert_array_equal(fn.conv2d(x, w), before)
 
 
 def test_any_memory_layout_will_do():
@@ -134,8 +134,8 @@ def test_any_memory_layout_will_do():
     expected = fn.conv2d(
         np.ascontiguousarray(x.transpose(0, 3, 2, 1)), w.transpose(1, 0, 2, 3).copy()
     )
-    found = fn.conv2d(x.transpose(0, 3, 2, 1), w.transpose(1, 0, 2, 3))
-    np.testing.assert_allclose(found, expected)
+    actual = fn.conv2d(x.transpose(0, 3, 2, 1), w.transpose(1, 0, 2, 3))
+    np.testing.assert_allclose(actual, expected)
 
 
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (4, 5)])
@@ -172,9 +172,9 @@ def test_images_without_a_batch():
     ],
 )
 def test_what_does_not_fit_is_named(change, message):
-    given_ = {"input": np.zeros((1, 2, 5, 5)), "weight": np.zeros((4, 2, 2, 2)), **change}
+    arguments = {"input": np.zeros((1, 2, 5, 5)), "weight": np.zeros((4, 2, 2, 2)), **change}
     with pytest.raises(ValueError, match=message):
-        fn.conv2d(**given_)
+        fn.conv2d(**arguments)
 
 
 # -- pooling ----------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def test_dask_arrays_give_the_same_gradients(stride, groups):
         return [leaf.grad for leaf in leaves]
 
     expected = gradients(x)
-    found = gradients(da.from_array(x, chunks=(2, -1, -1, -1)))
-    assert isinstance(found[0], da.Array)
-    for a, e in zip(dask.compute(*found, scheduler="synchronous"), expected, strict=True):
+    actual = gradients(da.from_array(x, chunks=(2, -1, -1, -1)))
+    assert isinstance(actual[0], da.Array)
+    for a, e in zip(dask.compute(*actual, scheduler="synchronous"), expected, strict=True):
         np.testing.assert_allclose(a, e, atol=1e-10)

@@ -63,9 +63,9 @@ def test_class_gradients_by_probabilities_and_their_gradients(reduction):
 
 def test_cross_entropy_is_log_softmax_and_nll():
     x, labels = normal((5, 3)), np.array([0, 2, 1, 1, 0])
-    found = fn.cross_entropy(x, labels)
-    np.testing.assert_allclose(found, fn.nll_loss(fn.log_softmax(x, 1), labels))
-    np.testing.assert_allclose(found, fn.cross_entropy(x, np.eye(3)[labels]))
+    actual = fn.cross_entropy(x, labels)
+    np.testing.assert_allclose(actual, fn.nll_loss(fn.log_softmax(x, 1), labels))
+    np.testing.assert_allclose(actual, fn.cross_entropy(x, np.eye(3)[labels]))
 
 
 @pytest.mark.parametrize("loss", [fn.mse_loss, fn.l1_loss, fn.binary_cross_entropy,
@@ -224,5 +224,5 @@ def test_pytorch_gives_the_same_binary_losses(reduction):
             ),
         ),
     ]  # fmt: skip
-    for found, expected in cases:
-        np.testing.assert_allclose(found, expected.numpy(), atol=1e-12)
+    for actual, expected in cases:
+        np.testing.assert_allclose(actual, expected.numpy(), atol=1e-12)

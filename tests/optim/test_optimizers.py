@@ -89,9 +89,9 @@ def test_float32_stays(name, options):
     for _ in range(3):
         for parameter in parameters:
             parameter.grad = np.ones(parameter.shape, np.float32)
-        kept = [p.data for p in parameters]  # shared, so that the parameters are rebound
+        holders = [p.data for p in parameters]  # shared, so that the parameters are rebound
         optimizer.step()
-        del kept
+        del holders
     assert {p.dtype for p in parameters} == {np.dtype(np.float32)}
     arrays = [v for s in optimizer.state.values() for v in s.values() if isinstance(v, np.ndarray)]
     assert {a.dtype for a in arrays} <= {np.dtype(np.float32)}
@@ -143,11 +143,11 @@ def test_an_array_that_nobody_else_holds_is_written_in_place(name):
     (w * w).sum().backward()
     optimizer.step()
     assert w.data.__array_interface__["data"] == address
-    seen = w.detach()
+    detached = w.detach()
     (w * w).sum().backward()
     optimizer.step()
     assert w.data.__array_interface__["data"] != address
-    assert (seen.data != w.data).all()
+    assert (detached.data != w.data).all()
 
 
 @every_setting

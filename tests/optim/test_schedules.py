@@ -45,12 +45,12 @@ def test_bad_schedules():
 
 
 def with_gradients(*gradients):
-    found = []
+    parameters = []
     for g in gradients:
         p = tl.tensor(np.zeros(g.shape), requires_grad=True)
         p.grad = g
-        found.append(p)
-    return found
+        parameters.append(p)
+    return parameters
 
 
 @given(

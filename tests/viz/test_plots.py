@@ -131,14 +131,14 @@ def test_a_boundary_runs_where_the_score_meets_the_threshold(ax):
 
 def test_a_model_of_tensors_is_called_with_gradients_off(ax):
     w = tl.tensor(np.ones((2, 1)), requires_grad=True)
-    seen = []
+    calls = []
 
     def model(x):
-        seen.append((type(x), x.dtype, x.shape, tl.is_grad_enabled()))
+        calls.append((type(x), x.dtype, x.shape, tl.is_grad_enabled()))
         return tl.Tensor(x) @ w
 
     plot_decision_boundary(model, CORNERS.astype(np.float32), ax=ax, resolution=20)
-    assert seen == [(np.ndarray, np.float32, (400, 2), False)]
+    assert calls == [(np.ndarray, np.float32, (400, 2), False)]
     assert w.grad is None
 
 

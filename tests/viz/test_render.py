@@ -211,17 +211,17 @@ def test_files_are_moved_into_place(tmp_path):
 def test_a_file_is_only_ever_replaced_as_a_whole(tmp_path, monkeypatch):
     target = tmp_path / "a.svg"
     target.write_bytes(b"old")
-    seen = []
+    paths = []
 
     def full(path, content):
-        seen.append(path)
+        paths.append(path)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(rendering.Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         write_file(target, b"new")
-    assert seen
-    assert target not in seen
+    assert paths
+    assert target not in paths
     assert target.read_bytes() == b"old"
 
 

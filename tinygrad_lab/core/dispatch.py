@@ -53,7 +53,7 @@ def apply(
     given, computes the same on NumPy's own arrays, without asking who else would.
     """
     operation = OPERATIONS.get(op, _UNKNOWN)
-    if not (operation.complete or operation.vjps or body):
+    if not (operation.complete or operation.vjps or (body and operation is _UNKNOWN)):
         return _without_rules(op, operation, args, kwargs)
     if kwargs and any(map(_holds_tensor, kwargs.values())):
         args, kwargs = _positional(op, args, kwargs)
@@ -79,20 +79,13 @@ def apply(
         value = Outputs(value) if isinstance(value, (tuple, list)) else from_scalar(value)
     node = None
     if mode is not IGNORE and any(parents):
-        if operation.complete < len(args) or (kwargs and value.dtype.kind not in "fc"):
-            if not operation.vjps and operation is not _UNKNOWN:  # a primitive declared constant
-                return _without_rules(op, operation, args, kwargs)
+        if operation.complete < len(args) or not _is_float(value):
             _check_differentiable(op, operation, parents, value)
         node = record(op, tuple(values), kwargs, value, tuple(parents))
     if mode is WATCH:
         _watch(op, value, node)
-    if type(value) is Outputs:
-        outputs = from_node(value, node)
-        return kind._make(outputs) if hasattr(kind, "_make") else outputs  # EighResult and so on
-    tensor = _new(Tensor)
-    tensor.data = value
-    tensor.node = node
-    return tensor
+    tensor = from_node(value, node)
+    return kind._make(tensor) if type(tensor) is Outputs and hasattr(kind, "_make") else tensor
 
 
 def from_node(value: Any, node: Node | None) -> Any:
@@ -107,7 +100,7 @@ def from_node(value: Any, node: Node | None) -> Any:
 
 def _picked(outputs: Outputs, node: Node | None, position: int) -> Any:
     value = outputs[position]
-    if from_scalar(value).dtype.kind not in "fc":
+    if not _is_float(value):
         return value  # a rank, an index: nothing flows through it
     if node is not None:
         node = record(pick, (outputs, position), NO_KWARGS, value, (node, None))
@@ -134,12 +127,15 @@ def _check_differentiable(
             raise TypeError(
                 f"{name_of(op)} has no derivative by argument {position}: detach() it there"
             )
-    dtype = getattr(value, "dtype", type(value).__name__)
-    if getattr(dtype, "kind", None) not in ("f", "c"):
+    if not _is_float(value):
+        what = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(
-            f"{name_of(op)} of a tracked tensor gives {dtype}, which has no gradient; "
-            "detach() first"
+            f"{name_of(op)} of a tracked tensor gives {what}, which has no gradient; detach() first"
         )
+
+
+def _is_float(value: Any) -> bool:
+    return getattr(getattr(from_scalar(value), "dtype", None), "kind", "") in ("f", "c")
 
 
 # ---------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from tinygrad_lab.core.cotangents import conjugate, fitted, own, run_hooks, tota
 from tinygrad_lab.core.errors import explain, name_of
 from tinygrad_lab.core.graph import between, parents_of
 from tinygrad_lab.core.modes import stop_if_not_finite
-from tinygrad_lab.core.operations import OPERATIONS, Array, Rule
+from tinygrad_lab.core.operations import OPERATIONS, Array
 from tinygrad_lab.core.ownership import is_shared
 from tinygrad_lab.core.several import Parts
 from tinygrad_lab.core.zeros import Run, hides_nan, keeping_zeros, rescued
@@ -166,7 +166,7 @@ def propagate(
             if lift is not None or node.hooks is not None:
                 g = walk.look(node, g)
             if needed is not None:
-                if node in walk.wanted:
+                if node in (walk.wanted or ()):
                     gradients[node] = own(g)
                 if not any(parent in needed for parent in node.parents or ()):
                     continue
@@ -175,7 +175,7 @@ def propagate(
                 walk.outside.run(visit, node, g, tuple(contributions))
             if not retain_graph:
                 node.args = node.kwargs = node.value = node.parents = None
-        g = contributions = None  # so that each gradient has one owner
+        g, contributions = None, []  # so that each gradient has one owner
         for leaf in list(waiting):  # what never had its turn
             g = waiting.pop(leaf)
             if lift is not None or leaf.hooks is not None:
@@ -215,10 +215,11 @@ class _Walk:
         # Where something waits, but for the leaves: the youngest first.
         self.heap = [(node.order, node) for node in self.waiting if node.op is not None]
         heapify(self.heap)
-        self.wanted = wanted
-        self.needed = None if wanted is None else between(outputs, wanted)
+        self.wanted = wanted if wanted is None else frozenset(wanted)
+        self.needed = None if self.wanted is None else between(outputs, self.wanted)
         self.lift, self.batched = lift, batched
-        self.run = one_by_one if batched else None  # None for a plain call of the rule
+        #: How to call a rule; None for a plain call.
+        self.run: Run | None = one_by_one if batched else None
         self.careful = False  # a NaN was hidden in the forward pass: see zeros.py
         self.outside = copy_context()  # what users hang in runs under their own settings
 

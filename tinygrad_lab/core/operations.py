@@ -14,12 +14,12 @@ import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.core.errors import name_of, qualified_name
 
 __all__ = [
     "OPERATIONS",
@@ -70,7 +70,7 @@ class Operation:
         How many of the first arguments have a rule, none left out.
     """
 
-    vjps: Sequence[Rule | None] = ()
+    vjps: Sequence[Any] = ()
     composition: Callable[..., Any] | None = None
     constant: bool = False
     refusal: str | None = None
@@ -143,7 +143,7 @@ def defvjp(
     Raises
     ------
     TypeError
-        ``op`` or a vjp is not callable.
+        ``op`` or a vjp is not callable, or ``op`` writes into its argument.
     ValueError
         ``argnums`` and ``vjps`` differ in number, or an argument number is negative or repeated.
 
@@ -166,6 +166,7 @@ def defvjp(
     rules: list[Rule | None] = [None] * (max(where, default=-1) + 1)
     for position, vjp in zip(where, vjps, strict=True):
         rules[position] = vjp
+    _refuse_in_place(op)
     OPERATIONS[op] = Operation(tuple(rules), selects=selects, batches=batches, branch=branch)
 
 
@@ -186,7 +187,16 @@ def defvjp_variadic(
     >>> x.grad
     array([3., 3.])
     """
+    _refuse_in_place(op)
     OPERATIONS[op] = Operation(_Variadic(vjp), selects=selects)
+
+
+def _refuse_in_place(op: Callable[..., Any]) -> None:
+    if op in OPERATIONS and OPERATIONS[op].in_place:
+        raise TypeError(
+            f"{qualified_name(op)} writes into its argument, and tensors are values: it cannot "
+            "have a derivative"
+        )
 
 
 class _Variadic(Sequence[Rule]):
@@ -273,13 +283,16 @@ def planted(
     ...     float(tl.grad(np.sin)(0.0))
     -1.0
     """
+    _refuse_in_place(op)
     before = OPERATIONS.get(op)
     rules: Sequence[Rule | None] = vjps if variadic is None else _Variadic(variadic)
     if argnums is not None:
         others = dict(zip(argnums, vjps, strict=True))
         former = before.vjps if before else ()
         rules = tuple(others.get(position, vjp) for position, vjp in enumerate(former))
-    mine = OPERATIONS[op] = replace(before or Operation(), vjps=rules, composition=None)
+    known = before or Operation()
+    mine = Operation(rules, selects=known.selects, batches=known.batches, branch=known.branch)
+    OPERATIONS[op] = mine
     try:
         yield
     finally:

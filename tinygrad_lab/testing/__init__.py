@@ -24,7 +24,6 @@ from tinygrad_lab.testing.report import Finding, GradientError, GradReport
 if TYPE_CHECKING:
     from tinygrad_lab.testing import adapters, strategies
     from tinygrad_lab.testing._mutation import MutationScore, mutation_score
-    from tinygrad_lab.testing.faults import FAULTS
     from tinygrad_lab.testing.operations import check_module, check_op, gradtest
     from tinygrad_lab.testing.strategies import (
         Domain,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "FAULTS",
     "HOLOMORPHIC",
     "PROPERTIES",
     "Domain",
@@ -69,7 +67,6 @@ __all__ = [
 
 # What is loaded when first asked for; most of it brings Hypothesis.
 _FROM = {
-    "FAULTS": "faults",
     **dict.fromkeys(("MutationScore", "mutation_score"), "_mutation"),
     **dict.fromkeys(("check_op", "check_module", "gradtest"), "operations"),
     **dict.fromkeys(

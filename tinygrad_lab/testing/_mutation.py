@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.core.operations import OPERATIONS, planted
 from tinygrad_lab.testing.adapters import INTERCEPTORS, Adapted, Adapter, Pull
 
 __all__ = [
@@ -143,33 +143,19 @@ class Rule(Place):
     @contextlib.contextmanager
     def wrapped(self, wrap: Wrap) -> Iterator[None]:
         """Put something around the rule; a test that gives the operation new rules keeps them."""
-        right = RULES[self.op]
+        right = OPERATIONS[self.op].vjps
         if self.argnum is None:
-            other: Any = _AllWrapped(right, wrap)
+            with planted(self.op, variadic=_each_wrapped(right, wrap)):
+                yield
         else:
-            other = (*right[: self.argnum], wrap(right[self.argnum]), *right[self.argnum + 1 :])
-        RULES[self.op] = other
-        try:
-            yield
-        finally:
-            if RULES.get(self.op) is other:
-                RULES[self.op] = right
+            with planted(self.op, wrap(right[self.argnum]), argnums=[self.argnum]):
+                yield
 
 
-class _AllWrapped:
-    """The rules of an operation of any number of arguments, each wrapped when it is asked for.
+def _each_wrapped(rules: Sequence[Any], wrap: Wrap) -> Callable[..., Any]:
+    """Wrap the rules of an operation of any number of arguments, each when it is called."""
+    return lambda argnum, *call, **options: wrap(rules[argnum])(*call, **options)
 
-    The engine goes through it with ``zip``, which ends with the shorter of the two.
-    """
-
-    def __init__(self, rules: Any, wrap: Wrap) -> None:
-        self._rules, self._wrap = rules, wrap
-
-    def __getitem__(self, argnum: int) -> Callable[..., Any]:
-        return self._wrap(self._rules[argnum])
-
-    def __len__(self) -> int:
-        return len(self._rules)
 
 
 @dataclass(frozen=True)
@@ -236,7 +222,8 @@ def _written(function: Any) -> Any:
 
 
 def _rules() -> Iterator[tuple[Rule, Any]]:
-    for op, rules in list(RULES.items()):
+    for op, operation in list(OPERATIONS.items()):
+        rules = operation.vjps
         if isinstance(rules, tuple):
             yield from ((Rule(op, i), rule) for i, rule in enumerate(rules) if rule is not None)
         else:
@@ -479,7 +466,7 @@ def _chosen_places(
         return rules_of_users(), lambda place: True
     asked = [op.__name__ if isinstance(op, Adapter) else op for op in ops]
     for op in asked:
-        if not isinstance(op, str) and op not in RULES:
+        if not isinstance(op, str) and not (op in OPERATIONS and OPERATIONS[op].vjps):
             raise ValueError(
                 f"{name_of(op)} has no rule in the derivative table; say an operation that has, "
                 "an adapted function, or the name of one"

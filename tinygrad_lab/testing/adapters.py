@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.testing.audit import Audit, audit
 from tinygrad_lab.testing.subjects import (
@@ -38,6 +37,7 @@ from tinygrad_lab.testing.subjects import (
     input_names,
     outputs_of,
 )
+from tinygrad_lab.transforms.containers import leaves
 
 __all__ = ["Adapter", "autograd", "jax", "numpy", "torch"]
 

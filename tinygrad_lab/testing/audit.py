@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.transforms.derivatives import gradients
 from tinygrad_lab.testing.diagnosis import diagnose, missing_factor
 from tinygrad_lab.testing.subjects import outputs_of
+from tinygrad_lab.transforms.derivatives import gradients
 
 __all__ = ["Audit", "audit"]
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.transforms.derivatives import value_and_grad
 from tinygrad_lab.testing.report import FAIL, PASS, Finding, GradReport, Result, raise_for, shown
+from tinygrad_lab.transforms.derivatives import value_and_grad
 
 __all__ = ["check_descent"]
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node, propagate
+from tinygrad_lab.core.graph import history
 from tinygrad_lab.testing.holomorphic import complex_step
 from tinygrad_lab.testing.kinks import branches, has_kinks, same_branches, subgradient_interval
 from tinygrad_lab.testing.numerical import (
@@ -33,7 +34,7 @@ from tinygrad_lab.testing.numerical import (
     scales_of,
 )
 from tinygrad_lab.testing.report import FAIL, INCONCLUSIVE, PASS
-from tinygrad_lab.testing.subjects import Evaluation, Recorded, Subject, flat, nodes_behind
+from tinygrad_lab.testing.subjects import Evaluation, Recorded, Subject, flat
 
 __all__ = ["Measurement", "Measurer"]
 
@@ -256,7 +257,7 @@ class Measurer:
         """Whether the evaluations on one side took different branches: a kink lies between."""
         for sign in (1, -1):
             taken = [
-                branches(nodes_behind(call.roots)) for h, call in calls.items() if h * sign > 0
+                branches(history(call.roots)[::-1]) for h, call in calls.items() if h * sign > 0
             ]
             if not all(same_branches(taken[0], other) for other in taken[1:]):
                 return True
@@ -340,9 +341,9 @@ class Measurer:
     def _on_a_boundary(self, calls: dict[float, Evaluation]) -> bool:
         """Whether the point takes another branch than what lies on either side of it."""
         with np.errstate(all="ignore"):
-            here = branches(nodes_behind(self.subject.evaluate(self.arrays).roots))
+            here = branches(history(self.subject.evaluate(self.arrays).roots)[::-1])
         return bool(here) and not any(
-            same_branches(here, branches(nodes_behind(call.roots))) for call in calls.values()
+            same_branches(here, branches(history(call.roots)[::-1])) for call in calls.values()
         )
 
     def _differs_by_direction(self, measured: Measurement, weights: Array) -> bool:
@@ -351,7 +352,7 @@ class Measurer:
         So it is where many kinks meet, as at a median of equal numbers: along every line through
         the point the function is straight, each with a slope of its own.
         """
-        nodes = nodes_behind(next(iter(measured.climb.calls.values())).roots)
+        nodes = history(next(iter(measured.climb.calls.values())).roots)[::-1]
         if nodes and not branches(nodes):  # nothing in it has a kink
             return False
         generator = np.random.default_rng(1)
@@ -397,7 +398,7 @@ class Measurer:
 
     def _kinks(self) -> int | None:
         for climbed in self._climbs.values():
-            nodes = nodes_behind(next(iter(climbed.calls.values())).roots)
+            nodes = history(next(iter(climbed.calls.values())).roots)[::-1]
             if nodes:
                 return sum(has_kinks(node) for node in nodes)
         return None

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
-from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.errors import describe, name_of
+from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.testing import catalogue, strategies
 from tinygrad_lab.testing._reporting import EXAMPLES, PROFILE, announced
 from tinygrad_lab.testing.check import example_text, gradcheck
@@ -252,7 +252,7 @@ def calls_of(
 
 def _held(op: Any) -> Callable[[catalogue.Call], catalogue.Call]:
     """Hold fast the arguments that an operation has no derivative by."""
-    rules = RULES.get(op) if callable(op) else None
+    rules = OPERATIONS[op].vjps if callable(op) and op in OPERATIONS else ()
     fixed = [i for i, rule in enumerate(rules) if rule is None] if isinstance(rules, tuple) else []
 
     def hold(call: catalogue.Call) -> catalogue.Call:
@@ -328,11 +328,9 @@ def drawn_options(draw: Any, kwargs: Mapping[str, Any], inputs: Any) -> dict[str
 def _number_of_inputs(op: Any) -> int:
     if hasattr(op, "subject"):
         raise TypeError("check_op of an adapted function: say inputs=, for instance tensors(2)")
-    rules = RULES.get(op)
-    if isinstance(rules, tuple):
-        return len(rules)
-    if rules is not None:
-        return 2
+    rules = OPERATIONS[op].vjps if op in OPERATIONS else ()
+    if rules:
+        return len(rules) if isinstance(rules, tuple) else 2
     try:
         parameters = inspect.signature(op).parameters.values()
     except (TypeError, ValueError):

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.transforms.derivatives import jvp
 from tinygrad_lab.testing.measure import Measurement, Measurer
 from tinygrad_lab.testing.numerical import (
     BAND,
@@ -41,6 +40,7 @@ from tinygrad_lab.testing.subjects import (
     flat,
     frozen,
 )
+from tinygrad_lab.transforms.derivatives import jvp
 
 __all__ = ["PROPERTIES", "Check", "Found"]
 

@@ -17,10 +17,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.transforms.containers import leaves
-from tinygrad_lab.core.engine import RULES, Node
+from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.errors import describe, name_of
+from tinygrad_lab.core.graph import history
+from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.core.tensor import Tensor, start
+from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import gradients, walk
 
 __all__ = [
@@ -34,7 +36,6 @@ __all__ = [
     "bind",
     "flat",
     "frozen",
-    "nodes_behind",
 ]
 
 Array = NDArray[Any]
@@ -266,21 +267,22 @@ class _Derivative(TensorSubject):
     def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:
         """Tell for each node of the graph in which derivative rule it was made.
 
-        None where it belongs to the function itself.  In the order of :func:`nodes_behind`.
+        None where it belongs to the function itself.  The oldest first.
         """
         made_in: dict[int, Origin | None] = {}
 
         def visit(node: Node, _g: Any, contributions: tuple[Any, ...]) -> None:
-            for forward in nodes_behind([node]):
+            for forward in history([node]):
                 made_in.setdefault(forward.order, None)
-            for rule, c in zip(RULES.get(node.op, ()), contributions, strict=False):
-                for made in nodes_behind([c.node] if isinstance(c, Tensor) else []):
+            rules = OPERATIONS[node.op].vjps if node.op in OPERATIONS else ()
+            for rule, c in zip(rules, contributions, strict=False):
+                for made in history([c.node] if isinstance(c, Tensor) else []):
                     made_in.setdefault(made.order, Origin(node, rule))
 
         tensors = [Tensor(x, requires_grad=True) for x in inputs]
         found = self._gradients(*tensors, visit=visit)
         roots = [y.node if isinstance(y, Tensor) else None for y in found]
-        return [made_in.get(node.order) for node in nodes_behind(roots)]
+        return [made_in.get(node.order) for node in reversed(history(roots))]
 
 
 class Origin(NamedTuple):
@@ -322,15 +324,3 @@ def outputs_of(found: Any) -> list[Any]:
             )
     found_parts = [[np.real(y), np.imag(y)] if np.iscomplexobj(_plain(y)) else [y] for y in ys]
     return [part for parts in found_parts for part in parts]
-
-
-def nodes_behind(roots: Sequence[Node | None]) -> list[Node]:
-    """Give every node that some roots were computed from, the oldest first."""
-    seen: dict[int, Node] = {}
-    waiting = [root for root in roots if root is not None]
-    while waiting:
-        node = waiting.pop()
-        if node.order not in seen:
-            seen[node.order] = node
-            waiting += [parent for parent in node.parents or () if parent is not None]
-    return [seen[order] for order in sorted(seen, reverse=True)]

@@ -24,7 +24,7 @@ from tinygrad_lab.core.rules.indexing import rearranged, scatter_add
 @primitive
 def reshape(x, shape, order="C"):
     """The same elements in another shape."""
-    return np.reshape(x, shape, order=order)
+    return x.reshape(shape) if order == "C" else np.reshape(x, shape, order=order)
 
 
 def _shaped_back(g, y, x, *args, **kwargs):

@@ -20,9 +20,9 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from tinygrad_lab.core.rules import elementwise as _elementwise
-from tinygrad_lab.core.rules import indexing, shaping
-from tinygrad_lab.core.rules import linalg as _linalg
+from tinygrad_lab.core.rules import creation, indexing, manipulation
+from tinygrad_lab.core.rules.linalg import products as _products
+from tinygrad_lab.core.rules.mathematical import elementwise as _elementwise
 
 Array = Any
 Shape = tuple[int, ...]
@@ -591,7 +591,7 @@ CASES: dict[Any, Strategy[Call]] = {
     for op in (
         np.negative, np.positive, np.square, np.exp, np.exp2, np.expm1, np.sin, np.cos, np.arctan,
         np.deg2rad, np.radians, np.rad2deg, np.degrees, np.sinh, np.cosh, np.tanh, np.arcsinh,
-        np.conjugate, np.copy, shaping.copied,
+        np.conjugate, np.copy, creation.copied,
     )
 }  # fmt: skip
 
@@ -611,7 +611,7 @@ CASES |= {
     np.arctan2: binary(np.arctan2, NOT_ZERO),
     np.copysign: binary(np.copysign, NOT_ZERO, NOT_ZERO),
     np.where: where_calls(np.where),
-    _elementwise.where: where_calls(_elementwise.where),
+    indexing.where: where_calls(indexing.where),
     np.clip: clip_calls(),
     _elementwise.clip: elementwise_calls(
         _elementwise.clip, EVERYWHERE, [-1.125, -0.625, 1.125], [0.375, 0.875]
@@ -636,6 +636,7 @@ CASES |= {
 
 CASES |= {
     np.reshape: shaped(np.reshape, new_shapes),
+    manipulation.reshape: shaped(manipulation.reshape, new_shapes),
     np.ravel: shaped(np.ravel, keywords(lambda s: {"order": st.sampled_from(["C", "F"])})),
     np.squeeze: shaped(np.squeeze, squeezed_axes),
     np.expand_dims: shaped(np.expand_dims, expansions),
@@ -652,11 +653,11 @@ CASES |= {
     np.trace: shaped(np.trace, diagonals, least=2),
     np.repeat: shaped(np.repeat, repeats),
     np.astype: shaped(np.astype, positional(lambda s: st.just((np.float64,)))),
-    shaping.astype: shaped(shaping.astype, positional(lambda s: st.just((np.float64,)))),
+    creation.astype: shaped(creation.astype, positional(lambda s: st.just((np.float64,)))),
     np.concatenate: joined(np.concatenate),
     np.stack: joined(np.stack),
-    shaping.concatenate: joined(np.concatenate, shaping.concatenate),
-    shaping.stack: joined(np.stack, shaping.stack),
+    manipulation.concatenate: joined(np.concatenate, manipulation.concatenate),
+    manipulation.stack: joined(np.stack, manipulation.stack),
 }
 
 
@@ -676,7 +677,7 @@ CASES |= {
     np.dot: dots(),
     np.tensordot: tensordots(),
     np.einsum: st.one_of(einsums(np.einsum), numbered_einsums()),
-    _linalg.einsum: einsums(_linalg.einsum),
+    _products.einsum: einsums(_products.einsum),
 }
 
 

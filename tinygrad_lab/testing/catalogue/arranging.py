@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_lab.core.rules import arranging
+from tinygrad_lab.core.rules import creation, indexing
 from tinygrad_lab.testing.catalogue import CASES, Call, arrays
 from tinygrad_lab.testing.catalogue.variants import in_a_row, of_a_list, one_of, variants
 
@@ -120,8 +120,8 @@ CASES |= {
     ),
     np.diag: variants(np.diag, [((3,),), ((3, 4),), ((1,),)], [{}, {"k": 1}, {"k": -2}]),
     np.diagflat: variants(np.diagflat, [((3,),), ((2, 2),), ((),)], [{}, {"k": 1}, {"k": -2}]),
-    arranging.diagonal_matrix: variants(
-        arranging.diagonal_matrix, [((3,),), ((1,),)], [{}, {"k": 1}, {"k": -2}]
+    creation.diagonal_matrix: variants(
+        creation.diagonal_matrix, [((3,),), ((1,),)], [{}, {"k": 1}, {"k": -2}]
     ),
     np.linalg.diagonal: variants(
         np.linalg.diagonal, MATRIX + CUBE, [{}, {"offset": 1}, {"offset": -1}]
@@ -130,7 +130,7 @@ CASES |= {
     sliding_window_view: variants(
         sliding_window_view, MATRIX, [{"window_shape": (2, 3)}, {"window_shape": 2, "axis": 1}]
     ),
-    arranging.windows: variants(arranging.windows, MATRIX, [{"window_shape": 2, "axis": 0}]),
+    indexing.windows: variants(indexing.windows, MATRIX, [{"window_shape": 2, "axis": 0}]),
 }
 
 # Padding

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.rules import differences
+from tinygrad_lab.core.rules.mathematical import sequences
 from tinygrad_lab.testing.catalogue import CASES, EVERYWHERE, grid
 from tinygrad_lab.testing.catalogue.variants import in_a_row, one_of, variants
 
@@ -113,22 +113,22 @@ CASES |= {
             ),
         ),
     ),
-    differences.interp: one_of(
+    sequences.interp: one_of(
         variants(
-            differences.interp,
+            sequences.interp,
             [((5,), (4,))],
             values=BETWEEN,
-            through=lambda x, f: differences.interp(x, POINTS, f, None, None),
+            through=lambda x, f: sequences.interp(x, POINTS, f, None, None),
         ),
         variants(
-            differences.interp,
+            sequences.interp,
             [((4,), (4,), (), ())],
-            through=lambda xp, f, left, right: differences.interp(
+            through=lambda xp, f, left, right: sequences.interp(
                 np.array(BETWEEN), POINTS + np.tanh(xp) / 64, f, left, right
             ),
         ),
     ),
-    differences.convolve_full: variants(differences.convolve_full, [((3,), (2,)), ((2,), (4,))]),
+    sequences.convolve_full: variants(sequences.convolve_full, [((3,), (2,)), ((2,), (4,))]),
     np.bincount: variants(
         np.bincount,
         [((4,),)],

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.rules import elementwise
+from tinygrad_lab.core.rules.mathematical import elementwise
 from tinygrad_lab.testing.catalogue import (
     CASES,
     EIGHTHS,

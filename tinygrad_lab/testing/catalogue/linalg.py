@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.rules import decompositions, norms
+from tinygrad_lab.core.rules.linalg import decompositions, norms, solving
 from tinygrad_lab.testing.catalogue import CASES, grid
 from tinygrad_lab.testing.catalogue.variants import in_a_row, of_a_list, one_of, variants
 
@@ -147,9 +147,9 @@ CASES |= {
 
 CASES |= {op: matrices(op, SQUARES) for op in (linalg.det, linalg.inv)}
 CASES |= {
-    decompositions.cofactors: matrices(decompositions.cofactors, SQUARES),
-    decompositions.second_cofactors: matrices(
-        decompositions.second_cofactors,
+    norms.cofactors: matrices(norms.cofactors, SQUARES),
+    norms.second_cofactors: matrices(
+        norms.second_cofactors,
         [((2, 2), (2, 2)), ((3, 3), (3, 3))],
         around=lambda op: lambda g, a: op(g, a + base(a)),
         never=["axis of length one"],  # where it is zero but for round-off
@@ -177,8 +177,8 @@ CASES |= {
             )
         )
     ),
-    decompositions.least_squares: matrices(
-        decompositions.least_squares, [((4, 2), (4,)), ((3, 2), (3, 2))], [{"rcond": 1e-10}]
+    solving.least_squares: matrices(
+        solving.least_squares, [((4, 2), (4,)), ((3, 2), (3, 2))], [{"rcond": 1e-10}]
     ),
     linalg.tensorinv: one_of(
         matrices(

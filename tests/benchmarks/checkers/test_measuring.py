@@ -6,12 +6,13 @@ import threading
 import numpy as np
 import pytest
 
-from tinygrad_lab.testing import benchmark, catalogue
-from tinygrad_lab.testing.benchmark import alarms, points, slips, spread, tools, whole
-from tinygrad_lab.testing.benchmark.__main__ import main
-from tinygrad_lab.testing.benchmark.table import Table
+from benchmarks import checkers
+from benchmarks.checkers import alarms, points, slips, spread, tools, whole
+from benchmarks.checkers.__main__ import main
+from benchmarks.checkers.faults import FAULTS, in_table
+from benchmarks.checkers.table import Table
+from tinygrad_lab.testing import catalogue
 from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.faults import FAULTS, in_table
 from tinygrad_lab.testing.report import GradReport, Result
 
 
@@ -51,13 +52,13 @@ class Hanging(Sleeping):
 
 
 def measured(fault, *others):
-    table = benchmark.measure(
+    table = checkers.measure(
         ["faults", "alarms"],
         seeds=1,
         examples=20,
         calls=2,
         chosen=[fault],
-        tools=[benchmark.Ours(), *others],
+        tools=[checkers.Ours(), *others],
     )
     return table, table.rows[0]
 
@@ -106,7 +107,7 @@ def test_what_a_planted_rule_cached_is_forgotten_between_tools():
     assert caught == {"typical": False, "random": True, "strategy": True}
 
 
-OTHERS = [tool for tool in benchmark.TOOLS if not isinstance(tool, benchmark.Ours)]
+OTHERS = [tool for tool in checkers.TOOLS if not isinstance(tool, checkers.Ours)]
 
 
 @pytest.mark.oracle
@@ -300,7 +301,7 @@ def test_rules_of_zeros_cannot_slip_and_a_sleeping_check_misses(monkeypatch):
 
 def test_the_command_writes_both_files(tmp_path, capsys, monkeypatch):
     page, numbers = tmp_path / "out" / "page.md", tmp_path / "out" / "numbers.json"
-    monkeypatch.setattr("tinygrad_lab.testing.benchmark.__main__.FAULTS", FAULTS[:1])
+    monkeypatch.setattr("benchmarks.checkers.__main__.FAULTS", FAULTS[:1])
     told = ["--quick", "--seeds", "1", "--examples", "5", "--workers", "1"]
     files = ["--json", str(numbers), "--markdown", str(page)]
     assert main([*told, "--only", "faults", *files]) == 0
@@ -311,23 +312,23 @@ def test_the_command_writes_both_files(tmp_path, capsys, monkeypatch):
 
 def test_parts_of_several_runs_make_one_page(tmp_path):
     path = tmp_path / "numbers.json"
-    first = benchmark.measure(
+    first = checkers.measure(
         ["faults", "catalogue", "slips"], seeds=1, examples=2, chosen=[SIGN], operations=[0],
-        tools=[benchmark.Ours()],
+        tools=[checkers.Ours()],
     )  # fmt: skip
     path.write_text(first.json())
     again = Table.read(path)
     assert again == first
-    second = benchmark.measure(["alarms"], seeds=1, calls=1, chosen=[SIGN], tools=[Crying()])
+    second = checkers.measure(["alarms"], seeds=1, calls=1, chosen=[SIGN], tools=[Crying()])
     both = second.filled(again)
     assert (both.rows, both.alarms, both.slips) == (first.rows, second.alarms, first.slips)
-    assert set(both.settings) == set(benchmark.PARTS)
+    assert set(both.settings) == set(checkers.PARTS)
     assert set(both.tools) == {"ours", "crying"}
 
 
 def test_jobs_are_spread_over_processes():
     told = []
-    jobs = [(SIGN, seed, [benchmark.Ours()], 1) for seed in range(3)]
+    jobs = [(SIGN, seed, [checkers.Ours()], 1) for seed in range(3)]
     apart, complete = spread.spread(alarms.false_alarms, jobs, 2, told.append)
     assert complete
     assert told[-1] == "3 of 3"

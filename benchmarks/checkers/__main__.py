@@ -1,4 +1,4 @@
-"""The command ``python -m tinygrad_lab.testing.benchmark``."""
+"""The command ``python -m benchmarks.checkers``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.checkers.faults import FAULTS
+from benchmarks.checkers.measuring import PARTS, measure
+from benchmarks.checkers.table import Table, write
 from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.benchmark.measuring import PARTS, measure
-from tinygrad_lab.testing.benchmark.table import Table, write
-from tinygrad_lab.testing.faults import FAULTS
 
 EVERY = 5  # with --quick, one in so many
 
@@ -19,7 +19,7 @@ EVERY = 5  # with --quick, one in so many
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m tinygrad_lab.testing.benchmark",
+        prog="python -m benchmarks.checkers",
         description="Which checker notices which fault, and when does it cry wolf?  Ctrl-C ends "
         "it with what there is by then.",
     )
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen=range(0, len(FAULTS), step),
         operations=range(0, len(catalogue.CASES), step),
         workers=options.workers,
-        progress=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201
+        progress=lambda text: print(text, file=sys.stderr, flush=True),
     )
     if options.earlier:
         table = table.filled(Table.read(options.earlier))
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write(options.json, table.json())
     if options.markdown:
         write(options.markdown, table.markdown())
-    print(table.markdown())  # noqa: T201 - this is a command
+    print(table.markdown())
     return 0
 
 

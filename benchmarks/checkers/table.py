@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinygrad_lab.testing.benchmark.alarms import Alarms
-from tinygrad_lab.testing.benchmark.planted import WAYS, Row
-from tinygrad_lab.testing.benchmark.slips import Slip, Slips
-from tinygrad_lab.testing.benchmark.whole import Alarm, Undecided, Whole
+from benchmarks.checkers.alarms import Alarms
+from benchmarks.checkers.planted import WAYS, Row
+from benchmarks.checkers.slips import Slip, Slips
+from benchmarks.checkers.whole import Alarm, Undecided, Whole
 
 __all__ = ["Table", "write"]
 
@@ -229,15 +229,16 @@ def _one_line(text: str) -> str:
 INTRODUCTION = [
     "# Which checker notices which fault",
     "",
-    "Written by `python -m tinygrad_lab.testing.benchmark --markdown PATH`; not edited by hand.",
+    "Written by `python -m benchmarks.checkers --markdown PATH` in the repository; not edited by",
+    "hand.",
     "",
-    "Each fault of `tgt.FAULTS` is planted, and each checker is asked about it in three ways: at",
-    "one typical input (full arrays, fewest options, numbers on no grid and at no kink), at 20",
-    "inputs like it with other numbers, and at everything our strategies generate (shapes of all",
-    "kinds, options, zeros, ties). For the others the fault becomes a custom function of theirs",
-    "made of the same NumPy forward and backward computation, and \"our strategy\" is a loop over",
-    "inputs drawn from our strategies. A fault counts as noticed if the checker objects, or",
-    "raises, and is content with the same input once the fault is taken out.",
+    "Each fault of `benchmarks/checkers/faults.py` is planted, and each checker is asked about it",
+    "in three ways: at one typical input (full arrays, fewest options, numbers on no grid and at",
+    "no kink), at 20 inputs like it with other numbers, and at everything our strategies generate",
+    "(shapes of all kinds, options, zeros, ties). For the others the fault becomes a custom",
+    "function of theirs made of the same NumPy forward and backward computation, and \"our",
+    "strategy\" is a loop over inputs drawn from our strategies. A fault counts as noticed if the",
+    "checker objects, or raises, and is content with the same input once the fault is taken out.",
     "",
     "What this does not compare: faults of our engine have no meaning elsewhere; the others are",
     "asked for first derivatives in float64, which is what can be carried over, while ours looks",

@@ -13,9 +13,9 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from benchmarks.checkers.faults import ENGINE, Fault
 from tinygrad_lab.testing import catalogue, operations, strategies
 from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.faults import ENGINE, Fault
 from tinygrad_lab.testing.search import is_defined
 
 __all__ = ["Specimen", "carried", "draw", "points", "special", "specimen_of"]

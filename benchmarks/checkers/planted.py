@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.benchmark.points import carried, points, specimen_of
-from tinygrad_lab.testing.benchmark.tools import HungError, Ours, Tool
+from benchmarks.checkers.faults import FAULTS, Fault
+from benchmarks.checkers.points import carried, points, specimen_of
+from benchmarks.checkers.tools import HungError, Ours, Tool
 from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.faults import FAULTS, Fault
 from tinygrad_lab.testing.ledger import blame
 from tinygrad_lab.testing.report import FAIL, GradientError, GradReport
 

@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.operations import defvjp, primitive
-from tinygrad_lab.core.tensor import plain
+from benchmarks.checkers.spread import spread
+from tinygrad_lab.core.dispatch import plain
+from tinygrad_lab.core.operations import OPERATIONS, defvjp, planted, primitive
 from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.benchmark.spread import spread
 from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.faults import in_table
 from tinygrad_lab.testing.operations import check_op
 from tinygrad_lab.testing.report import FAIL, INCONCLUSIVE
 
@@ -86,11 +84,11 @@ def places() -> list[tuple[int, int]]:
     """
     found = []
     for i, op in enumerate(catalogue.CASES):
-        entry = RULES.get(op)
-        if isinstance(entry, tuple):
-            found += [(i, argnum) for argnum, rule in enumerate(entry) if rule is not None]
+        rules = OPERATIONS[op].vjps if op in OPERATIONS else ()
+        if isinstance(rules, tuple) and rules:
+            found += [(i, argnum) for argnum, rule in enumerate(rules) if rule is not None]
         else:
-            found.append((i, BEHIND if entry is None else 0))
+            found.append((i, 0 if rules else BEHIND))
     return found
 
 
@@ -128,11 +126,10 @@ def look_at(index: int, argnum: int, examples: int) -> Slip:
 def _planted(op: Any, argnum: int, ran: list[bool]) -> contextlib.AbstractContextManager[None]:
     if argnum == BEHIND:
         return _behind(op, ran)
-    right = RULES[op]
-    if not isinstance(right, tuple):
-        return in_table(op, [_slipped(right[i], ran) for i in range(MOST)])
-    wrong = [_slipped(rule, ran) if i == argnum else rule for i, rule in enumerate(right)]
-    return in_table(op, wrong)
+    right = OPERATIONS[op].vjps
+    if isinstance(right, tuple):
+        return planted(op, _slipped(right[argnum], ran), argnums=[argnum])
+    return planted(op, *[_slipped(right[i], ran) for i in range(MOST)])
 
 
 def _slipped(rule: Callable[..., Any], ran: list[bool]) -> Callable[..., Any]:
@@ -160,7 +157,7 @@ def _behind(op: Any, ran: list[bool]) -> Iterator[None]:
         lambda call: Call(call.text, lambda *xs: passed_on(call.f(*xs)), call.arrays)
     )
     try:
-        with in_table(passed_on, [_slipped(RULES[passed_on][0], ran)]):
+        with planted(passed_on, _slipped(OPERATIONS[passed_on].vjps[0], ran)):
             yield
     finally:
         catalogue.CASES[op] = right

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from benchmarks.checkers.faults import FAULTS
+from benchmarks.checkers.machine import TensorMachine, quick
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.operations import defvjp, primitive
-from tinygrad_lab.testing.faults import FAULTS
-from tinygrad_lab.testing.machine import TensorMachine, quick
 
 noticing = settings(quick(40, 20), phases=[Phase.generate])
 

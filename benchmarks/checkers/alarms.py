@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.checkers.faults import FAULTS
+from benchmarks.checkers.points import Specimen, carried, draw, special, specimen_of
+from benchmarks.checkers.tools import HungError, Ours, Tool
 from tinygrad_lab.testing import operations
-from tinygrad_lab.testing.benchmark.points import Specimen, carried, draw, special, specimen_of
-from tinygrad_lab.testing.benchmark.tools import HungError, Ours, Tool
 from tinygrad_lab.testing.catalogue import Call
 from tinygrad_lab.testing.check import gradcheck
-from tinygrad_lab.testing.faults import FAULTS
 
 __all__ = ["Alarms", "added", "distinct", "false_alarms"]
 

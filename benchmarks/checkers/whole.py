@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.checkers.faults import FAULTS
+from benchmarks.checkers.spread import spread
 from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.benchmark.spread import spread
 from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.faults import FAULTS
 from tinygrad_lab.testing.operations import check_op
 from tinygrad_lab.testing.report import INCONCLUSIVE, GradientError, GradReport
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.checkers import alarms, planted, slips, whole
+from benchmarks.checkers.faults import FAULTS
+from benchmarks.checkers.spread import spread
+from benchmarks.checkers.table import Table
+from benchmarks.checkers.tools import TOOLS, Tool, is_installed, version
 from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.benchmark import alarms, planted, slips, whole
-from tinygrad_lab.testing.benchmark.spread import spread
-from tinygrad_lab.testing.benchmark.table import Table
-from tinygrad_lab.testing.benchmark.tools import TOOLS, Tool, is_installed, version
-from tinygrad_lab.testing.faults import FAULTS
 
 __all__ = ["PARTS", "measure"]
 
@@ -65,7 +65,7 @@ def measure(
 
     Examples
     --------
-    >>> from tinygrad_lab.testing.benchmark.tools import Ours
+    >>> from benchmarks.checkers.tools import Ours
     >>> table = measure(["faults"], examples=5, chosen=[0], tools=[Ours()])
     >>> table.rows[0].caught["ours"]["strategy"]
     True

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from benchmarks.checkers.faults import FAULTS
 from tinygrad_lab import testing as tgt
-from tinygrad_lab.testing.faults import FAULTS
 
 EXAMPLES = 100
 by_name = pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.number} {f.name}")
