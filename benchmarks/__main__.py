@@ -139,8 +139,8 @@ def print_table(
 
 
 def as_json(result: Result, unit: str, limit: int | None) -> dict:
-    """Return what is kept of a result."""
-    kept = {
+    """Return a result as JSON writes it."""
+    record = {
         "threads": limit,
         "time": result.time,
         "unit": unit,
@@ -148,7 +148,7 @@ def as_json(result: Result, unit: str, limit: int | None) -> dict:
         "quartiles": result.quartiles,
         "seconds_by_round": result.rounds,
     }
-    return kept | ({"gflops": result.gflops} if result.gflops is not None else {})
+    return record | ({"gflops": result.gflops} if result.gflops is not None else {})
 
 
 def write(record: dict, path: Path) -> None:

@@ -1,8 +1,8 @@
 """What checking a gradient costs: an MLP of three layers, by its input and six parameters.
 
-A check that passes, one that fails, and of the failing one the account that says which operation
-is to blame: it adds to a failing check alone, and is promised to add less than a fifth. PyTorch's
-slow and fast `gradcheck` of the same network beside them.
+A check that passes, one that fails, and the part of the failing one that finds the operation to
+blame: only a failing check pays for that, and less than a fifth is promised. PyTorch's slow
+and fast `gradcheck` of the same network stand beside them.
 """
 
 from functools import partial
@@ -28,9 +28,9 @@ def network(tanh: Any, x: Any, w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: 
     return ((hidden @ w3 + b3) ** 2).mean()
 
 
-def right(*given: Any) -> Any:
+def right(*inputs: Any) -> Any:
     """Return the network, of Tensors."""
-    return network(np.tanh, *given)
+    return network(np.tanh, *inputs)
 
 
 def wrong() -> Any:
@@ -50,7 +50,7 @@ def passing() -> Runner:
 
 
 def failing() -> Runner:
-    """The same, until a wrong number is found, told element by element, and blamed."""
+    """The same with a wrong rule: the check fails, and names the elements and the operation."""
     from tinygrad_lab import testing as tgt
 
     f = wrong()
@@ -58,7 +58,7 @@ def failing() -> Runner:
 
 
 def blame() -> Runner:
-    """The account alone, from a ladder that has been climbed."""
+    """Finding the operation to blame alone, from slopes that have been measured."""
     from tinygrad_lab.testing.ledger import draw_up
     from tinygrad_lab.testing.measure import Measurer
     from tinygrad_lab.testing.numerical import direction_like
@@ -80,9 +80,9 @@ def torch_gradcheck(fast: bool) -> Runner:
     """PyTorch's checker, of the same network in PyTorch."""
     import torch
 
-    given = [torch.from_numpy(x).requires_grad_() for x in arrays()]
+    inputs = [torch.from_numpy(x).requires_grad_() for x in arrays()]
     f = partial(network, torch.tanh)
-    return Runner(lambda: torch.autograd.gradcheck(f, given, fast_mode=fast), list)
+    return Runner(lambda: torch.autograd.gradcheck(f, inputs, fast_mode=fast), list)
 
 
 WORKLOAD = Workload(

@@ -111,7 +111,7 @@ def torch_eager(case: Case) -> Runner:
         y = torch.nn.functional.conv2d(x, w, stride=case.stride, padding=case.padding)
         return torch.autograd.grad(y, (x, w), g)
 
-    return Runner(step, lambda: [found.numpy() for found in step()])
+    return Runner(step, lambda: [gradient.numpy() for gradient in step()])
 
 
 def mygrad_(case: Case) -> Runner:
@@ -150,7 +150,7 @@ def jax_jit(case: Case) -> Runner:
     def step():
         return jax.block_until_ready(differentiate(x, w))
 
-    return Runner(step, lambda: [np.asarray(found) for found in step()[0]])
+    return Runner(step, lambda: [np.asarray(gradient) for gradient in step()[0]])
 
 
 def matmul() -> Runner:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.timing import Runner, Workload
+from benchmarks.training import torch_layers, training
 
 SIZES = (784, 128, 64, 10)
 RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
@@ -85,19 +86,10 @@ def ours() -> Runner:
     optimizer = tl.optim.Adam(model.parameters(), lr=RATE)
     images = tl.tensor(x)
 
-    def backward():
-        optimizer.zero_grad()
-        tl.nn.functional.cross_entropy(model(images), y).backward()
+    def loss():
+        return tl.nn.functional.cross_entropy(model(images), y)
 
-    def step():
-        backward()
-        optimizer.step()
-
-    def gradients():
-        backward()
-        return [parameter.grad for parameter in model.parameters()]
-
-    return Runner(step, gradients)
+    return training(loss, optimizer, list(model.parameters()))
 
 
 def torch_optim() -> Runner:
@@ -105,29 +97,14 @@ def torch_optim() -> Runner:
     import torch
 
     x, y, start = problem()
-    layers = []
-    for i in range(3):
-        linear = torch.nn.Linear(SIZES[i], SIZES[i + 1])
-        linear.weight.data = torch.from_numpy(start[2 * i])
-        linear.bias.data = torch.from_numpy(start[2 * i + 1])
-        layers += [linear, torch.nn.ReLU()]
-    model = torch.nn.Sequential(*layers[:-1])
+    model = torch.nn.Sequential(*torch_layers(SIZES, start, torch.nn.ReLU)[:-1])
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     images, classes = torch.from_numpy(x), torch.from_numpy(y)
 
-    def backward():
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(images), classes).backward()
+    def loss():
+        return torch.nn.functional.cross_entropy(model(images), classes)
 
-    def step():
-        backward()
-        optimizer.step()
-
-    def gradients():
-        backward()
-        return [parameter.grad.numpy() for parameter in model.parameters()]
-
-    return Runner(step, gradients)
+    return training(loss, optimizer, list(model.parameters()))
 
 
 def mygrad_() -> Runner:
@@ -144,10 +121,10 @@ def mygrad_() -> Runner:
         a1 = relu(mg.matmul(x, w1.T) + b1)
         a2 = relu(mg.matmul(a1, w2.T) + b2)
         mg.nnet.losses.softmax_crossentropy(mg.matmul(a2, w3.T) + b3, y).backward()
-        found = [parameter.grad for parameter in parameters]
+        result = [parameter.grad for parameter in parameters]
         for parameter in parameters:
             parameter.null_grad()
-        return found
+        return result
 
     def step():
         with mg.mem_guard_off:

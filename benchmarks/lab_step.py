@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.timing import Runner, Workload
+from benchmarks.training import torch_layers, training
 
 RATE = 0.1
 SIZES = (2, 3, 3, 1)
@@ -35,12 +36,11 @@ def by_hand() -> Runner:
         d2 = d3 @ w3 * a2 * (1 - a2)
         d1 = d2 @ w2 * a1 * (1 - a1)
         loss = ((a3 - y) ** 2).mean()
-        found = (d1.T @ x, d1.sum(0), d2.T @ a1, d2.sum(0), d3.T @ a2, d3.sum(0))
-        return loss, found
+        return loss, (d1.T @ x, d1.sum(0), d2.T @ a1, d2.sum(0), d3.T @ a2, d3.sum(0))
 
     def step():
-        _, found = gradients()
-        for parameter, gradient in zip((w1, b1, w2, b2, w3, b3), found, strict=True):
+        _, slopes = gradients()
+        for parameter, gradient in zip((w1, b1, w2, b2, w3, b3), slopes, strict=True):
             parameter -= RATE * gradient
 
     return Runner(step, lambda: gradients()[1])
@@ -57,19 +57,10 @@ def ours() -> Runner:
     optimizer = tl.optim.SGD(model.parameters(), lr=RATE)
     inputs, labels = tl.tensor(x), tl.tensor(y)
 
-    def backward():
-        optimizer.zero_grad()
-        tl.nn.functional.mse_loss(model(inputs), labels).backward()
+    def loss():
+        return tl.nn.functional.mse_loss(model(inputs), labels)
 
-    def step():
-        backward()
-        optimizer.step()
-
-    def gradients():
-        backward()
-        return [parameter.grad for parameter in model.parameters()]
-
-    return Runner(step, gradients)
+    return training(loss, optimizer, list(model.parameters()))
 
 
 def ours_bare() -> Runner:
@@ -94,22 +85,12 @@ def ours_bare() -> Runner:
 
     def gradients():
         backward()
-        found = [parameter.grad for parameter in parameters]
+        result = [parameter.grad for parameter in parameters]
         for parameter in parameters:
             parameter.grad = None
-        return found
+        return result
 
     return Runner(step, gradients)
-
-
-def _torch_model(torch, start):
-    layers = []
-    for i in range(3):
-        linear = torch.nn.Linear(SIZES[i], SIZES[i + 1], dtype=torch.float64)
-        linear.weight.data = torch.from_numpy(start[2 * i])
-        linear.bias.data = torch.from_numpy(start[2 * i + 1])
-        layers += [linear, torch.nn.Sigmoid()]
-    return torch.nn.Sequential(*layers)
 
 
 def torch_optim() -> Runner:
@@ -117,23 +98,14 @@ def torch_optim() -> Runner:
     import torch
 
     x, y, start = problem()
-    model = _torch_model(torch, start)
+    model = torch.nn.Sequential(*torch_layers(SIZES, start, torch.nn.Sigmoid))
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
     inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
 
-    def backward():
-        optimizer.zero_grad()
-        torch.nn.functional.mse_loss(model(inputs), labels).backward()
+    def loss():
+        return torch.nn.functional.mse_loss(model(inputs), labels)
 
-    def step():
-        backward()
-        optimizer.step()
-
-    def gradients():
-        backward()
-        return [parameter.grad.numpy() for parameter in model.parameters()]
-
-    return Runner(step, gradients)
+    return training(loss, optimizer, list(model.parameters()))
 
 
 def torch_eager() -> Runner:
@@ -152,9 +124,9 @@ def torch_eager() -> Runner:
         return ((a3 - labels) ** 2).mean()
 
     def step():
-        found = torch.autograd.grad(loss(), parameters)
+        gradients = torch.autograd.grad(loss(), parameters)
         with torch.no_grad():
-            for parameter, gradient in zip(parameters, found, strict=True):
+            for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter -= RATE * gradient
 
     return Runner(step, lambda: [g.numpy() for g in torch.autograd.grad(loss(), parameters)])

@@ -83,14 +83,15 @@ def check_gradients(runners: dict[str, Runner], tolerance: float) -> None:
     reference_name, *others = runners
     reference = runners[reference_name].gradients()
     for name in others:
-        found = runners[name].gradients()
-        assert len(found) == len(reference), f"{name}: {len(found)} gradients, not {len(reference)}"
-        for number, (ours, theirs) in enumerate(zip(found, reference, strict=True)):
+        gradients = runners[name].gradients()
+        count = len(gradients)
+        assert count == len(reference), f"{name}: {count} gradients, not {len(reference)}"
+        for number, (gradient, expected) in enumerate(zip(gradients, reference, strict=True)):
             np.testing.assert_allclose(
-                ours,
-                theirs,
+                gradient,
+                expected,
                 rtol=tolerance,
-                atol=tolerance * np.abs(theirs).max(),
+                atol=tolerance * np.abs(expected).max(),
                 err_msg=f"gradient {number} of {name} beside {reference_name}",
             )
 

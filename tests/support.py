@@ -1,6 +1,10 @@
 """What the tests share: finite differences as the judge of gradients.
 
-Not for: generated inputs (those of the derivative table are in ``tests/core/rules/catalogue.py``).
+This is a second judge on purpose.  ``tinygrad_lab.testing`` measures slopes too; were it the only
+one, a mistake there could hide a mistake in a rule.  So nothing of it is used here, and the two
+share no code.
+
+Not for: generated inputs (``tinygrad_lab/testing/inputs``).
 """
 
 from __future__ import annotations

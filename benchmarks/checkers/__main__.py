@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.checkers.faults import FAULTS
 from benchmarks.checkers.measuring import PARTS, measure
+from benchmarks.checkers.primitives import CASES
 from benchmarks.checkers.table import Table, write
-from tinygrad_lab.testing import catalogue
 
 EVERY = 5  # with --quick, one in so many
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seeds=options.seeds or (2 if options.quick else 20),
         examples=options.examples or (50 if options.quick else 100),
         chosen=range(0, len(FAULTS), step),
-        operations=range(0, len(catalogue.CASES), step),
+        operations=range(0, len(CASES), step),
         workers=options.workers,
         progress=lambda text: print(text, file=sys.stderr, flush=True),
     )

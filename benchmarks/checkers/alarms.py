@@ -15,8 +15,8 @@ from benchmarks.checkers.faults import FAULTS
 from benchmarks.checkers.points import Specimen, carried, draw, special, specimen_of
 from benchmarks.checkers.tools import HungError, Ours, Tool
 from tinygrad_lab.testing import operations
-from tinygrad_lab.testing.catalogue import Call
 from tinygrad_lab.testing.check import gradcheck
+from tinygrad_lab.testing.inputs.calls import Call
 
 __all__ = ["Alarms", "added", "distinct", "false_alarms"]
 
@@ -54,13 +54,13 @@ def added(parts: Sequence[dict[str, Alarms]]) -> dict[str, Alarms]:
 
 def distinct(chosen: Sequence[int]) -> list[int]:
     """Choose of some faults, by index, one for each operation that other tools can be asked of."""
-    found: dict[Any, int] = {}
+    indices: dict[Any, int] = {}
     for index in chosen:
         fault = FAULTS[index]
         specimen = None if carried(fault) else specimen_of(fault)
         if specimen is not None:
-            found.setdefault(specimen.name if specimen.has_special else specimen.op, index)
-    return list(found.values())
+            indices.setdefault(specimen.name if specimen.has_special else specimen.op, index)
+    return list(indices.values())
 
 
 def false_alarms(
@@ -72,12 +72,12 @@ def false_alarms(
     rng = np.random.default_rng(seed)
     ordinary = draw(specimen.smooth, calls, seed)
     kinks = [special(c, rng) for c in ordinary] if specimen.has_special else []
-    found = {}
+    alarms = {}
     for tool in tools:
-        found[tool.name] = counted = Alarms()
+        alarms[tool.name] = counted = Alarms()
         _count(tool, specimen, ordinary, seed, False, counted)
         _count(tool, specimen, [c for c in kinks if c], seed, True, counted)
-    return found
+    return alarms
 
 
 def _count(

@@ -21,11 +21,14 @@ from hypothesis import strategies as st
 from benchmarks.checkers import specimens
 from benchmarks.checkers.specimens import unbroadcast
 from tinygrad_lab.core import engine
+from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.operations import OPERATIONS, defvjp, planted, primitive
 from tinygrad_lab.core.rules import indexing, manipulation
 from tinygrad_lab.core.rules.linalg import products
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.testing import adapters, catalogue, strategies
+from tinygrad_lab.testing import adapters
+from tinygrad_lab.testing.inputs import strategies
+from tinygrad_lab.testing.inputs.calls import ENOUGH, NOT_ZERO, Call, arrays
 from tinygrad_lab.testing.operations import check_module, check_op
 from tinygrad_lab.testing.report import GradReport
 from tinygrad_lab.transforms import derivatives
@@ -74,7 +77,7 @@ class Fault:
         self,
         examples: int | None = None,
         rng: int = 0,
-        watch: Callable[[catalogue.Call, GradReport], None] | None = None,
+        watch: Callable[[Call, GradReport], None] | None = None,
     ) -> GradReport:
         """Look for it, with the default profile; the arguments are those of ``check_op``.
 
@@ -129,7 +132,7 @@ def _rule(
 ) -> None:
     """Enter a wrong rule of the derivative table."""
     where = entry or op
-    blamed = catalogue.name_of(where).removesuffix("-primitive")
+    blamed = name_of(where)
     plant = functools.partial(planted, where, *wrong)
     FAULTS.append(Fault(number, name, family, seen, plant, op, blamed=blamed))
 
@@ -162,8 +165,8 @@ def _hand_written(
 
 def _arrays(*sides: tuple[int, ...], values: Any = None, **constants: Any) -> Any:
     """Arrays of the given shapes, with constants behind them drawn from lists."""
-    chosen = values or catalogue.ENOUGH
-    parts = [catalogue.arrays(s, chosen, unique=True) for s in sides]
+    chosen = values or ENOUGH
+    parts = [arrays(s, chosen, unique=True) for s in sides]
     return st.tuples(*parts, *[st.sampled_from(options) for options in constants.values()])
 
 
@@ -227,16 +230,15 @@ _hand_written(
     11, "softmax's diagonal only", FORMULA, specimens.softmax, specimens.softmax_vjp,
     lambda g, x: g * specimens.softmax(x) * (1 - specimens.softmax(x)), _arrays((2, 3)),
 )  # fmt: skip
-_away = catalogue.grid(-3, 3, away=[0])
 _hand_written(
     12, "leaky relu with slope 0 passing everything", FORMULA, specimens.leaky,
     specimens.leaky_vjp, lambda g, x, slope: np.where(x > 0, g, (slope or 1.0) * g),
-    _arrays((2, 3), values=_away, slope=[0.1, 0.0, 0.5]), seen="chainer PR 5898",
+    _arrays((2, 3), values=NOT_ZERO, slope=[0.1, 0.0, 0.5]), seen="chainer PR 5898",
 )  # fmt: skip
 _hand_written(
     13, "negative slope with the result saved", FORMULA, specimens.leaky, specimens.leaky_vjp,
     lambda g, x, slope: np.where(specimens.leaky(x, slope) > 0, g, slope * g),
-    _arrays((2, 3), values=_away, slope=[0.1, -0.5]), seen="pytorch 31938",
+    _arrays((2, 3), values=NOT_ZERO, slope=[0.1, -0.5]), seen="pytorch 31938",
 )  # fmt: skip
 _hand_written(
     14, "branches swapped in renorm", FORMULA, specimens.renorm, specimens.renorm_vjp,

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.testing.catalogue import arrays, grid
+from tinygrad_lab.testing.inputs.calls import arrays, grid
 
 __all__ = ["TensorMachine", "quick"]
 
@@ -128,11 +128,11 @@ class TensorMachine(RuleBasedStateMachine):
         """Say ``a[0] = value`` on a copy: the first element forgets where it came from."""
         t = a.tensor * 1.0
         t[0] = value
-        kept = np.array([0.0, 1.0])
+        tracked = np.array([0.0, 1.0])
         a.rebound(
             t,
             np.array([value, a.value[1]]),
-            {i: kept * slope for i, slope in a.slopes.items()},
+            {i: tracked * slope for i, slope in a.slopes.items()},
         )
 
     @rule(a=held, upstream=VALUES, times=st.integers(1, 2))
@@ -160,5 +160,5 @@ class TensorMachine(RuleBasedStateMachine):
             if expected is None:
                 assert leaf.grad is None or not np.any(leaf.grad), leaf.grad
             else:
-                found = np.zeros(SHAPE) if leaf.grad is None else leaf.grad
-                assert np.allclose(found, expected, rtol=1e-9, atol=1e-9), (found, expected)
+                gradient = np.zeros(SHAPE) if leaf.grad is None else leaf.grad
+                assert np.allclose(gradient, expected, rtol=1e-9, atol=1e-9), (gradient, expected)

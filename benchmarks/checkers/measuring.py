@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.checkers import alarms, planted, slips, whole
 from benchmarks.checkers.faults import FAULTS
+from benchmarks.checkers.primitives import CASES
 from benchmarks.checkers.spread import spread
 from benchmarks.checkers.table import Table
 from benchmarks.checkers.tools import TOOLS, Tool, is_installed, version
-from tinygrad_lab.testing import catalogue
 
 __all__ = ["PARTS", "measure"]
 
@@ -71,7 +71,7 @@ def measure(
     True
     """
     faults = list(range(len(FAULTS)) if chosen is None else chosen)
-    ops = list(range(len(catalogue.CASES)) if operations is None else operations)
+    ops = list(range(len(CASES)) if operations is None else operations)
     installed = [tool for tool in tools if is_installed(tool)]
     table = Table()
     if {"faults", "alarms"} & set(parts):
@@ -85,10 +85,10 @@ def measure(
     def alarms_part() -> dict[str, Any]:
         specimens = alarms.distinct(faults)
         jobs = [(i, seed, installed, calls) for seed in range(seeds) for i in specimens]
-        found, complete = spread(alarms.false_alarms, jobs, workers, progress)
-        table.alarms = alarms.added(found)
-        told = {"operations": len(specimens), "seeds": seeds, "inputs a seed": calls}
-        return {**told, "complete": complete}
+        parts, complete = spread(alarms.false_alarms, jobs, workers, progress)
+        table.alarms = alarms.added(parts)
+        settings = {"operations": len(specimens), "seeds": seeds, "inputs a seed": calls}
+        return {**settings, "complete": complete}
 
     def catalogue_part() -> dict[str, Any]:
         specimens = whole.hand_written(faults)
@@ -106,10 +106,10 @@ def measure(
             continue
         progress(f"{part} ...")
         begin = time.perf_counter()
-        told = run()
-        complete = told.pop("complete")
+        settings = run()
+        complete = settings.pop("complete")
         seconds = round(time.perf_counter() - begin)
-        table.settings[part] = {**told, "workers": workers, "seconds": seconds, **_versions()}
+        table.settings[part] = {**settings, "workers": workers, "seconds": seconds, **_versions()}
         if not complete:
             table.settings[part]["stopped"] = True
             break

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.checkers.faults import FAULTS, Fault
 from benchmarks.checkers.points import carried, points, specimen_of
 from benchmarks.checkers.tools import HungError, Ours, Tool
-from tinygrad_lab.testing.catalogue import Call
+from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.ledger import blame
 from tinygrad_lab.testing.report import FAIL, GradientError, GradReport
 
@@ -83,11 +83,11 @@ def look_for(index: int, tools: Sequence[Tool], examples: int) -> Row:
             continue
         ways = WAYS[:2] if ours else WAYS
         try:
-            found = {way: _notices(tool, fault, asked[way]) for way in ways}
+            noticed = {way: _notices(tool, fault, asked[way]) for way in ways}
         except HungError:
             row.hung.append(tool.name)
         else:
-            row.caught[tool.name] = row.caught.get(tool.name, {}) | found
+            row.caught[tool.name] = row.caught.get(tool.name, {}) | noticed
     return row
 
 
@@ -96,10 +96,10 @@ def _notices(tool: Tool, fault: Fault, calls: Sequence[Call]) -> bool:
     left = iter(enumerate(calls))
     while True:
         with fault.plant():
-            found = next(((i, call) for i, call in left if tool.alarm(call, i)), None)
-        if found is None:
+            objection = next(((i, call) for i, call in left if tool.alarm(call, i)), None)
+        if objection is None:
             return False
-        i, call = found
+        i, call = objection
         if not tool.alarm(call, i):
             return True
 

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from benchmarks.checkers.faults import ENGINE, Fault
-from tinygrad_lab.testing import catalogue, operations, strategies
-from tinygrad_lab.testing.catalogue import Call
-from tinygrad_lab.testing.search import is_defined
+from tinygrad_lab.testing import operations
+from tinygrad_lab.testing.inputs import strategies
+from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate, mostly
+from tinygrad_lab.testing.inputs.search import is_defined
 
 __all__ = ["Specimen", "carried", "draw", "points", "special", "specimen_of"]
 
@@ -56,7 +57,7 @@ def carried(fault: Fault) -> str:
 
 def draw(strategy: st.SearchStrategy[Any], number: int, rng: int) -> list[Any]:
     """Draw examples as Hypothesis would, without looking for anything."""
-    found: list[Any] = []
+    examples: list[Any] = []
 
     @seed(rng)
     @settings(
@@ -65,10 +66,10 @@ def draw(strategy: st.SearchStrategy[Any], number: int, rng: int) -> list[Any]:
     )  # fmt: skip
     @given(strategy)
     def collect(example: Any) -> None:
-        found.append(example)
+        examples.append(example)
 
     collect()
-    return found
+    return examples
 
 
 def typical(calls: Sequence[Call]) -> Call:
@@ -129,9 +130,9 @@ def points(specimen: Specimen, examples: int) -> dict[str, list[Call]]:
 
 def degenerate(specimen: Specimen, examples: int) -> list[Call]:
     """Draw calls with degenerate shapes, as ``check_op`` does."""
-    found = []
-    for kind in catalogue.DEGENERATE:
-        with catalogue.mostly(kind):
+    cases = []
+    for kind in DEGENERATE:
+        with mostly(kind):
             drawn = draw(specimen.smooth, 1 + examples // 20, 2)
-        found += [c for c in drawn if catalogue.is_degenerate(c, kind) and is_defined(c)]
-    return found
+        cases += [c for c in drawn if is_degenerate(c, kind) and is_defined(c)]
+    return cases

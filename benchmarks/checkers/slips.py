@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.checkers.primitives import CASES, name_of
 from benchmarks.checkers.spread import spread
 from tinygrad_lab.core.dispatch import plain
 from tinygrad_lab.core.operations import OPERATIONS, defvjp, planted, primitive
-from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.catalogue import Call
+from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.operations import check_op
 from tinygrad_lab.testing.report import FAIL, INCONCLUSIVE
 
@@ -40,13 +40,13 @@ class Slip:
     outcome : str
         "fail" where it was noticed; else "inconclusive", "missed", "zero" where the rule gives
         nothing but zeros, or "not reached" where it did not run.
-    told : str
+    remark : str
     """
 
     operation: str
     place: str
     outcome: str
-    told: str
+    remark: str
 
 
 @dataclass
@@ -82,14 +82,14 @@ def places() -> list[tuple[int, int]]:
 
     An operation of any number of arguments has one rule for all, which counts as that by the first.
     """
-    found = []
-    for i, op in enumerate(catalogue.CASES):
+    listed = []
+    for i, op in enumerate(CASES):
         rules = OPERATIONS[op].vjps if op in OPERATIONS else ()
         if isinstance(rules, tuple) and rules:
-            found += [(i, argnum) for argnum, rule in enumerate(rules) if rule is not None]
+            listed += [(i, argnum) for argnum, rule in enumerate(rules) if rule is not None]
         else:
-            found.append((i, 0 if rules else BEHIND))
-    return found
+            listed.append((i, 0 if rules else BEHIND))
+    return listed
 
 
 def slips(
@@ -99,28 +99,28 @@ def slips(
     progress: Callable[[str], None],
 ) -> Slips:
     """Plant one slip after the other, and count what ``check_op`` objects to."""
-    found, complete = spread(look_at, [(*place, examples) for place in wanted], workers, progress)
-    others = [slip for slip in found if slip.outcome != FAIL]
+    checked, complete = spread(look_at, [(*place, examples) for place in wanted], workers, progress)
+    others = [slip for slip in checked if slip.outcome != FAIL]
     composed = sum(argnum == BEHIND for _, argnum in wanted)
-    counts = len(wanted) - composed, composed, len(found) - len(others)
+    counts = len(wanted) - composed, composed, len(checked) - len(others)
     return Slips(SLIP, examples, *counts, others, complete)
 
 
 def look_at(index: int, argnum: int, examples: int) -> Slip:
     """Plant one, in whatever process."""
-    op = list(catalogue.CASES)[index]
+    op = list(CASES)[index]
     place = "its result" if argnum == BEHIND else f"its rule by argument {argnum}"
     ran: list[bool] = []
     with _planted(op, argnum, ran):
         report = check_op(op, examples=examples, raises=False)
-    outcome, told = report.verdict, ""
+    outcome, remark = report.verdict, ""
     if outcome == INCONCLUSIVE:
         notes = [f"{r.property}: {r.note}" for r in report.results if r.verdict == outcome]
-        told = "; ".join(notes)
+        remark = "; ".join(notes)
     elif outcome != FAIL:
         outcome = "missed" if any(ran) else "zero" if ran else "not reached"
-        told = f"resolution {report.resolution:.0e}" if report.resolution else ""
-    return Slip(catalogue.name_of(op), place, outcome, told)
+        remark = f"resolution {report.resolution:.0e}" if report.resolution else ""
+    return Slip(name_of(op), place, outcome, remark)
 
 
 def _planted(op: Any, argnum: int, ran: list[bool]) -> contextlib.AbstractContextManager[None]:
@@ -152,12 +152,12 @@ defvjp(passed_on, lambda g, y, x: g)
 
 @contextlib.contextmanager
 def _behind(op: Any, ran: list[bool]) -> Iterator[None]:
-    right = catalogue.CASES[op]
-    catalogue.CASES[op] = right.map(
+    right = CASES[op]
+    CASES[op] = right.map(
         lambda call: Call(call.text, lambda *xs: passed_on(call.f(*xs)), call.arrays)
     )
     try:
         with planted(passed_on, _slipped(OPERATIONS[passed_on].vjps[0], ran)):
             yield
     finally:
-        catalogue.CASES[op] = right
+        CASES[op] = right

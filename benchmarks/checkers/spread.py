@@ -37,16 +37,16 @@ def spread(
     >>> spread(pow, [(2, 3), (3, 2)], workers=1, progress=lambda text: None)
     ([8, 9], True)
     """
-    found: dict[int, T] = {}
+    results: dict[int, T] = {}
     step = max(len(arguments) // 50, 1)
     try:
         for i, result in _finished(job, arguments, workers):
-            found[i] = result
-            if len(found) % step == 0:
-                progress(f"{len(found)} of {len(arguments)}")
+            results[i] = result
+            if len(results) % step == 0:
+                progress(f"{len(results)} of {len(arguments)}")
     except KeyboardInterrupt:
-        progress(f"stopped after {len(found)} of {len(arguments)}")
-    return [found[i] for i in sorted(found)], len(found) == len(arguments)
+        progress(f"stopped after {len(results)} of {len(arguments)}")
+    return [results[i] for i in sorted(results)], len(results) == len(arguments)
 
 
 def _finished(

@@ -53,18 +53,18 @@ class Table:
     def read(cls, path: Path) -> Table:
         """Read what was written down."""
         data = json.loads(path.read_text(encoding="utf-8"))
-        found = cls(data["settings"], data["tools"])
-        found.rows = [Row(**row) for row in data["rows"]]
-        found.alarms = {name: Alarms(**counted) for name, counted in data["alarms"].items()}
+        table = cls(data["settings"], data["tools"])
+        table.rows = [Row(**row) for row in data["rows"]]
+        table.alarms = {name: Alarms(**counted) for name, counted in data["alarms"].items()}
         if data["catalogue"]:
-            found.catalogue = Whole(**data["catalogue"])
-            found.catalogue.alarms = [Alarm(**a) for a in data["catalogue"]["alarms"]]
-            told = data["catalogue"]["undecided"]
-            found.catalogue.undecided = {name: Undecided(**u) for name, u in told.items()}
+            table.catalogue = Whole(**data["catalogue"])
+            table.catalogue.alarms = [Alarm(**a) for a in data["catalogue"]["alarms"]]
+            undecided = data["catalogue"]["undecided"]
+            table.catalogue.undecided = {name: Undecided(**u) for name, u in undecided.items()}
         if data["slips"]:
-            found.slips = Slips(**data["slips"])
-            found.slips.others = [Slip(**slip) for slip in data["slips"]["others"]]
-        return found
+            table.slips = Slips(**data["slips"])
+            table.slips.others = [Slip(**slip) for slip in data["slips"]["others"]]
+        return table
 
     def filled(self, earlier: Table) -> Table:
         """Take from an earlier run the parts that were not measured in this one."""
@@ -79,12 +79,12 @@ class Table:
 
     def counts(self) -> dict[str, dict[str, tuple[int, int]]]:
         """Count for each tool and way what was caught, of how many."""
-        found: dict[str, dict[str, tuple[int, int]]] = {}
+        counts: dict[str, dict[str, tuple[int, int]]] = {}
         for name in self.tools:
             asked = [row.caught[name] for row in self.rows if name in row.caught]
             if asked:
-                found[name] = {w: (sum(c[w] for c in asked), len(asked)) for w in WAYS}
-        return found
+                counts[name] = {w: (sum(c[w] for c in asked), len(asked)) for w in WAYS}
+        return counts
 
     def markdown(self) -> str:
         """Lay it out as a page, of those parts that were measured."""
@@ -97,12 +97,12 @@ class Table:
         return "\n".join(line for part in parts for line in [*part, ""])
 
     def _head(self) -> list[str]:
-        told = [
+        settings = [
             f"- {part}: " + ", ".join(f"{key} {value}" for key, value in settings.items())
             for part, settings in self.settings.items()
         ]
         rows = [f"- **{n}**: {t['setting']} ({t['version']})" for n, t in self.tools.items()]
-        return [*INTRODUCTION, "Measured with:", "", *told, "", *rows]
+        return [*INTRODUCTION, "Measured with:", "", *settings, "", *rows]
 
     def _summary(self) -> list[str]:
         rows = ["## Caught", "", "| tool | 1 typical point | 20 random points | our strategy |"]
@@ -137,9 +137,9 @@ class Table:
         rows.append("|---|---|---|---|")
         for name, a in self.alarms.items():
             most = sorted(a.where.items(), key=lambda pair: -pair[1])[:6]
-            told = ", ".join(f"{n} {k}" for n, k in most)
+            places = ", ".join(f"{n} {k}" for n, k in most)
             ordinary = f"{a.ordinary} of {a.ordinary_points}"
-            rows.append(f"| {name} | {ordinary} | {a.at_kinks} of {a.kink_points} | {told} |")
+            rows.append(f"| {name} | {ordinary} | {a.at_kinks} of {a.kink_points} | {places} |")
         return rows
 
     def _faults(self) -> list[str]:
@@ -149,8 +149,8 @@ class Table:
         rows.append("|---" * len(head) + "|")
         for row in self.rows:
             marks = [_marks(row, name) for name in names]
-            told = (row.examples, row.shrunk, row.rank, row.composite_rank)
-            cells = [f"{row.number} {row.name}", *marks, row.property or "–", *map(_cell, told)]
+            numbers = (row.examples, row.shrunk, row.rank, row.composite_rank)
+            cells = [f"{row.number} {row.name}", *marks, row.property or "–", *map(_cell, numbers)]
             rows.append("| " + " | ".join(cells) + " |")
         reasons: dict[str, list[str]] = {}
         for row in self.rows:
@@ -170,54 +170,54 @@ def _marks(row: Row, tool: str) -> str:
     return " ".join("✓" if caught[way] else "·" for way in WAYS)
 
 
-def _whole(found: Whole) -> list[str]:
-    seeds = "1 seed" if found.seeds == 1 else f"{found.seeds} seeds"
+def _whole(whole: Whole) -> list[str]:
+    seeds = "1 seed" if whole.seeds == 1 else f"{whole.seeds} seeds"
     rows = [
         "## The whole catalogue", "",
-        f"`check_op`, all properties and second order, on each of the {found.operations} "
-        f"operations of the catalogue and of {found.specimens} hand-written ones, all of them "
-        f"right, for {seeds}: {found.runs:,} runs, in which {found.checks:,} gradients were "
-        f"checked; {found.seconds / max(found.runs, 1):.1f} s a run. Of the single checks "
-        f"{found.undecided_checks:,} were inconclusive, which at zeros, ties and extremes is left "
+        f"`check_op`, all properties and second order, on each of the {whole.operations} "
+        f"operations of the catalogue and of {whole.specimens} hand-written ones, all of them "
+        f"right, for {seeds}: {whole.runs:,} runs, in which {whole.checks:,} gradients were "
+        f"checked; {whole.seconds / max(whole.runs, 1):.1f} s a run. Of the single checks "
+        f"{whole.undecided_checks:,} were inconclusive, which at zeros, ties and extremes is left "
         "out of the verdict of a run. "
-        f"**False alarms: {len(found.alarms)}.**"
-        + ("" if found.complete else " It was stopped before the end."),
+        f"**False alarms: {len(whole.alarms)}.**"
+        + ("" if whole.complete else " It was stopped before the end."),
     ]  # fmt: skip
-    if found.alarms:
+    if whole.alarms:
         rows += ["", "| operation | seed | what was said |", "|---|---|---|"]
-        rows += [f"| {a.operation} | {a.seed} | {_one_line(a.message)} |" for a in found.alarms]
-    if found.undecided:
+        rows += [f"| {a.operation} | {a.seed} | {_one_line(a.message)} |" for a in whole.alarms]
+    if whole.undecided:
         rows += ["", "Inconclusive, which is told and is no pass:", ""]
         rows += ["| operation | runs | properties |", "|---|---|---|"]
-        most = sorted(found.undecided.items(), key=lambda pair: (-pair[1].runs, pair[0]))
+        most = sorted(whole.undecided.items(), key=lambda pair: (-pair[1].runs, pair[0]))
         rows += [f"| {name} | {u.runs} | {', '.join(u.properties)} |" for name, u in most]
     return rows
 
 
-def _slips(found: Slips) -> list[str]:
-    outcomes = [slip.outcome for slip in found.others]
-    told = {
+def _slips(slips: Slips) -> list[str]:
+    outcomes = [slip.outcome for slip in slips.others]
+    meanings = {
         "zero": "by a rule that gives nothing but zeros, where it is no slip",
         "inconclusive": "told to be inconclusive",
         "missed": "missed",
         "not reached": "not reached",
     }
-    counted = [f"{outcomes.count(o)} {text}" for o, text in told.items() if o in outcomes]
+    counted = [f"{outcomes.count(o)} {text}" for o, text in meanings.items() if o in outcomes]
     rows = [
         "## A slip of one in a million", "",
-        f"Each of the {found.rules} rules of the catalogue's operations made too large by "
-        f"{found.size:g}, relatively, one after the other, and so what is handed on to each of the "
-        f"{found.composed} operations that are composed of others; `check_op` with at most "
-        f"{found.examples} examples, in float64. **Caught: {found.caught} of "
-        f"{found.caught + len(found.others)}**"
+        f"Each of the {slips.rules} rules of the catalogue's operations made too large by "
+        f"{slips.size:g}, relatively, one after the other, and so what is handed on to each of the "
+        f"{slips.composed} operations that are composed of others; `check_op` with at most "
+        f"{slips.examples} examples, in float64. **Caught: {slips.caught} of "
+        f"{slips.caught + len(slips.others)}**"
         + (f"; {', '.join(counted)}." if counted else ".")
-        + ("" if found.complete else " It was stopped before the end."),
+        + ("" if slips.complete else " It was stopped before the end."),
     ]  # fmt: skip
-    if found.others:
+    if slips.others:
         rows += ["", "| operation | slip in | outcome | what was said |", "|---|---|---|---|"]
         rows += [
-            f"| {s.operation} | {s.place} | {s.outcome} | {_one_line(s.told)} |"
-            for s in found.others
+            f"| {s.operation} | {s.place} | {s.outcome} | {_one_line(s.remark)} |"
+            for s in slips.others
         ]
     return rows
 

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_lab.testing.catalogue import Call
 from tinygrad_lab.testing.check import gradcheck
+from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.subjects import Subject, TensorSubject, bind
 
 __all__ = ["TOOLS", "HungError", "Ours", "Tool", "is_installed", "version"]
@@ -111,8 +111,8 @@ def _torch_function(subject: Subject) -> Callable[..., Any]:
 
         @staticmethod
         def backward(ctx: Any, *gs: Any) -> Any:
-            found = ctx.pull([g.detach().numpy() for g in gs])
-            return tuple(None if g is None else tensor(g) for g in found)
+            gradients = ctx.pull([g.detach().numpy() for g in gs])
+            return tuple(None if g is None else tensor(g) for g in gradients)
 
     return lambda *xs: Carried.apply(*xs)  # type: ignore[no-untyped-call, unused-ignore]
 
@@ -141,8 +141,8 @@ class Autograd:
             pull = latest["pull"]
 
             def vjp(g: Any) -> Any:
-                found = pull([g])
-                return tuple(np.asarray(found[i]) for i in argnums)
+                gradients = pull([g])
+                return tuple(np.asarray(gradients[i]) for i in argnums)
 
             return vjp
 
@@ -184,15 +184,15 @@ class Jax:
 
     def _within(self, seconds: float, call: Callable[[], str]) -> str:
         """Call in a thread, which is left behind if it does not come back."""
-        found: list[str] = []
+        answers: list[str] = []
         if not self.hung:
-            thread = threading.Thread(target=lambda: found.append(call()), daemon=True)
+            thread = threading.Thread(target=lambda: answers.append(call()), daemon=True)
             thread.start()
             thread.join(seconds)
-            self.hung = not found
+            self.hung = not answers
         if self.hung:
             raise HungError(self.name)
-        return found[0]
+        return answers[0]
 
 
 def _jax_function(subject: Subject, arrays: list[Array]) -> Callable[..., Any]:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.checkers.faults import FAULTS
+from benchmarks.checkers.primitives import CASES, name_of
 from benchmarks.checkers.spread import spread
-from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.catalogue import Call
+from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.operations import check_op
 from tinygrad_lab.testing.report import INCONCLUSIVE, GradientError, GradReport
 
@@ -96,31 +96,31 @@ def sweep(
     # Stopped early, it has looked at each operation rather than at some of them often.
     jobs = [(*which, seed, examples) for seed in range(seeds) for which in everything]
     runs, complete = spread(look_at, jobs, workers, progress)
-    found = Whole(len(operations), len(specimens), seeds, complete=complete)
+    whole = Whole(len(operations), len(specimens), seeds, complete=complete)
     for run in runs:
-        _add(found, run)
-    return found
+        _add(whole, run)
+    return whole
 
 
 def hand_written(chosen: Sequence[int]) -> list[int]:
     """Choose of some faults, by index, one for each specimen that the catalogue does not have."""
-    found: dict[tuple[str, int], int] = {}
+    indices: dict[tuple[str, int], int] = {}
     for i in chosen:
         fault = FAULTS[i]
-        if fault.inputs is not None or fault.look is not None or fault.op not in catalogue.CASES:
-            found.setdefault((_name(i), id(fault.inputs)), i)
-    return list(found.values())
+        if fault.inputs is not None or fault.look is not None or fault.op not in CASES:
+            indices.setdefault((_name(i), id(fault.inputs)), i)
+    return list(indices.values())
 
 
 def _name(index: int) -> str:
     fault = FAULTS[index]
-    return fault.name if fault.op is None else catalogue.name_of(fault.op)
+    return fault.name if fault.op is None else name_of(fault.op)
 
 
 def look_at(is_specimen: bool, index: int, seed: int, examples: int) -> _Run:
     """Check one operation once, in whatever process."""
-    op = None if is_specimen else list(catalogue.CASES)[index]
-    run = _Run(_name(index) if is_specimen else catalogue.name_of(op), seed)
+    op = None if is_specimen else list(CASES)[index]
+    run = _Run(_name(index) if is_specimen else name_of(op), seed)
 
     def watch(_call: Call, report: GradReport) -> None:
         run.checks += 1
@@ -142,14 +142,14 @@ def look_at(is_specimen: bool, index: int, seed: int, examples: int) -> _Run:
     return run
 
 
-def _add(found: Whole, run: _Run) -> None:
-    found.runs += 1
-    found.checks += run.checks
-    found.seconds += run.seconds
+def _add(whole: Whole, run: _Run) -> None:
+    whole.runs += 1
+    whole.checks += run.checks
+    whole.seconds += run.seconds
     if run.alarm:
-        found.alarms.append(Alarm(run.operation, run.seed, run.alarm))
-    found.undecided_checks += run.undecided_checks
+        whole.alarms.append(Alarm(run.operation, run.seed, run.alarm))
+    whole.undecided_checks += run.undecided_checks
     if run.properties:
-        told = found.undecided.setdefault(run.operation, Undecided())
-        told.runs += 1
-        told.properties = sorted({*told.properties, *run.properties})
+        undecided = whole.undecided.setdefault(run.operation, Undecided())
+        undecided.runs += 1
+        undecided.properties = sorted({*undecided.properties, *run.properties})

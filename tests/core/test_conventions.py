@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
-from tests.core.rules.catalogue import arrays, axes, shapes
+from tinygrad_lab.testing.inputs.calls import arrays, axes, shapes
 
 
 def slope(f: Any, *data: Any, upstream: Any = None) -> Any:

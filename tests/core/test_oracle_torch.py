@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
-from tests.core.rules.catalogue import arrays, indices, shapes
+from benchmarks.checkers.primitives import indices
+from tinygrad_lab.testing.inputs.calls import arrays, shapes
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_lab.lab import cli, commands
-from tinygrad_lab.lab import report as reporting
+from tinygrad_lab.lab import cli, commands, reports
+from tinygrad_lab.lab.reports.studies import STUDIES
 from tinygrad_lab.lab.runner import Interrupted
-from tinygrad_lab.lab.studies import STUDIES
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,9 +108,9 @@ def test_a_folder_that_cannot_be_written(command, tmp_path):
 
 def test_report_says_where(command, tmp_path, monkeypatch):
     study = STUDIES[-1]
-    make_report = reporting.make_report
+    make_report = reports.make_report
     monkeypatch.setattr(
-        reporting,
+        reports,
         "make_report",
         lambda out, *, quick: make_report(out, quick=quick, studies=[study], progress=False),
     )
@@ -122,8 +121,8 @@ def test_report_says_where(command, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_report_says_how_much_there_is(command, tmp_path, monkeypatch):
-    outcome = reporting.Outcome(tmp_path / "index.html", 3, 8, 1.0)
-    monkeypatch.setattr(reporting, "make_report", lambda *_, **__: outcome)
+    outcome = reports.Outcome(tmp_path / "index.html", 3, 8, 1.0)
+    monkeypatch.setattr(reports, "make_report", lambda *_, **__: outcome)
     status, out, err = command("report")
     assert status == 130
     assert "index.html" in out
@@ -134,7 +133,7 @@ def test_ctrl_c_with_nothing_finished(command, monkeypatch):
     def stop(*_, **__):
         raise Interrupted({}, 8)
 
-    monkeypatch.setattr(reporting, "make_report", stop)
+    monkeypatch.setattr(reports, "make_report", stop)
     status, _, err = command("report")
     assert status == 130
     assert err == "tinygrad-lab: interrupted; nothing was written\n"
@@ -148,19 +147,6 @@ def test_ctrl_c_while_training(command, monkeypatch):
     status, _, err = command("train xor")
     assert status == 130
     assert "Traceback" not in err
-
-
-@pytest.mark.parametrize("package", ["typer", "tqdm", "jinja2"])
-def test_the_lab_extra_is_missing(command, monkeypatch, package):
-    for name in ("commands", "report", "page", "runner"):
-        monkeypatch.delitem(sys.modules, f"tinygrad_lab.lab.{name}")
-        monkeypatch.delattr(f"tinygrad_lab.lab.{name}")
-    monkeypatch.setitem(sys.modules, package, None)
-    status, out, err = command("train xor")
-    assert (status, out) == (2, "")
-    assert err.count("\n") == 1
-    assert f"{package} is not installed" in err
-    assert 'pip install "tinygrad-lab[lab]"' in err
 
 
 def test_python_m_is_the_same_command():

@@ -67,7 +67,7 @@ def test_report_a_descends_by_two_times_the_error():
         loss=st.sampled_from(["mse", "cross-entropy", "report-a"]),
         reduction=st.sampled_from(["mean", "sum"]),
         optimizer=st.sampled_from(OPTIMIZERS),
-        lr=st.just(0.01),
+        lr=st.just(0.001),  # at 0.01 a linear network can diverge by its summed gradients
         epochs=st.integers(1, 25),
         n=st.integers(1, 30),
     ),
@@ -137,12 +137,12 @@ def test_the_learning_curve_begins_before_the_first_step_and_ends_after_the_last
 
 @pytest.mark.parametrize("epochs", [1, 499, 1203, 9000])
 def test_every_line_of_the_log_is_on_the_curve(epochs):
-    seen = []
+    epochs_on_curve = []
     setting = Settings(hidden=(1,), epochs=epochs)
-    train(setting, on_epoch=lambda epoch, _: seen.append(epoch))
-    assert set(range(0, epochs + 1, 500)) <= set(seen)
-    assert seen[-1] == epochs
-    assert len(seen) <= 502
+    train(setting, on_epoch=lambda epoch, _: epochs_on_curve.append(epoch))
+    assert set(range(0, epochs + 1, 500)) <= set(epochs_on_curve)
+    assert epochs_on_curve[-1] == epochs
+    assert len(epochs_on_curve) <= 502
 
 
 def test_looking_things_up_on_the_curve():

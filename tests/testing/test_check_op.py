@@ -7,11 +7,13 @@ import pytest
 from hypothesis.errors import Unsatisfiable
 
 import tinygrad_lab as tl
+from benchmarks.checkers.primitives import CASES, name_of
 from benchmarks.checkers.specimens import unbroadcast
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.operations import OPERATIONS, planted
-from tinygrad_lab.testing import catalogue, search
 from tinygrad_lab.testing.adapters import numpy as by_hand
+from tinygrad_lab.testing.inputs import search
+from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate
 from tinygrad_lab.testing.report import Finding, GradReport, raise_for
 
 
@@ -60,10 +62,10 @@ def test_what_is_wrong_at_degenerate_shapes_alone_is_always_found(name, rng, no_
 
 
 @seeds
-@pytest.mark.parametrize("kind", catalogue.DEGENERATE)
+@pytest.mark.parametrize("kind", DEGENERATE)
 def test_that_is_no_luck(kind, rng, no_shrinking):
     """One ordinary example, and one of each kind."""
-    is_kind, right = catalogue.DEGENERATE[kind], OPERATIONS[np.sum].vjps
+    is_kind, right = DEGENERATE[kind], OPERATIONS[np.sum].vjps
 
     def rule(g, y, x, *args, **kwargs):
         if is_kind(x.shape):
@@ -80,8 +82,8 @@ def test_they_are_met_by_functions_that_the_catalogue_does_not_know():
 
     seen = []
     tgt.check_op(first, examples=1, watch=lambda call, report: seen.append(call))
-    for kind in catalogue.DEGENERATE:
-        assert any(catalogue.is_degenerate(call, kind) for call in seen)
+    for kind in DEGENERATE:
+        assert any(is_degenerate(call, kind) for call in seen)
 
 
 #: What has no value at such shapes, or is here called with a mask or an index of a fixed shape.
@@ -102,10 +104,10 @@ NONE_EXPECTED = {
 def test_every_operation_of_the_catalogue_meets_them(kind):
     """Those of no axes aside, which most operations along an axis refuse."""
     seen = set()
-    for op, calls in catalogue.CASES.items():
-        look = lambda call, only, op=op: seen.add(catalogue.name_of(op))
+    for op, calls in CASES.items():
+        look = lambda call, only, op=op: seen.add(name_of(op))
         search.search_degenerate(look, calls, 1, 0, kinds=[kind])
-    every = {catalogue.name_of(op) for op in catalogue.CASES}
+    every = {name_of(op) for op in CASES}
     assert every - seen == NONE_EXPECTED[kind]
 
 
@@ -132,7 +134,7 @@ class Looked:
             raise_for(GradReport("f", findings=[finding]))
 
 
-CALLS = tgt.tensors(1).map(lambda x: catalogue.Call("f(x)", np.sin, x))
+CALLS = tgt.tensors(1).map(lambda x: Call("f(x)", np.sin, x))
 
 
 def test_to_make_a_failure_small_only_what_failed_is_looked_at():
@@ -176,7 +178,7 @@ def test_what_a_check_raises_is_raised():
     def check(call, only):
         raise KeyError("weights")
 
-    calls = tgt.tensors(1, shape=()).map(lambda x: catalogue.Call("f(x)", np.sin, x))
+    calls = tgt.tensors(1, shape=()).map(lambda x: Call("f(x)", np.sin, x))
     with pytest.raises(KeyError, match="weights"):
         search.search(check, calls, 10, 0)
     with pytest.raises(Unsatisfiable):

@@ -54,8 +54,8 @@ def test_a_planted_fault_is_found_and_gone_afterwards(mutant):
     right = OPERATIONS[halved]
     with mutant.planted():
         report = tgt.gradcheck(halved, X, raises=False)
-    found = report.verdict == "fail"
-    assert found or mutant.fault == "averaged over the elements"  # which is what it is here
+    noticed = report.verdict == "fail"
+    assert noticed or mutant.fault == "averaged over the elements"  # which is what it is here
     assert OPERATIONS[halved] is right
     assert tgt.gradcheck(halved, X).passed
 

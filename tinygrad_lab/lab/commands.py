@@ -1,11 +1,12 @@
 """The commands of ``tinygrad-lab``: ``train`` and ``report``.
 
-Only what belongs to a command line: options, progress, and mistakes told in one line.  Not for the
-lab's work, which ``training.py`` and ``report.py`` do for Python too.
+Only what belongs to a command line: options, progress, and errors in one line.  Not for the
+lab's work, which ``training.py`` and ``reports`` do for Python too.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from tinygrad_lab.lab import report as reporting
+from tinygrad_lab.lab import reports
 from tinygrad_lab.lab.runner import PATIENCE
 from tinygrad_lab.lab.settings import Settings, SettingsError, parse_hidden
 from tinygrad_lab.lab.training import (
@@ -56,14 +57,28 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[None]:
-    """Turn what a command cannot do, or was stopped doing, into a line and an exit status."""
+def _errors_in_one_line() -> Iterator[None]:
+    """Turn an error or an interruption into one line and an exit status."""
     try:
         yield
     except (SettingsError, DivergedError) as error:
         raise typer.Exit(_fail(str(error))) from None
     except KeyboardInterrupt:
         raise typer.Exit(_fail("interrupted; nothing was written", INTERRUPTED)) from None
+
+
+@contextmanager
+def _unwound_by_sigterm() -> Iterator[None]:
+    """Leave at SIGTERM as from an error, so that no process and no unfinished file stays behind."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @app.callback(invoke_without_command=True)
@@ -94,7 +109,7 @@ def train_command(
     quiet: Annotated[bool, typer.Option(help="Only the last line.")] = False,
 ) -> None:
     """Train one network; print its log, ground truth beside prediction, loss and accuracy."""
-    with _told_in_one_line():
+    with _errors_in_one_line():
         settings = Settings(
             data=data,
             hidden=parse_hidden(hidden),
@@ -113,7 +128,7 @@ def train_command(
 
 
 def _reporter(bar: tqdm[None], quiet: bool) -> Callable[[int, float], None]:
-    """Return what moves the bar, and writes the log above it."""
+    """Return the callback that moves the bar and writes the log above it."""
     started = time.monotonic()
 
     def on_epoch(epoch: int, loss: float) -> None:
@@ -137,8 +152,8 @@ def report_command(
 ) -> None:
     """Run every study of the lab and write one page, with the data of its figures beside it."""
     try:
-        with _told_in_one_line():
-            outcome = reporting.make_report(out, quick=quick)
+        with _errors_in_one_line(), _unwound_by_sigterm():
+            outcome = reports.make_report(out, quick=quick)
     except OSError as error:
         message = f"cannot write the report to {out}: {error.strerror or error}"
         raise typer.Exit(_fail(message)) from None
@@ -149,6 +164,6 @@ def report_command(
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> int:
-    """Say what is wrong in one line, whatever lines it came in, and return the exit status."""
+    """Print what is wrong in one line, and return the exit status."""
     typer.echo(f"tinygrad-lab: {' '.join(message.split())}", err=True)
     return status

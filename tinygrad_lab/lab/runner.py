@@ -1,4 +1,4 @@
-"""Run settings over seeds in parallel processes, show how far it is, keep what was finished.
+"""Run settings over seeds in parallel processes, with a progress bar; Ctrl-C loses nothing done.
 
 Not for what is run (``studies.py``) nor for the training (``training.py``).
 """
@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 
 from tqdm import tqdm
 
@@ -140,8 +142,10 @@ def _cost(part: tuple[Settings, list[int]]) -> float:
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that leave Ctrl-C to us, and are not waited for when it comes."""
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_ctrl_c)
+    """Start processes that ignore Ctrl-C; when it comes, end them at once."""
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_depend_on_parent
+    )
     try:
         with _one_thread_each():
             yield pool
@@ -158,7 +162,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Let processes started here use one thread of linear algebra: there is one a processor."""
+    """Let processes started here use one thread of linear algebra, as there is one a processor."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
     added = [name for name in names if name not in os.environ]
     os.environ.update(dict.fromkeys(added, "1"))
@@ -169,8 +173,17 @@ def _one_thread_each() -> Iterator[None]:
             del os.environ[name]
 
 
-def _ignore_ctrl_c() -> None:
+def _depend_on_parent() -> None:
+    """Ignore Ctrl-C, which the parent handles, and end with the parent instead of waiting on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _processors() -> int:

@@ -1,7 +1,7 @@
-"""What a training run is told: one frozen, checked, hashable record.
+"""The settings of a training run: one frozen, checked, hashable record.
 
-Every mistake is found here, before anything is trained, and is one sentence that says what to do.
-Not for the training itself, nor for anything that differs between seeds: the seed belongs to a run.
+A value that cannot be trained is an error here, before any training, in one sentence that says what
+to do.  Not for the training itself, nor for what differs between seeds: the seed belongs to a run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Settings:
     bias
         Biases starting at 0, or none at all.
     loss
-        What is descended: ``"mse"``; ``"cross-entropy"``; or ``"report-a"``, twice the
+        What is minimised: ``"mse"``; ``"cross-entropy"``; or ``"report-a"``, twice the
         cross-entropy, whose gradient before the last sigmoid is the 2(A₃ − y) that report A derives
         for its squared error.  The loss that is logged is the mean squared error in all three.
     reduction

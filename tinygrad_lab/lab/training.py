@@ -25,7 +25,7 @@ Flags = NDArray[np.bool_]
 #: A line of the log every so many epochs.
 LOG_EVERY = 500
 
-# At most about this many points of a learning curve are kept.
+# A learning curve has about this many points at most.
 _CURVE_POINTS = 500
 
 
@@ -92,13 +92,13 @@ class Result:
         return float(self.losses[-1]) if self.diverged_at is None else float("inf")
 
     def loss_at(self, epoch: int) -> float:
-        """Return the loss before this epoch's step, or at the nearest epoch that was kept."""
+        """Return the loss before this epoch's step, or at the nearest one on the curve."""
         if self.diverged_at is not None and epoch >= self.diverged_at:
             return float("inf")
         return float(self.losses[np.argmin(np.abs(self.epochs - epoch))])
 
     def epochs_to(self, loss: float) -> float:
-        """Return the first kept epoch with a smaller loss; infinite where there is none."""
+        """Return the first epoch of the curve with a smaller loss; infinite where there is none."""
         below = np.flatnonzero(self.losses < loss)
         return float(self.epochs[below[0]]) if below.size else float("inf")
 
@@ -110,9 +110,7 @@ class Result:
 
     def predict(self, x: Array) -> Array:
         """Return the trained network's outputs for points of shape (n, 2), shape (n, 1)."""
-        with tl.no_grad(), np.errstate(over="ignore", invalid="ignore"):
-            scores: Array = _outputs(self.settings, self.model()(tl.Tensor(x))).data
-        return scores
+        return _predict(self.settings, self.model(), x)
 
 
 def train(
@@ -201,7 +199,7 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
 
 
 def prepare(settings: Settings, seed: int) -> tuple[Data, nn.MLP]:
-    """Draw what a run starts from: the data and the untrained network of a seed.
+    """Return what a run starts from: the data and the untrained network of a seed.
 
     Each has a random stream of its own, so that other data leave the weights as they are.
     """
@@ -280,9 +278,9 @@ def _descend(
     watch: Callable[[int, Flags], None],
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> _History:
-    """Run all epochs of gradient descent on the whole batch, and keep the learning curve.
+    """Run all epochs of gradient descent on the whole batch, and return the learning curve.
 
-    ``watch`` is told at each epoch whether the objective is finite, for each network.
+    ``watch`` gets the epoch and, for each network, whether its objective is finite.
     """
     inputs = tl.Tensor(x)
     objective, factor = _OBJECTIVES[settings.loss]
@@ -309,7 +307,7 @@ def _descend(
     return history
 
 
-# What is descended, and what its gradient is multiplied by.
+# The objective of each loss, and the factor of its gradient.
 _OBJECTIVES: dict[str, tuple[Callable[..., Any], float]] = {
     "mse": (functional.mse_loss, 1.0),
     "cross-entropy": (functional.binary_cross_entropy_with_logits, 1.0),
@@ -342,7 +340,7 @@ def _optimizer(settings: Settings, model: Any) -> Any:
 
 
 def _stride(epochs: int) -> int:
-    """Epochs between two kept points: few enough points, and every log line among them."""
+    """Epochs between two points of the curve: few enough points, every log line among them."""
     divisors = (d for d in range(1, LOG_EVERY + 1) if LOG_EVERY % d == 0)
     return next((d for d in divisors if epochs / d <= _CURVE_POINTS), LOG_EVERY)
 
@@ -355,16 +353,11 @@ def _result(
     history: _History,
     diverged_at: int = -1,
 ) -> Result:
-    def outputs(x: Array) -> Array:
-        with tl.no_grad(), np.errstate(over="ignore", invalid="ignore"):
-            scores: Array = _outputs(settings, model(tl.Tensor(x))).data
-        return scores
-
-    prediction = outputs(data.x)
+    prediction = _predict(settings, model, data.x)
     threshold = 0.5 if settings.threshold == "half" else float(np.median(prediction))
     test = None
     if data.x_test is not None and data.y_test is not None:
-        test = _accuracy(outputs(data.x_test), data.y_test, threshold)
+        test = _accuracy(_predict(settings, model, data.x_test), data.y_test, threshold)
     return Result(
         settings=settings,
         seed=seed,
@@ -375,19 +368,18 @@ def _result(
         prediction=prediction,
         accuracy=_accuracy(prediction, data.y, threshold),
         test_accuracy=test,
-        weights=_arrays(model.state_dict()),
+        weights=model.state_dict(),
         diverged_at=None if diverged_at < 0 else diverged_at,
     )
+
+
+def _predict(settings: Settings, model: nn.Module, x: Array) -> Array:
+    """Return a network's outputs, without recording them; a diverged one may overflow."""
+    with tl.no_grad(), np.errstate(over="ignore", invalid="ignore"):
+        outputs: Array = _outputs(settings, model(tl.Tensor(x))).data
+    return outputs
 
 
 def _accuracy(prediction: Array, y: Array, threshold: float) -> float:
     """Share of scores on the right side; one that is not a number counts as label 0."""
     return float(np.mean((prediction > threshold) == (y > 0.5)))
-
-
-def _arrays(state: Mapping[str, Any]) -> dict[str, Array]:
-    """Copy a state's values, arrays or tensors, as arrays."""
-    return {
-        name: np.array(value.data if isinstance(value, tl.Tensor) else value)
-        for name, value in state.items()
-    }

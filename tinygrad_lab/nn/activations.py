@@ -31,8 +31,8 @@ __all__ = [
 Array = Any  # a Tensor, or whatever speaks NumPy's protocols
 Axis = int | tuple[int, ...] | None
 
-# exp of more than this overflows, by the bytes of a float.  sigmoid of less than its negative is
-# below the smallest normal number, where a value of that size is as good as any.
+# The largest exponent whose exp does not overflow, by the size of a float in bytes.  Limiting the
+# exponent to it changes sigmoid only where its value is below the smallest normal number.
 _LARGEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0}
 
 
@@ -213,34 +213,34 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     1000.6931
     """
     largest = _finite(np.max(x, axis=axis, keepdims=True))
-    with np.errstate(divide="ignore"):  # all of them -inf: the logarithm of 0 is right
+    with np.errstate(divide="ignore"):  # log(0) is right where all are -inf
         y = np.log(np.exp(x - largest).sum(axis=axis, keepdims=True)) + largest
-    return y if keepdims else y.reshape(_without(x, axis))
+    return y if keepdims else y.reshape(_shape_dropping_axes(x, axis))
 
 
 def _logsumexp_slope(g: Array, y: Array, x: Array, axis: Axis) -> Array:
-    kept = _kept(x, axis)
-    return g.reshape(kept) * np.exp(x - _finite(y.reshape(kept)))
+    shape = _shape_keeping_axes(x, axis)
+    return g.reshape(shape) * np.exp(x - _finite(y.reshape(shape)))
 
 
 defvjp(logsumexp, lambda g, y, x, axis=None, keepdims=False: _logsumexp_slope(g, y, x, axis))
 
 
 def _finite(y: Array) -> Array:
-    """Replace infinities by 0, so that subtracting them from themselves gives no NaN."""
+    """Replace infinities by 0, since infinity minus infinity is NaN."""
     return np.where(np.isfinite(y), y, 0)
 
 
-def _reduced(x: Array, axis: Axis) -> set[int]:
+def _reduced_axes(x: Array, axis: Axis) -> set[int]:
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     return {a % x.ndim for a in axes}
 
 
-def _kept(x: Array, axis: Axis) -> tuple[int, ...]:
-    reduced = _reduced(x, axis)
+def _shape_keeping_axes(x: Array, axis: Axis) -> tuple[int, ...]:
+    reduced = _reduced_axes(x, axis)
     return tuple(1 if i in reduced else n for i, n in enumerate(x.shape))
 
 
-def _without(x: Array, axis: Axis) -> tuple[int, ...]:
-    reduced = _reduced(x, axis)
+def _shape_dropping_axes(x: Array, axis: Axis) -> tuple[int, ...]:
+    reduced = _reduced_axes(x, axis)
     return tuple(n for i, n in enumerate(x.shape) if i not in reduced)

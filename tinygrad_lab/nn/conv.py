@@ -5,8 +5,8 @@ the weight ``conv2d_weight_gradient(g, x)``, each of the three is linear in both
 and its derivatives are the other two: every order is closed, and each has a kernel of its own.
 
 The NumPy kernels unfold images into columns by copying one slice per tap *of a kernel row* only.
-The columns are stored image row by image row, so the columns of ``k`` neighbouring rows lie behind
-each other in memory: the matrix that belongs to one row of outputs is a view that overlaps with
+The columns are stored image row by image row, so the columns of ``k`` neighbouring rows follow one
+another in memory: the matrix that belongs to one row of outputs is a view that overlaps with
 the next row's, and one ``np.matmul`` over all of those views is the convolution.  That is a
 ``k``-th of the memory traffic of im2col.  Work is cut into blocks whose columns stay in the L2
 cache.  Arrays that are not NumPy's (Dask, CuPy) take slices, a stack and a matrix product instead.
@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
-from tinygrad_lab.nn.windows import Array, NDArray, Taps, is_numpy, unfold
+from tinygrad_lab.nn.windows import Array, NDArray, Taps, is_numpy, spread, unfold
 
 __all__ = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
 
 Pair = tuple[int, int]
 
-# Bytes of unfolded columns to work on at once.  L2 was 1 MB a core on what this was measured on,
-# and a matrix product packs its operands there too; a product over a long inner axis packs more.
+# Bytes of unfolded columns to work on at once, chosen on a processor with 1 MB of L2 cache a core.
+# A matrix product packs its operands there too, and packs more where its inner axis is long.
 FORWARD_BLOCK = 1 << 19
 WEIGHT_BLOCK = 1 << 18
 # A product with fewer columns than this does not reach the speed of BLAS.
@@ -132,7 +132,7 @@ def _taps(
 
 
 def _turn(w: Array, groups: int) -> Array:
-    """Filters that carry gradients back: inputs and outputs exchanged, both axes reversed."""
+    """Return the filters of the adjoint: inputs and outputs exchanged, both image axes reversed."""
     o, c, kh, kw = w.shape
     turned = np.swapaxes(w.reshape((groups, o // groups, c, kh, kw)), 1, 2)
     return turned.reshape((groups * c, o // groups, kh, kw))[:, :, ::-1, ::-1]
@@ -141,23 +141,23 @@ def _turn(w: Array, groups: int) -> Array:
 class _Scratch(threading.local):
     """Memory that a thread keeps between convolutions.
 
-    Fresh memory costs more than the copy into it: the system hands out zeroed pages one by one.
+    Fresh memory costs more than the copy into it, because the system zeroes it page by page.
     """
 
     largest = 4 << 20  # bytes; more than that is not worth keeping
 
     def __init__(self) -> None:
-        self._kept: dict[int, NDArray] = {}
+        self._memory: dict[int, NDArray] = {}
 
     def take(self, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
-        """Return an uninitialised array, in the memory that ``slot`` had last time."""
+        """Return an uninitialised array, in the memory that ``slot`` used before."""
         needed = prod(shape) * dtype.itemsize
         if needed > self.largest:
             return np.empty(shape, dtype)
-        kept = self._kept.get(slot)
-        if kept is None or kept.nbytes < needed:
-            kept = self._kept[slot] = np.empty(needed, np.uint8)
-        return np.ndarray(shape, dtype, kept)
+        memory = self._memory.get(slot)
+        if memory is None or memory.nbytes < needed:
+            memory = self._memory[slot] = np.empty(needed, np.uint8)
+        return np.ndarray(shape, dtype, memory)
 
 
 _SCRATCH = _Scratch()
@@ -248,7 +248,7 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
 
 
 def _grouped(x: NDArray, groups: int) -> NDArray:
-    """See images ``(N, C, H, W)`` as ``(groups, H, C / groups, N, W)``."""
+    """View images ``(N, C, H, W)`` as ``(groups, H, C / groups, N, W)``."""
     n, c, h, w = x.shape
     if groups == 1:
         return x.transpose(2, 1, 0, 3)[None]
@@ -266,7 +266,7 @@ def _blocks(
     n = x.shape[0]
     images = max(fewest, budget // max(1, bytes_of_row * (rows.out + rows.kernel)))
     images = max(1, min(n, images))
-    # Cut rows in pieces that are tall against the rows that neighbouring pieces both unfold.
+    # Neighbouring pieces both unfold the rows where they meet, so the pieces are made much taller.
     tall = max(8 * rows.kernel, budget // max(1, bytes_of_row * images))
     for first in range(0, rows.out, tall):
         last = min(rows.out, first + tall)
@@ -339,21 +339,12 @@ def _correlate_anywhere(x: Array, w: Array, rows: Taps, columns: Taps, groups: i
 def _input_gradient_anywhere(
     g: Array, w: Array, size: Pair, rows: Taps, columns: Taps, groups: int
 ) -> Array:
-    spread = g
-    for axis, taps in ((2, rows), (3, columns)):
-        if taps.stride > 1:
-            spread = _spread(spread, axis, taps.stride)
+    apart = spread(spread(g, 2, rows.stride), 3, columns.stride)
     row_taps, column_taps = (
         Taps(n, t.kernel, 1, t.dilation, -t.offset - (t.kernel - 1) * t.dilation)
         for n, t in zip(size, (rows, columns), strict=True)
     )
-    return _correlate_anywhere(spread, _turn(w, groups), row_taps, column_taps, groups)
-
-
-def _spread(g: Array, axis: int, stride: int) -> Array:
-    """Put ``stride - 1`` zeros behind each element along ``axis``."""
-    apart = np.stack([g, *[np.zeros_like(g)] * (stride - 1)], axis=axis + 1)
-    return apart.reshape((*g.shape[:axis], g.shape[axis] * stride, *g.shape[axis + 1 :]))
+    return _correlate_anywhere(apart, _turn(w, groups), row_taps, column_taps, groups)
 
 
 def _weight_gradient_anywhere(g: Array, x: Array, rows: Taps, columns: Taps, groups: int) -> Array:

@@ -1,7 +1,7 @@
 """The functions that layers are made of: PyTorch's names, signatures and memory layouts.
 
-Except that an axis is called ``axis`` and ``keepdims`` is ``keepdims``, as in NumPy.  Each works on
-Tensors, and on plain arrays, where it gives plain arrays.  The common ones are methods of
+The exceptions are ``axis`` and ``keepdims``, which are NumPy's names.  Each works on Tensors, and
+on plain arrays, where it gives plain arrays.  The common ones are methods of
 :class:`~tinygrad_lab.Tensor` too: ``x.relu()``, ``x.conv2d(w)``.
 
 Not for: the arithmetic itself, which is in ``activations.py``, ``losses.py``, ``conv.py`` and
@@ -120,8 +120,8 @@ def dropout(
 ) -> Array:
     """Set each element to 0 with probability ``p``, and divide the others by ``1 - p``.
 
-    Outside training it returns ``input`` itself.  An integer ``rng`` is a seed: the same one drops
-    the same elements in every call; pass a generator to go on drawing.
+    Outside training it returns ``input`` itself.  An integer ``rng`` is a seed, and drops the
+    same elements in every call; a generator draws others in each.
 
     Raises
     ------
@@ -137,8 +137,8 @@ def dropout(
         raise ValueError(f"dropout p={p}: expected a probability, 0 to 1")
     if not training or p == 0:
         return input
-    kept = np.random.default_rng(rng).random(input.shape) >= p
-    return input * (kept / (1 - p if p < 1 else 1)).astype(input.dtype)
+    mask = np.random.default_rng(rng).random(input.shape) >= p
+    return input * (mask / (1 - p if p < 1 else 1)).astype(input.dtype)
 
 
 # -- images -----------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def conv2d(
     padding : int, (int, int), "valid" or "same"
         Zeros around the image; "valid" is none, "same" keeps its size (with stride 1).
     groups : int
-        Cut the channels into so many groups that do not see each other.
+        Number of groups of channels; a filter reads the channels of one group.
 
     Returns
     -------

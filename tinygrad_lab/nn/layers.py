@@ -59,7 +59,7 @@ class Linear(Module):
     in_features, out_features : int
         Sizes, 1 or more.
     bias : bool
-        Whether to add one.
+        Whether to add a bias.
     dtype : dtype
         A float type.
     init : str or callable, optional
@@ -204,10 +204,26 @@ def _positive(value: Any, name: str) -> int:
     return int(value)
 
 
-# -- without ----------------------------------------------------------------------------------
+# -- without parameters ------------------------------------------------------------------------
 
 
-class MaxPool2d(Module):
+class _Pool2d(Module):
+    """The settings that both poolings share."""
+
+    def __init__(
+        self, kernel_size: Size, stride: Size | None, padding: Size, ceil_mode: bool
+    ) -> None:
+        self.kernel_size = pair(kernel_size, "kernel_size", 1)
+        self.stride = self.kernel_size if stride is None else pair(stride, "stride", 1)
+        self.padding = pair(padding, "padding", 0)
+        self.ceil_mode = ceil_mode
+
+    def extra_repr(self) -> str:
+        """The window."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}"
+
+
+class MaxPool2d(_Pool2d):
     """The largest element of each window: :func:`tinygrad_lab.nn.functional.max_pool2d`."""
 
     def __init__(
@@ -218,11 +234,8 @@ class MaxPool2d(Module):
         dilation: Size = 1,
         ceil_mode: bool = False,
     ) -> None:
-        self.kernel_size = pair(kernel_size, "kernel_size", 1)
-        self.stride = self.kernel_size if stride is None else pair(stride, "stride", 1)
-        self.padding = pair(padding, "padding", 0)
+        super().__init__(kernel_size, stride, padding, ceil_mode)
         self.dilation = pair(dilation, "dilation", 1)
-        self.ceil_mode = ceil_mode
 
     def forward(self, x: Array) -> Array:
         """Shapes (N, C, H, W) to (N, C, Ho, Wo)."""
@@ -230,12 +243,8 @@ class MaxPool2d(Module):
             x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
         )
 
-    def extra_repr(self) -> str:
-        """The window."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}"
 
-
-class AvgPool2d(Module):
+class AvgPool2d(_Pool2d):
     """The mean of each window: :func:`tinygrad_lab.nn.functional.avg_pool2d`."""
 
     def __init__(
@@ -247,10 +256,7 @@ class AvgPool2d(Module):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> None:
-        self.kernel_size = pair(kernel_size, "kernel_size", 1)
-        self.stride = self.kernel_size if stride is None else pair(stride, "stride", 1)
-        self.padding = pair(padding, "padding", 0)
-        self.ceil_mode = ceil_mode
+        super().__init__(kernel_size, stride, padding, ceil_mode)
         self.count_include_pad = count_include_pad
         self.divisor_override = divisor_override
 
@@ -265,10 +271,6 @@ class AvgPool2d(Module):
             self.count_include_pad,
             self.divisor_override,
         )
-
-    def extra_repr(self) -> str:
-        """The window."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}"
 
 
 class Flatten(Module):
@@ -504,20 +506,20 @@ class Sequential(Module):
 
 
 class MLP(Module):
-    """A multilayer perceptron: linear layers with activations behind them.
+    """A multilayer perceptron: linear layers with activations after them.
 
     Parameters
     ----------
     sizes : sequence of int
         Inputs, hidden units of each layer, outputs: two numbers or more.
     activation : str or callable
-        Behind every layer: a name (``"sigmoid"``, ``"relu"``, ``"tanh"`` ...) or a function.
+        After every layer: a name (``"sigmoid"``, ``"relu"``, ``"tanh"`` ...) or a function.
     output_activation : str, callable or None
-        Behind the last one; ``"same"`` as the others by default, None or ``"identity"`` for none.
+        After the last one; ``"same"`` as the others by default, None or ``"identity"`` for none.
     bias, dtype, init
         As in :class:`Linear`, for all layers.
     rng : int or numpy.random.Generator, optional
-        Where the draws come from: first those of the first layer.
+        Where the draws come from, in the order of the layers.
 
     Raises
     ------
@@ -557,9 +559,9 @@ class MLP(Module):
         for i, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
             self.layers.append(Linear(inputs, outputs, bias, dtype, init, generator))
             last = i == len(self.sizes) - 2
-            behind = _activation(output_activation if last else activation)
-            if not isinstance(behind, Identity):
-                self.layers.append(behind)
+            function = _activation(output_activation if last else activation)
+            if not isinstance(function, Identity):
+                self.layers.append(function)
 
     def forward(self, x: Array) -> Array:
         """Shapes (..., sizes[0]) to (..., sizes[-1])."""

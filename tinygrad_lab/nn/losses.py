@@ -197,8 +197,8 @@ def binary_cross_entropy_with_logits(
 def _class_loss(x: Array, share: Array, total: bool) -> Array:
     """``sum over classes (axis 1) of share * -log_softmax(x)``, summed over the rest if ``total``.
 
-    ``share`` is what each class counts in each sample; a class that counts nothing may have a
-    logit of minus infinity.
+    ``share`` is the weight of each class in each sample; where it is 0, the logit may be minus
+    infinity.
     """
     loss = np.where(share == 0, 0, -log_softmax(x, axis=1)) * share
     return loss.sum() if total else loss.sum(axis=1)
@@ -238,9 +238,9 @@ def cross_entropy(
     target : array, shape (N, ...) of integers, or the shape of ``input``
         Labels from 0 to C - 1, or a distribution over the classes.
     weight : array, shape (C,), optional
-        What each class counts.
+        The weight of each class.
     ignore_index : int
-        Samples with this label count nothing.
+        Samples with this label are left out.
     label_smoothing : float
         The part of the target that is spread evenly over all classes, in [0, 1].
 
@@ -344,7 +344,7 @@ def _class_weights(weight: Array | None, input: Array) -> Array | None:
 
 
 def _one_hot(labels: Array, shape: tuple[int, ...], ignore_index: int) -> tuple[Array, Any]:
-    """Labels ``(N, ...)`` as booleans ``(N, C, ...)``, and how many of them count."""
+    """Return labels ``(N, ...)`` as booleans ``(N, C, ...)``, and how many are not ignored."""
     if isinstance(labels, Tensor):
         labels = labels.data
     if labels.dtype.kind not in "iu":
@@ -387,7 +387,7 @@ def _check_reduction(reduction: str) -> None:
 
 
 def _nonzero(count: Any, name: str, dtype: np.dtype[Any]) -> Any:
-    """A divisor that keeps ``dtype``.  Nothing to average over is an error (where it is known)."""
+    """Return a divisor of type ``dtype``; where the count is known to be 0, raise ValueError."""
     if isinstance(count, (int, np.generic)) and count == 0:
         raise ValueError(f"{name}: no sample to average over; say reduction='sum' for 0")
     return count if isinstance(count, int) else count.astype(dtype)

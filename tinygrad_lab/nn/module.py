@@ -1,6 +1,6 @@
 """``Module``: something with parameters and a ``forward``, and what all of them can do.
 
-Nothing is registered.  Parameters are found by walking the public attributes, and lists, tuples
+Nothing is registered.  Parameters are collected by walking the public attributes, and lists, tuples
 and dicts in them: a leaf Tensor is a parameter, an ndarray a buffer, a Module a layer within.
 
 Not for: the layers themselves (``layers.py``).
@@ -56,10 +56,10 @@ class Module:
 
     def children(self) -> Iterator[Module]:
         """The layers directly within, each once."""
-        seen: set[int] = set()
+        visited: set[int] = set()
         for _, value in _walk(vars(self), ""):
-            if isinstance(value, Module) and id(value) not in seen:
-                seen.add(id(value))
+            if isinstance(value, Module) and id(value) not in visited:
+                visited.add(id(value))
                 yield value
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -72,10 +72,10 @@ class Module:
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """The parameters by path (``layers.0.weight``); a shared one once, by its first name."""
-        seen: set[int] = set()
+        visited: set[int] = set()
         for name, value in self._named_values(prefix):
-            if isinstance(value, Tensor) and value.requires_grad and id(value) not in seen:
-                seen.add(id(value))
+            if isinstance(value, Tensor) and value.requires_grad and id(value) not in visited:
+                visited.add(id(value))
                 yield name, value
 
     def parameters(self) -> Iterator[Tensor]:
@@ -154,7 +154,7 @@ class Module:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Take over values by path; each is converted to the dtype it has here.
+        """Load values by path, each converted to the dtype it has here.
 
         Nothing is changed unless everything fits.
 
@@ -222,18 +222,18 @@ def _walk(values: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _named_modules(module: Module, path: str, seen: set[int]) -> Iterator[tuple[str, Module]]:
-    if id(module) in seen:
+def _named_modules(module: Module, path: str, visited: set[int]) -> Iterator[tuple[str, Module]]:
+    if id(module) in visited:
         return
-    seen.add(id(module))
+    visited.add(id(module))
     yield path, module
     for name, value in _walk(vars(module), path):
         if isinstance(value, Module):
-            yield from _named_modules(value, name, seen)
+            yield from _named_modules(value, name, visited)
 
 
 def _converted(value: Any, convert: Callable[[Any], Any]) -> Any:
-    """Convert floating arrays, also in containers; what holds its contents keeps its identity."""
+    """Convert floating arrays, also in containers; a list or a dict stays the same object."""
     if isinstance(value, Tensor) and value.dtype.kind in "fc":
         value.grad = None
         value.data = convert(value.data)
@@ -263,11 +263,11 @@ def _locate(error: Exception, module: Module) -> None:
     The innermost layer catches it first; each layer around that one writes the place anew, as the
     path from itself, so that the text has the whole path when it leaves the outermost.
     """
-    known = vars(error)
-    innermost, text = known.setdefault("_raised_in", (module, _text(error)))
+    attributes = vars(error)
+    innermost, text = attributes.setdefault("_raised_in", (module, _text(error)))
     name = next((path for path, inner in module.named_modules() if inner is innermost), None)
     if name is None:
-        return  # it was called, but is not one of the layers found by walking
+        return  # it was called, but is not among the layers of this module
     described = repr(innermost)
     if "\n" in described:
         described = type(innermost).__name__
@@ -275,10 +275,10 @@ def _locate(error: Exception, module: Module) -> None:
     if text is not None:
         error.args = (f"{text}\n  {place}",)
         return
-    if known.get("_place"):
-        error.__notes__.remove(known["_place"])
+    if attributes.get("_place"):
+        error.__notes__.remove(attributes["_place"])
     error.add_note(place)
-    known["_place"] = place
+    attributes["_place"] = place
 
 
 def _text(error: Exception) -> str | None:

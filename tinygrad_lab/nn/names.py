@@ -1,6 +1,6 @@
-"""Find a thing by the name a user wrote, or say which names there are.
+"""Look up a value by the name that a user wrote; an unknown name is an error that lists all.
 
-Not for: the things themselves.
+Not for: the values themselves.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def max_pool2d_input_gradient(g: Array, x: Array, y: Array, *, rows: Taps, colum
 
 @primitive
 def max_pool2d_gather(u: Array, x: Array, y: Array, *, rows: Taps, columns: Taps) -> Array:
-    """The mean of ``u`` over each window's largest elements: the adjoint of the above."""
+    """The mean of ``u`` over each window's largest elements: the adjoint of the one above."""
     hits, ties = _hits(x, y, rows, columns)
     picked = taps_of(u, rows, columns)
     return reduce(np.add, [piece * hit for piece, hit in zip(picked, hits, strict=True)]) / ties
@@ -46,8 +46,9 @@ defvjp(
     lambda g, y, x, **how: max_pool2d_input_gradient(g, x, y, **how),
     branch=lambda y, x, **how: max_pool2d_input_gradient(np.ones_like(y), x, y, **how) != 0,
 )
-# Where the largest elements are does not change with x, nearly everywhere: no rule for x and y
-# would be the zero rule, and saying so keeps higher orders going.
+# A small change of x leaves the largest elements where they are, almost everywhere, so the
+# derivatives by x and by the maxima are 0.  They are declared, because a tracked argument without a
+# rule is an error.
 _flat = lambda u, y, g, x, top, **how: np.zeros_like(x)
 _flat_top = lambda u, y, g, x, top, **how: np.zeros_like(top)
 defvjp(
@@ -69,7 +70,7 @@ def _smallest(x: Array) -> float:
 
 
 def _hits(x: Array, y: Array, rows: Taps, columns: Taps) -> tuple[list[Array], Array]:
-    """For each tap, where it read the largest element; and how many did (1 where NaN won)."""
+    """Return for each tap where it read the largest element, and how many taps tie (NaN: 1)."""
     hits = [tap == y for tap in taps_of(x, rows, columns, fill=_smallest(x))]
     ties = reduce(np.add, [hit.astype(x.dtype) for hit in hits])
     return hits, np.maximum(ties, 1)

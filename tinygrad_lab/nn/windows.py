@@ -1,7 +1,7 @@
 """Where the taps of a kernel fall on an image: the geometry that convolution and pooling share.
 
 Along each axis, tap ``i`` of output ``t`` reads input ``t * stride + i * dilation + offset``.
-Padding is a negative offset and nothing else: what lies outside reads as a fill value.
+Padding is a negative offset: what lies outside the image reads as a fill value.
 
 Not for: the arithmetic of convolution (``conv.py``) and pooling (``pool.py``).
 """
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Taps", "fold", "is_numpy", "pair", "place", "taps_of", "unfold"]
+__all__ = ["Taps", "fold", "is_numpy", "pair", "place", "spread", "taps_of", "unfold"]
 
 Array = Any  # an ndarray, a Dask or CuPy array: whatever speaks NumPy's protocols
 NDArray = npt.NDArray[Any]
@@ -99,7 +99,7 @@ def taps_of(x: Array, rows: Taps, columns: Taps, fill: float = 0.0) -> list[Arra
 def unfold(x: Array, groups: int, rows: Taps, columns: Taps) -> Array:
     """Columns of taps ``(N, groups, C / groups * taps, outputs)``, for any kind of array.
 
-    By slices and one stack; reshaped one axis at a time, as Dask needs it.
+    Made of slices and one stack, and reshaped one axis at a time because Dask needs that.
     """
     n, c = x.shape[:2]
     taps, outputs = rows.kernel * columns.kernel, rows.out * columns.out
@@ -129,21 +129,27 @@ def fold(pieces: Iterator[Array], size: tuple[int, int], rows: Taps, columns: Ta
 
 
 def place(piece: Array, axis: int, tap: int, size: int, taps: Taps) -> Array:
-    """Spread one tap's outputs along ``axis`` over the inputs it read, zeros between them.
+    """Place one tap's outputs along ``axis`` at the inputs it read, with zeros elsewhere.
 
-    Without writing into anything, so for any kind of array.
+    Nothing is written in place, so any kind of array will do.
     """
     out, read = taps.inside(tap, size)
     piece = piece[(slice(None),) * axis + (out,)]
-    count = piece.shape[axis]
     if taps.stride > 1:
-        between = [np.zeros_like(piece)] * (taps.stride - 1)
-        shape = (*piece.shape[:axis], count * taps.stride, *piece.shape[axis + 1 :])
-        piece = np.stack([piece, *between], axis=axis + 1).reshape(shape)
+        piece = spread(piece, axis, taps.stride)
         piece = piece[(slice(None),) * axis + (slice(0, read.stop - read.start),)]
     margins = [(0, 0)] * piece.ndim
     margins[axis] = (read.start, size - read.start - piece.shape[axis])
     return np.pad(piece, margins)
+
+
+def spread(piece: Array, axis: int, stride: int) -> Array:
+    """Put ``stride - 1`` zeros behind each element along ``axis``, for any kind of array."""
+    if stride == 1:
+        return piece
+    zeros = [np.zeros_like(piece)] * (stride - 1)
+    shape = (*piece.shape[:axis], piece.shape[axis] * stride, *piece.shape[axis + 1 :])
+    return np.stack([piece, *zeros], axis=axis + 1).reshape(shape)
 
 
 def _pad(x: Array, padding: list[tuple[int, int]], fill: float) -> Array:

@@ -1,7 +1,7 @@
 """Optimizers whose step adapts to the size that each element's gradient has had.
 
-Formulas, defaults and trajectories are PyTorch's.  Adam, which training spends most of its time in,
-works in memory that it keeps; the others make new arrays, which is easier to read.
+Formulas, defaults and trajectories are PyTorch's.  Adam reuses its memory from step to step,
+because most training uses it; the others make new arrays, which is easier to read.
 
 Not for: one step size for all elements (``descent.py``).
 """
@@ -15,7 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.optim.optimizer import Array, Optimizer, Options, Parameters, check_number, move
+from tinygrad_lab.optim.optimizer import (
+    Array,
+    Optimizer,
+    Options,
+    Parameters,
+    check_number,
+    effective_gradient,
+    move,
+)
 
 __all__ = ["Adagrad", "Adam", "AdamW", "RMSprop"]
 
@@ -32,7 +40,7 @@ class Adagrad(Optimizer):
     lr_decay : float
         How fast the learning rate falls.
     initial_accumulator_value : float
-        What ``s`` begins with.
+        The initial ``s``.
     eps : float
         Keeps the division defined.
 
@@ -84,12 +92,12 @@ class Adagrad(Optimizer):
         if parameter not in self.state:
             start = float(group["initial_accumulator_value"])
             self.state[parameter] = {"step": 0, "sum": np.zeros_like(parameter.data) + start}
-        kept = self.state[parameter]
-        g = _decayed(parameter, g, group)
-        kept["sum"] = kept["sum"] + g * g
-        rate = float(group["lr"]) / (1 + kept["step"] * float(group["lr_decay"]))
-        kept["step"] += 1
-        move(parameter, g * rate / (np.sqrt(kept["sum"]) + float(group["eps"])))
+        state = self.state[parameter]
+        g = effective_gradient(parameter, g, group)
+        state["sum"] = state["sum"] + g * g
+        rate = float(group["lr"]) / (1 + state["step"] * float(group["lr_decay"]))
+        state["step"] += 1
+        move(parameter, g * rate / (np.sqrt(state["sum"]) + float(group["eps"])))
 
 
 class RMSprop(Optimizer):
@@ -161,17 +169,17 @@ class RMSprop(Optimizer):
         if parameter not in self.state:
             zeros = np.zeros_like(parameter.data)
             self.state[parameter] = {"square": zeros, "mean": zeros, "velocity": zeros}
-        kept = self.state[parameter]
+        state = self.state[parameter]
         alpha, momentum = float(group["alpha"]), float(group["momentum"])
-        g = _decayed(parameter, g, group)
-        kept["square"] = kept["square"] * alpha + g * g * (1 - alpha)
-        size = kept["square"]
+        g = effective_gradient(parameter, g, group)
+        state["square"] = state["square"] * alpha + g * g * (1 - alpha)
+        size = state["square"]
         if group["centered"]:
-            kept["mean"] = kept["mean"] * alpha + g * (1 - alpha)
-            size = size - kept["mean"] * kept["mean"]
+            state["mean"] = state["mean"] * alpha + g * (1 - alpha)
+            size = size - state["mean"] * state["mean"]
         step = g / (np.sqrt(size) + float(group["eps"]))
         if momentum:
-            step = kept["velocity"] = kept["velocity"] * momentum + step
+            step = state["velocity"] = state["velocity"] * momentum + step
         move(parameter, step * float(group["lr"]))
 
 
@@ -254,41 +262,41 @@ class Adam(Optimizer):
                 "mean": np.zeros_like(parameter.data),
                 "square": np.zeros_like(parameter.data),
             }
-        kept = self.state[parameter]
-        kept["step"] += 1
+        state = self.state[parameter]
+        state["step"] += 1
         if self.decoupled:
             if group["weight_decay"]:
                 move(parameter, parameter.data * (float(group["lr"] * group["weight_decay"])))
             g = -g if group["maximize"] else g
         else:
-            g = _decayed(parameter, g, group)
-        if isinstance(g, np.ndarray) and isinstance(kept["mean"], np.ndarray):
-            self._move_in_place(parameter, g, kept, group)
+            g = effective_gradient(parameter, g, group)
+        if isinstance(g, np.ndarray) and isinstance(state["mean"], np.ndarray):
+            self._move_in_place(parameter, g, state, group)
         else:
-            self._move(parameter, g, kept, group)
+            self._move(parameter, g, state, group)
 
-    def _factors(self, kept: Options, group: Options) -> tuple[float, float]:
-        """``p -= rate * m / (sqrt(v) + eps)``, both corrections worked into these two."""
+    def _factors(self, state: Options, group: Options) -> tuple[float, float]:
+        """Return the bias-corrected factors in ``p -= rate * m / (sqrt(v) + eps)``: rate, eps."""
         first, second = group["betas"]
-        correction = sqrt(1 - second ** kept["step"])
-        rate = float(group["lr"]) * correction / (1 - first ** kept["step"])
+        correction = sqrt(1 - second ** state["step"])
+        rate = float(group["lr"]) * correction / (1 - first ** state["step"])
         return rate, float(group["eps"]) * correction
 
-    def _move(self, parameter: Tensor, g: Array, kept: Options, group: Options) -> None:
+    def _move(self, parameter: Tensor, g: Array, state: Options, group: Options) -> None:
         first, second = map(float, group["betas"])
-        kept["mean"] = kept["mean"] * first + g * (1 - first)
-        kept["square"] = square = kept["square"] * second + g * g * (1 - second)
+        state["mean"] = state["mean"] * first + g * (1 - first)
+        state["square"] = square = state["square"] * second + g * g * (1 - second)
         if group["amsgrad"]:
-            square = kept["largest"] = np.maximum(kept.get("largest", square), square)
-        rate, eps = self._factors(kept, group)
-        move(parameter, kept["mean"] * rate / (np.sqrt(square) + eps))
+            square = state["largest"] = np.maximum(state.get("largest", square), square)
+        rate, eps = self._factors(state, group)
+        move(parameter, state["mean"] * rate / (np.sqrt(square) + eps))
 
     def _move_in_place(
-        self, parameter: Tensor, g: npt.NDArray[Any], kept: Options, group: Options
+        self, parameter: Tensor, g: npt.NDArray[Any], state: Options, group: Options
     ) -> None:
         """Do the same, without a new array: a fresh one costs more than the arithmetic on it."""
         first, second = map(float, group["betas"])
-        mean, square = kept["mean"], kept["square"]
+        mean, square = state["mean"], state["square"]
         work = self._work(parameter.data)
         np.subtract(g, mean, out=work)
         work *= 1 - first
@@ -298,10 +306,10 @@ class Adam(Optimizer):
         work *= 1 - second
         square += work
         if group["amsgrad"]:
-            if "largest" not in kept:
-                kept["largest"] = np.zeros_like(square)
-            square = np.maximum(kept["largest"], square, out=kept["largest"])
-        rate, eps = self._factors(kept, group)
+            if "largest" not in state:
+                state["largest"] = np.zeros_like(square)
+            square = np.maximum(state["largest"], square, out=state["largest"])
+        rate, eps = self._factors(state, group)
         np.sqrt(square, out=work)
         work += eps
         np.divide(mean, work, out=work)
@@ -310,10 +318,10 @@ class Adam(Optimizer):
 
     def _work(self, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Memory for one parameter's arithmetic, of the size of the largest so far."""
-        kept = self._scratch.get(like.dtype)
-        if kept is None or kept.size < like.size:
-            kept = self._scratch[like.dtype] = np.empty(like.size, like.dtype)
-        return kept[: like.size].reshape(like.shape)
+        memory = self._scratch.get(like.dtype)
+        if memory is None or memory.size < like.size:
+            memory = self._scratch[like.dtype] = np.empty(like.size, like.dtype)
+        return memory[: like.size].reshape(like.shape)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_scratch": {}}
@@ -322,8 +330,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """:class:`Adam` with weight decay that shrinks the parameters themselves (Loshchilov, 2019).
 
-    Before each step ``p -= lr * weight_decay * p``; gradients and their running means do not see
-    it.
+    Before each step ``p -= lr * weight_decay * p``; gradients and their running means do not
+    contain it.
 
     Examples
     --------
@@ -350,12 +358,3 @@ class AdamW(Adam):
         maximize: bool = False,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
-
-
-def _decayed(parameter: Tensor, g: Array, group: Options) -> Array:
-    """The gradient to descend along: turned for ``maximize``, weight decay added."""
-    if group["maximize"]:
-        g = -g
-    if group["weight_decay"]:
-        g = g + parameter.data * float(group["weight_decay"])
-    return g

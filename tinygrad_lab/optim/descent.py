@@ -6,7 +6,15 @@ Not for: step sizes that adapt to each element (``adaptive.py``).
 from __future__ import annotations
 
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.optim.optimizer import Array, Optimizer, Options, Parameters, check_number, move
+from tinygrad_lab.optim.optimizer import (
+    Array,
+    Optimizer,
+    Options,
+    Parameters,
+    check_number,
+    effective_gradient,
+    move,
+)
 
 __all__ = ["SGD"]
 
@@ -80,20 +88,17 @@ class SGD(Optimizer):
             raise ValueError("nesterov needs a momentum above 0, and dampening 0")
 
     def _update(self, parameter: Tensor, g: Array, group: Options) -> None:
-        if group["maximize"]:
-            g = -g
-        if group["weight_decay"]:
-            g = g + parameter.data * float(group["weight_decay"])
+        g = effective_gradient(parameter, g, group)
         if group["momentum"]:
             g = self._averaged(parameter, g, group)
         move(parameter, g * float(group["lr"]))
 
     def _averaged(self, parameter: Tensor, g: Array, group: Options) -> Array:
         momentum = float(group["momentum"])
-        kept = self.state.setdefault(parameter, {})
-        if "velocity" in kept:
-            kept["velocity"] = kept["velocity"] * momentum + g * (1 - float(group["dampening"]))
+        state = self.state.setdefault(parameter, {})
+        if "velocity" in state:
+            state["velocity"] = state["velocity"] * momentum + g * (1 - float(group["dampening"]))
         else:
-            kept["velocity"] = g.copy()
-        velocity = kept["velocity"]
+            state["velocity"] = g.copy()
+        velocity = state["velocity"]
         return g + velocity * momentum if group["nesterov"] else velocity

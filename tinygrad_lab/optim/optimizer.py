@@ -1,7 +1,7 @@
 """What all optimizers share: groups of parameters, their options, their state, and how to write.
 
-A parameter's array is written in place only while nobody else holds it.  A graph that was kept, or
-a detached view, holds it: then the parameter gets a new array, and they keep the old values.
+A parameter's array is written in place only while nothing else refers to it.  Where a retained
+graph or a detached view does, the parameter gets a new array, and they keep the old values.
 
 Not for: the update formulas (``descent.py``, ``adaptive.py``).
 """
@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_lab.core.ownership import is_shared
 from tinygrad_lab.core.tensor import Tensor
 
-__all__ = ["Optimizer", "check_number", "move"]
+__all__ = ["Optimizer", "check_number", "effective_gradient", "move"]
 
 Array = Any  # an ndarray, or a foreign array such as Dask's
 Options = dict[str, Any]
@@ -32,14 +32,15 @@ class Optimizer:
     params : iterable of Tensor, or of dict
         Parameters; or groups of them, ``{"params": [...], "lr": 0.1}``, with options of their own.
     options : dict
-        What the groups do not say.
+        Defaults for what the groups leave out.
 
     Raises
     ------
     TypeError
-        ``params`` is a single tensor, a module, or holds something else than leaf tensors.
+        ``params`` is a single tensor, a module, or contains something that is not a tensor.
     ValueError
-        There are no parameters, one occurs twice or has no gradient, or an option is out of range.
+        There are no parameters, one occurs twice or is no leaf that requires a gradient, or
+        an option is out of range.
 
     Notes
     -----
@@ -100,13 +101,13 @@ class Optimizer:
     # -- saving -------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Options and copies of the state; parameters stand as their numbers."""
+        """Options and copies of the state, with numbers in place of the parameters."""
         parameters = [p for group in self.param_groups for p in group["params"]]
         number = {id(p): i for i, p in enumerate(parameters)}
         return {
             "state": {
-                number[id(p)]: {key: _copy(value) for key, value in kept.items()}
-                for p, kept in self.state.items()
+                number[id(p)]: {key: _copy(value) for key, value in values.items()}
+                for p, values in self.state.items()
             },
             "param_groups": [
                 {**group, "params": [number[id(p)] for p in group["params"]]}
@@ -132,19 +133,19 @@ class Optimizer:
             )
         parameters = [p for group in self.param_groups for p in group["params"]]
         state: dict[Tensor, Options] = {}
-        for i, kept in saved["state"].items():
-            for key, value in kept.items():
+        for i, values in saved["state"].items():
+            for key, value in values.items():
                 if getattr(value, "shape", ()) not in ((), parameters[int(i)].shape):
                     raise ValueError(
                         f"state {key!r} of parameter {i} has shape {value.shape}, the parameter "
                         f"{parameters[int(i)].shape}"
                     )
-            state[parameters[int(i)]] = {key: _copy(value) for key, value in kept.items()}
+            state[parameters[int(i)]] = {key: _copy(value) for key, value in values.items()}
         options = [{k: v for k, v in group.items() if k != "params"} for group in groups]
         for group in options:
             self._check({**self.defaults, **group})
-        for group, mine in zip(options, self.param_groups, strict=True):
-            mine.update(group)
+        for group, new in zip(self.param_groups, options, strict=True):
+            group.update(new)
         self.state = state
 
     def __repr__(self) -> str:
@@ -156,8 +157,17 @@ class Optimizer:
         return f"{type(self).__name__}(" + "; ".join(lines) + ")"
 
 
+def effective_gradient(parameter: Tensor, g: Array, group: Options) -> Array:
+    """Return the gradient to descend along: ``g`` with ``maximize`` and weight decay applied."""
+    if group["maximize"]:
+        g = -g
+    if group["weight_decay"]:
+        g = g + parameter.data * float(group["weight_decay"])
+    return g
+
+
 def move(parameter: Tensor, change: Array) -> None:
-    """Subtract ``change``: in place if nobody else holds the array, else into a new one."""
+    """Subtract ``change``: in place if nothing else refers to the array, else into a new one."""
     if is_shared(parameter.data):
         parameter.data = parameter.data - change
     else:
@@ -183,12 +193,12 @@ def _grouped(params: Any) -> list[Mapping[str, Any]]:
     if isinstance(params, Tensor) or hasattr(params, "parameters"):
         remedy = "[tensor]" if isinstance(params, Tensor) else "model.parameters()"
         raise TypeError(f"params must be an iterable of parameters: say {remedy}")
-    found = list(params)
-    if not found:
+    items = list(params)
+    if not items:
         raise ValueError("an optimizer needs parameters: there are none")
-    if isinstance(found[0], Mapping):
-        return found
-    return [{"params": found}]
+    if isinstance(items[0], Mapping):
+        return items
+    return [{"params": items}]
 
 
 def _check_parameter(parameter: Any, position: int, known: set[int]) -> None:

@@ -1,4 +1,4 @@
-"""Learning rates that change as training goes on, and gradients that are kept from exploding.
+"""Learning-rate schedules, and clipping of gradients.
 
 Not for: the optimizers themselves.
 """
@@ -26,7 +26,7 @@ class _Schedule:
         self.last_epoch = 0
 
     def factor(self, epoch: int) -> float:
-        """What the first learning rate is multiplied by."""
+        """Factor by which the initial learning rate is multiplied."""
         raise NotImplementedError
 
     def step(self) -> None:
@@ -74,7 +74,7 @@ class StepLR(_Schedule):
 
 
 class CosineAnnealingLR(_Schedule):
-    """Let the learning rate fall to ``eta_min`` along half a cosine, in ``T_max`` epochs.
+    """Lower the learning rate to ``eta_min`` along half a cosine, in ``T_max`` epochs.
 
     Raises
     ------
@@ -139,15 +139,15 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float, norm_type: fl
         raise ValueError(f"max_norm={max_norm}: expected a number above 0")
     if not norm_type > 0:
         raise ValueError(f"norm_type={norm_type}: expected a number above 0, or inf")
-    found = _with_gradients(parameters)
+    parameters = _with_gradients(parameters)
     if norm_type == inf:
-        norm = max((float(np.max(np.abs(p.grad), initial=0)) for p in found), default=0.0)
+        norm = max((float(np.max(np.abs(p.grad), initial=0)) for p in parameters), default=0.0)
     else:
-        total = sum(float((np.abs(p.grad) ** norm_type).sum()) for p in found)
+        total = sum(float((np.abs(p.grad) ** norm_type).sum()) for p in parameters)
         norm = total ** (1 / norm_type)
     scale = max_norm / (norm + 1e-6)
     if scale < 1:
-        for p in found:
+        for p in parameters:
             p.grad = p.grad * scale
     return norm
 
@@ -167,5 +167,5 @@ def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
 
 
 def _with_gradients(parameters: Any) -> list[Tensor]:
-    chosen = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    return [p for p in chosen if p.grad is not None]
+    every = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [p for p in every if p.grad is not None]

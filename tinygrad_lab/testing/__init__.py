@@ -22,10 +22,10 @@ from tinygrad_lab.testing.properties import PROPERTIES
 from tinygrad_lab.testing.report import Finding, GradientError, GradReport
 
 if TYPE_CHECKING:
-    from tinygrad_lab.testing import adapters, strategies
+    from tinygrad_lab.testing import adapters
     from tinygrad_lab.testing._mutation import MutationScore, mutation_score
-    from tinygrad_lab.testing.operations import check_module, check_op, gradtest
-    from tinygrad_lab.testing.strategies import (
+    from tinygrad_lab.testing.inputs import strategies
+    from tinygrad_lab.testing.inputs.strategies import (
         Domain,
         at_kinks,
         axes,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         tensors,
         upstreams,
     )
+    from tinygrad_lab.testing.operations import check_module, check_op, gradtest
 
 __all__ = [
     "HOLOMORPHIC",
@@ -74,14 +75,14 @@ _FROM = {
             "Domain", "at_kinks", "axes", "broadcastable", "graphs", "integers_exact", "layouts",
             "tensors", "upstreams",
         ),
-        "strategies",
+        "inputs.strategies",
     ),
 }  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name in ("adapters", "strategies"):
-        return _loaded(name)
+        return _loaded("inputs.strategies" if name == "strategies" else name)
     if name in _FROM:
         return getattr(_loaded(_FROM[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

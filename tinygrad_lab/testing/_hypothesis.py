@@ -35,7 +35,7 @@ def register() -> None:
 def _tensors(kind: Any) -> st.SearchStrategy[Tensor]:
     from hypothesis import strategies as st
 
-    from tinygrad_lab.testing.strategies import tensors
+    from tinygrad_lab.testing.inputs.strategies import tensors
 
     arrays = tensors().map(lambda drawn: drawn[0])
     return st.builds(kind, arrays, requires_grad=st.booleans())

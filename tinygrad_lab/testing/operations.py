@@ -18,9 +18,12 @@ from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.operations import OPERATIONS
-from tinygrad_lab.testing import catalogue, strategies
 from tinygrad_lab.testing._reporting import EXAMPLES, PROFILE, announced
 from tinygrad_lab.testing.check import example_text, gradcheck
+from tinygrad_lab.testing.inputs import catalogue, strategies
+from tinygrad_lab.testing.inputs.calls import Call, arrays, call
+from tinygrad_lab.testing.inputs.search import is_defined, search, search_degenerate
+from tinygrad_lab.testing.inputs.strategies import Axes, Domain
 from tinygrad_lab.testing.properties import PROPERTIES
 from tinygrad_lab.testing.report import (
     FAIL,
@@ -30,8 +33,6 @@ from tinygrad_lab.testing.report import (
     GradReport,
     Result,
 )
-from tinygrad_lab.testing.search import is_defined, search, search_degenerate
-from tinygrad_lab.testing.strategies import Axes, Domain
 
 __all__ = ["check_module", "check_op", "gradtest"]
 
@@ -52,7 +53,7 @@ def check_op(
     without: Collection[str] = (),
     rng: int = 0,
     raises: bool = True,
-    watch: Callable[[catalogue.Call, GradReport], None] | None = None,
+    watch: Callable[[Call, GradReport], None] | None = None,
 ) -> GradReport:
     """Check an operation on generated inputs: shapes, options, layouts, ties, zeros, extremes.
 
@@ -115,7 +116,7 @@ def check_op(
     left_out = without
     at_kinks = [p for p in AT_KINKS if _is_wanted(p, named, left_out)]
 
-    def checked(call: catalogue.Call, **options: Any) -> GradReport:
+    def checked(call: Call, **options: Any) -> GradReport:
         try:
             found = _checked(call, name, **options)
         except GradientError as error:
@@ -126,11 +127,11 @@ def check_op(
             watch(call, found)
         return found
 
-    def smooth(call: catalogue.Call, only: Sequence[str] | None) -> None:
+    def smooth(call: Call, only: Sequence[str] | None) -> None:
         chosen = named if only is None else [p for p in only if _is_wanted(p, named, left_out)]
         _merge(seen, checked(call, order=order, properties=chosen, without=left_out))
 
-    def special(call: catalogue.Call, only: Sequence[str] | None) -> None:
+    def special(call: Call, only: Sequence[str] | None) -> None:
         names = [p for p in at_kinks if only is None or p in only]
         try:
             _merge(seen, checked(call, properties=names), only_passes=True)
@@ -165,7 +166,7 @@ def _can_be_checked(op: Any, examples: int) -> None:
 
 def _search_where_defined(
     check: Callable[..., None],
-    calls: st.SearchStrategy[catalogue.Call],
+    calls: st.SearchStrategy[Call],
     examples: int,
     rng: int,
     everywhere: bool,
@@ -180,21 +181,21 @@ def _search_where_defined(
         search(check, calls, 1, rng)
 
 
-def _says_something(call: catalogue.Call) -> bool:
+def _says_something(call: Call) -> bool:
     return any(np.size(x) for x in call.arrays) and is_defined(call)
 
 
 @st.composite
-def _at_kinks(draw: Any, calls: st.SearchStrategy[catalogue.Call]) -> catalogue.Call:
+def _at_kinks(draw: Any, calls: st.SearchStrategy[Call]) -> Call:
     """The same calls with zeros, ties and extremes in their arrays, where they have a value."""
     call = draw(calls)
-    arrays = [
-        draw(catalogue.arrays(x.shape, strategies.SPECIAL))
+    special = [
+        draw(arrays(x.shape, strategies.SPECIAL))
         if isinstance(x, np.ndarray) and x.dtype.kind == "f"
         else x
         for x in call.arrays
     ]
-    moved = catalogue.Call(call.text, call.f, arrays)
+    moved = Call(call.text, call.f, special)
     assume(is_defined(moved))
     return moved
 
@@ -206,7 +207,7 @@ def _is_wanted(name: str, properties: str | tuple[str, ...], without: Collection
     return properties in ("default", "numbers") or name in named
 
 
-def _checked(call: catalogue.Call, name: str, **options: Any) -> GradReport:
+def _checked(call: Call, name: str, **options: Any) -> GradReport:
     f: Any = call.f
     f = f if hasattr(f, "subject") else _named(f, name)
     context = f"smallest failing input: {call.text}  "
@@ -242,7 +243,7 @@ def calls_of(
     inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     domain: Domain | None = None,
-) -> st.SearchStrategy[catalogue.Call]:
+) -> st.SearchStrategy[Call]:
     """Say how calls are generated: what the catalogue has, or what is given, or by signature."""
     nothing_said = inputs is None and kwargs is None and domain is None
     if nothing_said and callable(op) and op in catalogue.CASES:
@@ -250,12 +251,12 @@ def calls_of(
     return _calls(op, inputs, _resolved(op, kwargs), domain).map(_held(op))
 
 
-def _held(op: Any) -> Callable[[catalogue.Call], catalogue.Call]:
+def _held(op: Any) -> Callable[[Call], Call]:
     """Hold fast the arguments that an operation has no derivative by."""
     rules = OPERATIONS[op].vjps if callable(op) and op in OPERATIONS else ()
     fixed = [i for i, rule in enumerate(rules) if rule is None] if isinstance(rules, tuple) else []
 
-    def hold(call: catalogue.Call) -> catalogue.Call:
+    def hold(call: Call) -> Call:
         if not fixed:
             return call
         held = {i: x for i, x in enumerate(call.arrays) if i in fixed}
@@ -265,7 +266,7 @@ def _held(op: Any) -> Callable[[catalogue.Call], catalogue.Call]:
             return call.f(*[held[i] if i in held else next(left) for i in range(len(call.arrays))])
 
         arrays = [x for i, x in enumerate(call.arrays) if i not in held]
-        return catalogue.Call(call.text, f, arrays)
+        return Call(call.text, f, arrays)
 
     return hold
 
@@ -293,19 +294,19 @@ def _calls(
     inputs: st.SearchStrategy[tuple[Any, ...]] | None,
     kwargs: dict[str, Any],
     domain: Domain | None,
-) -> st.SearchStrategy[catalogue.Call]:
+) -> st.SearchStrategy[Call]:
     arrays = inputs
     if arrays is None:
         number = _number_of_inputs(op)
         arrays = strategies.tensors(number, broadcast=number > 1, domain=domain)
 
     @st.composite
-    def one_call(draw: Any) -> catalogue.Call:
+    def one_call(draw: Any) -> Call:
         given_inputs = draw(arrays)
         options = drawn_options(draw, kwargs, given_inputs)
         if not options:
-            return catalogue.Call(getattr(op, "__name__", "f"), op, given_inputs)
-        return catalogue.call(op, list(given_inputs), **options)
+            return Call(getattr(op, "__name__", "f"), op, given_inputs)
+        return call(op, list(given_inputs), **options)
 
     return one_call()
 

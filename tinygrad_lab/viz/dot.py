@@ -20,7 +20,7 @@ _FONT = "Helvetica"
 _LONGEST = 40
 _ATTRIBUTES = 26
 
-# From here on, shares of a gradient are too many and too small to be read off its edges.
+# With more uses than this, the shares of a gradient are too many and too small for labels.
 _MANY_USES = 8
 
 # Ranks that skip edges may reach over, all together, before Graphviz needs minutes to bend them.
@@ -48,7 +48,7 @@ def to_dot(
     model
         What to draw.
     show
-        What boxes tell beside their name: any of ``"shape"`` and ``"grad"``.
+        What boxes show besides their name: any of ``"shape"`` and ``"grad"``.
     direction
         ``"TB"``, top to bottom, or ``"LR"``, left to right.
     theme
@@ -80,7 +80,7 @@ def escape(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Make line breaks visible, and replace what XML forbids or nobody could see."""
+    """Make line breaks visible, and replace invisible characters and those that XML forbids."""
     text = text.replace("\r\n", "\n").replace("\n", "⏎")
     # Graphviz expands backslash escapes once in labels and twice in tooltips, entities and all,
     # so \N would become the box's id. A look-alike is the only backslash that survives.
@@ -103,7 +103,7 @@ def _tooltip(lines: list[str]) -> str:
 
 
 class _Writer:
-    """Writes one model; holds what all boxes and edges share."""
+    """Writes one model, with what all its boxes and edges have in common."""
 
     def __init__(
         self, model: GraphModel, show: Collection[str], direction: str, theme: Theme
@@ -115,7 +115,7 @@ class _Writer:
         flows = [edge.grad.rms for edge in model.edges if edge.grad and not edge.grad.trouble]
         self.scale = Scale(flows, theme)
         self.usual_dtype = model.loss.dtype
-        self.called = {box.id: box.name or box.title for box in model.boxes}
+        self.names = {box.id: box.name or box.title for box in model.boxes}
         self.places = _places(model)
         self.uses: dict[str, int] = {}
         for edge in model.edges:
@@ -191,7 +191,7 @@ class _Writer:
 
     def _edge(self, edge: Edge) -> str:
         """Write one edge."""
-        source, target = self.called[edge.source], self.called[edge.target]
+        source, target = self.names[edge.source], self.names[edge.target]
         tip = [f"{source} → {target}, operand {edge.operand + 1}"]
         attributes = [] if edge.role == "skip" else [f"weight={30 if edge.role == 'spine' else 2}"]
         if edge.grad is not None:
@@ -221,7 +221,7 @@ class _Writer:
         return self.scale.width(grad.rms), self.scale.colour(grad.rms)
 
     def _ranks(self) -> Iterator[str]:
-        """Yield what comes in from the side: on the rank of what uses it, directly or not."""
+        """Yield the ranks of what enters from the side: the same as of the box it leads to."""
         ranks: dict[str, list[str]] = {}
         for source, (target, place) in self.places.items():
             if place != "above":
@@ -247,14 +247,14 @@ class _Writer:
 
 
 def _places(model: GraphModel) -> dict[str, tuple[str, str]]:
-    """Say of what comes in from the side: whose rank it belongs to, and which side it takes.
+    """Place what enters from the side: by box, the box whose rank it shares, and the side.
 
     The first operand goes to the left and the second to the right; a third would have to reach over
-    another box, so it comes from above. What leads to an operand stays on its side.
+    another box, so it goes above. What leads to an operand stays on that operand's side.
     """
     places: dict[str, tuple[str, str]] = {}
     taken: dict[str, int] = {}
-    # Edges are sorted by target: from the last up, a box has its place before what leads to it.
+    # Edges are sorted by target: in reverse, a box has its place before what leads to it.
     for _, edges in reversed([(k, list(g)) for k, g in groupby(model.edges, lambda e: e.target)]):
         for edge in edges:
             if edge.role != "side":
@@ -269,7 +269,7 @@ def _places(model: GraphModel) -> dict[str, tuple[str, str]]:
 
 
 def _reach(model: GraphModel) -> int:
-    """Return how many ranks all skip edges reach over together: what laying out costs."""
+    """Return how many ranks all skip edges together reach over, which decides the layout's cost."""
     rank = dict.fromkeys((box.id for box in model.boxes), 0)
     for edge in model.edges:
         if edge.role != "side":
@@ -293,9 +293,9 @@ def _brief(attributes: str) -> str:
     """Leave out the attributes that would make a box wide; the tooltip has them all."""
     if len(attributes) <= _ATTRIBUTES:
         return attributes
-    kept, _, _ = attributes[:_ATTRIBUTES].rpartition(", ")
-    complete = kept and kept.count("(") == kept.count(")")
-    return f"{kept}, …" if complete else "…"
+    first, _, _ = attributes[:_ATTRIBUTES].rpartition(", ")
+    complete = first and first.count("(") == first.count(")")
+    return f"{first}, …" if complete else "…"
 
 
 def _size(box: Box) -> str:

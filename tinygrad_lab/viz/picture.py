@@ -1,4 +1,4 @@
-"""``graph(loss)``: the picture of a computation, as an object a notebook shows and a file holds.
+"""``graph(loss)``: the picture of a computation, to show in a notebook or save to a file.
 
 Ties the parts together: ``model.py`` reads the graph, ``dot.py`` writes it, ``render.py`` draws it.
 """
@@ -51,7 +51,7 @@ def graph(
     names
         What to call tensors and arrays: ``{"x": x, "ŷ": prediction}``.
     show
-        What boxes tell: any of ``"shape"`` and ``"grad"``. Without ``"grad"`` no backward pass is
+        What boxes show: any of ``"shape"`` and ``"grad"``. Without ``"grad"`` no backward pass is
         run.
     direction
         ``"TB"``, top to bottom, ``"LR"``, left to right, or ``"auto"``.
@@ -90,13 +90,13 @@ def graph(
     _check("engine", engine, rendering.ENGINES)
     for what in show:
         _check("show", what, _SHOWN)
-    read = build(loss, model=model, names=names, gradients="grad" in show, limit=limit)
-    text = to_dot(read, show=show, direction=_DIRECTIONS[direction], theme=theme)
-    return Graph(read, text, engine)
+    boxes = build(loss, model=model, names=names, gradients="grad" in show, limit=limit)
+    text = to_dot(boxes, show=show, direction=_DIRECTIONS[direction], theme=theme)
+    return Graph(boxes, text, engine)
 
 
 def _check(option: str, value: str, allowed: Collection[str]) -> None:
-    """Complain of an option nobody knows."""
+    """Raise ValueError for a value that an option does not have."""
     if value not in allowed:
         raise ValueError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
 
@@ -188,20 +188,20 @@ def table(model: GraphModel) -> str:
     x     parameter       ()     3      6
     loss  multiply(x, x)  ()     9      1
     """
-    called = _unique_names(model)
+    names = _unique_names(model)
     inputs: dict[str, list[str]] = {}
     for edge in model.edges:
-        inputs.setdefault(edge.target, []).append(called[edge.source])
+        inputs.setdefault(edge.target, []).append(names[edge.source])
     rows: list[tuple[str, ...]] = [("", "", "shape", "value", "∇")]
     for box in model.boxes:
-        what = ", ".join(inputs.get(box.id, ()))
-        made = f"{box.title}({what})" if what else box.title
-        rows.append((called[box.id], made, str(box.shape), _value(box), _grad(box)))
+        operands = ", ".join(inputs.get(box.id, ()))
+        call = f"{box.title}({operands})" if operands else box.title
+        rows.append((names[box.id], call, str(box.shape), _value(box), _grad(box)))
     return "\n".join([_summary(model), *_aligned(rows)])
 
 
 def _unique_names(model: GraphModel) -> dict[str, str]:
-    """Name each box as it is called, or by the number of its line."""
+    """Name each box by its own name, or by the number of its line where that is not unique."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for index, box in enumerate(model.boxes, start=1):
@@ -212,7 +212,7 @@ def _unique_names(model: GraphModel) -> dict[str, str]:
 
 
 def _value(box: Box) -> str:
-    """Write what a value amounts to: itself, or its mean and range."""
+    """Write a value: the number itself, or the range of an array."""
     if box.value is None:
         return ""
     if box.value.trouble:

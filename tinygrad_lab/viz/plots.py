@@ -33,7 +33,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 
-# More points than a figure has pixels only make the file bigger: a filled band is never simplified.
+# More points than a figure has pixels only make the file bigger, since Matplotlib never
+# simplifies a filled band.
 _MOST_POINTS = 600
 
 Runs = NDArray[np.float64]
@@ -434,8 +435,8 @@ def _thin(x: Runs, table: Runs) -> tuple[Runs, Runs]:
     """Keep at most ``_MOST_POINTS`` evenly spaced entries, the first and the last among them."""
     if x.size <= _MOST_POINTS:
         return x, table
-    keep = np.unique(np.linspace(0, x.size - 1, _MOST_POINTS).astype(np.intp))
-    return x[keep], table[:, keep]
+    chosen = np.unique(np.linspace(0, x.size - 1, _MOST_POINTS).astype(np.intp))
+    return x[chosen], table[:, chosen]
 
 
 def _points_and_labels(X: ArrayLike, y: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -501,7 +502,7 @@ def _axes(ax: Axes | None, **figure: Any) -> Axes:
 
 
 def _quiet(ax: Axes) -> None:
-    """Take away what carries no information: the upper and right spines, a heavy grid."""
+    """Remove the upper and right spines, and draw a light grid behind the data."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
@@ -519,8 +520,8 @@ def _draw_setting(
     """Draw one setting: its median, the band over its runs and, if asked, each run."""
     colour = _COLOURS[index % len(_COLOURS)]
     dashes = _DASHES[index % len(_DASHES)]
-    alive = np.isfinite(table).any(axis=0)
-    x, table = x[alive], table[:, alive]
+    finite = np.isfinite(table).any(axis=0)
+    x, table = x[finite], table[:, finite]
     if each_run and len(table) > 1:
         ax.plot(x, table.T, color=colour, linewidth=0.6, alpha=0.35)
     if band is not None and len(table) > 1 and x.size:
@@ -540,10 +541,10 @@ def _scatter(
     """Draw labelled points, one colour and marker a class, the same class always the same."""
     for value in classes:
         index = int(value) % len(_COLOURS)
-        mine = points[labels == value]
+        members = points[labels == value]
         ax.scatter(
-            mine[:, 0],
-            mine[:, 1],
+            members[:, 0],
+            members[:, 1],
             color=_COLOURS[index] if named else "#57606A",
             marker=_MARKERS[index],
             s=36,
@@ -557,7 +558,7 @@ def _scatter(
 def _draw_score(
     ax: Axes, u: NDArray[Any], v: NDArray[Any], scores: NDArray[Any], threshold: float
 ) -> None:
-    """Draw one score over the plane, centred on the threshold, and the line where it is met."""
+    """Draw one score over the plane, centred on the threshold, and the line of the threshold."""
     finite = scores[np.isfinite(scores)]
     if not finite.size:
         return

@@ -74,12 +74,12 @@ def render(source: str, form: str = "svg", *, engine: str = "auto") -> bytes:
     chosen = _choose(engine)
     if form == "png":
         source = source.replace("{\n", "{\n  graph [dpi=144]\n", 1)
-    drawn = _by_program(source, form) if chosen == "dot" else _by_library(source, form)
-    return _embeddable(drawn, source) if form == "svg" else drawn
+    picture = _by_program(source, form) if chosen == "dot" else _by_library(source, form)
+    return _embeddable(picture, source) if form == "svg" else picture
 
 
 def write_file(path: str | os.PathLike[str], content: bytes) -> Path:
-    """Write a file beside its place and move it there, so that it is never seen half-written."""
+    """Write a file beside its place and move it there, so that nobody reads it half-written."""
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -119,7 +119,7 @@ def _by_program(source: str, form: str) -> bytes:
 def _by_library(source: str, form: str) -> bytes:
     """Draw with pygraphviz in a child process."""
     try:
-        done = subprocess.run(
+        child = subprocess.run(
             [sys.executable, "-c", _CHILD, form],
             input=source.encode(),
             capture_output=True,
@@ -130,23 +130,23 @@ def _by_library(source: str, form: str) -> bytes:
         raise RenderError(
             f"pygraphviz has not finished after {_SECONDS} s: draw a smaller graph"
         ) from error
-    if done.returncode != 0 or not done.stdout:
+    if child.returncode != 0 or not child.stdout:
         raise RenderError(
-            f"pygraphviz failed with exit status {done.returncode}: {_last_line(done.stderr)}. "
+            f"pygraphviz failed with exit status {child.returncode}: {_last_line(child.stderr)}. "
             f"{_REMEDY}"
         )
-    return done.stdout
+    return child.stdout
 
 
 def _last_line(stderr: bytes | str | None) -> str:
-    """Return the last thing a program complained of."""
+    """Return the last line of a program's error output."""
     text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr or ""
     lines = text.strip().splitlines()
     return lines[-1] if lines else "it gave no reason"
 
 
 def _embeddable(svg: bytes, source: str) -> bytes:
-    """Make Graphviz's SVG fit to be put into any page.
+    """Prepare Graphviz's SVG for any page.
 
     Tooltips become ``<title>`` elements, which browsers and screen readers know, in place of links
     to nowhere; ids get a prefix of their own, so that two pictures on a page do not mix.

@@ -1,4 +1,4 @@
-"""How the picture looks: colours, line widths, and numbers as text. The only place that decides it.
+"""How the picture looks: colours, line widths, and numbers as text. Nothing else decides it.
 
 The palette was chosen under three simulated colour-vision deficiencies; text keeps a contrast of
 4.5 : 1 on every fill, which a test checks. Not for layout or for DOT syntax (``dot.py``).
@@ -22,8 +22,8 @@ _CIVIDIS = (
 
 _THINNEST, _THICKEST = 0.8, 4.5
 
-# Gradients that differ by less than this factor are drawn with less than the whole range of widths,
-# or a graph in which all flows well would look as if something vanished.
+# Gradients that differ by less than this factor are drawn with part of the range of widths only:
+# otherwise a graph with healthy gradients would look as if some of them vanished.
 _WIDEST_RANGE_FROM = 100.0
 
 
@@ -39,8 +39,8 @@ class Paint:
 class Theme:
     """Everything that differs between light and dark.
 
-    ``small`` and ``large`` are the ends of cividis used for gradients: the part that stands out
-    from the background, running away from it as gradients grow.
+    ``small`` and ``large`` are the ends of the part of cividis that gradients are drawn in: both
+    stand out from the background, the large ones more.
     """
 
     background: str
@@ -109,9 +109,9 @@ class Scale:
     """
 
     def __init__(self, magnitudes: list[float], theme: Theme) -> None:
-        seen = [m for m in magnitudes if m > 0.0 and math.isfinite(m)]
-        self.low = min(seen, default=1.0)
-        self.high = max(seen, default=1.0)
+        scaled = [m for m in magnitudes if m > 0.0 and math.isfinite(m)]
+        self.low = min(scaled, default=1.0)
+        self.high = max(scaled, default=1.0)
         self._theme = theme
         low, high = math.log(self.low), math.log(self.high)
         self._middle = (low + high) / 2

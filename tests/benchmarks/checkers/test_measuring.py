@@ -10,9 +10,9 @@ from benchmarks import checkers
 from benchmarks.checkers import alarms, points, slips, spread, tools, whole
 from benchmarks.checkers.__main__ import main
 from benchmarks.checkers.faults import FAULTS, in_table
+from benchmarks.checkers.primitives import CASES
 from benchmarks.checkers.table import Table
-from tinygrad_lab.testing import catalogue
-from tinygrad_lab.testing.catalogue import Call
+from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate
 from tinygrad_lab.testing.report import GradReport, Result
 
 
@@ -21,7 +21,7 @@ def index(number):
 
 
 SIGN, ENGINE, CACHED, MODULE = index(1), index(41), index(45), index(48)
-OPS = list(catalogue.CASES)
+OPS = list(CASES)
 
 
 class Sleeping:
@@ -232,9 +232,9 @@ def test_every_fault_has_a_specimen_or_a_reason():
 
 def test_the_others_are_asked_at_degenerate_shapes_too():
     specimen = points.specimen_of(FAULTS[SIGN])
-    for kind in catalogue.DEGENERATE:
-        found = points.degenerate(specimen, 20)
-        assert any(catalogue.is_degenerate(call, kind) for call in found)
+    for kind in DEGENERATE:
+        drawn = points.degenerate(specimen, 20)
+        assert any(is_degenerate(call, kind) for call in drawn)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -242,19 +242,19 @@ def test_the_others_are_asked_at_degenerate_shapes_too():
 
 
 def test_right_operations_raise_no_alarm():
-    found = whole.sweep([OPS.index(np.tanh)], [SIGN, MODULE], 2, 4, 1, print)
-    assert (found.operations, found.specimens, found.runs) == (1, 2, 6)
-    assert found.checks >= 4 * (4 + 3 + 2)
-    assert found.alarms == []
-    assert found.complete
+    result = whole.sweep([OPS.index(np.tanh)], [SIGN, MODULE], 2, 4, 1, print)
+    assert (result.operations, result.specimens, result.runs) == (1, 2, 6)
+    assert result.checks >= 4 * (4 + 3 + 2)
+    assert result.alarms == []
+    assert result.complete
 
 
 def test_a_wrong_one_does_and_it_is_written_down():
     with in_table(np.sin, [lambda g, y, x: g]):
-        found = whole.sweep([OPS.index(np.sin)], [], 2, 4, 1, print)
-    assert [(a.operation, a.seed) for a in found.alarms] == [("sin", 0), ("sin", 1)]
-    assert "gradient by input 0 is wrong" in found.alarms[0].message
-    assert "| sin | 1 | sin, gradient by input 0" in Table(catalogue=found).markdown()
+        result = whole.sweep([OPS.index(np.sin)], [], 2, 4, 1, print)
+    assert [(a.operation, a.seed) for a in result.alarms] == [("sin", 0), ("sin", 1)]
+    assert "gradient by input 0 is wrong" in result.alarms[0].message
+    assert "| sin | 1 | sin, gradient by input 0" in Table(catalogue=result).markdown()
 
 
 def test_so_does_a_checker_that_breaks_down(monkeypatch):
@@ -262,8 +262,8 @@ def test_so_does_a_checker_that_breaks_down(monkeypatch):
         raise ZeroDivisionError("in the checker")
 
     monkeypatch.setattr(whole, "check_op", broken)
-    found = whole.sweep([0], [], 1, 4, 1, print)
-    assert found.alarms[0].message == "broke down: ZeroDivisionError: in the checker"
+    result = whole.sweep([0], [], 1, 4, 1, print)
+    assert result.alarms[0].message == "broke down: ZeroDivisionError: in the checker"
 
 
 def test_what_is_inconclusive_is_counted(monkeypatch):
@@ -273,18 +273,18 @@ def test_what_is_inconclusive_is_counted(monkeypatch):
         return report
 
     monkeypatch.setattr(whole, "check_op", unsure)
-    found = whole.sweep([OPS.index(np.sin)], [], 3, 4, 1, print)
-    assert found.undecided == {"sin": whole.Undecided(3, ["jacobian"])}
-    assert found.undecided_checks == 3
-    assert "| sin | 3 | jacobian |" in Table(catalogue=found).markdown()
+    result = whole.sweep([OPS.index(np.sin)], [], 3, 4, 1, print)
+    assert result.undecided == {"sin": whole.Undecided(3, ["jacobian"])}
+    assert result.undecided_checks == 3
+    assert "| sin | 3 | jacobian |" in Table(catalogue=result).markdown()
 
 
 @pytest.mark.parametrize("op", [np.sin, np.matmul, np.stack, np.linalg.inv])
 def test_slips_are_noticed(op):
     wanted = [place for place in slips.places() if place[0] == OPS.index(op)]
-    found = slips.slips(wanted, 4, 1, print)
-    assert found.caught == len(wanted) == found.rules + found.composed
-    assert "**Caught: " in Table(slips=found).markdown()
+    result = slips.slips(wanted, 4, 1, print)
+    assert result.caught == len(wanted) == result.rules + result.composed
+    assert "**Caught: " in Table(slips=result).markdown()
 
 
 def test_rules_of_zeros_cannot_slip_and_a_sleeping_check_misses(monkeypatch):
@@ -302,9 +302,9 @@ def test_rules_of_zeros_cannot_slip_and_a_sleeping_check_misses(monkeypatch):
 def test_the_command_writes_both_files(tmp_path, capsys, monkeypatch):
     page, numbers = tmp_path / "out" / "page.md", tmp_path / "out" / "numbers.json"
     monkeypatch.setattr("benchmarks.checkers.__main__.FAULTS", FAULTS[:1])
-    told = ["--quick", "--seeds", "1", "--examples", "5", "--workers", "1"]
+    options = ["--quick", "--seeds", "1", "--examples", "5", "--workers", "1"]
     files = ["--json", str(numbers), "--markdown", str(page)]
-    assert main([*told, "--only", "faults", *files]) == 0
+    assert main([*options, "--only", "faults", *files]) == 0
     assert page.read_text(encoding="utf-8") in capsys.readouterr().out
     assert json.loads(numbers.read_text())["rows"][0]["number"] == 1
     assert sorted(p.name for p in page.parent.iterdir()) == ["numbers.json", "page.md"]
@@ -327,12 +327,12 @@ def test_parts_of_several_runs_make_one_page(tmp_path):
 
 
 def test_jobs_are_spread_over_processes():
-    told = []
+    messages = []
     jobs = [(SIGN, seed, [checkers.Ours()], 1) for seed in range(3)]
-    apart, complete = spread.spread(alarms.false_alarms, jobs, 2, told.append)
+    apart, complete = spread.spread(alarms.false_alarms, jobs, 2, messages.append)
     assert complete
-    assert told[-1] == "3 of 3"
-    assert apart == spread.spread(alarms.false_alarms, jobs, 1, told.append)[0]
+    assert messages[-1] == "3 of 3"
+    assert apart == spread.spread(alarms.false_alarms, jobs, 1, messages.append)[0]
 
 
 def test_stopped_it_gives_back_what_there_is():
@@ -341,6 +341,6 @@ def test_stopped_it_gives_back_what_there_is():
             raise KeyboardInterrupt
         return i
 
-    told = []
-    assert spread.spread(job, [(0,), (1,), (2,), (3,)], 1, told.append) == ([0, 1], False)
-    assert told[-1] == "stopped after 2 of 4"
+    messages = []
+    assert spread.spread(job, [(0,), (1,), (2,), (3,)], 1, messages.append) == ([0, 1], False)
+    assert messages[-1] == "stopped after 2 of 4"

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
-from tests.core.rules.catalogue import CASES, name_of
+from benchmarks.checkers.primitives import CASES, name_of
 from tinygrad_lab.core.rules.linalg import decompositions
 from tinygrad_lab.core.rules.mathematical import sequences
 
@@ -125,8 +125,8 @@ def gradients(made: Any, make: Any, take: Any) -> Any:
 
 def assert_as_numpys(made: Any, make: Any, take: Any) -> None:
     expected = gradients(made, np.array, np.asarray)
-    found = gradients(made, make, take)
-    for e, f in zip(expected, found, strict=True):
+    actual = gradients(made, make, take)
+    for e, f in zip(expected, actual, strict=True):
         np.testing.assert_allclose(f, e, rtol=1e-10, atol=1e-12)
 
 
@@ -177,10 +177,10 @@ def test_on_dask_wherever_dask_has_the_operation(op: Any, data: Any):
     expected = made.f(*made.arrays)
     try:
         promised = made.f(*map(lazy, made.arrays))
-        found = take(promised)
+        taken = take(promised)
     except Exception:  # noqa: BLE001 - Dask lacks the function, or one of its arguments
         return
     # Dask does not know the shape behind a mask before it computes it, means something else by a
     # negative axis of tensordot, and cannot assign to nothing.
-    assume(promised.shape == found.shape == expected.shape and expected.size)
+    assume(promised.shape == taken.shape == expected.shape and expected.size)
     assert_as_numpys(made, lazy, take)

@@ -25,8 +25,8 @@ SINGULAR = [
 def slope(f: Any, *data: Any) -> Any:
     leaves = [tl.tensor(x, requires_grad=True) for x in data]
     y = f(*leaves)
-    found = tl.gradients(y, leaves, np.ones_like(y.data))
-    return found[0] if len(data) == 1 else found
+    gradients = tl.gradients(y, leaves, np.ones_like(y.data))
+    return gradients[0] if len(data) == 1 else gradients
 
 
 @pytest.mark.parametrize("a", SINGULAR, ids=lambda a: f"{a.shape}-{linalg.matrix_rank(a)}")

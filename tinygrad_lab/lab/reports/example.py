@@ -1,0 +1,119 @@
+"""The report's section that shows one run in full: report B's base setting, on both data sets.
+
+Not for the layout (``templates/report.html.j2``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import tinygrad_lab as tl
+from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.reports.studies import BASE_B, DATA_TITLES
+from tinygrad_lab.lab.reports.study import Results, Runs
+from tinygrad_lab.lab.reports.tables import Section, Table
+from tinygrad_lab.lab.training import LOG_EVERY, Result, log_line, prediction_table, prepare
+from tinygrad_lab.nn import functional
+
+_BOUNDARY_POINTS = 100
+_THEMES = ("light", "dark")
+
+
+def section(runs: Runs) -> Section | None:
+    """Show the run of each data set that has the median loss; None where one was not run."""
+    settings = [replace(BASE_B, data=data) for data in DATA_TITLES]
+    if any(each not in runs for each in settings):
+        return None
+    linear, xor = (_median_run(runs[each]) for each in settings)
+    tables: dict[str, Table] = {}
+    panels = []
+    for result in (linear, xor):
+        data = result.settings.data
+        boundary, evaluated = _boundary(result)
+        panels += [_predictions(result), boundary]
+        tables[f"example-{data}-predictions.csv"] = _predictions_table(result)
+        tables[f"example-{data}-boundary.csv"] = evaluated
+    shown = {
+        "seed": xor.seed,
+        "panels": panels,
+        "log": _log(xor),
+        "table": prediction_table(xor),
+        "graph": _graph(xor),
+    }
+    return Section(shown, tables)
+
+
+def _median_run(results: Results) -> Result:
+    """The run whose final loss is the median one: neither lucky nor unlucky."""
+    return sorted(results, key=lambda result: result.loss)[len(results) // 2]
+
+
+def _predictions(result: Result) -> dict[str, str]:
+    from tinygrad_lab.viz import plot_predictions
+
+    caption = f"Ground truth beside prediction, {DATA_TITLES[result.settings.data]}"
+    picture = svg(
+        lambda ax: plot_predictions(result.x, result.y, result.prediction, ax=ax),
+        name=f"predictions-{result.settings.data}",
+        description=caption,
+        size=(7.0, 3.6),
+    )
+    return {"svg": picture, "caption": caption}
+
+
+def _predictions_table(result: Result) -> Table:
+    rows = np.hstack([result.x, result.y, result.prediction]).tolist()
+    return Table(("x0", "x1", "label", "output"), rows)
+
+
+def _boundary(result: Result) -> tuple[dict[str, str], Table]:
+    """Draw the decision boundary; return also the points and outputs that it was drawn from."""
+    from tinygrad_lab.viz import plot_decision_boundary
+
+    rows: list[tuple[str, str, str]] = []
+
+    def model(points: Any) -> Any:
+        outputs = result.predict(points)
+        rows.extend(
+            (f"{a:.4f}", f"{b:.4f}", f"{output:.5f}")
+            for (a, b), (output,) in zip(points, outputs, strict=True)
+        )
+        return outputs
+
+    data = result.settings.data
+    picture = svg(
+        lambda ax: plot_decision_boundary(
+            model, result.x, result.y, ax=ax, resolution=_BOUNDARY_POINTS
+        ),
+        name=f"boundary-{data}",
+        description=f"Decision boundary, {DATA_TITLES[data]}",
+        size=(4.2, 3.8),
+        bottom=0.8,
+    )
+    figure = {"svg": picture, "caption": f"Output and decision boundary, {DATA_TITLES[data]}"}
+    return figure, Table(("x0", "x1", "output"), rows)
+
+
+def _log(result: Result) -> str:
+    return "\n".join(
+        log_line(int(epoch), float(loss))
+        for epoch, loss in zip(result.epochs, result.losses, strict=True)
+        if epoch % LOG_EVERY == 0
+    )
+
+
+def _graph(result: Result) -> dict[str, str]:
+    """Draw the graph of the first step, light and dark; a table where nothing can draw."""
+    from tinygrad_lab.viz import RenderError, graph
+
+    data, model = prepare(result.settings, result.seed)
+    x, y = data.x, data.y
+    loss = functional.mse_loss(model(tl.Tensor(x)), y)
+    drawn = {theme: graph(loss, model, names={"x": x, "y": y}, theme=theme) for theme in _THEMES}
+    try:
+        return {theme: picture.svg() for theme, picture in drawn.items()}
+    except RenderError as error:
+        return {"table": str(drawn["light"]), "remedy": str(error)}

@@ -1,0 +1,286 @@
+"""The page of the report: its numbers, figures and text, and the CSV files beside it.
+
+Not for running anything or writing files (``writing.py``); the layout is in ``templates/``.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+
+import tinygrad_lab as tl
+from tinygrad_lab.lab.reports import checked, example
+from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.reports.judging import Figure, Measurement, measure
+from tinygrad_lab.lab.reports.studies import DATA_TITLES
+from tinygrad_lab.lab.reports.study import Row, Runs, Study
+from tinygrad_lab.lab.reports.tables import Section, curves_table, measured_table, runs_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LOSS_DECADES = (-10, 0)  # the axis of the loss strips
+
+
+def files(
+    studies: Sequence[Study],
+    runs: Runs,
+    *,
+    seeds: int,
+    wanted: int,
+    seconds: float,
+    quick: bool = False,
+) -> dict[str, str]:
+    """Return the whole report: the text of each file by its name.
+
+    Parameters
+    ----------
+    studies
+        What was to be run.
+    runs
+        What was run; rows that are missing are left out, and the page says so.
+    seeds
+        Seeds a setting.
+    wanted
+        How many settings were to be run.
+    seconds
+        How long training took.
+    quick
+        Whether something was left out on purpose, which the page then says.
+    """
+    measured = {study.key: _measurements(study, runs) for study in studies}
+    of_studies = [_section(study, measured[study.key], runs) for study in studies]
+    of_example, by_hand = example.section(runs), checked.section()
+    every_measurement = [m for each in measured.values() for m in each]
+    page = _template().render(
+        sections=[_shown(section) for section in of_studies if section.tables],
+        example=_shown(of_example) if of_example else None,
+        by_hand=_shown(by_hand),
+        grades=_grades(every_measurement),
+        findings=_findings(every_measurement),
+        claims=[claim for section in of_studies for claim in section.shown["claims"]],
+        seeds=seeds,
+        quick=quick,
+        missing=wanted - len(runs),
+        wanted=wanted,
+        total=sum(len(results) for results in runs.values()),
+        seconds=seconds,
+        versions=f"tinygrad_lab {tl.__version__}, NumPy {np.__version__}, "
+        f"Python {platform.python_version()}",
+    )
+    tables = {"runs.csv": runs_table(runs)}
+    for section in (*of_studies, of_example, by_hand):
+        tables |= section.tables if section else {}
+    return {f"data/{name}": table.csv() for name, table in tables.items()} | {"index.html": page}
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _shown(section: Section) -> dict[str, Any]:
+    return section.shown | {"files": [f"data/{name}" for name in section.tables]}
+
+
+def _measurements(study: Study, runs: Runs) -> list[Measurement]:
+    return [measure(row, runs[row.settings]) for row in study.rows if row.settings in runs]
+
+
+def _section(study: Study, measured: Sequence[Measurement], runs: Runs) -> Section:
+    """Lay out one study; without tables where none of its settings was run."""
+    shown = {
+        "key": study.key,
+        "title": study.title,
+        "text": study.text,
+        "rows": [_row(m) for m in measured],
+        "claims": [
+            {"text": claim.text, "holds": verdict.holds, "evidence": verdict.evidence}
+            for claim in study.claims
+            if (verdict := claim.verdict(runs)) is not None
+        ],
+        "figures": list(_curve_figures(study, measured)),
+    }
+    if not measured:
+        return Section(shown)
+    return Section(
+        shown,
+        {
+            f"{study.key}.csv": measured_table(measured),
+            f"{study.key}-curves.csv": curves_table(measured),
+        },
+    )
+
+
+# ---- numbers ------------------------------------------------------------------------------------
+
+
+def _row(m: Measurement) -> dict[str, Any]:
+    losses = [result.loss for result in m.results]
+    reported = m.row.reported
+    return {
+        "name": m.row.name,
+        "report": m.row.report,
+        "label": m.row.label,
+        "data": m.row.settings.data,
+        "reported": _reported_text(m.row),
+        "curve": [f for f in m.figures if f.what.startswith("loss at")],
+        "accuracy": _percent(m.accuracy[1]),
+        "accuracy_range": f"{_percent(m.accuracy[0])} to {_percent(m.accuracy[2])}",
+        "accuracy_strip": _strip(
+            [100 * r.accuracy for r in m.results], reported.accuracy, _percent_position
+        ),
+        "loss": _loss(m.loss[1]),
+        "loss_range": f"{_loss(m.loss[0])} to {_loss(m.loss[2])}",
+        "loss_strip": _strip(
+            losses, () if reported.loss is None else (reported.loss,), _loss_position
+        ),
+        "test": None if m.test_accuracy is None else _percent(m.test_accuracy[1]),
+        "perfect": f"{sum(r.accuracy == 1.0 for r in m.results)} of {len(m.results)}",
+        "diverged": sum(r.diverged_at is not None for r in m.results),
+        "grade": _grade(m),
+        "unseen": _unseen(m),
+    }
+
+
+def _grade(m: Measurement) -> str:
+    """The worst grade among a row's figures; empty where nothing was reported."""
+    grades = {figure.grade for figure in m.figures}
+    return next((grade for grade in ("not seen", "seen", "typical") if grade in grades), "")
+
+
+def _unseen(m: Measurement) -> str:
+    """Count the figures of a row that no seed gave, as "1 of 3 "; empty for none or all of them."""
+    count = sum(figure.grade == "not seen" for figure in m.figures)
+    return f"{count} of {len(m.figures)} " if 0 < count < len(m.figures) else ""
+
+
+def _grades(measured: Iterable[Measurement]) -> dict[str, int]:
+    counts = {"typical": 0, "seen": 0, "not seen": 0}
+    for m in measured:
+        for figure in m.figures:
+            counts[figure.grade] += 1
+    return counts
+
+
+def _findings(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
+    """Return the figures that no seed gave, rows with the same explanation together."""
+    findings: dict[str, dict[str, Any]] = {}
+    for m in measured:
+        missed = [f for f in m.figures if f.grade == "not seen"]
+        if missed:
+            text = m.row.finding
+            finding = findings.setdefault(text or m.row.name, {"text": text, "lines": []})
+            finding["lines"].append(_disagreement(m, missed))
+    return list(findings.values())
+
+
+def _disagreement(m: Measurement, missed: Iterable[Figure]) -> dict[str, str]:
+    numbers = (
+        f"{f.what} {_number(f.what, f.reported)} reported, "
+        f"{_number(f.what, f.low)} to {_number(f.what, f.high)} measured"
+        for f in missed
+    )
+    title = f"{m.row.name}, {DATA_TITLES[m.row.settings.data]}"
+    return {"title": title, "numbers": "; ".join(numbers)}
+
+
+def _reported_text(row: Row) -> list[str]:
+    reported = row.reported
+    if reported.remark:
+        return [reported.remark]
+    parts = [_percent(value) for value in reported.accuracy]
+    if reported.loss is not None:
+        parts.append(f"loss {_loss(reported.loss)}")
+    return parts
+
+
+def _number(what: str, value: float) -> str:
+    return _percent(value) if what == "accuracy" else _loss(value)
+
+
+def _percent(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") + "\N{NO-BREAK SPACE}%"
+
+
+def _loss(value: float) -> str:
+    if not math.isfinite(value):
+        return "diverged"
+    return f"{value:.2g}" if value < 0.01 else f"{value:.4f}".rstrip("0")
+
+
+def _percent_position(value: float) -> float:
+    return value
+
+
+def _loss_position(value: float) -> float:
+    low, high = _LOSS_DECADES
+    if not math.isfinite(value):
+        return 100.0
+    decade = math.log10(max(value, 10.0**low))
+    return 100.0 * (min(decade, high) - low) / (high - low)
+
+
+def _strip(
+    values: Sequence[float], reported: Sequence[float], position: Callable[[float], float]
+) -> dict[str, list[float]]:
+    """Place values on a strip from 0 to 100: what each seed gave, and what was reported."""
+    return {
+        "seeds": [round(position(value), 1) for value in values],
+        "reported": [round(position(value), 1) for value in reported],
+    }
+
+
+# ---- figures ------------------------------------------------------------------------------------
+
+
+def _curve_figures(study: Study, measured: Sequence[Measurement]) -> Iterable[dict[str, str]]:
+    """Draw the learning curves of a study: a panel for each report and data set."""
+    together = any(not m.row.report for m in measured)  # a comparison no single report has made
+    groups: dict[tuple[str, str], list[Measurement]] = {}
+    for m in measured:
+        key = ("" if together else m.row.report, m.row.settings.data)
+        groups.setdefault(key, []).append(m)
+    for (report, data), group in groups.items():
+        who = f"Report {report}, " if report else ""
+        title = f"{who}{DATA_TITLES[data]}"
+        yield {
+            "svg": svg(
+                partial(_draw_curves, group=group, title=title),
+                name=f"{study.key}-{report}-{data}",
+                description=f"{study.title}: loss over epochs, {title}",
+            ),
+            "caption": title,
+        }
+
+
+def _draw_curves(ax: Axes, group: Sequence[Measurement], title: str) -> None:
+    from tinygrad_lab.viz import plot_learning_curves
+
+    curves = {m.row.label: [result.losses for result in m.results] for m in group}
+    longest = max((result.epochs for m in group for result in m.results), key=len)
+    plot_learning_curves(curves, epochs=longest, ax=ax)
+    points = sorted({point for m in group for point in m.row.reported.curve})
+    if points:
+        ax.plot(
+            *zip(*points, strict=True),
+            linestyle="none",
+            marker="D",
+            markerfacecolor="none",
+            color=ax.xaxis.label.get_color(),
+            label="as reported",
+        )
+        ax.legend(frameon=False, handlelength=3.0)
+    ax.set_title(title)

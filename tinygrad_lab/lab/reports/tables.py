@@ -1,0 +1,89 @@
+"""The CSV files beside the page: every number that it shows or draws can be had as data.
+
+Not for the numbers themselves (``judging.py``) nor for writing files (``writing.py``).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from io import StringIO
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.lab.reports.judging import Measurement
+from tinygrad_lab.lab.reports.study import Runs
+from tinygrad_lab.lab.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Names of columns, and rows."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def csv(self) -> str:
+        """Return the text of the file."""
+        buffer = StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(self.header)
+        writer.writerows(self.rows)
+        return buffer.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What the template shows of a section, and the tables beside the page by their file names."""
+
+    shown: dict[str, Any]
+    tables: dict[str, Table] = field(default_factory=dict)
+
+
+def runs_table(runs: Runs) -> Table:
+    """Every run: its settings, its seed, and what it ended with."""
+    names = [column.name for column in fields(Settings)]
+    header = (*names, "seed", "final_loss", "accuracy", "test_accuracy", "diverged_at")
+    rows = []
+    for settings, results in runs.items():
+        values = asdict(settings) | {"hidden": " ".join(map(str, settings.hidden))}
+        for r in results:
+            end = (r.seed, r.loss, r.accuracy, r.test_accuracy, r.diverged_at)
+            rows.append([*values.values(), *end])
+    return Table(header, rows)
+
+
+def measured_table(measured: Iterable[Measurement]) -> Table:
+    """Every reported figure of a study beside what was measured, and rows that have none."""
+    header = (
+        *("report", "setting", "data", "what", "reported"),
+        *("lowest", "median", "highest", "grade", "share_at_100", "share_diverged", "seeds"),
+    )
+    rows = []
+    for m in measured:
+        start = (m.row.report, m.row.label, m.row.settings.data)
+        end = (m.perfect, m.diverged, len(m.results))
+        compared = [(f.what, f.reported, f.low, f.median, f.high, f.grade) for f in m.figures]
+        measured_only = [
+            (what, None, *spread, None)
+            for what, spread in (("accuracy", m.accuracy), ("loss", m.loss))
+            if what not in {f.what for f in m.figures}
+        ]
+        rows += [(*start, *middle, *end) for middle in (*compared, *measured_only)]
+    return Table(header, rows)
+
+
+def curves_table(measured: Iterable[Measurement]) -> Table:
+    """The learning curves as drawn: median and quartiles of the runs that are still finite."""
+    header = ("report", "setting", "data", "epoch", "runs", "quartile_1", "median", "quartile_3")
+    rows = []
+    for m in measured:
+        curves = np.array([result.losses for result in m.results])
+        for epoch, losses in zip(m.results[0].epochs, curves.T, strict=True):
+            finite = losses[np.isfinite(losses)]
+            quartiles = np.percentile(finite, [25, 50, 75]) if finite.size else [np.nan] * 3
+            start = (m.row.report, m.row.label, m.row.settings.data, int(epoch), finite.size)
+            rows.append((*start, *(f"{q:.6g}" for q in quartiles)))
+    return Table(header, rows)

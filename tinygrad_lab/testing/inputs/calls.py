@@ -1,0 +1,205 @@
+"""A call to be checked, and what its arrays are drawn from: numbers, shapes, axes.
+
+Numbers lie on coarse grids, so that what fails shrinks to something readable and stays away from
+kinks and poles.  Shapes have no axes, axes of length one and zero, equal sides and distinct ones.
+
+Not for: which calls an operation has (``catalogue``), or what users draw from (``strategies.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+__all__ = [
+    "DEGENERATE", "EIGHTHS", "ENOUGH", "EVERYWHERE", "HALVES", "NOT_ZERO", "Array", "Call",
+    "Shape", "Strategy", "any_axis", "arrays", "axes", "broadcasting", "call", "degenerate_kind",
+    "degenerate_versions", "grid", "is_degenerate", "mostly", "narrowed", "shapes",
+]  # fmt: skip
+
+Array = Any
+Shape = tuple[int, ...]
+Strategy = st.SearchStrategy
+
+
+class Call:
+    """One call: ``f(*arrays)``, and how to read it in a failure report."""
+
+    def __init__(self, text: str, f: Callable[..., Array], arrays: Sequence[Array]) -> None:
+        self.text = text
+        self.f = f
+        self.arrays = tuple(arrays)
+
+    def __repr__(self) -> str:
+        inputs = "\n".join(f"    {a!r}, shape {np.shape(a)}" for a in self.arrays)
+        return f"{self.text} of\n{inputs}"
+
+
+def call(op: Any, arrays: Sequence[Array], *args: Any, **kwargs: Any) -> Call:
+    """``op(*arrays, *args, **kwargs)``."""
+    operands = ["x"] * len(arrays) + [repr(a) for a in args]
+    operands += [f"{key}={value!r}" for key, value in kwargs.items()]
+    f = functools.partial(_apply, op, args, kwargs)
+    return Call(f"{op.__name__}({', '.join(operands)})", f, arrays)
+
+
+def _apply(op: Any, args: Any, kwargs: Any, *arrays: Any) -> Any:
+    return op(*arrays, *args, **kwargs)
+
+
+# ---------------------------------------------------------------------------------------------
+# Numbers
+
+
+def grid(low: float, high: float, away: Sequence[float] = (), offset: float = 0.0) -> list[float]:
+    """Quarters from ``low`` to ``high``, moved by ``offset``, none within 1/5 of ``away``."""
+    quarters = np.arange(np.ceil(low * 4), np.floor(high * 4) + 1) / 4 + offset
+    allowed = [x for x in map(float, quarters) if all(abs(x - point) >= 0.2 for point in away)]
+    return sorted(allowed, key=abs)  # Hypothesis shrinks towards the first
+
+
+EVERYWHERE = grid(-3, 3)
+ENOUGH = grid(-3.75, 3.75)  # for 27 elements, all different
+NOT_ZERO = grid(-3, 3, away=[0])
+EIGHTHS = grid(-3, 3, offset=1 / 8)  # never equal to, nor near, a quarter
+HALVES = [n + 0.5 for n in (0, -1, 1, -2, 2, -3, 3)]  # no whole multiple of 1 or 2 is near
+
+
+@st.composite
+def arrays(
+    draw: Any, shape: Shape, values: Sequence[float] = EVERYWHERE, unique: bool = False
+) -> Array:
+    """An array of ``shape`` with elements from ``values``."""
+    n = int(np.prod(shape, dtype=int))
+    elements = st.lists(st.sampled_from(values), min_size=n, max_size=n, unique=unique)
+    return np.array(draw(elements), dtype=float).reshape(shape)
+
+
+# ---------------------------------------------------------------------------------------------
+# Degenerate shapes, which come seldom and break rules that are otherwise right
+
+LENGTHS = {"zero-size": 0, "axis of length one": 1}
+
+#: Whether a shape is one of those, by what they are called.
+DEGENERATE: dict[str, Callable[[Shape], bool]] = {
+    "0-d": lambda shape: shape == (),
+    "zero-size": lambda shape: 0 in shape,
+    "axis of length one": lambda shape: 1 in shape,
+}
+_MOSTLY: ContextVar[str] = ContextVar("mostly", default="")
+degenerate_kind = _MOSTLY.get  #: The kind that is asked for now, or nothing.
+
+
+@contextlib.contextmanager
+def mostly(kind: str) -> Iterator[None]:
+    """Draw degenerate shapes of one kind, wherever shapes can be chosen."""
+    before = _MOSTLY.set(kind)
+    try:
+        yield
+    finally:
+        _MOSTLY.reset(before)
+
+
+def is_degenerate(call: Call, kind: str) -> bool:
+    """Whether an array of a call has such a shape."""
+    floats = [x for x in call.arrays if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    return any(DEGENERATE[kind](x.shape) for x in floats)
+
+
+def degenerate_versions(
+    listed: Sequence[tuple[Shape, ...]], never: Sequence[str] = ()
+) -> Sequence[tuple[Shape, ...]]:
+    """Of some tuples of shapes those of the kind that is asked for, or else such made of them."""
+    kind = degenerate_kind()
+    if not kind or kind in never:
+        return listed
+    if degenerate := [sides for sides in listed if any(map(DEGENERATE[kind], sides))]:
+        return degenerate
+    if kind == "0-d":
+        return [((),) * len(listed[0])]
+    n = LENGTHS[kind]
+    return [
+        tuple(tuple(n if m == old else m for m in side) for side in sides)
+        for sides in listed
+        for old in sorted({m for side in sides for m in side})
+    ]
+
+
+# ---------------------------------------------------------------------------------------------
+# Shapes and axes
+
+SIDES = [2, 3, 3, 2, 1, 2, 3, 1, 3, 2, 3, 2, 1, 3, 2, 0]
+NDIMS = [1, 2, 0, 3, 2, 3, 2, 1, 3, 2]
+
+
+@st.composite
+def _any_shape(draw: Any, least: int = 0, most: int = 3, smallest: int = 0) -> Shape:
+    ndim = draw(st.sampled_from([n for n in NDIMS if least <= n <= most]))
+    side = st.sampled_from([n for n in SIDES if n >= smallest])
+    return tuple(draw(side) for _ in range(ndim))
+
+
+@st.composite
+def shapes(draw: Any, least: int = 0, most: int = 3, smallest: int = 0) -> Shape:
+    """Shapes of 0-d to 3-d with sides equal and distinct, of length one, and (seldom) zero."""
+    kind = degenerate_kind()
+    if kind == "0-d" and least == 0:
+        return ()
+    if kind not in LENGTHS or most == 0:
+        return draw(_any_shape(least, most, smallest))
+    shape = draw(_any_shape(max(least, 1), most, smallest))
+    return _with_length(shape, draw(st.integers(0, len(shape) - 1)), LENGTHS[kind])
+
+
+def _with_length(shape: Shape, axis: int, n: int) -> Shape:
+    return (*shape[:axis], n, *shape[axis + 1 :])
+
+
+def narrowed(shape: Shape) -> Strategy[Shape]:
+    """Shapes that broadcast to ``shape``: leading axes dropped, some sides 1."""
+    sides = st.tuples(*[st.sampled_from([n, n, 1]) for n in shape])
+    dropped = st.sampled_from([0, 0, *range(len(shape) + 1)])
+    return st.tuples(sides, dropped).map(lambda pair: pair[0][pair[1] :])
+
+
+@st.composite
+def broadcasting(draw: Any, number: int) -> tuple[Shape, ...]:
+    """Several shapes that broadcast together; about half of the time one is the full shape.
+
+    Where operands of no axes, or of axes of length one, are asked for, they meet full ones.
+    """
+    kind = degenerate_kind() if number > 1 else ""
+    whole = draw(shapes() if kind in ("", "zero-size") else _any_shape(1, 3, 2))
+    parts = [draw(narrowed(whole)) for _ in range(number)]
+    one = draw(st.integers(0, number - 1))
+    if kind == "0-d":
+        parts[one] = ()
+    elif kind == "axis of length one":
+        parts[one] = _with_length(whole, draw(st.integers(0, len(whole) - 1)), 1)
+        parts[one - 1] = whole
+    elif draw(st.booleans()):
+        parts[one] = whole
+    return tuple(parts)
+
+
+def any_axis(ndim: int) -> Strategy[int]:
+    """An axis, from the front or from the back."""
+    return st.integers(-ndim, ndim - 1)
+
+
+@st.composite
+def axes(draw: Any, ndim: int) -> Any:
+    """None, an int, a negative int, or a tuple in any order and of mixed signs."""
+    kind = draw(st.sampled_from(["none", "one", "several", "several"]))
+    if kind == "none" or ndim == 0:
+        return None
+    if kind == "one":
+        return draw(any_axis(ndim))
+    order = draw(st.permutations(range(ndim)))[: draw(st.integers(0, ndim))]
+    return tuple(a - ndim if draw(st.booleans()) else a for a in order)

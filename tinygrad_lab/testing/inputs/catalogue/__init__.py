@@ -1,0 +1,26 @@
+"""The catalogue: for each of NumPy's functions that has a derivative, how its calls are generated.
+
+One row adds an operation: ``np.sqrt: unary(0.5, 4)`` in the table of its heading, which is that of
+``core/rules`` and of NumPy's documentation.  What a call is drawn for it has float64 arrays, and a
+function of those arrays alone with everything else (axis, index, mask, subscripts) settled.  The
+arrays lie away from kinks and poles, so that finite differences can judge; ``operations.py`` puts
+kinks, ties and zeros in their place.
+
+Not for: what is checked of a call (``judging``).
+"""
+
+from __future__ import annotations
+
+from tinygrad_lab.testing.inputs.catalogue import (
+    creation, extrema, fft, functional, indexing, linalg, manipulation, mathematical, polynomials,
+    sorting, statistics, sums,
+)  # fmt: skip
+from tinygrad_lab.testing.inputs.catalogue.families import Cases
+
+__all__ = ["CASES"]
+
+CASES: Cases = {
+    **mathematical.CASES, **sums.CASES, **extrema.CASES, **statistics.CASES, **sorting.CASES,
+    **creation.CASES, **manipulation.CASES, **indexing.CASES, **linalg.CASES, **fft.CASES,
+    **polynomials.CASES, **functional.CASES,
+}  # fmt: skip

@@ -1,0 +1,114 @@
+"""The catalogue of elementwise functions, complex parts, interpolation and convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_lab.testing.inputs.calls import (
+    EIGHTHS, EVERYWHERE, HALVES, NOT_ZERO, Call, arrays, broadcasting, call, grid, shapes,
+)  # fmt: skip
+from tinygrad_lab.testing.inputs.catalogue.families import (
+    binary, complex_too, each, family, table, unary, variants,
+)  # fmt: skip
+
+ANY = [((),), ((3,),), ((2, 1, 3),), ((0, 2),)]
+PAIRS = [((), ()), ((3,), (2, 3)), ((2, 1), (3,))]
+NEVER_WHOLE = grid(-2.5, 2.5, offset=0.125)
+POINTS = np.array([0.0, 0.5, 1.25, 2.0])
+BETWEEN = [-0.5, 0.15, 0.3, 0.75, 1.0, 1.6, 2.3]  # no point within 1/16
+SEQUENCES = [((4,), (3,)), ((2,), (4,)), ((3,), (3,)), ((1,), (2,)), ((4,), (2,))]
+
+
+@family
+def powers(draw: Any, op: Any) -> Call:
+    """Positive bases with any exponents, or any bases with a whole exponent that is constant."""
+    if draw(st.booleans()):
+        return draw(binary(grid(0.5, 3), grid(-2, 3))(op))
+    x = draw(arrays(draw(shapes())))
+    exponent = draw(st.sampled_from([2, 3, 0, 1, 2.0, 4, np.array([1.0])]))
+    return call(op, [x], exponent)
+
+
+@family
+def limited(draw: Any, op: Any) -> Call:
+    """Three operands, or limits that are numbers or missing; the limits may cross."""
+    x, low, high = draw(broadcasting(3))
+    values = draw(arrays(x))
+    if draw(st.booleans()):
+        lows, highs = [-1.125, -0.625, 1.125], [0.375, 0.875]
+        return call(op, [values, draw(arrays(low, lows)), draw(arrays(high, highs))])
+    limits = [{"min": -0.625}, {"max": 0.375}, {"a_min": -0.625, "a_max": None}]
+    return call(op, [values], **draw(st.sampled_from(limits)))
+
+
+def first(op: Any, *x: Any) -> Any:
+    """Give the first of two results."""
+    return op(*x)[0]
+
+
+def second(of: Any) -> Any:
+    """Calls of a family that give the second of two results."""
+    return lambda op: of(op).map(
+        lambda made: Call(f"{made.text}[1]", lambda *x: made.f(*x)[1], made.arrays)
+    )
+
+
+CASES = table({
+    (
+        np.negative, np.positive, np.square, np.exp, np.exp2, np.expm1, np.sin, np.cos, np.arctan,
+        np.deg2rad, np.radians, np.rad2deg, np.degrees, np.sinh, np.cosh, np.tanh, np.arcsinh,
+        np.conjugate, np.sinc, np.i0,
+    ): unary(),
+    (np.sqrt, np.log, np.log2, np.log10): unary(0.5, 4),
+    (np.arcsin, np.arccos, np.arctanh): unary(-0.75, 0.75),
+    (np.reciprocal, np.cbrt, np.absolute, np.fabs): unary(away=[0]),
+    np.log1p: unary(-0.5, 4),
+    np.tan: unary(-1.25, 1.25),
+    np.arccosh: unary(1.5, 4),
+    (np.add, np.subtract, np.multiply, np.logaddexp, np.logaddexp2): binary(),
+    (np.remainder, np.fmod): binary(HALVES, [1, -1, 2, -2]),
+    (np.power, np.float_power): powers(),
+    np.divide: binary(EVERYWHERE, grid(-3, 3, away=[0, 0.25, -0.25])),
+    (np.hypot, np.arctan2): binary(NOT_ZERO),
+    np.copysign: binary(NOT_ZERO, NOT_ZERO),
+    np.clip: limited(),
+    np.heaviside: [
+        binary(EIGHTHS, EVERYWHERE),
+        variants(ANY, through=lambda op, at_zero: op(np.zeros(1), at_zero)),
+    ],
+    np.nextafter: variants(PAIRS, values=NEVER_WHOLE),
+    np.ldexp: variants(ANY, each(n=[2, -1]), through=lambda op, x, n: op(x, n)),
+    np.divmod: second(binary(HALVES, [1, -1, 2, -2])),
+    np.modf: variants(ANY, values=NEVER_WHOLE, through=first),
+    np.frexp: variants(ANY, values=grid(1.25, 3, away=[2]), through=first),
+    np.nan_to_num: [variants(ANY, [{}, {"nan": 1.0, "posinf": 2.0}]), complex_too()],
+    np.real: [unary(), complex_too()],
+    (np.imag, np.sign): complex_too(),
+    np.angle: complex_too([{}, {"deg": True}]),
+    np.real_if_close: [unary(), variants([((2,),)], through=lambda op, x: op(x + 0j))],
+    np.unwrap: variants(
+        [((4,),), ((3, 4),)],
+        [{}, {"axis": 0, "period": 4.1}],
+        through=lambda op, x, **kw: op(x * 2.03, **kw),
+    ),
+    np.interp: [
+        variants(
+            [((5,), (4,)), ((2, 2), (4,))],
+            [{}, {"left": 1.0}, {"right": -1.0}],
+            values=BETWEEN,
+            through=lambda op, x, f, **kw: op(x, POINTS, f, **kw),
+        ),
+        variants(
+            [((3,), (4,))],
+            values=BETWEEN,
+            through=lambda op, x, f: op(x * 0.8 + 0.03, POINTS[::-1], f, period=1.9),
+        ),
+        variants([((4,), (4,))], through=lambda op, xp, f: op(
+            BETWEEN, POINTS + np.tanh(xp) / 64, f, left=np.sum(xp), right=np.sum(f)
+        )),
+    ],
+    np.convolve: variants(SEQUENCES, each(mode=["full", "same", "valid"])),
+})  # fmt: skip

@@ -1,0 +1,155 @@
+"""Let Hypothesis look for a call that fails a check, and make it small.
+
+Not for: what is checked of a call (``operations.py``), or what calls there are (``catalogue``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Flaky, Unsatisfiable
+
+from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate, mostly
+from tinygrad_lab.testing.report import GradientError
+from tinygrad_lab.testing.subjects import Subject, TensorSubject, bind
+
+__all__ = ["is_defined", "search", "search_degenerate"]
+
+#: ``check(call, only)`` raises GradientError; ``only`` names properties, None stands for all.
+Check = Callable[[Call, "Sequence[str] | None"], None]
+Calls = st.SearchStrategy[Call]
+
+BATCH = 25  # examples of one run
+REFUSALS = 40  # so often are degenerate shapes asked for before there are taken to be none
+SHRINKING = 10.0  # seconds
+
+
+def search(check: Check, calls: Calls, examples: int, rng: int) -> None:
+    """Check generated calls, and raise the smallest failure.
+
+    Hypothesis varies what it began with, so that one run may never see a rare shape: several
+    short runs see more than a long one.
+    """
+    for batch in range(0, examples, BATCH):
+        _run(_Hunt(check), calls, min(BATCH, examples - batch), 1000 * rng + batch)
+
+
+def search_degenerate(
+    check: Check,
+    calls: Calls,
+    examples: int,
+    rng: int,
+    kinds: Iterable[str] = tuple(DEGENERATE),
+) -> None:
+    """Check calls of each kind of degenerate shapes; none where the operation takes no such."""
+    for number, kind in enumerate(kinds):
+        with mostly(kind), contextlib.suppress(Unsatisfiable):
+            _run(_HuntOfAKind(check, kind), calls, examples, 1000 * rng + 900 + number)
+
+
+def is_defined(call: Call) -> bool:
+    """Whether a call has a value: floats, all of them finite, and NumPy does not warn of it."""
+    f: Any = call.f
+    try:
+        args = bind(call.arrays, None)
+        subject: Subject = f.subject(args) if hasattr(f, "subject") else TensorSubject(f, args)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            outputs = subject.evaluate([x.copy() for x in args.arrays]).outputs
+    except Exception:  # noqa: BLE001 - not every operation is defined everywhere
+        return False
+    return all(y.dtype.kind == "f" and bool(np.all(np.isfinite(y))) for y in outputs)
+
+
+class _EnoughError(BaseException):
+    """Shrinking has taken long enough.  An Exception would be a failure to Hypothesis."""
+
+
+class _Hunt:
+    """What Hypothesis calls with each example of one run.
+
+    It shrinks by trying a hundred smaller calls or so.  Of those only the property is looked at
+    that has failed, and whether the call behaves at all; the smallest is then looked at wholly.
+    """
+
+    def __init__(self, check: Check) -> None:
+        self.check = check
+        self.only: tuple[str, ...] | None = None
+        self.failed: tuple[Call, GradientError] | None = None  # the last is the smallest
+        self.until = math.inf
+
+    def __call__(self, call: Call) -> None:
+        if time.perf_counter() > self.until:
+            raise _EnoughError
+        try:
+            self.check(call, self.only)
+        except GradientError as error:
+            if self.failed is None:
+                self.only = self._narrowed(call, error)
+                self.until = time.perf_counter() + SHRINKING
+            self.failed = call, error
+            raise
+
+    def _narrowed(self, call: Call, error: GradientError) -> tuple[str, ...] | None:
+        """Choose the properties that show the failure too, where it does not take all of them."""
+        only = ("well_formed", error.finding.property)
+        try:
+            self.check(call, only)
+        except GradientError:
+            return only
+        return None
+
+    def conclude(self) -> None:
+        """Raise the smallest failure, if there was one, with everything there is to say of it."""
+        if self.failed is None:
+            return
+        call, error = self.failed
+        if self.only is not None:
+            self.check(call, None)
+        raise error.with_traceback(None)
+
+
+class _HuntOfAKind(_Hunt):
+    """The same among calls with degenerate shapes of one kind."""
+
+    def __init__(self, check: Check, kind: str) -> None:
+        super().__init__(check)
+        self.kind = kind
+        self.refused: float = 0
+
+    def __call__(self, call: Call) -> None:
+        if is_degenerate(call, self.kind) and is_defined(call):
+            self.refused = -math.inf  # there are some
+            super().__call__(call)
+        elif self.refused < REFUSALS:
+            self.refused += 1
+            assume(False)
+
+
+def _run(hunt: _Hunt, calls: Calls, examples: int, seeded: int) -> None:
+    @seed(seeded)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+    )
+    @given(calls)
+    def look(call: Call) -> None:
+        hunt(call)
+
+    with contextlib.suppress(GradientError, Flaky, _EnoughError):
+        look()
+    hunt.conclude()
