@@ -59,10 +59,11 @@ def failing() -> Runner:
 
 def blame() -> Runner:
     """Finding the operation to blame alone, from slopes that have been measured."""
-    from tinygrad_lab.testing.ledger import draw_up
-    from tinygrad_lab.testing.measure import Measurer
-    from tinygrad_lab.testing.numerical import direction_like
-    from tinygrad_lab.testing.subjects import TensorSubject, bind
+    from tinygrad_lab.testing.judging.arguments import bind
+    from tinygrad_lab.testing.judging.numerical import direction_like
+    from tinygrad_lab.testing.judging.slope import Measurer
+    from tinygrad_lab.testing.judging.subject import TensorSubject
+    from tinygrad_lab.testing.telling.ledger import draw_up
 
     inputs = arrays()
     subject = TensorSubject(wrong(), bind(inputs, None), "mlp")

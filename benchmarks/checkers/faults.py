@@ -30,7 +30,7 @@ from tinygrad_lab.testing import adapters
 from tinygrad_lab.testing.inputs import strategies
 from tinygrad_lab.testing.inputs.calls import ENOUGH, NOT_ZERO, Call, arrays
 from tinygrad_lab.testing.operations import check_module, check_op
-from tinygrad_lab.testing.report import GradReport
+from tinygrad_lab.testing.telling.finding import GradReport
 from tinygrad_lab.transforms import derivatives
 
 __all__ = ["FAULTS", "Fault"]

@@ -19,8 +19,9 @@ from benchmarks.checkers.faults import FAULTS, Fault
 from benchmarks.checkers.points import carried, points, specimen_of
 from benchmarks.checkers.tools import HungError, Ours, Tool
 from tinygrad_lab.testing.inputs.calls import Call
-from tinygrad_lab.testing.ledger import blame
-from tinygrad_lab.testing.report import FAIL, GradientError, GradReport
+from tinygrad_lab.testing.judging.judgement import FAIL
+from tinygrad_lab.testing.telling.finding import GradientError, GradReport
+from tinygrad_lab.testing.telling.ledger import blame
 
 __all__ = ["WAYS", "Row", "look_for"]
 

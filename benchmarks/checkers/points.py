@@ -14,10 +14,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from benchmarks.checkers.faults import ENGINE, Fault
-from tinygrad_lab.testing import operations
 from tinygrad_lab.testing.inputs import strategies
 from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate, mostly
-from tinygrad_lab.testing.inputs.search import is_defined
+from tinygrad_lab.testing.inputs.generated import calls_of, is_defined
 
 __all__ = ["Specimen", "carried", "draw", "points", "special", "specimen_of"]
 
@@ -42,7 +41,7 @@ def specimen_of(fault: Fault) -> Specimen | None:
     """Say what a fault is planted in; None where that is no operation."""
     if fault.op is None:
         return None
-    calls = operations.calls_of(fault.op, fault.inputs)
+    calls = calls_of(fault.op, fault.inputs)
     return Specimen(fault.op.__name__, fault.op, calls, has_special=fault.inputs is None)
 
 

@@ -18,10 +18,10 @@ import numpy as np
 from benchmarks.checkers.primitives import CASES, name_of
 from benchmarks.checkers.spread import spread
 from tinygrad_lab.core.dispatch import plain
-from tinygrad_lab.core.operations import OPERATIONS, defvjp, planted, primitive
+from tinygrad_lab.core.operations import defvjp, planted, primitive, vjps_of
 from tinygrad_lab.testing.inputs.calls import Call
+from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE
 from tinygrad_lab.testing.operations import check_op
-from tinygrad_lab.testing.report import FAIL, INCONCLUSIVE
 
 __all__ = ["SLIP", "Slip", "Slips", "places", "slips"]
 
@@ -84,7 +84,7 @@ def places() -> list[tuple[int, int]]:
     """
     listed = []
     for i, op in enumerate(CASES):
-        rules = OPERATIONS[op].vjps if op in OPERATIONS else ()
+        rules = vjps_of(op)
         if isinstance(rules, tuple) and rules:
             listed += [(i, argnum) for argnum, rule in enumerate(rules) if rule is not None]
         else:
@@ -126,7 +126,7 @@ def look_at(index: int, argnum: int, examples: int) -> Slip:
 def _planted(op: Any, argnum: int, ran: list[bool]) -> contextlib.AbstractContextManager[None]:
     if argnum == BEHIND:
         return _behind(op, ran)
-    right = OPERATIONS[op].vjps
+    right = vjps_of(op)
     if isinstance(right, tuple):
         return planted(op, _slipped(right[argnum], ran), argnums=[argnum])
     return planted(op, *[_slipped(right[i], ran) for i in range(MOST)])
@@ -157,7 +157,7 @@ def _behind(op: Any, ran: list[bool]) -> Iterator[None]:
         lambda call: Call(call.text, lambda *xs: passed_on(call.f(*xs)), call.arrays)
     )
     try:
-        with planted(passed_on, _slipped(OPERATIONS[passed_on].vjps[0], ran)):
+        with planted(passed_on, _slipped(vjps_of(passed_on)[0], ran)):
             yield
     finally:
         CASES[op] = right

@@ -21,7 +21,8 @@ import numpy as np
 
 from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.inputs.calls import Call
-from tinygrad_lab.testing.subjects import Subject, TensorSubject, bind
+from tinygrad_lab.testing.judging.arguments import bind
+from tinygrad_lab.testing.judging.subject import Subject, subject_of
 
 __all__ = ["TOOLS", "HungError", "Ours", "Tool", "is_installed", "version"]
 
@@ -47,9 +48,7 @@ class Tool(Protocol):
 
 def _subject(call: Call) -> tuple[Subject, list[Array]]:
     args = bind(call.arrays, None)
-    f: Any = call.f
-    made = f.subject(args) if hasattr(f, "subject") else TensorSubject(f, args)
-    return made, [np.array(x) for x in args.arrays]
+    return subject_of(call.f, args), [np.array(x) for x in args.arrays]
 
 
 class Ours:

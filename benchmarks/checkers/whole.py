@@ -13,8 +13,9 @@ from benchmarks.checkers.faults import FAULTS
 from benchmarks.checkers.primitives import CASES, name_of
 from benchmarks.checkers.spread import spread
 from tinygrad_lab.testing.inputs.calls import Call
+from tinygrad_lab.testing.judging.judgement import INCONCLUSIVE
 from tinygrad_lab.testing.operations import check_op
-from tinygrad_lab.testing.report import INCONCLUSIVE, GradientError, GradReport
+from tinygrad_lab.testing.telling.finding import GradientError, GradReport
 
 __all__ = ["Alarm", "Undecided", "Whole", "hand_written", "look_at", "sweep"]
 

@@ -1,8 +1,8 @@
 """gradcheck, its messages, and what is no gradient at all."""
 
+import itertools
 import linecache
 import re
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import tinygrad_lab as tl
 from benchmarks.checkers.faults import FAULTS
 from tinygrad_lab import testing as tgt
-from tinygrad_lab.core.operations import OPERATIONS, planted
-from tinygrad_lab.testing.diagnosis import diagnose, in_words
+from tinygrad_lab.core.operations import planted, vjps_of
+from tinygrad_lab.testing.telling.diagnosis import diagnose, in_words
 
 
 @tl.primitive
@@ -184,7 +184,7 @@ def test_linear_operations_are_checked_without_tolerance():
     report = tgt.gradcheck(np.matmul, X, X, properties=["exact"])
     assert report.results[0].verdict == "pass"
     assert report.results[0].resolution == 2.0**-53
-    by_left = OPERATIONS[np.matmul].vjps[0]
+    by_left = vjps_of(np.matmul)[0]
     with planted(np.matmul, lambda *call: by_left(*call) * (1 + 1e-14), argnums=[0]):
         assert failure(np.matmul, X, X).finding.property == "exact"
 
@@ -318,22 +318,21 @@ def test_a_fault_at_second_order_is_blamed_on_the_rule_and_its_line():
     assert "order=2, name='squared'" in error.finding.reproducer
 
 
-def test_an_mlp_of_three_layers_takes_less_than_a_tenth_of_a_second():
+def test_a_check_of_740_parameters_takes_few_evaluations():
     rng = np.random.default_rng(0)
     sizes = [(8, 16), (16,), (16, 16), (16,), (16, 4), (4,)]
     parameters = [rng.normal(size=s) for s in sizes]
     x = rng.normal(size=(32, 8))
 
+    calls = itertools.count()
+
     def mlp(x, w1, b1, w2, b2, w3, b3):
+        next(calls)
         h = np.tanh(np.tanh(x @ w1 + b1) @ w2 + b2)
         return ((h @ w3 + b3) ** 2).mean()
 
-    def seconds():
-        begin = time.perf_counter()
-        assert tgt.gradcheck(mlp, x, *parameters).passed
-        return time.perf_counter() - begin
-
-    assert min(seconds() for _ in range(3)) < 0.1
+    assert tgt.gradcheck(mlp, x, *parameters).passed
+    assert next(calls) < 60
 
 
 def test_modules():
@@ -381,9 +380,9 @@ def test_blame_adds_little_to_a_failing_check_and_nothing_to_a_passing_one():
 def test_words_for_ratios():
     assert in_words(2.0) == "twice too large"
     assert in_words(6.0, [(6, "elements")]) == "not divided by 6, the number of elements"
-    assert diagnose(np.arange(3.0), np.arange(3.0)[::-1]) == "reversed along an axis"
-    assert "overwritten" in diagnose(np.ones(3), np.array([1.0, 2.0, 3.0]))
-    assert diagnose(np.full(2, np.nan), np.ones(2)).startswith("nan")
+    assert diagnose(np.arange(3.0), np.arange(3.0)[::-1]).text == "reversed along an axis"
+    assert "overwritten" in diagnose(np.ones(3), np.array([1.0, 2.0, 3.0])).text
+    assert diagnose(np.full(2, np.nan), np.ones(2)).text.startswith("nan")
 
 
 def test_importing_loads_no_hypothesis():

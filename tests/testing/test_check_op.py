@@ -14,7 +14,7 @@ from tinygrad_lab.core.operations import OPERATIONS, planted
 from tinygrad_lab.testing.adapters import numpy as by_hand
 from tinygrad_lab.testing.inputs import search
 from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate
-from tinygrad_lab.testing.report import Finding, GradReport, raise_for
+from tinygrad_lab.testing.telling.finding import Finding, GradReport, raise_for
 
 
 def doubled_where(degenerate):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_lab as tl
 from benchmarks.checkers.primitives import CASES, name_of
 from tinygrad_lab import testing as tgt
+from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.core.several import bundle, pick
 from tinygrad_lab.nn import functional as fn
@@ -111,16 +112,10 @@ def operations_in(f, inputs):
     ys = [f(*leaves)]
     for _ in range(3):
         for y in ys:
-            operations |= {node.op for node in nodes_behind([y.node])}
+            operations |= {node.op for node in history([y.node])}
         total = sum(((y * y).sum() for y in ys), leaves[0].sum() * 0)
         ys = [g for g in tl.gradients(total, leaves, create_graph=True) if g.requires_grad]
     return operations
-
-
-def nodes_behind(roots):
-    from tinygrad_lab.testing.subjects import nodes_behind
-
-    return nodes_behind(roots)
 
 
 def example_of(inputs):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_lab.testing.numerical import (
+from tinygrad_lab.testing.judging.comparison import compare
+from tinygrad_lab.testing.judging.numerical import (
     Estimate,
     climb,
-    compare,
     direction_like,
     exact_slope,
     quantized,

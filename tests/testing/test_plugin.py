@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
-from tinygrad_lab.testing import _hypothesis, _mutation, _reporting, gradcheck
+from tinygrad_lab.testing import gradcheck, mutation
+from tinygrad_lab.testing.inputs.registration import register
+from tinygrad_lab.testing.session import EXAMPLES, session
 
 pytest_plugins = ["pytester"]
 
@@ -154,15 +156,17 @@ def run(pytester, request, monkeypatch):
     """Run pytest on files of tests, with the plugin once."""
     pytester.makepyfile(rules=RULES)
     installed = any(entry.name == "gradtest" for entry in entry_points(group="pytest11"))
-    load = () if installed else ("-p", "tinygrad_lab.testing.plugin")
+    load = () if installed else ("-p", "tinygrad_lab.testing.pytest.plugin")
     monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
 
     pytester.syspathinsert(request.config.rootpath)
 
     def run(*options, apart=False, **files):
         pytester.makepyfile(**files)
-        start = pytester.runpytest_subprocess if apart else pytester.runpytest_inprocess
-        return start(*load, "-p", "no:cacheprovider", *options)
+        options = (*load, "-p", "no:cacheprovider", *options)
+        if not apart:  # Hypothesis draws what it draws in this process: the same each time
+            return pytester.runpytest_inprocess(*options)
+        return pytester.runpytest_subprocess(*options, "--hypothesis-seed=0")
 
     return run
 
@@ -205,7 +209,9 @@ def test_a_test_without_a_line_of_its_own_shows_none_of_ours(run):
         from tinygrad_lab import testing as tgt
 
         class TestCube:
-            test_it = functools.partial(tgt.gradcheck, rules.cube, np.array([0.5, -1.0]))
+            test_it = staticmethod(
+                functools.partial(tgt.gradcheck, rules.cube, np.array([0.5, -1.0]))
+            )
     """
     output = run(test_m=made).stdout.str()
     assert "ratio 0.667" in output
@@ -305,7 +311,7 @@ def test_profiles_say_how_many_examples(run, pytester):
     generated = GENERATED.replace("cube", "softplus")
     run("--gradtest-profile=quick", "--gradtest-report=r.json", apart=True, test_w=generated)
     [check] = json.loads((pytester.path / "r.json").read_text())["checks"]
-    assert 0 < check["checks"] <= _reporting.EXAMPLES["quick"]
+    assert 0 < check["checks"] <= EXAMPLES["quick"]
 
 
 def test_workers_send_what_they_heard(run):
@@ -327,7 +333,7 @@ def test_planted_faults_tell_a_weak_test_from_a_good_one(run, pytester):
     )
     assert "test_generated does not" not in result.stdout.str()
     mutants = json.loads((pytester.path / "r.json").read_text())["mutants"]
-    assert {m["fault"] for m in mutants} == set(_mutation.MUTATIONS)
+    assert {m["fault"] for m in mutants} == set(mutation.MUTATIONS)
 
 
 def test_planting_leaves_no_examples_behind(run, pytester):
@@ -392,17 +398,14 @@ def test_the_entry_points_lead_somewhere(request):
 
 
 def test_listeners_hear_of_whole_checks_once():
-    heard = []
-    _reporting.LISTENERS.append(heard.append)
-    try:
+    reports = []
+    with session(listeners=(reports.append,)):
         tl.testing.check_op(np.tanh, examples=5)
         gradcheck(np.tanh, np.array([0.5]))
-    finally:
-        _reporting.LISTENERS.remove(heard.append)
-    assert [report.name for report in heard] == ["tanh", "tanh"]
+    assert [report.name for report in reports] == ["tanh", "tanh"]
 
 
-_hypothesis.register()
+register()
 
 
 @given(st.from_type(tl.Tensor))
@@ -413,7 +416,7 @@ def test_hypothesis_makes_tensors(x):
 
 def test_the_plugin_loads_nothing_heavy(request):
     heavy = {"hypothesis", "matplotlib", "graphviz", "dask", "torch"}
-    code = f"import sys, tinygrad_lab.testing.plugin; print(*({heavy!r} & set(sys.modules)))"
+    code = f"import sys, tinygrad_lab.testing.pytest.plugin; print(*({heavy!r} & set(sys.modules)))"
     command = [sys.executable, "-c", code]
     root = request.config.rootpath
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ import pytest
 
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core import engine
-from tinygrad_lab.testing._tracebacks import says_it_all, tidy
+from tinygrad_lab.testing.pytest.tracebacks import says_it_all, tidy
 
 X = np.array([0.5, 1.0])
 wrong = tgt.adapters.numpy(np.sin, lambda g, x: -g * np.cos(x))
@@ -58,6 +58,14 @@ def test_a_function_that_has_returned_is_shown_at_its_last_line():
     assert frame.f_code.co_name == "test_of_mine"
     assert frame.f_code.co_firstlineno == test_of_mine.__code__.co_firstlineno
     assert "^^^" not in "".join(traceback.format_exception(error))
+
+
+def test_an_error_that_is_its_own_cause_has_an_end():
+    error = raised(wrong)
+    error.__cause__ = cause = ValueError("mine")
+    cause.__cause__ = error
+    tidy(error)
+    assert set(dict(lines_of(error))) == {"raised"}
 
 
 def test_explanations_that_name_only_our_lines_are_left_out():

@@ -32,6 +32,7 @@ __all__ = [
     "planted",
     "primitive",
     "refused",
+    "vjps_of",
 ]
 
 P = ParamSpec("P")
@@ -97,6 +98,11 @@ class Operation:
 
 #: The record of every operation, by the function itself.
 OPERATIONS: dict[Callable[..., Any], Operation] = {}
+
+
+def vjps_of(op: Any) -> Sequence[Any]:
+    """Look up the rules of an operation by argument; there are none of what is not declared."""
+    return OPERATIONS[op].vjps if op in OPERATIONS else ()
 
 
 # ---------------------------------------------------------------------------------------------

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.descent import check_descent
-from tinygrad_lab.testing.holomorphic import HOLOMORPHIC
-from tinygrad_lab.testing.ledger import Ledger, blame
-from tinygrad_lab.testing.properties import PROPERTIES
-from tinygrad_lab.testing.report import Finding, GradientError, GradReport
+from tinygrad_lab.testing.judging.holomorphic import HOLOMORPHIC
+from tinygrad_lab.testing.judging.properties import PROPERTIES
+from tinygrad_lab.testing.telling.finding import Finding, GradientError, GradReport
+from tinygrad_lab.testing.telling.ledger import Ledger, blame
 
 if TYPE_CHECKING:
     from tinygrad_lab.testing import adapters
-    from tinygrad_lab.testing._mutation import MutationScore, mutation_score
     from tinygrad_lab.testing.inputs import strategies
     from tinygrad_lab.testing.inputs.strategies import (
         Domain,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
         tensors,
         upstreams,
     )
+    from tinygrad_lab.testing.mutation import MutationScore, mutation_score
     from tinygrad_lab.testing.operations import check_module, check_op, gradtest
 
 __all__ = [
@@ -68,7 +68,7 @@ __all__ = [
 
 # What is loaded when first asked for; most of it brings Hypothesis.
 _FROM = {
-    **dict.fromkeys(("MutationScore", "mutation_score"), "_mutation"),
+    **dict.fromkeys(("MutationScore", "mutation_score"), "mutation"),
     **dict.fromkeys(("check_op", "check_module", "gradtest"), "operations"),
     **dict.fromkeys(
         (

@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.testing.report import FAIL, PASS, Finding, GradReport, Result, raise_for, shown
+from tinygrad_lab.testing.judging.judgement import FAIL, Kind, Reason, failed, passed
+from tinygrad_lab.testing.telling.explain import finding_of
+from tinygrad_lab.testing.telling.finding import GradReport, Result, raise_for, result_of
+from tinygrad_lab.testing.telling.literals import shown
 from tinygrad_lab.transforms.derivatives import value_and_grad
 
 __all__ = ["check_descent"]
@@ -43,7 +46,7 @@ def check_descent(
     steps : int
         How many steps in a row are looked at.
     raises : bool
-        Raise what was found.
+        Raise the finding; if not, it is in the report.
 
     Raises
     ------
@@ -79,30 +82,22 @@ def check_descent(
         for _ in range(steps + 1):
             value, gradients = derived(*moved)
             values.append(float(value))
-            given = [x.copy() for x in moved]
-            moved = [np.asarray(x) for x in update(given, [np.array(g) for g in gradients], rate)]
+            before = [x.copy() for x in moved]
+            moved = [np.asarray(x) for x in update(before, [np.array(g) for g in gradients], rate)]
         changes = np.diff(values)
         noise = 8 * np.finfo(np.float64).eps * max(map(abs, values))
         uphill = [k for k, change in enumerate(changes) if not change < -noise]
         if not uphill:
-            report.results.append(Result("descent", PASS, None, f"at rate {rate:g}"))
+            report.results.append(result_of("descent", passed(reason=Reason.AT_RATE, rate=rate)))
             return report
         if np.all(np.abs(changes) < 1e3 * noise):
             break
-    change = float(changes[uphill[0]])
-    told = "goes uphill" if change > 0 else "does not move downhill"
-    report.results.append(Result("descent", FAIL))
-    report.findings.append(
-        Finding(
-            "descent",
-            "uphill",
-            f"step {uphill[0] + 1} {told}, however small the rate",
-            lines=[
-                f"at rate {rate:g} the loss goes from {values[uphill[0]]:.12g} by {change:+.3g}",
-                "the update adds where it should subtract, or keeps a velocity of the wrong sign",
-            ],
-        )
+    k = uphill[0]
+    judgement = failed(
+        Kind.UPHILL, step=k + 1, rate=rate, loss=values[k], change=float(changes[k])
     )
+    report.results.append(Result("descent", FAIL))
+    report.findings.append(finding_of("descent", judgement))
     if raises:
         raise_for(report)
     return report

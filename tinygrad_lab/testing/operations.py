@@ -1,43 +1,42 @@
 """Check whole operations and modules: inputs are generated, failures shrink to the smallest.
 
-Not for: one function at one point (``check.py``).
+Not for: one function at one point (``check.py``), or which calls are generated
+(``inputs/generated.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.errors import describe, name_of
-from tinygrad_lab.core.operations import OPERATIONS
-from tinygrad_lab.testing._reporting import EXAMPLES, PROFILE, announced
-from tinygrad_lab.testing.check import example_text, gradcheck
+from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.inputs import catalogue, strategies
-from tinygrad_lab.testing.inputs.calls import Call, arrays, call
-from tinygrad_lab.testing.inputs.search import is_defined, search, search_degenerate
-from tinygrad_lab.testing.inputs.strategies import Axes, Domain
-from tinygrad_lab.testing.properties import PROPERTIES
-from tinygrad_lab.testing.report import (
-    FAIL,
-    INCONCLUSIVE,
-    PASS,
-    GradientError,
-    GradReport,
-    Result,
-)
+from tinygrad_lab.testing.inputs.calls import Call
+from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, drawn_options, has_a_value
+from tinygrad_lab.testing.inputs.search import search, search_degenerate
+from tinygrad_lab.testing.inputs.strategies import Domain
+from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
+from tinygrad_lab.testing.judging.properties import PROPERTIES
+from tinygrad_lab.testing.judging.subject import Adapter
+from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
+from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Result
+from tinygrad_lab.testing.telling.literals import literal
 
 __all__ = ["check_module", "check_op", "gradtest"]
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
 AT_KINKS = ("well_formed", "finite", "directional", "tied_direction")
+
+SMALLEST = "smallest failing input: "
 
 
 @announced
@@ -83,10 +82,10 @@ def check_op(
     rng : int
         Seeds the generated inputs.
     raises : bool
-        Raise what was found.
+        Raise the finding; if not, it is in the report.
     watch : callable, optional
-        Is told each call that was checked, and what was found of it: those that a failure was made
-        small by as well, the smallest last.
+        Called with each call that was checked and its report: also with those that a failure was
+        made small by, the smallest last.
 
     Returns
     -------
@@ -96,7 +95,7 @@ def check_op(
     Raises
     ------
     GradientError
-        A property does not hold; at the smallest input that was found.
+        A property does not hold: at the smallest input at which it does not.
     TypeError, ValueError
         ``op`` is no function, or a parameter is none that there is.
 
@@ -107,97 +106,58 @@ def check_op(
     >>> tgt.check_op(np.tanh, examples=10).verdict
     'pass'
     """
-    examples = EXAMPLES[PROFILE["name"]] if examples is None else examples
-    _can_be_checked(op, examples)
-    name = name_of(op)
+    examples = EXAMPLES[current_session().profile] if examples is None else examples
+    if not callable(op) and not isinstance(op, Adapter):
+        raise TypeError(f"check_op takes an operation or a function, not {describe(op)}")
+    if examples < 1:
+        raise ValueError(f"examples={examples}: at least one has to be looked at")
     calls = calls_of(op, inputs, kwargs, domain)
-    seen: dict[str, Result] = {}
     named = properties if isinstance(properties, str) else tuple(properties)
-    left_out = without
-    at_kinks = [p for p in AT_KINKS if _is_wanted(p, named, left_out)]
-
-    def checked(call: Call, **options: Any) -> GradReport:
-        try:
-            found = _checked(call, name, **options)
-        except GradientError as error:
-            if watch is not None:
-                watch(call, error.report)
-            raise
-        if watch is not None:
-            watch(call, found)
-        return found
+    at_ties = [p for p in AT_KINKS if _is_wanted(p, named, without)]
+    worst: dict[str, Result] = {}
 
     def smooth(call: Call, only: Sequence[str] | None) -> None:
-        chosen = named if only is None else [p for p in only if _is_wanted(p, named, left_out)]
-        _merge(seen, checked(call, order=order, properties=chosen, without=left_out))
+        chosen = named if only is None else [p for p in only if _is_wanted(p, named, without)]
+        report = _checked(call, op, watch, order=order, properties=chosen, without=without)
+        _merge(worst, report.results)
 
     def special(call: Call, only: Sequence[str] | None) -> None:
-        names = [p for p in at_kinks if only is None or p in only]
+        names = [p for p in at_ties if only is None or p in only]
         try:
-            _merge(seen, checked(call, properties=names), only_passes=True)
+            results = _checked(call, op, watch, properties=names).results
         except GradientError as error:
-            if error.finding.kind != "not float":  # complex there
+            if error.finding.kind is not Kind.NOT_FLOAT:  # complex there
                 raise
+        else:
+            _merge(worst, [r for r in results if r.verdict == PASS], only_verdicts=True)
 
-    report = GradReport(name)
+    report = GradReport(name_of(op))
     try:
-        said = inputs is not None or calls is catalogue.CASES.get(op)
-        _search_where_defined(smooth, calls, examples, rng, everywhere=said)
+        if inputs is not None or calls is catalogue.CASES.get(op):
+            search(smooth, calls, examples, rng)
+        else:  # nobody said where it has a value
+            _search_where_defined(smooth, calls, examples, rng)
         search_degenerate(smooth, calls, 1 + examples // 20, rng)
-        if inputs is None and at_kinks:
+        if inputs is None and at_ties:
             with contextlib.suppress(Unsatisfiable):
-                search(special, _at_kinks(calls), examples // 2, rng)
+                search(special, at_kinks(calls), examples // 2, rng)
     except GradientError as error:
         report.findings, report.inputs = error.report.findings, error.report.inputs
         report.results = error.report.results
         if raises:
             raise
         return report
-    report.results = list(seen.values())
+    report.results = list(worst.values())
     return report
 
 
-def _can_be_checked(op: Any, examples: int) -> None:
-    if not callable(op) and not hasattr(op, "subject"):
-        raise TypeError(f"check_op takes an operation or a function, not {describe(op)}")
-    if examples < 1:
-        raise ValueError(f"examples={examples}: at least one has to be looked at")
-
-
 def _search_where_defined(
-    check: Callable[..., None],
-    calls: st.SearchStrategy[Call],
-    examples: int,
-    rng: int,
-    everywhere: bool,
+    check: Callable[..., None], calls: st.SearchStrategy[Call], examples: int, rng: int
 ) -> None:
-    """Check calls where the operation has a value, if nobody said where that is."""
-    if everywhere:
-        search(check, calls, examples, rng)
-        return
     try:
-        search(check, calls.filter(_says_something), examples, rng)
+        search(check, calls.filter(has_a_value), examples, rng)
     except Unsatisfiable:  # it has a value nowhere: show why
         search(check, calls, 1, rng)
-
-
-def _says_something(call: Call) -> bool:
-    return any(np.size(x) for x in call.arrays) and is_defined(call)
-
-
-@st.composite
-def _at_kinks(draw: Any, calls: st.SearchStrategy[Call]) -> Call:
-    """The same calls with zeros, ties and extremes in their arrays, where they have a value."""
-    call = draw(calls)
-    special = [
-        draw(arrays(x.shape, strategies.SPECIAL))
-        if isinstance(x, np.ndarray) and x.dtype.kind == "f"
-        else x
-        for x in call.arrays
-    ]
-    moved = Call(call.text, call.f, special)
-    assume(is_defined(moved))
-    return moved
 
 
 def _is_wanted(name: str, properties: str | tuple[str, ...], without: Collection[str]) -> bool:
@@ -207,137 +167,41 @@ def _is_wanted(name: str, properties: str | tuple[str, ...], without: Collection
     return properties in ("default", "numbers") or name in named
 
 
-def _checked(call: Call, name: str, **options: Any) -> GradReport:
+def _checked(
+    call: Call,
+    op: Any,
+    watch: Callable[[Call, GradReport], None] | None,
+    **options: Any,
+) -> GradReport:
+    """Check one call, and show the report to whoever watches."""
     f: Any = call.f
-    f = f if hasattr(f, "subject") else _named(f, name)
-    context = f"smallest failing input: {call.text}  "
-    return gradcheck(f, *call.arrays, name=name, context=context, **options)
-
-
-def _named(f: Callable[..., Any], name: str) -> Callable[..., Any]:
-    named = lambda *args: f(*args)
-    named.__name__ = name
-    return named
-
-
-def _merge(seen: dict[str, Result], report: GradReport, only_passes: bool = False) -> None:
-    """Keep of each property the worst that was seen; that it did not apply is worst of all."""
-    rank = {FAIL: 3, INCONCLUSIVE: 2, PASS: 1}
-    for r in report.results:
-        if only_passes and r.verdict != PASS:
-            continue
-        old = seen.get(r.property)
-        if old is None or rank.get(r.verdict, 0) > rank.get(old.verdict, 0):
-            seen[r.property] = r
-        elif r.verdict == old.verdict and not only_passes:
-            worst = max(old.resolution or 0.0, r.resolution or 0.0) or None
-            seen[r.property] = Result(r.property, r.verdict, worst, r.note)
-
-
-# ---------------------------------------------------------------------------------------------
-# Calls
-
-
-def calls_of(
-    op: Any,
-    inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
-    kwargs: Mapping[str, Any] | None = None,
-    domain: Domain | None = None,
-) -> st.SearchStrategy[Call]:
-    """Say how calls are generated: what the catalogue has, or what is given, or by signature."""
-    nothing_said = inputs is None and kwargs is None and domain is None
-    if nothing_said and callable(op) and op in catalogue.CASES:
-        return catalogue.CASES[op]
-    return _calls(op, inputs, _resolved(op, kwargs), domain).map(_held(op))
-
-
-def _held(op: Any) -> Callable[[Call], Call]:
-    """Hold fast the arguments that an operation has no derivative by."""
-    rules = OPERATIONS[op].vjps if callable(op) and op in OPERATIONS else ()
-    fixed = [i for i, rule in enumerate(rules) if rule is None] if isinstance(rules, tuple) else []
-
-    def hold(call: Call) -> Call:
-        if not fixed:
-            return call
-        held = {i: x for i, x in enumerate(call.arrays) if i in fixed}
-
-        def f(*moving: Any) -> Any:
-            left = iter(moving)
-            return call.f(*[held[i] if i in held else next(left) for i in range(len(call.arrays))])
-
-        arrays = [x for i, x in enumerate(call.arrays) if i not in held]
-        return Call(call.text, f, arrays)
-
-    return hold
-
-
-def _resolved(op: Any, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
-    if kwargs is not None:
-        return dict(kwargs)
-    found: dict[str, Any] = {}
-    if hasattr(op, "subject") or isinstance(op, np.ufunc):  # whose signatures name what few take
-        return found
+    f = f if isinstance(f, Adapter) else lambda *args: call.f(*args)
+    context = f"{SMALLEST}{call.text}  "
     try:
-        parameters = inspect.signature(op).parameters
-    except (TypeError, ValueError):
-        return found
-    axis = parameters.get("axis")
-    if axis is not None and axis.default is not inspect.Parameter.empty:
-        found["axis"] = Axes(several=axis.default is None)
-    if "keepdims" in parameters:
-        found["keepdims"] = st.booleans()
-    return found
+        report = gradcheck(f, *call.arrays, name=name_of(op), context=context, **options)
+    except GradientError as error:
+        if watch is not None:
+            watch(call, error.report)
+        raise
+    if watch is not None:
+        watch(call, report)
+    return report
 
 
-def _calls(
-    op: Any,
-    inputs: st.SearchStrategy[tuple[Any, ...]] | None,
-    kwargs: dict[str, Any],
-    domain: Domain | None,
-) -> st.SearchStrategy[Call]:
-    arrays = inputs
-    if arrays is None:
-        number = _number_of_inputs(op)
-        arrays = strategies.tensors(number, broadcast=number > 1, domain=domain)
-
-    @st.composite
-    def one_call(draw: Any) -> Call:
-        given_inputs = draw(arrays)
-        options = drawn_options(draw, kwargs, given_inputs)
-        if not options:
-            return Call(getattr(op, "__name__", "f"), op, given_inputs)
-        return call(op, list(given_inputs), **options)
-
-    return one_call()
+_RANK = {FAIL: 3, INCONCLUSIVE: 2, PASS: 1}
 
 
-def drawn_options(draw: Any, kwargs: Mapping[str, Any], inputs: Any) -> dict[str, Any]:
-    """Draw keyword arguments; axes are those of the first input, and some are left out."""
-    options = {}
-    for key, value in kwargs.items():
-        if isinstance(value, Axes):
-            ndim = np.ndim(inputs[0])
-            assume(ndim > 0)
-            options[key] = draw(value.of(ndim))
-        elif isinstance(value, st.SearchStrategy):
-            options[key] = draw(value)
-        else:
-            options[key] = value
-    return options
-
-
-def _number_of_inputs(op: Any) -> int:
-    if hasattr(op, "subject"):
-        raise TypeError("check_op of an adapted function: say inputs=, for instance tensors(2)")
-    rules = OPERATIONS[op].vjps if op in OPERATIONS else ()
-    if rules:
-        return len(rules) if isinstance(rules, tuple) else 2
-    try:
-        parameters = inspect.signature(op).parameters.values()
-    except (TypeError, ValueError):
-        return 1
-    needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    return max(len(needed), 1)
+def _merge(
+    worst: dict[str, Result], results: Iterable[Result], only_verdicts: bool = False
+) -> None:
+    """Remember the worst result of each property; that it did not apply is the best of all."""
+    for r in results:
+        old = worst.get(r.property)
+        if old is None or _RANK.get(r.verdict, 0) > _RANK.get(old.verdict, 0):
+            worst[r.property] = r
+        elif r.verdict == old.verdict and not only_verdicts:
+            resolution = max(old.resolution or 0.0, r.resolution or 0.0) or None
+            worst[r.property] = replace(r, resolution=resolution)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -378,13 +242,13 @@ def check_module(
     'pass'
     """
     parameters = dict(module.named_parameters())
-    held = {name: (p.data, p.node) for name, p in parameters.items()}
+    before = {name: (p.data, p.node) for name, p in parameters.items()}
     number = len(inputs)
 
-    def call(*given_arrays: Any) -> Any:
-        for p, x in zip(parameters.values(), given_arrays[number:], strict=True):
+    def call(*tensors: Any) -> Any:
+        for p, x in zip(parameters.values(), tensors[number:], strict=True):
             p.data, p.node = x.data, x.node
-        return module(*given_arrays[:number])
+        return module(*tensors[:number])
 
     arrays = [np.array(p.data) for p in parameters.values()]
     names = [*(f"input {i}" for i in range(number)), *parameters]
@@ -397,7 +261,7 @@ def check_module(
         )  # fmt: skip
     finally:
         for name, p in parameters.items():
-            p.data, p.node = held[name]
+            p.data, p.node = before[name]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -445,17 +309,17 @@ def gradtest(
 
     @st.composite
     def one_call(draw: Any) -> tuple[Any, dict[str, Any]]:
-        given_inputs = draw(arrays)
-        return given_inputs, drawn_options(draw, kwargs or {}, given_inputs)
+        xs = draw(arrays)
+        return xs, drawn_options(draw, kwargs or {}, xs)
 
     def decorate(function: Callable[..., Any]) -> Callable[[], None]:
         def body(example: tuple[Any, dict[str, Any]]) -> None:
-            given_inputs, options = example
-            f = functools.wraps(function)(lambda *xs: function(*xs, **options))
-            told = f"{example_text(options)}  " if options else ""
+            xs, options = example
+            f = functools.wraps(function)(lambda *tensors: function(*tensors, **options))
+            drawn = ", ".join(f"{name}={literal(value)}" for name, value in options.items())
             gradcheck(
-                f, *given_inputs, order=order, properties=properties, without=without,
-                name=function.__name__, context=f"smallest failing input: {told}",
+                f, *xs, order=order, properties=properties, without=without,
+                name=function.__name__, context=f"{SMALLEST}{drawn}{'  ' if drawn else ''}",
             )  # fmt: skip
 
         body.__name__, body.__doc__ = function.__name__, function.__doc__

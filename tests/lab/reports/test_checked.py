@@ -11,7 +11,7 @@ import pytest
 
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.lab.reports import by_hand, checked, page
-from tinygrad_lab.testing.audit import Audit
+from tinygrad_lab.testing.telling.audit import Audit
 
 ROOT = Path(__file__).parents[3]
 
@@ -158,7 +158,7 @@ def test_a_check_that_cannot_decide_is_told_plainly(monkeypatch):
 
 
 def test_a_check_that_names_no_line_marks_none(monkeypatch):
-    monkeypatch.setattr("tinygrad_lab.testing.adapters.audit", lambda *_: Audit([]))
+    monkeypatch.setattr("tinygrad_lab.testing.telling.explain.audit", lambda *_: Audit([]))
     html = the_page()
     assert "<mark>" not in html
     assert "It names no line" in plain(html)

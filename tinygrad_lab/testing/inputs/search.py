@@ -8,20 +8,17 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, Unsatisfiable
 
 from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate, mostly
-from tinygrad_lab.testing.report import GradientError
-from tinygrad_lab.testing.subjects import Subject, TensorSubject, bind
+from tinygrad_lab.testing.inputs.generated import is_defined
+from tinygrad_lab.testing.telling.finding import GradientError
 
-__all__ = ["is_defined", "search", "search_degenerate"]
+__all__ = ["search", "search_degenerate"]
 
 #: ``check(call, only)`` raises GradientError; ``only`` names properties, None stands for all.
 Check = Callable[[Call, "Sequence[str] | None"], None]
@@ -53,20 +50,6 @@ def search_degenerate(
     for number, kind in enumerate(kinds):
         with mostly(kind), contextlib.suppress(Unsatisfiable):
             _run(_HuntOfAKind(check, kind), calls, examples, 1000 * rng + 900 + number)
-
-
-def is_defined(call: Call) -> bool:
-    """Whether a call has a value: floats, all of them finite, and NumPy does not warn of it."""
-    f: Any = call.f
-    try:
-        args = bind(call.arrays, None)
-        subject: Subject = f.subject(args) if hasattr(f, "subject") else TensorSubject(f, args)
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("error")
-            outputs = subject.evaluate([x.copy() for x in args.arrays]).outputs
-    except Exception:  # noqa: BLE001 - not every operation is defined everywhere
-        return False
-    return all(y.dtype.kind == "f" and bool(np.all(np.isfinite(y))) for y in outputs)
 
 
 class _EnoughError(BaseException):

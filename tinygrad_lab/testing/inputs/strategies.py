@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tinygrad_lab.testing.inputs import calls
-from tinygrad_lab.testing.properties import layouts_of
+from tinygrad_lab.testing.judging.properties.form import layouts_of
 
 __all__ = [
     "SPECIAL", "Axes", "Domain", "Graph", "at_kinks", "axes", "broadcastable", "graphs",

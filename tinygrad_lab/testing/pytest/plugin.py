@@ -4,7 +4,7 @@ It is loaded in every pytest run of an environment that has the package, so it l
 the package does not.
 
 Not for: checking (``check.py``), what a report looks like (``_reporting.py``), which faults are
-planted (``_mutation.py``), or what is left of a traceback (``_tracebacks.py``).
+planted (``mutation.py``), or what is left of a traceback (``py``).
 """
 
 from __future__ import annotations
@@ -18,8 +18,19 @@ from typing import Any
 
 import pytest
 
-from tinygrad_lab.testing import _mutation, _reporting, _tracebacks
-from tinygrad_lab.testing.report import INCONCLUSIVE, PASS, GradReport
+from tinygrad_lab.testing import mutation
+from tinygrad_lab.testing.judging.judgement import INCONCLUSIVE, PASS
+from tinygrad_lab.testing.pytest.tracebacks import says_it_all, tidy
+from tinygrad_lab.testing.session import EXAMPLES, session
+from tinygrad_lab.testing.telling import page
+from tinygrad_lab.testing.telling.finding import GradReport
+from tinygrad_lab.testing.telling.tally import (
+    Tally,
+    in_order,
+    resolution_text,
+    summary_of_test,
+    tests_that_miss,
+)
 
 MOST_ROWS = 40  # where nothing is wrong, operations beyond these are counted, unless -v
 _COLOURS = {"fail": "red", "inconclusive": "yellow", "pass": "green"}
@@ -29,9 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("gradtest", "gradient tests (tinygrad_lab.testing)")
     group.addoption(
-        "--gradtest-profile", choices=list(_reporting.EXAMPLES), default=None,
+        "--gradtest-profile", choices=list(EXAMPLES), default=None,
         help="how many examples check_op and Hypothesis generate: "
-        + ", ".join(f"{name} {n}" for name, n in _reporting.EXAMPLES.items()),
+        + ", ".join(f"{name} {n}" for name, n in EXAMPLES.items()),
     )  # fmt: skip
     group.addoption(
         "--gradtest-report", metavar="PATH", default=None,
@@ -87,41 +98,40 @@ class _Session:
         self.config = config
         self.wants_everything = config.getoption("fulltrace") or config.getoption("usepdb")
         self.is_worker = hasattr(config, "workerinput")  # of pytest-xdist: the controller tells
-        self.current: dict[str, _reporting.Tally] = {}
+        self.current: dict[str, Tally] = {}
         self.rows: list[Mapping[str, Any]] = []
         self.passed: Counter[str] = Counter()
-        self.rules: list[_mutation.Rule] = []
-        self.mutants: list[_mutation.Mutant] = []
-        self.reaching: dict[_mutation.Place, list[pytest.Item]] = {}
+        self.rules: list[mutation.Rule] = []
+        self.mutants: list[mutation.Mutant] = []
+        self.reaching: dict[mutation.Place, list[pytest.Item]] = {}
         self.unsteady: list[str] = []
         self.planted: int | None = None  # how many, once it has begun
-        self.profile_before = _reporting.PROFILE["name"]
-        _reporting.LISTENERS.append(self.hear)
+        self.closing = contextlib.ExitStack()
+        self.closing.enter_context(session(listeners=(self.hear,)))
         self.choose_profile(config.getoption("--gradtest-profile"))
 
     def choose_profile(self, name: str | None) -> None:
         """Generate fewer or more examples.  Hypothesis is left alone where nobody asks."""
         if name is None:
             return
-        _reporting.PROFILE["name"] = name
+        self.closing.enter_context(session(profile=name))
         with contextlib.suppress(ImportError):
             from hypothesis import settings
 
             settings.register_profile(
-                f"gradtest-{name}", settings(), max_examples=_reporting.EXAMPLES[name]
+                f"gradtest-{name}", settings(), max_examples=EXAMPLES[name]
             )
             settings.load_profile(f"gradtest-{name}")
 
     def pytest_unconfigure(self) -> None:
         """Stop listening."""
-        _reporting.LISTENERS.remove(self.hear)
-        _reporting.PROFILE["name"] = self.profile_before
+        self.closing.close()
 
     # -- listening ------------------------------------------------------------------------------
 
     def hear(self, report: GradReport) -> None:
         """Take note of a check."""
-        tally = self.current.setdefault(report.name, _reporting.Tally(report.name, ""))
+        tally = self.current.setdefault(report.name, Tally(report.name, ""))
         tally.add(report)
 
     @pytest.hookimpl(wrapper=True)
@@ -167,7 +177,7 @@ class _Session:
         option = self.config.getoption
         wanted = option("--gradtest-mutate") and not option("collectonly")
         if wanted:  # before any test makes rules of its own, which no other run would meet
-            self.rules = _mutation.rules_of_users()
+            self.rules = mutation.rules_of_users()
         result = yield
         if wanted:
             self.mutate(session)
@@ -183,10 +193,10 @@ class _Session:
             and (item.nodeid in checking or item.get_closest_marker("gradtest"))
         ]
         self.planted = 0
-        with _mutation.undisturbed(getattr(item, "obj", None) for item in items):
+        with mutation.undisturbed(getattr(item, "obj", None) for item in items):
             self.reaching = {place: [] for place in self.rules}
             for item, following in _in_turn(items):
-                with _mutation.watched(self.rules) as reached:
+                with mutation.watched(self.rules) as reached:
                     passed = _passes(item, following)
                 if not passed:
                     self.unsteady.append(item.nodeid)
@@ -194,9 +204,9 @@ class _Session:
                 for place in reached:
                     self.reaching.setdefault(place, []).append(item)
             self.mutants = [
-                _mutation.Mutant(place, fault)
+                mutation.Mutant(place, fault)
                 for place in self.reaching
-                for fault in _mutation.MUTATIONS
+                for fault in mutation.MUTATIONS
             ]
             self.announce(sum(len(self.reaching[mutant.place]) for mutant in self.mutants))
             for mutant in self.mutants:
@@ -228,12 +238,12 @@ class _Session:
         if path := self.config.getoption("--gradtest-report"):
             mutants = [m.as_data() for m in self.mutants[: self.planted or 0]]
             target = self.config.invocation_params.dir / path
-            _reporting.write(target, self.rows, mutants)
+            page.write(target, self.rows, mutants)
             terminalreporter.write_line(f"gradient report: {target}")
 
     def table(self, terminal: pytest.TerminalReporter) -> None:
         """Write one line for each operation in each file of tests, the worst first."""
-        rows = _reporting.in_order(_together(self.rows))
+        rows = in_order(_together(self.rows))
         terminal.section("gradients")
         passing = [row for row in rows if row["verdict"] == PASS]
         hidden = 0 if terminal.verbosity > 0 else max(len(passing) - MOST_ROWS, 0)
@@ -243,7 +253,7 @@ class _Session:
             "resolution": "resolution",
         }  # fmt: skip
         cells = [
-            {**{key: row[key] for key in titles}, "resolution": _reporting.told(row["resolution"])}
+            {**{key: row[key] for key in titles}, "resolution": resolution_text(row["resolution"])}
             for row in shown
         ]
         widths = {key: max(len(c[key]) for c in [titles, *cells]) for key in titles}
@@ -287,8 +297,8 @@ class _Session:
                     f"{rule.label}: no test would have noticed: {unseen}", red=True
                 )
         data = [m.as_data() for m in mutants]
-        for test in _reporting.tests_that_miss(data):
-            terminal.write_line(_reporting.summary_of_test(test, data), yellow=True)
+        for test in tests_that_miss(data):
+            terminal.write_line(summary_of_test(test, data), yellow=True)
 
 
 _WITHOUT = (
@@ -302,9 +312,9 @@ def _without_our_frames(
 ) -> pytest.ExceptionInfo[BaseException]:
     """Leave of the traceback of a wrong gradient what belongs to the test."""
     error = raised.value
-    if not _tracebacks.says_it_all(error):
+    if not says_it_all(error):
         return raised
-    _tracebacks.tidy(error, getattr(getattr(item, "obj", None), "place_as", None))
+    tidy(error, getattr(getattr(item, "obj", None), "place_as", None))
     if error.__traceback__ is not None:
         return pytest.ExceptionInfo.from_exception(error)
     # Nothing of the test was running.  Of a group, older pytest cannot show an empty traceback.
@@ -315,13 +325,13 @@ def _without_our_frames(
 
 def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Join what several tests of a file say of one operation; nameless ones stay apart."""
-    joined: dict[tuple[str, str], _reporting.Tally] = {}
+    joined: dict[tuple[str, str], Tally] = {}
     for row in rows:
         file, _, test = row["test"].partition("::")
         name = row["operation"]
         if name == "<lambda>":
             name = f"<lambda> in {test}"
-        tally = joined.setdefault((file, name), _reporting.Tally(name, file))
+        tally = joined.setdefault((file, name), Tally(name, file))
         tally.join(row)
     return [tally.as_data() for tally in joined.values()]
 

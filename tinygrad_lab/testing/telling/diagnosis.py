@@ -4,29 +4,35 @@ Given what a rule returned and what the gradient numerically is, name the patter
 factor, a transpose, a gradient missing where an index repeats.  A guess, offered in words; the
 verdict does not depend on it.
 
-Not for: finding the faults, or the numbers (``properties.py``).
+Not for: finding the faults, or the numbers (``judging``).
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["diagnose", "in_words", "missing_factor"]
+__all__ = ["Factor", "Pattern", "diagnose", "in_words", "missing_factor"]
 
 Array = NDArray[Any]
 TOLERANCE = 1e-6
-CONSTANT = "a constant factor"
+
+
+class Pattern(NamedTuple):
+    """How a wrong gradient relates to the right one, in words; with their ratio, if it has one."""
+
+    text: str
+    ratio: float | None = None
 
 
 def diagnose(
     analytic: Array, numeric: Array, sizes: Sequence[tuple[int, str]] = ()
-) -> str:
-    """Say in words how a wrong gradient relates to the right one; "" where nothing is seen.
+) -> Pattern | None:
+    """Find out how a wrong gradient relates to the right one; None where no pattern is evident.
 
     Parameters
     ----------
@@ -39,31 +45,30 @@ def diagnose(
     >>> import numpy as np
     >>> right = np.array([[1.0, 2.0], [3.0, 4.0]])
     >>> diagnose(-right, right)
-    'ratio -1.000: sign flipped'
-    >>> diagnose(right.T, right)
+    Pattern(text='ratio -1.000: sign flipped', ratio=-1.0)
+    >>> diagnose(right.T, right).text
     'transposed'
-    >>> diagnose(3 * right, right, [(3, "rows")])
+    >>> diagnose(3 * right, right, [(3, "rows")]).text
     'ratio 3.000: not divided by 3, the number of rows'
     """
     analytic, numeric = np.asarray(analytic, float), np.asarray(numeric, float)
     if not np.all(np.isfinite(analytic)):
-        return _not_finite(analytic)
-    if analytic.size == 0 or not np.any(numeric):
-        return "should be zero" if analytic.size else ""
+        first = analytic[~np.isfinite(analytic)].ravel()[0]
+        return Pattern(f"{first} although value and slope are finite")
+    if analytic.size == 0:
+        return None
+    if not np.any(numeric):
+        return Pattern("should be zero")
     if not np.any(analytic):
-        return "zero everywhere: the gradient does not arrive here"
+        return Pattern("zero everywhere: the gradient does not arrive here")
     with np.errstate(all="ignore"):
         ratio = _common_ratio(analytic, numeric)
-        if ratio is not None:
-            words = in_words(ratio, sizes)
-            if analytic.size > 1 or words != CONSTANT:  # of one number any is a constant factor
-                return f"ratio {ratio:.3f}: {words}"
-        return next((text for test, text in _PATTERNS if test(analytic, numeric)), "")
-
-
-def _not_finite(analytic: Array) -> str:
-    bad = analytic[~np.isfinite(analytic)].ravel()[0]
-    return f"{bad} although value and slope are finite"
+        words = None if ratio is None else in_words(ratio, sizes)
+        if ratio is not None and (analytic.size > 1 or words is not None):
+            # of a single number any ratio is constant
+            return Pattern(f"ratio {ratio:.3f}: {words or 'a constant factor'}", ratio)
+        texts = (text for fits, text in _PATTERNS if fits(analytic, numeric))
+        return next(map(Pattern, texts), None)
 
 
 def _common_ratio(a: Array, n: Array) -> float | None:
@@ -94,8 +99,8 @@ _NAMED = {
 }
 
 
-def in_words(ratio: float, sizes: Sequence[tuple[int, str]] = ()) -> str:
-    """Say what a constant ratio between a gradient and the right one hints at.
+def in_words(ratio: float, sizes: Sequence[tuple[int, str]] = ()) -> str | None:
+    """Say what a constant ratio between a gradient and the right one hints at, if at anything.
 
     Examples
     --------
@@ -115,7 +120,7 @@ def in_words(ratio: float, sizes: Sequence[tuple[int, str]] = ()) -> str:
             return f"{flipped}divided by {n}, the number of {what}, once too often"
     if abs(ratio - 1) < 1e-3:
         return "right but for a small factor: a mistyped constant?"
-    return CONSTANT
+    return None
 
 
 # ---------------------------------------------------------------------------------------------
@@ -178,9 +183,9 @@ def _squared(a: Array, n: Array) -> bool:
 def _whole_ratios(a: Array, n: Array) -> bool:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(n != 0, n / np.where(a == 0, np.nan, a), np.nan)
-    seen = ratio[np.isfinite(ratio)]
-    whole = np.rint(seen)
-    return bool(seen.size) and bool(np.all(np.abs(seen - whole) < 1e-6)) and len(set(whole)) > 1
+    ratios = ratio[np.isfinite(ratio)]
+    whole = np.rint(ratios)
+    return bool(ratios.size) and bool(np.all(np.abs(ratios - whole) < 1e-6)) and len(set(whole)) > 1
 
 
 def _constant_offset(a: Array, n: Array) -> bool:
@@ -226,9 +231,16 @@ _FACTORS: list[tuple[str, Callable[[Array], Array]]] = [
 ]
 
 
+class Factor(NamedTuple):
+    """A factor by which a gradient differs: ``missing``, or one too many."""
+
+    text: str
+    missing: bool
+
+
 def missing_factor(
     analytic: Array, numeric: Array, values: Mapping[str, Array]
-) -> tuple[str, str] | None:
+) -> Factor | None:
     """Find a factor, made of a value at hand, by which a gradient differs from the right one.
 
     Parameters
@@ -239,9 +251,8 @@ def missing_factor(
 
     Returns
     -------
-    (str, str) or None
-        The factor, and whether it is ``"missing"`` or ``"one too many"``; a number in front of it
-        where the two also differ by a constant.
+    Factor or None
+        With a number in front of it, where the two also differ by a constant.
 
     Examples
     --------
@@ -249,30 +260,24 @@ def missing_factor(
     >>> a = np.array([0.2, 0.4, 0.9])
     >>> right = np.array([1.0, -2.0, 3.0]) * a * (1 - a)
     >>> missing_factor(np.array([1.0, -2.0, 3.0]), right, {"A3": a})
-    ('A3 * (1 - A3)', 'missing')
+    Factor(text='A3 * (1 - A3)', missing=True)
     """
     if analytic.size < 2:
         return None
     for name, value in values.items():
         if value.shape != analytic.shape or value.dtype.kind != "f":
             continue
-        for text, make in _FACTORS:
+        for text, of_value in _FACTORS:
             with np.errstate(all="ignore"):
-                factor = make(value)
+                factor = of_value(value)
             if not np.all(np.isfinite(factor)) or np.ptp(factor) <= TOLERANCE * _size(factor):
                 continue
-            for (a, n), what in (
-                ((analytic * factor, numeric), "missing"),
-                ((analytic, numeric * factor), "one too many"),
-            ):
+            for a, n, missing in (
+                (analytic * factor, numeric, True), (analytic, numeric * factor, False)
+            ):  # fmt: skip
                 ratio = _common_ratio(a, n) if np.any(n) else None
-                if ratio is not None and ratio != 0:
-                    return _with_constant(text.format(name), ratio, what), what
+                if ratio:
+                    constant = 1 / ratio if missing else ratio
+                    number = "" if abs(constant - 1) <= TOLERANCE else f"{constant:.6g} * "
+                    return Factor(number + text.format(name), missing)
     return None
-
-
-def _with_constant(text: str, ratio: float, what: str) -> str:
-    constant = 1 / ratio if what == "missing" else ratio
-    if abs(constant - 1) <= TOLERANCE:
-        return text
-    return f"{constant:.6g} * {text}"

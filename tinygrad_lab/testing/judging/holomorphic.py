@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.rules import indexing, manipulation
 from tinygrad_lab.core.rules.linalg import products
-from tinygrad_lab.testing.numerical import Estimate
-from tinygrad_lab.testing.subjects import Subject, flat
+from tinygrad_lab.testing.judging.arguments import flat
+from tinygrad_lab.testing.judging.numerical import Estimate
+from tinygrad_lab.testing.judging.subject import Subject
 
 __all__ = ["HOLOMORPHIC", "complex_step"]
 
@@ -62,7 +63,7 @@ def complex_step(
     weights : array
         One for each result, in a row.
     """
-    nodes = history(subject.evaluate(arrays).roots)[::-1]
+    nodes = history(subject.evaluate(arrays).roots)
     if not nodes or any(node.op not in HOLOMORPHIC for node in nodes if node.op is not None):
         return None
     slopes = []

@@ -11,13 +11,13 @@ all intermediate values, measured from the same forward evaluations as the check
 which is an identity: the entries add up to the whole discrepancy.  The first sum holds the faults
 of rules, the other two those of the engine (fan-out, order, aliasing).
 
-Not for: finding out that something is wrong (``properties.py``).
+Not for: deciding that something is wrong (``judging``).
 """
 
 from __future__ import annotations
 
+import enum
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -27,24 +27,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node, propagate
-from tinygrad_lab.core.errors import describe, name_of
+from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.modes import debug
-from tinygrad_lab.testing.measure import Climb, Measurer
-from tinygrad_lab.testing.numerical import Ladder, direction_like
-from tinygrad_lab.testing.report import literal
-from tinygrad_lab.testing.subjects import (
+from tinygrad_lab.testing.judging.arguments import bind
+from tinygrad_lab.testing.judging.numerical import Ladder, direction_like
+from tinygrad_lab.testing.judging.slope import Climb, Measurer
+from tinygrad_lab.testing.judging.subject import (
     Origin,
     Recorded,
     Subject,
     TensorSubject,
-    bind,
 )
 
-__all__ = ["Entry", "Ledger", "blame", "draw_up"]
+__all__ = ["Entry", "Ledger", "Part", "blame", "draw_up"]
 
 Array = NDArray[Any]
-RULE, ARRIVAL, RETURN = "rule", "accumulation", "return"
+
+
+class Part(enum.StrEnum):
+    """Which step of the backward pass an entry is about."""
+
+    RULE = "rule"
+    ARRIVAL = "accumulation"
+    RETURN = "return"
 
 
 @dataclass
@@ -53,7 +59,7 @@ class Entry:
 
     Attributes
     ----------
-    kind : str
+    kind : Part
         ``rule``: what the operation's rule returned; ``accumulation``: what arrived at the node and
         was added up; ``return``: what was handed to the caller.
     node : Node
@@ -68,7 +74,7 @@ class Entry:
         At second order, the call, and its derivative rule, that this one was made in.
     """
 
-    kind: str
+    kind: Part
     node: Node
     number: int
     amount: float
@@ -82,16 +88,17 @@ class Entry:
         name = "input" if self.node.op is None else name_of(self.node.op)
         if self.origin is not None:
             name = f"{name} in the rule of {name_of(self.origin.node.op)}"
-        if self.kind == RULE:
+        if self.kind is Part.RULE:
             return name
-        return f"{'adding up' if self.kind == ARRIVAL else 'returning'} the gradient of {name}"
-
+        return f"{'adding up' if self.kind is Part.ARRIVAL else 'returning'} the gradient of {name}"
 
     @property
     def suspects(self) -> list[str]:
         """Name the operations whose rule may be wrong: its own, and the one it was called in."""
+        if self.kind is not Part.RULE:
+            return []
         nodes = [self.node] if self.origin is None else [self.node, self.origin.node]
-        return [name_of(node.op) for node in nodes if node.op is not None and self.kind == RULE]
+        return [name_of(node.op) for node in nodes if node.op is not None]
 
 
 @dataclass
@@ -112,19 +119,19 @@ class Ledger:
         return sum(entry.share for entry in self.entries)
 
     def line(self) -> str:
-        """Tell the account in one line."""
+        """Write the account in one line."""
         if not self.entries:
             return "blame: nothing to blame"
-        told: list[str] = []
+        parts: list[str] = []
         for entry in self.entries[:3]:
-            if told and abs(entry.share) < 1e-3:
+            if parts and abs(entry.share) < 1e-3:
                 break
             place = f"  {entry.site}" if entry.site else ""
-            told.append(f"#{entry.number} {entry.what}  {entry.share:.2%}{place}")
-        rest = self.entries[len(told) :]
+            parts.append(f"#{entry.number} {entry.what}  {entry.share:.2%}{place}")
+        rest = self.entries[len(parts) :]
         most = max((abs(entry.share) for entry in rest), default=0.0)
         others = f"    all {len(rest)} others < {max(most, 1e-16):.0e}" if rest else ""
-        return f"blame (sums to {self.total:.2%}):  {'; '.join(told)}{others}"
+        return f"blame (sums to {self.total:.2%}):  {'; '.join(parts)}{others}"
 
     def __str__(self) -> str:
         rows = [f"discrepancy {self.discrepancy:.6g}"]
@@ -196,11 +203,11 @@ def draw_up(
     subject, arrays, recorded
         What was checked, where, and the graph of it.
     climbed : Climb
-        The ladder, whose calls are looked into.
+        The ladder, whose calls are examined.
     upstreams : sequence of array
         One for each output.
     returned : sequence of array, optional
-        The gradients that were found wrong; by default what the pass itself has.
+        The gradients that are wrong; by default what the pass itself has.
     """
     nodes = history(recorded.roots)[::-1]
     if not nodes:
@@ -239,7 +246,7 @@ class _Walk:
         ]
         for root, u in pairs:
             self._arrive(root, u)
-        leaves = [node for node in history(recorded.roots)[::-1] if node.op is None]
+        leaves = [node for node in history(recorded.roots) if node.op is None]
         propagate(
             [root for root, _ in pairs],
             [u for _, u in pairs],
@@ -255,28 +262,25 @@ class _Walk:
     def visit(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
         self.cotangents[node.order] = g
         self.used[node.order] = _inner(g, self.tangents.get(node.order))
-        given = 0.0
+        total = 0.0
         for parent, c in zip(node.parents or (), contributions):  # noqa: B905 - aligned
             if parent is not None and c is not None:
-                given += _inner(c, self.tangents.get(parent.order))
+                total += _inner(c, self.tangents.get(parent.order))
                 self._arrive(parent, c)
         if node.op is not None:
-            self.rules[node.order] = given
+            self.rules[node.order] = total
 
     def entries(self, nodes: Sequence[Node]) -> list[Entry]:
-        found = []
+        entries = []
         for number, node in enumerate(nodes):
             order = node.order
-            used = self.used.get(order, 0.0)
+            used, arrived = self.used.get(order, 0.0), self.arrived.get(order, 0.0)
             if order in self.rules:
-                found.append(Entry(RULE, node, number, self.rules[order] - used))
-            if order in self.used or order in self.arrived:
-                amount = used - self.arrived.get(order, 0.0)
-                if order not in self.used and node.op is not None:
-                    amount = -self.arrived.get(order, 0.0)  # what arrived was never passed on
-                if abs(amount) > 1e-12 * (abs(used) + abs(self.arrived.get(order, 0.0))):
-                    found.append(Entry(ARRIVAL, node, number, amount))
-        return found
+                entries.append(Entry(Part.RULE, node, number, self.rules[order] - used))
+            amount = used - arrived  # of a node that was never visited, nothing was used
+            if abs(amount) > 1e-12 * (abs(used) + abs(arrived)):
+                entries.append(Entry(Part.ARRIVAL, node, number, amount))
+        return entries
 
 
 def _inner(g: Any, t: Any) -> float:
@@ -299,26 +303,25 @@ def _tangents(nodes: Sequence[Node], climbed: Climb) -> dict[int, Any] | None:
             for node, (op, s) in zip(graph, shape, strict=True)
         ):
             return None
-    found: dict[int, Any] = {}
+    tangents: dict[int, Any] = {}
     for k, node in enumerate(nodes):
         if node.op is None:
             continue
         values = {h: graph[k].value for h, graph in graphs.items()}
         if isinstance(node.value, tuple):
-            found[node.order] = [
-                _slope_of({h: v[i] for h, v in values.items()}, node.value[i], ladder)
-                for i in range(len(node.value))
+            tangents[node.order] = [
+                _slope_of({h: v[i] for h, v in values.items()}, part, ladder)
+                for i, part in enumerate(node.value)
             ]
         else:
-            found[node.order] = _slope_of(values, node.value, ladder)
-    return found
+            tangents[node.order] = _slope_of(values, node.value, ladder)
+    return tangents
 
 
 def _slope_of(values: dict[float, Any], centre: Any, ladder: Ladder) -> Array:
     above = np.stack([_row(values[h]) for h in ladder.steps])
     below = np.stack([_row(values[-h]) for h in ladder.steps])
-    own = Ladder(ladder.steps, _row(centre), above, below)
-    slopes, _ = own.slopes()
+    slopes, _ = Ladder(ladder.steps, _row(centre), above, below).slopes()
     if np.iscomplexobj(centre):
         slopes = slopes.view(np.complex128)
     return slopes.reshape(np.shape(centre))
@@ -338,15 +341,14 @@ def _returns(
     returned: Sequence[Array] | None,
     directions: Sequence[Array],
 ) -> list[Entry]:
-    found = []
+    entries = []
     for i, gradient in enumerate(returned or ()):
         if i in inputs:
             had = _inner(walk.cotangents.get(inputs[i].order), directions[i])
             amount = _inner(gradient, directions[i]) - had
             if abs(amount) > 1e-12 * abs(had):
-                number = nodes.index(inputs[i])
-                found.append(Entry(RETURN, inputs[i], number, amount))
-    return found
+                entries.append(Entry(Part.RETURN, inputs[i], nodes.index(inputs[i]), amount))
+    return entries
 
 
 def _add_sites(
@@ -371,9 +373,7 @@ def _add_sites(
 def _add_origins(
     ledger: Ledger, subject: Subject, arrays: Sequence[Array], nodes: Sequence[Node]
 ) -> None:
-    """At second order, tell in whose rules the calls were made."""
-    if not hasattr(subject, "origins"):
-        return
+    """At second order, say in whose rules the calls were made."""
     with np.errstate(all="ignore"):
         origins = subject.origins(list(arrays))
     if len(origins) == len(nodes):
@@ -386,66 +386,3 @@ def _add_origins(
 def _written_at(rule: Any) -> str:
     code = getattr(rule, "__code__", None)
     return f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else ""
-
-
-# ---------------------------------------------------------------------------------------------
-# A program that shows the fault by itself
-
-
-def reproducer(node: Node, order: int = 1) -> str:
-    """Write a program that checks one recorded call, alone, on what it was given.
-
-    Examples
-    --------
-    >>> import numpy as np, tinygrad_lab as tl
-    >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
-    >>> print(reproducer(np.log(x).node))
-    import numpy as np
-    from tinygrad_lab import testing as tgt
-    tgt.gradcheck(lambda a: np.log(a), np.array([1.0, 2.0]), name='log')
-    """
-    parameters, given, inside = [], [], []
-    for i, (parent, arg) in enumerate(zip(node.parents or (), _shortened(node), strict=False)):
-        if parent is None:
-            inside.append(literal(arg))
-        else:
-            name = "abcdefghijklmnopqrstuvwxyz"[i % 26] + ("" if i < 26 else str(i // 26))
-            parameters.append(name)
-            inside.append(name)
-            given.append(literal(arg))
-    inside += [f"{key}={literal(value)}" for key, value in (node.kwargs or {}).items()]
-    imports, spelled = _spelled(node.op)
-    call = f"{spelled}({', '.join(inside)})"
-    lines = ["import numpy as np", *imports, "from tinygrad_lab import testing as tgt"]
-    text = "\n".join(
-        [
-            *lines,
-            f"tgt.gradcheck(lambda {', '.join(parameters)}: {call}, {', '.join(given)}, "
-            f"{'order=2, ' * (order > 1)}name={name_of(node.op)!r})",
-        ]
-    )
-    if len(text) > 4000:
-        sizes = ", ".join(describe(arg) for arg in node.args)
-        return f"# {spelled}({sizes}): too large to print; see finding.blame.guilty.node.args"
-    return text
-
-
-def _shortened(node: Node, most: int = 12) -> tuple[Any, ...]:
-    """Give the arguments of an elementwise call at some elements only, where there are many."""
-    op, shape = node.op, getattr(node.value, "shape", ())
-    elementwise = isinstance(op, np.ufunc) and op.signature is None
-    if not elementwise or np.prod(shape) <= most:
-        return tuple(node.args)
-    places = np.linspace(0, np.prod(shape) - 1, most).astype(int)
-    return tuple(np.broadcast_to(a, shape).ravel()[places] for a in node.args)
-
-
-def _spelled(op: Any) -> tuple[list[str], str]:
-    module, name = getattr(op, "__module__", "") or "", name_of(op)
-    if module.startswith("numpy") or isinstance(op, np.ufunc):
-        return [], f"np.{name}"
-    if "<" in getattr(op, "__qualname__", ""):
-        return [f"# {name} was defined inside a function: define it here first"], name
-    if getattr(sys.modules.get(module), name, None) is op and module != "__main__":
-        return [f"from {module} import {name}"], name
-    return [f"# {name} is not importable from {module}: define it here first"], name

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.operations import OPERATIONS
-from tinygrad_lab.testing.numerical import BAND, Ladder
+from tinygrad_lab.testing.judging.numerical import BAND, Ladder
 
 __all__ = ["branches", "has_kinks", "same_branches", "subgradient_interval"]
 

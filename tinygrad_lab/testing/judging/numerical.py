@@ -1,17 +1,16 @@
 """Numerical derivatives that say how wrong they may be.
 
-A *ladder* evaluates a function at ±h, ±h/2, ±h/4 ... along one direction, and keeps everything it
-saw.  From the same values come the slope with its uncertainty (central differences, extrapolated
+A *ladder* evaluates a function at ±h, ±h/2, ±h/4 ... along one direction, and remembers every
+value.  From the same values come the slope with its uncertainty (central differences, extrapolated
 after Richardson), the slopes from either side (at a kink they differ), and the slope of every
 other quantity that was computed on the way.
 
-Not for: deciding what to evaluate (``properties.py``) or what a disagreement means
-(``diagnosis.py``).  It knows arrays only, no tensors and no gradients.
+Not for: comparing them with gradients (``comparison.py``), or choosing what to evaluate
+(``slope.py``).  It knows arrays only, no tensors.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +21,9 @@ from numpy.typing import NDArray
 __all__ = [
     "FIRST_STEP",
     "LONG_DOUBLE_IS_LONGER",
-    "Comparison",
     "Estimate",
     "Ladder",
     "climb",
-    "compare",
     "direction_like",
     "exact_slope",
     "quantized",
@@ -38,11 +35,7 @@ Array = NDArray[Any]
 FIRST_STEP = 2.0**-5  # times the scale of what is moved; a power of two, so that steps are exact
 LEVELS = 5
 BAND = 5.0  # so many estimated errors are still agreement
-AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
-TELLING = 1e-7  # relative; a wider band than this decides nothing
-INVISIBLE = 1e-10  # of the size of the function: a slope below this is no slope
 CANCELLED = 1e-13  # of the size of the function: what a rule may leave where the slope vanishes
-UNDERFLOW = 1e-290  # what is smaller has lost its digits, or all of it
 
 LONG_DOUBLE_IS_LONGER = bool(np.finfo(np.longdouble).eps < np.finfo(np.float64).eps / 100)
 
@@ -110,11 +103,14 @@ class Ladder:
         """Give each element's slope from the left and from the right, and their error."""
         h = np.array(self.steps, dtype=self.centre.dtype)[:, None]
         eps = np.finfo(self.centre.dtype).eps
-        found = []
-        for sign, values in ((-1, self.below), (1, self.above)):
-            noise = 2 * eps * (np.abs(values) + np.abs(self.centre)) / h
-            found.append(_richardson(sign * (values - self.centre) / h, noise, 2.0))
-        (left, left_error), (right, right_error) = found
+        (left, left_error), (right, right_error) = (
+            _richardson(
+                sign * (values - self.centre) / h,
+                2 * eps * (np.abs(values) + np.abs(self.centre)) / h,
+                2.0,
+            )
+            for sign, values in ((-1, self.below), (1, self.above))
+        )
         return left, right, np.maximum(left_error, right_error)
 
     def gap_ratio(self, weights: Array) -> float:
@@ -237,79 +233,6 @@ def quantized(x: Array, direction: Array, first: float, levels: int = LEVELS) ->
     """Round a direction so that every step of a ladder along it is taken exactly."""
     shortest = first / 2 ** (levels - 1)
     return np.asarray(((x + shortest * direction) - x) / shortest)
-
-
-# ---------------------------------------------------------------------------------------------
-# Deciding
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What two numbers say about each other.
-
-    Attributes
-    ----------
-    verdict : str
-        ``"pass"``, ``"fail"`` or ``"inconclusive"``.
-    band : float
-        How far apart they may lie.
-    resolution : float
-        The smallest relative fault that would have been seen: relative to the slope, or, where it
-        vanishes, to the terms that cancel in it and the function.
-    """
-
-    verdict: str
-    band: float
-    resolution: float
-    note: str = ""
-
-
-def compare(
-    analytic: float, numeric: Estimate, terms: float = 0.0, size: float = 0.0
-) -> Comparison:
-    """Decide whether a slope is the one that was measured.
-
-    Parameters
-    ----------
-    analytic : float
-    numeric : Estimate
-    terms : float
-        The sum of the magnitudes that ``analytic`` is the sum of: its own round-off.
-    size : float
-        The magnitude of the function whose slope it is.
-
-    Examples
-    --------
-    >>> compare(1.0, Estimate(1.0 + 1e-12, 1e-13)).verdict
-    'pass'
-    >>> compare(1.000001, Estimate(1.0, 1e-13)).verdict
-    'fail'
-    >>> compare(1.000001, Estimate(1.0, 1e-5)).verdict
-    'inconclusive'
-    """
-    if math.isnan(analytic) or math.isinf(analytic):
-        settled = math.isfinite(numeric.value) and numeric.error <= 1e-3 * (1 + abs(numeric.value))
-        verdict = "fail" if settled else "inconclusive"
-        return Comparison(verdict, math.inf, math.inf)
-    if 0 < max(terms, abs(analytic), abs(numeric.value)) < UNDERFLOW:
-        return Comparison("inconclusive", UNDERFLOW, math.inf, "underflow hides the slope")
-    uncertain = BAND * numeric.error + 16 * float(np.finfo(np.float64).eps) * terms
-    band = uncertain + AGREEMENT * abs(numeric.value)
-    reference = max(abs(numeric.value), abs(analytic))
-    against = reference if reference > uncertain else max(reference, terms, size)
-    resolution = max(band / against, AGREEMENT) if against > 0 else math.inf
-    if not math.isfinite(band) or not math.isfinite(numeric.value):
-        return Comparison("inconclusive", band, math.inf)
-    if abs(analytic - numeric.value) > band:
-        telling = uncertain <= TELLING * max(reference, 1e-3 * terms)
-        clear = abs(analytic - numeric.value) > 1000 * uncertain
-        return Comparison("fail" if telling or clear else "inconclusive", band, resolution)
-    vanishes = (
-        reference <= uncertain <= INVISIBLE * size and abs(analytic) <= CANCELLED * max(size, terms)
-    )
-    if band <= TELLING * max(reference, terms) or vanishes or band == 0:
-        return Comparison("pass", band, resolution)
-    return Comparison("inconclusive", band, resolution)
 
 
 # ---------------------------------------------------------------------------------------------

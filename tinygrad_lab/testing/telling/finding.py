@@ -1,22 +1,28 @@
-"""What a check says: verdicts, findings, and the error that a wrong gradient raises.
+"""What a check reports: results, findings, and the error that a wrong gradient raises.
 
-Not for: finding anything (``properties.py``), or reading a pattern into it (``diagnosis.py``).
+Not for: explaining a judgement (``explain.py``), or the sentences of it (``words.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import numpy as np
+from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Judgement, Kind
+from tinygrad_lab.testing.judging.numerical import Estimate
+from tinygrad_lab.testing.telling.words import note
 
-from tinygrad_lab.testing.numerical import Estimate
-
-__all__ = ["FAIL", "INCONCLUSIVE", "PASS", "SKIPPED", "Finding", "GradReport", "GradientError"]
-
-PASS, FAIL, INCONCLUSIVE, SKIPPED = "pass", "fail", "inconclusive", "not applicable"
+__all__ = [
+    "Finding",
+    "GradReport",
+    "GradientError",
+    "Result",
+    "error_class",
+    "message",
+    "raise_for",
+    "result_of",
+]
 
 
 @dataclass
@@ -27,7 +33,7 @@ class Finding:
     ----------
     property : str
         The property that does not hold.
-    kind : str
+    kind : Kind
         What sort of fault it is, in a word or two: what failures are grouped by.
     text : str
         The sentence: "gradient by input 0 is wrong".
@@ -53,7 +59,7 @@ class Finding:
     """
 
     property: str
-    kind: str
+    kind: Kind
     text: str
     input: int | None = None
     lines: list[str] = field(default_factory=list)
@@ -69,7 +75,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one property: its verdict, and the smallest relative fault it would see."""
+    """What became of one property: its verdict, and the smallest relative fault it would notice."""
 
     property: str
     verdict: str
@@ -77,9 +83,14 @@ class Result:
     note: str = ""
 
 
+def result_of(label: str, judgement: Judgement) -> Result:
+    """Put a judgement of one property into words."""
+    return Result(label, judgement.verdict, judgement.resolution, note(judgement))
+
+
 @dataclass
 class GradReport:
-    """What a check found out.
+    """The outcome of a check.
 
     Attributes
     ----------
@@ -117,9 +128,8 @@ class GradReport:
 
         None where no number was compared, or none could be decided on.
         """
-        passed = [r.resolution for r in self.results if r.verdict == PASS]
-        seen = [resolution for resolution in passed if resolution is not None]
-        return min(seen, default=None)
+        resolutions = (r.resolution for r in self.results if r.verdict == PASS)
+        return min((r for r in resolutions if r is not None), default=None)
 
     def __str__(self) -> str:
         head = f"{self.name}: {self.verdict}"
@@ -127,10 +137,10 @@ class GradReport:
             head += f", a relative error of {self.resolution:.0e} would have been seen"
         rows = [head]
         for r in self.results:
-            told = f"  {r.property:<20} {r.verdict}"
+            row = f"  {r.property:<20} {r.verdict}"
             if r.resolution is not None:
-                told += f", resolution {r.resolution:.0e}"
-            rows.append(told + (f" ({r.note})" if r.note else ""))
+                row += f", resolution {r.resolution:.0e}"
+            rows.append(row + (f" ({r.note})" if r.note else ""))
         rows += [message(self.name, finding, self.inputs) for finding in self.findings]
         return "\n".join(rows)
 
@@ -141,9 +151,9 @@ class GradientError(AssertionError):
     Attributes
     ----------
     report : GradReport
-        Everything the check found out.
+        The outcome of the whole check.
     finding : Finding
-        The fault that is told.
+        The fault in the message.
     """
 
     report: GradReport
@@ -194,40 +204,3 @@ def message(name: str, finding: Finding, inputs: str) -> str:
         rows.append("  reproduce:")
         rows += [f"    {line}" for line in finding.reproducer.splitlines()]
     return "\n".join(rows)
-
-
-def shown(x: Any, limit: int = 200) -> str:
-    """Write an array so that it can be pasted, or only what it is where it is large.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> shown(np.array([[0.0, 1.0]]))
-    'np.array([[0.0, 1.0]])'
-    """
-    text = literal(x)
-    if len(text) <= limit or not isinstance(x, np.ndarray):
-        return text
-    return f"{x.dtype}{x.shape}, from {x.min():.3g} to {x.max():.3g}"
-
-
-def literal(x: Any) -> str:
-    """Write a value as Python, with every digit."""
-    if not isinstance(x, (np.ndarray, np.generic)):
-        return _sequence(x) if isinstance(x, (tuple, list)) else repr(x)
-    dtype = "" if x.dtype in (np.float64, np.int64, np.bool_) else f", dtype=np.{x.dtype}"
-    if x.size == 0:
-        return f"np.zeros({x.shape}{dtype or (', dtype=' + _type_name(x))})"
-    text = repr(x.tolist()).replace("nan", "np.nan").replace("inf", "np.inf")
-    return f"np.array({text}{dtype})"
-
-
-def _type_name(x: Any) -> str:
-    return {"f": "float", "i": "int", "b": "bool"}.get(x.dtype.kind, "float")
-
-
-def _sequence(items: Sequence[Any]) -> str:
-    inside = ", ".join(literal(item) for item in items)
-    if isinstance(items, list):
-        return f"[{inside}]"
-    return f"({inside},)" if len(items) == 1 else f"({inside})"

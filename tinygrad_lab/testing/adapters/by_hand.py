@@ -1,0 +1,167 @@
+"""Functions of NumPy arrays with a gradient that somebody wrote by hand.
+
+Not for: functions that another library differentiates (``libraries.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.testing.adapters.adapted import Adapted, adapter
+from tinygrad_lab.testing.judging.arguments import Arguments, in_parts
+from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
+from tinygrad_lab.testing.judging.subject import (
+    Adapter,
+    BackwardPass,
+    Evaluation,
+    Recorded,
+    outputs_of,
+)
+from tinygrad_lab.transforms.containers import leaves
+
+__all__ = ["numpy"]
+
+Array = NDArray[Any]
+
+
+def numpy(
+    f: Callable[..., Any],
+    vjp: Callable[..., Any] | None = None,
+    *,
+    grad: Callable[..., Any] | None = None,
+    name: str | None = None,
+) -> Adapter:
+    """Adapt a function of arrays and its gradient, both written by hand.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(*inputs)`` gives one array, or several.
+    vjp : callable, optional
+        ``vjp(g, *inputs)`` gives the gradients by the inputs, as an array or a tuple of them, for
+        the upstream ``g`` (a tuple where ``f`` gives several arrays).  By complex inputs and of
+        complex results, both are as PyTorch has them: ∂L/∂x + i ∂L/∂y for x + iy.
+    grad : callable, optional
+        In place of ``vjp``: ``grad(*inputs)`` gives the gradients of ``f``, which gives one
+        number.  A whole step of training is such a function, of the parameters.
+    name : str, optional
+        What to call it in messages.
+
+    Raises
+    ------
+    TypeError
+        Neither or both of ``vjp`` and ``grad`` are given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_lab import testing as tgt
+    >>> def loss(w, b):
+    ...     return np.sum((2.0 * w + b) ** 2)
+    >>> def step(w, b):
+    ...     d = 2 * (2.0 * w + b)
+    ...     return 2.0 * d, np.sum(d)
+    >>> hand_written = tgt.adapters.numpy(loss, grad=step)
+    >>> tgt.gradcheck(hand_written, np.array([1.0, 2.0]), np.array(0.5)).verdict
+    'pass'
+    """
+    if vjp is not None and grad is None:
+        return adapter(_Vjp, f, name, vjp)
+    if grad is not None and vjp is None:
+        return adapter(_Grad, f, name, grad)
+    raise TypeError("adapters.numpy(f, vjp) or adapters.numpy(f, grad=...): one of the two")
+
+
+class _Vjp(Adapted):
+    """A function with a backward pass, which takes the upstream."""
+
+    def __init__(
+        self, f: Callable[..., Any], args: Arguments, name: str, backward: Callable[..., Any]
+    ) -> None:
+        super().__init__(f, args, name)
+        self.backward = self.gradient_of = backward
+
+    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+        ys = outputs_of(self.fn(*self.args.filled(inputs)))
+        return Evaluation([np.asarray(y) for y in ys])
+
+    def recorded(self, inputs: Sequence[Array]) -> Recorded:
+        result = self.fn(*self.args.filled(inputs))
+        outputs = [np.asarray(y) for y in outputs_of(result)]
+
+        def pull(upstreams: Sequence[Array]) -> list[Any]:
+            args, g = self.args.filled(inputs), _joined(result, upstreams)
+            return self._in_parts(self._gradients(g, args))
+
+        return Recorded(outputs, pull)
+
+    def _gradients(self, g: Any, args: Sequence[Any]) -> list[Any]:
+        """Call the backward pass, and sort what it gives."""
+        return self._sorted(self.backward(g, *args))
+
+    def _in_parts(self, gradients: list[Any]) -> list[Any]:
+        """Take gradients by complex inputs apart, as the inputs are."""
+        by_complex = [np.iscomplexobj(self.args.values[i]) for i in self.args.positions]
+        if not any(by_complex) or len(gradients) != len(by_complex):
+            return gradients
+        pairs = zip(gradients, by_complex, strict=True)
+        return [in_parts(g) if split and isinstance(g, np.ndarray) else g for g, split in pairs]
+
+    def _sorted(self, result: Any) -> list[Any]:
+        """Leave out the gradients by what is not differentiated by."""
+        if result is None:
+            raise Misbehaved(Kind.RETURNS_NOTHING, by_gradient=True)
+        if isinstance(result, dict):
+            missing = [n for n in self.names if n not in result]
+            if missing:
+                raise Misbehaved(Kind.COUNT, missing=missing)
+            return [result[n] for n in self.names]
+        gradients = list(result) if isinstance(result, (tuple, list)) else [result]
+        if len(gradients) == len(self.args.values) != len(self.args.positions):
+            return [gradients[i] for i in self.args.positions]
+        return gradients
+
+    def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
+        args = self.args.filled(inputs)
+        g = _joined(self.fn(*args), upstreams)
+        return self._backward_pass(args, lambda: self.backward(g, *args), upstreams)
+
+    def _backward_pass(
+        self, args: Sequence[Any], run: Callable[[], Any], upstreams: Sequence[Array]
+    ) -> BackwardPass:
+        return BackwardPass(self.fn, self.backward, args, self.args.positions, run, upstreams)
+
+
+class _Grad(_Vjp):
+    """A function that gives one number, with its gradients, of which the upstream is no part."""
+
+    upstream = 1.0  # so that messages show the numbers that its author knows
+
+    def _gradients(self, g: Any, args: Sequence[Any]) -> list[Any]:
+        if isinstance(g, tuple) or g.size != 1 or np.iscomplexobj(g):
+            raise Misbehaved(Kind.NOT_A_NUMBER)
+        gradients = self._sorted(self.backward(*args))
+        return [x if x is None else _times(g.reshape(()), x) for x in gradients]
+
+    def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
+        args = self.args.filled(inputs)
+        ones = [np.ones_like(u) for u in upstreams]
+        return self._backward_pass(args, lambda: self.backward(*args), ones)
+
+
+def _joined(result: Any, upstreams: Sequence[Array]) -> Any:
+    """Put the upstreams of complex results together; one that is alone comes as it is."""
+    parts = iter(upstreams)
+    joined = [
+        next(parts) + 1j * next(parts) if np.iscomplexobj(y) else next(parts)
+        for _, y in leaves(result)
+    ]
+    return joined[0] if len(joined) == 1 else tuple(joined)
+
+
+def _times(scale: Any, g: Any) -> Any:
+    return np.asarray(scale * np.asarray(g), dtype=np.asarray(g).dtype)

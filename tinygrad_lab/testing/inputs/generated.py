@@ -1,0 +1,158 @@
+"""Which calls of an operation are generated: the catalogue's, or by its signature and rules.
+
+Not for: single arrays (``strategies.py``), or what is checked of a call (``operations.py``).
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from tinygrad_lab.core.operations import vjps_of
+from tinygrad_lab.testing.inputs import catalogue, strategies
+from tinygrad_lab.testing.inputs.calls import Call, arrays, call
+from tinygrad_lab.testing.inputs.strategies import Axes, Domain
+from tinygrad_lab.testing.judging.arguments import bind
+from tinygrad_lab.testing.judging.subject import Adapter, subject_of
+
+__all__ = ["at_kinks", "calls_of", "drawn_options", "has_a_value", "is_defined"]
+
+
+def calls_of(
+    op: Any,
+    inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    domain: Domain | None = None,
+) -> st.SearchStrategy[Call]:
+    """Say how calls are generated: what the catalogue has, or what is given, or by signature."""
+    nothing_said = inputs is None and kwargs is None and domain is None
+    if nothing_said and callable(op) and op in catalogue.CASES:
+        return catalogue.CASES[op]
+    options = _options_of(op) if kwargs is None else dict(kwargs)
+    rules = vjps_of(op) if callable(op) else ()
+    constant = {i for i, rule in enumerate(rules) if rule is None} if type(rules) is tuple else ()
+    calls = _calls(op, inputs, options, domain)
+    return calls.map(lambda call: _with_constants(call, constant)) if constant else calls
+
+
+def _with_constants(call: Call, positions: Collection[int]) -> Call:
+    """Make constants of the arguments that an operation has no derivative by."""
+    constants = {i: x for i, x in enumerate(call.arrays) if i in positions}
+
+    def f(*moving: Any) -> Any:
+        rest = iter(moving)
+        every = range(len(call.arrays))
+        return call.f(*[constants[i] if i in constants else next(rest) for i in every])
+
+    return Call(call.text, f, [x for i, x in enumerate(call.arrays) if i not in constants])
+
+
+def _options_of(op: Any) -> dict[str, Any]:
+    """Say which keyword arguments to draw: ``axis`` and ``keepdims``, where a signature has them.
+
+    Ufuncs have them in theirs, though few take them.
+    """
+    parameters = {} if isinstance(op, (Adapter, np.ufunc)) else _parameters_of(op)
+    options: dict[str, Any] = {}
+    axis = parameters.get("axis")
+    if axis is not None and axis.default is not inspect.Parameter.empty:
+        options["axis"] = Axes(several=axis.default is None)
+    if "keepdims" in parameters:
+        options["keepdims"] = st.booleans()
+    return options
+
+
+def _parameters_of(op: Any) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(op).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _calls(
+    op: Any,
+    inputs: st.SearchStrategy[tuple[Any, ...]] | None,
+    kwargs: dict[str, Any],
+    domain: Domain | None,
+) -> st.SearchStrategy[Call]:
+    if inputs is None:
+        number = _number_of_inputs(op)
+        inputs = strategies.tensors(number, broadcast=number > 1, domain=domain)
+
+    @st.composite
+    def one_call(draw: Any) -> Call:
+        xs = draw(inputs)
+        options = drawn_options(draw, kwargs, xs)
+        if not options:
+            return Call(getattr(op, "__name__", "f"), op, xs)
+        return call(op, list(xs), **options)
+
+    return one_call()
+
+
+def drawn_options(draw: Any, kwargs: Mapping[str, Any], inputs: Any) -> dict[str, Any]:
+    """Draw keyword arguments; axes are those of the first input, and some are left out."""
+    options = {}
+    for key, value in kwargs.items():
+        if isinstance(value, Axes):
+            ndim = np.ndim(inputs[0])
+            assume(ndim > 0)
+            options[key] = draw(value.of(ndim))
+        elif isinstance(value, st.SearchStrategy):
+            options[key] = draw(value)
+        else:
+            options[key] = value
+    return options
+
+
+def _number_of_inputs(op: Any) -> int:
+    if isinstance(op, Adapter):
+        raise TypeError("check_op of an adapted function: say inputs=, for instance tensors(2)")
+    rules = vjps_of(op)
+    if rules:
+        return len(rules) if isinstance(rules, tuple) else 2
+    parameters = _parameters_of(op).values()
+    needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    return max(len(needed), 1)
+
+
+# ---------------------------------------------------------------------------------------------
+# Where an operation has a value
+
+
+@st.composite
+def at_kinks(draw: Any, calls: st.SearchStrategy[Call]) -> Call:
+    """The same calls with zeros, ties and extremes in their arrays, where they have a value."""
+    call = draw(calls)
+    special = [
+        draw(arrays(x.shape, strategies.SPECIAL))
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f"
+        else x
+        for x in call.arrays
+    ]
+    moved = Call(call.text, call.f, special)
+    assume(is_defined(moved))
+    return moved
+
+
+def has_a_value(call: Call) -> bool:
+    """Whether a call is defined, and has an element to differentiate by."""
+    return any(np.size(x) for x in call.arrays) and is_defined(call)
+
+
+def is_defined(call: Call) -> bool:
+    """Whether a call has a value: floats, all of them finite, and NumPy does not warn of it."""
+    try:
+        args = bind(call.arrays, None)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            outputs = subject_of(call.f, args).evaluate([x.copy() for x in args.arrays]).outputs
+    except Exception:  # noqa: BLE001 - not every operation is defined everywhere
+        return False
+    return all(y.dtype.kind == "f" and bool(np.all(np.isfinite(y))) for y in outputs)

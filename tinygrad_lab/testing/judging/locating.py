@@ -1,0 +1,118 @@
+"""Find the element of a gradient that is most wrong, by measuring the slope along each.
+
+Not for: whether a gradient is wrong at all (``trial.py``), or what the pattern of its elements
+looks like (``telling/diagnosis.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.testing.judging.judgement import Evidence
+from tinygrad_lab.testing.judging.numerical import Estimate, direction_like, scales_of
+from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.slope import promised
+
+__all__ = ["Located", "most_wrong"]
+
+Array = NDArray[Any]
+
+EVERY_ELEMENT = 64  # up to so many elements, a wrong gradient is shown element by element
+
+
+class Located(NamedTuple):
+    """The element that is most wrong, among those that were looked at.
+
+    Attributes
+    ----------
+    input : int
+        Of which input.
+    place : tuple of int
+        Which element of it.
+    analytic : float
+    estimate : Estimate
+        Its slope, as promised and as measured.
+    promised, measured, errors : array
+        All elements that were looked at, and how far off the measured ones may be.
+    """
+
+    input: int
+    place: tuple[int, ...]
+    analytic: float
+    estimate: Estimate
+    promised: Array
+    measured: Array
+    errors: Array
+
+
+def most_wrong(evidence: Evidence) -> Located | None:
+    """Find the input, and the element of it, whose slope is furthest from the measured one."""
+    point, weights, gradients = evidence.point, evidence.weights, evidence.gradients
+    assert point is not None
+    assert weights is not None
+    assert evidence.climb is not None
+    first = evidence.climb.ladder.steps[0]
+    worst, located = -1.0, None
+    for i in _suspects(point, weights, gradients):
+        places = _places(point.arrays[i].shape)
+        values, errors = _measured(point, i, places, weights, first)
+        own = np.array([np.asarray(gradients[i], float)[place] for place in places])
+        with np.errstate(invalid="ignore"):
+            off = np.where(np.isfinite(own), np.abs(own - values), np.inf)
+        k = int(np.argmax(off))
+        if off[k] > max(worst, 5 * errors[k] + 1e-9 * abs(values[k])):
+            worst = float(off[k])
+            whole = len(places) == point.arrays[i].size
+            shape = point.arrays[i].shape if whole else (len(places),)
+            located = Located(
+                i,
+                places[k],
+                float(own[k]),
+                Estimate(float(values[k]), float(errors[k])),
+                *(x.reshape(shape) for x in (own, values, errors)),
+            )
+    return located
+
+
+def _suspects(point: Point, weights: Array, gradients: Sequence[Array]) -> list[int]:
+    """Choose the inputs to look at element by element: all, or the worst where there are many."""
+    filled = [i for i, x in enumerate(point.arrays) if x.size]
+    if len(filled) < 2 or point.size <= EVERY_ELEMENT:
+        return filled
+    off = []
+    for i in filled:
+        directions = [np.zeros(x.shape) for x in point.arrays]
+        directions[i] = direction_like(point.arrays[i], point.generator)
+        climbed = point.measurer.climb(directions, 2.0**-8)
+        numeric = climbed.ladder.slope(weights)
+        slope, _ = promised([gradients[i]], [climbed.directions[i]])
+        off.append(abs(slope - numeric.value) / (abs(numeric.value) + 1e3 * numeric.error))
+    return [filled[int(np.argmax(np.nan_to_num(off, nan=np.inf)))]]
+
+
+def _places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """List the elements to look at: all, or some where there are many."""
+    places = list(np.ndindex(*shape))
+    if len(places) <= EVERY_ELEMENT:
+        return places
+    return [places[j] for j in np.linspace(0, len(places) - 1, EVERY_ELEMENT).astype(int)]
+
+
+def _measured(
+    point: Point, i: int, places: Sequence[tuple[int, ...]], weights: Array, first: float
+) -> tuple[Array, Array]:
+    """Measure the slope by some elements of one input, and how far off it may be."""
+    scales = scales_of(point.arrays[i])
+    values, errors = np.zeros(len(places)), np.zeros(len(places))
+    for j, place in enumerate(places):
+        directions = [np.zeros(y.shape) for y in point.arrays]
+        directions[i][place] = scales[place]
+        slope = point.measurer.climb(directions, first).ladder.slope(weights)
+        if not np.isfinite(slope.value):
+            slope = point.measurer.climb(directions, 2.0**-13).ladder.slope(weights)
+        values[j], errors[j] = slope.value / scales[place], slope.error / scales[place]
+    return values, errors

@@ -1,0 +1,103 @@
+"""One subject at one point: the inputs, the upstream, the gradients, and what was measured there.
+
+Not for: what must hold of them (``properties``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.testing.judging.arguments import flat, frozen
+from tinygrad_lab.testing.judging.judgement import Judgement, Kind, failed
+from tinygrad_lab.testing.judging.numerical import scales_of
+from tinygrad_lab.testing.judging.slope import Measurer
+from tinygrad_lab.testing.judging.subject import Recorded, Subject
+
+__all__ = ["Point"]
+
+Array = NDArray[Any]
+
+ROUNDING = 1e-10  # relative: what another order of summation may change
+FLOAT32_ROUNDING = 1e-4  # of a function that computes in float32 whatever it is given
+
+
+class Point:
+    """One subject at one point, as the properties look at it."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        arrays: Sequence[Array],
+        recorded: Recorded,
+        upstreams: Sequence[Array],
+        generator: np.random.Generator,
+        order: int,
+    ) -> None:
+        self.subject, self.generator, self.order = subject, generator, order
+        self.arrays = list(arrays)
+        self.recorded, self.upstreams = recorded, list(upstreams)
+        self.gradients: list[Any] = recorded.pull([frozen(u) for u in upstreams])
+        self.measurer = Measurer(subject, arrays, recorded.outputs)
+
+    @property
+    def weights(self) -> Array:
+        """All upstreams in one row."""
+        return flat(self.upstreams)
+
+    @property
+    def size(self) -> int:
+        """How many elements all inputs have."""
+        return sum(x.size for x in self.arrays)
+
+    @property
+    def has_finite_value(self) -> bool:
+        """Whether every number of every output is finite."""
+        return all(bool(np.all(np.isfinite(y))) for y in self.recorded.outputs)
+
+    def fresh(self, arrays: Sequence[Array] | None = None) -> Recorded:
+        """Call the function anew, on read-only inputs."""
+        inputs = self.arrays if arrays is None else arrays
+        return self.subject.record([frozen(x) for x in inputs])
+
+    def pulled(
+        self, upstreams: Sequence[Array], recorded: Recorded | None = None
+    ) -> list[Array]:
+        """Pull read-only upstreams back through a fresh call, or through a recorded one."""
+        call = recorded or self.fresh()
+        return [np.asarray(g) for g in call.pull([frozen(np.asarray(u)) for u in upstreams])]
+
+    @property
+    def noise(self) -> list[float]:
+        """What of each gradient may be nothing but round-off, however it came about.
+
+        A gradient that vanishes by cancellation is left with the last digits of what cancelled.
+        """
+        with np.errstate(all="ignore"):
+            size = float(np.abs(flat(self.recorded.outputs)) @ np.abs(self.weights))
+        size = size if np.isfinite(size) else 0.0
+        lost = 1e-3 * self.rounding * size
+        return [lost / float(np.min(scales_of(x), initial=1.0)) for x in self.arrays]
+
+    @property
+    def rounding(self) -> float:
+        """What another order of summation may change, relative to the largest of a gradient."""
+        narrow = any(y.dtype.itemsize < 8 for y in self.recorded.outputs)
+        return FLOAT32_ROUNDING if narrow else ROUNDING
+
+    def apart(self, a: Sequence[Array], b: Sequence[Array]) -> int | None:
+        """Give the first position at which two lists of gradients differ by more than rounding."""
+        noise = self.noise
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            size = float(np.max(np.abs(y[np.isfinite(y)]), initial=0.0))
+            allowed = self.rounding * size + noise[i]
+            if not np.allclose(x, y, rtol=self.rounding, atol=allowed, equal_nan=True):
+                return i
+        return None
+
+    def failed(self, kind: Kind, i: int, **facts: Any) -> Judgement:
+        """A property does not hold of the gradient by the ``i``-th input."""
+        return failed(kind, self.subject.site(i), **facts)

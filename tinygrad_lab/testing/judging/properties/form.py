@@ -1,0 +1,165 @@
+"""The form of gradients: count, shape, dtype, memory, and what memory and dtype must not change.
+
+Not for: their numbers (``numbers.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.testing.judging.arguments import flat, frozen
+from tinygrad_lab.testing.judging.judgement import (
+    Judgement,
+    Kind,
+    Reason,
+    failed,
+    passed,
+    skipped,
+)
+from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.subject import TensorSubject
+
+__all__ = ["float32", "layouts", "layouts_of", "no_aliasing", "well_formed"]
+
+Array = NDArray[Any]
+
+FLOAT32_UNDERFLOW = 1e-30  # what is smaller has lost its digits, or all of it
+
+
+def well_formed(point: Point) -> Judgement:
+    """There is one gradient for each input, of its shape, of floats."""
+    if len(point.gradients) != len(point.arrays):
+        return failed(Kind.COUNT, gradients=len(point.gradients), inputs=len(point.arrays))
+    for i, (g, x) in enumerate(zip(point.gradients, point.arrays, strict=True)):
+        if g is None:
+            return point.failed(Kind.MISSING, i)
+        if not isinstance(g, (np.ndarray, np.generic)) or np.asarray(g).dtype.kind != "f":
+            return point.failed(Kind.NOT_FLOAT, i, what=getattr(g, "dtype", type(g).__name__))
+        if np.shape(g) != x.shape:
+            return point.failed(Kind.SHAPE, i, shape=np.shape(g), expected=x.shape)
+        if g.dtype != x.dtype:
+            return point.failed(Kind.DTYPE, i, dtype=g.dtype, expected=x.dtype)
+    return passed()
+
+
+def no_aliasing(point: Point) -> Judgement:
+    """A gradient is an array of its own: not the upstream, not an input, not another gradient."""
+    ups = [np.array(u) for u in point.upstreams]
+    gradients = point.fresh().pull(ups)
+    others: list[tuple[dict[str, Any], Any]] = [({}, u) for u in ups]
+    others += [({"other": point.subject.site(i)}, x) for i, x in enumerate(point.arrays)]
+    for i, g in enumerate(gradients):
+        for whose, other in others:
+            if isinstance(g, np.ndarray) and g.size and np.shares_memory(g, other):
+                return point.failed(Kind.ALIASING, i, **whose)
+        others.append(({"other": point.subject.site(i), "of_gradient": True}, g))
+    return passed()
+
+
+# ---------------------------------------------------------------------------------------------
+# Memory layout and precision
+
+
+def layouts_of(x: Array) -> list[Array]:
+    """Give the same values as C, Fortran, every second element of a larger array, and reversed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [a.strides for a in layouts_of(np.zeros((2, 3)))]
+    [(24, 8), (8, 16), (96, 16), (-24, -8)]
+    """
+    spaced = np.zeros(tuple(2 * n for n in x.shape), x.dtype)
+    if x.ndim:
+        spaced = spaced[(slice(None, None, 2),) * x.ndim]
+    spaced[...] = x
+    backwards: Any = (..., *(slice(None, None, -1),) * x.ndim)
+    return [
+        np.array(x, order="C"),
+        np.array(x, order="F"),
+        spaced,
+        np.array(x[backwards])[backwards],
+    ]
+
+
+def layouts(point: Point) -> Judgement:
+    """How arrays lie in memory does not matter, of inputs nor of upstreams, stride 0 included."""
+    kinds = [layouts_of(x) for x in point.arrays]
+    ups = [layouts_of(u) for u in point.upstreams]
+    for turn in range(1, 4):
+        of_inputs = [(turn + i) % 4 for i in range(len(kinds))]
+        of_upstream = (turn + 1) % 4
+        arranged = [kind[k] for kind, k in zip(kinds, of_inputs, strict=True)]
+        gradients = point.pulled([u[of_upstream] for u in ups], point.fresh(arranged))
+        i = point.apart(gradients, point.gradients)
+        if i is not None:
+            return point.failed(Kind.LAYOUT, i, of_inputs=of_inputs, of_upstream=of_upstream)
+    thin = [np.broadcast_to(np.asarray(0.75), u.shape) for u in point.upstreams]
+    thick = [np.array(u) for u in thin]
+    i = point.apart(point.pulled(thin), point.pulled(thick))
+    return passed() if i is None else point.failed(Kind.LAYOUT, i)
+
+
+def float32(point: Point) -> Judgement:
+    """From float32 inputs come float32 gradients, near those of float64."""
+    narrow = [x.astype(np.float32) for x in point.arrays]
+    with np.errstate(all="ignore"):
+        try:
+            call = point.fresh(narrow)
+        except Exception:  # noqa: BLE001 - nor need it; each library says so in its own way
+            return skipped(Reason.NO_FLOAT32)
+        ups = [u.astype(y.dtype) for u, y in zip(point.upstreams, call.outputs, strict=True)]
+        gradients = call.pull([frozen(u) for u in ups])
+        wide = point.fresh([x.astype(np.float64) for x in narrow])
+        expected = point.pulled([u.astype(np.float64) for u in ups], wide)
+    native = any(y.dtype == np.float32 for y in call.outputs)
+    if not native and not isinstance(point.subject, TensorSubject):
+        return skipped(Reason.COMPUTES_IN_FLOAT64)
+    for i, g in enumerate(gradients):
+        if g is not None and np.asarray(g).dtype != np.float32:
+            return point.failed(Kind.DTYPE, i, dtype=np.asarray(g).dtype)
+    if not native:
+        return passed(reason=Reason.RESULT_IN_FLOAT64)
+    if not _alike(call.outputs, wide.outputs):
+        return passed()
+    noise = 100 * float(np.finfo(np.float32).eps * np.abs(flat(call.outputs)) @ np.abs(flat(ups)))
+    for i, (g, e) in enumerate(zip(gradients, expected, strict=True)):
+        allowed = 1e-2 * float(np.max(np.abs(e), initial=0.0)) + noise + FLOAT32_UNDERFLOW
+        off = np.abs(np.asarray(g) - e)
+        if not np.all(np.isfinite(e)) or np.all(off <= allowed):
+            continue
+        if not np.all(off <= allowed + _sensitivity(point, narrow, ups, i)):
+            return point.failed(Kind.FLOAT32, i, narrow=np.ravel(g)[:4], wide=e.ravel()[:4])
+    return passed()
+
+
+def _alike(narrow: Sequence[Array], wide: Sequence[Array]) -> bool:
+    """Whether the values, at least, are finite and about the same in float32."""
+    a, b = flat(narrow), flat(wide)
+    finite = np.all(np.isfinite(a)) and np.all(np.isfinite(b))
+    return bool(finite and np.all(np.abs(a - b) <= 1e-2 * np.max(np.abs(b), initial=0.0)))
+
+
+def _sensitivity(point: Point, narrow: Sequence[Array], ups: Sequence[Array], i: int) -> float:
+    """Say how much a gradient changes where the inputs change by float32's round-off near 1.
+
+    As ``1 + x`` loses what ``x`` has below that, the change is absolute where an input is small.
+    """
+    eps = float(np.finfo(np.float32).eps)
+    wide = [x.astype(np.float64) for x in narrow]
+    moves = [point.generator.uniform(-8, 8, x.shape) * eps * np.maximum(np.abs(x), 1) for x in wide]
+    moved = [x + step for x, step in zip(wide, moves, strict=True)]
+    change = 0.0
+    for dtype in (np.float64, np.float32):
+        cast = [u.astype(dtype) for u in ups]
+        with np.errstate(all="ignore"):
+            a, b = (
+                point.pulled(cast, point.fresh([x.astype(dtype) for x in xs]))[i]
+                for xs in (wide, moved)
+            )
+            change = max(change, float(np.max(np.abs(a - b), initial=0.0)))
+    return 30 * change if np.isfinite(change) else np.inf

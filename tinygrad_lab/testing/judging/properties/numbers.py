@@ -1,0 +1,220 @@
+"""The numbers: promised slopes are the measured ones, in one direction, in many, and exactly.
+
+Not for: measuring (``slope.py``), or what excuses a difference (``trial.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.testing.judging.arguments import flat
+from tinygrad_lab.testing.judging.comparison import compare
+from tinygrad_lab.testing.judging.judgement import (
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    Judgement,
+    Kind,
+    Reason,
+    failed,
+    passed,
+    skipped,
+    undecided,
+)
+from tinygrad_lab.testing.judging.numerical import (
+    BAND,
+    FIRST_STEP,
+    Estimate,
+    climb,
+    direction_like,
+    exact_slope,
+    scales_of,
+)
+from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.slope import promised
+from tinygrad_lab.testing.judging.trial import Trial
+
+__all__ = ["directional", "exact", "finite", "jacobian", "tied_direction"]
+
+Array = NDArray[Any]
+
+EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
+SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared
+MOST_ROWS = 16  # and up to so many results
+
+
+def finite(point: Point) -> Judgement:
+    """Where the value and the slope are finite, so is the gradient."""
+    infinite = [i for i, g in enumerate(point.gradients) if not np.all(np.isfinite(g))]
+    if not infinite:
+        return passed()
+    if not point.has_finite_value:
+        return skipped(Reason.VALUE_NOT_FINITE)
+    for i in infinite:
+        g = np.asarray(point.gradients[i])
+        for where in np.argwhere(~np.isfinite(g))[:4]:
+            index = tuple(int(k) for k in where)
+            directions = [np.zeros(x.shape) for x in point.arrays]
+            directions[i][index] = scales_of(point.arrays[i])[index]
+            ladder = point.measurer.climb(directions, 2.0**-13).ladder
+            if not ladder.finite:
+                continue
+            left, right, error = ladder.sides()
+            slopes = np.concatenate([left, right])
+            settled = np.tile(error, 2) <= 1e-3 * (1 + np.abs(slopes))
+            if np.all(np.isfinite(slopes)) and np.all(settled):
+                return failed(
+                    Kind.NOT_FINITE,
+                    point.subject.site(i, index),
+                    value=g[index],
+                    at=point.arrays[i][index],
+                    left=left @ point.weights,
+                    right=right @ point.weights,
+                )
+    return passed(reason=Reason.SLOPE_INFINITE)
+
+
+def directional(point: Point) -> Judgement:
+    """Along a direction in which everything moves, the gradient promises the measured slope."""
+    if not point.size:
+        return passed(reason=Reason.NO_ELEMENTS)
+    return _along(point, [direction_like(x, point.generator) for x in point.arrays])
+
+
+def tied_direction(point: Point) -> Judgement:
+    """So it does where all elements move by the same amount: ties stay ties."""
+    if point.size < 2:
+        return skipped(Reason.ONE_ELEMENT)
+    scale = max(float(np.min(scales_of(x), initial=1.0)) for x in point.arrays)
+    return _along(point, [np.full(x.shape, scale) for x in point.arrays])
+
+
+def _along(point: Point, directions: Sequence[Array]) -> Judgement:
+    """Compare along a direction, but for elements by which the slope is infinite."""
+    if not point.has_finite_value:
+        return undecided(Reason.VALUE_NOT_FINITE)
+    finite = [np.isfinite(g) for g in point.gradients]
+    if not any(np.any(f) for f in finite):
+        return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
+    moves = [np.where(f, u, 0.0) for f, u in zip(finite, directions, strict=True)]
+    gradients = [np.where(f, g, 0.0) for f, g in zip(finite, point.gradients, strict=True)]
+    return _tried(point, gradients, point.weights, point.upstreams, moves)
+
+
+def _tried(
+    point: Point,
+    gradients: Sequence[Array],
+    weights: Array,
+    upstreams: Sequence[Array],
+    directions: Sequence[Array],
+) -> Judgement:
+    """Compare gradients along a direction, and say what a failure rests on."""
+    judgement = Trial(point.measurer, gradients, weights).judge(directions)
+    if judgement.verdict == FAIL:
+        kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
+        evidence = replace(
+            judgement.evidence, point=point, weights=weights, gradients=gradients,
+            upstreams=upstreams,
+        )  # fmt: skip
+        return replace(judgement, kind=kind, evidence=evidence)
+    resolution = judgement.resolution
+    finite = resolution is not None and math.isfinite(resolution)
+    return replace(judgement, resolution=resolution if finite else None)
+
+
+def exact(point: Point) -> Judgement:
+    """A linear or bilinear operation on small integers has its gradient without any error."""
+    if not point.size:
+        return skipped(Reason.NO_ELEMENTS)
+    generator = point.generator
+    whole = [np.asarray(generator.integers(-4, 5, x.shape), float) for x in point.arrays]
+    moves = [np.asarray(generator.integers(1, 3, x.shape), float) for x in point.arrays]
+    moves = [u * generator.choice([-1.0, 1.0], u.shape) for u in moves]
+
+    def along(h: float) -> Array:
+        moved = [x + h * u for x, u in zip(whole, moves, strict=True)]
+        return flat(point.subject.evaluate(moved).outputs)
+
+    try:
+        with np.errstate(all="ignore"):
+            slopes = exact_slope(along)
+    except Exception:  # noqa: BLE001 - the function need not be defined there
+        slopes = None
+    if slopes is None:
+        return skipped(Reason.NOT_A_POLYNOMIAL)
+    call = point.fresh(whole)
+    ups = [np.asarray(generator.integers(-3, 4, y.shape), float) for y in call.outputs]
+    slope, _ = promised(point.pulled(ups, call), moves)
+    right = float(slopes @ flat(ups))
+    if slope == right:
+        return passed(EXACT)
+    if _has_steps(along, right, flat(ups)):
+        return skipped(Reason.STEPS_ON_INTEGERS)
+    inputs = dict(zip(point.subject.names, whole, strict=True))
+    return failed(Kind.WRONG, inputs=inputs, slope=slope, right=right)
+
+
+def _has_steps(along: Callable[[float], Array], right: float, weights: Array) -> bool:
+    """Whether the slope over whole numbers is not that over short steps."""
+    for first in (FIRST_STEP, 2.0**-22):
+        fine = climb(along, first=first).slope(weights)
+        settled = fine.error <= 1e-4 * (1 + abs(right))
+        if not settled or abs(fine.value - right) > BAND * fine.error + 1e-9 * abs(right):
+            return True
+    return False
+
+
+def jacobian(point: Point) -> Judgement:
+    """Every entry of a small Jacobian is the one that was measured."""
+    outputs = flat(point.recorded.outputs)
+    if not 0 < point.size <= SMALL_JACOBIAN or not 0 < outputs.size <= MOST_ROWS:
+        return skipped(Reason.TOO_MANY_ELEMENTS, elements=SMALL_JACOBIAN, results=MOST_ROWS)
+    if not point.has_finite_value:
+        return skipped(Reason.VALUE_NOT_FINITE)
+    units = list(_unit_upstreams(point.upstreams))
+    rows = [point.pulled(ups, point.recorded) for ups in units]
+    if not all(np.all(np.isfinite(g)) for row in rows for g in row):
+        return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
+    worst, uncertain = 0.0, None
+    for directions in _unit_directions(point.arrays):
+        ladder = point.measurer.climb(directions).ladder
+        slopes, errors = ladder.slopes()
+        for k, row in enumerate(rows):
+            slope, _ = promised(row, directions)
+            numeric = Estimate(float(slopes[k]), float(errors[k]))
+            terms = max(abs(slope), float(np.max(np.abs(slopes))))
+            judgement = compare(slope, numeric, terms, abs(float(outputs[k])))
+            if judgement.verdict != PASS or not ladder.finite:
+                judgement = _tried(point, row, flat(units[k]), units[k], directions)
+                if judgement.verdict == FAIL:
+                    return judgement
+            if judgement.verdict == INCONCLUSIVE:
+                uncertain = judgement
+            elif judgement.resolution is not None and judgement.resolution < 1:
+                worst = max(worst, judgement.resolution)
+    if uncertain is not None and uncertain.reason is not None:
+        return undecided(uncertain.reason)
+    return passed(worst or None)
+
+
+def _unit_upstreams(upstreams: Sequence[Array]) -> Iterator[list[Array]]:
+    for k, u in enumerate(upstreams):
+        for index in np.ndindex(*u.shape):
+            ups = [np.zeros_like(v) for v in upstreams]
+            ups[k][index] = 1.0
+            yield ups
+
+
+def _unit_directions(arrays: Sequence[Array]) -> Iterator[list[Array]]:
+    for i, x in enumerate(arrays):
+        scales = scales_of(x)
+        for index in np.ndindex(*x.shape):
+            directions = [np.zeros(y.shape) for y in arrays]
+            directions[i][index] = scales[index]
+            yield directions

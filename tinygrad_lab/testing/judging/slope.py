@@ -1,0 +1,205 @@
+"""Evaluate a subject around one point: ladders in any direction, and what they say of kinks.
+
+Not for: the arithmetic of one ladder (``numerical.py``), or what a disagreement with gradients
+means (``trial.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.core.graph import history
+from tinygrad_lab.testing.judging.arguments import flat
+from tinygrad_lab.testing.judging.kinks import branches, has_kinks, same_branches
+from tinygrad_lab.testing.judging.numerical import (
+    BAND,
+    FIRST_STEP,
+    Ladder,
+    climb,
+    direction_like,
+    quantized,
+    scales_of,
+)
+from tinygrad_lab.testing.judging.subject import Evaluation, Subject
+
+__all__ = ["CONVERGED", "KINK", "Climb", "Measurer", "promised"]
+
+Array = NDArray[Any]
+
+OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
+NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
+KINK = 0.75  # a gap ratio above is that of a kink (1), not of a smooth function (1/2)
+CONVERGED = 1e-6  # relative; a slope this certain at two scales needs no second opinion
+
+
+@dataclass
+class Climb:
+    """A ladder, and how it was climbed.
+
+    Attributes
+    ----------
+    ladder : Ladder
+    calls : dict of float to Evaluation
+        The calls of the subject, by step.
+    directions : list of array
+        What each input was moved along.
+    missed : list of array
+        How far a step fell beside what was meant, where the sum was rounded, divided by the step.
+    """
+
+    ladder: Ladder
+    calls: dict[float, Evaluation]
+    directions: list[Array]
+    missed: list[Array]
+
+    @property
+    def nodes(self) -> list[Any]:
+        """The graph of one of the calls."""
+        return history(next(iter(self.calls.values())).roots)[::-1]
+
+
+def promised(
+    gradients: Sequence[Array], directions: Sequence[Array], dtype: Any = np.float64
+) -> tuple[float, float]:
+    """Give the slope along a direction by the gradients, and the sum of the sizes of its terms."""
+    terms = [np.asarray(g, dtype) * u for g, u in zip(gradients, directions, strict=True)]
+    return float(sum(np.sum(t) for t in terms)), float(sum(np.sum(np.abs(t)) for t in terms))
+
+
+class Measurer:
+    """Evaluates a subject around one point; remembers every ladder, to climb none twice."""
+
+    def __init__(self, subject: Subject, arrays: Sequence[Array], outputs: Sequence[Array]) -> None:
+        self.subject, self.arrays = subject, [np.asarray(x, dtype=np.float64) for x in arrays]
+        self.outputs, self.centre = list(outputs), flat(outputs)
+        self.at_a_kink = False  # as far as was noticed
+        self._climbs: dict[Any, Climb] = {}
+        moved = max(sum(x.size for x in self.arrays), 1)
+        # Many elements that move at once go far together, as the square root of their number.
+        self.shorter = 2.0 ** -min(int(math.log2(moved)) // 2, 8)
+
+    def climb(
+        self, directions: Sequence[Array], first: float = FIRST_STEP, dtype: Any = np.float64
+    ) -> Climb:
+        """Climb a ladder along a direction, from its longest step; remember it."""
+        key = (first, np.dtype(dtype).char, *(u.tobytes() for u in directions))
+        if key in self._climbs:
+            return self._climbs[key]
+        exact = [
+            quantized(x, u, first) for x, u in zip(self.arrays, directions, strict=True)
+        ]
+        calls: dict[float, Evaluation] = {}
+        missed = [np.zeros(x.shape) for x in self.arrays]
+
+        def along(h: float) -> Array:
+            moved = []
+            for i, (x, u) in enumerate(zip(self.arrays, exact, strict=True)):
+                wide, step = x.astype(dtype), dtype(h) * u.astype(dtype)
+                moved.append(np.asarray(wide + step))
+                if h:
+                    missed[i] = np.maximum(missed[i], np.abs((moved[i] - wide) - step) / abs(h))
+            with np.errstate(all="ignore"):
+                calls[h] = self.subject.evaluate(moved)
+            return self._row(calls[h], dtype)
+
+        centre = self.centre if dtype is np.float64 else along(0.0)
+        ladder = climb(along, centre.astype(dtype), first)
+        self._climbs[key] = Climb(ladder, calls, exact, missed)
+        return self._climbs[key]
+
+    def _row(self, call: Evaluation, dtype: Any = np.float64) -> Array:
+        row = flat(call.outputs)
+        if row.size != self.centre.size:  # the result's shape depends on the values
+            return np.full(self.centre.size, np.nan, dtype=dtype)
+        return row
+
+    # -- kinks ----------------------------------------------------------------------------------
+
+    def crosses(self, climbed: Climb) -> bool:
+        """Whether the evaluations on one side took different branches: a kink lies between."""
+        for sign in (1, -1):
+            calls = [call for h, call in climbed.calls.items() if h * sign > 0]
+            first, *others = (branches(history(call.roots)) for call in calls)
+            if not all(same_branches(first, other) for other in others):
+                return True
+        return False
+
+    def is_on_a_boundary(self, climbed: Climb) -> bool:
+        """Whether the point takes another branch than what lies on either side of it."""
+        with np.errstate(all="ignore"):
+            here = branches(history(self.subject.evaluate(self.arrays).roots))
+        calls = climbed.calls.values()
+        return bool(here) and not any(
+            same_branches(here, branches(history(call.roots))) for call in calls
+        )
+
+    def differs_by_direction(self, climbed: Climb, weights: Array) -> bool:
+        """Whether slopes along directions do not add up: no derivative here, though no bend.
+
+        So it is where many kinks meet, as at a median of equal numbers: along every line through
+        the point the function is straight, each with a slope of its own.
+        """
+        nodes = climbed.nodes
+        if nodes and not branches(nodes):  # nothing in it has a kink
+            return False
+        generator = np.random.default_rng(1)
+        first = [np.asarray(u) for u in climbed.directions]
+        return any(self._bends_between(first, generator, weights) for _ in range(OTHER_DIRECTIONS))
+
+    def _bends_between(
+        self, first: Sequence[Array], generator: np.random.Generator, weights: Array
+    ) -> bool:
+        second = [np.asarray(direction_like(x, generator)) for x in self.arrays]
+        both = [u + w for u, w in zip(first, second, strict=True)]
+        a, b, c = (
+            self.climb(u, 2.0**-13 * self.shorter).ladder.slope(weights)
+            for u in (first, second, both)
+        )
+        off = abs(c.value - a.value - b.value)
+        size = abs(a.value) + abs(b.value) + abs(c.value)
+        return off > BAND * (a.error + b.error + c.error) + 1e-5 * size
+
+    def nearby(self, directions: Sequence[Array]) -> list[Ladder]:
+        """Climb short ladders in the same direction from points around a kink.
+
+        The slopes that meet there are those of all pieces around it, not only of the two that the
+        line itself goes through.
+        """
+        generator = np.random.default_rng(0)
+        ladders = []
+        for _ in range(NEARBY_POINTS):
+            base = [
+                x + 2.0**-9 * scales_of(x) * generator.uniform(-1, 1, x.shape) for x in self.arrays
+            ]
+
+            def along(h: float, base: Sequence[Array] = base) -> Array:
+                moved = [x + h * u for x, u in zip(base, directions, strict=True)]
+                return self._row(self.subject.evaluate(moved))
+
+            with np.errstate(all="ignore"):
+                ladders.append(climb(along, first=2.0**-18, levels=2))
+        return [ladder for ladder in ladders if ladder.finite]
+
+    def kinks(self) -> int | None:
+        """Count the operations with kinks, where the graph is known."""
+        graphs = (climbed.nodes for climbed in self._climbs.values())
+        nodes = next(filter(None, graphs), None)
+        return None if nodes is None else sum(has_kinks(node) for node in nodes)
+
+    def jumps(self, noise: float) -> bool:
+        """Whether the value at the point is apart from those beside it, as far as was climbed."""
+        if not self._climbs:
+            return False
+        ladder = min((c.ladder for c in self._climbs.values()), key=lambda x: x.steps[-1])
+        for side in (ladder.above, ladder.below):
+            far, near = np.abs(side[-2:] - ladder.centre)
+            size = np.abs(ladder.centre) + np.abs(side[-1])
+            if np.any((near > KINK * far) & (near > CONVERGED * size + noise)):
+                return True
+        return False

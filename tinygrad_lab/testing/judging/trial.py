@@ -1,0 +1,276 @@
+"""Compare the slope that gradients promise with the one measured, as surely as can be had.
+
+Escalation lives here: another scale, long double, kinks, a complex step.  Every retry is bounded.
+
+Not for: measuring (``slope.py``), comparing two numbers (``comparison.py``), or which slopes are
+compared (``properties``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lab.core.engine import Node, propagate
+from tinygrad_lab.testing.judging.comparison import compare
+from tinygrad_lab.testing.judging.holomorphic import complex_step
+from tinygrad_lab.testing.judging.judgement import (
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    Evidence,
+    Judgement,
+    Reason,
+)
+from tinygrad_lab.testing.judging.kinks import subgradient_interval
+from tinygrad_lab.testing.judging.numerical import (
+    BAND,
+    CANCELLED,
+    FIRST_STEP,
+    LONG_DOUBLE_IS_LONGER,
+    Estimate,
+    scales_of,
+)
+from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Measurer, promised
+from tinygrad_lab.testing.judging.subject import Recorded
+
+__all__ = ["Trial"]
+
+Array = NDArray[Any]
+
+STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
+SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
+LONGER_STEPS = (2.0**-2, 1.0, 2.0**3, 2.0**6)  # over the stairs that round-off makes
+DOUBTFUL = 1e-4  # relative; where a function cancels, its gradient may be off by as much
+JUMP = 1.5  # a gap ratio above is that of a jump, not of a continuous function (1)
+
+
+class Trial:
+    """Gradients for one upstream, to be compared with what a measurer measures.
+
+    Parameters
+    ----------
+    measurer : Measurer
+    gradients : sequence of array
+        One for each input.
+    weights : array
+        The upstream, in one row.
+    """
+
+    def __init__(self, measurer: Measurer, gradients: Sequence[Array], weights: Array) -> None:
+        self.measurer, self.gradients, self.weights = measurer, gradients, weights
+
+    def judge(self, directions: Sequence[Array]) -> Judgement:
+        """Compare the slopes along a direction.
+
+        Two scales that agree on another slope accuse; what passes at any scale is right, for a
+        wrong slope is not met by chance to nine digits.
+        """
+        tried: list[Judgement] = []
+        failures: list[Judgement] = []
+        places = iter(self._places(directions))
+        for along, first in places:
+            judgement, crossed = self._once(along, first)
+            if judgement.verdict == PASS and (not tried or not judgement.climb.ladder.flat):
+                return judgement
+            tried.append(judgement)
+            if judgement.verdict == FAIL and not crossed:
+                failures.append(judgement)
+            if len(failures) > 1 and _agree(failures[-1], failures[-2]):
+                return self._unless_excused(failures[-2], failures[-1], places)
+        if LONG_DOUBLE_IS_LONGER and not failures:
+            longer = self._long_double(directions)
+            if longer is not None and longer.verdict != INCONCLUSIVE:
+                return longer
+        best = min(tried, key=lambda j: j.resolution or 0.0)
+        return self._by_complex_step(best) or _undecided(best)
+
+    def _places(self, directions: Sequence[Array]) -> Iterator[tuple[Sequence[Array], float]]:
+        """Give directions and first steps: from the usual to those of inputs of unusual size."""
+        arrays, shorter = self.measurer.arrays, self.measurer.shorter
+        for step in (*STEPS, *SHORTER_STEPS):
+            yield directions, step * shorter
+        own = [_of_own_size(x, u) for x, u in zip(arrays, directions, strict=True)]
+        if any(np.any(u != w) for u, w in zip(own, directions, strict=True)):
+            for step in STEPS:
+                yield own, step * shorter
+
+    def _once(
+        self, directions: Sequence[Array], first: float, dtype: Any = np.float64
+    ) -> tuple[Judgement, bool]:
+        """Compare at one scale; where it fails, also whether the ladder crosses a kink."""
+        climbed = self.measurer.climb(directions, first, dtype)
+        ladder, weights = climbed.ladder, self.weights.astype(dtype)
+        with np.errstate(all="ignore"):
+            numeric = ladder.slope(weights)
+            analytic, terms = promised(self.gradients, climbed.directions, dtype)
+            _, beside = promised(self.gradients, climbed.missed)
+            size = ladder.size(weights)
+        if np.isfinite(beside):
+            numeric = Estimate(numeric.value, numeric.error + beside)
+        judgement = compare(analytic, numeric, terms, size)
+        still = CANCELLED * max(size, terms, float(np.sum(np.abs(weights))))
+        if ladder.flat and abs(analytic) <= still:
+            judgement = replace(judgement, verdict=PASS, resolution=math.inf, reason=None)
+        crossed = judgement.verdict == FAIL and self.measurer.crosses(climbed)
+        return replace(judgement, evidence=Evidence(climbed)), crossed
+
+    # -- what may excuse a slope that differs at two scales ---------------------------------------
+
+    def _unless_excused(
+        self,
+        longer: Judgement,
+        shorter: Judgement,
+        places: Iterator[tuple[Sequence[Array], float]],
+    ) -> Judgement:
+        accused = self._unless_a_kink(longer, shorter)
+        if accused.verdict == FAIL and not all(map(_has_converged, (longer, shorter))):
+            accused = self._second_opinion(accused, places)
+        if accused.verdict == FAIL:
+            accused = self._unless_rounded_away(accused)
+        if accused.verdict == INCONCLUSIVE:
+            return self._by_complex_step(accused) or accused
+        return accused
+
+    def _unless_a_kink(self, longer: Judgement, shorter: Judgement) -> Judgement:
+        """Where one-sided slopes differ, every slope between them is right."""
+        measurer, weights, climbed = self.measurer, self.weights, shorter.climb
+        ladder = climbed.ladder
+        ratios = [ladder.gap_ratio(w) for w in (weights, *_units(weights, ladder.centre.size))]
+        if any(abs(ratio) > JUMP for ratio in ratios):
+            return _undecided(longer, Reason.VALUE_JUMPS)
+        bent = any(abs(ratio) > KINK for ratio in ratios)
+        if not (
+            bent
+            or measurer.is_on_a_boundary(climbed)
+            or measurer.differs_by_direction(climbed, weights)
+        ):
+            return longer
+        measurer.at_a_kink = True
+        ladders = [ladder, *measurer.nearby(climbed.directions)]
+        low, high, band = subgradient_interval(ladders, weights)
+        if band > (high - low) / 4:
+            return _undecided(longer, Reason.NOISE_OR_KINK)
+        if low - band <= shorter.analytic <= high + band:
+            passing = shorter.because(PASS, Reason.A_SUBGRADIENT)
+            return replace(passing, resolution=math.inf)  # whatever lies between
+        kinks = measurer.kinks()
+        if kinks is not None and kinks > 1:
+            return longer.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
+        return longer.because(FAIL, Reason.KINK, low=low, high=high)
+
+    def _second_opinion(
+        self, accused: Judgement, places: Iterator[tuple[Sequence[Array], float]]
+    ) -> Judgement:
+        """Look for what may have misled measurements that did not converge."""
+        for along, first in places:
+            judgement, _ = self._once(along, first)
+            if judgement.verdict == PASS and not judgement.climb.ladder.flat:
+                return judgement
+        return _undecided(accused, Reason.STAIRS) if self._climbs_stairs(accused) else accused
+
+    def _climbs_stairs(self, accused: Judgement) -> bool:
+        """Whether a function that does not move by a bit does so as promised from further off."""
+        ladder, directions = accused.climb.ladder, accused.climb.directions
+        if np.any(ladder.above[-1] != ladder.below[-1]):
+            return False
+        roughly = promised(self.gradients, directions)[1] / 3
+        for step in LONGER_STEPS:
+            ladder = self.measurer.climb(directions, step).ladder
+            ahead, behind = (
+                (x[0] - ladder.centre) @ self.weights / step for x in (ladder.above, ladder.below)
+            )
+            if max(abs(ahead - accused.analytic), abs(behind + accused.analytic)) <= roughly:
+                return True
+        return False
+
+    def _unless_rounded_away(self, accused: Judgement) -> Judgement:
+        """Where the function is ours: what rounding every intermediate value may do to the slope.
+
+        To first order a result changes by the sum, over all values on the way, of cotangent times
+        rounding error.
+        """
+        with np.errstate(all="ignore"):
+            recorded = self.measurer.subject.record(self.measurer.arrays)
+            noise = rounding_of(recorded, self.weights)
+        off = abs(accused.analytic - accused.estimate.value)
+        if np.isfinite(noise) and off <= BAND * noise / accused.climb.ladder.steps[0]:
+            return _undecided(accused, Reason.ROUNDED_AWAY)
+        return accused
+
+    # -- other arithmetic -------------------------------------------------------------------------
+
+    def _long_double(self, directions: Sequence[Array]) -> Judgement | None:
+        try:
+            judgement, crossed = self._once(directions, FIRST_STEP, dtype=np.longdouble)
+        except Exception:  # noqa: BLE001 - what does not compute in long double is no fault
+            return None
+        outputs = (y for call in judgement.climb.calls.values() for y in call.outputs)
+        return judgement if all(y.dtype == np.longdouble for y in outputs) and not crossed else None
+
+    def _by_complex_step(self, uncertain: Judgement) -> Judgement | None:
+        """Decide without a difference, where every operation is holomorphic."""
+        measurer, directions = self.measurer, uncertain.climb.directions
+        with np.errstate(all="ignore"):
+            numeric = complex_step(
+                measurer.subject, measurer.arrays, measurer.outputs, directions, self.weights
+            )
+        if numeric is None:
+            return None
+        _, terms = promised(self.gradients, directions)
+        judgement = compare(uncertain.analytic, numeric, terms)
+        off = abs(uncertain.analytic - numeric.value)
+        if judgement.verdict == FAIL and off <= DOUBTFUL * terms:
+            return None  # what has cancelled in the function has done so in its gradient
+        return replace(judgement, reason=Reason.BY_COMPLEX_STEP, evidence=uncertain.evidence)
+
+
+def _units(weights: Array, size: int) -> list[Array]:
+    """The outputs one at a time, where there are few enough."""
+    return list(np.eye(size) * weights) if size <= 64 else []
+
+
+def _agree(a: Judgement, b: Judgement) -> bool:
+    """Whether two measurements gave one slope, along the same direction or a shorter one."""
+    x, y = a.estimate, b.estimate
+    unit = abs(a.analytic / b.analytic) if a.analytic and b.analytic else 1.0
+    return abs(x.value - y.value * unit) <= BAND * (x.error + y.error * unit) + 1e-6 * abs(x.value)
+
+
+def _has_converged(judgement: Judgement) -> bool:
+    return judgement.estimate.error <= CONVERGED * abs(judgement.estimate.value)
+
+
+def _undecided(judgement: Judgement, reason: Reason = Reason.UNCERTAIN) -> Judgement:
+    return judgement.because(INCONCLUSIVE, judgement.reason or reason)
+
+
+def _of_own_size(x: Array, u: Array) -> Array:
+    """Shorten a direction where an input is far smaller than the scale it is moved by."""
+    size = np.abs(x)
+    return np.where((size > 0) & (size < scales_of(x)), u / scales_of(x) * size, u)
+
+
+def rounding_of(recorded: Recorded, weights: Array) -> float:
+    """Bound what rounding all intermediate values may change of a weighted sum of results."""
+    total = 0.0
+
+    def visit(node: Node, g: Any, _contributions: tuple[Any, ...]) -> None:
+        nonlocal total
+        if node.op is not None and isinstance(g, np.ndarray):
+            total += float(np.sum(np.abs(g) * np.abs(node.value)))
+
+    ends = np.cumsum([y.size for y in recorded.outputs])[:-1]
+    ups = [
+        part.reshape(y.shape).astype(y.dtype)
+        for part, y in zip(np.split(weights, ends), recorded.outputs, strict=True)
+    ]
+    begin = [(root, u) for root, u in zip(recorded.roots, ups, strict=False) if root is not None]
+    if begin:
+        propagate([r for r, _ in begin], [u for _, u in begin], retain_graph=True, visit=visit)
+    return total * 2.0**-53

@@ -1,0 +1,95 @@
+"""What holds during one run of tests: how much is generated, who hears of checks, what intercepts.
+
+The pytest plugin begins a session of its own.  Outside of one nobody listens.
+
+Not for: running checks (``check.py``), or pytest (``pytest/plugin.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any, ParamSpec
+
+from tinygrad_lab.testing.judging.subject import Pull, Subject
+from tinygrad_lab.testing.telling.finding import GradientError, GradReport
+
+__all__ = ["EXAMPLES", "Session", "announced", "current_session", "session"]
+
+P = ParamSpec("P")
+
+#: How many examples a profile generates for an operation.
+EXAMPLES = {"quick": 15, "default": 100, "thorough": 1000}
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of tests.
+
+    Attributes
+    ----------
+    profile : str
+        Of :data:`EXAMPLES`, where a check is not told how many examples to generate.
+    listeners : tuple of callable
+        Called with the report of each finished check, whatever its verdict.
+    interceptors : tuple of callable
+        Each may put another pullback in place of a recorded call's: how faults are planted.
+    """
+
+    profile: str = "default"
+    listeners: tuple[Callable[[GradReport], None], ...] = ()
+    interceptors: tuple[Callable[[Subject, Pull], Pull], ...] = ()
+
+
+_CURRENT: ContextVar[Session] = ContextVar("session", default=Session())  # noqa: B039 - frozen
+
+
+def current_session() -> Session:
+    """Give the session that holds here."""
+    return _CURRENT.get()
+
+
+@contextlib.contextmanager
+def session(**changes: Any) -> Iterator[Session]:
+    """Hold a session that differs from the current one in some attributes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_lab.testing import gradcheck
+    >>> reports = []
+    >>> with session(listeners=(reports.append,)):
+    ...     _ = gradcheck(np.tanh, np.array([0.5]))
+    >>> [report.verdict for report in reports]
+    ['pass']
+    """
+    token = _CURRENT.set(replace(_CURRENT.get(), **changes))
+    try:
+        yield _CURRENT.get()
+    finally:
+        _CURRENT.reset(token)
+
+
+def announced(check: Callable[P, GradReport]) -> Callable[P, GradReport]:
+    """Report a finished check to the listeners, but none of the checks that it consists of."""
+
+    @functools.wraps(check)
+    def announcing(*args: P.args, **kwargs: P.kwargs) -> GradReport:
+        listeners = current_session().listeners
+        if not listeners:
+            return check(*args, **kwargs)
+        with session(listeners=()):
+            try:
+                report = check(*args, **kwargs)
+            except GradientError as error:
+                for listener in listeners:
+                    listener(error.report)
+                raise
+        for listener in listeners:
+            listener(report)
+        return report
+
+    return announcing

@@ -1,0 +1,148 @@
+"""From a judgement to a finding: which element, what pattern, whose fault, and how to see it again.
+
+Not for: deciding that something is wrong (``judging``), or the sentences (``words.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePath
+
+import numpy as np
+
+from tinygrad_lab.core.modes import debug
+from tinygrad_lab.testing.judging.judgement import FAIL, Evidence, Judgement, Kind
+from tinygrad_lab.testing.judging.locating import Located, most_wrong
+from tinygrad_lab.testing.judging.numerical import direction_like
+from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.subject import TensorSubject
+from tinygrad_lab.testing.judging.trial import Trial
+from tinygrad_lab.testing.telling import ledger
+from tinygrad_lab.testing.telling.audit import audit
+from tinygrad_lab.testing.telling.diagnosis import diagnose
+from tinygrad_lab.testing.telling.finding import Finding
+from tinygrad_lab.testing.telling.reproducer import reproducer
+from tinygrad_lab.testing.telling.words import element, sentences
+
+__all__ = ["finding_of"]
+
+
+def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
+    """Explain a failure of one property at a point."""
+    point = judgement.evidence.point or point
+    if judgement.evidence.climb is not None:
+        finding = _of_numbers(label, judgement)
+        _accuse(finding, judgement)
+        return finding
+    text, *lines = sentences(judgement)
+    assert judgement.kind is not None
+    finding = Finding(label, judgement.kind, text, judgement.site.input, lines)
+    if judgement.kind is Kind.NONLINEAR and point is not None:
+        _accuse_by_numbers(finding, point)
+    elif judgement.kind is Kind.NOT_FINITE and point is not None:
+        finding.lines += _first_not_finite(point)
+    return finding
+
+
+def _of_numbers(label: str, judgement: Judgement) -> Finding:
+    """Say where a gradient is most wrong, by how much, and what that looks like."""
+    located, point = most_wrong(judgement.evidence), judgement.evidence.point
+    assert point is not None
+    analytic, numeric = judgement.analytic, judgement.estimate
+    pattern, index = "", None
+    if located is None:
+        line = f"along a direction the gradient promises {analytic:.6g}, numeric {numeric}"
+    else:
+        index, analytic, numeric = located.place, located.analytic, located.estimate
+        judgement = replace(judgement, site=point.subject.site(located.input, index))
+        pattern = _pattern(point, located)
+        hint = pattern or (f"ratio {analytic / numeric.value:.3g} here" if numeric.value else "")
+        line = f"at {element(judgement.site)}: rule gives {analytic:.6g}, numeric {numeric}"
+        line += f"        ({hint})" if hint else ""
+    text, *lines = sentences(judgement)
+    assert judgement.kind is not None
+    return Finding(
+        label, judgement.kind, text, judgement.site.input, [line, *lines], index, analytic,
+        numeric, _relative(analytic, numeric.value), pattern,
+    )  # fmt: skip
+
+
+def _pattern(point: Point, located: Located) -> str:
+    """Name the pattern of a wrong gradient, where the measured one is certain enough."""
+    if np.any(located.errors > 1e-7 * np.max(np.abs(located.measured), initial=0.0)):
+        return ""
+    x = point.arrays[located.input]
+    sizes = [(n, f"elements along axis {axis}") for axis, n in enumerate(x.shape)]
+    sizes += [(x.size, "elements"), *((y.size, "results") for y in point.recorded.outputs)]
+    pattern = diagnose(located.promised, located.measured, sizes)
+    return "" if pattern is None else pattern.text
+
+
+def _relative(analytic: float, numeric: float) -> float:
+    size = max(abs(numeric), abs(analytic) if not np.isinf(analytic) else 0.0)
+    return abs(analytic - numeric) / size if size else 0.0
+
+
+# ---------------------------------------------------------------------------------------------
+# Whose fault it is
+
+
+def _accuse(finding: Finding, judgement: Judgement) -> None:
+    """Say which operation is wrong; of a backward pass by hand, which line."""
+    evidence = judgement.evidence
+    point = evidence.point
+    assert point is not None
+    backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
+    if backward_pass is not None:
+        reading = audit(backward_pass)
+        finding.lines += reading.lines
+        finding.site = reading.site
+        return
+    if not judgement.climb.ladder.finite or not np.isfinite(judgement.analytic):
+        return
+    account = _account(point, evidence)
+    if account is None or account.guilty is None:
+        return
+    guilty = account.guilty
+    finding.blame, finding.site = account, guilty.site
+    if guilty.origin is not None:
+        finding.reproducer = reproducer(guilty.origin.node, order=2)
+    elif guilty.kind is ledger.Part.RULE:
+        finding.reproducer = reproducer(guilty.node)
+
+
+def _account(point: Point, evidence: Evidence) -> ledger.Ledger | None:
+    assert evidence.climb is not None
+    gradients = [np.asarray(g) for g in evidence.gradients]
+    return ledger.draw_up(
+        point.subject, point.arrays, point.recorded, evidence.climb, evidence.upstreams, gradients
+    )
+
+
+def _accuse_by_numbers(finding: Finding, point: Point) -> None:
+    """Where a pullback is not linear, find an upstream for which it gives a wrong number."""
+    directions = [direction_like(x, point.generator) for x in point.arrays]
+    for factor in (1.0, -1.0, 4.0):
+        ups = [factor * u for u in point.upstreams]
+        gradients = point.pulled(ups, point.recorded)
+        judgement = Trial(point.measurer, gradients, factor * point.weights).judge(directions)
+        if judgement.verdict == FAIL:
+            evidence = replace(
+                judgement.evidence, point=point, gradients=gradients, upstreams=ups
+            )
+            _accuse(finding, replace(judgement, evidence=evidence))
+            return
+
+
+def _first_not_finite(point: Point) -> list[str]:
+    """Find the operation whose derivative is the first that is not finite."""
+    if not isinstance(point.subject, TensorSubject):
+        return []
+    try:
+        with debug(), np.errstate(all="ignore"):
+            point.pulled(point.upstreams)
+    except FloatingPointError as error:
+        what, _, where = str(error).partition("\n  called at ")
+        file, _, rest = where.partition(":")
+        return [f"first of all, {what}", f"  called at {PurePath(file).name}:{rest}"]
+    return []

@@ -1,0 +1,76 @@
+"""Write a program that shows a wrong derivative rule by itself, to be pasted.
+
+Not for: which rule is wrong (``ledger.py``).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.core.engine import Node
+from tinygrad_lab.core.errors import describe, name_of
+from tinygrad_lab.testing.telling.literals import literal
+
+__all__ = ["reproducer"]
+
+
+def reproducer(node: Node, order: int = 1) -> str:
+    """Write a program that checks one recorded call, alone, on what it was given.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
+    >>> print(reproducer(np.log(x).node))
+    import numpy as np
+    from tinygrad_lab import testing as tgt
+    tgt.gradcheck(lambda a: np.log(a), np.array([1.0, 2.0]), name='log')
+    """
+    parameters, given, inside = [], [], []
+    for i, (parent, arg) in enumerate(zip(node.parents or (), _shortened(node), strict=False)):
+        if parent is None:
+            inside.append(literal(arg))
+        else:
+            name = "abcdefghijklmnopqrstuvwxyz"[i % 26] + ("" if i < 26 else str(i // 26))
+            parameters.append(name)
+            inside.append(name)
+            given.append(literal(arg))
+    inside += [f"{key}={literal(value)}" for key, value in (node.kwargs or {}).items()]
+    imports, spelled = _spelled(node.op)
+    call = f"{spelled}({', '.join(inside)})"
+    lines = ["import numpy as np", *imports, "from tinygrad_lab import testing as tgt"]
+    text = "\n".join(
+        [
+            *lines,
+            f"tgt.gradcheck(lambda {', '.join(parameters)}: {call}, {', '.join(given)}, "
+            f"{'order=2, ' * (order > 1)}name={name_of(node.op)!r})",
+        ]
+    )
+    if len(text) > 4000:
+        sizes = ", ".join(describe(arg) for arg in node.args)
+        return f"# {spelled}({sizes}): too large to print; see finding.blame.guilty.node.args"
+    return text
+
+
+def _shortened(node: Node, most: int = 12) -> tuple[Any, ...]:
+    """Give the arguments of an elementwise call at some elements only, where there are many."""
+    op, shape = node.op, getattr(node.value, "shape", ())
+    elementwise = isinstance(op, np.ufunc) and op.signature is None
+    if not elementwise or np.prod(shape) <= most:
+        return tuple(node.args)
+    places = np.linspace(0, np.prod(shape) - 1, most).astype(int)
+    return tuple(np.broadcast_to(a, shape).ravel()[places] for a in node.args)
+
+
+def _spelled(op: Any) -> tuple[list[str], str]:
+    module, name = getattr(op, "__module__", "") or "", name_of(op)
+    if module.startswith("numpy") or isinstance(op, np.ufunc):
+        return [], f"np.{name}"
+    if "<" in getattr(op, "__qualname__", ""):
+        return [f"# {name} was defined inside a function: define it here first"], name
+    if getattr(sys.modules.get(module), name, None) is op and module != "__main__":
+        return [f"from {module} import {name}"], name
+    return [f"# {name} is not importable from {module}: define it here first"], name
