@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.modes import debug
 from tinygrad_lab.testing.judging.arguments import bind
 from tinygrad_lab.testing.judging.numerical import Ladder, direction_like
@@ -37,7 +38,6 @@ from tinygrad_lab.testing.judging.subject import (
     Recorded,
     Subject,
     TensorSubject,
-    nodes_behind,
 )
 
 __all__ = ["Entry", "Ledger", "Part", "blame", "draw_up"]
@@ -209,7 +209,7 @@ def draw_up(
     returned : sequence of array, optional
         The gradients that are wrong; by default what the pass itself has.
     """
-    nodes = nodes_behind(recorded.roots)
+    nodes = history(recorded.roots)[::-1]
     if not nodes:
         return None
     tangents = _tangents(nodes, climbed)
@@ -246,14 +246,12 @@ class _Walk:
         ]
         for root, u in pairs:
             self._arrive(root, u)
-        collect: dict[int, Any] = {
-            node.order: None for node in nodes_behind(recorded.roots) if node.op is None
-        }
+        leaves = [node for node in history(recorded.roots) if node.op is None]
         propagate(
             [root for root, _ in pairs],
             [u for _, u in pairs],
             retain_graph=True,
-            collect=collect,
+            wanted=leaves,
             visit=self.visit,
         )
 
@@ -297,7 +295,7 @@ def _inner(g: Any, t: Any) -> float:
 def _tangents(nodes: Sequence[Node], climbed: Climb) -> dict[int, Any] | None:
     """Measure the directional derivative of every intermediate value."""
     ladder = climbed.ladder
-    graphs = {h: nodes_behind(call.roots) for h, call in climbed.calls.items() if h != 0}
+    graphs = {h: history(call.roots)[::-1] for h, call in climbed.calls.items() if h != 0}
     shape = [(node.op, getattr(node.value, "shape", None)) for node in nodes]
     for graph in graphs.values():
         if len(graph) != len(nodes) or not all(
@@ -359,7 +357,7 @@ def _add_sites(
     """Call once more, with the source lines kept."""
     try:
         with debug(), np.errstate(all="ignore"):
-            again = nodes_behind(subject.evaluate(list(arrays)).roots)
+            again = history(subject.evaluate(list(arrays)).roots)[::-1]
     except FloatingPointError:
         return
     if [node.op for node in again] != [node.op for node in nodes]:
