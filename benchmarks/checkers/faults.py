@@ -493,7 +493,8 @@ _hand_written(
 # ---------------------------------------------------------------------------------------------
 # Engine
 
-_pull_back = engine._Walk.pull_back  # noqa: SLF001 - faults are planted inside
+_Walk = engine._Walk  # noqa: SLF001 - faults are planted inside
+_begin, _pull_back = _Walk.__init__, _Walk.pull_back
 
 
 def graph(run: Any, *arrays: Any) -> Any:
@@ -529,7 +530,22 @@ _engine(
     42, "a shared node propagated twice", _method(engine, "total", lambda a, b: a + 2 * b),
     reported="micrograd 2",
 )  # fmt: skip
-_engine(43, "a branch dropped at a shared node", _method(engine, "total", lambda a, b: a))
+
+
+class _FirstOnly(dict[Any, Any]):
+    """What waits at nodes, where a node that is no leaf takes one contribution alone."""
+
+    def __setitem__(self, node: Any, g: Any) -> None:
+        if node.op is None or node not in self:
+            super().__setitem__(node, g)
+
+
+def _dropping(self: Any, *arguments: Any) -> None:
+    _begin(self, *arguments)
+    self.waiting = _FirstOnly(self.waiting)
+
+
+_engine(43, "a branch dropped at a shared node", _method(_Walk, "__init__", _dropping))
 
 
 def _remembering() -> contextlib.AbstractContextManager[None]:
@@ -541,7 +557,7 @@ def _remembering() -> contextlib.AbstractContextManager[None]:
             g = stale[node.order] = g + stale.get(node.order, 0.0)
         return _pull_back(self, node, g)
 
-    return _in_place_of(engine._Walk, "pull_back", with_stale)  # noqa: SLF001
+    return _in_place_of(_Walk, "pull_back", with_stale)
 
 
 _engine(44, "stale gradients on a second backward", _remembering, reported="micrograd 53")
