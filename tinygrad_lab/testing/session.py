@@ -17,8 +17,6 @@ from typing import Any, ParamSpec
 from tinygrad_lab.testing.judging.subject import Pull, Subject
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport
 
-__all__ = ["EXAMPLES", "Session", "announced", "current_session", "session"]
-
 P = ParamSpec("P")
 
 #: How many examples a profile generates for an operation.

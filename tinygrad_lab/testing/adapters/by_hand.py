@@ -23,8 +23,6 @@ from tinygrad_lab.testing.judging.subject import (
     outputs_of,
 )
 
-__all__ = ["numpy"]
-
 Array = NDArray[Any]
 
 

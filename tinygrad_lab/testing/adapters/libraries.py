@@ -26,8 +26,6 @@ from tinygrad_lab.testing.judging.subject import (
     outputs_of,
 )
 
-__all__ = ["autograd", "jax", "torch"]
-
 Array = NDArray[Any]
 Pullback = Callable[[Sequence[Any]], Sequence[Any]]
 

@@ -12,8 +12,6 @@ import numpy as np
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Judgement, Reason
 from tinygrad_lab.testing.judging.numerical import BAND, CANCELLED, Estimate
 
-__all__ = ["compare"]
-
 AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
 TELLING = 1e-7  # relative; a wider band than this decides nothing
 INVISIBLE = 1e-10  # of the size of the function: a slope below this is no slope

@@ -21,8 +21,6 @@ from tinygrad_lab.testing.judging.arguments import flat
 from tinygrad_lab.testing.judging.numerical import Estimate
 from tinygrad_lab.testing.judging.subject import Subject, nodes_behind
 
-__all__ = ["HOLOMORPHIC", "complex_step"]
-
 Array = NDArray[Any]
 STEPS = (2.0**-100, 2.0**-140)
 

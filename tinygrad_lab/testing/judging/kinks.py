@@ -19,8 +19,6 @@ from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.rules.elementwise import clip
 from tinygrad_lab.testing.judging.numerical import BAND, Ladder
 
-__all__ = ["BRANCHES", "branches", "has_kinks", "same_branches", "subgradient_interval"]
-
 Array = NDArray[Any]
 
 

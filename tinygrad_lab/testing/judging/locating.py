@@ -17,8 +17,6 @@ from tinygrad_lab.testing.judging.numerical import Estimate, direction_like, sca
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import promised
 
-__all__ = ["Located", "most_wrong"]
-
 Array = NDArray[Any]
 
 EVERY_ELEMENT = 64  # up to so many elements, a wrong gradient is shown element by element

@@ -18,18 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "FIRST_STEP",
-    "LONG_DOUBLE_IS_LONGER",
-    "Estimate",
-    "Ladder",
-    "climb",
-    "direction_like",
-    "exact_slope",
-    "quantized",
-    "scales_of",
-]
-
 Array = NDArray[Any]
 
 FIRST_STEP = 2.0**-5  # times the scale of what is moved; a power of two, so that steps are exact

@@ -27,8 +27,6 @@ from tinygrad_lab.testing.judging.numerical import (
 )
 from tinygrad_lab.testing.judging.subject import Evaluation, Subject, nodes_behind
 
-__all__ = ["CONVERGED", "KINK", "Climb", "Measurer", "promised"]
-
 Array = NDArray[Any]
 
 OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way

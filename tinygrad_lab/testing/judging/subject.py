@@ -25,20 +25,6 @@ from tinygrad_lab.core.transforms import gradients, walk
 from tinygrad_lab.testing.judging.arguments import Arguments, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
 
-__all__ = [
-    "Adapter",
-    "BackwardPass",
-    "Evaluation",
-    "Origin",
-    "Pull",
-    "Recorded",
-    "Subject",
-    "TensorSubject",
-    "nodes_behind",
-    "outputs_of",
-    "subject_of",
-]
-
 Array = NDArray[Any]
 Pull = Callable[[Sequence[Array]], list[Any]]
 
@@ -262,13 +248,14 @@ def outputs_of(result: Any) -> list[Any]:
     """
     ys = [] if result is None else [y for _, y in leaves(result)]
     if not ys:
-        raise Misbehaved(Kind.RETURNS_NOTHING, result=result)
+        raise Misbehaved(Kind.RETURNS_NOTHING, **({} if result is None else {"empty": result}))
     outputs: list[Any] = []
     for y in ys:
         x = array_of(y)
         numbers = isinstance(x, (np.ndarray, np.generic, float, complex))
         if not numbers or np.asarray(x).dtype.kind not in "fc":
-            raise Misbehaved(Kind.NOT_FLOAT, result=np.asarray(x) if numbers else x)
+            facts = {"array": np.asarray(x)} if numbers else {"result": x}
+            raise Misbehaved(Kind.NOT_FLOAT, **facts)
         outputs += [np.real(y), np.imag(y)] if np.iscomplexobj(x) else [y]
     return outputs
 

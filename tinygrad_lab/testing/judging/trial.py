@@ -39,8 +39,6 @@ from tinygrad_lab.testing.judging.numerical import (
 from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Measurer, promised
 from tinygrad_lab.testing.judging.subject import Recorded
 
-__all__ = ["Trial"]
-
 Array = NDArray[Any]
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)

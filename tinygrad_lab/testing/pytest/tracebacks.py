@@ -18,8 +18,6 @@ from typing import Any
 
 from tinygrad_lab.testing.telling.finding import GradientError
 
-__all__ = ["says_it_all", "tidy"]
-
 _INSIDE = ("tinygrad_lab", "hypothesis", "_pytest", "pluggy")
 _GENERATED = "hypothesis_temporary_module"
 _FOLDERS = (  # of lines that are no reader's: ours, of the standard library, of what is installed

@@ -24,8 +24,6 @@ from tinygrad_lab.testing.telling.finding import Finding
 from tinygrad_lab.testing.telling.reproducer import reproducer
 from tinygrad_lab.testing.telling.words import element, sentences
 
-__all__ = ["finding_of"]
-
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
     """Explain a failure of one property at a point."""

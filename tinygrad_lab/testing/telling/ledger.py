@@ -40,8 +40,6 @@ from tinygrad_lab.testing.judging.subject import (
     nodes_behind,
 )
 
-__all__ = ["Entry", "Ledger", "Part", "blame", "draw_up"]
-
 Array = NDArray[Any]
 
 

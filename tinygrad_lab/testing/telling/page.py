@@ -21,8 +21,6 @@ from tinygrad_lab.testing.telling.tally import (
     tests_that_miss,
 )
 
-__all__ = ["write"]
-
 
 def write(
     path: Path, rows: Sequence[Mapping[str, Any]], mutants: Sequence[Mapping[str, Any]]

@@ -11,8 +11,6 @@ from typing import Any
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS
 from tinygrad_lab.testing.telling.finding import GradReport, message
 
-__all__ = ["RANK", "Tally", "in_order", "resolution_text", "summary_of_test", "tests_that_miss"]
-
 RANK = {FAIL: 0, INCONCLUSIVE: 1, PASS: 2}
 
 
