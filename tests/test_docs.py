@@ -10,6 +10,7 @@ import pkgutil
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tinygrad_lab
@@ -28,6 +29,7 @@ MODULES = sorted(
 )
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NUMPYS = {getattr(value, "__doc__", None) for value in vars(np).values()}  # methods have them too
 LINK = re.compile(r"\]\((?!\w+://|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -50,7 +52,8 @@ def test_docstrings(name):
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     for case in doctest.DocTestFinder().find(importlib.import_module(name)):
-        runner.run(case, out=report.append)
+        if case.docstring not in NUMPYS:
+            runner.run(case, out=report.append)
     assert not runner.summarize(verbose=False).failed, "\n".join(report)
 
 

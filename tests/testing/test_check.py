@@ -1,8 +1,8 @@
 """gradcheck, its messages, and what is no gradient at all."""
 
+import itertools
 import linecache
 import re
-import time
 from pathlib import Path
 
 import numpy as np
@@ -321,22 +321,21 @@ def test_a_fault_at_second_order_is_blamed_on_the_rule_and_its_line():
     assert "order=2, name='squared'" in error.finding.reproducer
 
 
-def test_an_mlp_of_three_layers_takes_less_than_a_tenth_of_a_second():
+def test_a_check_of_740_parameters_takes_few_evaluations():
     rng = np.random.default_rng(0)
     sizes = [(8, 16), (16,), (16, 16), (16,), (16, 4), (4,)]
     parameters = [rng.normal(size=s) for s in sizes]
     x = rng.normal(size=(32, 8))
 
+    calls = itertools.count()
+
     def mlp(x, w1, b1, w2, b2, w3, b3):
+        next(calls)
         h = np.tanh(np.tanh(x @ w1 + b1) @ w2 + b2)
         return ((h @ w3 + b3) ** 2).mean()
 
-    def seconds():
-        begin = time.perf_counter()
-        assert tgt.gradcheck(mlp, x, *parameters).passed
-        return time.perf_counter() - begin
-
-    assert min(seconds() for _ in range(3)) < 0.1
+    assert tgt.gradcheck(mlp, x, *parameters).passed
+    assert next(calls) < 60
 
 
 def test_modules():

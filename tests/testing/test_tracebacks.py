@@ -60,6 +60,14 @@ def test_a_function_that_has_returned_is_shown_at_its_last_line():
     assert "^^^" not in "".join(traceback.format_exception(error))
 
 
+def test_an_error_that_is_its_own_cause_has_an_end():
+    error = raised(wrong)
+    error.__cause__ = cause = ValueError("mine")
+    cause.__cause__ = error
+    tidy(error)
+    assert set(dict(lines_of(error))) == {"raised"}
+
+
 def test_explanations_that_name_only_our_lines_are_left_out():
     places = [f"        {file}:192" for file in (engine.__file__, np.__file__, linecache.__file__)]
     ours = ["Explanation:", "    These lines were always run:", *places]

@@ -440,7 +440,8 @@ def mutation_score(
     --------
     >>> import numpy as np
     >>> from tinygrad_lab import testing as tgt
-    >>> sine = tgt.adapters.numpy(np.sin, lambda g, x: g * np.cos(x), name="sine")
+    >>> by_hand = lambda g, x: g * np.cos(x)
+    >>> sine = tgt.adapters.numpy(lambda x: np.sin(x), by_hand, name="sine")
     >>> x = np.array([0.5, 1.0])
     >>> print(tgt.mutation_score(lambda: tgt.gradcheck(sine, x)))
     6 of 6 planted faults noticed (100 %)

@@ -1,8 +1,8 @@
 """The graph to be drawn, as plain data: boxes and edges read off the recorded nodes.
 
-Everything is measured here, once, and nothing is decided about looks: ``dot.py`` turns the model
-into text, ``picture.py`` into a table. The same computation gives the same model, whatever the
-memory addresses: boxes are numbered in topological order.
+Everything is measured here, once, and nothing about looks is decided here: ``dot.py`` turns the
+model into text, ``picture.py`` into a table. The same computation gives the same model, whatever
+the memory addresses: boxes are numbered in topological order.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EdgeRole = Literal["spine", "skip", "side"]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What matters of an array of numbers; ``rms`` is the root mean square of the finite ones."""
+    """A summary of an array of numbers; ``rms`` is the root mean square of the finite ones."""
 
     size: int
     rms: float
@@ -211,7 +211,7 @@ def _history(loss: Any) -> list[Node]:
 
 
 def _too_large(nodes: list[Node], boxes: int, limit: int) -> str:
-    """Say what is in a graph that is too large to be drawn."""
+    """Describe a graph that is too large to be drawn."""
     commonest = Counter(_title(node) for node in nodes if node.op is not None).most_common(5)
     summary = ", ".join(f"{count} × {name}" for name, count in commonest)
     return (
@@ -226,7 +226,7 @@ def _title(node: Node) -> str:
 
 
 def _operands(node: Node) -> Iterator[tuple[int, Any, Node | None]]:
-    """Yield what a node was given that is drawn: tracked operands, and arrays of constants."""
+    """Yield the operands that are drawn, by position: tracked ones, and constant arrays."""
     parents = node.parents or ()
     for position, value in enumerate(node.args or ()):
         parent = parents[position] if position < len(parents) else None
@@ -239,7 +239,7 @@ def _operands(node: Node) -> Iterator[tuple[int, Any, Node | None]]:
 
 
 def _is_drawn(value: Any) -> bool:
-    """Tell whether a constant deserves a box: an array of more than one element."""
+    """Return whether a constant gets a box: an array of more than one element."""
     if isinstance(value, type) or not hasattr(value, "shape") or not hasattr(value, "dtype"):
         return False  # np.float32, given as a dtype, has a shape
     return math.prod(value.shape) > 1
@@ -344,9 +344,9 @@ class _Flow:
 def _share(part: Any, whole: Any) -> float:
     """Return how much of the gradient ``whole`` is due to ``part``, one term of the sum it is.
 
-    For a single number that is the term itself. Root mean squares do not add up, so for an array it
-    is the part's component along the whole, in units in which the whole's is its rms: the terms'
-    shares add up to that, and a term that works against the rest has a negative one.
+    For a single number that is the term itself. Root mean squares do not add up, so for an array
+    it is the part's component along the whole, scaled so that the whole's own component is its rms:
+    the shares of all terms add up to the rms, and a term against the rest has a negative share.
     """
     a, g = (np.asarray(array, dtype=np.float64).reshape(-1) for array in (part, whole))
     if g.size == 1:
@@ -381,7 +381,7 @@ def measure(array: Any) -> Measure:
         none = math.nan if size else 0.0
         return Measure(size, none, none, none, none, nan, inf)
     low, high = float(flat.min()), float(flat.max())
-    # Scaled first, so that neither the smallest nor the largest float loses its square.
+    # Scaled first: the square of a very small or a very large float is 0 or infinite.
     top = max(high, -low)
     unit = flat / top if top else flat
     rms, mean = top * math.sqrt(float(np.mean(np.square(unit)))), top * float(unit.mean())

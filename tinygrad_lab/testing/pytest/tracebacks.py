@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,7 +44,7 @@ def tidy(error: BaseException, written: Callable[..., Any] | None = None) -> Non
         The function that a test was made of by ``gradtest``.  It has returned when the error is
         raised, so that its last line is shown for the place.
     """
-    for one in _all_of(error):
+    for one in all_of(error):
         one.__traceback__ = _outside(one.__traceback__)
         if notes := getattr(one, "__notes__", None):
             one.__notes__ = _without_noise(notes, example=written is None)
@@ -52,13 +52,15 @@ def tidy(error: BaseException, written: Callable[..., Any] | None = None) -> Non
         error.__traceback__ = _raised_in(written, error)
 
 
-def _all_of(error: BaseException) -> Iterator[BaseException]:
-    yield error
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _all_of(one)
-    if error.__cause__ is not None:
-        yield from _all_of(error.__cause__)
+def all_of(error: BaseException) -> Iterable[BaseException]:
+    """List an error, its causes and its parts, each once: a cause may be an error's own."""
+    errors = [error]
+    for one in errors:
+        inside = list(one.exceptions) if isinstance(one, BaseExceptionGroup) else []
+        for other in [*inside, one.__cause__]:
+            if other is not None and not any(other is known for known in errors):
+                errors.append(other)
+    return errors
 
 
 def _outside(first: TracebackType | None) -> TracebackType | None:

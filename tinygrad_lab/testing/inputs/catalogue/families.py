@@ -27,6 +27,8 @@ Family = Callable[[Any], Strategy[Call]]
 Options = Sequence[dict[str, Any]]
 NONE: Options = [{}]
 
+NUMPY = np.lib.NumpyVersion(np.__version__)  # what some options are newer than the oldest of
+
 
 def family(draw_call: Callable[..., Call]) -> Callable[..., Family]:
     """Make of ``f(draw, op, ...)``, which draws one call, ``f(...)``, which gives a family."""

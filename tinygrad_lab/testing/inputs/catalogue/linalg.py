@@ -188,11 +188,19 @@ def turned(*axes: int | None) -> Any:
     return through
 
 
-def without_phase(op: Any, x: Any) -> Any:
-    """Eigenvectors times what takes their phase away, which is not unique."""
+def ascending(op: Any, x: Any) -> Any:
+    """The eigenvalues in order, since LAPACK's may change; real, as NumPy 2.5 makes none."""
+    return np.sort(np.real(op(x)), axis=-1)
+
+
+def ascending_pairs(op: Any, x: Any) -> Any:
+    """The same, with vectors times what takes their phase away, which is not unique."""
     values, vectors = op(x)
+    order = np.argsort(np.real(values), axis=-1)
+    vectors = np.take_along_axis(vectors, order[..., None, :], -1)
     along = np.cos(1.0 + np.arange(x.shape[-1])) @ vectors
-    return [values, vectors * np.conj(along)[..., None, :]]
+    vectors = vectors * np.conj(along)[..., None, :]
+    return [np.real(np.take_along_axis(values, order, -1)), np.real(vectors)]
 
 
 def matrices(
@@ -260,8 +268,8 @@ EIGENVALUES = table({
         SQUARES[:4], TRIANGLES, in_a_row, turned(None, -2), around=symmetric
     ),
     linalg.eigvalsh: matrices(SQUARES, TRIANGLES, around=symmetric),
-    linalg.eigvals: matrices(SQUARES[:4]),
-    linalg.eig: matrices(SQUARES[:4], NONE, in_a_row, without_phase),
+    linalg.eigvals: matrices(SQUARES[:4], NONE, ascending),
+    linalg.eig: matrices(SQUARES[:4], NONE, in_a_row, ascending_pairs),
 })  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------
