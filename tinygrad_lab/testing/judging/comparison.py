@@ -23,17 +23,9 @@ def compare(
 ) -> Judgement:
     """Decide whether a slope is the one that was measured.
 
-    The resolution is relative to the slope, or, where it vanishes, to the terms that cancel in it
-    and the function.
-
-    Parameters
-    ----------
-    analytic : float
-    numeric : Estimate
-    terms : float
-        The sum of the magnitudes that ``analytic`` is the sum of: its own round-off.
-    size : float
-        The magnitude of the function whose slope it is.
+    ``terms`` are the magnitudes that ``analytic`` is the sum of, for its own round-off, and
+    ``size`` is that of the function.  The resolution is relative to the slope, or, where it
+    vanishes, to the terms that cancel in it and the function.
 
     Examples
     --------

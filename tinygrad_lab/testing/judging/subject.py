@@ -55,47 +55,23 @@ class Origin(NamedTuple):
 
 
 class BackwardPass(NamedTuple):
-    """A backward function that somebody wrote, and what it is called with.
-
-    Attributes
-    ----------
-    forward, backward : callable
-        The two functions.
-    args, positions
-        The arguments of the forward function, and which of them are differentiated by.
-    run : callable
-        Calls the backward function.
-    upstreams : sequence of array
-        What it pulls back.
-    """
+    """A backward function that somebody wrote, and what it is called with."""
 
     forward: Callable[..., Any]
     backward: Callable[..., Any]
-    args: Sequence[Any]
-    positions: Sequence[int]
-    run: Callable[[], Any]
-    upstreams: Sequence[Array]
+    args: Sequence[Any]  # of the forward function
+    positions: Sequence[int]  # of those that are differentiated by
+    run: Callable[[], Any]  # calls the backward function
+    upstreams: Sequence[Array]  # what it pulls back
 
 
 class Subject(ABC):
     """A function of float arrays whose gradient can be asked for.
 
-    Parameters
-    ----------
-    fn : callable
-    args : Arguments
-    name : str
-        What to call it in messages.
-
-    Attributes
-    ----------
-    names : sequence of str
-        What its inputs are called.
-    upstream : float or None
-        What to pull back where nobody says: by None, random numbers.
+    Messages call it by its ``name``, and its inputs by their ``names``.
     """
 
-    upstream: float | None = None
+    upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
         self.fn, self.args, self.name = fn, args, name

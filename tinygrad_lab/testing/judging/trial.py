@@ -49,16 +49,7 @@ JUMP = 1.5  # a gap ratio above is that of a jump, not of a continuous function 
 
 
 class Trial:
-    """Gradients for one upstream, to be compared with what a measurer measures.
-
-    Parameters
-    ----------
-    measurer : Measurer
-    gradients : sequence of array
-        One for each input.
-    weights : array
-        The upstream, in one row.
-    """
+    """Gradients, for an upstream in one row, to be compared with what a measurer measures."""
 
     def __init__(self, measurer: Measurer, gradients: Sequence[Array], weights: Array) -> None:
         self.measurer, self.gradients, self.weights = measurer, gradients, weights

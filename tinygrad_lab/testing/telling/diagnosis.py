@@ -32,11 +32,7 @@ def diagnose(
 ) -> Pattern | None:
     """Find out how a wrong gradient relates to the right one; None where no pattern is evident.
 
-    Parameters
-    ----------
-    analytic, numeric : array of one shape
-    sizes : sequence of (int, str)
-        Numbers that a mean might divide by, and what they are.
+    ``sizes`` are numbers that a mean might divide by, and what they count.
 
     Examples
     --------
@@ -228,18 +224,9 @@ class Factor(NamedTuple):
 def missing_factor(
     analytic: Array, numeric: Array, values: Mapping[str, Array]
 ) -> Factor | None:
-    """Find a factor, made of a value at hand, by which a gradient differs from the right one.
+    """Find a factor, made of a named value, by which a gradient differs from the right one.
 
-    Parameters
-    ----------
-    analytic, numeric : array of one shape
-    values : mapping of str to array
-        Candidates, by name.
-
-    Returns
-    -------
-    Factor or None
-        With a number in front of it, where the two also differ by a constant.
+    It has a number in front, where the two also differ by a constant.
 
     Examples
     --------
