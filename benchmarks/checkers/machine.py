@@ -108,8 +108,8 @@ class TensorMachine(RuleBasedStateMachine):
     def without_recording(self, a: Held) -> Held:
         """Compute under ``no_grad``."""
         with no_grad():
-            made: Any = np.tanh(a.tensor)
-        return Held(made, np.tanh(a.value), {})
+            bounded: Any = np.tanh(a.tensor)
+        return Held(bounded, np.tanh(a.value), {})
 
     @rule(target=held, a=held)
     def detach(self, a: Held) -> Held:

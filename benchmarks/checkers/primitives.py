@@ -144,7 +144,7 @@ def assigned(draw: Any, op: Any) -> Call:
 def operands(of: Any) -> Any:
     """Calls of a family whose list of arrays is several operands."""
     return lambda op: of(_as_list(op)).map(
-        lambda made: Call(made.text.replace("[x, ...]", "x, ..."), made.f, made.arrays)
+        lambda call: Call(call.text.replace("[x, ...]", "x, ..."), call.f, call.arrays)
     )
 
 

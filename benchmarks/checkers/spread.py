@@ -53,12 +53,12 @@ def _finished(
     job: Callable[..., T], arguments: Sequence[tuple[Any, ...]], workers: int
 ) -> Iterator[tuple[int, T]]:
     if workers <= 1:
-        for i, given in enumerate(arguments):
-            yield i, job(*given)
+        for i, options in enumerate(arguments):
+            yield i, job(*options)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _leave_interrupts_to_the_parent) as pool:
-        waiting = {pool.submit(job, *given): i for i, given in enumerate(arguments)}
+        waiting = {pool.submit(job, *options): i for i, options in enumerate(arguments)}
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()

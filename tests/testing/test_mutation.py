@@ -9,12 +9,12 @@ import tinygrad_lab as tl
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.primitive import defvjp_variadic
-from tinygrad_lab.testing import _mutation
+from tinygrad_lab.testing import mutation
 from tinygrad_lab.testing.judging.arguments import Arguments
 from tinygrad_lab.testing.session import current_session
 
 X = np.array([0.5, 1.0])
-FAULTS = list(_mutation.MUTATIONS)
+FAULTS = list(mutation.MUTATIONS)
 
 
 @tl.primitive
@@ -46,8 +46,8 @@ def checks(f, *inputs, **options):
 
 
 def faults_of(op):
-    places = [place for place in _mutation.rules_of_users() if place.op is op]
-    return [_mutation.Mutant(place, fault) for place in places for fault in FAULTS]
+    places = [place for place in mutation.rules_of_users() if place.owner is op]
+    return [mutation.Mutant(place, fault) for place in places for fault in FAULTS]
 
 
 @pytest.mark.parametrize("mutant", faults_of(halved), ids=FAULTS)
@@ -75,7 +75,7 @@ def test_a_rule_that_a_test_replaces_stays_replaced():
 
 def test_a_rule_of_any_number_of_arguments_is_wrong_by_all_of_them():
     [wrong, *_] = faults_of(total)
-    assert wrong.rule == "total"
+    assert wrong.place.label == "total"
     with wrong.planted():
         x = tl.tensor(X, requires_grad=True)
         total(x, x).sum().backward()
@@ -84,11 +84,11 @@ def test_a_rule_of_any_number_of_arguments_is_wrong_by_all_of_them():
 
 def test_an_upstream_taken_for_one_in_a_gradient_by_hand():
     subject = by_hand().subject(Arguments((X,), (0,)))
-    with _mutation.watched([]) as places:
+    with mutation.watched([]) as places:
         subject.record([X]).pull([X])
     [place] = places
     assert place.label == "sine, by x"
-    with _mutation.Mutant(place, "upstream taken for 1").planted():
+    with mutation.Mutant(place, "upstream taken for 1").planted():
         np.testing.assert_array_equal(subject.record([X]).pull([X])[0], np.cos(X))
     np.testing.assert_array_equal(subject.record([X]).pull([X])[0], X * np.cos(X))
 
@@ -96,9 +96,9 @@ def test_an_upstream_taken_for_one_in_a_gradient_by_hand():
 def test_one_gradient_of_several_is_made_wrong():
     product = tgt.adapters.numpy(np.multiply, lambda g, a, b: (g * b, g * a), name="product")
     subject = product.subject(Arguments((X, X + 1), (0, 1)))
-    with _mutation.watched([]) as places:
+    with mutation.watched([]) as places:
         subject.record([X, X + 1]).pull([np.ones(2)])
-    with _mutation.Mutant(places[1], "zeroed").planted():
+    with mutation.Mutant(places[1], "zeroed").planted():
         first, second = subject.record([X, X + 1]).pull([np.ones(2)])
     np.testing.assert_array_equal(first, X + 1)
     np.testing.assert_array_equal(second, [0, 0])
@@ -107,7 +107,7 @@ def test_one_gradient_of_several_is_made_wrong():
 def test_nothing_is_in_the_way_where_nothing_is_planted():
     assert current_session().interceptors == ()
     recorded = by_hand().subject(Arguments((X,), (0,))).record([X])
-    assert "_mutation" not in recorded.pull.__module__
+    assert "mutation" not in recorded.pull.__module__
 
 
 # ---------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
-from tinygrad_lab.testing import _mutation, gradcheck
+from tinygrad_lab.testing import gradcheck, mutation
 from tinygrad_lab.testing.inputs.registration import register
 from tinygrad_lab.testing.session import EXAMPLES, session
 
@@ -333,7 +333,7 @@ def test_planted_faults_tell_a_weak_test_from_a_good_one(run, pytester):
     )
     assert "test_generated does not" not in result.stdout.str()
     mutants = json.loads((pytester.path / "r.json").read_text())["mutants"]
-    assert {m["fault"] for m in mutants} == set(_mutation.MUTATIONS)
+    assert {m["fault"] for m in mutants} == set(mutation.MUTATIONS)
 
 
 def test_planting_leaves_no_examples_behind(run, pytester):

@@ -23,7 +23,6 @@ from tinygrad_lab.testing.telling.ledger import Ledger, blame
 
 if TYPE_CHECKING:
     from tinygrad_lab.testing import adapters
-    from tinygrad_lab.testing._mutation import MutationScore, mutation_score
     from tinygrad_lab.testing.inputs import strategies
     from tinygrad_lab.testing.inputs.strategies import (
         Domain,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
         tensors,
         upstreams,
     )
+    from tinygrad_lab.testing.mutation import MutationScore, mutation_score
     from tinygrad_lab.testing.operations import check_module, check_op, gradtest
 
 __all__ = [
@@ -47,7 +47,7 @@ __all__ = [
 
 # What is loaded when first asked for, mostly because it brings Hypothesis, and is no strategy.
 _FROM = {
-    **dict.fromkeys(("MutationScore", "mutation_score"), "_mutation"),
+    **dict.fromkeys(("MutationScore", "mutation_score"), "mutation"),
     **dict.fromkeys(("check_op", "check_module", "gradtest"), "operations"),
 }
 

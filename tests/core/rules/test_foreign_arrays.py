@@ -110,21 +110,21 @@ def wrapped(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return Foreign(value)
     if isinstance(value, (list, tuple)):
-        made = [wrapped(item) for item in value]
-        return type(value)(*made) if hasattr(value, "_fields") else type(value)(made)
+        items = [wrapped(item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return value
 
 
-def gradients(made: Any, make: Any, take: Any) -> Any:
-    leaves = [tl.Tensor(make(a), requires_grad=True) for a in made.arrays]
-    y = made.f(*leaves)
+def gradients(call: Any, make: Any, take: Any) -> Any:
+    leaves = [tl.Tensor(make(a), requires_grad=True) for a in call.arrays]
+    y = call.f(*leaves)
     y.backward(make(np.cos(np.arange(y.size, dtype=float)).reshape(y.shape)))
     return [take(y.data), *(take(leaf.grad) for leaf in leaves)]
 
 
-def assert_as_numpys(made: Any, make: Any, take: Any) -> None:
-    expected = gradients(made, np.array, np.asarray)
-    actual = gradients(made, make, take)
+def assert_as_numpys(call: Any, make: Any, take: Any) -> None:
+    expected = gradients(call, np.array, np.asarray)
+    actual = gradients(call, make, take)
     for e, f in zip(expected, actual, strict=True):
         np.testing.assert_allclose(f, e, rtol=1e-10, atol=1e-12)
 
@@ -135,15 +135,15 @@ def assert_as_numpys(made: Any, make: Any, take: Any) -> None:
 def test_no_rule_goes_round_the_protocols(op: Any, data: Any):
     if op in AMONG_NUMPYS:
         pytest.skip("looks positions up in NumPy's own arrays")
-    made = data.draw(CASES[op])
+    call = data.draw(CASES[op])
 
     def take(array: Any) -> Any:
         assert isinstance(array, Foreign), f"a {type(array).__name__} where a Foreign went in"
         return array._hidden
 
     before = Foreign.calls
-    assert_as_numpys(made, Foreign, take)
-    assert Foreign.calls > before + len(made.arrays) + 1
+    assert_as_numpys(call, Foreign, take)
+    assert Foreign.calls > before + len(call.arrays) + 1
 
 
 @each_operation
@@ -163,8 +163,8 @@ def test_on_dask_wherever_dask_has_the_operation(op: Any, data: Any):
     if op in WHOLE_ON_DASK:
         pytest.skip("Dask has it as a whole, not in parts")
     da = pytest.importorskip("dask.array")
-    made = data.draw(CASES[op])
-    assume(all(a.size for a in made.arrays))
+    call = data.draw(CASES[op])
+    assume(all(a.size for a in call.arrays))
 
     def lazy(array: Any) -> Any:
         return da.from_array(np.array(array), chunks=2 if np.ndim(array) else -1)
@@ -173,13 +173,13 @@ def test_on_dask_wherever_dask_has_the_operation(op: Any, data: Any):
         assert isinstance(array, da.Array), f"a {type(array).__name__} where Dask went in"
         return array.compute(scheduler="synchronous")
 
-    expected = made.f(*made.arrays)
+    expected = call.f(*call.arrays)
     try:
-        promised = made.f(*map(lazy, made.arrays))
+        promised = call.f(*map(lazy, call.arrays))
         taken = take(promised)
     except Exception:  # noqa: BLE001 - Dask lacks the function, or one of its arguments
         return
     # Dask does not know the shape behind a mask before it computes it, means something else by a
     # negative axis of tensordot, and cannot assign to nothing.
     assume(promised.shape == taken.shape == expected.shape and expected.size)
-    assert_as_numpys(made, lazy, take)
+    assert_as_numpys(call, lazy, take)

@@ -4,7 +4,7 @@ It is loaded in every pytest run of an environment that has the package, so it l
 the package does not.
 
 Not for: checking (``check.py``), what a report looks like (``telling``), which faults are
-planted (``_mutation.py``), or what is left of a traceback (``tracebacks.py``).
+planted (``mutation.py``), or what is left of a traceback (``tracebacks.py``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tinygrad_lab.testing import _mutation
+from tinygrad_lab.testing import mutation
 from tinygrad_lab.testing.judging.judgement import INCONCLUSIVE, PASS
 from tinygrad_lab.testing.pytest.tracebacks import says_it_all, tidy
 from tinygrad_lab.testing.session import EXAMPLES, session
@@ -101,9 +101,9 @@ class _Session:
         self.current: dict[str, Tally] = {}
         self.rows: list[Mapping[str, Any]] = []
         self.passed: Counter[str] = Counter()
-        self.rules: list[_mutation.Rule] = []
-        self.mutants: list[_mutation.Mutant] = []
-        self.reaching: dict[_mutation.Place, list[pytest.Item]] = {}
+        self.rules: list[mutation.Rule] = []
+        self.mutants: list[mutation.Mutant] = []
+        self.reaching: dict[mutation.Place, list[pytest.Item]] = {}
         self.unsteady: list[str] = []
         self.planted: int | None = None  # how many, once it has begun
         self.closing = contextlib.ExitStack()
@@ -178,7 +178,7 @@ class _Session:
         option = self.config.getoption
         wanted = option("--gradtest-mutate") and not option("collectonly")
         if wanted:  # before any test makes rules of its own, which no other run would meet
-            self.rules = _mutation.rules_of_users()
+            self.rules = mutation.rules_of_users()
         result = yield
         if wanted:
             self.mutate(session)
@@ -194,10 +194,10 @@ class _Session:
             and (item.nodeid in checking or item.get_closest_marker("gradtest"))
         ]
         self.planted = 0
-        with _mutation.undisturbed(getattr(item, "obj", None) for item in items):
+        with mutation.undisturbed(getattr(item, "obj", None) for item in items):
             self.reaching = {place: [] for place in self.rules}
             for item, following in _in_turn(items):
-                with _mutation.watched(self.rules) as reached:
+                with mutation.watched(self.rules) as reached:
                     passed = _passes(item, following)
                 if not passed:
                     self.unsteady.append(item.nodeid)
@@ -205,9 +205,9 @@ class _Session:
                 for place in reached:
                     self.reaching.setdefault(place, []).append(item)
             self.mutants = [
-                _mutation.Mutant(place, fault)
+                mutation.Mutant(place, fault)
                 for place in self.reaching
-                for fault in _mutation.MUTATIONS
+                for fault in mutation.MUTATIONS
             ]
             self.announce(sum(len(self.reaching[mutant.place]) for mutant in self.mutants))
             for mutant in self.mutants:

@@ -54,7 +54,7 @@ def first(op: Any, *x: Any) -> Any:
 def second(of: Any) -> Any:
     """Calls of a family that give the second of two results."""
     return lambda op: of(op).map(
-        lambda made: Call(f"{made.text}[1]", lambda *x: made.f(*x)[1], made.arrays)
+        lambda call: Call(f"{call.text}[1]", lambda *x: call.f(*x)[1], call.arrays)
     )
 
 

@@ -1,12 +1,12 @@
 """Plant faults in the gradients that a user wrote, one after the other, and rerun their tests.
 
 A test that reaches a planted fault and still passes would not have noticed it.  A gradient that a
-user wrote is a rule of the derivative table from outside NumPy and this package, or what an
-adapted function gives back by one of its inputs: a :class:`Place` either way.  Which places a test
-reaches is seen while it runs unchanged.
+user wrote is a derivative rule from outside NumPy and this package, or what an adapted function
+gives back by one of its inputs: a :class:`Place` either way.  Which places a test reaches shows
+while it runs unchanged.
 
-Not for: the faults that our own checker is measured against (``faults.py``), or running pytest
-(``plugin.py``).
+Not for: the faults that our own checker is measured against (``benchmarks/checkers``), or running
+pytest (``pytest/plugin.py``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import inspect
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -25,68 +26,62 @@ import numpy as np
 
 from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.core.primitive import _Variadic
 from tinygrad_lab.testing.adapters.adapted import Adapted
 from tinygrad_lab.testing.judging.subject import Adapter, Pull
 from tinygrad_lab.testing.session import current_session, session
 
 __all__ = [
-    "MUTATIONS",
-    "Mutant",
-    "MutationScore",
-    "Place",
-    "Rule",
-    "mutation_score",
-    "rules_of_users",
-    "undisturbed",
-    "watched",
-]
+    "MUTATIONS", "Mutant", "MutationScore", "Place", "Rule", "mutation_score", "rules_of_users",
+    "undisturbed", "watched",
+]  # fmt: skip
 
-Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
-_NOT_THE_USERS = ("numpy", "tinygrad_lab")
+Function = Callable[..., Any]
+NOT_THE_USERS = ("numpy", "tinygrad_lab")
 
 
 # ---------------------------------------------------------------------------------------------
 # What is done to a gradient
 
 
-def _same(x: Any) -> Any:
+def same(x: Any) -> Any:
+    """Change nothing."""
     return x
 
 
 @dataclass(frozen=True)
-class _Wrong:
+class Mutation:
     """What becomes of a gradient, or of the upstream before it is computed."""
 
-    gradient: Callable[[Any], Any] = _same
-    upstream: Callable[[Any], Any] = _same
+    gradient: Function = same
+    upstream: Function = same
 
-    def rule(self, rule: Callable[..., Any]) -> Callable[..., Any]:
-        """Make a rule of the table wrong."""
-        return lambda g, *rest, **kw: self.gradient(rule(self.upstream(g), *rest, **kw))
+    def of_rule(self, rule: Function) -> Function:
+        """Make a derivative rule wrong."""
+        return lambda g, *call, **kw: self.gradient(rule(self.upstream(g), *call, **kw))
 
-    def pull(self, pull: Pull, position: int) -> Pull:
+    def of_pull(self, pull: Pull, position: int) -> Pull:
         """Make the gradient by one input wrong, of all that a pullback gives."""
 
         def wrong(upstreams: Sequence[Any]) -> list[Any]:
-            found = pull(upstreams)
-            mine = found[position]
-            if self.upstream is not _same:
-                mine = pull([self.upstream(u) for u in upstreams])[position]
-            if isinstance(mine, (np.ndarray, np.generic)):
-                found[position] = self.gradient(mine)
-            return found
+            gradients = pull(upstreams)
+            if self.upstream is not same:
+                gradients[position] = pull([self.upstream(u) for u in upstreams])[position]
+            if isinstance(gradients[position], (np.ndarray, np.generic)):
+                gradients[position] = self.gradient(gradients[position])
+            return gradients
 
         return wrong
 
 
 #: The faults, by what to call them.
 MUTATIONS = {
-    "sign flipped": _Wrong(lambda c: -c),
-    "doubled": _Wrong(lambda c: c * 2),
-    "zeroed": _Wrong(lambda c: c * 0),
-    "0.1 % too large": _Wrong(lambda c: c * 1.001),
-    "upstream taken for 1": _Wrong(upstream=lambda g: g * 0 + 1),
-    "averaged over the elements": _Wrong(lambda c: c * 0 + c.sum() / max(c.size, 1)),
+    "sign flipped": Mutation(lambda c: -c),
+    "doubled": Mutation(lambda c: c * 2),
+    "zeroed": Mutation(lambda c: c * 0),
+    "0.1 % too large": Mutation(lambda c: c * 1.001),
+    "upstream taken for 1": Mutation(upstream=lambda g: g * 0 + 1),
+    "averaged over the elements": Mutation(lambda c: c * 0 + c.sum() / max(c.size, 1)),
 }
 
 
@@ -94,133 +89,113 @@ MUTATIONS = {
 # Where it is done
 
 
+@dataclass(frozen=True)
 class Place(ABC):
-    """A gradient by one argument.  Two are equal where they are the same in every run of a test."""
+    """A gradient by one argument.  Two are equal where they are the same in every run of a test.
+
+    Attributes
+    ----------
+    owner : callable or str
+        The operation, or the name of the adapted function, that the gradient is of.
+    """
+
+    owner: Any
 
     @property
     @abstractmethod
     def label(self) -> str:
         """Name it in messages."""
 
-    @property
     @abstractmethod
-    def owner(self) -> Any:
-        """What ``mutation_score(ops=...)`` chooses it by."""
-
-    @abstractmethod
-    def planted(self, wrong: _Wrong) -> contextlib.AbstractContextManager[None]:
+    def planted(self, mutation: Mutation) -> AbstractContextManager[None]:
         """Make it wrong, and right again."""
 
 
 @dataclass(frozen=True)
 class Rule(Place):
-    """A rule of the derivative table.
+    """The rule of an operation by one argument; by None for all of an operation with any number."""
 
-    Attributes
-    ----------
-    op : callable
-        The operation it belongs to.
-    argnum : int or None
-        The argument it is the rule of; None for all of an operation with any number.
-    """
-
-    op: Any
     argnum: int | None
 
     @property
     def label(self) -> str:
         """Name it in messages."""
         by = "" if self.argnum is None else f", by argument {self.argnum}"
-        return f"{name_of(self.op)}{by}"
+        return f"{name_of(self.owner)}{by}"
 
-    @property
-    def owner(self) -> Any:
-        """The operation."""
-        return self.op
-
-    def planted(self, wrong: _Wrong) -> contextlib.AbstractContextManager[None]:
+    def planted(self, mutation: Mutation) -> AbstractContextManager[None]:
         """Make it wrong, and right again."""
-        return self.wrapped(wrong.rule)
+        return self.wrapped(mutation.of_rule)
 
-    @contextlib.contextmanager
-    def wrapped(self, wrap: Wrap) -> Iterator[None]:
+    def wrapped(self, wrap: Callable[[Function], Function]) -> AbstractContextManager[None]:
         """Put something around the rule; a test that gives the operation new rules keeps them."""
-        right = RULES[self.op]
-        if self.argnum is None:
-            other: Any = _AllWrapped(right, wrap)
-        else:
-            other = (*right[: self.argnum], wrap(right[self.argnum]), *right[self.argnum + 1 :])
-        RULES[self.op] = other
-        try:
-            yield
-        finally:
-            if RULES.get(self.op) is other:
-                RULES[self.op] = right
+        vjps: Any = RULES[self.owner]
+        if self.argnum is not None:
+            return planted(self.owner, wrap(vjps[self.argnum]), argnums=[self.argnum])
+        each = lambda argnum, *call, **kw: wrap(vjps[argnum])(*call, **kw)
+        return planted(self.owner, variadic=each)
 
 
-class _AllWrapped:
-    """The rules of an operation of any number of arguments, each wrapped when it is asked for.
-
-    The engine goes through it with ``zip``, which ends with the shorter of the two.
-    """
-
-    def __init__(self, rules: Any, wrap: Wrap) -> None:
-        self._rules, self._wrap = rules, wrap
-
-    def __getitem__(self, argnum: int) -> Callable[..., Any]:
-        return self._wrap(self._rules[argnum])
-
-    def __len__(self) -> int:
-        return len(self._rules)
+@contextlib.contextmanager
+def planted(
+    op: Any, *vjps: Any, argnums: Sequence[int] | None = None, variadic: Any = None
+) -> Iterator[None]:
+    """Give an operation other rules inside a ``with`` block."""
+    before: Any = RULES[op]
+    if variadic is not None:
+        mine: Any = _Variadic(variadic)
+    elif argnums is None:
+        mine = vjps
+    else:
+        others = dict(zip(argnums, vjps, strict=True))
+        mine = tuple(others.get(i, vjp) for i, vjp in enumerate(before))
+    RULES[op] = mine
+    try:
+        yield
+    finally:
+        if RULES.get(op) is mine:
+            RULES[op] = before
 
 
 @dataclass(frozen=True)
-class _OfAdapted(Place):
+class OfAdapted(Place):
     """What an adapted function gives back by one of its inputs.
 
     The function itself may be another one in each run of a test; its code is the same.
     """
 
-    name: str
     code: Any
     position: int
     by: str
 
     @classmethod
-    def of(cls, subject: Adapted, position: int) -> _OfAdapted:
-        """Tell which place it is."""
+    def all_of(cls, subject: Adapted) -> list[OfAdapted]:
+        """List those of one function."""
         code = getattr(_written(subject.gradient_of), "__code__", None)
-        return cls(subject.name, code, position, subject.names[position])
+        return [cls(subject.name, code, i, by) for i, by in enumerate(subject.names)]
 
     @property
     def label(self) -> str:
         """Name it in messages, a lambda by its line."""
         where = ""
-        if "<lambda>" in self.name and self.code is not None:
+        if "<lambda>" in self.owner and self.code is not None:
             where = f" ({PurePath(self.code.co_filename).name}:{self.code.co_firstlineno})"
-        return f"{self.name}{where}, by {self.by}"
+        return f"{self.owner}{where}, by {self.by}"
 
-    @property
-    def owner(self) -> Any:
-        """The name of the function."""
-        return self.name
-
-    @contextlib.contextmanager
-    def planted(self, wrong: _Wrong) -> Iterator[None]:
+    def planted(self, mutation: Mutation) -> AbstractContextManager[None]:
         """Make it wrong, and right again."""
 
-        def intercept(subject: Adapted, pull: Pull) -> Pull:
-            here = self.position < len(subject.names) and self == self.of(subject, self.position)
-            return wrong.pull(pull, self.position) if here else pull
+        def intercept(subject: Any, pull: Pull) -> Pull:
+            here = self in OfAdapted.all_of(subject)
+            return mutation.of_pull(pull, self.position) if here else pull
 
-        with _intercepting(intercept):
-            yield
+        return _intercepting(intercept)
 
 
-def _intercepting(
-    intercept: Callable[[Any, Pull], Pull],
-) -> contextlib.AbstractContextManager[Any]:
-    return session(interceptors=(*current_session().interceptors, intercept))
+@contextlib.contextmanager
+def _intercepting(intercept: Callable[[Any, Pull], Pull]) -> Iterator[None]:
+    with session(interceptors=(*current_session().interceptors, intercept)):
+        yield
 
 
 def _written(function: Any) -> Any:
@@ -235,19 +210,19 @@ def _written(function: Any) -> Any:
 
 
 def _rules() -> Iterator[tuple[Rule, Any]]:
-    for op, rules in list(RULES.items()):
-        if isinstance(rules, tuple):
-            yield from ((Rule(op, i), rule) for i, rule in enumerate(rules) if rule is not None)
+    for op, vjps in list(RULES.items()):
+        if isinstance(vjps, tuple):
+            yield from ((Rule(op, i), vjp) for i, vjp in enumerate(vjps) if vjp is not None)
         else:
-            yield Rule(op, None), rules[0]
+            yield Rule(op, None), vjps[0]
 
 
 def rules_of_users() -> list[Rule]:
-    """List the rules of the table that were written outside NumPy and this package.
+    """List the derivative rules that were written outside NumPy and this package.
 
     Examples
     --------
-    >>> any(rule.op is np.sin for rule in rules_of_users())
+    >>> any(rule.owner is np.sin for rule in rules_of_users())
     False
     """
     return [place for place, rule in _rules() if _is_users(rule)]
@@ -258,42 +233,41 @@ def _is_users(rule: Any) -> bool:
     module = getattr(written, "__module__", None)
     if module is None:  # of what is compiled, a ufunc say, and of what ``exec`` has run
         return hasattr(written, "__code__")
-    return module.partition(".")[0] not in _NOT_THE_USERS
+    return module.partition(".")[0] not in NOT_THE_USERS
 
 
 @contextlib.contextmanager
 def watched(rules: Iterable[Rule]) -> Iterator[list[Place]]:
-    """Note which of some rules run in the meantime, and which gradients of adapted functions."""
+    """Note which of some rules run in the meantime, and which gradients of adapted functions.
+
+    The list that this gives is filled at the end.
+    """
     reached: dict[Place, None] = {}
 
-    def noting(place: Rule) -> Wrap:
-        def wrap(rule: Callable[..., Any]) -> Callable[..., Any]:
-            def noted(*args: Any, **kwargs: Any) -> Any:
-                reached[place] = None
-                return rule(*args, **kwargs)
-
-            return noted
-
-        return wrap
-
-    def intercept(subject: Adapted, pull: Pull) -> Pull:
-        def noted(upstreams: Sequence[Any]) -> list[Any]:
-            found = pull(upstreams)
-            places = range(min(len(found), len(subject.names)))
-            reached.update(dict.fromkeys(_OfAdapted.of(subject, i) for i in places))
-            return found
+    def noting(place: Rule, rule: Function) -> Function:
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            reached[place] = None
+            return rule(*args, **kwargs)
 
         return noted
 
-    told: list[Place] = []
+    def intercept(subject: Any, pull: Pull) -> Pull:
+        def noted(upstreams: Sequence[Any]) -> list[Any]:
+            gradients = pull(upstreams)
+            reached.update(dict.fromkeys(OfAdapted.all_of(subject)[: len(gradients)]))
+            return gradients
+
+        return noted
+
+    places: list[Place] = []
     with contextlib.ExitStack() as stack:
         for place in rules:
-            stack.enter_context(place.wrapped(noting(place)))
+            stack.enter_context(place.wrapped(functools.partial(noting, place)))
         stack.enter_context(_intercepting(intercept))
         try:
-            yield told
+            yield places
         finally:
-            told += reached
+            places += reached
 
 
 @dataclass
@@ -315,19 +289,14 @@ class Mutant:
     noticed: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
 
-    @property
-    def rule(self) -> str:
-        """Name what is made wrong in messages."""
-        return self.place.label
-
-    def planted(self) -> contextlib.AbstractContextManager[None]:
+    def planted(self) -> AbstractContextManager[None]:
         """Plant the fault, and take it out again."""
         return self.place.planted(MUTATIONS[self.fault])
 
     def as_data(self) -> dict[str, Any]:
         """Give what JSON can hold."""
-        told = {"rule": self.rule, "fault": self.fault}
-        return {**told, "noticed": self.noticed, "missed": self.missed}
+        names = {"rule": self.place.label, "fault": self.fault}
+        return {**names, "noticed": self.noticed, "missed": self.missed}
 
 
 @contextlib.contextmanager
@@ -450,16 +419,18 @@ def mutation_score(
     >>> tgt.mutation_score(only_its_form).score
     0.0
     """
-    chosen = _chosen_faults(faults)
-    rules, wanted = _chosen_places(ops)
+    chosen, owners = _chosen_faults(faults), _chosen_owners(ops)
+    every = [place for place, _ in _rules() if place.owner in owners]
+    rules = rules_of_users() if ops is None else every
     _takes_nothing(test)
     with undisturbed([test]):
         with watched(rules) as reached:
             _passes(test, "as it is, before any fault is planted")
         _passes(test, "when it is run a second time, so a failure would say nothing")
-        mutants = [Mutant(place, fault) for place in filter(wanted, reached) for fault in chosen]
-        missed = [(m.rule, m.fault) for m in mutants if not _notices(test, m)]
-    labels = list(dict.fromkeys(m.rule for m in mutants))
+        places = [place for place in reached if ops is None or place.owner in owners]
+        mutants = [Mutant(place, fault) for place in places for fault in chosen]
+        missed = [(m.place.label, m.fault) for m in mutants if not _notices(test, m)]
+    labels = list(dict.fromkeys(m.place.label for m in mutants))
     return MutationScore(len(mutants) - len(missed), len(mutants), missed, labels)
 
 
@@ -471,20 +442,16 @@ def _chosen_faults(faults: Collection[str] | None) -> list[str]:
     return asked
 
 
-def _chosen_places(
-    ops: Collection[Any] | None,
-) -> tuple[list[Rule], Callable[[Place], bool]]:
-    """Give the rules to watch, and which of all places that are reached are asked for."""
-    if ops is None:
-        return rules_of_users(), lambda place: True
-    asked = [op.__name__ if isinstance(op, Adapter) else op for op in ops]
-    for op in asked:
+def _chosen_owners(ops: Collection[Any] | None) -> list[Any]:
+    """Give the operations that are asked for, and of adapted functions their names."""
+    owners = [op.__name__ if isinstance(op, Adapter) else op for op in ops or ()]
+    for op in owners:
         if not isinstance(op, str) and op not in RULES:
             raise ValueError(
                 f"{name_of(op)} has no rule in the derivative table; say an operation that has, "
                 "an adapted function, or the name of one"
             )
-    return [place for place, _ in _rules() if place.op in asked], lambda p: p.owner in asked
+    return owners
 
 
 def _takes_nothing(test: Callable[[], Any]) -> None:
