@@ -18,8 +18,6 @@ from tinygrad_lab.testing.telling.finding import GradReport, Result, raise_for, 
 from tinygrad_lab.testing.telling.literals import shown
 from tinygrad_lab.transforms.derivatives import value_and_grad
 
-__all__ = ["check_descent"]
-
 Array = NDArray[Any]
 Update = Callable[[Sequence[Array], Sequence[Array], float], Sequence[Array]]
 RATES = tuple(2.0**-k for k in range(8, 25, 4))
@@ -93,9 +91,9 @@ def check_descent(
         if np.all(np.abs(changes) < 1e3 * noise):
             break
     k = uphill[0]
-    judgement = failed(
-        Kind.UPHILL, step=k + 1, rate=rate, loss=values[k], change=float(changes[k])
-    )
+    facts: dict[str, Any] = {"rises": True} if changes[k] > 0 else {}
+    facts |= {"step": k + 1, "rate": rate, "loss": values[k], "change": float(changes[k])}
+    judgement = failed(Kind.UPHILL, **facts)
     report.results.append(Result("descent", FAIL))
     report.findings.append(finding_of("descent", judgement))
     if raises:

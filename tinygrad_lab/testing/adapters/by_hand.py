@@ -23,8 +23,6 @@ from tinygrad_lab.testing.judging.subject import (
 )
 from tinygrad_lab.transforms.containers import leaves
 
-__all__ = ["numpy"]
-
 Array = NDArray[Any]
 
 

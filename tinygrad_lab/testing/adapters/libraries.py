@@ -26,8 +26,6 @@ from tinygrad_lab.testing.judging.subject import (
 )
 from tinygrad_lab.transforms.containers import leaves
 
-__all__ = ["autograd", "jax", "torch"]
-
 Array = NDArray[Any]
 Pullback = Callable[[Sequence[Any]], Sequence[Any]]
 

@@ -21,8 +21,6 @@ from tinygrad_lab.testing.inputs.strategies import Axes, Domain
 from tinygrad_lab.testing.judging.arguments import bind
 from tinygrad_lab.testing.judging.subject import Adapter, subject_of
 
-__all__ = ["at_kinks", "calls_of", "drawn_options", "has_a_value", "is_defined"]
-
 
 def calls_of(
     op: Any,

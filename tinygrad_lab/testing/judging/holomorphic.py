@@ -23,8 +23,6 @@ from tinygrad_lab.testing.judging.arguments import flat
 from tinygrad_lab.testing.judging.numerical import Estimate
 from tinygrad_lab.testing.judging.subject import Subject
 
-__all__ = ["HOLOMORPHIC", "complex_step"]
-
 Array = NDArray[Any]
 STEPS = (2.0**-100, 2.0**-140)
 
@@ -51,18 +49,7 @@ def complex_step(
     directions: Sequence[Array],
     weights: Array,
 ) -> Estimate | None:
-    """Measure the slope of a weighted sum of results along a direction; None where it cannot be.
-
-    Parameters
-    ----------
-    subject : Subject
-    arrays, outputs : sequence of array
-        A point, and the value there.
-    directions : sequence of array
-        One for each input.
-    weights : array
-        One for each result, in a row.
-    """
+    """Measure the slope of a weighted sum of outputs along directions; None where it cannot be."""
     nodes = history(subject.evaluate(arrays).roots)
     if not nodes or any(node.op not in HOLOMORPHIC for node in nodes if node.op is not None):
         return None

@@ -19,8 +19,6 @@ from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.testing.judging.numerical import BAND, Ladder
 
-__all__ = ["branches", "has_kinks", "same_branches", "subgradient_interval"]
-
 Array = NDArray[Any]
 
 
@@ -62,14 +60,8 @@ def subgradient_interval(
 ) -> tuple[float, float, float]:
     """Give the least and the largest slope between those that were measured, and a tolerance.
 
-    Every element of the result has its own kink, so each may take any of its slopes.
-
-    Parameters
-    ----------
-    ladders : sequence of Ladder
-        The first from the kink itself, of which both sides count; the others from around it.
-    weights : array
-        The upstream of each element.
+    Every element of the result has its own kink, so each may take any of its slopes.  Of the
+    first ladder, from the kink itself, both sides count; the others are from around it.
     """
     left, right, error = ladders[0].sides()
     slopes = [left, right, *(ladder.slopes()[0] for ladder in ladders[1:])]

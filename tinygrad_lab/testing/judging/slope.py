@@ -28,8 +28,6 @@ from tinygrad_lab.testing.judging.numerical import (
 )
 from tinygrad_lab.testing.judging.subject import Evaluation, Subject
 
-__all__ = ["CONVERGED", "KINK", "Climb", "Measurer", "promised"]
-
 Array = NDArray[Any]
 
 OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
@@ -40,23 +38,12 @@ CONVERGED = 1e-6  # relative; a slope this certain at two scales needs no second
 
 @dataclass
 class Climb:
-    """A ladder, and how it was climbed.
-
-    Attributes
-    ----------
-    ladder : Ladder
-    calls : dict of float to Evaluation
-        The calls of the subject, by step.
-    directions : list of array
-        What each input was moved along.
-    missed : list of array
-        How far a step fell beside what was meant, where the sum was rounded, divided by the step.
-    """
+    """A ladder, and how it was climbed."""
 
     ladder: Ladder
-    calls: dict[float, Evaluation]
-    directions: list[Array]
-    missed: list[Array]
+    calls: dict[float, Evaluation]  # of the subject, by step
+    directions: list[Array]  # what each input was moved along
+    missed: list[Array]  # how far a rounded step fell beside what was meant, divided by the step
 
     @property
     def nodes(self) -> list[Any]:

@@ -27,19 +27,6 @@ from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import gradients, walk
 
-__all__ = [
-    "Adapter",
-    "BackwardPass",
-    "Evaluation",
-    "Origin",
-    "Pull",
-    "Recorded",
-    "Subject",
-    "TensorSubject",
-    "outputs_of",
-    "subject_of",
-]
-
 Array = NDArray[Any]
 Pull = Callable[[Sequence[Array]], list[Any]]
 
@@ -70,47 +57,23 @@ class Origin(NamedTuple):
 
 
 class BackwardPass(NamedTuple):
-    """A backward function that somebody wrote, and what it is called with.
-
-    Attributes
-    ----------
-    forward, backward : callable
-        The two functions.
-    args, positions
-        The arguments of the forward function, and which of them are differentiated by.
-    run : callable
-        Calls the backward function.
-    upstreams : sequence of array
-        What it pulls back.
-    """
+    """A backward function that somebody wrote, and what it is called with."""
 
     forward: Callable[..., Any]
     backward: Callable[..., Any]
-    args: Sequence[Any]
-    positions: Sequence[int]
-    run: Callable[[], Any]
-    upstreams: Sequence[Array]
+    args: Sequence[Any]  # of the forward function
+    positions: Sequence[int]  # of those that are differentiated by
+    run: Callable[[], Any]  # calls the backward function
+    upstreams: Sequence[Array]  # what it pulls back
 
 
 class Subject(ABC):
     """A function of float arrays whose gradient can be asked for.
 
-    Parameters
-    ----------
-    fn : callable
-    args : Arguments
-    name : str
-        What to call it in messages.
-
-    Attributes
-    ----------
-    names : sequence of str
-        What its inputs are called.
-    upstream : float or None
-        What to pull back where nobody says: by None, random numbers.
+    Messages call it by its ``name``, and its inputs by their ``names``.
     """
 
-    upstream: float | None = None
+    upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
         self.fn, self.args, self.name = fn, args, name
@@ -263,12 +226,13 @@ def outputs_of(result: Any) -> list[Any]:
     """
     ys = [] if result is None else [y for _, y in leaves(result)]
     if not ys:
-        raise Misbehaved(Kind.RETURNS_NOTHING, result=result)
+        raise Misbehaved(Kind.RETURNS_NOTHING, **({} if result is None else {"empty": result}))
     outputs: list[Any] = []
     for y in ys:
         x = array_of(y)
         numbers = isinstance(x, (np.ndarray, np.generic, float, complex))
         if not numbers or np.asarray(x).dtype.kind not in "fc":
-            raise Misbehaved(Kind.NOT_FLOAT, result=np.asarray(x) if numbers else x)
+            facts = {"array": np.asarray(x)} if numbers else {"result": x}
+            raise Misbehaved(Kind.NOT_FLOAT, **facts)
         outputs += [np.real(y), np.imag(y)] if np.iscomplexobj(x) else [y]
     return outputs

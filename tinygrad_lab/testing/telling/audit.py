@@ -27,8 +27,6 @@ from tinygrad_lab.testing.judging.subject import BackwardPass, outputs_of
 from tinygrad_lab.testing.telling.diagnosis import diagnose, missing_factor
 from tinygrad_lab.transforms.derivatives import gradients
 
-__all__ = ["Audit", "audit"]
-
 Array = NDArray[Any]
 PREFIXES = ("d_", "grad_", "g_", "delta_", "bar_", "dL_d", "dl_d", "dLd", "d", "g")
 SUFFIXES = ("_grad", "_bar", "_delta", "_gradient", "grad")

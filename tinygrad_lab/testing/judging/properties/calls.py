@@ -24,8 +24,6 @@ from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.subject import TensorSubject
 from tinygrad_lab.transforms.containers import leaves
 
-__all__ = ["fan_out", "interleaved", "repeatable", "second_backward"]
-
 
 def repeatable(point: Point) -> Judgement:
     """The same call gives the same bits again, the function and its gradient."""

@@ -32,8 +32,6 @@ from tinygrad_lab.testing.judging.subject import TensorSubject
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import jvp
 
-__all__ = ["forward_and_backward", "second_order"]
-
 
 def forward_and_backward(point: Point) -> Judgement:
     """The product with a tangent, taken forwards, is the one taken backwards (order=2)."""
@@ -53,7 +51,7 @@ def forward_and_backward(point: Point) -> Judgement:
     size = ahead_size + back_size
     noise = sum(n * float(np.sum(np.abs(u))) for n, u in zip(point.noise, moves, strict=True))
     if np.isfinite(size) and not abs(ahead - back) <= 1e-9 * size + noise:
-        return failed(Kind.SECOND_ORDER)
+        return failed(Kind.SECOND_ORDER, tangent=True)
     return passed()
 
 
