@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.core.transforms import value_and_grad
 from tinygrad_lab.testing.judging.judgement import FAIL, Kind, Reason, failed, passed
 from tinygrad_lab.testing.telling.explain import finding_of
 from tinygrad_lab.testing.telling.finding import GradReport, Result, raise_for, result_of
 from tinygrad_lab.testing.telling.literals import shown
+from tinygrad_lab.transforms.derivatives import value_and_grad
 
 Array = NDArray[Any]
 Update = Callable[[Sequence[Array], Sequence[Array], float], Sequence[Array]]

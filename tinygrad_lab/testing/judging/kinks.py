@@ -9,57 +9,34 @@ Not for: the numerical derivative (``numerical.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node
-from tinygrad_lab.core.rules.elementwise import clip
+from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.testing.judging.numerical import BAND, Ladder
 
 Array = NDArray[Any]
 
 
-def _extreme(y: Any, x: Any, axis: Any = None, **_: Any) -> Any:
-    kept = y if axis is None or np.ndim(y) == np.ndim(x) else np.expand_dims(y, axis)
-    return x == kept
-
-
-def _side(_: Any, x: Any) -> Any:
-    return x == 0 if np.iscomplexobj(x) else np.sign(x)  # of complex numbers only 0 is a kink
-
-
-#: For operations with kinks, which branch a call took: from its result and its arguments.
-BRANCHES: dict[Any, Callable[..., Any]] = {
-    np.absolute: _side,
-    np.fabs: _side,
-    np.maximum: lambda y, a, b: np.sign(a - b),
-    np.minimum: lambda y, a, b: np.sign(a - b),
-    np.remainder: lambda y, a, b: np.floor_divide(a, b),
-    np.fmod: lambda y, a, b: np.trunc(a / b),
-    np.copysign: lambda y, a, b: (np.sign(a), np.sign(b)),
-    np.max: _extreme,
-    np.min: _extreme,
-    clip: lambda y, x, low, high: (np.sign(x - low), np.sign(x - high), np.sign(high - low)),
-}
-
-
 def branches(nodes: Sequence[Node]) -> list[Any]:
-    """Tell which branches some recorded calls took, constants that were chosen included.
+    """List which branches some recorded calls took, constants that were chosen included.
 
     A mask, an index or a permutation that the function computed from its inputs is an argument
     with no history: where it differs between two evaluations, they took different branches.
     """
-    found: list[Any] = []
+    taken: list[Any] = []
     for node in nodes:
-        if node.op in BRANCHES:
-            found.append(BRANCHES[node.op](node.value, *node.args, **(node.kwargs or {})))
-        for parent, arg in zip(node.parents or (), node.args or ()):  # noqa: B905 - aligned
-            if parent is None and isinstance(arg, np.ndarray) and arg.dtype.kind in "biu":
-                found.append(arg)
-    return found
+        if has_kinks(node):
+            branch: Any = OPERATIONS[node.op].branch
+            taken.append(branch(node.value, *node.args, **(node.kwargs or {})))
+        pairs = zip(node.parents or (), node.args or ())  # noqa: B905 - aligned
+        chosen = (x for parent, x in pairs if parent is None and isinstance(x, np.ndarray))
+        taken += [x for x in chosen if x.dtype.kind in "biu"]
+    return taken
 
 
 def same_branches(a: Sequence[Any], b: Sequence[Any]) -> bool:
@@ -75,7 +52,7 @@ def _equal(x: Any, y: Any) -> bool:
 
 def has_kinks(node: Node) -> bool:
     """Whether the derivative of an operation jumps somewhere, as far as is known."""
-    return node.op in BRANCHES
+    return node.op in OPERATIONS and OPERATIONS[node.op].branch is not None
 
 
 def subgradient_interval(

@@ -17,13 +17,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.containers import leaves
-from tinygrad_lab.core.engine import RULES, Node
+from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.core.graph import history
+from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
-from tinygrad_lab.core.transforms import gradients, walk
 from tinygrad_lab.testing.judging.arguments import Arguments, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
+from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.transforms.derivatives import gradients, walk
 
 Array = NDArray[Any]
 Pull = Callable[[Sequence[Array]], list[Any]]
@@ -193,20 +195,20 @@ class _Derivative(TensorSubject):
     def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:
         """Say for each node of the graph in which derivative rule it was made.
 
-        None where it belongs to the function itself.  In the order of :func:`nodes_behind`.
+        None where it belongs to the function itself.  The oldest first.
         """
         origins: dict[int, Origin | None] = {}
 
         def visit(node: Node, _g: Any, contributions: tuple[Any, ...]) -> None:
-            for forward in nodes_behind([node]):
+            for forward in history([node]):
                 origins.setdefault(forward.order, None)
-            for rule, c in zip(RULES.get(node.op, ()), contributions, strict=False):
-                for inside in nodes_behind(_nodes_of([c])):
+            for rule, c in zip(vjps_of(node.op), contributions, strict=False):
+                for inside in history(_nodes_of([c])):
                     origins.setdefault(inside.order, Origin(node, rule))
 
         tensors = [Tensor(x, requires_grad=True) for x in inputs]
         roots = _nodes_of(self._gradients(*tensors, visit=visit))
-        return [origins.get(node.order) for node in nodes_behind(roots)]
+        return [origins.get(node.order) for node in reversed(history(roots))]
 
 
 def _is_tracked(y: Any) -> bool:
@@ -234,15 +236,3 @@ def outputs_of(result: Any) -> list[Any]:
             raise Misbehaved(Kind.NOT_FLOAT, **facts)
         outputs += [np.real(y), np.imag(y)] if np.iscomplexobj(x) else [y]
     return outputs
-
-
-def nodes_behind(roots: Sequence[Node | None]) -> list[Node]:
-    """Give every node that some roots were computed from, the oldest first."""
-    nodes: dict[int, Node] = {}
-    waiting = [root for root in roots if root is not None]
-    while waiting:
-        node = waiting.pop()
-        if node.order not in nodes:
-            nodes[node.order] = node
-            waiting += [parent for parent in node.parents or () if parent is not None]
-    return [nodes[order] for order in sorted(nodes, reverse=True)]

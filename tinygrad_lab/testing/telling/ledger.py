@@ -28,13 +28,14 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.modes import debug
 from tinygrad_lab.testing.judging.arguments import bind
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import Ladder, direction_like
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import Climb
-from tinygrad_lab.testing.judging.subject import Origin, TensorSubject, nodes_behind
+from tinygrad_lab.testing.judging.subject import Origin, TensorSubject
 
 Array = NDArray[Any]
 
@@ -187,7 +188,7 @@ def draw_up(evidence: Evidence) -> Ledger | None:
     point, climbed = evidence.point, evidence.climb
     assert point is not None
     assert climbed is not None
-    nodes = nodes_behind(point.recorded.roots)
+    nodes = history(point.recorded.roots)[::-1]
     tangents = _tangents(nodes, climbed) if nodes else None
     if tangents is None:
         return None
@@ -225,8 +226,7 @@ class _Walk:
         for root, u in pairs:
             self._arrive(root, u)
         outputs, cotangents = [root for root, _ in pairs], [u for _, u in pairs]
-        ends: dict[int, Any] = {n.order: None for n in nodes_behind(outputs) if n.op is None}
-        propagate(outputs, cotangents, retain_graph=True, collect=ends, visit=self._visit)
+        propagate(outputs, cotangents, retain_graph=True, visit=self._visit)
 
     def _along(self, node: Node, g: Any) -> float:
         return _inner(g, self.tangents.get(node.order))
@@ -275,7 +275,7 @@ def _inner(g: Any, t: Any) -> float:
 
 def _tangents(nodes: Sequence[Node], climbed: Climb) -> dict[int, Any] | None:
     """Measure the directional derivative of every intermediate value."""
-    graphs = {h: nodes_behind(call.roots) for h, call in climbed.calls.items() if h != 0}
+    graphs = {h: history(call.roots)[::-1] for h, call in climbed.calls.items() if h != 0}
     if any(_form(graph) != _form(nodes) for graph in graphs.values()):
         return None
     tangents: dict[int, Any] = {}
@@ -331,7 +331,7 @@ def _sites(point: Point, nodes: Sequence[Node]) -> list[str]:
     """Call once more, under ``debug()``, which remembers the lines of source."""
     try:
         with debug(), np.errstate(all="ignore"):
-            again = nodes_behind(point.subject.evaluate(point.arrays).roots)
+            again = history(point.subject.evaluate(point.arrays).roots)[::-1]
     except FloatingPointError:
         return []
     same = [node.op for node in again] == [node.op for node in nodes]

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.containers import leaves
-from tinygrad_lab.core.transforms import jvp
 from tinygrad_lab.testing.judging.arguments import Arguments, frozen
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
@@ -31,6 +29,8 @@ from tinygrad_lab.testing.judging.properties.form import well_formed
 from tinygrad_lab.testing.judging.properties.numbers import directional, finite
 from tinygrad_lab.testing.judging.slope import promised
 from tinygrad_lab.testing.judging.subject import TensorSubject
+from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.transforms.derivatives import jvp
 
 
 def forward_and_backward(point: Point) -> Judgement:
