@@ -90,7 +90,7 @@ def _std(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, wh
 
 
 defvjp(np.var, _var)
-defvjp(np.std, _std)
+defvjp(np.std, _std, branch=lambda y, x, *args, **kwargs: y == 0)
 
 
 def _define_nan_spread(function, spread):
