@@ -60,8 +60,8 @@ def subgradient_interval(
 ) -> tuple[float, float, float]:
     """Give the least and the largest slope between those that were measured, and a tolerance.
 
-    Every element of the result has its own kink, so each may take any of its slopes.  Of the
-    first ladder, from the kink itself, both sides count; the others are from around it.
+    Every element of the result has a kink of its own, so each may take any of its slopes.  The
+    first ladder starts at the kink, so both of its sides count; the others start around it.
     """
     left, right, error = ladders[0].sides()
     slopes = [left, right, *(ladder.slopes()[0] for ladder in ladders[1:])]

@@ -98,7 +98,7 @@ class Entry:
 
 @dataclass
 class Ledger:
-    """Who owes how much of a discrepancy; ``entries`` has the largest first."""
+    """How much of a discrepancy each operation accounts for; the largest entry comes first."""
 
     discrepancy: float
     entries: list[Entry] = field(default_factory=list)
@@ -265,7 +265,7 @@ def _inner(g: Any, t: Any) -> float:
         return 0.0
     if isinstance(g, dict):  # cotangents of some of several results
         return sum(_inner(part, t[i]) for i, part in g.items())
-    # Of complex numbers a pass carries the conjugate gradients, so no conjugate is taken here.
+    # A pass carries conjugate gradients of complex numbers, so none is conjugated here.
     return float(np.sum(np.asarray(g, dtype=t.dtype) * t).real)
 
 
@@ -304,7 +304,7 @@ def _slope_of(values: dict[float, Any], centre: Any, steps: tuple[float, ...]) -
 
 
 def _row(value: Any) -> Array:
-    """Put the numbers in a row; of complex ones, real and imaginary parts by turns."""
+    """Put numbers in a row; complex ones as their real and imaginary parts, alternating."""
     if np.iscomplexobj(value):
         return np.ascontiguousarray(value, dtype=np.complex128).ravel().view(np.float64)
     return np.asarray(value, dtype=np.float64).ravel()
@@ -328,7 +328,7 @@ def _add_places(entries: Sequence[Entry], point: Point, nodes: Sequence[Node]) -
 
 
 def _sites(point: Point, nodes: Sequence[Node]) -> list[str]:
-    """Call once more, under ``debug()``, which remembers the lines of source."""
+    """Call once more under ``debug()``, which records the line of each call."""
     try:
         with debug(), np.errstate(all="ignore"):
             again = history(point.subject.evaluate(point.arrays).roots)[::-1]

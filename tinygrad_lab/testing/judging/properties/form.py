@@ -99,7 +99,7 @@ def layouts_of(x: Array) -> list[Array]:
 
 
 def layouts(point: Point) -> Judgement:
-    """How arrays lie in memory does not matter, of inputs nor of upstreams, stride 0 included."""
+    """The memory layout of inputs and upstreams does not matter, stride 0 included."""
     kinds = [layouts_of(x) for x in point.arrays]
     ups = [layouts_of(u) for u in point.upstreams]
     for turn in range(1, 4):
@@ -159,7 +159,7 @@ def _alike(narrow: Sequence[Array], wide: Sequence[Array]) -> bool:
 def _sensitivity(point: Point, narrow: Sequence[Array], ups: Sequence[Array], i: int) -> float:
     """Say how much a gradient changes where the inputs change by float32's round-off near 1.
 
-    As ``1 + x`` loses what ``x`` has below that, the change is absolute where an input is small.
+    The change is absolute where an input is small, because ``1 + x`` rounds ``x`` there.
     """
     eps = float(np.finfo(np.float32).eps)
     wide = [x.astype(np.float64) for x in narrow]
