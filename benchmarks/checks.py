@@ -58,23 +58,20 @@ def failing() -> Runner:
 
 
 def blame() -> Runner:
-    """Finding the operation to blame alone, from slopes that have been measured."""
+    """The account alone, from a ladder that has been climbed."""
     from tinygrad_lab.testing.judging.arguments import bind
+    from tinygrad_lab.testing.judging.judgement import Evidence
     from tinygrad_lab.testing.judging.numerical import direction_like
-    from tinygrad_lab.testing.judging.slope import Measurer
+    from tinygrad_lab.testing.judging.point import Point
     from tinygrad_lab.testing.judging.subject import TensorSubject
     from tinygrad_lab.testing.telling.ledger import draw_up
 
-    inputs = arrays()
+    inputs, rng = arrays(), np.random.default_rng(0)
     subject = TensorSubject(wrong(), bind(inputs, None), "mlp")
-    recorded = subject.record(inputs)
-    rng = np.random.default_rng(0)
-    climbed = Measurer(subject, inputs, recorded.outputs).climb(
-        [direction_like(x, rng) for x in inputs]
-    )
-    return Runner(
-        lambda: draw_up(subject, inputs, recorded, climbed, [np.ones(())]), list
-    )
+    point = Point(subject, inputs, subject.record(inputs), [np.ones(())], rng, 1)
+    climbed = point.measurer.climb([direction_like(x, rng) for x in inputs])
+    evidence = Evidence(climbed, point, point.weights, point.gradients, point.upstreams)
+    return Runner(lambda: draw_up(evidence), list)
 
 
 def torch_gradcheck(fast: bool) -> Runner:

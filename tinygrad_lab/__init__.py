@@ -17,22 +17,10 @@ from typing import Any
 import numpy as _np
 
 from tinygrad_lab import nn, optim
-from tinygrad_lab.core import engine as _engine
-from tinygrad_lab.core import primitive as _primitive
-from tinygrad_lab.core.checkpointing import checkpoint
+from tinygrad_lab.core import operations
 from tinygrad_lab.core.modes import debug, enable_grad, is_grad_enabled, no_grad
-from tinygrad_lab.core.primitive import defvjp, primitive
+from tinygrad_lab.core.operations import defvjp, defvjp_variadic, primitive
 from tinygrad_lab.core.tensor import Tensor, tensor
-from tinygrad_lab.core.transforms import (
-    grad,
-    gradients,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    value_and_grad,
-    vjp,
-)
 from tinygrad_lab.nn.functional import (
     avg_pool2d,
     binary_cross_entropy,
@@ -46,6 +34,17 @@ from tinygrad_lab.nn.functional import (
     sigmoid,
     softmax,
 )
+from tinygrad_lab.transforms import (
+    checkpoint,
+    grad,
+    gradients,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 
 __version__ = "0.1.0"
 
@@ -58,6 +57,7 @@ __all__ = [
     "cross_entropy",
     "debug",
     "defvjp",
+    "defvjp_variadic",
     "enable_grad",
     "grad",
     "gradients",
@@ -72,6 +72,7 @@ __all__ = [
     "mse_loss",
     "nn",
     "no_grad",
+    "operations",
     "optim",
     "primitive",
     "relu",
@@ -89,8 +90,8 @@ def __getattr__(name: str) -> Any:
     if name in _ON_DEMAND:
         return importlib.import_module(f"{__name__}.{name}")
     function = getattr(_np, name, None)
-    tables = (_engine.RULES, _primitive.INSTEAD, _primitive.CONSTANT)
-    if callable(function) and any(function in table for table in tables):
+    operation = operations.OPERATIONS.get(function) if callable(function) else None
+    if operation is not None and operation.kind in ("differentiable", "constant"):
         return function
     hint = f"; numpy.{name} has no derivative rule" if callable(function) else ""
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")

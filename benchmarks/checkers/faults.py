@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,19 +20,20 @@ from hypothesis import strategies as st
 
 from benchmarks.checkers import specimens
 from benchmarks.checkers.specimens import unbroadcast
-from tinygrad_lab.core import engine, transforms
-from tinygrad_lab.core.engine import RULES
+from tinygrad_lab.core import engine
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.core.primitive import defvjp, primitive
-from tinygrad_lab.core.rules import indexing, linalg, shaping
+from tinygrad_lab.core.operations import OPERATIONS, defvjp, planted, primitive
+from tinygrad_lab.core.rules import indexing, manipulation
+from tinygrad_lab.core.rules.linalg import products
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.testing import adapters
 from tinygrad_lab.testing.inputs import strategies
 from tinygrad_lab.testing.inputs.calls import ENOUGH, NOT_ZERO, Call, arrays
 from tinygrad_lab.testing.operations import check_module, check_op
 from tinygrad_lab.testing.telling.finding import GradReport
+from tinygrad_lab.transforms import derivatives
 
-__all__ = ["FAULTS", "Fault", "in_table"]
+__all__ = ["FAULTS", "Fault"]
 
 Planting = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -111,17 +112,6 @@ MEMORY, SPECIAL = "memory, state", "special values, dtype, size"
 
 
 @contextlib.contextmanager
-def in_table(entry: Any, wrong: Sequence[Any]) -> Iterator[None]:
-    """Have other rules of an operation in the derivative table."""
-    right = RULES[entry]
-    RULES[entry] = tuple(wrong)
-    try:
-        yield
-    finally:
-        RULES[entry] = right
-
-
-@contextlib.contextmanager
 def _in_place_of(owner: Any, name: str, wrong: Any) -> Iterator[None]:
     right = getattr(owner, name)
     setattr(owner, name, wrong)
@@ -143,7 +133,7 @@ def _rule(
     """Enter a wrong rule of the derivative table."""
     where = entry or op
     blamed = name_of(where)
-    plant = functools.partial(in_table, where, wrong)
+    plant = functools.partial(planted, where, *wrong)
     FAULTS.append(Fault(number, name, family, seen, plant, op, blamed=blamed))
 
 
@@ -181,7 +171,7 @@ def _arrays(*sides: tuple[int, ...], values: Any = None, **constants: Any) -> An
 
 
 def _of(op: Any, argnum: int = 0) -> Any:
-    return RULES[op][argnum]
+    return OPERATIONS[op].vjps[argnum]
 
 
 def _is_plain(x: Any) -> bool:
@@ -324,11 +314,11 @@ _rule(
         lambda g, y, *x, axis=0, i=i: np.take(g, range(x[i].shape[axis]), (axis + 1) % g.ndim)
         for i in range(3)
     ],
-    entry=shaping.concatenate,
+    entry=manipulation.concatenate,
 )  # fmt: skip
 _rule(
     25, "stack pulled back along the first axis", BROADCAST, np.stack,
-    *[lambda g, y, *x, axis=0, i=i: g[i] for i in range(3)], entry=shaping.stack,
+    *[lambda g, y, *x, axis=0, i=i: g[i] for i in range(3)], entry=manipulation.stack,
 )  # fmt: skip
 _rule(
     26, "transpose by the permutation, not its inverse", BROADCAST, np.transpose,
@@ -357,7 +347,7 @@ def _naive_einsum(i: int) -> Any:
 
 _rule(
     28, "einsum with a repeated or summed-out index", BROADCAST, np.einsum,
-    None, *[_naive_einsum(i) for i in range(3)], entry=linalg.einsum, seen="autograd 242",
+    None, *[_naive_einsum(i) for i in range(3)], entry=products.einsum, seen="autograd 242",
 )  # fmt: skip
 _rule(
     29, "keepdims=False expanded on the wrong axis", BROADCAST, np.sum,
@@ -459,8 +449,7 @@ _hand_written(
 # ---------------------------------------------------------------------------------------------
 # Engine
 
-_Pass = engine._Pass  # noqa: SLF001 - faults are planted inside
-_arrive, _pull_back, _lifted = _Pass.arrive, _Pass.pull_back, _Pass._lifted  # noqa: SLF001
+_pull_back = engine._Walk.pull_back  # noqa: SLF001 - faults are planted inside
 
 
 def graph(run: Any, *arrays: Any) -> Any:
@@ -491,27 +480,12 @@ def _method(owner: Any, attribute: str, wrong: Any) -> Planting:
     return functools.partial(_in_place_of, owner, attribute, wrong)
 
 
-def _set_not_add(self: Any, node: Any, c: Any) -> None:
-    if node.order in self.waiting:
-        self.waiting[node.order] = c
-    else:
-        _arrive(self, node, c)
-
-
-def _add_twice(self: Any, node: Any, c: Any) -> None:
-    _arrive(self, node, 2 * c if node.order in self.waiting else c)
-
-
-def _drop_branch(self: Any, node: Any, c: Any) -> None:
-    if node.order not in self.waiting or node.op is None:
-        _arrive(self, node, c)
-
-
-_engine(41, "= for +=", _method(_Pass, "arrive", _set_not_add))
+_engine(41, "= for +=", _method(engine, "total", lambda a, b: b))
 _engine(
-    42, "a shared node propagated twice", _method(_Pass, "arrive", _add_twice), seen="micrograd 2"
+    42, "a shared node propagated twice", _method(engine, "total", lambda a, b: a + 2 * b),
+    seen="micrograd 2",
 )  # fmt: skip
-_engine(43, "a branch dropped at a shared node", _method(_Pass, "arrive", _drop_branch))
+_engine(43, "a branch dropped at a shared node", _method(engine, "total", lambda a, b: a))
 
 
 def _remembering() -> contextlib.AbstractContextManager[None]:
@@ -523,7 +497,7 @@ def _remembering() -> contextlib.AbstractContextManager[None]:
             g = stale[node.order] = g + stale.get(node.order, 0.0)
         return _pull_back(self, node, g)
 
-    return _in_place_of(_Pass, "pull_back", with_stale)
+    return _in_place_of(engine._Walk, "pull_back", with_stale)  # noqa: SLF001
 
 
 _engine(44, "stale gradients on a second backward", _remembering, seen="micrograd 53")
@@ -536,19 +510,19 @@ def _caching() -> contextlib.AbstractContextManager[None]:
     def rule(g: Any, y: Any, x: Any) -> Any:
         return g * kept.setdefault(x.shape, np.exp(x))
 
-    return in_table(np.exp, (rule,))
+    return planted(np.exp, rule)
 
 
 _engine(45, "a cached derivative, right the first time", _caching, np.exp, blamed="exp")
 
 
-def _unlifted(self: Any, node: Any) -> Any:
+def _unlifted(node: Any, lift: Any) -> Any:
     return node.value, list(node.args)
 
 
-_engine(46, "nested derivatives confused", _method(_Pass, "_lifted", _unlifted), np.sin)
+_engine(46, "nested derivatives confused", _method(engine, "_lifted", _unlifted), np.sin)
 
-_walk = transforms.walk
+_walk = derivatives.walk
 
 
 def _adding(begin: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
@@ -559,7 +533,7 @@ def _adding(begin: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
     return found
 
 
-_engine(47, "asking for gradients adds to .grad", _method(transforms, "walk", _adding), np.sin)
+_engine(47, "asking for gradients adds to .grad", _method(derivatives, "walk", _adding), np.sin)
 
 
 class _Scaled:

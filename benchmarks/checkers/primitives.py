@@ -14,16 +14,9 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from tinygrad_lab.core.rules import (
-    arranging,
-    decompositions,
-    differences,
-    elementwise,
-    indexing,
-    norms,
-    shaping,
-)  # fmt: skip
-from tinygrad_lab.core.rules import linalg as products
+from tinygrad_lab.core.rules import creation, indexing, manipulation
+from tinygrad_lab.core.rules.linalg import decompositions, norms, products, solving
+from tinygrad_lab.core.rules.mathematical import elementwise, sequences
 from tinygrad_lab.testing.inputs import catalogue
 from tinygrad_lab.testing.inputs.calls import (
     EVERYWHERE,
@@ -48,7 +41,7 @@ from tinygrad_lab.testing.inputs.catalogue.linalg import (
     matrices,
     turned,
 )  # fmt: skip
-from tinygrad_lab.testing.inputs.catalogue.manipulation import joined
+from tinygrad_lab.testing.inputs.catalogue.manipulation import joined, new_shapes
 from tinygrad_lab.testing.inputs.catalogue.mathematical import ANY, BETWEEN, POINTS
 from tinygrad_lab.testing.inputs.catalogue.sorting import masked
 
@@ -159,11 +152,12 @@ def _as_list(op: Any) -> Any:
 #: The package's catalogue, and after importing this the primitives too.
 CASES = catalogue.CASES
 CASES |= table({
-    shaping.copied: families.unary(),
-    shaping.astype: families.shaped(lambda shape: st.just(((np.float64,), {}))),
-    shaping.concatenate: operands(joined(new_axis=False)),
-    shaping.stack: operands(joined(new_axis=True)),
-    elementwise.where: masked(),
+    manipulation.reshape: families.shaped(new_shapes),
+    creation.copied: families.unary(),
+    creation.astype: families.shaped(lambda shape: st.just(((np.float64,), {}))),
+    manipulation.concatenate: operands(joined(new_axis=False)),
+    manipulation.stack: operands(joined(new_axis=True)),
+    indexing.where: masked(),
     elementwise.clip: families.elementwise(
         EVERYWHERE, [-1.125, -0.625, 1.125], [0.375, 0.875]
     ),
@@ -180,9 +174,9 @@ CASES |= table({
     indexing.getitem: indexed(),
     indexing.scatter_add: scattered(),
     indexing.setitem: assigned(),
-    arranging.diagonal_matrix: variants([((3,),), ((1,),)], [{}, *each(k=[1, -2])]),
-    arranging.windows: variants([((3, 4),)], [{"window_shape": 2, "axis": 0}]),
-    differences.interp: [
+    creation.diagonal_matrix: variants([((3,),), ((1,),)], [{}, *each(k=[1, -2])]),
+    indexing.windows: variants([((3, 4),)], [{"window_shape": 2, "axis": 0}]),
+    sequences.interp: [
         variants(
             [((5,), (4,))],
             values=BETWEEN,
@@ -195,15 +189,15 @@ CASES |= table({
             ),
         ),
     ],
-    differences.convolve_full: variants([((3,), (2,)), ((2,), (4,))]),
+    sequences.convolve_full: variants([((3,), (2,)), ((2,), (4,))]),
     products.einsum: einsums(),
-    decompositions.cofactors: matrices(SQUARES),
-    decompositions.second_cofactors: matrices(
+    norms.cofactors: matrices(SQUARES),
+    norms.second_cofactors: matrices(
         [((2, 2), (2, 2)), ((3, 3), (3, 3))],
         around=lambda op, g, a: op(g, a + base(a)),
         never=["axis of length one"],  # where it is zero but for round-off
     ),
-    decompositions.least_squares: matrices(
+    solving.least_squares: matrices(
         [((4, 2), (4,)), ((3, 2), (3, 2))], [{"rcond": 1e-10}]
     ),
     decompositions.qr: matrices(SQUARES[:4] + TALL + WIDE, [{}], in_a_row),

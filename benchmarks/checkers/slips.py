@@ -15,12 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.checkers.faults import in_table
 from benchmarks.checkers.primitives import CASES, name_of
 from benchmarks.checkers.spread import spread
-from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.primitive import defvjp, primitive
-from tinygrad_lab.core.tensor import plain
+from tinygrad_lab.core.dispatch import plain
+from tinygrad_lab.core.operations import defvjp, planted, primitive, vjps_of
 from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE
 from tinygrad_lab.testing.operations import check_op
@@ -86,11 +84,11 @@ def places() -> list[tuple[int, int]]:
     """
     listed = []
     for i, op in enumerate(CASES):
-        entry = RULES.get(op)
-        if isinstance(entry, tuple):
-            listed += [(i, argnum) for argnum, rule in enumerate(entry) if rule is not None]
+        rules = vjps_of(op)
+        if isinstance(rules, tuple) and rules:
+            listed += [(i, argnum) for argnum, rule in enumerate(rules) if rule is not None]
         else:
-            listed.append((i, BEHIND if entry is None else 0))
+            listed.append((i, 0 if rules else BEHIND))
     return listed
 
 
@@ -128,11 +126,10 @@ def look_at(index: int, argnum: int, examples: int) -> Slip:
 def _planted(op: Any, argnum: int, ran: list[bool]) -> contextlib.AbstractContextManager[None]:
     if argnum == BEHIND:
         return _behind(op, ran)
-    right = RULES[op]
-    if not isinstance(right, tuple):
-        return in_table(op, [_slipped(right[i], ran) for i in range(MOST)])
-    wrong = [_slipped(rule, ran) if i == argnum else rule for i, rule in enumerate(right)]
-    return in_table(op, wrong)
+    right = vjps_of(op)
+    if isinstance(right, tuple):
+        return planted(op, _slipped(right[argnum], ran), argnums=[argnum])
+    return planted(op, *[_slipped(right[i], ran) for i in range(MOST)])
 
 
 def _slipped(rule: Callable[..., Any], ran: list[bool]) -> Callable[..., Any]:
@@ -160,7 +157,7 @@ def _behind(op: Any, ran: list[bool]) -> Iterator[None]:
         lambda call: Call(call.text, lambda *xs: passed_on(call.f(*xs)), call.arrays)
     )
     try:
-        with in_table(passed_on, [_slipped(RULES[passed_on][0], ran)]):
+        with planted(passed_on, _slipped(vjps_of(passed_on)[0], ran)):
             yield
     finally:
         CASES[op] = right

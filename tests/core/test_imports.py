@@ -42,6 +42,6 @@ def test_training_a_little_loads_nothing_heavy():
 def test_the_table_is_whole_whatever_is_imported_first(module: str):
     loaded_by(
         f"import {module}, numpy as np\n"
-        "from tinygrad_lab.core.engine import RULES\n"
-        "assert {np.sin, np.sum, np.matmul, np.take, np.transpose} <= set(RULES)"
+        "from tinygrad_lab.core.operations import OPERATIONS\n"
+        "assert {np.sin, np.sum, np.matmul, np.take, np.transpose} <= set(OPERATIONS)"
     )

@@ -1,6 +1,5 @@
 """check_op: that it looks everywhere it should, and how what it finds is made small."""
 
-import contextlib
 import time
 
 import numpy as np
@@ -11,7 +10,7 @@ import tinygrad_lab as tl
 from benchmarks.checkers.primitives import CASES, name_of
 from benchmarks.checkers.specimens import unbroadcast
 from tinygrad_lab import testing as tgt
-from tinygrad_lab.core.engine import RULES
+from tinygrad_lab.core.operations import OPERATIONS, planted
 from tinygrad_lab.testing.adapters import numpy as by_hand
 from tinygrad_lab.testing.inputs import search
 from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate
@@ -66,7 +65,7 @@ def test_what_is_wrong_at_degenerate_shapes_alone_is_always_found(name, rng, no_
 @pytest.mark.parametrize("kind", DEGENERATE)
 def test_that_is_no_luck(kind, rng, no_shrinking):
     """One ordinary example, and one of each kind."""
-    is_kind, right = DEGENERATE[kind], RULES[np.sum]
+    is_kind, right = DEGENERATE[kind], OPERATIONS[np.sum].vjps
 
     def rule(g, y, x, *args, **kwargs):
         if is_kind(x.shape):
@@ -85,16 +84,6 @@ def test_they_are_met_by_functions_that_the_catalogue_does_not_know():
     tgt.check_op(first, examples=1, watch=lambda call, report: seen.append(call))
     for kind in DEGENERATE:
         assert any(is_degenerate(call, kind) for call in seen)
-
-
-@contextlib.contextmanager
-def planted(op, rule):
-    right = RULES[op]
-    RULES[op] = (rule, *right[1:])
-    try:
-        yield
-    finally:
-        RULES[op] = right
 
 
 #: What has no value at such shapes, or is here called with a mask or an index of a fixed shape.

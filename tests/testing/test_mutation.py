@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from tinygrad_lab import testing as tgt
-from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.primitive import defvjp_variadic
+from tinygrad_lab.core.operations import OPERATIONS, defvjp_variadic
 from tinygrad_lab.testing import mutation
 from tinygrad_lab.testing.judging.arguments import Arguments
 from tinygrad_lab.testing.session import current_session
@@ -52,12 +51,12 @@ def faults_of(op):
 
 @pytest.mark.parametrize("mutant", faults_of(halved), ids=FAULTS)
 def test_a_planted_fault_is_found_and_gone_afterwards(mutant):
-    right = RULES[halved]
+    right = OPERATIONS[halved]
     with mutant.planted():
         report = tgt.gradcheck(halved, X, raises=False)
     noticed = report.verdict == "fail"
     assert noticed or mutant.fault == "averaged over the elements"  # which is what it is here
-    assert RULES[halved] is right
+    assert OPERATIONS[halved] is right
     assert tgt.gradcheck(halved, X).passed
 
 
@@ -244,7 +243,7 @@ def test_what_does_not_exist_cannot_be_chosen():
 
 
 def test_an_interrupt_is_passed_on_and_everything_is_put_back():
-    right, runs = RULES[halved], []
+    right, runs = OPERATIONS[halved], []
 
     def test():
         runs.append(1)
@@ -254,7 +253,7 @@ def test_an_interrupt_is_passed_on_and_everything_is_put_back():
 
     with pytest.raises(KeyboardInterrupt):
         tgt.mutation_score(test)
-    assert RULES[halved] is right
+    assert OPERATIONS[halved] is right
     assert current_session().interceptors == ()
 
 

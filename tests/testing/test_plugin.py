@@ -118,11 +118,11 @@ LOOKS_AFTERWARDS = """
 
     def pytest_collection_finish():
         import rules
-        rules.right = engine.RULES[rules.softplus]
+        rules.right = engine.OPERATIONS[rules.softplus]
 
     def pytest_unconfigure():
         import rules
-        print("restored:", engine.RULES[rules.softplus] is rules.right)
+        print("restored:", engine.OPERATIONS[rules.softplus] is rules.right)
 """
 FAILING = """
     import rules

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["describe", "explain", "name_of"]
+__all__ = ["describe", "explain", "name_of", "qualified_name", "would_detach"]
 
 # NumPy's own exception types, the special before the general: the first that fits is raised anew.
 _KINDS: tuple[type[Exception], ...] = (
@@ -46,13 +46,13 @@ def explain(
     text = f"{name_of(op)}({', '.join(given)}){during}: {error}{where}"
     for kind in _KINDS:
         if isinstance(error, kind):
-            told = kind(text)
+            again = kind(text)
             break
     else:
         error.add_note(text)
-        told = error
-    told.explained = True  # type: ignore[attr-defined]
-    return told
+        again = error
+    again.explained = True  # type: ignore[attr-defined]
+    return again
 
 
 def describe(value: Any, limit: int = 40) -> str:
@@ -84,3 +84,17 @@ def name_of(op: Any) -> str:
         if module.startswith("numpy.") and family in module:
             return f"{family}.{name}"
     return name
+
+
+def qualified_name(op: Any) -> str:
+    """Name an operation as one writes it: ``np.linalg.inv``, or the name of a primitive."""
+    module = getattr(op, "__module__", None) or "numpy"
+    return f"np.{name_of(op)}" if module.startswith("numpy") else name_of(op)
+
+
+def would_detach(what: str, instead: str) -> str:
+    """Say that something would lose a gradient in silence, and what to write instead."""
+    return (
+        f"{what} would lose the gradient of a tracked tensor t. To stay tracked say {instead}; for "
+        "plain numbers say t.detach() first, or t.item() for one element"
+    )

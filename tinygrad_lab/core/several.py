@@ -1,20 +1,22 @@
-"""Operations with several results (``eigh``, ``svd``, ``slogdet`` ...), as the engine sees them.
+"""Operations with several results (``eigh``, ``svd`` ...), and arguments that are lists of arrays.
 
-The call is one node, whose value is the tuple of results; each result is a node of its own that
-picks one of them.  What comes back from the picks is gathered as :class:`Parts`, and the rule of
-the operation reads the parts it was given.
+Both are tuples of arrays that the engine treats as one value.  An operation with several results
+is one node, whose value is their tuple; each result is a node of its own that picks one of them.
+An argument that is a list is a node that bundles the arrays in it.  What comes back is gathered as
+:class:`Parts`: the rule of ``eigh`` reads the parts it was given, that of ``concatenate`` returns
+a list of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import batches, defvjp
+from tinygrad_lab.core.operations import defvjp, defvjp_variadic
 
-__all__ = ["Outputs", "Parts", "pick"]
+__all__ = ["Outputs", "Parts", "bundle", "pick"]
 
 
 class _Several:
@@ -27,23 +29,28 @@ _SEVERAL = _Several()
 
 
 class Outputs(tuple[Any, ...]):
-    """The results of one call."""
+    """The results of one call, or the arrays of one argument."""
 
     __slots__ = ()
     shape = dtype = _SEVERAL
 
 
 class Parts(dict[int, Any]):
-    """Cotangents of some of the results of one call, by their positions."""
+    """Cotangents of some members of :class:`Outputs`, by their positions."""
 
     shape = dtype = _SEVERAL
+
+    @classmethod
+    def listed(cls, cotangents: Sequence[Any]) -> Parts:
+        """Take a list with a cotangent for each member, or None where nothing comes back."""
+        return cls((i, c) for i, c in enumerate(cotangents) if c is not None)
 
     def __add__(self, other: Parts) -> Parts:
         both = {i: self[i] + other[i] for i in self.keys() & other.keys()}
         return Parts({**self, **other, **both})
 
     def of(self, position: int, outputs: Outputs) -> Any:
-        """Give the cotangent of one result: zeros where nothing came back."""
+        """Give the cotangent of one member: zeros where nothing came back."""
         return self[position] if position in self else np.zeros_like(outputs[position])
 
     def one_by_one(self) -> Iterator[Parts]:
@@ -57,5 +64,10 @@ def pick(outputs: Outputs, position: int) -> Any:
     return outputs[position]
 
 
-defvjp(pick, lambda g, y, outputs, position: Parts({position: g}))
-batches(pick)
+def bundle(*arrays: Any) -> Outputs:
+    """Make one value of several arrays."""
+    return Outputs(arrays)
+
+
+defvjp(pick, lambda g, y, outputs, position: Parts({position: g}), batches=True)
+defvjp_variadic(bundle, lambda position, g, y, *arrays: g.of(position, y))

@@ -1,186 +1,41 @@
-"""``Tensor``: an array, plus the call that made it.
+"""``Tensor``: an array, plus the call that made it.  Operators, methods, text.
 
-Operators, methods and NumPy's two dispatch protocols all lead to :func:`apply`, which computes on
-the plain arrays and records the call.  Results that have no derivative (comparisons, rounding,
-``argmax``) come back as the plain arrays NumPy gives.
-
-Not for: what a derivative is (``rules/``), or how the graph is walked (``engine.py``).
+Not for: what happens to a call (``dispatch.py``), what a derivative is (``rules/``), or how the
+graph is walked (``engine.py``).
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core.callers import what_would_detach
-from tinygrad_lab.core.engine import (
-    NO_KWARGS,
-    RETAIN,
-    RULES,
-    WHOLE,
-    Node,
-    from_scalar,
-    new_leaf,
-    propagate,
-    record,
-)
-from tinygrad_lab.core.errors import explain, name_of
-from tinygrad_lab.core.modes import (
-    IGNORE,
-    RECORD,
-    WATCH,
-    call_site,
-    current_mode,
-    stop_if_not_finite,
-)
-from tinygrad_lab.core.primitive import CONSTANT, IN_PLACE, INSTEAD, TAKES, UNSUPPORTED
+from tinygrad_lab.core.cotangents import RETAIN, from_scalar
+from tinygrad_lab.core.dispatch import admit, answer_function, answer_ufunc, apply, from_node, plain
+from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
+from tinygrad_lab.core.errors import would_detach
+from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
+from tinygrad_lab.core.operations import OPERATIONS
+from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
-from tinygrad_lab.core.rules.shaping import astype
-from tinygrad_lab.core.several import Outputs, pick
 from tinygrad_lab.core.summary import summary
 
-__all__ = ["Tensor", "apply", "plain", "tensor"]
-
-Axis = int | tuple[int, ...] | None
+__all__ = ["Tensor", "methods", "start", "tensor"]
 
 
 # ---------------------------------------------------------------------------------------------
-# One call
-
-
-def apply(
-    op: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any] = NO_KWARGS,
-    body: Callable[..., Any] | None = None,
-) -> Tensor:
-    """Call ``op`` on the plain arrays in ``args``, and record the call if one of them is tracked.
-
-    ``body``, if given, computes the same on NumPy's own arrays, without asking who else would.
-    """
-    if kwargs and any(type(value) is Tensor for value in kwargs.values()):
-        args, kwargs = _positional(op, args, kwargs)
-    values: list[Any] = []
-    parents: list[Node | None] = []
-    for arg in args:
-        if type(arg) is Tensor:
-            arg, node = arg.data, arg.node
-        else:
-            node = None
-        values.append(arg)
-        parents.append(node)
-        if type(arg) not in _OWN_TYPES:
-            body = None
-    mode = current_mode()
-    try:
-        value = (body or op)(*values, **kwargs)
-    except Exception as error:
-        raise explain(error, op, values, kwargs, call_site() if mode is WATCH else None) from error
-    kind = type(value)
-    if kind is not np.ndarray:
-        value = Outputs(value) if isinstance(value, (tuple, list)) else from_scalar(value)
-    node = None
-    if mode is not IGNORE and any(parents):
-        if WHOLE.get(op, 0) < len(args) or (kwargs and value.dtype.kind not in "fc"):
-            _check_differentiable(op, parents, value)
-        node = record(op, tuple(values), kwargs, value, tuple(parents))
-    if mode is WATCH:
-        _watch(op, value, node)
-    if type(value) is Outputs:
-        outputs = cast(Tensor, from_node(value, node))
-        return kind._make(outputs) if hasattr(kind, "_make") else outputs  # EighResult and so on
-    result = _new(Tensor)
-    result.data = value
-    result.node = node
-    return result
-
-
-#: What no other library's arrays are: a primitive called with these alone is its body.
-_OWN_TYPES = frozenset(
-    {np.ndarray, int, float, bool, complex, str, tuple, list, slice, type(None), np.dtype}
-)
-
-
-def _watch(op: Callable[..., Any], value: Any, node: Node | None) -> None:
-    here = call_site()
-    if node is not None:
-        node.site = here
-    for part in value if type(value) is Outputs else (value,):
-        stop_if_not_finite(part, f"{name_of(op)} gave", here)
-
-
-def from_node(value: Any, node: Node | None) -> Any:
-    """Make the tensor of a recorded value; of several results, a tensor for each that has one."""
-    if type(value) is Outputs:
-        return Outputs(_picked(value, node, i) for i in range(len(value)))
-    tensor = _new(Tensor)
-    tensor.data = value
-    tensor.node = node
-    return tensor
-
-
-def _picked(outputs: Outputs, node: Node | None, position: int) -> Any:
-    value = outputs[position]
-    if from_scalar(value).dtype.kind not in "fc":
-        return value  # a rank, an index: nothing flows through it
-    if node is not None:
-        node = record(pick, (outputs, position), NO_KWARGS, value, (node, None))
-    return from_node(from_scalar(value), node)
-
-
-def _check_differentiable(
-    op: Callable[..., Any], parents: Sequence[Node | None], value: Any
-) -> None:
-    """Refuse a call that would lose a gradient in silence."""
-    rules = RULES.get(op)
-    if rules is None:
-        raise TypeError(_no_rule(op))
-    for position, parent in enumerate(parents):
-        if parent is not None and (position >= len(rules) or rules[position] is None):
-            raise TypeError(
-                f"{name_of(op)} has no derivative by argument {position}: detach() it there"
-            )
-    if value.dtype.kind not in "fc":
-        raise TypeError(
-            f"{name_of(op)} of a tracked tensor gives {value.dtype}, which has no gradient; "
-            "detach() first"
-        )
-
-
-def plain(value: Any) -> Any:
-    """Replace tensors by their plain arrays, also inside tuples, lists, dicts and slices."""
-    kind = type(value)
-    if kind is Tensor:
-        return value.data
-    if kind in (tuple, list):
-        return kind(plain(item) for item in value)
-    if kind is dict:
-        return {key: plain(item) for key, item in value.items()}
-    if kind is slice:
-        return slice(plain(value.start), plain(value.stop), plain(value.step))
-    return value
-
-
-def _any_tracked(value: Any) -> bool:
-    if type(value) is Tensor:
-        return value.node is not None
-    if isinstance(value, dict):
-        value = value.values()
-    return isinstance(value, (tuple, list, type({}.values()))) and any(map(_any_tracked, value))
-
-
 # Operators are most of what a program calls, so they record by themselves what `apply` records in
-# general.  Whatever is out of the ordinary (a mode, an error) goes there.
+# general.  Whatever is out of the ordinary (a mode, an error, a missing rule) goes there.
 
 
 def _unary(op: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
     def method(self: Tensor) -> Tensor:
-        if current_mode() is not RECORD:
+        if current_mode() is not RECORD or OPERATIONS[op].complete < 1:
             return apply(op, (self,))
         x = self.data
         try:
@@ -200,7 +55,7 @@ def _unary(op: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
 
 def _binary(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
     def method(self: Tensor, other: Any) -> Tensor:
-        if current_mode() is not RECORD:
+        if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (self, other))
         x, left = self.data, self.node
         y, right = (other.data, other.node) if type(other) is Tensor else (other, None)
@@ -228,6 +83,15 @@ def _reflected(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
     return _named(method, op)
 
 
+def _constant(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
+    def method(self: Tensor, other: Any) -> Any:
+        if not OPERATIONS[op].constant:  # somebody gave it a rule
+            return apply(op, (self, other))
+        return op(self.data, other.data if type(other) is Tensor else other)
+
+    return _named(method, op)
+
+
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -236,79 +100,22 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _constant(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
-    def method(self: Tensor, other: Any) -> Any:
-        return op(self.data, other.data if type(other) is Tensor else other)
-
-    return _named(method, op)
-
-
 def _named(method: Any, op: Callable[..., Any]) -> Any:
     method.__name__ = op.__name__
     method.__doc__ = f"As :data:`numpy.{op.__name__}`."
     return method
 
 
+#: The shortcuts of ``ndarray ** number``.
 _POWERS: dict[float, Callable[..., Any]] = {
     2: np.square,
     1: np.positive,
     0.5: np.sqrt,
     -1: np.reciprocal,
 }
-_REDUCE: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
-}
 
-
-def _would_detach(what: str, instead: str) -> str:
-    return (
-        f"{what} would lose the gradient of a tracked tensor t. To stay tracked say {instead}; for "
-        "plain numbers say t.detach() first, or t.item() for one element"
-    )
-
-
-def _without_out(op: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Refuse ``out=``, and drop it where it says None."""
-    if "out" not in kwargs:
-        return kwargs
-    out = kwargs["out"]
-    if any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
-        raise TypeError(
-            f"{_numpy_name(op)}(..., out=...) writes in place, and tensors are values: use what "
-            "it returns"
-        )
-    return {key: value for key, value in kwargs.items() if key != "out"}
-
-
-def _no_rule(op: Callable[..., Any]) -> str:
-    return (
-        f"{_numpy_name(op)} has no derivative rule. Give it one with "
-        f"tl.defvjp({_numpy_name(op)}, lambda g, y, *args: ...), or compute on plain values: "
-        "t.detach()"
-    )
-
-
-def _positional(
-    op: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Move keyword arguments to the positions that the rules count by."""
-    try:
-        bound = inspect.signature(op).bind(*args, **kwargs)
-    except ValueError:
-        raise TypeError(f"pass the tensors to {_numpy_name(op)} by position") from None
-    if any(type(value) is Tensor for value in bound.kwargs.values()):
-        raise TypeError(f"{_numpy_name(op)} has no derivative by a keyword-only argument")
-    return bound.args, bound.kwargs
-
-
-def _numpy_name(op: Callable[..., Any]) -> str:
-    module = getattr(op, "__module__", None) or "numpy"
-    return f"np.{name_of(op)}" if module.startswith("numpy") else name_of(op)
-
-
+#: Functions of other rooms that are methods of tensors too, by name.
+_METHODS: dict[str, Callable[..., Any]] = {}
 _new = object.__new__
 
 
@@ -361,6 +168,15 @@ class Tensor:
             "a Tensor has no subclasses: its operations could not return them. Keep a tensor as an "
             "attribute, or add an operation with tl.primitive"
         )
+
+    def __getattr__(self, name: str) -> Any:
+        """Bind the methods that other rooms declare with :func:`methods`."""
+        if name in _METHODS:
+            return MethodType(_METHODS[name], self)
+        raise AttributeError(f"'Tensor' object has no attribute {name!r}", name=name, obj=self)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *_METHODS})
 
     # -- the graph ----------------------------------------------------------------------------
 
@@ -451,12 +267,9 @@ class Tensor:
         (27.0, 18.0)
         """
         node, cotangent = start(self, upstream, create_graph)
-        propagate(
-            [node],
-            [cotangent],
-            retain_graph=create_graph if retain_graph is None else retain_graph,
-            lift=from_node if create_graph else None,
-        )
+        keep = create_graph if retain_graph is None else retain_graph
+        lift = from_node if create_graph else None
+        accumulate(propagate([node], [cotangent], retain_graph=keep, lift=lift))
 
     def retain_grad(self) -> None:
         """Keep this intermediate tensor's own gradient in ``.grad`` at the next ``backward``."""
@@ -595,7 +408,7 @@ class Tensor:
 
     def __float__(self) -> float:
         if self.node is not None and (detaching := what_would_detach()):
-            raise TypeError(_would_detach(*detaching))
+            raise TypeError(would_detach(*detaching))
         return float(self.item())
 
     def __int__(self) -> int:
@@ -634,7 +447,7 @@ class Tensor:
 
     def __pow__(self, exponent: Any) -> Tensor:
         if type(exponent) in (int, float) and exponent in _POWERS:
-            return apply(_POWERS[exponent], (self,))  # the shortcuts of ndarray ** number
+            return apply(_POWERS[exponent], (self,))
         return apply(np.power, (self, exponent))
 
     __lt__ = _constant(np.less)
@@ -724,11 +537,6 @@ class Tensor:
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
         wanted = shape[0] if len(shape) == 1 and np.ndim(shape[0]) else shape
-        if order not in ("C", "F"):
-            raise ValueError(
-                f"reshape(order={order!r}) follows the memory layout, which a tensor does not "
-                "promise; say order='C' or 'F'"
-            )
         return apply(np.reshape, (self, wanted), {"order": order} if order != "C" else NO_KWARGS)
 
     def ravel(self, order: str = "C") -> Tensor:
@@ -755,56 +563,17 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if self.node is not None and current_mode() != IGNORE:
             raise TypeError(
-                _would_detach("np.asarray(t) or np.array([t, ...])", "np.stack([t, ...])")
+                would_detach("np.asarray(t) or np.array([t, ...])", "np.stack([t, ...])")
             )
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method == "__call__" and ufunc in INSTEAD:
-            return _composed(ufunc, inputs, kwargs)
-        if method == "reduce" and ufunc in _REDUCE:
-            return self._dispatch(_REDUCE[ufunc], inputs, {"axis": 0, **kwargs})
-        if method != "__call__":
-            raise TypeError(
-                f"np.{ufunc.__name__}.{method} has no derivative rule; say it with a function "
-                "(np.sum, np.prod, np.cumsum, an index ...), or compute on t.detach()"
-            )
-        if kwargs.get("where", True) is not True:
-            raise TypeError(
-                f"np.{ufunc.__name__}(..., where=...) leaves elements undefined, so it has no "
-                f"gradient; say np.where(condition, np.{ufunc.__name__}(...), otherwise)"
-            )
-        dtype = kwargs.pop("dtype", None)
-        if dtype is not None:
-            inputs = tuple(x.astype(dtype) if type(x) is Tensor else x for x in inputs)
-        kwargs = _without_out(ufunc, kwargs)
-        if set(kwargs) - {"where"}:
-            raise TypeError(f"np.{ufunc.__name__} of a tensor takes no {', '.join(kwargs)}=")
-        return self._dispatch(ufunc, inputs, {})
+        return answer_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(
-        self,
-        function: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if function in INSTEAD:
-            return _composed(function, args, kwargs)
-        return self._dispatch(function, args, kwargs)
-
-    def _dispatch(
-        self, op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        kwargs = _without_out(op, kwargs)
-        if op in RULES:
-            return apply(op, args, kwargs)
-        tracked = current_mode() != IGNORE and _any_tracked((args, kwargs))
-        if op in UNSUPPORTED and (tracked or (op in IN_PLACE and type(args[0]) is Tensor)):
-            raise TypeError(f"{_numpy_name(op)} {UNSUPPORTED[op]}")
-        if op not in CONSTANT and tracked:
-            raise TypeError(_no_rule(op))
-        return op(*plain(args), **plain(kwargs))
+        return answer_function(function, args, kwargs)
 
     # -- copies, files, text ------------------------------------------------------------------
 
@@ -820,16 +589,22 @@ class Tensor:
         return summary(self.data, self.node)
 
 
-def _composed(op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call what stands in the place of a NumPy function."""
-    kwargs = _without_out(op, kwargs)
-    try:
-        return INSTEAD[op](*args, **kwargs)
-    except Exception as error:
-        raise explain(error, op, args, kwargs, outside=True) from error
+admit(Tensor)
 
 
-TAKES[Tensor] = apply
+def methods(*functions: Callable[..., Any]) -> None:
+    """Declare functions that are methods of tensors too: ``x.relu()`` for ``relu(x)``.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> def doubled(x):
+    ...     return x + x
+    >>> methods(doubled)
+    >>> tl.tensor([1.0, 2.0]).doubled()
+    Tensor([2., 4.])
+    """
+    _METHODS.update((function.__name__, function) for function in functions)
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -857,7 +632,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     """
     array = data.data if type(data) is Tensor else data
     if type(data) is Tensor and data.node is not None and not data.is_leaf:
-        raise TypeError(_would_detach("tl.tensor(t)", "t.copy()"))
+        raise TypeError(would_detach("tl.tensor(t)", "t.copy()"))
     if hasattr(array, "__array_function__") and not isinstance(array, (np.ndarray, np.generic)):
         array = array.copy() if dtype is None else array.astype(dtype)  # a foreign array stays one
     else:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import batches, defvjp, primitive
+from tinygrad_lab.core.operations import defvjp, primitive
 
 __all__ = [
     "elu",
@@ -51,7 +51,7 @@ def sigmoid(x: Array) -> Array:
     )
 
 
-defvjp(sigmoid, lambda g, y, x: g * (y * (1 - y)))
+defvjp(sigmoid, lambda g, y, x: g * (y * (1 - y)), batches=True)
 
 
 def tanh(x: Array) -> Array:
@@ -71,7 +71,7 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-defvjp(relu, lambda g, y, x: g * (x > 0))
+defvjp(relu, lambda g, y, x: g * (x > 0), batches=True, branch=lambda y, x: np.sign(x))
 
 
 @primitive
@@ -89,6 +89,8 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
 defvjp(
     leaky_relu,
     lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope),
+    batches=True,
+    branch=lambda y, x, negative_slope=0.01: np.sign(x),
 )
 
 
@@ -107,6 +109,8 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
 defvjp(
     elu,
     lambda g, y, x, alpha=1.0: np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0)))),
+    batches=True,
+    branch=lambda y, x, alpha=1.0: np.sign(x),
 )
 
 
@@ -122,7 +126,7 @@ def softplus(x: Array, beta: float = 1.0) -> Array:
     return np.logaddexp(0, x * beta) / beta
 
 
-defvjp(softplus, lambda g, y, x, beta=1.0: g * sigmoid(x * beta))
+defvjp(softplus, lambda g, y, x, beta=1.0: g * sigmoid(x * beta), batches=True)
 
 
 @primitive
@@ -142,8 +146,7 @@ def _silu_slope(x: Array) -> Array:
     return s * (1 + x * (1 - s))
 
 
-defvjp(silu, lambda g, y, x: g * _silu_slope(x))
-batches(sigmoid, relu, leaky_relu, elu, softplus, silu)  # elementwise
+defvjp(silu, lambda g, y, x: g * _silu_slope(x), batches=True)
 
 
 def gelu(x: Array, approximate: Literal["tanh"] = "tanh") -> Array:

@@ -15,8 +15,8 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import batches, defvjp, primitive
-from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.core.operations import defvjp, primitive
+from tinygrad_lab.core.tensor import methods
 from tinygrad_lab.nn import conv, pool
 from tinygrad_lab.nn.activations import (
     elu,
@@ -108,8 +108,8 @@ defvjp(
     lambda g, y, x, weight, bias=None: g @ weight,
     _linear_weight,
     lambda g, y, x, weight, bias=None: g.sum(axis=0) if g.ndim == 2 == y.ndim else g,
+    batches=True,
 )
-batches(linear)
 
 
 def dropout(
@@ -364,7 +364,7 @@ def _pooling(
     return taps[0], taps[1]
 
 
-for _function in (
+methods(
     avg_pool2d,
     conv2d,
     elu,
@@ -378,5 +378,4 @@ for _function in (
     silu,
     softmax,
     softplus,
-):
-    setattr(Tensor, _function.__name__, _function)
+)

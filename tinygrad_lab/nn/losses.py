@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import defvjp, primitive
+from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.activations import log_softmax, sigmoid, softmax, softplus
 from tinygrad_lab.nn.windows import Array, is_numpy
@@ -94,6 +94,7 @@ defvjp(
     l1_loss,
     lambda g, y, input, target, reduction="mean": _l1_slope(g, input, target, reduction),
     lambda g, y, input, target, reduction="mean": _l1_slope(g, target, input, reduction),
+    branch=lambda y, input, target, reduction="mean": np.sign(input - target),
 )
 
 

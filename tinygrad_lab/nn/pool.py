@@ -13,7 +13,7 @@ from functools import reduce
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import defvjp, primitive
+from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.nn.windows import Array, Taps, fold, taps_of
 
 __all__ = ["avg_pool2d", "max_pool2d"]
@@ -41,7 +41,11 @@ def max_pool2d_gather(u: Array, x: Array, y: Array, *, rows: Taps, columns: Taps
     return reduce(np.add, [piece * hit for piece, hit in zip(picked, hits, strict=True)]) / ties
 
 
-defvjp(max_pool2d, lambda g, y, x, **how: max_pool2d_input_gradient(g, x, y, **how))
+defvjp(
+    max_pool2d,
+    lambda g, y, x, **how: max_pool2d_input_gradient(g, x, y, **how),
+    branch=lambda y, x, **how: max_pool2d_input_gradient(np.ones_like(y), x, y, **how) != 0,
+)
 # A small change of x leaves the largest elements where they are, almost everywhere, so the
 # derivatives by x and by the maxima are 0.  They are declared, because a tracked argument without a
 # rule is an error.

@@ -39,53 +39,25 @@ if TYPE_CHECKING:
     from tinygrad_lab.testing.operations import check_module, check_op, gradtest
 
 __all__ = [
-    "HOLOMORPHIC",
-    "PROPERTIES",
-    "Domain",
-    "Finding",
-    "GradReport",
-    "GradientError",
-    "Ledger",
-    "MutationScore",
-    "adapters",
-    "at_kinks",
-    "axes",
-    "blame",
-    "broadcastable",
-    "check_descent",
-    "check_module",
-    "check_op",
-    "gradcheck",
-    "gradtest",
-    "graphs",
-    "integers_exact",
-    "layouts",
-    "mutation_score",
-    "strategies",
-    "tensors",
-    "upstreams",
-]
+    "HOLOMORPHIC", "PROPERTIES", "Domain", "Finding", "GradReport", "GradientError", "Ledger",
+    "MutationScore", "adapters", "at_kinks", "axes", "blame", "broadcastable", "check_descent",
+    "check_module", "check_op", "gradcheck", "gradtest", "graphs", "integers_exact", "layouts",
+    "mutation_score", "strategies", "tensors", "upstreams",
+]  # fmt: skip
 
-# What is loaded when first asked for; most of it brings Hypothesis.
+# What is loaded when first asked for, mostly because it brings Hypothesis, and is no strategy.
 _FROM = {
     **dict.fromkeys(("MutationScore", "mutation_score"), "mutation"),
     **dict.fromkeys(("check_op", "check_module", "gradtest"), "operations"),
-    **dict.fromkeys(
-        (
-            "Domain", "at_kinks", "axes", "broadcastable", "graphs", "integers_exact", "layouts",
-            "tensors", "upstreams",
-        ),
-        "inputs.strategies",
-    ),
-}  # fmt: skip
+}
 
 
 def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in ("adapters", "strategies"):
         return _loaded("inputs.strategies" if name == "strategies" else name)
-    if name in _FROM:
-        return getattr(_loaded(_FROM[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_loaded(_FROM.get(name, "inputs.strategies")), name)
 
 
 def _loaded(name: str) -> Any:

@@ -35,8 +35,6 @@ from tinygrad_lab.testing.telling.explain import finding_of
 from tinygrad_lab.testing.telling.finding import GradReport, Result, raise_for, result_of
 from tinygrad_lab.testing.telling.literals import shown
 
-__all__ = ["gradcheck"]
-
 Array = NDArray[Any]
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
 _NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)
@@ -194,8 +192,7 @@ def _begin(subject: Subject, upstream: Any, generator: np.random.Generator, orde
         raise
     except Exception as error:
         kind = Kind.MUTATES_UPSTREAM if _is_read_only(error) else Kind.RAISES
-        facts = {"error": error, "backward": True, "or_inputs": True}
-        raise Misbehaved(kind, _line_of(error), **facts) from error
+        raise Misbehaved(kind, _line_of(error), error=error, backward=True) from error
     _refuse_changed(subject, before, arrays, backward=True)
     if first_difference(ups, ups_before) is not None:
         raise Misbehaved(Kind.MUTATES_UPSTREAM)
@@ -218,11 +215,11 @@ def _stretched(upstream: Any, like: Array) -> Array:
 
 
 def _refuse_changed(
-    subject: Subject, before: Sequence[Array], after: Sequence[Array], backward: bool = False
+    subject: Subject, before: Sequence[Array], after: Sequence[Array], **facts: Any
 ) -> None:
     i = first_difference(before, after)
     if i is not None:
-        raise Misbehaved(Kind.MUTATES_INPUT, subject.site(i), backward=backward)
+        raise Misbehaved(Kind.MUTATES_INPUT, subject.site(i), **facts)
 
 
 def _judged(point: Point, label: str) -> Judgement:

@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.core.transforms import value_and_grad
 from tinygrad_lab.testing.judging.judgement import FAIL, Kind, Reason, failed, passed
 from tinygrad_lab.testing.telling.explain import finding_of
 from tinygrad_lab.testing.telling.finding import GradReport, Result, raise_for, result_of
 from tinygrad_lab.testing.telling.literals import shown
-
-__all__ = ["check_descent"]
+from tinygrad_lab.transforms.derivatives import value_and_grad
 
 Array = NDArray[Any]
 Update = Callable[[Sequence[Array], Sequence[Array], float], Sequence[Array]]
@@ -93,9 +91,9 @@ def check_descent(
         if np.all(np.abs(changes) < 1e3 * noise):
             break
     k = uphill[0]
-    judgement = failed(
-        Kind.UPHILL, step=k + 1, rate=rate, loss=values[k], change=float(changes[k])
-    )
+    facts: dict[str, Any] = {"rises": True} if changes[k] > 0 else {}
+    facts |= {"step": k + 1, "rate": rate, "loss": values[k], "change": float(changes[k])}
+    judgement = failed(Kind.UPHILL, **facts)
     report.results.append(Result("descent", FAIL))
     report.findings.append(finding_of("descent", judgement))
     if raises:

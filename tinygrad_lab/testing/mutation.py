@@ -24,9 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.engine import RULES
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.core.primitive import _Variadic
+from tinygrad_lab.core.operations import OPERATIONS, planted, vjps_of
 from tinygrad_lab.testing.adapters.adapted import Adapted
 from tinygrad_lab.testing.judging.subject import Adapter, Pull
 from tinygrad_lab.testing.session import current_session, session
@@ -129,32 +128,11 @@ class Rule(Place):
 
     def wrapped(self, wrap: Callable[[Function], Function]) -> AbstractContextManager[None]:
         """Put something around the rule; a test that gives the operation new rules keeps them."""
-        vjps: Any = RULES[self.owner]
+        vjps = vjps_of(self.owner)
         if self.argnum is not None:
             return planted(self.owner, wrap(vjps[self.argnum]), argnums=[self.argnum])
         each = lambda argnum, *call, **kw: wrap(vjps[argnum])(*call, **kw)
         return planted(self.owner, variadic=each)
-
-
-@contextlib.contextmanager
-def planted(
-    op: Any, *vjps: Any, argnums: Sequence[int] | None = None, variadic: Any = None
-) -> Iterator[None]:
-    """Give an operation other rules inside a ``with`` block."""
-    before: Any = RULES[op]
-    if variadic is not None:
-        mine: Any = _Variadic(variadic)
-    elif argnums is None:
-        mine = vjps
-    else:
-        others = dict(zip(argnums, vjps, strict=True))
-        mine = tuple(others.get(i, vjp) for i, vjp in enumerate(before))
-    RULES[op] = mine
-    try:
-        yield
-    finally:
-        if RULES.get(op) is mine:
-            RULES[op] = before
 
 
 @dataclass(frozen=True)
@@ -210,7 +188,8 @@ def _written(function: Any) -> Any:
 
 
 def _rules() -> Iterator[tuple[Rule, Any]]:
-    for op, vjps in list(RULES.items()):
+    for op, operation in list(OPERATIONS.items()):
+        vjps = operation.vjps
         if isinstance(vjps, tuple):
             yield from ((Rule(op, i), vjp) for i, vjp in enumerate(vjps) if vjp is not None)
         else:
@@ -446,7 +425,7 @@ def _chosen_owners(ops: Collection[Any] | None) -> list[Any]:
     """Give the operations that are asked for, and of adapted functions their names."""
     owners = [op.__name__ if isinstance(op, Adapter) else op for op in ops or ()]
     for op in owners:
-        if not isinstance(op, str) and op not in RULES:
+        if not isinstance(op, str) and not vjps_of(op):
             raise ValueError(
                 f"{name_of(op)} has no rule in the derivative table; say an operation that has, "
                 "an adapted function, or the name of one"

@@ -31,8 +31,6 @@ from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Result
 from tinygrad_lab.testing.telling.literals import literal
 
-__all__ = ["check_module", "check_op", "gradtest"]
-
 #: What is looked at where values are special; the rest has been looked at elsewhere.
 AT_KINKS = ("well_formed", "finite", "directional", "tied_direction")
 

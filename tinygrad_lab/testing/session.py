@@ -17,8 +17,6 @@ from typing import Any, ParamSpec
 from tinygrad_lab.testing.judging.subject import Pull, Subject
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport
 
-__all__ = ["EXAMPLES", "Session", "announced", "current_session", "session"]
-
 P = ParamSpec("P")
 
 #: How many examples a profile generates for an operation.
@@ -27,20 +25,13 @@ EXAMPLES = {"quick": 15, "default": 100, "thorough": 1000}
 
 @dataclass(frozen=True)
 class Session:
-    """One run of tests.
+    """One run of tests."""
 
-    Attributes
-    ----------
-    profile : str
-        Of :data:`EXAMPLES`, where a check is not told how many examples to generate.
-    listeners : tuple of callable
-        Called with the report of each finished check, whatever its verdict.
-    interceptors : tuple of callable
-        Each may put another pullback in place of a recorded call's: how faults are planted.
-    """
-
+    #: Of :data:`EXAMPLES`, for checks that are not told how many examples to generate.
     profile: str = "default"
+    #: Called with the report of each finished check, whatever its verdict.
     listeners: tuple[Callable[[GradReport], None], ...] = ()
+    #: Each may put another pullback in place of a recorded call's: how faults are planted.
     interceptors: tuple[Callable[[Subject, Pull], Pull], ...] = ()
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygrad_lab.core.engine import Node, propagate
+from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["Box", "Edge", "GraphModel", "Measure", "build"]
@@ -194,20 +195,13 @@ def _history(loss: Any) -> list[Node]:
             "this tensor has no history: nothing it was computed from has requires_grad=True, or "
             "it was computed under no_grad() or detached"
         )
-    seen = {loss.node.order: loss.node}
-    waiting = [loss.node]
-    while waiting:
-        node = waiting.pop()
-        if node.op is not None and node.args is None:
-            raise ValueError(
-                "this graph was freed by backward(): draw it before backward(), or call "
-                "backward(retain_graph=True)"
-            )
-        for parent in node.parents or ():
-            if parent is not None and parent.order not in seen:
-                seen[parent.order] = parent
-                waiting.append(parent)
-    return [seen[order] for order in sorted(seen, reverse=True)]
+    nodes = history([loss.node])[::-1]
+    if any(node.op is not None and node.args is None for node in nodes):
+        raise ValueError(
+            "this graph was freed by backward(): draw it before backward(), or call "
+            "backward(retain_graph=True)"
+        )
+    return nodes
 
 
 def _too_large(nodes: list[Node], boxes: int, limit: int) -> str:
@@ -324,8 +318,7 @@ class _Flow:
             [loss.node],
             [np.ones_like(loss.data)],
             retain_graph=True,
-            # Asking for every gradient keeps the pass from writing any .grad.
-            collect=dict.fromkeys((node.order for node in nodes), None),
+            wanted=nodes,  # so that nothing is kept on any node
             visit=self._visit,
         )
 

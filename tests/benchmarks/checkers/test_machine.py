@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from benchmarks.checkers.faults import FAULTS
 from benchmarks.checkers.machine import TensorMachine, quick
 from tinygrad_lab import testing as tgt
-from tinygrad_lab.core.primitive import defvjp, primitive
+from tinygrad_lab.core.operations import defvjp, primitive
 
 noticing = settings(quick(150, 20), phases=[Phase.generate])
 

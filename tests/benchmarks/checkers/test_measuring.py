@@ -9,9 +9,10 @@ import pytest
 from benchmarks import checkers
 from benchmarks.checkers import alarms, points, slips, spread, tools, whole
 from benchmarks.checkers.__main__ import main
-from benchmarks.checkers.faults import FAULTS, in_table
+from benchmarks.checkers.faults import FAULTS
 from benchmarks.checkers.primitives import CASES
 from benchmarks.checkers.table import Table
+from tinygrad_lab.core.operations import planted
 from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate
 from tinygrad_lab.testing.telling.finding import GradReport, Result
 
@@ -250,7 +251,7 @@ def test_right_operations_raise_no_alarm():
 
 
 def test_a_wrong_one_does_and_it_is_written_down():
-    with in_table(np.sin, [lambda g, y, x: g]):
+    with planted(np.sin, lambda g, y, x: g):
         result = whole.sweep([OPS.index(np.sin)], [], 2, 4, 1, print)
     assert [(a.operation, a.seed) for a in result.alarms] == [("sin", 0), ("sin", 1)]
     assert "gradient by input 0 is wrong" in result.alarms[0].message

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from benchmarks.checkers.primitives import CASES, name_of
-from tinygrad_lab.core.rules import decompositions, differences
+from tinygrad_lab.core.rules.linalg import decompositions
+from tinygrad_lab.core.rules.mathematical import sequences
 
 EXAMPLES = settings(
     max_examples=max(settings.default.max_examples // 10, 4),
@@ -24,7 +25,7 @@ EXAMPLES = settings(
 )
 
 #: Looked up at positions that come from the values, in arrays that are NumPy's own.
-AMONG_NUMPYS = {np.interp, differences.interp}
+AMONG_NUMPYS = {np.interp, sequences.interp}
 
 #: What Dask has as a whole, and not in the parts that a tensor is computed of: no sorting, no
 #: ``where=`` in ``var``, no fourth argument of ``lstsq``, no shape behind a mask,

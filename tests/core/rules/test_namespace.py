@@ -1,5 +1,7 @@
 """Every public function of NumPy stands on one of four lists, and none loses a gradient in silence.
 
+A rule that a user gives it is used, whatever list it is on.
+
 Not for: whether the derivatives are right (``test_rules.py``).
 """
 
@@ -14,12 +16,22 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
-from tinygrad_lab.core.primitive import CONSTANT, IN_PLACE, INSTEAD, UNSUPPORTED
-from tinygrad_lab.core.rules.namespace import KINDS, NO_ARRAY, kind, public_functions, table
+from tinygrad_lab.core.operations import OPERATIONS, planted
+from tinygrad_lab.core.rules.namespace import KINDS, public_functions, table
 from tinygrad_lab.testing.inputs.catalogue import CASES
 
 FUNCTIONS = dict(public_functions())
-DIFFERENTIABLE = {name: f for name, f in FUNCTIONS.items() if kind(name, f) == "differentiable"}
+#: What NumPy offers to other arrays at all: the rest never calls this package.
+DISPATCHED = (np.ufunc, type(np.sum))
+
+
+def of_kind(kind: str) -> dict[str, Any]:
+    return {name: f for name, f in FUNCTIONS.items() if OPERATIONS[f].kind == kind}
+
+
+DIFFERENTIABLE = of_kind("differentiable")
+REFUSED = of_kind("not supported")
+IN_PLACE = {name: f for name, f in REFUSED.items() if OPERATIONS[f].in_place}
 
 
 def leaf(*shape: int) -> tl.Tensor:
@@ -27,25 +39,15 @@ def leaf(*shape: int) -> tl.Tensor:
 
 
 def test_every_public_function_is_on_a_list():
-    lost = [name for name, function in FUNCTIONS.items() if kind(name, function) is None]
+    lost = [name for name, function in public_functions() if function not in OPERATIONS]
     assert not lost, f"on no list: {lost}; give them a rule, or a line in core/rules/namespace.py"
 
 
 def test_no_function_is_on_two_lists():
-    from tinygrad_lab.core.engine import RULES
-
-    lists: list[set[Any]] = [{*RULES, *INSTEAD}, CONSTANT, set(UNSUPPORTED)]
-    for i, first in enumerate(lists):
-        for second in lists[:i]:
-            assert not first & second
-    assert not [
-        name for name in NO_ARRAY & set(FUNCTIONS) if kind(name, FUNCTIONS[name]) != "no array"
-    ]
-    assert set(UNSUPPORTED) >= IN_PLACE
-
-
-def test_names_of_the_lists_are_of_numpy():
-    assert not NO_ARRAY - set(FUNCTIONS), "a name that NumPy does not have"
+    for name, function in FUNCTIONS.items():
+        known = OPERATIONS[function]
+        ways = [known.vjps, known.composition, known.constant, known.refusal, known.no_array]
+        assert sum(map(bool, ways)) == 1, name
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
@@ -61,7 +63,123 @@ def test_no_differentiable_function_detaches(name: str, data: Any):
         assert tl.gradients(y.sum(), t).shape == x.shape
 
 
-UNSUPPORTED_CALLS: dict[str, Any] = {
+class RuleRan(Exception):
+    """Raised by a rule, so that nothing else can be mistaken for it."""
+
+
+def raising(argnum: int, g: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+    raise RuleRan
+
+
+def uses_the_rule(call: Any) -> bool:
+    """Whether differentiating what ``call`` computes runs a planted rule, or says why it cannot."""
+    try:
+        y = call()
+    except TypeError as error:
+        refusals = ("which has no gradient", "keyword-only", "of a tensor takes no")
+        return any(refusal in str(error) for refusal in refusals)
+    parts = [y] if isinstance(y, tl.Tensor) else list(y) if isinstance(y, (tuple, list)) else []
+    tracked = [part for part in parts if isinstance(part, tl.Tensor) and part.requires_grad]
+    if not tracked:  # numbers, shapes, positions: nothing to differentiate
+        return not any(isinstance(p, np.ndarray) and p.dtype.kind in "fc" for p in [y, *parts])
+    with pytest.raises(RuleRan):
+        tracked[0].sum().backward()
+    return True
+
+
+@pytest.mark.parametrize("name", [n for n, f in DIFFERENTIABLE.items() if n != "row_stack"])
+@settings(max_examples=2, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_users_rule_takes_the_place_of_ours(name: str, data: Any):
+    function = DIFFERENTIABLE[name]
+    case = data.draw(CASES[function])
+    tensors = [tl.tensor(a, requires_grad=True) for a in case.arrays]
+    with planted(function, variadic=raising):
+        assert uses_the_rule(lambda: case.f(*tensors)), name
+
+
+TWO_ARGUMENTS = {
+    "allclose", "array_equal", "array_equiv", "digitize", "isclose", "isin", "may_share_memory",
+    "searchsorted", "shares_memory", "intersect1d", "setdiff1d", "setxor1d", "union1d",
+    "histogram2d",
+}  # fmt: skip
+#: Of integers, or of what is no array: there is nothing to differentiate by.
+OF_NO_FLOATS = {
+    "bitwise_and", "bitwise_count", "bitwise_invert", "bitwise_left_shift", "bitwise_not",
+    "bitwise_or", "bitwise_right_shift", "bitwise_xor", "can_cast", "einsum_path", "gcd", "in1d",
+    "invert", "ix_", "lcm", "left_shift", "packbits", "ravel_multi_index", "right_shift",
+    "unpackbits", "unravel_index",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, f in {**of_kind("constant"), **REFUSED}.items()
+        if isinstance(f, DISPATCHED) and name not in {*OF_NO_FLOATS, *IN_PLACE}
+    ],
+)
+def test_a_rule_may_be_given_to_what_has_none(name: str, tmp_path: Any):
+    function, t = FUNCTIONS[name], leaf(2, 2)
+    if name.startswith("save"):
+        call = lambda: function(tmp_path / "x", t)
+    elif name in TWO_ARGUMENTS or getattr(function, "nin", 0) == 2:
+        call = lambda: function(t.ravel(), t.ravel())
+    elif name == "argpartition":
+        call = lambda: function(t, 1)
+    else:
+        call = lambda: function(t)
+    with planted(function, variadic=raising), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert uses_the_rule(call), name
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_what_writes_in_place_can_have_no_rule(name: str):
+    with pytest.raises(TypeError, match="writes into its argument"):
+        tl.defvjp(FUNCTIONS[name], lambda g, y, *args: g)
+
+
+def test_the_last_declaration_wins():
+    t = leaf(3)
+    record = OPERATIONS[np.clip]
+    try:
+        tl.defvjp(np.clip, lambda g, y, x, *args, **kwargs: g * 100)
+        assert tl.grad(lambda x: np.clip(x, 0, 1).sum())(t.data).tolist() == [100.0] * 3
+        assert tl.grad(lambda x: x.clip(0, 1).sum())(t.data).tolist() == [100.0] * 3
+        tl.operations.constant(np.clip)
+        assert type(np.clip(t, 0, 1)) is np.ndarray
+        tl.operations.refused("is not wanted here: t.detach()", np.clip)
+        with pytest.raises(TypeError, match=r"np\.clip is not wanted here"):
+            np.clip(t, 0, 1)
+        tl.operations.composed(np.clip)(lambda x, low, high: x * 3)
+        assert tl.grad(lambda x: np.clip(x, 0, 1).sum())(t.data).tolist() == [3.0] * 3
+    finally:
+        OPERATIONS[np.clip] = record
+
+
+@pytest.mark.parametrize("symbol", ["+", "*", "//"])
+def test_operators_use_a_users_rule_too(symbol: str):
+    op = {"+": np.add, "*": np.multiply, "//": np.floor_divide}[symbol]
+    with planted(op, variadic=raising):
+        assert uses_the_rule(lambda: eval(f"t {symbol} 2.0", {"t": leaf(3)}))
+
+
+def test_the_rule_of_a_function_of_lists_returns_lists():
+    a, b = leaf(2), leaf(2)
+    double = lambda g, y, arrays, axis=0: [2 * part for part in np.split(g, len(arrays), axis)]
+    with planted(np.concatenate, double):
+        np.concatenate([a, b, np.ones(2)]).sum().backward()
+    np.testing.assert_array_equal([a.grad, b.grad], np.full((2, 2), 2.0))
+    a, b = leaf(1, 1), leaf(1, 1)
+    nested = lambda g, y, rows: [[3 * g[:1, :1], None], [g[1:, :1], g[1:, 1:]]]
+    with planted(np.block, nested):
+        np.block([[a, np.ones((1, 1))], [b, a]]).sum().backward()
+    assert (a.grad.item(), b.grad.item()) == (4.0, 1.0)
+
+
+REFUSED_CALLS: dict[str, Any] = {
     "bmat": lambda f, t: f([[t, t]]),
     "copyto": lambda f, t: f(t, 1.0),
     "fill_diagonal": lambda f, t: f(t, 1.0),
@@ -80,10 +198,10 @@ UNSUPPORTED_CALLS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", [n for n, f in FUNCTIONS.items() if f in UNSUPPORTED])
+@pytest.mark.parametrize("name", REFUSED)
 def test_what_is_not_supported_refuses_a_tracked_tensor_and_says_why(name: str):
     t = leaf(2, 2)
-    call = UNSUPPORTED_CALLS.get(name, lambda f, t: f(t))
+    call = REFUSED_CALLS.get(name, lambda f, t: f(t))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # np.matrix
         with pytest.raises(TypeError) as refusal:
@@ -92,11 +210,11 @@ def test_what_is_not_supported_refuses_a_tracked_tensor_and_says_why(name: str):
     np.testing.assert_array_equal(t.data, leaf(2, 2).data)
 
 
-@pytest.mark.parametrize("name", [n for n, f in FUNCTIONS.items() if f in IN_PLACE])
+@pytest.mark.parametrize("name", IN_PLACE)
 def test_what_writes_in_place_refuses_every_tensor(name: str):
     t = leaf(2, 2).detach()
     with pytest.raises(TypeError, match="writes into its argument"):
-        UNSUPPORTED_CALLS[name](FUNCTIONS[name], t)
+        REFUSED_CALLS[name](FUNCTIONS[name], t)
 
 
 def test_the_table_names_every_function_once():

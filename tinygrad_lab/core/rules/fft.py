@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_lab.core.primitive import defvjp, instead
+from tinygrad_lab.core.operations import composed, defvjp
 
 
 def _resized(x, n, axis):
@@ -57,13 +57,13 @@ defvjp(np.fft.rfft, _rfft)
 defvjp(np.fft.irfft, _irfft)
 
 
-@instead(np.fft.hfft)
-def _(a, n=None, axis=-1, norm=None, out=None):
+@composed(np.fft.hfft)
+def hfft(a, n=None, axis=-1, norm=None, out=None):
     return np.fft.irfft(np.conj(a), n, axis, _swapped(norm))
 
 
-@instead(np.fft.ihfft)
-def _(a, n=None, axis=-1, norm=None, out=None):
+@composed(np.fft.ihfft)
+def ihfft(a, n=None, axis=-1, norm=None, out=None):
     return np.conj(np.fft.rfft(a, n, axis, _swapped(norm)))
 
 
@@ -85,7 +85,7 @@ def _define_over_axes(function, first, rest, default_axes, last_first):
     The complex transforms commute; a real one must make (or unmake) the half spectrum at its end.
     """
 
-    @instead(function)
+    @composed(function)
     def transform(a, s=None, axes=default_axes, norm=None, out=None):
         *others, (n, axis) = _lengths_and_axes(a, s, axes)
         if last_first:
@@ -107,11 +107,11 @@ def _shifted(x, axes, direction):
     return np.roll(x, tuple(direction * (x.shape[i] // 2) for i in axes), axes)
 
 
-@instead(np.fft.fftshift)
-def _(x, axes=None):
+@composed(np.fft.fftshift)
+def fftshift(x, axes=None):
     return _shifted(x, axes, 1)
 
 
-@instead(np.fft.ifftshift)
-def _(x, axes=None):
+@composed(np.fft.ifftshift)
+def ifftshift(x, axes=None):
     return _shifted(x, axes, -1)

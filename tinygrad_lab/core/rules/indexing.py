@@ -1,4 +1,4 @@
-"""Indexing: some elements out of many, and back.
+"""Indexing: some elements out of many, by position and by condition, and back.
 
 ``getitem`` and ``scatter_add`` are each other's derivative.  ``setitem`` is what ``t[i] = v``
 means for values that never change: a copy with new elements.
@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_lab.core.primitive import defvjp, primitive, selects
+from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
+from tinygrad_lab.core.rules.arguments import as_array, untracked
 
 
 @primitive
@@ -60,7 +62,7 @@ def _names_each_place_once(index):
     ) or (len(parts) == 1 and getattr(parts[0], "dtype", None) == np.dtype(bool))
 
 
-defvjp(getitem, lambda g, y, x, index: scatter_add(g, x.shape, index))
+defvjp(getitem, lambda g, y, x, index: scatter_add(g, x.shape, index), selects=True)
 defvjp(scatter_add, lambda g, y, values, shape, index: getitem(g, index))
 
 
@@ -73,14 +75,14 @@ def setitem(x, value, index):
 
 
 def _setitem_value(g, y, x, value, index):
-    taken = g[index]
+    chosen = g[index]
     if not _names_each_place_once(index):
-        turn = np.arange(taken.size).reshape(taken.shape)
+        turn = np.arange(chosen.size).reshape(chosen.shape)
         last = np.zeros(x.shape, dtype=int)
         last[index] = turn  # of the values for one place, only the one that stayed has a gradient
-        taken = np.where(last[index] == turn, taken, 0)
-    missing = max(value.ndim - taken.ndim, 0)  # NumPy lets a value have leading ones
-    return taken.reshape((1,) * missing + taken.shape)
+        chosen = np.where(last[index] == turn, chosen, 0)
+    missing = max(value.ndim - chosen.ndim, 0)  # NumPy lets a value have leading ones
+    return chosen.reshape((1,) * missing + chosen.shape)
 
 
 defvjp(setitem, lambda g, y, x, value, index: setitem(g, 0, index), _setitem_value)
@@ -94,5 +96,122 @@ def _take(g, y, x, indices, axis=None, out=None, mode="raise"):
     return scatter_add(g, x.shape, (slice(None),) * (axis % x.ndim) + (places,))
 
 
-defvjp(np.take, _take)
-selects(getitem, np.take)
+defvjp(np.take, _take, selects=True)
+
+
+# Whatever only moves elements is computed once, by NumPy itself, on the elements' *positions*; the
+# result is looked up there.  So every argument means what NumPy says it means, and the derivative
+# is that of indexing.
+
+
+def rearranged(move, *arrays):
+    """``move(*arrays)``, for a function that only moves, repeats or drops elements."""
+    ends = np.cumsum([0, *(a.size for a in arrays)])
+    positions = [start + np.arange(a.size).reshape(a.shape) for start, a in zip(ends, arrays)]
+    places = move(*positions)
+    rows = [a.reshape(-1) for a in arrays]
+    row = rows[0] if len(rows) == 1 else np.concatenate(rows)
+    return row[places.reshape(-1)].reshape(places.shape)
+
+
+@composed(np.take_along_axis)
+def take_along_axis(arr, indices, axis=-1):
+    indices = untracked(indices)
+    return rearranged(lambda p: np.take_along_axis(p, indices, axis), arr)
+
+
+# By condition
+
+
+@primitive
+def where(condition, a, b):
+    """Elements of ``a`` where the condition holds, and of ``b`` elsewhere."""
+    return np.where(condition, a, b)
+
+
+@composed(np.where)
+def np_where(condition, *choices):
+    return where(condition, *choices) if choices else np.nonzero(condition)
+
+
+defvjp(
+    where,
+    None,
+    lambda g, y, condition, a, b: np.where(condition, g, 0),
+    lambda g, y, condition, a, b: np.where(condition, 0, g),
+    selects=True,
+    batches=True,
+)
+
+
+@composed(np.choose)
+def choose(a, choices, out=None, mode="raise"):
+    a = untracked(a)
+    return rearranged(lambda *p: np.choose(a, p, mode=mode), *map(as_array, choices))
+
+
+@composed(np.select)
+def select(condlist, choicelist, default=0):
+    conditions = [untracked(c) for c in condlist]
+    arrays = [as_array(a) for a in (*choicelist, default)]
+    return rearranged(lambda *p: np.select(conditions, p[:-1], p[-1]), *arrays)
+
+
+@composed(np.compress)
+def compress(condition, a, axis=None, out=None):
+    a, axis = (a.reshape(-1), 0) if axis is None else (a, axis)
+    return np.take(a, np.flatnonzero(untracked(condition)), axis)
+
+
+@composed(np.extract)
+def extract(condition, arr):
+    return np.take(arr, np.flatnonzero(untracked(condition)))
+
+
+# Diagonals
+
+
+def onto_diagonal(g, x, offset, axis1, axis2):
+    """Put the last axis of ``g`` on a diagonal of zeros of the shape of ``x``."""
+    rows, columns = x.shape[axis1], x.shape[axis2]
+    ones = np.eye(rows, columns, offset, dtype=bool)
+    length = g.shape[-1]
+    start = max(-offset, 0)
+    along = g[..., np.clip(np.arange(rows) - start, 0, max(length - 1, 0))] if length else g
+    if not length:
+        return np.zeros_like(g, shape=x.shape)
+    matrix = np.where(ones, along[..., :, None], 0)
+    return np.moveaxis(matrix, (-2, -1), (axis1, axis2))
+
+
+defvjp(
+    np.diagonal,
+    lambda g, y, x, offset=0, axis1=0, axis2=1: onto_diagonal(g, x, offset, axis1, axis2),
+)
+
+
+# Windows
+
+
+@primitive
+def windows(x, window_shape, axis):
+    """Every window of a shape, as NumPy's ``sliding_window_view``."""
+    return sliding_window_view(x, window_shape, axis)
+
+
+def _windows(g, y, x, window_shape, axis):
+    places = sliding_window_view(np.arange(x.size).reshape(x.shape), window_shape, axis)
+    return scatter_add(g, (x.size,), (places,)).reshape(x.shape)
+
+
+defvjp(windows, _windows)
+
+
+@composed(sliding_window_view)
+def windows_of(x, window_shape, axis=None, *, subok=False, writeable=False):
+    return windows(x, window_shape, axis)
+
+
+# No derivative: positions
+
+constant(np.flatnonzero, np.ix_, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from)

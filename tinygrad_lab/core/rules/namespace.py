@@ -2,8 +2,8 @@
 
 Differentiable functions are in the families' files.  Here are those that are *constant* (their
 results are not floats, or do not change with small changes of the arguments), those that are *not
-supported* (they say why), and those that *take no array* of floats.  :func:`kind` tells which list
-a function is on, :func:`table` writes all four down.
+supported* (they say why), and those that *take no array* of floats.  A record's ``kind`` tells
+which list a function is on, :func:`table` writes all four down.
 """
 
 from __future__ import annotations
@@ -12,28 +12,22 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinygrad_lab.core.engine import RULES
-from tinygrad_lab.core.primitive import (
-    CONSTANT,
-    INSTEAD,
-    UNSUPPORTED,
-    constant,
-    instead,
-    unsupported,
-)
+from tinygrad_lab.core.operations import OPERATIONS, composed, constant, no_array, refused
 
-__all__ = ["KINDS", "NO_ARRAY", "kind", "public_functions", "table"]
+__all__ = ["KINDS", "public_functions", "table"]
 
 Function = Callable[..., object]
 
 
 def _named(*names: str) -> list[Function]:
     """The functions of these names, as far as this version of NumPy has them."""
-    return [getattr(np, name) for name in " ".join(names).split() if hasattr(np, name)]
+    paths = [name.rpartition(".") for name in " ".join(names).split()]
+    homes = [(getattr(np, family) if family else np, name) for family, _, name in paths]
+    return [getattr(home, name) for home, name in homes if hasattr(home, name)]
 
 
 for _old_name in _named("row_stack"):  # NumPy warns, and calls vstack
-    instead(_old_name)(np.vstack)
+    composed(_old_name)(np.vstack)
 
 # Not of floats, or about an array rather than of its values
 
@@ -47,9 +41,9 @@ constant(
 
 # Not supported
 
-unsupported("is NumPy's old name of np.trapezoid: say that", *_named("trapz"))
+refused("is NumPy's old name of np.trapezoid: say that", *_named("trapz"))
 
-unsupported(
+refused(
     "makes a plain array, and would lose the gradient of a tracked tensor t. Use t as it is, or "
     "np.stack([t, ...]); for plain values say t.detach()",
     *_named(
@@ -57,11 +51,11 @@ unsupported(
         "asmatrix bmat nested_iters",
     ),
 )
-unsupported(
+refused(
     "writes to a file, which keeps no gradient: say t.detach()",
     *_named("save savez savez_compressed savetxt"),
 )
-unsupported(
+refused(
     "has no derivative, because which elements stay depends on which are equal. Pick them by "
     "position, as in t[np.unique(t.detach(), return_index=True)[1]], or say t.detach()",
     *_named(
@@ -69,32 +63,34 @@ unsupported(
         "intersect1d union1d setdiff1d setxor1d",
     ),
 )
-unsupported(
+refused(
     "counts, and counts do not change with the values. For weighted counts say np.histogram or "
     "np.bincount; for plain ones t.detach()",
     np.histogram2d,
     np.histogramdd,
 )
-unsupported(
+refused(
     "writes into its argument, and tensors are values: say t[i] = v, which rebinds t, or np.where; "
     "for plain values say t.detach()",
     *_named("copyto put put_along_axis putmask place fill_diagonal"),
     in_place=True,
 )
 
-_NO_ARRAY = """
-    arange bartlett base_repr binary_repr blackman broadcast_shapes busday_count busday_offset
-    datetime_as_string datetime_data diag_indices empty eye format_float_positional
-    format_float_scientific from_dlpack fromfile frombuffer fromfunction fromiter frompyfunc
-    fromregex fromstring full genfromtxt get_include get_printoptions getbufsize geterr geterrcall
-    hamming hanning identity indices info is_busday isdtype isfortran isnat isscalar issubdtype
-    iterable kaiser load loadtxt mask_indices mintypecode ones printoptions promote_types
-    set_printoptions setbufsize seterr seterrcall show_config show_runtime test tri tril_indices
-    triu_indices typename zeros linalg.test fft.fftfreq fft.rfftfreq fft.test
-"""
+# Given sizes, types, text, files or settings; they make an array or none
 
-#: By name: what is given sizes, types, text, files or settings, and makes an array or none.
-NO_ARRAY = frozenset(_NO_ARRAY.split())
+no_array(
+    *_named(
+        "arange bartlett base_repr binary_repr blackman broadcast_shapes busday_count",
+        "busday_offset datetime_as_string datetime_data diag_indices empty eye",
+        "format_float_positional format_float_scientific from_dlpack fromfile frombuffer",
+        "fromfunction fromiter frompyfunc fromregex fromstring full genfromtxt get_include",
+        "get_printoptions getbufsize geterr geterrcall hamming hanning identity indices info",
+        "is_busday isdtype isfortran isnat isscalar issubdtype iterable kaiser load loadtxt",
+        "mask_indices mintypecode ones printoptions promote_types set_printoptions setbufsize",
+        "seterr seterrcall show_config show_runtime test tri tril_indices triu_indices typename",
+        "zeros linalg.test fft.fftfreq fft.rfftfreq fft.test",
+    )
+)
 
 KINDS = {
     "differentiable": "With a derivative",
@@ -113,20 +109,9 @@ def public_functions() -> Iterator[tuple[str, Function]]:
                 yield prefix + name, function
 
 
-def kind(name: str, function: Function) -> str | None:
-    """Which of :data:`KINDS` a public function is; None when it is on no list."""
-    if function in RULES or function in INSTEAD:
-        return "differentiable"
-    if function in CONSTANT:
-        return "constant"
-    if function in UNSUPPORTED:
-        return "not supported"
-    return "no array" if name in NO_ARRAY else None
-
-
 def table() -> str:
     """The four lists, in Markdown."""
-    functions = [(name, kind(name, function)) for name, function in public_functions()]
+    functions = [(name, OPERATIONS[function].kind) for name, function in public_functions()]
     lists = {
         title: ", ".join(f"`np.{name}`" for name, own in functions if own == key)
         for key, title in KINDS.items()

@@ -1,31 +1,23 @@
-"""Polynomials, given by their coefficients, highest power first; and functions along axes."""
+"""Polynomials, given by their coefficients, highest power first."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_lab.core.primitive import as_array, instead, values
+from tinygrad_lab.core.operations import composed
+from tinygrad_lab.core.rules.arguments import as_array, untracked
 
 
-@instead(np.polyval)
-def _(p, x):
+@composed(np.polyval)
+def polyval(p, x):
     y = 0 * x
     for coefficient in p:
         y = y * x + coefficient
     return y
 
 
-@instead(np.vander)
-def _(x, N=None, increasing=False):
-    if x.ndim != 1:
-        raise ValueError("x must be a one-dimensional array or sequence.")
-    powers = np.arange(x.shape[0] if N is None else N)
-    return x[:, None] ** (powers if increasing else powers[::-1])
-
-
-@instead(np.polymul)
-def _(a1, a2):
+@composed(np.polymul)
+def polymul(a1, a2):
     return np.convolve(_without_leading_zeros(a1), _without_leading_zeros(a2))
 
 
@@ -35,13 +27,13 @@ def _without_leading_zeros(p):
     return kept if kept.shape[0] else p[:1]
 
 
-@instead(np.polyadd)
-def _(a1, a2):
+@composed(np.polyadd)
+def polyadd(a1, a2):
     return _term_by_term(np.add, a1, a2)
 
 
-@instead(np.polysub)
-def _(a1, a2):
+@composed(np.polysub)
+def polysub(a1, a2):
     return _term_by_term(np.subtract, a1, a2)
 
 
@@ -51,8 +43,8 @@ def _term_by_term(op, a1, a2):
     return op(np.pad(a1, (n - a1.shape[0], 0)), np.pad(a2, (n - a2.shape[0], 0)))
 
 
-@instead(np.polydiv)
-def _(u, v):
+@composed(np.polydiv)
+def polydiv(u, v):
     u, v = np.atleast_1d(u), np.atleast_1d(v)
     scale = v[0]
     quotient = []
@@ -65,8 +57,8 @@ def _(u, v):
     return (np.stack(quotient) if quotient else 0 * u[:1]), u
 
 
-@instead(np.polyder)
-def _(p, m=1):
+@composed(np.polyder)
+def polyder(p, m=1):
     if m < 0:
         raise ValueError("Order of derivative must be positive (see polyint)")
     p = np.positive(p)
@@ -75,8 +67,8 @@ def _(p, m=1):
     return p
 
 
-@instead(np.polyint)
-def _(p, m=1, k=None):
+@composed(np.polyint)
+def polyint(p, m=1, k=None):
     if m < 0:
         raise ValueError("Order of integral must be positive (see polyder)")
     p = np.positive(p)
@@ -88,8 +80,8 @@ def _(p, m=1, k=None):
     return p
 
 
-@instead(np.poly)
-def _(seq_of_zeros):
+@composed(np.poly)
+def poly(seq_of_zeros):
     zeros = seq_of_zeros
     zeros = np.linalg.eigvals(zeros) if zeros.ndim == 2 else zeros
     p = np.ones(1, dtype=zeros.dtype)
@@ -98,10 +90,10 @@ def _(seq_of_zeros):
     return p
 
 
-@instead(np.roots)
-def _(p):
+@composed(np.roots)
+def roots(p):
     p = np.trim_zeros(p, "f")
-    trailing = p.shape[0] - np.trim_zeros(values(p), "b").shape[0]
+    trailing = p.shape[0] - np.trim_zeros(untracked(p), "b").shape[0]
     p = p[: p.shape[0] - trailing]
     n = p.shape[0] - 1
     if n < 1:
@@ -111,8 +103,8 @@ def _(p):
     return np.concatenate([found, np.zeros(trailing)]) if trailing else found
 
 
-@instead(np.polyfit)
-def _(x, y, deg, rcond=None, full=False, w=None, cov=False):
+@composed(np.polyfit)
+def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     if full or cov or np.ndim(deg):
         raise TypeError(
             "only the coefficients of one degree have a gradient: full=False, cov=False"
@@ -126,27 +118,3 @@ def _(x, y, deg, rcond=None, full=False, w=None, cov=False):
     scale = np.sqrt(np.sum(left * left, axis=0))
     found = np.linalg.lstsq(left / scale, right, rcond)[0]
     return (found.T / scale).T
-
-
-# Functions of the caller's, along axes
-
-
-@instead(np.apply_along_axis)
-def _(func1d, axis, arr, *args, **kwargs):
-    axis = normalize_axis_index(axis, arr.ndim)
-    rows = np.moveaxis(arr, axis, -1)
-    lead = rows.shape[:-1]
-    if 0 in lead:
-        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
-    found = [as_array(func1d(rows[i], *args, **kwargs)) for i in np.ndindex(lead)]
-    whole = np.stack(found).reshape((*lead, *found[0].shape))
-    own = range(len(lead), whole.ndim)
-    return np.moveaxis(whole, tuple(own), tuple(i - len(lead) + axis for i in own))
-
-
-@instead(np.apply_over_axes)
-def _(func, a, axes):
-    for axis in (axes,) if np.ndim(axes) == 0 else axes:
-        found = func(a, axis)
-        a = found if found.ndim == a.ndim else np.expand_dims(found, axis)
-    return a

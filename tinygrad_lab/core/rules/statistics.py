@@ -1,4 +1,4 @@
-"""Order statistics and averages: sorting, quantiles, weighted means, and the nan-forms.
+"""Statistics: averages, spreads, quantiles, correlations, weighted counts.
 
 What NumPy computes from other functions is composed of them here too: the composition's rules are
 already in the table.
@@ -9,40 +9,108 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_lab.core.primitive import as_array, constant, defvjp, instead, selects, values
+from tinygrad_lab.core.operations import composed, constant, defvjp
+from tinygrad_lab.core.rules.arguments import as_array, untracked
 from tinygrad_lab.core.rules.indexing import scatter_add
-from tinygrad_lab.core.rules.reductions import _extreme
+from tinygrad_lab.core.rules.mathematical.elementwise import conj
+from tinygrad_lab.core.rules.mathematical.sums import axes_of, count, keep, nan_filled, spread
 
-# Sorting: a permutation, undone.  Tied elements could be in any order, so they share evenly.
+# Averages
 
 
-def _sort(g, y, x, axis=-1, kind=None, order=None, *, stable=None):
+def _mean(g, y, x, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
+    return spread(keep(g, x, axis) / count(x, axis, where), x, axis, where)
+
+
+defvjp(np.mean, _mean)
+
+
+@composed(np.nanmean)
+def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
+    present = ~np.isnan(a) & where
+    total = np.sum(np.where(present, a, a.dtype.type(0)), axis, dtype, keepdims=keepdims)
+    return total / np.sum(present, axis=axis, keepdims=keepdims).astype(total.dtype)
+
+
+@composed(np.average)
+def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
+    a = as_array(a)
+    if weights is None:
+        mean = np.mean(a, axis=axis, keepdims=keepdims)
+        return (mean, np.full(mean.shape, a.size / mean.size)) if returned else mean
+    weights = _aligned(as_array(weights), a, axis)
+    total = np.sum(np.broadcast_to(weights, a.shape), axis=axis, keepdims=keepdims)
+    if np.any(total == 0):
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+    mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+    return (mean, np.broadcast_to(total, mean.shape)) if returned else mean
+
+
+def _aligned(weights, a, axis):
+    """Give weights along some axes, in the order these are named, all axes of ``a``."""
+    if weights.shape == a.shape:
+        return weights
     if axis is None:
-        return _sort(g, y, x.reshape(-1)).reshape(x.shape)
-    shared = _shared_by_ties(np.moveaxis(g, axis, -1), np.moveaxis(y, axis, -1))
-    rank = np.argsort(np.argsort(x, axis=axis, stable=True), axis=axis)
-    return np.take_along_axis(np.moveaxis(shared, -1, axis), rank, axis)
+        raise TypeError("Axis must be specified when shapes of a and weights differ.")
+    axes = normalize_axis_tuple(axis, a.ndim)
+    if weights.shape != tuple(a.shape[i] for i in axes):
+        raise ValueError(f"weights of shape {weights.shape} for axis {axis} of shape {a.shape}")
+    weights = np.transpose(weights, tuple(int(i) for i in np.argsort(axes)))
+    return weights.reshape(tuple(n if i in axes else 1 for i, n in enumerate(a.shape)))
 
 
-def _shared_by_ties(g, y):
-    """Average ``g`` over the runs of equal elements along the last, sorted, axis of ``y``."""
-    if y.size == 0:
-        return g
-    new = y[..., 1:] != y[..., :-1]
-    if np.all(new):
-        return g
-    first = np.concatenate([np.ones((*y.shape[:-1], 1), dtype=bool), new], axis=-1)
-    run = np.cumsum(first.reshape(-1)) - 1
-    total = scatter_add(g.reshape(-1), (int(run[-1]) + 1,), (run,))
-    return (total / np.bincount(run))[run].reshape(y.shape)
+# Spread around the mean
 
 
-defvjp(np.sort, _sort)
+def _degrees(x, axis, ddof, correction, where):
+    n = count(x, axis, where)
+    return np.maximum(n - (ddof if correction is None else correction), 0)
 
 
-@instead(np.sort_complex)
-def _(a):
-    return np.sort(a if a.dtype.kind == "c" else a.astype(np.result_type(a.dtype, complex)))
+def _deviations(x, axis, where, mean):
+    """How far each element lies from the mean, 0 where masked out; of complex ones, conjugated."""
+    if mean is None:
+        masked = {} if where is True else {"where": where}
+        mean = np.mean(x, axis=axes_of(x, axis), keepdims=True, **masked)
+    return conj(x - mean if where is True else np.where(where, x - mean, 0))
+
+
+def _var(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True,
+         mean=None, correction=None):  # fmt: skip
+    slope = 2 * _deviations(x, axis, where, mean) / _degrees(x, axis, ddof, correction, where)
+    return keep(g, x, axis) * slope
+
+
+def _std(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True,
+         mean=None, correction=None):  # fmt: skip
+    spread = keep(y, x, axis) * _degrees(x, axis, ddof, correction, where)
+    flat = spread == 0  # all elements equal: the zero subgradient
+    slope = _deviations(x, axis, where, mean) / np.where(flat, 1, spread)
+    return keep(g, x, axis) * np.where(flat, 0, slope)
+
+
+defvjp(np.var, _var)
+defvjp(np.std, _std)
+
+
+def _define_nan_spread(function, spread):
+    @composed(function)
+    def nan_spread(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True,
+                   mean=None, correction=None):  # fmt: skip
+        present = ~np.isnan(a) & where
+        ddof = ddof if correction is None else correction
+        found = spread(nan_filled(a, 0), axis, dtype, ddof=ddof, keepdims=keepdims, where=present)
+        enough = np.sum(present, axis=axis, keepdims=keepdims) > ddof
+        return found if np.all(enough) else np.where(enough, found, a.dtype.type(np.nan))
+
+
+_define_nan_spread(np.nanvar, np.var)
+_define_nan_spread(np.nanstd, np.std)
+
+
+@composed(np.ptp)
+def ptp(a, axis=None, out=None, keepdims=False):
+    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
 # Quantiles: a weighted mean of two neighbours in sorted order.  The quantile of 0, 1, ... n - 1
@@ -55,8 +123,8 @@ _PICKING = ("inverted_cdf", "closest_observation", "lower", "higher", "nearest")
 def _quantile(a, q, axis, method, keepdims, ignore_nan, scale=1):
     a = as_array(a)
     picks = type(q) in (int, float) or method in _PICKING
-    dtype = a.dtype if picks else np.result_type(a.dtype, values(as_array(q)).dtype)
-    q = np.true_divide(values(q), scale)
+    dtype = a.dtype if picks else np.result_type(a.dtype, untracked(as_array(q)).dtype)
+    q = np.true_divide(untracked(q), scale)
     if ignore_nan and q.ndim > 1:
         raise ValueError(f"q of shape {q.shape}: NumPy's nan-forms mix up more axes than one")
     axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
@@ -91,7 +159,7 @@ def _places(q, counts, method):
 
 
 def _define_quantile(function, scale, ignore_nan):
-    @instead(function)
+    @composed(function)
     def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False,
                  *, weights=None):  # fmt: skip
         if weights is not None:
@@ -100,7 +168,7 @@ def _define_quantile(function, scale, ignore_nan):
 
 
 def _define_median(function, ignore_nan):
-    @instead(function)
+    @composed(function)
     def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         return _quantile(a, 0.5, axis, "linear", keepdims, ignore_nan)
 
@@ -113,43 +181,11 @@ _define_median(np.median, ignore_nan=False)
 _define_median(np.nanmedian, ignore_nan=True)
 
 
-# Means and spreads
+# Correlations
 
 
-@instead(np.ptp)
-def _(a, axis=None, out=None, keepdims=False):
-    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
-
-
-@instead(np.average)
-def _(a, axis=None, weights=None, returned=False, *, keepdims=False):
-    a = as_array(a)
-    if weights is None:
-        mean = np.mean(a, axis=axis, keepdims=keepdims)
-        return (mean, np.full(mean.shape, a.size / mean.size)) if returned else mean
-    weights = _aligned(as_array(weights), a, axis)
-    total = np.sum(np.broadcast_to(weights, a.shape), axis=axis, keepdims=keepdims)
-    if np.any(total == 0):
-        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-    mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
-    return (mean, np.broadcast_to(total, mean.shape)) if returned else mean
-
-
-def _aligned(weights, a, axis):
-    """Give weights along some axes, in the order these are named, all axes of ``a``."""
-    if weights.shape == a.shape:
-        return weights
-    if axis is None:
-        raise TypeError("Axis must be specified when shapes of a and weights differ.")
-    axes = normalize_axis_tuple(axis, a.ndim)
-    if weights.shape != tuple(a.shape[i] for i in axes):
-        raise ValueError(f"weights of shape {weights.shape} for axis {axis} of shape {a.shape}")
-    weights = np.transpose(weights, tuple(int(i) for i in np.argsort(axes)))
-    return weights.reshape(tuple(n if i in axes else 1 for i, n in enumerate(a.shape)))
-
-
-@instead(np.cov)
-def _(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None):
+@composed(np.cov)
+def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None):
     rows = _variables(m, rowvar)
     if y is not None:
         rows = np.concatenate([rows, _variables(y, rowvar)])
@@ -173,8 +209,8 @@ def _variables(m, rowvar):
     return m if rowvar or m.shape[0] == 1 else m.T
 
 
-@instead(np.corrcoef)
-def _(x, y=None, rowvar=True, *, dtype=None):
+@composed(np.corrcoef)
+def corrcoef(x, y=None, rowvar=True, *, dtype=None):
     c = np.cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return c / c
@@ -182,59 +218,31 @@ def _(x, y=None, rowvar=True, *, dtype=None):
     return c / spread.reshape((-1, 1)) / spread
 
 
-# The nan-forms: NaN counts as absent
-
-defvjp(np.nanmax, _extreme)
-defvjp(np.nanmin, _extreme)
-selects(np.nanmax, np.nanmin)
+# Counts with weights
 
 
-def _filled(a, value):
-    return np.where(np.isnan(a), a.dtype.type(value), a)
+@composed(np.bincount)
+def bincount(x, /, weights=None, minlength=0):
+    counts = np.bincount(untracked(x), None, minlength)
+    if weights is None:
+        return counts
+    weights = as_array(weights)
+    return scatter_add(weights.astype(float), counts.shape, (np.asarray(untracked(x)),))
 
 
-@instead(np.nansum)
-def _(a, axis=None, dtype=None, out=None, keepdims=False, **options):
-    return np.sum(_filled(a, 0), axis, dtype, keepdims=keepdims, **options)
-
-
-@instead(np.nanprod)
-def _(a, axis=None, dtype=None, out=None, keepdims=False, **options):
-    return np.prod(_filled(a, 1), axis, dtype, keepdims=keepdims, **options)
-
-
-@instead(np.nancumsum)
-def _(a, axis=None, dtype=None, out=None):
-    return np.cumsum(_filled(a, 0), axis, dtype)
-
-
-@instead(np.nancumprod)
-def _(a, axis=None, dtype=None, out=None):
-    return np.cumprod(_filled(a, 1), axis, dtype)
-
-
-@instead(np.nanmean)
-def _(a, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
-    present = ~np.isnan(a) & where
-    total = np.sum(np.where(present, a, a.dtype.type(0)), axis, dtype, keepdims=keepdims)
-    return total / np.sum(present, axis=axis, keepdims=keepdims).astype(total.dtype)
-
-
-def _define_nan_spread(function, spread):
-    @instead(function)
-    def nan_spread(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True,
-                   mean=None, correction=None):  # fmt: skip
-        present = ~np.isnan(a) & where
-        ddof = ddof if correction is None else correction
-        found = spread(_filled(a, 0), axis, dtype, ddof=ddof, keepdims=keepdims, where=present)
-        enough = np.sum(present, axis=axis, keepdims=keepdims) > ddof
-        return found if np.all(enough) else np.where(enough, found, a.dtype.type(np.nan))
-
-
-_define_nan_spread(np.nanvar, np.var)
-_define_nan_spread(np.nanstd, np.std)
+@composed(np.histogram)
+def histogram(a, bins=10, range=None, density=None, weights=None):
+    a, bins = np.asarray(untracked(a)), untracked(bins)
+    if weights is None:
+        return np.histogram(a, bins, range, density)
+    weights = as_array(weights)
+    edges = np.histogram_bin_edges(a, bins, range)
+    inside = (a >= edges[0]) & (a <= edges[-1])
+    places = np.searchsorted(edges[1:-1], a[inside], side="right")
+    total = scatter_add(weights[inside], (edges.size - 1,), (places,))
+    return (total / np.diff(edges) / np.sum(total) if density else total), edges
 
 
 # No derivative: counts and positions
 
-constant(np.nanargmax, np.nanargmin, np.digitize, np.histogram_bin_edges, np.isin)
+constant(np.digitize, np.histogram_bin_edges)

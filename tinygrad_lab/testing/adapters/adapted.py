@@ -17,8 +17,6 @@ from tinygrad_lab.testing.judging.arguments import Arguments
 from tinygrad_lab.testing.judging.subject import Adapter, Recorded, Subject
 from tinygrad_lab.testing.session import current_session
 
-__all__ = ["Adapted", "adapter", "called"]
-
 Array = NDArray[Any]
 
 

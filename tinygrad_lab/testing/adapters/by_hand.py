@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.containers import leaves
 from tinygrad_lab.testing.adapters.adapted import Adapted, adapter
 from tinygrad_lab.testing.judging.arguments import Arguments, in_parts
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
@@ -22,8 +21,7 @@ from tinygrad_lab.testing.judging.subject import (
     Recorded,
     outputs_of,
 )
-
-__all__ = ["numpy"]
+from tinygrad_lab.transforms.containers import leaves
 
 Array = NDArray[Any]
 

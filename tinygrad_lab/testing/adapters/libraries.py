@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.containers import leaves
 from tinygrad_lab.testing.adapters.adapted import Adapted, adapter
 from tinygrad_lab.testing.judging.arguments import Arguments, first_difference
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
@@ -25,8 +24,7 @@ from tinygrad_lab.testing.judging.subject import (
     Subject,
     outputs_of,
 )
-
-__all__ = ["autograd", "jax", "torch"]
+from tinygrad_lab.transforms.containers import leaves
 
 Array = NDArray[Any]
 Pullback = Callable[[Sequence[Any]], Sequence[Any]]

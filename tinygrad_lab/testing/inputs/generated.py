@@ -14,14 +14,12 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from tinygrad_lab.core.engine import RULES
+from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.testing.inputs import catalogue, strategies
 from tinygrad_lab.testing.inputs.calls import Call, arrays, call
 from tinygrad_lab.testing.inputs.strategies import Axes, Domain
 from tinygrad_lab.testing.judging.arguments import bind
 from tinygrad_lab.testing.judging.subject import Adapter, subject_of
-
-__all__ = ["at_kinks", "calls_of", "drawn_options", "has_a_value", "is_defined"]
 
 
 def calls_of(
@@ -35,7 +33,7 @@ def calls_of(
     if nothing_said and callable(op) and op in catalogue.CASES:
         return catalogue.CASES[op]
     options = _options_of(op) if kwargs is None else dict(kwargs)
-    rules = RULES.get(op) if callable(op) else None
+    rules = vjps_of(op) if callable(op) else ()
     constant = {i for i, rule in enumerate(rules) if rule is None} if type(rules) is tuple else ()
     calls = _calls(op, inputs, options, domain)
     return calls.map(lambda call: _with_constants(call, constant)) if constant else calls
@@ -114,11 +112,9 @@ def drawn_options(draw: Any, kwargs: Mapping[str, Any], inputs: Any) -> dict[str
 def _number_of_inputs(op: Any) -> int:
     if isinstance(op, Adapter):
         raise TypeError("check_op of an adapted function: say inputs=, for instance tensors(2)")
-    rules = RULES.get(op)
-    if isinstance(rules, tuple):
-        return len(rules)
-    if rules is not None:
-        return 2
+    rules = vjps_of(op)
+    if rules:
+        return len(rules) if isinstance(rules, tuple) else 2
     parameters = _parameters_of(op).values()
     needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     return max(len(needed), 1)

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from tinygrad_lab.core.tensor import Tensor
 
-__all__ = ["register"]
-
 
 def register() -> None:
     """Tell Hypothesis how Tensors are made.

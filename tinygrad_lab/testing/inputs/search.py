@@ -18,8 +18,6 @@ from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate, m
 from tinygrad_lab.testing.inputs.generated import is_defined
 from tinygrad_lab.testing.telling.finding import GradientError
 
-__all__ = ["search", "search_degenerate"]
-
 #: ``check(call, only)`` raises GradientError; ``only`` names properties, None stands for all.
 Check = Callable[[Call, "Sequence[str] | None"], None]
 Calls = st.SearchStrategy[Call]

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 
-__all__ = ["Arguments", "array_of", "bind", "first_difference", "flat", "frozen", "in_parts"]
-
 Array = NDArray[Any]
 
 

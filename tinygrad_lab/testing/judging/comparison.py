@@ -12,8 +12,6 @@ import numpy as np
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Judgement, Reason
 from tinygrad_lab.testing.judging.numerical import BAND, CANCELLED, Estimate
 
-__all__ = ["compare"]
-
 AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
 TELLING = 1e-7  # relative; a wider band than this decides nothing
 INVISIBLE = 1e-10  # of the size of the function: a slope below this is no slope
@@ -25,17 +23,9 @@ def compare(
 ) -> Judgement:
     """Decide whether a slope is the one that was measured.
 
-    The resolution is relative to the slope, or, where it vanishes, to the terms that cancel in it
-    and the function.
-
-    Parameters
-    ----------
-    analytic : float
-    numeric : Estimate
-    terms : float
-        The sum of the magnitudes that ``analytic`` is the sum of: its own round-off.
-    size : float
-        The magnitude of the function whose slope it is.
+    ``terms`` are the magnitudes that ``analytic`` is the sum of, for its own round-off, and
+    ``size`` is that of the function.  The resolution is relative to the slope, or, where it
+    vanishes, to the terms that cancel in it and the function.
 
     Examples
     --------

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.rules import indexing, linalg, shaping
+from tinygrad_lab.core.graph import history
+from tinygrad_lab.core.rules import indexing, manipulation
+from tinygrad_lab.core.rules.linalg import products
 from tinygrad_lab.testing.judging.arguments import flat
 from tinygrad_lab.testing.judging.numerical import Estimate
-from tinygrad_lab.testing.judging.subject import Subject, nodes_behind
-
-__all__ = ["HOLOMORPHIC", "complex_step"]
+from tinygrad_lab.testing.judging.subject import Subject
 
 Array = NDArray[Any]
 STEPS = (2.0**-100, 2.0**-140)
@@ -34,10 +34,11 @@ HOLOMORPHIC: set[Any] = {
     np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan,
     np.sinh, np.cosh, np.tanh, np.arcsinh, np.arccosh, np.arctanh,
     np.sum, np.mean, np.prod, np.cumsum, np.cumprod, np.trace, np.fft.fft, np.fft.ifft,
-    np.matmul, np.dot, np.tensordot, linalg.einsum, np.linalg.det, np.linalg.inv, np.linalg.solve,
-    np.reshape, np.squeeze, np.expand_dims, np.transpose, np.swapaxes, np.moveaxis, np.flip,
-    np.roll, np.tril, np.triu, np.diagonal, np.broadcast_to, np.repeat, np.take,
-    indexing.getitem, shaping.concatenate, shaping.stack,
+    np.matmul, np.dot, np.tensordot, products.einsum,
+    np.linalg.det, np.linalg.inv, np.linalg.solve,
+    manipulation.reshape, np.squeeze, np.expand_dims, np.transpose, np.swapaxes, np.moveaxis,
+    np.flip, np.roll, np.tril, np.triu, np.diagonal, np.broadcast_to, np.repeat, np.take,
+    indexing.getitem, manipulation.concatenate, manipulation.stack,
 }  # fmt: skip
 
 
@@ -48,19 +49,8 @@ def complex_step(
     directions: Sequence[Array],
     weights: Array,
 ) -> Estimate | None:
-    """Measure the slope of a weighted sum of results along a direction; None where it cannot be.
-
-    Parameters
-    ----------
-    subject : Subject
-    arrays, outputs : sequence of array
-        A point, and the value there.
-    directions : sequence of array
-        One for each input.
-    weights : array
-        One for each result, in a row.
-    """
-    nodes = nodes_behind(subject.evaluate(arrays).roots)
+    """Measure the slope of a weighted sum of outputs along directions; None where it cannot be."""
+    nodes = history(subject.evaluate(arrays).roots)
     if not nodes or any(node.op not in HOLOMORPHIC for node in nodes if node.op is not None):
         return None
     slopes = []

@@ -19,33 +19,13 @@ if TYPE_CHECKING:
     from tinygrad_lab.testing.judging.point import Point
     from tinygrad_lab.testing.judging.slope import Climb
 
-__all__ = [
-    "FAIL",
-    "INCONCLUSIVE",
-    "NOWHERE",
-    "PASS",
-    "SKIPPED",
-    "Evidence",
-    "Judgement",
-    "Kind",
-    "Misbehaved",
-    "Reason",
-    "Site",
-    "failed",
-    "passed",
-    "skipped",
-    "undecided",
-]
-
-Array = NDArray[Any]
-
 PASS, FAIL, INCONCLUSIVE, SKIPPED = "pass", "fail", "inconclusive", "not applicable"
 
 
 class Kind(enum.StrEnum):
     """What sort of fault it is: what failures are grouped by."""
 
-    # what a function gives
+    # what a function gives, and does besides
     RETURNS_NOTHING = "returns nothing"
     NOT_FLOAT = "not float"
     NOT_A_NUMBER = "not a number"
@@ -53,18 +33,16 @@ class Kind(enum.StrEnum):
     RAISES = "raises"
     RANDOM = "random"
     GLOBAL_STATE = "global state"
-    # what it does besides
     MUTATES_INPUT = "mutates input"
     MUTATES_UPSTREAM = "mutates upstream"
     MUTATES = "mutates"
     WRITES_GRAD = "writes grad"
-    # the form of its gradients
+    # the form of its gradients, and one call beside another
     COUNT = "count"
     MISSING = "missing"
     SHAPE = "shape"
     DTYPE = "dtype"
     ALIASING = "aliasing"
-    # one call beside another
     NOT_REPEATABLE = "not repeatable"
     SECOND_BACKWARD = "second backward"
     SHARED_STATE = "shared state"
@@ -81,70 +59,43 @@ class Kind(enum.StrEnum):
     UPHILL = "uphill"
 
 
-class Reason(enum.Enum):
-    """How something was decided, or why it was not."""
-
-    # nothing to look at
-    LEFT_OUT = enum.auto()
-    NOT_ASKED_FOR = enum.auto()
-    ONE_OUTPUT = enum.auto()
-    ONE_ELEMENT = enum.auto()
-    NO_ELEMENTS = enum.auto()
-    TOO_MANY_ELEMENTS = enum.auto()
-    NOT_OF_TENSORS = enum.auto()
-    NO_DERIVATIVE = enum.auto()
-    CONSTANT_GRADIENT = enum.auto()
-    NOT_DEFINED_NEARBY = enum.auto()
-    NOT_A_POLYNOMIAL = enum.auto()
-    STEPS_ON_INTEGERS = enum.auto()
-    NO_FLOAT32 = enum.auto()
-    COMPUTES_IN_FLOAT64 = enum.auto()
-    VALUE_NOT_FINITE = enum.auto()
-    GRADIENT_NOT_FINITE = enum.auto()
-    SLOPE_INFINITE = enum.auto()
-    SLOPE_INFINITE_EVERYWHERE = enum.auto()
-    SLOPE_JUMPS = enum.auto()
+#: How something was decided, or why it was not.
+Reason = enum.Enum(
+    "Reason",
+    # there is nothing to look at
+    "LEFT_OUT NOT_ASKED_FOR ONE_OUTPUT ONE_ELEMENT NO_ELEMENTS TOO_MANY_ELEMENTS NOT_OF_TENSORS "
+    "NO_DERIVATIVE CONSTANT_GRADIENT NOT_DEFINED_NEARBY NOT_A_POLYNOMIAL STEPS_ON_INTEGERS "
+    "NO_FLOAT32 COMPUTES_IN_FLOAT64 VALUE_NOT_FINITE GRADIENT_NOT_FINITE SLOPE_INFINITE "
+    "SLOPE_INFINITE_EVERYWHERE SLOPE_JUMPS "
     # no number is certain enough
-    UNCERTAIN = enum.auto()
-    UNDERFLOW = enum.auto()
-    STAIRS = enum.auto()
-    ROUNDED_AWAY = enum.auto()
-    GRADIENT_IS_ROUND_OFF = enum.auto()
-    VALUE_JUMPS = enum.auto()
-    NOISE_OR_KINK = enum.auto()
-    SEVERAL_KINKS = enum.auto()
-    # decided, and not as usual
-    KINK = enum.auto()
-    A_SUBGRADIENT = enum.auto()
-    BY_COMPLEX_STEP = enum.auto()
-    RESULT_IN_FLOAT64 = enum.auto()
-    AT_RATE = enum.auto()
+    "UNCERTAIN UNDERFLOW STAIRS ROUNDED_AWAY GRADIENT_IS_ROUND_OFF VALUE_JUMPS NOISE_OR_KINK "
+    "SEVERAL_KINKS "
+    # it was decided, though not as usual
+    "KINK A_SUBGRADIENT BY_COMPLEX_STEP RESULT_IN_FLOAT64 AT_RATE",
+)
 
 
 @dataclass(frozen=True)
 class Site:
-    """What a judgement concerns.
+    """What a judgement concerns: an input, an element of it, or a line of a program."""
 
-    Attributes
-    ----------
-    input : int or None
-        Which input, of those that are differentiated by.
-    name : str
-        What it is called.
-    index : tuple of int or None
-        Which element of it.
-    part : str
-        "real" or "imag" of a complex number.
-    line, source : str
-        File and line, "model.py:12", and what is written there.
-    """
-
-    input: int | None = None
+    input: int | None = None  # which, of those that are differentiated by
     name: str = ""
     index: tuple[int, ...] | None = None
-    part: str = ""
-    line: str = ""
-    source: str = ""
+    part: str = ""  # "real" or "imag" of a complex number
+    line: str = ""  # "model.py:12"
+    source: str = ""  # what is written there
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a judgement of numbers rests on, for whoever looks closer."""
+
+    climb: Climb | None = None  # the ladder that the slope was measured by
+    point: Point | None = None  # where; at second order, a point of the gradient
+    weights: NDArray[Any] | None = None  # the upstream, in a row
+    gradients: Sequence[NDArray[Any]] = ()
+    upstreams: Sequence[NDArray[Any]] = ()
 
 
 NOWHERE = Site()
@@ -152,64 +103,19 @@ NOT_MEASURED = Estimate(math.nan, math.nan)
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What a judgement of numbers rests on, for whoever looks closer.
-
-    Attributes
-    ----------
-    climb : Climb or None
-        The ladder that the slope was measured by.
-    point : Point or None
-        Where: at second order, a point of the gradient.
-    weights, gradients, upstreams
-        The upstream in a row, the gradients that were compared, and what they were pulled from.
-    """
-
-    climb: Climb | None = None
-    point: Point | None = None
-    weights: Array | None = None
-    gradients: Sequence[Array] = ()
-    upstreams: Sequence[Array] = ()
-
-
-@dataclass(frozen=True)
 class Judgement:
-    """One decision.
-
-    Attributes
-    ----------
-    verdict : str
-        ``PASS``, ``FAIL``, ``INCONCLUSIVE`` or ``SKIPPED``.
-    kind : Kind or None
-        Of what fails.
-    reason : Reason or None
-        How it was decided, or why not.
-    analytic : float
-        The slope that gradients promise.
-    estimate : Estimate
-        The slope that was measured.
-    resolution : float or None
-        The smallest relative fault that would have been noticed.
-    site : Site
-        What it concerns.
-    facts : mapping
-        What else there is to say, by name.
-    evidence : Evidence
-        What the numbers come from.
-    order : int
-        2 of the gradient of a gradient.
-    """
+    """One decision."""
 
     verdict: str
-    kind: Kind | None = None
+    kind: Kind | None = None  # of what fails
     reason: Reason | None = None
-    analytic: float = math.nan
-    estimate: Estimate = NOT_MEASURED
-    resolution: float | None = None
+    analytic: float = math.nan  # the slope that gradients promise
+    estimate: Estimate = NOT_MEASURED  # the slope that was measured
+    resolution: float | None = None  # the smallest relative fault that would have been noticed
     site: Site = NOWHERE
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what else there is to say, by name
     evidence: Evidence = Evidence()
-    order: int = 1
+    order: int = 1  # 2 of the gradient of a gradient
 
     @property
     def climb(self) -> Climb:

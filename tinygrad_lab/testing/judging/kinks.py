@@ -9,43 +9,17 @@ Not for: the numerical derivative (``numerical.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node
-from tinygrad_lab.core.rules.elementwise import clip
+from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.testing.judging.numerical import BAND, Ladder
 
-__all__ = ["BRANCHES", "branches", "has_kinks", "same_branches", "subgradient_interval"]
-
 Array = NDArray[Any]
-
-
-def _extreme(y: Any, x: Any, axis: Any = None, **_: Any) -> Any:
-    kept = y if axis is None or np.ndim(y) == np.ndim(x) else np.expand_dims(y, axis)
-    return x == kept
-
-
-def _side(_: Any, x: Any) -> Any:
-    return x == 0 if np.iscomplexobj(x) else np.sign(x)  # of complex numbers only 0 is a kink
-
-
-#: For operations with kinks, which branch a call took: from its result and its arguments.
-BRANCHES: dict[Any, Callable[..., Any]] = {
-    np.absolute: _side,
-    np.fabs: _side,
-    np.maximum: lambda y, a, b: np.sign(a - b),
-    np.minimum: lambda y, a, b: np.sign(a - b),
-    np.remainder: lambda y, a, b: np.floor_divide(a, b),
-    np.fmod: lambda y, a, b: np.trunc(a / b),
-    np.copysign: lambda y, a, b: (np.sign(a), np.sign(b)),
-    np.max: _extreme,
-    np.min: _extreme,
-    clip: lambda y, x, low, high: (np.sign(x - low), np.sign(x - high), np.sign(high - low)),
-}
 
 
 def branches(nodes: Sequence[Node]) -> list[Any]:
@@ -56,8 +30,9 @@ def branches(nodes: Sequence[Node]) -> list[Any]:
     """
     found: list[Any] = []
     for node in nodes:
-        if node.op in BRANCHES:
-            found.append(BRANCHES[node.op](node.value, *node.args, **(node.kwargs or {})))
+        branch = OPERATIONS[node.op].branch if node.op in OPERATIONS else None
+        if branch is not None:
+            found.append(branch(node.value, *node.args, **(node.kwargs or {})))
         for parent, arg in zip(node.parents or (), node.args or ()):  # noqa: B905 - aligned
             if parent is None and isinstance(arg, np.ndarray) and arg.dtype.kind in "biu":
                 found.append(arg)
@@ -77,7 +52,7 @@ def _equal(x: Any, y: Any) -> bool:
 
 def has_kinks(node: Node) -> bool:
     """Whether the derivative of an operation jumps somewhere, as far as is known."""
-    return node.op in BRANCHES
+    return node.op in OPERATIONS and OPERATIONS[node.op].branch is not None
 
 
 def subgradient_interval(
@@ -85,14 +60,8 @@ def subgradient_interval(
 ) -> tuple[float, float, float]:
     """Give the least and the largest slope between those that were measured, and a tolerance.
 
-    Every element of the result has its own kink, so each may take any of its slopes.
-
-    Parameters
-    ----------
-    ladders : sequence of Ladder
-        The first from the kink itself, of which both sides count; the others from around it.
-    weights : array
-        The upstream of each element.
+    Every element of the result has its own kink, so each may take any of its slopes.  Of the
+    first ladder, from the kink itself, both sides count; the others are from around it.
     """
     left, right, error = ladders[0].sides()
     slopes = [left, right, *(ladder.slopes()[0] for ladder in ladders[1:])]

@@ -17,36 +17,21 @@ from tinygrad_lab.testing.judging.numerical import Estimate, direction_like, sca
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import promised
 
-__all__ = ["Located", "most_wrong"]
-
 Array = NDArray[Any]
 
 EVERY_ELEMENT = 64  # up to so many elements, a wrong gradient is shown element by element
 
 
 class Located(NamedTuple):
-    """The element that is most wrong, among those that were looked at.
-
-    Attributes
-    ----------
-    input : int
-        Of which input.
-    place : tuple of int
-        Which element of it.
-    analytic : float
-    estimate : Estimate
-        Its slope, as promised and as measured.
-    promised, measured, errors : array
-        All elements that were looked at, and how far off the measured ones may be.
-    """
+    """The element that is most wrong, among those that were looked at."""
 
     input: int
     place: tuple[int, ...]
     analytic: float
     estimate: Estimate
-    promised: Array
+    promised: Array  # all elements that were looked at
     measured: Array
-    errors: Array
+    errors: Array  # how far off the measured ones may be
 
 
 def most_wrong(evidence: Evidence) -> Located | None:
@@ -60,21 +45,18 @@ def most_wrong(evidence: Evidence) -> Located | None:
     for i in _suspects(point, weights, gradients):
         places = _places(point.arrays[i].shape)
         values, errors = _measured(point, i, places, weights, first)
-        own = np.array([np.asarray(gradients[i], float)[place] for place in places])
+        gradient = np.asarray(gradients[i], float)
+        own = np.array([gradient[place] for place in places])
         with np.errstate(invalid="ignore"):
             off = np.where(np.isfinite(own), np.abs(own - values), np.inf)
         k = int(np.argmax(off))
         if off[k] > max(worst, 5 * errors[k] + 1e-9 * abs(values[k])):
             worst = float(off[k])
-            whole = len(places) == point.arrays[i].size
-            shape = point.arrays[i].shape if whole else (len(places),)
-            located = Located(
-                i,
-                places[k],
-                float(own[k]),
-                Estimate(float(values[k]), float(errors[k])),
-                *(x.reshape(shape) for x in (own, values, errors)),
-            )
+            x = point.arrays[i]
+            shape = x.shape if len(places) == x.size else (len(places),)
+            looked_at = (part.reshape(shape) for part in (own, values, errors))
+            estimate = Estimate(float(values[k]), float(errors[k]))
+            located = Located(i, places[k], float(own[k]), estimate, *looked_at)
     return located
 
 

@@ -18,18 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "FIRST_STEP",
-    "LONG_DOUBLE_IS_LONGER",
-    "Estimate",
-    "Ladder",
-    "climb",
-    "direction_like",
-    "exact_slope",
-    "quantized",
-    "scales_of",
-]
-
 Array = NDArray[Any]
 
 FIRST_STEP = 2.0**-5  # times the scale of what is moved; a power of two, so that steps are exact
@@ -53,21 +41,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Ladder:
-    """A function's values along a line: at the centre, and at ``+h`` and ``-h`` for every step.
+    """A function's values along a line: at the centre, and at ``+h`` and ``-h`` for every step."""
 
-    Attributes
-    ----------
-    steps : tuple of float
-        From the longest to the shortest, each half of the one before.
-    centre : array of shape (m,)
-    above, below : array of shape (levels, m)
-        The values at ``+steps[k]`` and ``-steps[k]``.
-    """
-
-    steps: tuple[float, ...]
-    centre: Array
-    above: Array
-    below: Array
+    steps: tuple[float, ...]  # from the longest to the shortest, each half of the one before
+    centre: Array  # of shape (m,)
+    above: Array  # of shape (levels, m): at +steps[k]
+    below: Array  # at -steps[k]
 
     @property
     def finite(self) -> bool:
@@ -134,18 +113,9 @@ def climb(
     first: float = FIRST_STEP,
     levels: int = LEVELS,
 ) -> Ladder:
-    """Evaluate ``f`` at 0 and at ``levels`` pairs of points around it.
+    """Evaluate ``f``, from a step to a row, at 0 and at ``levels`` pairs of points around it.
 
-    Parameters
-    ----------
-    f : callable
-        From a step to an array of shape (m,).
-    centre : array of shape (m,), optional
-        ``f(0.0)``, where it is known.
-    first : float
-        The longest step.
-    levels : int
-        How many steps, each half of the one before.
+    ``centre`` is ``f(0.0)``, where it is known, and ``first`` the longest step.
 
     Examples
     --------
@@ -156,10 +126,8 @@ def climb(
     True
     """
     steps = tuple(first / 2**k for k in range(levels))
-    middle = f(0.0) if centre is None else centre
-    above = np.stack([f(h) for h in steps])
-    below = np.stack([f(-h) for h in steps])
-    return Ladder(steps, middle, above, below)
+    above, below = (np.stack([f(side * h) for h in steps]) for side in (1, -1))
+    return Ladder(steps, f(0.0) if centre is None else centre, above, below)
 
 
 def _central(
@@ -244,17 +212,8 @@ def exact_slope(f: Callable[[float], Array]) -> Array | None:
 
     Along a line an operation that is linear or bilinear is a polynomial of degree two or less, and
     then ``(f(1) - f(-1)) / 2`` is its slope.  On small integers nothing is rounded, so five
-    values tell whether it is such a polynomial (their third and fourth differences vanish).
-
-    Parameters
-    ----------
-    f : callable
-        From a whole number to an array of shape (m,).
-
-    Returns
-    -------
-    array of shape (m,) or None
-        None where the values are not integers, or belong to no such polynomial.
+    values tell whether it is such a polynomial (their third and fourth differences vanish); None
+    where they are not integers, or belong to no such polynomial.
 
     Examples
     --------

@@ -17,8 +17,6 @@ from tinygrad_lab.testing.judging.numerical import scales_of
 from tinygrad_lab.testing.judging.slope import Measurer
 from tinygrad_lab.testing.judging.subject import Recorded, Subject
 
-__all__ = ["Point"]
-
 Array = NDArray[Any]
 
 ROUNDING = 1e-10  # relative: what another order of summation may change

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_lab.core.graph import history
 from tinygrad_lab.testing.judging.arguments import flat
 from tinygrad_lab.testing.judging.kinks import branches, has_kinks, same_branches
 from tinygrad_lab.testing.judging.numerical import (
@@ -25,9 +26,7 @@ from tinygrad_lab.testing.judging.numerical import (
     quantized,
     scales_of,
 )
-from tinygrad_lab.testing.judging.subject import Evaluation, Subject, nodes_behind
-
-__all__ = ["CONVERGED", "KINK", "Climb", "Measurer", "promised"]
+from tinygrad_lab.testing.judging.subject import Evaluation, Subject
 
 Array = NDArray[Any]
 
@@ -39,28 +38,17 @@ CONVERGED = 1e-6  # relative; a slope this certain at two scales needs no second
 
 @dataclass
 class Climb:
-    """A ladder, and how it was climbed.
-
-    Attributes
-    ----------
-    ladder : Ladder
-    calls : dict of float to Evaluation
-        The calls of the subject, by step.
-    directions : list of array
-        What each input was moved along.
-    missed : list of array
-        How far a step fell beside what was meant, where the sum was rounded, divided by the step.
-    """
+    """A ladder, and how it was climbed."""
 
     ladder: Ladder
-    calls: dict[float, Evaluation]
-    directions: list[Array]
-    missed: list[Array]
+    calls: dict[float, Evaluation]  # of the subject, by step
+    directions: list[Array]  # what each input was moved along
+    missed: list[Array]  # how far a rounded step fell beside what was meant, divided by the step
 
     @property
     def nodes(self) -> list[Any]:
         """The graph of one of the calls."""
-        return nodes_behind(next(iter(self.calls.values())).roots)
+        return history(next(iter(self.calls.values())).roots)[::-1]
 
 
 def promised(
@@ -124,7 +112,7 @@ class Measurer:
         """Whether the evaluations on one side took different branches: a kink lies between."""
         for sign in (1, -1):
             calls = [call for h, call in climbed.calls.items() if h * sign > 0]
-            first, *others = (branches(nodes_behind(call.roots)) for call in calls)
+            first, *others = (branches(history(call.roots)) for call in calls)
             if not all(same_branches(first, other) for other in others):
                 return True
         return False
@@ -132,10 +120,10 @@ class Measurer:
     def is_on_a_boundary(self, climbed: Climb) -> bool:
         """Whether the point takes another branch than what lies on either side of it."""
         with np.errstate(all="ignore"):
-            here = branches(nodes_behind(self.subject.evaluate(self.arrays).roots))
+            here = branches(history(self.subject.evaluate(self.arrays).roots))
         calls = climbed.calls.values()
         return bool(here) and not any(
-            same_branches(here, branches(nodes_behind(call.roots))) for call in calls
+            same_branches(here, branches(history(call.roots))) for call in calls
         )
 
     def differs_by_direction(self, climbed: Climb, weights: Array) -> bool:

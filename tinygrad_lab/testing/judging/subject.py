@@ -17,27 +17,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.core.containers import leaves
-from tinygrad_lab.core.engine import RULES, Node
+from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.core.graph import history
+from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
-from tinygrad_lab.core.transforms import gradients, walk
 from tinygrad_lab.testing.judging.arguments import Arguments, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
-
-__all__ = [
-    "Adapter",
-    "BackwardPass",
-    "Evaluation",
-    "Origin",
-    "Pull",
-    "Recorded",
-    "Subject",
-    "TensorSubject",
-    "nodes_behind",
-    "outputs_of",
-    "subject_of",
-]
+from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.transforms.derivatives import gradients, walk
 
 Array = NDArray[Any]
 Pull = Callable[[Sequence[Array]], list[Any]]
@@ -69,47 +57,23 @@ class Origin(NamedTuple):
 
 
 class BackwardPass(NamedTuple):
-    """A backward function that somebody wrote, and what it is called with.
-
-    Attributes
-    ----------
-    forward, backward : callable
-        The two functions.
-    args, positions
-        The arguments of the forward function, and which of them are differentiated by.
-    run : callable
-        Calls the backward function.
-    upstreams : sequence of array
-        What it pulls back.
-    """
+    """A backward function that somebody wrote, and what it is called with."""
 
     forward: Callable[..., Any]
     backward: Callable[..., Any]
-    args: Sequence[Any]
-    positions: Sequence[int]
-    run: Callable[[], Any]
-    upstreams: Sequence[Array]
+    args: Sequence[Any]  # of the forward function
+    positions: Sequence[int]  # of those that are differentiated by
+    run: Callable[[], Any]  # calls the backward function
+    upstreams: Sequence[Array]  # what it pulls back
 
 
 class Subject(ABC):
     """A function of float arrays whose gradient can be asked for.
 
-    Parameters
-    ----------
-    fn : callable
-    args : Arguments
-    name : str
-        What to call it in messages.
-
-    Attributes
-    ----------
-    names : sequence of str
-        What its inputs are called.
-    upstream : float or None
-        What to pull back where nobody says: by None, random numbers.
+    Messages call it by its ``name``, and its inputs by their ``names``.
     """
 
-    upstream: float | None = None
+    upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
         self.fn, self.args, self.name = fn, args, name
@@ -231,20 +195,20 @@ class _Derivative(TensorSubject):
     def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:
         """Say for each node of the graph in which derivative rule it was made.
 
-        None where it belongs to the function itself.  In the order of :func:`nodes_behind`.
+        None where it belongs to the function itself.  The oldest first.
         """
         origins: dict[int, Origin | None] = {}
 
         def visit(node: Node, _g: Any, contributions: tuple[Any, ...]) -> None:
-            for forward in nodes_behind([node]):
+            for forward in history([node]):
                 origins.setdefault(forward.order, None)
-            for rule, c in zip(RULES.get(node.op, ()), contributions, strict=False):
-                for inside in nodes_behind(_nodes_of([c])):
+            for rule, c in zip(vjps_of(node.op), contributions, strict=False):
+                for inside in history(_nodes_of([c])):
                     origins.setdefault(inside.order, Origin(node, rule))
 
         tensors = [Tensor(x, requires_grad=True) for x in inputs]
         roots = _nodes_of(self._gradients(*tensors, visit=visit))
-        return [origins.get(node.order) for node in nodes_behind(roots)]
+        return [origins.get(node.order) for node in reversed(history(roots))]
 
 
 def _is_tracked(y: Any) -> bool:
@@ -262,24 +226,13 @@ def outputs_of(result: Any) -> list[Any]:
     """
     ys = [] if result is None else [y for _, y in leaves(result)]
     if not ys:
-        raise Misbehaved(Kind.RETURNS_NOTHING, result=result)
+        raise Misbehaved(Kind.RETURNS_NOTHING, **({} if result is None else {"empty": result}))
     outputs: list[Any] = []
     for y in ys:
         x = array_of(y)
         numbers = isinstance(x, (np.ndarray, np.generic, float, complex))
         if not numbers or np.asarray(x).dtype.kind not in "fc":
-            raise Misbehaved(Kind.NOT_FLOAT, result=np.asarray(x) if numbers else x)
+            facts = {"array": np.asarray(x)} if numbers else {"result": x}
+            raise Misbehaved(Kind.NOT_FLOAT, **facts)
         outputs += [np.real(y), np.imag(y)] if np.iscomplexobj(x) else [y]
     return outputs
-
-
-def nodes_behind(roots: Sequence[Node | None]) -> list[Node]:
-    """Give every node that some roots were computed from, the oldest first."""
-    nodes: dict[int, Node] = {}
-    waiting = [root for root in roots if root is not None]
-    while waiting:
-        node = waiting.pop()
-        if node.order not in nodes:
-            nodes[node.order] = node
-            waiting += [parent for parent in node.parents or () if parent is not None]
-    return [nodes[order] for order in sorted(nodes, reverse=True)]

@@ -39,8 +39,6 @@ from tinygrad_lab.testing.judging.numerical import (
 from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Measurer, promised
 from tinygrad_lab.testing.judging.subject import Recorded
 
-__all__ = ["Trial"]
-
 Array = NDArray[Any]
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
@@ -51,16 +49,7 @@ JUMP = 1.5  # a gap ratio above is that of a jump, not of a continuous function 
 
 
 class Trial:
-    """Gradients for one upstream, to be compared with what a measurer measures.
-
-    Parameters
-    ----------
-    measurer : Measurer
-    gradients : sequence of array
-        One for each input.
-    weights : array
-        The upstream, in one row.
-    """
+    """Gradients, for an upstream in one row, to be compared with what a measurer measures."""
 
     def __init__(self, measurer: Measurer, gradients: Sequence[Array], weights: Array) -> None:
         self.measurer, self.gradients, self.weights = measurer, gradients, weights

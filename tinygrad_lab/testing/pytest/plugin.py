@@ -1,10 +1,10 @@
-"""The pytest plugin: options, the marker and the fixture, and what is told at the end.
+"""The pytest plugin: options, the marker and the fixture, and the summary at the end.
 
 It is loaded in every pytest run of an environment that has the package, so it loads nothing that
 the package does not.
 
-Not for: checking (``check.py``), what a report looks like (``_reporting.py``), which faults are
-planted (``mutation.py``), or what is left of a traceback (``py``).
+Not for: checking (``check.py``), what a report looks like (``telling``), which faults are
+planted (``mutation.py``), or what is left of a traceback (``tracebacks.py``).
 """
 
 from __future__ import annotations
@@ -118,10 +118,9 @@ class _Session:
         with contextlib.suppress(ImportError):
             from hypothesis import settings
 
-            settings.register_profile(
-                f"gradtest-{name}", settings(), max_examples=EXAMPLES[name]
-            )
-            settings.load_profile(f"gradtest-{name}")
+            profile = f"gradtest-{name}"
+            settings.register_profile(profile, settings(), max_examples=EXAMPLES[name])
+            settings.load_profile(profile)
 
     def pytest_unconfigure(self) -> None:
         """Stop listening."""
@@ -139,11 +138,13 @@ class _Session:
         """Fail a test with undecided checks, where that is wanted."""
         result = yield
         if self.config.getoption("--gradtest-strict"):
-            undecided = [t for t in self.current.values() if t.verdict == INCONCLUSIVE]
+            tallies = self.current.values()
+            undecided = [t.undecided for t in tallies if t.verdict == INCONCLUSIVE]
             if undecided:
-                told = "\n".join(tally.undecided for tally in undecided)
                 pytest.fail(
-                    f"inconclusive, which --gradtest-strict does not accept:\n{told}\n"
+                    "inconclusive, which --gradtest-strict does not accept:\n"
+                    + "\n".join(undecided)
+                    + "\n"
                     "Check at other inputs, or leave a property out: without=[...]",
                     pytrace=False,
                 )
@@ -220,9 +221,11 @@ class _Session:
     def announce(self, runs: int) -> None:
         """Say what is going on while nothing else is written."""
         if runs and (terminal := self.config.pluginmanager.get_plugin("terminalreporter")):
-            told = f"planting {len(self.mutants)} faults, for which tests run {runs} times again"
             terminal.write_line("")  # ends the line of dots, with -q too
-            terminal.write_line(f"{told} (Ctrl-C stops, and tells what was learned)")
+            terminal.write_line(
+                f"planting {len(self.mutants)} faults, for which tests run {runs} times again "
+                "(Ctrl-C stops, and tells what was learned)"
+            )
 
     # -- telling --------------------------------------------------------------------------------
 
@@ -281,21 +284,19 @@ class _Session:
         rules = list(dict.fromkeys(m.place for m in mutants))
         caught = [m for m in mutants if m.noticed]
         if len(mutants) < len(self.mutants):
-            told = f"stopped after {len(mutants)} of {len(self.mutants)}; so far"
-            terminal.write_line(told, red=True)
-        told = f"{len(caught)} of {len(mutants)} noticed, in {len(rules)} gradients"
-        terminal.write_line(told, green=len(caught) == len(mutants))
+            text = f"stopped after {len(mutants)} of {len(self.mutants)}; so far"
+            terminal.write_line(text, red=True)
+        text = f"{len(caught)} of {len(mutants)} noticed, in {len(rules)} gradients"
+        terminal.write_line(text, green=len(caught) == len(mutants))
         for rule in rules:
             if not self.reaching[rule]:
-                terminal.write_line(
-                    f"{rule.label}: no passing gradient test runs this rule", red=True
-                )
+                text = f"{rule.label}: no passing gradient test runs this rule"
+                terminal.write_line(text, red=True)
                 continue
-            unseen = ", ".join(m.fault for m in mutants if m.place == rule and not m.noticed)
-            if unseen:
-                terminal.write_line(
-                    f"{rule.label}: no test would have noticed: {unseen}", red=True
-                )
+            missed = ", ".join(m.fault for m in mutants if m.place == rule and not m.noticed)
+            if missed:
+                text = f"{rule.label}: no test would have noticed: {missed}"
+                terminal.write_line(text, red=True)
         data = [m.as_data() for m in mutants]
         for test in tests_that_miss(data):
             terminal.write_line(summary_of_test(test, data), yellow=True)

@@ -3,7 +3,7 @@
 What the checker has to say is in the message.  The frames between the line of the test and the
 raising of it are ours and Hypothesis', and tell nothing about the gradient.
 
-Not for: what the message says (``report.py``), or pytest (``plugin.py``).
+Not for: what the message says (``telling``), or pytest (``plugin.py``).
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from types import TracebackType
 from typing import Any
 
 from tinygrad_lab.testing.telling.finding import GradientError
-
-__all__ = ["says_it_all", "tidy"]
 
 _INSIDE = ("tinygrad_lab", "hypothesis", "_pytest", "pluggy")
 _GENERATED = "hypothesis_temporary_module"
@@ -67,26 +65,26 @@ def all_of(error: BaseException) -> Iterable[BaseException]:
 
 def _outside(first: TracebackType | None) -> TracebackType | None:
     """Rebuild a traceback of the frames that are not inside of ours."""
-    kept = None
+    outside = None
     for frame, line in reversed(list(traceback.walk_tb(first))):
         name = str(frame.f_globals.get("__name__", ""))
         if name.partition(".")[0] not in _INSIDE and not name.startswith(_GENERATED):
-            kept = TracebackType(kept, frame, frame.f_lasti, line)
-    return kept
+            outside = TracebackType(outside, frame, frame.f_lasti, line)
+    return outside
 
 
 def _without_noise(notes: Sequence[str], example: bool) -> list[str]:
     """Leave out explanations without a line of the reader's, and examples that nobody can paste."""
-    kept: list[str] = []
+    useful: list[str] = []
     lines = iter(notes)
     for note in lines:
         if note.startswith("Explanation:"):
             listed = [line for line in lines if not line.strip().startswith(_FOLDERS)]
             if any(":" in line for line in listed if line.startswith(" " * 8)):
-                kept += [note, *listed]
+                useful += [note, *listed]
         elif example or not note.startswith(_EXAMPLE):
-            kept.append(note)
-    return kept
+            useful.append(note)
+    return useful
 
 
 def _raised_in(function: Callable[..., Any], error: BaseException) -> TracebackType | None:
@@ -107,5 +105,5 @@ def _raised_in(function: Callable[..., Any], error: BaseException) -> TracebackT
     try:
         namespace[name]()
     except type(error) as raised:
-        found = raised.__traceback__
-    return found.tb_next if found is not None else None
+        first = raised.__traceback__
+    return first.tb_next if first is not None else None

@@ -23,11 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.core.transforms import gradients
 from tinygrad_lab.testing.judging.subject import BackwardPass, outputs_of
 from tinygrad_lab.testing.telling.diagnosis import diagnose, missing_factor
-
-__all__ = ["Audit", "audit"]
+from tinygrad_lab.transforms.derivatives import gradients
 
 Array = NDArray[Any]
 PREFIXES = ("d_", "grad_", "g_", "delta_", "bar_", "dL_d", "dl_d", "dLd", "d", "g")

@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Factor", "Pattern", "diagnose", "in_words", "missing_factor"]
-
 Array = NDArray[Any]
 TOLERANCE = 1e-6
 
@@ -34,11 +32,7 @@ def diagnose(
 ) -> Pattern | None:
     """Find out how a wrong gradient relates to the right one; None where no pattern is evident.
 
-    Parameters
-    ----------
-    analytic, numeric : array of one shape
-    sizes : sequence of (int, str)
-        Numbers that a mean might divide by, and what they are.
+    ``sizes`` are numbers that a mean might divide by, and what they count.
 
     Examples
     --------
@@ -132,87 +126,76 @@ def _close(a: Array, b: Array) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE * scale))
 
 
-def _transposed(a: Array, n: Array) -> bool:
+def _is_transposed(a: Array, n: Array) -> bool:
     return a.ndim == 2 and a.shape[0] == a.shape[1] and _close(a.T, n)
 
 
-def _axes_permuted(a: Array, n: Array) -> bool:
+def _has_axes_permuted(a: Array, n: Array) -> bool:
     orders = itertools.permutations(range(a.ndim)) if 2 < a.ndim <= 5 else []
     return any(_close(np.transpose(a, order), n) for order in orders)
 
 
-def _reversed(a: Array, n: Array) -> bool:
-    return any(_close(np.flip(a, axis), n) for axis in range(a.ndim))
+def _is_shifted(a: Array, n: Array) -> bool:
+    shifts = [(k, axis) for axis in range(a.ndim) for k in range(1, a.shape[axis])]
+    return any(_close(np.roll(a, k, axis), n) for k, axis in shifts)
 
 
-def _rolled(a: Array, n: Array) -> bool:
-    return any(
-        _close(np.roll(a, k, axis), n) for axis in range(a.ndim) for k in range(1, a.shape[axis])
-    )
-
-
-def _other_order(a: Array, n: Array) -> bool:
-    return _close(np.reshape(a, a.shape, order="F").ravel(order="F"), n.ravel())
-
-
-def _shuffled(a: Array, n: Array) -> bool:
-    return len(np.unique(n)) > 1 and _close(np.sort(a, axis=None), np.sort(n, axis=None))
-
-
-def _absolute(a: Array, n: Array) -> bool:
-    return _close(np.abs(a), np.abs(n))
-
-
-def _zeroed(a: Array, n: Array) -> bool:
+def _lacks_some(a: Array, n: Array) -> bool:
     missing = (a == 0) & (np.abs(n) > TOLERANCE * _size(n))
     return bool(np.any(missing)) and _close(a[~missing], n[~missing])
 
 
-def _some_only(a: Array, n: Array) -> bool:
-    return 0 < int(np.sum(_off(a, n))) < a.size
-
-
-def _off(a: Array, n: Array) -> Array:
-    return np.abs(a - n) > TOLERANCE * max(_size(n), _size(a))
-
-
-def _squared(a: Array, n: Array) -> bool:
-    return _close(a, n * n)
-
-
-def _whole_ratios(a: Array, n: Array) -> bool:
+def _lacks_whole_factors(a: Array, n: Array) -> bool:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(n != 0, n / np.where(a == 0, np.nan, a), np.nan)
     ratios = ratio[np.isfinite(ratio)]
     whole = np.rint(ratios)
-    return bool(ratios.size) and bool(np.all(np.abs(ratios - whole) < 1e-6)) and len(set(whole)) > 1
+    return ratios.size > 0 and bool(np.all(np.abs(ratios - whole) < 1e-6)) and len(set(whole)) > 1
 
 
-def _constant_offset(a: Array, n: Array) -> bool:
+def _is_off_by_means(a: Array, n: Array, axes: Sequence[int | None]) -> bool:
     d = a - n
-    return d.size > 1 and _close(d, np.full(d.shape, d.mean()))
+    means = (np.mean(d, axis, keepdims=True) for axis in axes)
+    return d.size > 1 and any(_close(d, np.broadcast_to(mean, d.shape)) for mean in means)
 
 
-def _row_offset(a: Array, n: Array) -> bool:
-    d = a - n
-    axes = [k for k in range(d.ndim) if d.shape[k] > 1]
-    return any(_close(d, np.broadcast_to(d.mean(k, keepdims=True), d.shape)) for k in axes)
+def _is_right_in_some(a: Array, n: Array) -> bool:
+    off = np.abs(a - n) > TOLERANCE * max(_size(n), _size(a))
+    return 0 < int(np.sum(off)) < a.size
 
 
 _PATTERNS: list[tuple[Callable[[Array, Array], bool], str]] = [
-    (_transposed, "transposed"),
-    (_axes_permuted, "axes permuted: the permutation is not the inverse one"),
-    (_reversed, "reversed along an axis"),
-    (_rolled, "shifted along an axis"),
-    (_other_order, "rows and columns in the other order (C for F)"),
-    (_zeroed, "right where it is not zero; zero where it should not be"),
-    (_absolute, "right but for the sign of some elements"),
-    (_shuffled, "the right numbers in the wrong places"),
-    (_squared, "the square of what it should be"),
-    (_whole_ratios, "too small by whole factors: contributions to a place overwritten, not added"),
-    (_constant_offset, "off by the same amount everywhere: a term is missing (a mean, a sum)"),
-    (_row_offset, "off by the same amount along an axis: a term is missing (a mean, a sum)"),
-    (_some_only, "right in some elements, wrong in others"),
+    (_is_transposed, "transposed"),
+    (_has_axes_permuted, "axes permuted: the permutation is not the inverse one"),
+    (
+        lambda a, n: any(_close(np.flip(a, axis), n) for axis in range(a.ndim)),
+        "reversed along an axis",
+    ),
+    (_is_shifted, "shifted along an axis"),
+    (
+        lambda a, n: _close(np.reshape(a, a.shape, order="F").ravel(order="F"), n.ravel()),
+        "rows and columns in the other order (C for F)",
+    ),
+    (_lacks_some, "right where it is not zero; zero where it should not be"),
+    (lambda a, n: _close(np.abs(a), np.abs(n)), "right but for the sign of some elements"),
+    (
+        lambda a, n: len(np.unique(n)) > 1 and _close(np.sort(a, None), np.sort(n, None)),
+        "the right numbers in the wrong places",
+    ),
+    (lambda a, n: _close(a, n * n), "the square of what it should be"),
+    (
+        _lacks_whole_factors,
+        "too small by whole factors: contributions to a place overwritten, not added",
+    ),
+    (
+        lambda a, n: _is_off_by_means(a, n, [None]),
+        "off by the same amount everywhere: a term is missing (a mean, a sum)",
+    ),
+    (
+        lambda a, n: _is_off_by_means(a, n, [k for k in range(a.ndim) if a.shape[k] > 1]),
+        "off by the same amount along an axis: a term is missing (a mean, a sum)",
+    ),
+    (_is_right_in_some, "right in some elements, wrong in others"),
 ]
 
 
@@ -241,18 +224,9 @@ class Factor(NamedTuple):
 def missing_factor(
     analytic: Array, numeric: Array, values: Mapping[str, Array]
 ) -> Factor | None:
-    """Find a factor, made of a value at hand, by which a gradient differs from the right one.
+    """Find a factor, made of a named value, by which a gradient differs from the right one.
 
-    Parameters
-    ----------
-    analytic, numeric : array of one shape
-    values : mapping of str to array
-        Candidates, by name.
-
-    Returns
-    -------
-    Factor or None
-        With a number in front of it, where the two also differ by a constant.
+    It has a number in front, where the two also differ by a constant.
 
     Examples
     --------

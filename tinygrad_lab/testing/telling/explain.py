@@ -11,7 +11,7 @@ from pathlib import PurePath
 import numpy as np
 
 from tinygrad_lab.core.modes import debug
-from tinygrad_lab.testing.judging.judgement import FAIL, Evidence, Judgement, Kind
+from tinygrad_lab.testing.judging.judgement import FAIL, Judgement, Kind
 from tinygrad_lab.testing.judging.locating import Located, most_wrong
 from tinygrad_lab.testing.judging.numerical import direction_like
 from tinygrad_lab.testing.judging.point import Point
@@ -23,8 +23,6 @@ from tinygrad_lab.testing.telling.diagnosis import diagnose
 from tinygrad_lab.testing.telling.finding import Finding
 from tinygrad_lab.testing.telling.reproducer import reproducer
 from tinygrad_lab.testing.telling.words import element, sentences
-
-__all__ = ["finding_of"]
 
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
@@ -100,7 +98,7 @@ def _accuse(finding: Finding, judgement: Judgement) -> None:
         return
     if not judgement.climb.ladder.finite or not np.isfinite(judgement.analytic):
         return
-    account = _account(point, evidence)
+    account = ledger.draw_up(evidence)
     if account is None or account.guilty is None:
         return
     guilty = account.guilty
@@ -109,14 +107,6 @@ def _accuse(finding: Finding, judgement: Judgement) -> None:
         finding.reproducer = reproducer(guilty.origin.node, order=2)
     elif guilty.kind is ledger.Part.RULE:
         finding.reproducer = reproducer(guilty.node)
-
-
-def _account(point: Point, evidence: Evidence) -> ledger.Ledger | None:
-    assert evidence.climb is not None
-    gradients = [np.asarray(g) for g in evidence.gradients]
-    return ledger.draw_up(
-        point.subject, point.arrays, point.recorded, evidence.climb, evidence.upstreams, gradients
-    )
 
 
 def _accuse_by_numbers(finding: Finding, point: Point) -> None:

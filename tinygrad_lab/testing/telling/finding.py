@@ -13,17 +13,6 @@ from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Jud
 from tinygrad_lab.testing.judging.numerical import Estimate
 from tinygrad_lab.testing.telling.words import note
 
-__all__ = [
-    "Finding",
-    "GradReport",
-    "GradientError",
-    "Result",
-    "error_class",
-    "message",
-    "raise_for",
-    "result_of",
-]
-
 
 @dataclass
 class Finding:

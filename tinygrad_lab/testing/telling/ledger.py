@@ -28,19 +28,14 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.modes import debug
 from tinygrad_lab.testing.judging.arguments import bind
+from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import Ladder, direction_like
-from tinygrad_lab.testing.judging.slope import Climb, Measurer
-from tinygrad_lab.testing.judging.subject import (
-    Origin,
-    Recorded,
-    Subject,
-    TensorSubject,
-    nodes_behind,
-)
-
-__all__ = ["Entry", "Ledger", "Part", "blame", "draw_up"]
+from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.slope import Climb
+from tinygrad_lab.testing.judging.subject import Origin, TensorSubject
 
 Array = NDArray[Any]
 
@@ -180,99 +175,77 @@ def blame(
     upstreams = [generator.uniform(0.5, 1.0, y.shape) for y in recorded.outputs]
     if upstream is not None:
         upstreams = [np.broadcast_to(np.asarray(upstream, float), recorded.outputs[0].shape)]
-    measurer = Measurer(subject, arrays, recorded.outputs)
-    climbed = measurer.climb([direction_like(x, generator) for x in arrays])
-    ledger = draw_up(subject, arrays, recorded, climbed, upstreams)
+    point = Point(subject, arrays, recorded, upstreams, generator, 1)
+    climbed = point.measurer.climb([direction_like(x, generator) for x in arrays])
+    ledger = draw_up(Evidence(climbed, point, point.weights, point.gradients, upstreams))
     if ledger is None:
         raise ValueError(f"{subject.name} takes different paths near its input: nothing to blame")
     return ledger
 
 
-def draw_up(
-    subject: Subject,
-    arrays: Sequence[Array],
-    recorded: Recorded,
-    climbed: Climb,
-    upstreams: Sequence[Array],
-    returned: Sequence[Array] | None = None,
-) -> Ledger | None:
-    """Draw up the account from the evaluations of a ladder; None where there is no graph.
-
-    Parameters
-    ----------
-    subject, arrays, recorded
-        What was checked, where, and the graph of it.
-    climbed : Climb
-        The ladder, whose calls are examined.
-    upstreams : sequence of array
-        One for each output.
-    returned : sequence of array, optional
-        The gradients that are wrong; by default what the pass itself has.
-    """
-    nodes = nodes_behind(recorded.roots)
-    if not nodes:
-        return None
-    tangents = _tangents(nodes, climbed)
+def draw_up(evidence: Evidence) -> Ledger | None:
+    """Draw up the account from the evaluations of a ladder; None where there is no graph."""
+    point, climbed = evidence.point, evidence.climb
+    assert point is not None
+    assert climbed is not None
+    nodes = history(point.recorded.roots)[::-1]
+    tangents = _tangents(nodes, climbed) if nodes else None
     if tangents is None:
         return None
-    inputs = {i: node for i, node in enumerate(recorded.inputs) if node in nodes}
-    tangents.update({node.order: climbed.directions[i] for i, node in inputs.items()})
-    walk = _Walk(recorded, upstreams, tangents)
-    entries = walk.entries(nodes)
-    entries += _returns(inputs, nodes, walk, returned, climbed.directions)
+    returned = {}
+    for i, node in enumerate(point.recorded.inputs):
+        if node in nodes:
+            tangents[node.order] = climbed.directions[i]
+            returned[node.order] = np.asarray(evidence.gradients[i])
+    walk = _Walk(tangents)
+    walk.through(point.recorded.roots, evidence.upstreams)
+    entries = walk.entries(nodes, returned)
     ledger = Ledger(sum(entry.amount for entry in entries), entries)
-    whole = ledger.discrepancy or 1.0
     for entry in entries:
-        entry.share = entry.amount / whole
-    ledger.entries.sort(key=lambda entry: -abs(entry.amount))
-    _add_sites(ledger, subject, arrays, nodes)
-    _add_origins(ledger, subject, arrays, nodes)
+        entry.share = entry.amount / (ledger.discrepancy or 1.0)
+    entries.sort(key=lambda entry: -abs(entry.amount))
+    _add_places(entries, point, nodes)
     return ledger
 
 
 class _Walk:
-    """One backward pass, watched: what arrived at each node, what it used, what its rule gave."""
+    """One backward pass, watched: what arrived at each node, what it used, what its rule gave.
 
-    def __init__(
-        self, recorded: Recorded, upstreams: Sequence[Array], tangents: dict[int, Any]
-    ) -> None:
+    Each of them in the direction of the node's tangent.
+    """
+
+    def __init__(self, tangents: dict[int, Any]) -> None:
         self.tangents = tangents
         self.arrived: dict[int, float] = {}
         self.used: dict[int, float] = {}
         self.rules: dict[int, float] = {}
-        self.cotangents: dict[int, Any] = {}
-        pairs = [
-            (root, u) for root, u in zip(recorded.roots, upstreams, strict=True) if root is not None
-        ]
+
+    def through(self, roots: Sequence[Node | None], upstreams: Sequence[Array]) -> None:
+        """Walk back from the outputs."""
+        pairs = [(root, u) for root, u in zip(roots, upstreams, strict=True) if root is not None]
         for root, u in pairs:
             self._arrive(root, u)
-        collect: dict[int, Any] = {
-            node.order: None for node in nodes_behind(recorded.roots) if node.op is None
-        }
-        propagate(
-            [root for root, _ in pairs],
-            [u for _, u in pairs],
-            retain_graph=True,
-            collect=collect,
-            visit=self.visit,
-        )
+        outputs, cotangents = [root for root, _ in pairs], [u for _, u in pairs]
+        leaves = [node for node in history(outputs) if node.op is None]
+        propagate(outputs, cotangents, retain_graph=True, wanted=leaves, visit=self._visit)
 
-    def _arrive(self, node: Node, c: Any) -> None:
-        t = self.tangents.get(node.order)
-        self.arrived[node.order] = self.arrived.get(node.order, 0.0) + _inner(c, t)
+    def _along(self, node: Node, g: Any) -> float:
+        return _inner(g, self.tangents.get(node.order))
 
-    def visit(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
-        self.cotangents[node.order] = g
-        self.used[node.order] = _inner(g, self.tangents.get(node.order))
-        total = 0.0
-        for parent, c in zip(node.parents or (), contributions):  # noqa: B905 - aligned
-            if parent is not None and c is not None:
-                total += _inner(c, self.tangents.get(parent.order))
-                self._arrive(parent, c)
+    def _arrive(self, node: Node, c: Any) -> float:
+        amount = self._along(node, c)
+        self.arrived[node.order] = self.arrived.get(node.order, 0.0) + amount
+        return amount
+
+    def _visit(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
+        self.used[node.order] = self._along(node, g)
+        pairs = zip(node.parents or (), contributions)  # noqa: B905 - aligned
+        total = sum(self._arrive(p, c) for p, c in pairs if p is not None and c is not None)
         if node.op is not None:
             self.rules[node.order] = total
 
-    def entries(self, nodes: Sequence[Node]) -> list[Entry]:
+    def entries(self, nodes: Sequence[Node], returned: dict[int, Array]) -> list[Entry]:
+        """Write the account of some nodes, and of what was returned for the inputs among them."""
         entries = []
         for number, node in enumerate(nodes):
             order = node.order
@@ -282,6 +255,9 @@ class _Walk:
             amount = used - arrived  # of a node that was never visited, nothing was used
             if abs(amount) > 1e-12 * (abs(used) + abs(arrived)):
                 entries.append(Entry(Part.ARRIVAL, node, number, amount))
+            amount = self._along(node, returned[order]) - used if order in returned else 0.0
+            if abs(amount) > 1e-12 * abs(used):
+                entries.append(Entry(Part.RETURN, node, number, amount))
         return entries
 
 
@@ -294,36 +270,35 @@ def _inner(g: Any, t: Any) -> float:
     return float(np.sum(np.asarray(g, dtype=t.dtype) * t).real)
 
 
+# ---------------------------------------------------------------------------------------------
+# Tangents
+
+
 def _tangents(nodes: Sequence[Node], climbed: Climb) -> dict[int, Any] | None:
     """Measure the directional derivative of every intermediate value."""
-    ladder = climbed.ladder
-    graphs = {h: nodes_behind(call.roots) for h, call in climbed.calls.items() if h != 0}
-    shape = [(node.op, getattr(node.value, "shape", None)) for node in nodes]
-    for graph in graphs.values():
-        if len(graph) != len(nodes) or not all(
-            node.op is op and getattr(node.value, "shape", None) == s
-            for node, (op, s) in zip(graph, shape, strict=True)
-        ):
-            return None
+    graphs = {h: history(call.roots)[::-1] for h, call in climbed.calls.items() if h != 0}
+    if any(_form(graph) != _form(nodes) for graph in graphs.values()):
+        return None
     tangents: dict[int, Any] = {}
     for k, node in enumerate(nodes):
-        if node.op is None:
-            continue
-        values = {h: graph[k].value for h, graph in graphs.items()}
-        if isinstance(node.value, tuple):
-            tangents[node.order] = [
-                _slope_of({h: v[i] for h, v in values.items()}, part, ladder)
-                for i, part in enumerate(node.value)
-            ]
-        else:
-            tangents[node.order] = _slope_of(values, node.value, ladder)
+        if node.op is not None:
+            values = {h: graph[k].value for h, graph in graphs.items()}
+            tangents[node.order] = _slope_of(values, node.value, climbed.ladder.steps)
     return tangents
 
 
-def _slope_of(values: dict[float, Any], centre: Any, ladder: Ladder) -> Array:
-    above = np.stack([_row(values[h]) for h in ladder.steps])
-    below = np.stack([_row(values[-h]) for h in ladder.steps])
-    slopes, _ = Ladder(ladder.steps, _row(centre), above, below).slopes()
+def _form(graph: Sequence[Node]) -> list[tuple[Any, Any]]:
+    return [(node.op, getattr(node.value, "shape", None)) for node in graph]
+
+
+def _slope_of(values: dict[float, Any], centre: Any, steps: tuple[float, ...]) -> Any:
+    if isinstance(centre, tuple):  # several results
+        return [
+            _slope_of({h: v[i] for h, v in values.items()}, part, steps)
+            for i, part in enumerate(centre)
+        ]
+    above, below = (np.stack([_row(values[side * h]) for h in steps]) for side in (1, -1))
+    slopes, _ = Ladder(steps, _row(centre), above, below).slopes()
     if np.iscomplexobj(centre):
         slopes = slopes.view(np.complex128)
     return slopes.reshape(np.shape(centre))
@@ -336,55 +311,36 @@ def _row(value: Any) -> Array:
     return np.asarray(value, dtype=np.float64).ravel()
 
 
-def _returns(
-    inputs: dict[int, Node],
-    nodes: Sequence[Node],
-    walk: _Walk,
-    returned: Sequence[Array] | None,
-    directions: Sequence[Array],
-) -> list[Entry]:
-    entries = []
-    for i, gradient in enumerate(returned or ()):
-        if i in inputs:
-            had = _inner(walk.cotangents.get(inputs[i].order), directions[i])
-            amount = _inner(gradient, directions[i]) - had
-            if abs(amount) > 1e-12 * abs(had):
-                entries.append(Entry(Part.RETURN, inputs[i], nodes.index(inputs[i]), amount))
-    return entries
+# ---------------------------------------------------------------------------------------------
+# Places
 
 
-def _add_sites(
-    ledger: Ledger, subject: Subject, arrays: Sequence[Array], nodes: Sequence[Node]
-) -> None:
-    """Call once more, with the source lines kept."""
+def _add_places(entries: Sequence[Entry], point: Point, nodes: Sequence[Node]) -> None:
+    """Say where the calls were made, and at second order in whose rules."""
+    sites = _sites(point, nodes)
+    with np.errstate(all="ignore"):
+        origins = point.subject.origins(point.arrays)
+    for entry in entries:
+        entry.site = sites[entry.number] if sites else ""
+        if len(origins) == len(nodes) and (origin := origins[entry.number]) is not None:
+            code = getattr(origin.rule, "__code__", None)
+            written_at = f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else ""
+            entry.origin, entry.site = origin, written_at
+
+
+def _sites(point: Point, nodes: Sequence[Node]) -> list[str]:
+    """Call once more, under ``debug()``, which remembers the lines of source."""
     try:
         with debug(), np.errstate(all="ignore"):
-            again = nodes_behind(subject.evaluate(list(arrays)).roots)
+            again = history(point.subject.evaluate(point.arrays).roots)[::-1]
     except FloatingPointError:
-        return
-    if [node.op for node in again] != [node.op for node in nodes]:
-        return
-    for entry in ledger.entries:
-        site = again[entry.number].site
-        if site:
-            file, line = re.match(r"(.*?):(\d+):", site, re.DOTALL).groups()  # type: ignore[union-attr]
-            if "hypothesis" not in PurePath(file).parts:
-                entry.site = f"{PurePath(file).name}:{line}"
+        return []
+    same = [node.op for node in again] == [node.op for node in nodes]
+    return [_file_and_line(node.site or "") for node in again] if same else []
 
 
-def _add_origins(
-    ledger: Ledger, subject: Subject, arrays: Sequence[Array], nodes: Sequence[Node]
-) -> None:
-    """At second order, say in whose rules the calls were made."""
-    with np.errstate(all="ignore"):
-        origins = subject.origins(list(arrays))
-    if len(origins) == len(nodes):
-        for entry in ledger.entries:
-            entry.origin = origins[entry.number]
-            if entry.origin is not None:
-                entry.site = _written_at(entry.origin.rule)
-
-
-def _written_at(rule: Any) -> str:
-    code = getattr(rule, "__code__", None)
-    return f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else ""
+def _file_and_line(site: str) -> str:
+    match = re.match(r"(.*?):(\d+):", site, re.DOTALL)
+    if match is None or "hypothesis" in PurePath(match[1]).parts:
+        return ""
+    return f"{PurePath(match[1]).name}:{match[2]}"

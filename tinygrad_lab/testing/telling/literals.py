@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["literal", "shown"]
-
 
 def shown(x: Any, limit: int = 200) -> str:
     """Write an array so that it can be pasted, or only what it is where it is large.

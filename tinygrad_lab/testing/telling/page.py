@@ -9,6 +9,7 @@ import html
 import json
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,6 @@ from tinygrad_lab.testing.telling.tally import (
     summary_of_test,
     tests_that_miss,
 )
-
-__all__ = ["write"]
 
 
 def write(
@@ -89,12 +88,11 @@ def _lines(row: Mapping[str, Any]) -> list[str]:
 
 def _planted(mutants: Sequence[Mapping[str, Any]]) -> list[str]:
     faults = list(dict.fromkeys(m["fault"] for m in mutants))
-    cells: dict[str, dict[str, str]] = {}
+    cells: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for m in mutants:
-        noticed, missed = len(m["noticed"]), len(m["missed"])
-        text = f"{noticed} of {noticed + missed} tests" if noticed + missed else "no test"
-        told_of = _verdict("pass" if noticed else "fail", text)
-        cells.setdefault(m["rule"], {})[m["fault"]] = told_of
+        noticed, every = len(m["noticed"]), len(m["noticed"]) + len(m["missed"])
+        text = f"{noticed} of {every} tests" if every else "no test"
+        cells[m["rule"]][m["fault"]] = _verdict("pass" if noticed else "fail", text)
     lines = [_line((_e(rule), *(row.get(f, "") for f in faults))) for rule, row in cells.items()]
     noticed = sum(bool(m["noticed"]) for m in mutants)
     missing = [_e(summary_of_test(test, mutants)) for test in tests_that_miss(mutants)]

@@ -14,8 +14,6 @@ from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.testing.telling.literals import literal
 
-__all__ = ["reproducer"]
-
 
 def reproducer(node: Node, order: int = 1) -> str:
     """Write a program that checks one recorded call, alone, on what it was given.

@@ -5,13 +5,12 @@ Not for: one report (``finding.py``), or the page and the file that are made of 
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS
 from tinygrad_lab.testing.telling.finding import GradReport, message
-
-__all__ = ["RANK", "Tally", "in_order", "resolution_text", "summary_of_test", "tests_that_miss"]
 
 RANK = {FAIL: 0, INCONCLUSIVE: 1, PASS: 2}
 
@@ -39,45 +38,42 @@ class Tally:
     def __init__(self, operation: str, test: str) -> None:
         self.operation, self.test = operation, test
         self.checks = 0
-        self.properties: dict[str, dict[str, int]] = {}
+        self.properties: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.resolution: float | None = None
         self.notes: dict[str, str] = {}  # why a property could not be decided
-        self.messages: dict[str, str] = {}
+        self.messages: dict[Any, str] = {}  # of each sort of fault the last
 
     def add(self, report: GradReport) -> None:
         """Count the results of one check."""
         self.checks += 1
         for result in report.results:
-            counts = self.properties.setdefault(result.property, {})
-            counts[result.verdict] = counts.get(result.verdict, 0) + 1
+            self.properties[result.property][result.verdict] += 1
             if result.verdict == INCONCLUSIVE:
                 self.notes[result.property] = result.note
         if report.verdict == PASS and report.resolution is not None:
             self.resolution = max(self.resolution or 0.0, report.resolution)
-        if report.findings:  # the last of a kind that fails is what Hypothesis has shrunk to
+        if report.findings:  # the last of its sort is what Hypothesis has shrunk to
             finding = report.findings[0]
-            kind = f"{finding.input}, {finding.kind}"
-            self.messages[kind] = message(report.name, finding, report.inputs)
+            text = message(report.name, finding, report.inputs)
+            self.messages[finding.input, finding.kind] = text
 
     def join(self, data: Mapping[str, Any]) -> None:
         """Add what another tally came to."""
         self.checks += data["checks"]
         for name, counts in data["properties"].items():
-            own = self.properties.setdefault(name, {})
-            for verdict, number in counts.items():
-                own[verdict] = own.get(verdict, 0) + number
+            self.properties[name].update(counts)
         if data["resolution"] is not None:
             self.resolution = max(self.resolution or 0.0, data["resolution"])
         self.notes |= data["notes"]
-        self.messages |= {told: told for told in data["messages"]}
+        self.messages |= {(data["test"], i): text for i, text in enumerate(data["messages"])}
 
     @property
     def verdict(self) -> str:
         """The worst of any check; inconclusive also where nothing at all could be decided."""
-        seen = {v for counts in self.properties.values() for v in counts}
-        if self.messages or FAIL in seen:
+        verdicts = set().union(*self.properties.values())
+        if self.messages or FAIL in verdicts:
             return FAIL
-        return PASS if PASS in seen and INCONCLUSIVE not in seen else INCONCLUSIVE
+        return PASS if PASS in verdicts and INCONCLUSIVE not in verdicts else INCONCLUSIVE
 
     @property
     def summary(self) -> str:
@@ -88,17 +84,15 @@ class Tally:
         }
         parts = []
         for verdict, word in ((FAIL, "fails"), (INCONCLUSIVE, "undecided")):
-            names = [name for name, found in worst.items() if found == verdict]
+            names = [name for name, of_all in worst.items() if of_all == verdict]
             parts += [f"{', '.join(names)} {word}"] if names else []
-        held = sum(found == PASS for found in worst.values())
-        return ", ".join([*parts, f"{held} hold"])
+        return ", ".join([*parts, f"{list(worst.values()).count(PASS)} hold"])
 
     @property
     def undecided(self) -> str:
         """Say what could not be decided, and why, a property a line."""
-        rows = [self.operation]
-        rows += [f"  {name}: {why or 'no reason given'}" for name, why in self.notes.items()]
-        return "\n".join(rows if self.notes else [*rows, "  nothing at all could be compared"])
+        rows = [f"  {name}: {why or 'no reason given'}" for name, why in self.notes.items()]
+        return "\n".join([self.operation, *(rows or ["  nothing at all could be compared"])])
 
     def as_data(self) -> dict[str, Any]:
         """Give what JSON can hold."""
@@ -106,8 +100,8 @@ class Tally:
             "operation": self.operation, "test": self.test, "verdict": self.verdict,
             "checks": self.checks, "summary": self.summary,
             "resolution": self.resolution if self.verdict == PASS else None,
-            "properties": self.properties, "notes": self.notes,
-            "messages": list(self.messages.values()),
+            "properties": {name: dict(counts) for name, counts in self.properties.items()},
+            "notes": self.notes, "messages": list(dict.fromkeys(self.messages.values())),
         }  # fmt: skip
 
 
@@ -118,18 +112,18 @@ def in_order(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def summary_of_test(test: str, mutants: Sequence[Mapping[str, Any]]) -> str:
     """Say which planted faults a test ran and passed, gradient by gradient."""
-    met = [m for m in mutants if test in m["missed"] or test in m["noticed"]]
-    missed: dict[str, list[str]] = {}
-    for m in met:
+    reached = [m for m in mutants if test in m["missed"] or test in m["noticed"]]
+    missed = defaultdict(list)
+    for m in reached:
         if test in m["missed"]:
-            missed.setdefault(m["rule"], []).append(m["fault"])
-    every = {rule: sum(m["rule"] == rule for m in met) for rule in missed}
+            missed[m["rule"]].append(m["fault"])
+    every = Counter(m["rule"] for m in reached)
     parts = [
-        f"{rule}: " + ("all" if len(faults) == every[rule] else ", ".join(faults))
+        f"{rule}: {'all' if len(faults) == every[rule] else ', '.join(faults)}"
         for rule, faults in missed.items()
     ]
-    number = sum(len(faults) for faults in missed.values())
-    return f"{test} does not notice {number} of {len(met)} ({'; '.join(parts)})"
+    number = sum(map(len, missed.values()))
+    return f"{test} does not notice {number} of {len(reached)} ({'; '.join(parts)})"
 
 
 def tests_that_miss(mutants: Sequence[Mapping[str, Any]]) -> list[str]:

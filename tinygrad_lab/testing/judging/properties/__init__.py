@@ -28,8 +28,6 @@ from tinygrad_lab.testing.judging.properties.numbers import (
 from tinygrad_lab.testing.judging.properties.orders import forward_and_backward, second_order
 from tinygrad_lab.testing.judging.properties.upstream import linear_in_upstream, partial_upstream
 
-__all__ = ["PROPERTIES"]
-
 #: Every property by name, cheap ones first.
 PROPERTIES: dict[str, Callable[[Point], Judgement]] = {
     holds.__name__: holds

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.containers import leaves
 from tinygrad_lab.testing.judging.arguments import first_difference, frozen
 from tinygrad_lab.testing.judging.judgement import (
     Judgement,
@@ -23,8 +22,7 @@ from tinygrad_lab.testing.judging.judgement import (
 from tinygrad_lab.testing.judging.numerical import scales_of
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.subject import TensorSubject
-
-__all__ = ["fan_out", "interleaved", "repeatable", "second_backward"]
+from tinygrad_lab.transforms.containers import leaves
 
 
 def repeatable(point: Point) -> Judgement:

@@ -23,8 +23,6 @@ from tinygrad_lab.testing.judging.judgement import (
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.subject import TensorSubject
 
-__all__ = ["float32", "layouts", "layouts_of", "no_aliasing", "well_formed"]
-
 Array = NDArray[Any]
 
 FLOAT32_UNDERFLOW = 1e-30  # what is smaller has lost its digits, or all of it
@@ -40,10 +38,21 @@ def well_formed(point: Point) -> Judgement:
         if not isinstance(g, (np.ndarray, np.generic)) or np.asarray(g).dtype.kind != "f":
             return point.failed(Kind.NOT_FLOAT, i, what=getattr(g, "dtype", type(g).__name__))
         if np.shape(g) != x.shape:
-            return point.failed(Kind.SHAPE, i, shape=np.shape(g), expected=x.shape)
+            relation = _relation(np.shape(g), x.shape)
+            return point.failed(Kind.SHAPE, i, shape=np.shape(g), expected=x.shape, **relation)
         if g.dtype != x.dtype:
             return point.failed(Kind.DTYPE, i, dtype=g.dtype, expected=x.dtype)
     return passed()
+
+
+def _relation(shape: tuple[int, ...], expected: tuple[int, ...]) -> dict[str, bool]:
+    """Say whether a gradient has the shape of its operand stretched, or transposed."""
+    try:
+        if np.broadcast_shapes(shape, expected) == shape:
+            return {"stretched": True}
+    except ValueError:
+        pass
+    return {"transposed": True} if shape == expected[::-1] else {}
 
 
 def no_aliasing(point: Point) -> Judgement:
@@ -56,12 +65,15 @@ def no_aliasing(point: Point) -> Judgement:
         for whose, other in others:
             if isinstance(g, np.ndarray) and g.size and np.shares_memory(g, other):
                 return point.failed(Kind.ALIASING, i, **whose)
-        others.append(({"other": point.subject.site(i), "of_gradient": True}, g))
+        others.append(({"gradient_by": point.subject.site(i)}, g))
     return passed()
 
 
 # ---------------------------------------------------------------------------------------------
 # Memory layout and precision
+
+
+LAYOUTS = ("C", "Fortran", "every second element", "reversed")
 
 
 def layouts_of(x: Array) -> list[Array]:
@@ -91,13 +103,13 @@ def layouts(point: Point) -> Judgement:
     kinds = [layouts_of(x) for x in point.arrays]
     ups = [layouts_of(u) for u in point.upstreams]
     for turn in range(1, 4):
-        of_inputs = [(turn + i) % 4 for i in range(len(kinds))]
-        of_upstream = (turn + 1) % 4
-        arranged = [kind[k] for kind, k in zip(kinds, of_inputs, strict=True)]
+        chosen, of_upstream = [(turn + i) % 4 for i in range(len(kinds))], (turn + 1) % 4
+        arranged = [kind[k] for kind, k in zip(kinds, chosen, strict=True)]
         gradients = point.pulled([u[of_upstream] for u in ups], point.fresh(arranged))
         i = point.apart(gradients, point.gradients)
         if i is not None:
-            return point.failed(Kind.LAYOUT, i, of_inputs=of_inputs, of_upstream=of_upstream)
+            names = {"inputs": [LAYOUTS[k] for k in chosen], "upstream": LAYOUTS[of_upstream]}
+            return point.failed(Kind.LAYOUT, i, **names)
     thin = [np.broadcast_to(np.asarray(0.75), u.shape) for u in point.upstreams]
     thick = [np.array(u) for u in thin]
     i = point.apart(point.pulled(thin), point.pulled(thick))

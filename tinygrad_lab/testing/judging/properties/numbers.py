@@ -40,8 +40,6 @@ from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import promised
 from tinygrad_lab.testing.judging.trial import Trial
 
-__all__ = ["directional", "exact", "finite", "jacobian", "tied_direction"]
-
 Array = NDArray[Any]
 
 EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
@@ -157,7 +155,7 @@ def exact(point: Point) -> Judgement:
     if _has_steps(along, right, flat(ups)):
         return skipped(Reason.STEPS_ON_INTEGERS)
     inputs = dict(zip(point.subject.names, whole, strict=True))
-    return failed(Kind.WRONG, inputs=inputs, slope=slope, right=right)
+    return failed(Kind.WRONG, inputs=inputs, slope=slope, exactly=right)
 
 
 def _has_steps(along: Callable[[float], Array], right: float, weights: Array) -> bool:

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.containers import leaves
-from tinygrad_lab.core.transforms import jvp
 from tinygrad_lab.testing.judging.arguments import Arguments, frozen
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
@@ -31,8 +29,8 @@ from tinygrad_lab.testing.judging.properties.form import well_formed
 from tinygrad_lab.testing.judging.properties.numbers import directional, finite
 from tinygrad_lab.testing.judging.slope import promised
 from tinygrad_lab.testing.judging.subject import TensorSubject
-
-__all__ = ["forward_and_backward", "second_order"]
+from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.transforms.derivatives import jvp
 
 
 def forward_and_backward(point: Point) -> Judgement:
@@ -53,7 +51,7 @@ def forward_and_backward(point: Point) -> Judgement:
     size = ahead_size + back_size
     noise = sum(n * float(np.sum(np.abs(u))) for n, u in zip(point.noise, moves, strict=True))
     if np.isfinite(size) and not abs(ahead - back) <= 1e-9 * size + noise:
-        return failed(Kind.SECOND_ORDER)
+        return failed(Kind.SECOND_ORDER, tangent=True)
     return passed()
 
 

@@ -6,17 +6,11 @@ Not for: the numbers that one upstream gives (``numbers.py``).
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, passed, skipped
 from tinygrad_lab.testing.judging.point import Point
-
-__all__ = ["linear_in_upstream", "partial_upstream"]
-
-Array = NDArray[Any]
 
 
 def linear_in_upstream(point: Point) -> Judgement:
@@ -30,26 +24,25 @@ def linear_in_upstream(point: Point) -> Judgement:
     zero = point.pulled([0.0 * u for u in ups], point.recorded)
     i = next((i for i, g in enumerate(zero) if np.any(g != 0)), None)
     if i is not None:
-        return point.failed(Kind.NONLINEAR, i, factor=0.0)
+        return point.failed(Kind.NONLINEAR, i, at_zero=True)
     for factor in (-1.0, 4.0):
         scaled = point.pulled([factor * u for u in ups], point.recorded)
         i = point.apart(scaled, [factor * g for g in once])
         if i is not None:
-            power = _power(scaled[i], once[i], factor)
-            return point.failed(Kind.NONLINEAR, i, factor=factor, power=power)
+            facts = {"sign": True} if factor < 0 else {}
+            if np.allclose(scaled[i], once[i]):
+                facts["constant"] = True
+            elif np.allclose(scaled[i], factor * factor * once[i]):
+                facts["quadratic"] = True
+            return point.failed(Kind.NONLINEAR, i, **facts)
     separate = point.pulled(others, point.recorded)
     noise = point.noise
     both = point.pulled([u + w for u, w in zip(ups, others, strict=True)], point.recorded)
     for i, (g, a, b) in enumerate(zip(both, once, separate, strict=True)):
         allowed = point.rounding * np.max(np.abs(a) + np.abs(b), initial=0.0) + noise[i]
         if not np.all(np.abs(g - (a + b)) <= allowed):
-            return point.failed(Kind.NONLINEAR, i)
+            return point.failed(Kind.NONLINEAR, i, of_sums=True)
     return passed()
-
-
-def _power(scaled: Array, once: Array, factor: float) -> int | None:
-    """Say which power of the upstream a gradient goes with: 0, 2, or none of these."""
-    return next((p for p in (0, 2) if np.allclose(scaled, factor**p * once)), None)
 
 
 def partial_upstream(point: Point) -> Judgement:

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.containers import leaves, rebuild, same_structure
-from tinygrad_lab.core.engine import NO_KWARGS, Node, propagate
+from tinygrad_lab.core.dispatch import apply, from_node
+from tinygrad_lab.core.engine import NO_KWARGS, Node, Visit, propagate
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.modes import enable_grad
-from tinygrad_lab.core.rules.shaping import copied
-from tinygrad_lab.core.tensor import Tensor, apply, from_node, start, tensor
+from tinygrad_lab.core.rules.creation import copied
+from tinygrad_lab.core.tensor import Tensor, start, tensor
+from tinygrad_lab.transforms.containers import leaves, rebuild, same_structure
 
 __all__ = [
     "grad",
@@ -89,8 +90,8 @@ def gradients(
         raise ValueError(f"gradients(): {len(upstreams)} upstreams for {len(ys)} outputs")
     begin = [start(y, u, create_graph, "gradients()") for y, u in zip(ys, upstreams, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
-    found = walk(begin, xs, create_graph, keep)
-    return found[0] if isinstance(inputs, Tensor) else found
+    results = walk(begin, xs, create_graph, keep)
+    return results[0] if isinstance(inputs, Tensor) else results
 
 
 def walk(
@@ -99,33 +100,32 @@ def walk(
     create_graph: bool,
     retain_graph: bool,
     batch: int | None = None,
-    visit: Callable[[Node, Any, tuple[Any, ...]], None] | None = None,
+    visit: Visit | None = None,
 ) -> list[Any]:
     """Carry cotangents (a batch of them, where ``batch`` says how many) back to the inputs."""
-    wanted: dict[int, Any] = {}
     for position, x in enumerate(inputs):
         if x.node is None:
             raise RuntimeError(f"gradients(): input {position} requires no gradient")
-        wanted[x.node.order] = None
+    nodes = [x.node for x in inputs if x.node is not None]
     with enable_grad():
-        propagate(
+        by_node = propagate(
             [node for node, _ in begin],
             [cotangent for _, cotangent in begin],
+            wanted=set(nodes),
             retain_graph=retain_graph,
             lift=from_node if create_graph else None,
-            collect=wanted,
             batched=batch is not None,
             visit=visit,
         )
-    found = []
-    for x in inputs:
-        gradient = wanted[x.node.order]  # type: ignore[union-attr]
-        if gradient is None:
+    gradients = []
+    for x, node in zip(inputs, nodes, strict=True):
+        gradient = by_node.get(node)
+        if gradient is None:  # no output depends on it
             shape = x.shape if batch is None else (batch, *x.shape)
             gradient = np.zeros_like(x.data, shape=shape)
         is_plain = create_graph and not isinstance(gradient, Tensor)
-        found.append(Tensor(gradient) if is_plain else gradient)
-    return found
+        gradients.append(Tensor(gradient) if is_plain else gradient)
+    return gradients
 
 
 # ---------------------------------------------------------------------------------------------
@@ -181,16 +181,16 @@ class _Call:
         if hasattr(argument, "named_parameters"):  # a module is called with its own parameters
             self.inputs += [parameter for _, parameter in argument.named_parameters()]
             return argument
-        found = []
+        tensors = []
         for path, leaf in leaves(argument):
             if isinstance(leaf, Tensor) and leaf.requires_grad:
                 fresh = apply(copied, (leaf,))  # keeps the history of an outer derivative
             else:
                 data = leaf.data if isinstance(leaf, Tensor) else leaf
                 fresh = _leaf(data, f"argument {position}{path}")
-            found.append(fresh)
-        self.inputs += found
-        return rebuild(argument, iter(found))
+            tensors.append(fresh)
+        self.inputs += tensors
+        return rebuild(argument, iter(tensors))
 
     def array(self, name: str) -> Tensor:
         """Give the result, which must be one array; a constant has a gradient too, of zeros."""
@@ -222,11 +222,11 @@ class _Call:
                 begin.append(start(y, cotangent, graph, f"the output{path}"))
         return walk(begin, self.inputs, graph, retain_graph)
 
-    def arranged(self, found: Sequence[Any]) -> Any:
-        """Put gradients into the shape of the arguments."""
-        rest = iter(found)
-        made = [rebuild(argument, rest) for argument in self.arguments]
-        return made[0] if self.single else tuple(made)
+    def arranged(self, gradients: Sequence[Any]) -> Any:
+        """Put gradients into the structure of the arguments."""
+        remaining = iter(gradients)
+        structured = [rebuild(argument, remaining) for argument in self.arguments]
+        return structured[0] if self.single else tuple(structured)
 
 
 def _leaf(data: Any, what: str) -> Tensor:
@@ -284,9 +284,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         call = _Call(f, args, argnums, has_aux, kwargs)
         y = call.scalar("grad")
         call.output = y
-        found = call.pull_back([None], call.create_graph, call.create_graph)
+        gradient = call.arranged(call.pull_back([None], call.create_graph, call.create_graph))
         value = _out(y, call.create_graph)
-        gradient = call.arranged(found)
         return ((value, call.aux), gradient) if has_aux else (value, gradient)
 
     return derived
@@ -382,9 +381,9 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     live = [(p, d) for p, d in zip(pulled, directions, strict=True) if p.requires_grad]
     begin = [start(p, d, call.create_graph, "jvp") for p, d in live]
     wanted = [seed for seed in seeds if seed is not None]
-    found = iter(walk(begin, wanted, call.create_graph, call.create_graph))
+    tracked_changes = iter(walk(begin, wanted, call.create_graph, call.create_graph))
     changes = [
-        next(found) if seed is not None else np.zeros_like(y)
+        next(tracked_changes) if seed is not None else np.zeros_like(y)
         for seed, (_, y) in zip(seeds, ys, strict=True)
     ]
     return _out(call.output, call.create_graph), rebuild(call.output, iter(changes))
@@ -418,9 +417,9 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
         node, one = start(y, np.ones_like(y.data), keep, "jacobian")
         dtype = one.dtype
         rows = np.eye(y.size, dtype=dtype).reshape((y.size, *shape))
-        found = walk([(node, rows)], call.inputs, keep, keep, batch=y.size)
+        stacks = walk([(node, rows)], call.inputs, keep, keep, batch=y.size)
         return call.arranged(
-            [g.reshape((*shape, *x.shape)) for g, x in zip(found, call.inputs, strict=True)]
+            [g.reshape((*shape, *x.shape)) for g, x in zip(stacks, call.inputs, strict=True)]
         )
 
     return derived

@@ -42,15 +42,15 @@ def rebuild(value: Any, new: Iterator[Any] | Callable[[Any], Any]) -> Any:
     """Make the container again from new leaves, in the order of :func:`leaves`."""
     if callable(new):
         new = map(new, [leaf for _, leaf in leaves(value)])
-    items = _items(value)
-    if items is None:
+    keyed = _items(value)
+    if keyed is None:
         return next(new)
-    parts = {key: rebuild(part, new) for key, part in items}
+    parts = {key: rebuild(part, new) for key, part in keyed}
     if isinstance(value, (list, tuple)):
-        made = list(parts.values())
+        items = list(parts.values())
         if isinstance(value, list):
-            return made
-        return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
+            return items
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     return parts
 
 

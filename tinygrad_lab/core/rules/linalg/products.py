@@ -1,31 +1,21 @@
-"""Linear algebra: products of matrices and tensors.
+"""Matrix and vector products.
 
 Each product is linear in each operand, so every rule is a product of the same kind.
 """
 
 from __future__ import annotations
 
+import functools
 import string
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import (
-    as_array,
-    batches,
-    constant,
-    defvjp,
-    defvjp_variadic,
-    instead,
-    primitive,
-)
-from tinygrad_lab.core.rules.elementwise import conj
+from tinygrad_lab.core.operations import composed, constant, defvjp, defvjp_variadic, primitive
+from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.linalg.matrices import mT
+from tinygrad_lab.core.rules.mathematical.elementwise import conj
 
-# Matrix products.  A 1-D operand is a row on the left and a column on the right.
-
-
-def mT(x):  # noqa: N802 - NumPy's name
-    """Exchange the last two axes."""
-    return np.swapaxes(x, -1, -2)
+# A 1-D operand is a row on the left and a column on the right.
 
 
 def _matmul_left(g, y, a, b):
@@ -46,17 +36,16 @@ def _matmul_right(g, y, a, b):
     return mT(a) @ g
 
 
-defvjp(np.matmul, _matmul_left, _matmul_right)
-batches(np.matmul)
-instead(np.linalg.matmul)(np.matmul)
+defvjp(np.matmul, _matmul_left, _matmul_right, batches=True)
+composed(np.linalg.matmul)(np.matmul)
 
 
 # Products of stacks of vectors.  As in NumPy, the row on the left is conjugated.
 
 
-@instead(np.vecdot)
-@instead(np.linalg.vecdot)
-def _(x1, x2, /, *, axis=-1):
+@composed(np.vecdot)
+@composed(np.linalg.vecdot)
+def vecdot(x1, x2, /, *, axis=-1):
     x1, x2 = as_array(x1), as_array(x2)
     left, right = (np.moveaxis(x, axis, -1) for x in (x1, x2))
     if left.shape[-1] != right.shape[-1]:
@@ -66,41 +55,41 @@ def _(x1, x2, /, *, axis=-1):
 
 if hasattr(np, "matvec"):  # NumPy 2.2
 
-    @instead(np.matvec)
+    @composed(np.matvec)
     def matvec(x1, x2, /):
         return np.matmul(x1, as_array(x2)[..., None])[..., 0]
 
-    @instead(np.vecmat)
+    @composed(np.vecmat)
     def vecmat(x1, x2, /):
         return np.matmul(conj(as_array(x1))[..., None, :], x2)[..., 0, :]
 
 
-@instead(np.vdot)
-def _(a, b, /):
+@composed(np.vdot)
+def vdot(a, b, /):
     return np.dot(conj(as_array(a).reshape(-1)), as_array(b).reshape(-1))
 
 
-@instead(np.inner)
-def _(a, b, /):
+@composed(np.inner)
+def inner(a, b, /):
     a, b = as_array(a), as_array(b)
     return a * b if a.ndim == 0 or b.ndim == 0 else np.tensordot(a, b, (-1, -1))
 
 
-@instead(np.outer)
-def _(a, b, out=None):
+@composed(np.outer)
+def outer(a, b, out=None):
     return as_array(a).reshape((-1, 1)) * as_array(b).reshape(-1)
 
 
-@instead(np.linalg.outer)
-def _(x1, x2, /):
+@composed(np.linalg.outer)
+def np_outer(x1, x2, /):
     x1, x2 = as_array(x1), as_array(x2)
     if x1.ndim != 1 or x2.ndim != 1:
         raise ValueError(f"outer takes vectors, not shapes {x1.shape} and {x2.shape}")
     return np.outer(x1, x2)
 
 
-@instead(np.kron)
-def _(a, b):
+@composed(np.kron)
+def kron(a, b):
     a, b = as_array(a), as_array(b)
     n = max(a.ndim, b.ndim)
     shape_a, shape_b = ((1,) * (n - x.ndim) + x.shape for x in (a, b))
@@ -109,8 +98,8 @@ def _(a, b):
     return (left * right).reshape(tuple(j * k for j, k in zip(shape_a, shape_b)))
 
 
-@instead(np.cross)
-def _(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
+@composed(np.cross)
+def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     if axis is not None:
         axisa = axisb = axisc = axis
     left, right = np.moveaxis(as_array(a), axisa, -1), np.moveaxis(as_array(b), axisb, -1)
@@ -121,8 +110,8 @@ def _(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=axisc)
 
 
-@instead(np.linalg.cross)
-def _(x1, x2, /, *, axis=-1):
+@composed(np.linalg.cross)
+def np_cross(x1, x2, /, *, axis=-1):
     return np.cross(x1, x2, axis=axis)
 
 
@@ -162,8 +151,8 @@ def _tensordot_right(g, y, a, b, axes=2):
 defvjp(np.tensordot, _tensordot_left, _tensordot_right)
 
 
-@instead(np.linalg.tensordot)
-def _(x1, x2, /, *, axes=2):
+@composed(np.linalg.tensordot)
+def tensordot(x1, x2, /, *, axes=2):
     return np.tensordot(x1, x2, axes)
 
 
@@ -198,8 +187,8 @@ def einsum(subscripts, *operands, **kwargs):
     return np.einsum(subscripts, *operands, **kwargs)
 
 
-@instead(np.einsum)
-def _(*operands, out=None, optimize=False, **kwargs):
+@composed(np.einsum)
+def np_einsum(*operands, out=None, optimize=False, **kwargs):
     if kwargs:
         raise TypeError(f"{', '.join(kwargs)}: only optimize= is differentiable")
     if not isinstance(operands[0], str):
@@ -263,4 +252,35 @@ def _explicit_terms(subscripts, operands):
 
 
 defvjp_variadic(einsum, _einsum)
+
+
+# Powers and chains
+
+
+@composed(np.linalg.matrix_power)
+def matrix_power(a, n):
+    one = np.linalg.matrix_power(untracked(a), 0)  # and NumPy's refusals
+    if n == 0:
+        return one + 0 * a
+    if n < 0:
+        a, n = np.linalg.inv(a), -n
+    result = None
+    while n:
+        if n % 2:
+            result = a if result is None else result @ a
+        n //= 2
+        a = a @ a if n else a
+    return result
+
+
+@composed(np.linalg.multi_dot)
+def multi_dot(arrays, *, out=None):
+    arrays = [as_array(a) for a in arrays]
+    if len(arrays) < 2:
+        raise ValueError("Expecting at least two arrays.")
+    if arrays[-1].ndim == 1:  # from the vector's side, every product is a vector
+        return functools.reduce(lambda right, left: np.dot(left, right), reversed(arrays))
+    return functools.reduce(np.dot, arrays)
+
+
 constant(np.einsum_path)

@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.containers import leaves
-from tinygrad_lab.core.engine import NO_KWARGS, Node, conjugate, record
+from tinygrad_lab.core.cotangents import conjugate
+from tinygrad_lab.core.dispatch import from_node
+from tinygrad_lab.core.engine import NO_KWARGS, Node, record
+from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.modes import enable_grad, is_grad_enabled, no_grad
-from tinygrad_lab.core.primitive import defvjp, defvjp_variadic
-from tinygrad_lab.core.several import Outputs, Parts
-from tinygrad_lab.core.tensor import Tensor, from_node
-from tinygrad_lab.core.transforms import walk
+from tinygrad_lab.core.operations import defvjp
+from tinygrad_lab.core.several import Outputs, Parts, bundle
+from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.transforms.derivatives import walk
 
 __all__ = ["checkpoint"]
 
@@ -83,14 +86,6 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
     return from_node(y.data, node)
 
 
-def bundle(*values: Any) -> Outputs:
-    """Several values as the results of one call."""
-    return Outputs(values)
-
-
-defvjp_variadic(bundle, lambda position, g, y, *values: g.of(position, y))
-
-
 def recomputed(values: Outputs, again: Callable[..., Any]) -> Any:
     """The result of a checkpointed call."""
     return again(values)[0].data
@@ -101,8 +96,8 @@ def _recompute(g: Any, _: Any, values: Outputs, again: Callable[..., Any]) -> Pa
     if result.node is None:
         return Parts()
     graph = isinstance(g, Tensor)
-    found = walk([(result.node, conjugate(g))], inputs, create_graph=graph, retain_graph=graph)
-    return Parts({i: conjugate(gradient) for i, gradient in enumerate(found)})
+    gradients = walk([(result.node, conjugate(g))], inputs, create_graph=graph, retain_graph=graph)
+    return Parts.listed([conjugate(gradient) for gradient in gradients])
 
 
 defvjp(recomputed, _recompute)
@@ -111,51 +106,45 @@ defvjp(recomputed, _recompute)
 @contextmanager
 def _standing_in(handles: Sequence[Tensor], others: Sequence[Tensor]) -> Iterator[None]:
     """Let the tensors that the function knows be other tensors for a while."""
-    kept = [(t.data, t.node) for t in handles]
+    before = [(t.data, t.node) for t in handles]
     for handle, other in zip(handles, others, strict=True):
         handle.data, handle.node = other.data, other.node
     try:
         yield
     finally:
-        for handle, (data, node) in zip(handles, kept, strict=True):
+        for handle, (data, node) in zip(handles, before, strict=True):
             handle.data, handle.node = data, node
 
 
 @contextmanager
 def _set_back(generators: Sequence[np.random.Generator], states: Sequence[Any]) -> Iterator[None]:
-    kept = [generator.bit_generator.state for generator in generators]
+    before = [generator.bit_generator.state for generator in generators]
     for generator, state in zip(generators, states, strict=True):
         generator.bit_generator.state = state
     try:
         yield
     finally:
-        for generator, state in zip(generators, kept, strict=True):
+        for generator, state in zip(generators, before, strict=True):
             generator.bit_generator.state = state
 
 
 def _generators(values: Sequence[Any]) -> list[np.random.Generator]:
     """The random generators among the arguments and on the modules among them, each once."""
-    found: dict[int, np.random.Generator] = {}
+    generators: dict[int, np.random.Generator] = {}
     for value in values:
         modules = [m for _, m in value.named_modules()] if hasattr(value, "named_modules") else []
         inside = [leaf for _, leaf in leaves(value)] if not modules else []
         for candidate in [*inside, *(v for m in modules for v in vars(m).values())]:
             if isinstance(candidate, np.random.Generator):
-                found[id(candidate)] = candidate
-    return list(found.values())
+                generators[id(candidate)] = candidate
+    return list(generators.values())
 
 
 def _refuse_strangers(output: Node, inputs: Sequence[Tensor]) -> None:
-    known = {t.node.order for t in inputs if t.node is not None}
-    waiting, seen = [output], set()
-    while waiting:
-        node = waiting.pop()
-        if node.order in seen or node.order in known:
-            continue
-        seen.add(node.order)
-        if node.op is None or node.parents is None:
+    known = {t.node for t in inputs if t.node is not None}
+    for node in history([output], until=known):
+        if node not in known and node.parents is None:
             raise RuntimeError(
                 "checkpoint: the function used a tracked tensor that was not among its arguments, "
                 "and whose gradient would be lost; hand it over, or the module it belongs to"
             )
-        waiting += [parent for parent in node.parents if parent is not None]

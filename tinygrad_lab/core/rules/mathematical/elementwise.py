@@ -1,4 +1,4 @@
-"""Elementwise calculus: the derivative of every function that acts on each element alone.
+"""The derivative of every function that acts on each element alone.
 
 ``g`` is the upstream gradient, ``y`` the result.  Broadcasting and dtype are the engine's: a rule
 may return a gradient of the broadcast shape, and the engine sums it back to its argument's.
@@ -10,27 +10,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_lab.core.primitive import (
-    batches,
-    constant,
-    defvjp,
-    instead,
-    primitive,
-    selects,
-    values,
-)
+from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
+from tinygrad_lab.core.rules.arguments import untracked
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
 
-# Arithmetic
+# Arithmetic and floating point
 
 defvjp(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 defvjp(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
 defvjp(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
 defvjp(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g / b * y)
-defvjp(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor_divide(a, b))
-defvjp(np.fmod, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b))
+defvjp(
+    np.remainder,
+    lambda g, y, a, b: g,
+    lambda g, y, a, b: -g * np.floor_divide(a, b),
+    branch=lambda y, a, b: np.floor_divide(a, b),
+)
+defvjp(
+    np.fmod,
+    lambda g, y, a, b: g,
+    lambda g, y, a, b: -g * np.trunc(a / b),
+    branch=lambda y, a, b: np.trunc(a / b),
+)
 defvjp(np.negative, lambda g, y, x: -g)
 defvjp(np.positive, lambda g, y, x: g)
 defvjp(np.reciprocal, lambda g, y, x: -g / (x * x))
@@ -39,19 +42,19 @@ defvjp(np.ldexp, lambda g, y, x, n: np.ldexp(g, n))
 defvjp(np.nextafter, lambda g, y, a, b: g, lambda g, y, a, b: g * 0)
 
 
-@instead(np.divmod)
-def _(a, b):
+@composed(np.divmod)
+def np_divmod(a, b):
     return np.floor_divide(a, b), np.remainder(a, b)
 
 
-@instead(np.modf)
-def _(x):
+@composed(np.modf)
+def modf(x):
     return np.fmod(x, 1), np.trunc(x)
 
 
-@instead(np.frexp)
-def _(x):
-    _, exponent = np.frexp(values(x))
+@composed(np.frexp)
+def frexp(x):
+    _, exponent = np.frexp(untracked(x))
     return np.ldexp(x, -exponent), exponent
 
 
@@ -70,15 +73,15 @@ defvjp(np.power, _power_by_base, _power_by_exponent)
 defvjp(np.float_power, _power_by_base, _power_by_exponent)
 defvjp(np.sqrt, lambda g, y, x: g / (2 * y))
 defvjp(np.cbrt, lambda g, y, x: g / (3 * y * y))
-defvjp(np.hypot, lambda g, y, a, b: g * _over(a, y), lambda g, y, a, b: g * _over(b, y))
+defvjp(np.hypot, lambda g, y, a, b: g * over(a, y), lambda g, y, a, b: g * over(b, y))
 
 
-def _over(part, whole):
+def over(part, whole):
     """Divide a part by its whole, with the zero subgradient where the whole vanishes."""
     return part / np.where(whole == 0, 1, whole)
 
 
-# Exponentials and logarithms
+# Exponents and logarithms
 
 defvjp(np.exp, lambda g, y, x: g * y)
 defvjp(np.exp2, lambda g, y, x: g * y * LN2)
@@ -90,7 +93,7 @@ defvjp(np.log1p, lambda g, y, x: g / (1 + x))
 defvjp(np.logaddexp, lambda g, y, a, b: g * np.exp(a - y), lambda g, y, a, b: g * np.exp(b - y))
 defvjp(np.logaddexp2, lambda g, y, a, b: g * np.exp2(a - y), lambda g, y, a, b: g * np.exp2(b - y))
 
-# Trigonometry
+# Trigonometric functions
 
 defvjp(np.sin, lambda g, y, x: g * np.cos(x))
 defvjp(np.cos, lambda g, y, x: -g * np.sin(x))
@@ -100,13 +103,21 @@ defvjp(np.arccos, lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)))
 defvjp(np.arctan, lambda g, y, x: g / (1 + x * x))
 defvjp(
     np.arctan2,
-    lambda g, y, a, b: g * _over(_over(b, np.hypot(a, b)), np.hypot(a, b)),
-    lambda g, y, a, b: -g * _over(_over(a, np.hypot(a, b)), np.hypot(a, b)),
+    lambda g, y, a, b: g * over(over(b, np.hypot(a, b)), np.hypot(a, b)),
+    lambda g, y, a, b: -g * over(over(a, np.hypot(a, b)), np.hypot(a, b)),
 )
 defvjp(np.deg2rad, lambda g, y, x: g * (np.pi / 180))
 defvjp(np.radians, lambda g, y, x: g * (np.pi / 180))
 defvjp(np.rad2deg, lambda g, y, x: g * (180 / np.pi))
 defvjp(np.degrees, lambda g, y, x: g * (180 / np.pi))
+
+
+@composed(np.unwrap)
+def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
+    # Whole periods are added, which do not change with p.
+    plain = untracked(p)
+    return p + (np.unwrap(plain, discont, axis, period=period) - plain)
+
 
 # Hyperbolic functions
 
@@ -122,7 +133,7 @@ def _hypot_1(x):
     return np.hypot(1, x) if x.dtype.kind != "c" else np.sqrt(1 + x * x)
 
 
-# Special functions, with derivatives of every order at every point
+# Other special functions, with derivatives of every order at every point
 
 
 @primitive
@@ -147,7 +158,6 @@ _QUADRATURE = [
     (float(node + 1) / 2, float(weight) / 2)
     for node, weight in zip(*np.polynomial.legendre.leggauss(32))
 ]
-
 defvjp(np.sinc, lambda g, y, x: g * sinc_derivative(x, 1))
 defvjp(sinc_derivative, lambda g, y, x, order: g * sinc_derivative(x, order + 1))
 
@@ -164,16 +174,16 @@ def bessel_i(x, order):
 
 
 _TURNS = 128  # exact to rounding wherever exp(x) is finite
-
 defvjp(np.i0, lambda g, y, x: g * bessel_i(x, 1))
 defvjp(
     bessel_i,
     lambda g, y, x, order: g * (bessel_i(x, abs(order - 1)) + bessel_i(x, order + 1)) / 2,
 )
 
-# Complex parts.  Inside the engine the conjugate of the gradient travels (see engine.conjugate),
-# so that the change of the result is the real part of g dx; of a real argument the engine takes
-# the real part of what a rule returns.
+
+# Complex parts.  Inside the engine the conjugate of the gradient travels (see cotangents.py), so
+# that the change of the result is the real part of g dx; of a real argument the engine takes the
+# real part of what a rule returns.
 
 
 def conj(x):
@@ -192,78 +202,53 @@ def angle(x):
     return np.angle(x)
 
 
-defvjp(angle, lambda g, y, x: g * -1j * _over(np.conj(x), np.real(x * np.conj(x))))
+defvjp(angle, lambda g, y, x: g * -1j * over(np.conj(x), np.real(x * np.conj(x))))
 
 
-@instead(np.angle)
-def _(z, deg=False):
+@composed(np.angle)
+def np_angle(z, deg=False):
     return np.rad2deg(angle(z)) if deg else angle(z)
 
 
-@instead(np.real_if_close)
-def _(a, tol=100):
+@composed(np.real_if_close)
+def real_if_close(a, tol=100):
     if a.dtype.kind != "c":
         return np.positive(a)
     most = tol * np.finfo(a.dtype).eps if tol > 1 else tol
-    return np.real(a) if np.all(np.abs(np.imag(values(a))) < most) else a
+    return np.real(a) if np.all(np.abs(np.imag(untracked(a))) < most) else a
 
 
-@instead(np.sign)
-def _(x):
-    return _over(x, np.abs(x)) if x.dtype.kind == "c" else np.sign(values(x))
+@composed(np.sign)
+def sign(x):
+    return over(x, np.abs(x)) if x.dtype.kind == "c" else np.sign(untracked(x))
 
 
-# Pieces: one-sided slopes meet at a kink.  Ties share evenly; |x| and clip take 0 and 1 there.
-
-
-def _first_wins(g, a, b):
-    return np.where(a == b, g / 2, np.where(a > b, g, 0))
+# Pieces: one-sided slopes meet at a kink.  |x| and clip take the slopes 0 and 1 there.
 
 
 def _absolute(g, y, x):
-    return g * np.sign(x) if x.dtype.kind != "c" else g * _over(np.conj(x), y)
+    return g * np.sign(x) if x.dtype.kind != "c" else g * over(np.conj(x), y)
 
 
-def _fmax(g, a, b):
-    return np.where(np.isnan(b), g, np.where(np.isnan(a), 0, _first_wins(g, a, b)))
+def _side(y, x):
+    return x == 0 if np.iscomplexobj(x) else np.sign(x)  # of complex numbers only 0 is a kink
 
 
-defvjp(np.absolute, _absolute)
-defvjp(np.fabs, lambda g, y, x: g * np.sign(x))
-defvjp(np.copysign, lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b), lambda g, y, a, b: g * 0)
-defvjp(np.maximum, lambda g, y, a, b: _first_wins(g, a, b), lambda g, y, a, b: _first_wins(g, b, a))
-defvjp(np.minimum, lambda g, y, a, b: _first_wins(g, b, a), lambda g, y, a, b: _first_wins(g, a, b))
-defvjp(np.fmax, lambda g, y, a, b: _fmax(g, a, b), lambda g, y, a, b: _fmax(g, b, a))
+defvjp(np.absolute, _absolute, branch=_side)
+defvjp(np.fabs, lambda g, y, x: g * np.sign(x), branch=_side)
 defvjp(
-    np.fmin,
-    lambda g, y, a, b: _fmax(g, np.negative(a), np.negative(b)),
-    lambda g, y, a, b: _fmax(g, np.negative(b), np.negative(a)),
+    np.copysign,
+    lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b),
+    lambda g, y, a, b: g * 0,
+    branch=lambda y, a, b: (np.sign(a), np.sign(b)),
 )
 defvjp(
-    np.heaviside, lambda g, y, x, at_zero: g * 0, lambda g, y, x, at_zero: np.where(x == 0, g, 0)
+    np.heaviside,
+    lambda g, y, x, at_zero: g * 0,
+    lambda g, y, x, at_zero: np.where(x == 0, g, 0),
+    selects=True,
+    branch=lambda y, x, at_zero: np.sign(x),
 )
-selects(np.fmax, np.fmin, np.heaviside)
-
-
-@primitive
-def where(condition, a, b):
-    """Elements of ``a`` where the condition holds, and of ``b`` elsewhere."""
-    return np.where(condition, a, b)
-
-
-@instead(np.where)
-def _(condition, *choices):
-    return where(condition, *choices) if choices else np.nonzero(condition)
-
-
-defvjp(
-    where,
-    None,
-    lambda g, y, condition, a, b: np.where(condition, g, 0),
-    lambda g, y, condition, a, b: np.where(condition, 0, g),
-)
-selects(where)
-batches(where)
 
 
 @primitive
@@ -277,18 +262,19 @@ defvjp(
     lambda g, y, x, low, high: np.where((low <= x) & (x <= high), g, 0),
     lambda g, y, x, low, high: np.where((x < low) & (low <= high), g, 0),
     lambda g, y, x, low, high: np.where((x > high) | (low > high), g, 0),
+    branch=lambda y, x, low, high: (np.sign(x - low), np.sign(x - high), np.sign(high - low)),
 )
 
 
-@instead(np.clip)
-def _(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
+@composed(np.clip)
+def np_clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     low = a_min if min is None else min
     high = a_max if max is None else max
     return clip(a, -np.inf if low is None else low, np.inf if high is None else high)
 
 
-@instead(np.nan_to_num)
-def _(x, copy=True, nan=0.0, posinf=None, neginf=None):
+@composed(np.nan_to_num)
+def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if not copy:
         raise TypeError("nan_to_num(copy=False) writes in place, and tensors are values")
     if x.dtype.kind == "c":
@@ -296,16 +282,10 @@ def _(x, copy=True, nan=0.0, posinf=None, neginf=None):
             np.nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x))
         )
         return sum(part * unit for part, unit in zip(parts, (1, 1j)))
-    return np.where(np.isfinite(x), x, np.nan_to_num(values(x), True, nan, posinf, neginf))
+    return np.where(np.isfinite(x), x, np.nan_to_num(untracked(x), True, nan, posinf, neginf))
 
 
-# No derivative: comparisons, rounding, tests
+# No derivative: rounding
 
-constant(
-    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
-    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
-    np.isfinite, np.isinf, np.isnan, np.signbit, np.isclose, np.allclose, np.array_equal,
-    np.array_equiv, np.isneginf, np.isposinf, np.isreal, np.iscomplex, np.isrealobj,
-    np.iscomplexobj, np.floor, np.ceil, np.trunc, np.rint, np.round, np.around, np.fix,
-    np.floor_divide, np.spacing,
-)  # fmt: skip
+constant(np.floor, np.ceil, np.trunc, np.rint, np.round, np.around, np.fix, np.floor_divide,
+         np.signbit, np.spacing)  # fmt: skip

@@ -1,0 +1,94 @@
+"""What happens to a cotangent between two rules: added up, fitted, hooked, handed to users.
+
+Inside the engine the conjugate of the gradient travels, so that the rule of a holomorphic function
+is the one in the calculus book, without conjugations.
+
+Not for: the rules (``rules/``) or their order (``engine.py``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.operations import Array
+
+if TYPE_CHECKING:
+    from tinygrad_lab.core.engine import Node
+
+__all__ = ["RETAIN", "conjugate", "fitted", "from_scalar", "own", "run_hooks", "total"]
+
+RETAIN = object()  # in Node.hooks: keep the gradient on the node
+
+
+def total(a: Array, b: Array) -> Array:
+    """Add two contributions to one gradient, into an array of its own."""
+    try:
+        return a + b
+    except FloatingPointError:  # inf - inf is no fault of a rule's
+        with np.errstate(invalid="ignore"):
+            return a + b
+
+
+def fitted(c: Array, operand: Array, batched: bool = False) -> Array:
+    """Undo broadcasting and casting: bring a contribution to its operand's shape and dtype.
+
+    With ``batched``, ``c`` has one more axis in front, which stays.
+    """
+    shape, skip = operand.shape, int(batched)
+    lead = c.ndim - len(shape)  # axes that are not the operand's, one of them the batch's
+    if lead > skip and c.shape[lead:] == shape:  # the usual case: a bias
+        c = _summed(c, tuple(range(skip, lead)))
+    elif c.shape[skip:] != shape:
+        if lead < skip or any(n not in (1, m) for n, m in zip(shape, c.shape[lead:], strict=True)):
+            raise ValueError(f"it gave {describe(c)} for an argument of shape {shape}")
+        stretched = [lead + i for i, n in enumerate(shape) if n == 1 and c.shape[lead + i] != 1]
+        c = _summed(c, (*range(skip, lead), *stretched)).reshape((*c.shape[:skip], *shape))
+    if c.dtype != operand.dtype:
+        if c.dtype.kind == "c" and operand.dtype.kind != "c":
+            c = np.real(c)
+        c = c.astype(operand.dtype)
+    return c
+
+
+def _summed(c: Array, axes: tuple[int, ...]) -> Array:
+    try:
+        return c.sum(axes)
+    except FloatingPointError:
+        with np.errstate(invalid="ignore"):
+            return c.sum(axes)
+
+
+def own(g: Array) -> Array:
+    """Make of a cotangent a gradient that nobody else can write to."""
+    return conjugate(g.copy() if type(g) is np.ndarray else from_scalar(g))
+
+
+def from_scalar(value: Any) -> Any:
+    """Make a 0-d array of a number, NumPy's or Python's; leave the rest alone."""
+    return np.asarray(value) if isinstance(value, (np.generic, float, int, complex)) else value
+
+
+def conjugate(g: Array) -> Array:
+    """Turn a cotangent into what users see, or back: PyTorch's convention for complex numbers."""
+    return np.conj(g) if g.dtype.kind == "c" else g
+
+
+def run_hooks(node: Node, g: Array, retain: bool) -> Array:
+    """Show a complete cotangent to the hooks of its node, and take what they put in its place."""
+    for hook in node.hooks or ():
+        if hook is RETAIN:
+            if retain:
+                node.grad = own(g)
+            continue
+        replacement = hook(conjugate(from_scalar(g)))
+        if replacement is not None:
+            if getattr(replacement, "shape", None) != g.shape:
+                raise ValueError(
+                    f"a hook on {node.name} returned {describe(replacement)} in place of a "
+                    f"gradient of shape {g.shape}"
+                )
+            g = conjugate(fitted(replacement, g))
+    return g

@@ -1,0 +1,296 @@
+"""A call arrives: compute it on plain arrays and record it, compose it of others, or refuse it.
+
+Operators, methods and NumPy's two protocols all lead here.  Results that have no derivative
+(comparisons, rounding, ``argmax``) come back as the plain arrays NumPy gives.
+
+Not for: what is known of an operation (``operations.py``), or what tensors look like to people
+(``tensor.py``).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.core.cotangents import from_scalar
+from tinygrad_lab.core.engine import NO_KWARGS, Node, record
+from tinygrad_lab.core.errors import explain, name_of, qualified_name
+from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, Operation
+from tinygrad_lab.core.several import Outputs, bundle, pick
+
+__all__ = ["admit", "answer_function", "answer_ufunc", "apply", "from_node", "plain"]
+
+#: The class of tensors, which ``tensor.py`` admits: its operators need what is here, and what is
+#: here makes tensors.
+Tensor: type[Any]
+
+_UNKNOWN = Operation()
+_new = object.__new__
+
+#: What no other library's arrays are: a primitive called with these alone is its body.
+_OWN_TYPES = frozenset(
+    {np.ndarray, int, float, bool, complex, str, tuple, list, slice, type(None), np.dtype, Outputs}
+)
+
+
+# ---------------------------------------------------------------------------------------------
+# An operation with rules: compute, and record
+
+
+def apply(
+    op: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] = NO_KWARGS,
+    body: Callable[..., Any] | None = None,
+) -> Any:
+    """Call ``op`` on the plain arrays in ``args``, and record the call if one of them is tracked.
+
+    An operation without rules is composed of others, computed plainly, or refused.  ``body``, if
+    given, computes the same on NumPy's own arrays, without asking who else would.
+    """
+    operation = OPERATIONS.get(op, _UNKNOWN)
+    if not (operation.complete or operation.vjps or (body and operation is _UNKNOWN)):
+        return _without_rules(op, operation, args, kwargs)
+    if kwargs and any(map(_holds_tensor, kwargs.values())):
+        args, kwargs = _positional(op, args, kwargs)
+    values: list[Any] = []
+    parents: list[Node | None] = []
+    for arg in args:
+        node = None
+        if type(arg) is Tensor:
+            arg, node = arg.data, arg.node
+        elif body is None and isinstance(arg, (list, tuple)) and _holds_tensor(arg):
+            return apply(op, tuple(map(_bundled, args)), kwargs, _unbundled(op))
+        values.append(arg)
+        parents.append(node)
+        if type(arg) not in _OWN_TYPES:
+            body = None
+    mode = current_mode()
+    try:
+        value = (body or op)(*values, **kwargs)
+    except Exception as error:
+        raise explain(error, op, values, kwargs, call_site() if mode is WATCH else None) from error
+    kind = type(value)
+    if kind is not np.ndarray:
+        value = Outputs(value) if isinstance(value, (tuple, list)) else from_scalar(value)
+    node = None
+    if mode is not IGNORE and any(parents):
+        if operation.complete < len(args) or not _is_float(value):
+            _check_differentiable(op, operation, parents, value)
+        node = record(op, tuple(values), kwargs, value, tuple(parents))
+    if mode is WATCH:
+        _watch(op, value, node)
+    tensor = from_node(value, node)
+    return kind._make(tensor) if type(tensor) is Outputs and hasattr(kind, "_make") else tensor
+
+
+def from_node(value: Any, node: Node | None) -> Any:
+    """Make the tensor of a recorded value; of several results, a tensor for each that has one."""
+    if type(value) is Outputs:
+        return Outputs(_picked(value, node, i) for i in range(len(value)))
+    tensor = _new(Tensor)
+    tensor.data = value
+    tensor.node = node
+    return tensor
+
+
+def _picked(outputs: Outputs, node: Node | None, position: int) -> Any:
+    value = outputs[position]
+    if not _is_float(value):
+        return value  # a rank, an index: nothing flows through it
+    if node is not None:
+        node = record(pick, (outputs, position), NO_KWARGS, value, (node, None))
+    return from_node(from_scalar(value), node)
+
+
+def _watch(op: Callable[..., Any], value: Any, node: Node | None) -> None:
+    here = call_site()
+    if node is not None:
+        node.site = here
+    for part in value if type(value) is Outputs else (value,):
+        stop_if_not_finite(part, f"{name_of(op)} gave", here)
+
+
+def _check_differentiable(
+    op: Callable[..., Any], operation: Operation, parents: Sequence[Node | None], value: Any
+) -> None:
+    """Refuse a call that would lose a gradient in silence."""
+    rules = operation.vjps
+    if not rules:
+        raise _no_rule(op)
+    for position, parent in enumerate(parents):
+        if parent is not None and (position >= len(rules) or rules[position] is None):
+            raise TypeError(
+                f"{name_of(op)} has no derivative by argument {position}: detach() it there"
+            )
+    if not _is_float(value):
+        what = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(
+            f"{name_of(op)} of a tracked tensor gives {what}, which has no gradient; detach() first"
+        )
+
+
+def _is_float(value: Any) -> bool:
+    return getattr(getattr(from_scalar(value), "dtype", None), "kind", "") in ("f", "c")
+
+
+# ---------------------------------------------------------------------------------------------
+# An operation without
+
+
+def _without_rules(
+    op: Callable[..., Any],
+    operation: Operation,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """Compose a call of others, compute it on plain arrays, or refuse it."""
+    if operation.composition is not None:
+        try:
+            return operation.composition(*args, **kwargs)
+        except Exception as error:
+            raise explain(error, op, args, kwargs, outside=True) from error
+    inputs = (*args, *kwargs.values())
+    tracked = current_mode() is not IGNORE and _holds_tensor(inputs, tracked=True)
+    written = operation.in_place and type(args[0]) is Tensor
+    if operation.refusal is not None and (tracked or written):
+        raise TypeError(f"{qualified_name(op)} {operation.refusal}")
+    if tracked and not operation.constant:
+        raise _no_rule(op)
+    return op(*plain(args), **plain(dict(kwargs)))
+
+
+# ---------------------------------------------------------------------------------------------
+# Arguments
+
+
+def _positional(
+    op: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Move keyword arguments to the positions that the rules count by."""
+    try:
+        bound = inspect.signature(op).bind(*args, **kwargs)
+    except ValueError:
+        raise TypeError(f"pass the tensors to {qualified_name(op)} by position") from None
+    if any(map(_holds_tensor, bound.kwargs.values())):
+        raise TypeError(f"{qualified_name(op)} has no derivative by a keyword-only argument")
+    return bound.args, bound.kwargs
+
+
+def _bundled(arg: Any) -> Any:
+    """Make one tensor of a list of them, lists in it included."""
+    if not (isinstance(arg, (list, tuple)) and _holds_tensor(arg)):
+        return arg
+    members = [m if type(m) is Tensor else Tensor(m) for m in map(_bundled, arg)]
+    values = Outputs(member.data for member in members)
+    nodes = tuple(member.node for member in members)
+    whole = _new(Tensor)
+    whole.data = values
+    whole.node = record(bundle, values, NO_KWARGS, values, nodes) if any(nodes) else None
+    return whole
+
+
+def _unbundled(op: Callable[..., Any]) -> Callable[..., Any]:
+    """Make ``op`` take bundles for the lists that they were."""
+
+    def listed(value: Any) -> Any:
+        return [listed(member) for member in value] if type(value) is Outputs else value
+
+    return lambda *values, **kwargs: op(*map(listed, values), **kwargs)
+
+
+def plain(value: Any) -> Any:
+    """Replace tensors by their plain arrays, also inside tuples, lists, dicts and slices."""
+    kind = type(value)
+    if kind is Tensor:
+        return value.data
+    if kind in (tuple, list):
+        return kind(plain(item) for item in value)
+    if kind is dict:
+        return {key: plain(item) for key, item in value.items()}
+    if kind is slice:
+        return slice(plain(value.start), plain(value.stop), plain(value.step))
+    return value
+
+
+def _holds_tensor(value: Any, tracked: bool = False) -> bool:
+    """Whether a value is a (tracked) tensor, or a list, tuple or dict with one inside."""
+    if type(value) is Tensor:
+        return value.node is not None or not tracked
+    if type(value) is dict:
+        value = tuple(value.values())
+    return isinstance(value, (tuple, list)) and any(_holds_tensor(item, tracked) for item in value)
+
+
+def _without_out(op: Callable[..., Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse ``out=``, and drop it where it says None."""
+    out = kwargs["out"]
+    if any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
+        raise TypeError(
+            f"{qualified_name(op)}(..., out=...) writes in place, and tensors are values: use what "
+            "it returns"
+        )
+    return {key: value for key, value in kwargs.items() if key != "out"}
+
+
+def _no_rule(op: Callable[..., Any]) -> TypeError:
+    name = qualified_name(op)
+    return TypeError(
+        f"{name} has no derivative rule. Give it one with tl.defvjp({name}, lambda g, y, *args: "
+        "...), or compute on plain values: t.detach()"
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# NumPy's protocols
+
+_REDUCE: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+}
+
+
+def answer_function(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Answer ``__array_function__``."""
+    return apply(function, args, _without_out(function, kwargs) if "out" in kwargs else kwargs)
+
+
+def answer_ufunc(ufunc: np.ufunc, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
+    """Answer ``__array_ufunc__``: an elementwise function, or the reduction of one."""
+    if "out" in kwargs:
+        kwargs = _without_out(ufunc, kwargs)
+    if method == "reduce" and ufunc in _REDUCE:
+        return apply(_REDUCE[ufunc], inputs, {"axis": 0, **kwargs})
+    if method != "__call__":
+        raise TypeError(
+            f"np.{ufunc.__name__}.{method} has no derivative rule; say it with a function "
+            "(np.sum, np.prod, np.cumsum, an index ...), or compute on t.detach()"
+        )
+    if not kwargs or OPERATIONS.get(ufunc, _UNKNOWN).composition is not None:
+        return apply(ufunc, inputs, kwargs)
+    if kwargs.pop("where", True) is not True:
+        raise TypeError(
+            f"np.{ufunc.__name__}(..., where=...) leaves elements undefined, so it has no "
+            f"gradient; say np.where(condition, np.{ufunc.__name__}(...), otherwise)"
+        )
+    dtype = kwargs.pop("dtype", None)
+    if dtype is not None:
+        inputs = tuple(x.astype(dtype) if type(x) is Tensor else x for x in inputs)
+    if kwargs:
+        raise TypeError(f"np.{ufunc.__name__} of a tensor takes no {', '.join(kwargs)}=")
+    return apply(ufunc, inputs)
+
+
+def admit(kind: type[Any]) -> None:
+    """Make a class the class of tensors."""
+    global Tensor
+    Tensor = kind
+    TAKES[kind] = apply

@@ -1,0 +1,75 @@
+"""Walking a recorded history: what lies behind some nodes, and what lies between two ends.
+
+One walk serves the backward pass, checkpoints, pictures and tests.
+
+Not for: recording calls, or carrying gradients (``engine.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinygrad_lab.core.engine import Node
+
+__all__ = ["between", "history", "parents_of"]
+
+
+def parents_of(node: Node) -> tuple[Node | None, ...]:
+    """For each argument of a recorded call the node it came from, or None for a constant.
+
+    Raises
+    ------
+    RuntimeError
+        A backward pass has freed the node.
+    """
+    if node.parents is None:
+        raise RuntimeError(
+            f"the graph behind {node.name} was freed by an earlier backward(); say "
+            "backward(retain_graph=True) the first time, or compute the result again"
+        )
+    return node.parents
+
+
+def history(roots: Iterable[Node | None], until: Collection[Node] = ()) -> list[Node]:
+    """List every node behind some roots, these included, once each: the youngest first.
+
+    It does not look behind the nodes in ``until``, nor behind what a backward pass has freed.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> x = tl.tensor(2.0, requires_grad=True)
+    >>> [node.name for node in history([(x * x + x).node])]
+    ['add', 'multiply', 'leaf']
+    """
+    visited: set[Node] = set()
+    waiting = [root for root in roots if root is not None]
+    while waiting:
+        node = waiting.pop()
+        if node not in visited:
+            visited.add(node)
+            if node not in until:
+                waiting += [parent for parent in node.parents or () if parent is not None]
+    return sorted(visited, key=attrgetter("order"))
+
+
+def between(roots: Iterable[Node], ends: Collection[Node]) -> set[Node]:
+    """Collect the nodes on the ways from the roots back to some ends, both included.
+
+    Raises
+    ------
+    RuntimeError
+        Behind the roots, a node that is not an end was freed: whether it led to one is unknown.
+    """
+    on_the_way: set[Node] = set()
+    for node in reversed(history(roots)):  # the oldest first, so that parents come before
+        if node in ends or _leads_to(node, on_the_way):
+            on_the_way.add(node)
+    return on_the_way
+
+
+def _leads_to(node: Node, ends: Collection[Node]) -> bool:
+    return node.op is not None and any(parent in ends for parent in parents_of(node))

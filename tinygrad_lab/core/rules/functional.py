@@ -1,0 +1,48 @@
+"""Functional programming: functions of the caller's, applied piece by piece or along axes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tinygrad_lab.core.operations import composed
+from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.indexing import setitem
+
+
+@composed(np.piecewise)
+def piecewise(x, condlist, funclist, *args, **kw):
+    conditions = np.asarray(untracked(condlist))
+    if conditions.ndim == x.ndim:
+        conditions = conditions[None]
+    conditions = conditions.astype(bool)
+    if len(funclist) == len(conditions) + 1:
+        conditions = np.concatenate([conditions, ~np.any(conditions, axis=0, keepdims=True)])
+    if len(funclist) != len(conditions):
+        raise ValueError(f"{len(funclist)} functions for {len(conditions)} conditions")
+    result = np.zeros_like(x)
+    for condition, function in zip(conditions, funclist):
+        piece = function(x[condition], *args, **kw) if callable(function) else function
+        result = setitem(result, piece, condition)
+    return result
+
+
+@composed(np.apply_along_axis)
+def apply_along_axis(func1d, axis, arr, *args, **kwargs):
+    axis = normalize_axis_index(axis, arr.ndim)
+    rows = np.moveaxis(arr, axis, -1)
+    lead = rows.shape[:-1]
+    if 0 in lead:
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    found = [as_array(func1d(rows[i], *args, **kwargs)) for i in np.ndindex(lead)]
+    whole = np.stack(found).reshape((*lead, *found[0].shape))
+    own = range(len(lead), whole.ndim)
+    return np.moveaxis(whole, tuple(own), tuple(i - len(lead) + axis for i in own))
+
+
+@composed(np.apply_over_axes)
+def apply_over_axes(func, a, axes):
+    for axis in (axes,) if np.ndim(axes) == 0 else axes:
+        found = func(a, axis)
+        a = found if found.ndim == a.ndim else np.expand_dims(found, axis)
+    return a

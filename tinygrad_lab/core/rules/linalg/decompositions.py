@@ -1,0 +1,116 @@
+"""Decompositions: Cholesky factor, QR, singular values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_lab.core.operations import composed, defvjp, primitive
+from tinygrad_lab.core.rules.linalg.eigenvalues import inverse_gaps
+from tinygrad_lab.core.rules.linalg.matrices import as_diagonal, as_row, mH, mT
+from tinygrad_lab.core.rules.mathematical.elementwise import conj
+
+
+def _cholesky(g, y, a, *, upper=False):
+    factor, up = (mH(y), mT(g)) if upper else (y, conj(g))
+    lh = mH(factor)
+    n = a.shape[-1]
+    real = np.finfo(a.dtype).dtype
+    half = np.tri(n, dtype=real) - np.eye(n, dtype=real) / 2
+    middle = np.linalg.solve(lh, (lh @ up) * half)
+    grad = mH(np.linalg.solve(lh, mH(middle)))
+    return conj(grad + mH(grad)) / 2
+
+
+defvjp(np.linalg.cholesky, _cholesky)
+
+
+@primitive
+def qr(a):
+    """The reduced QR decomposition."""
+    return np.linalg.qr(a)
+
+
+def _qr(g, y, a):
+    q, r = y
+    gq, gr = conj(g.of(0, y)), conj(g.of(1, y))
+    rows, columns = a.shape[-2:]
+    if rows >= columns:
+        return conj(_qr_tall(gq, gr, q, r))
+    # A wide matrix is a square one beside the rest, and Q decomposes the square one.
+    rest, gr_rest = a[..., rows:], gr[..., rows:]
+    square = _qr_tall(gq + rest @ mH(gr_rest), gr[..., :rows], q, r[..., :rows])
+    return conj(np.concatenate([square, q @ gr_rest], axis=-1))
+
+
+def _qr_tall(gq, gr, q, r):
+    m = r @ mH(gr) - mH(gq) @ q
+    lower = np.tril(m, -1)
+    both = lower + mH(lower) + np.real(m) * np.eye(m.shape[-1], dtype=bool)
+    return mH(np.linalg.solve(r, mH(gq + q @ both)))
+
+
+defvjp(qr, _qr)
+
+
+@composed(np.linalg.qr)
+def np_qr(a, mode="reduced"):
+    if mode not in ("reduced", "r") and not (mode == "complete" and a.shape[-2] <= a.shape[-1]):
+        raise ValueError(f"mode={mode!r} has no gradient, since it is not unique: say 'reduced'")
+    return qr(a)[1] if mode == "r" else qr(a)
+
+
+# Singular values
+
+
+@primitive
+def svd(a):
+    """The reduced singular value decomposition."""
+    return np.linalg.svd(a, full_matrices=False)
+
+
+def _svd(g, y, a):
+    u, s, vh = y
+    inner = as_diagonal(g.of(1, y))
+    if 0 not in g and 2 not in g:
+        return conj(u @ inner @ vh)
+    v, gaps = mH(vh), inverse_gaps(s * s)
+    inverse = np.where(s == 0, 0, 1 / np.where(s == 0, 1, s))
+    gu, gv = conj(g.of(0, y)), mH(conj(g.of(2, y)))
+    uu, vv = mH(u) @ gu, mH(v) @ gv
+    inner = inner + (uu - mH(uu)) * gaps * as_row(s) + s[..., None] * ((vv - mH(vv)) * gaps)
+    if a.dtype.kind == "c":
+        inner = inner + 1j * as_diagonal(np.imag(np.diagonal(uu, axis1=-2, axis2=-1)) * inverse)
+    outside = (gu - u @ uu) * as_row(inverse) @ vh + u * as_row(inverse) @ mH(gv - v @ vv)
+    return conj(u @ inner @ vh + outside)
+
+
+defvjp(svd, _svd)
+
+
+@composed(np.linalg.svd)
+def np_svd(a, full_matrices=True, compute_uv=True, hermitian=False):
+    if hermitian:
+        return _svd_of_hermitian(a, compute_uv)
+    if not compute_uv:
+        return np.linalg.svdvals(a)
+    if full_matrices and a.shape[-1] != a.shape[-2]:
+        raise ValueError(
+            "the extra vectors of full_matrices=True are not unique, so they have no gradient: "
+            "say full_matrices=False"
+        )
+    return svd(a)
+
+
+def _svd_of_hermitian(a, compute_uv):
+    w, v = np.linalg.eigh(a)
+    order = np.argsort(np.abs(w), axis=-1)[..., ::-1]
+    w = np.take_along_axis(w, order, -1)
+    if not compute_uv:
+        return np.abs(w)
+    v = np.take_along_axis(v, as_row(order), -1)
+    return type(np.linalg.svd(np.eye(1)))(v, np.abs(w), mH(v * as_row(np.sign(w))))
+
+
+@composed(np.linalg.svdvals)
+def svdvals(x, /):
+    return svd(x)[1]

@@ -1,0 +1,1 @@
+"""Mathematical functions, under the headings of NumPy's documentation."""

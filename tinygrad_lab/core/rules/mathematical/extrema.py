@@ -1,0 +1,76 @@
+"""Extrema finding: the larger of two, and the largest of many.  Ties share evenly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_lab.core.operations import composed, defvjp
+from tinygrad_lab.core.rules.mathematical.sums import axes_of, keep
+
+# Of two
+
+
+def _larger(g, a, b):
+    return np.where(a == b, g / 2, np.where(a > b, g, 0))
+
+
+def _larger_number(g, a, b):
+    return np.where(np.isnan(b), g, np.where(np.isnan(a), 0, _larger(g, a, b)))
+
+
+def _which(y, a, b):
+    return np.sign(a - b)
+
+
+defvjp(
+    np.maximum,
+    lambda g, y, a, b: _larger(g, a, b),
+    lambda g, y, a, b: _larger(g, b, a),
+    branch=_which,
+)
+defvjp(
+    np.minimum,
+    lambda g, y, a, b: _larger(g, b, a),
+    lambda g, y, a, b: _larger(g, a, b),
+    branch=_which,
+)
+defvjp(
+    np.fmax,
+    lambda g, y, a, b: _larger_number(g, a, b),
+    lambda g, y, a, b: _larger_number(g, b, a),
+    selects=True,
+    branch=_which,
+)
+defvjp(
+    np.fmin,
+    lambda g, y, a, b: _larger_number(g, np.negative(a), np.negative(b)),
+    lambda g, y, a, b: _larger_number(g, np.negative(b), np.negative(a)),
+    selects=True,
+    branch=_which,
+)
+
+
+# Of many
+
+
+def _extreme(g, y, x, axis=None, out=None, keepdims=False, initial=None, where=True):
+    extreme = keep(y, x, axis)
+    hit = x == extreme
+    if np.any(y != y):  # a NaN among the elements is the extreme
+        hit = hit | ((x != x) & (extreme != extreme))
+    if where is not True:
+        hit = hit & where
+    ties = np.maximum(np.sum(hit, axis=axes_of(x, axis), keepdims=True), 1)
+    return np.where(hit, keep(g, x, axis) / ties, 0)
+
+
+def _where_extreme(y, x, axis=None, *args, **kwargs):
+    return x == keep(y, x, axis)
+
+
+defvjp(np.max, _extreme, branch=_where_extreme)
+defvjp(np.min, _extreme, branch=_where_extreme)
+defvjp(np.nanmax, _extreme, selects=True, branch=_where_extreme)
+defvjp(np.nanmin, _extreme, selects=True, branch=_where_extreme)
+composed(np.amax)(np.max)
+composed(np.amin)(np.min)

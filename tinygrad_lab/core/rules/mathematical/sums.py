@@ -1,0 +1,223 @@
+"""Sums, products, differences: of all elements along axes, running, and of neighbours.
+
+The upstream of a reduction is first given back the axes that the reduction removed, by
+:func:`keep`; then it broadcasts against the operand.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from tinygrad_lab.core.operations import composed, defvjp
+from tinygrad_lab.core.rules.arguments import as_array
+
+
+def axes_of(x, axis):
+    """The reduced axes, none of them negative."""
+    if axis is None or x.ndim == 0:  # NumPy takes axis 0 and -1 of a 0-d array too
+        return tuple(range(x.ndim))
+    return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def keep(g, x, axis):
+    """Give ``g`` (or a result) length-one axes where ``x`` was reduced."""
+    axes = axes_of(x, axis)
+    return g.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
+
+
+def spread(g, x, axis, where=True):
+    """Give each reduced element the upstream of its group; 0 to those masked out."""
+    g = np.broadcast_to(keep(g, x, axis), x.shape)
+    return g if where is True else np.where(where, g, 0)
+
+
+def count(x, axis, where=True):
+    """How many elements went into each result."""
+    if where is True:
+        return int(np.prod([x.shape[a] for a in axes_of(x, axis)], dtype=int))
+    return np.sum(np.broadcast_to(where, x.shape), axis=axis, keepdims=True)
+
+
+# Sums
+
+
+def _sum(g, y, x, axis=None, dtype=None, out=None, keepdims=False, initial=0, where=True):
+    return spread(g, x, axis, where)
+
+
+defvjp(np.sum, _sum)
+
+
+# Products: by the products of the others on both sides, so zeros need no division
+
+
+def _prod(g, y, x, axis=None, dtype=None, out=None, keepdims=False, initial=1, where=True):
+    axes = axes_of(x, axis)
+    masked = x if where is True else np.where(where, x, 1)
+    kept = [i for i in range(x.ndim) if i not in axes]
+    order = (*kept, *axes)
+    lengths = tuple(x.shape[i] for i in kept)
+    rows = np.transpose(masked, order).reshape((*lengths, count(x, axis)))
+    others = _product_of_others(rows).reshape(tuple(x.shape[i] for i in order))
+    others = np.transpose(others, tuple(np.argsort(np.array(order, dtype=int))))
+    return spread(g, x, axis, where) * others * initial
+
+
+def _product_of_others(rows):
+    """For each element of the last axis, the product of the elements beside it."""
+    one = np.ones_like(rows[..., :1])
+    before = np.cumprod(np.concatenate([one, rows[..., :-1]], axis=-1), axis=-1)
+    after = np.cumprod(np.concatenate([one, rows[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
+    return before * after
+
+
+defvjp(np.prod, _prod)
+
+
+# Running sums and products
+
+
+def _cumsum(g, y, x, axis=None, dtype=None, out=None):
+    if axis is None:
+        return np.flip(np.cumsum(np.flip(g))).reshape(x.shape)
+    return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+
+
+defvjp(np.cumsum, _cumsum)
+
+
+def _cumprod(g, y, x, axis=None, dtype=None, out=None):
+    rows = x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
+    upstream = g if axis is None else np.moveaxis(g, axis, -1)
+    n = rows.shape[-1]
+    # d y_k / d x_i is the product of x_0 .. x_k without x_i, for every i <= k.
+    lower = np.tri(n, dtype=bool)
+    columns = np.where(lower, rows[..., None, :], 1)
+    without = np.where(lower, _product_of_others(columns), 0) if n else columns
+    grad = np.sum(upstream[..., :, None] * without, axis=-2)
+    return grad.reshape(x.shape) if axis is None else np.moveaxis(grad, -1, axis)
+
+
+defvjp(np.cumprod, _cumprod)
+
+
+def _define_running(function, running, start):
+    @composed(function)
+    def cumulative(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
+        if axis is None and x.ndim != 1:
+            raise ValueError(f"say the axis to run along: shape {x.shape} has {x.ndim}")
+        axis = normalize_axis_index(0 if axis is None else axis, x.ndim)
+        total = running(x, axis, dtype)
+        if not include_initial:
+            return total
+        shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+        return np.concatenate([np.full(shape, start, dtype=total.dtype), total], axis=axis)
+
+
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    _define_running(np.cumulative_sum, np.cumsum, 0)
+    _define_running(np.cumulative_prod, np.cumprod, 1)
+
+
+# NaN counts as absent
+
+
+def nan_filled(a, value):
+    return np.where(np.isnan(a), a.dtype.type(value), a)
+
+
+@composed(np.nansum)
+def nansum(a, axis=None, dtype=None, out=None, keepdims=False, **options):
+    return np.sum(nan_filled(a, 0), axis, dtype, keepdims=keepdims, **options)
+
+
+@composed(np.nanprod)
+def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, **options):
+    return np.prod(nan_filled(a, 1), axis, dtype, keepdims=keepdims, **options)
+
+
+@composed(np.nancumsum)
+def nancumsum(a, axis=None, dtype=None, out=None):
+    return np.cumsum(nan_filled(a, 0), axis, dtype)
+
+
+@composed(np.nancumprod)
+def nancumprod(a, axis=None, dtype=None, out=None):
+    return np.cumprod(nan_filled(a, 1), axis, dtype)
+
+
+# Differences and integrals
+
+
+@composed(np.diff)
+def diff(a, n=1, axis=-1, prepend=None, append=None):
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n}")
+    a = np.moveaxis(as_array(a), axis, 0)
+    ends = [e if e is None else _end(as_array(e), a, axis) for e in (prepend, append)]
+    pieces = [piece for piece in (ends[0], a, ends[1]) if piece is not None]
+    a = np.concatenate(pieces) if len(pieces) > 1 else a
+    for _ in range(n):
+        a = a[1:] - a[:-1]
+    return np.moveaxis(a, 0, axis)
+
+
+def _end(value, a, axis):
+    """What goes before or after ``a`` along its first axis: a number, or an array like ``a``."""
+    return np.moveaxis(value, axis, 0) if value.ndim else np.broadcast_to(value, (1, *a.shape[1:]))
+
+
+@composed(np.ediff1d)
+def ediff1d(ary, to_end=None, to_begin=None):
+    flat = as_array(ary).reshape(-1)
+    pieces = [to_begin, flat[1:] - flat[:-1], to_end]
+    pieces = [as_array(piece).reshape(-1) for piece in pieces if piece is not None]
+    return np.concatenate(pieces).astype(flat.dtype)
+
+
+@composed(np.gradient)
+def gradient(f, *varargs, axis=None, edge_order=1):
+    axes = normalize_axis_tuple(range(f.ndim) if axis is None else axis, f.ndim)
+    spacings = (varargs or (1.0,)) * (len(axes) if len(varargs) <= 1 else 1)
+    if len(spacings) != len(axes):
+        raise TypeError(f"{len(varargs)} spacings for {len(axes)} axes")
+    if edge_order not in (1, 2):
+        raise ValueError("'edge_order' greater than 2 not supported")
+    slopes = [_slope(f, h, i, edge_order) for h, i in zip(spacings, axes)]
+    return slopes[0] if len(slopes) == 1 else tuple(slopes)
+
+
+def _slope(f, spacing, axis, edge_order):
+    """Central differences inside, one-sided ones of the given order at the ends."""
+    f = np.moveaxis(f, axis, 0)
+    n = f.shape[0]
+    if n <= edge_order:
+        raise ValueError(f"{n} elements along axis {axis} for edge_order={edge_order}: too few")
+    steps = _steps(spacing, n, f.dtype).reshape((-1,) + (1,) * (f.ndim - 1))
+    slopes = (f[1:] - f[:-1]) / steps
+    left, right = steps[:-1], steps[1:]
+    inside = (right * slopes[:-1] + left * slopes[1:]) / (left + right)
+    first, last = slopes[:1], slopes[n - 2 :]
+    if edge_order == 2:  # a parabola's slope between two points is the mean of those at the ends
+        first, last = 2 * first - inside[:1], 2 * last - inside[n - 3 :]
+    return np.moveaxis(np.concatenate([first, inside, last]), 0, axis)
+
+
+def _steps(spacing, n, dtype):
+    """The distances between ``n`` places, from one for all or from the places."""
+    if type(spacing) in (int, float):
+        return np.full(n - 1, spacing, dtype=dtype)
+    spacing = as_array(spacing)
+    if spacing.ndim and spacing.shape != (n,):
+        raise ValueError(f"coordinates of shape {spacing.shape} for {n} elements along an axis")
+    return np.diff(spacing) if spacing.ndim else np.broadcast_to(spacing, (n - 1,))
+
+
+@composed(np.trapezoid)
+def trapezoid(y, x=None, dx=1.0, axis=-1):
+    y = np.moveaxis(as_array(y), axis, -1)
+    if x is not None:
+        x = as_array(x)
+        dx = np.diff(x) if x.ndim == 1 else np.diff(np.moveaxis(x, axis, -1))
+    return np.sum(dx * (y[..., 1:] + y[..., :-1]) / 2, axis=-1)

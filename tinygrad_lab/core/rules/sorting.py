@@ -1,0 +1,56 @@
+"""Sorting, searching and counting.
+
+Sorting is a permutation, undone.  Tied elements could be in any order, so they share evenly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_lab.core.operations import composed, constant, defvjp
+from tinygrad_lab.core.rules.arguments import untracked
+from tinygrad_lab.core.rules.indexing import scatter_add
+
+
+def _sort(g, y, x, axis=-1, kind=None, order=None, *, stable=None):
+    if axis is None:
+        return _sort(g, y, x.reshape(-1)).reshape(x.shape)
+    shared = _shared_by_ties(np.moveaxis(g, axis, -1), np.moveaxis(y, axis, -1))
+    rank = np.argsort(np.argsort(x, axis=axis, stable=True), axis=axis)
+    return np.take_along_axis(np.moveaxis(shared, -1, axis), rank, axis)
+
+
+def _shared_by_ties(g, y):
+    """Average ``g`` over the runs of equal elements along the last, sorted, axis of ``y``."""
+    if y.size == 0:
+        return g
+    new = y[..., 1:] != y[..., :-1]
+    if np.all(new):
+        return g
+    first = np.concatenate([np.ones((*y.shape[:-1], 1), dtype=bool), new], axis=-1)
+    run = np.cumsum(first.reshape(-1)) - 1
+    total = scatter_add(g.reshape(-1), (int(run[-1]) + 1,), (run,))
+    return (total / np.bincount(run))[run].reshape(y.shape)
+
+
+def _order(y, x, axis=-1, kind=None, order=None, *, stable=None):
+    return np.argsort(x, axis=axis, stable=True)
+
+
+defvjp(np.sort, _sort, branch=_order)
+
+
+@composed(np.sort_complex)
+def sort_complex(a):
+    return np.sort(a if a.dtype.kind == "c" else a.astype(np.result_type(a.dtype, complex)))
+
+
+@composed(np.partition)
+def partition(a, kth, axis=-1, kind="introselect", order=None):
+    return np.take_along_axis(a, np.argpartition(untracked(a), kth, axis), axis)
+
+
+# No derivative: positions and counts
+
+constant(np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition, np.lexsort,
+         np.argwhere, np.nonzero, np.count_nonzero, np.searchsorted)  # fmt: skip

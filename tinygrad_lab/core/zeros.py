@@ -1,0 +1,63 @@
+"""Where nothing flows in, nothing flows out: an upstream of exactly 0 stays 0.
+
+It must not become NaN by meeting an infinite slope, as in ``where(x > 0, sqrt(x), 0)`` at 0, nor by
+meeting a NaN that the forward pass left aside, as in ``where(isnan(x), 0, x * x)``.
+
+The first is an invalid operation (0 * inf, 0 / 0), which the floating-point unit flags by itself:
+the pass runs with these raising, and a rule that raised runs once more, with care.  The second is
+not, but it can only happen below an operation that selects some elements of its operands and
+leaves a NaN out; from the first such call on, the whole pass takes care.
+
+Not for: the order of the pass (``engine.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_lab.core.modes import WATCH, current_mode, enable_grad
+from tinygrad_lab.core.operations import Array, Rule
+
+if TYPE_CHECKING:
+    from tinygrad_lab.core.engine import Node
+
+__all__ = ["hides_nan", "keeping_zeros", "rescued"]
+
+Run = Callable[[Any, Rule, Array, Array, Any, Any], Array]
+
+
+def rescued(op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any) -> Array:
+    """Run a rule again whose arithmetic was invalid somewhere, and keep zeros zero."""
+    recording = enable_grad() if current_mode() is WATCH else nullcontext()  # not to stop at it
+    with np.errstate(invalid="ignore"), recording:
+        return _with_zeros(op, g, rule(g, value, *args, **kwargs))
+
+
+def keeping_zeros(run: Run | None) -> Run:
+    """Make a way to run rules that keeps zeros zero, from another (or from a plain call)."""
+
+    def carefully(op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any) -> Array:
+        if run is None:
+            return _with_zeros(op, g, rule(g, value, *args, **kwargs))
+        return _with_zeros(op, g, run(op, rule, g, value, args, kwargs))
+
+    return carefully
+
+
+def hides_nan(node: Node) -> bool:
+    """Whether a tracked operand of a call holds a NaN, which its result may have left out."""
+    return any(
+        parent is not None and type(operand) is np.ndarray and bool(np.isnan(operand).any())
+        for operand, parent in zip(node.args, node.parents or ())
+    )
+
+
+def _with_zeros(op: Any, g: Array, c: Array) -> Array:
+    if c.shape == g.shape and getattr(op, "signature", None) is None:
+        return np.where((g == 0) & np.isnan(c), 0, c)
+    # Not elementwise: an element of c meets more than one of g.
+    return c if np.any(g != 0) else np.where(np.isnan(c), 0, c)

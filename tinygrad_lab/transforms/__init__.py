@@ -1,0 +1,28 @@
+"""Functions into functions: derivatives of every kind, and memory for time.
+
+They rest on the core, and add no rules of their own.
+"""
+
+from tinygrad_lab.transforms.checkpoint import checkpoint
+from tinygrad_lab.transforms.derivatives import (
+    grad,
+    gradients,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
+
+__all__ = [
+    "checkpoint",
+    "grad",
+    "gradients",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+]
