@@ -198,6 +198,7 @@ REFUSED_CALLS: dict[str, Any] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")  # NumPy's, of trapz
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_not_supported_refuses_a_tracked_tensor_and_says_why(name: str):
     t = leaf(2, 2)
