@@ -41,7 +41,7 @@ _OWN_TYPES = frozenset(
 # An operation with rules: compute, and record
 
 
-def apply(
+def apply(  # noqa: C901 - most calls come through here, so it is written out
     op: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any] = NO_KWARGS,
@@ -55,7 +55,7 @@ def apply(
     operation = OPERATIONS.get(op, _UNKNOWN)
     if not (operation.complete or operation.vjps or (body and operation is _UNKNOWN)):
         return _without_rules(op, operation, args, kwargs)
-    if kwargs and any(map(_holds_tensor, kwargs.values())):
+    if kwargs:
         args, kwargs = _positional(op, args, kwargs)
     values: list[Any] = []
     parents: list[Node | None] = []
@@ -79,13 +79,19 @@ def apply(
         value = Outputs(value) if isinstance(value, (tuple, list)) else from_scalar(value)
     node = None
     if mode is not IGNORE and any(parents):
-        if operation.complete < len(args) or not _is_float(value):
+        plain_floats = type(value) is np.ndarray and value.dtype.kind in "fc"
+        if not plain_floats or operation.complete < len(args):
             _check_differentiable(op, operation, parents, value)
         node = record(op, tuple(values), kwargs, value, tuple(parents))
     if mode is WATCH:
         _watch(op, value, node)
-    tensor = from_node(value, node)
-    return kind._make(tensor) if type(tensor) is Outputs and hasattr(kind, "_make") else tensor
+    if type(value) is Outputs:
+        outputs = from_node(value, node)
+        return kind._make(outputs) if hasattr(kind, "_make") else outputs  # EighResult and so on
+    result = _new(Tensor)
+    result.data = value
+    result.node = node
+    return result
 
 
 def from_node(value: Any, node: Node | None) -> Any:
@@ -100,7 +106,7 @@ def from_node(value: Any, node: Node | None) -> Any:
 
 def _picked(outputs: Outputs, node: Node | None, position: int) -> Any:
     value = outputs[position]
-    if not _is_float(value):
+    if not _is_float(from_scalar(value)):
         return value  # a rank, an index: nothing flows through it
     if node is not None:
         node = record(pick, (outputs, position), NO_KWARGS, value, (node, None))
@@ -135,7 +141,8 @@ def _check_differentiable(
 
 
 def _is_float(value: Any) -> bool:
-    return getattr(getattr(from_scalar(value), "dtype", None), "kind", "") in ("f", "c")
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and getattr(dtype, "kind", "") in ("f", "c")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -170,8 +177,10 @@ def _without_rules(
 
 def _positional(
     op: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Move keyword arguments to the positions that the rules count by."""
+) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Move tensors among the keyword arguments to the positions that the rules count by."""
+    if not any(map(_holds_tensor, kwargs.values())):
+        return args, kwargs
     try:
         bound = inspect.signature(op).bind(*args, **kwargs)
     except ValueError:

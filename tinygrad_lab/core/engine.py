@@ -87,13 +87,7 @@ class Node:
         return "leaf" if self.op is None else self.op.__name__
 
 
-def record(
-    op: Callable[..., Any] | None,
-    args: tuple[Any, ...] | None,
-    kwargs: Mapping[str, Any] | None,
-    value: Any,
-    parents: tuple[Node | None, ...] | None,
-) -> Node:
+def record(op: Any, args: Any, kwargs: Any, value: Any, parents: Any) -> Node:
     """Make the node of one call."""
     node = _new(Node)
     node.op = op
@@ -109,10 +103,6 @@ def record(
 def new_leaf() -> Node:
     """Make the node of a tensor that nothing was computed for: where gradients end up."""
     return record(None, None, None, None, None)
-
-
-# ---------------------------------------------------------------------------------------------
-# The backward pass
 
 
 def propagate(
@@ -146,11 +136,6 @@ def propagate(
     visit : callable, optional
         Called for each node with its complete cotangent and its contributions to its parents.
 
-    Returns
-    -------
-    dict of Node to array
-        For each leaf (or wanted node) that the pass arrived at.  Nobody else holds these arrays.
-
     Raises
     ------
     RuntimeError
@@ -158,12 +143,13 @@ def propagate(
     """
     walk = _Walk(outputs, cotangents, wanted, lift, batched)
     heap, waiting, needed = walk.heap, walk.waiting, walk.needed
+    looks = lift is not None
     gradients: dict[Node, Array] = {}
     with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see zeros.py
         while heap:
             node = heappop(heap)[1]
             g = waiting.pop(node)
-            if lift is not None or node.hooks is not None:
+            if looks or node.hooks is not None:
                 g = walk.look(node, g)
             if needed is not None:
                 if node in (walk.wanted or ()):
@@ -178,7 +164,7 @@ def propagate(
         g, contributions = None, []  # so that each gradient has one owner
         for leaf in list(waiting):  # what never had its turn
             g = waiting.pop(leaf)
-            if lift is not None or leaf.hooks is not None:
+            if looks or leaf.hooks is not None:
                 g = walk.look(leaf, g)
             if visit is not None:
                 walk.outside.run(visit, leaf, g, ())
@@ -218,8 +204,7 @@ class _Walk:
         self.wanted = wanted if wanted is None else frozenset(wanted)
         self.needed = None if self.wanted is None else between(outputs, self.wanted)
         self.lift, self.batched = lift, batched
-        #: How to call a rule; None for a plain call.
-        self.run: Run | None = one_by_one if batched else None
+        self.run: Run | None = one_by_one if batched else None  # None for a plain call of a rule
         self.careful = False  # a NaN was hidden in the forward pass: see zeros.py
         self.outside = copy_context()  # what users hang in runs under their own settings
 
@@ -227,9 +212,9 @@ class _Walk:
         """Give a complete cotangent a history where one is wanted, and show it to the hooks."""
         if self.lift is not None and isinstance(g, (np.ndarray, np.generic)):
             g = self.lift(g, None)
-        if node.hooks is None:
-            return g
-        return self.outside.run(run_hooks, node, g, self.wanted is None)
+        if node.hooks is not None:
+            g = self.outside.run(run_hooks, node, g, self.wanted is None)
+        return g
 
     def pull_back(self, node: Node, g: Array) -> list[Array | None]:
         """Apply the rules of a node: from its cotangent to a contribution for each parent."""
@@ -275,10 +260,8 @@ class _Walk:
 
 def _lifted(node: Node, lift: Lift) -> tuple[Array, list[Any]]:
     """Give a node's value and arguments their histories back."""
-    args = [
-        arg if parent is None else lift(arg, parent)
-        for arg, parent in zip(node.args, node.parents or ())
-    ]
+    pairs = zip(node.args, node.parents or ())
+    args = [arg if parent is None else lift(arg, parent) for arg, parent in pairs]
     return lift(node.value, node), args
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from types import MethodType
-from typing import Any, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,10 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _of_data(name: str, doc: str) -> Any:
+    return property(attrgetter(f"data.{name}"), doc=doc)
+
+
 def _named(method: Any, op: Callable[..., Any]) -> Any:
     method.__name__ = op.__name__
     method.__doc__ = f"As :data:`numpy.{op.__name__}`."
@@ -113,9 +117,6 @@ _POWERS: dict[float, Callable[..., Any]] = {
     0.5: np.sqrt,
     -1: np.reciprocal,
 }
-
-#: Functions of other rooms that are methods of tensors too, by name.
-_METHODS: dict[str, Callable[..., Any]] = {}
 _new = object.__new__
 
 
@@ -169,14 +170,9 @@ class Tensor:
             "attribute, or add an operation with tl.primitive"
         )
 
-    def __getattr__(self, name: str) -> Any:
-        """Bind the methods that other rooms declare with :func:`methods`."""
-        if name in _METHODS:
-            return MethodType(_METHODS[name], self)
-        raise AttributeError(f"'Tensor' object has no attribute {name!r}", name=name, obj=self)
+    if TYPE_CHECKING:  # the methods that are set below, and by `methods`
 
-    def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *_METHODS})
+        def __getattr__(self, name: str) -> Any: ...
 
     # -- the graph ----------------------------------------------------------------------------
 
@@ -231,19 +227,15 @@ class Tensor:
         self.node.grad = value
 
     def backward(
-        self,
-        upstream: Any = None,
-        *,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
+        self, upstream: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False
     ) -> None:
         """Add the gradient of this tensor to ``.grad`` of every leaf it was computed from.
 
         Parameters
         ----------
         upstream : array_like, optional
-            The gradient of some final quantity with respect to this tensor, of its shape.  May be
-            left out when the tensor has one element: then it is 1.
+            The gradient of some final quantity with respect to this tensor, of its shape: by
+            default 1, which a tensor of one element may leave out.
         retain_graph : bool, optional
             Keep the graph, so that it can be walked again.  By default as ``create_graph``.
         create_graph : bool
@@ -280,13 +272,8 @@ class Tensor:
     def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
         """Call ``hook(gradient)`` in each backward pass, once this tensor's gradient is complete.
 
-        What the hook returns, unless None, takes the gradient's place.  The hook must not write
-        into the gradient.
-
-        Returns
-        -------
-        callable
-            Call it to remove the hook.
+        What the hook returns, unless None, takes the gradient's place; it must not write into the
+        gradient.  Returned is a function that removes the hook.
 
         Examples
         --------
@@ -336,35 +323,12 @@ class Tensor:
 
     # -- what every array has -----------------------------------------------------------------
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        return cast("tuple[int, ...]", self.data.shape)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return cast(int, self.data.ndim)
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return cast(int, self.data.size)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of an element."""
-        return cast("np.dtype[Any]", self.data.dtype)
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the data."""
-        return cast(int, self.data.nbytes)
-
-    @property
-    def itemsize(self) -> int:
-        """The bytes of an element."""
-        return cast(int, self.data.itemsize)
+    shape = _of_data("shape", "The length of each axis.")
+    ndim = _of_data("ndim", "The number of axes.")
+    size = _of_data("size", "The number of elements.")
+    dtype = _of_data("dtype", "The type of an element.")
+    nbytes = _of_data("nbytes", "The bytes of the data.")
+    itemsize = _of_data("itemsize", "The bytes of an element.")
 
     @property
     def T(self) -> Tensor:  # noqa: N802 - NumPy's name
@@ -443,7 +407,8 @@ class Tensor:
     __rpow__ = _reflected(np.power)
     __neg__ = _unary(np.negative)
     __pos__ = _unary(np.positive)
-    __abs__ = _unary(np.absolute)
+    __abs__ = abs = _unary(np.absolute)
+    conj = _method(np.conjugate)
 
     def __pow__(self, exponent: Any) -> Tensor:
         if type(exponent) in (int, float) and exponent in _POWERS:
@@ -479,60 +444,7 @@ class Tensor:
         if recording:
             self.node = updated.node
 
-    # -- elementwise functions, as methods ----------------------------------------------------
-
-    abs = _unary(np.absolute)
-    arccos = _unary(np.arccos)
-    arcsin = _unary(np.arcsin)
-    arctan = _unary(np.arctan)
-    cos = _unary(np.cos)
-    cosh = _unary(np.cosh)
-    exp = _unary(np.exp)
-    expm1 = _unary(np.expm1)
-    log = _unary(np.log)
-    log10 = _unary(np.log10)
-    log1p = _unary(np.log1p)
-    log2 = _unary(np.log2)
-    reciprocal = _unary(np.reciprocal)
-    sin = _unary(np.sin)
-    sinh = _unary(np.sinh)
-    sqrt = _unary(np.sqrt)
-    square = _unary(np.square)
-    tan = _unary(np.tan)
-    tanh = _unary(np.tanh)
-    maximum = _binary(np.maximum)
-    minimum = _binary(np.minimum)
-
-    # -- ndarray's methods: NumPy's functions of that name, their arguments and documentation --
-
-    all = _method(np.all)
-    any = _method(np.any)
-    argmax = _method(np.argmax)
-    argmin = _method(np.argmin)
-    argsort = _method(np.argsort)
-    clip = _method(np.clip)
-    conj = _method(np.conj)
-    conjugate = _method(np.conj)
-    copy = _method(np.copy)
-    cumprod = _method(np.cumprod)
-    cumsum = _method(np.cumsum)
-    diagonal = _method(np.diagonal)
-    dot = _method(np.dot)
-    matmul = _method(np.matmul)
-    max = _method(np.max)
-    mean = _method(np.mean)
-    min = _method(np.min)
-    nonzero = _method(np.nonzero)
-    prod = _method(np.prod)
-    repeat = _method(np.repeat)
-    round = _method(np.round)
-    squeeze = _method(np.squeeze)
-    std = _method(np.std)
-    sum = _method(np.sum)
-    swapaxes = _method(np.swapaxes)
-    take = _method(np.take)
-    trace = _method(np.trace)
-    var = _method(np.var)
+    # -- ndarray's methods that take their arguments in ways of their own -----------------------
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
@@ -604,7 +516,24 @@ def methods(*functions: Callable[..., Any]) -> None:
     >>> tl.tensor([1.0, 2.0]).doubled()
     Tensor([2., 4.])
     """
-    _METHODS.update((function.__name__, function) for function in functions)
+    for function in functions:
+        setattr(Tensor, function.__name__, function)
+
+
+# NumPy's functions that are methods too, with their arguments and documentation.
+for _op in (
+    np.arccos, np.arcsin, np.arctan, np.cos, np.cosh, np.exp, np.expm1, np.log, np.log10,
+    np.log1p, np.log2, np.reciprocal, np.sin, np.sinh, np.sqrt, np.square, np.tan, np.tanh,
+):  # fmt: skip
+    setattr(Tensor, _op.__name__, _unary(_op))
+for _pair in (np.maximum, np.minimum):
+    setattr(Tensor, _pair.__name__, _binary(_pair))
+for _function in (
+    np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conjugate, np.copy, np.cumprod,
+    np.cumsum, np.diagonal, np.dot, np.matmul, np.max, np.mean, np.min, np.nonzero, np.prod,
+    np.repeat, np.round, np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
+):  # fmt: skip
+    setattr(Tensor, _function.__name__, _method(_function))
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
