@@ -44,39 +44,21 @@ _new = object.__new__
 
 
 class Node:
-    """One recorded call, or a leaf.
-
-    Attributes
-    ----------
-    op : callable or None
-        The NumPy function or primitive that was called; None for a leaf.
-    args, kwargs, value
-        The plain values it was given, and its plain result.  None once freed, and for a leaf.
-    parents : tuple of (Node or None)
-        For each positional argument, the node it came from; None for a constant.
-    order : int
-        Smaller for younger nodes, unique: sorting by it is a reverse topological order.
-    grad
-        The accumulated gradient of a leaf (or of a node that was asked to retain it).
-    hooks : list or None
-        Called with the complete gradient when the backward pass arrives here.
-    site : str or None
-        The source line of the call, kept under ``debug()``.
-    """
+    """One recorded call, or a leaf.  Once a pass has freed it, it knows no call any more."""
 
     __slots__ = (
         "__weakref__", "args", "grad", "hooks", "kwargs", "op", "order", "parents", "site", "value",
     )  # fmt: skip
 
-    op: Any
-    args: Any
+    op: Any  # the NumPy function or primitive that was called; None for a leaf
+    args: Any  # the plain values it was given
     kwargs: Any
-    value: Any
-    parents: tuple[Node | None, ...] | None
-    order: int
-    grad: Any
-    hooks: list[Any] | None
-    site: str | None
+    value: Any  # its plain result
+    parents: tuple[Node | None, ...] | None  # the node of each argument; None for a constant
+    order: int  # smaller for younger nodes, unique: sorting by it is a reverse topological order
+    grad: Any  # what has accumulated on a leaf, or on a node that was asked to retain it
+    hooks: list[Any] | None  # called with the complete gradient when a pass arrives here
+    site: str | None  # the source line of the call, kept under ``debug()``
 
     def __repr__(self) -> str:
         return f"<Node {self.name} #{-self.order}>"

@@ -20,7 +20,7 @@ from tinygrad_lab.core.dispatch import admit, answer_function, answer_ufunc, app
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import would_detach
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
-from tinygrad_lab.core.operations import OPERATIONS
+from tinygrad_lab.core.operations import OPERATIONS, Op
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 from tinygrad_lab.core.summary import summary
@@ -33,7 +33,7 @@ __all__ = ["Tensor", "methods", "start", "tensor"]
 # general.  Whatever is out of the ordinary (a mode, an error, a missing rule) goes there.
 
 
-def _unary(op: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
+def _unary(op: Op) -> Callable[[Tensor], Tensor]:
     def method(self: Tensor) -> Tensor:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 1:
             return apply(op, (self,))
@@ -53,7 +53,7 @@ def _unary(op: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
     return _named(method, op)
 
 
-def _binary(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
+def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
     def method(self: Tensor, other: Any) -> Tensor:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (self, other))
@@ -76,14 +76,14 @@ def _binary(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
     return _named(method, op)
 
 
-def _reflected(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
+def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
     def method(self: Tensor, other: Any) -> Tensor:
         return apply(op, (other, self))
 
     return _named(method, op)
 
 
-def _constant(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
+def _constant(op: Op) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         if not OPERATIONS[op].constant:  # somebody gave it a rule
             return apply(op, (self, other))
@@ -92,7 +92,7 @@ def _constant(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     return _named(method, op)
 
 
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+def _method(function: Op) -> Op:
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         return function(self, *args, **kwargs)
@@ -100,23 +100,22 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _of_item(function: Op) -> Op:
+    return lambda self, *args: function(self.item(), *args)
+
+
 def _of_data(name: str, doc: str) -> Any:
     return property(attrgetter(f"data.{name}"), doc=doc)
 
 
-def _named(method: Any, op: Callable[..., Any]) -> Any:
+def _named(method: Any, op: Op) -> Any:
     method.__name__ = op.__name__
     method.__doc__ = f"As :data:`numpy.{op.__name__}`."
     return method
 
 
 #: The shortcuts of ``ndarray ** number``.
-_POWERS: dict[float, Callable[..., Any]] = {
-    2: np.square,
-    1: np.positive,
-    0.5: np.sqrt,
-    -1: np.reciprocal,
-}
+_POWERS: dict[float, Op] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 _new = object.__new__
 
 
@@ -129,12 +128,8 @@ class Tensor:
         Wrapped, not copied: a NumPy array, or any array that speaks NumPy's protocols (Dask,
         CuPy ...).  :func:`tensor` copies.
     requires_grad : bool
-        Make it a leaf that gradients are accumulated on, in ``.grad``.
-
-    Raises
-    ------
-    TypeError
-        ``requires_grad`` on integers, booleans or objects: only floats have gradients.
+        Make it a leaf that gradients are accumulated on, in ``.grad``: of floats, else a
+        ``TypeError``.
 
     Examples
     --------
@@ -330,10 +325,8 @@ class Tensor:
     nbytes = _of_data("nbytes", "The bytes of the data.")
     itemsize = _of_data("itemsize", "The bytes of an element.")
 
-    @property
-    def T(self) -> Tensor:  # noqa: N802 - NumPy's name
-        """All axes in reverse order."""
-        return apply(np.transpose, (self,))
+    T = property(lambda self: apply(np.transpose, (self,)), doc="All axes in reverse order.")
+    imag = property(lambda self: apply(np.imag, (self,)), doc="The imaginary part.")
 
     @property
     def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
@@ -346,11 +339,6 @@ class Tensor:
     def real(self) -> Tensor:
         """The real part; of real numbers, the tensor itself."""
         return apply(np.real, (self,)) if self.dtype.kind == "c" else self
-
-    @property
-    def imag(self) -> Tensor:
-        """The imaginary part."""
-        return apply(np.imag, (self,))
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -375,17 +363,10 @@ class Tensor:
             raise TypeError(would_detach(*detaching))
         return float(self.item())
 
-    def __int__(self) -> int:
-        return int(self.item())
-
     def __index__(self) -> int:
         return cast(int, self.data.__index__())
 
-    def __complex__(self) -> complex:
-        return complex(self.item())
-
-    def __round__(self, ndigits: int | None = None) -> Any:
-        return round(self.item(), ndigits)
+    __int__, __complex__, __round__ = _of_item(int), _of_item(complex), _of_item(round)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
@@ -504,7 +485,7 @@ class Tensor:
 admit(Tensor)
 
 
-def methods(*functions: Callable[..., Any]) -> None:
+def methods(*functions: Op) -> None:
     """Declare functions that are methods of tensors too: ``x.relu()`` for ``relu(x)``.
 
     Examples
@@ -546,12 +527,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     dtype : dtype, optional
         By default NumPy's choice: float64 for Python floats, int64 for ints.
     requires_grad : bool
-        Make it a leaf that gradients are accumulated on.
-
-    Raises
-    ------
-    TypeError
-        ``data`` is tracked, does not hold numbers, or is not of floats and ``requires_grad``.
+        Make it a leaf that gradients are accumulated on: of floats, else a ``TypeError``.
 
     Examples
     --------
@@ -593,15 +569,12 @@ def start(
         upstream = upstream if hasattr(upstream, "__array_function__") else np.asarray(upstream)
         upstream = from_scalar(upstream)
     if upstream.shape != output.shape:
-        raise ValueError(
-            f"{name}: an upstream gradient of shape {upstream.shape} for a tensor of shape "
-            f"{output.shape}"
-        )
+        shapes = f"{upstream.shape} for a tensor of shape {output.shape}"
+        raise ValueError(f"{name}: an upstream gradient of shape {shapes}")
     if upstream.dtype.kind not in "biufc":
         raise TypeError(f"{name}: an upstream gradient of {upstream.dtype}")
-    if upstream.dtype != output.dtype:
-        upstream = upstream.astype(output.dtype)
-    return output.node, upstream
+    same = upstream.dtype == output.dtype
+    return output.node, upstream if same else upstream.astype(output.dtype)
 
 
 def _rebuilt(data: Any, requires_grad: bool, grad: Any) -> Tensor:
