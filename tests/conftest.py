@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # no windows, whatever machine this is
 
@@ -22,7 +23,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 # `pytest --hypothesis-profile NAME` is read after this file and has the last word.
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same examples"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "same examples")
+settings.load_profile(PROFILE)
+if PROFILE == "same examples" and hasattr(providers, "_get_local_constants"):
+    # Hypothesis also draws the constants that stand in the modules loaded so far, and which these
+    # are depends on the tests that a worker has run before.
+    providers._get_local_constants = providers.Constants
 
 IMPORT_FAILED = re.compile(r"could not import '([\w.]+)'")
 

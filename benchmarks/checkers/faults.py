@@ -2,7 +2,7 @@
 
 Each :data:`FAULTS` entry can be planted (a context manager) and looked for (``check``), and says
 what it is planted in (``op``, ``inputs``), so that any checker can be asked whether it notices.
-Where a fault was seen, it says so.
+Where somebody reported a fault, it says so.
 
 Not for: finding faults in your code; that is ``check_op`` and ``gradcheck``.
 """
@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 
 from benchmarks.checkers import specimens
 from benchmarks.checkers.specimens import unbroadcast
-from tinygrad_lab.core import engine
+from tinygrad_lab.core import cotangents, engine
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.operations import OPERATIONS, defvjp, planted, primitive
 from tinygrad_lab.core.rules import indexing, manipulation
 from tinygrad_lab.core.rules.linalg import products
+from tinygrad_lab.core.rules.mathematical import elementwise
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.testing import adapters
 from tinygrad_lab.testing.inputs import strategies
@@ -48,8 +49,8 @@ class Fault:
         Its place in the catalogue of 62; variants share it.
     name, family : str
         What is wrong, and where such things go wrong.
-    seen : str
-        Where it was seen in the wild: project and issue; "" for a common slip.
+    reported : str
+        Where somebody met it: project and issue; "" for a common slip.
     plant : callable
         Gives a context manager inside which the fault is there, each time a fresh one: nothing of
         an earlier planting is left in it.
@@ -66,7 +67,7 @@ class Fault:
     number: int
     name: str
     family: str
-    seen: str
+    reported: str
     plant: Planting = field(repr=False)
     op: Any = field(default=None, repr=False)
     inputs: st.SearchStrategy[tuple[Any, ...]] | None = field(default=None, repr=False)
@@ -127,14 +128,14 @@ def _rule(
     family: str,
     op: Any,
     *wrong: Any,
-    seen: str = "",
+    reported: str = "",
     entry: Any = None,
 ) -> None:
     """Enter a wrong rule of the derivative table."""
     where = entry or op
     blamed = name_of(where)
     plant = functools.partial(planted, where, *wrong)
-    FAULTS.append(Fault(number, name, family, seen, plant, op, blamed=blamed))
+    FAULTS.append(Fault(number, name, family, reported, plant, op, blamed=blamed))
 
 
 class _Switch:
@@ -155,12 +156,12 @@ def _hand_written(
     right: Any,
     wrong: Any,
     inputs: Any,
-    seen: str = "",
+    reported: str = "",
 ) -> None:
     """Enter a wrong derivative of a function in plain NumPy."""
     switch = _Switch(right, wrong)
     plant = functools.partial(_in_place_of, switch, "planted", True)
-    FAULTS.append(Fault(number, name, family, seen, plant, adapters.numpy(f, switch), inputs))
+    FAULTS.append(Fault(number, name, family, reported, plant, adapters.numpy(f, switch), inputs))
 
 
 def _arrays(*sides: tuple[int, ...], values: Any = None, **constants: Any) -> Any:
@@ -183,7 +184,7 @@ def _is_plain(x: Any) -> bool:
 
 _rule(
     1, "sign of subtract's second operand", FORMULA, np.subtract,
-    lambda g, y, a, b: g, lambda g, y, a, b: g, seen="autograd PR 412",
+    lambda g, y, a, b: g, lambda g, y, a, b: g, reported="autograd PR 412",
 )  # fmt: skip
 _sum_rule = _of(np.sum)
 _rule(2, "mean without 1/n", FORMULA, np.mean, _sum_rule)
@@ -202,7 +203,10 @@ _hand_written(
     lambda g, a, b: (g * a / np.hypot(a, b), g * b / np.hypot(a, b)),
     lambda g, a, b: g * a / np.hypot(a, b), _arrays((2,), (2,), values=[1.0, 2.0, 3.0]),
 )  # fmt: skip
-_rule(5, "upstream squared", FORMULA, np.sin, lambda g, y, x: g * g * np.cos(x), seen="Nx PR 1779")
+_rule(
+    5, "upstream squared", FORMULA, np.sin, lambda g, y, x: g * g * np.cos(x),
+    reported="Nx PR 1779",
+)  # fmt: skip
 _rule(6, "upstream ignored", FORMULA, np.sin, lambda g, y, x: 0 * g + np.cos(x))
 _rule(7, "upstream through abs", FORMULA, np.sin, lambda g, y, x: np.abs(g) * np.cos(x))
 _rule(7, "upstream through relu", FORMULA, np.sin, lambda g, y, x: np.maximum(g, 0) * np.cos(x))
@@ -212,19 +216,19 @@ _hand_written(
     8, "batch norm with its statistics constant", FORMULA, specimens.batch_norm,
     specimens.batch_norm_vjp,
     lambda g, *x: specimens.batch_norm_vjp(g, x[0], x[1], x[2], 0), _normalised,
-    seen="CrypTen PR 143",
+    reported="CrypTen PR 143",
 )  # fmt: skip
 _hand_written(
     9, "batch norm without the second term", FORMULA, specimens.batch_norm,
     specimens.batch_norm_vjp,
     lambda g, *x: specimens.batch_norm_vjp(g, x[0], x[1], x[2], 1), _normalised,
-    seen="mlpack 1923",
+    reported="mlpack 1923",
 )  # fmt: skip
 _hand_written(
     10, "batch norm in evaluation using the batch's statistics", FORMULA, specimens.batch_norm_eval,
     lambda g, x: g / np.sqrt(specimens.VARIANCE + specimens.EPS),
     lambda g, x: specimens.batch_norm_vjp(g, x, np.ones(x.shape[1]), np.zeros(x.shape[1]))[0],
-    _arrays((4, 2)), seen="pytorch 586",
+    _arrays((4, 2)), reported="pytorch 586",
 )  # fmt: skip
 _hand_written(
     11, "softmax's diagonal only", FORMULA, specimens.softmax, specimens.softmax_vjp,
@@ -233,17 +237,26 @@ _hand_written(
 _hand_written(
     12, "leaky relu with slope 0 passing everything", FORMULA, specimens.leaky,
     specimens.leaky_vjp, lambda g, x, slope: np.where(x > 0, g, (slope or 1.0) * g),
-    _arrays((2, 3), values=NOT_ZERO, slope=[0.1, 0.0, 0.5]), seen="chainer PR 5898",
+    _arrays((2, 3), values=NOT_ZERO, slope=[0.1, 0.0, 0.5]), reported="chainer PR 5898",
+)  # fmt: skip
+_rule(
+    12, "clip passing everything", FORMULA, np.clip, lambda g, y, x, low, high: g,
+    _of(elementwise.clip, 1), _of(elementwise.clip, 2), entry=elementwise.clip,
 )  # fmt: skip
 _hand_written(
     13, "negative slope with the result saved", FORMULA, specimens.leaky, specimens.leaky_vjp,
     lambda g, x, slope: np.where(specimens.leaky(x, slope) > 0, g, slope * g),
-    _arrays((2, 3), values=NOT_ZERO, slope=[0.1, -0.5]), seen="pytorch 31938",
+    _arrays((2, 3), values=NOT_ZERO, slope=[0.1, -0.5]), reported="pytorch 31938",
 )  # fmt: skip
 _hand_written(
     14, "branches swapped in renorm", FORMULA, specimens.renorm, specimens.renorm_vjp,
     lambda g, x, most: specimens.renorm_vjp(g, x, most, True),
-    _arrays((3, 2), most=[1.1, 2.3]), seen="pytorch PR 59615",
+    _arrays((3, 2), most=[1.1, 2.3]), reported="pytorch PR 59615",
+)  # fmt: skip
+_rule(
+    14, "branches swapped in where", FORMULA, np.where, None,
+    lambda g, y, c, a, b: np.where(c, 0, g), lambda g, y, c, a, b: np.where(c, g, 0),
+    entry=indexing.where,
 )  # fmt: skip
 _hand_written(
     15, "wrong index variable in convolution", FORMULA, specimens.conv2d, specimens.conv2d_vjp,
@@ -256,6 +269,10 @@ _var_rule = _of(np.var)
 _rule(
     17, "ddof ignored", FORMULA, np.var,
     lambda g, y, x, ddof=0, correction=None, **kw: _var_rule(g, y, x, **kw),
+)  # fmt: skip
+_rule(
+    17, "a mask ignored", FORMULA, np.sum,
+    lambda g, y, x, where=True, **kw: _sum_rule(g, y, x, **kw),
 )  # fmt: skip
 _hand_written(
     18, "dropout's mask drawn again in backward", FORMULA, specimens.dropout,
@@ -282,14 +299,14 @@ def _product(g: Any, a: Any, b: Any) -> Any:
 
 _hand_written(
     20, "no sum over broadcast axes", BROADCAST, np.multiply, _product,
-    lambda g, a, b: (g * b, g * a), _broadcast, seen="pytorch 1787, 13669",
+    lambda g, a, b: (g * b, g * a), _broadcast, reported="pytorch 1787, 13669",
 )  # fmt: skip
 _hand_written(
     21, "axes of length one not summed", BROADCAST, np.multiply, _product,
     lambda g, a, b: tuple(
         (g * o).sum(axis=tuple(range(g.ndim - x.ndim))) for x, o in ((a, b), (b, a))
     ),
-    _broadcast, seen="autograd 376",
+    _broadcast, reported="autograd 376",
 )  # fmt: skip
 _rule(
     22, "broadcast_to gives back one copy's gradient", BROADCAST, np.broadcast_to,
@@ -306,7 +323,7 @@ _rule(
     lambda g, y, x, axis=None, keepdims=False, **kw: _expanded(
         g, x, range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     ),
-    seen="tfjs-core PR 1267, autograd 98",
+    reported="tfjs-core PR 1267, autograd 98",
 )  # fmt: skip
 _rule(
     24, "concatenate sliced along the wrong axis", BROADCAST, np.concatenate,
@@ -317,6 +334,17 @@ _rule(
     entry=manipulation.concatenate,
 )  # fmt: skip
 _rule(
+    24, "concatenate sliced from the front", BROADCAST, np.concatenate,
+    *[lambda g, y, *x, axis=0, i=i: np.take(g, range(x[i].shape[axis]), axis) for i in range(3)],
+    entry=manipulation.concatenate,
+)  # fmt: skip
+_rule(
+    24, "take pulled back to the flat array, whatever its axis", BROADCAST, np.take,
+    lambda g, y, x, i, axis=None, mode="raise": indexing.scatter_add(
+        g, (x.size,), np.asarray(i) % max(x.size, 1)
+    ).reshape(x.shape),
+)  # fmt: skip
+_rule(
     25, "stack pulled back along the first axis", BROADCAST, np.stack,
     *[lambda g, y, *x, axis=0, i=i: g[i] for i in range(3)], entry=manipulation.stack,
 )  # fmt: skip
@@ -325,8 +353,24 @@ _rule(
     lambda g, y, x, axes=None: np.transpose(g, None if axes is None else tuple(axes)),
 )  # fmt: skip
 _rule(
+    26, "moveaxis not undone", BROADCAST, np.moveaxis, lambda g, y, x, s, d: np.moveaxis(g, s, d)
+)
+_rule(
+    26, "roll the wrong way", BROADCAST, np.roll,
+    lambda g, y, x, shift, axis=None: np.roll(g, shift, axis),
+)  # fmt: skip
+_rule(
+    26, "reshape in the wrong order", BROADCAST, np.reshape,
+    lambda g, y, x, shape, order="C": g.reshape(x.shape), entry=manipulation.reshape,
+)  # fmt: skip
+_rule(
     27, "matmul without rows and columns", BROADCAST, np.matmul,
     lambda g, y, a, b: g @ np.swapaxes(b, -1, -2), lambda g, y, a, b: np.swapaxes(a, -1, -2) @ g,
+)  # fmt: skip
+_rule(
+    27, "matmul with its upstream transposed", BROADCAST, np.matmul,
+    lambda g, y, a, b: (np.swapaxes(g, -1, -2) @ b) if a.ndim > 1 < b.ndim else a,
+    _of(np.matmul, 1),
 )  # fmt: skip
 
 
@@ -338,8 +382,8 @@ def _naive_einsum(i: int) -> Any:
         terms = left.split(",")
         others = [t for j, t in enumerate(terms) if j != i]
         operands = [o for j, o in enumerate(x) if j != i]
-        kept = "".join(c for c in dict.fromkeys(terms[i]) if c in right + "".join(others))
-        c = np.einsum(",".join([right, *others]) + "->" + kept, g, *operands)
+        remaining = "".join(c for c in dict.fromkeys(terms[i]) if c in right + "".join(others))
+        c = np.einsum(",".join([right, *others]) + "->" + remaining, g, *operands)
         return c.reshape(c.shape + (1,) * (x[i].ndim - c.ndim)) + 0 * x[i]
 
     return rule
@@ -347,7 +391,7 @@ def _naive_einsum(i: int) -> Any:
 
 _rule(
     28, "einsum with a repeated or summed-out index", BROADCAST, np.einsum,
-    None, *[_naive_einsum(i) for i in range(3)], entry=products.einsum, seen="autograd 242",
+    None, *[_naive_einsum(i) for i in range(3)], entry=products.einsum, reported="autograd 242",
 )  # fmt: skip
 _rule(
     29, "keepdims=False expanded on the wrong axis", BROADCAST, np.sum,
@@ -377,7 +421,7 @@ def _overwriting(g: Any, y: Any, x: Any, index: Any) -> Any:
 
 _rule(
     31, "duplicate indices overwritten", INDEXING, indexing.getitem, _overwriting,
-    seen="autograd 39, pytorch 1528, MyGrad PR 270",
+    reported="autograd 39, pytorch 1528, MyGrad PR 270",
 )  # fmt: skip
 _rule(
     32, "assignment to one place twice: the first counted too", INDEXING, indexing.setitem,
@@ -409,7 +453,7 @@ _hand_written(
     lambda g, x, size, stride, padding: specimens.max_pool1d_vjp(
         g, x, size, stride, padding, True
     ),
-    _pooled, seen="NNlib 205",
+    _pooled, reported="NNlib 205",
 )  # fmt: skip
 _hand_written(
     36, "padding shifts the index", CONVOLUTION, *_pool,
@@ -421,7 +465,7 @@ _hand_written(
 _hand_written(
     37, "remainder where the stride does not divide", CONVOLUTION, specimens.sum_pool1d,
     specimens.sum_pool1d_vjp, lambda g, x, size: specimens.sum_pool1d_vjp(g, x, size, True),
-    _arrays((2, 5), size=[1, 2, 3]), seen="backpack 30, opacus PR 245",
+    _arrays((2, 5), size=[1, 2, 3]), reported="backpack 30, opacus PR 245",
 )  # fmt: skip
 _strided = _arrays((2, 8), (3,), stride=[1, 2], padding=[0, 1], dilation=[1, 2])
 _conv = (specimens.conv1d, specimens.conv1d_vjp)
@@ -449,7 +493,8 @@ _hand_written(
 # ---------------------------------------------------------------------------------------------
 # Engine
 
-_pull_back = engine._Walk.pull_back  # noqa: SLF001 - faults are planted inside
+_Walk = engine._Walk  # noqa: SLF001 - faults are planted inside
+_begin, _pull_back = _Walk.__init__, _Walk.pull_back
 
 
 def graph(run: Any, *arrays: Any) -> Any:
@@ -468,12 +513,12 @@ def _engine(
     plant: Planting,
     op: Any = graph,
     inputs: Any = None,
-    seen: str = "",
+    reported: str = "",
     **others: Any,
 ) -> None:
     """Enter a fault of the engine."""
     drawn = _graphs if op is graph else inputs
-    FAULTS.append(Fault(number, name, ENGINE, seen, plant, op, drawn, **others))
+    FAULTS.append(Fault(number, name, ENGINE, reported, plant, op, drawn, **others))
 
 
 def _method(owner: Any, attribute: str, wrong: Any) -> Planting:
@@ -483,9 +528,24 @@ def _method(owner: Any, attribute: str, wrong: Any) -> Planting:
 _engine(41, "= for +=", _method(engine, "total", lambda a, b: b))
 _engine(
     42, "a shared node propagated twice", _method(engine, "total", lambda a, b: a + 2 * b),
-    seen="micrograd 2",
+    reported="micrograd 2",
 )  # fmt: skip
-_engine(43, "a branch dropped at a shared node", _method(engine, "total", lambda a, b: a))
+
+
+class _FirstOnly(dict[Any, Any]):
+    """What waits at nodes, where a node that is no leaf takes one contribution alone."""
+
+    def __setitem__(self, node: Any, g: Any) -> None:
+        if node.op is None or node not in self:
+            super().__setitem__(node, g)
+
+
+def _dropping(self: Any, *arguments: Any) -> None:
+    _begin(self, *arguments)
+    self.waiting = _FirstOnly(self.waiting)
+
+
+_engine(43, "a branch dropped at a shared node", _method(_Walk, "__init__", _dropping))
 
 
 def _remembering() -> contextlib.AbstractContextManager[None]:
@@ -497,23 +557,37 @@ def _remembering() -> contextlib.AbstractContextManager[None]:
             g = stale[node.order] = g + stale.get(node.order, 0.0)
         return _pull_back(self, node, g)
 
-    return _in_place_of(engine._Walk, "pull_back", with_stale)  # noqa: SLF001
+    return _in_place_of(_Walk, "pull_back", with_stale)
 
 
-_engine(44, "stale gradients on a second backward", _remembering, seen="micrograd 53")
+_engine(44, "stale gradients on a second backward", _remembering, reported="micrograd 53")
 
 
 def _caching() -> contextlib.AbstractContextManager[None]:
     """Compute a derivative once for each shape."""
-    kept: dict[Any, Any] = {}
+    slopes: dict[Any, Any] = {}
 
     def rule(g: Any, y: Any, x: Any) -> Any:
-        return g * kept.setdefault(x.shape, np.exp(x))
+        return g * slopes.setdefault(x.shape, np.exp(x))
 
     return planted(np.exp, rule)
 
 
 _engine(45, "a cached derivative, right the first time", _caching, np.exp, blamed="exp")
+
+
+def _forgetting() -> contextlib.AbstractContextManager[None]:
+    """Be right in the first calls only."""
+    calls: list[Any] = []
+
+    def rule(g: Any, y: Any, x: Any) -> Any:
+        calls.append(x.shape)
+        return g * np.exp(x) if len(calls) < 30 else g
+
+    return planted(np.exp, rule)
+
+
+_engine(45, "right in the first calls only", _forgetting, np.exp, blamed="exp")
 
 
 def _unlifted(node: Any, lift: Any) -> Any:
@@ -522,15 +596,44 @@ def _unlifted(node: Any, lift: Any) -> Any:
 
 _engine(46, "nested derivatives confused", _method(engine, "_lifted", _unlifted), np.sin)
 
+_fitted = cotangents.fitted
+
+
+def _no_leading_axes(c: Any, operand: Any, batched: bool = False) -> Any:
+    return c.sum(axis=tuple(range(c.ndim - operand.ndim)))
+
+
+def _not_cast(c: Any, operand: Any, batched: bool = False) -> Any:
+    return _fitted(c.astype(operand.dtype), operand, batched).astype(c.dtype)
+
+
+@contextlib.contextmanager
+def _wide_rule_not_cast() -> Iterator[None]:
+    """Have a rule that gives float64, and an engine that leaves it so."""
+    wide = planted(np.deg2rad, lambda g, y, x: g * np.float64(np.pi / 180))
+    with wide, _in_place_of(engine, "fitted", _not_cast):
+        yield
+
+
+_engine(
+    20, "the engine does not sum over broadcast axes",
+    _method(engine, "fitted", lambda c, operand, batched=False: c), np.multiply,
+)  # fmt: skip
+_engine(
+    21, "the engine sums over leading axes only", _method(engine, "fitted", _no_leading_axes),
+    np.multiply,
+)  # fmt: skip
+_engine(60, "the engine does not cast", _wide_rule_not_cast, np.deg2rad)
+
 _walk = derivatives.walk
 
 
 def _adding(begin: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
-    found = _walk(begin, inputs, *rest, **options)
-    for x, g in zip(inputs, found, strict=True):
+    gradients = _walk(begin, inputs, *rest, **options)
+    for x, g in zip(inputs, gradients, strict=True):
         if x.is_leaf and isinstance(g, np.ndarray):
             x.node.grad = g.copy() if x.node.grad is None else x.node.grad + g
-    return found
+    return gradients
 
 
 _engine(47, "asking for gradients adds to .grad", _method(derivatives, "walk", _adding), np.sin)
@@ -569,7 +672,7 @@ def _in_place(g: Any, y: Any, x: Any) -> Any:
     return g * np.cos(x)
 
 
-_rule(49, "upstream mutated in place", MEMORY, np.sin, _in_place, seen="pytorch 81417")
+_rule(49, "upstream mutated in place", MEMORY, np.sin, _in_place, reported="pytorch 81417")
 
 
 def _one_buffer(g: Any, a: Any, b: Any) -> Any:
@@ -627,7 +730,7 @@ _hand_written(
 _rule(
     53, "contiguity assumed", MEMORY, np.sin,
     lambda g, y, x: g * np.cos(x) if not _is_plain(g) or g.flags["C_CONTIGUOUS"] else g,
-    seen="pytorch 194719",
+    reported="pytorch 194719",
 )  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------
@@ -640,13 +743,21 @@ def _prod_by_dividing(
     return _sum_rule(g * y, y, x, axis=axis, keepdims=keepdims, where=where) / x
 
 
+def _cumprod_by_dividing(g: Any, y: Any, x: Any, axis: Any = None) -> Any:
+    """Along the flat array, whatever the axis."""
+    return np.flip(np.cumsum(np.flip((g * y).ravel()))).reshape(x.shape) / x
+
+
 _rule(
     54, "prod by dividing by the element", SPECIAL, np.prod, _prod_by_dividing,
-    seen="pytorch 773, TF 119430",
+    reported="pytorch 773, TF 119430",
+)  # fmt: skip
+_rule(
+    54, "cumprod by dividing by the element", SPECIAL, np.cumprod, _cumprod_by_dividing,
 )  # fmt: skip
 _rule(
     55, "power at base 0", SPECIAL, np.power, lambda g, y, x, p: g * y * p / x, _of(np.power, 1),
-    seen="pytorch 27134",
+    reported="pytorch 27134",
 )  # fmt: skip
 _std_rule, _hypot = _of(np.std), np.hypot
 
@@ -664,7 +775,7 @@ def _std_by_dividing(
 
 _rule(
     56, "std where all elements are equal", SPECIAL, np.std, _std_by_dividing,
-    seen="autograd 151, jax 11716",
+    reported="autograd 151, jax 11716",
 )  # fmt: skip
 _rule(
     56, "hypot at the origin", SPECIAL, np.hypot,
@@ -673,7 +784,7 @@ _rule(
 _hand_written(
     57, "where leaks NaN", SPECIAL, specimens.masked_entropy, specimens.masked_entropy_vjp,
     lambda g, x: specimens.masked_entropy_vjp(g, x, True),
-    _arrays((3,), values=[1.0, 2.0, -1.0, 0.0, 0.5]), seen="pytorch 68425",
+    _arrays((3,), values=[1.0, 2.0, -1.0, 0.0, 0.5]), reported="pytorch 68425",
 )  # fmt: skip
 
 
@@ -684,7 +795,9 @@ def _full_to_ties(
     return np.where(x == extreme, upstream, 0)
 
 
-_rule(58, "every tie gets the full gradient", SPECIAL, np.max, _full_to_ties, seen="Theano 4568")
+_rule(
+    58, "every tie gets the full gradient", SPECIAL, np.max, _full_to_ties, reported="Theano 4568"
+)
 
 
 def _overflowing(g: Any, x: Any) -> Any:
@@ -705,7 +818,11 @@ _hand_written(
 _hand_written(
     61, "gradients of zero-size and 0-d inputs", SPECIAL, np.sum,
     lambda g, x: np.full(x.shape, g), lambda g, x: np.full(x.shape or (1,), g),
-    strategies.tensors(1), seen="pytorch 31515",
+    strategies.tensors(1), reported="pytorch 31515",
+)  # fmt: skip
+_rule(
+    61, "one number in place of a gradient", SPECIAL, np.negative,
+    lambda g, y, x: np.float64(-1) * g.sum(),
 )  # fmt: skip
 
 
@@ -715,5 +832,5 @@ def _detached(x: Any) -> Any:
 
 _rule(
     62, "wrong only at second order", SPECIAL, np.square,
-    lambda g, y, x: g * 2 * _detached(x), seen="pytorch 106789",
+    lambda g, y, x: g * 2 * _detached(x), reported="pytorch 106789",
 )  # fmt: skip

@@ -31,7 +31,9 @@ from tinygrad_lab.testing.inputs.calls import (
     shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue import families
+from tinygrad_lab.testing.inputs.catalogue.elementwise import ANY
 from tinygrad_lab.testing.inputs.catalogue.families import each, family, in_a_row, table, variants
+from tinygrad_lab.testing.inputs.catalogue.indexing import masked
 from tinygrad_lab.testing.inputs.catalogue.linalg import (
     SQUARES,
     TALL,
@@ -42,8 +44,7 @@ from tinygrad_lab.testing.inputs.catalogue.linalg import (
     turned,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.manipulation import joined, new_shapes
-from tinygrad_lab.testing.inputs.catalogue.mathematical import ANY, BETWEEN, POINTS
-from tinygrad_lab.testing.inputs.catalogue.sorting import masked
+from tinygrad_lab.testing.inputs.catalogue.sequences import BETWEEN, POINTS
 
 __all__ = ["CASES", "indices", "name_of"]
 

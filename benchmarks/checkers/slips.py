@@ -3,7 +3,7 @@
 Each rule is made too large by that much, one after the other; where an operation is composed of
 others and has no rule, its result is passed on by one that is.  ``check_op`` is to object.
 
-Not for: faults that were seen in the wild (``planted.py``).
+Not for: faults that were reported (``planted.py``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ __all__ = ["SLIP", "Slip", "Slips", "places", "slips"]
 
 SLIP = 1e-6
 BEHIND = -1  # in place of the number of an argument
-MOST = 9  # operands that any operation of the catalogue is called with
 
 
 @dataclass
@@ -129,7 +128,11 @@ def _planted(op: Any, argnum: int, ran: list[bool]) -> contextlib.AbstractContex
     right = vjps_of(op)
     if isinstance(right, tuple):
         return planted(op, _slipped(right[argnum], ran), argnums=[argnum])
-    return planted(op, *[_slipped(right[i], ran) for i in range(MOST)])
+
+    def each(argnum: int, *call: Any, **options: Any) -> Any:
+        return _slipped(right[argnum], ran)(*call, **options)
+
+    return planted(op, variadic=each)
 
 
 def _slipped(rule: Callable[..., Any], ran: list[bool]) -> Callable[..., Any]:

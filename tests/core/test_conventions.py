@@ -78,6 +78,12 @@ def test_cumprod_is_exact_with_zeros_in_it():
     np.testing.assert_array_equal(slope(np.cumprod, [2.0, 0.0, 3.0]), [1 + 0 + 0, 2 + 6, 0])
 
 
+def test_the_characteristic_polynomial_of_a_real_matrix_is_real():
+    a = [[0.5, -2.0], [1.0, 0.25]]  # its eigenvalues are not
+    np.testing.assert_allclose(slope(lambda t: np.poly(t)[1], a), [[-1, 0], [0, -1]], atol=1e-15)
+    np.testing.assert_allclose(slope(lambda t: np.poly(t)[2], a), [[0.25, -1], [2, 0.5]])
+
+
 def test_powers_at_0():
     cases = {1.0: 1.0, 2.0: 0.0, 3.0: 0.0, 0.0: 0.0}
     for p, expected in cases.items():

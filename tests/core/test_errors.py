@@ -52,10 +52,21 @@ def test_a_wrong_rule_is_named_with_the_shapes():
         y.sum().backward()
 
 
-def test_an_error_inside_an_operation_inside_another_is_told_once():
+def test_an_error_inside_an_operation_inside_another_is_explained_once():
     with pytest.raises(ValueError) as failure:
         np.concatenate([leaf(np.ones((2, 3))), np.ones((2, 2))])
     assert str(failure.value).count("concatenate(") == 1
+
+
+def test_an_error_of_an_operation_inside_a_rule_is_not_its_own_cause():
+    twice = tl.primitive(lambda x: x * 2)
+    tl.defvjp(twice, lambda g, y, x: np.take(g, 5))
+    x = leaf()
+    with pytest.raises(IndexError) as failure:
+        tl.gradients(twice(x).sum(), x, create_graph=True)
+    cause = failure.value.__cause__
+    assert type(cause) is IndexError
+    assert cause is not failure.value
 
 
 # -- copies and files ----------------------------------------------------------------------------

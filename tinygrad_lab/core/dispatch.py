@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_lab.core.cotangents import from_scalar
 from tinygrad_lab.core.engine import NO_KWARGS, Node, record
-from tinygrad_lab.core.errors import explain, name_of, qualified_name
+from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, TAKES, Operation
 from tinygrad_lab.core.several import Outputs, bundle, pick
@@ -72,8 +72,8 @@ def apply(
     mode = current_mode()
     try:
         value = (body or op)(*values, **kwargs)
-    except Exception as error:
-        raise explain(error, op, values, kwargs, call_site() if mode is WATCH else None) from error
+    except Exception as error:  # noqa: BLE001 - and raised again
+        raise_explained(error, op, values, kwargs, call_site() if mode is WATCH else None)
     kind = type(value)
     if kind is not np.ndarray:
         value = Outputs(value) if isinstance(value, (tuple, list)) else from_scalar(value)
@@ -152,8 +152,8 @@ def _without_rules(
     if operation.composition is not None:
         try:
             return operation.composition(*args, **kwargs)
-        except Exception as error:
-            raise explain(error, op, args, kwargs, outside=True) from error
+        except Exception as error:  # noqa: BLE001 - and raised again
+            raise_explained(error, op, args, kwargs, outside=True)
     inputs = (*args, *kwargs.values())
     tracked = current_mode() is not IGNORE and _holds_tensor(inputs, tracked=True)
     written = operation.in_place and type(args[0]) is Tensor

@@ -24,7 +24,7 @@ import numpy as np
 
 from tinygrad_lab.core.batches import one_by_one
 from tinygrad_lab.core.cotangents import conjugate, fitted, own, run_hooks, total
-from tinygrad_lab.core.errors import explain, name_of
+from tinygrad_lab.core.errors import name_of, raise_explained
 from tinygrad_lab.core.graph import between, parents_of
 from tinygrad_lab.core.modes import stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Array
@@ -267,9 +267,9 @@ class _Walk:
                     waiting[parent] = c
                     if parent.op is not None:
                         heappush(heap, (parent.order, parent))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - and raised again
             where = " in its derivative rule"
-            raise explain(error, op, operands, kwargs, node.site, where) from error
+            raise_explained(error, op, operands, kwargs, node.site, where)
         return contributions
 
 

@@ -7,11 +7,11 @@ name of the operation, the shapes it was given and, under ``tl.debug()``, the li
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-__all__ = ["describe", "explain", "name_of", "qualified_name", "would_detach"]
+__all__ = ["describe", "name_of", "qualified_name", "raise_explained", "would_detach"]
 
 # NumPy's own exception types, the special before the general: the first that fits is raised anew.
 _KINDS: tuple[type[Exception], ...] = (
@@ -28,7 +28,7 @@ _KINDS: tuple[type[Exception], ...] = (
 )
 
 
-def explain(
+def raise_explained(
     error: Exception,
     op: Any,
     args: Sequence[Any] = (),
@@ -36,10 +36,10 @@ def explain(
     site: str | None = None,
     during: str = "",
     outside: bool = False,
-) -> Exception:
-    """Return ``error`` again, saying which operation it came from and what that was given."""
+) -> NoReturn:
+    """Raise ``error`` again, saying which operation it came from and what that was given."""
     if hasattr(error, "explained") and not (outside and f"{name_of(op)}(" not in str(error)):
-        return error  # by the operation inside this one
+        raise error  # the operation inside this one has said it
     given = [describe(a) for a in args]
     given += [f"{key}={describe(value)}" for key, value in (kwargs or {}).items()]
     where = f"\n  called at {site}" if site and site not in str(error) else ""
@@ -47,12 +47,11 @@ def explain(
     for kind in _KINDS:
         if isinstance(error, kind):
             again = kind(text)
-            break
-    else:
-        error.add_note(text)
-        again = error
-    again.explained = True  # type: ignore[attr-defined]
-    return again
+            again.explained = True  # type: ignore[attr-defined]
+            raise again from error
+    error.add_note(text)
+    error.explained = True  # type: ignore[attr-defined]
+    raise error
 
 
 def describe(value: Any, limit: int = 40) -> str:

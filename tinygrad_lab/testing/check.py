@@ -223,7 +223,7 @@ def _refuse_changed(
 
 
 def _judged(point: Point, label: str) -> Judgement:
-    """Judge one property; that it cannot be looked at is a fault of the function's as well."""
+    """Judge one property; an error raised on the way is a fault of the function."""
     try:
         return PROPERTIES[label](point)
     except Misbehaved:

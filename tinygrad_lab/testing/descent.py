@@ -30,7 +30,7 @@ def check_descent(
     steps: int = 4,
     raises: bool = True,
 ) -> GradReport:
-    """Check that each of some first steps of an update rule lowers the loss, if it is small enough.
+    """Check that the first steps of an update rule each lower the loss, if small enough.
 
     Parameters
     ----------

@@ -24,9 +24,10 @@ from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, drawn_options, has_a_value
 from tinygrad_lab.testing.inputs.search import search, search_degenerate
 from tinygrad_lab.testing.inputs.strategies import Domain
+from tinygrad_lab.testing.judging.arguments import Arguments
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.properties import PROPERTIES
-from tinygrad_lab.testing.judging.subject import Adapter
+from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Result
 from tinygrad_lab.testing.telling.literals import literal
@@ -54,8 +55,8 @@ def check_op(
 ) -> GradReport:
     """Check an operation on generated inputs: shapes, options, layouts, ties, zeros, extremes.
 
-    Arrays of no axes, of no elements and with an axis of length one are among the inputs for
-    certain, wherever the operation takes them.
+    Arrays of no axes, of no elements and with an axis of length one are always among the inputs,
+    if the operation takes them.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def check_op(
         try:
             results = _checked(call, op, watch, properties=names).results
         except GradientError as error:
-            if error.finding.kind is not Kind.NOT_FLOAT:  # complex there
+            if error.finding.kind is not Kind.NOT_FLOAT:  # the result is complex there
                 raise
         else:
             _merge(worst, [r for r in results if r.verdict == PASS], only_verdicts=True)
@@ -192,7 +193,7 @@ _RANK = {FAIL: 3, INCONCLUSIVE: 2, PASS: 1}
 def _merge(
     worst: dict[str, Result], results: Iterable[Result], only_verdicts: bool = False
 ) -> None:
-    """Remember the worst result of each property; that it did not apply is the best of all."""
+    """Remember the worst result of each property; "not applicable" is the best."""
     for r in results:
         old = worst.get(r.property)
         if old is None or _RANK.get(r.verdict, 0) > _RANK.get(old.verdict, 0):
@@ -248,14 +249,17 @@ def check_module(
             p.data, p.node = x.data, x.node
         return module(*tensors[:number])
 
+    def subject(args: Arguments) -> TensorSubject:
+        names = [*(f"input {i}" for i in range(number)), *parameters]
+        of_module = TensorSubject(call, args, type(module).__name__)
+        of_module.names = [names[i] for i in args.positions]
+        return of_module
+
     arrays = [np.array(p.data) for p in parameters.values()]
-    names = [*(f"input {i}" for i in range(number)), *parameters]
-    call.__name__ = type(module).__name__
-    call.input_names = names  # type: ignore[attr-defined]
     try:
         return gradcheck(
-            call, *inputs, *arrays, order=order, properties=properties, without=without,
-            rng=rng, raises=raises,
+            Adapter(subject, type(module).__name__), *inputs, *arrays, order=order,
+            properties=properties, without=without, rng=rng, raises=raises,
         )  # fmt: skip
     finally:
         for name, p in parameters.items():

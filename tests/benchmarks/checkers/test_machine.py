@@ -10,7 +10,7 @@ from benchmarks.checkers.machine import TensorMachine, quick
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.operations import defvjp, primitive
 
-noticing = settings(quick(40, 20), phases=[Phase.generate])
+noticing = settings(quick(100, 20), phases=[Phase.generate])
 
 
 def test_programs_get_the_gradients_of_the_model():

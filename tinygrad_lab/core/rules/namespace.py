@@ -26,8 +26,9 @@ def _named(*names: str) -> list[Function]:
     return [getattr(home, name) for home, name in homes if hasattr(home, name)]
 
 
-for _old_name in _named("row_stack"):  # NumPy warns, and calls vstack
-    composed(_old_name)(np.vstack)
+for _function, _new_name in (("row_stack", np.vstack), ("trapz", np.trapezoid)):
+    for _old_name in _named(_function):  # NumPy warns, and calls the new one
+        composed(_old_name)(_new_name)
 
 # Not of floats, or about an array rather than of its values
 
@@ -40,8 +41,6 @@ constant(
 )
 
 # Not supported
-
-refused("is NumPy's old name of np.trapezoid: say that", *_named("trapz"))
 
 refused(
     "makes a plain array, and would lose the gradient of a tracked tensor t. Use t as it is, or "

@@ -82,12 +82,16 @@ def polyint(p, m=1, k=None):
 
 @composed(np.poly)
 def poly(seq_of_zeros):
-    zeros = seq_of_zeros
-    zeros = np.linalg.eigvals(zeros) if zeros.ndim == 2 else zeros
+    zeros = np.linalg.eigvals(seq_of_zeros) if seq_of_zeros.ndim == 2 else seq_of_zeros
     p = np.ones(1, dtype=zeros.dtype)
     for zero in zeros:
         p = np.convolve(p, np.stack([np.ones_like(zero), -zero]))
-    return p
+    return np.real(p) if _are_conjugates(untracked(zeros)) else p
+
+
+def _are_conjugates(zeros):
+    """Tell whether complex numbers come in conjugate pairs, or are real."""
+    return zeros.dtype.kind == "c" and bool(np.all(np.sort(zeros) == np.sort(np.conj(zeros))))
 
 
 @composed(np.roots)
@@ -99,8 +103,10 @@ def roots(p):
     if n < 1:
         return np.zeros(trailing if n == 0 else 0)
     below = np.eye(n - 1, n, dtype=p.dtype)
-    found = np.linalg.eigvals(np.concatenate([(-p[1:] / p[0])[None], below]))
-    return np.concatenate([found, np.zeros(trailing)]) if trailing else found
+    zeros = np.linalg.eigvals(np.concatenate([(-p[1:] / p[0])[None], below]))
+    if p.dtype.kind != "c" and np.all(np.imag(untracked(zeros)) == 0):
+        zeros = np.real(zeros)  # as np.roots does where np.linalg.eigvals is always complex
+    return np.concatenate([zeros, np.zeros(trailing)]) if trailing else zeros
 
 
 @composed(np.polyfit)

@@ -90,7 +90,7 @@ def _std(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, wh
 
 
 defvjp(np.var, _var)
-defvjp(np.std, _std)
+defvjp(np.std, _std, branch=lambda y, x, *args, **kwargs: y == 0)
 
 
 def _define_nan_spread(function, spread):
@@ -117,14 +117,7 @@ def ptp(a, axis=None, out=None, keepdims=False):
 # says which two, and the weights, for each of NumPy's methods.
 
 
-_PICKING = ("inverted_cdf", "closest_observation", "lower", "higher", "nearest")
-
-
-def _quantile(a, q, axis, method, keepdims, ignore_nan, scale=1):
-    a = as_array(a)
-    picks = type(q) in (int, float) or method in _PICKING
-    dtype = a.dtype if picks else np.result_type(a.dtype, untracked(as_array(q)).dtype)
-    q = np.true_divide(untracked(q), scale)
+def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan):
     if ignore_nan and q.ndim > 1:
         raise ValueError(f"q of shape {q.shape}: NumPy's nan-forms mix up more axes than one")
     axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
@@ -164,13 +157,17 @@ def _define_quantile(function, scale, ignore_nan):
                  *, weights=None):  # fmt: skip
         if weights is not None:
             raise TypeError("a weighted quantile has no derivative rule; sort, and interpolate")
-        return _quantile(a, q, axis, method, keepdims, ignore_nan, scale)
+        a, q = as_array(a), untracked(q)
+        dtype = function(np.ones(1, a.dtype), q, method=method).dtype  # by NumPy's version
+        q = np.true_divide(q, scale)
+        return _quantile(a, q, dtype, axis, method, keepdims, ignore_nan)
 
 
 def _define_median(function, ignore_nan):
     @composed(function)
     def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
-        return _quantile(a, 0.5, axis, "linear", keepdims, ignore_nan)
+        a = as_array(a)
+        return _quantile(a, np.asarray(0.5), a.dtype, axis, "linear", keepdims, ignore_nan)
 
 
 _define_quantile(np.quantile, 1, ignore_nan=False)

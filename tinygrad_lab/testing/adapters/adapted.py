@@ -54,7 +54,7 @@ def adapter(
 
 
 def called(fn: Any) -> str:
-    """Name a function; one of PyTorch's as its class is named, whose method ``apply`` it is."""
+    """Name a function.  The ``apply`` of a PyTorch function is named after its class."""
     if isinstance(fn, functools.partial):
         return called(fn.func)
     owner = getattr(fn, "__self__", None)

@@ -98,11 +98,11 @@ class _Vjp(Adapted):
         return Recorded(outputs, pull)
 
     def _gradients(self, g: Any, args: Sequence[Any]) -> list[Any]:
-        """Call the backward pass, and sort what it gives."""
+        """Call the backward pass, and select its gradients."""
         return self._sorted(self.backward(g, *args))
 
     def _in_parts(self, gradients: list[Any]) -> list[Any]:
-        """Take gradients by complex inputs apart, as the inputs are."""
+        """Split gradients by complex inputs into real and imaginary parts, like the inputs."""
         by_complex = [np.iscomplexobj(self.args.values[i]) for i in self.args.positions]
         if not any(by_complex) or len(gradients) != len(by_complex):
             return gradients
@@ -110,7 +110,7 @@ class _Vjp(Adapted):
         return [in_parts(g) if split and isinstance(g, np.ndarray) else g for g, split in pairs]
 
     def _sorted(self, result: Any) -> list[Any]:
-        """Leave out the gradients by what is not differentiated by."""
+        """Select the gradients by the inputs that are differentiated by."""
         if result is None:
             raise Misbehaved(Kind.RETURNS_NOTHING, by_gradient=True)
         if isinstance(result, dict):
@@ -135,7 +135,7 @@ class _Vjp(Adapted):
 
 
 class _Grad(_Vjp):
-    """A function that gives one number, with its gradients, of which the upstream is no part."""
+    """A function that gives one number, and a function that computes its gradients directly."""
 
     upstream = 1.0  # so that messages show the numbers that its author knows
 
@@ -152,7 +152,7 @@ class _Grad(_Vjp):
 
 
 def _joined(result: Any, upstreams: Sequence[Array]) -> Any:
-    """Put the upstreams of complex results together; one that is alone comes as it is."""
+    """Make complex upstreams of their two parts; a single upstream is not put in a tuple."""
     parts = iter(upstreams)
     joined = [
         next(parts) + 1j * next(parts) if np.iscomplexobj(y) else next(parts)

@@ -53,11 +53,11 @@ class _OfALibrary(Adapted):
         return np.array(y)
 
     def plain(self, y: Any) -> Any:
-        """Give an array of NumPy's with the dtype and shape of what the function returned."""
+        """Give a NumPy array with the dtype and shape of a result."""
         return y
 
     def context(self) -> contextlib.AbstractContextManager[Any]:
-        """Set the library as it should be where nobody differentiates."""
+        """Configure the library for calls that are not differentiated."""
         return contextlib.nullcontext()
 
     def leaves(self, result: Any) -> Iterable[Any]:
@@ -97,10 +97,7 @@ class _OfALibrary(Adapted):
     def derivative(self, args: Arguments) -> Subject:
         """Make a subject of the gradient, which the library differentiates once more.
 
-        Parameters
-        ----------
-        args : Arguments
-            The inputs that are differentiated by, then an upstream for each output.
+        Its arguments are the inputs that are differentiated by, then an upstream for each output.
         """
         number = len(self.args.positions)
 
@@ -137,7 +134,7 @@ class _Torch(_OfALibrary):
     modules = ("torch",)
 
     def to_library(self, x: Array) -> Any:
-        """Copy an array, stride for stride; PyTorch knows no negative ones."""
+        """Copy an array with its strides, except negative ones, which PyTorch does not have."""
         if x.dtype == np.longdouble:
             raise TypeError("PyTorch has no long double")
         once = x[tuple(slice(1) if step == 0 else slice(None) for step in x.strides)]
@@ -174,7 +171,7 @@ class _Torch(_OfALibrary):
                 xs,
                 [upstreams[i] for i in live],
                 retain_graph=True,
-                create_graph=self.library.is_grad_enabled(),  # it is while differentiating twice
+                create_graph=self.library.is_grad_enabled(),  # true while differentiating twice
                 allow_unused=True,
             )
             if self._first_changed(before, upstreams) is not None:
@@ -192,12 +189,12 @@ class _Torch(_OfALibrary):
             ys = self.call(xs)
         except RuntimeError as error:
             text = str(error)
-            if "in-place" in text or "inplace" in text:  # it does not say into which
+            if "in-place" in text or "inplace" in text:  # PyTorch does not say which input
                 with self.library.no_grad():
                     xs = [x.detach().clone() for x in xs]
                     self.call(xs)
                 self._refuse_changed(before, xs, error)
-            if "dtype" in text or "scalar type" in text:  # as where weights are float64
+            if "dtype" in text or "scalar type" in text:  # for example when weights are float64
                 raise TypeError(text) from error
             raise
         self._refuse_changed(before, xs)
@@ -242,7 +239,7 @@ class _Autograd(_OfALibrary):
         return (anp.real(y), anp.imag(y)) if np.iscomplexobj(self.plain(y)) else (y,)
 
     def leaves(self, result: Any) -> Iterable[Any]:
-        for y in super().leaves(result):  # its own tuples, traced, are no tuples
+        for y in super().leaves(result):  # traced tuples are not tuples
             yield from self.leaves(list(y)) if isinstance(self.plain(y), (tuple, list)) else [y]
 
     def vjp(self, xs: Sequence[Any]) -> tuple[list[Any], Pullback]:
@@ -281,7 +278,7 @@ class _Jax(_OfALibrary):
         return self.library.numpy.asarray(np.array(x))  # a copy: it may keep what it is given
 
     def plain(self, y: Any) -> Any:
-        """Give zeros of the same kind: while JAX traces, there are no numbers."""
+        """Give zeros of the same dtype and shape: while JAX traces, there are no numbers."""
         if not isinstance(y, self.library.Array):
             return y
         return np.broadcast_to(np.zeros((), y.dtype), y.shape)

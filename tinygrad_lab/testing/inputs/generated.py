@@ -28,7 +28,7 @@ def calls_of(
     kwargs: Mapping[str, Any] | None = None,
     domain: Domain | None = None,
 ) -> st.SearchStrategy[Call]:
-    """Say how calls are generated: what the catalogue has, or what is given, or by signature."""
+    """Choose how calls are generated: from the catalogue, as asked for, or by the signature."""
     nothing_said = inputs is None and kwargs is None and domain is None
     if nothing_said and callable(op) and op in catalogue.CASES:
         return catalogue.CASES[op]
@@ -40,7 +40,7 @@ def calls_of(
 
 
 def _with_constants(call: Call, positions: Collection[int]) -> Call:
-    """Make constants of the arguments that an operation has no derivative by."""
+    """Hold constant the arguments that an operation has no derivative by."""
     constants = {i: x for i, x in enumerate(call.arrays) if i in positions}
 
     def f(*moving: Any) -> Any:
@@ -54,7 +54,7 @@ def _with_constants(call: Call, positions: Collection[int]) -> Call:
 def _options_of(op: Any) -> dict[str, Any]:
     """Say which keyword arguments to draw: ``axis`` and ``keepdims``, where a signature has them.
 
-    Ufuncs have them in theirs, though few take them.
+    Signatures of ufuncs name them too, but few ufuncs accept them.
     """
     parameters = {} if isinstance(op, (Adapter, np.ufunc)) else _parameters_of(op)
     options: dict[str, Any] = {}
@@ -95,7 +95,7 @@ def _calls(
 
 
 def drawn_options(draw: Any, kwargs: Mapping[str, Any], inputs: Any) -> dict[str, Any]:
-    """Draw keyword arguments; axes are those of the first input, and some are left out."""
+    """Draw keyword arguments; axes are axes of the first input."""
     options = {}
     for key, value in kwargs.items():
         if isinstance(value, Axes):

@@ -23,15 +23,15 @@ Check = Callable[[Call, "Sequence[str] | None"], None]
 Calls = st.SearchStrategy[Call]
 
 BATCH = 25  # examples of one run
-REFUSALS = 40  # so often are degenerate shapes asked for before there are taken to be none
+REFUSALS = 40  # after so many calls without a degenerate shape the operation takes none
 SHRINKING = 10.0  # seconds
 
 
 def search(check: Check, calls: Calls, examples: int, rng: int) -> None:
     """Check generated calls, and raise the smallest failure.
 
-    Hypothesis varies what it began with, so that one run may never see a rare shape: several
-    short runs see more than a long one.
+    Hypothesis varies its first examples, so that one run may never reach a rare shape: several
+    short runs reach more of them than a long one.
     """
     for batch in range(0, examples, BATCH):
         _run(_Hunt(check), calls, min(BATCH, examples - batch), 1000 * rng + batch)
@@ -44,7 +44,7 @@ def search_degenerate(
     rng: int,
     kinds: Iterable[str] = tuple(DEGENERATE),
 ) -> None:
-    """Check calls of each kind of degenerate shapes; none where the operation takes no such."""
+    """Check calls of each kind of degenerate shapes that the operation accepts."""
     for number, kind in enumerate(kinds):
         with mostly(kind), contextlib.suppress(Unsatisfiable):
             _run(_HuntOfAKind(check, kind), calls, examples, 1000 * rng + 900 + number)
@@ -57,8 +57,8 @@ class _EnoughError(BaseException):
 class _Hunt:
     """What Hypothesis calls with each example of one run.
 
-    It shrinks by trying a hundred smaller calls or so.  Of those only the property is looked at
-    that has failed, and whether the call behaves at all; the smallest is then looked at wholly.
+    It shrinks by trying a hundred smaller calls or so.  On those only the property that failed is
+    checked, and whether the call behaves at all; the smallest is then checked completely.
     """
 
     def __init__(self, check: Check) -> None:
@@ -80,7 +80,7 @@ class _Hunt:
             raise
 
     def _narrowed(self, call: Call, error: GradientError) -> tuple[str, ...] | None:
-        """Choose the properties that show the failure too, where it does not take all of them."""
+        """Choose the two properties that show the failure too, if they are enough."""
         only = ("well_formed", error.finding.property)
         try:
             self.check(call, only)
@@ -108,7 +108,7 @@ class _HuntOfAKind(_Hunt):
 
     def __call__(self, call: Call) -> None:
         if is_degenerate(call, self.kind) and is_defined(call):
-            self.refused = -math.inf  # there are some
+            self.refused = -math.inf  # the operation takes such shapes
             super().__call__(call)
         elif self.refused < REFUSALS:
             self.refused += 1

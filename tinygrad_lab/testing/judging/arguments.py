@@ -52,9 +52,7 @@ class Arguments:
         return index, ""
 
     def names(self, fn: Any) -> list[str]:
-        """Name the inputs as the signature of a function does, or its ``input_names``."""
-        if hasattr(fn, "input_names"):
-            return [fn.input_names[i] for i in self.positions]
+        """Name the inputs as the signature of a function does."""
         try:
             parameters = list(inspect.signature(fn).parameters.values())
         except (TypeError, ValueError):
@@ -118,7 +116,7 @@ def flat(outputs: Sequence[Array]) -> Array:
 
 
 def frozen(x: Array) -> Array:
-    """Give the same array read-only, so that the line that writes into it raises."""
+    """Give a read-only view, so that a line that writes into it raises."""
     view = x[...]
     view.flags.writeable = False
     return view

@@ -14,7 +14,7 @@ from tinygrad_lab.testing.judging.numerical import BAND, CANCELLED, Estimate
 
 AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
 TELLING = 1e-7  # relative; a wider band than this decides nothing
-INVISIBLE = 1e-10  # of the size of the function: a slope below this is no slope
+INVISIBLE = 1e-10  # of the size of the function: a slope below this counts as 0
 UNDERFLOW = 1e-290  # what is smaller has lost its digits, or all of it
 
 

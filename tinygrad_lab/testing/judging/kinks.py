@@ -23,20 +23,20 @@ Array = NDArray[Any]
 
 
 def branches(nodes: Sequence[Node]) -> list[Any]:
-    """Tell which branches some recorded calls took, constants that were chosen included.
+    """List which branches some recorded calls took, constants that were chosen included.
 
     A mask, an index or a permutation that the function computed from its inputs is an argument
     with no history: where it differs between two evaluations, they took different branches.
     """
-    found: list[Any] = []
+    taken: list[Any] = []
     for node in nodes:
-        branch = OPERATIONS[node.op].branch if node.op in OPERATIONS else None
-        if branch is not None:
-            found.append(branch(node.value, *node.args, **(node.kwargs or {})))
-        for parent, arg in zip(node.parents or (), node.args or ()):  # noqa: B905 - aligned
-            if parent is None and isinstance(arg, np.ndarray) and arg.dtype.kind in "biu":
-                found.append(arg)
-    return found
+        if has_kinks(node):
+            branch: Any = OPERATIONS[node.op].branch
+            taken.append(branch(node.value, *node.args, **(node.kwargs or {})))
+        pairs = zip(node.parents or (), node.args or ())  # noqa: B905 - aligned
+        chosen = (x for parent, x in pairs if parent is None and isinstance(x, np.ndarray))
+        taken += [x for x in chosen if x.dtype.kind in "biu"]
+    return taken
 
 
 def same_branches(a: Sequence[Any], b: Sequence[Any]) -> bool:
@@ -60,8 +60,8 @@ def subgradient_interval(
 ) -> tuple[float, float, float]:
     """Give the least and the largest slope between those that were measured, and a tolerance.
 
-    Every element of the result has its own kink, so each may take any of its slopes.  Of the
-    first ladder, from the kink itself, both sides count; the others are from around it.
+    Every element of the result has a kink of its own, so each may take any of its slopes.  The
+    first ladder starts at the kink, so both of its sides count; the others start around it.
     """
     left, right, error = ladders[0].sides()
     slopes = [left, right, *(ladder.slopes()[0] for ladder in ladders[1:])]

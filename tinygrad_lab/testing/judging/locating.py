@@ -87,7 +87,7 @@ def _places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
 def _measured(
     point: Point, i: int, places: Sequence[tuple[int, ...]], weights: Array, first: float
 ) -> tuple[Array, Array]:
-    """Measure the slope by some elements of one input, and how far off it may be."""
+    """Measure the slope along some elements of one input, with the estimated errors."""
     scales = scales_of(point.arrays[i])
     values, errors = np.zeros(len(places)), np.zeros(len(places))
     for j, place in enumerate(places):

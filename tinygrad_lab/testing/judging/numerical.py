@@ -176,7 +176,7 @@ def _better(best: Array, least: Array, entry: Array, error: Array) -> tuple[Arra
 def scales_of(x: Array) -> Array:
     """Give the length that a step at each element is measured by: a power of two near it.
 
-    Not below 2**-7, and 1 at zero, where the element itself says nothing.
+    Not below 2**-7, and 1 at zero.
 
     Examples
     --------
@@ -191,7 +191,7 @@ def scales_of(x: Array) -> Array:
 
 
 def direction_like(x: Array, generator: np.random.Generator) -> Array:
-    """Draw a direction in which every element moves, by an amount of its own, either way."""
+    """Draw a direction in which every element moves, each by its own amount and sign."""
     amount = generator.integers(26, 65, x.shape) / 64.0
     sign = generator.choice([-1.0, 1.0], x.shape)
     return np.asarray(amount * sign * scales_of(x))

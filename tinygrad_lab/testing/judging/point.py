@@ -70,9 +70,9 @@ class Point:
 
     @property
     def noise(self) -> list[float]:
-        """What of each gradient may be nothing but round-off, however it came about.
+        """How much of each gradient may be round-off.
 
-        A gradient that vanishes by cancellation is left with the last digits of what cancelled.
+        A gradient that vanishes by cancellation still has the last digits of what cancelled.
         """
         with np.errstate(all="ignore"):
             size = float(np.abs(flat(self.recorded.outputs)) @ np.abs(self.weights))
@@ -82,7 +82,7 @@ class Point:
 
     @property
     def rounding(self) -> float:
-        """What another order of summation may change, relative to the largest of a gradient."""
+        """How much another order of summation may change, relative to the largest element."""
         narrow = any(y.dtype.itemsize < 8 for y in self.recorded.outputs)
         return FLOAT32_ROUNDING if narrow else ROUNDING
 

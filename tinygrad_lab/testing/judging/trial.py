@@ -49,7 +49,7 @@ JUMP = 1.5  # a gap ratio above is that of a jump, not of a continuous function 
 
 
 class Trial:
-    """Gradients, for an upstream in one row, to be compared with what a measurer measures."""
+    """Gradients for one upstream (``weights``, in a row), to be compared with measured slopes."""
 
     def __init__(self, measurer: Measurer, gradients: Sequence[Array], weights: Array) -> None:
         self.measurer, self.gradients, self.weights = measurer, gradients, weights
@@ -57,8 +57,8 @@ class Trial:
     def judge(self, directions: Sequence[Array]) -> Judgement:
         """Compare the slopes along a direction.
 
-        Two scales that agree on another slope accuse; what passes at any scale is right, for a
-        wrong slope is not met by chance to nine digits.
+        The gradient is wrong if two scales agree on another slope.  It is right if it passes at any
+        scale: a wrong slope does not agree to nine digits by chance.
         """
         tried: list[Judgement] = []
         failures: list[Judgement] = []
@@ -147,7 +147,7 @@ class Trial:
             return _undecided(longer, Reason.NOISE_OR_KINK)
         if low - band <= shorter.analytic <= high + band:
             passing = shorter.because(PASS, Reason.A_SUBGRADIENT)
-            return replace(passing, resolution=math.inf)  # whatever lies between
+            return replace(passing, resolution=math.inf)  # any slope in between is right
         kinks = measurer.kinks()
         if kinks is not None and kinks > 1:
             return longer.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
@@ -164,7 +164,7 @@ class Trial:
         return _undecided(accused, Reason.STAIRS) if self._climbs_stairs(accused) else accused
 
     def _climbs_stairs(self, accused: Judgement) -> bool:
-        """Whether a function that does not move by a bit does so as promised from further off."""
+        """Whether a function that is constant over short steps moves as promised over long ones."""
         ladder, directions = accused.climb.ladder, accused.climb.directions
         if np.any(ladder.above[-1] != ladder.below[-1]):
             return False
@@ -179,10 +179,10 @@ class Trial:
         return False
 
     def _unless_rounded_away(self, accused: Judgement) -> Judgement:
-        """Where the function is ours: what rounding every intermediate value may do to the slope.
+        """Excuse a difference that rounding the intermediate values may have made.
 
-        To first order a result changes by the sum, over all values on the way, of cotangent times
-        rounding error.
+        To first order a result changes by the sum, over all intermediate values, of cotangent
+        times rounding error.
         """
         with np.errstate(all="ignore"):
             recorded = self.measurer.subject.record(self.measurer.arrays)
@@ -215,7 +215,7 @@ class Trial:
         judgement = compare(uncertain.analytic, numeric, terms)
         off = abs(uncertain.analytic - numeric.value)
         if judgement.verdict == FAIL and off <= DOUBTFUL * terms:
-            return None  # what has cancelled in the function has done so in its gradient
+            return None  # terms that cancel in the function cancel in its gradient too
         return replace(judgement, reason=Reason.BY_COMPLEX_STEP, evidence=uncertain.evidence)
 
 
@@ -246,7 +246,7 @@ def _of_own_size(x: Array, u: Array) -> Array:
 
 
 def rounding_of(recorded: Recorded, weights: Array) -> float:
-    """Bound what rounding all intermediate values may change of a weighted sum of results."""
+    """Bound how much rounding of the intermediate values may change a weighted sum of results."""
     total = 0.0
 
     def visit(node: Node, g: Any, _contributions: tuple[Any, ...]) -> None:

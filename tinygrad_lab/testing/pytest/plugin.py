@@ -92,12 +92,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 class _Session:
-    """What one run of pytest has heard."""
+    """What one run of pytest has heard of checks, and what became of planted faults."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.wants_everything = config.getoption("fulltrace") or config.getoption("usepdb")
-        self.is_worker = hasattr(config, "workerinput")  # of pytest-xdist: the controller tells
+        self.is_worker = hasattr(config, "workerinput")  # of pytest-xdist: the controller reports
         self.current: dict[str, Tally] = {}
         self.rows: list[Mapping[str, Any]] = []
         self.passed: Counter[str] = Counter()
@@ -129,7 +129,7 @@ class _Session:
     # -- listening ------------------------------------------------------------------------------
 
     def hear(self, report: GradReport) -> None:
-        """Take note of a check."""
+        """Count a finished check."""
         tally = self.current.setdefault(report.name, Tally(report.name, ""))
         tally.add(report)
 
@@ -154,7 +154,7 @@ class _Session:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Send along what was heard; pytest-xdist carries it from its workers."""
+        """Attach the tallies to the report, with which pytest-xdist sends them from its workers."""
         if call.excinfo and not self.wants_everything:
             call.excinfo = _without_our_frames(call.excinfo, item)
         report = yield
@@ -165,7 +165,7 @@ class _Session:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect what was heard, of whichever process."""
+        """Collect the tallies from all processes."""
         self.rows += getattr(report, "gradtest", [])
         if report.when == "call" and report.passed:
             self.passed[report.nodeid] += 1
@@ -174,10 +174,10 @@ class _Session:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # after the line of dots has got its [100%]
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Rerun tests on planted faults, after all have run on the rules as they are."""
+        """After all tests have run, rerun some of them with planted faults."""
         option = self.config.getoption
         wanted = option("--gradtest-mutate") and not option("collectonly")
-        if wanted:  # before any test makes rules of its own, which no other run would meet
+        if wanted:  # before tests declare rules of their own, which a rerun would declare anew
             self.rules = mutation.rules_of_users()
         result = yield
         if wanted:
@@ -185,7 +185,7 @@ class _Session:
         return result
 
     def mutate(self, session: pytest.Session) -> None:
-        """Rerun what checks gradients and has passed, first as it is, then on each fault."""
+        """Rerun the passing tests that check gradients: first unchanged, then with each fault."""
         checking = {row["test"] for row in self.rows}
         items = [
             item
@@ -311,7 +311,7 @@ _WITHOUT = (
 def _without_our_frames(
     raised: pytest.ExceptionInfo[BaseException], item: pytest.Item
 ) -> pytest.ExceptionInfo[BaseException]:
-    """Leave of the traceback of a wrong gradient what belongs to the test."""
+    """Remove from the traceback of a wrong gradient what does not belong to the test."""
     error = raised.value
     if not says_it_all(error):
         return raised
@@ -325,7 +325,7 @@ def _without_our_frames(
 
 
 def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Join what several tests of a file say of one operation; nameless ones stay apart."""
+    """Join the rows of several tests of a file on one operation; lambdas stay separate."""
     joined: dict[tuple[str, str], Tally] = {}
     for row in rows:
         file, _, test = row["test"].partition("::")

@@ -1,4 +1,4 @@
-"""Leave of a failed gradient test what its reader wrote: the frames, and what Hypothesis notes.
+"""Remove from a failed gradient test the frames and notes that its reader did not write.
 
 What the checker has to say is in the message.  The frames between the line of the test and the
 raising of it are ours and Hypothesis', and tell nothing about the gradient.
@@ -20,7 +20,7 @@ from tinygrad_lab.testing.telling.finding import GradientError
 
 _INSIDE = ("tinygrad_lab", "hypothesis", "_pytest", "pluggy")
 _GENERATED = "hypothesis_temporary_module"
-_FOLDERS = (  # of lines that are no reader's: ours, of the standard library, of what is installed
+_FOLDERS = (  # of code that is not the reader's: this package, the standard library, site-packages
     str(Path(__file__).parents[2]),
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
@@ -28,7 +28,7 @@ _EXAMPLE = ("Failing test case:", "Falsifying example:")
 
 
 def says_it_all(error: BaseException | None) -> bool:
-    """Tell whether an error is a finding, or a group of several."""
+    """Whether an error is a finding, or a group of findings."""
     if isinstance(error, BaseExceptionGroup):
         return all(says_it_all(one) for one in error.exceptions)
     return isinstance(error, GradientError)
@@ -64,7 +64,7 @@ def all_of(error: BaseException) -> Iterable[BaseException]:
 
 
 def _outside(first: TracebackType | None) -> TracebackType | None:
-    """Rebuild a traceback of the frames that are not inside of ours."""
+    """Rebuild a traceback without the frames of this package, Hypothesis and pytest."""
     outside = None
     for frame, line in reversed(list(traceback.walk_tb(first))):
         name = str(frame.f_globals.get("__name__", ""))
@@ -74,7 +74,7 @@ def _outside(first: TracebackType | None) -> TracebackType | None:
 
 
 def _without_noise(notes: Sequence[str], example: bool) -> list[str]:
-    """Leave out explanations without a line of the reader's, and examples that nobody can paste."""
+    """Leave out explanations that name no line of the reader's, and, if asked, examples."""
     useful: list[str] = []
     lines = iter(notes)
     for note in lines:

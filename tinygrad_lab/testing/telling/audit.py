@@ -35,7 +35,7 @@ AGREEMENT = 1e-7
 
 @dataclass
 class _Assigned:
-    """A variable got a value, in a line."""
+    """The assignment of a value to a variable, in a line."""
 
     name: str
     value: Any
@@ -100,7 +100,7 @@ def _truth(backward_pass: BackwardPass) -> tuple[dict[str, list[Array]], dict[st
 
 
 def _watched(code: Any, call: Callable[[], Any], assigned: list[_Assigned]) -> Any:
-    """Run something, and note each value that the function with this code gives to a variable."""
+    """Run a call, and note each value that the function with this code assigns."""
     identities: dict[str, int] = {}
     alive: list[Any] = []  # so that no identity is used twice
     last = [code.co_firstlineno]

@@ -59,7 +59,7 @@ def diagnose(
         ratio = _common_ratio(analytic, numeric)
         words = None if ratio is None else in_words(ratio, sizes)
         if ratio is not None and (analytic.size > 1 or words is not None):
-            # of a single number any ratio is constant
+            # the ratio of single numbers is always constant
             return Pattern(f"ratio {ratio:.3f}: {words or 'a constant factor'}", ratio)
         texts = (text for fits, text in _PATTERNS if fits(analytic, numeric))
         return next(map(Pattern, texts), None)
@@ -67,7 +67,7 @@ def diagnose(
 
 def _common_ratio(a: Array, n: Array) -> float | None:
     square = float(np.vdot(n, n))
-    if square == 0:  # it underflows
+    if square == 0:  # underflow
         return None
     ratio = float(np.vdot(n, a)) / square
     return ratio if np.allclose(a, ratio * n, rtol=TOLERANCE, atol=TOLERANCE * _size(a)) else None

@@ -135,7 +135,7 @@ class GradReport:
 
 
 class GradientError(AssertionError):
-    """A gradient is wrong, or no gradient could be had of what was given.
+    """A gradient is wrong, or the function has none that can be checked.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ def error_class(name: str, position: int | None, kind: str) -> type[GradientErro
     """Give the class of an error, one for each operation, input and kind of fault.
 
     Hypothesis takes failures of one type from one line for the same fault, and shrinks towards
-    whichever is smallest; so each sort of fault has a type of its own.
+    the smallest of them; so each sort of fault has a type of its own.
     """
     about = {
         "__doc__": GradientError.__doc__,
@@ -181,7 +181,7 @@ def raise_for(report: GradReport, cause: BaseException | None = None) -> None:
 
 
 def message(name: str, finding: Finding, inputs: str) -> str:
-    """Lay a finding out for reading."""
+    """Lay out a finding as the lines of a message."""
     size = "" if finding.error is None else f" (relative error {finding.error:.1e})"
     rows = [f"{name}, {finding.text}{size}"]
     if inputs:

@@ -98,7 +98,7 @@ class Entry:
 
 @dataclass
 class Ledger:
-    """Who owes how much of a discrepancy; ``entries`` has the largest first."""
+    """How much of a discrepancy each operation accounts for; the largest entry comes first."""
 
     discrepancy: float
     entries: list[Entry] = field(default_factory=list)
@@ -226,8 +226,7 @@ class _Walk:
         for root, u in pairs:
             self._arrive(root, u)
         outputs, cotangents = [root for root, _ in pairs], [u for _, u in pairs]
-        leaves = [node for node in history(outputs) if node.op is None]
-        propagate(outputs, cotangents, retain_graph=True, wanted=leaves, visit=self._visit)
+        propagate(outputs, cotangents, retain_graph=True, visit=self._visit)
 
     def _along(self, node: Node, g: Any) -> float:
         return _inner(g, self.tangents.get(node.order))
@@ -266,7 +265,7 @@ def _inner(g: Any, t: Any) -> float:
         return 0.0
     if isinstance(g, dict):  # cotangents of some of several results
         return sum(_inner(part, t[i]) for i, part in g.items())
-    # Of complex numbers a pass carries the conjugate gradients, so no conjugate is taken here.
+    # A pass carries conjugate gradients of complex numbers, so none is conjugated here.
     return float(np.sum(np.asarray(g, dtype=t.dtype) * t).real)
 
 
@@ -305,7 +304,7 @@ def _slope_of(values: dict[float, Any], centre: Any, steps: tuple[float, ...]) -
 
 
 def _row(value: Any) -> Array:
-    """Put the numbers in a row; of complex ones, real and imaginary parts by turns."""
+    """Put numbers in a row; complex ones as their real and imaginary parts, alternating."""
     if np.iscomplexobj(value):
         return np.ascontiguousarray(value, dtype=np.complex128).ravel().view(np.float64)
     return np.asarray(value, dtype=np.float64).ravel()
@@ -329,7 +328,7 @@ def _add_places(entries: Sequence[Entry], point: Point, nodes: Sequence[Node]) -
 
 
 def _sites(point: Point, nodes: Sequence[Node]) -> list[str]:
-    """Call once more, under ``debug()``, which remembers the lines of source."""
+    """Call once more under ``debug()``, which records the line of each call."""
     try:
         with debug(), np.errstate(all="ignore"):
             again = history(point.subject.evaluate(point.arrays).roots)[::-1]

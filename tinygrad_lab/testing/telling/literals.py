@@ -12,7 +12,7 @@ import numpy as np
 
 
 def shown(x: Any, limit: int = 200) -> str:
-    """Write an array so that it can be pasted, or only what it is where it is large.
+    """Write an array so that it can be pasted; of a large one only the shape and the range.
 
     Examples
     --------

@@ -26,7 +26,7 @@ from tinygrad_lab.testing.telling.tally import (
 def write(
     path: Path, rows: Sequence[Mapping[str, Any]], mutants: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write a report as .json or .html, beside its place, and move it there when it is whole."""
+    """Write a report as .json or .html: first to a file beside it, which then replaces it."""
     if path.suffix == ".json":
         text = json.dumps({"checks": in_order(rows), "mutants": mutants}, indent=1) + "\n"
     else:
@@ -36,7 +36,7 @@ def write(
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        Path(beside).chmod(0o644)  # mkstemp makes it for its owner's eyes only
+        Path(beside).chmod(0o644)  # mkstemp makes a file that only its owner can read
         Path(beside).replace(path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)

@@ -73,7 +73,12 @@ defvjp(np.power, _power_by_base, _power_by_exponent)
 defvjp(np.float_power, _power_by_base, _power_by_exponent)
 defvjp(np.sqrt, lambda g, y, x: g / (2 * y))
 defvjp(np.cbrt, lambda g, y, x: g / (3 * y * y))
-defvjp(np.hypot, lambda g, y, a, b: g * over(a, y), lambda g, y, a, b: g * over(b, y))
+defvjp(
+    np.hypot,
+    lambda g, y, a, b: g * over(a, y),
+    lambda g, y, a, b: g * over(b, y),
+    branch=lambda y, a, b: y == 0,
+)
 
 
 def over(part, whole):

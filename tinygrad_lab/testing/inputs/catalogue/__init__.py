@@ -12,15 +12,15 @@ Not for: what is checked of a call (``judging``).
 from __future__ import annotations
 
 from tinygrad_lab.testing.inputs.catalogue import (
-    creation, extrema, fft, functional, indexing, linalg, manipulation, mathematical, polynomials,
-    sorting, statistics, sums,
+    creation, elementwise, extrema, fft, functional, indexing, linalg, manipulation, polynomials,
+    sequences, sorting, statistics, sums,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import Cases
 
 __all__ = ["CASES"]
 
 CASES: Cases = {
-    **mathematical.CASES, **sums.CASES, **extrema.CASES, **statistics.CASES, **sorting.CASES,
-    **creation.CASES, **manipulation.CASES, **indexing.CASES, **linalg.CASES, **fft.CASES,
-    **polynomials.CASES, **functional.CASES,
+    **elementwise.CASES, **sums.CASES, **extrema.CASES, **sequences.CASES, **statistics.CASES,
+    **sorting.CASES, **creation.CASES, **manipulation.CASES, **indexing.CASES, **linalg.CASES,
+    **fft.CASES, **polynomials.CASES, **functional.CASES,
 }  # fmt: skip

@@ -16,6 +16,7 @@ OFFSETS = [{}, *each(k=[1, -2])]
 
 CASES = table({
     np.copy: unary(),
+    np.astype: shaped(lambda shape: st.just(((np.float64,), {}))),
     np.full_like: variants(
         [((3,),), ((),)], through=lambda op, value: op(value + np.zeros((2, 1)), value)
     ),

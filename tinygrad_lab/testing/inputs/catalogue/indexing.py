@@ -8,7 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_lab.testing.inputs.calls import Call, Shape, any_axis, arrays, call, shapes
+from tinygrad_lab.testing.inputs.calls import (
+    Call, Shape, any_axis, arrays, broadcasting, call, shapes,
+)  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import each, family, shaped, table, variants
 
 MATRIX, CUBE = [((3, 4),)], [((2, 3, 4),)]
@@ -41,6 +43,15 @@ def taken(draw: Any, op: Any) -> Call:
     return call(op, [draw(arrays(shape))], places, **kwargs, **({"mode": mode} if mode else {}))
 
 
+@family
+def masked(draw: Any, op: Any) -> Call:
+    """A mask that is constant, and two operands."""
+    a, b, condition = draw(broadcasting(3))
+    mask = draw(arrays(condition, [0.0, 1.0])).astype(bool)
+    f = lambda x, z: op(mask, x, z)
+    return Call(f"where({mask!r}, x, x)", f, (draw(arrays(a)), draw(arrays(b))))
+
+
 def chosen(op: Any, *x: Any, **mode: str) -> Any:
     """Of several arrays the elements that a table says, one of no array where there is a mode."""
     return op(np.array([[0, 1], [2, 2], [1, 5 * len(mode)]]), list(x), **mode)
@@ -53,6 +64,10 @@ CASES = table({
         {"indices": PLACES[:1], "axis": -2},
         {"indices": np.array([5, 5, 0]), "axis": None},
     ]),
+    np.where: masked(),
+    np.extract: variants(
+        MATRIX, through=lambda op, x: op(np.arange(12).reshape(3, 4) % 3 == 1, x)
+    ),
     np.choose: variants([((3, 2), (2,), ())], [{}, *each(mode=["clip", "wrap"])], through=chosen),
     np.select: variants(
         [((3,), ()), ((2, 3), (2, 1))],
@@ -61,10 +76,7 @@ CASES = table({
     np.compress: variants(
         CUBE, each(axis=[1, -1, None]), through=lambda op, x, **kw: op([True, False, True], x, **kw)
     ),
-    (np.diagonal, np.trace): shaped(diagonals, least=2),
-    (np.linalg.diagonal, np.linalg.trace): variants(
-        MATRIX + CUBE, [{}, {"offset": 1}, {"offset": -1}]
-    ),
+    np.diagonal: shaped(diagonals, least=2),
     sliding_window_view: variants(
         MATRIX, [{"window_shape": (2, 3)}, {"window_shape": 2, "axis": 1}]
     ),

@@ -15,124 +15,11 @@ from tinygrad_lab.testing.inputs.calls import (
     NOT_ZERO, Call, arrays, broadcasting, call, degenerate_kind, grid,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    NONE, Cases, Family, each, family, in_a_row, of_a_list, table, variants,
+    NONE, Cases, Family, each, family, in_a_row, of_a_list, shaped, table, variants,
 )  # fmt: skip
+from tinygrad_lab.testing.inputs.catalogue.indexing import diagonals
 
 linalg = np.linalg
-
-# ---------------------------------------------------------------------------------------------
-# Products
-
-
-@family
-def matmuls(draw: Any, op: Any) -> Call:
-    """Matrices, rows and columns, and stacks of matrices that broadcast."""
-    side = st.sampled_from([2, 3, 1, 0])
-    m, k, n = draw(side), draw(side), draw(side)
-    lead = [s[:2] for s in draw(broadcasting(2))] if draw(st.booleans()) else [(), ()]
-    try:
-        np.broadcast_shapes(*lead)
-    except ValueError:
-        assume(False)
-    a = draw(st.sampled_from([(*lead[0], m, k), (k,)]))
-    b = draw(st.sampled_from([(*lead[1], k, n), (k,)]))
-    return call(op, [draw(arrays(a)), draw(arrays(b))])
-
-
-@family
-def dots(draw: Any, op: Any) -> Call:
-    """Numbers, vectors and stacks of them."""
-    k = draw(st.sampled_from([2, 3, 1, 0]))
-    a = draw(st.sampled_from([(), (k,), (2, k), (3, 2, k)]))
-    b = draw(st.sampled_from([(), (k,), (k, 3), (2, k, 2)]))
-    return call(op, [draw(arrays(a)), draw(arrays(b))])
-
-
-@family
-def contractions(draw: Any, op: Any) -> Call:
-    """Of the last axes with the first (a number), or of pairs of axes in any order."""
-    common = draw(st.lists(st.sampled_from([2, 3, 1]), max_size=2))
-    free_a, free_b = (draw(st.lists(st.sampled_from([2, 1, 3, 0]), max_size=2)) for _ in range(2))
-    if draw(st.booleans()):
-        left, right, contracted = (*free_a, *common), (*common, *free_b), len(common)
-        return call(op, [draw(arrays(left)), draw(arrays(right))], axes=contracted)
-    order_a = draw(st.permutations(range(len(free_a) + len(common))))
-    order_b = draw(st.permutations(range(len(free_b) + len(common))))
-    sides_a, sides_b = ([0] * len(order) for order in (order_a, order_b))
-    for place, n in zip(order_a, [*common, *free_a], strict=True):
-        sides_a[place] = n
-    for place, n in zip(order_b, [*common, *free_b], strict=True):
-        sides_b[place] = n
-    pairs = [list(order_a[: len(common)]), list(order_b[: len(common)])]
-    if draw(st.booleans()):
-        pairs[0] = [a - len(sides_a) for a in pairs[0]]
-    one = len(common) == 1 and draw(st.booleans())
-    across = (pairs[0][0], pairs[1][0]) if one else tuple(pairs)
-    return call(op, [draw(arrays(tuple(sides_a))), draw(arrays(tuple(sides_b)))], axes=across)
-
-
-@family
-def einsums(draw: Any, op: Any) -> Call:
-    """Random subscripts: repeated letters, letters summed out, ellipses, implicit results."""
-    lengths = {"i": 2, "j": 0 if degenerate_kind() == "zero-size" else 3, "k": 2, "l": 1}
-    number = draw(st.integers(1, 3))
-    terms = [draw(st.text("ijkl", max_size=3)) for _ in range(number)]
-    hidden = [draw(st.sampled_from([None, None, (), (3,), (2, 3), (2, 1)])) for _ in terms]
-    sides = [tuple(lengths[letter] for letter in term) for term in terms]
-    sides = [(*(h or ()), *side) for h, side in zip(hidden, sides, strict=True)]
-    dots = "..." if any(h is not None for h in hidden) else ""
-    subscripts = ",".join(t if h is None else f"...{t}" for t, h in zip(terms, hidden, strict=True))
-    letters = sorted(set("".join(terms)))
-    if draw(st.booleans()):
-        result = draw(st.permutations(letters))[: draw(st.integers(0, len(letters)))]
-        subscripts += f"->{dots}{''.join(result)}"
-    kwargs = draw(st.sampled_from([{}, {}, {"optimize": True}]))
-    f = lambda *x: op(subscripts, *x, **kwargs)
-    operands = [draw(arrays(side)) for side in sides]
-    return Call(f"einsum({subscripts!r}, x, ..., {kwargs})", f, operands)
-
-
-@family
-def numbered_einsums(draw: Any, op: Any) -> Call:
-    """The other form: axes named by numbers, ``einsum(a, [0, 1], b, [1], [0])``."""
-    left, right = ([0, 1], [1, 2, 0]), ([1, 2], [2])
-    first, second = draw(st.sampled_from([left[:1] + right[:1], (left[1], right[1])]))
-    sides = [tuple((2, 3, 2)[i] for i in term) for term in (first, second)]
-    result = draw(st.sampled_from([(), ([0],), ([2, 0],)]))
-    f = lambda x, z: op(x, first, z, second, *result)
-    return Call(f"einsum(x, {first}, x, {second}, *{result})", f, [draw(arrays(s)) for s in sides])
-
-
-STACKS = [((3,), (3,)), ((2, 3), (3,)), ((2, 1, 3), (4, 3)), ((0,), (0,))]
-
-PRODUCTS = table({
-    np.matmul: matmuls(),
-    np.dot: dots(),
-    np.tensordot: contractions(),
-    np.einsum: [einsums(), numbered_einsums()],
-    "matvec": variants([((2, 3), (3,)), ((4, 2, 3), (3,)), ((2, 3), (4, 3))]),
-    "vecmat": variants([((2,), (2, 3)), ((4, 2), (2, 3)), ((2,), (4, 2, 3))]),
-    (np.vecdot, linalg.vecdot): [
-        variants(STACKS), variants([((3, 2), (3, 1))], [{"axis": 0}])
-    ],
-    np.vdot: variants([((3,), (3,)), ((2, 2), (2, 2)), ((), ())]),
-    np.inner: variants([((3,), (3,)), ((2, 3), (4, 3)), ((), (2, 3)), ((2, 3), (3,))]),
-    np.outer: variants([((3,), (2,)), ((2, 2), ()), ((0,), (2,))]),
-    linalg.outer: variants([((3,), (2,)), ((0,), (2,))]),
-    linalg.matmul: variants([((2, 3), (3, 2)), ((4, 1, 3), (3,))]),
-    linalg.tensordot: variants([((2, 3), (2, 3))], [{}, *each(axes=[2, ([0, 1], [0, 1])])]),
-    np.kron: variants([((2,), (3,)), ((2, 2), (1, 3)), ((2,), (2, 1, 2)), ((), (2,))]),
-    np.cross: [
-        variants([((3,), (3,)), ((2, 3), (3,)), ((2, 1, 3), (4, 3))]),
-        variants([((3, 2), (2, 3))], [{"axisa": 0, "axisc": 0}]),
-        variants([((3, 2), (3, 2))], [{"axis": 0}]),
-    ],
-    linalg.cross: variants([((3,), (2, 3))]),
-    linalg.multi_dot: variants(
-        [((2, 3), (3, 2), (2, 4)), ((3,), (3, 2), (2,)), ((2, 3), (3, 3), (3,)), ((2, 2), (2, 2))],
-        through=of_a_list,
-    ),
-})  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------
 # Matrices near fixed ones
@@ -211,6 +98,122 @@ def matrices(
     return variants(sides, options, values=grid(-0.25, 0.25), through=through, never=never)
 
 
+# ---------------------------------------------------------------------------------------------
+# Products
+
+
+@family
+def matmuls(draw: Any, op: Any) -> Call:
+    """Matrices, rows and columns, and stacks of matrices that broadcast."""
+    side = st.sampled_from([2, 3, 1, 0])
+    m, k, n = draw(side), draw(side), draw(side)
+    lead = [s[:2] for s in draw(broadcasting(2))] if draw(st.booleans()) else [(), ()]
+    try:
+        np.broadcast_shapes(*lead)
+    except ValueError:
+        assume(False)
+    a = draw(st.sampled_from([(*lead[0], m, k), (k,)]))
+    b = draw(st.sampled_from([(*lead[1], k, n), (k,)]))
+    return call(op, [draw(arrays(a)), draw(arrays(b))])
+
+
+@family
+def dots(draw: Any, op: Any) -> Call:
+    """Numbers, vectors and stacks of them."""
+    k = draw(st.sampled_from([2, 3, 1, 0]))
+    a = draw(st.sampled_from([(), (k,), (2, k), (3, 2, k)]))
+    b = draw(st.sampled_from([(), (k,), (k, 3), (2, k, 2)]))
+    return call(op, [draw(arrays(a)), draw(arrays(b))])
+
+
+@family
+def contractions(draw: Any, op: Any) -> Call:
+    """Of the last axes with the first (a number), or of pairs of axes in any order."""
+    common = draw(st.lists(st.sampled_from([2, 3, 1]), max_size=2))
+    free_a, free_b = (draw(st.lists(st.sampled_from([2, 1, 3, 0]), max_size=2)) for _ in range(2))
+    if draw(st.booleans()):
+        left, right, contracted = (*free_a, *common), (*common, *free_b), len(common)
+        return call(op, [draw(arrays(left)), draw(arrays(right))], axes=contracted)
+    order_a = draw(st.permutations(range(len(free_a) + len(common))))
+    order_b = draw(st.permutations(range(len(free_b) + len(common))))
+    sides_a = tuple(n for _, n in sorted(zip(order_a, [*common, *free_a], strict=True)))
+    sides_b = tuple(n for _, n in sorted(zip(order_b, [*common, *free_b], strict=True)))
+    pairs = [list(order_a[: len(common)]), list(order_b[: len(common)])]
+    if draw(st.booleans()):
+        pairs[0] = [a - len(sides_a) for a in pairs[0]]
+    one = len(common) == 1 and draw(st.booleans())
+    across = (pairs[0][0], pairs[1][0]) if one else tuple(pairs)
+    return call(op, [draw(arrays(sides_a)), draw(arrays(sides_b))], axes=across)
+
+
+@family
+def einsums(draw: Any, op: Any) -> Call:
+    """Random subscripts: repeated letters, letters summed out, ellipses, implicit results."""
+    lengths = {"i": 2, "j": 0 if degenerate_kind() == "zero-size" else 3, "k": 2, "l": 1}
+    number = draw(st.integers(1, 3))
+    terms = [draw(st.text("ijkl", max_size=3)) for _ in range(number)]
+    hidden = [draw(st.sampled_from([None, None, (), (3,), (2, 3), (2, 1)])) for _ in terms]
+    sides = [tuple(lengths[letter] for letter in term) for term in terms]
+    sides = [(*(h or ()), *side) for h, side in zip(hidden, sides, strict=True)]
+    dots = "..." if any(h is not None for h in hidden) else ""
+    subscripts = ",".join(t if h is None else f"...{t}" for t, h in zip(terms, hidden, strict=True))
+    letters = sorted(set("".join(terms)))
+    if draw(st.booleans()):
+        result = draw(st.permutations(letters))[: draw(st.integers(0, len(letters)))]
+        subscripts += f"->{dots}{''.join(result)}"
+    kwargs = draw(st.sampled_from([{}, {}, {"optimize": True}]))
+    f = lambda *x: op(subscripts, *x, **kwargs)
+    operands = [draw(arrays(side)) for side in sides]
+    return Call(f"einsum({subscripts!r}, x, ..., {kwargs})", f, operands)
+
+
+@family
+def numbered_einsums(draw: Any, op: Any) -> Call:
+    """The other form: axes named by numbers, ``einsum(a, [0, 1], b, [1], [0])``."""
+    left, right = ([0, 1], [1, 2, 0]), ([1, 2], [2])
+    first, second = draw(st.sampled_from([left[:1] + right[:1], (left[1], right[1])]))
+    sides = [tuple((2, 3, 2)[i] for i in term) for term in (first, second)]
+    result = draw(st.sampled_from([(), ([0],), ([2, 0],)]))
+    f = lambda x, z: op(x, first, z, second, *result)
+    return Call(f"einsum(x, {first}, x, {second}, *{result})", f, [draw(arrays(s)) for s in sides])
+
+
+STACKS = [((3,), (3,)), ((2, 3), (3,)), ((2, 1, 3), (4, 3)), ((0,), (0,))]
+
+PRODUCTS = table({
+    np.matmul: matmuls(),
+    np.dot: dots(),
+    np.tensordot: contractions(),
+    np.einsum: [einsums(), numbered_einsums()],
+    "matvec": variants([((2, 3), (3,)), ((4, 2, 3), (3,)), ((2, 3), (4, 3))]),
+    "vecmat": variants([((2,), (2, 3)), ((4, 2), (2, 3)), ((2,), (4, 2, 3))]),
+    (np.vecdot, linalg.vecdot): [
+        variants(STACKS), variants([((3, 2), (3, 1))], [{"axis": 0}])
+    ],
+    np.vdot: variants([((3,), (3,)), ((2, 2), (2, 2)), ((), ())]),
+    np.inner: variants([((3,), (3,)), ((2, 3), (4, 3)), ((), (2, 3)), ((2, 3), (3,))]),
+    np.outer: variants([((3,), (2,)), ((2, 2), ()), ((0,), (2,))]),
+    linalg.outer: variants([((3,), (2,)), ((0,), (2,))]),
+    linalg.matmul: variants([((2, 3), (3, 2)), ((4, 1, 3), (3,))]),
+    linalg.tensordot: variants([((2, 3), (2, 3))], [{}, *each(axes=[2, ([0, 1], [0, 1])])]),
+    np.kron: variants([((2,), (3,)), ((2, 2), (1, 3)), ((2,), (2, 1, 2)), ((), (2,))]),
+    np.cross: [
+        variants([((3,), (3,)), ((2, 3), (3,)), ((2, 1, 3), (4, 3))]),
+        variants([((3, 2), (2, 3))], [{"axisa": 0, "axisc": 0}]),
+        variants([((3, 2), (3, 2))], [{"axis": 0}]),
+    ],
+    linalg.cross: variants([((3,), (2, 3))]),
+    linalg.multi_dot: variants(
+        [((2, 3), (3, 2), (2, 4)), ((3,), (3, 2), (2,)), ((2, 3), (3, 3), (3,)), ((2, 2), (2, 2))],
+        through=of_a_list,
+    ),
+    linalg.matrix_power: matrices(SQUARES, each(n=[0, 1, 2, 5, -2])),
+})  # fmt: skip
+
+# ---------------------------------------------------------------------------------------------
+# Equations, decompositions, eigenvalues
+
+
 def nth(i: int) -> Any:
     """The result of that number, flat."""
     return lambda op, *x, **kwargs: np.ravel(op(*x, **kwargs)[i])
@@ -240,7 +243,6 @@ SOLVING = table({
         matrices([((4, 4),)], NONE, lambda op, a: op(a.reshape(4, 2, 2), ind=1)),
     ],
     linalg.tensorsolve: matrices([((4, 4), (2, 2))], [{}, {"axes": (1,)}], of_four_axes),
-    linalg.matrix_power: matrices(SQUARES, each(n=[0, 1, 2, 5, -2])),
 })  # fmt: skip
 
 DECOMPOSITIONS = table({
@@ -286,6 +288,10 @@ ALONG = [
 ]
 
 NORMS = table({
+    np.trace: shaped(diagonals, least=2),
+    (linalg.diagonal, linalg.trace): variants(
+        [((3, 4),), ((2, 3, 4),)], [{}, {"offset": 1}, {"offset": -1}]
+    ),
     linalg.det: matrices(SQUARES),
     linalg.slogdet: matrices(SQUARES, NONE, lambda op, a: op(a)[1]),
     linalg.norm: [

@@ -189,7 +189,6 @@ CASES = table({
     (np.atleast_1d, np.atleast_2d, np.atleast_3d): [
         variants(ANY), variants([((), (2, 3))], through=in_a_row)
     ],
-    np.astype: shaped(lambda shape: st.just(((np.float64,), {}))),
     np.concatenate: joined(new_axis=False, flattens=True),
     np.stack: joined(new_axis=True),
     np.hstack: variants([((2,), (3,)), ((2, 1), (2, 3)), ((), ())], through=of_a_list),

@@ -1,4 +1,4 @@
-"""The catalogue of sorting and of choosing by a condition."""
+"""The catalogue of sorting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_lab.testing.inputs.calls import ENOUGH, Call, arrays, broadcasting, shapes
+from tinygrad_lab.testing.inputs.calls import ENOUGH, Call, arrays, shapes
 from tinygrad_lab.testing.inputs.catalogue.families import each, family, table, variants
 
 
@@ -21,15 +21,6 @@ def sortings(draw: Any, op: Any) -> Call:
     return Call(f"{op.__name__}(x, {kwargs})", lambda x: op(x, **kwargs), [x])
 
 
-@family
-def masked(draw: Any, op: Any) -> Call:
-    """A mask that is constant, and two operands."""
-    a, b, condition = draw(broadcasting(3))
-    mask = draw(arrays(condition, [0.0, 1.0])).astype(bool)
-    f = lambda x, z: op(mask, x, z)
-    return Call(f"where({mask!r}, x, x)", f, (draw(arrays(a)), draw(arrays(b))))
-
-
 CASES = table({
     np.sort: sortings(),
     np.sort_complex: variants(
@@ -37,9 +28,5 @@ CASES = table({
     ),
     np.partition: variants(
         [((3, 4),), ((4, 4),)], [{"kth": 1}, {"kth": [0, 2], "axis": 0}], unique=True
-    ),
-    np.where: masked(),
-    np.extract: variants(
-        [((3, 4),)], through=lambda op, x: op(np.arange(12).reshape(3, 4) % 3 == 1, x)
     ),
 })  # fmt: skip

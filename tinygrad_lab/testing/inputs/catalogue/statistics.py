@@ -11,7 +11,7 @@ from tinygrad_lab.testing.inputs.calls import (
     ENOUGH, Call, arrays, degenerate_versions, grid, shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    each, extremes, family, holed, in_a_row, reductions, table, variants,
+    extremes, family, holed, in_a_row, reductions, table, variants,
 )  # fmt: skip
 
 METHODS = [
@@ -90,10 +90,6 @@ CASES = table({
         [((2, 3),)],
         [{}, {"rowvar": False}],
         through=lambda op, x, **kw: op(x / 8 + np.array([[1.0, 4, 2], [3, 1, 7]]), **kw),
-    ),
-    np.correlate: variants(
-        [((4,), (3,)), ((2,), (4,)), ((3,), (3,)), ((1,), (2,)), ((4,), (2,))],
-        each(mode=["full", "same", "valid"]),
     ),
     np.bincount: variants(
         [((4,),)],

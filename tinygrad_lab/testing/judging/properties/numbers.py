@@ -86,7 +86,7 @@ def directional(point: Point) -> Judgement:
 
 
 def tied_direction(point: Point) -> Judgement:
-    """So it does where all elements move by the same amount: ties stay ties."""
+    """The same where all elements move by the same amount, so that ties stay ties."""
     if point.size < 2:
         return skipped(Reason.ONE_ELEMENT)
     scale = max(float(np.min(scales_of(x), initial=1.0)) for x in point.arrays)
