@@ -12,10 +12,10 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.judging.arguments import Arguments, bind, first_difference, frozen
+from tinygrad_lab.testing.judging.arguments import Arguments, bind
+from tinygrad_lab.testing.judging.arrays import Array, first_difference, frozen
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     NOWHERE,
@@ -35,7 +35,6 @@ from tinygrad_lab.testing.telling.explain import finding_of
 from tinygrad_lab.testing.telling.finding import GradReport, Result, raise_for, result_of
 from tinygrad_lab.testing.telling.literals import shown
 
-Array = NDArray[Any]
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
 _NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)
 

@@ -9,16 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import FAIL, Kind, Reason, failed, passed
 from tinygrad_lab.testing.telling.explain import finding_of
 from tinygrad_lab.testing.telling.finding import GradReport, Result, raise_for, result_of
 from tinygrad_lab.testing.telling.literals import shown
 from tinygrad_lab.transforms.derivatives import value_and_grad
 
-Array = NDArray[Any]
 Update = Callable[[Sequence[Array], Sequence[Array], float], Sequence[Array]]
 RATES = tuple(2.0**-k for k in range(8, 25, 4))
 

@@ -13,13 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.operations import OPERATIONS
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.numerical import BAND, Ladder
-
-Array = NDArray[Any]
 
 
 def branches(nodes: Sequence[Node]) -> list[Any]:

@@ -7,17 +7,15 @@ looks like (``telling/diagnosis.py``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import Estimate, direction_like, scales_of
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import promised
-
-Array = NDArray[Any]
 
 EVERY_ELEMENT = 64  # up to so many elements, a wrong gradient is shown element by element
 

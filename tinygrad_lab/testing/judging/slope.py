@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.graph import history
-from tinygrad_lab.testing.judging.arguments import flat
+from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.kinks import branches, has_kinks, same_branches
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
@@ -27,8 +26,6 @@ from tinygrad_lab.testing.judging.numerical import (
     scales_of,
 )
 from tinygrad_lab.testing.judging.subject import Evaluation, Subject
-
-Array = NDArray[Any]
 
 OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
 NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed

@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node, propagate
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.comparison import compare
 from tinygrad_lab.testing.judging.holomorphic import complex_step
 from tinygrad_lab.testing.judging.judgement import (
@@ -38,8 +38,6 @@ from tinygrad_lab.testing.judging.numerical import (
 )
 from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Measurer, promised
 from tinygrad_lab.testing.judging.subject import Recorded
-
-Array = NDArray[Any]
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size

@@ -24,20 +24,18 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.modes import debug
 from tinygrad_lab.testing.judging.arguments import bind
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import Ladder, direction_like
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import Climb
 from tinygrad_lab.testing.judging.subject import Origin, TensorSubject
-
-Array = NDArray[Any]
 
 
 class Part(enum.StrEnum):

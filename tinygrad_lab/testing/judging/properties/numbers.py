@@ -8,12 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tinygrad_lab.testing.judging.arguments import flat
+from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.comparison import compare
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
@@ -39,8 +37,6 @@ from tinygrad_lab.testing.judging.numerical import (
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import promised
 from tinygrad_lab.testing.judging.trial import Trial
-
-Array = NDArray[Any]
 
 EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arguments import Arguments, frozen
+from tinygrad_lab.testing.judging.arguments import Arguments
+from tinygrad_lab.testing.judging.arrays import frozen
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
