@@ -35,9 +35,6 @@ class Located(NamedTuple):
 def most_wrong(evidence: Evidence) -> Located | None:
     """Find the input, and the element of it, whose slope is furthest from the measured one."""
     point, weights, gradients = evidence.point, evidence.weights, evidence.gradients
-    assert point is not None
-    assert weights is not None
-    assert evidence.climb is not None
     first = evidence.climb.ladder.steps[0]
     worst, located = -1.0, None
     for i in _suspects(point, weights, gradients):

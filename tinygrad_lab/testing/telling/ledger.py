@@ -175,7 +175,7 @@ def blame(
         upstreams = [np.broadcast_to(np.asarray(upstream, float), recorded.outputs[0].shape)]
     point = Point(subject, arrays, recorded, upstreams, generator, 1)
     climbed = point.measurer.climb([direction_like(x, generator) for x in arrays])
-    ledger = draw_up(Evidence(climbed, point, point.weights, point.gradients, upstreams))
+    ledger = draw_up(Evidence(climbed, point, point.gradients, upstreams))
     if ledger is None:
         raise ValueError(f"{subject.name} takes different paths near its input: nothing to blame")
     return ledger
@@ -184,8 +184,6 @@ def blame(
 def draw_up(evidence: Evidence) -> Ledger | None:
     """Draw up the account from the evaluations of a ladder; None where there is no graph."""
     point, climbed = evidence.point, evidence.climb
-    assert point is not None
-    assert climbed is not None
     nodes = history(point.recorded.roots)[::-1]
     tangents = _tangents(nodes, climbed) if nodes else None
     if tangents is None:

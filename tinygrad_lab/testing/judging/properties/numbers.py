@@ -98,25 +98,15 @@ def _along(point: Point, directions: Sequence[Array]) -> Judgement:
         return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
     moves = [np.where(f, u, 0.0) for f, u in zip(finite, directions, strict=True)]
     gradients = [np.where(f, g, 0.0) for f, g in zip(finite, point.gradients, strict=True)]
-    return _tried(point, gradients, point.weights, point.upstreams, moves)
+    return _tried(Trial(point, gradients, point.upstreams), moves)
 
 
-def _tried(
-    point: Point,
-    gradients: Sequence[Array],
-    weights: Array,
-    upstreams: Sequence[Array],
-    directions: Sequence[Array],
-) -> Judgement:
-    """Compare gradients along a direction, and say what a failure rests on."""
-    judgement = Trial(point.measurer, gradients, weights).judge(directions)
+def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
+    """Compare gradients along a direction, and name the kind of a failure."""
+    judgement = trial.judge(directions)
     if judgement.verdict == FAIL:
         kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
-        evidence = replace(
-            judgement.evidence, point=point, weights=weights, gradients=gradients,
-            upstreams=upstreams,
-        )  # fmt: skip
-        return replace(judgement, kind=kind, evidence=evidence)
+        return replace(judgement, kind=kind)
     resolution = judgement.resolution
     finite = resolution is not None and math.isfinite(resolution)
     return replace(judgement, resolution=resolution if finite else None)
@@ -185,7 +175,7 @@ def jacobian(point: Point) -> Judgement:
             terms = max(abs(slope), float(np.max(np.abs(slopes))))
             judgement = compare(slope, numeric, terms, abs(float(outputs[k])))
             if judgement.verdict != PASS or not ladder.finite:
-                judgement = _tried(point, row, flat(units[k]), units[k], directions)
+                judgement = _tried(Trial(point, row, units[k]), directions)
                 if judgement.verdict == FAIL:
                     return judgement
             if judgement.verdict == INCONCLUSIVE:
