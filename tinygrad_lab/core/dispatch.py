@@ -10,7 +10,7 @@ Not for: what is known of an operation (``operations.py``), or what tensors look
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from tinygrad_lab.core.cotangents import from_scalar
 from tinygrad_lab.core.engine import NO_KWARGS, Node, record
 from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
-from tinygrad_lab.core.operations import OPERATIONS, TAKES, Operation
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op, Operation
 from tinygrad_lab.core.several import Outputs, bundle, pick
 
 __all__ = ["admit", "answer_function", "answer_ufunc", "apply", "from_node", "plain"]
@@ -41,11 +41,8 @@ _OWN_TYPES = frozenset(
 # An operation with rules: compute, and record
 
 
-def apply(
-    op: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any] = NO_KWARGS,
-    body: Callable[..., Any] | None = None,
+def apply(  # noqa: C901 - most calls come through here, so it is written out
+    op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any] = NO_KWARGS, body: Op | None = None
 ) -> Any:
     """Call ``op`` on the plain arrays in ``args``, and record the call if one of them is tracked.
 
@@ -55,7 +52,7 @@ def apply(
     operation = OPERATIONS.get(op, _UNKNOWN)
     if not (operation.complete or operation.vjps or (body and operation is _UNKNOWN)):
         return _without_rules(op, operation, args, kwargs)
-    if kwargs and any(map(_holds_tensor, kwargs.values())):
+    if kwargs:
         args, kwargs = _positional(op, args, kwargs)
     values: list[Any] = []
     parents: list[Node | None] = []
@@ -79,13 +76,19 @@ def apply(
         value = Outputs(value) if isinstance(value, (tuple, list)) else from_scalar(value)
     node = None
     if mode is not IGNORE and any(parents):
-        if operation.complete < len(args) or not _is_float(value):
+        plain_floats = type(value) is np.ndarray and value.dtype.kind in "fc"
+        if not plain_floats or operation.complete < len(args):
             _check_differentiable(op, operation, parents, value)
         node = record(op, tuple(values), kwargs, value, tuple(parents))
     if mode is WATCH:
         _watch(op, value, node)
-    tensor = from_node(value, node)
-    return kind._make(tensor) if type(tensor) is Outputs and hasattr(kind, "_make") else tensor
+    if type(value) is Outputs:
+        outputs = from_node(value, node)
+        return kind._make(outputs) if hasattr(kind, "_make") else outputs  # EighResult and so on
+    result = _new(Tensor)
+    result.data = value
+    result.node = node
+    return result
 
 
 def from_node(value: Any, node: Node | None) -> Any:
@@ -100,14 +103,14 @@ def from_node(value: Any, node: Node | None) -> Any:
 
 def _picked(outputs: Outputs, node: Node | None, position: int) -> Any:
     value = outputs[position]
-    if not _is_float(value):
+    if not _is_float(from_scalar(value)):
         return value  # a rank, an index: nothing flows through it
     if node is not None:
         node = record(pick, (outputs, position), NO_KWARGS, value, (node, None))
     return from_node(from_scalar(value), node)
 
 
-def _watch(op: Callable[..., Any], value: Any, node: Node | None) -> None:
+def _watch(op: Op, value: Any, node: Node | None) -> None:
     here = call_site()
     if node is not None:
         node.site = here
@@ -116,7 +119,7 @@ def _watch(op: Callable[..., Any], value: Any, node: Node | None) -> None:
 
 
 def _check_differentiable(
-    op: Callable[..., Any], operation: Operation, parents: Sequence[Node | None], value: Any
+    op: Op, operation: Operation, parents: Sequence[Node | None], value: Any
 ) -> None:
     """Refuse a call that would lose a gradient in silence."""
     rules = operation.vjps
@@ -135,7 +138,8 @@ def _check_differentiable(
 
 
 def _is_float(value: Any) -> bool:
-    return getattr(getattr(from_scalar(value), "dtype", None), "kind", "") in ("f", "c")
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and getattr(dtype, "kind", "") in ("f", "c")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -143,10 +147,7 @@ def _is_float(value: Any) -> bool:
 
 
 def _without_rules(
-    op: Callable[..., Any],
-    operation: Operation,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
+    op: Op, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:
     """Compose a call of others, compute it on plain arrays, or refuse it."""
     if operation.composition is not None:
@@ -169,9 +170,11 @@ def _without_rules(
 
 
 def _positional(
-    op: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Move keyword arguments to the positions that the rules count by."""
+    op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Move tensors among the keyword arguments to the positions that the rules count by."""
+    if not any(map(_holds_tensor, kwargs.values())):
+        return args, kwargs
     try:
         bound = inspect.signature(op).bind(*args, **kwargs)
     except ValueError:
@@ -194,7 +197,7 @@ def _bundled(arg: Any) -> Any:
     return whole
 
 
-def _unbundled(op: Callable[..., Any]) -> Callable[..., Any]:
+def _unbundled(op: Op) -> Op:
     """Make ``op`` take bundles for the lists that they were."""
 
     def listed(value: Any) -> Any:
@@ -226,7 +229,7 @@ def _holds_tensor(value: Any, tracked: bool = False) -> bool:
     return isinstance(value, (tuple, list)) and any(_holds_tensor(item, tracked) for item in value)
 
 
-def _without_out(op: Callable[..., Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _without_out(op: Op, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse ``out=``, and drop it where it says None."""
     out = kwargs["out"]
     if any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
@@ -237,7 +240,7 @@ def _without_out(op: Callable[..., Any], kwargs: Mapping[str, Any]) -> dict[str,
     return {key: value for key, value in kwargs.items() if key != "out"}
 
 
-def _no_rule(op: Callable[..., Any]) -> TypeError:
+def _no_rule(op: Op) -> TypeError:
     name = qualified_name(op)
     return TypeError(
         f"{name} has no derivative rule. Give it one with tl.defvjp({name}, lambda g, y, *args: "
@@ -248,7 +251,7 @@ def _no_rule(op: Callable[..., Any]) -> TypeError:
 # ---------------------------------------------------------------------------------------------
 # NumPy's protocols
 
-_REDUCE: dict[np.ufunc, Callable[..., Any]] = {
+_REDUCE: dict[Any, Op] = {
     np.add: np.sum,
     np.multiply: np.prod,
     np.maximum: np.max,
@@ -256,9 +259,7 @@ _REDUCE: dict[np.ufunc, Callable[..., Any]] = {
 }
 
 
-def answer_function(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def answer_function(function: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Answer ``__array_function__``."""
     return apply(function, args, _without_out(function, kwargs) if "out" in kwargs else kwargs)
 

@@ -44,39 +44,21 @@ _new = object.__new__
 
 
 class Node:
-    """One recorded call, or a leaf.
-
-    Attributes
-    ----------
-    op : callable or None
-        The NumPy function or primitive that was called; None for a leaf.
-    args, kwargs, value
-        The plain values it was given, and its plain result.  None once freed, and for a leaf.
-    parents : tuple of (Node or None)
-        For each positional argument, the node it came from; None for a constant.
-    order : int
-        Smaller for younger nodes, unique: sorting by it is a reverse topological order.
-    grad
-        The accumulated gradient of a leaf (or of a node that was asked to retain it).
-    hooks : list or None
-        Called with the complete gradient when the backward pass arrives here.
-    site : str or None
-        The source line of the call, kept under ``debug()``.
-    """
+    """One recorded call, or a leaf.  Once a pass has freed it, it knows no call any more."""
 
     __slots__ = (
         "__weakref__", "args", "grad", "hooks", "kwargs", "op", "order", "parents", "site", "value",
     )  # fmt: skip
 
-    op: Any
-    args: Any
+    op: Any  # the NumPy function or primitive that was called; None for a leaf
+    args: Any  # the plain values it was given
     kwargs: Any
-    value: Any
-    parents: tuple[Node | None, ...] | None
-    order: int
-    grad: Any
-    hooks: list[Any] | None
-    site: str | None
+    value: Any  # its plain result
+    parents: tuple[Node | None, ...] | None  # the node of each argument; None for a constant
+    order: int  # smaller for younger nodes, unique: sorting by it is a reverse topological order
+    grad: Any  # what has accumulated on a leaf, or on a node that was asked to retain it
+    hooks: list[Any] | None  # called with the complete gradient when a pass arrives here
+    site: str | None  # the source line of the call, kept under ``debug()``
 
     def __repr__(self) -> str:
         return f"<Node {self.name} #{-self.order}>"
@@ -87,13 +69,7 @@ class Node:
         return "leaf" if self.op is None else self.op.__name__
 
 
-def record(
-    op: Callable[..., Any] | None,
-    args: tuple[Any, ...] | None,
-    kwargs: Mapping[str, Any] | None,
-    value: Any,
-    parents: tuple[Node | None, ...] | None,
-) -> Node:
+def record(op: Any, args: Any, kwargs: Any, value: Any, parents: Any) -> Node:
     """Make the node of one call."""
     node = _new(Node)
     node.op = op
@@ -109,10 +85,6 @@ def record(
 def new_leaf() -> Node:
     """Make the node of a tensor that nothing was computed for: where gradients end up."""
     return record(None, None, None, None, None)
-
-
-# ---------------------------------------------------------------------------------------------
-# The backward pass
 
 
 def propagate(
@@ -146,11 +118,6 @@ def propagate(
     visit : callable, optional
         Called for each node with its complete cotangent and its contributions to its parents.
 
-    Returns
-    -------
-    dict of Node to array
-        For each leaf (or wanted node) that the pass arrived at.  Nobody else holds these arrays.
-
     Raises
     ------
     RuntimeError
@@ -158,12 +125,13 @@ def propagate(
     """
     walk = _Walk(outputs, cotangents, wanted, lift, batched)
     heap, waiting, needed = walk.heap, walk.waiting, walk.needed
+    looks = lift is not None
     gradients: dict[Node, Array] = {}
     with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see zeros.py
         while heap:
             node = heappop(heap)[1]
             g = waiting.pop(node)
-            if lift is not None or node.hooks is not None:
+            if looks or node.hooks is not None:
                 g = walk.look(node, g)
             if needed is not None:
                 if node in (walk.wanted or ()):
@@ -178,7 +146,7 @@ def propagate(
         g, contributions = None, []  # so that each gradient has one owner
         for leaf in list(waiting):  # what never had its turn
             g = waiting.pop(leaf)
-            if lift is not None or leaf.hooks is not None:
+            if looks or leaf.hooks is not None:
                 g = walk.look(leaf, g)
             if visit is not None:
                 walk.outside.run(visit, leaf, g, ())
@@ -218,8 +186,7 @@ class _Walk:
         self.wanted = wanted if wanted is None else frozenset(wanted)
         self.needed = None if self.wanted is None else between(outputs, self.wanted)
         self.lift, self.batched = lift, batched
-        #: How to call a rule; None for a plain call.
-        self.run: Run | None = one_by_one if batched else None
+        self.run: Run | None = one_by_one if batched else None  # None for a plain call of a rule
         self.careful = False  # a NaN was hidden in the forward pass: see zeros.py
         self.outside = copy_context()  # what users hang in runs under their own settings
 
@@ -227,9 +194,9 @@ class _Walk:
         """Give a complete cotangent a history where one is wanted, and show it to the hooks."""
         if self.lift is not None and isinstance(g, (np.ndarray, np.generic)):
             g = self.lift(g, None)
-        if node.hooks is None:
-            return g
-        return self.outside.run(run_hooks, node, g, self.wanted is None)
+        if node.hooks is not None:
+            g = self.outside.run(run_hooks, node, g, self.wanted is None)
+        return g
 
     def pull_back(self, node: Node, g: Array) -> list[Array | None]:
         """Apply the rules of a node: from its cotangent to a contribution for each parent."""
@@ -275,10 +242,8 @@ class _Walk:
 
 def _lifted(node: Node, lift: Lift) -> tuple[Array, list[Any]]:
     """Give a node's value and arguments their histories back."""
-    args = [
-        arg if parent is None else lift(arg, parent)
-        for arg, parent in zip(node.args, node.parents or ())
-    ]
+    pairs = zip(node.args, node.parents or ())
+    args = [arg if parent is None else lift(arg, parent) for arg, parent in pairs]
     return lift(node.value, node), args
 
 

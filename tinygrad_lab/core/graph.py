@@ -1,6 +1,4 @@
-"""Walking a recorded history: what lies behind some nodes, and what lies between two ends.
-
-One walk serves the backward pass, checkpoints, pictures and tests.
+"""Walking a recorded history: one walk for the backward pass, checkpoints, pictures and tests.
 
 Not for: recording calls, or carrying gradients (``engine.py``).
 """
@@ -18,13 +16,7 @@ __all__ = ["between", "history", "parents_of"]
 
 
 def parents_of(node: Node) -> tuple[Node | None, ...]:
-    """For each argument of a recorded call the node it came from, or None for a constant.
-
-    Raises
-    ------
-    RuntimeError
-        A backward pass has freed the node.
-    """
+    """Give ``node.parents``, or say that a backward pass has freed the node."""
     if node.parents is None:
         raise RuntimeError(
             f"the graph behind {node.name} was freed by an earlier backward(); say "
@@ -57,13 +49,7 @@ def history(roots: Iterable[Node | None], until: Collection[Node] = ()) -> list[
 
 
 def between(roots: Iterable[Node], ends: Collection[Node]) -> set[Node]:
-    """Collect the nodes on the ways from the roots back to some ends, both included.
-
-    Raises
-    ------
-    RuntimeError
-        Behind the roots, a node that is not an end was freed: whether it led to one is unknown.
-    """
+    """Collect the nodes on the ways from the roots back to some ends, both included."""
     on_the_way: set[Node] = set()
     for node in reversed(history(roots)):  # the oldest first, so that parents come before
         if node in ends or _leads_to(node, on_the_way):

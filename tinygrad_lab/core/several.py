@@ -1,10 +1,8 @@
 """Operations with several results (``eigh``, ``svd`` ...), and arguments that are lists of arrays.
 
-Both are tuples of arrays that the engine treats as one value.  An operation with several results
-is one node, whose value is their tuple; each result is a node of its own that picks one of them.
-An argument that is a list is a node that bundles the arrays in it.  What comes back is gathered as
-:class:`Parts`: the rule of ``eigh`` reads the parts it was given, that of ``concatenate`` returns
-a list of them.
+To the engine both are one value, a tuple.  The results of one call are a node, and each is a node
+of its own that picks it; the arrays of a list are nodes, and the list is a node that bundles them.
+What comes back is gathered as :class:`Parts`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from types import MethodType
-from typing import Any, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from tinygrad_lab.core.dispatch import admit, answer_function, answer_ufunc, app
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import would_detach
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
-from tinygrad_lab.core.operations import OPERATIONS
+from tinygrad_lab.core.operations import OPERATIONS, Op
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 from tinygrad_lab.core.summary import summary
@@ -33,7 +33,7 @@ __all__ = ["Tensor", "methods", "start", "tensor"]
 # general.  Whatever is out of the ordinary (a mode, an error, a missing rule) goes there.
 
 
-def _unary(op: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
+def _unary(op: Op) -> Callable[[Tensor], Tensor]:
     def method(self: Tensor) -> Tensor:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 1:
             return apply(op, (self,))
@@ -53,7 +53,7 @@ def _unary(op: Callable[..., Any]) -> Callable[[Tensor], Tensor]:
     return _named(method, op)
 
 
-def _binary(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
+def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
     def method(self: Tensor, other: Any) -> Tensor:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (self, other))
@@ -76,14 +76,14 @@ def _binary(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
     return _named(method, op)
 
 
-def _reflected(op: Callable[..., Any]) -> Callable[[Tensor, Any], Tensor]:
+def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
     def method(self: Tensor, other: Any) -> Tensor:
         return apply(op, (other, self))
 
     return _named(method, op)
 
 
-def _constant(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
+def _constant(op: Op) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         if not OPERATIONS[op].constant:  # somebody gave it a rule
             return apply(op, (self, other))
@@ -92,7 +92,7 @@ def _constant(op: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
     return _named(method, op)
 
 
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+def _method(function: Op) -> Op:
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         return function(self, *args, **kwargs)
@@ -100,22 +100,22 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _named(method: Any, op: Callable[..., Any]) -> Any:
+def _of_item(function: Op) -> Op:
+    return lambda self, *args: function(self.item(), *args)
+
+
+def _of_data(name: str, doc: str) -> Any:
+    return property(attrgetter(f"data.{name}"), doc=doc)
+
+
+def _named(method: Any, op: Op) -> Any:
     method.__name__ = op.__name__
     method.__doc__ = f"As :data:`numpy.{op.__name__}`."
     return method
 
 
 #: The shortcuts of ``ndarray ** number``.
-_POWERS: dict[float, Callable[..., Any]] = {
-    2: np.square,
-    1: np.positive,
-    0.5: np.sqrt,
-    -1: np.reciprocal,
-}
-
-#: Functions of other rooms that are methods of tensors too, by name.
-_METHODS: dict[str, Callable[..., Any]] = {}
+_POWERS: dict[float, Op] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 _new = object.__new__
 
 
@@ -128,12 +128,8 @@ class Tensor:
         Wrapped, not copied: a NumPy array, or any array that speaks NumPy's protocols (Dask,
         CuPy ...).  :func:`tensor` copies.
     requires_grad : bool
-        Make it a leaf that gradients are accumulated on, in ``.grad``.
-
-    Raises
-    ------
-    TypeError
-        ``requires_grad`` on integers, booleans or objects: only floats have gradients.
+        Make it a leaf that gradients are accumulated on, in ``.grad``: of floats, else a
+        ``TypeError``.
 
     Examples
     --------
@@ -169,14 +165,9 @@ class Tensor:
             "attribute, or add an operation with tl.primitive"
         )
 
-    def __getattr__(self, name: str) -> Any:
-        """Bind the methods that other rooms declare with :func:`methods`."""
-        if name in _METHODS:
-            return MethodType(_METHODS[name], self)
-        raise AttributeError(f"'Tensor' object has no attribute {name!r}", name=name, obj=self)
+    if TYPE_CHECKING:  # the methods that are set below, and by `methods`
 
-    def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *_METHODS})
+        def __getattr__(self, name: str) -> Any: ...
 
     # -- the graph ----------------------------------------------------------------------------
 
@@ -231,19 +222,15 @@ class Tensor:
         self.node.grad = value
 
     def backward(
-        self,
-        upstream: Any = None,
-        *,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
+        self, upstream: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False
     ) -> None:
         """Add the gradient of this tensor to ``.grad`` of every leaf it was computed from.
 
         Parameters
         ----------
         upstream : array_like, optional
-            The gradient of some final quantity with respect to this tensor, of its shape.  May be
-            left out when the tensor has one element: then it is 1.
+            The gradient of some final quantity with respect to this tensor, of its shape: by
+            default 1, which a tensor of one element may leave out.
         retain_graph : bool, optional
             Keep the graph, so that it can be walked again.  By default as ``create_graph``.
         create_graph : bool
@@ -280,13 +267,8 @@ class Tensor:
     def register_hook(self, hook: Callable[[Any], Any]) -> Callable[[], None]:
         """Call ``hook(gradient)`` in each backward pass, once this tensor's gradient is complete.
 
-        What the hook returns, unless None, takes the gradient's place.  The hook must not write
-        into the gradient.
-
-        Returns
-        -------
-        callable
-            Call it to remove the hook.
+        What the hook returns, unless None, takes the gradient's place; it must not write into the
+        gradient.  Returned is a function that removes the hook.
 
         Examples
         --------
@@ -336,40 +318,15 @@ class Tensor:
 
     # -- what every array has -----------------------------------------------------------------
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        return cast("tuple[int, ...]", self.data.shape)
+    shape = _of_data("shape", "The length of each axis.")
+    ndim = _of_data("ndim", "The number of axes.")
+    size = _of_data("size", "The number of elements.")
+    dtype = _of_data("dtype", "The type of an element.")
+    nbytes = _of_data("nbytes", "The bytes of the data.")
+    itemsize = _of_data("itemsize", "The bytes of an element.")
 
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return cast(int, self.data.ndim)
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return cast(int, self.data.size)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of an element."""
-        return cast("np.dtype[Any]", self.data.dtype)
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the data."""
-        return cast(int, self.data.nbytes)
-
-    @property
-    def itemsize(self) -> int:
-        """The bytes of an element."""
-        return cast(int, self.data.itemsize)
-
-    @property
-    def T(self) -> Tensor:  # noqa: N802 - NumPy's name
-        """All axes in reverse order."""
-        return apply(np.transpose, (self,))
+    T = property(lambda self: apply(np.transpose, (self,)), doc="All axes in reverse order.")
+    imag = property(lambda self: apply(np.imag, (self,)), doc="The imaginary part.")
 
     @property
     def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
@@ -382,11 +339,6 @@ class Tensor:
     def real(self) -> Tensor:
         """The real part; of real numbers, the tensor itself."""
         return apply(np.real, (self,)) if self.dtype.kind == "c" else self
-
-    @property
-    def imag(self) -> Tensor:
-        """The imaginary part."""
-        return apply(np.imag, (self,))
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -411,17 +363,10 @@ class Tensor:
             raise TypeError(would_detach(*detaching))
         return float(self.item())
 
-    def __int__(self) -> int:
-        return int(self.item())
-
     def __index__(self) -> int:
         return cast(int, self.data.__index__())
 
-    def __complex__(self) -> complex:
-        return complex(self.item())
-
-    def __round__(self, ndigits: int | None = None) -> Any:
-        return round(self.item(), ndigits)
+    __int__, __complex__, __round__ = _of_item(int), _of_item(complex), _of_item(round)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
@@ -443,7 +388,8 @@ class Tensor:
     __rpow__ = _reflected(np.power)
     __neg__ = _unary(np.negative)
     __pos__ = _unary(np.positive)
-    __abs__ = _unary(np.absolute)
+    __abs__ = abs = _unary(np.absolute)
+    conj = _method(np.conjugate)
 
     def __pow__(self, exponent: Any) -> Tensor:
         if type(exponent) in (int, float) and exponent in _POWERS:
@@ -479,60 +425,7 @@ class Tensor:
         if recording:
             self.node = updated.node
 
-    # -- elementwise functions, as methods ----------------------------------------------------
-
-    abs = _unary(np.absolute)
-    arccos = _unary(np.arccos)
-    arcsin = _unary(np.arcsin)
-    arctan = _unary(np.arctan)
-    cos = _unary(np.cos)
-    cosh = _unary(np.cosh)
-    exp = _unary(np.exp)
-    expm1 = _unary(np.expm1)
-    log = _unary(np.log)
-    log10 = _unary(np.log10)
-    log1p = _unary(np.log1p)
-    log2 = _unary(np.log2)
-    reciprocal = _unary(np.reciprocal)
-    sin = _unary(np.sin)
-    sinh = _unary(np.sinh)
-    sqrt = _unary(np.sqrt)
-    square = _unary(np.square)
-    tan = _unary(np.tan)
-    tanh = _unary(np.tanh)
-    maximum = _binary(np.maximum)
-    minimum = _binary(np.minimum)
-
-    # -- ndarray's methods: NumPy's functions of that name, their arguments and documentation --
-
-    all = _method(np.all)
-    any = _method(np.any)
-    argmax = _method(np.argmax)
-    argmin = _method(np.argmin)
-    argsort = _method(np.argsort)
-    clip = _method(np.clip)
-    conj = _method(np.conj)
-    conjugate = _method(np.conj)
-    copy = _method(np.copy)
-    cumprod = _method(np.cumprod)
-    cumsum = _method(np.cumsum)
-    diagonal = _method(np.diagonal)
-    dot = _method(np.dot)
-    matmul = _method(np.matmul)
-    max = _method(np.max)
-    mean = _method(np.mean)
-    min = _method(np.min)
-    nonzero = _method(np.nonzero)
-    prod = _method(np.prod)
-    repeat = _method(np.repeat)
-    round = _method(np.round)
-    squeeze = _method(np.squeeze)
-    std = _method(np.std)
-    sum = _method(np.sum)
-    swapaxes = _method(np.swapaxes)
-    take = _method(np.take)
-    trace = _method(np.trace)
-    var = _method(np.var)
+    # -- ndarray's methods that take their arguments in ways of their own -----------------------
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
@@ -592,7 +485,7 @@ class Tensor:
 admit(Tensor)
 
 
-def methods(*functions: Callable[..., Any]) -> None:
+def methods(*functions: Op) -> None:
     """Declare functions that are methods of tensors too: ``x.relu()`` for ``relu(x)``.
 
     Examples
@@ -604,7 +497,24 @@ def methods(*functions: Callable[..., Any]) -> None:
     >>> tl.tensor([1.0, 2.0]).doubled()
     Tensor([2., 4.])
     """
-    _METHODS.update((function.__name__, function) for function in functions)
+    for function in functions:
+        setattr(Tensor, function.__name__, function)
+
+
+# NumPy's functions that are methods too, with their arguments and documentation.
+for _op in (
+    np.arccos, np.arcsin, np.arctan, np.cos, np.cosh, np.exp, np.expm1, np.log, np.log10,
+    np.log1p, np.log2, np.reciprocal, np.sin, np.sinh, np.sqrt, np.square, np.tan, np.tanh,
+):  # fmt: skip
+    setattr(Tensor, _op.__name__, _unary(_op))
+for _pair in (np.maximum, np.minimum):
+    setattr(Tensor, _pair.__name__, _binary(_pair))
+for _function in (
+    np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conjugate, np.copy, np.cumprod,
+    np.cumsum, np.diagonal, np.dot, np.matmul, np.max, np.mean, np.min, np.nonzero, np.prod,
+    np.repeat, np.round, np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
+):  # fmt: skip
+    setattr(Tensor, _function.__name__, _method(_function))
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -617,12 +527,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     dtype : dtype, optional
         By default NumPy's choice: float64 for Python floats, int64 for ints.
     requires_grad : bool
-        Make it a leaf that gradients are accumulated on.
-
-    Raises
-    ------
-    TypeError
-        ``data`` is tracked, does not hold numbers, or is not of floats and ``requires_grad``.
+        Make it a leaf that gradients are accumulated on: of floats, else a ``TypeError``.
 
     Examples
     --------
@@ -664,15 +569,12 @@ def start(
         upstream = upstream if hasattr(upstream, "__array_function__") else np.asarray(upstream)
         upstream = from_scalar(upstream)
     if upstream.shape != output.shape:
-        raise ValueError(
-            f"{name}: an upstream gradient of shape {upstream.shape} for a tensor of shape "
-            f"{output.shape}"
-        )
+        shapes = f"{upstream.shape} for a tensor of shape {output.shape}"
+        raise ValueError(f"{name}: an upstream gradient of shape {shapes}")
     if upstream.dtype.kind not in "biufc":
         raise TypeError(f"{name}: an upstream gradient of {upstream.dtype}")
-    if upstream.dtype != output.dtype:
-        upstream = upstream.astype(output.dtype)
-    return output.node, upstream
+    same = upstream.dtype == output.dtype
+    return output.node, upstream if same else upstream.astype(output.dtype)
 
 
 def _rebuilt(data: Any, requires_grad: bool, grad: Any) -> Tensor:

@@ -318,7 +318,7 @@ class _Flow:
             [loss.node],
             [np.ones_like(loss.data)],
             retain_graph=True,
-            wanted=nodes,  # so that nothing is kept on any node
+            wanted=nodes,  # then retain_grad() writes no .grad
             visit=self._visit,
         )
 

@@ -8,13 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_lab.core.operations import (
-    composed,
-    constant,
-    defvjp,
-    defvjp_variadic,
-    primitive,
-)
+from tinygrad_lab.core.operations import composed, constant, defvjp, defvjp_variadic, primitive
 from tinygrad_lab.core.rules.arguments import as_array, untracked
 from tinygrad_lab.core.rules.indexing import rearranged, scatter_add
 

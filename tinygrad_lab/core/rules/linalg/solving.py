@@ -47,9 +47,7 @@ def _least_squares_left(g, y, a, b, rcond):
 
 
 defvjp(
-    least_squares,
-    _least_squares_left,
-    lambda g, y, a, b, rcond: mT(np.linalg.pinv(a, rcond)) @ g,
+    least_squares, _least_squares_left, lambda g, y, a, b, rcond: mT(np.linalg.pinv(a, rcond)) @ g
 )
 
 

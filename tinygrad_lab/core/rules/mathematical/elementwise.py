@@ -181,8 +181,7 @@ def bessel_i(x, order):
 _TURNS = 128  # exact to rounding wherever exp(x) is finite
 defvjp(np.i0, lambda g, y, x: g * bessel_i(x, 1))
 defvjp(
-    bessel_i,
-    lambda g, y, x, order: g * (bessel_i(x, abs(order - 1)) + bessel_i(x, order + 1)) / 2,
+    bessel_i, lambda g, y, x, order: g * (bessel_i(x, abs(order - 1)) + bessel_i(x, order + 1)) / 2
 )
 
 
