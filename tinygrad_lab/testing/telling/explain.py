@@ -20,9 +20,21 @@ from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
-from tinygrad_lab.testing.telling.finding import Finding
+from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
 from tinygrad_lab.testing.telling.reproducer import reproducer
-from tinygrad_lab.testing.telling.words import element, sentences
+from tinygrad_lab.testing.telling.words import element, note, sentences
+
+
+def enter(
+    report: GradReport, label: str, judgement: Judgement, point: Point | None = None
+) -> None:
+    """Enter a judgement of one property into a report, and explain it if it is a failure."""
+    if judgement.verdict == FAIL:
+        report.results.append(Result(label, FAIL))
+        report.findings.append(finding_of(label, judgement, point))
+    else:
+        result = Result(label, judgement.verdict, judgement.resolution, note(judgement))
+        report.results.append(result)
 
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
