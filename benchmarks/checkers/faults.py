@@ -85,7 +85,7 @@ class Fault:
         Raises
         ------
         GradientError
-            It was found.
+            The check objects, as it should where the fault is planted.
 
         Examples
         --------

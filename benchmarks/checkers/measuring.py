@@ -52,11 +52,11 @@ def measure(
     chosen, operations : sequence of int, optional
         Of ``FAULTS`` and of the catalogue, by index; by default all.
     tools : sequence of Tool
-        Those that are not installed are told to be so.
+        Those that are not installed are listed as such.
     workers : int
         Processes.
     progress : callable
-        Is told what is being done.
+        Called with a line of text for each step.
 
     Returns
     -------

@@ -106,7 +106,7 @@ class Place(ABC):
         """Name it in messages."""
 
     @abstractmethod
-    def planted(self, mutation: Mutation) -> AbstractContextManager[None]:
+    def planted(self, mutation: Mutation) -> AbstractContextManager[Any]:
         """Make it wrong, and right again."""
 
 
@@ -122,11 +122,11 @@ class Rule(Place):
         by = "" if self.argnum is None else f", by argument {self.argnum}"
         return f"{name_of(self.owner)}{by}"
 
-    def planted(self, mutation: Mutation) -> AbstractContextManager[None]:
+    def planted(self, mutation: Mutation) -> AbstractContextManager[Any]:
         """Make it wrong, and right again."""
         return self.wrapped(mutation.of_rule)
 
-    def wrapped(self, wrap: Callable[[Function], Function]) -> AbstractContextManager[None]:
+    def wrapped(self, wrap: Callable[[Function], Function]) -> AbstractContextManager[Any]:
         """Put something around the rule; a test that gives the operation new rules keeps them."""
         vjps = vjps_of(self.owner)
         if self.argnum is not None:
@@ -160,7 +160,7 @@ class OfAdapted(Place):
             where = f" ({PurePath(self.code.co_filename).name}:{self.code.co_firstlineno})"
         return f"{self.owner}{where}, by {self.by}"
 
-    def planted(self, mutation: Mutation) -> AbstractContextManager[None]:
+    def planted(self, mutation: Mutation) -> AbstractContextManager[Any]:
         """Make it wrong, and right again."""
 
         def intercept(subject: Any, pull: Pull) -> Pull:
@@ -170,10 +170,8 @@ class OfAdapted(Place):
         return _intercepting(intercept)
 
 
-@contextlib.contextmanager
-def _intercepting(intercept: Callable[[Any, Pull], Pull]) -> Iterator[None]:
-    with session(interceptors=(*current_session().interceptors, intercept)):
-        yield
+def _intercepting(intercept: Callable[[Any, Pull], Pull]) -> AbstractContextManager[Any]:
+    return session(interceptors=(*current_session().interceptors, intercept))
 
 
 def _written(function: Any) -> Any:
@@ -268,7 +266,7 @@ class Mutant:
     noticed: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
 
-    def planted(self) -> AbstractContextManager[None]:
+    def planted(self) -> AbstractContextManager[Any]:
         """Plant the fault, and take it out again."""
         return self.place.planted(MUTATIONS[self.fault])
 

@@ -1,4 +1,4 @@
-"""The checker is checked: every fault that was ever seen is planted, and must be noticed."""
+"""The checker is checked: every fault that somebody reported is planted, and must be noticed."""
 
 import contextlib
 
@@ -21,12 +21,12 @@ def test_the_catalogue_is_whole():
 def test_a_planted_fault_is_noticed_and_its_operation_blamed(fault):
     with fault.plant(), pytest.raises(tgt.GradientError) as caught:
         fault.check(EXAMPLES, 0)
-    found = caught.value.finding
+    finding = caught.value.finding
     assert str(caught.value)
-    if fault.blamed and found.blame is not None and found.property != "second_order":
-        assert found.blame.guilty.what == fault.blamed
-        assert found.blame.total == pytest.approx(1.0)
-        assert abs(found.blame.guilty.share - 1.0) < 1e-6
+    if fault.blamed and finding.blame is not None and finding.property != "second_order":
+        assert finding.blame.guilty.what == fault.blamed
+        assert finding.blame.total == pytest.approx(1.0)
+        assert abs(finding.blame.guilty.share - 1.0) < 1e-6
 
 
 @by_name
@@ -42,7 +42,7 @@ def test_what_was_planted_is_taken_out_again(fault):
 
 
 def test_each_planting_is_a_fresh_one():
-    """What a wrong rule has kept is kept until it is taken out, and no longer."""
+    """A wrong rule with a cache begins with an empty one each time."""
     cached = next(f for f in FAULTS if f.number == 45)
 
     def slope(at):

@@ -5,12 +5,9 @@ Not for: the strategies themselves (``strategies.py``), which are loaded when fi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from hypothesis import strategies as st
-
-    from tinygrad_lab.core.tensor import Tensor
+__all__ = ["register"]
 
 
 def register() -> None:
@@ -27,13 +24,10 @@ def register() -> None:
 
     from tinygrad_lab.core.tensor import Tensor
 
-    st.register_type_strategy(Tensor, _tensors)
+    def tensors_of(kind: Any) -> st.SearchStrategy[Tensor]:
+        from tinygrad_lab.testing.inputs.strategies import tensors
 
+        arrays = tensors().map(lambda drawn: drawn[0])
+        return st.builds(kind, arrays, requires_grad=st.booleans())
 
-def _tensors(kind: Any) -> st.SearchStrategy[Tensor]:
-    from hypothesis import strategies as st
-
-    from tinygrad_lab.testing.inputs.strategies import tensors
-
-    arrays = tensors().map(lambda drawn: drawn[0])
-    return st.builds(kind, arrays, requires_grad=st.booleans())
+    st.register_type_strategy(Tensor, tensors_of)

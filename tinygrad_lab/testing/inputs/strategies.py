@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tinygrad_lab.testing.inputs import calls
+from tinygrad_lab.testing.inputs.calls import Shape
 from tinygrad_lab.testing.judging.properties.form import layouts_of
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
 ]  # fmt: skip
 
 Array = NDArray[Any]
-Shape = tuple[int, ...]
 
 #: Where derivatives go wrong: zeros, ties, saturation.
 SPECIAL = (0.0, 1.0, -1.0, 2.0, 1000.0, -1000.0)

@@ -41,19 +41,20 @@ def family(draw_call: Callable[..., Call]) -> Callable[..., Family]:
     return settings
 
 
-def table(rows: Mapping[Any, Family | list[Family]]) -> Cases:
+def table(rows: Mapping[Any, Any]) -> Cases:
     """Give each operation its strategy of calls: of one family, or of any of several.
 
-    A key is an operation, several of them in a tuple, or the name of one that is missing from the
-    oldest NumPy.
+    A key is an operation, several of them in a tuple, or the name of one that not every NumPy has.
+    The value of an old name is the operation of a row before, which NumPy calls in its place.
     """
-    cases = {}
+    cases: Cases = {}
     for key, value in rows.items():
         families = value if isinstance(value, list) else [value]
         for named in key if isinstance(key, tuple) else (key,):
             op = getattr(np, named, None) if isinstance(named, str) else named
             if op is not None:
-                cases[op] = st.one_of([of(op) for of in families])
+                is_old = families[0] in cases
+                cases[op] = cases[value] if is_old else st.one_of([of(op) for of in families])
     return cases
 
 
