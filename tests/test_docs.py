@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lab
-from tinygrad_lab.core.operations import OPERATIONS
 from benchmarks import checkers
+from tinygrad_lab.core.operations import OPERATIONS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
