@@ -70,7 +70,7 @@ def blame() -> Runner:
     subject = TensorSubject(wrong(), bind(inputs, None), "mlp")
     point = Point(subject, inputs, subject.record(inputs), [np.ones(())], rng, 1)
     climbed = point.measurer.climb([direction_like(x, rng) for x in inputs])
-    evidence = Evidence(climbed, point, point.weights, point.gradients, point.upstreams)
+    evidence = Evidence(climbed, point, point.gradients, point.upstreams)
     return Runner(lambda: draw_up(evidence), list)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 import tinygrad_lab
 from benchmarks import checkers
+from tinygrad_lab.core.operations import OPERATIONS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -38,9 +39,13 @@ def name_of(page: Path) -> str:
 
 
 @pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path, monkeypatch):
-    """An example may write files; they are no part of the repository."""
+def in_a_place_of_its_own(tmp_path, monkeypatch):
+    """An example may write files, and declare rules: both are gone afterwards."""
     monkeypatch.chdir(tmp_path)
+    before = dict(OPERATIONS)
+    yield
+    OPERATIONS.clear()
+    OPERATIONS.update(before)
 
 
 def test_every_package_can_be_imported():

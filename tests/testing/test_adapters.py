@@ -316,9 +316,9 @@ def test_a_gradient_knows_its_inputs_by_name(library):
     assert subject.name == "the gradient of mine"
     assert subject.names == ["x", "upstream 0"]
     y = np.tanh(POINT)
-    found = subject.record([POINT, POINT]).pull([np.ones_like(POINT)])
-    np.testing.assert_allclose(found[0], -2 * POINT * y * (1 - y * y), rtol=1e-12)
-    np.testing.assert_allclose(found[1], 1 - y * y, rtol=1e-12)
+    by_x, by_upstream = subject.record([POINT, POINT]).pull([np.ones_like(POINT)])
+    np.testing.assert_allclose(by_x, -2 * POINT * y * (1 - y * y), rtol=1e-12)
+    np.testing.assert_allclose(by_upstream, 1 - y * y, rtol=1e-12)
 
 
 def test_the_third_order(library):

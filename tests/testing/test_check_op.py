@@ -80,10 +80,10 @@ def test_they_are_met_by_functions_that_the_catalogue_does_not_know():
     def first(x):
         return x.ravel()[:1] * 2.0
 
-    seen = []
-    tgt.check_op(first, examples=1, watch=lambda call, report: seen.append(call))
+    calls = []
+    tgt.check_op(first, examples=1, watch=lambda call, report: calls.append(call))
     for kind in DEGENERATE:
-        assert any(is_degenerate(call, kind) for call in seen)
+        assert any(is_degenerate(call, kind) for call in calls)
 
 
 #: What has no value at such shapes, or is here called with a mask or an index of a fixed shape.
@@ -103,12 +103,12 @@ NONE_EXPECTED = {
 @pytest.mark.parametrize("kind", NONE_EXPECTED)
 def test_every_operation_of_the_catalogue_meets_them(kind):
     """Those of no axes aside, which most operations along an axis refuse."""
-    seen = set()
+    reached = set()
     for op, calls in CASES.items():
-        look = lambda call, only, op=op: seen.add(name_of(op))
+        look = lambda call, only, op=op: reached.add(name_of(op))
         search.search_degenerate(look, calls, 1, 0, kinds=[kind])
     every = {name_of(op) for op in CASES}
-    assert every - seen == NONE_EXPECTED[kind]
+    assert every - reached == NONE_EXPECTED[kind]
 
 
 def test_what_takes_no_such_shapes_is_not_asked_to():
@@ -186,22 +186,22 @@ def test_what_a_check_raises_is_raised():
 
 
 # ---------------------------------------------------------------------------------------------
-# What is told of it
+# Who watches
 
 
 def test_whoever_watches_is_told_of_every_check():
-    told = []
-    report = tgt.check_op(np.tanh, examples=4, watch=lambda call, found: told.append(found))
-    assert len(told) == 4 + 3 + 2
-    assert {found.verdict for found in told} == {report.verdict} == {"pass"}
+    reports = []
+    report = tgt.check_op(np.tanh, examples=4, watch=lambda call, report: reports.append(report))
+    assert len(reports) == 4 + 3 + 2
+    assert {each.verdict for each in reports} == {report.verdict} == {"pass"}
 
 
 def test_of_a_failure_too():
-    told = []
+    watched = []
     with planted(np.sin, lambda g, y, x: g), pytest.raises(tgt.GradientError) as caught:
-        tgt.check_op(np.sin, examples=4, watch=lambda call, found: told.append((call, found)))
-    call, found = told[-1]
-    assert found is caught.value.report
+        tgt.check_op(np.sin, examples=4, watch=lambda *pair: watched.append(pair))
+    call, report = watched[-1]
+    assert report is caught.value.report
     assert call.text == "sin(x)"
 
 

@@ -29,6 +29,7 @@ __all__ = ["admit", "answer_function", "answer_ufunc", "apply", "from_node", "pl
 Tensor: type[Any]
 
 _UNKNOWN = Operation()
+_FLOAT64 = np.dtype(np.float64)
 _new = object.__new__
 
 #: What no other library's arrays are: a primitive called with these alone is its body.
@@ -57,13 +58,14 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     values: list[Any] = []
     parents: list[Node | None] = []
     for arg in args:
-        node = None
         if type(arg) is Tensor:
-            arg, node = arg.data, arg.node
+            parents.append(arg.node)
+            arg = arg.data
         elif body is None and isinstance(arg, (list, tuple)) and _holds_tensor(arg):
             return apply(op, tuple(map(_bundled, args)), kwargs, _unbundled(op))
+        else:
+            parents.append(None)
         values.append(arg)
-        parents.append(node)
         if type(arg) not in _OWN_TYPES:
             body = None
     mode = current_mode()
@@ -74,10 +76,10 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     kind = type(value)
     if kind is not np.ndarray:
         value = Outputs(value) if isinstance(value, (tuple, list)) else from_scalar(value)
+        value = value if hasattr(value, "dtype") else np.asarray(value)  # None, text: not floats
     node = None
     if mode is not IGNORE and any(parents):
-        plain_floats = type(value) is np.ndarray and value.dtype.kind in "fc"
-        if not plain_floats or operation.complete < len(args):
+        if operation.complete < len(args) or not (value.dtype is _FLOAT64 or _is_float(value)):
             _check_differentiable(op, operation, parents, value)
         node = record(op, tuple(values), kwargs, value, tuple(parents))
     if mode is WATCH:
@@ -131,9 +133,9 @@ def _check_differentiable(
                 f"{name_of(op)} has no derivative by argument {position}: detach() it there"
             )
     if not _is_float(value):
-        what = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
         raise TypeError(
-            f"{name_of(op)} of a tracked tensor gives {what}, which has no gradient; detach() first"
+            f"{name_of(op)} of a tracked tensor gives {value.dtype}, which has no gradient; "
+            "detach() first"
         )
 
 

@@ -144,8 +144,8 @@ def propagate(
             if not retain_graph:
                 node.args = node.kwargs = node.value = node.parents = None
         g, contributions = None, []  # so that each gradient has one owner
-        for leaf in list(waiting):  # what never had its turn
-            g = waiting.pop(leaf)
+        while waiting:  # the leaves, which never have a turn
+            leaf, g = waiting.popitem()
             if looks or leaf.hooks is not None:
                 g = walk.look(leaf, g)
             if visit is not None:

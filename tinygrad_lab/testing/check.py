@@ -12,12 +12,11 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.judging.arguments import Arguments, bind, first_difference, frozen
+from tinygrad_lab.testing.judging.arguments import Arguments, bind
+from tinygrad_lab.testing.judging.arrays import Array, first_difference, frozen
 from tinygrad_lab.testing.judging.judgement import (
-    FAIL,
     NOWHERE,
     Judgement,
     Kind,
@@ -31,11 +30,10 @@ from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
 from tinygrad_lab.testing.session import announced
-from tinygrad_lab.testing.telling.explain import finding_of
-from tinygrad_lab.testing.telling.finding import GradReport, Result, raise_for, result_of
+from tinygrad_lab.testing.telling.explain import enter
+from tinygrad_lab.testing.telling.finding import GradReport, raise_for
 from tinygrad_lab.testing.telling.literals import shown
 
-Array = NDArray[Any]
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
 _NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)
 
@@ -114,8 +112,8 @@ def gradcheck(
     chosen = _chosen(properties, without)
     report = GradReport(subject.name, inputs=_in_words(subject, args, context))
     if isinstance(without, Mapping):
-        reasons = ((label, skipped(Reason.LEFT_OUT, why=why)) for label, why in without.items())
-        report.results += [result_of(label, judgement) for label, judgement in reasons]
+        for label, why in without.items():
+            enter(report, label, skipped(Reason.LEFT_OUT, why=why))
     cause: BaseException | None = None
     try:
         with np.errstate(all="ignore"):
@@ -123,25 +121,15 @@ def gradcheck(
         for label in chosen:
             with np.errstate(all="ignore"):
                 judgement = _judged(point, label)
-            _report(report, label, judgement, point)
+            enter(report, label, judgement, point)
             if report.findings:
                 break
     except Misbehaved as error:
-        _report(report, "call", error.judgement)
+        enter(report, "call", error.judgement)
         cause = error.__cause__
     if raises:
         raise_for(report, cause)
     return report
-
-
-def _report(
-    report: GradReport, label: str, judgement: Judgement, point: Point | None = None
-) -> None:
-    if judgement.verdict == FAIL:
-        report.results.append(Result(label, FAIL))
-        report.findings.append(finding_of(label, judgement, point))
-    else:
-        report.results.append(result_of(label, judgement))
 
 
 def _chosen(properties: str | Iterable[str], without: Collection[str]) -> list[str]:

@@ -9,16 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.testing.judging.judgement import FAIL, Kind, Reason, failed, passed
-from tinygrad_lab.testing.telling.explain import finding_of
-from tinygrad_lab.testing.telling.finding import GradReport, Result, raise_for, result_of
+from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.judgement import Kind, Reason, failed, passed
+from tinygrad_lab.testing.telling.explain import enter
+from tinygrad_lab.testing.telling.finding import GradReport, raise_for
 from tinygrad_lab.testing.telling.literals import shown
 from tinygrad_lab.transforms.derivatives import value_and_grad
 
-Array = NDArray[Any]
 Update = Callable[[Sequence[Array], Sequence[Array], float], Sequence[Array]]
 RATES = tuple(2.0**-k for k in range(8, 25, 4))
 
@@ -86,16 +85,14 @@ def check_descent(
         noise = 8 * np.finfo(np.float64).eps * max(map(abs, values))
         uphill = [k for k, change in enumerate(changes) if not change < -noise]
         if not uphill:
-            report.results.append(result_of("descent", passed(reason=Reason.AT_RATE, rate=rate)))
+            enter(report, "descent", passed(reason=Reason.AT_RATE, rate=rate))
             return report
         if np.all(np.abs(changes) < 1e3 * noise):
             break
     k = uphill[0]
     facts: dict[str, Any] = {"rises": True} if changes[k] > 0 else {}
     facts |= {"step": k + 1, "rate": rate, "loss": values[k], "change": float(changes[k])}
-    judgement = failed(Kind.UPHILL, **facts)
-    report.results.append(Result("descent", FAIL))
-    report.findings.append(finding_of("descent", judgement))
+    enter(report, "descent", failed(Kind.UPHILL, **facts))
     if raises:
         raise_for(report)
     return report

@@ -1,6 +1,7 @@
 """What holds during one run of tests: how much is generated, who hears of checks, what intercepts.
 
-The pytest plugin begins a session of its own.  Outside of one nobody listens.
+The pytest plugin begins a session of its own.  Outside of one, as in threads that a test starts,
+nobody listens.
 
 Not for: running checks (``check.py``), or pytest (``pytest/plugin.py``).
 """

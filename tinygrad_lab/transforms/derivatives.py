@@ -392,7 +392,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
 def jacobian(f: Function, argnums: Argnums = 0) -> Function:
     """Make the function that computes all partial derivatives of ``f``, which returns one array.
 
-    The rows are found in one backward pass, with all upstreams side by side, wherever the rules on
+    The rows come out of one backward pass, with all upstreams side by side, wherever the rules on
     the way take them so.
 
     Returns

@@ -34,8 +34,8 @@ def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     lead = rows.shape[:-1]
     if 0 in lead:
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
-    found = [as_array(func1d(rows[i], *args, **kwargs)) for i in np.ndindex(lead)]
-    whole = np.stack(found).reshape((*lead, *found[0].shape))
+    results = [as_array(func1d(rows[i], *args, **kwargs)) for i in np.ndindex(lead)]
+    whole = np.stack(results).reshape((*lead, *results[0].shape))
     own = range(len(lead), whole.ndim)
     return np.moveaxis(whole, tuple(own), tuple(i - len(lead) + axis for i in own))
 
@@ -43,6 +43,6 @@ def apply_along_axis(func1d, axis, arr, *args, **kwargs):
 @composed(np.apply_over_axes)
 def apply_over_axes(func, a, axes):
     for axis in (axes,) if np.ndim(axes) == 0 else axes:
-        found = func(a, axis)
-        a = found if found.ndim == a.ndim else np.expand_dims(found, axis)
+        reduced = func(a, axis)
+        a = reduced if reduced.ndim == a.ndim else np.expand_dims(reduced, axis)
     return a

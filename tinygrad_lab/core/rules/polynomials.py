@@ -23,8 +23,8 @@ def polymul(a1, a2):
 
 def _without_leading_zeros(p):
     p = np.atleast_1d(p)
-    kept = np.trim_zeros(p, "f")
-    return kept if kept.shape[0] else p[:1]
+    rest = np.trim_zeros(p, "f")
+    return rest if rest.shape[0] else p[:1]
 
 
 @composed(np.polyadd)
@@ -122,5 +122,5 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
         w = as_array(w)
         left, right = left * w[:, None], (right.T * w).T
     scale = np.sqrt(np.sum(left * left, axis=0))
-    found = np.linalg.lstsq(left / scale, right, rcond)[0]
-    return (found.T / scale).T
+    scaled = np.linalg.lstsq(left / scale, right, rcond)[0]
+    return (scaled.T / scale).T

@@ -99,9 +99,9 @@ def _define_nan_spread(function, spread):
                    mean=None, correction=None):  # fmt: skip
         present = ~np.isnan(a) & where
         ddof = ddof if correction is None else correction
-        found = spread(nan_filled(a, 0), axis, dtype, ddof=ddof, keepdims=keepdims, where=present)
+        result = spread(nan_filled(a, 0), axis, dtype, ddof=ddof, keepdims=keepdims, where=present)
         enough = np.sum(present, axis=axis, keepdims=keepdims) > ddof
-        return found if np.all(enough) else np.where(enough, found, a.dtype.type(np.nan))
+        return result if np.all(enough) else np.where(enough, result, a.dtype.type(np.nan))
 
 
 _define_nan_spread(np.nanvar, np.var)
@@ -121,12 +121,12 @@ def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan):
     if ignore_nan and q.ndim > 1:
         raise ValueError(f"q of shape {q.shape}: NumPy's nan-forms mix up more axes than one")
     axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
-    kept = [i for i in range(a.ndim) if i not in axes]
-    lengths = tuple(a.shape[i] for i in kept)
+    others = [i for i in range(a.ndim) if i not in axes]
+    lengths = tuple(a.shape[i] for i in others)
     n = int(np.prod([a.shape[i] for i in axes], dtype=int))
     if n == 0:
         raise IndexError(f"no quantile of nothing: axes {axes} of shape {a.shape}")
-    rows = np.sort(np.transpose(a, (*kept, *axes)).reshape((*lengths, n)), axis=-1)  # NaN last
+    rows = np.sort(np.transpose(a, (*others, *axes)).reshape((*lengths, n)), axis=-1)  # NaN last
     missing = np.isnan(rows)
     counts = np.sum(~missing, axis=-1) if ignore_nan else np.full(lengths, n)
     undefined = np.all(missing, axis=-1) if ignore_nan else np.any(missing, axis=-1)

@@ -10,14 +10,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.testing.judging.arguments import Arguments
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.subject import Adapter, Recorded, Subject
 from tinygrad_lab.testing.session import current_session
-
-Array = NDArray[Any]
 
 
 class Adapted(Subject):

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.testing.adapters.adapted import Adapted, adapter
-from tinygrad_lab.testing.judging.arguments import Arguments, in_parts
+from tinygrad_lab.testing.judging.arguments import Arguments
+from tinygrad_lab.testing.judging.arrays import Array, in_parts
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import (
     Adapter,
@@ -22,8 +22,6 @@ from tinygrad_lab.testing.judging.subject import (
     outputs_of,
 )
 from tinygrad_lab.transforms.containers import leaves
-
-Array = NDArray[Any]
 
 
 def numpy(

@@ -14,16 +14,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.rules import indexing, manipulation
 from tinygrad_lab.core.rules.linalg import products
-from tinygrad_lab.testing.judging.arguments import flat
+from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.numerical import Estimate
 from tinygrad_lab.testing.judging.subject import Subject
 
-Array = NDArray[Any]
 STEPS = (2.0**-100, 2.0**-140)
 
 #: Operations that compute, for complex numbers, the continuation of what they are for real ones.

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
+from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.numerical import Estimate
 
 if TYPE_CHECKING:
@@ -91,11 +90,15 @@ class Site:
 class Evidence:
     """What a judgement of numbers rests on, for whoever looks closer."""
 
-    climb: Climb | None = None  # the ladder that the slope was measured by
-    point: Point | None = None  # where; at second order, a point of the gradient
-    weights: NDArray[Any] | None = None  # the upstream, in a row
-    gradients: Sequence[NDArray[Any]] = ()
-    upstreams: Sequence[NDArray[Any]] = ()
+    climb: Climb  # the ladder that the slope was measured by
+    point: Point  # where
+    gradients: Sequence[Array]  # that were compared
+    upstreams: Sequence[Array]  # that they were pulled from
+
+    @property
+    def weights(self) -> Array:
+        """The upstreams, in a row."""
+        return flat(self.upstreams)
 
 
 NOWHERE = Site()
@@ -114,13 +117,14 @@ class Judgement:
     resolution: float | None = None  # the smallest relative fault that would have been noticed
     site: Site = NOWHERE
     facts: Mapping[str, Any] = field(default_factory=dict)  # what else there is to say, by name
-    evidence: Evidence = Evidence()
+    evidence: Evidence | None = None  # of numbers
     order: int = 1  # 2 of the gradient of a gradient
+    point: Point | None = None  # of the gradient, then
 
     @property
     def climb(self) -> Climb:
         """The ladder that the slope was measured by, where one was."""
-        assert self.evidence.climb is not None
+        assert self.evidence is not None
         return self.evidence.climb
 
     def because(self, verdict: str, reason: Reason, **facts: Any) -> Judgement:

@@ -13,23 +13,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node
+from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.operations import OPERATIONS
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.numerical import BAND, Ladder
 
-Array = NDArray[Any]
 
-
-def branches(nodes: Sequence[Node]) -> list[Any]:
-    """List which branches some recorded calls took, constants that were chosen included.
+def branches(roots: Sequence[Node | None]) -> list[Any]:
+    """List which branches the calls behind some nodes took, constants that were chosen included.
 
     A mask, an index or a permutation that the function computed from its inputs is an argument
     with no history: where it differs between two evaluations, they took different branches.
     """
     taken: list[Any] = []
-    for node in nodes:
+    for node in history(roots):
         if has_kinks(node):
             branch: Any = OPERATIONS[node.op].branch
             taken.append(branch(node.value, *node.args, **(node.kwargs or {})))

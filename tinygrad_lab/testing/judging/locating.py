@@ -7,17 +7,15 @@ looks like (``telling/diagnosis.py``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import Estimate, direction_like, scales_of
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import promised
-
-Array = NDArray[Any]
 
 EVERY_ELEMENT = 64  # up to so many elements, a wrong gradient is shown element by element
 
@@ -37,9 +35,6 @@ class Located(NamedTuple):
 def most_wrong(evidence: Evidence) -> Located | None:
     """Find the input, and the element of it, whose slope is furthest from the measured one."""
     point, weights, gradients = evidence.point, evidence.weights, evidence.gradients
-    assert point is not None
-    assert weights is not None
-    assert evidence.climb is not None
     first = evidence.climb.ladder.steps[0]
     worst, located = -1.0, None
     for i in _suspects(point, weights, gradients):

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from tinygrad_lab.testing.judging.arrays import Array
 
 FIRST_STEP = 2.0**-5  # times the scale of what is moved; a power of two, so that steps are exact
 LEVELS = 5

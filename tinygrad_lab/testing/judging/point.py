@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tinygrad_lab.testing.judging.arguments import flat, frozen
+from tinygrad_lab.testing.judging.arrays import Array, flat, frozen
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, failed
 from tinygrad_lab.testing.judging.numerical import scales_of
 from tinygrad_lab.testing.judging.slope import Measurer
 from tinygrad_lab.testing.judging.subject import Recorded, Subject
-
-Array = NDArray[Any]
 
 ROUNDING = 1e-10  # relative: what another order of summation may change
 FLOAT32_ROUNDING = 1e-4  # of a function that computes in float32 whatever it is given

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.graph import history
-from tinygrad_lab.testing.judging.arguments import flat
+from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.kinks import branches, has_kinks, same_branches
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
@@ -27,8 +27,6 @@ from tinygrad_lab.testing.judging.numerical import (
     scales_of,
 )
 from tinygrad_lab.testing.judging.subject import Evaluation, Subject
-
-Array = NDArray[Any]
 
 OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
 NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
@@ -46,9 +44,9 @@ class Climb:
     missed: list[Array]  # how far a rounded step fell beside what was meant, divided by the step
 
     @property
-    def nodes(self) -> list[Any]:
-        """The graph of one of the calls."""
-        return history(next(iter(self.calls.values())).roots)[::-1]
+    def roots(self) -> tuple[Node | None, ...]:
+        """The outputs of one of the calls, in its graph, if it has one."""
+        return next(iter(self.calls.values())).roots
 
 
 def promised(
@@ -112,7 +110,7 @@ class Measurer:
         """Whether the evaluations on one side took different branches: a kink lies between."""
         for sign in (1, -1):
             calls = [call for h, call in climbed.calls.items() if h * sign > 0]
-            first, *others = (branches(history(call.roots)) for call in calls)
+            first, *others = (branches(call.roots) for call in calls)
             if not all(same_branches(first, other) for other in others):
                 return True
         return False
@@ -120,11 +118,9 @@ class Measurer:
     def is_on_a_boundary(self, climbed: Climb) -> bool:
         """Whether the point takes another branch than what lies on either side of it."""
         with np.errstate(all="ignore"):
-            here = branches(history(self.subject.evaluate(self.arrays).roots))
+            here = branches(self.subject.evaluate(self.arrays).roots)
         calls = climbed.calls.values()
-        return bool(here) and not any(
-            same_branches(here, branches(history(call.roots))) for call in calls
-        )
+        return bool(here) and not any(same_branches(here, branches(c.roots)) for c in calls)
 
     def differs_by_direction(self, climbed: Climb, weights: Array) -> bool:
         """Whether slopes along directions do not add up: no derivative here, though no bend.
@@ -132,8 +128,7 @@ class Measurer:
         So it is where many kinks meet, as at a median of equal numbers: along every line through
         the point the function is straight, each with a slope of its own.
         """
-        nodes = climbed.nodes
-        if nodes and not branches(nodes):  # nothing in it has a kink
+        if any(climbed.roots) and not branches(climbed.roots):  # nothing in it has a kink
             return False
         generator = np.random.default_rng(1)
         first = [np.asarray(u) for u in climbed.directions]
@@ -175,9 +170,9 @@ class Measurer:
 
     def kinks(self) -> int | None:
         """Count the operations with kinks, where the graph is known."""
-        graphs = (climbed.nodes for climbed in self._climbs.values())
-        nodes = next(filter(None, graphs), None)
-        return None if nodes is None else sum(has_kinks(node) for node in nodes)
+        graphs = (climbed.roots for climbed in self._climbs.values())
+        roots = next(filter(any, graphs), None)
+        return None if roots is None else sum(map(has_kinks, history(roots)))
 
     def jumps(self, noise: float) -> bool:
         """Whether the value at the point is apart from those beside it, as far as was climbed."""

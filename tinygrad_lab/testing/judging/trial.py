@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node, propagate
+from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.comparison import compare
 from tinygrad_lab.testing.judging.holomorphic import complex_step
 from tinygrad_lab.testing.judging.judgement import (
@@ -36,10 +36,9 @@ from tinygrad_lab.testing.judging.numerical import (
     Estimate,
     scales_of,
 )
-from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Measurer, promised
+from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, promised
 from tinygrad_lab.testing.judging.subject import Recorded
-
-Array = NDArray[Any]
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
@@ -49,10 +48,13 @@ JUMP = 1.5  # a gap ratio above is that of a jump, not of a continuous function 
 
 
 class Trial:
-    """Gradients for one upstream (``weights``, in a row), to be compared with measured slopes."""
+    """Gradients at a point, pulled from some upstreams, to be compared with measured slopes."""
 
-    def __init__(self, measurer: Measurer, gradients: Sequence[Array], weights: Array) -> None:
-        self.measurer, self.gradients, self.weights = measurer, gradients, weights
+    def __init__(
+        self, point: Point, gradients: Sequence[Array], upstreams: Sequence[Array]
+    ) -> None:
+        self.point, self.measurer = point, point.measurer
+        self.gradients, self.upstreams, self.weights = gradients, upstreams, flat(upstreams)
 
     def judge(self, directions: Sequence[Array]) -> Judgement:
         """Compare the slopes along a direction.
@@ -107,7 +109,8 @@ class Trial:
         if ladder.flat and abs(analytic) <= still:
             judgement = replace(judgement, verdict=PASS, resolution=math.inf, reason=None)
         crossed = judgement.verdict == FAIL and self.measurer.crosses(climbed)
-        return replace(judgement, evidence=Evidence(climbed)), crossed
+        evidence = Evidence(climbed, self.point, self.gradients, self.upstreams)
+        return replace(judgement, evidence=evidence), crossed
 
     # -- what may excuse a slope that differs at two scales ---------------------------------------
 

@@ -20,14 +20,13 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.subject import BackwardPass, outputs_of
 from tinygrad_lab.testing.telling.diagnosis import diagnose, missing_factor
 from tinygrad_lab.transforms.derivatives import gradients
 
-Array = NDArray[Any]
 PREFIXES = ("d_", "grad_", "g_", "delta_", "bar_", "dL_d", "dl_d", "dLd", "d", "g")
 SUFFIXES = ("_grad", "_bar", "_delta", "_gradient", "grad")
 AGREEMENT = 1e-7

@@ -11,7 +11,7 @@ from pathlib import PurePath
 import numpy as np
 
 from tinygrad_lab.core.modes import debug
-from tinygrad_lab.testing.judging.judgement import FAIL, Judgement, Kind
+from tinygrad_lab.testing.judging.judgement import FAIL, Evidence, Judgement, Kind
 from tinygrad_lab.testing.judging.locating import Located, most_wrong
 from tinygrad_lab.testing.judging.numerical import direction_like
 from tinygrad_lab.testing.judging.point import Point
@@ -20,17 +20,29 @@ from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
-from tinygrad_lab.testing.telling.finding import Finding
+from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
 from tinygrad_lab.testing.telling.reproducer import reproducer
-from tinygrad_lab.testing.telling.words import element, sentences
+from tinygrad_lab.testing.telling.words import element, note, sentences
+
+
+def enter(
+    report: GradReport, label: str, judgement: Judgement, point: Point | None = None
+) -> None:
+    """Enter a judgement of one property into a report, and explain it if it is a failure."""
+    if judgement.verdict == FAIL:
+        report.results.append(Result(label, FAIL))
+        report.findings.append(finding_of(label, judgement, point))
+    else:
+        result = Result(label, judgement.verdict, judgement.resolution, note(judgement))
+        report.results.append(result)
 
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
     """Explain a failure of one property at a point."""
-    point = judgement.evidence.point or point
-    if judgement.evidence.climb is not None:
-        finding = _of_numbers(label, judgement)
-        _accuse(finding, judgement)
+    point = judgement.point or point
+    if judgement.evidence is not None:
+        finding = _of_numbers(label, judgement, judgement.evidence)
+        _accuse(finding, judgement.analytic, judgement.evidence)
         return finding
     text, *lines = sentences(judgement)
     assert judgement.kind is not None
@@ -42,10 +54,9 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
     return finding
 
 
-def _of_numbers(label: str, judgement: Judgement) -> Finding:
+def _of_numbers(label: str, judgement: Judgement, evidence: Evidence) -> Finding:
     """Say where a gradient is most wrong, by how much, and what that looks like."""
-    located, point = most_wrong(judgement.evidence), judgement.evidence.point
-    assert point is not None
+    located, point = most_wrong(evidence), evidence.point
     analytic, numeric = judgement.analytic, judgement.estimate
     pattern, index = "", None
     if located is None:
@@ -85,18 +96,16 @@ def _relative(analytic: float, numeric: float) -> float:
 # Whose fault it is
 
 
-def _accuse(finding: Finding, judgement: Judgement) -> None:
+def _accuse(finding: Finding, analytic: float, evidence: Evidence) -> None:
     """Say which operation is wrong; of a backward pass by hand, which line."""
-    evidence = judgement.evidence
     point = evidence.point
-    assert point is not None
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
         reading = audit(backward_pass)
         finding.lines += reading.lines
         finding.site = reading.site
         return
-    if not judgement.climb.ladder.finite or not np.isfinite(judgement.analytic):
+    if not evidence.climb.ladder.finite or not np.isfinite(analytic):
         return
     account = ledger.draw_up(evidence)
     if account is None or account.guilty is None:
@@ -115,12 +124,9 @@ def _accuse_by_numbers(finding: Finding, point: Point) -> None:
     for factor in (1.0, -1.0, 4.0):
         ups = [factor * u for u in point.upstreams]
         gradients = point.pulled(ups, point.recorded)
-        judgement = Trial(point.measurer, gradients, factor * point.weights).judge(directions)
-        if judgement.verdict == FAIL:
-            evidence = replace(
-                judgement.evidence, point=point, gradients=gradients, upstreams=ups
-            )
-            _accuse(finding, replace(judgement, evidence=evidence))
+        judgement = Trial(point, gradients, ups).judge(directions)
+        if judgement.verdict == FAIL and judgement.evidence is not None:
+            _accuse(finding, judgement.analytic, judgement.evidence)
             return
 
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Judgement, Kind
+from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.numerical import Estimate
-from tinygrad_lab.testing.telling.words import note
 
 
 @dataclass
@@ -70,11 +69,6 @@ class Result:
     verdict: str
     resolution: float | None = None
     note: str = ""
-
-
-def result_of(label: str, judgement: Judgement) -> Result:
-    """Put a judgement of one property into words."""
-    return Result(label, judgement.verdict, judgement.resolution, note(judgement))
 
 
 @dataclass

@@ -24,20 +24,18 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.modes import debug
 from tinygrad_lab.testing.judging.arguments import bind
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import Ladder, direction_like
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import Climb
 from tinygrad_lab.testing.judging.subject import Origin, TensorSubject
-
-Array = NDArray[Any]
 
 
 class Part(enum.StrEnum):
@@ -177,7 +175,7 @@ def blame(
         upstreams = [np.broadcast_to(np.asarray(upstream, float), recorded.outputs[0].shape)]
     point = Point(subject, arrays, recorded, upstreams, generator, 1)
     climbed = point.measurer.climb([direction_like(x, generator) for x in arrays])
-    ledger = draw_up(Evidence(climbed, point, point.weights, point.gradients, upstreams))
+    ledger = draw_up(Evidence(climbed, point, point.gradients, upstreams))
     if ledger is None:
         raise ValueError(f"{subject.name} takes different paths near its input: nothing to blame")
     return ledger
@@ -186,8 +184,6 @@ def blame(
 def draw_up(evidence: Evidence) -> Ledger | None:
     """Draw up the account from the evaluations of a ladder; None where there is no graph."""
     point, climbed = evidence.point, evidence.climb
-    assert point is not None
-    assert climbed is not None
     nodes = history(point.recorded.roots)[::-1]
     tangents = _tangents(nodes, climbed) if nodes else None
     if tangents is None:

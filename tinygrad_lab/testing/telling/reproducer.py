@@ -27,7 +27,7 @@ def reproducer(node: Node, order: int = 1) -> str:
     from tinygrad_lab import testing as tgt
     tgt.gradcheck(lambda a: np.log(a), np.array([1.0, 2.0]), name='log')
     """
-    parameters, given, inside = [], [], []
+    parameters, values, inside = [], [], []
     for i, (parent, arg) in enumerate(zip(node.parents or (), _shortened(node), strict=False)):
         if parent is None:
             inside.append(literal(arg))
@@ -35,7 +35,7 @@ def reproducer(node: Node, order: int = 1) -> str:
             name = "abcdefghijklmnopqrstuvwxyz"[i % 26] + ("" if i < 26 else str(i // 26))
             parameters.append(name)
             inside.append(name)
-            given.append(literal(arg))
+            values.append(literal(arg))
     inside += [f"{key}={literal(value)}" for key, value in (node.kwargs or {}).items()]
     imports, spelled = _spelled(node.op)
     call = f"{spelled}({', '.join(inside)})"
@@ -43,7 +43,7 @@ def reproducer(node: Node, order: int = 1) -> str:
     text = "\n".join(
         [
             *lines,
-            f"tgt.gradcheck(lambda {', '.join(parameters)}: {call}, {', '.join(given)}, "
+            f"tgt.gradcheck(lambda {', '.join(parameters)}: {call}, {', '.join(values)}, "
             f"{'order=2, ' * (order > 1)}name={name_of(node.op)!r})",
         ]
     )

@@ -55,9 +55,9 @@ defvjp(np.sum, _sum)
 def _prod(g, y, x, axis=None, dtype=None, out=None, keepdims=False, initial=1, where=True):
     axes = axes_of(x, axis)
     masked = x if where is True else np.where(where, x, 1)
-    kept = [i for i in range(x.ndim) if i not in axes]
-    order = (*kept, *axes)
-    lengths = tuple(x.shape[i] for i in kept)
+    remaining = [i for i in range(x.ndim) if i not in axes]
+    order = (*remaining, *axes)
+    lengths = tuple(x.shape[i] for i in remaining)
     rows = np.transpose(masked, order).reshape((*lengths, count(x, axis)))
     others = _product_of_others(rows).reshape(tuple(x.shape[i] for i in order))
     others = np.transpose(others, tuple(np.argsort(np.array(order, dtype=int))))

@@ -1,6 +1,6 @@
 """What must hold of a gradient, beyond that the numbers agree.  One small function a property.
 
-Each is given a :class:`Point` and returns a :class:`Judgement`.
+Each takes a :class:`Point` and returns a :class:`Judgement`.
 
 Not for: running them (``check.py``), or measuring slopes (``slope.py``).
 """

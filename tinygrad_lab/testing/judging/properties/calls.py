@@ -10,15 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arguments import first_difference, frozen
-from tinygrad_lab.testing.judging.judgement import (
-    Judgement,
-    Kind,
-    Reason,
-    failed,
-    passed,
-    skipped,
-)
+from tinygrad_lab.testing.judging.arrays import first_difference, frozen
+from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, failed, passed, skipped
 from tinygrad_lab.testing.judging.numerical import scales_of
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.subject import TensorSubject

@@ -9,23 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.core.graph import history
-from tinygrad_lab.testing.judging.arguments import flat, frozen
-from tinygrad_lab.testing.judging.judgement import (
-    Judgement,
-    Kind,
-    Reason,
-    failed,
-    passed,
-    skipped,
-)
+from tinygrad_lab.testing.judging.arrays import Array, flat, frozen
+from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, failed, passed, skipped
 from tinygrad_lab.testing.judging.kinks import branches, same_branches
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.subject import TensorSubject
-
-Array = NDArray[Any]
 
 FLOAT32_UNDERFLOW = 1e-30  # what is smaller has lost its digits, or all of it
 

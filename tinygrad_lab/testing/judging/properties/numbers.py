@@ -8,12 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tinygrad_lab.testing.judging.arguments import flat
+from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.comparison import compare
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
@@ -39,8 +37,6 @@ from tinygrad_lab.testing.judging.numerical import (
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import promised
 from tinygrad_lab.testing.judging.trial import Trial
-
-Array = NDArray[Any]
 
 EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared
@@ -102,25 +98,15 @@ def _along(point: Point, directions: Sequence[Array]) -> Judgement:
         return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
     moves = [np.where(f, u, 0.0) for f, u in zip(finite, directions, strict=True)]
     gradients = [np.where(f, g, 0.0) for f, g in zip(finite, point.gradients, strict=True)]
-    return _tried(point, gradients, point.weights, point.upstreams, moves)
+    return _tried(Trial(point, gradients, point.upstreams), moves)
 
 
-def _tried(
-    point: Point,
-    gradients: Sequence[Array],
-    weights: Array,
-    upstreams: Sequence[Array],
-    directions: Sequence[Array],
-) -> Judgement:
-    """Compare gradients along a direction, and say what a failure rests on."""
-    judgement = Trial(point.measurer, gradients, weights).judge(directions)
+def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
+    """Compare gradients along a direction, and name the kind of a failure."""
+    judgement = trial.judge(directions)
     if judgement.verdict == FAIL:
         kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
-        evidence = replace(
-            judgement.evidence, point=point, weights=weights, gradients=gradients,
-            upstreams=upstreams,
-        )  # fmt: skip
-        return replace(judgement, kind=kind, evidence=evidence)
+        return replace(judgement, kind=kind)
     resolution = judgement.resolution
     finite = resolution is not None and math.isfinite(resolution)
     return replace(judgement, resolution=resolution if finite else None)
@@ -189,7 +175,7 @@ def jacobian(point: Point) -> Judgement:
             terms = max(abs(slope), float(np.max(np.abs(slopes))))
             judgement = compare(slope, numeric, terms, abs(float(outputs[k])))
             if judgement.verdict != PASS or not ladder.finite:
-                judgement = _tried(point, row, flat(units[k]), units[k], directions)
+                judgement = _tried(Trial(point, row, units[k]), directions)
                 if judgement.verdict == FAIL:
                     return judgement
             if judgement.verdict == INCONCLUSIVE:

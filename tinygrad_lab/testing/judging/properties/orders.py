@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arguments import Arguments, frozen
+from tinygrad_lab.testing.judging.arguments import Arguments
+from tinygrad_lab.testing.judging.arrays import frozen
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
@@ -87,8 +88,8 @@ def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
             return undecided(Reason.GRADIENT_IS_ROUND_OFF)
         if judgement.verdict == FAIL:
             kind = Kind.SECOND_ORDER if judgement.kind is Kind.WRONG else judgement.kind
-            evidence = replace(judgement.evidence, point=judgement.evidence.point or inner)
-            return replace(judgement, kind=kind, evidence=evidence, order=judgement.order + 1)
+            innermost, order = judgement.point or inner, judgement.order + 1
+            return replace(judgement, kind=kind, point=innermost, order=order)
         if judgement.verdict == INCONCLUSIVE:
             if inner.measurer.jumps(max(outer.noise)):
                 return skipped(Reason.SLOPE_JUMPS)
@@ -98,7 +99,7 @@ def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
 
 def _is_round_off(judgement: Judgement, point: Point) -> bool:
     """Whether both slopes of a gradient are what cancellation may leave of one that vanishes."""
-    if judgement.evidence.climb is None:
+    if judgement.evidence is None:
         return False
     left = sum(n * x.size for n, x in zip(point.noise, point.arrays, strict=True))
     return max(abs(judgement.analytic), abs(judgement.estimate.value)) <= left
