@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from benchmarks.checkers.primitives import CASES, name_of
+from tinygrad_lab.core.rules import indexing
 from tinygrad_lab.core.rules.linalg import decompositions
 from tinygrad_lab.core.rules.mathematical import sequences
 
@@ -28,13 +29,13 @@ EXAMPLES = settings(
 AMONG_NUMPYS = {np.interp, sequences.interp}
 
 #: What Dask has as a whole, and not in the parts that a tensor is computed of: no sorting, no
-#: ``where=`` in ``var``, no fourth argument of ``lstsq``, no shape behind a mask,
-#: Fourier transforms along a single chunk only.
+#: ``where=`` in ``var``, no fourth argument of ``lstsq``, no shape behind a mask, no index array of
+#: two axes, Fourier transforms along a single chunk only.
 WHOLE_ON_DASK = {
     np.median, np.quantile, np.percentile, np.nanmedian, np.nanquantile, np.nanpercentile,
     np.nanvar, np.nanstd, np.extract, np.apply_along_axis, np.linalg.lstsq, np.linalg.cholesky,
     np.linalg.svd, decompositions.svd, np.linalg.qr, decompositions.qr, np.fft.fft,
-    np.fft.ifft, np.fft.hfft, np.fft.irfft, np.fft.rfft, np.fft.ihfft,
+    np.fft.ifft, np.fft.hfft, np.fft.irfft, np.fft.rfft, np.fft.ihfft, indexing.scatter_add,
 }  # fmt: skip
 
 each_operation = pytest.mark.parametrize("op", CASES, ids=name_of)
