@@ -370,17 +370,7 @@ def test_random_graphs_have_right_gradients(graph, data):
     tgt.gradcheck(graph, *arrays, properties=["directional", "fan_out", "second_backward"])
 
 
-def test_blame_adds_little_to_a_failing_check_and_nothing_to_a_passing_one():
-    fault = next(f for f in FAULTS if f.number == 6)
-    f = lambda x: np.sin(np.tanh(x @ x))
-    with fault.plant():
-        error = failure(f, np.eye(3) / 2, properties=["directional"])
-    assert error.finding.blame.guilty.what == "sin"
-    assert tgt.gradcheck(f, np.eye(3) / 2).findings == []
-
-
 def test_words_for_ratios():
-    assert in_words(2.0) == "twice too large"
     assert in_words(6.0, [(6, "elements")]) == "not divided by 6, the number of elements"
     assert diagnose(np.arange(3.0), np.arange(3.0)[::-1]).text == "reversed along an axis"
     assert "overwritten" in diagnose(np.ones(3), np.array([1.0, 2.0, 3.0])).text

@@ -8,12 +8,13 @@ Not for: the rules (``rules/``) or their order (``engine.py``).
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.core.operations import Array
+from tinygrad_lab.core.operations import Array, Op
 
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
@@ -25,11 +26,16 @@ RETAIN = object()  # in Node.hooks: keep the gradient on the node
 
 def total(a: Array, b: Array) -> Array:
     """Add two contributions to one gradient, into an array of its own."""
+    return _quietly(operator.add, a, b)
+
+
+def _quietly(function: Op, *args: Any) -> Array:
+    """Call what may meet inf - inf, which is no fault of a rule's."""
     try:
-        return a + b
-    except FloatingPointError:  # inf - inf is no fault of a rule's
+        return function(*args)
+    except FloatingPointError:
         with np.errstate(invalid="ignore"):
-            return a + b
+            return function(*args)
 
 
 def fitted(c: Array, operand: Array, batched: bool = False) -> Array:
@@ -40,25 +46,19 @@ def fitted(c: Array, operand: Array, batched: bool = False) -> Array:
     shape, skip = operand.shape, int(batched)
     lead = c.ndim - len(shape)  # axes that are not the operand's, one of them the batch's
     if lead > skip and c.shape[lead:] == shape:  # the usual case: a bias
-        c = _summed(c, tuple(range(skip, lead)))
+        c = _quietly(type(c).sum, c, tuple(range(skip, lead)))
     elif c.shape[skip:] != shape:
         if lead < skip or any(n not in (1, m) for n, m in zip(shape, c.shape[lead:], strict=True)):
             raise ValueError(f"it gave {describe(c)} for an argument of shape {shape}")
         stretched = [lead + i for i, n in enumerate(shape) if n == 1 and c.shape[lead + i] != 1]
-        c = _summed(c, (*range(skip, lead), *stretched)).reshape((*c.shape[:skip], *shape))
+        c = _quietly(type(c).sum, c, (*range(skip, lead), *stretched)).reshape(
+            (*c.shape[:skip], *shape)
+        )
     if c.dtype != operand.dtype:
         if c.dtype.kind == "c" and operand.dtype.kind != "c":
             c = np.real(c)
         c = c.astype(operand.dtype)
     return c
-
-
-def _summed(c: Array, axes: tuple[int, ...]) -> Array:
-    try:
-        return c.sum(axes)
-    except FloatingPointError:
-        with np.errstate(invalid="ignore"):
-            return c.sum(axes)
 
 
 def own(g: Array) -> Array:

@@ -28,6 +28,8 @@ __all__ = ["admit", "answer_function", "answer_ufunc", "apply", "from_node", "pl
 #: here makes tensors.
 Tensor: type[Any]
 
+Args = tuple[Any, ...]
+Kwargs = Mapping[str, Any]
 _UNKNOWN = Operation()
 _FLOAT64 = np.dtype(np.float64)
 _new = object.__new__
@@ -38,12 +40,8 @@ _OWN_TYPES = frozenset(
 )
 
 
-# ---------------------------------------------------------------------------------------------
-# An operation with rules: compute, and record
-
-
 def apply(  # noqa: C901 - most calls come through here, so it is written out
-    op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any] = NO_KWARGS, body: Op | None = None
+    op: Op, args: Args, kwargs: Kwargs = NO_KWARGS, body: Op | None = None
 ) -> Any:
     """Call ``op`` on the plain arrays in ``args``, and record the call if one of them is tracked.
 
@@ -144,13 +142,7 @@ def _is_float(value: Any) -> bool:
     return dtype is not None and getattr(dtype, "kind", "") in ("f", "c")
 
 
-# ---------------------------------------------------------------------------------------------
-# An operation without
-
-
-def _without_rules(
-    op: Op, operation: Operation, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Any:
+def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> Any:
     """Compose a call of others, compute it on plain arrays, or refuse it."""
     if operation.composition is not None:
         try:
@@ -167,13 +159,7 @@ def _without_rules(
     return op(*plain(args), **plain(dict(kwargs)))
 
 
-# ---------------------------------------------------------------------------------------------
-# Arguments
-
-
-def _positional(
-    op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+def _positional(op: Op, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
     """Move tensors among the keyword arguments to the positions that the rules count by."""
     if not any(map(_holds_tensor, kwargs.values())):
         return args, kwargs
@@ -231,7 +217,7 @@ def _holds_tensor(value: Any, tracked: bool = False) -> bool:
     return isinstance(value, (tuple, list)) and any(_holds_tensor(item, tracked) for item in value)
 
 
-def _without_out(op: Op, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _without_out(op: Op, kwargs: Kwargs) -> dict[str, Any]:
     """Refuse ``out=``, and drop it where it says None."""
     out = kwargs["out"]
     if any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
@@ -250,9 +236,6 @@ def _no_rule(op: Op) -> TypeError:
     )
 
 
-# ---------------------------------------------------------------------------------------------
-# NumPy's protocols
-
 _REDUCE: dict[Any, Op] = {
     np.add: np.sum,
     np.multiply: np.prod,
@@ -261,7 +244,7 @@ _REDUCE: dict[Any, Op] = {
 }
 
 
-def answer_function(function: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def answer_function(function: Op, args: Args, kwargs: dict[str, Any]) -> Any:
     """Answer ``__array_function__``."""
     return apply(function, args, _without_out(function, kwargs) if "out" in kwargs else kwargs)
 

@@ -109,7 +109,7 @@ def propagate(
     wanted : collection of Node, optional
         Return the gradients of these nodes instead, and compute only what leads to them.
     retain_graph : bool
-        Keep what was recorded, so that the graph can be walked again.
+        Keep what was recorded: otherwise a second pass over it is a ``RuntimeError``.
     lift : callable, optional
         Turns a recorded value and its node into a tracked array.  When given, rules run on tracked
         arrays, so the gradients have a graph of their own: derivatives of any order.
@@ -117,11 +117,6 @@ def propagate(
         The cotangents have one more axis, the first: several are carried in one pass.
     visit : callable, optional
         Called for each node with its complete cotangent and its contributions to its parents.
-
-    Raises
-    ------
-    RuntimeError
-        The pass arrived at a node that an earlier pass has freed.
     """
     walk = _Walk(outputs, cotangents, wanted, lift, batched)
     heap, waiting, needed = walk.heap, walk.waiting, walk.needed

@@ -15,17 +15,9 @@ __all__ = ["describe", "name_of", "qualified_name", "raise_explained", "would_de
 
 # NumPy's own exception types, the special before the general: the first that fits is raised anew.
 _KINDS: tuple[type[Exception], ...] = (
-    np.linalg.LinAlgError,
-    np.exceptions.AxisError,
-    IndexError,
-    FloatingPointError,
-    ZeroDivisionError,
-    OverflowError,
-    ValueError,
-    TypeError,
-    NotImplementedError,
-    RuntimeError,
-)
+    np.linalg.LinAlgError, np.exceptions.AxisError, IndexError, FloatingPointError,
+    ZeroDivisionError, OverflowError, ValueError, TypeError, NotImplementedError, RuntimeError,
+)  # fmt: skip
 
 
 def raise_explained(
@@ -55,16 +47,7 @@ def raise_explained(
 
 
 def describe(value: Any, limit: int = 40) -> str:
-    """Say what an argument is, briefly: an array by dtype and shape, anything else by its repr.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> describe(np.zeros((2, 3)))
-    'float64(2, 3)'
-    >>> describe([np.zeros(2), 1])
-    '[float64(2,), 1]'
-    """
+    """Say what an argument is, briefly: an array as ``float64(2, 3)``, the rest by its repr."""
     if isinstance(value, (list, tuple)) and len(value) <= 8:
         inside = ", ".join(describe(item) for item in value)
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"

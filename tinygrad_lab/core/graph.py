@@ -29,13 +29,6 @@ def history(roots: Iterable[Node | None], until: Collection[Node] = ()) -> list[
     """List every node behind some roots, these included, once each: the youngest first.
 
     It does not look behind the nodes in ``until``, nor behind what a backward pass has freed.
-
-    Examples
-    --------
-    >>> import tinygrad_lab as tl
-    >>> x = tl.tensor(2.0, requires_grad=True)
-    >>> [node.name for node in history([(x * x + x).node])]
-    ['add', 'multiply', 'leaf']
     """
     visited: set[Node] = set()
     waiting = [root for root in roots if root is not None]

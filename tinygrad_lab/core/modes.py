@@ -70,8 +70,7 @@ def no_grad(function: Callable[P, T] | None = None) -> _Mode | Callable[P, T]:
     >>> import tinygrad_lab as tl
     >>> w = tl.tensor([1.0, 2.0], requires_grad=True)
     >>> with tl.no_grad():
-    ...     y = w * 3
-    >>> y.requires_grad
+    ...     (w * 3).requires_grad
     False
     """
     return _Mode(IGNORE) if function is None else _Mode(IGNORE)(function)
@@ -118,11 +117,8 @@ def stop_if_not_finite(value: Any, what: str, here: str) -> None:
     with _Mode(IGNORE):
         array = np.asarray(value)
     bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(array.shape, dtype=bool)
-    n = int(bad.sum())
-    if n:
+    if n := int(bad.sum()):
         index = tuple(int(i) for i in np.argwhere(bad)[0])
-        number = "1 non-finite value" if n == 1 else f"{n} non-finite values"
-        raise FloatingPointError(
-            f"{what} {array[index]} at index {index}, first of {number} in shape {array.shape}"
-            f"\n  called at {here}"
-        )
+        first = f"first of {n} non-finite value{'s' * (n > 1)} in shape {array.shape}"
+        where = f"at index {index}, {first}\n  called at {here}"
+        raise FloatingPointError(f"{what} {array[index]} {where}")

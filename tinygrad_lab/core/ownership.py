@@ -43,14 +43,5 @@ def is_shared(array: Any) -> bool:
 
     Views count as shared, because their memory belongs to another array, and so does whatever is
     not a NumPy array.  Call it on the owner's own expression: ``is_shared(parameter.data)``.
-
-    Examples
-    --------
-    >>> a = np.zeros(3)
-    >>> is_shared(a)
-    False
-    >>> b = a
-    >>> is_shared(a)
-    True
     """
     return type(array) is not np.ndarray or getrefcount(array) > _UNSHARED or array.base is not None

@@ -15,17 +15,7 @@ _PRINTED_WHOLE = 12  # elements
 
 
 def summary(data: Any, node: Node | None) -> str:
-    """Describe an array and where it came from.
-
-    Examples
-    --------
-    >>> import numpy as np, tinygrad_lab as tl
-    >>> tl.tensor([1.0, 2.0], requires_grad=True)
-    Tensor([1., 2.], requires_grad=True)
-    >>> x = tl.tensor(np.linspace(-1, 1, 40).reshape(4, 10), requires_grad=True)
-    >>> x + 1
-    Tensor(4, 10) float64 x∈[0, 2] μ=1 σ=0.592 ← add
-    """
+    """Describe an array and where it came from: ``Tensor(4, 10) float64 x∈[0, 2] ... ← add``."""
     is_leaf = node is None or node.op is None
     origin = "" if is_leaf else f" ← {name_of(node.op)}"  # type: ignore[union-attr]
     needs_grad = ", requires_grad=True" if node is not None and is_leaf else ""

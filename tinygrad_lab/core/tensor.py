@@ -152,9 +152,7 @@ class Tensor:
                 "Tensor(...) of a Tensor: say t.detach() for one that shares its data without "
                 "history, or t.copy() for a tracked copy"
             )
-        self.data = data if hasattr(data, "__array_function__") else np.asarray(data)
-        if isinstance(self.data, np.generic):
-            self.data = np.asarray(self.data)
+        self.data = from_scalar(data) if hasattr(data, "__array_function__") else np.asarray(data)
         self.node = None
         if requires_grad:
             self.requires_grad = True
@@ -180,10 +178,10 @@ class Tensor:
     def requires_grad(self, wanted: bool) -> None:
         if wanted == (self.node is not None):
             return
-        if not wanted and not self.is_leaf:
+        if self.node is not None and not self.is_leaf:
             raise RuntimeError(
-                f"requires_grad=False on the result of {cast(Node, self.node).name}: only a leaf "
-                "can be switched off; say t.detach() for the same values without history"
+                f"requires_grad=False on the result of {self.node.name}: only a leaf can be "
+                "switched off; say t.detach() for the same values without history"
             )
         if wanted and self.data.dtype.kind not in "fc":
             raise TypeError(
@@ -213,13 +211,12 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        if self.node is None:
-            if value is None:
-                return
+        if self.node is None and value is not None:
             raise RuntimeError("a tensor that requires no gradient has none to set")
         if value is not None and value.shape != self.shape:
             raise ValueError(f"a gradient of shape {value.shape} for a tensor of {self.shape}")
-        self.node.grad = value
+        if self.node is not None:
+            self.node.grad = value
 
     def backward(
         self, upstream: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False
@@ -238,10 +235,8 @@ class Tensor:
 
         Raises
         ------
-        RuntimeError
-            The tensor has no history, or its graph was freed by an earlier call.
-        ValueError
-            ``upstream`` is missing on a tensor of several elements, or has another shape.
+        RuntimeError, ValueError
+            The tensor has no history, or it was freed; ``upstream`` is missing or misshapen.
 
         Examples
         --------
@@ -274,11 +269,9 @@ class Tensor:
         --------
         >>> import tinygrad_lab as tl
         >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
-        >>> remove = x.register_hook(lambda g: 10 * g)
+        >>> remove = x.register_hook(lambda g: print("arrived:", g))
         >>> x.sum().backward()
-        >>> x.grad
-        array([10., 10.])
-        >>> remove()
+        arrived: [1. 1.]
         """
         if not callable(hook):
             raise TypeError(f"a hook must be callable, not {hook!r}")
@@ -316,8 +309,6 @@ class Tensor:
         """The values as nested Python lists."""
         return np.asarray(self.data).tolist()
 
-    # -- what every array has -----------------------------------------------------------------
-
     shape = _of_data("shape", "The length of each axis.")
     ndim = _of_data("ndim", "The number of axes.")
     size = _of_data("size", "The number of elements.")
@@ -352,8 +343,6 @@ class Tensor:
 
     def __contains__(self, value: Any) -> bool:
         return bool((self.data == plain(value)).any())
-
-    # -- one number ---------------------------------------------------------------------------
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -451,13 +440,10 @@ class Tensor:
             return self
         return apply(astype, (self, np.dtype(dtype)))
 
-    # -- NumPy's protocols --------------------------------------------------------------------
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if self.node is not None and current_mode() != IGNORE:
-            raise TypeError(
-                would_detach("np.asarray(t) or np.array([t, ...])", "np.stack([t, ...])")
-            )
+            here = "np.asarray(t) or np.array([t, ...])"
+            raise TypeError(would_detach(here, "np.stack([t, ...])"))
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -467,8 +453,6 @@ class Tensor:
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         return answer_function(function, args, kwargs)
-
-    # -- copies, files, text ------------------------------------------------------------------
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
@@ -486,17 +470,7 @@ admit(Tensor)
 
 
 def methods(*functions: Op) -> None:
-    """Declare functions that are methods of tensors too: ``x.relu()`` for ``relu(x)``.
-
-    Examples
-    --------
-    >>> import tinygrad_lab as tl
-    >>> def doubled(x):
-    ...     return x + x
-    >>> methods(doubled)
-    >>> tl.tensor([1.0, 2.0]).doubled()
-    Tensor([2., 4.])
-    """
+    """Declare functions that are methods of tensors too: ``x.relu()`` for ``relu(x)``."""
     for function in functions:
         setattr(Tensor, function.__name__, function)
 
