@@ -167,10 +167,7 @@ def _is_wanted(name: str, properties: str | tuple[str, ...], without: Collection
 
 
 def _checked(
-    call: Call,
-    op: Any,
-    watch: Callable[[Call, GradReport], None] | None,
-    **options: Any,
+    call: Call, op: Any, watch: Callable[[Call, GradReport], None] | None, **options: Any
 ) -> GradReport:
     """Check one call, and show the report to whoever watches."""
     f: Any = call.f

@@ -18,9 +18,7 @@ INVISIBLE = 1e-10  # of the size of the function: a slope below this counts as 0
 UNDERFLOW = 1e-290  # what is smaller has lost its digits, or all of it
 
 
-def compare(
-    analytic: float, numeric: Estimate, terms: float = 0.0, size: float = 0.0
-) -> Judgement:
+def compare(analytic: float, numeric: Estimate, terms: float = 0.0, size: float = 0.0) -> Judgement:
     """Decide whether a slope is the one that was measured.
 
     ``terms`` are the magnitudes that ``analytic`` is the sum of, for its own round-off, and
@@ -36,6 +34,7 @@ def compare(
     >>> compare(1.000001, Estimate(1.0, 1e-5)).verdict
     'inconclusive'
     """
+
     def judged(verdict: str, resolution: float, reason: Reason | None = None) -> Judgement:
         return Judgement(
             verdict, reason=reason, analytic=analytic, estimate=numeric, resolution=resolution
@@ -57,8 +56,8 @@ def compare(
         certain = uncertain <= TELLING * max(reference, 1e-3 * terms)
         clear = abs(analytic - numeric.value) > 1000 * uncertain
         return judged(FAIL if certain or clear else INCONCLUSIVE, resolution)
-    vanishes = (
-        reference <= uncertain <= INVISIBLE * size and abs(analytic) <= CANCELLED * max(size, terms)
+    vanishes = reference <= uncertain <= INVISIBLE * size and abs(analytic) <= CANCELLED * max(
+        size, terms
     )
     agrees = band <= TELLING * max(reference, terms) or vanishes or band == 0
     return judged(PASS if agrees else INCONCLUSIVE, resolution)

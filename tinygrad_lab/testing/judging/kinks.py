@@ -54,9 +54,7 @@ def has_kinks(node: Node) -> bool:
     return node.op in OPERATIONS and OPERATIONS[node.op].branch is not None
 
 
-def subgradient_interval(
-    ladders: Sequence[Ladder], weights: Array
-) -> tuple[float, float, float]:
+def subgradient_interval(ladders: Sequence[Ladder], weights: Array) -> tuple[float, float, float]:
     """Give the least and the largest slope between those that were measured, and a tolerance.
 
     Every element of the result has a kink of its own, so each may take any of its slopes.  The

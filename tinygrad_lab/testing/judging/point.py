@@ -58,9 +58,7 @@ class Point:
         inputs = self.arrays if arrays is None else arrays
         return self.subject.record([frozen(x) for x in inputs])
 
-    def pulled(
-        self, upstreams: Sequence[Array], recorded: Recorded | None = None
-    ) -> list[Array]:
+    def pulled(self, upstreams: Sequence[Array], recorded: Recorded | None = None) -> list[Array]:
         """Pull read-only upstreams back through a fresh call, or through a recorded one."""
         call = recorded or self.fresh()
         return [np.asarray(g) for g in call.pull([frozen(np.asarray(u)) for u in upstreams])]

@@ -76,9 +76,7 @@ class Measurer:
         key = (first, np.dtype(dtype).char, *(u.tobytes() for u in directions))
         if key in self._climbs:
             return self._climbs[key]
-        exact = [
-            quantized(x, u, first) for x, u in zip(self.arrays, directions, strict=True)
-        ]
+        exact = [quantized(x, u, first) for x, u in zip(self.arrays, directions, strict=True)]
         calls: dict[float, Evaluation] = {}
         missed = [np.zeros(x.shape) for x in self.arrays]
 

@@ -115,10 +115,7 @@ class Trial:
     # -- what may excuse a slope that differs at two scales ---------------------------------------
 
     def _unless_excused(
-        self,
-        longer: Judgement,
-        shorter: Judgement,
-        places: Iterator[tuple[Sequence[Array], float]],
+        self, longer: Judgement, shorter: Judgement, places: Iterator[tuple[Sequence[Array], float]]
     ) -> Judgement:
         accused = self._unless_a_kink(longer, shorter)
         if accused.verdict == FAIL and not all(map(_has_converged, (longer, shorter))):
