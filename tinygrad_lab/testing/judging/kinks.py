@@ -40,13 +40,9 @@ def branches(roots: Sequence[Node | None]) -> list[Any]:
 
 def same_branches(a: Sequence[Any], b: Sequence[Any]) -> bool:
     """Whether two evaluations took the same branches everywhere."""
-    return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b, strict=True))
-
-
-def _equal(x: Any, y: Any) -> bool:
-    if isinstance(x, tuple):
-        return all(_equal(i, j) for i, j in zip(x, y, strict=True))
-    return bool(np.array_equal(x, y))
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same_branches, a, b))
+    return bool(np.array_equal(a, b))
 
 
 def has_kinks(node: Node) -> bool:

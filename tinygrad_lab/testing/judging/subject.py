@@ -99,7 +99,7 @@ class Subject(ABC):
 
     def backward_pass(
         self,
-        inputs: Sequence[Array],
+        inputs: Sequence[Array],  # noqa: ARG002
         upstreams: Sequence[Array],  # noqa: ARG002
     ) -> BackwardPass | None:
         """Give the backward pass, where somebody wrote one that can be read line by line."""
