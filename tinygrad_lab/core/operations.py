@@ -106,10 +106,8 @@ def defvjp(
 
     Raises
     ------
-    TypeError
-        ``op`` or a vjp is not callable, or ``op`` writes into its argument.
-    ValueError
-        ``argnums`` and ``vjps`` differ in number, or an argument number is negative or repeated.
+    TypeError, ValueError
+        ``op`` or a vjp is not callable, or ``op`` writes in place; ``argnums`` do not fit ``vjps``.
 
     Examples
     --------
@@ -212,15 +210,8 @@ def planted(
     """Give an operation other rules inside a ``with`` block, in graphs recorded before too.
 
     Afterwards the former record is restored, unless somebody declared the operation anew inside.
-
-    Parameters
-    ----------
-    op, *vjps
-        As for :func:`defvjp`.
-    argnums : sequence of int, optional
-        Which arguments get another rule, while the others keep theirs; by default all do.
-    variadic : callable, optional
-        Instead of ``vjps``, one rule as for :func:`defvjp_variadic`.
+    ``vjps`` are as for :func:`defvjp`, but that with ``argnums`` the other arguments keep theirs;
+    ``variadic`` is one rule as for :func:`defvjp_variadic`.
 
     Examples
     --------

@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_shared"]
-
 
 def _references(array: Any) -> int:
     return getrefcount(array)

@@ -25,8 +25,6 @@ from tinygrad_lab.core.operations import Array, Rule
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
 
-__all__ = ["hides_nan", "keeping_zeros", "rescued"]
-
 Run = Callable[[Any, Rule, Array, Array, Any, Any], Array]
 
 
