@@ -174,9 +174,9 @@ def _bundled(arg: Any) -> Any:
     """Make one tensor of a list of them, lists in it included."""
     if not (isinstance(arg, (list, tuple)) and _holds_tensor(arg)):
         return arg
-    members = [m if type(m) is Tensor else Tensor(m) for m in map(_bundled, arg)]
-    values = Outputs(member.data for member in members)
-    nodes = tuple(member.node for member in members)
+    members = list(map(_bundled, arg))
+    values = Outputs(m.data if type(m) is Tensor else m for m in members)
+    nodes = tuple(m.node if type(m) is Tensor else None for m in members)
     whole = _new(Tensor)
     whole.data = values
     whole.node = record(bundle, values, NO_KWARGS, values, nodes) if any(nodes) else None

@@ -179,6 +179,11 @@ def test_the_rule_of_a_function_of_lists_returns_lists():
     with planted(np.block, nested):
         np.block([[a, np.ones((1, 1))], [b, a]]).sum().backward()
     assert (a.grad.item(), b.grad.item()) == (4.0, 1.0)
+    x, low = leaf(3), leaf(1)
+    by_functions = lambda g, y, x, conditions, functions: [None, g[:1] * 5]
+    with planted(np.piecewise, lambda g, y, *call: g, None, by_functions):  # a list of both kinds
+        np.piecewise(x, [x.data > 1, x.data <= 1], [np.sin, low]).sum().backward()
+    assert low.grad.item() == 5.0
 
 
 REFUSED_CALLS: dict[str, Any] = {
