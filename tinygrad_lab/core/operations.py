@@ -52,15 +52,6 @@ class Operation:
         missing = isinstance(self.vjps, tuple) and None in self.vjps
         object.__setattr__(self, "complete", 0 if missing else len(self.vjps))
 
-    @property
-    def kind(self) -> str:
-        """``differentiable``, ``constant``, ``not supported`` or ``no array``."""
-        if self.constant:
-            return "constant"
-        if self.refusal is not None:
-            return "not supported"
-        return "no array" if self.no_array else "differentiable"
-
 
 #: The record of every operation, by the function itself.
 OPERATIONS: dict[Op, Operation] = {}
@@ -258,8 +249,8 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
     """Make an operation that NumPy does not have, from its computation on plain arrays.
 
     It dispatches as a NumPy function does: an argument whose type defines ``__array_function__``
-    (a Tensor, or some array to come) is offered the call, and when all decline, the body runs.
-    On ndarrays it is a plain function.  Give it its derivative with :func:`defvjp`.
+    is offered the call, and when all decline, the body runs: on ndarrays it is a plain function.
+    Give it its derivative with :func:`defvjp`.
 
     Examples
     --------
@@ -292,12 +283,10 @@ def _offer(operation: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Offer the call to each array type among the arguments, subclasses first (NEP 18)."""
     takers: list[Any] = []
     for arg in (*args, *kwargs.values()):
-        kind = type(arg)
-        if kind is np.ndarray or not hasattr(kind, "__array_function__"):
+        kind, asked = type(arg), [type(taker) for taker in takers]
+        if kind is np.ndarray or kind in asked or not hasattr(kind, "__array_function__"):
             continue
-        if any(type(taker) is kind for taker in takers):
-            continue
-        later = [i for i, taker in enumerate(takers) if issubclass(kind, type(taker))]
+        later = [i for i, other in enumerate(asked) if issubclass(kind, other)]
         takers.insert(later[0] if later else len(takers), arg)
     types = (*(type(taker) for taker in takers), Primitive)
     for taker in takers:

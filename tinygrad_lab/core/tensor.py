@@ -123,11 +123,9 @@ class Tensor:
     Parameters
     ----------
     data : array_like
-        Wrapped, not copied: a NumPy array, or any array that speaks NumPy's protocols (Dask,
-        CuPy ...).  :func:`tensor` copies.
+        Wrapped, where :func:`tensor` copies: whatever speaks NumPy's protocols (Dask, CuPy ...).
     requires_grad : bool
-        Make it a leaf that gradients are accumulated on, in ``.grad``: of floats, else a
-        ``TypeError``.
+        Make it a leaf that gradients are accumulated on, in ``.grad``; ``TypeError`` if no floats.
 
     Examples
     --------
@@ -475,19 +473,21 @@ def methods(*functions: Op) -> None:
 
 
 # NumPy's functions that are methods too, with their arguments and documentation.
-for _op in (
-    np.arccos, np.arcsin, np.arctan, np.cos, np.cosh, np.exp, np.expm1, np.log, np.log10,
-    np.log1p, np.log2, np.reciprocal, np.sin, np.sinh, np.sqrt, np.square, np.tan, np.tanh,
+for _made_by, _functions in (
+    (_unary, (
+        np.arccos, np.arcsin, np.arctan, np.cos, np.cosh, np.exp, np.expm1, np.log, np.log10,
+        np.log1p, np.log2, np.reciprocal, np.sin, np.sinh, np.sqrt, np.square, np.tan, np.tanh,
+    )),
+    (_binary, (np.maximum, np.minimum)),
+    (_method, (
+        np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conjugate, np.copy,
+        np.cumprod, np.cumsum, np.diagonal, np.dot, np.matmul, np.max, np.mean, np.min,
+        np.nonzero, np.prod, np.repeat, np.round, np.squeeze, np.std, np.sum, np.swapaxes,
+        np.take, np.trace, np.var,
+    )),
 ):  # fmt: skip
-    setattr(Tensor, _op.__name__, _unary(_op))
-for _pair in (np.maximum, np.minimum):
-    setattr(Tensor, _pair.__name__, _binary(_pair))
-for _function in (
-    np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conjugate, np.copy, np.cumprod,
-    np.cumsum, np.diagonal, np.dot, np.matmul, np.max, np.mean, np.min, np.nonzero, np.prod,
-    np.repeat, np.round, np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
-):  # fmt: skip
-    setattr(Tensor, _function.__name__, _method(_function))
+    for _function in _functions:
+        setattr(Tensor, _function.__name__, _made_by(_function))
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -500,7 +500,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     dtype : dtype, optional
         By default NumPy's choice: float64 for Python floats, int64 for ints.
     requires_grad : bool
-        Make it a leaf that gradients are accumulated on: of floats, else a ``TypeError``.
+        Make it a leaf that gradients are accumulated on; ``TypeError`` if not of floats.
 
     Examples
     --------

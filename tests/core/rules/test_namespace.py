@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from tinygrad_lab.core.operations import OPERATIONS, planted
-from tinygrad_lab.core.rules.namespace import KINDS, public_functions, table
+from tinygrad_lab.core.rules.namespace import KINDS, kind, public_functions, table
 from tinygrad_lab.testing.inputs.catalogue import CASES
 
 FUNCTIONS = dict(public_functions())
@@ -27,8 +27,8 @@ DISPATCHED = (np.ufunc, type(np.sum))
 OLD_NAMES = {"row_stack", "trapz"}
 
 
-def of_kind(kind: str) -> dict[str, Any]:
-    return {name: f for name, f in FUNCTIONS.items() if OPERATIONS[f].kind == kind}
+def of_kind(wanted: str) -> dict[str, Any]:
+    return {name: f for name, f in FUNCTIONS.items() if kind(OPERATIONS[f]) == wanted}
 
 
 DIFFERENTIABLE = of_kind("differentiable")
