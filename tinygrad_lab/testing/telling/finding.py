@@ -19,29 +19,19 @@ class Finding:
 
     Attributes
     ----------
-    property : str
-        The property that does not hold.
-    kind : Kind
-        What sort of fault it is, in a word or two: what failures are grouped by.
-    text : str
-        The sentence: "gradient by input 0 is wrong".
-    input : int or None
-        Which input it concerns.
-    lines : list of str
-        Further lines: where, which numbers, what pattern.
-    index : tuple of int or None
-        The element that is most wrong.
-    analytic, numeric
-        Its two values.
-    error : float or None
-        The relative error.
-    diagnosis : str
-        The pattern, in words.
-    blame : object or None
-        The ledger, where one could be drawn up.
-    reproducer : str
-        A program that shows the fault.
-    site : str
+    property, kind
+        The property that does not hold, and what sort of fault it is.
+    text, lines
+        The sentence, "gradient by input 0 is wrong", and further lines: where, which numbers.
+    input, index
+        Which input it concerns, and the element of it that is most wrong, or None.
+    analytic, numeric, error
+        The two values of that element, and the relative error.
+    diagnosis
+        The pattern of the numbers, in words.
+    blame, reproducer
+        The ledger, and a program that shows the fault, where there is one.
+    site
         File and line at fault: of a backward pass by hand its first wrong one, or where the guilty
         operation was called.
     """
@@ -77,14 +67,12 @@ class GradReport:
 
     Attributes
     ----------
-    name : str
-        What was checked.
-    results : list of Result
-        One for each property that was looked at, in that order.
-    findings : list of Finding
+    name, inputs
+        What was checked, and at what.
+    results
+        A :class:`Result` for each property that was looked at, in that order.
+    findings
         The faults.
-    inputs : str
-        What it was checked at.
     """
 
     name: str
