@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from tinygrad_lab.testing.telling.tally import (
     Tally,
     in_order,
     resolution_text,
-    summary_of_test,
-    tests_that_miss,
+    together,
+    unnoticed,
 )
 
 MOST_ROWS = 40  # where nothing is wrong, operations beyond these are counted, unless -v
@@ -197,9 +197,8 @@ class _Session:
                     continue
                 for place in reached:
                     self.reaching.setdefault(place, []).append(item)
-            self.mutants = [
-                mutation.Mutant(p, f) for p in self.reaching for f in mutation.MUTATIONS
-            ]
+            faults = mutation.MUTATIONS
+            self.mutants = [mutation.Mutant(p, fault) for p in self.reaching for fault in faults]
             self.announce(sum(len(self.reaching[mutant.place]) for mutant in self.mutants))
             for mutant in self.mutants:
                 items = self.reaching[mutant.place]
@@ -238,7 +237,7 @@ class _Session:
 
     def table(self, terminal: pytest.TerminalReporter) -> None:
         """Write one line for each operation in each file of tests, the worst first."""
-        rows = in_order(_together(self.rows))
+        rows = in_order(together(self.rows))
         terminal.section("gradients")
         passing = [row for row in rows if row["verdict"] == PASS]
         hidden = 0 if terminal.verbosity > 0 else max(len(passing) - MOST_ROWS, 0)
@@ -283,9 +282,8 @@ class _Session:
                 say(f"{rule.label}: no passing gradient test runs this rule", red=True)
             elif missed:
                 say(f"{rule.label}: no test would have noticed: {missed}", red=True)
-        data = [m.as_data() for m in mutants]
-        for test in tests_that_miss(data):
-            say(summary_of_test(test, data), yellow=True)
+        for text in unnoticed([m.as_data() for m in mutants]):
+            say(text, yellow=True)
 
 
 def _without_our_frames(
@@ -302,16 +300,6 @@ def _without_our_frames(
     last = raised.traceback[-1:] if isinstance(error, BaseExceptionGroup) else ()
     raised.traceback = type(raised.traceback)(last)
     return raised
-
-
-def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Join the rows of several tests of a file on one operation; lambdas stay separate."""
-    joined: dict[tuple[str, str], Tally] = {}
-    for row in rows:
-        file, _, test = row["test"].partition("::")
-        name = f"<lambda> in {test}" if row["operation"] == "<lambda>" else row["operation"]
-        joined.setdefault((file, name), Tally(name, file)).join(row)
-    return [tally.as_data() for tally in joined.values()]
 
 
 def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:

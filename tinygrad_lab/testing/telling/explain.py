@@ -21,7 +21,7 @@ from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
-from tinygrad_lab.testing.telling.reproducer import reproducer
+from tinygrad_lab.testing.telling.pasted import reproducer
 from tinygrad_lab.testing.telling.words import element, note, sentences
 
 

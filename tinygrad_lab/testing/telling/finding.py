@@ -6,7 +6,6 @@ Not for: explaining a judgement (``explain.py``), or the sentences of it (``word
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
@@ -103,16 +102,15 @@ class GradReport:
         return min((r for r in resolutions if r is not None), default=None)
 
     def __str__(self) -> str:
-        head = f"{self.name}: {self.verdict}"
+        rows = [f"{self.name}: {self.verdict}"]
         if self.resolution is not None and self.verdict == PASS:
-            head += f", a relative error of {self.resolution:.0e} would have been seen"
-        rows = [head]
+            rows[0] += f", a relative error of {self.resolution:.0e} would have been seen"
         for r in self.results:
             row = f"  {r.property:<20} {r.verdict}"
             if r.resolution is not None:
                 row += f", resolution {r.resolution:.0e}"
             rows.append(row + (f" ({r.note})" if r.note else ""))
-        rows += [message(self.name, finding, self.inputs) for finding in self.findings]
+        rows += [message(self, finding) for finding in self.findings]
         return "\n".join(rows)
 
 
@@ -129,25 +127,14 @@ class GradientError(AssertionError):
 
     report: GradReport
     finding: Finding
-    group: tuple[str, int | None, str]
 
 
 GradientError.__module__ = "tinygrad_lab.testing"
 
 
-@cache
-def error_class(name: str, position: int | None, kind: str) -> type[GradientError]:
-    """Give the class of an error, one for each operation, input and kind of fault.
-
-    Hypothesis takes failures of one type from one line for the same fault, and shrinks towards
-    the smallest of them; so each sort of fault has a type of its own.
-    """
-    about = {
-        "__doc__": GradientError.__doc__,
-        "__module__": GradientError.__module__,
-        "group": (name, position, kind),
-    }
-    return type("GradientError", (GradientError,), about)
+#: Of each operation, input and kind of fault.  Hypothesis takes failures of one type from one line
+#: for the same fault, and shrinks towards the smallest of them; so each has a type of its own.
+_TYPES: dict[tuple[str, int | None, Kind], type[GradientError]] = {}
 
 
 def raise_for(report: GradReport, cause: BaseException | None = None) -> None:
@@ -155,19 +142,20 @@ def raise_for(report: GradReport, cause: BaseException | None = None) -> None:
     if not report.findings:
         return
     finding = report.findings[0]
-    error = error_class(report.name, finding.input, finding.kind)(
-        message(report.name, finding, report.inputs)
-    )
+    about = {"__doc__": GradientError.__doc__, "__module__": GradientError.__module__}
+    of_its_own = type("GradientError", (GradientError,), about)
+    sort = (report.name, finding.input, finding.kind)
+    error = _TYPES.setdefault(sort, of_its_own)(message(report, finding))
     error.report, error.finding = report, finding
     raise error from cause
 
 
-def message(name: str, finding: Finding, inputs: str) -> str:
+def message(report: GradReport, finding: Finding) -> str:
     """Lay out a finding as the lines of a message."""
     size = "" if finding.error is None else f" (relative error {finding.error:.1e})"
-    rows = [f"{name}, {finding.text}{size}"]
-    if inputs:
-        rows.append(f"  {inputs}")
+    rows = [f"{report.name}, {finding.text}{size}"]
+    if report.inputs:
+        rows.append(f"  {report.inputs}")
     rows += [f"  {line}" for line in finding.lines]
     if finding.blame is not None:
         rows.append(f"  {finding.blame.line()}")
