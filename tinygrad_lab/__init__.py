@@ -20,6 +20,7 @@ from tinygrad_lab import nn, optim
 from tinygrad_lab.core import operations
 from tinygrad_lab.core.modes import debug, enable_grad, is_grad_enabled, no_grad
 from tinygrad_lab.core.operations import defvjp, defvjp_variadic, primitive
+from tinygrad_lab.core.rules.namespace import kind
 from tinygrad_lab.core.tensor import Tensor, tensor
 from tinygrad_lab.nn.functional import (
     avg_pool2d,
@@ -91,7 +92,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     function = getattr(_np, name, None)
     operation = operations.OPERATIONS.get(function) if callable(function) else None
-    if operation is not None and operation.kind in ("differentiable", "constant"):
+    if operation is not None and kind(operation) in ("differentiable", "constant"):
         return function
     hint = f"; numpy.{name} has no derivative rule" if callable(function) else ""
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")

@@ -8,6 +8,7 @@ Not for: NumPy's functions (``tinygrad_lab/testing/inputs/catalogue``).
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,14 @@ from tinygrad_lab.testing.inputs.calls import (
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue import families
 from tinygrad_lab.testing.inputs.catalogue.elementwise import ANY
-from tinygrad_lab.testing.inputs.catalogue.families import each, family, in_a_row, table, variants
+from tinygrad_lab.testing.inputs.catalogue.families import (
+    Family,
+    each,
+    family,
+    in_a_row,
+    table,
+    variants,
+)
 from tinygrad_lab.testing.inputs.catalogue.indexing import masked
 from tinygrad_lab.testing.inputs.catalogue.linalg import (
     SQUARES,
@@ -135,19 +143,17 @@ def assigned(draw: Any, op: Any) -> Call:
 # The table
 
 
-def operands(of: Any) -> Any:
+def operands(of: Family) -> Family:
     """Calls of a family whose list of arrays is several operands."""
-    return lambda op: of(_as_list(op)).map(
-        lambda call: Call(call.text.replace("[x, ...]", "x, ..."), call.f, call.arrays)
-    )
 
+    def of_several(op: Any) -> Any:
+        @functools.wraps(op)
+        def of_a_list(x: Any, **kwargs: Any) -> Any:
+            return op(*x, **kwargs)
 
-def _as_list(op: Any) -> Any:
-    def of_list(x: Any, **kwargs: Any) -> Any:
-        return op(*x, **kwargs)
+        return of(of_a_list)
 
-    of_list.__name__ = op.__name__
-    return of_list
+    return of_several
 
 
 #: The package's catalogue, and after importing this the primitives too.

@@ -15,8 +15,6 @@ from types import CodeType
 
 import numpy as np
 
-__all__ = ["what_would_detach"]
-
 _HARMLESS = {"isfinite", "isinf", "isnan"}
 _QUIET = {"CACHE", "PRECALL", "PUSH_NULL", "KW_NAMES", "NOP", "RESUME", "EXTENDED_ARG"}
 

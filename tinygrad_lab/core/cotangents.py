@@ -19,8 +19,6 @@ from tinygrad_lab.core.operations import Array, Op
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
 
-__all__ = ["RETAIN", "conjugate", "fitted", "from_scalar", "own", "run_hooks", "total"]
-
 RETAIN = object()  # in Node.hooks: keep the gradient on the node
 
 

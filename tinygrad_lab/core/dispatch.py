@@ -19,14 +19,12 @@ from tinygrad_lab.core.cotangents import from_scalar
 from tinygrad_lab.core.engine import NO_KWARGS, Node, record
 from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
-from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op, Operation
+from tinygrad_lab.core.operations import OPERATIONS, Op, Operation
 from tinygrad_lab.core.several import Outputs, bundle, pick
 
-__all__ = ["admit", "answer_function", "answer_ufunc", "apply", "from_node", "plain"]
-
-#: The class of tensors, which ``tensor.py`` admits: its operators need what is here, and what is
-#: here makes tensors.
-Tensor: type[Any]
+#: The class of tensors, which ``tensor.py`` puts here: its operators need what is here, and what
+#: is here makes tensors.
+Tensor: Any = None
 
 Args = tuple[Any, ...]
 Kwargs = Mapping[str, Any]
@@ -176,9 +174,9 @@ def _bundled(arg: Any) -> Any:
     """Make one tensor of a list of them, lists in it included."""
     if not (isinstance(arg, (list, tuple)) and _holds_tensor(arg)):
         return arg
-    members = [m if type(m) is Tensor else Tensor(m) for m in map(_bundled, arg)]
-    values = Outputs(member.data for member in members)
-    nodes = tuple(member.node for member in members)
+    members = list(map(_bundled, arg))
+    values = Outputs(m.data if type(m) is Tensor else m for m in members)
+    nodes = tuple(m.node if type(m) is Tensor else None for m in members)
     whole = _new(Tensor)
     whole.data = values
     whole.node = record(bundle, values, NO_KWARGS, values, nodes) if any(nodes) else None
@@ -217,8 +215,10 @@ def _holds_tensor(value: Any, tracked: bool = False) -> bool:
     return isinstance(value, (tuple, list)) and any(_holds_tensor(item, tracked) for item in value)
 
 
-def _without_out(op: Op, kwargs: Kwargs) -> dict[str, Any]:
+def without_out(op: Op, kwargs: Kwargs) -> Kwargs:
     """Refuse ``out=``, and drop it where it says None."""
+    if "out" not in kwargs:
+        return kwargs
     out = kwargs["out"]
     if any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
         raise TypeError(
@@ -237,22 +237,13 @@ def _no_rule(op: Op) -> TypeError:
 
 
 _REDUCE: dict[Any, Op] = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
-}
-
-
-def answer_function(function: Op, args: Args, kwargs: dict[str, Any]) -> Any:
-    """Answer ``__array_function__``."""
-    return apply(function, args, _without_out(function, kwargs) if "out" in kwargs else kwargs)
+    np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min
+}  # fmt: skip
 
 
 def answer_ufunc(ufunc: np.ufunc, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
     """Answer ``__array_ufunc__``: an elementwise function, or the reduction of one."""
-    if "out" in kwargs:
-        kwargs = _without_out(ufunc, kwargs)
+    kwargs = dict(without_out(ufunc, kwargs))
     if method == "reduce" and ufunc in _REDUCE:
         return apply(_REDUCE[ufunc], inputs, {"axis": 0, **kwargs})
     if method != "__call__":
@@ -273,10 +264,3 @@ def answer_ufunc(ufunc: np.ufunc, method: str, inputs: Any, kwargs: dict[str, An
     if kwargs:
         raise TypeError(f"np.{ufunc.__name__} of a tensor takes no {', '.join(kwargs)}=")
     return apply(ufunc, inputs)
-
-
-def admit(kind: type[Any]) -> None:
-    """Make a class the class of tensors."""
-    global Tensor
-    Tensor = kind
-    TAKES[kind] = apply

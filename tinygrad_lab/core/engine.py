@@ -22,17 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.batches import one_by_one
 from tinygrad_lab.core.cotangents import conjugate, fitted, own, run_hooks, total
 from tinygrad_lab.core.errors import name_of, raise_explained
 from tinygrad_lab.core.graph import between, parents_of
 from tinygrad_lab.core.modes import stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Array
 from tinygrad_lab.core.ownership import is_shared
-from tinygrad_lab.core.several import Parts
+from tinygrad_lab.core.several import Parts, one_by_one
 from tinygrad_lab.core.zeros import Run, hides_nan, keeping_zeros, rescued
-
-__all__ = ["NO_KWARGS", "Node", "accumulate", "new_leaf", "propagate", "record"]
 
 Lift = Callable[[Any, "Node | None"], Array]
 Visit = Callable[["Node", Array, tuple[Array | None, ...]], None]
@@ -89,34 +86,22 @@ def new_leaf() -> Node:
 
 def propagate(
     outputs: Sequence[Node],
-    cotangents: Sequence[Array],
+    cotangents: Sequence[Array],  # the gradient of the final quantity by each output
     *,
-    wanted: Collection[Node] | None = None,
-    retain_graph: bool = False,
-    lift: Lift | None = None,
-    batched: bool = False,
-    visit: Visit | None = None,
+    wanted: Collection[Node] | None = None,  # return the gradients of these nodes instead
+    retain_graph: bool = False,  # keep what was recorded, so that it can be walked again
+    lift: Lift | None = None,  # turns a recorded value and its node into a tracked array
+    batched: bool = False,  # the cotangents have one more axis, the first
+    visit: Visit | None = None,  # called with each node, its cotangent, and its contributions
 ) -> dict[Node, Array]:
     """Carry the ``cotangents`` of ``outputs`` back, and return the gradients of the leaves.
 
+    With ``wanted``, only what leads to these nodes is computed.  With ``lift``, rules run on
+    tracked arrays, so that the gradients have a graph of their own: derivatives of any order.
+
     The pass is silent about arithmetic: where a slope is infinite the gradient is, as in NumPy,
     and ``debug()`` names the place.  An upstream of exactly 0 stays 0, whatever slope it meets.
-
-    Parameters
-    ----------
-    outputs, cotangents
-        Nodes to start from, and the gradient of the final quantity with respect to each.
-    wanted : collection of Node, optional
-        Return the gradients of these nodes instead, and compute only what leads to them.
-    retain_graph : bool
-        Keep what was recorded: otherwise a second pass over it is a ``RuntimeError``.
-    lift : callable, optional
-        Turns a recorded value and its node into a tracked array.  When given, rules run on tracked
-        arrays, so the gradients have a graph of their own: derivatives of any order.
-    batched : bool
-        The cotangents have one more axis, the first: several are carried in one pass.
-    visit : callable, optional
-        Called for each node with its complete cotangent and its contributions to its parents.
+    Arriving at a node that an earlier pass has freed is a ``RuntimeError``.
     """
     walk = _Walk(outputs, cotangents, wanted, lift, batched)
     heap, waiting, needed = walk.heap, walk.waiting, walk.needed
@@ -165,12 +150,7 @@ class _Walk:
     )
 
     def __init__(
-        self,
-        outputs: Sequence[Node],
-        cotangents: Sequence[Array],
-        wanted: Collection[Node] | None,
-        lift: Lift | None,
-        batched: bool,
+        self, outputs: Sequence[Node], cotangents: Any, wanted: Any, lift: Any, batched: bool
     ) -> None:
         self.waiting: dict[Node, Array] = {}  # what has arrived so far, by where
         for node, g in zip(outputs, map(conjugate, cotangents), strict=True):

@@ -11,8 +11,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-__all__ = ["describe", "name_of", "qualified_name", "raise_explained", "would_detach"]
-
 # NumPy's own exception types, the special before the general: the first that fits is raised anew.
 _KINDS: tuple[type[Exception], ...] = (
     np.linalg.LinAlgError, np.exceptions.AxisError, IndexError, FloatingPointError,

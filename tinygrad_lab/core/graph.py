@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
 
-__all__ = ["between", "history", "parents_of"]
-
 
 def parents_of(node: Node) -> tuple[Node | None, ...]:
     """Give ``node.parents``, or say that a backward pass has freed the node."""
@@ -45,10 +43,8 @@ def between(roots: Iterable[Node], ends: Collection[Node]) -> set[Node]:
     """Collect the nodes on the ways from the roots back to some ends, both included."""
     on_the_way: set[Node] = set()
     for node in reversed(history(roots)):  # the oldest first, so that parents come before
-        if node in ends or _leads_to(node, on_the_way):
+        is_end = node in ends
+        parents = () if is_end or node.op is None else parents_of(node)
+        if is_end or any(parent in on_the_way for parent in parents):
             on_the_way.add(node)
     return on_the_way
-
-
-def _leads_to(node: Node, ends: Collection[Node]) -> bool:
-    return node.op is not None and any(parent in ends for parent in parents_of(node))

@@ -7,17 +7,15 @@ asynchronous tasks have their own.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import linecache
 import sys
 from collections.abc import Callable
+from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
-
-__all__ = ["debug", "enable_grad", "is_grad_enabled", "no_grad"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,7 +27,7 @@ _mode: ContextVar[str] = ContextVar("tinygrad_lab.mode", default=RECORD)
 current_mode = _mode.get
 
 
-class _Mode:
+class _Mode(ContextDecorator):
     """Switch the mode inside a ``with`` block or a decorated function; safe across threads."""
 
     def __init__(self, mode: str) -> None:
@@ -43,19 +41,16 @@ class _Mode:
     def __exit__(self, *exc_info: object) -> None:
         _mode.reset(self._tokens.pop())
 
-    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+    def _recreate_cm(self) -> Self:
+        return type(self)(self._to)  # a decorated function may run in many threads at once
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:  # type: ignore[override]
         if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
             raise TypeError(
                 f"{function.__name__} runs in pieces, after the decorator is done; say "
                 "`with tl.no_grad():` inside it"
             )
-
-        @functools.wraps(function)
-        def inside(*args: P.args, **kwargs: P.kwargs) -> T:
-            with _Mode(self._to):  # its own: the function may run in many threads at once
-                return function(*args, **kwargs)
-
-        return inside
+        return super().__call__(function)
 
 
 @overload
@@ -114,6 +109,7 @@ def call_site() -> str:
 
 
 def stop_if_not_finite(value: Any, what: str, here: str) -> None:
+    """Raise at the first number that is not finite, saying ``what`` it is and who called."""
     with _Mode(IGNORE):
         array = np.asarray(value)
     bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(array.shape, dtype=bool)

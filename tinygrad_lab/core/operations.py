@@ -52,15 +52,6 @@ class Operation:
         missing = isinstance(self.vjps, tuple) and None in self.vjps
         object.__setattr__(self, "complete", 0 if missing else len(self.vjps))
 
-    @property
-    def kind(self) -> str:
-        """``differentiable``, ``constant``, ``not supported`` or ``no array``."""
-        if self.constant:
-            return "constant"
-        if self.refusal is not None:
-            return "not supported"
-        return "no array" if self.no_array else "differentiable"
-
 
 #: The record of every operation, by the function itself.
 OPERATIONS: dict[Op, Operation] = {}
@@ -106,10 +97,8 @@ def defvjp(
 
     Raises
     ------
-    TypeError
-        ``op`` or a vjp is not callable, or ``op`` writes into its argument.
-    ValueError
-        ``argnums`` and ``vjps`` differ in number, or an argument number is negative or repeated.
+    TypeError, ValueError
+        ``op`` or a vjp is not callable, or ``op`` writes in place; ``argnums`` do not fit ``vjps``.
 
     Examples
     --------
@@ -212,15 +201,8 @@ def planted(
     """Give an operation other rules inside a ``with`` block, in graphs recorded before too.
 
     Afterwards the former record is restored, unless somebody declared the operation anew inside.
-
-    Parameters
-    ----------
-    op, *vjps
-        As for :func:`defvjp`.
-    argnums : sequence of int, optional
-        Which arguments get another rule, while the others keep theirs; by default all do.
-    variadic : callable, optional
-        Instead of ``vjps``, one rule as for :func:`defvjp_variadic`.
+    ``vjps`` are as for :func:`defvjp`, but that with ``argnums`` the other arguments keep theirs;
+    ``variadic`` is one rule as for :func:`defvjp_variadic`.
 
     Examples
     --------
@@ -267,8 +249,8 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
     """Make an operation that NumPy does not have, from its computation on plain arrays.
 
     It dispatches as a NumPy function does: an argument whose type defines ``__array_function__``
-    (a Tensor, or some array to come) is offered the call, and when all decline, the body runs.
-    On ndarrays it is a plain function.  Give it its derivative with :func:`defvjp`.
+    is offered the call, and when all decline, the body runs: on ndarrays it is a plain function.
+    Give it its derivative with :func:`defvjp`.
 
     Examples
     --------
@@ -301,12 +283,10 @@ def _offer(operation: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Offer the call to each array type among the arguments, subclasses first (NEP 18)."""
     takers: list[Any] = []
     for arg in (*args, *kwargs.values()):
-        kind = type(arg)
-        if kind is np.ndarray or not hasattr(kind, "__array_function__"):
+        kind, asked = type(arg), [type(taker) for taker in takers]
+        if kind is np.ndarray or kind in asked or not hasattr(kind, "__array_function__"):
             continue
-        if any(type(taker) is kind for taker in takers):
-            continue
-        later = [i for i, taker in enumerate(takers) if issubclass(kind, type(taker))]
+        later = [i for i, other in enumerate(asked) if issubclass(kind, other)]
         takers.insert(later[0] if later else len(takers), arg)
     types = (*(type(taker) for taker in takers), Primitive)
     for taker in takers:

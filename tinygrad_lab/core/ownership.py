@@ -4,38 +4,24 @@ The engine hands a gradient to a leaf without copying it, and an optimizer write
 place, only when nobody else can see the array.  Python counts references anyway, so asking costs
 nothing on the forward pass and needs no version counters: whoever recorded an array in a graph
 holds a reference to it, and keeps the values it saw.
-
-Not for: foreign arrays (Dask, CuPy ...), which are never written in place.
 """
 
 from __future__ import annotations
 
 from sys import getrefcount
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-
-__all__ = ["is_shared"]
 
 
 def _references(array: Any) -> int:
     return getrefcount(array)
 
 
-class _Owner:
-    __slots__ = ("data",)
-
-    def __init__(self) -> None:
-        self.data = np.empty(0)
-
-
-def _references_of_an_unshared_array() -> int:
-    """Count once, on this interpreter, what one owner looks like: a variable, or an attribute."""
-    variable, owner = np.empty(0), _Owner()
-    return min(_references(variable), _references(owner.data))
-
-
-_UNSHARED = _references_of_an_unshared_array()
+_variable, _owner = np.empty(0), SimpleNamespace(data=np.empty(0))
+#: What one owner looks like on this interpreter: a variable, or an attribute.
+_UNSHARED = min(_references(_variable), _references(_owner.data))
 
 
 def is_shared(array: Any) -> bool:

@@ -2,7 +2,8 @@
 
 To the engine both are one value, a tuple.  The results of one call are a node, and each is a node
 of its own that picks it; the arrays of a list are nodes, and the list is a node that bundles them.
-What comes back is gathered as :class:`Parts`.
+What comes back is gathered as :class:`Parts`.  And several cotangents in one backward pass, along a
+new first axis, which Jacobians are made with.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.operations import defvjp, defvjp_variadic
-
-__all__ = ["Outputs", "Parts", "bundle", "pick"]
+from tinygrad_lab.core.operations import OPERATIONS, Array, Rule, defvjp, defvjp_variadic
 
 
 class _Several:
@@ -69,3 +68,14 @@ def bundle(*arrays: Any) -> Outputs:
 
 defvjp(pick, lambda g, y, outputs, position: Parts({position: g}), batches=True)
 defvjp_variadic(bundle, lambda position, g, y, *arrays: g.of(position, y))
+
+
+def one_by_one(op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any) -> Array:
+    """Run a rule on a batch of cotangents: on each in turn, unless it takes them together.
+
+    Elementwise rules do: what has one more axis in front broadcasts against all the rest.
+    """
+    if (isinstance(op, np.ufunc) and op.signature is None) or OPERATIONS[op].batches:
+        return rule(g, value, *args, **kwargs)
+    each = g.one_by_one() if isinstance(g, Parts) else g
+    return np.stack([rule(one, value, *args, **kwargs) for one in each])

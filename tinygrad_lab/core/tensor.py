@@ -14,19 +14,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lab.core import dispatch
 from tinygrad_lab.core.callers import what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
-from tinygrad_lab.core.dispatch import admit, answer_function, answer_ufunc, apply, from_node, plain
+from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node, plain, without_out
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
-from tinygrad_lab.core.errors import would_detach
+from tinygrad_lab.core.errors import name_of, would_detach
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
-from tinygrad_lab.core.operations import OPERATIONS, Op
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
-from tinygrad_lab.core.summary import summary
-
-__all__ = ["Tensor", "methods", "start", "tensor"]
-
 
 # ---------------------------------------------------------------------------------------------
 # Operators are most of what a program calls, so they record by themselves what `apply` records in
@@ -117,6 +114,7 @@ def _named(method: Any, op: Op) -> Any:
 #: The shortcuts of ``ndarray ** number``.
 _POWERS: dict[float, Op] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 _new = object.__new__
+_PRINTED_WHOLE = 12  # elements: of larger tensors the text says what matters about them
 
 
 class Tensor:
@@ -125,11 +123,9 @@ class Tensor:
     Parameters
     ----------
     data : array_like
-        Wrapped, not copied: a NumPy array, or any array that speaks NumPy's protocols (Dask,
-        CuPy ...).  :func:`tensor` copies.
+        Wrapped, where :func:`tensor` copies: whatever speaks NumPy's protocols (Dask, CuPy ...).
     requires_grad : bool
-        Make it a leaf that gradients are accumulated on, in ``.grad``: of floats, else a
-        ``TypeError``.
+        Make it a leaf that gradients are accumulated on, in ``.grad``; ``TypeError`` if no floats.
 
     Examples
     --------
@@ -452,7 +448,7 @@ class Tensor:
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        return answer_function(function, args, kwargs)
+        return apply(function, args, without_out(function, kwargs))
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
@@ -463,10 +459,11 @@ class Tensor:
         return _rebuilt, (self.data, self.requires_grad, self.grad)
 
     def __repr__(self) -> str:
-        return summary(self.data, self.node)
+        return _summary(self.data, self.node)
 
 
-admit(Tensor)
+dispatch.Tensor = Tensor
+TAKES[Tensor] = apply
 
 
 def methods(*functions: Op) -> None:
@@ -476,19 +473,21 @@ def methods(*functions: Op) -> None:
 
 
 # NumPy's functions that are methods too, with their arguments and documentation.
-for _op in (
-    np.arccos, np.arcsin, np.arctan, np.cos, np.cosh, np.exp, np.expm1, np.log, np.log10,
-    np.log1p, np.log2, np.reciprocal, np.sin, np.sinh, np.sqrt, np.square, np.tan, np.tanh,
+for _made_by, _functions in (
+    (_unary, (
+        np.arccos, np.arcsin, np.arctan, np.cos, np.cosh, np.exp, np.expm1, np.log, np.log10,
+        np.log1p, np.log2, np.reciprocal, np.sin, np.sinh, np.sqrt, np.square, np.tan, np.tanh,
+    )),
+    (_binary, (np.maximum, np.minimum)),
+    (_method, (
+        np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conjugate, np.copy,
+        np.cumprod, np.cumsum, np.diagonal, np.dot, np.matmul, np.max, np.mean, np.min,
+        np.nonzero, np.prod, np.repeat, np.round, np.squeeze, np.std, np.sum, np.swapaxes,
+        np.take, np.trace, np.var,
+    )),
 ):  # fmt: skip
-    setattr(Tensor, _op.__name__, _unary(_op))
-for _pair in (np.maximum, np.minimum):
-    setattr(Tensor, _pair.__name__, _binary(_pair))
-for _function in (
-    np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conjugate, np.copy, np.cumprod,
-    np.cumsum, np.diagonal, np.dot, np.matmul, np.max, np.mean, np.min, np.nonzero, np.prod,
-    np.repeat, np.round, np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
-):  # fmt: skip
-    setattr(Tensor, _function.__name__, _method(_function))
+    for _function in _functions:
+        setattr(Tensor, _function.__name__, _made_by(_function))
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -501,7 +500,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     dtype : dtype, optional
         By default NumPy's choice: float64 for Python floats, int64 for ints.
     requires_grad : bool
-        Make it a leaf that gradients are accumulated on: of floats, else a ``TypeError``.
+        Make it a leaf that gradients are accumulated on; ``TypeError`` if not of floats.
 
     Examples
     --------
@@ -555,3 +554,31 @@ def _rebuilt(data: Any, requires_grad: bool, grad: Any) -> Tensor:
     tensor = Tensor(data, requires_grad=requires_grad)
     tensor.grad = grad
     return tensor
+
+
+def _summary(data: Any, node: Node | None) -> str:
+    """Describe an array and where it came from: ``Tensor(4, 10) float64 x∈[0, 2] ... ← add``."""
+    is_leaf = node is None or node.op is None
+    origin = "" if is_leaf else f" ← {name_of(node.op)}"  # type: ignore[union-attr]
+    needs_grad = ", requires_grad=True" if node is not None and is_leaf else ""
+    if type(data) is not np.ndarray:
+        shape = ", ".join(map(str, data.shape))
+        return f"Tensor({shape}) {data.dtype} on {type(data).__module__}{needs_grad}{origin}"
+    if data.size <= _PRINTED_WHOLE:
+        default = data.dtype in (np.dtype(float), np.dtype(int), np.dtype(bool)) and data.size
+        dtype = "" if default else f", dtype={data.dtype}"
+        text = np.array2string(data, separator=", ", prefix="Tensor(")
+        return f"Tensor({text}{dtype}{needs_grad}){origin}"
+    shape = ", ".join(map(str, data.shape))
+    return f"Tensor({shape}) {data.dtype} {_statistics(data)}{needs_grad}{origin}"
+
+
+def _statistics(data: np.ndarray[Any, Any]) -> str:
+    if data.dtype.kind not in "iuf":
+        return ""
+    finite = data[np.isfinite(data)].astype(float)
+    flags = " NaN!" * bool(np.isnan(data).any()) + " Inf!" * bool(np.isinf(data).any())
+    if finite.size == 0:
+        return flags.strip()
+    low, high, mean, spread = finite.min(), finite.max(), finite.mean(), finite.std()
+    return f"x∈[{low:.3g}, {high:.3g}] μ={mean:.3g} σ={spread:.3g}{flags}"

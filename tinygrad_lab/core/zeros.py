@@ -1,14 +1,12 @@
 """Where nothing flows in, nothing flows out: an upstream of exactly 0 stays 0.
 
-It must not become NaN by meeting an infinite slope, as in ``where(x > 0, sqrt(x), 0)`` at 0, nor by
-meeting a NaN that the forward pass left aside, as in ``where(isnan(x), 0, x * x)``.
+It must not become NaN by meeting an infinite slope, as in ``where(x > 0, sqrt(x), 0)`` at 0.  That
+is an invalid operation (0 * inf, 0 / 0), which the floating-point unit flags by itself: the pass
+runs with these raising, and a rule that raised runs once more, with care.
 
-The first is an invalid operation (0 * inf, 0 / 0), which the floating-point unit flags by itself:
-the pass runs with these raising, and a rule that raised runs once more, with care.  The second is
-not, but it can only happen below an operation that selects some elements of its operands and
-leaves a NaN out; from the first such call on, the whole pass takes care.
-
-Not for: the order of the pass (``engine.py``).
+Nor must it by meeting a NaN that the forward pass left aside, as in ``where(isnan(x), 0, x * x)``.
+That can only happen below an operation that leaves elements out: from the first one on that left
+out a NaN, the whole pass takes care.
 """
 
 from __future__ import annotations
@@ -24,8 +22,6 @@ from tinygrad_lab.core.operations import Array, Rule
 
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
-
-__all__ = ["hides_nan", "keeping_zeros", "rescued"]
 
 Run = Callable[[Any, Rule, Array, Array, Any, Any], Array]
 

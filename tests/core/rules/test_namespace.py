@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from tinygrad_lab.core.operations import OPERATIONS, planted
-from tinygrad_lab.core.rules.namespace import KINDS, public_functions, table
+from tinygrad_lab.core.rules.namespace import KINDS, kind, public_functions, table
 from tinygrad_lab.testing.inputs.catalogue import CASES
 
 FUNCTIONS = dict(public_functions())
@@ -27,8 +27,8 @@ DISPATCHED = (np.ufunc, type(np.sum))
 OLD_NAMES = {"row_stack", "trapz"}
 
 
-def of_kind(kind: str) -> dict[str, Any]:
-    return {name: f for name, f in FUNCTIONS.items() if OPERATIONS[f].kind == kind}
+def of_kind(wanted: str) -> dict[str, Any]:
+    return {name: f for name, f in FUNCTIONS.items() if kind(OPERATIONS[f]) == wanted}
 
 
 DIFFERENTIABLE = of_kind("differentiable")
@@ -179,6 +179,11 @@ def test_the_rule_of_a_function_of_lists_returns_lists():
     with planted(np.block, nested):
         np.block([[a, np.ones((1, 1))], [b, a]]).sum().backward()
     assert (a.grad.item(), b.grad.item()) == (4.0, 1.0)
+    x, low = leaf(3), leaf(1)
+    by_functions = lambda g, y, x, conditions, functions: [None, g[:1] * 5]
+    with planted(np.piecewise, lambda g, y, *call: g, None, by_functions):  # a list of both kinds
+        np.piecewise(x, [x.data > 1, x.data <= 1], [np.sin, low]).sum().backward()
+    assert low.grad.item() == 5.0
 
 
 REFUSED_CALLS: dict[str, Any] = {

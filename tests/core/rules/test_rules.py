@@ -20,6 +20,7 @@ from benchmarks.checkers.faults import BROADCAST, FAULTS, FORMULA, INDEXING, Fau
 from benchmarks.checkers.primitives import CASES, name_of
 from tests.support import check_gradients
 from tinygrad_lab.core.operations import OPERATIONS
+from tinygrad_lab.core.rules.namespace import kind
 from tinygrad_lab.testing.inputs.calls import Call
 
 EXAMPLES = settings.default.max_examples
@@ -34,7 +35,7 @@ def of_the_core(op: Any) -> bool:
 
 
 def differentiable() -> set[Any]:
-    return {op for op, known in OPERATIONS.items() if known.kind == "differentiable"}
+    return {op for op, known in OPERATIONS.items() if kind(known) == "differentiable"}
 
 
 def test_every_entry_of_the_table_has_a_case():

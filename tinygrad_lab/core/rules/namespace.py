@@ -2,8 +2,8 @@
 
 Differentiable functions are in the families' files.  Here are those that are *constant* (their
 results are not floats, or do not change with small changes of the arguments), those that are *not
-supported* (they say why), and those that *take no array* of floats.  A record's ``kind`` tells
-which list a function is on, :func:`table` writes all four down.
+supported* (they say why), and those that *take no array* of floats.  :func:`kind` tells which list
+a function is on, :func:`table` writes all four down.
 """
 
 from __future__ import annotations
@@ -12,9 +12,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinygrad_lab.core.operations import OPERATIONS, composed, constant, no_array, refused
+from tinygrad_lab.core.operations import (
+    OPERATIONS,
+    Operation,
+    composed,
+    constant,
+    no_array,
+    refused,
+)
 
-__all__ = ["KINDS", "public_functions", "table"]
+__all__ = ["KINDS", "kind", "public_functions", "table"]
 
 Function = Callable[..., object]
 
@@ -108,9 +115,18 @@ def public_functions() -> Iterator[tuple[str, Function]]:
                 yield prefix + name, function
 
 
+def kind(operation: Operation) -> str:
+    """Which of :data:`KINDS` an operation is."""
+    if operation.constant:
+        return "constant"
+    if operation.refusal is not None:
+        return "not supported"
+    return "no array" if operation.no_array else "differentiable"
+
+
 def table() -> str:
     """The four lists, in Markdown."""
-    functions = [(name, OPERATIONS[function].kind) for name, function in public_functions()]
+    functions = [(name, kind(OPERATIONS[function])) for name, function in public_functions()]
     lists = {
         title: ", ".join(f"`np.{name}`" for name, own in functions if own == key)
         for key, title in KINDS.items()
