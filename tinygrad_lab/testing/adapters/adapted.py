@@ -18,17 +18,11 @@ from tinygrad_lab.testing.session import current_session
 
 
 class Adapted(Subject):
-    """A function at some arguments, whose gradient does not come from Tensors.
-
-    Attributes
-    ----------
-    gradient_of : callable
-        The code that its gradient comes from: tells two functions of one name apart.
-    """
+    """A function at some arguments, whose gradient does not come from Tensors."""
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
         super().__init__(fn, args, name)
-        self.gradient_of = fn
+        self.gradient_of = fn  # the code of its gradient: tells two functions of one name apart
 
     @abstractmethod
     def recorded(self, inputs: Sequence[Array]) -> Recorded:
@@ -46,14 +40,14 @@ def adapter(
     make: Callable[..., Adapted], fn: Callable[..., Any], name: str | None, *rest: Any
 ) -> Adapter:
     """Make an adapter that makes ``make(fn, args, name, *rest)`` of the arguments of a call."""
-    label = name or called(fn)
+    label = name or _called(fn)
     return Adapter(lambda args: make(fn, args, label, *rest), label)
 
 
-def called(fn: Any) -> str:
+def _called(fn: Any) -> str:
     """Name a function.  The ``apply`` of a PyTorch function is named after its class."""
     if isinstance(fn, functools.partial):
-        return called(fn.func)
+        return _called(fn.func)
     owner = getattr(fn, "__self__", None)
     if isinstance(owner, type) and fn.__name__ == "apply":
         return owner.__name__

@@ -5,6 +5,7 @@ Not for: functions that another library differentiates (``libraries.py``).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -95,20 +96,12 @@ class _Vjp(Adapted):
 
         return Recorded(outputs, pull)
 
+    def _called(self, g: Any, args: Sequence[Any]) -> Any:
+        return self.backward(g, *args)
+
     def _gradients(self, g: Any, args: Sequence[Any]) -> list[Any]:
-        """Call the backward pass, and select its gradients."""
-        return self._sorted(self.backward(g, *args))
-
-    def _in_parts(self, gradients: list[Any]) -> list[Any]:
-        """Split gradients by complex inputs into real and imaginary parts, like the inputs."""
-        by_complex = [np.iscomplexobj(self.args.values[i]) for i in self.args.positions]
-        if not any(by_complex) or len(gradients) != len(by_complex):
-            return gradients
-        pairs = zip(gradients, by_complex, strict=True)
-        return [in_parts(g) if split and isinstance(g, np.ndarray) else g for g, split in pairs]
-
-    def _sorted(self, result: Any) -> list[Any]:
-        """Select the gradients by the inputs that are differentiated by."""
+        """Call the backward pass, and select the gradients by what is differentiated by."""
+        result = self._called(g, args)
         if result is None:
             raise Misbehaved(Kind.RETURNS_NOTHING, by_gradient=True)
         if isinstance(result, dict):
@@ -121,14 +114,18 @@ class _Vjp(Adapted):
             return [gradients[i] for i in self.args.positions]
         return gradients
 
+    def _in_parts(self, gradients: list[Any]) -> list[Any]:
+        """Split gradients by complex inputs into real and imaginary parts, like the inputs."""
+        by_complex = [np.iscomplexobj(self.args.values[i]) for i in self.args.positions]
+        if not any(by_complex) or len(gradients) != len(by_complex):
+            return gradients
+        pairs = zip(gradients, by_complex, strict=True)
+        return [in_parts(g) if split and isinstance(g, np.ndarray) else g for g, split in pairs]
+
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
         args = self.args.filled(inputs)
         g = _joined(self.fn(*args), upstreams)
-        return self._backward_pass(args, lambda: self.backward(g, *args), upstreams)
-
-    def _backward_pass(
-        self, args: Sequence[Any], run: Callable[[], Any], upstreams: Sequence[Array]
-    ) -> BackwardPass:
+        run = functools.partial(self._called, g, args)
         return BackwardPass(self.fn, self.backward, args, self.args.positions, run, upstreams)
 
 
@@ -137,27 +134,22 @@ class _Grad(_Vjp):
 
     upstream = 1.0  # so that messages show the numbers that its author knows
 
+    def _called(self, g: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002
+        return self.backward(*args)
+
     def _gradients(self, g: Any, args: Sequence[Any]) -> list[Any]:
         if isinstance(g, tuple) or g.size != 1 or np.iscomplexobj(g):
             raise Misbehaved(Kind.NOT_A_NUMBER)
-        gradients = self._sorted(self.backward(*args))
-        return [x if x is None else _times(g.reshape(()), x) for x in gradients]
+        pairs = [(x, np.asarray(x)) for x in super()._gradients(g, args)]
+        scale = g.reshape(())
+        return [x if x is None else np.asarray(scale * y, dtype=y.dtype) for x, y in pairs]
 
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
-        args = self.args.filled(inputs)
-        ones = [np.ones_like(u) for u in upstreams]
-        return self._backward_pass(args, lambda: self.backward(*args), ones)
+        return super().backward_pass(inputs, [np.ones_like(u) for u in upstreams])
 
 
 def _joined(result: Any, upstreams: Sequence[Array]) -> Any:
     """Make complex upstreams of their two parts; a single upstream is not put in a tuple."""
-    parts = iter(upstreams)
-    joined = [
-        next(parts) + 1j * next(parts) if np.iscomplexobj(y) else next(parts)
-        for _, y in leaves(result)
-    ]
+    parts, ys = iter(upstreams), [y for _, y in leaves(result)]
+    joined = [next(parts) + 1j * next(parts) if np.iscomplexobj(y) else next(parts) for y in ys]
     return joined[0] if len(joined) == 1 else tuple(joined)
-
-
-def _times(scale: Any, g: Any) -> Any:
-    return np.asarray(scale * np.asarray(g), dtype=np.asarray(g).dtype)

@@ -22,15 +22,8 @@ from tinygrad_lab.testing import mutation
 from tinygrad_lab.testing.judging.judgement import INCONCLUSIVE, PASS
 from tinygrad_lab.testing.pytest.tracebacks import says_it_all, tidy
 from tinygrad_lab.testing.session import EXAMPLES, session
-from tinygrad_lab.testing.telling import page
+from tinygrad_lab.testing.telling import page, tally
 from tinygrad_lab.testing.telling.finding import GradReport
-from tinygrad_lab.testing.telling.tally import (
-    Tally,
-    in_order,
-    resolution_text,
-    together,
-    unnoticed,
-)
 
 MOST_ROWS = 40  # where nothing is wrong, operations beyond these are counted, unless -v
 _COLOURS = {"fail": "red", "inconclusive": "yellow", "pass": "green"}
@@ -96,9 +89,7 @@ class _Session:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.wants_everything = config.getoption("fulltrace") or config.getoption("usepdb")
-        self.is_worker = hasattr(config, "workerinput")  # of pytest-xdist: the controller reports
-        self.current: dict[str, Tally] = {}
+        self.current: dict[str, tally.Tally] = {}
         self.rows: list[Mapping[str, Any]] = []
         self.passed: Counter[str] = Counter()
         self.rules: list[mutation.Rule] = []
@@ -130,7 +121,7 @@ class _Session:
 
     def hear(self, report: GradReport) -> None:
         """Count a finished check."""
-        self.current.setdefault(report.name, Tally(report.name, "")).add(report)
+        self.current.setdefault(report.name, tally.Tally(report.name, "")).add(report)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
@@ -148,12 +139,13 @@ class _Session:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the tallies to the report, with which pytest-xdist sends them from its workers."""
-        if call.excinfo and not self.wants_everything:
+        option = self.config.getoption
+        if call.excinfo and not (option("fulltrace") or option("usepdb")):
             call.excinfo = _without_our_frames(call.excinfo, item)
         report = yield
-        for tally in self.current.values():
-            tally.test = item.nodeid
-        vars(report)["gradtest"] = [tally.as_data() for tally in self.current.values()]
+        for sums in self.current.values():
+            sums.test = item.nodeid
+        vars(report)["gradtest"] = [sums.as_data() for sums in self.current.values()]
         self.current = {}
         return report
 
@@ -222,7 +214,7 @@ class _Session:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table, and the report where one is wanted."""
-        if self.is_worker:
+        if hasattr(self.config, "workerinput"):  # of pytest-xdist: the controller reports
             return
         terminalreporter.ensure_newline()
         if self.rows:
@@ -237,13 +229,13 @@ class _Session:
 
     def table(self, terminal: pytest.TerminalReporter) -> None:
         """Write one line for each operation in each file of tests, the worst first."""
-        rows = in_order(together(self.rows))
+        rows = tally.in_order(tally.together(self.rows))
         terminal.section("gradients")
         passing = [row for row in rows if row["verdict"] == PASS]
         hidden = 0 if terminal.verbosity > 0 else max(len(passing) - MOST_ROWS, 0)
         cells = [("operation", "properties", "verdict", "resolution")]
         for row in rows[: len(rows) - hidden]:
-            resolution = resolution_text(row["resolution"])
+            resolution = tally.resolution_text(row["resolution"])
             cells.append((row["operation"], row["summary"], row["verdict"], resolution))
         widths = [max(map(len, column)) + 2 for column in zip(*cells, strict=True)]
         for *texts, resolution in cells:
@@ -282,7 +274,7 @@ class _Session:
                 say(f"{rule.label}: no passing gradient test runs this rule", red=True)
             elif missed:
                 say(f"{rule.label}: no test would have noticed: {missed}", red=True)
-        for text in unnoticed([m.as_data() for m in mutants]):
+        for text in tally.unnoticed([m.as_data() for m in mutants]):
             say(text, yellow=True)
 
 

@@ -94,15 +94,7 @@ _NAMED = {
 
 
 def in_words(ratio: float, sizes: Sequence[tuple[int, str]] = ()) -> str | None:
-    """Say what a constant ratio between a gradient and the right one hints at, if at anything.
-
-    Examples
-    --------
-    >>> in_words(-1.0)
-    'sign flipped'
-    >>> in_words(0.1, [(10, "elements")])
-    'divided by 10, the number of elements, once too often'
-    """
+    """Say what a constant ratio between a gradient and the right one hints at, if at anything."""
     for value, text in _NAMED.items():
         if abs(ratio - value) <= TOLERANCE * abs(value):
             return text

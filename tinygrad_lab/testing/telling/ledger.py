@@ -105,13 +105,11 @@ class Ledger:
         """Write the account in one line."""
         if not self.entries:
             return "blame: nothing to blame"
-        parts: list[str] = []
-        for entry in self.entries[:3]:
-            if parts and abs(entry.share) < 1e-3:
-                break
-            place = f"  {entry.site}" if entry.site else ""
-            parts.append(f"#{entry.number} {entry.what}  {entry.share:.2%}{place}")
-        rest = self.entries[len(parts) :]
+        named = [e for k, e in enumerate(self.entries[:3]) if k == 0 or abs(e.share) >= 1e-3]
+        places = [f"  {entry.site}" if entry.site else "" for entry in named]
+        pairs = zip(named, places, strict=True)
+        parts = [f"#{e.number} {e.what}  {e.share:.2%}{place}" for e, place in pairs]
+        rest = self.entries[len(named) :]
         most = max((abs(entry.share) for entry in rest), default=0.0)
         others = f"    all {len(rest)} others < {max(most, 1e-16):.0e}" if rest else ""
         return f"blame (sums to {self.total:.2%}):  {'; '.join(parts)}{others}"

@@ -16,14 +16,7 @@ from tinygrad_lab.core.errors import describe, name_of
 
 
 def shown(x: Any) -> str:
-    """Write an array so that it can be pasted; of a large one only the shape and the range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> shown(np.array([[0.0, 1.0]]))
-    'np.array([[0.0, 1.0]])'
-    """
+    """Write an array so that it can be pasted; of a large one only the shape and the range."""
     text = literal(x)
     if len(text) <= 200 or not isinstance(x, np.ndarray):
         return text

@@ -242,14 +242,7 @@ def element(site: Site) -> str:
 
 
 def sentences(judgement: Judgement) -> list[str]:
-    """Say what is wrong: the sentence of a message, and the lines below it.
-
-    Examples
-    --------
-    >>> from tinygrad_lab.testing.judging.judgement import failed
-    >>> sentences(failed(Kind.MISSING, Site(0, "x")))
-    ['gradient by input 0 (x) is None']
-    """
+    """Say what is wrong: the sentence of a message, and the lines below it."""
     assert judgement.kind is not None
     site, facts = judgement.site, dict(judgement.facts)
     where = f"in {site.line}: {site.source}" if site.line else ""
