@@ -1,6 +1,6 @@
 """Functions that PyTorch, autograd or JAX differentiate.
 
-Not for: gradients that somebody wrote by hand (``by_hand.py``).
+Not for: gradients that somebody wrote by hand (``adapted.py``).
 """
 
 from __future__ import annotations

@@ -31,24 +31,16 @@ _COLOURS = {"fail": "red", "inconclusive": "yellow", "pass": "green"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
-    group = parser.getgroup("gradtest", "gradient tests (tinygrad_lab.testing)")
-    group.addoption(
-        "--gradtest-profile", choices=list(EXAMPLES), default=None,
-        help="how many examples check_op and Hypothesis generate: "
-        + ", ".join(f"{name} {n}" for name, n in EXAMPLES.items()),
-    )  # fmt: skip
-    group.addoption(
-        "--gradtest-report", metavar="PATH", default=None,
-        help="write what the gradient checks found, as .json or as one .html page",
-    )  # fmt: skip
-    group.addoption(
-        "--gradtest-strict", action="store_true",
-        help="fail tests with gradient checks that could not be decided",
-    )  # fmt: skip
-    group.addoption(
-        "--gradtest-mutate", action="store_true",
-        help="then plant faults in your own gradients, and say which tests do not notice",
-    )  # fmt: skip
+    add = parser.getgroup("gradtest", "gradient tests (tinygrad_lab.testing)").addoption
+    profiles = ", ".join(f"{name} {n}" for name, n in EXAMPLES.items())
+    text = f"how many examples check_op and Hypothesis generate: {profiles}"
+    add("--gradtest-profile", choices=list(EXAMPLES), help=text)
+    text = "write what the gradient checks found, as .json or as one .html page"
+    add("--gradtest-report", metavar="PATH", help=text)
+    text = "fail tests with gradient checks that could not be decided"
+    add("--gradtest-strict", action="store_true", help=text)
+    text = "then plant faults in your own gradients, and say which tests do not notice"
+    add("--gradtest-mutate", action="store_true", help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -99,12 +91,11 @@ class _Session:
         self.planted: int | None = None  # how many, once it has begun
         self.closing = contextlib.ExitStack()
         self.closing.enter_context(session(listeners=(self.hear,)))
-        self.choose_profile(config.getoption("--gradtest-profile"))
+        if (name := config.getoption("--gradtest-profile")) is not None:
+            self.choose_profile(name)
 
-    def choose_profile(self, name: str | None) -> None:
-        """Generate fewer or more examples.  Hypothesis is left alone where nobody asks."""
-        if name is None:
-            return
+    def choose_profile(self, name: str) -> None:
+        """Generate fewer or more examples, here and in Hypothesis."""
         self.closing.enter_context(session(profile=name))
         with contextlib.suppress(ImportError):
             from hypothesis import settings
@@ -191,7 +182,13 @@ class _Session:
                     self.reaching.setdefault(place, []).append(item)
             faults = mutation.MUTATIONS
             self.mutants = [mutation.Mutant(p, fault) for p in self.reaching for fault in faults]
-            self.announce(sum(len(self.reaching[mutant.place]) for mutant in self.mutants))
+            runs = sum(len(self.reaching[mutant.place]) for mutant in self.mutants)
+            if runs and (terminal := self.config.pluginmanager.get_plugin("terminalreporter")):
+                terminal.write_line("")  # ends the line of dots, with -q too
+                terminal.write_line(
+                    f"planting {len(self.mutants)} faults, for which tests run {runs} times again "
+                    "(Ctrl-C stops, and tells what was learned)"
+                )
             for mutant in self.mutants:
                 items = self.reaching[mutant.place]
                 with mutant.planted():
@@ -200,15 +197,6 @@ class _Session:
                         (mutant.missed if passed else mutant.noticed).append(item.nodeid)
                 self.planted += 1
         self.current = {}
-
-    def announce(self, runs: int) -> None:
-        """Say what is going on while nothing else is written."""
-        if runs and (terminal := self.config.pluginmanager.get_plugin("terminalreporter")):
-            terminal.write_line("")  # ends the line of dots, with -q too
-            terminal.write_line(
-                f"planting {len(self.mutants)} faults, for which tests run {runs} times again "
-                "(Ctrl-C stops, and tells what was learned)"
-            )
 
     # -- telling --------------------------------------------------------------------------------
 

@@ -58,9 +58,8 @@ def audit(backward_pass: BackwardPass) -> Audit:
         truth, values = _truth(backward_pass)
         if code is None:
             return Audit([])
-        assigned: list[_Assigned] = []
         with np.errstate(all="ignore"):
-            _watched(code, backward_pass.run, assigned)
+            _, assigned = _watched(code, backward_pass.run)
     except Exception:  # noqa: BLE001 - the forward function does not run on Tensors: no audit
         return Audit([])
     named = [(a, _belongs_to(a.name, truth)) for a in assigned if a.name not in truth]
@@ -75,8 +74,7 @@ def _truth(backward_pass: BackwardPass) -> tuple[dict[str, list[Array]], dict[st
     forward, args = backward_pass.forward, list(backward_pass.args)
     for i in backward_pass.positions:
         args[i] = Tensor(np.array(args[i]), requires_grad=True)
-    assigned: list[_Assigned] = []
-    result = _watched(forward.__code__, lambda: forward(*args), assigned)
+    result, assigned = _watched(forward.__code__, lambda: forward(*args))
     ys = [y for y in outputs_of(result) if isinstance(y, Tensor) and y.requires_grad]
     tracked = [a for a in assigned if isinstance(a.value, Tensor) and a.value.requires_grad]
     truth: dict[str, list[Array]] = {}
@@ -89,8 +87,9 @@ def _truth(backward_pass: BackwardPass) -> tuple[dict[str, list[Array]], dict[st
     return truth, values
 
 
-def _watched(code: Any, call: Callable[[], Any], assigned: list[_Assigned]) -> Any:
+def _watched(code: Any, call: Callable[[], Any]) -> tuple[Any, list[_Assigned]]:
     """Run a call, and note each value that the function with this code assigns."""
+    assigned: list[_Assigned] = []
     latest: dict[str, Any] = {}
     line = code.co_firstlineno
 
@@ -111,7 +110,7 @@ def _watched(code: Any, call: Callable[[], Any], assigned: list[_Assigned]) -> A
     before = sys.gettrace()
     sys.settrace(tracer)
     try:
-        return call()
+        return call(), assigned
     finally:
         sys.settrace(before)
 
@@ -150,10 +149,7 @@ class _Reading:
             sizes = [(n, f"elements along axis {k} of {by}") for k, n in lengths]
             sizes.append((self.right.size, f"elements of {by}"))
             self.pattern = diagnose(self.gradient, self.right, sizes)
-
-    @property
-    def has_ratio(self) -> bool:
-        return self.pattern is not None and self.pattern.ratio is not None
+        self.has_ratio = self.pattern is not None and self.pattern.ratio is not None
 
     def lines(self, values: dict[str, Array]) -> list[str]:
         """Say what is wrong with it."""

@@ -33,17 +33,6 @@ def diagnose(
     """Find out how a wrong gradient relates to the right one; None where no pattern is evident.
 
     ``sizes`` are numbers that a mean might divide by, and what they count.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> right = np.array([[1.0, 2.0], [3.0, 4.0]])
-    >>> diagnose(-right, right)
-    Pattern(text='ratio -1.000: sign flipped', ratio=-1.0)
-    >>> diagnose(right.T, right).text
-    'transposed'
-    >>> diagnose(3 * right, right, [(3, "rows")]).text
-    'ratio 3.000: not divided by 3, the number of rows'
     """
     analytic, numeric = np.asarray(analytic, float), np.asarray(numeric, float)
     if not np.all(np.isfinite(analytic)):
@@ -188,14 +177,6 @@ def wrong_factor(analytic: Array, numeric: Array, values: Mapping[str, Array]) -
     """Find a factor, made of a named value, that a gradient lacks, or has and should not have.
 
     It has a number in front, where the two also differ by a constant.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> a = np.array([0.2, 0.4, 0.9])
-    >>> right = np.array([1.0, -2.0, 3.0]) * a * (1 - a)
-    >>> wrong_factor(np.array([1.0, -2.0, 3.0]), right, {"A3": a})
-    'the factor A3 * (1 - A3) is missing'
     """
     if analytic.size < 2:
         return ""

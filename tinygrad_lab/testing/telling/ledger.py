@@ -1,15 +1,14 @@
 """Blame: which operation of a composite function has the wrong derivative.
 
 For a direction u of the inputs and an upstream v, let g_k be the cotangent that the backward pass
-used at node k, c_{k,i} what its rule returned for operand i, and t the directional derivatives of
-all intermediate values, measured from the same forward evaluations as the check itself.  Then
+used at node k, c_{k,i} what its rule returned for operand i, and t the measured directional
+derivatives of all intermediate values.  Then
 
     <grad, u> - <v, t_out>  =  sum over nodes      sum_i <c_{k,i}, t_in(k,i)> - <g_k, t_k>
                              + sum over nodes      <g_k - what arrived at k, t_k>
                              + sum over inputs     <what was returned - what the pass had, u>
 
-which is an identity: the entries add up to the whole discrepancy.  The first sum holds the faults
-of rules, the other two those of the engine (fan-out, order, aliasing).
+exactly: the first sum holds the faults of rules, the others those of the engine (fan-out, order).
 
 Not for: deciding that something is wrong (``judging``).
 """
@@ -31,7 +30,7 @@ from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.modes import debug
 from tinygrad_lab.testing.judging.arguments import bind
-from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.arrays import Array, in_parts
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import Ladder, direction_like
 from tinygrad_lab.testing.judging.point import Point
@@ -273,9 +272,8 @@ def _slope_of(values: dict[float, Any], centre: Any, steps: tuple[float, ...]) -
 
 def _row(value: Any) -> Array:
     """Put numbers in a row; complex ones as their real and imaginary parts, alternating."""
-    if np.iscomplexobj(value):
-        return np.ascontiguousarray(value, dtype=np.complex128).ravel().view(np.float64)
-    return np.asarray(value, dtype=np.float64).ravel()
+    parts = in_parts(value) if np.iscomplexobj(value) else value
+    return np.asarray(parts, dtype=np.float64).ravel()
 
 
 def _add_places(entries: Sequence[Entry], point: Point, nodes: Sequence[Node]) -> None:

@@ -41,17 +41,7 @@ def literal(x: Any) -> str:
 
 
 def reproducer(node: Node, order: int = 1) -> str:
-    """Write a program that checks one recorded call, alone, on what it was given.
-
-    Examples
-    --------
-    >>> import numpy as np, tinygrad_lab as tl
-    >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
-    >>> print(reproducer(np.log(x).node))
-    import numpy as np
-    from tinygrad_lab import testing as tgt
-    tgt.gradcheck(lambda a: np.log(a), np.array([1.0, 2.0]), name='log')
-    """
+    """Write a program that checks one recorded call, alone, on what it was given."""
     parameters, values, inside = [], [], []
     for i, (parent, arg) in enumerate(zip(node.parents or (), _shortened(node), strict=False)):
         inside.append(literal(arg))

@@ -6,7 +6,7 @@ Not for: one report (``finding.py``), or the page and the file that are made of 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS
@@ -107,22 +107,18 @@ def resolution_text(resolution: float | None) -> str:
     return f"{resolution:.0e}" if resolution else "0"
 
 
-def unnoticed(mutants: Sequence[Mapping[str, Any]]) -> list[str]:
+def unnoticed(mutants: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Say of each test that missed planted faults which ones it ran and passed, by gradient."""
-    tests = dict.fromkeys(test for m in mutants for test in m["missed"])
-    return [_unnoticed_by(test, mutants) for test in tests]
-
-
-def _unnoticed_by(test: str, mutants: Sequence[Mapping[str, Any]]) -> str:
-    missed: defaultdict[str, list[str]] = defaultdict(list)
-    every: Counter[str] = Counter()
-    for m in mutants:
-        every[m["rule"]] += test in m["missed"] or test in m["noticed"]
-        if test in m["missed"]:
-            missed[m["rule"]].append(m["fault"])
-    parts = [
-        f"{rule}: {'all' if len(faults) == every[rule] else ', '.join(faults)}"
-        for rule, faults in missed.items()
-    ]
-    number = sum(map(len, missed.values()))
-    return f"{test} does not notice {number} of {every.total()} ({'; '.join(parts)})"
+    for test in dict.fromkeys(test for m in mutants for test in m["missed"]):
+        missed: defaultdict[str, list[str]] = defaultdict(list)
+        every: Counter[str] = Counter()
+        for m in mutants:
+            every[m["rule"]] += test in m["missed"] or test in m["noticed"]
+            if test in m["missed"]:
+                missed[m["rule"]].append(m["fault"])
+        parts = [
+            f"{rule}: {'all' if len(faults) == every[rule] else ', '.join(faults)}"
+            for rule, faults in missed.items()
+        ]
+        number = sum(map(len, missed.values()))
+        yield f"{test} does not notice {number} of {every.total()} ({'; '.join(parts)})"

@@ -50,7 +50,6 @@ _REASONS = {
 }
 
 _IS_WRONG = {"input": "{gradient} is wrong", "": "the gradient is wrong"}
-_NOT_LINEAR = "the upstream enters through something that is not linear (abs, relu, clip, **2)"
 
 #: The sentence of each fault, and the lines below it.  Where it depends on the facts, the text is
 #: that of the first fact that there is, or else of "".
@@ -166,7 +165,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "at_zero": "the upstream is ignored, or something is added to it",
             "constant": "it does not change at all: through abs, **2, or the upstream is not used",
             "quadratic": "it grows with the square of the upstream",
-            "": _NOT_LINEAR,
+            "": "the upstream enters through something that is not linear (abs, relu, clip, **2)",
         },
     ],
     Kind.PARTIAL_UPSTREAM: ["{gradient} of all outputs is not the sum of their own"],
