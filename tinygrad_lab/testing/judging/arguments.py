@@ -18,10 +18,7 @@ from tinygrad_lab.testing.judging.arrays import Array, array_of, in_parts
 
 @dataclass
 class Arguments:
-    """Everything that a function is called with, and which of it is differentiated by.
-
-    A complex array is looked at as a real one with one more axis, of real and imaginary parts.
-    """
+    """Everything that a function is called with, and which of it is differentiated by."""
 
     values: tuple[Any, ...]
     positions: tuple[int, ...]
@@ -35,15 +32,12 @@ class Arguments:
 
     @property
     def arrays(self) -> list[Array]:
-        """The arrays that are differentiated by, in real numbers."""
+        """The arrays that are differentiated by; of complex ones, the parts along another axis."""
         arrays = [(i, np.asarray(self.values[i])) for i in self.positions]
         return [in_parts(x) if self._is_complex(i) else x for i, x in arrays]
 
     def element(self, i: int, index: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
-        """Find an element of the ``i``-th of the arrays in what the function is called with.
-
-        Its index there, and which part of a complex number it is.
-        """
+        """Give the index of an element in its argument, and the part it is of a complex number."""
         if self._is_complex(self.positions[i]):
             return index[:-1], ("real", "imag")[index[-1]]
         return index, ""
