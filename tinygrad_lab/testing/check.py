@@ -24,7 +24,7 @@ from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
 from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
-from tinygrad_lab.testing.telling.literals import shown
+from tinygrad_lab.testing.telling.pasted import shown
 
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
 _NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)

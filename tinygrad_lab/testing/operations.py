@@ -29,7 +29,7 @@ from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kin
 from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Result
-from tinygrad_lab.testing.telling.literals import literal
+from tinygrad_lab.testing.telling.pasted import literal
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
 AT_KINKS = ("well_formed", "finite", "directional", "tied_direction")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from tinygrad_lab.testing.telling.tally import (
     Tally,
     in_order,
     resolution_text,
-    summary_of_test,
-    tests_that_miss,
+    together,
+    unnoticed,
 )
 
 MOST_ROWS = 40  # where nothing is wrong, operations beyond these are counted, unless -v
@@ -60,19 +60,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to listen."""
+    option = config.getoption
     config.addinivalue_line(
         "markers",
         "gradtest: checks gradients; given by itself to tests made by tgt.gradtest and to those "
         "that use the fixture gradcheck",
     )
-    path = config.getoption("--gradtest-report")
+    path = option("--gradtest-report")
     if path is not None and Path(path).suffix not in (".json", ".html"):
         raise pytest.UsageError(f"--gradtest-report={path}: the name must end in .json or .html")
-    if config.getoption("--gradtest-mutate"):
-        if config.getoption("numprocesses", None):
-            raise pytest.UsageError("--gradtest-mutate reruns tests in this process: leave out -n")
-        if config.getoption("usepdb"):
-            raise pytest.UsageError("--gradtest-mutate makes tests fail on purpose: no --pdb")
+    if option("--gradtest-mutate") and option("numprocesses", None):
+        raise pytest.UsageError("--gradtest-mutate reruns tests in this process: leave out -n")
+    if option("--gradtest-mutate") and option("usepdb"):
+        raise pytest.UsageError("--gradtest-mutate makes tests fail on purpose: no --pdb")
     config.pluginmanager.register(_Session(config), "gradtest-session")
 
 
@@ -130,24 +130,17 @@ class _Session:
 
     def hear(self, report: GradReport) -> None:
         """Count a finished check."""
-        tally = self.current.setdefault(report.name, Tally(report.name, ""))
-        tally.add(report)
+        self.current.setdefault(report.name, Tally(report.name, "")).add(report)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
         """Fail a test with undecided checks, where that is wanted."""
         result = yield
-        if self.config.getoption("--gradtest-strict"):
-            tallies = self.current.values()
-            undecided = [t.undecided for t in tallies if t.verdict == INCONCLUSIVE]
-            if undecided:
-                pytest.fail(
-                    "inconclusive, which --gradtest-strict does not accept:\n"
-                    + "\n".join(undecided)
-                    + "\n"
-                    "Check at other inputs, or leave a property out: without=[...]",
-                    pytrace=False,
-                )
+        undecided = [t.undecided for t in self.current.values() if t.verdict == INCONCLUSIVE]
+        if undecided and self.config.getoption("--gradtest-strict"):
+            first = "inconclusive, which --gradtest-strict does not accept:"
+            last = "Check at other inputs, or leave a property out: without=[...]"
+            pytest.fail("\n".join([first, *undecided, last]), pytrace=False)
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -196,7 +189,7 @@ class _Session:
         self.planted = 0
         with mutation.undisturbed(getattr(item, "obj", None) for item in items):
             self.reaching = {place: [] for place in self.rules}
-            for item, following in _in_turn(items):
+            for item, following in itertools.zip_longest(items, items[1:]):
                 with mutation.watched(self.rules) as reached:
                     passed = _passes(item, following)
                 if not passed:
@@ -204,15 +197,13 @@ class _Session:
                     continue
                 for place in reached:
                     self.reaching.setdefault(place, []).append(item)
-            self.mutants = [
-                mutation.Mutant(place, fault)
-                for place in self.reaching
-                for fault in mutation.MUTATIONS
-            ]
+            faults = mutation.MUTATIONS
+            self.mutants = [mutation.Mutant(p, fault) for p in self.reaching for fault in faults]
             self.announce(sum(len(self.reaching[mutant.place]) for mutant in self.mutants))
             for mutant in self.mutants:
+                items = self.reaching[mutant.place]
                 with mutant.planted():
-                    for item, following in _in_turn(self.reaching[mutant.place]):
+                    for item, following in itertools.zip_longest(items, items[1:]):
                         passed = _passes(item, following)
                         (mutant.missed if passed else mutant.noticed).append(item.nodeid)
                 self.planted += 1
@@ -246,66 +237,53 @@ class _Session:
 
     def table(self, terminal: pytest.TerminalReporter) -> None:
         """Write one line for each operation in each file of tests, the worst first."""
-        rows = in_order(_together(self.rows))
+        rows = in_order(together(self.rows))
         terminal.section("gradients")
         passing = [row for row in rows if row["verdict"] == PASS]
         hidden = 0 if terminal.verbosity > 0 else max(len(passing) - MOST_ROWS, 0)
-        shown = rows[: len(rows) - hidden]
-        titles = {
-            "operation": "operation", "summary": "properties", "verdict": "verdict",
-            "resolution": "resolution",
-        }  # fmt: skip
-        cells = [
-            {**{key: row[key] for key in titles}, "resolution": resolution_text(row["resolution"])}
-            for row in shown
-        ]
-        widths = {key: max(len(c[key]) for c in [titles, *cells]) for key in titles}
-        for line in [titles, *cells]:
-            for key in titles:
-                last = key == "resolution"
-                colour = {_COLOURS.get(line["verdict"], "bold"): True} if key == "verdict" else {}
-                terminal.write(line[key] if last else line[key].ljust(widths[key] + 2), **colour)
-            terminal.write("\n")
+        cells = [("operation", "properties", "verdict", "resolution")]
+        for row in rows[: len(rows) - hidden]:
+            resolution = resolution_text(row["resolution"])
+            cells.append((row["operation"], row["summary"], row["verdict"], resolution))
+        widths = [max(map(len, column)) + 2 for column in zip(*cells, strict=True)]
+        for *texts, resolution in cells:
+            operation, summary, verdict = map(str.ljust, texts, widths)
+            terminal.write(operation + summary)
+            terminal.write(verdict, **{_COLOURS.get(verdict.strip(), "bold"): True})
+            terminal.write(f"{resolution}\n")
         if hidden:
             terminal.write_line(f"and {hidden} more that pass (-v shows them)")
 
     def tell_of_mutants(self, terminal: pytest.TerminalReporter) -> None:
         """Say which planted faults were noticed, and which tests did not notice."""
         terminal.section("planted faults")
+        say = terminal.write_line
         if self.planted is None:
-            terminal.write_line("none was planted: the run was stopped", red=True)
+            say("none was planted: the run was stopped", red=True)
             return
         for test in self.unsteady:
-            terminal.write_line(f"{test} fails when it is run again: left out", red=True)
+            say(f"{test} fails when it is run again: left out", red=True)
         if not self.mutants:
-            terminal.write_line(_WITHOUT)
+            say(
+                "none: after collection the derivative table had no rule from outside "
+                "tinygrad_lab, and no passing gradient test reached an adapted function"
+            )
             return
         mutants = self.mutants[: self.planted]
-        rules = list(dict.fromkeys(m.place for m in mutants))
-        caught = [m for m in mutants if m.noticed]
+        rules = dict.fromkeys(m.place for m in mutants)
+        noticed = sum(bool(m.noticed) for m in mutants)
         if len(mutants) < len(self.mutants):
-            text = f"stopped after {len(mutants)} of {len(self.mutants)}; so far"
-            terminal.write_line(text, red=True)
-        text = f"{len(caught)} of {len(mutants)} noticed, in {len(rules)} gradients"
-        terminal.write_line(text, green=len(caught) == len(mutants))
+            say(f"stopped after {len(mutants)} of {len(self.mutants)}; so far", red=True)
+        text = f"{noticed} of {len(mutants)} noticed, in {len(rules)} gradients"
+        say(text, green=noticed == len(mutants))
         for rule in rules:
-            if not self.reaching[rule]:
-                text = f"{rule.label}: no passing gradient test runs this rule"
-                terminal.write_line(text, red=True)
-                continue
             missed = ", ".join(m.fault for m in mutants if m.place == rule and not m.noticed)
-            if missed:
-                text = f"{rule.label}: no test would have noticed: {missed}"
-                terminal.write_line(text, red=True)
-        data = [m.as_data() for m in mutants]
-        for test in tests_that_miss(data):
-            terminal.write_line(summary_of_test(test, data), yellow=True)
-
-
-_WITHOUT = (
-    "none: after collection the derivative table had no rule from outside tinygrad_lab, and no "
-    "passing gradient test reached an adapted function"
-)
+            if not self.reaching[rule]:
+                say(f"{rule.label}: no passing gradient test runs this rule", red=True)
+            elif missed:
+                say(f"{rule.label}: no test would have noticed: {missed}", red=True)
+        for text in unnoticed([m.as_data() for m in mutants]):
+            say(text, yellow=True)
 
 
 def _without_our_frames(
@@ -324,27 +302,8 @@ def _without_our_frames(
     return raised
 
 
-def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Join the rows of several tests of a file on one operation; lambdas stay separate."""
-    joined: dict[tuple[str, str], Tally] = {}
-    for row in rows:
-        file, _, test = row["test"].partition("::")
-        name = row["operation"]
-        if name == "<lambda>":
-            name = f"<lambda> in {test}"
-        tally = joined.setdefault((file, name), Tally(name, file))
-        tally.join(row)
-    return [tally.as_data() for tally in joined.values()]
-
-
-def _in_turn(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
-    """Give each test with the one after it, for which fixtures are kept."""
-    return itertools.zip_longest(items, items[1:])
-
-
 def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:
-    """Run a test again, quietly."""
+    """Run a test again, quietly, and keep the fixtures of the one after it."""
     from _pytest.runner import runtestprotocol
 
-    reports = runtestprotocol(item, log=False, nextitem=following)
-    return not any(report.failed for report in reports)
+    return not any(r.failed for r in runtestprotocol(item, log=False, nextitem=following))

@@ -21,13 +21,11 @@ from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
-from tinygrad_lab.testing.telling.reproducer import reproducer
+from tinygrad_lab.testing.telling.pasted import reproducer
 from tinygrad_lab.testing.telling.words import element, note, sentences
 
 
-def enter(
-    report: GradReport, label: str, judgement: Judgement, point: Point | None = None
-) -> None:
+def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL))
@@ -70,9 +68,11 @@ def _of_numbers(label: str, judgement: Judgement, evidence: Evidence) -> Finding
         line += f"        ({hint})" if hint else ""
     text, *lines = sentences(judgement)
     assert judgement.kind is not None
+    size = max(abs(numeric.value), abs(analytic) if not np.isinf(analytic) else 0.0)
+    error = abs(analytic - numeric.value) / size if size else 0.0
     return Finding(
         label, judgement.kind, text, judgement.site.input, [line, *lines], index, analytic,
-        numeric, _relative(analytic, numeric.value), pattern,
+        numeric, error, pattern,
     )  # fmt: skip
 
 
@@ -87,23 +87,13 @@ def _pattern(point: Point, located: Located) -> str:
     return "" if pattern is None else pattern.text
 
 
-def _relative(analytic: float, numeric: float) -> float:
-    size = max(abs(numeric), abs(analytic) if not np.isinf(analytic) else 0.0)
-    return abs(analytic - numeric) / size if size else 0.0
-
-
-# ---------------------------------------------------------------------------------------------
-# Whose fault it is
-
-
 def _accuse(finding: Finding, analytic: float, evidence: Evidence) -> None:
     """Say which operation is wrong; of a backward pass by hand, which line."""
     point = evidence.point
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
-        reading = audit(backward_pass)
-        finding.lines += reading.lines
-        finding.site = reading.site
+        lines, finding.site = audit(backward_pass)
+        finding.lines += lines
         return
     if not evidence.climb.ladder.finite or not np.isfinite(analytic):
         return

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
-from tinygrad_lab.testing.telling.literals import shown
+from tinygrad_lab.testing.telling.pasted import shown
 
 _REASONS = {
     Reason.LEFT_OUT: "left out: {why}",

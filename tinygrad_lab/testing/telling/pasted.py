@@ -1,10 +1,11 @@
-"""Write a program that shows a wrong derivative rule by itself, to be pasted.
+"""Python to be pasted: values with every digit, and a program that shows a wrong rule by itself.
 
-Not for: which rule is wrong (``ledger.py``).
+Not for: sentences (``words.py``), or which rule is wrong (``ledger.py``).
 """
 
 from __future__ import annotations
 
+import string
 import sys
 from typing import Any
 
@@ -12,7 +13,38 @@ import numpy as np
 
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.errors import describe, name_of
-from tinygrad_lab.testing.telling.literals import literal
+
+
+def shown(x: Any) -> str:
+    """Write an array so that it can be pasted; of a large one only the shape and the range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shown(np.array([[0.0, 1.0]]))
+    'np.array([[0.0, 1.0]])'
+    """
+    text = literal(x)
+    if len(text) <= 200 or not isinstance(x, np.ndarray):
+        return text
+    return f"{x.dtype}{x.shape}, from {x.min():.3g} to {x.max():.3g}"
+
+
+def literal(x: Any) -> str:
+    """Write a value as Python, with every digit."""
+    if isinstance(x, (tuple, list)):
+        inside = ", ".join(map(literal, x))
+        if isinstance(x, list):
+            return f"[{inside}]"
+        return f"({inside},)" if len(x) == 1 else f"({inside})"
+    if not isinstance(x, (np.ndarray, np.generic)):
+        return repr(x)
+    dtype = "" if x.dtype in (np.float64, np.int64, np.bool_) else f", dtype=np.{x.dtype}"
+    if x.size == 0:
+        plain = {"i": "int", "b": "bool"}.get(x.dtype.kind, "float")
+        return f"np.zeros({x.shape}{dtype or f', dtype={plain}'})"
+    text = repr(x.tolist()).replace("nan", "np.nan").replace("inf", "np.inf")
+    return f"np.array({text}{dtype})"
 
 
 def reproducer(node: Node, order: int = 1) -> str:
@@ -29,24 +61,19 @@ def reproducer(node: Node, order: int = 1) -> str:
     """
     parameters, values, inside = [], [], []
     for i, (parent, arg) in enumerate(zip(node.parents or (), _shortened(node), strict=False)):
-        if parent is None:
-            inside.append(literal(arg))
-        else:
-            name = "abcdefghijklmnopqrstuvwxyz"[i % 26] + ("" if i < 26 else str(i // 26))
-            parameters.append(name)
-            inside.append(name)
-            values.append(literal(arg))
+        inside.append(literal(arg))
+        if parent is not None:
+            values.append(inside[-1])
+            inside[-1] = string.ascii_lowercase[i % 26] + ("" if i < 26 else str(i // 26))
+            parameters.append(inside[-1])
     inside += [f"{key}={literal(value)}" for key, value in (node.kwargs or {}).items()]
     imports, spelled = _spelled(node.op)
-    call = f"{spelled}({', '.join(inside)})"
-    lines = ["import numpy as np", *imports, "from tinygrad_lab import testing as tgt"]
-    text = "\n".join(
-        [
-            *lines,
-            f"tgt.gradcheck(lambda {', '.join(parameters)}: {call}, {', '.join(values)}, "
-            f"{'order=2, ' * (order > 1)}name={name_of(node.op)!r})",
-        ]
+    check = (
+        f"tgt.gradcheck(lambda {', '.join(parameters)}: {spelled}({', '.join(inside)}), "
+        f"{', '.join(values)}, {'order=2, ' * (order > 1)}name={name_of(node.op)!r})"
     )
+    lines = ["import numpy as np", *imports, "from tinygrad_lab import testing as tgt", check]
+    text = "\n".join(lines)
     if len(text) > 4000:
         sizes = ", ".join(describe(arg) for arg in node.args)
         return f"# {spelled}({sizes}): too large to print; see finding.blame.guilty.node.args"
