@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.judging.arguments import Arguments, bind
-from tinygrad_lab.testing.judging.arrays import Array, first_difference, frozen
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, bind, first_difference, frozen
 from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Reason, Site, skipped
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES

@@ -24,7 +24,7 @@ from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, drawn_options, has_a_value
 from tinygrad_lab.testing.inputs.search import search, search_degenerate
 from tinygrad_lab.testing.inputs.strategies import Domain
-from tinygrad_lab.testing.judging.arguments import Arguments
+from tinygrad_lab.testing.judging.arrays import Arguments
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session

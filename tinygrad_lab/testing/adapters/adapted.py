@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.testing.judging.arguments import Arguments
-from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.arrays import Arguments, Array
 from tinygrad_lab.testing.judging.subject import Adapter, Recorded, Subject
 from tinygrad_lab.testing.session import current_session
 

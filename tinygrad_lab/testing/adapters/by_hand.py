@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.testing.adapters.adapted import Adapted, adapter
-from tinygrad_lab.testing.judging.arguments import Arguments
-from tinygrad_lab.testing.judging.arrays import Array, in_parts
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, in_parts
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import (
     Adapter,

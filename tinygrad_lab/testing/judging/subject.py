@@ -21,8 +21,7 @@ from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
-from tinygrad_lab.testing.judging.arguments import Arguments
-from tinygrad_lab.testing.judging.arrays import Array, array_of
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import gradients, walk

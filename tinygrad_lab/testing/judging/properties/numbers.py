@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arguments import Arguments
-from tinygrad_lab.testing.judging.arrays import Array, flat, frozen, unit
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, flat, frozen, unit
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
