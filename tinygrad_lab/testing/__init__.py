@@ -45,8 +45,9 @@ __all__ = [
     "mutation_score", "strategies", "tensors", "upstreams",
 ]  # fmt: skip
 
-# What is loaded when first asked for, mostly because it brings Hypothesis, and is no strategy.
+# Where the rest is loaded from when it is first asked for, mostly because it brings Hypothesis.
 _FROM = {
+    "adapters": "adapters",
     **dict.fromkeys(("MutationScore", "mutation_score"), "mutation"),
     **dict.fromkeys(("check_op", "check_module", "gradtest"), "operations"),
 }
@@ -55,22 +56,18 @@ _FROM = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in ("adapters", "strategies"):
-        return _loaded("inputs.strategies" if name == "strategies" else name)
-    return getattr(_loaded(_FROM.get(name, "inputs.strategies")), name)
-
-
-def _loaded(name: str) -> Any:
+    source = _FROM.get(name, "inputs.strategies")
     try:
-        return importlib.import_module(f"{__name__}.{name}")
+        module = importlib.import_module(f"{__name__}.{source}")
     except ModuleNotFoundError as error:
         if error.name != "hypothesis":
             raise
         raise ModuleNotFoundError(
-            f"tinygrad_lab.testing.{name} generates inputs with Hypothesis: "
+            f"tinygrad_lab.testing.{source} generates inputs with Hypothesis: "
             "pip install 'tinygrad-lab[testing]'",
             name=error.name,
         ) from error
+    return module if name in ("adapters", "strategies") else getattr(module, name)
 
 
 def __dir__() -> list[str]:

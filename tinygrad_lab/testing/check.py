@@ -109,7 +109,7 @@ def gradcheck(
     generator = np.random.default_rng(rng)
     args = bind(inputs, wrt)
     subject = subject_of(fn, args, name or "")
-    chosen = _chosen(properties, without)
+    chosen = choose(properties, without)
     report = GradReport(subject.name, inputs=_in_words(subject, args, context))
     if isinstance(without, Mapping):
         for label, why in without.items():
@@ -132,7 +132,8 @@ def gradcheck(
     return report
 
 
-def _chosen(properties: str | Iterable[str], without: Collection[str]) -> list[str]:
+def choose(properties: str | Iterable[str], without: Collection[str]) -> list[str]:
+    """Name the properties to check, in the order in which they are."""
     if properties == "default":
         names = list(PROPERTIES)
     elif properties == "numbers":
@@ -166,10 +167,14 @@ def _begin(subject: Subject, upstream: Any, generator: np.random.Generator, orde
     except Misbehaved:
         raise
     except Exception as error:
-        kind = Kind.MUTATES_INPUT if _is_read_only(error) else Kind.RAISES
-        raise Misbehaved(kind, _line_of(error), error=error) from error
+        raise Misbehaved(*_blamed(error, Kind.MUTATES_INPUT), error=error) from error
     _refuse_changed(subject, before, arrays)
-    ups = [_drawn(y.shape, generator).astype(y.dtype) for y in recorded.outputs]
+    # of either sign, some above 1 and some below, none near 0
+    drawn = (
+        generator.choice([-1.0, 1.0], y.shape) * generator.integers(24, 97, y.shape) / 48.0
+        for y in recorded.outputs
+    )
+    ups = [np.asarray(u, y.dtype) for u, y in zip(drawn, recorded.outputs, strict=True)]
     upstream = subject.upstream if upstream is None else upstream
     if upstream is not None:
         ups[0] = _stretched(upstream, ups[0])
@@ -179,18 +184,12 @@ def _begin(subject: Subject, upstream: Any, generator: np.random.Generator, orde
     except Misbehaved:
         raise
     except Exception as error:
-        kind = Kind.MUTATES_UPSTREAM if _is_read_only(error) else Kind.RAISES
-        raise Misbehaved(kind, _line_of(error), error=error, backward=True) from error
+        kind, site = _blamed(error, Kind.MUTATES_UPSTREAM)
+        raise Misbehaved(kind, site, error=error, backward=True) from error
     _refuse_changed(subject, before, arrays, backward=True)
     if first_difference(ups, ups_before) is not None:
         raise Misbehaved(Kind.MUTATES_UPSTREAM)
     return point
-
-
-def _drawn(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
-    """Draw upstreams of either sign, some above 1 and some below, none near 0."""
-    sign = generator.choice([-1.0, 1.0], shape)
-    return np.asarray(sign * generator.integers(24, 97, shape) / 48.0)
 
 
 def _stretched(upstream: Any, like: Array) -> Array:
@@ -217,16 +216,13 @@ def _judged(point: Point, label: str) -> Judgement:
     except Misbehaved:
         raise
     except Exception as error:  # noqa: BLE001 - raised by the function, and reported
-        kind = Kind.MUTATES if _is_read_only(error) else Kind.RAISES
-        return failed(kind, _line_of(error), error=error, property=label)
+        return failed(*_blamed(error, Kind.MUTATES), error=error, property=label)
 
 
-def _is_read_only(error: Exception) -> bool:
-    return isinstance(error, ValueError) and "read-only" in str(error)
-
-
-def _line_of(error: BaseException) -> Site:
-    """Find the innermost line that is not ours nor NumPy's, if there is one."""
+def _blamed(error: Exception, mutates: Kind) -> tuple[Kind, Site]:
+    """Say what an error is a fault of, and the innermost line that is not ours nor NumPy's."""
+    read_only = isinstance(error, ValueError) and "read-only" in str(error)
+    kind = mutates if read_only else Kind.RAISES
     chain: BaseException | None = error
     last, visited = None, set()
     while chain is not None and id(chain) not in visited:  # a cause may be an error's own
@@ -236,5 +232,6 @@ def _line_of(error: BaseException) -> Site:
                 last = frame
         chain = chain.__cause__
     if last is None:
-        return NOWHERE
-    return Site(line=f"{PurePath(last.filename).name}:{last.lineno}", source=last.line or "")
+        return kind, NOWHERE
+    line = f"{PurePath(last.filename).name}:{last.lineno}"
+    return kind, Site(line=line, source=last.line or "")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.errors import describe, name_of
-from tinygrad_lab.testing.check import gradcheck
+from tinygrad_lab.testing.check import choose, gradcheck
 from tinygrad_lab.testing.inputs import catalogue, strategies
 from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, drawn_options, has_a_value
@@ -26,7 +26,6 @@ from tinygrad_lab.testing.inputs.search import search, search_degenerate
 from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.judging.arguments import Arguments
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
-from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Result
@@ -111,17 +110,16 @@ def check_op(
     if examples < 1:
         raise ValueError(f"examples={examples}: at least one has to be looked at")
     calls = calls_of(op, inputs, kwargs, domain)
-    named = properties if isinstance(properties, str) else tuple(properties)
-    at_ties = [p for p in AT_KINKS if _is_wanted(p, named, without)]
+    chosen = choose(properties, without)
     worst: dict[str, Result] = {}
 
     def smooth(call: Call, only: Sequence[str] | None) -> None:
-        chosen = named if only is None else [p for p in only if _is_wanted(p, named, without)]
-        report = _checked(call, op, watch, order=order, properties=chosen, without=without)
+        names = [p for p in chosen if only is None or p in only]
+        report = _checked(call, op, watch, order=order, properties=names, without=without)
         _merge(worst, report.results)
 
     def special(call: Call, only: Sequence[str] | None) -> None:
-        names = [p for p in at_ties if only is None or p in only]
+        names = [p for p in AT_KINKS if p in chosen and (only is None or p in only)]
         try:
             results = _checked(call, op, watch, properties=names).results
         except GradientError as error:
@@ -132,12 +130,13 @@ def check_op(
 
     report = GradReport(name_of(op))
     try:
-        if inputs is not None or calls is catalogue.CASES.get(op):
-            search(smooth, calls, examples, rng)
-        else:  # nobody said where it has a value
-            _search_where_defined(smooth, calls, examples, rng)
+        known = inputs is not None or calls is catalogue.CASES.get(op)
+        try:
+            search(smooth, calls if known else calls.filter(has_a_value), examples, rng)
+        except Unsatisfiable:  # it has a value nowhere: show why
+            search(smooth, calls, 1, rng)
         search_degenerate(smooth, calls, 1 + examples // 20, rng)
-        if inputs is None and at_ties:
+        if inputs is None and not set(chosen).isdisjoint(AT_KINKS):
             with contextlib.suppress(Unsatisfiable):
                 search(special, at_kinks(calls), examples // 2, rng)
     except GradientError as error:
@@ -150,27 +149,8 @@ def check_op(
     return report
 
 
-def _search_where_defined(
-    check: Callable[..., None], calls: st.SearchStrategy[Call], examples: int, rng: int
-) -> None:
-    try:
-        search(check, calls.filter(has_a_value), examples, rng)
-    except Unsatisfiable:  # it has a value nowhere: show why
-        search(check, calls, 1, rng)
-
-
-def _is_wanted(name: str, properties: str | tuple[str, ...], without: Collection[str]) -> bool:
-    if name not in PROPERTIES or name in without:
-        return False
-    named = (properties,) if isinstance(properties, str) else properties
-    return properties in ("default", "numbers") or name in named
-
-
 def _checked(
-    call: Call,
-    op: Any,
-    watch: Callable[[Call, GradReport], None] | None,
-    **options: Any,
+    call: Call, op: Any, watch: Callable[[Call, GradReport], None] | None, **options: Any
 ) -> GradReport:
     """Check one call, and show the report to whoever watches."""
     f: Any = call.f

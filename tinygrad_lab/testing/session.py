@@ -71,15 +71,13 @@ def announced(check: Callable[P, GradReport]) -> Callable[P, GradReport]:
     @functools.wraps(check)
     def announcing(*args: P.args, **kwargs: P.kwargs) -> GradReport:
         listeners = current_session().listeners
-        if not listeners:
-            return check(*args, **kwargs)
-        with session(listeners=()):
-            try:
+        try:
+            with session(listeners=()):
                 report = check(*args, **kwargs)
-            except GradientError as error:
-                for listener in listeners:
-                    listener(error.report)
-                raise
+        except GradientError as error:
+            for listener in listeners:
+                listener(error.report)
+            raise
         for listener in listeners:
             listener(report)
         return report

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_lab.testing.judging.comparison import compare
 from tinygrad_lab.testing.judging.numerical import (
     Estimate,
     climb,
@@ -16,6 +15,7 @@ from tinygrad_lab.testing.judging.numerical import (
     quantized,
     scales_of,
 )
+from tinygrad_lab.testing.judging.trial import compare
 
 ONE = np.ones(1)
 

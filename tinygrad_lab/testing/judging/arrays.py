@@ -40,6 +40,13 @@ def frozen(x: Array) -> Array:
     return view
 
 
+def unit(like: Sequence[Array], i: int, index: tuple[int, ...], size: float = 1.0) -> list[Array]:
+    """Give zeros in the place of some arrays, but for one element."""
+    arrays = [np.zeros_like(x) for x in like]
+    arrays[i][index] = size
+    return arrays
+
+
 def first_difference(a: Sequence[Array], b: Sequence[Array]) -> int | None:
     """Give the first position at which two lists of arrays differ by a bit."""
     pairs = enumerate(zip(a, b, strict=True))

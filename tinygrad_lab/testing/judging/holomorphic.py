@@ -5,7 +5,7 @@ however short ``h`` is: nothing cancels, so nothing is lost (Squire and Trapp, *
 variables to estimate derivatives of real functions*, 1998).  It decides where the value is so much
 larger than what moves in it that no difference can.
 
-Not for: checking gradients by complex inputs; that needs no step of its own (``subjects.py``).
+Not for: checking gradients by complex inputs; that needs no step of its own (``arguments.py``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tinygrad_lab.core.rules import indexing, manipulation
 from tinygrad_lab.core.rules.linalg import products
 from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.numerical import Estimate
-from tinygrad_lab.testing.judging.subject import Subject
+from tinygrad_lab.testing.judging.slope import Measurer
 
 STEPS = (2.0**-100, 2.0**-140)
 
@@ -41,33 +41,25 @@ HOLOMORPHIC: set[Any] = {
 
 
 def complex_step(
-    subject: Subject,
-    arrays: Sequence[Array],
-    outputs: Sequence[Array],
-    directions: Sequence[Array],
-    weights: Array,
+    measurer: Measurer, directions: Sequence[Array], weights: Array
 ) -> Estimate | None:
     """Measure the slope of a weighted sum of outputs along directions; None where it cannot be."""
-    nodes = history(subject.evaluate(arrays).roots)
+    arrays, outputs = measurer.arrays, measurer.outputs
+    nodes = history(measurer.subject.evaluate(arrays).roots)
     if not nodes or any(node.op not in HOLOMORPHIC for node in nodes if node.op is not None):
         return None
     slopes = []
     for h in STEPS:
         try:
             moved = [x + 1j * h * u for x, u in zip(arrays, directions, strict=True)]
-            parts = subject.evaluate(moved).outputs
+            parts = measurer.subject.evaluate(moved).outputs
         except Exception:  # noqa: BLE001 - what does not compute in complex numbers is no fault
             return None
         real, imaginary = parts[::2], parts[1::2]
-        if len(parts) != 2 * len(outputs) or not _same(real, outputs):
+        if [x.shape for x in parts] != [y.shape for y in outputs for _ in range(2)]:
+            return None
+        if not np.allclose(flat(real), measurer.centre, rtol=1e-12, atol=0):
             return None
         slopes.append(float(flat(imaginary) @ weights) / h)
     off = abs(slopes[0] - slopes[1])  # where a branch was left, it grows as the step shrinks
     return Estimate(slopes[0], off + 2.0**-46 * abs(slopes[0]))
-
-
-def _same(a: Sequence[Array], b: Sequence[Array]) -> bool:
-    return all(
-        x.shape == y.shape and np.allclose(x, y, rtol=1e-12, atol=0)
-        for x, y in zip(a, b, strict=True)
-    )

@@ -40,13 +40,9 @@ def branches(roots: Sequence[Node | None]) -> list[Any]:
 
 def same_branches(a: Sequence[Any], b: Sequence[Any]) -> bool:
     """Whether two evaluations took the same branches everywhere."""
-    return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b, strict=True))
-
-
-def _equal(x: Any, y: Any) -> bool:
-    if isinstance(x, tuple):
-        return all(_equal(i, j) for i, j in zip(x, y, strict=True))
-    return bool(np.array_equal(x, y))
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same_branches, a, b))
+    return bool(np.array_equal(a, b))
 
 
 def has_kinks(node: Node) -> bool:
@@ -54,9 +50,7 @@ def has_kinks(node: Node) -> bool:
     return node.op in OPERATIONS and OPERATIONS[node.op].branch is not None
 
 
-def subgradient_interval(
-    ladders: Sequence[Ladder], weights: Array
-) -> tuple[float, float, float]:
+def subgradient_interval(ladders: Sequence[Ladder], weights: Array) -> tuple[float, float, float]:
     """Give the least and the largest slope between those that were measured, and a tolerance.
 
     Every element of the result has a kink of its own, so each may take any of its slopes.  The

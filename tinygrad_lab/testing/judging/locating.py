@@ -86,8 +86,7 @@ def _measured(
     scales = scales_of(point.arrays[i])
     values, errors = np.zeros(len(places)), np.zeros(len(places))
     for j, place in enumerate(places):
-        directions = [np.zeros(y.shape) for y in point.arrays]
-        directions[i][place] = scales[place]
+        directions = point.direction(i, place)
         slope = point.measurer.climb(directions, first).ladder.slope(weights)
         if not np.isfinite(slope.value):
             slope = point.measurer.climb(directions, 2.0**-13).ladder.slope(weights)

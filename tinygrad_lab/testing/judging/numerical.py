@@ -5,7 +5,7 @@ value.  From the same values come the slope with its uncertainty (central differ
 after Richardson), the slopes from either side (at a kink they differ), and the slope of every
 other quantity that was computed on the way.
 
-Not for: comparing them with gradients (``comparison.py``), or choosing what to evaluate
+Not for: comparing them with gradients (``trial.py``), or choosing what to evaluate
 (``slope.py``).  It knows arrays only, no tensors.
 """
 

@@ -6,11 +6,12 @@ Not for: what must hold of them (``properties``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import Array, flat, frozen
+from tinygrad_lab.testing.judging.arrays import Array, flat, frozen, unit
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, failed
 from tinygrad_lab.testing.judging.numerical import scales_of
 from tinygrad_lab.testing.judging.slope import Measurer
@@ -20,23 +21,20 @@ ROUNDING = 1e-10  # relative: what another order of summation may change
 FLOAT32_ROUNDING = 1e-4  # of a function that computes in float32 whatever it is given
 
 
+@dataclass(eq=False)
 class Point:
     """One subject at one point, as the properties look at it."""
 
-    def __init__(
-        self,
-        subject: Subject,
-        arrays: Sequence[Array],
-        recorded: Recorded,
-        upstreams: Sequence[Array],
-        generator: np.random.Generator,
-        order: int,
-    ) -> None:
-        self.subject, self.generator, self.order = subject, generator, order
-        self.arrays = list(arrays)
-        self.recorded, self.upstreams = recorded, list(upstreams)
-        self.gradients: list[Any] = recorded.pull([frozen(u) for u in upstreams])
-        self.measurer = Measurer(subject, arrays, recorded.outputs)
+    subject: Subject
+    arrays: list[Array]
+    recorded: Recorded
+    upstreams: list[Array]
+    generator: np.random.Generator
+    order: int
+
+    def __post_init__(self) -> None:
+        self.gradients: list[Any] = self.recorded.pull([frozen(u) for u in self.upstreams])
+        self.measurer = Measurer(self.subject, self.arrays, self.recorded.outputs)
 
     @property
     def weights(self) -> Array:
@@ -53,14 +51,16 @@ class Point:
         """Whether every number of every output is finite."""
         return all(bool(np.all(np.isfinite(y))) for y in self.recorded.outputs)
 
+    def direction(self, i: int, index: tuple[int, ...]) -> list[Array]:
+        """Give the direction in which one element of an input moves, by its own scale."""
+        return unit(self.arrays, i, index, scales_of(self.arrays[i])[index])
+
     def fresh(self, arrays: Sequence[Array] | None = None) -> Recorded:
         """Call the function anew, on read-only inputs."""
         inputs = self.arrays if arrays is None else arrays
         return self.subject.record([frozen(x) for x in inputs])
 
-    def pulled(
-        self, upstreams: Sequence[Array], recorded: Recorded | None = None
-    ) -> list[Array]:
+    def pulled(self, upstreams: Sequence[Array], recorded: Recorded | None = None) -> list[Array]:
         """Pull read-only upstreams back through a fresh call, or through a recorded one."""
         call = recorded or self.fresh()
         return [np.asarray(g) for g in call.pull([frozen(np.asarray(u)) for u in upstreams])]

@@ -76,9 +76,7 @@ class Measurer:
         key = (first, np.dtype(dtype).char, *(u.tobytes() for u in directions))
         if key in self._climbs:
             return self._climbs[key]
-        exact = [
-            quantized(x, u, first) for x, u in zip(self.arrays, directions, strict=True)
-        ]
+        exact = [quantized(x, u, first) for x, u in zip(self.arrays, directions, strict=True)]
         calls: dict[float, Evaluation] = {}
         missed = [np.zeros(x.shape) for x in self.arrays]
 
@@ -131,21 +129,19 @@ class Measurer:
         if any(climbed.roots) and not branches(climbed.roots):  # nothing in it has a kink
             return False
         generator = np.random.default_rng(1)
-        first = [np.asarray(u) for u in climbed.directions]
-        return any(self._bends_between(first, generator, weights) for _ in range(OTHER_DIRECTIONS))
-
-    def _bends_between(
-        self, first: Sequence[Array], generator: np.random.Generator, weights: Array
-    ) -> bool:
-        second = [np.asarray(direction_like(x, generator)) for x in self.arrays]
-        both = [u + w for u, w in zip(first, second, strict=True)]
-        a, b, c = (
-            self.climb(u, 2.0**-13 * self.shorter).ladder.slope(weights)
-            for u in (first, second, both)
-        )
-        off = abs(c.value - a.value - b.value)
-        size = abs(a.value) + abs(b.value) + abs(c.value)
-        return off > BAND * (a.error + b.error + c.error) + 1e-5 * size
+        first = climbed.directions
+        for _ in range(OTHER_DIRECTIONS):
+            second = [direction_like(x, generator) for x in self.arrays]
+            both = [u + w for u, w in zip(first, second, strict=True)]
+            a, b, c = (
+                self.climb(u, 2.0**-13 * self.shorter).ladder.slope(weights)
+                for u in (first, second, both)
+            )
+            size = abs(a.value) + abs(b.value) + abs(c.value)
+            band = BAND * (a.error + b.error + c.error) + 1e-5 * size
+            if abs(c.value - a.value - b.value) > band:
+                return True
+        return False
 
     def nearby(self, directions: Sequence[Array]) -> list[Ladder]:
         """Climb short ladders in the same direction from points around a kink.

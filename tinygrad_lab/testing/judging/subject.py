@@ -98,7 +98,9 @@ class Subject(ABC):
         return []
 
     def backward_pass(
-        self, inputs: Sequence[Array], upstreams: Sequence[Array]  # noqa: ARG002
+        self,
+        inputs: Sequence[Array],  # noqa: ARG002
+        upstreams: Sequence[Array],  # noqa: ARG002
     ) -> BackwardPass | None:
         """Give the backward pass, where somebody wrote one that can be read line by line."""
         return None

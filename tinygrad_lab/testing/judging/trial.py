@@ -2,8 +2,7 @@
 
 Escalation lives here: another scale, long double, kinks, a complex step.  Every retry is bounded.
 
-Not for: measuring (``slope.py``), comparing two numbers (``comparison.py``), or which slopes are
-compared (``properties``).
+Not for: measuring (``slope.py``), or which slopes are compared (``properties``).
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import numpy as np
 
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.testing.judging.arrays import Array, flat
-from tinygrad_lab.testing.judging.comparison import compare
 from tinygrad_lab.testing.judging.holomorphic import complex_step
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
@@ -38,13 +36,52 @@ from tinygrad_lab.testing.judging.numerical import (
 )
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, promised
-from tinygrad_lab.testing.judging.subject import Recorded
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
 LONGER_STEPS = (2.0**-2, 1.0, 2.0**3, 2.0**6)  # over the stairs that round-off makes
 DOUBTFUL = 1e-4  # relative; where a function cancels, its gradient may be off by as much
 JUMP = 1.5  # a gap ratio above is that of a jump, not of a continuous function (1)
+AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
+TELLING = 1e-7  # relative; a wider band than this decides nothing
+INVISIBLE = 1e-10  # of the size of the function: a slope below this counts as 0
+UNDERFLOW = 1e-290  # what is smaller has lost its digits, or all of it
+
+
+def compare(analytic: float, numeric: Estimate, terms: float = 0.0, size: float = 0.0) -> Judgement:
+    """Decide whether a slope is the one that was measured.
+
+    ``terms`` are the magnitudes that ``analytic`` is the sum of, for its own round-off, and
+    ``size`` is that of the function.  The resolution is relative to the slope, or, where it
+    vanishes, to the terms that cancel in it and the function.
+    """
+
+    def judged(verdict: str, resolution: float, reason: Reason | None = None) -> Judgement:
+        return Judgement(
+            verdict, reason=reason, analytic=analytic, estimate=numeric, resolution=resolution
+        )
+
+    if math.isnan(analytic) or math.isinf(analytic):
+        settled = math.isfinite(numeric.value) and numeric.error <= 1e-3 * (1 + abs(numeric.value))
+        return judged(FAIL if settled else INCONCLUSIVE, math.inf)
+    if 0 < max(terms, abs(analytic), abs(numeric.value)) < UNDERFLOW:
+        return judged(INCONCLUSIVE, math.inf, Reason.UNDERFLOW)
+    uncertain = BAND * numeric.error + 16 * float(np.finfo(np.float64).eps) * terms
+    band = uncertain + AGREEMENT * abs(numeric.value)
+    reference = max(abs(numeric.value), abs(analytic))
+    against = reference if reference > uncertain else max(reference, terms, size)
+    resolution = max(band / against, AGREEMENT) if against > 0 else math.inf
+    if not math.isfinite(band) or not math.isfinite(numeric.value):
+        return judged(INCONCLUSIVE, math.inf)
+    if abs(analytic - numeric.value) > band:
+        certain = uncertain <= TELLING * max(reference, 1e-3 * terms)
+        clear = abs(analytic - numeric.value) > 1000 * uncertain
+        return judged(FAIL if certain or clear else INCONCLUSIVE, resolution)
+    vanishes = reference <= uncertain <= INVISIBLE * size and abs(analytic) <= CANCELLED * max(
+        size, terms
+    )
+    agrees = band <= TELLING * max(reference, terms) or vanishes or band == 0
+    return judged(PASS if agrees else INCONCLUSIVE, resolution)
 
 
 class Trial:
@@ -115,13 +152,12 @@ class Trial:
     # -- what may excuse a slope that differs at two scales ---------------------------------------
 
     def _unless_excused(
-        self,
-        longer: Judgement,
-        shorter: Judgement,
-        places: Iterator[tuple[Sequence[Array], float]],
+        self, longer: Judgement, shorter: Judgement, places: Iterator[tuple[Sequence[Array], float]]
     ) -> Judgement:
         accused = self._unless_a_kink(longer, shorter)
-        if accused.verdict == FAIL and not all(map(_has_converged, (longer, shorter))):
+        slopes = (longer.estimate, shorter.estimate)
+        converged = all(x.error <= CONVERGED * abs(x.value) for x in slopes)
+        if accused.verdict == FAIL and not converged:
             accused = self._second_opinion(accused, places)
         if accused.verdict == FAIL:
             accused = self._unless_rounded_away(accused)
@@ -133,7 +169,8 @@ class Trial:
         """Where one-sided slopes differ, every slope between them is right."""
         measurer, weights, climbed = self.measurer, self.weights, shorter.climb
         ladder = climbed.ladder
-        ratios = [ladder.gap_ratio(w) for w in (weights, *_units(weights, ladder.centre.size))]
+        alone = np.diag(weights) if weights.size <= 64 else ()  # one output at a time
+        ratios = [ladder.gap_ratio(w) for w in (weights, *alone)]
         if any(abs(ratio) > JUMP for ratio in ratios):
             return _undecided(longer, Reason.VALUE_JUMPS)
         bent = any(abs(ratio) > KINK for ratio in ratios)
@@ -187,9 +224,21 @@ class Trial:
         To first order a result changes by the sum, over all intermediate values, of cotangent
         times rounding error.
         """
+        moved = 0.0
+
+        def visit(node: Node, g: Any, _contributions: tuple[Any, ...]) -> None:
+            nonlocal moved
+            if node.op is not None and isinstance(g, np.ndarray):
+                moved += float(np.sum(np.abs(g) * np.abs(node.value)))
+
         with np.errstate(all="ignore"):
-            recorded = self.measurer.subject.record(self.measurer.arrays)
-            noise = rounding_of(recorded, self.weights)
+            call = self.measurer.subject.record(self.measurer.arrays)
+            ups = [u.astype(y.dtype) for u, y in zip(self.upstreams, call.outputs, strict=True)]
+            begin = [(x, u) for x, u in zip(call.roots, ups, strict=False) if x is not None]
+            if begin:
+                roots, ups = zip(*begin, strict=True)
+                propagate(roots, ups, retain_graph=True, visit=visit)
+        noise = moved * 2.0**-53
         off = abs(accused.analytic - accused.estimate.value)
         if np.isfinite(noise) and off <= BAND * noise / accused.climb.ladder.steps[0]:
             return _undecided(accused, Reason.ROUNDED_AWAY)
@@ -207,11 +256,9 @@ class Trial:
 
     def _by_complex_step(self, uncertain: Judgement) -> Judgement | None:
         """Decide without a difference, where every operation is holomorphic."""
-        measurer, directions = self.measurer, uncertain.climb.directions
+        directions = uncertain.climb.directions
         with np.errstate(all="ignore"):
-            numeric = complex_step(
-                measurer.subject, measurer.arrays, measurer.outputs, directions, self.weights
-            )
+            numeric = complex_step(self.measurer, directions, self.weights)
         if numeric is None:
             return None
         _, terms = promised(self.gradients, directions)
@@ -222,20 +269,11 @@ class Trial:
         return replace(judgement, reason=Reason.BY_COMPLEX_STEP, evidence=uncertain.evidence)
 
 
-def _units(weights: Array, size: int) -> list[Array]:
-    """The outputs one at a time, where there are few enough."""
-    return list(np.eye(size) * weights) if size <= 64 else []
-
-
 def _agree(a: Judgement, b: Judgement) -> bool:
     """Whether two measurements gave one slope, along the same direction or a shorter one."""
     x, y = a.estimate, b.estimate
     unit = abs(a.analytic / b.analytic) if a.analytic and b.analytic else 1.0
     return abs(x.value - y.value * unit) <= BAND * (x.error + y.error * unit) + 1e-6 * abs(x.value)
-
-
-def _has_converged(judgement: Judgement) -> bool:
-    return judgement.estimate.error <= CONVERGED * abs(judgement.estimate.value)
 
 
 def _undecided(judgement: Judgement, reason: Reason = Reason.UNCERTAIN) -> Judgement:
@@ -246,23 +284,3 @@ def _of_own_size(x: Array, u: Array) -> Array:
     """Shorten a direction where an input is far smaller than the scale it is moved by."""
     size = np.abs(x)
     return np.where((size > 0) & (size < scales_of(x)), u / scales_of(x) * size, u)
-
-
-def rounding_of(recorded: Recorded, weights: Array) -> float:
-    """Bound how much rounding of the intermediate values may change a weighted sum of results."""
-    total = 0.0
-
-    def visit(node: Node, g: Any, _contributions: tuple[Any, ...]) -> None:
-        nonlocal total
-        if node.op is not None and isinstance(g, np.ndarray):
-            total += float(np.sum(np.abs(g) * np.abs(node.value)))
-
-    ends = np.cumsum([y.size for y in recorded.outputs])[:-1]
-    ups = [
-        part.reshape(y.shape).astype(y.dtype)
-        for part, y in zip(np.split(weights, ends), recorded.outputs, strict=True)
-    ]
-    begin = [(root, u) for root, u in zip(recorded.roots, ups, strict=False) if root is not None]
-    if begin:
-        propagate([r for r, _ in begin], [u for _, u in begin], retain_graph=True, visit=visit)
-    return total * 2.0**-53

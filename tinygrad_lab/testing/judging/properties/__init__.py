@@ -11,29 +11,15 @@ from collections.abc import Callable
 
 from tinygrad_lab.testing.judging.judgement import Judgement
 from tinygrad_lab.testing.judging.point import Point
-from tinygrad_lab.testing.judging.properties.calls import (
-    fan_out,
-    interleaved,
-    repeatable,
-    second_backward,
-)
-from tinygrad_lab.testing.judging.properties.form import float32, layouts, no_aliasing, well_formed
-from tinygrad_lab.testing.judging.properties.numbers import (
-    directional,
-    exact,
-    finite,
-    jacobian,
-    tied_direction,
-)
-from tinygrad_lab.testing.judging.properties.orders import forward_and_backward, second_order
-from tinygrad_lab.testing.judging.properties.upstream import linear_in_upstream, partial_upstream
+from tinygrad_lab.testing.judging.properties import calls, form, numbers
 
 #: Every property by name, cheap ones first.
 PROPERTIES: dict[str, Callable[[Point], Judgement]] = {
     holds.__name__: holds
     for holds in (
-        well_formed, repeatable, second_backward, no_aliasing, finite,
-        linear_in_upstream, partial_upstream, directional, tied_direction, exact, jacobian,
-        interleaved, fan_out, layouts, float32, forward_and_backward, second_order,
+        form.well_formed, calls.repeatable, calls.second_backward, form.no_aliasing,
+        numbers.finite, calls.linear_in_upstream, calls.partial_upstream, numbers.directional,
+        numbers.tied_direction, numbers.exact, numbers.jacobian, calls.interleaved, calls.fan_out,
+        form.layouts, form.float32, numbers.forward_and_backward, numbers.second_order,
     )
 }  # fmt: skip

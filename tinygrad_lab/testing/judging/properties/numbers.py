@@ -1,4 +1,4 @@
-"""The numbers: promised slopes are the measured ones, in one direction, in many, and exactly.
+"""The numbers: promised slopes are the measured ones, of the function and of its gradient.
 
 Not for: measuring (``slope.py``), or what excuses a difference (``trial.py``).
 """
@@ -6,19 +6,21 @@ Not for: measuring (``slope.py``), or what excuses a difference (``trial.py``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import Array, flat
-from tinygrad_lab.testing.judging.comparison import compare
+from tinygrad_lab.testing.judging.arguments import Arguments
+from tinygrad_lab.testing.judging.arrays import Array, flat, frozen, unit
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
     PASS,
     Judgement,
     Kind,
+    Misbehaved,
     Reason,
     failed,
     passed,
@@ -35,8 +37,12 @@ from tinygrad_lab.testing.judging.numerical import (
     scales_of,
 )
 from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.properties.form import well_formed
 from tinygrad_lab.testing.judging.slope import promised
-from tinygrad_lab.testing.judging.trial import Trial
+from tinygrad_lab.testing.judging.subject import TensorSubject
+from tinygrad_lab.testing.judging.trial import Trial, compare
+from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.transforms.derivatives import jvp
 
 EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared
@@ -54,9 +60,7 @@ def finite(point: Point) -> Judgement:
         g = np.asarray(point.gradients[i])
         for where in np.argwhere(~np.isfinite(g))[:4]:
             index = tuple(int(k) for k in where)
-            directions = [np.zeros(x.shape) for x in point.arrays]
-            directions[i][index] = scales_of(point.arrays[i])[index]
-            ladder = point.measurer.climb(directions, 2.0**-13).ladder
+            ladder = point.measurer.climb(point.direction(i, index), 2.0**-13).ladder
             if not ladder.finite:
                 continue
             left, right, error = ladder.sides()
@@ -107,9 +111,8 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     if judgement.verdict == FAIL:
         kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
         return replace(judgement, kind=kind)
-    resolution = judgement.resolution
-    finite = resolution is not None and math.isfinite(resolution)
-    return replace(judgement, resolution=resolution if finite else None)
+    is_finite = math.isfinite(judgement.resolution or math.inf)
+    return judgement if is_finite else replace(judgement, resolution=None)
 
 
 def exact(point: Point) -> Judgement:
@@ -161,12 +164,13 @@ def jacobian(point: Point) -> Judgement:
         return skipped(Reason.TOO_MANY_ELEMENTS, elements=SMALL_JACOBIAN, results=MOST_ROWS)
     if not point.has_finite_value:
         return skipped(Reason.VALUE_NOT_FINITE)
-    units = list(_unit_upstreams(point.upstreams))
+    units = [unit(point.upstreams, k, index) for k, index in _elements(point.upstreams)]
     rows = [point.pulled(ups, point.recorded) for ups in units]
     if not all(np.all(np.isfinite(g)) for row in rows for g in row):
         return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
     worst, uncertain = 0.0, None
-    for directions in _unit_directions(point.arrays):
+    for i, index in _elements(point.arrays):
+        directions = point.direction(i, index)
         ladder = point.measurer.climb(directions).ladder
         slopes, errors = ladder.slopes()
         for k, row in enumerate(rows):
@@ -187,18 +191,81 @@ def jacobian(point: Point) -> Judgement:
     return passed(worst or None)
 
 
-def _unit_upstreams(upstreams: Sequence[Array]) -> Iterator[list[Array]]:
-    for k, u in enumerate(upstreams):
-        for index in np.ndindex(*u.shape):
-            ups = [np.zeros_like(v) for v in upstreams]
-            ups[k][index] = 1.0
-            yield ups
+def _elements(arrays: Sequence[Array]) -> list[tuple[int, tuple[int, ...]]]:
+    """List every element of some arrays: in which of them, and its index there."""
+    return [(i, index) for i, x in enumerate(arrays) for index in np.ndindex(*x.shape)]
 
 
-def _unit_directions(arrays: Sequence[Array]) -> Iterator[list[Array]]:
-    for i, x in enumerate(arrays):
-        scales = scales_of(x)
-        for index in np.ndindex(*x.shape):
-            directions = [np.zeros(y.shape) for y in arrays]
-            directions[i][index] = scales[index]
-            yield directions
+# ---------------------------------------------------------------------------------------------
+# Higher orders: the gradient is a function itself
+
+
+def forward_and_backward(point: Point) -> Judgement:
+    """The product with a tangent, taken forwards, is the one taken backwards (order=2)."""
+    subject = point.subject
+    if point.order < 2 or not isinstance(subject, TensorSubject) or len(point.upstreams) != 1:
+        return skipped(Reason.NOT_ASKED_FOR)
+    if not point.size:
+        return skipped(Reason.NO_ELEMENTS)
+    moves = [direction_like(x, point.generator) for x in point.arrays]
+
+    def of_inputs(*xs: Any) -> Any:
+        return next(y for _, y in leaves(subject.fn(*subject.args.filled(xs))))
+
+    _, tangent = jvp(of_inputs, tuple(point.arrays), tuple(moves))
+    ahead, ahead_size = promised([np.asarray(tangent)], point.upstreams)
+    back, back_size = promised(point.gradients, moves)
+    size = ahead_size + back_size
+    noise = sum(n * float(np.sum(np.abs(u))) for n, u in zip(point.noise, moves, strict=True))
+    if np.isfinite(size) and not abs(ahead - back) <= 1e-9 * size + noise:
+        return failed(Kind.SECOND_ORDER, tangent=True)
+    return passed()
+
+
+def second_order(point: Point) -> Judgement:
+    """The gradient itself, as a function of inputs and upstream, has the right derivative."""
+    if point.order < 2:
+        return skipped(Reason.NOT_ASKED_FOR)
+    arrays = [*point.arrays, *point.upstreams]
+    args = Arguments(tuple(arrays), tuple(range(len(arrays))))
+    gradient = point.subject.derivative(args)
+    if gradient is None:
+        return skipped(Reason.NO_DERIVATIVE)
+    if not point.size:
+        return skipped(Reason.NO_ELEMENTS)
+    if point.measurer.at_a_kink:
+        return skipped(Reason.SLOPE_JUMPS)
+    try:
+        recorded = gradient.record([frozen(x) for x in arrays])
+    except Misbehaved:  # a gradient that is constant, by all of its inputs
+        return skipped(Reason.CONSTANT_GRADIENT)
+    if not all(np.all(np.isfinite(y)) for y in recorded.outputs):
+        return skipped(Reason.SLOPE_INFINITE)
+    ups = [np.asarray(point.generator.uniform(0.5, 1, y.shape)) for y in recorded.outputs]
+    inner = Point(gradient, arrays, recorded, ups, point.generator, point.order - 1)
+    return _of_the_gradient(inner, point)
+
+
+def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
+    """Look at some properties of the gradient as a function itself."""
+    for holds in (well_formed, finite, directional, second_order):
+        judgement = holds(inner)
+        if judgement.verdict == FAIL and _is_round_off(judgement, outer):
+            return undecided(Reason.GRADIENT_IS_ROUND_OFF)
+        if judgement.verdict == FAIL:
+            kind = Kind.SECOND_ORDER if judgement.kind is Kind.WRONG else judgement.kind
+            innermost, order = judgement.point or inner, judgement.order + 1
+            return replace(judgement, kind=kind, point=innermost, order=order)
+        if judgement.verdict == INCONCLUSIVE:
+            if inner.measurer.jumps(max(outer.noise)):
+                return skipped(Reason.SLOPE_JUMPS)
+            return undecided(judgement.reason)
+    return passed()
+
+
+def _is_round_off(judgement: Judgement, point: Point) -> bool:
+    """Whether both slopes of a gradient are what cancellation may leave of one that vanishes."""
+    if judgement.evidence is None:
+        return False
+    left = sum(n * x.size for n, x in zip(point.noise, point.arrays, strict=True))
+    return max(abs(judgement.analytic), abs(judgement.estimate.value)) <= left
