@@ -15,6 +15,7 @@ from benchmarks.checkers.faults import FAULTS
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.operations import planted, vjps_of
 from tinygrad_lab.testing.judging.judgement import Kind, Reason
+from tinygrad_lab.testing.judging.properties.form import layouts_of
 from tinygrad_lab.testing.telling import words
 from tinygrad_lab.testing.telling.diagnosis import diagnose, in_words, wrong_factor
 
@@ -399,3 +400,10 @@ def test_a_rule_that_raises_at_second_order_alone_is_told():
     tl.defvjp(twice, lambda g, y, x: np.take(g, 5) if isinstance(g, tl.Tensor) else g * 2)
     error = failure(twice, np.ones(2), order=2)
     assert "IndexError" in str(error)
+
+
+def test_layouts_are_the_same_values_with_other_strides():
+    x = np.arange(6.0).reshape(2, 3)
+    assert [a.strides for a in layouts_of(x)] == [(24, 8), (8, 16), (96, 16), (-24, -8)]
+    for whole in (x, np.array(2.0), np.zeros((0, 3))):
+        assert all(np.array_equal(a, whole) for a in layouts_of(whole))

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.testing.judging.arguments import Arguments
-from tinygrad_lab.testing.judging.arrays import Array, in_parts
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, in_parts
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import (
     Adapter,

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.testing.adapters.adapted import Adapted, adapter
-from tinygrad_lab.testing.judging.arguments import Arguments
-from tinygrad_lab.testing.judging.arrays import Array, first_difference
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, first_difference
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import Adapter, Evaluation, Recorded, Subject, outputs_of
 from tinygrad_lab.transforms.containers import leaves

@@ -29,8 +29,7 @@ from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.modes import debug
-from tinygrad_lab.testing.judging.arguments import bind
-from tinygrad_lab.testing.judging.arrays import Array, in_parts
+from tinygrad_lab.testing.judging.arrays import Array, bind, in_parts
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import Ladder, direction_like
 from tinygrad_lab.testing.judging.point import Point
