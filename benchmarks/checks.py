@@ -59,7 +59,7 @@ def failing() -> Runner:
 
 def blame() -> Runner:
     """The account alone, from a ladder that has been climbed."""
-    from tinygrad_lab.testing.judging.arguments import bind
+    from tinygrad_lab.testing.judging.arrays import bind
     from tinygrad_lab.testing.judging.judgement import Evidence
     from tinygrad_lab.testing.judging.numerical import direction_like
     from tinygrad_lab.testing.judging.point import Point

@@ -21,7 +21,7 @@ import numpy as np
 
 from tinygrad_lab.testing.check import gradcheck
 from tinygrad_lab.testing.inputs.calls import Call
-from tinygrad_lab.testing.judging.arguments import bind
+from tinygrad_lab.testing.judging.arrays import bind
 from tinygrad_lab.testing.judging.subject import Subject, subject_of
 
 __all__ = ["TOOLS", "HungError", "Ours", "Tool", "is_installed", "version"]

@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.testing.adapters import Adapter
-from tinygrad_lab.testing.judging.arguments import Arguments
+from tinygrad_lab.testing.judging.arrays import Arguments
 
 rng = np.random.default_rng(0)
 X, Y = rng.uniform(size=(2, 12)), rng.integers(0, 2, (1, 12)).astype(float)

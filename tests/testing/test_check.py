@@ -15,8 +15,9 @@ from benchmarks.checkers.faults import FAULTS
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.operations import planted, vjps_of
 from tinygrad_lab.testing.judging.judgement import Kind, Reason
+from tinygrad_lab.testing.judging.properties.form import layouts_of
 from tinygrad_lab.testing.telling import words
-from tinygrad_lab.testing.telling.diagnosis import diagnose, in_words
+from tinygrad_lab.testing.telling.diagnosis import diagnose, in_words, wrong_factor
 
 
 @tl.primitive
@@ -372,6 +373,13 @@ def test_random_graphs_have_right_gradients(graph, data):
 
 def test_words_for_ratios():
     assert in_words(6.0, [(6, "elements")]) == "not divided by 6, the number of elements"
+    assert in_words(0.1, [(10, "rows")]) == "divided by 10, the number of rows, once too often"
+    right = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert diagnose(-right, right) == ("ratio -1.000: sign flipped", -1.0)
+    assert diagnose(right.T, right).text == "transposed"
+    a, g = np.array([0.2, 0.4, 0.9]), np.array([1.0, -2.0, 3.0])
+    assert wrong_factor(g, g * a * (1 - a), {"A3": a}) == "the factor A3 * (1 - A3) is missing"
+    assert wrong_factor(2 * g * a, g, {"A3": a}) == "the factor 2 * A3 is one too many"
     assert diagnose(np.arange(3.0), np.arange(3.0)[::-1]).text == "reversed along an axis"
     assert "overwritten" in diagnose(np.ones(3), np.array([1.0, 2.0, 3.0])).text
     assert diagnose(np.full(2, np.nan), np.ones(2)).text.startswith("nan")
@@ -392,3 +400,10 @@ def test_a_rule_that_raises_at_second_order_alone_is_told():
     tl.defvjp(twice, lambda g, y, x: np.take(g, 5) if isinstance(g, tl.Tensor) else g * 2)
     error = failure(twice, np.ones(2), order=2)
     assert "IndexError" in str(error)
+
+
+def test_layouts_are_the_same_values_with_other_strides():
+    x = np.arange(6.0).reshape(2, 3)
+    assert [a.strides for a in layouts_of(x)] == [(24, 8), (8, 16), (96, 16), (-24, -8)]
+    for whole in (x, np.array(2.0), np.zeros((0, 3))):
+        assert all(np.array_equal(a, whole) for a in layouts_of(whole))

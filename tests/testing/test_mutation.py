@@ -9,7 +9,7 @@ import tinygrad_lab as tl
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.operations import OPERATIONS, defvjp_variadic
 from tinygrad_lab.testing import mutation
-from tinygrad_lab.testing.judging.arguments import Arguments
+from tinygrad_lab.testing.judging.arrays import Arguments
 from tinygrad_lab.testing.session import current_session
 
 X = np.array([0.5, 1.0])

@@ -1,4 +1,1 @@
-"""The engine: tensors, the record of calls, the backward pass, and the derivative table.
-
-It knows NumPy and nothing else.
-"""
+"""Tensors, the record of calls, the backward pass, the derivative table: NumPy and nothing else."""

@@ -1,11 +1,8 @@
 """Tell ``float(t)`` from ``math.sin(t)`` and ``a[i] = t``, which ask for the same thing.
 
-All call ``t.__float__()``.  The first is somebody asking for the number; the others would lose the
-gradient without a word.  What differs is what the calling frame is about to do, and that is
-written in its bytecode.
+All call ``t.__float__()``.  The first asks for the number; the others would lose the gradient in
+silence.  What differs is what the calling frame is about to do, and its bytecode says that.
 """
-
-from __future__ import annotations
 
 import dis
 import math

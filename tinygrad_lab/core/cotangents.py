@@ -78,8 +78,7 @@ def run_hooks(node: Node, g: Array, retain: bool) -> Array:
     """Show a complete cotangent to the hooks of its node, and take what they put in its place."""
     for hook in node.hooks or ():
         if hook is RETAIN:
-            if retain:
-                node.grad = own(g)
+            node.grad = own(g) if retain else node.grad
             continue
         replacement = hook(conjugate(from_scalar(g)))
         if replacement is not None:

@@ -3,11 +3,8 @@
 Operators, methods and NumPy's two protocols all lead here.  Results that have no derivative
 (comparisons, rounding, ``argmax``) come back as the plain arrays NumPy gives.
 
-Not for: what is known of an operation (``operations.py``), or what tensors look like to people
-(``tensor.py``).
+Not for: what is known of an operation (``operations.py``), or what people see (``tensor.py``).
 """
-
-from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence

@@ -8,8 +8,7 @@ The backward pass visits nodes from the youngest to the oldest.  Creation order 
 order, so a heap of the nodes that are waiting is all the bookkeeping it needs: no recursion, no
 second list of the graph, and each node is freed as soon as it has been used.
 
-Not for: derivative rules (``rules/``), how a call gets here (``dispatch.py``), or what is done to a
-gradient on its way (``cotangents.py``, ``zeros.py``).
+Not for: derivative rules (``rules/``), or how a call gets here (``dispatch.py``).
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ An error keeps its type, so that ``except ValueError`` means what it means in Nu
 name of the operation, the shapes it was given and, under ``tl.debug()``, the line that called it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 

@@ -1,11 +1,7 @@
-"""How calls are recorded here and now: recorded, ignored, or watched.
+"""Whether calls are recorded, ignored or watched, here and now.
 
-``no_grad`` computes without recording; ``debug`` remembers where each call was made and stops at
-the first number that is not finite.  The mode lives in a ``ContextVar``, so threads and
-asynchronous tasks have their own.
+The mode lives in a ``ContextVar``, so threads and asynchronous tasks have their own.
 """
-
-from __future__ import annotations
 
 import inspect
 import linecache

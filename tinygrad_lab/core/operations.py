@@ -4,11 +4,8 @@ An operation is a NumPy function, or one made with :func:`primitive`.  :data:`OP
 record: the derivative rules, or the composition that stands in for it, or why it has none.  The
 last declaration wins, so a user's rule is used in place of ours.
 
-Not for: the rules themselves (``rules/``), a call as it arrives (``dispatch.py``), or the walk
-backwards (``engine.py``).
+Not for: the rules themselves (``rules/``), or a call as it arrives (``dispatch.py``).
 """
-
-from __future__ import annotations
 
 import functools
 import sys
@@ -164,9 +161,9 @@ def composed(*ops: Op) -> Callable[[Callable[P, T]], Callable[P, T]]:
     Examples
     --------
     >>> import numpy as np, tinygrad_lab as tl
-    >>> @tl.operations.composed(np.ptp)
-    ... def ptp(a, axis=None, out=None, keepdims=False):
-    ...     return np.max(a, axis, keepdims=keepdims) - np.min(a, axis, keepdims=keepdims)
+    >>> @tl.operations.composed(np.fliplr)
+    ... def fliplr(m):
+    ...     return np.flip(m, 1)
     """
 
     def declare(composition: Callable[P, T]) -> Callable[P, T]:

@@ -6,8 +6,6 @@ nothing on the forward pass and needs no version counters: whoever recorded an a
 holds a reference to it, and keeps the values it saw.
 """
 
-from __future__ import annotations
-
 from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any

@@ -9,20 +9,14 @@ new first axis, which Jacobians are made with.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.operations import OPERATIONS, Array, Rule, defvjp, defvjp_variadic
 
-
-class _Several:
-    """Stands for the shape and the dtype of what has more than one."""
-
-    kind = "f"
-
-
-_SEVERAL = _Several()
+_SEVERAL: Any = SimpleNamespace(kind="f")  # the shape and the dtype of what has more than one
 
 
 class Outputs(tuple[Any, ...]):

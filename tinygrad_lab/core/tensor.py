@@ -74,10 +74,7 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
 
 
 def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
-    def method(self: Tensor, other: Any) -> Tensor:
-        return apply(op, (other, self))
-
-    return _named(method, op)
+    return _named(lambda self, other: apply(op, (other, self)), op)
 
 
 def _constant(op: Op) -> Callable[[Tensor, Any], Any]:
@@ -87,14 +84,6 @@ def _constant(op: Op) -> Callable[[Tensor, Any], Any]:
         return op(self.data, other.data if type(other) is Tensor else other)
 
     return _named(method, op)
-
-
-def _method(function: Op) -> Op:
-    @functools.wraps(function)
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
-
-    return method
 
 
 def _of_item(function: Op) -> Op:
@@ -162,8 +151,6 @@ class Tensor:
     if TYPE_CHECKING:  # the methods that are set below, and by `methods`
 
         def __getattr__(self, name: str) -> Any: ...
-
-    # -- the graph ----------------------------------------------------------------------------
 
     @property
     def requires_grad(self) -> bool:
@@ -356,13 +343,11 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
-    # -- operators ----------------------------------------------------------------------------
-
     __add__ = _binary(np.add)
     __sub__ = _binary(np.subtract)
     __mul__ = _binary(np.multiply)
     __truediv__ = _binary(np.divide)
-    __matmul__ = _binary(np.matmul)
+    __matmul__ = matmul = _binary(np.matmul)
     __mod__ = _binary(np.remainder)
     __radd__ = _reflected(np.add)
     __rsub__ = _reflected(np.subtract)
@@ -374,7 +359,7 @@ class Tensor:
     __neg__ = _unary(np.negative)
     __pos__ = _unary(np.positive)
     __abs__ = abs = _unary(np.absolute)
-    conj = _method(np.conjugate)
+    conj = conjugate = _unary(np.conjugate)
 
     def __pow__(self, exponent: Any) -> Tensor:
         if type(exponent) in (int, float) and exponent in _POWERS:
@@ -409,8 +394,6 @@ class Tensor:
         self.data = updated.data
         if recording:
             self.node = updated.node
-
-    # -- ndarray's methods that take their arguments in ways of their own -----------------------
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
@@ -472,22 +455,16 @@ def methods(*functions: Op) -> None:
         setattr(Tensor, function.__name__, function)
 
 
-# NumPy's functions that are methods too, with their arguments and documentation.
-for _made_by, _functions in (
-    (_unary, (
+methods(
+    *map(_unary, (
         np.arccos, np.arcsin, np.arctan, np.cos, np.cosh, np.exp, np.expm1, np.log, np.log10,
         np.log1p, np.log2, np.reciprocal, np.sin, np.sinh, np.sqrt, np.square, np.tan, np.tanh,
     )),
-    (_binary, (np.maximum, np.minimum)),
-    (_method, (
-        np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conjugate, np.copy,
-        np.cumprod, np.cumsum, np.diagonal, np.dot, np.matmul, np.max, np.mean, np.min,
-        np.nonzero, np.prod, np.repeat, np.round, np.squeeze, np.std, np.sum, np.swapaxes,
-        np.take, np.trace, np.var,
-    )),
-):  # fmt: skip
-    for _function in _functions:
-        setattr(Tensor, _function.__name__, _made_by(_function))
+    *map(_binary, (np.maximum, np.minimum)),
+    np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.copy, np.cumprod, np.cumsum,
+    np.diagonal, np.dot, np.max, np.mean, np.min, np.nonzero, np.prod, np.repeat, np.round,
+    np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
+)  # fmt: skip
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -536,11 +513,9 @@ def start(
                 "shape; or reduce it to one number first: t.sum(), t.mean()"
             )
         return output.node, np.ones_like(output.data)
-    if type(upstream) is Tensor:
-        upstream = upstream if create_graph else upstream.data
-    else:
-        upstream = upstream if hasattr(upstream, "__array_function__") else np.asarray(upstream)
-        upstream = from_scalar(upstream)
+    upstream = upstream.data if type(upstream) is Tensor and not create_graph else upstream
+    known = hasattr(upstream, "__array_function__")
+    upstream = from_scalar(upstream) if known else np.asarray(upstream)
     if upstream.shape != output.shape:
         shapes = f"{upstream.shape} for a tensor of shape {output.shape}"
         raise ValueError(f"{name}: an upstream gradient of shape {shapes}")
@@ -561,15 +536,14 @@ def _summary(data: Any, node: Node | None) -> str:
     is_leaf = node is None or node.op is None
     origin = "" if is_leaf else f" ← {name_of(node.op)}"  # type: ignore[union-attr]
     needs_grad = ", requires_grad=True" if node is not None and is_leaf else ""
+    shape = ", ".join(map(str, data.shape))
     if type(data) is not np.ndarray:
-        shape = ", ".join(map(str, data.shape))
         return f"Tensor({shape}) {data.dtype} on {type(data).__module__}{needs_grad}{origin}"
     if data.size <= _PRINTED_WHOLE:
         default = data.dtype in (np.dtype(float), np.dtype(int), np.dtype(bool)) and data.size
         dtype = "" if default else f", dtype={data.dtype}"
         text = np.array2string(data, separator=", ", prefix="Tensor(")
         return f"Tensor({text}{dtype}{needs_grad}){origin}"
-    shape = ", ".join(map(str, data.shape))
     return f"Tensor({shape}) {data.dtype} {_statistics(data)}{needs_grad}{origin}"
 
 

@@ -37,9 +37,8 @@ def keeping_zeros(run: Run | None) -> Run:
     """Make a way to run rules that keeps zeros zero, from another (or from a plain call)."""
 
     def carefully(op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any) -> Array:
-        if run is None:
-            return _with_zeros(op, g, rule(g, value, *args, **kwargs))
-        return _with_zeros(op, g, run(op, rule, g, value, args, kwargs))
+        call = (op, rule, g, value, args, kwargs)
+        return _with_zeros(op, g, run(*call) if run else rule(g, value, *args, **kwargs))
 
     return carefully
 

@@ -5,34 +5,25 @@ Not for: generating inputs (``operations.py``), or what the properties are (``ju
 
 from __future__ import annotations
 
+import contextlib
 import os
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.judging.arguments import Arguments, bind
-from tinygrad_lab.testing.judging.arrays import Array, first_difference, frozen
-from tinygrad_lab.testing.judging.judgement import (
-    NOWHERE,
-    Judgement,
-    Kind,
-    Misbehaved,
-    Reason,
-    Site,
-    failed,
-    skipped,
-)
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, bind, first_difference, frozen
+from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Reason, Site, skipped
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
 from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
-from tinygrad_lab.testing.telling.literals import shown
+from tinygrad_lab.testing.telling.pasted import shown
 
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
 _NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)
@@ -115,18 +106,18 @@ def gradcheck(
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
     cause: BaseException | None = None
-    try:
-        with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
+        try:
             point = _begin(subject, upstream, generator, order)
-        for label in chosen:
-            with np.errstate(all="ignore"):
-                judgement = _judged(point, label)
-            enter(report, label, judgement, point)
-            if report.findings:
-                break
-    except Misbehaved as error:
-        enter(report, "call", error.judgement)
-        cause = error.__cause__
+            for label in chosen:
+                with _accusing(Kind.MUTATES, property=label):
+                    judgement = PROPERTIES[label](point)
+                enter(report, label, judgement, point)
+                if report.findings:
+                    break
+        except Misbehaved as error:
+            enter(report, error.judgement.facts.get("property", "call"), error.judgement)
+            cause = error.__cause__
     if raises:
         raise_for(report, cause)
     return report
@@ -155,19 +146,12 @@ def _in_words(subject: Subject, args: Arguments, context: str) -> str:
     return context + ", ".join(parts + rest)
 
 
-# ---------------------------------------------------------------------------------------------
-# The first call: does it behave at all?
-
-
 def _begin(subject: Subject, upstream: Any, generator: np.random.Generator, order: int) -> Point:
+    """Call the function and its pullback for the first time, to see that they behave at all."""
     arrays = [np.array(x, dtype=np.float64) for x in subject.args.arrays]
     before = [x.copy() for x in arrays]
-    try:
+    with _accusing(Kind.MUTATES_INPUT):
         recorded = subject.record([frozen(x) for x in arrays])
-    except Misbehaved:
-        raise
-    except Exception as error:
-        raise Misbehaved(*_blamed(error, Kind.MUTATES_INPUT), error=error) from error
     _refuse_changed(subject, before, arrays)
     # of either sign, some above 1 and some below, none near 0
     drawn = (
@@ -177,28 +161,18 @@ def _begin(subject: Subject, upstream: Any, generator: np.random.Generator, orde
     ups = [np.asarray(u, y.dtype) for u, y in zip(drawn, recorded.outputs, strict=True)]
     upstream = subject.upstream if upstream is None else upstream
     if upstream is not None:
-        ups[0] = _stretched(upstream, ups[0])
+        try:
+            ups[0] = np.array(np.broadcast_to(upstream, ups[0].shape), ups[0].dtype)
+        except ValueError:
+            shapes = f"{np.shape(upstream)}, the output it belongs to {ups[0].shape}"
+            raise ValueError(f"the upstream has shape {shapes}") from None
     ups_before = [u.copy() for u in ups]
-    try:
+    with _accusing(Kind.MUTATES_UPSTREAM, backward=True):
         point = Point(subject, arrays, recorded, ups, generator, order)
-    except Misbehaved:
-        raise
-    except Exception as error:
-        kind, site = _blamed(error, Kind.MUTATES_UPSTREAM)
-        raise Misbehaved(kind, site, error=error, backward=True) from error
     _refuse_changed(subject, before, arrays, backward=True)
     if first_difference(ups, ups_before) is not None:
         raise Misbehaved(Kind.MUTATES_UPSTREAM)
     return point
-
-
-def _stretched(upstream: Any, like: Array) -> Array:
-    try:
-        return np.array(np.broadcast_to(upstream, like.shape), dtype=like.dtype)
-    except ValueError:
-        raise ValueError(
-            f"the upstream has shape {np.shape(upstream)}, the output it belongs to {like.shape}"
-        ) from None
 
 
 def _refuse_changed(
@@ -209,20 +183,21 @@ def _refuse_changed(
         raise Misbehaved(Kind.MUTATES_INPUT, subject.site(i), **facts)
 
 
-def _judged(point: Point, label: str) -> Judgement:
-    """Judge one property; an error raised on the way is a fault of the function."""
+@contextlib.contextmanager
+def _accusing(mutates: Kind, **facts: Any) -> Iterator[None]:
+    """Take an error that is raised for a fault of the function: for ``mutates`` if by writing."""
     try:
-        return PROPERTIES[label](point)
+        yield
     except Misbehaved:
         raise
-    except Exception as error:  # noqa: BLE001 - raised by the function, and reported
-        return failed(*_blamed(error, Kind.MUTATES), error=error, property=label)
+    except Exception as error:
+        read_only = isinstance(error, ValueError) and "read-only" in str(error)
+        kind = mutates if read_only else Kind.RAISES
+        raise Misbehaved(kind, _line_of(error), error=error, **facts) from error
 
 
-def _blamed(error: Exception, mutates: Kind) -> tuple[Kind, Site]:
-    """Say what an error is a fault of, and the innermost line that is not ours nor NumPy's."""
-    read_only = isinstance(error, ValueError) and "read-only" in str(error)
-    kind = mutates if read_only else Kind.RAISES
+def _line_of(error: BaseException) -> Site:
+    """Find the innermost line that is not ours nor NumPy's, if there is one."""
     chain: BaseException | None = error
     last, visited = None, set()
     while chain is not None and id(chain) not in visited:  # a cause may be an error's own
@@ -232,6 +207,5 @@ def _blamed(error: Exception, mutates: Kind) -> tuple[Kind, Site]:
                 last = frame
         chain = chain.__cause__
     if last is None:
-        return kind, NOWHERE
-    line = f"{PurePath(last.filename).name}:{last.lineno}"
-    return kind, Site(line=line, source=last.line or "")
+        return NOWHERE
+    return Site(line=f"{PurePath(last.filename).name}:{last.lineno}", source=last.line or "")

@@ -15,7 +15,7 @@ from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import Kind, Reason, failed, passed
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
-from tinygrad_lab.testing.telling.literals import shown
+from tinygrad_lab.testing.telling.pasted import shown
 from tinygrad_lab.transforms.derivatives import value_and_grad
 
 Update = Callable[[Sequence[Array], Sequence[Array], float], Sequence[Array]]

@@ -24,12 +24,12 @@ from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, drawn_options, has_a_value
 from tinygrad_lab.testing.inputs.search import search, search_degenerate
 from tinygrad_lab.testing.inputs.strategies import Domain
-from tinygrad_lab.testing.judging.arguments import Arguments
+from tinygrad_lab.testing.judging.arrays import Arguments
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Result
-from tinygrad_lab.testing.telling.literals import literal
+from tinygrad_lab.testing.telling.pasted import literal
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
 AT_KINKS = ("well_formed", "finite", "directional", "tied_direction")
@@ -128,7 +128,6 @@ def check_op(
         else:
             _merge(worst, [r for r in results if r.verdict == PASS], only_verdicts=True)
 
-    report = GradReport(name_of(op))
     try:
         known = inputs is not None or calls is catalogue.CASES.get(op)
         try:
@@ -140,13 +139,10 @@ def check_op(
             with contextlib.suppress(Unsatisfiable):
                 search(special, at_kinks(calls), examples // 2, rng)
     except GradientError as error:
-        report.findings, report.inputs = error.report.findings, error.report.inputs
-        report.results = error.report.results
         if raises:
             raise
-        return report
-    report.results = list(worst.values())
-    return report
+        return error.report
+    return GradReport(name_of(op), list(worst.values()))
 
 
 def _checked(
@@ -156,14 +152,13 @@ def _checked(
     f: Any = call.f
     f = f if isinstance(f, Adapter) else lambda *args: call.f(*args)
     context = f"{SMALLEST}{call.text}  "
+    watch = watch or (lambda _call, _report: None)
     try:
         report = gradcheck(f, *call.arrays, name=name_of(op), context=context, **options)
     except GradientError as error:
-        if watch is not None:
-            watch(call, error.report)
+        watch(call, error.report)
         raise
-    if watch is not None:
-        watch(call, report)
+    watch(call, report)
     return report
 
 
@@ -181,10 +176,6 @@ def _merge(
         elif r.verdict == old.verdict and not only_verdicts:
             resolution = max(old.resolution or 0.0, r.resolution or 0.0) or None
             worst[r.property] = replace(r, resolution=resolution)
-
-
-# ---------------------------------------------------------------------------------------------
-# Modules
 
 
 def check_module(
@@ -244,10 +235,6 @@ def check_module(
     finally:
         for name, p in parameters.items():
             p.data, p.node = before[name]
-
-
-# ---------------------------------------------------------------------------------------------
-# The decorator
 
 
 def gradtest(

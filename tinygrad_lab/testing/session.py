@@ -46,18 +46,7 @@ def current_session() -> Session:
 
 @contextlib.contextmanager
 def session(**changes: Any) -> Iterator[Session]:
-    """Hold a session that differs from the current one in some attributes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from tinygrad_lab.testing import gradcheck
-    >>> reports = []
-    >>> with session(listeners=(reports.append,)):
-    ...     _ = gradcheck(np.tanh, np.array([0.5]))
-    >>> [report.verdict for report in reports]
-    ['pass']
-    """
+    """Hold a session that differs from the current one in some attributes."""
     token = _CURRENT.set(replace(_CURRENT.get(), **changes))
     try:
         yield _CURRENT.get()

@@ -6,10 +6,9 @@ from hypothesis.errors import Unsatisfiable
 from tinygrad_lab.testing.inputs.catalogue import CASES
 from tinygrad_lab.testing.inputs.generated import at_kinks
 from tinygrad_lab.testing.inputs.search import search
-from tinygrad_lab.testing.judging.arguments import bind
-from tinygrad_lab.testing.judging.kinks import branches
+from tinygrad_lab.testing.judging.arrays import bind
 from tinygrad_lab.testing.judging.numerical import direction_like
-from tinygrad_lab.testing.judging.slope import Measurer
+from tinygrad_lab.testing.judging.slope import Measurer, branches
 from tinygrad_lab.testing.judging.subject import subject_of
 
 

@@ -102,6 +102,10 @@ def test_verdicts():
     assert compare(1.0, Estimate(2.0, 1e-4)).verdict == "fail"
 
 
+def test_scales_are_powers_of_two_near_the_size():
+    assert scales_of(np.array([0.0, 1.0, -5.0, 1e-9])).tolist() == [1, 1, 4, 2.0**-7]
+
+
 def test_steps_are_taken_exactly():
     generator = np.random.default_rng(0)
     x = generator.normal(size=1000) * 10.0 ** generator.integers(-3, 6, 1000)

@@ -13,7 +13,7 @@ The other libraries are imported when an adapter for them is called, not before.
 Not for: reading a hand-written backward pass line by line (``telling/audit.py``).
 """
 
-from tinygrad_lab.testing.adapters.by_hand import numpy
+from tinygrad_lab.testing.adapters.adapted import numpy
 from tinygrad_lab.testing.adapters.libraries import autograd, jax, torch
 from tinygrad_lab.testing.judging.subject import Adapter
 

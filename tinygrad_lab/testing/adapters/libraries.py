@@ -1,6 +1,6 @@
 """Functions that PyTorch, autograd or JAX differentiate.
 
-Not for: gradients that somebody wrote by hand (``by_hand.py``).
+Not for: gradients that somebody wrote by hand (``adapted.py``).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.testing.adapters.adapted import Adapted, adapter
-from tinygrad_lab.testing.judging.arguments import Arguments
-from tinygrad_lab.testing.judging.arrays import Array, first_difference
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, first_difference
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import Adapter, Evaluation, Recorded, Subject, outputs_of
 from tinygrad_lab.transforms.containers import leaves
@@ -159,15 +158,11 @@ class _Torch(_OfALibrary):
 
         def pullback(upstreams: Sequence[Any]) -> list[Any]:
             before = [self.to_numpy(u) for u in upstreams]
-            gradients = self.library.autograd.grad(
-                [ys[i] for i in live],
-                xs,
-                [upstreams[i] for i in live],
-                retain_graph=True,
-                create_graph=self.library.is_grad_enabled(),  # true while differentiating twice
-                allow_unused=True,
-            )
-            if self._first_changed(before, upstreams) is not None:
+            twice = self.library.is_grad_enabled()  # while the gradient is differentiated itself
+            options = {"retain_graph": True, "create_graph": twice, "allow_unused": True}
+            outputs, cotangents = [ys[i] for i in live], [upstreams[i] for i in live]
+            gradients = self.library.autograd.grad(outputs, xs, cotangents, **options)
+            if first_difference(before, [self.to_numpy(u) for u in upstreams]) is not None:
                 raise Misbehaved(Kind.MUTATES_UPSTREAM)
             zeros = self.library.zeros_like
             pairs = zip(gradients, xs, strict=True)
@@ -196,12 +191,9 @@ class _Torch(_OfALibrary):
     def _refuse_changed(
         self, before: Sequence[Array], after: Sequence[Any], cause: Exception | None = None
     ) -> None:
-        i = self._first_changed(before, after)
+        i = first_difference(before, [self.to_numpy(x) for x in after])
         if i is not None:
             raise Misbehaved(Kind.MUTATES_INPUT, self.site(i)) from cause
-
-    def _first_changed(self, before: Sequence[Array], after: Sequence[Any]) -> int | None:
-        return first_difference(before, [self.to_numpy(x) for x in after])
 
 
 def autograd(fn: Callable[..., Any], name: str | None = None) -> Adapter:

@@ -18,7 +18,7 @@ from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.testing.inputs import catalogue, strategies
 from tinygrad_lab.testing.inputs.calls import Call, arrays, call
 from tinygrad_lab.testing.inputs.strategies import Axes, Domain
-from tinygrad_lab.testing.judging.arguments import bind
+from tinygrad_lab.testing.judging.arrays import bind
 from tinygrad_lab.testing.judging.subject import Adapter, subject_of
 
 

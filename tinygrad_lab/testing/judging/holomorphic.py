@@ -5,7 +5,7 @@ however short ``h`` is: nothing cancels, so nothing is lost (Squire and Trapp, *
 variables to estimate derivatives of real functions*, 1998).  It decides where the value is so much
 larger than what moves in it that no difference can.
 
-Not for: checking gradients by complex inputs; that needs no step of its own (``arguments.py``).
+Not for: checking gradients by complex inputs; that needs no step of its own (``arrays.py``).
 """
 
 from __future__ import annotations

@@ -144,11 +144,6 @@ def failed(kind: Kind, site: Site = NOWHERE, **facts: Any) -> Judgement:
     return Judgement(FAIL, kind, site=site, facts=facts)
 
 
-def undecided(reason: Reason | None) -> Judgement:
-    """Nothing can be said of a property."""
-    return Judgement(INCONCLUSIVE, reason=reason)
-
-
 def skipped(reason: Reason, **facts: Any) -> Judgement:
     """There is nothing to look at."""
     return Judgement(SKIPPED, reason=reason, facts=facts)

@@ -38,12 +38,13 @@ def most_wrong(evidence: Evidence) -> Located | None:
     first = evidence.climb.ladder.steps[0]
     worst, located = -1.0, None
     for i in _suspects(point, weights, gradients):
-        places = _places(point.arrays[i].shape)
+        places = list(np.ndindex(*point.arrays[i].shape))
+        some = np.linspace(0, len(places) - 1, min(len(places), EVERY_ELEMENT)).astype(int)
+        places = [places[j] for j in some]
         values, errors = _measured(point, i, places, weights, first)
         gradient = np.asarray(gradients[i], float)
         own = np.array([gradient[place] for place in places])
-        with np.errstate(invalid="ignore"):
-            off = np.where(np.isfinite(own), np.abs(own - values), np.inf)
+        off = np.where(np.isfinite(own), np.abs(own - values), np.inf)
         k = int(np.argmax(off))
         if off[k] > max(worst, 5 * errors[k] + 1e-9 * abs(values[k])):
             worst = float(off[k])
@@ -69,14 +70,6 @@ def _suspects(point: Point, weights: Array, gradients: Sequence[Array]) -> list[
         slope, _ = promised([gradients[i]], [climbed.directions[i]])
         off.append(abs(slope - numeric.value) / (abs(numeric.value) + 1e3 * numeric.error))
     return [filled[int(np.argmax(np.nan_to_num(off, nan=np.inf)))]]
-
-
-def _places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """List the elements to look at: all, or some where there are many."""
-    places = list(np.ndindex(*shape))
-    if len(places) <= EVERY_ELEMENT:
-        return places
-    return [places[j] for j in np.linspace(0, len(places) - 1, EVERY_ELEMENT).astype(int)]
 
 
 def _measured(

@@ -63,17 +63,19 @@ class Ladder:
 
     def slopes(self) -> tuple[Array, Array]:
         """Give the slope of every element, and its estimated error."""
-        return _central(self.steps, self.above, self.below, self.above, self.below)
+        return _central(self.steps, self.above, self.below, np.abs(self.above) + np.abs(self.below))
 
     def slope(self, weights: Array) -> Estimate:
         """Give the slope of the weighted sum of the elements.
 
-        It is more certain than the weighted sum of the elements' own slopes, because one table is
-        extrapolated in which errors of opposite sign have met.
+        In its one table errors of opposite sign have met, so it is more certain than the sum of
+        the elements' own slopes.
         """
         above, below = ((x @ weights)[:, None] for x in (self.above, self.below))
-        size = [(np.abs(x) @ np.abs(weights))[:, None] for x in (self.above, self.below)]
-        value, error = _central(self.steps, above, below, *size)
+        size = (np.abs(self.above) @ np.abs(weights) + np.abs(self.below) @ np.abs(weights))[
+            :, None
+        ]
+        value, error = _central(self.steps, above, below, size)
         return Estimate(float(value[0]), float(error[0]))
 
     def sides(self) -> tuple[Array, Array, Array]:
@@ -93,8 +95,7 @@ class Ladder:
     def gap_ratio(self, weights: Array) -> float:
         """Say how the gap between the one-sided slopes changes when the step is halved.
 
-        A half where the function is smooth, one where it has a kink at the centre.  0 where there
-        is no gap to speak of.
+        By a half where the function is smooth, by one at a kink; 0 where there is no gap.
         """
         h = np.array(self.steps)
         bend = (self.above + self.below - 2 * self.centre) @ weights / h
@@ -111,37 +112,24 @@ def climb(
     first: float = FIRST_STEP,
     levels: int = LEVELS,
 ) -> Ladder:
-    """Evaluate ``f``, from a step to a row, at 0 and at ``levels`` pairs of points around it.
-
-    ``centre`` is ``f(0.0)``, where it is known, and ``first`` the longest step.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> ladder = climb(lambda h: np.exp(np.array([0.0, 1.0]) + h))
-    >>> slope = ladder.slope(np.array([1.0, 1.0]))
-    >>> abs(slope.value - (1 + np.e)) < 5 * slope.error < 1e-11
-    True
-    """
+    """Evaluate ``f``, from a step to a row, at 0 and at ``levels`` pairs of steps around it."""
     steps = tuple(first / 2**k for k in range(levels))
     above, below = (np.stack([f(side * h) for h in steps]) for side in (1, -1))
     return Ladder(steps, f(0.0) if centre is None else centre, above, below)
 
 
 def _central(
-    steps: Sequence[float], above: Array, below: Array, size_above: Array, size_below: Array
+    steps: Sequence[float], above: Array, below: Array, size: Array
 ) -> tuple[Array, Array]:
     h = np.array(steps, dtype=above.dtype)[:, None]
-    eps = np.finfo(above.dtype).eps
-    noise = 2 * eps * (np.abs(size_above) + np.abs(size_below)) / (2 * h)
+    noise = 2 * np.finfo(above.dtype).eps * size / (2 * h)
     return _richardson((above - below) / (2 * h), noise, 4.0)
 
 
 def _richardson(quotients: Array, noise: Array, base: float) -> tuple[Array, Array]:
     """Extrapolate difference quotients, row by row, to step 0; keep the least estimated error.
 
-    The error of an entry is its change by the extrapolation, from both of the entries that it is
-    made of, and the round-off of the values carried through the same combinations.
+    That of an entry is its change from both entries that it is made of, and their round-off.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         best, least = quotients[-1], np.full(quotients.shape[1:], np.inf, dtype=quotients.dtype)
@@ -167,21 +155,8 @@ def _better(best: Array, least: Array, entry: Array, error: Array) -> tuple[Arra
     return np.where(wins, entry, best), np.where(wins, error, least)
 
 
-# ---------------------------------------------------------------------------------------------
-# Where to go
-
-
 def scales_of(x: Array) -> Array:
-    """Give the length that a step at each element is measured by: a power of two near it.
-
-    Not below 2**-7, and 1 at zero.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> scales_of(np.array([0.0, 1.0, -5.0, 1e-9]))
-    array([1.       , 1.       , 4.       , 0.0078125])
-    """
+    """Measure steps at each element by a power of two near it, not below 2**-7; by 1 at zero."""
     size = np.abs(np.asarray(x, dtype=np.float64))
     with np.errstate(divide="ignore"):
         power = 2.0 ** np.floor(np.log2(np.where(size > 0, size, 1.0)))
@@ -195,31 +170,18 @@ def direction_like(x: Array, generator: np.random.Generator) -> Array:
     return np.asarray(amount * sign * scales_of(x))
 
 
-def quantized(x: Array, direction: Array, first: float, levels: int = LEVELS) -> Array:
+def quantized(x: Array, direction: Array, first: float) -> Array:
     """Round a direction so that every step of a ladder along it is taken exactly."""
-    shortest = first / 2 ** (levels - 1)
+    shortest = first / 2 ** (LEVELS - 1)
     return np.asarray(((x + shortest * direction) - x) / shortest)
 
 
-# ---------------------------------------------------------------------------------------------
-# Without any error
-
-
 def exact_slope(f: Callable[[float], Array]) -> Array | None:
-    """Give the slope of every element at 0 without any error, where that can be had.
+    """Give the slope of every element at 0 without any error, or None where that cannot be had.
 
     Along a line an operation that is linear or bilinear is a polynomial of degree two or less, and
     then ``(f(1) - f(-1)) / 2`` is its slope.  On small integers nothing is rounded, so five
-    values tell whether it is such a polynomial (their third and fourth differences vanish); None
-    where they are not integers, or belong to no such polynomial.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> exact_slope(lambda h: np.array([3.0 + h * h, 2 * h]))
-    array([0., 2.])
-    >>> exact_slope(lambda h: np.array([np.exp(h)])) is None
-    True
+    values tell whether it is such a polynomial: their third and fourth differences vanish.
     """
     values = np.stack([f(float(h)) for h in (-2, -1, 0, 1, 2)])
     if not np.all(np.isfinite(values)) or np.any(np.abs(values) > 2.0**48):

@@ -67,12 +67,8 @@ class Point:
 
     @property
     def noise(self) -> list[float]:
-        """How much of each gradient may be round-off.
-
-        A gradient that vanishes by cancellation still has the last digits of what cancelled.
-        """
-        with np.errstate(all="ignore"):
-            size = float(np.abs(flat(self.recorded.outputs)) @ np.abs(self.weights))
+        """How much of each gradient may be round-off: the last digits of what cancelled in it."""
+        size = float(np.abs(flat(self.recorded.outputs)) @ np.abs(self.weights))
         size = size if np.isfinite(size) else 0.0
         lost = 1e-3 * self.rounding * size
         return [lost / float(np.min(scales_of(x), initial=1.0)) for x in self.arrays]

@@ -1,4 +1,8 @@
-"""Evaluate a subject around one point: ladders in any direction, and what they say of kinks.
+"""Evaluate a subject around one point: ladders in any direction, and the kinks that they meet.
+
+Our own operations say which branch they took (the sign under an absolute value, which element was
+the largest), so that no kink between two points is a certainty.  For everything else the gap
+between the one-sided slopes tells (``Ladder.gap_ratio``).
 
 Not for: the arithmetic of one ladder (``numerical.py``), or what a disagreement with gradients
 means (``trial.py``).
@@ -15,8 +19,8 @@ import numpy as np
 
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.graph import history
+from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.testing.judging.arrays import Array, flat
-from tinygrad_lab.testing.judging.kinks import branches, has_kinks, same_branches
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
     FIRST_STEP,
@@ -55,6 +59,49 @@ def promised(
     """Give the slope along a direction by the gradients, and the sum of the sizes of its terms."""
     terms = [np.asarray(g, dtype) * u for g, u in zip(gradients, directions, strict=True)]
     return float(sum(np.sum(t) for t in terms)), float(sum(np.sum(np.abs(t)) for t in terms))
+
+
+def branches(roots: Sequence[Node | None]) -> list[Any]:
+    """List which branches the calls behind some nodes took, constants that were chosen included.
+
+    A mask, an index or a permutation that the function computed from its inputs is an argument
+    with no history: where it differs between two evaluations, they took different branches.
+    """
+    taken: list[Any] = []
+    for node in history(roots):
+        if has_kinks(node):
+            branch: Any = OPERATIONS[node.op].branch
+            taken.append(branch(node.value, *node.args, **(node.kwargs or {})))
+        pairs = zip(node.parents or (), node.args or ())  # noqa: B905 - aligned
+        chosen = (x for parent, x in pairs if parent is None and isinstance(x, np.ndarray))
+        taken += [x for x in chosen if x.dtype.kind in "biu"]
+    return taken
+
+
+def same_branches(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    """Whether two evaluations took the same branches everywhere."""
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same_branches, a, b))
+    return bool(np.array_equal(a, b))
+
+
+def has_kinks(node: Node) -> bool:
+    """Whether the derivative of an operation jumps somewhere, as far as is known."""
+    return node.op in OPERATIONS and OPERATIONS[node.op].branch is not None
+
+
+def subgradient_interval(ladders: Sequence[Ladder], weights: Array) -> tuple[float, float, float]:
+    """Give the least and the largest slope between those that were measured, and a tolerance.
+
+    Every element of the result has a kink of its own, so each may take any of its slopes.  The
+    first ladder starts at the kink, so both of its sides count; the others start around it.
+    """
+    left, right, error = ladders[0].sides()
+    slopes = [left, right, *(ladder.slopes()[0] for ladder in ladders[1:])]
+    terms = weights * np.stack(slopes)
+    low, high = float(np.sum(terms.min(axis=0))), float(np.sum(terms.max(axis=0)))
+    band = BAND * float(np.sum(np.abs(weights) * error)) + 1e-6 * max(abs(low), abs(high))
+    return low, high, band
 
 
 class Measurer:
@@ -115,16 +162,14 @@ class Measurer:
 
     def is_on_a_boundary(self, climbed: Climb) -> bool:
         """Whether the point takes another branch than what lies on either side of it."""
-        with np.errstate(all="ignore"):
-            here = branches(self.subject.evaluate(self.arrays).roots)
+        here = branches(self.subject.evaluate(self.arrays).roots)
         calls = climbed.calls.values()
         return bool(here) and not any(same_branches(here, branches(c.roots)) for c in calls)
 
     def differs_by_direction(self, climbed: Climb, weights: Array) -> bool:
         """Whether slopes along directions do not add up: no derivative here, though no bend.
 
-        So it is where many kinks meet, as at a median of equal numbers: along every line through
-        the point the function is straight, each with a slope of its own.
+        So it is where many kinks meet, as at a median of equal numbers.
         """
         if any(climbed.roots) and not branches(climbed.roots):  # nothing in it has a kink
             return False
@@ -144,11 +189,7 @@ class Measurer:
         return False
 
     def nearby(self, directions: Sequence[Array]) -> list[Ladder]:
-        """Climb short ladders in the same direction from points around a kink.
-
-        The slopes that meet there are those of all pieces around it, not only of the two that the
-        line itself goes through.
-        """
+        """Climb short ladders in one direction from points around a kink, on every piece of it."""
         generator = np.random.default_rng(0)
         ladders = []
         for _ in range(NEARBY_POINTS):
@@ -160,15 +201,13 @@ class Measurer:
                 moved = [x + h * u for x, u in zip(base, directions, strict=True)]
                 return self._row(self.subject.evaluate(moved))
 
-            with np.errstate(all="ignore"):
-                ladders.append(climb(along, first=2.0**-18, levels=2))
+            ladders.append(climb(along, first=2.0**-18, levels=2))
         return [ladder for ladder in ladders if ladder.finite]
 
-    def kinks(self) -> int | None:
-        """Count the operations with kinks, where the graph is known."""
+    def has_several_kinks(self) -> bool:
+        """Whether more than one operation has a kink, as far as the graph is known."""
         graphs = (climbed.roots for climbed in self._climbs.values())
-        roots = next(filter(any, graphs), None)
-        return None if roots is None else sum(map(has_kinks, history(roots)))
+        return sum(map(has_kinks, history(next(filter(any, graphs), ())))) > 1
 
     def jumps(self, noise: float) -> bool:
         """Whether the value at the point is apart from those beside it, as far as was climbed."""

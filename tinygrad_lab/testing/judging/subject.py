@@ -21,8 +21,7 @@ from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
-from tinygrad_lab.testing.judging.arguments import Arguments
-from tinygrad_lab.testing.judging.arrays import Array, array_of
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import gradients, walk
@@ -67,15 +66,12 @@ class BackwardPass(NamedTuple):
 
 
 class Subject(ABC):
-    """A function of float arrays whose gradient can be asked for.
-
-    Messages call it by its ``name``, and its inputs by their ``names``.
-    """
+    """A function of float arrays whose gradient can be asked for."""
 
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
 
-    def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
-        self.fn, self.args, self.name = fn, args, name
+    def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
+        self.fn, self.args, self.name = fn, args, name or name_of(fn)
         self.names: Sequence[str] = args.names(fn)
 
     @abstractmethod
@@ -87,10 +83,7 @@ class Subject(ABC):
         """Compute the outputs, with what the way back needs."""
 
     def derivative(self, args: Arguments) -> Subject | None:  # noqa: ARG002
-        """Give the gradient as a subject of inputs and upstreams, where it can be differentiated.
-
-        Second derivatives are checked of it.
-        """
+        """Give the gradient as a subject of inputs and upstreams, where it can be derived again."""
         return None
 
     def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:  # noqa: ARG002
@@ -135,15 +128,8 @@ def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = ""
     return subject
 
 
-# ---------------------------------------------------------------------------------------------
-# Functions of Tensors
-
-
 class TensorSubject(Subject):
     """A function of Tensors."""
-
-    def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
-        super().__init__(fn, args, name or name_of(fn))
 
     def _call(self, inputs: Sequence[Array]) -> tuple[list[Tensor], list[Any], list[Node | None]]:
         tensors = [Tensor(x, requires_grad=True) for x in inputs]
@@ -194,10 +180,7 @@ class _Derivative(TensorSubject):
         return walk(begin, xs, create_graph=True, retain_graph=True, visit=visit)
 
     def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:
-        """Say for each node of the graph in which derivative rule it was made.
-
-        None where it belongs to the function itself.  The oldest first.
-        """
+        """Say for each node, the oldest first, in which rule it was made; None if in none."""
         origins: dict[int, Origin | None] = {}
 
         def visit(node: Node, _g: Any, contributions: tuple[Any, ...]) -> None:
@@ -221,10 +204,7 @@ def _nodes_of(ys: Sequence[Any]) -> list[Node | None]:
 
 
 def outputs_of(result: Any) -> list[Any]:
-    """Take what a function returned apart, and refuse what has no derivative.
-
-    A complex result is two: its real and its imaginary part.
-    """
+    """Take apart what a function returned, complex numbers too; refuse what has no derivative."""
     ys = [] if result is None else [y for _, y in leaves(result)]
     if not ys:
         raise Misbehaved(Kind.RETURNS_NOTHING, **({} if result is None else {"empty": result}))

@@ -7,6 +7,7 @@ Not for: measuring (``slope.py``), or which slopes are compared (``properties``)
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,7 +26,6 @@ from tinygrad_lab.testing.judging.judgement import (
     Judgement,
     Reason,
 )
-from tinygrad_lab.testing.judging.kinks import subgradient_interval
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
     CANCELLED,
@@ -35,7 +35,7 @@ from tinygrad_lab.testing.judging.numerical import (
     scales_of,
 )
 from tinygrad_lab.testing.judging.point import Point
-from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, promised
+from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, promised, subgradient_interval
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
@@ -55,33 +55,27 @@ def compare(analytic: float, numeric: Estimate, terms: float = 0.0, size: float 
     ``size`` is that of the function.  The resolution is relative to the slope, or, where it
     vanishes, to the terms that cancel in it and the function.
     """
-
-    def judged(verdict: str, resolution: float, reason: Reason | None = None) -> Judgement:
-        return Judgement(
-            verdict, reason=reason, analytic=analytic, estimate=numeric, resolution=resolution
-        )
-
-    if math.isnan(analytic) or math.isinf(analytic):
+    judged = functools.partial(Judgement, analytic=analytic, estimate=numeric, resolution=math.inf)
+    if not math.isfinite(analytic):
         settled = math.isfinite(numeric.value) and numeric.error <= 1e-3 * (1 + abs(numeric.value))
-        return judged(FAIL if settled else INCONCLUSIVE, math.inf)
+        return judged(FAIL if settled else INCONCLUSIVE)
     if 0 < max(terms, abs(analytic), abs(numeric.value)) < UNDERFLOW:
-        return judged(INCONCLUSIVE, math.inf, Reason.UNDERFLOW)
+        return judged(INCONCLUSIVE, reason=Reason.UNDERFLOW)
     uncertain = BAND * numeric.error + 16 * float(np.finfo(np.float64).eps) * terms
     band = uncertain + AGREEMENT * abs(numeric.value)
     reference = max(abs(numeric.value), abs(analytic))
     against = reference if reference > uncertain else max(reference, terms, size)
     resolution = max(band / against, AGREEMENT) if against > 0 else math.inf
     if not math.isfinite(band) or not math.isfinite(numeric.value):
-        return judged(INCONCLUSIVE, math.inf)
+        return judged(INCONCLUSIVE)
     if abs(analytic - numeric.value) > band:
         certain = uncertain <= TELLING * max(reference, 1e-3 * terms)
         clear = abs(analytic - numeric.value) > 1000 * uncertain
-        return judged(FAIL if certain or clear else INCONCLUSIVE, resolution)
-    vanishes = reference <= uncertain <= INVISIBLE * size and abs(analytic) <= CANCELLED * max(
-        size, terms
-    )
+        return judged(FAIL if certain or clear else INCONCLUSIVE, resolution=resolution)
+    nothing = abs(analytic) <= CANCELLED * max(size, terms)
+    vanishes = nothing and reference <= uncertain <= INVISIBLE * size
     agrees = band <= TELLING * max(reference, terms) or vanishes or band == 0
-    return judged(PASS if agrees else INCONCLUSIVE, resolution)
+    return judged(PASS if agrees else INCONCLUSIVE, resolution=resolution)
 
 
 class Trial:
@@ -134,11 +128,10 @@ class Trial:
         """Compare at one scale; where it fails, also whether the ladder crosses a kink."""
         climbed = self.measurer.climb(directions, first, dtype)
         ladder, weights = climbed.ladder, self.weights.astype(dtype)
-        with np.errstate(all="ignore"):
-            numeric = ladder.slope(weights)
-            analytic, terms = promised(self.gradients, climbed.directions, dtype)
-            _, beside = promised(self.gradients, climbed.missed)
-            size = ladder.size(weights)
+        numeric = ladder.slope(weights)
+        analytic, terms = promised(self.gradients, climbed.directions, dtype)
+        _, beside = promised(self.gradients, climbed.missed)
+        size = ladder.size(weights)
         if np.isfinite(beside):
             numeric = Estimate(numeric.value, numeric.error + beside)
         judgement = compare(analytic, numeric, terms, size)
@@ -188,8 +181,7 @@ class Trial:
         if low - band <= shorter.analytic <= high + band:
             passing = shorter.because(PASS, Reason.A_SUBGRADIENT)
             return replace(passing, resolution=math.inf)  # any slope in between is right
-        kinks = measurer.kinks()
-        if kinks is not None and kinks > 1:
+        if measurer.has_several_kinks():
             return longer.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
         return longer.because(FAIL, Reason.KINK, low=low, high=high)
 
@@ -219,25 +211,20 @@ class Trial:
         return False
 
     def _unless_rounded_away(self, accused: Judgement) -> Judgement:
-        """Excuse a difference that rounding the intermediate values may have made.
-
-        To first order a result changes by the sum, over all intermediate values, of cotangent
-        times rounding error.
-        """
-        moved = 0.0
+        """Excuse a difference that rounding the intermediate values may have made."""
+        moved = 0.0  # to first order, by cotangent times rounding error, summed over them all
 
         def visit(node: Node, g: Any, _contributions: tuple[Any, ...]) -> None:
             nonlocal moved
             if node.op is not None and isinstance(g, np.ndarray):
                 moved += float(np.sum(np.abs(g) * np.abs(node.value)))
 
-        with np.errstate(all="ignore"):
-            call = self.measurer.subject.record(self.measurer.arrays)
-            ups = [u.astype(y.dtype) for u, y in zip(self.upstreams, call.outputs, strict=True)]
-            begin = [(x, u) for x, u in zip(call.roots, ups, strict=False) if x is not None]
-            if begin:
-                roots, ups = zip(*begin, strict=True)
-                propagate(roots, ups, retain_graph=True, visit=visit)
+        call = self.measurer.subject.record(self.measurer.arrays)
+        ups = [u.astype(y.dtype) for u, y in zip(self.upstreams, call.outputs, strict=True)]
+        begin = [(x, u) for x, u in zip(call.roots, ups, strict=False) if x is not None]
+        if begin:
+            roots, ups = zip(*begin, strict=True)
+            propagate(roots, ups, retain_graph=True, visit=visit)
         noise = moved * 2.0**-53
         off = abs(accused.analytic - accused.estimate.value)
         if np.isfinite(noise) and off <= BAND * noise / accused.climb.ladder.steps[0]:
@@ -257,8 +244,7 @@ class Trial:
     def _by_complex_step(self, uncertain: Judgement) -> Judgement | None:
         """Decide without a difference, where every operation is holomorphic."""
         directions = uncertain.climb.directions
-        with np.errstate(all="ignore"):
-            numeric = complex_step(self.measurer, directions, self.weights)
+        numeric = complex_step(self.measurer, directions, self.weights)
         if numeric is None:
             return None
         _, terms = promised(self.gradients, directions)

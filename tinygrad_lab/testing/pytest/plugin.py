@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,8 @@ from tinygrad_lab.testing import mutation
 from tinygrad_lab.testing.judging.judgement import INCONCLUSIVE, PASS
 from tinygrad_lab.testing.pytest.tracebacks import says_it_all, tidy
 from tinygrad_lab.testing.session import EXAMPLES, session
-from tinygrad_lab.testing.telling import page
+from tinygrad_lab.testing.telling import page, tally
 from tinygrad_lab.testing.telling.finding import GradReport
-from tinygrad_lab.testing.telling.tally import (
-    Tally,
-    in_order,
-    resolution_text,
-    summary_of_test,
-    tests_that_miss,
-)
 
 MOST_ROWS = 40  # where nothing is wrong, operations beyond these are counted, unless -v
 _COLOURS = {"fail": "red", "inconclusive": "yellow", "pass": "green"}
@@ -38,41 +31,33 @@ _COLOURS = {"fail": "red", "inconclusive": "yellow", "pass": "green"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
-    group = parser.getgroup("gradtest", "gradient tests (tinygrad_lab.testing)")
-    group.addoption(
-        "--gradtest-profile", choices=list(EXAMPLES), default=None,
-        help="how many examples check_op and Hypothesis generate: "
-        + ", ".join(f"{name} {n}" for name, n in EXAMPLES.items()),
-    )  # fmt: skip
-    group.addoption(
-        "--gradtest-report", metavar="PATH", default=None,
-        help="write what the gradient checks found, as .json or as one .html page",
-    )  # fmt: skip
-    group.addoption(
-        "--gradtest-strict", action="store_true",
-        help="fail tests with gradient checks that could not be decided",
-    )  # fmt: skip
-    group.addoption(
-        "--gradtest-mutate", action="store_true",
-        help="then plant faults in your own gradients, and say which tests do not notice",
-    )  # fmt: skip
+    add = parser.getgroup("gradtest", "gradient tests (tinygrad_lab.testing)").addoption
+    profiles = ", ".join(f"{name} {n}" for name, n in EXAMPLES.items())
+    text = f"how many examples check_op and Hypothesis generate: {profiles}"
+    add("--gradtest-profile", choices=list(EXAMPLES), help=text)
+    text = "write what the gradient checks found, as .json or as one .html page"
+    add("--gradtest-report", metavar="PATH", help=text)
+    text = "fail tests with gradient checks that could not be decided"
+    add("--gradtest-strict", action="store_true", help=text)
+    text = "then plant faults in your own gradients, and say which tests do not notice"
+    add("--gradtest-mutate", action="store_true", help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to listen."""
+    option = config.getoption
     config.addinivalue_line(
         "markers",
         "gradtest: checks gradients; given by itself to tests made by tgt.gradtest and to those "
         "that use the fixture gradcheck",
     )
-    path = config.getoption("--gradtest-report")
+    path = option("--gradtest-report")
     if path is not None and Path(path).suffix not in (".json", ".html"):
         raise pytest.UsageError(f"--gradtest-report={path}: the name must end in .json or .html")
-    if config.getoption("--gradtest-mutate"):
-        if config.getoption("numprocesses", None):
-            raise pytest.UsageError("--gradtest-mutate reruns tests in this process: leave out -n")
-        if config.getoption("usepdb"):
-            raise pytest.UsageError("--gradtest-mutate makes tests fail on purpose: no --pdb")
+    if option("--gradtest-mutate") and option("numprocesses", None):
+        raise pytest.UsageError("--gradtest-mutate reruns tests in this process: leave out -n")
+    if option("--gradtest-mutate") and option("usepdb"):
+        raise pytest.UsageError("--gradtest-mutate makes tests fail on purpose: no --pdb")
     config.pluginmanager.register(_Session(config), "gradtest-session")
 
 
@@ -96,9 +81,7 @@ class _Session:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.wants_everything = config.getoption("fulltrace") or config.getoption("usepdb")
-        self.is_worker = hasattr(config, "workerinput")  # of pytest-xdist: the controller reports
-        self.current: dict[str, Tally] = {}
+        self.current: dict[str, tally.Tally] = {}
         self.rows: list[Mapping[str, Any]] = []
         self.passed: Counter[str] = Counter()
         self.rules: list[mutation.Rule] = []
@@ -108,12 +91,11 @@ class _Session:
         self.planted: int | None = None  # how many, once it has begun
         self.closing = contextlib.ExitStack()
         self.closing.enter_context(session(listeners=(self.hear,)))
-        self.choose_profile(config.getoption("--gradtest-profile"))
+        if (name := config.getoption("--gradtest-profile")) is not None:
+            self.choose_profile(name)
 
-    def choose_profile(self, name: str | None) -> None:
-        """Generate fewer or more examples.  Hypothesis is left alone where nobody asks."""
-        if name is None:
-            return
+    def choose_profile(self, name: str) -> None:
+        """Generate fewer or more examples, here and in Hypothesis."""
         self.closing.enter_context(session(profile=name))
         with contextlib.suppress(ImportError):
             from hypothesis import settings
@@ -130,24 +112,17 @@ class _Session:
 
     def hear(self, report: GradReport) -> None:
         """Count a finished check."""
-        tally = self.current.setdefault(report.name, Tally(report.name, ""))
-        tally.add(report)
+        self.current.setdefault(report.name, tally.Tally(report.name, "")).add(report)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
         """Fail a test with undecided checks, where that is wanted."""
         result = yield
-        if self.config.getoption("--gradtest-strict"):
-            tallies = self.current.values()
-            undecided = [t.undecided for t in tallies if t.verdict == INCONCLUSIVE]
-            if undecided:
-                pytest.fail(
-                    "inconclusive, which --gradtest-strict does not accept:\n"
-                    + "\n".join(undecided)
-                    + "\n"
-                    "Check at other inputs, or leave a property out: without=[...]",
-                    pytrace=False,
-                )
+        undecided = [t.undecided for t in self.current.values() if t.verdict == INCONCLUSIVE]
+        if undecided and self.config.getoption("--gradtest-strict"):
+            first = "inconclusive, which --gradtest-strict does not accept:"
+            last = "Check at other inputs, or leave a property out: without=[...]"
+            pytest.fail("\n".join([first, *undecided, last]), pytrace=False)
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -155,12 +130,13 @@ class _Session:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the tallies to the report, with which pytest-xdist sends them from its workers."""
-        if call.excinfo and not self.wants_everything:
+        option = self.config.getoption
+        if call.excinfo and not (option("fulltrace") or option("usepdb")):
             call.excinfo = _without_our_frames(call.excinfo, item)
         report = yield
-        for tally in self.current.values():
-            tally.test = item.nodeid
-        vars(report)["gradtest"] = [tally.as_data() for tally in self.current.values()]
+        for sums in self.current.values():
+            sums.test = item.nodeid
+        vars(report)["gradtest"] = [sums.as_data() for sums in self.current.values()]
         self.current = {}
         return report
 
@@ -196,7 +172,7 @@ class _Session:
         self.planted = 0
         with mutation.undisturbed(getattr(item, "obj", None) for item in items):
             self.reaching = {place: [] for place in self.rules}
-            for item, following in _in_turn(items):
+            for item, following in itertools.zip_longest(items, items[1:]):
                 with mutation.watched(self.rules) as reached:
                     passed = _passes(item, following)
                 if not passed:
@@ -204,34 +180,29 @@ class _Session:
                     continue
                 for place in reached:
                     self.reaching.setdefault(place, []).append(item)
-            self.mutants = [
-                mutation.Mutant(place, fault)
-                for place in self.reaching
-                for fault in mutation.MUTATIONS
-            ]
-            self.announce(sum(len(self.reaching[mutant.place]) for mutant in self.mutants))
+            faults = mutation.MUTATIONS
+            self.mutants = [mutation.Mutant(p, fault) for p in self.reaching for fault in faults]
+            runs = sum(len(self.reaching[mutant.place]) for mutant in self.mutants)
+            if runs and (terminal := self.config.pluginmanager.get_plugin("terminalreporter")):
+                terminal.write_line("")  # ends the line of dots, with -q too
+                terminal.write_line(
+                    f"planting {len(self.mutants)} faults, for which tests run {runs} times again "
+                    "(Ctrl-C stops, and tells what was learned)"
+                )
             for mutant in self.mutants:
+                items = self.reaching[mutant.place]
                 with mutant.planted():
-                    for item, following in _in_turn(self.reaching[mutant.place]):
+                    for item, following in itertools.zip_longest(items, items[1:]):
                         passed = _passes(item, following)
                         (mutant.missed if passed else mutant.noticed).append(item.nodeid)
                 self.planted += 1
         self.current = {}
 
-    def announce(self, runs: int) -> None:
-        """Say what is going on while nothing else is written."""
-        if runs and (terminal := self.config.pluginmanager.get_plugin("terminalreporter")):
-            terminal.write_line("")  # ends the line of dots, with -q too
-            terminal.write_line(
-                f"planting {len(self.mutants)} faults, for which tests run {runs} times again "
-                "(Ctrl-C stops, and tells what was learned)"
-            )
-
     # -- telling --------------------------------------------------------------------------------
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table, and the report where one is wanted."""
-        if self.is_worker:
+        if hasattr(self.config, "workerinput"):  # of pytest-xdist: the controller reports
             return
         terminalreporter.ensure_newline()
         if self.rows:
@@ -246,66 +217,53 @@ class _Session:
 
     def table(self, terminal: pytest.TerminalReporter) -> None:
         """Write one line for each operation in each file of tests, the worst first."""
-        rows = in_order(_together(self.rows))
+        rows = tally.in_order(tally.together(self.rows))
         terminal.section("gradients")
         passing = [row for row in rows if row["verdict"] == PASS]
         hidden = 0 if terminal.verbosity > 0 else max(len(passing) - MOST_ROWS, 0)
-        shown = rows[: len(rows) - hidden]
-        titles = {
-            "operation": "operation", "summary": "properties", "verdict": "verdict",
-            "resolution": "resolution",
-        }  # fmt: skip
-        cells = [
-            {**{key: row[key] for key in titles}, "resolution": resolution_text(row["resolution"])}
-            for row in shown
-        ]
-        widths = {key: max(len(c[key]) for c in [titles, *cells]) for key in titles}
-        for line in [titles, *cells]:
-            for key in titles:
-                last = key == "resolution"
-                colour = {_COLOURS.get(line["verdict"], "bold"): True} if key == "verdict" else {}
-                terminal.write(line[key] if last else line[key].ljust(widths[key] + 2), **colour)
-            terminal.write("\n")
+        cells = [("operation", "properties", "verdict", "resolution")]
+        for row in rows[: len(rows) - hidden]:
+            resolution = tally.resolution_text(row["resolution"])
+            cells.append((row["operation"], row["summary"], row["verdict"], resolution))
+        widths = [max(map(len, column)) + 2 for column in zip(*cells, strict=True)]
+        for *texts, resolution in cells:
+            operation, summary, verdict = map(str.ljust, texts, widths)
+            terminal.write(operation + summary)
+            terminal.write(verdict, **{_COLOURS.get(verdict.strip(), "bold"): True})
+            terminal.write(f"{resolution}\n")
         if hidden:
             terminal.write_line(f"and {hidden} more that pass (-v shows them)")
 
     def tell_of_mutants(self, terminal: pytest.TerminalReporter) -> None:
         """Say which planted faults were noticed, and which tests did not notice."""
         terminal.section("planted faults")
+        say = terminal.write_line
         if self.planted is None:
-            terminal.write_line("none was planted: the run was stopped", red=True)
+            say("none was planted: the run was stopped", red=True)
             return
         for test in self.unsteady:
-            terminal.write_line(f"{test} fails when it is run again: left out", red=True)
+            say(f"{test} fails when it is run again: left out", red=True)
         if not self.mutants:
-            terminal.write_line(_WITHOUT)
+            say(
+                "none: after collection the derivative table had no rule from outside "
+                "tinygrad_lab, and no passing gradient test reached an adapted function"
+            )
             return
         mutants = self.mutants[: self.planted]
-        rules = list(dict.fromkeys(m.place for m in mutants))
-        caught = [m for m in mutants if m.noticed]
+        rules = dict.fromkeys(m.place for m in mutants)
+        noticed = sum(bool(m.noticed) for m in mutants)
         if len(mutants) < len(self.mutants):
-            text = f"stopped after {len(mutants)} of {len(self.mutants)}; so far"
-            terminal.write_line(text, red=True)
-        text = f"{len(caught)} of {len(mutants)} noticed, in {len(rules)} gradients"
-        terminal.write_line(text, green=len(caught) == len(mutants))
+            say(f"stopped after {len(mutants)} of {len(self.mutants)}; so far", red=True)
+        text = f"{noticed} of {len(mutants)} noticed, in {len(rules)} gradients"
+        say(text, green=noticed == len(mutants))
         for rule in rules:
-            if not self.reaching[rule]:
-                text = f"{rule.label}: no passing gradient test runs this rule"
-                terminal.write_line(text, red=True)
-                continue
             missed = ", ".join(m.fault for m in mutants if m.place == rule and not m.noticed)
-            if missed:
-                text = f"{rule.label}: no test would have noticed: {missed}"
-                terminal.write_line(text, red=True)
-        data = [m.as_data() for m in mutants]
-        for test in tests_that_miss(data):
-            terminal.write_line(summary_of_test(test, data), yellow=True)
-
-
-_WITHOUT = (
-    "none: after collection the derivative table had no rule from outside tinygrad_lab, and no "
-    "passing gradient test reached an adapted function"
-)
+            if not self.reaching[rule]:
+                say(f"{rule.label}: no passing gradient test runs this rule", red=True)
+            elif missed:
+                say(f"{rule.label}: no test would have noticed: {missed}", red=True)
+        for text in tally.unnoticed([m.as_data() for m in mutants]):
+            say(text, yellow=True)
 
 
 def _without_our_frames(
@@ -324,27 +282,8 @@ def _without_our_frames(
     return raised
 
 
-def _together(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Join the rows of several tests of a file on one operation; lambdas stay separate."""
-    joined: dict[tuple[str, str], Tally] = {}
-    for row in rows:
-        file, _, test = row["test"].partition("::")
-        name = row["operation"]
-        if name == "<lambda>":
-            name = f"<lambda> in {test}"
-        tally = joined.setdefault((file, name), Tally(name, file))
-        tally.join(row)
-    return [tally.as_data() for tally in joined.values()]
-
-
-def _in_turn(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
-    """Give each test with the one after it, for which fixtures are kept."""
-    return itertools.zip_longest(items, items[1:])
-
-
 def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:
-    """Run a test again, quietly."""
+    """Run a test again, quietly, and keep the fixtures of the one after it."""
     from _pytest.runner import runtestprotocol
 
-    reports = runtestprotocol(item, log=False, nextitem=following)
-    return not any(report.failed for report in reports)
+    return not any(r.failed for r in runtestprotocol(item, log=False, nextitem=following))

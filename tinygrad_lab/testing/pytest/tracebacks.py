@@ -1,7 +1,6 @@
 """Remove from a failed gradient test the frames and notes that its reader did not write.
 
-What the checker has to say is in the message.  The frames between the line of the test and the
-raising of it are ours and Hypothesis', and tell nothing about the gradient.
+The frames between the line of the test and the raising of a finding are ours and Hypothesis'.
 
 Not for: what the message says (``telling``), or pytest (``plugin.py``).
 """
@@ -37,12 +36,8 @@ def says_it_all(error: BaseException | None) -> bool:
 def tidy(error: BaseException, written: Callable[..., Any] | None = None) -> None:
     """Take frames and notes out of an error, of its causes, and of its parts.
 
-    Parameters
-    ----------
-    error : GradientError or group of them
-    written : callable, optional
-        The function that a test was made of by ``gradtest``.  It has returned when the error is
-        raised, so that its last line is shown for the place.
+    Of the function that ``gradtest`` made a test of, which has returned when the error is raised,
+    the last line is shown for the place.
     """
     for one in all_of(error):
         one.__traceback__ = _outside(one.__traceback__)

@@ -1,19 +1,17 @@
 """Read a hand-written backward pass line by line, and find the first line that is wrong.
 
-The forward function is run on Tensors, which gives the true gradient by every variable it names.
-The backward function is run as it is, and watched: when it assigns to ``dZ3``, ``grad_Z3`` or
-``Z3_grad``, the value is compared with the true gradient by ``Z3``.  The first that differs is the
-line to mend, and the factor by which it differs is sought among the values of the forward pass.
+Running the forward function on Tensors gives the true gradient by every variable it names.  What
+the backward function assigns to ``dZ3``, ``grad_Z3`` or ``Z3_grad`` is compared with that by
+``Z3``, and a factor by which it differs is sought among the values of the forward pass.
 
 Not for: deciding that a gradient is wrong; it looks on after that is known.
 """
 
 from __future__ import annotations
 
-import enum
 import linecache
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import FrameType
@@ -24,7 +22,7 @@ import numpy as np
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.subject import BackwardPass, outputs_of
-from tinygrad_lab.testing.telling.diagnosis import diagnose, missing_factor
+from tinygrad_lab.testing.telling.diagnosis import diagnose, wrong_factor
 from tinygrad_lab.transforms.derivatives import gradients
 
 PREFIXES = ("d_", "grad_", "g_", "delta_", "bar_", "dL_d", "dl_d", "dLd", "d", "g")
@@ -40,15 +38,6 @@ class _Assigned:
     value: Any
     file: str
     line: int
-
-    @property
-    def site(self) -> str:
-        return f"{PurePath(self.file).name}:{self.line}"
-
-    @property
-    def place(self) -> str:
-        text = linecache.getline(self.file, self.line).strip()
-        return f"{self.site}: {text}"
 
 
 class Audit(NamedTuple):
@@ -69,14 +58,15 @@ def audit(backward_pass: BackwardPass) -> Audit:
         truth, values = _truth(backward_pass)
         if code is None:
             return Audit([])
-        assigned: list[_Assigned] = []
         with np.errstate(all="ignore"):
-            _watched(code, backward_pass.run, assigned)
+            _, assigned = _watched(code, backward_pass.run)
     except Exception:  # noqa: BLE001 - the forward function does not run on Tensors: no audit
         return Audit([])
+    named = [(a, _belongs_to(a.name, truth)) for a in assigned if a.name not in truth]
+    readings = [_Reading(a, by, truth[by]) for a, by in named if by is not None]
     names = backward_pass.forward.__code__.co_varnames
     parameters = [names[i] for i in backward_pass.positions if i < len(names)]
-    return _first_wrong(assigned, truth, values, parameters)
+    return _first_wrong(readings, values, parameters)
 
 
 def _truth(backward_pass: BackwardPass) -> tuple[dict[str, list[Array]], dict[str, Array]]:
@@ -84,8 +74,7 @@ def _truth(backward_pass: BackwardPass) -> tuple[dict[str, list[Array]], dict[st
     forward, args = backward_pass.forward, list(backward_pass.args)
     for i in backward_pass.positions:
         args[i] = Tensor(np.array(args[i]), requires_grad=True)
-    assigned: list[_Assigned] = []
-    result = _watched(forward.__code__, lambda: forward(*args), assigned)
+    result, assigned = _watched(forward.__code__, lambda: forward(*args))
     ys = [y for y in outputs_of(result) if isinstance(y, Tensor) and y.requires_grad]
     tracked = [a for a in assigned if isinstance(a.value, Tensor) and a.value.requires_grad]
     truth: dict[str, list[Array]] = {}
@@ -98,24 +87,21 @@ def _truth(backward_pass: BackwardPass) -> tuple[dict[str, list[Array]], dict[st
     return truth, values
 
 
-def _watched(code: Any, call: Callable[[], Any], assigned: list[_Assigned]) -> Any:
+def _watched(code: Any, call: Callable[[], Any]) -> tuple[Any, list[_Assigned]]:
     """Run a call, and note each value that the function with this code assigns."""
-    identities: dict[str, int] = {}
-    alive: list[Any] = []  # so that no identity is used twice
-    last = [code.co_firstlineno]
-
-    def look(frame: FrameType) -> None:
-        for name, value in _arrays_in(frame.f_locals):
-            if identities.get(name) != id(value):
-                identities[name] = id(value)
-                alive.append(value)
-                copied = value.copy() if isinstance(value, np.ndarray) else value
-                assigned.append(_Assigned(name, copied, code.co_filename, last[0]))
+    assigned: list[_Assigned] = []
+    latest: dict[str, Any] = {}
+    line = code.co_firstlineno
 
     def local(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal line
         if event in ("line", "return"):
-            look(frame)
-            last[0] = frame.f_lineno
+            for name, value in _arrays_in(frame.f_locals):
+                if latest.get(name) is not value:
+                    latest[name] = value
+                    copied = value.copy() if isinstance(value, np.ndarray) else value
+                    assigned.append(_Assigned(name, copied, code.co_filename, line))
+            line = frame.f_lineno
         return local
 
     def tracer(frame: FrameType, _: str, __: Any) -> Any:
@@ -124,21 +110,20 @@ def _watched(code: Any, call: Callable[[], Any], assigned: list[_Assigned]) -> A
     before = sys.gettrace()
     sys.settrace(tracer)
     try:
-        return call()
+        return call(), assigned
     finally:
         sys.settrace(before)
 
 
-def _arrays_in(variables: dict[str, Any]) -> list[tuple[str, Any]]:
-    arrays = []
+def _arrays_in(variables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in variables.items():
         if isinstance(value, (np.ndarray, Tensor, np.floating)):
-            arrays.append((name, value))
+            yield name, value
         elif isinstance(value, (list, tuple, dict)) and len(value) <= 100:
             items = value.items() if isinstance(value, dict) else enumerate(value)
-            parts = ((key, v) for key, v in items if isinstance(v, (np.ndarray, Tensor)))
-            arrays += [(f"{name}[{key!r}]", v) for key, v in parts]
-    return arrays
+            for key, v in items:
+                if isinstance(v, (np.ndarray, Tensor)):
+                    yield f"{name}[{key!r}]", v
 
 
 def _belongs_to(name: str, variables: Collection[str]) -> str | None:
@@ -149,59 +134,37 @@ def _belongs_to(name: str, variables: Collection[str]) -> str | None:
     return next((lowered[rest] for rest in rests if rest in lowered), None)
 
 
-def _first_wrong(
-    assigned: Sequence[_Assigned],
-    truth: dict[str, list[Array]],
-    values: dict[str, Array],
-    parameters: Sequence[str],
-) -> Audit:
-    """Find the first gradient that is wrong.
+class _Reading:
+    """A gradient that was assigned, beside the true ones by the variable that its name says."""
 
-    A constant factor on the way may be a convention, such as dividing by n at the end.  It is one
-    if the gradient by some parameter comes out right all the same.
-    """
-    named = [(a, _belongs_to(a.name, truth)) for a in assigned if a.name not in truth]
-    judged = [(a, by, _judged(a, truth[by])) for a, by in named if by is not None]
-    right = sum(likeness is _Likeness.RIGHT for *_, likeness in judged)
-    is_convention = any(
-        likeness is _Likeness.RIGHT and by in parameters for _, by, likeness in judged
-    )
-    for a, by, likeness in judged:
-        if likeness is _Likeness.OTHER_SHAPE:
-            line = f"  {a.name} has shape {np.shape(a.value)}, {by} has {truth[by][-1].shape}"
-            return Audit([f"first wrong line: {a.place}", line], a.site)
-        if likeness is _Likeness.SCALED and is_convention and by not in parameters:
-            continue
-        if likeness is not _Likeness.RIGHT:
-            gradient = np.asarray(a.value)
-            return Audit(_described(a, by, _of_shape(gradient, truth[by])[-1], values), a.site)
-    if right:
-        line = f"the {right} gradients of named variables are right: look at what is returned"
-        return Audit([line])
-    return Audit([])
+    def __init__(self, assigned: _Assigned, by: str, true: Sequence[Array]) -> None:
+        self.assigned, self.by, self.gradient = assigned, by, np.asarray(assigned.value)
+        self.shape = true[-1].shape
+        comparable = [t for t in true if t.shape == self.gradient.shape]
+        self.right = comparable[-1] if comparable else None
+        self.is_right = any(_agree(self.gradient, t) for t in comparable)
+        self.pattern = None
+        if self.right is not None and not self.is_right:
+            lengths = enumerate(self.right.shape)
+            sizes = [(n, f"elements along axis {k} of {by}") for k, n in lengths]
+            sizes.append((self.right.size, f"elements of {by}"))
+            self.pattern = diagnose(self.gradient, self.right, sizes)
+        self.has_ratio = self.pattern is not None and self.pattern.ratio is not None
 
-
-class _Likeness(enum.Enum):
-    RIGHT = enum.auto()
-    SCALED = enum.auto()
-    WRONG = enum.auto()
-    OTHER_SHAPE = enum.auto()
-
-
-def _of_shape(like: Array, arrays: Sequence[Array]) -> list[Array]:
-    return [x for x in arrays if x.shape == like.shape]
-
-
-def _judged(a: _Assigned, true: Sequence[Array]) -> _Likeness:
-    gradient = np.asarray(a.value)
-    comparable = _of_shape(gradient, true)
-    if not comparable:
-        return _Likeness.OTHER_SHAPE
-    if any(_agree(gradient, t) for t in comparable):
-        return _Likeness.RIGHT
-    pattern = diagnose(gradient, comparable[-1])
-    is_scaled = pattern is not None and pattern.ratio is not None
-    return _Likeness.SCALED if is_scaled else _Likeness.WRONG
+    def lines(self, values: dict[str, Array]) -> list[str]:
+        """Say what is wrong with it."""
+        name = self.assigned.name
+        if self.right is None:
+            return [f"  {name} has shape {self.gradient.shape}, {self.by} has {self.shape}"]
+        factor = "" if self.has_ratio else wrong_factor(self.gradient, self.right, values)
+        why = factor or (self.pattern.text if self.pattern else "")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = (self.gradient / self.right).ravel()
+        first = ", ".join(f"{r:.4g}" for r in ratio[:4])
+        return [
+            f"  {name} is not the gradient by {self.by}{f': {why}' if why else ''}",
+            f"  ratio to the right one: {first}{', ...' * (ratio.size > 4)}",
+        ]
 
 
 def _agree(gradient: Array, right: Array) -> bool:
@@ -209,19 +172,24 @@ def _agree(gradient: Array, right: Array) -> bool:
     return bool(np.allclose(gradient, right, rtol=AGREEMENT, atol=AGREEMENT * size))
 
 
-def _described(a: _Assigned, by: str, right: Array, values: dict[str, Array]) -> list[str]:
-    gradient = np.asarray(a.value)
-    sizes = [(n, f"elements along axis {k} of {by}") for k, n in enumerate(right.shape)]
-    pattern = diagnose(gradient, right, [*sizes, (right.size, f"elements of {by}")])
-    factor = missing_factor(gradient, right, values)
-    why = "" if pattern is None else f": {pattern.text}"
-    if factor is not None and (pattern is None or pattern.ratio is None):
-        why = f": the factor {factor.text} is {'missing' if factor.missing else 'one too many'}"
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = (gradient / right).ravel()
-    first = ", ".join(f"{r:.4g}" for r in ratio[:4])
-    return [
-        f"first wrong line: {a.place}",
-        f"  {a.name} is not the gradient by {by}{why}",
-        f"  ratio to the right one: {first}{', ...' * (ratio.size > 4)}",
-    ]
+def _first_wrong(
+    readings: Sequence[_Reading], values: dict[str, Array], parameters: Sequence[str]
+) -> Audit:
+    """Find the first gradient that is wrong.
+
+    A constant factor on the way may be a convention, such as dividing by n at the end.  It is one
+    if the gradient by some parameter comes out right all the same.
+    """
+    right = [reading for reading in readings if reading.is_right]
+    is_convention = any(reading.by in parameters for reading in right)
+    for reading in readings:
+        is_allowed = is_convention and reading.has_ratio and reading.by not in parameters
+        if not reading.is_right and not is_allowed:
+            file, line = reading.assigned.file, reading.assigned.line
+            site = f"{PurePath(file).name}:{line}"
+            first = f"first wrong line: {site}: {linecache.getline(file, line).strip()}"
+            return Audit([first, *reading.lines(values)], site)
+    if right:
+        text = f"the {len(right)} gradients of named variables are right: look at what is returned"
+        return Audit([text])
+    return Audit([])

@@ -21,13 +21,11 @@ from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
-from tinygrad_lab.testing.telling.reproducer import reproducer
+from tinygrad_lab.testing.telling.pasted import reproducer
 from tinygrad_lab.testing.telling.words import element, note, sentences
 
 
-def enter(
-    report: GradReport, label: str, judgement: Judgement, point: Point | None = None
-) -> None:
+def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL))
@@ -39,41 +37,43 @@ def enter(
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
     """Explain a failure of one property at a point."""
-    point = judgement.point or point
-    if judgement.evidence is not None:
-        finding = _of_numbers(label, judgement, judgement.evidence)
-        _accuse(finding, judgement.analytic, judgement.evidence)
-        return finding
+    point, evidence, promised = judgement.point or point, judgement.evidence, judgement.analytic
+    located = most_wrong(evidence) if evidence is not None else None
+    if located is not None and evidence is not None:
+        site = evidence.point.subject.site(located.input, located.place)
+        analytic, estimate = located.analytic, located.estimate
+        judgement = replace(judgement, site=site, analytic=analytic, estimate=estimate)
     text, *lines = sentences(judgement)
     assert judgement.kind is not None
     finding = Finding(label, judgement.kind, text, judgement.site.input, lines)
-    if judgement.kind is Kind.NONLINEAR and point is not None:
+    if evidence is not None:
+        _add_numbers(finding, judgement, evidence.point, located)
+        _accuse(finding, promised, evidence)
+    elif judgement.kind is Kind.NONLINEAR and point is not None:
         _accuse_by_numbers(finding, point)
     elif judgement.kind is Kind.NOT_FINITE and point is not None:
         finding.lines += _first_not_finite(point)
     return finding
 
 
-def _of_numbers(label: str, judgement: Judgement, evidence: Evidence) -> Finding:
+def _add_numbers(
+    finding: Finding, judgement: Judgement, point: Point, located: Located | None
+) -> None:
     """Say where a gradient is most wrong, by how much, and what that looks like."""
-    located, point = most_wrong(evidence), evidence.point
     analytic, numeric = judgement.analytic, judgement.estimate
-    pattern, index = "", None
+    finding.analytic, finding.numeric = analytic, numeric
     if located is None:
         line = f"along a direction the gradient promises {analytic:.6g}, numeric {numeric}"
     else:
-        index, analytic, numeric = located.place, located.analytic, located.estimate
-        judgement = replace(judgement, site=point.subject.site(located.input, index))
-        pattern = _pattern(point, located)
-        hint = pattern or (f"ratio {analytic / numeric.value:.3g} here" if numeric.value else "")
+        finding.index = located.place
+        finding.diagnosis = _pattern(point, located)
         line = f"at {element(judgement.site)}: rule gives {analytic:.6g}, numeric {numeric}"
+        ratio = f"ratio {analytic / numeric.value:.3g} here" if numeric.value else ""
+        hint = finding.diagnosis or ratio
         line += f"        ({hint})" if hint else ""
-    text, *lines = sentences(judgement)
-    assert judgement.kind is not None
-    return Finding(
-        label, judgement.kind, text, judgement.site.input, [line, *lines], index, analytic,
-        numeric, _relative(analytic, numeric.value), pattern,
-    )  # fmt: skip
+    finding.lines.insert(0, line)
+    size = max(abs(numeric.value), abs(analytic) if not np.isinf(analytic) else 0.0)
+    finding.error = abs(analytic - numeric.value) / size if size else 0.0
 
 
 def _pattern(point: Point, located: Located) -> str:
@@ -87,23 +87,13 @@ def _pattern(point: Point, located: Located) -> str:
     return "" if pattern is None else pattern.text
 
 
-def _relative(analytic: float, numeric: float) -> float:
-    size = max(abs(numeric), abs(analytic) if not np.isinf(analytic) else 0.0)
-    return abs(analytic - numeric) / size if size else 0.0
-
-
-# ---------------------------------------------------------------------------------------------
-# Whose fault it is
-
-
 def _accuse(finding: Finding, analytic: float, evidence: Evidence) -> None:
     """Say which operation is wrong; of a backward pass by hand, which line."""
     point = evidence.point
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
-        reading = audit(backward_pass)
-        finding.lines += reading.lines
-        finding.site = reading.site
+        lines, finding.site = audit(backward_pass)
+        finding.lines += lines
         return
     if not evidence.climb.ladder.finite or not np.isfinite(analytic):
         return

@@ -6,7 +6,6 @@ Not for: explaining a judgement (``explain.py``), or the sentences of it (``word
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
@@ -19,29 +18,19 @@ class Finding:
 
     Attributes
     ----------
-    property : str
-        The property that does not hold.
-    kind : Kind
-        What sort of fault it is, in a word or two: what failures are grouped by.
-    text : str
-        The sentence: "gradient by input 0 is wrong".
-    input : int or None
-        Which input it concerns.
-    lines : list of str
-        Further lines: where, which numbers, what pattern.
-    index : tuple of int or None
-        The element that is most wrong.
-    analytic, numeric
-        Its two values.
-    error : float or None
-        The relative error.
-    diagnosis : str
-        The pattern, in words.
-    blame : object or None
-        The ledger, where one could be drawn up.
-    reproducer : str
-        A program that shows the fault.
-    site : str
+    property, kind
+        The property that does not hold, and what sort of fault it is.
+    text, lines
+        The sentence, "gradient by input 0 is wrong", and further lines: where, which numbers.
+    input, index
+        Which input it concerns, and the element of it that is most wrong, or None.
+    analytic, numeric, error
+        The two values of that element, and the relative error.
+    diagnosis
+        The pattern of the numbers, in words.
+    blame, reproducer
+        The ledger, and a program that shows the fault, where there is one.
+    site
         File and line at fault: of a backward pass by hand its first wrong one, or where the guilty
         operation was called.
     """
@@ -77,14 +66,12 @@ class GradReport:
 
     Attributes
     ----------
-    name : str
-        What was checked.
-    results : list of Result
-        One for each property that was looked at, in that order.
-    findings : list of Finding
+    name, inputs
+        What was checked, and at what.
+    results
+        A :class:`Result` for each property that was looked at, in that order.
+    findings
         The faults.
-    inputs : str
-        What it was checked at.
     """
 
     name: str
@@ -115,16 +102,15 @@ class GradReport:
         return min((r for r in resolutions if r is not None), default=None)
 
     def __str__(self) -> str:
-        head = f"{self.name}: {self.verdict}"
+        rows = [f"{self.name}: {self.verdict}"]
         if self.resolution is not None and self.verdict == PASS:
-            head += f", a relative error of {self.resolution:.0e} would have been seen"
-        rows = [head]
+            rows[0] += f", a relative error of {self.resolution:.0e} would have been seen"
         for r in self.results:
             row = f"  {r.property:<20} {r.verdict}"
             if r.resolution is not None:
                 row += f", resolution {r.resolution:.0e}"
             rows.append(row + (f" ({r.note})" if r.note else ""))
-        rows += [message(self.name, finding, self.inputs) for finding in self.findings]
+        rows += [message(self, finding) for finding in self.findings]
         return "\n".join(rows)
 
 
@@ -141,25 +127,14 @@ class GradientError(AssertionError):
 
     report: GradReport
     finding: Finding
-    group: tuple[str, int | None, str]
 
 
 GradientError.__module__ = "tinygrad_lab.testing"
 
 
-@cache
-def error_class(name: str, position: int | None, kind: str) -> type[GradientError]:
-    """Give the class of an error, one for each operation, input and kind of fault.
-
-    Hypothesis takes failures of one type from one line for the same fault, and shrinks towards
-    the smallest of them; so each sort of fault has a type of its own.
-    """
-    about = {
-        "__doc__": GradientError.__doc__,
-        "__module__": GradientError.__module__,
-        "group": (name, position, kind),
-    }
-    return type("GradientError", (GradientError,), about)
+#: Of each operation, input and kind of fault.  Hypothesis takes failures of one type from one line
+#: for the same fault, and shrinks towards the smallest of them; so each has a type of its own.
+_TYPES: dict[tuple[str, int | None, Kind], type[GradientError]] = {}
 
 
 def raise_for(report: GradReport, cause: BaseException | None = None) -> None:
@@ -167,19 +142,20 @@ def raise_for(report: GradReport, cause: BaseException | None = None) -> None:
     if not report.findings:
         return
     finding = report.findings[0]
-    error = error_class(report.name, finding.input, finding.kind)(
-        message(report.name, finding, report.inputs)
-    )
+    about = {"__doc__": GradientError.__doc__, "__module__": GradientError.__module__}
+    of_its_own = type("GradientError", (GradientError,), about)
+    sort = (report.name, finding.input, finding.kind)
+    error = _TYPES.setdefault(sort, of_its_own)(message(report, finding))
     error.report, error.finding = report, finding
     raise error from cause
 
 
-def message(name: str, finding: Finding, inputs: str) -> str:
+def message(report: GradReport, finding: Finding) -> str:
     """Lay out a finding as the lines of a message."""
     size = "" if finding.error is None else f" (relative error {finding.error:.1e})"
-    rows = [f"{name}, {finding.text}{size}"]
-    if inputs:
-        rows.append(f"  {inputs}")
+    rows = [f"{report.name}, {finding.text}{size}"]
+    if report.inputs:
+        rows.append(f"  {report.inputs}")
     rows += [f"  {line}" for line in finding.lines]
     if finding.blame is not None:
         rows.append(f"  {finding.blame.line()}")

@@ -1,15 +1,14 @@
 """Blame: which operation of a composite function has the wrong derivative.
 
 For a direction u of the inputs and an upstream v, let g_k be the cotangent that the backward pass
-used at node k, c_{k,i} what its rule returned for operand i, and t the directional derivatives of
-all intermediate values, measured from the same forward evaluations as the check itself.  Then
+used at node k, c_{k,i} what its rule returned for operand i, and t the measured directional
+derivatives of all intermediate values.  Then
 
     <grad, u> - <v, t_out>  =  sum over nodes      sum_i <c_{k,i}, t_in(k,i)> - <g_k, t_k>
                              + sum over nodes      <g_k - what arrived at k, t_k>
                              + sum over inputs     <what was returned - what the pass had, u>
 
-which is an identity: the entries add up to the whole discrepancy.  The first sum holds the faults
-of rules, the other two those of the engine (fan-out, order, aliasing).
+exactly: the first sum holds the faults of rules, the others those of the engine (fan-out, order).
 
 Not for: deciding that something is wrong (``judging``).
 """
@@ -18,6 +17,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -29,8 +29,7 @@ from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.modes import debug
-from tinygrad_lab.testing.judging.arguments import bind
-from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.arrays import Array, bind, in_parts
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import Ladder, direction_like
 from tinygrad_lab.testing.judging.point import Point
@@ -41,30 +40,19 @@ from tinygrad_lab.testing.judging.subject import Origin, TensorSubject
 class Part(enum.StrEnum):
     """Which step of the backward pass an entry is about."""
 
-    RULE = "rule"
-    ARRIVAL = "accumulation"
-    RETURN = "return"
+    RULE = "rule"  # what the operation's rule returned
+    ARRIVAL = "accumulation"  # what arrived at the node and was added up
+    RETURN = "return"  # what was handed to the caller
 
 
 @dataclass
 class Entry:
     """One line of the account.
 
-    Attributes
-    ----------
-    kind : Part
-        ``rule``: what the operation's rule returned; ``accumulation``: what arrived at the node and
-        was added up; ``return``: what was handed to the caller.
-    node : Node
-        The recorded call (of the graph that was examined).
-    number : int
-        Its place in the graph, counted from the inputs.
-    amount, share : float
-        Its part of the discrepancy, and that in relation to the whole.
-    site : str
-        Where it was called: file and line.  With an origin, where that rule is written.
-    origin : Origin or None
-        At second order, the call, and its derivative rule, that this one was made in.
+    Its ``number`` is the node's place in the graph, counted from the inputs; its ``amount`` a part
+    of the discrepancy, and ``share`` that in relation to the whole; its ``site`` the file and line
+    of the call, or with an origin those of the rule.  The ``origin``, at second order, is the
+    call, and its derivative rule, that this one was made in.
     """
 
     kind: Part
@@ -115,13 +103,11 @@ class Ledger:
         """Write the account in one line."""
         if not self.entries:
             return "blame: nothing to blame"
-        parts: list[str] = []
-        for entry in self.entries[:3]:
-            if parts and abs(entry.share) < 1e-3:
-                break
-            place = f"  {entry.site}" if entry.site else ""
-            parts.append(f"#{entry.number} {entry.what}  {entry.share:.2%}{place}")
-        rest = self.entries[len(parts) :]
+        named = [e for k, e in enumerate(self.entries[:3]) if k == 0 or abs(e.share) >= 1e-3]
+        places = [f"  {entry.site}" if entry.site else "" for entry in named]
+        pairs = zip(named, places, strict=True)
+        parts = [f"#{e.number} {e.what}  {e.share:.2%}{place}" for e, place in pairs]
+        rest = self.entries[len(named) :]
         most = max((abs(entry.share) for entry in rest), default=0.0)
         others = f"    all {len(rest)} others < {max(most, 1e-16):.0e}" if rest else ""
         return f"blame (sums to {self.total:.2%}):  {'; '.join(parts)}{others}"
@@ -191,11 +177,9 @@ def draw_up(evidence: Evidence) -> Ledger | None:
     returned = {}
     for i, node in enumerate(point.recorded.inputs):
         if node in nodes:
-            tangents[node.order] = climbed.directions[i]
-            returned[node.order] = np.asarray(evidence.gradients[i])
-    walk = _Walk(tangents)
-    walk.through(point.recorded.roots, evidence.upstreams)
-    entries = walk.entries(nodes, returned)
+            tangents[node] = climbed.directions[i]
+            returned[node] = _inner(np.asarray(evidence.gradients[i]), tangents[node])
+    entries = _entries(nodes, point.recorded.roots, evidence.upstreams, tangents, returned)
     ledger = Ledger(sum(entry.amount for entry in entries), entries)
     for entry in entries:
         entry.share = entry.amount / (ledger.discrepancy or 1.0)
@@ -204,56 +188,46 @@ def draw_up(evidence: Evidence) -> Ledger | None:
     return ledger
 
 
-class _Walk:
-    """One backward pass, watched: what arrived at each node, what it used, what its rule gave.
+def _entries(
+    nodes: Sequence[Node],
+    roots: Sequence[Node | None],
+    upstreams: Sequence[Array],
+    tangents: dict[Node, Any],
+    returned: dict[Node, float],
+) -> list[Entry]:
+    """Watch a backward pass, and write the account of it in the directions of the tangents."""
+    arrived: defaultdict[Node, float] = defaultdict(float)
+    used: defaultdict[Node, float] = defaultdict(float)  # of a node that is not visited, nothing
+    rules: dict[Node, float] = {}
 
-    Each of them in the direction of the node's tangent.
-    """
-
-    def __init__(self, tangents: dict[int, Any]) -> None:
-        self.tangents = tangents
-        self.arrived: dict[int, float] = {}
-        self.used: dict[int, float] = {}
-        self.rules: dict[int, float] = {}
-
-    def through(self, roots: Sequence[Node | None], upstreams: Sequence[Array]) -> None:
-        """Walk back from the outputs."""
-        pairs = [(root, u) for root, u in zip(roots, upstreams, strict=True) if root is not None]
-        for root, u in pairs:
-            self._arrive(root, u)
-        outputs, cotangents = [root for root, _ in pairs], [u for _, u in pairs]
-        propagate(outputs, cotangents, retain_graph=True, visit=self._visit)
-
-    def _along(self, node: Node, g: Any) -> float:
-        return _inner(g, self.tangents.get(node.order))
-
-    def _arrive(self, node: Node, c: Any) -> float:
-        amount = self._along(node, c)
-        self.arrived[node.order] = self.arrived.get(node.order, 0.0) + amount
+    def arrive(node: Node, c: Any) -> float:
+        amount = _inner(c, tangents.get(node))
+        arrived[node] += amount
         return amount
 
-    def _visit(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
-        self.used[node.order] = self._along(node, g)
+    def visit(node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
+        used[node] = _inner(g, tangents.get(node))
         pairs = zip(node.parents or (), contributions)  # noqa: B905 - aligned
-        total = sum(self._arrive(p, c) for p, c in pairs if p is not None and c is not None)
+        total = sum(arrive(p, c) for p, c in pairs if p is not None and c is not None)
         if node.op is not None:
-            self.rules[node.order] = total
+            rules[node] = total
 
-    def entries(self, nodes: Sequence[Node], returned: dict[int, Array]) -> list[Entry]:
-        """Write the account of some nodes, and of what was returned for the inputs among them."""
-        entries = []
-        for number, node in enumerate(nodes):
-            order = node.order
-            used, arrived = self.used.get(order, 0.0), self.arrived.get(order, 0.0)
-            if order in self.rules:
-                entries.append(Entry(Part.RULE, node, number, self.rules[order] - used))
-            amount = used - arrived  # of a node that was never visited, nothing was used
-            if abs(amount) > 1e-12 * (abs(used) + abs(arrived)):
-                entries.append(Entry(Part.ARRIVAL, node, number, amount))
-            amount = self._along(node, returned[order]) - used if order in returned else 0.0
-            if abs(amount) > 1e-12 * abs(used):
-                entries.append(Entry(Part.RETURN, node, number, amount))
-        return entries
+    begin = [(root, u) for root, u in zip(roots, upstreams, strict=True) if root is not None]
+    for root, u in begin:
+        arrive(root, u)
+    outputs, cotangents = [root for root, _ in begin], [u for _, u in begin]
+    propagate(outputs, cotangents, retain_graph=True, visit=visit)
+    entries = []
+    for number, node in enumerate(nodes):
+        if node in rules:
+            entries.append(Entry(Part.RULE, node, number, rules[node] - used[node]))
+        amount = used[node] - arrived[node]
+        if abs(amount) > 1e-12 * (abs(used[node]) + abs(arrived[node])):
+            entries.append(Entry(Part.ARRIVAL, node, number, amount))
+        amount = returned.get(node, used[node]) - used[node]
+        if abs(amount) > 1e-12 * abs(used[node]):
+            entries.append(Entry(Part.RETURN, node, number, amount))
+    return entries
 
 
 def _inner(g: Any, t: Any) -> float:
@@ -265,20 +239,16 @@ def _inner(g: Any, t: Any) -> float:
     return float(np.sum(np.asarray(g, dtype=t.dtype) * t).real)
 
 
-# ---------------------------------------------------------------------------------------------
-# Tangents
-
-
-def _tangents(nodes: Sequence[Node], climbed: Climb) -> dict[int, Any] | None:
+def _tangents(nodes: Sequence[Node], climbed: Climb) -> dict[Node, Any] | None:
     """Measure the directional derivative of every intermediate value."""
     graphs = {h: history(call.roots)[::-1] for h, call in climbed.calls.items() if h != 0}
     if any(_form(graph) != _form(nodes) for graph in graphs.values()):
         return None
-    tangents: dict[int, Any] = {}
+    tangents = {}
     for k, node in enumerate(nodes):
         if node.op is not None:
             values = {h: graph[k].value for h, graph in graphs.items()}
-            tangents[node.order] = _slope_of(values, node.value, climbed.ladder.steps)
+            tangents[node] = _slope_of(values, node.value, climbed.ladder.steps)
     return tangents
 
 
@@ -301,37 +271,33 @@ def _slope_of(values: dict[float, Any], centre: Any, steps: tuple[float, ...]) -
 
 def _row(value: Any) -> Array:
     """Put numbers in a row; complex ones as their real and imaginary parts, alternating."""
-    if np.iscomplexobj(value):
-        return np.ascontiguousarray(value, dtype=np.complex128).ravel().view(np.float64)
-    return np.asarray(value, dtype=np.float64).ravel()
-
-
-# ---------------------------------------------------------------------------------------------
-# Places
+    parts = in_parts(value) if np.iscomplexobj(value) else value
+    return np.asarray(parts, dtype=np.float64).ravel()
 
 
 def _add_places(entries: Sequence[Entry], point: Point, nodes: Sequence[Node]) -> None:
     """Say where the calls were made, and at second order in whose rules."""
-    sites = _sites(point, nodes)
     with np.errstate(all="ignore"):
         origins = point.subject.origins(point.arrays)
+        sites = _sites(point, nodes)
     for entry in entries:
         entry.site = sites[entry.number] if sites else ""
         if len(origins) == len(nodes) and (origin := origins[entry.number]) is not None:
             code = getattr(origin.rule, "__code__", None)
-            written_at = f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else ""
-            entry.origin, entry.site = origin, written_at
+            entry.origin = origin
+            entry.site = f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else ""
 
 
 def _sites(point: Point, nodes: Sequence[Node]) -> list[str]:
     """Call once more under ``debug()``, which records the line of each call."""
     try:
-        with debug(), np.errstate(all="ignore"):
+        with debug():
             again = history(point.subject.evaluate(point.arrays).roots)[::-1]
     except FloatingPointError:
         return []
-    same = [node.op for node in again] == [node.op for node in nodes]
-    return [_file_and_line(node.site or "") for node in again] if same else []
+    if [node.op for node in again] != [node.op for node in nodes]:
+        return []
+    return [_file_and_line(node.site or "") for node in again]
 
 
 def _file_and_line(site: str) -> str:

@@ -5,22 +5,15 @@ Not for: the sums (``tally.py``).
 
 from __future__ import annotations
 
-import html
 import json
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
-from tinygrad_lab.testing.telling.tally import (
-    RANK,
-    in_order,
-    resolution_text,
-    summary_of_test,
-    tests_that_miss,
-)
+from tinygrad_lab.testing.telling.tally import RANK, in_order, resolution_text, unnoticed
 
 
 def write(
@@ -32,15 +25,12 @@ def write(
     else:
         text = _page(in_order(rows), mutants)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(beside).chmod(0o644)  # mkstemp makes a file that only its owner can read
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 _STYLE = """
@@ -77,13 +67,14 @@ def _page(rows: Sequence[Mapping[str, Any]], mutants: Sequence[Mapping[str, Any]
 
 def _lines(row: Mapping[str, Any]) -> list[str]:
     cells = (
-        _e(row["operation"]), _verdict(row["verdict"], row["verdict"]),
-        resolution_text(row["resolution"]), _e(row["summary"]), str(row["checks"]), _e(row["test"]),
+        escape(row["operation"]), _verdict(row["verdict"], row["verdict"]),
+        resolution_text(row["resolution"]), escape(row["summary"]), str(row["checks"]),
+        escape(row["test"]),
     )  # fmt: skip
     undecided = "\n".join(f"{name}: {note}" for name, note in row["notes"].items())
-    text = "\n\n".join([*row["messages"], *([undecided] if undecided else [])])
-    below = [f'<tr><td class="why" colspan="{len(cells)}"><pre>{_e(text)}</pre>'] if text else []
-    return [_line(cells), *below]
+    text = "\n\n".join(filter(None, [*row["messages"], undecided]))
+    below = f'<tr><td class="why" colspan="{len(cells)}"><pre>{escape(text)}</pre>'
+    return [_line(cells), below] if text else [_line(cells)]
 
 
 def _planted(mutants: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -93,12 +84,12 @@ def _planted(mutants: Sequence[Mapping[str, Any]]) -> list[str]:
         noticed, every = len(m["noticed"]), len(m["noticed"]) + len(m["missed"])
         text = f"{noticed} of {every} tests" if every else "no test"
         cells[m["rule"]][m["fault"]] = _verdict("pass" if noticed else "fail", text)
-    lines = [_line((_e(rule), *(row.get(f, "") for f in faults))) for rule, row in cells.items()]
+    rows = ((escape(name), *(row.get(f, "") for f in faults)) for name, row in cells.items())
     noticed = sum(bool(m["noticed"]) for m in mutants)
-    missing = [_e(summary_of_test(test, mutants)) for test in tests_that_miss(mutants)]
+    missing = [escape(text) for text in unnoticed(mutants)]
     return [
         f"<h2>Planted faults</h2><p>{noticed} of {len(mutants)} noticed</p>",
-        _table(("Gradient", *map(_e, faults)), lines),
+        _table(("Gradient", *map(escape, faults)), [_line(row) for row in rows]),
         *(["<ul><li>" + "<li>".join(missing) + "</ul>"] if missing else []),
     ]
 
@@ -114,7 +105,3 @@ def _line(cells: Sequence[str]) -> str:
 def _table(titles: Sequence[str], lines: Sequence[str]) -> str:
     head = "<tr>" + "".join(f"<th>{title}</th>" for title in titles)
     return "\n".join(["<div><table>", head, *lines, "</table></div>"])
-
-
-def _e(text: str) -> str:
-    return html.escape(text)

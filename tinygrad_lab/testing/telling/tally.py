@@ -6,7 +6,7 @@ Not for: one report (``finding.py``), or the page and the file that are made of 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS
@@ -16,24 +16,7 @@ RANK = {FAIL: 0, INCONCLUSIVE: 1, PASS: 2}
 
 
 class Tally:
-    """What all checks of one operation in one test came to, as plain data.
-
-    Parameters
-    ----------
-    operation : str
-        What was checked.
-    test : str
-        The test that checked it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from tinygrad_lab.testing import gradcheck
-    >>> tally = Tally("tanh", "test_tanh")
-    >>> tally.add(gradcheck(np.tanh, np.array([0.5])))
-    >>> tally.verdict, tally.checks
-    ('pass', 1)
-    """
+    """What all checks of one operation in one test came to, as plain data."""
 
     def __init__(self, operation: str, test: str) -> None:
         self.operation, self.test = operation, test
@@ -54,8 +37,7 @@ class Tally:
             self.resolution = max(self.resolution or 0.0, report.resolution)
         if report.findings:  # the last of its sort is what Hypothesis has shrunk to
             finding = report.findings[0]
-            text = message(report.name, finding, report.inputs)
-            self.messages[finding.input, finding.kind] = text
+            self.messages[finding.input, finding.kind] = message(report, finding)
 
     def join(self, data: Mapping[str, Any]) -> None:
         """Add what another tally came to."""
@@ -78,10 +60,8 @@ class Tally:
     @property
     def summary(self) -> str:
         """Say in a few words which properties hold, and which do not."""
-        worst = {
-            name: min(counts, key=lambda v: RANK.get(v, 3))
-            for name, counts in self.properties.items()
-        }
+        every = self.properties.items()
+        worst = {name: min(counts, key=lambda v: RANK.get(v, 3)) for name, counts in every}
         parts = []
         for verdict, word in ((FAIL, "fails"), (INCONCLUSIVE, "undecided")):
             names = [name for name, of_all in worst.items() if of_all == verdict]
@@ -105,30 +85,19 @@ class Tally:
         }  # fmt: skip
 
 
+def together(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Join the rows of several tests of a file on one operation; lambdas stay separate."""
+    joined: dict[tuple[str, str], Tally] = {}
+    for row in rows:
+        file, _, test = row["test"].partition("::")
+        name = f"<lambda> in {test}" if row["operation"] == "<lambda>" else row["operation"]
+        joined.setdefault((file, name), Tally(name, file)).join(row)
+    return [tally.as_data() for tally in joined.values()]
+
+
 def in_order(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Sort rows so that what needs looking at comes first."""
     return sorted(rows, key=lambda row: RANK[row["verdict"]])
-
-
-def summary_of_test(test: str, mutants: Sequence[Mapping[str, Any]]) -> str:
-    """Say which planted faults a test ran and passed, gradient by gradient."""
-    reached = [m for m in mutants if test in m["missed"] or test in m["noticed"]]
-    missed = defaultdict(list)
-    for m in reached:
-        if test in m["missed"]:
-            missed[m["rule"]].append(m["fault"])
-    every = Counter(m["rule"] for m in reached)
-    parts = [
-        f"{rule}: {'all' if len(faults) == every[rule] else ', '.join(faults)}"
-        for rule, faults in missed.items()
-    ]
-    number = sum(map(len, missed.values()))
-    return f"{test} does not notice {number} of {len(reached)} ({'; '.join(parts)})"
-
-
-def tests_that_miss(mutants: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name the tests that do not notice a planted fault."""
-    return list(dict.fromkeys(test for m in mutants for test in m["missed"]))
 
 
 def resolution_text(resolution: float | None) -> str:
@@ -136,3 +105,20 @@ def resolution_text(resolution: float | None) -> str:
     if resolution is None:
         return ""
     return f"{resolution:.0e}" if resolution else "0"
+
+
+def unnoticed(mutants: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Say of each test that missed planted faults which ones it ran and passed, by gradient."""
+    for test in dict.fromkeys(test for m in mutants for test in m["missed"]):
+        missed: defaultdict[str, list[str]] = defaultdict(list)
+        every: Counter[str] = Counter()
+        for m in mutants:
+            every[m["rule"]] += test in m["missed"] or test in m["noticed"]
+            if test in m["missed"]:
+                missed[m["rule"]].append(m["fault"])
+        parts = [
+            f"{rule}: {'all' if len(faults) == every[rule] else ', '.join(faults)}"
+            for rule, faults in missed.items()
+        ]
+        number = sum(map(len, missed.values()))
+        yield f"{test} does not notice {number} of {every.total()} ({'; '.join(parts)})"

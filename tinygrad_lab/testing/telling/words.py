@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
-from tinygrad_lab.testing.telling.literals import shown
+from tinygrad_lab.testing.telling.pasted import shown
 
 _REASONS = {
     Reason.LEFT_OUT: "left out: {why}",
@@ -50,7 +50,6 @@ _REASONS = {
 }
 
 _IS_WRONG = {"input": "{gradient} is wrong", "": "the gradient is wrong"}
-_NOT_LINEAR = "the upstream enters through something that is not linear (abs, relu, clip, **2)"
 
 #: The sentence of each fault, and the lines below it.  Where it depends on the facts, the text is
 #: that of the first fact that there is, or else of "".
@@ -166,7 +165,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "at_zero": "the upstream is ignored, or something is added to it",
             "constant": "it does not change at all: through abs, **2, or the upstream is not used",
             "quadratic": "it grows with the square of the upstream",
-            "": _NOT_LINEAR,
+            "": "the upstream enters through something that is not linear (abs, relu, clip, **2)",
         },
     ],
     Kind.PARTIAL_UPSTREAM: ["{gradient} of all outputs is not the sum of their own"],
@@ -242,14 +241,7 @@ def element(site: Site) -> str:
 
 
 def sentences(judgement: Judgement) -> list[str]:
-    """Say what is wrong: the sentence of a message, and the lines below it.
-
-    Examples
-    --------
-    >>> from tinygrad_lab.testing.judging.judgement import failed
-    >>> sentences(failed(Kind.MISSING, Site(0, "x")))
-    ['gradient by input 0 (x) is None']
-    """
+    """Say what is wrong: the sentence of a message, and the lines below it."""
     assert judgement.kind is not None
     site, facts = judgement.site, dict(judgement.facts)
     where = f"in {site.line}: {site.source}" if site.line else ""

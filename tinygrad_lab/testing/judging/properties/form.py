@@ -12,8 +12,8 @@ import numpy as np
 
 from tinygrad_lab.testing.judging.arrays import Array, flat, frozen
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, failed, passed, skipped
-from tinygrad_lab.testing.judging.kinks import branches, same_branches
 from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.slope import branches, same_branches
 from tinygrad_lab.testing.judging.subject import TensorSubject
 
 FLOAT32_UNDERFLOW = 1e-30  # what is smaller has lost its digits, or all of it
@@ -60,33 +60,17 @@ def no_aliasing(point: Point) -> Judgement:
     return passed()
 
 
-# ---------------------------------------------------------------------------------------------
-# Memory layout and precision
-
-
 LAYOUTS = ("C", "Fortran", "every second element", "reversed")
 
 
 def layouts_of(x: Array) -> list[Array]:
-    """Give the same values as C, Fortran, every second element of a larger array, and reversed.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> [a.strides for a in layouts_of(np.zeros((2, 3)))]
-    [(24, 8), (8, 16), (96, 16), (-24, -8)]
-    """
-    spaced = np.zeros(tuple(2 * n for n in x.shape), x.dtype)
-    if x.ndim:
-        spaced = spaced[(slice(None, None, 2),) * x.ndim]
+    """Give the same values in each of the layouts."""
+    every: tuple[Any, ...] = (slice(None, None, 2),) * x.ndim
+    backwards: tuple[Any, ...] = (..., *(slice(None, None, -1),) * x.ndim)
+    spaced = np.zeros(tuple(2 * n for n in x.shape), x.dtype)[..., *every]
     spaced[...] = x
-    backwards: Any = (..., *(slice(None, None, -1),) * x.ndim)
-    return [
-        np.array(x, order="C"),
-        np.array(x, order="F"),
-        spaced,
-        np.array(x[backwards])[backwards],
-    ]
+    flipped = np.array(x[backwards])
+    return [np.array(x, order="C"), np.array(x, order="F"), spaced, flipped[backwards]]
 
 
 def layouts(point: Point) -> Judgement:
@@ -122,15 +106,14 @@ def _rounds_over_a_kink(point: Point, arranged: Sequence[Array]) -> bool:
 def float32(point: Point) -> Judgement:
     """From float32 inputs come float32 gradients, near those of float64."""
     narrow = [x.astype(np.float32) for x in point.arrays]
-    with np.errstate(all="ignore"):
-        try:
-            call = point.fresh(narrow)
-        except Exception:  # noqa: BLE001 - nor need it; each library says so in its own way
-            return skipped(Reason.NO_FLOAT32)
-        ups = [u.astype(y.dtype) for u, y in zip(point.upstreams, call.outputs, strict=True)]
-        gradients = call.pull([frozen(u) for u in ups])
-        wide = point.fresh([x.astype(np.float64) for x in narrow])
-        expected = point.pulled([u.astype(np.float64) for u in ups], wide)
+    try:
+        call = point.fresh(narrow)
+    except Exception:  # noqa: BLE001 - nor need it; each library says so in its own way
+        return skipped(Reason.NO_FLOAT32)
+    ups = [u.astype(y.dtype) for u, y in zip(point.upstreams, call.outputs, strict=True)]
+    gradients = call.pull([frozen(u) for u in ups])
+    wide = point.fresh([x.astype(np.float64) for x in narrow])
+    expected = point.pulled([u.astype(np.float64) for u in ups], wide)
     native = any(y.dtype == np.float32 for y in call.outputs)
     if not native and not isinstance(point.subject, TensorSubject):
         return skipped(Reason.COMPUTES_IN_FLOAT64)
@@ -160,21 +143,18 @@ def _alike(narrow: Sequence[Array], wide: Sequence[Array]) -> bool:
 
 
 def _sensitivity(point: Point, narrow: Sequence[Array], ups: Sequence[Array], i: int) -> float:
-    """Say how much a gradient changes where the inputs change by float32's round-off near 1.
-
-    The change is absolute where an input is small, because ``1 + x`` rounds ``x`` there.
-    """
+    """Say how much a gradient changes where the inputs change by float32's round-off near 1."""
     eps = float(np.finfo(np.float32).eps)
     wide = [x.astype(np.float64) for x in narrow]
+    # absolute where an input is small, because ``1 + x`` rounds ``x`` there
     moves = [point.generator.uniform(-8, 8, x.shape) * eps * np.maximum(np.abs(x), 1) for x in wide]
     moved = [x + step for x, step in zip(wide, moves, strict=True)]
     change = 0.0
     for dtype in (np.float64, np.float32):
         cast = [u.astype(dtype) for u in ups]
-        with np.errstate(all="ignore"):
-            a, b = (
-                point.pulled(cast, point.fresh([x.astype(dtype) for x in xs]))[i]
-                for xs in (wide, moved)
-            )
-            change = max(change, float(np.max(np.abs(a - b), initial=0.0)))
+        a, b = (
+            point.pulled(cast, point.fresh([x.astype(dtype) for x in xs]))[i]
+            for xs in (wide, moved)
+        )
+        change = max(change, float(np.max(np.abs(a - b), initial=0.0)))
     return 30 * change if np.isfinite(change) else np.inf

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arguments import Arguments
-from tinygrad_lab.testing.judging.arrays import Array, flat, frozen, unit
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, flat, frozen, unit
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
@@ -25,7 +24,6 @@ from tinygrad_lab.testing.judging.judgement import (
     failed,
     passed,
     skipped,
-    undecided,
 )
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
@@ -67,14 +65,9 @@ def finite(point: Point) -> Judgement:
             slopes = np.concatenate([left, right])
             settled = np.tile(error, 2) <= 1e-3 * (1 + np.abs(slopes))
             if np.all(np.isfinite(slopes)) and np.all(settled):
-                return failed(
-                    Kind.NOT_FINITE,
-                    point.subject.site(i, index),
-                    value=g[index],
-                    at=point.arrays[i][index],
-                    left=left @ point.weights,
-                    right=right @ point.weights,
-                )
+                site, at = point.subject.site(i, index), point.arrays[i][index]
+                sides = {"left": left @ point.weights, "right": right @ point.weights}
+                return failed(Kind.NOT_FINITE, site, value=g[index], at=at, **sides)
     return passed(reason=Reason.SLOPE_INFINITE)
 
 
@@ -96,7 +89,7 @@ def tied_direction(point: Point) -> Judgement:
 def _along(point: Point, directions: Sequence[Array]) -> Judgement:
     """Compare along a direction, but for elements by which the slope is infinite."""
     if not point.has_finite_value:
-        return undecided(Reason.VALUE_NOT_FINITE)
+        return Judgement(INCONCLUSIVE, reason=Reason.VALUE_NOT_FINITE)
     finite = [np.isfinite(g) for g in point.gradients]
     if not any(np.any(f) for f in finite):
         return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
@@ -129,8 +122,7 @@ def exact(point: Point) -> Judgement:
         return flat(point.subject.evaluate(moved).outputs)
 
     try:
-        with np.errstate(all="ignore"):
-            slopes = exact_slope(along)
+        slopes = exact_slope(along)
     except Exception:  # noqa: BLE001 - the function need not be defined there
         slopes = None
     if slopes is None:
@@ -187,7 +179,7 @@ def jacobian(point: Point) -> Judgement:
             elif judgement.resolution is not None and judgement.resolution < 1:
                 worst = max(worst, judgement.resolution)
     if uncertain is not None and uncertain.reason is not None:
-        return undecided(uncertain.reason)
+        return Judgement(INCONCLUSIVE, reason=uncertain.reason)
     return passed(worst or None)
 
 
@@ -251,7 +243,7 @@ def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
     for holds in (well_formed, finite, directional, second_order):
         judgement = holds(inner)
         if judgement.verdict == FAIL and _is_round_off(judgement, outer):
-            return undecided(Reason.GRADIENT_IS_ROUND_OFF)
+            return Judgement(INCONCLUSIVE, reason=Reason.GRADIENT_IS_ROUND_OFF)
         if judgement.verdict == FAIL:
             kind = Kind.SECOND_ORDER if judgement.kind is Kind.WRONG else judgement.kind
             innermost, order = judgement.point or inner, judgement.order + 1
@@ -259,7 +251,7 @@ def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
         if judgement.verdict == INCONCLUSIVE:
             if inner.measurer.jumps(max(outer.noise)):
                 return skipped(Reason.SLOPE_JUMPS)
-            return undecided(judgement.reason)
+            return Judgement(INCONCLUSIVE, reason=judgement.reason)
     return passed()
 
 
