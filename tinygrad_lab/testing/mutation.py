@@ -33,7 +33,6 @@ __all__ = [
 ]  # fmt: skip
 
 Function = Callable[..., Any]
-NOT_THE_USERS = ("numpy", "tinygrad_lab")
 
 
 def same(x: Any) -> Any:
@@ -47,10 +46,6 @@ class Mutation:
 
     gradient: Function = same
     upstream: Function = same
-
-    def of_rule(self, rule: Function) -> Function:
-        """Make a derivative rule wrong."""
-        return lambda g, *call, **kw: self.gradient(rule(self.upstream(g), *call, **kw))
 
     def of_pull(self, pull: Pull, position: int) -> Pull:
         """Make the gradient by one input wrong, of all that a pullback gives."""
@@ -96,7 +91,8 @@ class Rule:
 
     def planted(self, mutation: Mutation) -> AbstractContextManager[Any]:
         """Make it wrong, and right again."""
-        return self.wrapped(mutation.of_rule)
+        before, after = mutation.upstream, mutation.gradient
+        return self.wrapped(lambda rule: lambda g, *call, **kw: after(rule(before(g), *call, **kw)))
 
     def wrapped(self, wrap: Callable[[Function], Function]) -> AbstractContextManager[Any]:
         """Put something around the rule; a test that gives the operation new rules keeps them."""
@@ -173,15 +169,14 @@ def _rules() -> Iterator[tuple[Rule, Any]]:
 
 def rules_of_users() -> list[Rule]:
     """List the derivative rules that were written outside NumPy and this package."""
-    return [place for place, rule in _rules() if _is_users(rule)]
+    return [place for place, rule in _rules() if _is_users(_written(rule))]
 
 
-def _is_users(rule: Any) -> bool:
-    written = _written(rule)
+def _is_users(written: Any) -> bool:
     module = getattr(written, "__module__", None)
     if module is None:  # of what is compiled, a ufunc say, and of what ``exec`` has run
         return hasattr(written, "__code__")
-    return module.partition(".")[0] not in NOT_THE_USERS
+    return module.partition(".")[0] not in ("numpy", "tinygrad_lab")
 
 
 @contextlib.contextmanager

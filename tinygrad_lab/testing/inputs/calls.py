@@ -1,27 +1,17 @@
 """A call to be checked, and what its arrays are drawn from: numbers, shapes, axes.
 
-Numbers lie on coarse grids, so that what fails shrinks to something readable and stays away from
-kinks and poles.  Shapes have no axes, axes of length one and zero, equal sides and distinct ones.
-
 Not for: which calls an operation has (``catalogue``), or what users draw from (``strategies.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-
-__all__ = [
-    "DEGENERATE", "EIGHTHS", "ENOUGH", "EVERYWHERE", "HALVES", "NOT_ZERO", "Array", "Call",
-    "Shape", "Strategy", "any_axis", "arrays", "axes", "broadcasting", "call", "degenerate_kind",
-    "degenerate_versions", "grid", "is_degenerate", "mostly", "narrowed", "shapes",
-]  # fmt: skip
 
 Array = Any
 Shape = tuple[int, ...]
@@ -45,20 +35,15 @@ def call(op: Any, arrays: Sequence[Array], *args: Any, **kwargs: Any) -> Call:
     """``op(*arrays, *args, **kwargs)``."""
     operands = ["x"] * len(arrays) + [repr(a) for a in args]
     operands += [f"{key}={value!r}" for key, value in kwargs.items()]
-    f = functools.partial(_apply, op, args, kwargs)
+    f = lambda *xs: op(*xs, *args, **kwargs)
     return Call(f"{op.__name__}({', '.join(operands)})", f, arrays)
 
 
-def _apply(op: Any, args: Any, kwargs: Any, *arrays: Any) -> Any:
-    return op(*arrays, *args, **kwargs)
-
-
-# ---------------------------------------------------------------------------------------------
-# Numbers
-
-
 def grid(low: float, high: float, away: Sequence[float] = (), offset: float = 0.0) -> list[float]:
-    """Quarters from ``low`` to ``high``, moved by ``offset``, none within 1/5 of ``away``."""
+    """Quarters from ``low`` to ``high``, moved by ``offset``, none within 1/5 of ``away``.
+
+    Coarse, so that what fails shrinks to something readable, away from kinks and poles.
+    """
     quarters = np.arange(np.ceil(low * 4), np.floor(high * 4) + 1) / 4 + offset
     allowed = [x for x in map(float, quarters) if all(abs(x - point) >= 0.2 for point in away)]
     return sorted(allowed, key=abs)  # Hypothesis shrinks towards the first

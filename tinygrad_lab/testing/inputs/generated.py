@@ -41,21 +41,18 @@ def calls_of(
 
 def _with_constants(call: Call, positions: Collection[int]) -> Call:
     """Hold constant the arguments that an operation has no derivative by."""
-    constants = {i: x for i, x in enumerate(call.arrays) if i in positions}
 
     def f(*moving: Any) -> Any:
         rest = iter(moving)
-        every = range(len(call.arrays))
-        return call.f(*[constants[i] if i in constants else next(rest) for i in every])
+        xs = [x if i in positions else next(rest) for i, x in enumerate(call.arrays)]
+        return call.f(*xs)
 
-    return Call(call.text, f, [x for i, x in enumerate(call.arrays) if i not in constants])
+    return Call(call.text, f, [x for i, x in enumerate(call.arrays) if i not in positions])
 
 
 def _options_of(op: Any) -> dict[str, Any]:
-    """Say which keyword arguments to draw: ``axis`` and ``keepdims``, where a signature has them.
-
-    Signatures of ufuncs name them too, but few ufuncs accept them.
-    """
+    """Say which keyword arguments to draw: ``axis`` and ``keepdims``, where there are such."""
+    # the signatures of ufuncs name them too, but few ufuncs accept them
     parameters = {} if isinstance(op, (Adapter, np.ufunc)) else _parameters_of(op)
     options: dict[str, Any] = {}
     axis = parameters.get("axis")
@@ -87,16 +84,14 @@ def _calls(
     def one_call(draw: Any) -> Call:
         xs = draw(inputs)
         options = drawn_options(draw, kwargs, xs)
-        if not options:
-            return Call(getattr(op, "__name__", "f"), op, xs)
-        return call(op, list(xs), **options)
+        return call(op, xs, **options) if options else Call(getattr(op, "__name__", "f"), op, xs)
 
     return one_call()
 
 
 def drawn_options(draw: Any, kwargs: Mapping[str, Any], inputs: Any) -> dict[str, Any]:
     """Draw keyword arguments; axes are axes of the first input."""
-    options = {}
+    options = dict(kwargs)
     for key, value in kwargs.items():
         if isinstance(value, Axes):
             ndim = np.ndim(inputs[0])
@@ -104,8 +99,6 @@ def drawn_options(draw: Any, kwargs: Mapping[str, Any], inputs: Any) -> dict[str
             options[key] = draw(value.of(ndim))
         elif isinstance(value, st.SearchStrategy):
             options[key] = draw(value)
-        else:
-            options[key] = value
     return options
 
 
@@ -118,10 +111,6 @@ def _number_of_inputs(op: Any) -> int:
     parameters = _parameters_of(op).values()
     needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     return max(len(needed), 1)
-
-
-# ---------------------------------------------------------------------------------------------
-# Where an operation has a value
 
 
 @st.composite

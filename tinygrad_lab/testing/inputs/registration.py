@@ -7,19 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["register"]
-
 
 def register() -> None:
-    """Tell Hypothesis how Tensors are made.
-
-    Examples
-    --------
-    >>> import tinygrad_lab as tl
-    >>> from hypothesis import strategies as st
-    >>> register()
-    >>> strategy = st.from_type(tl.Tensor)
-    """
+    """Tell Hypothesis how Tensors are made."""
     from hypothesis import strategies as st
 
     from tinygrad_lab.core.tensor import Tensor

@@ -1,8 +1,5 @@
 """Hypothesis strategies for what gradients are tested on.
 
-Values lie on coarse grids, so that what fails shrinks to something readable; shapes include no
-axes, axes of length one and zero, equal sides and distinct ones.
-
 Not for: calls of particular operations (``catalogue``).
 """
 
@@ -98,19 +95,12 @@ def tensors(
 
 @st.composite
 def _of_values(
-    draw: Any,
-    values: Sequence[float],
-    number: int,
-    broadcast: bool,
-    shape: Shape | None,
-    unique: bool = False,
+    draw: Any, values: Any, number: int, broadcast: bool, shape: Any, unique: bool = False
 ) -> tuple[Array, ...]:
-    if shape is not None:
-        sides: Sequence[Shape] = [shape] * number
-    elif broadcast:
+    if shape is None and broadcast:
         sides = draw(calls.broadcasting(number))
     else:
-        sides = [draw(calls.shapes())] * number
+        sides = [draw(calls.shapes()) if shape is None else shape] * number
     return tuple(draw(calls.arrays(s, values, unique=unique)) for s in sides)
 
 
@@ -173,7 +163,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "sin": lambda a, b: np.sin(a),
     "tanh": lambda a, b: np.tanh(a),
     "square": lambda a, b: np.tanh(a) ** 2,
-    "transpose": lambda a, b: (a.T @ b if a.ndim == 2 else a * b),
+    "transpose": lambda a, b: a.T @ b if a.ndim == 2 else a * b,
     "mean": lambda a, b: a.mean(axis=0) + b,
     "pick": lambda a, b: a[..., [1, 0, 0]] * 2.0,
 }

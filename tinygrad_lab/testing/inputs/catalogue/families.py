@@ -1,7 +1,6 @@
 """Families of calls: what the rows of the catalogue's tables are written with.
 
-A family is told of an operation and gives a strategy of its calls; ``unary(0.5, 4)`` is one, and so
-:func:`table` makes of ``{(np.sqrt, np.log): unary(0.5, 4)}`` the cases of both.
+A family gives a strategy of calls of the operation that it is called with.
 
 Not for: the rows (the modules beside this one), or shapes and numbers (``calls.py``).
 """
@@ -100,14 +99,25 @@ def in_a_row(op: Callable[..., Any], *x: Any, **kwargs: Any) -> Any:
     return np.concatenate([np.ravel(part) for part in op(*x, **kwargs)])
 
 
+def nth(i: int) -> Callable[..., Any]:
+    """The result of that number."""
+    return lambda op, *x, **kwargs: op(*x, **kwargs)[i]
+
+
 def of_a_list(op: Callable[..., Any], *x: Any, **kwargs: Any) -> Any:
     """``op`` of its arguments as one list."""
     return op(list(x), **kwargs)
 
 
-def of_complex(op: Callable[..., Any], x: Any, y: Any, **kwargs: Any) -> Any:
-    """``op`` of x + i y, its real and its imaginary part in a row."""
-    return in_a_row(lambda z: [np.real(z), np.imag(z)], op(x + 1j * y, **kwargs))
+def parts(op: Callable[..., Any], *x: Any, **kwargs: Any) -> Any:
+    """Stack the real and the imaginary part of a complex result."""
+    z = op(*x, **kwargs)
+    return np.stack([np.real(z), np.imag(z)])
+
+
+def of_parts(op: Callable[..., Any], x: Any, y: Any, **kwargs: Any) -> Any:
+    """``op`` of x + i y."""
+    return op(x + 1j * y, **kwargs)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -133,7 +143,7 @@ def binary(a: Sequence[float] = EVERYWHERE, b: Sequence[float] = EVERYWHERE) -> 
 
 def complex_too(options: Options = NONE) -> Family:
     """``op`` of complex arguments away from zero."""
-    return variants([((2,), (2,))], options, values=grid(0.5, 2), through=of_complex)
+    return variants([((2,), (2,))], options, values=grid(0.5, 2), through=[parts, of_parts])
 
 
 # ---------------------------------------------------------------------------------------------
@@ -184,14 +194,10 @@ def scans(draw: Any, op: Any) -> Call:
     return call(op, [draw(arrays(shape))], **({} if axis is None else {"axis": axis}))
 
 
-def holed(of: Family) -> Family:
+@family
+def holed(draw: Any, op: Any, of: Family) -> Call:
     """Calls of a family in which some elements are NaN, never all of a row."""
-    return lambda op: _with_holes(of(op))
-
-
-@st.composite
-def _with_holes(draw: Any, calls: Any) -> Call:
-    whole = draw(calls)
+    whole = draw(of(op))
     (x,) = whole.arrays
     mask = np.zeros(x.shape, dtype=bool)
     if x.size > 1 and x.ndim and "axis=()" not in whole.text:

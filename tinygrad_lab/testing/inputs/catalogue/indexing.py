@@ -48,13 +48,8 @@ def masked(draw: Any, op: Any) -> Call:
     """A mask that is constant, and two operands."""
     a, b, condition = draw(broadcasting(3))
     mask = draw(arrays(condition, [0.0, 1.0])).astype(bool)
-    f = lambda x, z: op(mask, x, z)
-    return Call(f"where({mask!r}, x, x)", f, (draw(arrays(a)), draw(arrays(b))))
-
-
-def chosen(op: Any, *x: Any, **mode: str) -> Any:
-    """Of several arrays the elements that a table says, one of no array where there is a mode."""
-    return op(np.array([[0, 1], [2, 2], [1, 5 * len(mode)]]), list(x), **mode)
+    operands = draw(arrays(a)), draw(arrays(b))
+    return Call(f"where({mask!r}, x, x)", lambda x, z: op(mask, x, z), operands)
 
 
 CASES = table({
@@ -68,7 +63,10 @@ CASES = table({
     np.extract: variants(
         MATRIX, through=lambda op, x: op(np.arange(12).reshape(3, 4) % 3 == 1, x)
     ),
-    np.choose: variants([((3, 2), (2,), ())], [{}, *each(mode=["clip", "wrap"])], through=chosen),
+    np.choose: variants(  # with a mode one place is beyond the arrays
+        [((3, 2), (2,), ())], [{}, *each(mode=["clip", "wrap"])],
+        through=lambda op, *x, **kw: op(np.array([[0, 1], [2, 2], [1, 5 * len(kw)]]), x, **kw),
+    ),
     np.select: variants(
         [((3,), ()), ((2, 3), (2, 1))],
         through=lambda op, a, b: op(CONDITIONS, [a, b], np.sum(b)),

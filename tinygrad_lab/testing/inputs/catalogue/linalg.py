@@ -15,7 +15,7 @@ from tinygrad_lab.testing.inputs.calls import (
     NOT_ZERO, Call, arrays, broadcasting, call, degenerate_kind, grid,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    NONE, Family, each, family, in_a_row, of_a_list, shaped, table, variants,
+    NONE, Family, each, family, in_a_row, nth, of_a_list, shaped, table, variants,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.indexing import diagonals
 
@@ -174,11 +174,6 @@ def numbered_einsums(draw: Any, op: Any) -> Call:
     return Call(f"einsum(x, {first}, x, {second}, *{result})", f, [draw(arrays(s)) for s in sides])
 
 
-def nth(i: int) -> Any:
-    """The result of that number, flat."""
-    return lambda op, *x, **kwargs: np.ravel(op(*x, **kwargs)[i])
-
-
 def of_four_axes(op: Any, a: Any, b: Any, axes: Any = None) -> Any:
     """Of a matrix of 4 rows a tensor of four axes, or of three whose second is to come last."""
     a = a.reshape(2, 2, 2, 2) if axes is None else np.moveaxis(a.reshape(2, 2, 4), 2, 1)
@@ -190,14 +185,9 @@ TRIANGLES = [{}, {"UPLO": "U"}]
 VECTORS = (in_a_row, turned(-2, None, -1))
 EQUATIONS = [((4, 2), (4,)), ((3, 2), (3, 2))]
 ORDERS = [None, 2, 1, 3, 0.5, -1, -2.5]
-EXTREMES = [{"ord": np.inf}, {"ord": -np.inf, "keepdims": True}]
 MATRIX_ORDERS = ["fro", 1, -1, np.inf, -np.inf, 2, -2, "nuc"]
 AWAY = [i / 4 + sign * 0.0625 * (i % 3) for i in range(1, 13) for sign in (1, -1)]  # no equal sums
-ALONG = [
-    {"ord": o, **where}
-    for o in ORDERS
-    for where in ({"axis": 0, "keepdims": False}, {"axis": -1, "keepdims": True})
-]
+FIRST, LAST = (each(ord=ORDERS, axis=[i], keepdims=[i < 0]) for i in (0, -1))
 
 CASES = table({
     np.matmul: matmuls(),
@@ -268,10 +258,10 @@ CASES = table({
         [((3, 4),), ((2, 3, 4),)], [{}, {"offset": 1}, {"offset": -1}]
     ),
     linalg.det: matrices(SQUARES),
-    linalg.slogdet: matrices(SQUARES, NONE, lambda op, a: op(a)[1]),
+    linalg.slogdet: matrices(SQUARES, NONE, nth(1)),
     linalg.norm: [
         variants([((2, 3),), ((3,),), ((2, 1, 2),)], values=NOT_ZERO),
-        variants([((2, 3),)], ALONG, values=NOT_ZERO),
+        variants([((2, 3),)], FIRST + LAST, values=NOT_ZERO),
         matrices([((3, 3),), ((2, 3),)], each(ord=MATRIX_ORDERS)),
         matrices([((2, 2, 3),)], each(axis=[(-2, -1)], keepdims=[True], ord=MATRIX_ORDERS)),
     ],
@@ -281,8 +271,8 @@ CASES = table({
             values=NOT_ZERO,
         ),
         variants(
-            [((5,),)], EXTREMES, values=AWAY, unique=True,
-            through=lambda op, x, **kw: op(x + 3.5, **kw),
+            [((5,),)], [{"ord": np.inf}, {"ord": -np.inf, "keepdims": True}], values=AWAY,
+            unique=True, through=lambda op, x, **kw: op(x + 3.5, **kw),
         ),
     ],
     linalg.matrix_norm: matrices([((3, 3),), ((2, 2, 3),)], [{}, *each(ord=MATRIX_ORDERS)]),

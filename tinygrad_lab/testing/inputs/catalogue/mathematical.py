@@ -11,8 +11,8 @@ from tinygrad_lab.testing.inputs.calls import (
     EIGHTHS, EVERYWHERE, HALVES, NOT_ZERO, Call, arrays, broadcasting, call, grid, shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    NUMPY, binary, complex_too, each, extremes, family, holed, in_a_row, reductions, scans, table,
-    unary, variants,
+    NUMPY, Family, binary, complex_too, each, extremes, family, holed, in_a_row, nth, reductions,
+    scans, table, unary, variants,
 )  # fmt: skip
 
 ANY = [((),), ((3,),), ((2, 1, 3),), ((0, 2),)]
@@ -45,16 +45,11 @@ def limited(draw: Any, op: Any) -> Call:
     return call(op, [values], **draw(st.sampled_from(limits)))
 
 
-def first(op: Any, *x: Any) -> Any:
-    """Give the first of two results."""
-    return op(*x)[0]
-
-
-def second(of: Any) -> Any:
+@family
+def second(draw: Any, op: Any, of: Family) -> Call:
     """Calls of a family that give the second of two results."""
-    return lambda op: of(op).map(
-        lambda call: Call(f"{call.text}[1]", lambda *x: call.f(*x)[1], call.arrays)
-    )
+    whole = draw(of(op))
+    return Call(f"{whole.text}[1]", lambda *x: whole.f(*x)[1], whole.arrays)
 
 
 CASES = table({
@@ -83,8 +78,8 @@ CASES = table({
     np.nextafter: variants([((), ()), ((3,), (2, 3)), ((2, 1), (3,))], values=NEVER_WHOLE),
     np.ldexp: variants(ANY, each(n=[2, -1]), through=lambda op, x, n: op(x, n)),
     np.divmod: second(binary(HALVES, [1, -1, 2, -2])),
-    np.modf: variants(ANY, values=NEVER_WHOLE, through=first),
-    np.frexp: variants(ANY, values=grid(1.25, 3, away=[2]), through=first),
+    np.modf: variants(ANY, values=NEVER_WHOLE, through=nth(0)),
+    np.frexp: variants(ANY, values=grid(1.25, 3, away=[2]), through=nth(0)),
     np.nan_to_num: [variants(ANY, [{}, {"nan": 1.0, "posinf": 2.0}]), complex_too()],
     np.real: [unary(), complex_too()],
     (np.imag, np.sign): complex_too(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_lab.testing.inputs.calls import grid
-from tinygrad_lab.testing.inputs.catalogue.families import each, table, variants
+from tinygrad_lab.testing.inputs.catalogue.families import each, nth, table, variants
 
 LINE = [((4,),)]
 SMALL = grid(-0.25, 0.25)
@@ -18,7 +18,7 @@ CASES = table({
     (np.polyadd, np.polysub): variants([((3,), (2,)), ((1,), (2,)), ((2,), (2,))]),
     np.polydiv: variants(
         [((4,), (2,)), ((3,), (3,)), ((3,), (1,))], values=[1, 2, 0.5, -2, 4],
-        through=lambda op, u, v: op(u, v)[0], never=["zero-size"],  # a constant
+        through=nth(0), never=["zero-size"],  # a constant
     ),
     np.polyder: variants(LINE, each(m=[0, 1, 2])),
     np.polyint: [
