@@ -343,8 +343,7 @@ def mutation_score(
     0.0
     """
     chosen, owners = _chosen_faults(faults), _chosen_owners(ops)
-    every = [place for place, _ in _rules() if place.owner in owners]
-    rules = rules_of_users() if ops is None else every
+    rules = rules_of_users() if ops is None else [p for p, _ in _rules() if p.owner in owners]
     _takes_nothing(test)
     with undisturbed([test]):
         with watched(rules) as reached:
@@ -379,15 +378,13 @@ def _chosen_owners(ops: Collection[Any] | None) -> list[Any]:
 
 def _takes_nothing(test: Callable[[], Any]) -> None:
     try:
-        signature = inspect.signature(test)
-    except ValueError:
+        inspect.signature(test).bind()
+    except ValueError:  # of what is compiled
         return
-    try:
-        signature.bind()
     except TypeError:
         raise TypeError(
-            f"mutation_score calls the test without arguments, and {name_of(test)}{signature} "
-            "takes some: hand over a lambda that calls it"
+            "mutation_score calls the test without arguments, and "
+            f"{name_of(test)}{inspect.signature(test)} takes some: hand over a lambda that calls it"
         ) from None
 
 

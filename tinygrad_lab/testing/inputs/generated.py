@@ -33,10 +33,20 @@ def calls_of(
     if nothing_said and callable(op) and op in catalogue.CASES:
         return catalogue.CASES[op]
     options = _options_of(op) if kwargs is None else dict(kwargs)
+    if inputs is None:
+        number = _number_of_inputs(op)
+        inputs = strategies.tensors(number, broadcast=number > 1, domain=domain)
     rules = vjps_of(op) if callable(op) else ()
     constant = {i for i, rule in enumerate(rules) if rule is None} if type(rules) is tuple else ()
-    calls = _calls(op, inputs, options, domain)
-    return calls.map(lambda call: _with_constants(call, constant)) if constant else calls
+    return _calls(op, inputs, options, constant)
+
+
+@st.composite
+def _calls(draw: Any, op: Any, inputs: Any, kwargs: Any, constant: Collection[int]) -> Call:
+    xs = draw(inputs)
+    options = drawn_options(draw, kwargs, xs)
+    drawn = call(op, xs, **options) if options else Call(getattr(op, "__name__", "f"), op, xs)
+    return _with_constants(drawn, constant) if constant else drawn
 
 
 def _with_constants(call: Call, positions: Collection[int]) -> Call:
@@ -68,25 +78,6 @@ def _parameters_of(op: Any) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(op).parameters
     except (TypeError, ValueError):
         return {}
-
-
-def _calls(
-    op: Any,
-    inputs: st.SearchStrategy[tuple[Any, ...]] | None,
-    kwargs: dict[str, Any],
-    domain: Domain | None,
-) -> st.SearchStrategy[Call]:
-    if inputs is None:
-        number = _number_of_inputs(op)
-        inputs = strategies.tensors(number, broadcast=number > 1, domain=domain)
-
-    @st.composite
-    def one_call(draw: Any) -> Call:
-        xs = draw(inputs)
-        options = drawn_options(draw, kwargs, xs)
-        return call(op, xs, **options) if options else Call(getattr(op, "__name__", "f"), op, xs)
-
-    return one_call()
 
 
 def drawn_options(draw: Any, kwargs: Mapping[str, Any], inputs: Any) -> dict[str, Any]:

@@ -153,9 +153,6 @@ def at_kinks(number: int = 1, *, broadcast: bool = False, shape: Shape | None = 
     return _of_values(SPECIAL, number, broadcast, shape)
 
 
-# ---------------------------------------------------------------------------------------------
-# Random graphs
-
 _OPERATIONS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
     "multiply": lambda a, b: a * b,

@@ -17,7 +17,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from tinygrad_lab.testing.inputs.calls import (
-    ENOUGH, EVERYWHERE, Call, Shape, Strategy, any_axis, arrays, axes, broadcasting, call,
+    ENOUGH, EVERYWHERE, Call, Shape, Strategy, arrays, axes, broadcasting, call,
     degenerate_versions, grid, narrowed, shapes,
 )  # fmt: skip
 
@@ -55,10 +55,6 @@ def table(rows: Mapping[Any, Any]) -> Cases:
                 is_old = families[0] in cases
                 cases[op] = cases[value] if is_old else st.one_of([of(op) for of in families])
     return cases
-
-
-# ---------------------------------------------------------------------------------------------
-# Calls by a list of shapes and a list of options
 
 
 @family
@@ -120,10 +116,6 @@ def of_parts(op: Callable[..., Any], x: Any, y: Any, **kwargs: Any) -> Any:
     return op(x + 1j * y, **kwargs)
 
 
-# ---------------------------------------------------------------------------------------------
-# Elementwise operations
-
-
 @family
 def elementwise(draw: Any, op: Any, *domains: Sequence[float]) -> Call:
     """Operands of shapes that broadcast together, each with values from its own domain."""
@@ -144,10 +136,6 @@ def binary(a: Sequence[float] = EVERYWHERE, b: Sequence[float] = EVERYWHERE) -> 
 def complex_too(options: Options = NONE) -> Family:
     """``op`` of complex arguments away from zero."""
     return variants([((2,), (2,))], options, values=grid(0.5, 2), through=[parts, of_parts])
-
-
-# ---------------------------------------------------------------------------------------------
-# Reductions and scans
 
 
 @family
@@ -187,14 +175,6 @@ def extremes(**options: Sequence[Any]) -> Family:
 
 
 @family
-def scans(draw: Any, op: Any) -> Call:
-    """``op`` along one axis, or over all elements."""
-    shape = draw(shapes())
-    axis = draw(any_axis(len(shape))) if shape and draw(st.booleans()) else None
-    return call(op, [draw(arrays(shape))], **({} if axis is None else {"axis": axis}))
-
-
-@family
 def holed(draw: Any, op: Any, of: Family) -> Call:
     """Calls of a family in which some elements are NaN, never all of a row."""
     whole = draw(of(op))
@@ -207,10 +187,6 @@ def holed(draw: Any, op: Any, of: Family) -> Call:
             mask[...] = False
     f = lambda x: whole.f(np.where(mask, np.nan, x))
     return Call(f"{whole.text} with NaN at\n{mask}", f, [x])
-
-
-# ---------------------------------------------------------------------------------------------
-# One array, and further arguments that depend on its shape
 
 
 @family

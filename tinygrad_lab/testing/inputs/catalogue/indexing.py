@@ -34,13 +34,13 @@ def taken(draw: Any, op: Any) -> Call:
     shape = draw(shapes(smallest=1))
     axis = draw(any_axis(len(shape))) if shape and draw(st.booleans()) else None
     n = int(np.prod(shape, dtype=int)) if axis is None else shape[axis]
-    mode = draw(st.sampled_from([None, "wrap", "clip"]))
-    which = st.integers(-n, n - 1 if n else 0) if mode is None else st.integers(-3 * n, 3 * n)
+    mode = draw(st.sampled_from([{}, {"mode": "wrap"}, {"mode": "clip"}]))
+    which = st.integers(-3 * n, 3 * n) if mode else st.integers(-n, n - 1 if n else 0)
     pairs = st.lists(which, min_size=2, max_size=2).map(lambda p: np.array([p, p[::-1]]))
     places = draw(st.one_of(which, st.lists(which, max_size=4), pairs)) if n else []
     places = np.array(places, dtype=int) if isinstance(places, list) and not places else places
-    kwargs = {"axis": axis} if axis is not None else {}
-    return call(op, [draw(arrays(shape))], places, **kwargs, **({"mode": mode} if mode else {}))
+    along = {} if axis is None else {"axis": axis}
+    return call(op, [draw(arrays(shape))], places, **along, **mode)
 
 
 @family
@@ -65,7 +65,9 @@ CASES = table({
     ),
     np.choose: variants(  # with a mode one place is beyond the arrays
         [((3, 2), (2,), ())], [{}, *each(mode=["clip", "wrap"])],
-        through=lambda op, *x, **kw: op(np.array([[0, 1], [2, 2], [1, 5 * len(kw)]]), x, **kw),
+        through=lambda op, *x, **kw: op(
+            np.array([[0, 1], [2, 2], [1, 5 * len(kw)]]), list(x), **kw
+        ),
     ),
     np.select: variants(
         [((3,), ()), ((2, 3), (2, 1))],

@@ -20,9 +20,6 @@ ENDS = [((3,), (3,)), ((), (2,)), ((), ())]
 RANGES = [{"num": 4}, {"num": 3, "endpoint": False, "axis": -1}, {"num": 1}, {"num": 0}]
 OFFSETS = [{}, *each(k=[1, -2])]
 
-# ---------------------------------------------------------------------------------------------
-# Shapes and axes: the further arguments, drawn for the shape of what they are for
-
 
 @st.composite
 def new_shapes(draw: Any, shape: Shape) -> Any:
@@ -40,8 +37,7 @@ def new_shapes(draw: Any, shape: Shape) -> Any:
 def squeezed_axes(draw: Any, shape: Shape) -> Any:
     """All axes of length one, or one of them."""
     ones = [i - draw(st.sampled_from([0, len(shape)])) for i, n in enumerate(shape) if n == 1]
-    pool: list[Any] = [None, tuple(ones), *ones]
-    return (), {"axis": draw(st.sampled_from(pool))}
+    return (), {"axis": draw(st.sampled_from([None, tuple(ones), *ones]))}
 
 
 @st.composite
@@ -89,10 +85,6 @@ def widened(draw: Any, op: Any) -> Call:
     """An array and a shape that it broadcasts to."""
     shape = draw(shapes())
     return call(op, [draw(arrays(draw(narrowed(shape))))], shape)
-
-
-# ---------------------------------------------------------------------------------------------
-# Several arrays, or several results
 
 
 @family

@@ -8,11 +8,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_lab.testing.inputs.calls import (
-    EIGHTHS, EVERYWHERE, HALVES, NOT_ZERO, Call, arrays, broadcasting, call, grid, shapes,
+    EIGHTHS, EVERYWHERE, HALVES, NOT_ZERO, Call, any_axis, arrays, broadcasting, call, grid,
+    shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    NUMPY, Family, binary, complex_too, each, extremes, family, holed, in_a_row, nth, reductions,
-    scans, table, unary, variants,
+    NUMPY, Family, binary, complex_too, each, extremes, family, holed, in_a_row, keywords, nth,
+    reductions, shaped, table, unary, variants,
 )  # fmt: skip
 
 ANY = [((),), ((3,),), ((2, 1, 3),), ((0, 2),)]
@@ -20,6 +21,7 @@ LINE, MATRIX = [((4,),)], [((3, 4),)]
 INITIAL = {"initial": [0.0, 2.5]}
 NEVER_WHOLE = grid(-2.5, 2.5, offset=0.125)
 STEPS = grid(0.5, 2)
+SCANS = shaped(keywords(axis=lambda shape: any_axis(len(shape)) if shape else st.none()))
 
 
 @family
@@ -99,8 +101,8 @@ CASES = table({
     np.prod: reductions(grid(-2, 2), options={"initial": [1.0, -2.0]}),
     np.nansum: holed(reductions(options=INITIAL)),
     np.nanprod: holed(reductions(grid(-2, 2))),
-    (np.cumsum, np.cumprod): scans(),
-    (np.nancumsum, np.nancumprod): holed(scans()),
+    (np.cumsum, np.cumprod): SCANS,
+    (np.nancumsum, np.nancumprod): holed(SCANS),
     ("cumulative_sum", "cumulative_prod"): [
         variants(LINE, [{}, {"include_initial": True}], values=EVERYWHERE),
         variants(
