@@ -32,7 +32,6 @@ from tinygrad_lab.testing.inputs.calls import (
     shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue import families
-from tinygrad_lab.testing.inputs.catalogue.elementwise import ANY
 from tinygrad_lab.testing.inputs.catalogue.families import (
     Family,
     each,
@@ -52,7 +51,8 @@ from tinygrad_lab.testing.inputs.catalogue.linalg import (
     turned,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.manipulation import joined, new_shapes
-from tinygrad_lab.testing.inputs.catalogue.sequences import BETWEEN, POINTS
+from tinygrad_lab.testing.inputs.catalogue.mathematical import ANY
+from tinygrad_lab.testing.inputs.catalogue.polynomials import BETWEEN, POINTS
 
 __all__ = ["CASES", "indices", "name_of"]
 

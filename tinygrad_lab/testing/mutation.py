@@ -1,9 +1,7 @@
 """Plant faults in the gradients that a user wrote, one after the other, and rerun their tests.
 
-A test that reaches a planted fault and still passes would not have noticed it.  A gradient that a
-user wrote is a derivative rule from outside NumPy and this package, or what an adapted function
-gives back by one of its inputs: a :class:`Place` either way.  Which places a test reaches shows
-while it runs unchanged.
+A gradient that a user wrote is a derivative rule from outside NumPy and this package, or what an
+adapted function gives back by one of its inputs.
 
 Not for: the faults that our own checker is measured against (``benchmarks/checkers``), or running
 pytest (``pytest/plugin.py``).
@@ -15,7 +13,6 @@ import contextlib
 import functools
 import inspect
 import io
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -37,10 +34,6 @@ __all__ = [
 
 Function = Callable[..., Any]
 NOT_THE_USERS = ("numpy", "tinygrad_lab")
-
-
-# ---------------------------------------------------------------------------------------------
-# What is done to a gradient
 
 
 def same(x: Any) -> Any:
@@ -89,31 +82,10 @@ MUTATIONS = {
 
 
 @dataclass(frozen=True)
-class Place(ABC):
-    """A gradient by one argument.  Two are equal where they are the same in every run of a test.
-
-    Attributes
-    ----------
-    owner : callable or str
-        The operation, or the name of the adapted function, that the gradient is of.
-    """
-
-    owner: Any
-
-    @property
-    @abstractmethod
-    def label(self) -> str:
-        """Name it in messages."""
-
-    @abstractmethod
-    def planted(self, mutation: Mutation) -> AbstractContextManager[Any]:
-        """Make it wrong, and right again."""
-
-
-@dataclass(frozen=True)
-class Rule(Place):
+class Rule:
     """The rule of an operation by one argument; by None for all of an operation with any number."""
 
+    owner: Any
     argnum: int | None
 
     @property
@@ -136,12 +108,13 @@ class Rule(Place):
 
 
 @dataclass(frozen=True)
-class OfAdapted(Place):
-    """What an adapted function gives back by one of its inputs.
+class OfAdapted:
+    """What an adapted function, ``owner`` by name, gives back by one of its inputs.
 
     The function itself may be another one in each run of a test; its code is the same.
     """
 
+    owner: str
     code: Any
     position: int
     by: str
@@ -170,6 +143,10 @@ class OfAdapted(Place):
         return _intercepting(intercept)
 
 
+#: A gradient by one argument.  Two are equal where they are the same in every run of a test.
+Place = Rule | OfAdapted
+
+
 def _intercepting(intercept: Callable[[Any, Pull], Pull]) -> AbstractContextManager[Any]:
     return session(interceptors=(*current_session().interceptors, intercept))
 
@@ -195,13 +172,7 @@ def _rules() -> Iterator[tuple[Rule, Any]]:
 
 
 def rules_of_users() -> list[Rule]:
-    """List the derivative rules that were written outside NumPy and this package.
-
-    Examples
-    --------
-    >>> any(rule.owner is np.sin for rule in rules_of_users())
-    False
-    """
+    """List the derivative rules that were written outside NumPy and this package."""
     return [place for place, rule in _rules() if _is_users(rule)]
 
 
@@ -215,10 +186,7 @@ def _is_users(rule: Any) -> bool:
 
 @contextlib.contextmanager
 def watched(rules: Iterable[Rule]) -> Iterator[list[Place]]:
-    """Note which of some rules run in the meantime, and which gradients of adapted functions.
-
-    The list that this gives is filled at the end.
-    """
+    """List which of some rules run in the meantime, and gradients of adapted functions."""
     reached: dict[Place, None] = {}
 
     def noting(place: Rule, rule: Function) -> Function:
@@ -236,30 +204,18 @@ def watched(rules: Iterable[Rule]) -> Iterator[list[Place]]:
 
         return noted
 
-    places: list[Place] = []
+    places: list[Place] = []  # filled at the end
     with contextlib.ExitStack() as stack:
+        stack.callback(lambda: places.extend(reached))
         for place in rules:
             stack.enter_context(place.wrapped(functools.partial(noting, place)))
         stack.enter_context(_intercepting(intercept))
-        try:
-            yield places
-        finally:
-            places += reached
+        yield places
 
 
 @dataclass
 class Mutant:
-    """One fault that can be planted, and which tests noticed.
-
-    Attributes
-    ----------
-    place : Place
-        What is made wrong.
-    fault : str
-        One of :data:`MUTATIONS`.
-    noticed, missed : list of str
-        The tests that failed, and those that reach the place and passed.
-    """
+    """A fault that can be planted, and the tests that fail on it, or reach its place and pass."""
 
     place: Place
     fault: str
@@ -282,23 +238,18 @@ def undisturbed(functions: Iterable[Any]) -> Iterator[None]:
     label = "_hypothesis_internal_use_settings"
     plain = [getattr(f, "__func__", f) for f in functions]
     before = {f: vars(f)[label] for f in plain if label in getattr(f, "__dict__", {})}
-    if before:
+    for f, old in before.items():
         from hypothesis import Phase, settings
 
-        for f, old in before.items():
-            phases = [p for p in old.phases if p in (Phase.explicit, Phase.generate)]
-            vars(f)[label] = settings(
-                old, database=None, phases=phases, print_blob=False, deadline=None
-            )
+        phases = [phase for phase in old.phases if phase in (Phase.explicit, Phase.generate)]
+        vars(f)[label] = settings(
+            old, database=None, phases=phases, print_blob=False, deadline=None
+        )
     try:
         yield
     finally:
         for f, old in before.items():
             vars(f)[label] = old
-
-
-# ---------------------------------------------------------------------------------------------
-# The score of one test
 
 
 @dataclass(frozen=True)
@@ -446,24 +397,23 @@ def _takes_nothing(test: Callable[[], Any]) -> None:
 
 
 def _passes(test: Callable[[], Any], when: str) -> None:
+    if (error := _failure_of(test)) is not None:
+        first = str(error).partition("\n")[0]
+        message = f"mutation_score: the test fails {when}: {type(error).__name__}: {first}"
+        raise ValueError(message) from error
+
+
+def _notices(test: Callable[[], Any], mutant: Mutant) -> bool:
+    with mutant.planted(), contextlib.redirect_stdout(io.StringIO()):
+        return _failure_of(test) is not None
+
+
+def _failure_of(test: Callable[[], Any]) -> BaseException | None:
+    """Run a test, and give whatever it raises, pytest's own outcomes too."""
     try:
         test()
     except (KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as error:
-        first = str(error).partition("\n")[0]
-        raise ValueError(
-            f"mutation_score: the test fails {when}: {type(error).__name__}: {first}"
-        ) from error
-
-
-def _notices(test: Callable[[], Any], mutant: Mutant) -> bool:
-    """Run the test on a planted fault; whatever it raises, pytest's own outcomes too, is notice."""
-    with mutant.planted(), contextlib.redirect_stdout(io.StringIO()):
-        try:
-            test()
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException:  # noqa: BLE001
-            return True
-    return False
+    except BaseException as error:  # noqa: BLE001
+        return error
+    return None

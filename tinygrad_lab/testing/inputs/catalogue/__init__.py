@@ -12,15 +12,13 @@ Not for: how a family of calls is drawn (``families.py``), or what is checked (`
 from __future__ import annotations
 
 from tinygrad_lab.testing.inputs.catalogue import (
-    creation, elementwise, extrema, fft, functional, indexing, linalg, manipulation, polynomials,
-    sequences, sorting, statistics, sums,
+    fft, indexing, linalg, manipulation, mathematical, polynomials, statistics,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import Cases
 
 __all__ = ["CASES"]
 
 CASES: Cases = {
-    **elementwise.CASES, **sums.CASES, **extrema.CASES, **sequences.CASES, **statistics.CASES,
-    **sorting.CASES, **creation.CASES, **manipulation.CASES, **indexing.CASES, **linalg.CASES,
-    **fft.CASES, **polynomials.CASES, **functional.CASES,
+    **mathematical.CASES, **statistics.CASES, **manipulation.CASES, **indexing.CASES,
+    **linalg.CASES, **fft.CASES, **polynomials.CASES,
 }  # fmt: skip

@@ -86,8 +86,7 @@ def variants(
     f = op
     for layer in reversed([through] if callable(through) else through):
         f = functools.partial(layer, f)
-    text = ", ".join(["x"] * len(chosen) + [f"{key}={value!r}" for key, value in kwargs.items()])
-    return Call(f"{op.__name__}({text})", lambda *x: f(*x, **kwargs), operands)
+    return Call(call(op, operands, **kwargs).text, lambda *x: f(*x, **kwargs), operands)
 
 
 def each(**choices: Iterable[Any]) -> list[dict[str, Any]]:
@@ -209,11 +208,12 @@ def _with_holes(draw: Any, calls: Any) -> Call:
 
 
 @family
-def shaped(draw: Any, op: Any, further: Any, least: int = 0) -> Call:
+def shaped(draw: Any, op: Any, further: Any, least: int = 0, unique: bool = False) -> Call:
     """``op(x, *args, **kwargs)``, where ``further(shape)`` is a strategy of (args, kwargs)."""
     shape = draw(shapes(least))
     args, kwargs = draw(further(shape))
-    return call(op, [draw(arrays(shape))], *args, **kwargs)
+    x = draw(arrays(shape, ENOUGH if unique else EVERYWHERE, unique))
+    return call(op, [x], *args, **kwargs)
 
 
 def keywords(**choices: Callable[[Shape], Strategy[Any]]) -> Any:

@@ -1,4 +1,4 @@
-"""The catalogue of taking elements: by index, by condition, by diagonal, in windows."""
+"""The catalogue of taking elements, and of calling functions along axes or piece by piece."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tinygrad_lab.testing.inputs.catalogue.families import each, family, shaped,
 MATRIX, CUBE = [((3, 4),)], [((2, 3, 4),)]
 PLACES = np.array([[[2, 0, 0, -1]], [[1, 1, 2, 0]]])
 CONDITIONS = [np.array([True, False, False]), np.array([True, True, False])]
+PIECES = np.array([[1, 1, 0, 0], [0, 0, 1, 0]], dtype=bool)
 
 
 @st.composite
@@ -23,9 +24,8 @@ def diagonals(draw: Any, shape: Shape) -> Any:
     """A diagonal above or below the main one, of any two axes."""
     pair = draw(st.permutations(range(len(shape))))[:2]
     pair = [a - len(shape) if draw(st.booleans()) else a for a in pair]
-    if draw(st.booleans()):
-        return (), {"offset": draw(st.integers(-3, 3))}
-    return (), {"offset": draw(st.integers(-3, 3)), "axis1": pair[0], "axis2": pair[1]}
+    across = {} if draw(st.booleans()) else dict(zip(("axis1", "axis2"), pair, strict=True))
+    return (), {"offset": draw(st.integers(-3, 3)), **across}
 
 
 @family
@@ -79,5 +79,14 @@ CASES = table({
     np.diagonal: shaped(diagonals, least=2),
     sliding_window_view: variants(
         MATRIX, [{"window_shape": (2, 3)}, {"window_shape": 2, "axis": 1}]
+    ),
+    np.apply_along_axis: variants(CUBE, each(axis=[0, -1]), through=lambda op, x, axis: op(
+        lambda row: np.outer(row, row[:2]), axis, x
+    )),
+    np.apply_over_axes: variants(
+        CUBE, each(axes=[0, (0, -1)]), through=lambda op, x, axes: op(np.sum, x, axes)
+    ),
+    np.piecewise: variants(
+        [((4,),)], through=lambda op, x: op(x, PIECES, [np.sin, lambda z: z * z, 2.5])
     ),
 })  # fmt: skip

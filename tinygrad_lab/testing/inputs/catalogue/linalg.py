@@ -15,7 +15,7 @@ from tinygrad_lab.testing.inputs.calls import (
     NOT_ZERO, Call, arrays, broadcasting, call, degenerate_kind, grid,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    NONE, Cases, Family, each, family, in_a_row, of_a_list, shaped, table, variants,
+    NONE, Family, each, family, in_a_row, of_a_list, shaped, table, variants,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.indexing import diagonals
 
@@ -61,18 +61,13 @@ def turned(*axes: int | None) -> Any:
     ``axes`` says along which axis the vectors of each result lie; None where there are none.
     """
 
-    def side(vectors: Any, axis: int) -> Any:
-        direction = np.cos(1.0 + np.arange(vectors.shape[axis]))
-        along = np.moveaxis(vectors, axis, -1) @ direction
-        return np.expand_dims(np.sign(along), axis)
+    def to_one_side(vectors: Any, axis: int | None) -> Any:
+        if axis is None:
+            return vectors
+        along = np.moveaxis(vectors, axis, -1) @ np.cos(1.0 + np.arange(vectors.shape[axis]))
+        return vectors * np.expand_dims(np.sign(along), axis)
 
-    def through(op: Any, *x: Any, **kwargs: Any) -> Any:
-        return [
-            part if axis is None else part * side(part, axis)
-            for part, axis in zip(op(*x, **kwargs), axes, strict=True)
-        ]
-
-    return through
+    return lambda op, *x, **kw: list(map(to_one_side, op(*x, **kw), axes))
 
 
 def ascending(op: Any, x: Any) -> Any:
@@ -130,20 +125,21 @@ def dots(draw: Any, op: Any) -> Call:
 def contractions(draw: Any, op: Any) -> Call:
     """Of the last axes with the first (a number), or of pairs of axes in any order."""
     common = draw(st.lists(st.sampled_from([2, 3, 1]), max_size=2))
-    free_a, free_b = (draw(st.lists(st.sampled_from([2, 1, 3, 0]), max_size=2)) for _ in range(2))
+    free = [draw(st.lists(st.sampled_from([2, 1, 3, 0]), max_size=2)) for _ in range(2)]
     if draw(st.booleans()):
-        left, right, contracted = (*free_a, *common), (*common, *free_b), len(common)
-        return call(op, [draw(arrays(left)), draw(arrays(right))], axes=contracted)
-    order_a = draw(st.permutations(range(len(free_a) + len(common))))
-    order_b = draw(st.permutations(range(len(free_b) + len(common))))
-    sides_a = tuple(n for _, n in sorted(zip(order_a, [*common, *free_a], strict=True)))
-    sides_b = tuple(n for _, n in sorted(zip(order_b, [*common, *free_b], strict=True)))
-    pairs = [list(order_a[: len(common)]), list(order_b[: len(common)])]
+        sides = [(*free[0], *common), (*common, *free[1])]
+        return call(op, [draw(arrays(side)) for side in sides], axes=len(common))
+    orders = [draw(st.permutations(range(len(common) + len(rest)))) for rest in free]
+    sides = [
+        tuple(n for _, n in sorted(zip(order, [*common, *rest], strict=True)))
+        for order, rest in zip(orders, free, strict=True)
+    ]
+    pairs = [list(order[: len(common)]) for order in orders]
     if draw(st.booleans()):
-        pairs[0] = [a - len(sides_a) for a in pairs[0]]
+        pairs[0] = [a - len(sides[0]) for a in pairs[0]]
     one = len(common) == 1 and draw(st.booleans())
     across = (pairs[0][0], pairs[1][0]) if one else tuple(pairs)
-    return call(op, [draw(arrays(sides_a)), draw(arrays(sides_b))], axes=across)
+    return call(op, [draw(arrays(side)) for side in sides], axes=across)
 
 
 @family
@@ -157,14 +153,14 @@ def einsums(draw: Any, op: Any) -> Call:
     sides = [(*(h or ()), *side) for h, side in zip(hidden, sides, strict=True)]
     dots = "..." if any(h is not None for h in hidden) else ""
     subscripts = ",".join(t if h is None else f"...{t}" for t, h in zip(terms, hidden, strict=True))
-    letters = sorted(set("".join(terms)))
     if draw(st.booleans()):
+        letters = sorted(set("".join(terms)))
         result = draw(st.permutations(letters))[: draw(st.integers(0, len(letters)))]
         subscripts += f"->{dots}{''.join(result)}"
     kwargs = draw(st.sampled_from([{}, {}, {"optimize": True}]))
     f = lambda *x: op(subscripts, *x, **kwargs)
-    operands = [draw(arrays(side)) for side in sides]
-    return Call(f"einsum({subscripts!r}, x, ..., {kwargs})", f, operands)
+    text = f"einsum({subscripts!r}, x, ..., {kwargs})"
+    return Call(text, f, [draw(arrays(side)) for side in sides])
 
 
 @family
@@ -178,42 +174,6 @@ def numbered_einsums(draw: Any, op: Any) -> Call:
     return Call(f"einsum(x, {first}, x, {second}, *{result})", f, [draw(arrays(s)) for s in sides])
 
 
-STACKS = [((3,), (3,)), ((2, 3), (3,)), ((2, 1, 3), (4, 3)), ((0,), (0,))]
-
-PRODUCTS = table({
-    np.matmul: matmuls(),
-    np.dot: dots(),
-    np.tensordot: contractions(),
-    np.einsum: [einsums(), numbered_einsums()],
-    "matvec": variants([((2, 3), (3,)), ((4, 2, 3), (3,)), ((2, 3), (4, 3))]),
-    "vecmat": variants([((2,), (2, 3)), ((4, 2), (2, 3)), ((2,), (4, 2, 3))]),
-    (np.vecdot, linalg.vecdot): [
-        variants(STACKS), variants([((3, 2), (3, 1))], [{"axis": 0}])
-    ],
-    np.vdot: variants([((3,), (3,)), ((2, 2), (2, 2)), ((), ())]),
-    np.inner: variants([((3,), (3,)), ((2, 3), (4, 3)), ((), (2, 3)), ((2, 3), (3,))]),
-    np.outer: variants([((3,), (2,)), ((2, 2), ()), ((0,), (2,))]),
-    linalg.outer: variants([((3,), (2,)), ((0,), (2,))]),
-    linalg.matmul: variants([((2, 3), (3, 2)), ((4, 1, 3), (3,))]),
-    linalg.tensordot: variants([((2, 3), (2, 3))], [{}, *each(axes=[2, ([0, 1], [0, 1])])]),
-    np.kron: variants([((2,), (3,)), ((2, 2), (1, 3)), ((2,), (2, 1, 2)), ((), (2,))]),
-    np.cross: [
-        variants([((3,), (3,)), ((2, 3), (3,)), ((2, 1, 3), (4, 3))]),
-        variants([((3, 2), (2, 3))], [{"axisa": 0, "axisc": 0}]),
-        variants([((3, 2), (3, 2))], [{"axis": 0}]),
-    ],
-    linalg.cross: variants([((3,), (2, 3))]),
-    linalg.multi_dot: variants(
-        [((2, 3), (3, 2), (2, 4)), ((3,), (3, 2), (2,)), ((2, 3), (3, 3), (3,)), ((2, 2), (2, 2))],
-        through=of_a_list,
-    ),
-    linalg.matrix_power: matrices(SQUARES, each(n=[0, 1, 2, 5, -2])),
-})  # fmt: skip
-
-# ---------------------------------------------------------------------------------------------
-# Equations, decompositions, eigenvalues
-
-
 def nth(i: int) -> Any:
     """The result of that number, flat."""
     return lambda op, *x, **kwargs: np.ravel(op(*x, **kwargs)[i])
@@ -225,58 +185,10 @@ def of_four_axes(op: Any, a: Any, b: Any, axes: Any = None) -> Any:
     return op(a, b, axes)
 
 
-SOLVING = table({
-    linalg.inv: matrices(SQUARES),
-    linalg.solve: matrices(
-        [((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 2, 2), (2, 1)), ((2, 2), (3, 2, 2))]
-    ),
-    linalg.pinv: [
-        matrices(TALL + WIDE + SQUARES[:2]),
-        matrices(SQUARES[:3], [{"hermitian": True}], around=symmetric),
-    ],
-    linalg.lstsq: [
-        matrices([((4, 2), (4,)), ((3, 2), (3, 2)), ((2, 3), (2,))], NONE, nth(0)),
-        matrices([((4, 2), (4,)), ((3, 2), (3, 2))], NONE, nth(1)),
-    ],
-    linalg.tensorinv: [
-        matrices([((4, 4),)], NONE, lambda op, a: op(a.reshape(2, 2, 4))),
-        matrices([((4, 4),)], NONE, lambda op, a: op(a.reshape(4, 2, 2), ind=1)),
-    ],
-    linalg.tensorsolve: matrices([((4, 4), (2, 2))], [{}, {"axes": (1,)}], of_four_axes),
-})  # fmt: skip
-
-DECOMPOSITIONS = table({
-    linalg.cholesky: matrices(SQUARES, [{}, {"upper": True}], around=definite),
-    linalg.qr: [
-        matrices(SQUARES[:4] + TALL + WIDE, NONE, in_a_row),
-        matrices(TALL + WIDE, [{"mode": "r"}]),
-    ],
-    linalg.svd: [
-        matrices(SQUARES[:4], NONE, in_a_row, turned(-2, None, -1)),
-        matrices(TALL + WIDE, [{"full_matrices": False}], in_a_row, turned(-2, None, -1)),
-        matrices(TALL + WIDE, [{"compute_uv": False}]),
-        matrices(
-            SQUARES[:4], [{"hermitian": True}], in_a_row, turned(-2, None, -1), around=symmetric
-        ),
-        matrices(SQUARES[:2], [{"hermitian": True, "compute_uv": False}], around=symmetric),
-    ],
-    linalg.svdvals: matrices(SQUARES + TALL + WIDE),
-})  # fmt: skip
-
+LINES = [((3,), (3,)), ((2, 3), (3,)), ((2, 1, 3), (4, 3))]
 TRIANGLES = [{}, {"UPLO": "U"}]
-
-EIGENVALUES = table({
-    linalg.eigh: matrices(
-        SQUARES[:4], TRIANGLES, in_a_row, turned(None, -2), around=symmetric
-    ),
-    linalg.eigvalsh: matrices(SQUARES, TRIANGLES, around=symmetric),
-    linalg.eigvals: matrices(SQUARES[:4], NONE, ascending),
-    linalg.eig: matrices(SQUARES[:4], NONE, in_a_row, ascending_pairs),
-})  # fmt: skip
-
-# ---------------------------------------------------------------------------------------------
-# Norms and determinants
-
+VECTORS = (in_a_row, turned(-2, None, -1))
+EQUATIONS = [((4, 2), (4,)), ((3, 2), (3, 2))]
 ORDERS = [None, 2, 1, 3, 0.5, -1, -2.5]
 EXTREMES = [{"ord": np.inf}, {"ord": -np.inf, "keepdims": True}]
 MATRIX_ORDERS = ["fro", 1, -1, np.inf, -np.inf, 2, -2, "nuc"]
@@ -287,7 +199,70 @@ ALONG = [
     for where in ({"axis": 0, "keepdims": False}, {"axis": -1, "keepdims": True})
 ]
 
-NORMS = table({
+CASES = table({
+    np.matmul: matmuls(),
+    np.dot: dots(),
+    np.tensordot: contractions(),
+    np.einsum: [einsums(), numbered_einsums()],
+    "matvec": variants([((2, 3), (3,)), ((4, 2, 3), (3,)), ((2, 3), (4, 3))]),
+    "vecmat": variants([((2,), (2, 3)), ((4, 2), (2, 3)), ((2,), (4, 2, 3))]),
+    (np.vecdot, linalg.vecdot): [
+        variants([*LINES, ((0,), (0,))]), variants([((3, 2), (3, 1))], [{"axis": 0}])
+    ],
+    np.vdot: variants([((3,), (3,)), ((2, 2), (2, 2)), ((), ())]),
+    np.inner: variants([((3,), (3,)), ((2, 3), (4, 3)), ((), (2, 3)), ((2, 3), (3,))]),
+    np.outer: variants([((3,), (2,)), ((2, 2), ()), ((0,), (2,))]),
+    linalg.outer: variants([((3,), (2,)), ((0,), (2,))]),
+    linalg.matmul: variants([((2, 3), (3, 2)), ((4, 1, 3), (3,))]),
+    linalg.tensordot: variants([((2, 3), (2, 3))], [{}, *each(axes=[2, ([0, 1], [0, 1])])]),
+    np.kron: variants([((2,), (3,)), ((2, 2), (1, 3)), ((2,), (2, 1, 2)), ((), (2,))]),
+    np.cross: [
+        variants(LINES),
+        variants([((3, 2), (2, 3))], [{"axisa": 0, "axisc": 0}]),
+        variants([((3, 2), (3, 2))], [{"axis": 0}]),
+    ],
+    linalg.cross: variants([((3,), (2, 3))]),
+    linalg.multi_dot: variants(
+        [((2, 3), (3, 2), (2, 4)), ((3,), (3, 2), (2,)), ((2, 3), (3, 3), (3,)), ((2, 2), (2, 2))],
+        through=of_a_list,
+    ),
+    linalg.matrix_power: matrices(SQUARES, each(n=[0, 1, 2, 5, -2])),
+    # equations
+    linalg.inv: matrices(SQUARES),
+    linalg.solve: matrices(
+        [((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 2, 2), (2, 1)), ((2, 2), (3, 2, 2))]
+    ),
+    linalg.pinv: [
+        matrices(TALL + WIDE + SQUARES[:2]),
+        matrices(SQUARES[:3], [{"hermitian": True}], around=symmetric),
+    ],
+    linalg.lstsq: [
+        matrices([*EQUATIONS, ((2, 3), (2,))], NONE, nth(0)), matrices(EQUATIONS, NONE, nth(1))
+    ],
+    linalg.tensorinv: [
+        matrices([((4, 4),)], NONE, lambda op, a: op(a.reshape(2, 2, 4))),
+        matrices([((4, 4),)], NONE, lambda op, a: op(a.reshape(4, 2, 2), ind=1)),
+    ],
+    linalg.tensorsolve: matrices([((4, 4), (2, 2))], [{}, {"axes": (1,)}], of_four_axes),
+    # decompositions and eigenvalues
+    linalg.cholesky: matrices(SQUARES, [{}, {"upper": True}], around=definite),
+    linalg.qr: [
+        matrices(SQUARES[:4] + TALL + WIDE, NONE, in_a_row),
+        matrices(TALL + WIDE, [{"mode": "r"}]),
+    ],
+    linalg.svd: [
+        matrices(SQUARES[:4], NONE, *VECTORS),
+        matrices(TALL + WIDE, [{"full_matrices": False}], *VECTORS),
+        matrices(TALL + WIDE, [{"compute_uv": False}]),
+        matrices(SQUARES[:4], [{"hermitian": True}], *VECTORS, around=symmetric),
+        matrices(SQUARES[:2], [{"hermitian": True, "compute_uv": False}], around=symmetric),
+    ],
+    linalg.svdvals: matrices(SQUARES + TALL + WIDE),
+    linalg.eigh: matrices(SQUARES[:4], TRIANGLES, in_a_row, turned(None, -2), around=symmetric),
+    linalg.eigvalsh: matrices(SQUARES, TRIANGLES, around=symmetric),
+    linalg.eigvals: matrices(SQUARES[:4], NONE, ascending),
+    linalg.eig: matrices(SQUARES[:4], NONE, in_a_row, ascending_pairs),
+    # norms and determinants
     np.trace: shaped(diagonals, least=2),
     (linalg.diagonal, linalg.trace): variants(
         [((3, 4),), ((2, 3, 4),)], [{}, {"offset": 1}, {"offset": -1}]
@@ -302,15 +277,11 @@ NORMS = table({
     ],
     linalg.vector_norm: [
         variants(
-            [((2, 3),), ((2, 1, 2),)],
-            [{}, {"axis": (0, 1)}, *each(ord=ORDERS[1:], axis=[-1])],
+            [((2, 3),), ((2, 1, 2),)], [{}, {"axis": (0, 1)}, *each(ord=ORDERS[1:], axis=[-1])],
             values=NOT_ZERO,
         ),
         variants(
-            [((5,),)],
-            EXTREMES,
-            values=AWAY,
-            unique=True,
+            [((5,),)], EXTREMES, values=AWAY, unique=True,
             through=lambda op, x, **kw: op(x + 3.5, **kw),
         ),
     ],
@@ -319,5 +290,3 @@ NORMS = table({
         matrices(SQUARES[:2] + SQUARES[3:4], [{}, *each(p=MATRIX_ORDERS)]), matrices(TALL)
     ],
 })  # fmt: skip
-
-CASES: Cases = {**PRODUCTS, **SOLVING, **DECOMPOSITIONS, **EIGENVALUES, **NORMS}

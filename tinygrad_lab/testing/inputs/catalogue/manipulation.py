@@ -1,4 +1,4 @@
-"""The catalogue of what reshapes, moves axes, joins, splits, tiles, pads, inserts and deletes."""
+"""The catalogue of ranges, copies and grids, and of what reshapes, joins, splits and pads."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_lab.testing.inputs.calls import (
-    Call, Shape, Strategy, any_axis, arrays, axes, call, narrowed, shapes,
+    Call, Shape, Strategy, any_axis, arrays, axes, call, grid, narrowed, shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    NUMPY, each, family, in_a_row, keywords, of_a_list, shaped, table, variants,
+    NUMPY, each, family, in_a_row, keywords, of_a_list, shaped, table, unary, variants,
 )  # fmt: skip
 
 MATRIX, CUBE = [((3, 4),)], [((2, 3, 4),)]
 ANY = [((),), ((3,),), ((2, 3),), ((1, 0, 2),), ((2, 3, 4),)]
-
+ENDS = [((3,), (3,)), ((), (2,)), ((), ())]
+RANGES = [{"num": 4}, {"num": 3, "endpoint": False, "axis": -1}, {"num": 1}, {"num": 0}]
+OFFSETS = [{}, *each(k=[1, -2])]
 
 # ---------------------------------------------------------------------------------------------
 # Shapes and axes: the further arguments, drawn for the shape of what they are for
@@ -40,18 +42,6 @@ def squeezed_axes(draw: Any, shape: Shape) -> Any:
     ones = [i - draw(st.sampled_from([0, len(shape)])) for i, n in enumerate(shape) if n == 1]
     pool: list[Any] = [None, tuple(ones), *ones]
     return (), {"axis": draw(st.sampled_from(pool))}
-
-
-def expansions(shape: Shape) -> Strategy[Any]:
-    """One new axis, or two."""
-    pool: list[Any] = [((0,), {}), ((-1,), {}), (((0, -1),), {})]
-    return st.sampled_from([*pool, ((), {"axis": (len(shape) + 1, 0)})])
-
-
-def two_axes(shape: Shape) -> Strategy[Any]:
-    """Two axes, perhaps the same."""
-    pair = st.tuples(any_axis(len(shape)), any_axis(len(shape)))
-    return pair.map(lambda swapped: (swapped, {}))
 
 
 @st.composite
@@ -149,8 +139,7 @@ def paddings(draw: Any, op: Any) -> Call:
     ]))  # fmt: skip
     unique = mode in ("median", "maximum", "minimum")
     x = draw(arrays(draw(st.sampled_from([(2, 3), (1, 2), (3, 3)])), unique=unique))
-    f = lambda x: op(x, width, mode, **options)
-    return Call(f"pad(x, {width}, {mode!r}, {options})", f, [x])
+    return call(op, [x], width, mode, **options)
 
 
 @family
@@ -167,13 +156,37 @@ def inserted(draw: Any, op: Any) -> Call:
 
 
 CASES = table({
+    np.copy: unary(),
+    np.astype: shaped(lambda shape: st.just(((np.float64,), {}))),
+    np.full_like: variants(
+        [((3,),), ((),)], through=lambda op, value: op(value + np.zeros((2, 1)), value)
+    ),
+    np.linspace: [
+        variants(ENDS, RANGES),
+        variants(ENDS, through=lambda op, a, b: op(a, b, 3, retstep=True)[1]),
+    ],
+    np.logspace: variants(ENDS, [{**options, "base": 2.0} for options in RANGES]),
+    np.geomspace: variants(ENDS, RANGES, values=grid(0.75, 3)),
+    np.meshgrid: variants(
+        [((2,), (3,)), ((2,), (), (3,)), ((2,),)], [{}, {"indexing": "ij"}, {"sparse": True}],
+        through=in_a_row,
+    ),
+    np.diag: variants([((3,),), ((3, 4),), ((1,),)], OFFSETS),
+    np.diagflat: variants([((3,),), ((2, 2),), ((),)], OFFSETS),
+    (np.tril, np.triu): shaped(keywords(k=lambda shape: st.integers(-2, 2)), least=1),
+    np.vander: variants([((4,),)], [{}, {"N": 2, "increasing": True}, {"N": 1}, {"N": 0}]),
+    # shapes and axes
     np.reshape: shaped(new_shapes),
     np.ravel: shaped(keywords(order=lambda shape: st.sampled_from(["C", "F"]))),
     np.squeeze: shaped(squeezed_axes),
-    np.expand_dims: shaped(expansions),
+    np.expand_dims: shaped(lambda shape: st.sampled_from([
+        ((0,), {}), ((-1,), {}), (((0, -1),), {}), ((), {"axis": (len(shape) + 1, 0)}),
+    ])),
     np.transpose: shaped(permutations),
     (np.matrix_transpose, np.linalg.matrix_transpose): variants(MATRIX + CUBE),
-    np.swapaxes: shaped(two_axes, least=1),
+    np.swapaxes: shaped(
+        lambda shape: st.tuples(st.tuples(*[any_axis(len(shape))] * 2), st.just({})), least=1
+    ),
     np.moveaxis: shaped(moved_axes, least=1),
     np.rollaxis: variants(CUBE, [
         {"axis": 2}, {"axis": -1, "start": 1}, {"axis": 0, "start": -1}, {"axis": 1, "start": 3},
@@ -187,6 +200,7 @@ CASES = table({
     (np.atleast_1d, np.atleast_2d, np.atleast_3d): [
         variants(ANY), variants([((), (2, 3))], through=in_a_row)
     ],
+    # several arrays, or several results
     np.concatenate: joined(new_axis=False, flattens=True),
     np.stack: joined(new_axis=True),
     np.hstack: variants([((2,), (3,)), ((2, 1), (2, 3)), ((), ())], through=of_a_list),
@@ -204,9 +218,7 @@ CASES = table({
     np.array_split: variants(
         CUBE, [*sections(2, [1, 5], [2, 1], axis=-1), *sections(3)], through=numbered
     ),
-    np.split: variants(
-        CUBE, [*sections(2, [1, 3], [-1], axis=2), *sections(2)], through=numbered
-    ),
+    np.split: variants(CUBE, [*sections(2, [1, 3], [-1], axis=2), *sections(2)], through=numbered),
     np.hsplit: variants([((4,),), ((2, 4),)], sections(2, [1]), through=numbered),
     np.vsplit: variants([((4, 2),)], sections(2, [1]), through=numbered),
     np.dsplit: variants(CUBE, sections(2, [1]), through=numbered),
@@ -216,18 +228,14 @@ CASES = table({
     np.resize: variants([((2, 3),), ((4,),)], each(new_shape=[4, (3, 3), (0,)])),
     np.pad: [
         paddings(),
-        variants(
-            [((2, 3),), ((3,),)], through=lambda op, x: op(x, 2, constant_values=np.sum(x))
-        ),
+        variants([((2, 3),), ((3,),)], through=lambda op, x: op(x, 2, constant_values=np.sum(x))),
     ],
     np.delete: variants(
         CUBE, [*each(obj=[1, -1, [0, 2], slice(0, 2), [True, False, True]], axis=[1]), {"obj": 7}]
     ),
     np.insert: inserted(),
     np.trim_zeros: variants(
-        [((3,),)],
-        [{}, {"trim": "f"}, {"trim": "B"}],
-        values=[1, 2, -1],
+        [((3,),)], [{}, {"trim": "f"}, {"trim": "B"}], values=[1, 2, -1],
         through=lambda op, x, **kw: op(np.pad(x, (2, 1)), **kw),
     ),
 })  # fmt: skip

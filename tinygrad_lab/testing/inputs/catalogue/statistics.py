@@ -1,4 +1,4 @@
-"""The catalogue of order statistics, averages, correlations and histograms, nan-forms included."""
+"""The catalogue of sorting, order statistics, averages, correlations and histograms."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_lab.testing.inputs.calls import (
-    ENOUGH, Call, arrays, degenerate_versions, grid, shapes,
+    ENOUGH, Call, Shape, Strategy, arrays, call, degenerate_versions, grid, shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    extremes, family, holed, in_a_row, reductions, table, variants,
+    each, extremes, family, holed, in_a_row, reductions, shaped, table, variants,
 )  # fmt: skip
 
 METHODS = [
@@ -22,7 +22,12 @@ METHODS = [
 FLAT = [0.3, 0.0, [0.5, 1.0]]
 MATRICES = [((2, 3),), ((1, 4),), ((3, 3),)]
 WEIGHTS = grid(0.5, 2)
-POSITIVE = grid(0.75, 3)
+
+
+def sorted_axes(shape: Shape) -> Strategy[Any]:
+    """Any axis to sort along, or all elements at once."""
+    axes = [{}, *each(axis=[0, -1, None])] if shape else [{"axis": None}]
+    return st.sampled_from([((), options) for options in axes])
 
 
 @family
@@ -35,8 +40,7 @@ def quantiles(draw: Any, op: Any, among: list[Any], scale: float) -> Call:
         "axis": st.sampled_from([None, 0, -1, (0, -1)[: len(shape)]] if shape else [None]),
         "keepdims": st.booleans(),
     }))  # fmt: skip
-    x, q = draw(arrays(shape, ENOUGH, unique=True)), np.multiply(q, scale)
-    return Call(f"{op.__name__}(x, {q}, {kwargs})", lambda x: op(x, q, **kwargs), [x])
+    return call(op, [draw(arrays(shape, ENOUGH, unique=True))], np.multiply(q, scale), **kwargs)
 
 
 @family
@@ -44,17 +48,23 @@ def averages(draw: Any, op: Any) -> Call:
     """Weights of the whole shape, along one axis, or along two in any order; or none."""
     (shape,) = draw(st.sampled_from(degenerate_versions([((2, 3, 4),)])))
     axis = draw(st.sampled_from([None, 0, -1, (2, 0), (1, 2)] if shape else [None]))
-    named = axis if isinstance(axis, tuple) else (axis,)
-    sides = [shape] if axis is None else [shape, tuple(shape[i] for i in named)]
+    sides = [shape] if axis is None else [shape, tuple(np.array(shape)[np.atleast_1d(axis)])]
     x, w = draw(arrays(shape)), draw(arrays(draw(st.sampled_from(sides)), WEIGHTS))
     kwargs = {"axis": axis, "keepdims": draw(st.booleans())}
     if draw(st.booleans()):
-        return Call(f"average(x, {kwargs})", lambda x: op(x, **kwargs), [x])
+        return call(op, [x], **kwargs)
     f = lambda x, w: in_a_row(op, x, weights=w, returned=True, **kwargs)
     return Call(f"average(x, weights=w, returned=True, {kwargs})", f, [x, w])
 
 
 CASES = table({
+    np.sort: shaped(sorted_axes, unique=True),
+    np.sort_complex: variants(
+        [((4,),)], through=lambda op, x: np.imag(op(x) * (1 + 2j)), unique=True
+    ),
+    np.partition: variants(
+        [((3, 4),), ((4, 4),)], [{"kth": 1}, {"kth": [0, 2], "axis": 0}], unique=True
+    ),
     np.mean: reductions(empty=False),
     np.nanmean: holed(reductions(empty=False, where=False)),
     np.var: reductions(empty=False, options={"ddof": [0, 1, 0.5]}),
@@ -63,13 +73,11 @@ CASES = table({
     np.ptp: extremes(),
     np.median: variants(
         [((3, 4),), ((1, 3, 2),), ((5,),), ((1,),)],
-        [{}, {"axis": 0}, {"axis": (0,), "keepdims": True}],
-        unique=True,
+        [{}, {"axis": 0}, {"axis": (0,), "keepdims": True}], unique=True,
     ),
     np.nanmedian: holed(variants(
         [((3, 4),), ((2, 3, 3),), ((5,),)],
-        [{}, {"axis": -1}, {"axis": (0,), "keepdims": True}],
-        unique=True,
+        [{}, {"axis": -1}, {"axis": (0,), "keepdims": True}], unique=True,
     )),
     np.quantile: quantiles([*FLAT, [[0.1, 0.62], [0.99, 0.25]]], 1),
     np.percentile: quantiles([*FLAT, [[0.1, 0.62], [0.99, 0.25]]], 100),
@@ -80,26 +88,20 @@ CASES = table({
         variants(MATRICES[:1], [{}, {"rowvar": False}, {"bias": True}, {"ddof": 0}]),
         variants([((2, 3), (1, 3)), ((4,), (4,))]),
         variants(
-            [((2, 4), (4,))],
-            [{}, {"fweights": np.array([1, 2, 3, 1])}, {"ddof": 0}],
-            values=WEIGHTS,
-            through=lambda op, x, w, **kw: op(x, aweights=w, **kw),
+            [((2, 4), (4,))], [{}, {"fweights": np.array([1, 2, 3, 1])}, {"ddof": 0}],
+            values=WEIGHTS, through=lambda op, x, w, **kw: op(x, aweights=w, **kw),
         ),
     ],
     np.corrcoef: variants(
-        [((2, 3),)],
-        [{}, {"rowvar": False}],
+        [((2, 3),)], [{}, {"rowvar": False}],
         through=lambda op, x, **kw: op(x / 8 + np.array([[1.0, 4, 2], [3, 1, 7]]), **kw),
     ),
     np.bincount: variants(
-        [((4,),)],
-        [{}, {"minlength": 7}],
+        [((4,),)], [{}, {"minlength": 7}],
         through=lambda op, w, **kw: op(np.array([0, 3, 3, 1]), w, **kw),
     ),
     np.histogram: variants(
-        [((5,),)],
-        [{}, {"density": True}, {"bins": 3, "range": (0, 2)}],
-        values=POSITIVE,
+        [((5,),)], [{}, {"density": True}, {"bins": 3, "range": (0, 2)}], values=grid(0.75, 3),
         through=lambda op, w, **kw: op([0.1, 2.0, 1.1, 0.7, 1.9], weights=w, **kw)[0],
     ),
 })  # fmt: skip

@@ -1,4 +1,4 @@
-"""The catalogue of elementwise functions, complex parts included."""
+"""The catalogue of elementwise functions, maxima and minima, sums, differences and integrals."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from tinygrad_lab.testing.inputs.calls import (
     EIGHTHS, EVERYWHERE, HALVES, NOT_ZERO, Call, arrays, broadcasting, call, grid, shapes,
 )  # fmt: skip
 from tinygrad_lab.testing.inputs.catalogue.families import (
-    NUMPY, binary, complex_too, each, family, table, unary, variants,
+    NUMPY, binary, complex_too, each, extremes, family, holed, in_a_row, reductions, scans, table,
+    unary, variants,
 )  # fmt: skip
 
 ANY = [((),), ((3,),), ((2, 1, 3),), ((0, 2),)]
-PAIRS = [((), ()), ((3,), (2, 3)), ((2, 1), (3,))]
+LINE, MATRIX = [((4,),)], [((3, 4),)]
+INITIAL = {"initial": [0.0, 2.5]}
 NEVER_WHOLE = grid(-2.5, 2.5, offset=0.125)
+STEPS = grid(0.5, 2)
 
 
 @family
@@ -25,8 +28,7 @@ def powers(draw: Any, op: Any) -> Call:
     if draw(st.booleans()):
         return draw(binary(grid(0.5, 3), grid(-2, 3))(op))
     x = draw(arrays(draw(shapes())))
-    exponent = draw(st.sampled_from([2, 3, 0, 1, 2.0, 4, np.array([1.0])]))
-    return call(op, [x], exponent)
+    return call(op, [x], draw(st.sampled_from([2, 3, 0, 1, 2.0, 4, np.array([1.0])])))
 
 
 @family
@@ -78,7 +80,7 @@ CASES = table({
         binary(EIGHTHS, EVERYWHERE),
         variants(ANY, through=lambda op, at_zero: op(np.zeros(1), at_zero)),
     ],
-    np.nextafter: variants(PAIRS, values=NEVER_WHOLE),
+    np.nextafter: variants([((), ()), ((3,), (2, 3)), ((2, 1), (3,))], values=NEVER_WHOLE),
     np.ldexp: variants(ANY, each(n=[2, -1]), through=lambda op, x, n: op(x, n)),
     np.divmod: second(binary(HALVES, [1, -1, 2, -2])),
     np.modf: variants(ANY, values=NEVER_WHOLE, through=first),
@@ -89,8 +91,54 @@ CASES = table({
     np.angle: complex_too([{}, {"deg": True}]),
     np.real_if_close: [unary(), variants([((2,),)], through=lambda op, x: op(x + 0j))],
     np.unwrap: variants(
-        [((4,),), ((3, 4),)],
-        [{}, {"axis": 0, "period": 4.1}],
+        [((4,),), ((3, 4),)], [{}, {"axis": 0, "period": 4.1}],
         through=lambda op, x, **kw: op(x * 2.03, **kw),
     ),
+    # maxima and minima, between arrays and within one
+    (np.maximum, np.minimum, np.fmax, np.fmin): binary(EVERYWHERE, EIGHTHS),
+    (np.max, np.amax, np.amin): extremes(),
+    np.min: extremes(initial=[5.125]),
+    (np.nanmax, np.nanmin): holed(extremes()),
+    # sums, products, differences and integrals
+    np.sum: reductions(options={**INITIAL, "dtype": [np.float64]}),
+    np.prod: reductions(grid(-2, 2), options={"initial": [1.0, -2.0]}),
+    np.nansum: holed(reductions(options=INITIAL)),
+    np.nanprod: holed(reductions(grid(-2, 2))),
+    (np.cumsum, np.cumprod): scans(),
+    (np.nancumsum, np.nancumprod): holed(scans()),
+    ("cumulative_sum", "cumulative_prod"): [
+        variants(LINE, [{}, {"include_initial": True}], values=EVERYWHERE),
+        variants(
+            [((2, 3, 4),)], [{"axis": -2, "include_initial": True}, {"axis": 0}], values=EVERYWHERE
+        ),
+    ],
+    np.diff: [
+        variants(MATRIX, [{}, *each(n=[0, 2, 6]), {"axis": 0, "append": 2.0}]),
+        variants(
+            [((3, 4), (1, 4)), ((3, 4), ())],
+            through=lambda op, x, end: op(x, axis=0, prepend=end, append=end),
+        ),
+    ],
+    np.ediff1d: [
+        variants(LINE + MATRIX),
+        variants([((4,), (2,))], through=lambda op, x, end: op(x, end, 1.0)),
+    ],
+    np.gradient: [
+        variants([((3, 4),), ((3, 3, 3),)], through=in_a_row),
+        variants(
+            [((3, 4),), ((3,),)], each(axis=[0], edge_order=[1, 2]),
+            through=lambda op, x, **kw: op(x, 0.5, **kw),
+        ),
+        variants(  # coordinates have to increase
+            [((4, 4), (4,))], each(axis=[0, -1], edge_order=[1, 2]), values=STEPS,
+            through=lambda op, x, steps, **kw: op(x, np.cumsum(steps), **kw),
+        ),
+        variants([((3,), ())], values=STEPS),
+    ],
+    np.trapezoid: [
+        variants(MATRIX, [{}, {"axis": 0}, {"dx": 0.5}]),
+        variants([((3, 4), (4,)), ((3, 4), (3, 4)), ((4,), (4,))]),
+        variants([((3, 4), (3,))], [{"axis": 0}]),
+    ],
+    "trapz": np.trapezoid,
 })  # fmt: skip
