@@ -22,7 +22,7 @@ from tinygrad_lab.testing import mutation
 from tinygrad_lab.testing.judging.judgement import INCONCLUSIVE, PASS
 from tinygrad_lab.testing.pytest.tracebacks import says_it_all, tidy
 from tinygrad_lab.testing.session import EXAMPLES, session
-from tinygrad_lab.testing.telling import page, tally
+from tinygrad_lab.testing.telling import summary
 from tinygrad_lab.testing.telling.finding import GradReport
 
 MOST_ROWS = 40  # where nothing is wrong, operations beyond these are counted, unless -v
@@ -81,7 +81,7 @@ class _Session:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.current: dict[str, tally.Tally] = {}
+        self.current: dict[str, summary.Tally] = {}
         self.rows: list[Mapping[str, Any]] = []
         self.passed: Counter[str] = Counter()
         self.rules: list[mutation.Rule] = []
@@ -90,6 +90,7 @@ class _Session:
         self.unsteady: list[str] = []
         self.planted: int | None = None  # how many, once it has begun
         self.closing = contextlib.ExitStack()
+        config.add_cleanup(self.closing.close)
         self.closing.enter_context(session(listeners=(self.hear,)))
         if (name := config.getoption("--gradtest-profile")) is not None:
             self.choose_profile(name)
@@ -104,15 +105,11 @@ class _Session:
             settings.register_profile(profile, settings(), max_examples=EXAMPLES[name])
             settings.load_profile(profile)
 
-    def pytest_unconfigure(self) -> None:
-        """Stop listening."""
-        self.closing.close()
-
     # -- listening ------------------------------------------------------------------------------
 
     def hear(self, report: GradReport) -> None:
         """Count a finished check."""
-        self.current.setdefault(report.name, tally.Tally(report.name, "")).add(report)
+        self.current.setdefault(report.name, summary.Tally(report.name, "")).add(report)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
@@ -212,23 +209,23 @@ class _Session:
         if path := self.config.getoption("--gradtest-report"):
             mutants = [m.as_data() for m in self.mutants[: self.planted or 0]]
             target = self.config.invocation_params.dir / path
-            page.write(target, self.rows, mutants)
+            summary.write(target, self.rows, mutants)
             terminalreporter.write_line(f"gradient report: {target}")
 
     def table(self, terminal: pytest.TerminalReporter) -> None:
         """Write one line for each operation in each file of tests, the worst first."""
-        rows = tally.in_order(tally.together(self.rows))
+        rows = summary.in_order(summary.together(self.rows))
         terminal.section("gradients")
         passing = [row for row in rows if row["verdict"] == PASS]
         hidden = 0 if terminal.verbosity > 0 else max(len(passing) - MOST_ROWS, 0)
         cells = [("operation", "properties", "verdict", "resolution")]
         for row in rows[: len(rows) - hidden]:
-            resolution = tally.resolution_text(row["resolution"])
+            resolution = summary.resolution_text(row["resolution"])
             cells.append((row["operation"], row["summary"], row["verdict"], resolution))
         widths = [max(map(len, column)) + 2 for column in zip(*cells, strict=True)]
         for *texts, resolution in cells:
-            operation, summary, verdict = map(str.ljust, texts, widths)
-            terminal.write(operation + summary)
+            operation, properties, verdict = map(str.ljust, texts, widths)
+            terminal.write(operation + properties)
             terminal.write(verdict, **{_COLOURS.get(verdict.strip(), "bold"): True})
             terminal.write(f"{resolution}\n")
         if hidden:
@@ -262,7 +259,7 @@ class _Session:
                 say(f"{rule.label}: no passing gradient test runs this rule", red=True)
             elif missed:
                 say(f"{rule.label}: no test would have noticed: {missed}", red=True)
-        for text in tally.unnoticed([m.as_data() for m in mutants]):
+        for text in summary.unnoticed([m.as_data() for m in mutants]):
             say(text, yellow=True)
 
 

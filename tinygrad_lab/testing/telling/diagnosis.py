@@ -1,8 +1,6 @@
 """Read the mistake off the numbers: which wrong gradients look like which slips of the pen.
 
-Given what a rule returned and what the gradient numerically is, name the pattern: a sign, a
-factor, a transpose, a gradient missing where an index repeats.  A guess, offered in words; the
-verdict does not depend on it.
+The pattern is a guess, offered in words; the verdict does not depend on it.
 
 Not for: finding the faults, or the numbers (``judging``).
 """

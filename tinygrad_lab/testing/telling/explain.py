@@ -95,9 +95,8 @@ def _accuse(finding: Finding, analytic: float, evidence: Evidence) -> None:
         lines, finding.site = audit(backward_pass)
         finding.lines += lines
         return
-    if not evidence.climb.ladder.finite or not np.isfinite(analytic):
-        return
-    account = ledger.draw_up(evidence)
+    is_finite = evidence.climb.ladder.finite and np.isfinite(analytic)
+    account = ledger.draw_up(evidence) if is_finite else None
     if account is None or account.guilty is None:
         return
     guilty = account.guilty

@@ -103,7 +103,7 @@ class Ledger:
         """Write the account in one line."""
         if not self.entries:
             return "blame: nothing to blame"
-        named = [e for k, e in enumerate(self.entries[:3]) if k == 0 or abs(e.share) >= 1e-3]
+        named = [e for k, e in enumerate(self.entries[:3]) if k == 0 or not abs(e.share) < 1e-3]
         places = [f"  {entry.site}" if entry.site else "" for entry in named]
         pairs = zip(named, places, strict=True)
         parts = [f"#{e.number} {e.what}  {e.share:.2%}{place}" for e, place in pairs]
