@@ -1,7 +1,5 @@
 """Array creation: copies, ranges and grids, matrices built from vectors."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive

@@ -4,8 +4,6 @@ Inside the engine the conjugate of the gradient travels, so no rule here conjuga
 of ``irfft``, which is not holomorphic: it reads half a spectrum and supplies the other half.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 

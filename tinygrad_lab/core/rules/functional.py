@@ -1,7 +1,5 @@
 """Functional programming: functions of the caller's, applied piece by piece or along axes."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 

@@ -4,8 +4,6 @@
 means for values that never change: a copy with new elements.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

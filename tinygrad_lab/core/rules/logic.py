@@ -1,7 +1,5 @@
 """Logic functions: comparisons and tests.  Their results are truths, which have no derivative."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_lab.core.operations import constant

@@ -3,8 +3,6 @@
 Every rule is the arrangement undone.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 

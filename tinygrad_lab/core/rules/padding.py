@@ -1,7 +1,5 @@
 """Padding: a border around an array, in each of NumPy's modes."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 

@@ -3,8 +3,6 @@
 Sorting is a permutation, undone.  Tied elements could be in any order, so they share evenly.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, constant, defvjp

@@ -4,8 +4,6 @@ What NumPy computes from other functions is composed of them here too: the compo
 already in the table.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 

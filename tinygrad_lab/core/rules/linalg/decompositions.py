@@ -1,7 +1,5 @@
 """Decompositions: Cholesky factor, QR, singular values."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, defvjp, primitive

@@ -1,7 +1,5 @@
 """Eigenvalues and eigenvectors."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, defvjp

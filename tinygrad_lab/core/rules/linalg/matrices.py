@@ -1,7 +1,5 @@
 """Notation that the rules of linear algebra share, for stacks of matrices."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_lab.core.rules.mathematical.elementwise import conj

@@ -3,8 +3,6 @@
 At kinks, and at 0, norms take the zero subgradient; ties of the largest share evenly.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 

@@ -3,8 +3,6 @@
 Each product is linear in each operand, so every rule is a product of the same kind.
 """
 
-from __future__ import annotations
-
 import functools
 import string
 

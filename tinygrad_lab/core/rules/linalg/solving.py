@@ -1,7 +1,5 @@
 """Solving equations and inverting matrices."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, defvjp, primitive

@@ -6,8 +6,6 @@ may return a gradient of the broadcast shape, and the engine sums it back to its
 Where a slope is infinite, a rule says so; the engine keeps a zero upstream zero.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive

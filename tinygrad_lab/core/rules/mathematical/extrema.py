@@ -1,7 +1,5 @@
 """Extrema finding: the larger of two, and the largest of many.  Ties share evenly."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, defvjp

@@ -1,7 +1,5 @@
 """Functions of whole sequences: interpolation, convolution, correlation."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, defvjp, primitive

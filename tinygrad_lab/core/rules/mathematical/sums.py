@@ -4,8 +4,6 @@ The upstream of a reduction is first given back the axes that the reduction remo
 :func:`keep`; then it broadcasts against the operand.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
