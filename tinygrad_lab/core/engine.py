@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import copy_context
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
@@ -152,11 +152,11 @@ class _Walk:
         self, outputs: Sequence[Node], cotangents: Any, wanted: Any, lift: Any, batched: bool
     ) -> None:
         self.waiting: dict[Node, Array] = {}  # what has arrived so far, by where
-        for node, g in zip(outputs, map(conjugate, cotangents), strict=True):
-            self.waiting[node] = total(self.waiting[node], g) if node in self.waiting else g
+        for node, g in zip(outputs, cotangents):
+            here = self.waiting.get(node)
+            self.waiting[node] = conjugate(g) if here is None else total(here, conjugate(g))
         # Where something waits, but for the leaves: the youngest first.
-        self.heap = [(node.order, node) for node in self.waiting if node.op is not None]
-        heapify(self.heap)
+        self.heap = sorted([(node.order, node) for node in self.waiting if node.op is not None])
         self.wanted = wanted if wanted is None else frozenset(wanted)
         self.needed = None if self.wanted is None else between(outputs, self.wanted)
         self.lift, self.batched = lift, batched

@@ -25,7 +25,6 @@ from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 
-# ---------------------------------------------------------------------------------------------
 # Operators are most of what a program calls, so they record by themselves what `apply` records in
 # general.  Whatever is out of the ordinary (a mode, an error, a missing rule) goes there.
 
@@ -512,6 +511,8 @@ def start(
                 f"{name} from a tensor of shape {output.shape} needs an upstream gradient of that "
                 "shape; or reduce it to one number first: t.sum(), t.mean()"
             )
+        if type(output.data) is np.ndarray:  # for which np.ones is faster
+            return output.node, np.ones(output.data.shape, output.data.dtype)
         return output.node, np.ones_like(output.data)
     upstream = upstream.data if type(upstream) is Tensor and not create_graph else upstream
     known = hasattr(upstream, "__array_function__")
