@@ -511,8 +511,8 @@ def start(
                 f"{name} from a tensor of shape {output.shape} needs an upstream gradient of that "
                 "shape; or reduce it to one number first: t.sum(), t.mean()"
             )
-        if type(output.data) is np.ndarray:  # for which np.ones is faster
-            return output.node, np.ones(output.data.shape, output.data.dtype)
+        if type(output.data) is np.ndarray and output.data.shape == ():  # a loss
+            return output.node, np.array(1, output.data.dtype)
         return output.node, np.ones_like(output.data)
     upstream = upstream.data if type(upstream) is Tensor and not create_graph else upstream
     known = hasattr(upstream, "__array_function__")
