@@ -353,3 +353,10 @@ def test_storing_a_tracked_number_in_a_plain_array_is_refused():
         np.interp(np.array([-1.0]), np.array([0.0, 1.0]), np.array([0.0, 1.0]), left=leaf(2.0))
     assert round(leaf(2.6)) == 3
     assert round(leaf(2.64), 1) == 2.6
+
+
+def test_the_place_of_an_insertion_may_be_a_tensor():
+    t = leaf()
+    y = np.insert(t, tl.tensor([1]), 5.0)
+    np.testing.assert_array_equal(y.data, np.insert(t.data, [1], 5.0))
+    assert y.requires_grad

@@ -289,7 +289,8 @@ def delete(arr, obj, axis=None):
 @composed(np.insert)
 def insert(arr, obj, values, axis=None):
     arr, new = as_array(arr), as_array(values)
-    return rearranged(lambda p, q: np.insert(p, obj, q, axis), arr, new.astype(arr.dtype))
+    where = untracked(obj)
+    return rearranged(lambda p, q: np.insert(p, where, q, axis), arr, new.astype(arr.dtype))
 
 
 @composed(np.trim_zeros)
