@@ -6,6 +6,8 @@ may return a gradient of the broadcast shape, and the engine sums it back to its
 Where a slope is infinite, a rule says so; the engine keeps a zero upstream zero.
 """
 
+import functools
+
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
@@ -148,7 +150,7 @@ def sinc_derivative(x, order):
     """
     u = np.pi * x
     near = np.where(np.abs(u) <= _FAR, u, 0)
-    average = sum(w * t**order * np.cos(near * t + order * np.pi / 2) for t, w in _QUADRATURE)
+    average = sum(w * t**order * np.cos(near * t + order * np.pi / 2) for t, w in _quadrature())
     far = np.where(np.abs(u) <= _FAR, 1, u)
     by_parts = np.sin(far) / far
     for n in range(1, order + 1):
@@ -157,10 +159,15 @@ def sinc_derivative(x, order):
 
 
 _FAR = 20
-_QUADRATURE = [
-    (float(node + 1) / 2, float(weight) / 2)
-    for node, weight in zip(*np.polynomial.legendre.leggauss(32))
-]
+
+
+@functools.cache
+def _quadrature():
+    """Points and weights on [0, 1], made when first asked for: loading them takes milliseconds."""
+    points = zip(*np.polynomial.legendre.leggauss(32))
+    return [(float(point + 1) / 2, float(weight) / 2) for point, weight in points]
+
+
 defvjp(np.sinc, lambda g, y, x: g * sinc_derivative(x, 1))
 defvjp(sinc_derivative, lambda g, y, x, order: g * sinc_derivative(x, order + 1))
 
