@@ -22,7 +22,7 @@ from benchmarks.checkers import specimens
 from benchmarks.checkers.specimens import unbroadcast
 from tinygrad_lab.core import cotangents, engine
 from tinygrad_lab.core.errors import name_of
-from tinygrad_lab.core.operations import OPERATIONS, defvjp, planted, primitive
+from tinygrad_lab.core.operations import defvjp, planted, primitive, vjps_of
 from tinygrad_lab.core.rules import indexing, manipulation
 from tinygrad_lab.core.rules.linalg import products
 from tinygrad_lab.core.rules.mathematical import elementwise
@@ -172,7 +172,7 @@ def _arrays(*sides: tuple[int, ...], values: Any = None, **constants: Any) -> An
 
 
 def _of(op: Any, argnum: int = 0) -> Any:
-    return OPERATIONS[op].vjps[argnum]
+    return vjps_of(op)[argnum]
 
 
 def _is_plain(x: Any) -> bool:

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 # A colour no plot uses: what is drawn in it becomes the page's text colour.
 _INK = "#0a0b0c"
 
-# The first colour of every plot, which a dark page may want lighter.
-_BLUE = "#0072b2"
-
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 11,
