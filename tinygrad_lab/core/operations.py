@@ -39,6 +39,7 @@ class Operation:
     composition: Op | None = None  # the same in other operations, called when a tensor arrives
     by: frozenset[str] = frozenset()  # the parameters that the composition has a derivative by
     lists: bool = False  # it takes lists of arrays: a list is no array to it
+    always: bool = False  # the composition is called for plain values too
     constant: bool = False  # piecewise constant or not of floats: never recorded
     refusal: str | None = None  # why it refuses tracked tensors, and what to do
     in_place: bool = False  # it writes into its first argument: no tensor may be there
@@ -191,9 +192,9 @@ def _refuse_in_place(op: Op) -> None:
 
 
 def composed(
-    *ops: Op, by: Collection[str] = (), lists: bool = False
+    *ops: Op, by: Collection[str] = (), lists: bool = False, always: bool = False
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorate what is called in place of ``ops`` when a tensor arrives: it needs no rule.
+    """Decorate what is called in place of ``ops`` when a tracked tensor arrives: it needs no rule.
 
     Parameters
     ----------
@@ -204,6 +205,8 @@ def composed(
         tensor in any other is refused; all others arrive there as plain arrays.
     lists : bool
         It takes lists of arrays, as ``np.concatenate`` does; to others a list is an array.
+    always : bool
+        It is called for plain values too, where else NumPy's own function is.
 
     Examples
     --------
@@ -215,7 +218,7 @@ def composed(
 
     def declare(composition: Callable[P, T]) -> Callable[P, T]:
         names = frozenset(by or [_parameter(composition, 0)])
-        mine = Operation(composition=composition, by=names, lists=lists)
+        mine = Operation(composition=composition, by=names, lists=lists, always=always)
         OPERATIONS.update(dict.fromkeys(ops, mine))
         return composition
 

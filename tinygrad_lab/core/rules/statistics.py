@@ -225,7 +225,7 @@ def bincount(x, /, weights=None, minlength=0):
     return scatter_add(weights.astype(float), counts.shape, (np.asarray(x),))
 
 
-@composed(np.histogram, by=("a", "bins", "range", "weights"))
+@composed(np.histogram, by=("a", "bins", "range", "weights"), always=True)
 def histogram(a, bins=10, range=None, density=None, weights=None):
     a, bins = np.asarray(untracked(a)), untracked(bins)
     if weights is None:
