@@ -272,11 +272,11 @@ def refuse_subclass(value: Any, op: Op | None = None) -> None:
         for item in value:
             refuse_subclass(item, op)
     elif isinstance(value, np.ndarray) and type(value) not in (np.ndarray, np.memmap):
-        kind = f"{type(value).__module__.partition('.')[0]}.{type(value).__qualname__}"
+        home, name = type(value).__module__.partition(".")[0], type(value).__qualname__
         where = "a tensor" if op is None else qualified_name(op)
         remedy = "m.filled(...)" if isinstance(value, np.ma.MaskedArray) else "np.asarray(m)"
         raise TypeError(
-            f"{where} takes no {kind} m, whose arithmetic is not that of arrays: say {remedy}"
+            f"{where} takes no {home}.{name} m, because its arithmetic is its own: say {remedy}"
         )
 
 

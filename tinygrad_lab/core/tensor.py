@@ -17,7 +17,15 @@ import numpy.typing as npt
 from tinygrad_lab.core import dispatch
 from tinygrad_lab.core.callers import what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
-from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node, plain, without_out
+from tinygrad_lab.core.dispatch import (
+    ORDERLY,
+    answer_ufunc,
+    apply,
+    from_node,
+    plain,
+    refuse_subclass,
+    without_out,
+)  # fmt: skip
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import name_of, would_detach
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
@@ -55,6 +63,8 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
             return apply(op, (self, other))
         x, left = self.data, self.node
         y, right = (other.data, other.node) if type(other) is Tensor else (other, None)
+        if right is None and type(y) not in ORDERLY:
+            return apply(op, (self, other))
         try:
             value = op(x, y)
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
@@ -136,6 +146,7 @@ class Tensor:
                 "Tensor(...) of a Tensor: say t.detach() for one that shares its data without "
                 "history, or t.copy() for a tracked copy"
             )
+        refuse_subclass(data)
         self.data = from_scalar(data) if hasattr(data, "__array_function__") else np.asarray(data)
         self.node = None
         if requires_grad:
@@ -378,7 +389,7 @@ class Tensor:
         return np.floor_divide(other, self.data)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return apply(getitem, (self, plain(index)))
+        return apply(getitem, (self, index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Rebind this tensor to a copy with new values at ``index``; old holders keep the old."""
@@ -389,7 +400,7 @@ class Tensor:
                 "gradient you ask for. Update a tracked copy (u = t.copy(); u[i] = v), or write "
                 "inside `with tl.no_grad():`, which replaces the leaf's value"
             )
-        updated = apply(setitem, (self, value, plain(index)))
+        updated = apply(setitem, (self, value, index))
         self.data = updated.data
         if recording:
             self.node = updated.node
@@ -490,6 +501,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     if hasattr(array, "__array_function__") and not isinstance(array, (np.ndarray, np.generic)):
         array = array.copy() if dtype is None else array.astype(dtype)  # a foreign array stays one
     else:
+        refuse_subclass(array)
         array = np.array(array, dtype=dtype)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"a tensor holds numbers, not {array.dtype}: {data!r:.80}")

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lab.core.operations import composed
-from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.arguments import as_array
 from tinygrad_lab.core.rules.indexing import setitem
 
 
