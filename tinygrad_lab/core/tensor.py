@@ -7,6 +7,7 @@ graph is walked (``engine.py``).
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
@@ -15,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core import dispatch
-from tinygrad_lab.core.callers import what_would_detach
+from tinygrad_lab.core.callers import loses_nothing, says_so, what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
 from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node, plain, without_out
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
-from tinygrad_lab.core.errors import name_of, would_detach
-from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
+from tinygrad_lab.core.errors import name_of, would_detach, would_detach_inside
+from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode, depth
 from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
@@ -85,8 +86,17 @@ def _constant(op: Op) -> Callable[[Tensor, Any], Any]:
     return _named(method, op)
 
 
-def _of_item(function: Op) -> Op:
-    return lambda self, *args: function(self.item(), *args)
+def _number(function: Any) -> Any:
+    def method(self: Tensor) -> Any:
+        if self._is_recorded():
+            caller = sys._getframe(1)  # noqa: SLF001 - there is no other way to see one's caller
+            if says_so(caller):
+                self._stop_inside_transforms(f"{function.__name__}(t)")
+            elif not loses_nothing(caller):
+                raise TypeError(would_detach(*what_would_detach(caller)))
+        return function(self._element(f"{function.__name__}()"))
+
+    return method
 
 
 def _of_data(name: str, doc: str) -> Any:
@@ -277,19 +287,36 @@ class Tensor:
 
     def numpy(self) -> npt.NDArray[Any]:
         """The data as a NumPy array.  A tracked tensor must be detached first."""
+        if self._is_recorded():
+            raise TypeError(
+                "t.numpy() of a tracked tensor would lose its gradient: say t.detach().numpy() for "
+                "plain values; NumPy's functions take t as it is"
+            )
         return np.asarray(self)
 
     def item(self) -> Any:
         """The one element, as a Python number."""
-        if self.size != 1:
-            raise ValueError(
-                f"item() of a tensor of shape {self.shape}: it has {self.size} elements"
-            )
-        return np.asarray(self.data).item()
+        self._stop_inside_transforms("t.item()")
+        return self._element("item()")
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
+        self._stop_inside_transforms("t.tolist()")
         return np.asarray(self.data).tolist()
+
+    def _element(self, asked: str) -> Any:
+        if self.size != 1:
+            raise ValueError(
+                f"{asked} of a tensor of shape {self.shape}: it has {self.size} elements"
+            )
+        return np.asarray(self.data).item()
+
+    def _is_recorded(self) -> bool:
+        return self.node is not None and current_mode() != IGNORE
+
+    def _stop_inside_transforms(self, asked: str) -> None:
+        if depth.get() and self._is_recorded():
+            raise TypeError(would_detach_inside(asked))
 
     shape = _of_data("shape", "The length of each axis.")
     ndim = _of_data("ndim", "The number of axes.")
@@ -329,18 +356,17 @@ class Tensor:
     def __bool__(self) -> bool:
         return bool(self.data)
 
-    def __float__(self) -> float:
-        if self.node is not None and (detaching := what_would_detach()):
-            raise TypeError(would_detach(*detaching))
-        return float(self.item())
-
     def __index__(self) -> int:
         return cast(int, self.data.__index__())
 
-    __int__, __complex__, __round__ = _of_item(int), _of_item(complex), _of_item(round)
+    __float__, __int__, __complex__ = map(_number, (float, int, complex))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._element("round()"), digits)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+        whole = not spec or self.size != 1
+        return format(str(self) if whole else self._element("format()"), spec)
 
     __add__ = _binary(np.add)
     __sub__ = _binary(np.subtract)
@@ -419,9 +445,9 @@ class Tensor:
         return apply(astype, (self, np.dtype(dtype)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if self.node is not None and current_mode() != IGNORE:
-            here = "np.asarray(t) or np.array([t, ...])"
-            raise TypeError(would_detach(here, "np.stack([t, ...])"))
+        if self._is_recorded():
+            caller = sys._getframe(1)  # noqa: SLF001 - there is no other way to see one's caller
+            raise TypeError(would_detach(*what_would_detach(caller)))
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
