@@ -138,20 +138,38 @@ def _is_float(value: Any) -> bool:
 
 
 def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> Any:
-    """Compose a call of others, compute it on plain arrays, or refuse it."""
-    if operation.composition is not None:
-        try:
-            return operation.composition(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - and raised again
-            raise_explained(error, op, args, kwargs, outside=True)
+    """Compose a call of others, compute it on plain arrays, or refuse it.
+
+    A composition stands in for NumPy's function where there is something to differentiate: plain
+    values are NumPy's own, whatever their dtype.
+    """
     inputs = (*args, *kwargs.values())
     tracked = current_mode() is not IGNORE and _holds_tensor(inputs, tracked=True)
+    if operation.composition is not None:
+        try:
+            if tracked or operation.always or _holds_foreign(inputs):
+                return operation.composition(*args, **kwargs)
+            return _as_tensors(op, op(*plain(args), **plain(dict(kwargs))))
+        except Exception as error:  # noqa: BLE001 - and raised again
+            raise_explained(error, op, args, kwargs, outside=True)
     written = operation.in_place and isinstance(args[0], Tensor)
     if operation.refusal is not None and (tracked or written):
         raise TypeError(f"{qualified_name(op)} {operation.refusal}")
     if tracked and not operation.constant:
         raise _no_rule(op)
     return op(*plain(args), **plain(dict(kwargs)))
+
+
+def _as_tensors(op: Op, value: Any) -> Any:
+    """Make tensors of the arrays that a function of NumPy's own gave; a rank stays a number."""
+    if isinstance(value, (tuple, list)):
+        arrays = (type(part) is np.ndarray or _is_float(part) for part in value)
+        parts = [_as_tensors(op, part) if is_array else part
+                 for part, is_array in zip(value, arrays)]  # fmt: skip
+        return type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
+    if current_mode() is WATCH:
+        _watch(op, value, None)
+    return from_node(from_scalar(value), None)
 
 
 def _positional(op: Op, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
@@ -212,8 +230,19 @@ def _holds_tensor(value: Any, tracked: bool = False) -> bool:
     return isinstance(value, (tuple, list)) and any(_holds_tensor(item, tracked) for item in value)
 
 
+def _holds_foreign(value: Any) -> bool:
+    """Whether a value is a tensor on an array that is not NumPy's own, or holds one."""
+    if isinstance(value, Tensor):
+        return type(value.data) is not np.ndarray
+    if type(value) is dict:
+        value = tuple(value.values())
+    return isinstance(value, (tuple, list)) and any(map(_holds_foreign, value))
+
+
 def without_out(op: Op, kwargs: Kwargs) -> Kwargs:
-    """Refuse ``out=``, and drop it where it says None."""
+    """Refuse ``out=``, and drop it where it says None; nor may ``overwrite_input=`` be heeded."""
+    if "overwrite_input" in kwargs:
+        kwargs = {key: value for key, value in kwargs.items() if key != "overwrite_input"}
     if "out" not in kwargs:
         return kwargs
     out = kwargs["out"]
