@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
+from tinygrad_lab.core.operations import composed, constant, defvjp, primitive, refused
 from tinygrad_lab.core.rules.arguments import as_array
 
 
@@ -209,4 +209,6 @@ def windows_of(x, window_shape, axis=None, *, subok=False, writeable=False):
 
 # No derivative: positions
 
-constant(np.flatnonzero, np.ix_, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from)
+refused("takes places, and floats are none: say t.detach()", np.ix_)
+
+constant(np.flatnonzero, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from)
