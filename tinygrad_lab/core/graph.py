@@ -1,16 +1,45 @@
 """Walking a recorded history: one walk for the backward pass, checkpoints, pictures and tests.
 
+And which of all nodes somebody is differentiating by, here and now.
+
 Not for: recording calls, or carrying gradients (``engine.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
+
+_differentiated: ContextVar[frozenset[Node]] = ContextVar(
+    "tinygrad_lab.differentiated", default=frozenset()
+)
+
+
+@contextmanager
+def differentiating(by: Iterable[Node]) -> Iterator[None]:
+    """Say that somebody around this block differentiates by some nodes."""
+    token = _differentiated.set(_differentiated.get().union(by))
+    try:
+        yield
+    finally:
+        _differentiated.reset(token)
+
+
+def is_differentiating() -> bool:
+    """Whether somebody around this call differentiates what it computes."""
+    return bool(_differentiated.get())
+
+
+def is_differentiated(node: Node | None) -> bool:
+    """Whether a node depends on what somebody around this call differentiates by."""
+    ends = _differentiated.get()
+    return bool(ends) and not ends.isdisjoint(history([node], until=ends))
 
 
 def parents_of(node: Node) -> tuple[Node | None, ...]:
@@ -37,6 +66,11 @@ def history(roots: Iterable[Node | None], until: Collection[Node] = ()) -> list[
             if node not in until:
                 waiting += [parent for parent in node.parents or () if parent is not None]
     return sorted(visited, key=attrgetter("order"))
+
+
+def sources(roots: Iterable[Node | None]) -> list[Node]:
+    """List the leaves behind some roots."""
+    return [node for node in history(roots) if node.op is None]
 
 
 def between(roots: Iterable[Node], ends: Collection[Node]) -> set[Node]:

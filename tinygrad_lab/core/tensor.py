@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ from tinygrad_lab.core.cotangents import RETAIN, from_scalar
 from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node, plain, without_out
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import name_of, would_detach
+from tinygrad_lab.core.graph import differentiating, sources
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
 from tinygrad_lab.core.rules.creation import astype
@@ -233,7 +235,8 @@ class Tensor:
         node, cotangent = start(self, upstream, create_graph)
         keep = create_graph if retain_graph is None else retain_graph
         lift = from_node if create_graph else None
-        accumulate(propagate([node], [cotangent], retain_graph=keep, lift=lift))
+        with differentiating(sources([node])) if create_graph else nullcontext():
+            accumulate(propagate([node], [cotangent], retain_graph=keep, lift=lift))
 
     def retain_grad(self) -> None:
         """Keep this intermediate tensor's own gradient in ``.grad`` at the next ``backward``."""
@@ -511,6 +514,7 @@ def start(
                 f"{name} from a tensor of shape {output.shape} needs an upstream gradient of that "
                 "shape; or reduce it to one number first: t.sum(), t.mean()"
             )
+        refuse_complex(output, name)
         if type(output.data) is np.ndarray and output.data.shape == ():  # a loss
             return output.node, np.array(1, output.data.dtype)
         return output.node, np.ones_like(output.data)
@@ -522,8 +526,23 @@ def start(
         raise ValueError(f"{name}: an upstream gradient of shape {shapes}")
     if upstream.dtype.kind not in "biufc":
         raise TypeError(f"{name}: an upstream gradient of {upstream.dtype}")
+    if upstream.dtype.kind == "c" and output.dtype.kind != "c":
+        raise TypeError(
+            f"{name}: a complex upstream gradient for a result of {output.dtype}, which has a real "
+            "one: say upstream.real"
+        )
     same = upstream.dtype == output.dtype
     return output.node, upstream if same else upstream.astype(output.dtype)
+
+
+def refuse_complex(output: Any, name: str) -> None:
+    """Refuse the gradient of a complex result, of which there is more than one."""
+    if output.dtype.kind == "c":
+        raise TypeError(
+            f"{name} of a complex result: a gradient belongs to a real one. Make it real (y.real, "
+            "np.abs(y) ** 2), take tl.jacobian for the derivative of a complex function, or hand "
+            "in an upstream gradient: y.backward(upstream)"
+        )
 
 
 def _rebuilt(data: Any, requires_grad: bool, grad: Any) -> Tensor:
