@@ -51,7 +51,7 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     values: list[Any] = []
     parents: list[Node | None] = []
     for arg in args:
-        if type(arg) is Tensor:
+        if isinstance(arg, Tensor):
             parents.append(arg.node)
             arg = arg.data
         elif body is None and isinstance(arg, (list, tuple)) and _holds_tensor(arg):
@@ -152,7 +152,7 @@ def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> 
             return _as_tensors(op, op(*plain(args), **plain(dict(kwargs))))
         except Exception as error:  # noqa: BLE001 - and raised again
             raise_explained(error, op, args, kwargs, outside=True)
-    written = operation.in_place and type(args[0]) is Tensor
+    written = operation.in_place and isinstance(args[0], Tensor)
     if operation.refusal is not None and (tracked or written):
         raise TypeError(f"{qualified_name(op)} {operation.refusal}")
     if tracked and not operation.constant:
@@ -190,8 +190,8 @@ def _bundled(arg: Any) -> Any:
     if not (isinstance(arg, (list, tuple)) and _holds_tensor(arg)):
         return arg
     members = list(map(_bundled, arg))
-    values = Outputs(m.data if type(m) is Tensor else m for m in members)
-    nodes = tuple(m.node if type(m) is Tensor else None for m in members)
+    values = Outputs(m.data if isinstance(m, Tensor) else m for m in members)
+    nodes = tuple(m.node if isinstance(m, Tensor) else None for m in members)
     whole = _new(Tensor)
     whole.data = values
     whole.node = record(bundle, values, NO_KWARGS, values, nodes) if any(nodes) else None
@@ -210,7 +210,7 @@ def _unbundled(op: Op) -> Op:
 def plain(value: Any) -> Any:
     """Replace tensors by their plain arrays, also inside tuples, lists, dicts and slices."""
     kind = type(value)
-    if kind is Tensor:
+    if isinstance(value, Tensor):
         return value.data
     if kind in (tuple, list):
         return kind(plain(item) for item in value)
@@ -223,7 +223,7 @@ def plain(value: Any) -> Any:
 
 def _holds_tensor(value: Any, tracked: bool = False) -> bool:
     """Whether a value is a (tracked) tensor, or a list, tuple or dict with one inside."""
-    if type(value) is Tensor:
+    if isinstance(value, Tensor):
         return value.node is not None or not tracked
     if type(value) is dict:
         value = tuple(value.values())
@@ -232,7 +232,7 @@ def _holds_tensor(value: Any, tracked: bool = False) -> bool:
 
 def _holds_foreign(value: Any) -> bool:
     """Whether a value is a tensor on an array that is not NumPy's own, or holds one."""
-    if type(value) is Tensor:
+    if isinstance(value, Tensor):
         return type(value.data) is not np.ndarray
     if type(value) is dict:
         value = tuple(value.values())
@@ -286,7 +286,7 @@ def answer_ufunc(ufunc: np.ufunc, method: str, inputs: Any, kwargs: dict[str, An
         )
     dtype = kwargs.pop("dtype", None)
     if dtype is not None:
-        inputs = tuple(x.astype(dtype) if type(x) is Tensor else x for x in inputs)
+        inputs = tuple(x.astype(dtype) if isinstance(x, Tensor) else x for x in inputs)
     if kwargs:
         raise TypeError(f"np.{ufunc.__name__} of a tensor takes no {', '.join(kwargs)}=")
     return apply(ufunc, inputs)
