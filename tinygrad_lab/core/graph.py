@@ -8,10 +8,10 @@ Not for: recording calls, or carrying gradients (``engine.py``).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
@@ -29,6 +29,14 @@ def differentiating(by: Iterable[Node]) -> Iterator[None]:
         yield
     finally:
         _differentiated.reset(token)
+
+
+def differentiating_behind(
+    outputs: Iterable[Node], cotangents: Iterable[Any]
+) -> AbstractContextManager[None]:
+    """Say that a backward pass is recorded: what it computes may be differentiated by any leaf."""
+    behind = history([*outputs, *(getattr(g, "node", None) for g in cotangents)])
+    return differentiating(node for node in behind if node.op is None)
 
 
 def is_differentiating() -> bool:
@@ -66,11 +74,6 @@ def history(roots: Iterable[Node | None], until: Collection[Node] = ()) -> list[
             if node not in until:
                 waiting += [parent for parent in node.parents or () if parent is not None]
     return sorted(visited, key=attrgetter("order"))
-
-
-def sources(roots: Iterable[Node | None]) -> list[Node]:
-    """List the leaves behind some roots."""
-    return [node for node in history(roots) if node.op is None]
 
 
 def between(roots: Iterable[Node], ends: Collection[Node]) -> set[Node]:

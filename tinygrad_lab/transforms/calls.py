@@ -6,7 +6,6 @@ Not for: which derivative that makes (``derivatives.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from tinygrad_lab.core.dispatch import apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, Visit, propagate
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.core.graph import differentiating, is_differentiated, is_differentiating, sources
+from tinygrad_lab.core.graph import differentiating, is_differentiated, is_differentiating
 from tinygrad_lab.core.modes import is_grad_enabled, recording
 from tinygrad_lab.core.rules.creation import copied
 from tinygrad_lab.core.tensor import Tensor, refuse_complex, start, tensor
@@ -39,8 +38,7 @@ def walk(
         if x.node is None:
             raise RuntimeError(f"gradients(): input {position} requires no gradient")
     nodes = [x.node for x in inputs if x.node is not None]
-    roots = [root for node, g in begin for root in (node, getattr(g, "node", None))]
-    with recording(), differentiating(sources(roots)) if create_graph else nullcontext():
+    with recording():
         by_node = propagate(
             [node for node, _ in begin],
             [cotangent for _, cotangent in begin],
