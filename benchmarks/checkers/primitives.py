@@ -136,7 +136,7 @@ def assigned(draw: Any, op: Any) -> Call:
         x.copy()[index] = value
     except (ValueError, TypeError):  # a boolean mask wants its values in one row
         assume(False)
-    return call(op, [x, value], index)
+    return call(op, [x, value], places=[index])
 
 
 # ---------------------------------------------------------------------------------------------
