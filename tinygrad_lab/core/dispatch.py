@@ -52,7 +52,7 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     values: list[Any] = []
     parents: list[Node | None] = []
     for arg in args:
-        if type(arg) is Tensor:
+        if isinstance(arg, Tensor):
             parents.append(arg.node)
             arg = arg.data
         elif body is None and isinstance(arg, (list, tuple)) and _holds_tensor(arg):
@@ -140,20 +140,38 @@ def _is_float(value: Any) -> bool:
 
 
 def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> Any:
-    """Compose a call of others, compute it on plain arrays, or refuse it."""
-    if operation.composition is not None:
-        try:
-            return operation.composition(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - and raised again
-            raise_explained(error, op, args, kwargs, outside=True)
+    """Compose a call of others, compute it on plain arrays, or refuse it.
+
+    A composition stands in for NumPy's function where there is something to differentiate: plain
+    values are NumPy's own, whatever their dtype.
+    """
     inputs = (*args, *kwargs.values())
     tracked = current_mode() is not IGNORE and _holds_tensor(inputs, tracked=True)
-    written = operation.in_place and type(args[0]) is Tensor
+    if operation.composition is not None:
+        try:
+            if tracked or operation.always or _holds_foreign(inputs):
+                return operation.composition(*args, **kwargs)
+            return _as_tensors(op, op(*plain(args), **plain(dict(kwargs))))
+        except Exception as error:  # noqa: BLE001 - and raised again
+            raise_explained(error, op, args, kwargs, outside=True)
+    written = operation.in_place and isinstance(args[0], Tensor)
     if operation.refusal is not None and (tracked or written):
         raise TypeError(f"{qualified_name(op)} {operation.refusal}")
     if tracked and not operation.constant:
         raise _no_rule(op)
     return op(*plain(args), **plain(dict(kwargs)))
+
+
+def _as_tensors(op: Op, value: Any) -> Any:
+    """Make tensors of the arrays that a function of NumPy's own gave; a rank stays a number."""
+    if isinstance(value, (tuple, list)):
+        arrays = (type(part) is np.ndarray or _is_float(part) for part in value)
+        parts = [_as_tensors(op, part) if is_array else part
+                 for part, is_array in zip(value, arrays)]  # fmt: skip
+        return type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
+    if current_mode() is WATCH:
+        _watch(op, value, None)
+    return from_node(from_scalar(value), None)
 
 
 def _positional(op: Op, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
@@ -174,8 +192,8 @@ def _bundled(arg: Any) -> Any:
     if not (isinstance(arg, (list, tuple)) and _holds_tensor(arg)):
         return arg
     members = list(map(_bundled, arg))
-    values = Outputs(m.data if type(m) is Tensor else m for m in members)
-    nodes = tuple(m.node if type(m) is Tensor else None for m in members)
+    values = Outputs(m.data if isinstance(m, Tensor) else m for m in members)
+    nodes = tuple(m.node if isinstance(m, Tensor) else None for m in members)
     whole = _new(Tensor)
     whole.data = values
     whole.node = record(bundle, values, NO_KWARGS, values, nodes) if any(nodes) else None
@@ -194,7 +212,7 @@ def _unbundled(op: Op) -> Op:
 def plain(value: Any) -> Any:
     """Replace tensors by their plain arrays, also inside tuples, lists, dicts and slices."""
     kind = type(value)
-    if kind is Tensor:
+    if isinstance(value, Tensor):
         return value.data
     if kind in (tuple, list):
         return kind(plain(item) for item in value)
@@ -207,15 +225,26 @@ def plain(value: Any) -> Any:
 
 def _holds_tensor(value: Any, tracked: bool = False) -> bool:
     """Whether a value is a (tracked) tensor, or a list, tuple or dict with one inside."""
-    if type(value) is Tensor:
+    if isinstance(value, Tensor):
         return value.node is not None or not tracked
     if type(value) is dict:
         value = tuple(value.values())
     return isinstance(value, (tuple, list)) and any(_holds_tensor(item, tracked) for item in value)
 
 
+def _holds_foreign(value: Any) -> bool:
+    """Whether a value is a tensor on an array that is not NumPy's own, or holds one."""
+    if isinstance(value, Tensor):
+        return type(value.data) is not np.ndarray
+    if type(value) is dict:
+        value = tuple(value.values())
+    return isinstance(value, (tuple, list)) and any(map(_holds_foreign, value))
+
+
 def without_out(op: Op, kwargs: Kwargs) -> Kwargs:
-    """Refuse ``out=``, and drop it where it says None."""
+    """Refuse ``out=``, and drop it where it says None; nor may ``overwrite_input=`` be heeded."""
+    if "overwrite_input" in kwargs:
+        kwargs = {key: value for key, value in kwargs.items() if key != "overwrite_input"}
     if "out" not in kwargs:
         return kwargs
     out = kwargs["out"]
@@ -259,7 +288,7 @@ def answer_ufunc(ufunc: np.ufunc, method: str, inputs: Any, kwargs: dict[str, An
         )
     dtype = kwargs.pop("dtype", None)
     if dtype is not None:
-        inputs = tuple(x.astype(dtype) if type(x) is Tensor else x for x in inputs)
+        inputs = tuple(x.astype(dtype) if isinstance(x, Tensor) else x for x in inputs)
     if kwargs:
         raise TypeError(f"np.{ufunc.__name__} of a tensor takes no {', '.join(kwargs)}=")
     return apply(ufunc, inputs)

@@ -37,6 +37,7 @@ class Operation:
     vjps: Sequence[Any] = ()  # the derivative rule for each positional argument, or None
     joint: Op | None = None  # the rules of all arguments in one, where that saves work
     composition: Op | None = None  # the same in other operations, called when a tensor arrives
+    always: bool = False  # the composition is called for plain values too
     constant: bool = False  # piecewise constant or not of floats: never recorded
     refusal: str | None = None  # why it refuses tracked tensors, and what to do
     in_place: bool = False  # it writes into its first argument: no tensor may be there
@@ -196,8 +197,10 @@ def _refuse_in_place(op: Op) -> None:
         )
 
 
-def composed(*ops: Op) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorate what is called in place of ``ops`` when a tensor arrives: it needs no rule.
+def composed(*ops: Op, always: bool = False) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorate what is called in place of ``ops`` when a tracked tensor arrives: it needs no rule.
+
+    Of plain values NumPy's own function is called; with ``always`` the composition is.
 
     Examples
     --------
@@ -208,7 +211,7 @@ def composed(*ops: Op) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """
 
     def declare(composition: Callable[P, T]) -> Callable[P, T]:
-        OPERATIONS.update(dict.fromkeys(ops, Operation(composition=composition)))
+        OPERATIONS.update(dict.fromkeys(ops, Operation(composition=composition, always=always)))
         return composition
 
     return declare

@@ -55,7 +55,7 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (self, other))
         x, left = self.data, self.node
-        y, right = (other.data, other.node) if type(other) is Tensor else (other, None)
+        y, right = (other.data, other.node) if isinstance(other, Tensor) else (other, None)
         try:
             value = op(x, y)
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
@@ -115,7 +115,7 @@ def _constant(op: Op) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         if not OPERATIONS[op].constant:  # somebody gave it a rule
             return apply(op, (self, other))
-        return op(self.data, other.data if type(other) is Tensor else other)
+        return op(self.data, other.data if isinstance(other, Tensor) else other)
 
     return _named(method, op)
 
@@ -166,7 +166,7 @@ class Tensor:
     node: Node | None
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        if type(data) is Tensor:
+        if isinstance(data, Tensor):
             raise TypeError(
                 "Tensor(...) of a Tensor: say t.detach() for one that shares its data without "
                 "history, or t.copy() for a tracked copy"
@@ -176,11 +176,13 @@ class Tensor:
         if requires_grad:
             self.requires_grad = True
 
-    def __init_subclass__(cls) -> None:
-        raise TypeError(
-            "a Tensor has no subclasses: its operations could not return them. Keep a tensor as an "
-            "attribute, or add an operation with tl.primitive"
-        )
+    def __init_subclass__(cls, leaf: bool = False) -> None:
+        if not leaf:  # as nn.Parameter is: a leaf, which no operation returns
+            raise TypeError(
+                "a Tensor has no subclasses: its operations could not return them. Keep a tensor "
+                "as an attribute, or add an operation with tl.primitive"
+            )
+        TAKES[cls] = apply
 
     if TYPE_CHECKING:  # the methods that are set below, and by `methods`
 
@@ -478,10 +480,10 @@ class Tensor:
                 f"cannot pickle or deep-copy the result of {cast(Node, self.node).name}, because "
                 "its history would come along; say t.detach() first"
             )
-        return _rebuilt, (self.data, self.requires_grad, self.grad)
+        return _rebuilt, (self.data, self.requires_grad, self.grad, type(self))
 
     def __repr__(self) -> str:
-        return _summary(self.data, self.node)
+        return _summary(self.data, self.node, type(self).__name__)
 
 
 dispatch.Tensor = Tensor
@@ -524,8 +526,8 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     >>> tl.tensor([1, 2, 3], dtype="float32", requires_grad=True)
     Tensor([1., 2., 3.], dtype=float32, requires_grad=True)
     """
-    array = data.data if type(data) is Tensor else data
-    if type(data) is Tensor and data.node is not None and not data.is_leaf:
+    array = data.data if isinstance(data, Tensor) else data
+    if isinstance(data, Tensor) and data.node is not None and not data.is_leaf:
         raise TypeError(would_detach("tl.tensor(t)", "t.copy()"))
     if hasattr(array, "__array_function__") and not isinstance(array, (np.ndarray, np.generic)):
         array = array.copy() if dtype is None else array.astype(dtype)  # a foreign array stays one
@@ -537,10 +539,10 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
 
 
 def start(
-    output: Tensor, upstream: Any, create_graph: bool, name: str = "backward()"
+    output: Any, upstream: Any, create_graph: bool, name: str = "backward()"
 ) -> tuple[Node, Any]:
     """Find the node and the cotangent that a backward pass from ``output`` begins with."""
-    if type(output) is not Tensor or output.node is None:
+    if not isinstance(output, Tensor) or output.node is None:
         raise RuntimeError(
             f"{name} from a tensor that no gradient flows to: none of what it was computed from "
             "requires one. Say requires_grad=True on a leaf, and compute outside tl.no_grad()"
@@ -554,7 +556,7 @@ def start(
         if type(output.data) is np.ndarray and output.data.shape == ():  # a loss
             return output.node, np.array(1, output.data.dtype)
         return output.node, np.ones_like(output.data)
-    upstream = upstream.data if type(upstream) is Tensor and not create_graph else upstream
+    upstream = upstream.data if isinstance(upstream, Tensor) and not create_graph else upstream
     known = hasattr(upstream, "__array_function__")
     upstream = from_scalar(upstream) if known else np.asarray(upstream)
     if upstream.shape != output.shape:
@@ -566,26 +568,27 @@ def start(
     return output.node, upstream if same else upstream.astype(output.dtype)
 
 
-def _rebuilt(data: Any, requires_grad: bool, grad: Any) -> Tensor:
-    tensor = Tensor(data, requires_grad=requires_grad)
+def _rebuilt(data: Any, requires_grad: bool, grad: Any, kind: type[Tensor]) -> Tensor:
+    tensor = _new(kind)
+    Tensor.__init__(tensor, data, requires_grad=requires_grad)
     tensor.grad = grad
     return tensor
 
 
-def _summary(data: Any, node: Node | None) -> str:
+def _summary(data: Any, node: Node | None, kind: str) -> str:
     """Describe an array and where it came from: ``Tensor(4, 10) float64 x∈[0, 2] ... ← add``."""
     is_leaf = node is None or node.op is None
     origin = "" if is_leaf else f" ← {name_of(node.op)}"  # type: ignore[union-attr]
     needs_grad = ", requires_grad=True" if node is not None and is_leaf else ""
     shape = ", ".join(map(str, data.shape))
     if type(data) is not np.ndarray:
-        return f"Tensor({shape}) {data.dtype} on {type(data).__module__}{needs_grad}{origin}"
+        return f"{kind}({shape}) {data.dtype} on {type(data).__module__}{needs_grad}{origin}"
     if data.size <= _PRINTED_WHOLE:
         default = data.dtype in (np.dtype(float), np.dtype(int), np.dtype(bool)) and data.size
         dtype = "" if default else f", dtype={data.dtype}"
-        text = np.array2string(data, separator=", ", prefix="Tensor(")
-        return f"Tensor({text}{dtype}{needs_grad}){origin}"
-    return f"Tensor({shape}) {data.dtype} {_statistics(data)}{needs_grad}{origin}"
+        text = np.array2string(data, separator=", ", prefix=f"{kind}(")
+        return f"{kind}({text}{dtype}{needs_grad}){origin}"
+    return f"{kind}({shape}) {data.dtype} {_statistics(data)}{needs_grad}{origin}"
 
 
 def _statistics(data: np.ndarray[Any, Any]) -> str:

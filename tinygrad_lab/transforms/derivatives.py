@@ -179,7 +179,7 @@ class _Call:
     def _fresh(self, argument: Any, position: int) -> Any:
         """Replace every number in an argument by a tensor of this call's own."""
         if hasattr(argument, "named_parameters"):  # a module is called with its own parameters
-            self.inputs += [parameter for _, parameter in argument.named_parameters()]
+            self.inputs += [parameter for _, parameter in leaves(argument)]
             return argument
         tensors = []
         for path, leaf in leaves(argument):

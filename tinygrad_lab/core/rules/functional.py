@@ -8,7 +8,7 @@ from tinygrad_lab.core.rules.arguments import as_array, untracked
 from tinygrad_lab.core.rules.indexing import setitem
 
 
-@composed(np.piecewise)
+@composed(np.piecewise, always=True)
 def piecewise(x, condlist, funclist, *args, **kw):
     conditions = np.asarray(untracked(condlist))
     if conditions.ndim == x.ndim:
@@ -25,7 +25,7 @@ def piecewise(x, condlist, funclist, *args, **kw):
     return setitem(np.zeros_like(x), *map(as_array, pieces), places=list(conditions))
 
 
-@composed(np.apply_along_axis)
+@composed(np.apply_along_axis, always=True)
 def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     axis = normalize_axis_index(axis, arr.ndim)
     rows = np.moveaxis(arr, axis, -1)
@@ -38,7 +38,7 @@ def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     return np.moveaxis(whole, tuple(own), tuple(i - len(lead) + axis for i in own))
 
 
-@composed(np.apply_over_axes)
+@composed(np.apply_over_axes, always=True)
 def apply_over_axes(func, a, axes):
     for axis in (axes,) if np.ndim(axes) == 0 else axes:
         reduced = func(a, axis)

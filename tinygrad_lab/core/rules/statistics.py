@@ -225,7 +225,7 @@ def bincount(x, /, weights=None, minlength=0):
     return scatter_add(weights.astype(float), counts.shape, (np.asarray(untracked(x)),))
 
 
-@composed(np.histogram)
+@composed(np.histogram, always=True)
 def histogram(a, bins=10, range=None, density=None, weights=None):
     a, bins = np.asarray(untracked(a)), untracked(bins)
     if weights is None:
