@@ -161,6 +161,8 @@ class _Walk:
                 self.gradients[node] = own(g)
             if not any(parent in self.needed for parent in node.parents or ()):
                 return
+        if node.prints is not None:
+            refuse_changed(node.prints, node.name)
         contributions = self.pull_back(node, g)
         if self.visit is not None:
             self.outside.run(self.visit, node, g, tuple(contributions))
@@ -188,7 +190,9 @@ class _Walk:
             g = self.outside.run(run_hooks, node, g, retained)
         return g
 
-    def pull_back(self, node: Node, g: Array) -> list[Array | None]:
+    def pull_back(  # noqa: C901 - where most of a pass is spent, so it is written out
+        self, node: Node, g: Array
+    ) -> list[Array | None]:
         """Apply the rules of a node: from its cotangent to a contribution for each parent."""
         op, operands, kwargs = node.op, node.args, node.kwargs
         parents = node.parents or parents_of(node)
@@ -200,11 +204,8 @@ class _Walk:
         rules, run = operation.vjps, self.run
         contributions: list[Array | None] = []
         try:
-            if node.prints is not None:
-                refuse_changed(node.prints)
             if operation.joint is not None:
-                asked = [p is not None and (needed is None or p in needed) for p in parents]
-                rules = _answers(run, op, operation.joint, asked, (g, value, args, kwargs))
+                rules = self.answers(op, operation.joint, parents, (g, value, args, kwargs))
                 run, args = None, ()
             for rule, parent, operand in zip(rules, parents, operands):
                 if parent is None or (needed is not None and parent not in needed):
@@ -236,26 +237,30 @@ class _Walk:
         return contributions
 
 
+    def answers(self, op: Any, joint: Any, parents: Any, call: Any) -> list[Any]:
+        """Call a joint rule once, and let its answers stand in for the rules by argument."""
+        needed, run, (g, value, args, kwargs) = self.needed, self.run, call
+        argnums = [
+            position
+            for position, parent in enumerate(parents)
+            if parent is not None and (needed is None or parent in needed)
+        ]
+        rule = partial(joint, argnums)
+        try:
+            answers = run(op, rule, *call) if run else rule(g, value, *args, **kwargs)
+        except FloatingPointError:
+            answers = rescued(op, rule, *call)
+        if len(answers) != len(argnums):
+            raise ValueError(f"it gave {len(answers)} gradients where {len(argnums)} were asked")
+        of = dict(zip(argnums, answers))
+        return [lambda *_, position=i, **__: of[position] for i in range(len(parents))]
+
+
 def _lifted(node: Node, lift: Lift) -> tuple[Array, list[Any]]:
     """Give a node's value and arguments their histories back."""
     pairs = zip(node.args, node.parents or ())
     args = [arg if parent is None else lift(arg, parent) for arg, parent in pairs]
     return lift(node.value, node), args
-
-
-def _answers(run: Run | None, op: Any, joint: Any, asked: list[bool], call: Any) -> list[Any]:
-    """Call a joint rule once, and let its answers stand in for the rules by argument."""
-    argnums = [position for position, is_asked in enumerate(asked) if is_asked]
-    g, value, args, kwargs = call
-    rule = partial(joint, argnums)
-    try:
-        answers = run(op, rule, *call) if run else rule(g, value, *args, **kwargs)
-    except FloatingPointError:
-        answers = rescued(op, rule, *call)
-    if len(answers) != len(argnums):
-        raise ValueError(f"it gave {len(answers)} gradients where {len(argnums)} were asked for")
-    of = dict(zip(argnums, answers))
-    return [lambda *_, position=i, **__: of[position] for i in range(len(asked))]
 
 
 _settling = Lock()

@@ -94,12 +94,12 @@ def remembered(args: Sequence[Any], parents: Sequence[Any], whole: bool) -> list
     return prints or None
 
 
-def refuse_changed(prints: Iterable[Print]) -> None:
-    """Raise RuntimeError if an array is not what it was at the call."""
+def refuse_changed(prints: Iterable[Print], name: str) -> None:
+    """Raise RuntimeError if an array is not what it was at the call of an operation."""
     for array, step, before in prints:
         if array.flat[::step].tobytes() != before:
             raise RuntimeError(
-                f"an array of shape {array.shape} that it was called with has been written to "
+                f"{name} was called with an array of shape {array.shape} that has been written to "
                 "since, so the gradient would be that of other values. Write after backward(), or "
                 "call with a copy: x.copy()"
             )

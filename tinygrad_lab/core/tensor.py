@@ -423,15 +423,15 @@ class Tensor:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Give this tensor a new value with ``value`` at ``index``; graphs keep the old one."""
+        recording = current_mode() is not IGNORE
+        if recording and self.requires_grad and self.is_leaf:
+            raise RuntimeError(_on_a_leaf("t[i] = v"))
+        updated = apply(setitem, (self, value), {"places": [plain(index)]})
         if is_temporary(self):
             raise TypeError(
                 "t[i][j] = v writes to a value that nobody holds, and tensors are values: say "
                 "t[i, j] = v, or u = t[i]; u[j] = v; t[i] = u"
             )
-        recording = current_mode() is not IGNORE
-        if recording and self.requires_grad and self.is_leaf:
-            raise RuntimeError(_on_a_leaf("t[i] = v"))
-        updated = apply(setitem, (self, value), {"places": [plain(index)]})
         self.data = updated.data
         if recording:
             self.node = updated.node
