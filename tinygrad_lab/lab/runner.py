@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
+from typing import Any
 
 from tqdm import tqdm
 
@@ -46,6 +47,9 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"interrupted: {len(finished)} of {wanted} settings finished")
         self.finished = finished
         self.wanted = wanted
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.finished, self.wanted), vars(self)
 
 
 def run_all(
