@@ -19,6 +19,7 @@ from typing import Any
 from tqdm import tqdm
 
 from tinygrad_lab.lab.settings import Settings
+from tinygrad_lab.lab.streams import Forgiving
 from tinygrad_lab.lab.training import Result, train_many
 
 # Networks trained as one batch in one task: enough to amortise Python's overhead, few enough to
@@ -107,12 +108,14 @@ def _collect(
     done: dict[Settings, dict[int, Result]],
     progress: bool,
 ) -> None:
+    stream = Forgiving(sys.stderr)
     with tqdm(
         total=len(futures),
         desc="training",
         unit="setting",
+        file=stream,
         delay=PATIENCE,
-        mininterval=0.1 if sys.stderr.isatty() else _LOGGED_EVERY,
+        mininterval=0.1 if stream.isatty() else _LOGGED_EVERY,
         disable=not progress,
     ) as bar:
         for future in as_completed(futures):
