@@ -22,6 +22,9 @@ RECORD, IGNORE, WATCH = "record", "ignore", "watch"
 _mode: ContextVar[str] = ContextVar("tinygrad_lab.mode", default=RECORD)
 current_mode = _mode.get
 
+#: How many transforms (``tl.grad`` and its like) are at work on a function around this call.
+depth: ContextVar[int] = ContextVar("tinygrad_lab.depth", default=0)
+
 
 class _Mode(ContextDecorator):
     """Switch the mode inside a ``with`` block or a decorated function; safe across threads."""

@@ -1,6 +1,7 @@
 """Arguments in containers: take the numbers out of dicts, lists, tuples and modules, and put back.
 
-A module is whatever has ``named_parameters()``; its numbers come back as a dict by name.
+A module is whatever has ``named_parameters()``; its numbers are those that require a gradient, and
+come back as a dict by name.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def _items(value: Any) -> list[tuple[Any, Any]] | None:
     if isinstance(value, (list, tuple)):
         return list(enumerate(value))
     if hasattr(value, "named_parameters"):
-        return list(value.named_parameters())
+        return [(name, p) for name, p in value.named_parameters() if p.requires_grad]
     return None
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy as np
 from tinygrad_lab.core.dispatch import apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, Visit, propagate
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.core.modes import enable_grad
+from tinygrad_lab.core.modes import depth, enable_grad
 from tinygrad_lab.core.rules.creation import copied
 from tinygrad_lab.core.tensor import Tensor, start, tensor
 from tinygrad_lab.transforms.containers import leaves, rebuild, same_structure
@@ -131,10 +130,6 @@ def walk(
 # ---------------------------------------------------------------------------------------------
 # Functions into functions
 
-# How many of these transforms are at work around this call: inside another, results must keep
-# their history, because somebody is going to differentiate them.
-_depth: ContextVar[int] = ContextVar("tinygrad_lab.depth", default=0)
-
 
 class _Call:
     """One call of a function on fresh inputs: their tensors, and what the function returned."""
@@ -154,7 +149,7 @@ class _Call:
                 raise ValueError(f"argnums={argnums} of a call with {len(args)} arguments")
         self.numbers = [n % len(args) for n in numbers]
         self.arguments = [args[n] for n in self.numbers]
-        self.create_graph = _depth.get() > 0 or any(
+        self.create_graph = depth.get() > 0 or any(
             isinstance(leaf, Tensor) and leaf.requires_grad and not leaf.is_leaf
             for argument in self.arguments
             for _, leaf in leaves(argument)
@@ -163,12 +158,12 @@ class _Call:
         prepared = list(args)
         for n in self.numbers:
             prepared[n] = self._fresh(args[n], n)
-        token = _depth.set(_depth.get() + 1)
+        token = depth.set(depth.get() + 1)
         try:
             with enable_grad():
                 result = f(*prepared, **kwargs)
         finally:
-            _depth.reset(token)
+            depth.reset(token)
         self.aux = None
         if has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -179,7 +174,7 @@ class _Call:
     def _fresh(self, argument: Any, position: int) -> Any:
         """Replace every number in an argument by a tensor of this call's own."""
         if hasattr(argument, "named_parameters"):  # a module is called with its own parameters
-            self.inputs += [parameter for _, parameter in argument.named_parameters()]
+            self.inputs += [parameter for _, parameter in leaves(argument)]
             return argument
         tensors = []
         for path, leaf in leaves(argument):
