@@ -29,7 +29,8 @@ from tinygrad_lab.core.dispatch import (
 )
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import name_of, would_detach, would_detach_inside
-from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode, depth
+from tinygrad_lab.core.graph import is_differentiated
+from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
@@ -328,7 +329,7 @@ class Tensor:
         return self.node is not None and current_mode() != IGNORE
 
     def _stop_inside_transforms(self, asked: str) -> None:
-        if depth.get() and self._is_recorded():
+        if self._is_recorded() and is_differentiated(self.node):
             raise TypeError(would_detach_inside(asked))
 
     shape = _of_data("shape", "The length of each axis.")
@@ -551,6 +552,7 @@ def start(
                 f"{name} from a tensor of shape {output.shape} needs an upstream gradient of that "
                 "shape; or reduce it to one number first: t.sum(), t.mean()"
             )
+        refuse_complex(output, name)
         if type(output.data) is np.ndarray and output.data.shape == ():  # a loss
             return output.node, np.array(1, output.data.dtype)
         return output.node, np.ones_like(output.data)
@@ -562,8 +564,23 @@ def start(
         raise ValueError(f"{name}: an upstream gradient of shape {shapes}")
     if upstream.dtype.kind not in "biufc":
         raise TypeError(f"{name}: an upstream gradient of {upstream.dtype}")
+    if upstream.dtype.kind == "c" and output.dtype.kind != "c":
+        raise TypeError(
+            f"{name}: a complex upstream gradient for a result of {output.dtype}, which has a real "
+            "one: say upstream.real"
+        )
     same = upstream.dtype == output.dtype
     return output.node, upstream if same else upstream.astype(output.dtype)
+
+
+def refuse_complex(output: Any, name: str) -> None:
+    """Refuse the gradient of a complex result, of which there is more than one."""
+    if output.dtype.kind == "c":
+        raise TypeError(
+            f"{name} of a complex result: a gradient belongs to a real one. Make it real (y.real, "
+            "np.abs(y) ** 2), take tl.jacobian for the derivative of a complex function, or hand "
+            "in an upstream gradient: y.backward(upstream)"
+        )
 
 
 def _rebuilt(data: Any, requires_grad: bool, grad: Any, kind: type[Tensor]) -> Tensor:
