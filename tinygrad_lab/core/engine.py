@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from contextvars import copy_context
 from functools import partial
 from heapq import heappop, heappush
@@ -27,7 +28,7 @@ import numpy as np
 
 from tinygrad_lab.core.cotangents import conjugate, fitted, own, run_hooks, total
 from tinygrad_lab.core.errors import name_of, raise_explained
-from tinygrad_lab.core.graph import between, parents_of
+from tinygrad_lab.core.graph import between, differentiating_behind, parents_of
 from tinygrad_lab.core.modes import stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Array
 from tinygrad_lab.core.ownership import is_shared, refuse_changed
@@ -109,7 +110,8 @@ def propagate(
     Arriving at a node that an earlier pass has freed is a ``RuntimeError``.
     """
     walk = _Walk(outputs, cotangents, wanted, retain_graph, lift, batched, visit)
-    with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see zeros.py
+    quiet = np.errstate(invalid="raise", divide="ignore", over="ignore")  # invalid: see zeros.py
+    with quiet, differentiating_behind(outputs, cotangents) if lift else nullcontext():
         while walk.heap:
             walk.visit_node(heappop(walk.heap)[1])
         walk.visit_leaves()
