@@ -87,7 +87,7 @@ class Noisy(tl.nn.Module):
         self.scale = tl.nn.Parameter([0.5, 1.5])
         self.layers = [tl.nn.Linear(2, 2, rng=1), tl.nn.Dropout(0.5, rng=2)]
         self.mean, self.weighted, self.count = np.zeros(2), tl.tensor([0.0, 0.0]), 0
-        self.layers[1].owner = self
+        self.layers[1].owner, self.kind = self, tl.nn.Linear
 
     def forward(self, x: Any) -> Any:
         self.count += 1

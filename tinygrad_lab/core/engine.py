@@ -189,7 +189,10 @@ class _Walk:
             g = self.lift(g, None)
         if node.hooks is not None:
             retained = None if self.wanted is not None else self.gradients
-            g = self.outside.run(run_hooks, node, g, retained)
+            each = [
+                self.outside.run(run_hooks, node, h, retained) for h in (g if self.batched else [g])
+            ]
+            g = np.stack(each) if self.batched else each[0]
         return g
 
     def pull_back(  # noqa: C901 - where most of a pass is spent, so it is written out
@@ -237,7 +240,6 @@ class _Walk:
             where = " in its derivative rule"
             raise_explained(error, op, operands, kwargs, node.site, where)
         return contributions
-
 
     def answers(self, op: Any, joint: Any, parents: Any, call: Any) -> list[Any]:
         """Call a joint rule once, and let its answers stand in for the rules by argument."""

@@ -18,9 +18,8 @@ from tinygrad_lab.core.engine import NO_KWARGS, Node, new_leaf, record
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.graph import differentiating, history, is_differentiating
 from tinygrad_lab.core.modes import is_grad_enabled, no_grad, recording
-from tinygrad_lab.core.operations import defvjp
+from tinygrad_lab.core.operations import defvjp_joint
 from tinygrad_lab.core.rules.creation import copied
-from tinygrad_lab.core.several import Outputs, Parts, bundle
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.calls import walk
 from tinygrad_lab.transforms.replicas import Twins, twin_of
@@ -87,9 +86,8 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
         )
     y = y.data if isinstance(y, Tensor) else np.asarray(y)
     again = _Again(before, list(tracked), is_differentiating())
-    values = Outputs(tracked.values())
-    bundled = record(bundle, values, NO_KWARGS, values, tuple(tracked))
-    return from_node(y, record(recomputed, (values, again), NO_KWARGS, y, (bundled, None)))
+    values = (again, *tracked.values())
+    return from_node(y, record(recomputed, values, NO_KWARGS, y, (None, *tracked)))
 
 
 def _drawing_alone(
@@ -133,24 +131,23 @@ class _Again:
         return result, inputs
 
 
-def recomputed(values: Outputs, again: _Again) -> Any:
+def recomputed(again: _Again, *values: Any) -> Any:
     """The result of a checkpointed call."""
     return plain(again(values)[0])
 
 
-def _recompute(g: Any, y: Any, values: Outputs, again: _Again) -> Parts:
+def _recompute(argnums: Sequence[int], g: Any, y: Any, again: _Again, *values: Any) -> list[Any]:
     result, inputs = again(values)
     _refuse_change(plain(result), plain(y))
-    if getattr(result, "node", None) is None:
-        return Parts()
-    graph = isinstance(g, Tensor)
-    batch = g.shape[0] if g.ndim > y.ndim else None
-    begin = [(result.node, conjugate(g))]
-    gradients = walk(begin, inputs, create_graph=graph, retain_graph=graph, batch=batch)
-    return Parts.listed([conjugate(gradient) for gradient in gradients])
+    node = getattr(result, "node", None)
+    begin = [(node, conjugate(g))] if node is not None else []
+    wanted = [inputs[argnum - 1] for argnum in argnums]
+    graph, batch = isinstance(g, Tensor), g.shape[0] if g.ndim > y.ndim else None
+    gradients = walk(begin, wanted, create_graph=graph, retain_graph=graph, batch=batch)
+    return [conjugate(gradient) for gradient in gradients]
 
 
-defvjp(recomputed, _recompute, batches=True)
+defvjp_joint(recomputed, _recompute, batches=True)
 
 
 def _refuse_strangers(output: Node | None, inputs: Sequence[Node], birth: Node) -> None:

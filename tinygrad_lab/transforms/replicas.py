@@ -12,13 +12,13 @@ import copy
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from types import MemberDescriptorType, MethodType
+from types import MethodType
 from typing import Any, TypeVar
 
 import numpy as np
 
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.transforms.containers import is_module
+from tinygrad_lab.transforms.containers import attributes, is_module
 
 __all__ = ["Twins", "twin_of"]
 
@@ -83,7 +83,8 @@ class Twins:
     def _module(self, module: Any) -> Any:
         twin = self._settled(module, object.__new__(type(module)))
         outside, self._copies_arrays = self._copies_arrays, True
-        for name, value in _attributes(module).items():
+        on_class = lambda value: isinstance(value, Tensor) or is_module(value)
+        for name, value in attributes(module, on_class).items():
             object.__setattr__(twin, name, self.of(value))
         self._copies_arrays = outside
         return twin
@@ -94,16 +95,3 @@ def twin_of(tensor: T, data: Any, node: Any = None) -> T:
     twin = object.__new__(type(tensor))
     twin.data, twin.node = data, node
     return twin
-
-
-def _attributes(module: Any) -> dict[str, Any]:
-    """What a module holds: its attributes, and the tensors and layers that are set on its class."""
-    attributes = dict(vars(module))
-    for cls in type(module).__mro__:
-        for name, value in vars(cls).items():
-            if name not in attributes:
-                if isinstance(value, MemberDescriptorType) and hasattr(module, name):
-                    attributes[name] = getattr(module, name)
-                elif isinstance(value, Tensor) or is_module(value):
-                    attributes[name] = value
-    return attributes
