@@ -22,9 +22,6 @@ RECORD, IGNORE, WATCH = "record", "ignore", "watch"
 _mode: ContextVar[str] = ContextVar("tinygrad_lab.mode", default=RECORD)
 current_mode = _mode.get
 
-#: How many transforms (``tl.grad`` and its like) are at work on a function around this call.
-depth: ContextVar[int] = ContextVar("tinygrad_lab.depth", default=0)
-
 
 class _Mode(ContextDecorator):
     """Switch the mode inside a ``with`` block or a decorated function; safe across threads."""
@@ -73,6 +70,11 @@ def no_grad(function: Callable[P, T] | None = None) -> _Mode | Callable[P, T]:
 def enable_grad() -> _Mode:
     """Record again inside ``no_grad``: a context manager and a decorator."""
     return _Mode(RECORD)
+
+
+def recording() -> _Mode:
+    """Record inside this block, and keep watching where that is what is done."""
+    return _Mode(RECORD if current_mode() == IGNORE else current_mode())
 
 
 def debug() -> _Mode:

@@ -18,10 +18,19 @@ import numpy.typing as npt
 from tinygrad_lab.core import dispatch
 from tinygrad_lab.core.callers import loses_nothing, says_so, what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
-from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node, plain, without_out
+from tinygrad_lab.core.dispatch import (
+    ORDERLY,
+    answer_ufunc,
+    apply,
+    from_node,
+    plain,
+    refuse_subclass,
+    without_out,
+)
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import name_of, would_detach, would_detach_inside
-from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode, depth
+from tinygrad_lab.core.graph import is_differentiated
+from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
@@ -56,6 +65,8 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
             return apply(op, (self, other))
         x, left = self.data, self.node
         y, right = (other.data, other.node) if isinstance(other, Tensor) else (other, None)
+        if right is None and type(y) not in ORDERLY:
+            return apply(op, (self, other))
         try:
             value = op(x, y)
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
@@ -153,6 +164,7 @@ class Tensor:
                 "Tensor(...) of a Tensor: say t.detach() for one that shares its data without "
                 "history, or t.copy() for a tracked copy"
             )
+        refuse_subclass(data)
         self.data = from_scalar(data) if hasattr(data, "__array_function__") else np.asarray(data)
         self.node = None
         if requires_grad:
@@ -324,7 +336,7 @@ class Tensor:
         return self.node is not None and current_mode() != IGNORE
 
     def _stop_inside_transforms(self, asked: str) -> None:
-        if depth.get() and self._is_recorded():
+        if self._is_recorded() and is_differentiated(self.node):
             raise TypeError(would_detach_inside(asked))
 
     shape = _of_data("shape", "The length of each axis.")
@@ -413,7 +425,7 @@ class Tensor:
         return np.floor_divide(other, self.data)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return apply(getitem, (self, plain(index)))
+        return apply(getitem, (self, index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Rebind this tensor to a copy with new values at ``index``; old holders keep the old."""
@@ -424,7 +436,7 @@ class Tensor:
                 "gradient you ask for. Update a tracked copy (u = t.copy(); u[i] = v), or write "
                 "inside `with tl.no_grad():`, which replaces the leaf's value"
             )
-        updated = apply(setitem, (self, value, plain(index)))
+        updated = apply(setitem, (self, value, index))
         self.data = updated.data
         if recording:
             self.node = updated.node
@@ -529,6 +541,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     if hasattr(array, "__array_function__") and not isinstance(array, (np.ndarray, np.generic)):
         array = array.copy() if dtype is None else array.astype(dtype)  # a foreign array stays one
     else:
+        refuse_subclass(array)
         array = np.array(array, dtype=dtype)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"a tensor holds numbers, not {array.dtype}: {data!r:.80}")
@@ -550,6 +563,7 @@ def start(
                 f"{name} from a tensor of shape {output.shape} needs an upstream gradient of that "
                 "shape; or reduce it to one number first: t.sum(), t.mean()"
             )
+        refuse_complex(output, name)
         if type(output.data) is np.ndarray and output.data.shape == ():  # a loss
             return output.node, np.array(1, output.data.dtype)
         return output.node, np.ones_like(output.data)
@@ -561,8 +575,23 @@ def start(
         raise ValueError(f"{name}: an upstream gradient of shape {shapes}")
     if upstream.dtype.kind not in "biufc":
         raise TypeError(f"{name}: an upstream gradient of {upstream.dtype}")
+    if upstream.dtype.kind == "c" and output.dtype.kind != "c":
+        raise TypeError(
+            f"{name}: a complex upstream gradient for a result of {output.dtype}, which has a real "
+            "one: say upstream.real"
+        )
     same = upstream.dtype == output.dtype
     return output.node, upstream if same else upstream.astype(output.dtype)
+
+
+def refuse_complex(output: Any, name: str) -> None:
+    """Refuse the gradient of a complex result, of which there is more than one."""
+    if output.dtype.kind == "c":
+        raise TypeError(
+            f"{name} of a complex result: a gradient belongs to a real one. Make it real (y.real, "
+            "np.abs(y) ** 2), take tl.jacobian for the derivative of a complex function, or hand "
+            "in an upstream gradient: y.backward(upstream)"
+        )
 
 
 def _rebuilt(data: Any, requires_grad: bool, grad: Any, kind: type[Tensor]) -> Tensor:
