@@ -19,7 +19,7 @@ import numpy as _np
 from tinygrad_lab import habits, nn, optim, warnings
 from tinygrad_lab.core import operations
 from tinygrad_lab.core.modes import debug, enable_grad, is_grad_enabled, no_grad
-from tinygrad_lab.core.operations import defvjp, defvjp_variadic, primitive
+from tinygrad_lab.core.operations import defvjp, defvjp_joint, defvjp_variadic, primitive
 from tinygrad_lab.core.rules.namespace import kind
 from tinygrad_lab.core.tensor import Tensor, tensor
 from tinygrad_lab.nn.functional import (
@@ -60,6 +60,7 @@ __all__ = [
     "cross_entropy",
     "debug",
     "defvjp",
+    "defvjp_joint",
     "defvjp_variadic",
     "enable_grad",
     "grad",
