@@ -167,7 +167,10 @@ def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> 
         raise TypeError(f"{qualified_name(op)} {operation.refusal}")
     if tracked and not operation.constant:
         raise _no_rule(op)
-    return op(*plain(args), **plain(dict(kwargs)))
+    try:
+        return op(*plain(args), **plain(dict(kwargs)))
+    except Exception as error:  # noqa: BLE001 - and raised again
+        raise_explained(error, op, args, kwargs)
 
 
 def _as_tensors(op: Op, value: Any) -> Any:

@@ -15,6 +15,9 @@ _KINDS: tuple[type[Exception], ...] = (
     ZeroDivisionError, OverflowError, ValueError, TypeError, NotImplementedError, RuntimeError,
 )  # fmt: skip
 
+#: PyTorch's names of arguments, and ours.
+KEYWORDS = {"dim": "axis", "keepdim": "keepdims"}
+
 
 def raise_explained(
     error: Exception,
@@ -31,7 +34,9 @@ def raise_explained(
     given = [describe(a) for a in args[:8]] + ["..."] * (len(args) > 8)
     given += [f"{key}={describe(value)}" for key, value in (kwargs or {}).items()]
     where = f"\n  called at {site}" if site and site not in str(error) else ""
-    text = f"{name_of(op)}({', '.join(given)}){during}: {error}{where}"
+    ours = [KEYWORDS[key] for key in kwargs or {} if key in KEYWORDS]
+    hint = f"; say {'=, '.join(ours)}=, as NumPy does" if ours else ""
+    text = f"{name_of(op)}({', '.join(given)}){during}: {error}{hint}{where}"
     kind = next((kind for kind in _KINDS if isinstance(error, kind)), None)
     again = error if kind is None else kind(text)
     cause = error.__cause__ if kind is None else error

@@ -150,6 +150,13 @@ def _of_data(name: str, doc: str) -> Any:
     return property(attrgetter(f"data.{name}"), doc=doc)
 
 
+def _of_numpy(op: Op) -> Any:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return apply(op, (self, *args), without_out(op, kwargs))
+
+    return _named(method, op)
+
+
 def _named(method: Any, op: Op) -> Any:
     method.__name__ = op.__name__
     method.__doc__ = f"As :data:`numpy.{op.__name__}`."
@@ -524,6 +531,9 @@ class Tensor:
             )
         return _rebuilt, (self.data, self.requires_grad, self.grad, type(self))
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if hasattr(type(self), name)]
+
     def __repr__(self) -> str:
         return _summary(self.data, self.node, type(self).__name__)
 
@@ -535,7 +545,8 @@ TAKES[Tensor] = apply
 def methods(*functions: Op) -> None:
     """Declare functions that are methods of tensors too: ``x.relu()`` for ``relu(x)``."""
     for function in functions:
-        setattr(Tensor, function.__name__, function)
+        is_numpys = isinstance(function, type(np.sum))
+        setattr(Tensor, function.__name__, _of_numpy(function) if is_numpys else function)
 
 
 methods(
