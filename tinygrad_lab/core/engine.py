@@ -56,7 +56,7 @@ class Node:
     args: Any  # the plain values it was given
     kwargs: Any
     value: Any  # its plain result
-    parents: tuple[Node | None, ...] | None  # the node of each argument; None for a constant
+    parents: Sequence[Node | None] | None  # the node of each argument; None for a constant
     order: int  # smaller for younger nodes, unique: sorting by it is a reverse topological order
     grad: Any  # what has accumulated on a leaf, or on a node that was asked to retain it
     hooks: list[Any] | None  # called with the complete gradient when a pass arrives here
@@ -88,6 +88,15 @@ def record(op: Any, args: Any, kwargs: Any, value: Any, parents: Any) -> Node:
 def new_leaf() -> Node:
     """Make the node of a tensor that nothing was computed for: where gradients end up."""
     return record(None, None, None, None, None)
+
+
+def extend(node: Node, arg: Any, parent: Node | None) -> None:
+    """Add an argument to the newest of calls, which nobody has built upon."""
+    if type(node.args) is tuple:
+        node.args, node.parents = list(node.args), list(node.parents or ())
+    node.args.append(arg)
+    node.parents.append(parent)  # type: ignore[union-attr]
+    node.order = _next_order()
 
 
 def propagate(
