@@ -246,11 +246,10 @@ def histogram_bin_edges(a, bins=10, range=None, weights=None):
     if np.ndim(bins):
         return bins
     edges = np.histogram_bin_edges(*map(untracked, (a, bins, range, weights)))
-    if range is None and a.size:
-        range = np.min(a), np.max(a)
-    if range is None or range[0] == range[1]:  # NumPy widens it
-        range = (0, 1) if range is None else (range[0] - 0.5, range[1] + 0.5)
-    return np.linspace(*range, edges.size)
+    low, high = range if range is not None else ((np.min(a), np.max(a)) if a.size else (0, 1))
+    if low == high:  # NumPy widens it
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, edges.size)
 
 
 @composed(np.histogram, by=("a", "bins", "range", "weights"), always=True)
