@@ -123,15 +123,15 @@ if np.lib.NumpyVersion(np.__version__) >= "2.1.0":
     MORE[np.clip] += [Arguments(X, min=0.125, max=[0.25, 0.5, 4.0])]
 #: Not differentiated by in any function: places, sizes, names and switches.
 SETTINGS = {
-    "N", "UPLO", "assume_unique", "axes", "axis", "axis1", "axis2", "axisa", "axisb", "axisc",
-    "bias", "casting", "compute_uv", "copy", "cov", "decimals", "deg", "density", "device", "dtype",
-    "edge_order", "endpoint", "full", "full_matrices", "func", "func1d", "fweights", "hermitian",
-    "include_initial", "increasing", "indexing", "indices_or_sections", "k", "keepdims", "kind",
-    "kth", "method", "minlength", "mode", "n", "new_shape", "norm", "num", "offset", "optimize",
-    "order", "out", "overwrite_input", "pad_width", "repeats", "reps", "retstep", "returned",
-    "rowvar", "s", "shape", "signature", "source", "destination", "sparse", "stable", "start",
-    "subok", "trim", "upper", "where", "window_shape", "writeable", "condlist", "shift",
-    "equal_nan", "sorter", "side", "right", "invert", "weights",
+    "N", "UPLO", "axes", "axis", "axis1", "axis2", "axisa", "axisb", "axisc", "bias", "casting",
+    "compute_uv", "condlist", "copy", "cov", "deg", "density", "destination", "device", "dtype",
+    "edge_order", "endpoint", "full", "full_matrices", "func", "func1d", "fweights",
+    "hermitian", "include_initial", "increasing", "indexing", "indices_or_sections", "k",
+    "keepdims", "kind", "kth", "like", "method", "minlength", "mode", "n", "ndmax", "ndmin",
+    "new_shape", "norm", "num", "offset", "optimize", "order", "out", "overwrite_input",
+    "pad_width", "repeats", "reps", "retstep", "returned", "rowvar", "s", "shape", "shift",
+    "signature", "source", "sparse", "stable", "start", "subok", "trim", "upper", "weights",
+    "where", "window_shape", "writeable",
 }  # fmt: skip
 #: These read one triangle, and have the gradient of functions of symmetric matrices.
 SYMMETRIC = {
@@ -194,7 +194,7 @@ def slope(op: Any, arguments: Arguments, place: Place, x: Any, direction: Any) -
     t = tl.tensor(x, requires_grad=True)
     try:
         y = summed(arguments.replaced(place, t)(op))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         return None
     if not (isinstance(y, tl.Tensor) and y.requires_grad):
         return 0.0
