@@ -18,6 +18,7 @@ from tinygrad_lab.core.engine import NO_KWARGS, Node, record
 from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Op, Operation
+from tinygrad_lab.core.ownership import preserved, remembered
 from tinygrad_lab.core.several import Outputs, bundle, pick
 
 #: The class of tensors, which ``tensor.py`` puts here: its operators need what is here, and what
@@ -80,7 +81,8 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     if mode is not IGNORE and any(parents):
         if operation.complete < len(args) or not (value.dtype is _FLOAT64 or _is_float(value)):
             _check_differentiable(op, operation, parents, value)
-        node = record(op, tuple(values), kwargs, value, tuple(parents))
+        node = record(op, preserved(values, parents), kwargs, value, tuple(parents))
+        node.prints = remembered(node.args, parents, mode is WATCH)
     if mode is WATCH:
         _watch(op, value, node)
     if type(value) is Outputs:
@@ -165,7 +167,10 @@ def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> 
         raise TypeError(f"{qualified_name(op)} {operation.refusal}")
     if tracked and not operation.constant:
         raise _no_rule(op)
-    return op(*plain(args), **plain(dict(kwargs)))
+    try:
+        return op(*plain(args), **plain(dict(kwargs)))
+    except Exception as error:  # noqa: BLE001 - and raised again
+        raise_explained(error, op, args, kwargs)
 
 
 def _as_tensors(op: Op, value: Any) -> Any:

@@ -76,7 +76,7 @@ class History:
         )
         self.graph = self.is_handed_in or (recorded and is_differentiating())
 
-    def kept(self, results: Any) -> Any:
+    def outcome(self, results: Any) -> Any:
         """Give results as plain arrays, but for those whose history matters."""
         return rebuild(results, lambda x: x if self._matters(x) else x.data)
 

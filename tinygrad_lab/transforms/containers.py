@@ -7,14 +7,28 @@ gradient, and come back as a dict by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import MemberDescriptorType
 from typing import Any
 
-__all__ = ["is_module", "leaves", "rebuild", "same_structure"]
+__all__ = ["attributes", "is_module", "leaves", "rebuild", "same_structure"]
 
 
 def is_module(value: Any) -> bool:
     """Whether a value is a module, which is called with parameters of its own."""
-    return hasattr(value, "named_parameters")
+    return hasattr(value, "named_parameters") and not isinstance(value, type)
+
+
+def attributes(module: Any, on_class: Callable[[Any], bool]) -> dict[str, Any]:
+    """What a module's attributes hold: its own, those in slots, and what counts on its class."""
+    values = dict(vars(module))
+    for cls in type(module).__mro__:
+        for name, value in vars(cls).items():
+            if name not in values:
+                if isinstance(value, MemberDescriptorType) and hasattr(module, name):
+                    values[name] = getattr(module, name)
+                elif on_class(value):
+                    values[name] = value
+    return values
 
 
 def _items(value: Any, open_modules: bool) -> list[tuple[Any, Any]] | None:
