@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from reprlib import recursive_repr
-from types import MemberDescriptorType, NoneType
+from types import NoneType
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ from tinygrad_lab.core.atomic import at_once
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.parameter import Parameter
+from tinygrad_lab.transforms.containers import attributes
 from tinygrad_lab.warnings import NotAParameterWarning, warn
 
 __all__ = ["Module"]
@@ -257,16 +258,8 @@ class Module:
 
 
 def _attributes(module: Module) -> dict[str, Any]:
-    """What a module's attributes hold: its own, those in slots, and layers set on its class."""
-    attributes = dict(vars(module))
-    for cls in type(module).__mro__:
-        for name, value in vars(cls).items():
-            if name not in attributes:
-                if isinstance(value, MemberDescriptorType) and hasattr(module, name):
-                    attributes[name] = getattr(module, name)
-                elif isinstance(value, (Parameter, Module)):
-                    attributes[name] = value
-    return attributes
+    """What a module's attributes hold, parameters and layers that are set on its class too."""
+    return attributes(module, lambda value: isinstance(value, (Parameter, Module)))
 
 
 def _walk(module: Module, path: str = "", *, private: bool = True) -> Iterator[tuple[str, Any]]:
