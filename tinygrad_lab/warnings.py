@@ -11,13 +11,27 @@ from __future__ import annotations
 import sys
 import warnings
 
-__all__ = ["NotAParameterWarning", "TrainingWarning", "warn"]
+__all__ = [
+    "AbandonedParameterWarning",
+    "NoGradientWarning",
+    "NotAParameterWarning",
+    "TrainingWarning",
+    "warn",
+]
 
 _PACKAGE = __name__.split(".", 1)[0]
 
 
 class TrainingWarning(UserWarning):
     """Training will probably not do what was meant."""
+
+
+class AbandonedParameterWarning(TrainingWarning):
+    """An optimizer moves parameters that the model does not have any more."""
+
+
+class NoGradientWarning(TrainingWarning):
+    """A step moves nothing, because no parameter has a gradient."""
 
 
 class NotAParameterWarning(TrainingWarning):

@@ -56,7 +56,7 @@ class Node:
     args: Any  # the plain values it was given
     kwargs: Any
     value: Any  # its plain result
-    parents: tuple[Node | None, ...] | None  # the node of each argument; None for a constant
+    parents: Sequence[Node | None] | None  # the node of each argument; None for a constant
     order: int  # smaller for younger nodes, unique: sorting by it is a reverse topological order
     grad: Any  # what has accumulated on a leaf, or on a node that was asked to retain it
     hooks: list[Any] | None  # called with the complete gradient when a pass arrives here
@@ -88,6 +88,15 @@ def record(op: Any, args: Any, kwargs: Any, value: Any, parents: Any) -> Node:
 def new_leaf() -> Node:
     """Make the node of a tensor that nothing was computed for: where gradients end up."""
     return record(None, None, None, None, None)
+
+
+def extend(node: Node, arg: Any, parent: Node | None) -> None:
+    """Add an argument to the newest of calls, which nobody has built upon."""
+    if type(node.args) is tuple:
+        node.args, node.parents = list(node.args), list(node.parents or ())
+    node.args.append(arg)
+    node.parents.append(parent)  # type: ignore[union-attr]
+    node.order = _next_order()
 
 
 def propagate(
@@ -189,7 +198,10 @@ class _Walk:
             g = self.lift(g, None)
         if node.hooks is not None:
             retained = None if self.wanted is not None else self.gradients
-            g = self.outside.run(run_hooks, node, g, retained)
+            each = [
+                self.outside.run(run_hooks, node, h, retained) for h in (g if self.batched else [g])
+            ]
+            g = np.stack(each) if self.batched else each[0]
         return g
 
     def pull_back(  # noqa: C901 - where most of a pass is spent, so it is written out
@@ -237,7 +249,6 @@ class _Walk:
             where = " in its derivative rule"
             raise_explained(error, op, operands, kwargs, node.site, where)
         return contributions
-
 
     def answers(self, op: Any, joint: Any, parents: Any, call: Any) -> list[Any]:
         """Call a joint rule once, and let its answers stand in for the rules by argument."""

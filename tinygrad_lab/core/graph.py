@@ -7,7 +7,7 @@ Not for: recording calls, or carrying gradients (``engine.py``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
@@ -50,7 +50,7 @@ def is_differentiated(node: Node | None) -> bool:
     return bool(ends) and not ends.isdisjoint(history([node], until=ends))
 
 
-def parents_of(node: Node) -> tuple[Node | None, ...]:
+def parents_of(node: Node) -> Sequence[Node | None]:
     """Give ``node.parents``, or say that a backward pass has freed the node."""
     if node.parents is None:
         raise RuntimeError(

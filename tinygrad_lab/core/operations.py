@@ -152,7 +152,12 @@ def defvjp(
 
 
 def defvjp_joint(
-    op: Op, vjp: Op, *, argnums: Sequence[int] | None = None, selects: bool = False
+    op: Op,
+    vjp: Op,
+    *,
+    argnums: Sequence[int] | None = None,
+    selects: bool = False,
+    batches: bool = False,
 ) -> None:
     """Give an operation one rule for all its arguments, however many it takes.
 
@@ -166,7 +171,7 @@ def defvjp_joint(
         the solution of an adjoint equation, which is then computed once.
     argnums : sequence of int, optional
         Which positional arguments have a derivative; by default all of them.
-    selects : bool
+    selects, batches : bool
         As in :func:`defvjp`.
 
     Examples
@@ -181,7 +186,9 @@ def defvjp_joint(
     rules: Sequence[Any] = _Variadic(lambda argnum, *call, **kw: vjp([argnum], *call, **kw)[0])
     if argnums is not None:
         rules = tuple(rules[i] if i in argnums else None for i in range(max(argnums) + 1))
-    OPERATIONS[op] = Operation(rules, joint=vjp, selects=selects)
+    OPERATIONS[op] = Operation(
+        rules, joint=vjp, selects=selects, batches=batches, lists=_takes_lists(op)
+    )
 
 
 def together(op: Op, joint: Op) -> None:

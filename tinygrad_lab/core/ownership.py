@@ -24,13 +24,19 @@ _variable, _owner = np.empty(0), SimpleNamespace(data=np.empty(0))
 _UNSHARED = min(_references(_variable), _references(_owner.data))
 
 
-def is_shared(array: Any) -> bool:
-    """Tell whether anybody but its one owner (a variable or an attribute) can see ``array``.
+def is_shared(array: Any, owners: int = 1) -> bool:
+    """Tell whether anybody but its owners (variables or attributes) can see ``array``.
 
     Views count as shared, because their memory belongs to another array, and so does whatever is
-    not a NumPy array.  Call it on the owner's own expression: ``is_shared(parameter.data)``.
+    not a NumPy array.  Call it on an owner's own expression: ``is_shared(parameter.data)``.
     """
-    return type(array) is not np.ndarray or getrefcount(array) > _UNSHARED or array.base is not None
+    holders = getrefcount(array) - owners
+    return type(array) is not np.ndarray or holders >= _UNSHARED or array.base is not None
+
+
+def is_held_elsewhere(value: Any) -> bool:
+    """Tell whether anybody but one owner holds a value: call it on the owner's own expression."""
+    return getrefcount(value) > _UNSHARED
 
 
 class _Probe:
@@ -71,16 +77,17 @@ Print = tuple[Any, int, bytes]
 def preserved(values: Sequence[Any], parents: Sequence[Any]) -> tuple[Any, ...]:
     """Return the arguments of a call with small arrays that are nobody's result copied."""
     return tuple([
-        _copied(value) if parent is None and type(value) in _HOLDS else value
+        copied(value) if parent is None and type(value) in _HOLDS else value
         for value, parent in zip(values, parents)
     ])  # fmt: skip
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """Copy a small array, also inside an index of several; return what else there is as it is."""
     if type(value) is np.ndarray:
         return value.copy() if value.size <= COPIED else value
     if type(value) in _HOLDS and any(type(part) in _HOLDS for part in value):
-        return type(value)(map(_copied, value))  # an index of several arrays
+        return type(value)(map(copied, value))
     return value
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core import dispatch
+from tinygrad_lab.core.assignment import join
 from tinygrad_lab.core.callers import loses_nothing, says_so, what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
 from tinygrad_lab.core.dispatch import (
@@ -23,6 +24,7 @@ from tinygrad_lab.core.dispatch import (
     answer_ufunc,
     apply,
     from_node,
+    operand,
     plain,
     refuse_subclass,
     without_out,
@@ -471,15 +473,18 @@ class Tensor:
         recording = current_mode() is not IGNORE
         if recording and self.requires_grad and self.is_leaf:
             raise RuntimeError(_on_a_leaf("t[i] = v"))
-        updated = apply(setitem, (self, value), {"places": [plain(index)]})
+        place, value = plain(index), operand(setitem, value)
+        data, parent = (value.data, value.node) if isinstance(value, Tensor) else (value, None)
+        if not join(self, data, parent, place):
+            updated = apply(setitem, (self, value), {"places": [place]})
+            self.data = updated.data
+            if recording:
+                self.node = updated.node
         if is_temporary(self):
             raise TypeError(
                 "t[i][j] = v writes to a value that nobody holds, and tensors are values: say "
                 "t[i, j] = v, or u = t[i]; u[j] = v; t[i] = u"
             )
-        self.data = updated.data
-        if recording:
-            self.node = updated.node
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
