@@ -207,7 +207,9 @@ CASES |= table({
         ),
     ],
     sequences.convolve_full: variants([((3,), (2,)), ((2,), (4,))]),
-    sequences.convolve_valid: variants([((3,), (2,)), ((4,), (4,)), ((4,), (1,))], never=["zero-size"]),
+    sequences.convolve_valid: variants(
+        [((3,), (2,)), ((4,), (4,)), ((4,), (1,))], never=["zero-size"]
+    ),
     sums.recurrence: variants([((5,), (5,)), ((2, 4), (2, 4)), ((1,), (1,))]),
     products.einsum: einsums(),
     norms.cofactors: matrices(SQUARES),
