@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import tinygrad_lab as tl
-from tests.core.rules.captured import Arguments, Place, arguments_of
+from tests.core.rules.captured import Arguments, Place, arguments_of, summed
 from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.core.rules.namespace import kind, public_functions
 from tinygrad_lab.testing.inputs.catalogue import CASES
@@ -138,28 +137,6 @@ SYMMETRIC = {
     np.linalg.cholesky, np.linalg.eigh, np.linalg.eigvalsh, np.linalg.svd, np.linalg.pinv,
 }  # fmt: skip
 STEP = 1e-6
-
-
-def parts_of(value: Any) -> Iterator[Any]:
-    """The numbers among what a function returns: text and types are none."""
-    if isinstance(value, (tuple, list)):
-        for part in value:
-            yield from parts_of(part)
-    elif isinstance(value, (int, float, complex)) or hasattr(value, "dtype"):
-        array = value if isinstance(value, tl.Tensor) else np.asarray(value)
-        if array.dtype.kind in "biufc":
-            yield array
-
-
-def summed(value: Any) -> Any:
-    """All numbers of a result in one, each with a weight of its own."""
-    total: Any = 0.0
-    for part in parts_of(value):
-        weights = np.cos(np.arange(part.size)).reshape(part.shape) + 1.5
-        total = total + np.sum(np.real(part) * weights)
-        if part.dtype.kind == "c":
-            total = total + np.sum(np.imag(part) * weights[::-1])
-    return total
 
 
 def numbers(value: Any) -> Any:
