@@ -35,6 +35,12 @@ class Arguments:
     def __repr__(self) -> str:
         return repr(self._all)
 
+    def by_keyword(self, names: dict[int, str]) -> Arguments:
+        """The same call with keywords for some positions."""
+        other = Arguments()
+        other._all = {names.get(key, key): value for key, value in self._all.items()}
+        return other
+
     def replaced(self, place: Place, value: Any) -> Arguments:
         """The same with another value at one place."""
         other = Arguments()
@@ -55,7 +61,7 @@ def _replaced(whole: Any, place: Place, value: Any) -> Any:
     if not place:
         return value
     first, *rest = place
-    inner = _replaced(whole[first], tuple(rest), value)
+    inner = _replaced(whole[first], tuple(rest), value) if rest else value
     if isinstance(whole, dict):
         return {**whole, first: inner}
     return type(whole)([*whole[:first], inner, *whole[first + 1 :]])

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 import tinygrad_lab as tl
 from tests.core.rules.captured import Arguments, Place, arguments_of, summed
+from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.core.rules.namespace import kind, public_functions
 from tinygrad_lab.testing.inputs.catalogue import CASES
@@ -224,7 +225,7 @@ def parameters_of(op: Any) -> dict[str, int]:
     return {name: i for name, i in named.items() if name not in SETTINGS}
 
 
-@pytest.mark.parametrize("op", CASES.keys() - OLD_NAMES, ids=lambda op: op.__name__)
+@pytest.mark.parametrize("op", [op for op in CASES if op not in OLD_NAMES], ids=name_of)
 def test_every_argument_of_differentiable_functions(op: Any):
     checked: set[Any] = set()
 
