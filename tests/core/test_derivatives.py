@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
+from tests.interrupts import interrupted_everywhere
+from tinygrad_lab.core.graph import is_differentiating
+from tinygrad_lab.core.modes import current_mode
 
 RNG = np.random.default_rng(0)
 
@@ -356,6 +359,18 @@ def test_modules_in_a_list_are_called_as_they_are():
     second(first(x)).sum().backward()
     np.testing.assert_array_equal(by_first["weight"], first.weight.grad)
     np.testing.assert_array_equal(by_second["bias"], second.bias.grad)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_leaves_no_derivative_at_work():
+    nested = lambda _: tl.grad(lambda a: tl.grad(lambda x: a * x * x)(3.0))(2.0)
+    at_work = lambda _: (is_differentiating(), current_mode())
+    for within in ("core/graph.py", "tinygrad_lab/transforms"):
+        for place, state in interrupted_everywhere(
+            lambda: None, nested, at_work, within=within, stride=3
+        ):
+            if "return in differentiating" not in place:  # Python answers no signal at a yield
+                assert state == (False, "record"), place
 
 
 def test_debug_watches_inside_a_derivative():
