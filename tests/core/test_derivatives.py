@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -363,11 +364,15 @@ def test_modules_in_a_list_are_called_as_they_are():
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_leaves_no_derivative_at_work():
-    nested = lambda _: tl.grad(lambda a: tl.grad(lambda x: a * x * x)(3.0))(2.0)
-    at_work = lambda _: (is_differentiating(), current_mode())
+    nested = lambda: tl.grad(lambda a: tl.grad(lambda x: a * x * x)(3.0))(2.0)
+    at_work = lambda: (is_differentiating(), current_mode())
     for within in ("core/graph.py", "tinygrad_lab/transforms"):
         for place, state in interrupted_everywhere(
-            lambda: None, nested, at_work, within=within, stride=3
+            copy_context,
+            lambda context: context.run(nested),
+            lambda context: context.run(at_work),
+            within=within,
+            stride=3,
         ):
             if "return in differentiating" not in place:  # Python answers no signal at a yield
                 assert state == (False, "record"), place
