@@ -186,7 +186,9 @@ def defvjp_joint(
     rules: Sequence[Any] = _Variadic(lambda argnum, *call, **kw: vjp([argnum], *call, **kw)[0])
     if argnums is not None:
         rules = tuple(rules[i] if i in argnums else None for i in range(max(argnums) + 1))
-    OPERATIONS[op] = Operation(rules, joint=vjp, selects=selects, batches=batches)
+    OPERATIONS[op] = Operation(
+        rules, joint=vjp, selects=selects, batches=batches, lists=_takes_lists(op)
+    )
 
 
 def together(op: Op, joint: Op) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.operations import OPERATIONS, Array, Rule, defvjp, defvjp_joint
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, Array, Rule, defvjp, defvjp_joint
 
 _SEVERAL: Any = SimpleNamespace(kind="f")  # the shape and the dtype of what has more than one
 
@@ -49,6 +49,32 @@ class Parts(dict[int, Any]):
         """Give the members of a batch of cotangents, each as parts."""
         for together in zip(*self.values(), strict=True):
             yield Parts(zip(self.keys(), together, strict=True))
+
+
+def holds_tensor(value: Any, tracked: bool = False) -> bool:
+    """Whether a value is a (tracked) tensor, or a list, tuple or dict with one inside."""
+    if type(value) in TAKES:
+        return value.node is not None or not tracked
+    if type(value) is dict:
+        value = tuple(value.values())
+    return isinstance(value, (tuple, list)) and any(holds_tensor(item, tracked) for item in value)
+
+
+def as_array(value: Any) -> Any:
+    """Make an array of a number or a list, as NumPy does; of tensors, one tensor.
+
+    Lists of other things, or of rows of several lengths, stay lists, and arrays of any kind
+    themselves.
+    """
+    if hasattr(value, "ndim"):
+        return value
+    if holds_tensor(value):
+        return np.stack([as_array(member) for member in value])
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        return value
+    return array if array.dtype.kind in "biufc" else value
 
 
 class Pieces:

@@ -24,6 +24,7 @@ from tinygrad_lab.core.dispatch import (
     answer_ufunc,
     apply,
     from_node,
+    operand,
     plain,
     refuse_subclass,
     without_out,
@@ -472,7 +473,7 @@ class Tensor:
         recording = current_mode() is not IGNORE
         if recording and self.requires_grad and self.is_leaf:
             raise RuntimeError(_on_a_leaf("t[i] = v"))
-        place = plain(index)
+        place, value = plain(index), operand(setitem, value)
         data, parent = (value.data, value.node) if isinstance(value, Tensor) else (value, None)
         if not join(self, data, parent, place):
             updated = apply(setitem, (self, value), {"places": [place]})

@@ -16,6 +16,7 @@ from tinygrad_lab.core.operations import (
     defvjp,
     defvjp_joint,
     primitive,
+    refused,
     together,
 )
 from tinygrad_lab.core.rules.arguments import as_array
@@ -242,4 +243,6 @@ def windows_of(x, window_shape, axis=None, *, subok=False, writeable=False):
 
 # No derivative: positions
 
-constant(np.flatnonzero, np.ix_, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from)
+refused("takes places, and floats are none: say t.detach()", np.ix_)
+
+constant(np.flatnonzero, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from)

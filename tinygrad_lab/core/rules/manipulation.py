@@ -164,13 +164,13 @@ def np_concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind")
 
 @composed(np.stack, lists=True)
 def np_stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
-    joined = stack(*arrays, axis=axis)
+    joined = stack(*map(as_array, arrays), axis=axis)
     return joined if dtype is None else joined.astype(dtype)
 
 
 def _join(prepare, axis):
     def join(tup, *, dtype=None, casting="same_kind"):
-        arrays = [prepare(a) for a in tup]
+        arrays = [prepare(as_array(a)) for a in tup]
         along = int(arrays[0].ndim > 1) if axis is None and arrays else axis
         return np.concatenate(arrays, axis=along, dtype=dtype)
 
