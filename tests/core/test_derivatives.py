@@ -367,6 +367,9 @@ def test_debug_watches_inside_a_derivative():
     ("call", "kind", "says"),
     [
         (lambda: tl.grad(lambda x: (x, x))(1.0), TypeError, "has_aux"),
+        (lambda: tl.grad(np.multiply, argnums=(0, -2))(1.0, 2.0), ValueError, "twice"),
+        (lambda: tl.grad(np.sin, argnums="x")(1.0), TypeError, "position"),
+        (lambda: tl.grad(tl.tensor(1.0))(1.0), TypeError, r"tl.grad\(f\)\(x\)"),
         (lambda: tl.jacobian(lambda x: (x, None))(1.0), TypeError, r"output\[1\]"),
         (lambda: tl.grad(np.sin)(np.ones(2)), ValueError, "one number"),
         (lambda: tl.grad(np.sum)(np.array([1, 2])), TypeError, "argument 0"),
