@@ -32,6 +32,7 @@ from tinygrad_lab.nn.activations import (
     softplus,
     tanh,
 )
+from tinygrad_lab.nn.cautions import expect_one_precision
 from tinygrad_lab.nn.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -93,6 +94,8 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
             f"an input of shape {input.shape} does not fit a weight of shape {weight.shape} "
             "(out, in): the input's last axis must be the weight's last"
         ) from None
+    if input.dtype is not weight.dtype:
+        expect_one_precision(input, weight)
     return y if bias is None else y + bias
 
 
@@ -223,6 +226,7 @@ def _check_filters(input: Array, weight: Array, bias: Array | None, groups: int)
             f"the filters read {weight.shape[1] * groups} channels, and their number must be a "
             "multiple of the groups"
         )
+    expect_one_precision(input, weight)
     if 0 in weight.shape[2:]:
         raise ValueError(f"a filter without elements: weight {weight.shape}")
     if bias is not None and bias.shape != (filters,):
