@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.nn.activations import log_softmax, sigmoid, softmax, softplus
+from tinygrad_lab.nn.activations import damped, log_softmax, sigmoid, softmax, softplus
 from tinygrad_lab.nn.windows import Array, is_numpy
 
 __all__ = [
@@ -101,26 +101,39 @@ defvjp(
 # -- yes or no --------------------------------------------------------------------------------
 
 # Logarithms of probabilities are taken as at least -100, as in PyTorch: a certain prediction that
-# is wrong costs 100, not infinity.
-_LEAST_PROBABILITY = float(np.exp(-100.0))
+# is wrong costs 100, not infinity, and the slope there is 1e12.
+_LEAST_LOGARITHM = -100.0
+_LEAST_DIVISOR = 1e-12
 
 
 @primitive
 def _bernoulli_loss(p: Array, target: Array) -> Array:
     """Cross-entropy of each element."""
-    hit = np.log(np.maximum(p, _LEAST_PROBABILITY))
-    miss = np.log(np.maximum(1 - p, _LEAST_PROBABILITY))
-    return -(target * hit + (1 - target) * miss)
+    return -(target * _log(p) + (1 - target) * _log_of_rest(p))
 
 
-def _log_odds(p: Array) -> Array:
-    return np.log(np.maximum(p, _LEAST_PROBABILITY)) - np.log(np.maximum(1 - p, _LEAST_PROBABILITY))
+def _log(p: Array) -> Array:
+    logarithm = np.log(np.where(p == 0, 1, p))
+    return np.where(p == 0, _LEAST_LOGARITHM, np.maximum(logarithm, _LEAST_LOGARITHM))
+
+
+def _log_of_rest(p: Array) -> Array:
+    """log(1 - p), also where 1 - p rounds to 1."""
+    return np.where(p == 1, _LEAST_LOGARITHM, np.log1p(-np.where(p == 1, 0, p)))
+
+
+def _bernoulli_slope(p: Array, target: Array) -> Array:
+    spread = p * (1 - p)
+    certain = spread == 0
+    miss, hit = np.maximum(1 - p, _LEAST_DIVISOR), np.maximum(p, _LEAST_DIVISOR)
+    at_ends = (1 - target) / miss - target / hit
+    return np.where(certain, at_ends, (p - target) / np.where(certain, 1, spread))
 
 
 defvjp(
     _bernoulli_loss,
-    lambda g, y, p, target: g * (p - target) / np.maximum(p * (1 - p), 1e-12),
-    lambda g, y, p, target: -g * _log_odds(p),
+    lambda g, y, p, target: g * _bernoulli_slope(p, target),
+    lambda g, y, p, target: g * (_log_of_rest(p) - _log(p)),
 )
 
 
@@ -156,12 +169,13 @@ def binary_cross_entropy(
 @primitive
 def _logistic_loss(x: Array, target: Array) -> Array:
     """Cross-entropy of ``sigmoid(x)``, exact for logits of any size."""
-    return np.logaddexp(0, x) - x * target
+    size = np.absolute(x)
+    return damped(size, np.where(x < 0, target, 1 - target)) + np.logaddexp(0, -size)
 
 
 defvjp(
     _logistic_loss,
-    lambda g, y, x, target: g * (sigmoid(x) - target),
+    lambda g, y, x, target: g * ((1 - target) * sigmoid(x) - target * sigmoid(-x)),
     lambda g, y, x, target: -g * x,
 )
 
@@ -186,7 +200,8 @@ def binary_cross_entropy_with_logits(
     if pos_weight is None:
         loss = _logistic_loss(input, target)
     else:
-        loss = (1 - target) * input + (1 + (pos_weight - 1) * target) * softplus(-input)
+        hit, miss = target * pos_weight, 1 - target
+        loss = damped(softplus(-input), hit) + damped(softplus(input), miss)
     return _reduce(loss if weight is None else loss * weight, reduction)
 
 

@@ -9,7 +9,7 @@ from tinygrad_lab.core.rules.mathematical.sums import axes_of, keep
 
 
 def _larger(g, a, b):
-    return np.where(a == b, g / 2, np.where(a > b, g, 0))
+    return np.where(a == b, g / 2, np.where((a > b) | (a != a), g, 0))  # a NaN is the extreme
 
 
 def _larger_number(g, a, b):
