@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as _np
 
-from tinygrad_lab import nn, optim
+from tinygrad_lab import nn, optim, warnings
 from tinygrad_lab.core import operations
 from tinygrad_lab.core.modes import debug, enable_grad, is_grad_enabled, no_grad
 from tinygrad_lab.core.operations import defvjp, defvjp_variadic, primitive
@@ -46,11 +46,13 @@ from tinygrad_lab.transforms import (
     value_and_grad,
     vjp,
 )
+from tinygrad_lab.warnings import TrainingWarning
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Tensor",
+    "TrainingWarning",
     "avg_pool2d",
     "binary_cross_entropy",
     "checkpoint",
@@ -82,6 +84,7 @@ __all__ = [
     "tensor",
     "value_and_grad",
     "vjp",
+    "warnings",
 ]
 
 _ON_DEMAND = ("lab", "testing", "viz")  # they bring matplotlib, graphviz, hypothesis ...

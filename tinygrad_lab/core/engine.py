@@ -14,6 +14,7 @@ Not for: derivative rules (``rules/``), or how a call gets here (``dispatch.py``
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from contextvars import copy_context
 from heapq import heappop, heappush
 from itertools import count
@@ -23,7 +24,7 @@ import numpy as np
 
 from tinygrad_lab.core.cotangents import conjugate, fitted, own, run_hooks, total
 from tinygrad_lab.core.errors import name_of, raise_explained
-from tinygrad_lab.core.graph import between, parents_of
+from tinygrad_lab.core.graph import between, differentiating_behind, parents_of
 from tinygrad_lab.core.modes import stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Array
 from tinygrad_lab.core.ownership import is_shared
@@ -106,7 +107,8 @@ def propagate(
     heap, waiting, needed = walk.heap, walk.waiting, walk.needed
     looks = lift is not None
     gradients: dict[Node, Array] = {}
-    with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see zeros.py
+    quiet = np.errstate(invalid="raise", divide="ignore", over="ignore")  # invalid: see zeros.py
+    with quiet, differentiating_behind(outputs, cotangents) if lift else nullcontext():
         while heap:
             node = heappop(heap)[1]
             g = waiting.pop(node)

@@ -70,9 +70,19 @@ def qualified_name(op: Any) -> str:
     return f"np.{name_of(op)}" if module.startswith("numpy") else name_of(op)
 
 
-def would_detach(what: str, instead: str) -> str:
+def would_detach(what: str, instead: str = "") -> str:
     """Say that something would lose a gradient in silence, and what to write instead."""
+    tracked = f"To stay tracked say {instead}; for" if instead else "For"
     return (
-        f"{what} would lose the gradient of a tracked tensor t. To stay tracked say {instead}; for "
-        "plain numbers say t.detach() first, or t.item() for one element"
+        f"{what} would lose the gradient of a tracked tensor t. {tracked} plain numbers say "
+        "t.detach() first, or t.item() for one element"
+    )
+
+
+def would_detach_inside(what: str) -> str:
+    """Say that a number taken out of what is being differentiated is a constant from there on."""
+    return (
+        f"{what} inside a function that is being differentiated (tl.grad and its like): what is "
+        "computed from the number would be taken for a constant. Compute with t as it is; for a "
+        "constant, or to print it, say t.detach() first"
     )

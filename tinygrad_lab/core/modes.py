@@ -72,6 +72,11 @@ def enable_grad() -> _Mode:
     return _Mode(RECORD)
 
 
+def recording() -> _Mode:
+    """Record inside this block, and keep watching where that is what is done."""
+    return _Mode(RECORD if current_mode() == IGNORE else current_mode())
+
+
 def debug() -> _Mode:
     """Watch every operation: keep its source line, and stop at the first NaN or infinity.
 

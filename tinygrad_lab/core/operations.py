@@ -8,8 +8,9 @@ Not for: the rules themselves (``rules/``), or a call as it arrives (``dispatch.
 """
 
 import functools
+import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar, cast
@@ -36,6 +37,8 @@ class Operation:
 
     vjps: Sequence[Any] = ()  # the derivative rule for each positional argument, or None
     composition: Op | None = None  # the same in other operations, called when a tensor arrives
+    by: frozenset[str] = frozenset()  # the parameters that the composition has a derivative by
+    lists: bool = False  # it takes lists of arrays: a list is no array to it
     always: bool = False  # the composition is called for plain values too
     constant: bool = False  # piecewise constant or not of floats: never recorded
     refusal: str | None = None  # why it refuses tracked tensors, and what to do
@@ -44,11 +47,36 @@ class Operation:
     selects: bool = False  # it leaves some elements of its operands out, a NaN perhaps
     batches: bool = False  # rules may be given several cotangents, along a new first axis
     branch: Op | None = None  # (y, *args, **kwargs): which side of each of its kinks a call was on
-    complete: int = field(init=False)  # how many of the first arguments have rules, none left out
+    complete: int = field(init=False)  # how many of the first arguments have rules
 
     def __post_init__(self) -> None:
-        missing = isinstance(self.vjps, tuple) and None in self.vjps
-        object.__setattr__(self, "complete", 0 if missing else len(self.vjps))
+        rules = self.vjps
+        missing = isinstance(rules, tuple) and None in rules
+        object.__setattr__(self, "complete", rules.index(None) if missing else len(rules))
+
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether each argument with a rule is an array, a list of numbers included."""
+        return isinstance(self.vjps, tuple)
+
+    def has_rule(self, position: int) -> bool:
+        """Whether there is a rule for the argument at a position."""
+        return position < len(self.vjps) and self.vjps[position] is not None
+
+    def parameter(self, place: int | str) -> str:
+        """Name a parameter of the composition, by its position or the keyword it was given with."""
+        return _parameter(self.composition, place)
+
+
+@functools.cache
+def _parameter(composition: Any, place: int | str) -> str:
+    """Name what takes an argument; one that takes all the rest has its own name, ``args`` say."""
+    parameters = inspect.signature(composition).parameters.values()
+    if isinstance(place, str):
+        rest = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
+        return place if not rest or place in (p.name for p in parameters) else rest[0]
+    positional = [p for p in parameters if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+    return positional[min(place, len(positional) - 1)].name
 
 
 #: The record of every operation, by the function itself.
@@ -117,7 +145,9 @@ def defvjp(
     _refuse_in_place(op)
     by_position = dict(zip(where, vjps, strict=True))
     rules = tuple(by_position.get(i) for i in range(max(where, default=-1) + 1))
-    OPERATIONS[op] = Operation(rules, selects=selects, batches=batches, branch=branch)
+    OPERATIONS[op] = Operation(
+        rules, selects=selects, batches=batches, branch=branch, lists=_takes_lists(op)
+    )
 
 
 def defvjp_variadic(op: Op, vjp: Op, *, selects: bool = False) -> None:
@@ -132,7 +162,12 @@ def defvjp_variadic(op: Op, vjp: Op, *, selects: bool = False) -> None:
     array(3.)
     """
     _refuse_in_place(op)
-    OPERATIONS[op] = Operation(_Variadic(vjp), selects=selects)
+    OPERATIONS[op] = Operation(_Variadic(vjp), selects=selects, lists=_takes_lists(op))
+
+
+def _takes_lists(op: Op) -> bool:
+    """Whether an operation takes lists of arrays: what is not NumPy's may."""
+    return OPERATIONS[op].lists if op in OPERATIONS else not qualified_name(op).startswith("np.")
 
 
 class _Variadic(Sequence[Rule]):
@@ -156,10 +191,22 @@ def _refuse_in_place(op: Op) -> None:
         )
 
 
-def composed(*ops: Op, always: bool = False) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def composed(
+    *ops: Op, by: Collection[str] = (), lists: bool = False, always: bool = False
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate what is called in place of ``ops`` when a tracked tensor arrives: it needs no rule.
 
-    Of plain values NumPy's own function is called; with ``always`` the composition is.
+    Parameters
+    ----------
+    *ops : callable
+        NumPy functions, or operations made with :func:`primitive`.
+    by : collection of str
+        The parameters that it has a derivative by, the first alone if none is named.  A tracked
+        tensor in any other is refused; all others arrive there as plain arrays.
+    lists : bool
+        It takes lists of arrays, as ``np.concatenate`` does; to others a list is an array.
+    always : bool
+        It is called for plain values too, where else NumPy's own function is.
 
     Examples
     --------
@@ -170,7 +217,9 @@ def composed(*ops: Op, always: bool = False) -> Callable[[Callable[P, T]], Calla
     """
 
     def declare(composition: Callable[P, T]) -> Callable[P, T]:
-        OPERATIONS.update(dict.fromkeys(ops, Operation(composition=composition, always=always)))
+        names = frozenset(by or [_parameter(composition, 0)])
+        mine = Operation(composition=composition, by=names, lists=lists, always=always)
+        OPERATIONS.update(dict.fromkeys(ops, mine))
         return composition
 
     return declare
@@ -218,7 +267,10 @@ def planted(
     if argnums is not None:
         others = dict(zip(argnums, vjps, strict=True))
         rules = tuple(others.get(i, vjp) for i, vjp in enumerate(known.vjps))
-    mine = Operation(rules, selects=known.selects, batches=known.batches, branch=known.branch)
+    mine = Operation(
+        rules, selects=known.selects, batches=known.batches, branch=known.branch,
+        lists=_takes_lists(op),
+    )  # fmt: skip
     OPERATIONS[op] = mine
     try:
         yield

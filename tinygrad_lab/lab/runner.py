@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
+from typing import Any
 
 from tqdm import tqdm
 
 from tinygrad_lab.lab.settings import Settings
+from tinygrad_lab.lab.streams import Forgiving
 from tinygrad_lab.lab.training import Result, train_many
 
 # Networks trained as one batch in one task: enough to amortise Python's overhead, few enough to
@@ -46,6 +48,9 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"interrupted: {len(finished)} of {wanted} settings finished")
         self.finished = finished
         self.wanted = wanted
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.finished, self.wanted), vars(self)
 
 
 def run_all(
@@ -103,12 +108,14 @@ def _collect(
     done: dict[Settings, dict[int, Result]],
     progress: bool,
 ) -> None:
+    stream = Forgiving(sys.stderr)
     with tqdm(
         total=len(futures),
         desc="training",
         unit="setting",
+        file=stream,
         delay=PATIENCE,
-        mininterval=0.1 if sys.stderr.isatty() else _LOGGED_EVERY,
+        mininterval=0.1 if stream.isatty() else _LOGGED_EVERY,
         disable=not progress,
     ) as bar:
         for future in as_completed(futures):

@@ -34,6 +34,7 @@ from tinygrad_lab.nn.layers import (
     Tanh,
 )
 from tinygrad_lab.nn.module import Module
+from tinygrad_lab.nn.parameter import Parameter
 
 __all__ = [
     "ELU",
@@ -49,6 +50,7 @@ __all__ = [
     "LogSoftmax",
     "MaxPool2d",
     "Module",
+    "Parameter",
     "ReLU",
     "Sequential",
     "SiLU",

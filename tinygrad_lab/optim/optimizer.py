@@ -78,16 +78,16 @@ class Optimizer:
         """Forget all gradients."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                parameter.node.grad = None
+                parameter.grad = None
 
     def step(self) -> None:
         """Move every parameter that has a gradient by one update."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                g = parameter.node.grad
+                g = parameter.grad
                 if g is None:
                     continue
-                if type(g) is Tensor:  # left by backward(create_graph=True)
+                if isinstance(g, Tensor):  # left by backward(create_graph=True)
                     g = g.data
                 self._update(parameter, g, group)
 
@@ -207,7 +207,8 @@ def _check_parameter(parameter: Any, position: int, known: set[int]) -> None:
             f"parameter {position} is a {type(parameter).__name__}, not a Tensor: gradients "
             "arrive on Tensors, made with requires_grad=True"
         )
-    if not (parameter.requires_grad and parameter.is_leaf):
+    frozen = type(parameter) is not Tensor and not parameter.requires_grad  # an nn.Parameter
+    if not (frozen or (parameter.requires_grad and parameter.is_leaf)):
         raise ValueError(
             f"parameter {position} (shape {parameter.shape}) is no leaf that requires a gradient, "
             "so no gradient will ever arrive there"

@@ -20,8 +20,8 @@ from tinygrad_lab.core.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_lab.core.operations import defvjp
 from tinygrad_lab.core.several import Outputs, Parts, bundle
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.transforms.calls import walk
 from tinygrad_lab.transforms.containers import leaves
-from tinygrad_lab.transforms.derivatives import walk
 
 __all__ = ["checkpoint"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
-from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.arguments import as_array
 
 
 @primitive
@@ -114,7 +114,6 @@ def rearranged(move, *arrays):
 
 @composed(np.take_along_axis)
 def take_along_axis(arr, indices, axis=-1):
-    indices = untracked(indices)
     return rearranged(lambda p: np.take_along_axis(p, indices, axis), arr)
 
 
@@ -127,7 +126,7 @@ def where(condition, a, b):
     return np.where(condition, a, b)
 
 
-@composed(np.where)
+@composed(np.where, by=("condition", "choices"))
 def np_where(condition, *choices):
     return where(condition, *choices) if choices else np.nonzero(condition)
 
@@ -142,28 +141,26 @@ defvjp(
 )
 
 
-@composed(np.choose)
+@composed(np.choose, by=("choices",), lists=True)
 def choose(a, choices, out=None, mode="raise"):
-    a = untracked(a)
     return rearranged(lambda *p: np.choose(a, p, mode=mode), *map(as_array, choices))
 
 
-@composed(np.select)
+@composed(np.select, by=("choicelist", "default"), lists=True)
 def select(condlist, choicelist, default=0):
-    conditions = [untracked(c) for c in condlist]
     arrays = [as_array(a) for a in (*choicelist, default)]
-    return rearranged(lambda *p: np.select(conditions, p[:-1], p[-1]), *arrays)
+    return rearranged(lambda *p: np.select(condlist, p[:-1], p[-1]), *arrays)
 
 
-@composed(np.compress)
+@composed(np.compress, by=("a",))
 def compress(condition, a, axis=None, out=None):
     a, axis = (a.reshape(-1), 0) if axis is None else (a, axis)
-    return np.take(a, np.flatnonzero(untracked(condition)), axis)
+    return np.take(a, np.flatnonzero(condition), axis)
 
 
-@composed(np.extract)
+@composed(np.extract, by=("arr",))
 def extract(condition, arr):
-    return np.take(arr, np.flatnonzero(untracked(condition)))
+    return np.take(arr, np.flatnonzero(condition))
 
 
 # Diagonals

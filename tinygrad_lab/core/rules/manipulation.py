@@ -115,8 +115,7 @@ def rollaxis(a, axis, start=0):
     return np.moveaxis(a, axis, start - 1 if axis < start else start)
 
 
-@composed(np.matrix_transpose)
-@composed(np.linalg.matrix_transpose)
+@composed(np.matrix_transpose, np.linalg.matrix_transpose)
 def matrix_transpose(x, /):
     if x.ndim < 2:
         raise ValueError(f"a matrix has two axes or more, not shape {x.shape}")
@@ -153,7 +152,7 @@ defvjp_variadic(concatenate, _concatenate)
 defvjp_variadic(stack, _stack)
 
 
-@composed(np.concatenate)
+@composed(np.concatenate, lists=True)
 def np_concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     arrays = [as_array(a) for a in arrays]
     if axis is None:
@@ -162,7 +161,7 @@ def np_concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind")
     return joined if dtype is None else joined.astype(dtype)
 
 
-@composed(np.stack)
+@composed(np.stack, lists=True)
 def np_stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     joined = stack(*arrays, axis=axis)
     return joined if dtype is None else joined.astype(dtype)
@@ -177,23 +176,23 @@ def _join(prepare, axis):
     return join
 
 
-composed(np.hstack)(_join(np.atleast_1d, None))
-composed(np.vstack)(_join(np.atleast_2d, 0))
-composed(np.dstack)(_join(np.atleast_3d, 2))
+composed(np.hstack, lists=True)(_join(np.atleast_1d, None))
+composed(np.vstack, lists=True)(_join(np.atleast_2d, 0))
+composed(np.dstack, lists=True)(_join(np.atleast_3d, 2))
 
 
-@composed(np.column_stack)
+@composed(np.column_stack, lists=True)
 def column_stack(tup):
     columns = [as_array(a) for a in tup]
     return np.concatenate([a if a.ndim > 1 else a.reshape((-1, 1)) for a in columns], axis=1)
 
 
-@composed(np.append)
+@composed(np.append, by=("arr", "values"))
 def append(arr, values, axis=None):
     return np.concatenate([as_array(arr), as_array(values)], axis=axis)
 
 
-@composed(np.block)
+@composed(np.block, lists=True)
 def block(arrays):
     blocks = [as_array(a) for a in _innermost(arrays)]
     return rearranged(lambda *p: np.block(_filled_in(arrays, iter(p))), *blocks)
@@ -283,14 +282,13 @@ def resize(a, new_shape):
 
 @composed(np.delete)
 def delete(arr, obj, axis=None):
-    return rearranged(lambda p: np.delete(p, untracked(obj), axis), arr)
+    return rearranged(lambda p: np.delete(p, obj, axis), arr)
 
 
-@composed(np.insert)
+@composed(np.insert, by=("arr", "values"))
 def insert(arr, obj, values, axis=None):
     arr, new = as_array(arr), as_array(values)
-    where = untracked(obj)
-    return rearranged(lambda p, q: np.insert(p, where, q, axis), arr, new.astype(arr.dtype))
+    return rearranged(lambda p, q: np.insert(p, obj, q, axis), arr, new.astype(arr.dtype))
 
 
 @composed(np.trim_zeros)

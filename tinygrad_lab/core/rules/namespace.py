@@ -35,7 +35,8 @@ def _named(*names: str) -> list[Function]:
 
 for _function, _new_name in (("row_stack", np.vstack), ("trapz", np.trapezoid)):
     for _old_name in _named(_function):  # NumPy warns, and calls the new one
-        composed(_old_name)(_new_name)
+        _known = OPERATIONS[_new_name]
+        composed(_old_name, by=_known.by, lists=_known.lists)(_new_name)
 
 # Not of floats, or about an array rather than of its values
 

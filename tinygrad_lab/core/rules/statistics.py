@@ -30,7 +30,7 @@ def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
     return total / np.sum(present, axis=axis, keepdims=keepdims).astype(total.dtype)
 
 
-@composed(np.average)
+@composed(np.average, by=("a", "weights"))
 def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     a = as_array(a)
     if weights is None:
@@ -150,7 +150,7 @@ def _places(q, counts, method):
 
 
 def _define_quantile(function, scale, ignore_nan):
-    @composed(function)
+    @composed(function, by=("a", "q"))
     def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False,
                  *, weights=None):  # fmt: skip
         if weights is not None:
@@ -179,7 +179,7 @@ _define_median(np.nanmedian, ignore_nan=True)
 # Correlations
 
 
-@composed(np.cov)
+@composed(np.cov, by=("m", "y", "aweights"))
 def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None):
     rows = _variables(m, rowvar)
     if y is not None:
@@ -204,7 +204,7 @@ def _variables(m, rowvar):
     return m if rowvar or m.shape[0] == 1 else m.T
 
 
-@composed(np.corrcoef)
+@composed(np.corrcoef, by=("x", "y"))
 def corrcoef(x, y=None, rowvar=True, *, dtype=None):
     c = np.cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
@@ -216,16 +216,16 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
 # Counts with weights
 
 
-@composed(np.bincount)
+@composed(np.bincount, by=("weights",))
 def bincount(x, /, weights=None, minlength=0):
-    counts = np.bincount(untracked(x), None, minlength)
+    counts = np.bincount(x, None, minlength)
     if weights is None:
         return counts
     weights = as_array(weights)
-    return scatter_add(weights.astype(float), counts.shape, (np.asarray(untracked(x)),))
+    return scatter_add(weights.astype(float), counts.shape, (np.asarray(x),))
 
 
-@composed(np.histogram, always=True)
+@composed(np.histogram, by=("a", "bins", "range", "weights"), always=True)
 def histogram(a, bins=10, range=None, density=None, weights=None):
     a, bins = np.asarray(untracked(a)), untracked(bins)
     if weights is None:

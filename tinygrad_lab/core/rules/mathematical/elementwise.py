@@ -55,7 +55,7 @@ defvjp(np.ldexp, lambda g, y, x, n: np.ldexp(g, n))
 defvjp(np.nextafter, lambda g, y, a, b: g, lambda g, y, a, b: g * 0)
 
 
-@composed(np.divmod, always=True)
+@composed(np.divmod, by=("a", "b"), always=True)
 def np_divmod(a, b):
     return np.floor_divide(a, b), np.remainder(a, b)
 
@@ -179,7 +179,7 @@ defvjp(np.rad2deg, lambda g, y, x: g * (180 / np.pi))
 defvjp(np.degrees, lambda g, y, x: g * (180 / np.pi))
 
 
-@composed(np.unwrap)
+@composed(np.unwrap, by=("p", "period"))
 def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
     # Whole periods are added, which do not change with p.
     plain = untracked(p)
@@ -349,14 +349,14 @@ defvjp(
 )
 
 
-@composed(np.clip)
+@composed(np.clip, by=("a", "a_min", "a_max", "min", "max"))
 def np_clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     low = a_min if min is None else min
     high = a_max if max is None else max
     return clip(a, -np.inf if low is None else low, np.inf if high is None else high)
 
 
-@composed(np.nan_to_num, always=True)
+@composed(np.nan_to_num, by=("x", "nan", "posinf", "neginf"), always=True)
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if not copy:
         raise TypeError("nan_to_num(copy=False) writes in place, and tensors are values")
