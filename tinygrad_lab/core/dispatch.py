@@ -252,13 +252,13 @@ def _array(op: Op, lists: bool, arg: Any) -> Any:
         return np.asarray(arg)
     if not isinstance(arg, (list, tuple)) or (lists and _holds_tensor(arg)):
         return arg
-    return _stacked(arg)
+    return stacked(arg)
 
 
-def _stacked(value: Sequence[Any]) -> Any:
+def stacked(value: Sequence[Any]) -> Any:
     """Make one array of a list of numbers, arrays or tensors, as NumPy does; leave other lists."""
     if _holds_tensor(value):
-        return np.stack([_stacked(v) if isinstance(v, (list, tuple)) else v for v in value])
+        return np.stack([stacked(v) if isinstance(v, (list, tuple)) else v for v in value])
     try:
         array = np.asarray(value)
     except ValueError:  # of rows of several lengths

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.rules.mathematical.elementwise import sigmoid
+from tinygrad_lab.nn.arguments import takes_arrays
 
 __all__ = [
     "elu",
@@ -33,12 +34,14 @@ Array = Any  # a Tensor, or whatever speaks NumPy's protocols
 Axis = int | tuple[int, ...] | None
 
 
+@takes_arrays
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent: NumPy's own."""
     return np.tanh(x)
 
 
 @primitive
+@takes_arrays
 def relu(x: Array) -> Array:
     """``max(x, 0)``.
 
@@ -54,6 +57,7 @@ defvjp(relu, lambda g, y, x: g * np.sign(y), batches=True, branch=lambda y, x: n
 
 
 @primitive
+@takes_arrays
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     """``x`` where it is positive, ``negative_slope * x`` elsewhere.
 
@@ -74,6 +78,7 @@ defvjp(
 
 
 @primitive
+@takes_arrays
 def elu(x: Array, alpha: float = 1.0) -> Array:
     """``x`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
 
@@ -94,6 +99,7 @@ defvjp(
 
 
 @primitive
+@takes_arrays
 def softplus(x: Array, beta: float = 1.0) -> Array:
     """``log(1 + exp(beta * x)) / beta``, a smooth ``relu``; exact for every ``x``.
 
@@ -102,13 +108,15 @@ def softplus(x: Array, beta: float = 1.0) -> Array:
     >>> softplus(np.array([0.0, 10.0])).round(4)
     array([ 0.6931, 10.    ])
     """
-    return np.logaddexp(0, x * beta) / beta
+    z = x * beta
+    return (np.maximum(z, 0) + np.log1p(np.exp(-np.absolute(z)))) / beta
 
 
 defvjp(softplus, lambda g, y, x, beta=1.0: g * sigmoid(x * beta), batches=True)
 
 
 @primitive
+@takes_arrays
 def silu(x: Array) -> Array:
     """``x * sigmoid(x)``, also called swish.
 
@@ -133,6 +141,7 @@ def damped(x: Array, weight: Array) -> Array:
 defvjp(silu, lambda g, y, x: g * _silu_slope(x), batches=True)
 
 
+@takes_arrays
 def gelu(x: Array, approximate: Literal["tanh"] = "tanh") -> Array:
     """The Gaussian error linear unit, in its tanh approximation (the exact one needs ``erf``).
 
@@ -176,6 +185,7 @@ _GELU_SCALE = 1.5957691216057308  # 2 * sqrt(2 / pi)
 
 
 @primitive
+@takes_arrays
 def softmax(x: Array, axis: int = -1) -> Array:
     """``exp(x) / sum(exp(x))`` along ``axis``: positive numbers that sum to 1.
 
@@ -193,6 +203,7 @@ defvjp(softmax, lambda g, y, x, axis=-1: y * (g - (g * y).sum(axis=axis, keepdim
 
 
 @primitive
+@takes_arrays
 def log_softmax(x: Array, axis: int = -1) -> Array:
     """The logarithm of :func:`softmax`, exact where that rounds to 0 or 1.
 
@@ -212,6 +223,7 @@ defvjp(
 
 
 @primitive
+@takes_arrays
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """``log(sum(exp(x)))`` along ``axis`` (None: over everything), without overflow.
 

@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.activations import damped, log_softmax, sigmoid, softmax, softplus
+from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.windows import Array, is_numpy
 
 __all__ = [
@@ -34,6 +35,7 @@ Reduction = Literal["mean", "sum", "none"]
 
 
 @primitive
+@takes_arrays
 def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Array:
     """Squared error, averaged over all elements (``reduction``: mean, sum or none).
 
@@ -73,6 +75,7 @@ defvjp(
 
 
 @primitive
+@takes_arrays
 def l1_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Array:
     """Absolute error, averaged over all elements; its slope at 0 is 0.
 
@@ -137,6 +140,7 @@ defvjp(
 )
 
 
+@takes_arrays
 def binary_cross_entropy(
     input: Array, target: Array, weight: Array | None = None, reduction: Reduction = "mean"
 ) -> Array:
@@ -170,7 +174,7 @@ def binary_cross_entropy(
 def _logistic_loss(x: Array, target: Array) -> Array:
     """Cross-entropy of ``sigmoid(x)``, exact for logits of any size."""
     size = np.absolute(x)
-    return damped(size, np.where(x < 0, target, 1 - target)) + np.logaddexp(0, -size)
+    return damped(size, np.where(x < 0, target, 1 - target)) + np.log1p(np.exp(-size))
 
 
 defvjp(
@@ -180,6 +184,7 @@ defvjp(
 )
 
 
+@takes_arrays
 def binary_cross_entropy_with_logits(
     input: Array,
     target: Array,
@@ -236,6 +241,7 @@ defvjp(
 _class_loss.__name__ = "cross_entropy"  # what graph pictures and errors call it
 
 
+@takes_arrays
 def cross_entropy(
     input: Array,
     target: Array,
@@ -281,7 +287,6 @@ def cross_entropy(
         raise ValueError(f"label_smoothing={label_smoothing}: expected a number from 0 to 1")
     if input.ndim == 0:
         raise ValueError("cross_entropy of a 0-d input: it needs an axis of classes")
-    target = _as_array(target)
     if input.ndim == 1:  # one sample without a batch axis
         loss = cross_entropy(
             input.reshape((1, -1)), target.reshape((1, *target.shape)), weight, ignore_index,
@@ -307,6 +312,7 @@ def cross_entropy(
     return _class_loss(input, share, reduction != "none")
 
 
+@takes_arrays
 def nll_loss(
     input: Array,
     target: Array,
@@ -325,7 +331,6 @@ def nll_loss(
     0.4904
     """
     _check_reduction(reduction)
-    target = _as_array(target)
     if input.ndim == 1:
         row, label = input.reshape((1, -1)), target.reshape((1,))
         loss = nll_loss(row, label, weight, ignore_index, reduction)
@@ -342,15 +347,10 @@ def nll_loss(
     return loss / _nonzero(count, "nll_loss", loss.dtype) if reduction == "mean" else loss
 
 
-def _as_array(target: Any) -> Array:
-    return target if hasattr(target, "__array_function__") else np.asarray(target)
-
-
 def _class_weights(weight: Array | None, input: Array) -> Array | None:
     """Shape the weights of classes to lie along axis 1."""
     if weight is None:
         return None
-    weight = _as_array(weight)
     if weight.shape != (input.shape[1],):
         raise ValueError(
             f"weight of shape {weight.shape} for {input.shape[1]} classes (input {input.shape})"

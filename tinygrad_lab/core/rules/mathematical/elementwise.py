@@ -7,6 +7,7 @@ Where a slope is infinite, a rule says so; the engine keeps a zero upstream zero
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,9 @@ def np_divmod(a, b):
 
 @composed(np.modf, always=True)
 def modf(x):
-    return np.fmod(x, 1), np.trunc(x)
+    fraction, whole = np.modf(untracked(x))
+    infinite = np.isinf(whole)
+    return np.where(infinite, fraction, x) - np.where(infinite, 0, whole), whole
 
 
 @composed(np.frexp, always=True)
@@ -71,17 +74,19 @@ def frexp(x):
     return np.ldexp(x, -exponent), exponent
 
 
-# Powers and roots.  x**0 is constant in x, also at 0; 0**p does not change with p > 0.
+# Powers and roots.  x**0 is constant in x, also at 0; 0**p does not change with p > 0.  Where a
+# factor of a slope vanishes and the other is infinite, the slope vanishes.
 
 
 def _power_by_base(g, y, x, p):
     steepness = x ** np.where(np.equal(p, 0) & np.equal(x, 0), 1, np.subtract(p, 1))
-    return np.where(np.equal(p, 0) | (steepness == 0), 0, g * p * steepness)
+    steepness = np.where(np.equal(p, 0) & np.isinf(steepness), 0, steepness)
+    return defined(g * np.where(np.isinf(p) & (steepness == 0), 0, p) * steepness, y)
 
 
 def _power_by_exponent(g, y, x, p):
-    flat = (y == 0) & np.greater_equal(x, 0) | (np.equal(x, 0) & np.equal(p, 0))
-    return g * y * np.log(np.where(flat, 1, x))
+    vanishes = np.equal(x, 0) & np.greater_equal(p, 0) | np.isinf(x) & (y == 0)
+    return g * y * np.log(np.where(vanishes, 1, x))
 
 
 defvjp(np.power, _power_by_base, _power_by_exponent)
@@ -116,6 +121,20 @@ def _domain(x):
     return np.square(np.sqrt(x))
 
 
+@primitive
+def sigmoid(x: Any) -> Any:
+    """The logistic function ``1 / (1 + exp(-x))``, to full relative precision at both ends.
+
+    Examples
+    --------
+    >>> sigmoid(np.array([0.0, -700.0]))
+    array([5.00000000e-001, 9.85967654e-305])
+    """
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.absolute(x)))
+
+
+defvjp(sigmoid, lambda g, y, x: g * y * sigmoid(-x), batches=True)
+
 defvjp(np.exp, lambda g, y, x: g * y)
 defvjp(np.exp2, lambda g, y, x: g * y * LN2)
 defvjp(np.expm1, lambda g, y, x: g * np.exp(x))
@@ -133,21 +152,6 @@ defvjp(
     lambda g, y, a, b: g * sigmoid(LN2 * (a - b)),
     lambda g, y, a, b: g * sigmoid(LN2 * (b - a)),
 )
-
-
-@primitive
-def sigmoid(x):
-    """The logistic function ``1 / (1 + exp(-x))``, to full relative precision at both ends.
-
-    Examples
-    --------
-    >>> sigmoid(np.array([0.0, -700.0]))
-    array([5.00000000e-001, 9.85967654e-305])
-    """
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.absolute(x)))
-
-
-defvjp(sigmoid, lambda g, y, x: g * y * sigmoid(-x), batches=True)
 
 # Trigonometric functions
 
