@@ -11,7 +11,15 @@ from __future__ import annotations
 import sys
 import warnings
 
-__all__ = ["NotAParameterWarning", "TrainingWarning", "warn"]
+__all__ = [
+    "AbandonedParameterWarning",
+    "MixedPrecisionWarning",
+    "NoGradientWarning",
+    "NotAParameterWarning",
+    "ProbabilitiesAsLogitsWarning",
+    "TrainingWarning",
+    "warn",
+]
 
 _PACKAGE = __name__.split(".", 1)[0]
 
@@ -20,8 +28,24 @@ class TrainingWarning(UserWarning):
     """Training will probably not do what was meant."""
 
 
+class AbandonedParameterWarning(TrainingWarning):
+    """An optimizer moves parameters that the model does not have any more."""
+
+
+class MixedPrecisionWarning(TrainingWarning):
+    """A layer is given data of another precision than its weights."""
+
+
+class NoGradientWarning(TrainingWarning):
+    """A step moves nothing, because no parameter has a gradient."""
+
+
 class NotAParameterWarning(TrainingWarning):
     """A tensor that requires a gradient is an attribute of a module, and no Parameter."""
+
+
+class ProbabilitiesAsLogitsWarning(TrainingWarning):
+    """A loss that takes logits is given the result of a softmax or sigmoid."""
 
 
 def warn(message: str, category: type[TrainingWarning]) -> None:

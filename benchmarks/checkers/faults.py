@@ -414,7 +414,7 @@ _rule(30, "a tuple of axes taken to be sorted", BROADCAST, np.sum, _unsorted)
 
 
 def _overwriting(g: Any, y: Any, x: Any, index: Any) -> Any:
-    return indexing.setitem(g.sum() * 0 + np.zeros(x.shape), g, index)
+    return indexing.setitem(g.sum() * 0 + np.zeros(x.shape), g, places=[index])
 
 
 _rule(
@@ -423,7 +423,7 @@ _rule(
 )  # fmt: skip
 _rule(
     32, "assignment to one place twice: the first counted too", INDEXING, indexing.setitem,
-    _of(indexing.setitem), lambda g, y, x, value, index: g[index],
+    _of(indexing.setitem), lambda g, y, x, value, places: g[places[0]],
 )  # fmt: skip
 _take_rule = _of(np.take)
 _rule(
@@ -550,10 +550,10 @@ def _remembering() -> contextlib.AbstractContextManager[None]:
     """Add to each gradient what an earlier pass left there."""
     stale: dict[int, Any] = {}
 
-    def with_stale(self: Any, node: Any, g: Any) -> Any:
+    def with_stale(self: Any, node: Any, g: Any, contributions: Any) -> None:
         if isinstance(g, np.ndarray):
             g = stale[node.order] = g + stale.get(node.order, 0.0)
-        return _pull_back(self, node, g)
+        _pull_back(self, node, g, contributions)
 
     return _in_place_of(_Walk, "pull_back", with_stale)
 

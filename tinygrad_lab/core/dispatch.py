@@ -18,7 +18,8 @@ from tinygrad_lab.core.engine import NO_KWARGS, Node, record
 from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Op, Operation
-from tinygrad_lab.core.several import Outputs, bundle, pick
+from tinygrad_lab.core.ownership import preserved
+from tinygrad_lab.core.several import Outputs, as_array, bundle, holds_tensor, pick
 
 #: The class of tensors, which ``tensor.py`` puts here: its operators need what is here, and what
 #: is here makes tensors.
@@ -54,19 +55,23 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     values: list[Any] = []
     parents: list[Node | None] = []
     unbundled = None
+    has_arrays = False  # that no gradient flows to: somebody may write to them
     for arg in args:
+        parent = None
         if not isinstance(arg, Tensor) and type(arg) not in ORDERLY:
             arg = _ordered(op, operation, len(values), arg)
         if isinstance(arg, Tensor):
-            parents.append(arg.node)
-            arg = arg.data
-            if type(arg) is Outputs:  # a list of tensors
-                unbundled = _unbundled(op)
-        else:
-            parents.append(None)
-        values.append(arg)
-        if type(arg) not in _OWN_TYPES:
+            parent, arg = arg.node, arg.data
+        if type(arg) is np.ndarray:
+            has_arrays = has_arrays or parent is None
+        elif type(arg) not in _OWN_TYPES:
             body = None
+        elif type(arg) is Outputs:  # a list of tensors
+            unbundled = _unbundled(op)
+        elif type(arg) is tuple:
+            has_arrays = True
+        values.append(arg)
+        parents.append(parent)
     mode = current_mode()
     try:
         value = (unbundled or body or op)(*values, **kwargs)
@@ -80,7 +85,11 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     if mode is not IGNORE and any(parents):
         if operation.complete < len(args) or not (value.dtype is _FLOAT64 or _is_float(value)):
             _check_differentiable(op, operation, parents, value)
-        node = record(op, tuple(values), kwargs, value, tuple(parents))
+        recorded, prints = tuple(values), None
+        if has_arrays or mode is WATCH:
+            recorded, prints = preserved(values, parents, whole=mode is WATCH)
+        node = record(op, recorded, kwargs, value, tuple(parents))
+        node.prints = prints
     if mode is WATCH:
         _watch(op, value, node)
     if type(value) is Outputs:
@@ -151,7 +160,7 @@ def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> 
     values are NumPy's own, whatever their dtype.
     """
     inputs = (*args, *kwargs.values())
-    tracked = current_mode() is not IGNORE and _holds_tensor(inputs, tracked=True)
+    tracked = current_mode() is not IGNORE and holds_tensor(inputs, tracked=True)
     if operation.composition is not None:
         try:
             args, kwargs = _admitted(op, operation, args, kwargs)
@@ -165,7 +174,10 @@ def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> 
         raise TypeError(f"{qualified_name(op)} {operation.refusal}")
     if tracked and not operation.constant:
         raise _no_rule(op)
-    return op(*plain(args), **plain(dict(kwargs)))
+    try:
+        return op(*plain(args), **plain(dict(kwargs)))
+    except Exception as error:  # noqa: BLE001 - and raised again
+        raise_explained(error, op, args, kwargs)
 
 
 def _as_tensors(op: Op, value: Any) -> Any:
@@ -186,7 +198,7 @@ def _admitted(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> tuple
     def admitted(place: int | str, arg: Any) -> Any:
         name = operation.parameter(place)
         if name in operation.by or place in operation.by:
-            return arg if isinstance(arg, Tensor) else _array(op, operation.lists, arg)
+            return operand(op, arg, operation.lists)
         return _looked_at(op, f"{place if isinstance(place, str) else name}=", arg)
 
     by_name = {key: admitted(key, arg) for key, arg in kwargs.items()}
@@ -201,12 +213,12 @@ def _positional(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> tup
     try:
         parameters = _positional_parameters(op)
     except ValueError:  # some functions that NumPy has in C do not tell
-        if any(map(_holds_tensor, kwargs.values())):
+        if any(map(holds_tensor, kwargs.values())):
             raise TypeError(f"pass the tensors to {qualified_name(op)} by position") from None
         return args, kwargs
     for i, p in enumerate(parameters):
         if p.name in kwargs and operation.has_rule(i) and type(kwargs[p.name]) not in ORDERLY:
-            last = i if operation.takes_arrays or _holds_tensor(kwargs[p.name]) else last
+            last = i if operation.takes_arrays or holds_tensor(kwargs[p.name]) else last
     between = parameters[len(args) : last + 1]
     if missing := [p.name for p in between if p.name not in kwargs and p.default is p.empty]:
         raise TypeError(f"{qualified_name(op)} is missing an argument: {missing[0]}")
@@ -224,10 +236,10 @@ def _ordered(op: Op, operation: Operation, position: int, arg: Any) -> Any:
     """Put one argument of an operation with rules in order."""
     if not operation.has_rule(position):
         return _looked_at(op, f"argument {position}", arg)
-    if operation.lists and _holds_tensor(arg):
+    if operation.lists and holds_tensor(arg):
         return _bundled(arg)
-    if operation.takes_arrays or not isinstance(arg, (list, tuple)) or _holds_tensor(arg):
-        return _array(op, operation.lists, arg)
+    if operation.takes_arrays or not isinstance(arg, (list, tuple)) or holds_tensor(arg):
+        return operand(op, arg, operation.lists)
     return arg
 
 
@@ -245,25 +257,15 @@ def _looked_at(op: Op, argument: str, value: Any) -> Any:
     return value
 
 
-def _array(op: Op, lists: bool, arg: Any) -> Any:
+def operand(op: Op, arg: Any, lists: bool = False) -> Any:
     """Make an array of what NumPy takes for one: a list, a NumPy scalar, a memory map."""
+    if isinstance(arg, Tensor) or type(arg) in ORDERLY:
+        return arg
     refuse_subclass(arg, op)
     if isinstance(arg, (np.generic, np.ndarray)):
         return np.asarray(arg)
-    if not isinstance(arg, (list, tuple)) or (lists and _holds_tensor(arg)):
-        return arg
-    return stacked(arg)
-
-
-def stacked(value: Sequence[Any]) -> Any:
-    """Make one array of a list of numbers, arrays or tensors, as NumPy does; leave other lists."""
-    if _holds_tensor(value):
-        return np.stack([stacked(v) if isinstance(v, (list, tuple)) else v for v in value])
-    try:
-        array = np.asarray(value)
-    except ValueError:  # of rows of several lengths
-        return value
-    return array if array.dtype.kind in "biufc" else value
+    is_array = isinstance(arg, (list, tuple)) and not (lists and holds_tensor(arg))
+    return as_array(arg) if is_array else arg
 
 
 def refuse_subclass(value: Any, op: Op | None = None) -> None:
@@ -282,7 +284,7 @@ def refuse_subclass(value: Any, op: Op | None = None) -> None:
 
 def _bundled(arg: Any) -> Any:
     """Make one tensor of a list of them, lists in it included."""
-    if not (isinstance(arg, (list, tuple)) and _holds_tensor(arg)):
+    if not (isinstance(arg, (list, tuple)) and holds_tensor(arg)):
         return arg
     members = list(map(_bundled, arg))
     values = Outputs(m.data if isinstance(m, Tensor) else m for m in members)
@@ -314,15 +316,6 @@ def plain(value: Any) -> Any:
     if kind is slice:
         return slice(plain(value.start), plain(value.stop), plain(value.step))
     return value
-
-
-def _holds_tensor(value: Any, tracked: bool = False) -> bool:
-    """Whether a value is a (tracked) tensor, or a list, tuple or dict with one inside."""
-    if isinstance(value, Tensor):
-        return value.node is not None or not tracked
-    if type(value) is dict:
-        value = tuple(value.values())
-    return isinstance(value, (tuple, list)) and any(_holds_tensor(item, tracked) for item in value)
 
 
 def _holds_foreign(value: Any) -> bool:

@@ -7,7 +7,7 @@ Not for: recording calls, or carrying gradients (``engine.py``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
@@ -24,11 +24,12 @@ _differentiated: ContextVar[frozenset[Node]] = ContextVar(
 @contextmanager
 def differentiating(by: Iterable[Node]) -> Iterator[None]:
     """Say that somebody around this block differentiates by some nodes."""
-    token = _differentiated.set(_differentiated.get().union(by))
-    try:
+    before = _differentiated.get()
+    try:  # around setting it too, so that no interrupt leaves it set
+        _differentiated.set(before.union(by))
         yield
     finally:
-        _differentiated.reset(token)
+        _differentiated.set(before)
 
 
 def differentiating_behind(
@@ -50,7 +51,7 @@ def is_differentiated(node: Node | None) -> bool:
     return bool(ends) and not ends.isdisjoint(history([node], until=ends))
 
 
-def parents_of(node: Node) -> tuple[Node | None, ...]:
+def parents_of(node: Node) -> Sequence[Node | None]:
     """Give ``node.parents``, or say that a backward pass has freed the node."""
     if node.parents is None:
         raise RuntimeError(

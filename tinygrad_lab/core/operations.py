@@ -12,7 +12,7 @@ import inspect
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -20,8 +20,8 @@ import numpy as np
 from tinygrad_lab.core.errors import name_of, qualified_name
 
 __all__ = [
-    "OPERATIONS", "Operation", "composed", "constant", "defvjp", "defvjp_variadic", "no_array",
-    "planted", "primitive", "refused", "vjps_of",
+    "OPERATIONS", "Operation", "composed", "constant", "defvjp", "defvjp_joint", "defvjp_variadic",
+    "no_array", "planted", "primitive", "refused", "together", "vjps_of",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -36,6 +36,7 @@ class Operation:
     """All that is known of one operation."""
 
     vjps: Sequence[Any] = ()  # the derivative rule for each positional argument, or None
+    joint: Op | None = None  # the rules of all arguments in one, where that saves work
     composition: Op | None = None  # the same in other operations, called when a tensor arrives
     by: frozenset[str] = frozenset()  # the parameters that the composition has a derivative by
     lists: bool = False  # it takes lists of arrays: a list is no array to it
@@ -150,8 +151,55 @@ def defvjp(
     )
 
 
+def defvjp_joint(
+    op: Op,
+    vjp: Op,
+    *,
+    argnums: Sequence[int] | None = None,
+    selects: bool = False,
+    batches: bool = False,
+) -> None:
+    """Give an operation one rule for all its arguments, however many it takes.
+
+    Parameters
+    ----------
+    op : callable
+        A NumPy function, or one made with :func:`primitive`.
+    vjp : callable
+        ``vjp(argnums, g, y, *args, **kwargs)`` returns a list with the gradient for each position
+        in ``argnums``: the arguments whose gradients are asked for.  For what they share, such as
+        the solution of an adjoint equation, which is then computed once.
+    argnums : sequence of int, optional
+        Which positional arguments have a derivative; by default all of them.
+    selects, batches : bool
+        As in :func:`defvjp`.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> total = tl.primitive(lambda *arrays: sum(arrays))
+    >>> tl.defvjp_joint(total, lambda argnums, g, y, *arrays: [g for _ in argnums])
+    >>> tl.grad(lambda x: total(x, x, x))(1.0)
+    array(3.)
+    """
+    _refuse_in_place(op)
+    rules: Sequence[Any] = _Variadic(lambda argnum, *call, **kw: vjp([argnum], *call, **kw)[0])
+    if argnums is not None:
+        rules = tuple(rules[i] if i in argnums else None for i in range(max(argnums) + 1))
+    OPERATIONS[op] = Operation(
+        rules, joint=vjp, selects=selects, batches=batches, lists=_takes_lists(op)
+    )
+
+
+def together(op: Op, joint: Op) -> None:
+    """Add to an operation with rules a joint one that saves work, as for :func:`defvjp_joint`."""
+    OPERATIONS[op] = replace(OPERATIONS[op], joint=joint)
+
+
 def defvjp_variadic(op: Op, vjp: Op, *, selects: bool = False) -> None:
     """Give an operation of any number of arguments one rule, ``vjp(argnum, g, y, *args, **kw)``.
+
+    It is called once for each argument: where there are many, :func:`defvjp_joint` is cheaper.
 
     Examples
     --------

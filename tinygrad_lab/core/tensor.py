@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core import dispatch
+from tinygrad_lab.core.assignment import join
 from tinygrad_lab.core.callers import loses_nothing, says_so, what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
 from tinygrad_lab.core.dispatch import (
@@ -23,15 +24,17 @@ from tinygrad_lab.core.dispatch import (
     answer_ufunc,
     apply,
     from_node,
+    operand,
     plain,
     refuse_subclass,
     without_out,
 )
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
-from tinygrad_lab.core.errors import name_of, would_detach, would_detach_inside
+from tinygrad_lab.core.errors import describe, name_of, would_detach, would_detach_inside
 from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
+from tinygrad_lab.core.ownership import COPIED, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 
@@ -64,8 +67,12 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (self, other))
         x, left = self.data, self.node
-        y, right = (other.data, other.node) if isinstance(other, Tensor) else (other, None)
-        if right is None and type(y) not in ORDERLY:
+        kind = type(other)
+        if kind is not np.ndarray and isinstance(other, Tensor):
+            y, right = other.data, other.node
+        elif kind in ORDERLY:
+            y, right = other, None
+        else:
             return apply(op, (self, other))
         try:
             value = op(x, y)
@@ -77,8 +84,18 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
         result.data = value
         if left is None and right is None:
             result.node = None
-        else:
-            result.node = record(op, (x, y), NO_KWARGS, value, (left, right))
+            return result
+        prints = None
+        if right is None and type(y) is np.ndarray:  # perhaps the user's own: see ownership.py
+            if y.size <= COPIED:
+                y = y.copy()
+            else:
+                prints = preserved((x, y), (left, right))[1]
+        elif left is None:
+            (x, y), prints = preserved((x, y), (left, right))
+        result.node = node = record(op, (x, y), NO_KWARGS, value, (left, right))
+        if prints is not None:
+            node.prints = prints
         return result
 
     return _named(method, op)
@@ -86,6 +103,36 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
 
 def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
     return _named(lambda self, other: apply(op, (other, self)), op)
+
+
+def _augmented(op: Op) -> Callable[[Tensor, Any], Any]:
+    """Define ``t += u``: a new tensor where gradients flow, elsewhere a new value for this one."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        recording = current_mode() is not IGNORE
+        if recording and self.requires_grad and self.is_leaf:
+            raise RuntimeError(_on_a_leaf(f"np.{op.__name__} in place (+=, -= ...)"))
+        result = apply(op, (self, other))
+        if not self.is_leaf or (type(result) is Tensor and result.requires_grad):
+            return result
+        data = plain(result)
+        if data.shape != self.shape or not np.can_cast(data.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                f"np.{op.__name__} in place: it gives {describe(data)}, and the tensor is "
+                f"{describe(self)}. Say t = np.{op.__name__}(t, ...) for another tensor"
+            )
+        self.data = data.astype(self.dtype, copy=False)
+        return self
+
+    return _named(method, op)
+
+
+def _on_a_leaf(what: str) -> str:
+    return (
+        f"{what} on a leaf that requires a gradient: it would no longer be the leaf whose gradient "
+        "you ask for. Update a tracked copy (u = t.copy()), or write inside `with tl.no_grad():`, "
+        "which gives the leaf itself another value"
+    )
 
 
 def _constant(op: Op) -> Callable[[Tensor, Any], Any]:
@@ -112,6 +159,13 @@ def _number(function: Any) -> Any:
 
 def _of_data(name: str, doc: str) -> Any:
     return property(attrgetter(f"data.{name}"), doc=doc)
+
+
+def _of_numpy(op: Op) -> Any:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return apply(op, (self, *args), without_out(op, kwargs))
+
+    return _named(method, op)
 
 
 def _named(method: Any, op: Op) -> Any:
@@ -400,6 +454,10 @@ class Tensor:
     __abs__ = abs = _unary(np.absolute)
     conj = conjugate = _unary(np.conjugate)
 
+    __iadd__, __isub__, __imul__ = map(_augmented, (np.add, np.subtract, np.multiply))
+    __itruediv__, __imod__, __ipow__ = map(_augmented, (np.divide, np.remainder, np.power))
+    __ifloordiv__, __imatmul__ = map(_augmented, (np.floor_divide, np.matmul))
+
     def __pow__(self, exponent: Any) -> Tensor:
         if type(exponent) in (int, float) and exponent in _POWERS:
             return apply(_POWERS[exponent], (self,))
@@ -421,18 +479,22 @@ class Tensor:
         return apply(getitem, (self, index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        """Rebind this tensor to a copy with new values at ``index``; old holders keep the old."""
-        recording = current_mode() != IGNORE
+        """Give this tensor a new value with ``value`` at ``index``; graphs keep the old one."""
+        recording = current_mode() is not IGNORE
         if recording and self.requires_grad and self.is_leaf:
-            raise RuntimeError(
-                "t[i] = v on a leaf that requires a gradient: it would no longer be the leaf whose "
-                "gradient you ask for. Update a tracked copy (u = t.copy(); u[i] = v), or write "
-                "inside `with tl.no_grad():`, which replaces the leaf's value"
+            raise RuntimeError(_on_a_leaf("t[i] = v"))
+        place, value = plain(index), operand(setitem, value)
+        data, parent = (value.data, value.node) if isinstance(value, Tensor) else (value, None)
+        if not join(self, data, parent, place):
+            updated = apply(setitem, (self, value), {"places": [place]})
+            self.data = updated.data
+            if recording:
+                self.node = updated.node
+        if is_temporary(self):
+            raise TypeError(
+                "t[i][j] = v writes to a value that nobody holds, and tensors are values: say "
+                "t[i, j] = v, or u = t[i]; u[j] = v; t[i] = u"
             )
-        updated = apply(setitem, (self, value, index))
-        self.data = updated.data
-        if recording:
-            self.node = updated.node
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
@@ -480,6 +542,9 @@ class Tensor:
             )
         return _rebuilt, (self.data, self.requires_grad, self.grad, type(self))
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if hasattr(type(self), name)]
+
     def __repr__(self) -> str:
         return _summary(self.data, self.node, type(self).__name__)
 
@@ -491,7 +556,8 @@ TAKES[Tensor] = apply
 def methods(*functions: Op) -> None:
     """Declare functions that are methods of tensors too: ``x.relu()`` for ``relu(x)``."""
     for function in functions:
-        setattr(Tensor, function.__name__, function)
+        is_numpys = isinstance(function, type(np.sum))
+        setattr(Tensor, function.__name__, _of_numpy(function) if is_numpys else function)
 
 
 methods(

@@ -11,6 +11,9 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from tinygrad_lab.habits import missing
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.layers import (
     ELU,
@@ -61,3 +64,7 @@ __all__ = [
     "functional",
     "init",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing(__name__, name, __all__)

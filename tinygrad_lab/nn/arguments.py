@@ -12,7 +12,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from tinygrad_lab.core.dispatch import refuse_subclass, stacked
+from tinygrad_lab.core.dispatch import refuse_subclass
+from tinygrad_lab.core.rules.arguments import as_array
 from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["takes_arrays"]
@@ -70,7 +71,7 @@ def _array(function: Any, value: Any, needed: bool, dtype: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         return np.asarray(value)
     if isinstance(value, (list, tuple)):
-        return stacked(value)
+        return as_array(value)
     if needed and isinstance(value, float) and dtype is not None and dtype.kind == "f":
         return np.asarray(value, dtype)
     return np.asarray(value) if needed and isinstance(value, (int, float, complex)) else value

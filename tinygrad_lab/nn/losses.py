@@ -17,6 +17,7 @@ from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.activations import damped, log_softmax, sigmoid, softmax, softplus
 from tinygrad_lab.nn.arguments import takes_arrays
+from tinygrad_lab.nn.cautions import expect_logits
 from tinygrad_lab.nn.windows import Array, is_numpy
 
 __all__ = [
@@ -201,6 +202,7 @@ def binary_cross_entropy_with_logits(
     >>> round(float(binary_cross_entropy_with_logits(np.array([0.0]), np.array([1.0]))), 4)
     0.6931
     """
+    expect_logits(input, "binary_cross_entropy_with_logits", "sigmoid")
     _check_shapes(input, target)
     if pos_weight is None:
         loss = _logistic_loss(input, target)
@@ -282,6 +284,7 @@ def cross_entropy(
     >>> round(loss.item(), 4)
     0.1269
     """
+    expect_logits(input, "cross_entropy", "log_softmax")
     _check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing={label_smoothing}: expected a number from 0 to 1")

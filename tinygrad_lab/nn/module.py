@@ -10,17 +10,19 @@ Not for: the layers themselves (``layers.py``).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from reprlib import recursive_repr
-from types import MemberDescriptorType, NoneType
+from types import NoneType
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lab.core.atomic import at_once
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.parameter import Parameter
+from tinygrad_lab.transforms.containers import attributes
 from tinygrad_lab.warnings import NotAParameterWarning, warn
 
 __all__ = ["Module"]
@@ -219,7 +221,12 @@ class Module:
                         f"{first} and {name} are one parameter here, and two different ones in the "
                         "state: the state was saved by a model that did not share it"
                     )
-        _assign([(target, new) for _, target, new in fitting.values()])
+        at_once(
+            (setattr, target, "data", new)
+            if isinstance(target, Tensor)
+            else (np.copyto, target, new)
+            for _, target, new in [*fitting.values()]
+        )
 
     def _state(self) -> Iterator[tuple[str, Any]]:
         """Parameters and buffers by path, what is shared under each of its names."""
@@ -251,16 +258,8 @@ class Module:
 
 
 def _attributes(module: Module) -> dict[str, Any]:
-    """What a module's attributes hold: its own, those in slots, and layers set on its class."""
-    attributes = dict(vars(module))
-    for cls in type(module).__mro__:
-        for name, value in vars(cls).items():
-            if name not in attributes:
-                if isinstance(value, MemberDescriptorType) and hasattr(module, name):
-                    attributes[name] = getattr(module, name)
-                elif isinstance(value, (Parameter, Module)):
-                    attributes[name] = value
-    return attributes
+    """What a module's attributes hold, parameters and layers that are set on its class too."""
+    return attributes(module, lambda value: isinstance(value, (Parameter, Module)))
 
 
 def _walk(module: Module, path: str = "", *, private: bool = True) -> Iterator[tuple[str, Any]]:
@@ -344,24 +343,6 @@ def _fitting(name: str, target: Any, value: Any) -> npt.NDArray[Any]:
     if isinstance(target, np.ndarray) and not target.flags.writeable:
         raise ValueError(f"{name} is a read-only array here: nothing can be loaded into it")
     return converted
-
-
-def _assign(values: Sequence[tuple[Any, npt.NDArray[Any]]]) -> None:
-    """Give tensors and arrays new values: all of them, or none if it is interrupted."""
-    before = [(t, t.data if isinstance(t, Tensor) else t.copy()) for t, _ in values]
-    try:
-        _set(values)
-    except BaseException:
-        _set(before)
-        raise
-
-
-def _set(values: Sequence[tuple[Any, npt.NDArray[Any]]]) -> None:
-    for target, array in values:
-        if isinstance(target, Tensor):
-            target.data = array
-        else:
-            target[...] = array
 
 
 def _mismatch(module: Module, missing: list[str], unexpected: list[str]) -> str:

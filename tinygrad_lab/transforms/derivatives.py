@@ -124,7 +124,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         call = Call(f, args, argnums, has_aux, kwargs)
         y = call.scalar("grad")
         gradient = call.arranged(call.pull_back([None], history.graph, history.graph))
-        value, gradient = history.kept((y, gradient))
+        value, gradient = history.outcome((y, gradient))
         return ((value, call.aux), gradient) if has_aux else (value, gradient)
 
     return derived
@@ -178,9 +178,9 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
         history = History(args, cotangent)
         cotangents = [c for _, c in leaves(cotangent)]
         gradients = call.pull_back(cotangents, retain_graph=True, graph=history.graph)
-        return history.kept(call.arranged(gradients))
+        return history.outcome(call.arranged(gradients))
 
-    y = history.kept(call.output)
+    y = history.outcome(call.output)
     return (y, pullback, call.aux) if has_aux else (y, pullback)
 
 
@@ -220,7 +220,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
         next(moved) if live else np.zeros_like(getattr(y, "data", y))
         for y, live in zip(ys, is_live, strict=True)
     ]
-    value, change = history.kept((call.output, rebuild(call.output, iter(changes))))
+    value, change = history.outcome((call.output, rebuild(call.output, iter(changes))))
     return value, change
 
 
@@ -276,7 +276,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
         ys = call.outputs("jacobian")
         retain = history.graph or len(ys) > 1
         blocks = [call.arranged(_partials(y, call.inputs, history.graph, retain)) for y in ys]
-        result = history.kept(rebuild(call.output, iter(blocks)))
+        result = history.outcome(rebuild(call.output, iter(blocks)))
         return (result, call.aux) if has_aux else result
 
     return derived
@@ -347,4 +347,4 @@ def hvp(f: Function, args: Sequence[Any], vectors: Sequence[Any]) -> Any:
     directions = call.directions(vectors, "hvp", "vector")
     call.scalar("hvp")
     slopes = call.pull_back([None], retain_graph=True, graph=True)
-    return history.kept(call.arranged(_along(slopes, directions, call.inputs, history.graph)))
+    return history.outcome(call.arranged(_along(slopes, directions, call.inputs, history.graph)))

@@ -35,6 +35,14 @@ def np_astype(x, dtype, /, *, copy=True, device=None):
     return x.astype(dtype, copy=copy)
 
 
+@composed(np.array)
+def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0):
+    """Reached by ``np.array(..., like=t)`` alone: otherwise NumPy asks nobody."""
+    a = copied(object)
+    a = a.reshape((1,) * (ndmin - a.ndim) + a.shape)
+    return a if dtype is None else a.astype(dtype)
+
+
 @composed(np.full_like, by=("a", "fill_value"))
 def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
     shape = a.shape if shape is None else shape

@@ -18,11 +18,11 @@ def piecewise(x, condlist, funclist, *args, **kw):
         conditions = np.concatenate([conditions, ~np.any(conditions, axis=0, keepdims=True)])
     if len(funclist) != len(conditions):
         raise ValueError(f"{len(funclist)} functions for {len(conditions)} conditions")
-    result = np.zeros_like(x)
-    for condition, function in zip(conditions, funclist):
-        piece = function(x[condition], *args, **kw) if callable(function) else function
-        result = setitem(result, piece, condition)
-    return result
+    pieces = [
+        function(x[condition], *args, **kw) if callable(function) else function
+        for condition, function in zip(conditions, funclist)
+    ]
+    return setitem(np.zeros_like(x), *map(as_array, pieces), places=list(conditions))
 
 
 @composed(np.apply_along_axis, by=("arr", "args", "kwargs"), always=True)

@@ -6,7 +6,7 @@ Every rule is the arrangement undone.
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_lab.core.operations import composed, constant, defvjp, defvjp_variadic, primitive
+from tinygrad_lab.core.operations import composed, constant, defvjp, defvjp_joint, primitive
 from tinygrad_lab.core.rules.arguments import as_array, untracked
 from tinygrad_lab.core.rules.indexing import rearranged, scatter_add
 
@@ -131,11 +131,11 @@ def concatenate(*arrays, axis=0):
     return np.concatenate(arrays, axis=axis)
 
 
-def _concatenate(argnum, g, y, *arrays, axis=0):
+def _concatenate(argnums, g, y, *arrays, axis=0):
     axis = axis % g.ndim
-    begin = sum(a.shape[axis] for a in arrays[:argnum])
-    end = begin + arrays[argnum].shape[axis]
-    return g[(slice(None),) * axis + (slice(begin, end),)]
+    ends = np.cumsum([a.shape[axis] for a in arrays])
+    before = (slice(None),) * axis
+    return [g[(*before, slice(ends[i] - arrays[i].shape[axis], ends[i]))] for i in argnums]
 
 
 @primitive
@@ -144,12 +144,13 @@ def stack(*arrays, axis=0):
     return np.stack(arrays, axis=axis)
 
 
-def _stack(argnum, g, y, *arrays, axis=0):
-    return g[(slice(None),) * (axis % g.ndim) + (argnum,)]
+def _stack(argnums, g, y, *arrays, axis=0):
+    before = (slice(None),) * (axis % g.ndim)
+    return [g[(*before, i)] for i in argnums]
 
 
-defvjp_variadic(concatenate, _concatenate)
-defvjp_variadic(stack, _stack)
+defvjp_joint(concatenate, _concatenate)
+defvjp_joint(stack, _stack)
 
 
 @composed(np.concatenate, lists=True)
@@ -163,13 +164,13 @@ def np_concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind")
 
 @composed(np.stack, lists=True)
 def np_stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
-    joined = stack(*arrays, axis=axis)
+    joined = stack(*map(as_array, arrays), axis=axis)
     return joined if dtype is None else joined.astype(dtype)
 
 
 def _join(prepare, axis):
     def join(tup, *, dtype=None, casting="same_kind"):
-        arrays = [prepare(a) for a in tup]
+        arrays = [prepare(as_array(a)) for a in tup]
         along = int(arrays[0].ndim > 1) if axis is None and arrays else axis
         return np.concatenate(arrays, axis=along, dtype=dtype)
 

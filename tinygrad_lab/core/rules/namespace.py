@@ -54,7 +54,7 @@ refused(
     "makes a plain array, and would lose the gradient of a tracked tensor t. Use t as it is, or "
     "np.stack([t, ...]); for plain values say t.detach()",
     *_named(
-        "array asarray asanyarray ascontiguousarray asfortranarray asarray_chkfinite require",
+        "asarray asanyarray ascontiguousarray asfortranarray asarray_chkfinite require",
         "asmatrix bmat nested_iters",
     ),
 )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
-from tinygrad_lab.core.rules.arguments import untracked
+from tinygrad_lab.core.rules.arguments import as_array, untracked
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
@@ -185,9 +185,10 @@ defvjp(np.degrees, lambda g, y, x: g * (180 / np.pi))
 
 @composed(np.unwrap, by=("p", "period"))
 def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
-    # Whole periods are added, which do not change with p.
-    plain = untracked(p)
-    return p + (np.unwrap(plain, discont, axis, period=period) - plain)
+    # Whole periods are added, and how many does not change with p.
+    plain, length = untracked(p), untracked(period)
+    added = np.unwrap(plain, discont, axis, period=length) - plain
+    return p + (added if length is period else np.rint(added / length) * period)
 
 
 # Hyperbolic functions
@@ -369,7 +370,14 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
             np.nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x))
         )
         return sum(part * unit for part, unit in zip(parts, (1, 1j)))
-    return np.where(np.isfinite(x), x, np.nan_to_num(untracked(x), True, nan, posinf, neginf))
+    if x.dtype.kind != "f":
+        return np.nan_to_num(untracked(x))
+    posinf = np.finfo(x.dtype).max if posinf is None else posinf
+    neginf = np.finfo(x.dtype).min if neginf is None else neginf
+    holes = (np.isnan(x), nan), (np.isposinf(x), posinf), (np.isneginf(x), neginf)
+    for hole, value in holes:
+        x = np.where(hole, as_array(value).astype(x.dtype), x)
+    return x
 
 
 # No derivative: rounding

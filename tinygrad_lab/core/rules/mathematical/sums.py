@@ -44,7 +44,7 @@ def _sum(g, y, x, axis=None, dtype=None, out=None, keepdims=False, initial=0, wh
     return spread(g, x, axis, where)
 
 
-defvjp(np.sum, _sum)
+defvjp(np.sum, _sum, lambda g, y, x, *args, **kwargs: g, argnums=[0, 5])  # and by initial=
 
 
 # Products: by the products of the others on both sides, so zeros need no division
@@ -70,7 +70,11 @@ def _product_of_others(rows):
     return before * after
 
 
-defvjp(np.prod, _prod)
+def _initial(g, y, x, axis=None, dtype=None, out=None, keepdims=False, initial=1, where=True):
+    return keep(g, x, axis) * np.prod(x, axis, keepdims=True, where=where)
+
+
+defvjp(np.prod, _prod, _initial, argnums=[0, 5])
 
 
 # Running sums and products
