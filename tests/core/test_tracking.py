@@ -250,9 +250,7 @@ CONSTANT = sorted(
 
 
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")  # NumPy's, of fix and in1d
-@pytest.mark.parametrize(
-    "op", CONSTANT, ids=lambda op: op.__name__
-)
+@pytest.mark.parametrize("op", CONSTANT, ids=lambda op: op.__name__)
 def test_functions_without_a_derivative_give_what_numpy_gives(op: Any):
     t = leaf()
     if op in INTEGERS:

@@ -6,6 +6,7 @@ Not for: which derivative that makes (``derivatives.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -97,12 +98,13 @@ class Call:
         has_aux: bool = False,
         kwargs: Mapping[str, Any] = NO_KWARGS,
     ) -> None:
-        self.single = isinstance(argnums, int)
-        numbers = [argnums] if isinstance(argnums, int) else list(argnums)
-        for n in numbers:
-            if not -len(args) <= n < len(args):
-                raise ValueError(f"argnums={argnums} of a call with {len(args)} arguments")
-        numbers = [n % len(args) for n in numbers]
+        if not callable(f):
+            raise TypeError(
+                f"a transform takes a function, not {describe(f)}: say tl.grad(f)(x), and not "
+                "tl.grad(f(x))"
+            )
+        numbers = _positions(argnums, len(args))
+        self.single = not isinstance(argnums, (list, tuple))
         self.arguments = [args[n] for n in numbers]
         self.inputs: list[Tensor] = []
         prepared = list(args)
@@ -189,6 +191,24 @@ class Call:
         remaining = iter(gradients)
         structured = [rebuild(argument, remaining) for argument in self.arguments]
         return structured[0] if self.single else tuple(structured)
+
+
+def _positions(argnums: Argnums, count: int) -> list[int]:
+    """Find which of some arguments are meant, each once and counted from 0."""
+    try:
+        numbers = list(map(index, argnums if isinstance(argnums, (list, tuple)) else [argnums]))
+    except TypeError:
+        raise TypeError(
+            f"argnums={argnums!r}: say the position of an argument, or several"
+        ) from None
+    positions = [n % count if -count <= n < count else None for n in numbers]
+    if None in positions:
+        raise ValueError(f"argnums={argnums} of a call with {count} arguments")
+    if len(set(positions)) < len(positions):
+        raise ValueError(
+            f"argnums={argnums} of a call with {count} arguments name one of them twice"
+        )
+    return [n for n in positions if n is not None]
 
 
 def _leaf(data: Any, what: str) -> Tensor:

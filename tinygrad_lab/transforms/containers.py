@@ -7,7 +7,7 @@ gradient, and come back as a dict by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import MemberDescriptorType
+from types import FunctionType, MemberDescriptorType
 from typing import Any
 
 __all__ = ["attributes", "is_module", "leaves", "rebuild", "same_structure"]
@@ -23,11 +23,12 @@ def attributes(module: Any, on_class: Callable[[Any], bool]) -> dict[str, Any]:
     values = dict(vars(module))
     for cls in type(module).__mro__:
         for name, value in vars(cls).items():
-            if name not in values:
-                if isinstance(value, MemberDescriptorType) and hasattr(module, name):
-                    values[name] = getattr(module, name)
-                elif on_class(value):
-                    values[name] = value
+            if type(value) is FunctionType or name in values:
+                continue
+            if isinstance(value, MemberDescriptorType) and hasattr(module, name):
+                values[name] = getattr(module, name)
+            elif on_class(value):
+                values[name] = value
     return values
 
 
@@ -64,17 +65,15 @@ def rebuild(
     value: Any, new: Iterator[Any] | Callable[[Any], Any], open_modules: bool = True
 ) -> Any:
     """Make the container again from new leaves, in the order of :func:`leaves`."""
-    if callable(new):
-        new = map(new, [leaf for _, leaf in leaves(value, open_modules=open_modules)])
-    keyed = _items(value, open_modules)
-    if keyed is None:
-        return next(new)
-    parts = {key: rebuild(part, new, open_modules) for key, part in keyed}
+    items = _items(value, open_modules)
+    if items is None:
+        return new(value) if callable(new) else next(new)
+    parts = {key: rebuild(part, new, open_modules) for key, part in items}
     if isinstance(value, (list, tuple)):
-        items = list(parts.values())
+        members = list(parts.values())
         if isinstance(value, list):
-            return items
-        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+            return members
+        return type(value)(*members) if hasattr(value, "_fields") else tuple(members)
     return parts
 
 
