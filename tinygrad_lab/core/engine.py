@@ -18,6 +18,7 @@ from contextvars import copy_context
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -34,6 +35,11 @@ Lift = Callable[[Any, "Node | None"], Array]
 Visit = Callable[["Node", Array, tuple[Array | None, ...]], None]
 
 NO_KWARGS: Mapping[str, Any] = {}
+
+#: Recorded decompositions whose values are near each other.  A pass that meets one is run by
+#: ``tracked_pass``, which ``degenerate.py`` puts here: it needs what is here.
+OPEN: WeakSet[Node] = WeakSet()
+tracked_pass: Any = None
 
 _next_order = count(0, -1).__next__  # counts downwards, so that the youngest node is the smallest
 _new = object.__new__
@@ -102,10 +108,16 @@ def propagate(
     and ``debug()`` names the place.  An upstream of exactly 0 stays 0, whatever slope it meets.
     Arriving at a node that an earlier pass has freed is a ``RuntimeError``.
     """
+    if OPEN and lift is None:
+        gradients = tracked_pass(
+            outputs, cotangents, retain_graph, visit, wanted=wanted, batched=batched
+        )
+        if gradients is not None:
+            return gradients
     walk = _Walk(outputs, cotangents, wanted, lift, batched)
     heap, waiting, needed = walk.heap, walk.waiting, walk.needed
     looks = lift is not None
-    gradients: dict[Node, Array] = {}
+    gradients = {}
     with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see zeros.py
         while heap:
             node = heappop(heap)[1]

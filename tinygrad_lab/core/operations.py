@@ -11,7 +11,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -44,6 +44,7 @@ class Operation:
     selects: bool = False  # it leaves some elements of its operands out, a NaN perhaps
     batches: bool = False  # rules may be given several cotangents, along a new first axis
     branch: Op | None = None  # (y, *args, **kwargs): which side of each of its kinks a call was on
+    degenerate: Op | None = None  # (*results): values are near each other, their vectors not unique
     complete: int = field(init=False)  # how many of the first arguments have rules, none left out
 
     def __post_init__(self) -> None:
@@ -67,6 +68,7 @@ def defvjp(
     selects: bool = False,
     batches: bool = False,
     branch: Op | None = None,
+    degenerate: Op | None = None,
 ) -> None:
     """Give an operation its derivative: one function for each differentiable argument.
 
@@ -86,6 +88,10 @@ def defvjp(
     branch : callable, optional
         ``branch(y, *args, **kwargs)``: which side of each of its kinks a call was on, in arrays.
         Calls on the same side have one smooth derivative between them: gradient checks ask.
+    degenerate : callable, optional
+        ``degenerate(*results)`` of an operation with several results: some are near each other, so
+        that others are not unique.  The rule is then called with tracked arrays: it may
+        differentiate ``g``.
 
     Notes
     -----
@@ -117,7 +123,9 @@ def defvjp(
     _refuse_in_place(op)
     by_position = dict(zip(where, vjps, strict=True))
     rules = tuple(by_position.get(i) for i in range(max(where, default=-1) + 1))
-    OPERATIONS[op] = Operation(rules, selects=selects, batches=batches, branch=branch)
+    OPERATIONS[op] = Operation(
+        rules, selects=selects, batches=batches, branch=branch, degenerate=degenerate
+    )
 
 
 def defvjp_variadic(op: Op, vjp: Op, *, selects: bool = False) -> None:
@@ -218,7 +226,7 @@ def planted(
     if argnums is not None:
         others = dict(zip(argnums, vjps, strict=True))
         rules = tuple(others.get(i, vjp) for i, vjp in enumerate(known.vjps))
-    mine = Operation(rules, selects=known.selects, batches=known.batches, branch=known.branch)
+    mine = replace(known, vjps=rules, composition=None, constant=False, refusal=None)
     OPERATIONS[op] = mine
     try:
         yield

@@ -1,0 +1,152 @@
+"""Equal values: where a rule asks how its cotangents would change with its results.
+
+The vectors of equal eigenvalues are not unique.  A function of the matrix does not depend on which
+of them it was given: its cotangents mix no two of them, and what a rule divides by the gap between
+their values is 0 / 0.  The limit is a derivative of the cotangents by the values, a second
+derivative of all that comes after the decomposition.  So a pass that meets near values runs on
+tracked arrays, as with ``create_graph``, and the rule differentiates what has arrived.
+
+Not for: the rules that ask, and what they make of the answer (``rules/linalg/spectra.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.core import dispatch, engine
+from tinygrad_lab.core.cotangents import RETAIN
+from tinygrad_lab.core.engine import OPEN, Node, propagate
+from tinygrad_lab.core.graph import between, history
+from tinygrad_lab.core.modes import enable_grad
+from tinygrad_lab.core.operations import Array, defvjp, primitive
+from tinygrad_lab.core.several import Outputs, Parts, pick
+
+# Whether what the rules of this pass return is going to be differentiated.
+_to_differentiate: ContextVar[bool] = ContextVar("tinygrad_lab.to_differentiate", default=True)
+_asking: ContextVar[bool] = ContextVar("tinygrad_lab.asking", default=False)
+
+
+def tracked_pass(
+    outputs: Sequence[Node], cotangents: Sequence[Array], retain_graph: bool, visit: Any,
+    **options: Any,
+) -> dict[Node, Array] | None:  # fmt: skip
+    """Run a pass on tracked arrays if it meets near values, and return plain gradients."""
+    nodes = history(outputs)
+    if not any(map(_are_open_vectors, nodes)):
+        return None
+    spent: list[Node] = []
+
+    def look(node: Node, g: Array, contributions: tuple[Array | None, ...]) -> None:
+        spent.append(node)
+        if visit is not None:
+            visit(node, _plain(g), tuple(map(_plain, contributions)))
+
+    token = _to_differentiate.set(False)
+    try:
+        with enable_grad():
+            gradients = propagate(
+                outputs, cotangents, retain_graph=True, lift=dispatch.from_node, visit=look,
+                **options,
+            )  # fmt: skip
+    finally:
+        _to_differentiate.reset(token)
+    for node in nodes:
+        if RETAIN in (node.hooks or ()):
+            node.grad = _plain(node.grad)
+    if not retain_graph:
+        for node in spent:
+            node.args = node.kwargs = node.value = node.parents = None
+    return {node: _plain(g) for node, g in gradients.items()}
+
+
+engine.tracked_pass = tracked_pass
+
+
+def _are_open_vectors(node: Node) -> bool:
+    parent = node.parents[0] if node.op is pick and node.parents else None
+    return parent in OPEN and node.value.ndim == parent.args[0].ndim
+
+
+def _plain(g: Any) -> Any:
+    if isinstance(g, Parts):
+        return Parts(dispatch.plain(dict(g)))
+    return dispatch.plain(g)
+
+
+def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts] | None:
+    """Differentiate the cotangents ``g`` of ``y``, as ``y[position]`` moves in a direction.
+
+    The derivative, and the second where the result is going to be differentiated itself; None
+    where the pass runs on plain arrays, and nothing is known.  Second derivatives commute, so that
+    it is the gradient of ``sum(direction * g[position])`` by ``y``.
+    """
+    if not hasattr(y[position], "node"):
+        return None
+    answers = []
+    for _ in range(1 + _to_differentiate.get()):
+        g, _ = gradient([(g.of(position, y), direction)], y)
+        answers.append(g)
+    return answers
+
+
+def gradient(terms: Sequence[tuple[Array, Array]], y: Outputs) -> tuple[Parts, float]:
+    """Differentiate ``sum(weights * x)`` over the ``terms`` (x, weights) by the results ``y``.
+
+    And say how much it depends on anything else: the largest product of an element and its slope.
+    """
+    origin = y[0].node.parents[0]
+    live = [(x.node, w.astype(x.dtype)) for x, w in terms if getattr(x, "node", None) is not None]
+    starts = [node for node, _ in live]
+    inside = between(starts, {origin})
+    if not inside:
+        return Parts(), 0.0
+    parents = [(n, i) for n in inside if n is not origin for i in range(len(n.parents or ()))]
+    edge = {n.parents[i]: n.args[i] for n, i in parents if n.parents[i] not in (None, *inside)}
+    token = _asking.set(True)
+    try:
+        slopes = propagate(
+            starts, [w for _, w in live], wanted={origin, *edge}, retain_graph=True,
+            lift=dispatch.from_node,
+        )  # fmt: skip
+    finally:
+        _asking.reset(token)
+    answer = slopes.pop(origin, Parts())
+    other = [_largest(edge[n]) * _largest(slope) for n, slope in slopes.items()]
+    return answer, max(other, default=0.0)
+
+
+def _largest(x: Any) -> float:
+    members = x.values() if isinstance(x, Parts) else x if isinstance(x, Outputs) else [x]
+    return max((float(np.max(np.abs(dispatch.plain(m)), initial=0)) for m in members), default=0.0)
+
+
+# A limit is exact, and so is its first derivative; the second would need one more term.
+
+
+@primitive
+def once_more(x: Array) -> Array:
+    """``x``, of which only one derivative is right."""
+    return x
+
+
+@primitive
+def the_last(g: Array, x: Array) -> Array:
+    """The cotangent ``g`` of ``x``, which may not be differentiated by ``x``."""
+    return g
+
+
+def _refuse(up: Array, y: Array, g: Array, x: Array) -> Array:
+    if not _asking.get():
+        raise np.linalg.LinAlgError(
+            "of a function of a matrix with equal eigenvalues or singular values only the first "
+            "two derivatives are known: this is the third. Move the values apart"
+        )
+    return 0 * x
+
+
+defvjp(once_more, lambda g, y, x: the_last(g, x))
+defvjp(the_last, lambda up, y, g, x: up, _refuse)
