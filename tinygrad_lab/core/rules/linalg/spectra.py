@@ -7,7 +7,7 @@ and so on.  What is no function of the matrix (one of two vectors of equal value
 complex vector) has no limit, and its quotient is not finite.
 
 ``mixtures`` here is the linear map from cotangents to such mixings, one matrix for each kind, and
-``gaps`` the linear map from values to what divides each.
+``gaps`` the linear map from values to what divides each: in the first, their differences.
 """
 
 import numpy as np
@@ -16,9 +16,10 @@ from tinygrad_lab.core import degenerate
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_row
 
-# In units of the rounding error, relative to the largest value: equal are values that rounding
-# alone sets apart; the limit is compared with the quotient, and a pass prepares for it.
-_EQUAL, _COMPARED, _PREPARED = 8, 1 / 3, 1 / 2
+# In rounding errors of the largest value: what rounding alone sets apart, and what it blurs.
+_EQUAL, _BLURRED = 8, 1000
+# Powers of the rounding error: gaps so small that a pass prepares for limits, or considers them.
+_PREPARED, _CONSIDERED = 1 / 2, 1 / 3
 
 
 def differences(values):
@@ -31,10 +32,9 @@ def sums(values):
     return as_row(values) + values[..., None]
 
 
-def are_near(values, gaps):
-    """Tell whether two values, or one and 0, are so near that their quotients are inexact."""
-    steps = gaps(_ramp(values))
-    bound = _eps(values) ** _PREPARED * _largest(values)
+def are_near(values, gaps, power=_PREPARED):
+    """Tell whether values, or one and 0, are so near that rounding counts in their gap."""
+    bound, steps = _eps(values) ** power * _largest(values), gaps(_ramp(values))
     return any(
         bool(np.any((np.abs(gap) <= bound) & (step != 0)))
         for gap, step in zip(gaps(values), steps)
@@ -57,8 +57,8 @@ def shared(g, values):
 def without_kinks(g, values):
     """Share among equal values, and give nothing to a size of 0, as ``np.abs`` does."""
     g = shared(g, values)
-    zero = are_equal(values[..., None], values)[..., 0]
-    return np.where(zero & (np.abs(untracked(g)) > _eps(values) ** 0.5 * _largest(untracked(g))[..., 0]), 0, g)
+    counts = np.abs(untracked(g)) > _eps(values) ** 0.5 * _largest(untracked(g))[..., 0]
+    return np.where(counts & are_equal(values[..., None], values)[..., 0], 0, g)
 
 
 def unmixed(g, y, position, mixtures, gaps):
@@ -66,38 +66,63 @@ def unmixed(g, y, position, mixtures, gaps):
     values, ramp = y[position], _ramp(y[position])
     uppers, lowers, steps = mixtures(g), gaps(values), gaps(ramp)
     equal = [np.broadcast_to(are_equal(b, values), a.shape) for a, b in zip(uppers, lowers)]
-    limits, size, is_function = [0] * len(uppers), _size(g, position), True
-    known = [step == 0 for step in steps]  # a vector and itself: 0, where not a phase counts
     derivatives = None
-    if are_near(untracked(values), gaps):
+    if are_near(untracked(values), gaps, _CONSIDERED):
         derivatives = degenerate.changes(g, y, position, ramp)
-    if derivatives is not None:
-        rises = list(zip(*map(mixtures, derivatives)))
-        limits = [_limit(*both) for both in zip(rises, lowers, steps)]
-        known = [True] * len(uppers)
-        terms = [(upper, _weights(each)) for upper, each in zip(uppers, equal)]
-        turned, other = degenerate.gradient(terms, y)
-        size = size + _largest(untracked(values)) * _size(derivatives[0], position)
-        size = size + _size(turned, position)
-        turning = sum(
-            np.max(np.abs(untracked(m)) * each, axis=(-2, -1), keepdims=True, initial=0)
-            for m, each in zip(mixtures(turned), equal)
-        )
-        is_function = turning + other <= _eps(values) ** 0.5 * size
+    if derivatives is None:
+        limits = [0] * len(uppers)
+        free = [_vanishes(upper, _size(g, position), values) for upper in uppers]
+        taken = [each & (step == 0) for each, step in zip(free, steps)]  # with itself: a phase
+    else:
+        limits = [_limit(*each) for each in zip(zip(*map(mixtures, derivatives)), lowers, steps)]
+        size, is_function = _invariance(g, y, position, mixtures, uppers, equal, derivatives[0])
+        taken = [
+            np.where(same, is_function & _vanishes(upper, size, values), agrees)
+            for upper, same, agrees in zip(
+                uppers, equal, _agreeing(uppers, lowers, limits, values, size, len(derivatives))
+            )
+        ]
     return [
-        _quotient(*each, values, size, is_function)
-        for each in zip(uppers, lowers, limits, equal, known)
+        np.where(take, limit, upper / np.where(take, 1, np.where(same, 0, gap)))
+        for upper, gap, limit, same, take in zip(uppers, lowers, limits, equal, taken)
     ]
 
 
-def _quotient(upper, gap, limit, equal, known, values, size, is_function):
-    eps = _eps(values)
-    vanishes = (np.abs(untracked(upper)) <= eps**0.5 * size) & is_function
-    near = np.abs(untracked(gap)) <= eps**_COMPARED * _largest(untracked(values))
-    rest = np.abs(untracked(upper - gap * limit))
-    agrees = near & (rest <= 64 * values.shape[-1] * eps * size)
-    takes_limit = known & np.where(equal, vanishes, agrees)
-    return np.where(takes_limit, limit, upper / np.where(takes_limit, 1, np.where(equal, 0, gap)))
+def _invariance(g, y, position, mixtures, uppers, equal, change):
+    """How large what is compared with 0 may be, and whether vectors of equal values may turn.
+
+    Of a function of the matrix not only do the mixtures of equal values vanish: so they do
+    wherever these vectors turn, and whatever else the function depends on.
+    """
+    turned, other = degenerate.gradient(
+        [(upper, same * _weights(upper)) for upper, same in zip(uppers, equal)], y
+    )
+    size = _size(g, position) + _size(turned, position)
+    size = size + _largest(untracked(y[position])) * _size(change, position)
+    moved = [np.abs(untracked(m)) * same for m, same in zip(mixtures(turned), equal)]
+    moved = sum(np.max(m, axis=(-2, -1), keepdims=True, initial=0) for m in moved)
+    return size, moved + other <= _eps(y[position]) ** 0.5 * size
+
+
+def _vanishes(upper, size, values):
+    return np.abs(untracked(upper)) <= _eps(values) ** 0.5 * size
+
+
+def _agreeing(uppers, lowers, limits, values, size, orders):
+    """Where small gaps leave a quotient and its limit the same to rounding, and not by chance.
+
+    By chance they may be where both are 0.  If the limit is to be differentiated, then the gap
+    must be small beside its own two values too, or the values blurred.
+    """
+    values = untracked(values)
+    eps, largest = _eps(values), _largest(values)
+    own = [sums(np.abs(values)), *([0] * (len(uppers) - 1))]
+    for upper, gap, limit, beside in zip(uppers, lowers, limits, own):
+        gap, part = np.abs(untracked(gap)), untracked(gap * limit)
+        noise = 8 * values.shape[-1] * eps * size
+        sure = (np.abs(part) > 30 * noise) | (gap <= _BLURRED * eps * largest)
+        sure = sure | (gap <= eps**_CONSIDERED * beside) | (orders == 1)
+        yield (gap <= eps**_CONSIDERED * largest) & sure & (np.abs(untracked(upper) - part) <= noise)
 
 
 def _limit(rises, gap, step):
@@ -114,10 +139,10 @@ def _ramp(values):
     return np.broadcast_to(np.arange(1, n + 1, dtype=np.finfo(values.dtype).dtype), values.shape)
 
 
-def _weights(equal):
-    """Numbers without a pattern where values are equal."""
-    rows, columns = equal.shape[-2:]
-    return equal * np.cos(np.arange(rows * columns) ** 1.5).reshape((rows, columns))
+def _weights(matrix):
+    """Numbers without a pattern."""
+    rows, columns = matrix.shape[-2:]
+    return np.cos(np.arange(rows * columns) ** 1.5).reshape((rows, columns))
 
 
 def _eps(values):
