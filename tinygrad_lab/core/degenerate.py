@@ -87,36 +87,55 @@ def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts
     if not hasattr(y[position], "node"):
         return None
     answers = []
-    for _ in range(1 + _to_differentiate.get()):
-        g, _ = gradient([(g.of(position, y), direction)], y)
+    orders = 1 + (_to_differentiate.get() or _asking.get())
+    for _ in range(orders):
+        g, _ = gradient([(g.of(position, y), direction)], y, keep_graph=orders > 1)
         answers.append(g)
     return answers
 
 
-def gradient(terms: Sequence[tuple[Array, Array]], y: Outputs) -> tuple[Parts, float]:
+def change(g: Parts, y: Outputs, position: int, direction: Array) -> Parts:
+    """The first of the :func:`changes`, which can be differentiated."""
+    return gradient([(g.of(position, y), direction)], y, keep_graph=True)[0]
+
+
+def gradient(
+    terms: Sequence[tuple[Array, Array]], y: Outputs, keep_graph: bool = False
+) -> tuple[Parts, float]:
     """Differentiate ``sum(weights * x)`` over the ``terms`` (x, weights) by the results ``y``.
 
-    And say how much it depends on anything else: the largest product of an element and its slope.
+    And say how much it depends on anything else: the largest product of a leaf and its slope, if
+    not ``keep_graph``.
     """
     origin = y[0].node.parents[0]
     live = [(x.node, w.astype(x.dtype)) for x, w in terms if getattr(x, "node", None) is not None]
     starts = [node for node, _ in live]
-    inside = between(starts, {origin})
-    if not inside:
-        return Parts(), 0.0
-    parents = [(n, i) for n in inside if n is not origin for i in range(len(n.parents or ()))]
-    edge = {n.parents[i]: n.args[i] for n, i in parents if n.parents[i] not in (None, *inside)}
+    nodes = between(starts, {origin}) if keep_graph else history(starts, until={origin})
+    others = any(_are_open_vectors(n) and n.parents[0] is not origin for n in nodes)
+    leaves = {} if keep_graph else _leaves(nodes, origin)
     token = _asking.set(True)
     try:
         slopes = propagate(
-            starts, [w for _, w in live], wanted={origin, *edge}, retain_graph=True,
-            lift=dispatch.from_node,
+            starts, [w for _, w in live], wanted={origin, *leaves}, ends=True, retain_graph=True,
+            lift=dispatch.from_node if keep_graph or others else None,
         )  # fmt: skip
     finally:
         _asking.reset(token)
     answer = slopes.pop(origin, Parts())
-    other = [_largest(edge[n]) * _largest(slope) for n, slope in slopes.items()]
+    other = [max(_largest(leaves[n]), 1.0) * _largest(slope) for n, slope in slopes.items()]
     return answer, max(other, default=0.0)
+
+
+def _leaves(nodes: Sequence[Node], origin: Node) -> dict[Node, Array]:
+    """The leaves that nodes were computed from, and their values."""
+    calls = [node for node in nodes if node is not origin and node.parents]
+    pairs = [pair for node in calls for pair in zip(node.parents or (), node.args)]
+    return {parent: arg for parent, arg in pairs if parent is not None and parent.op is None}
+
+
+def is_asking() -> bool:
+    """Whether this pass is one of those that :func:`gradient` makes inside another."""
+    return _asking.get()
 
 
 def _largest(x: Any) -> float:

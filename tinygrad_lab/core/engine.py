@@ -94,6 +94,7 @@ def propagate(
     cotangents: Sequence[Array],  # the gradient of the final quantity by each output
     *,
     wanted: Collection[Node] | None = None,  # return the gradients of these nodes instead
+    ends: bool = False,  # nothing is wanted behind them
     retain_graph: bool = False,  # keep what was recorded, so that it can be walked again
     lift: Lift | None = None,  # turns a recorded value and its node into a tracked array
     batched: bool = False,  # the cotangents have one more axis, the first
@@ -108,7 +109,7 @@ def propagate(
     and ``debug()`` names the place.  An upstream of exactly 0 stays 0, whatever slope it meets.
     Arriving at a node that an earlier pass has freed is a ``RuntimeError``.
     """
-    if OPEN and lift is None:
+    if OPEN and lift is None and not ends:
         gradients = tracked_pass(
             outputs, cotangents, retain_graph, visit, wanted=wanted, batched=batched
         )
@@ -127,6 +128,8 @@ def propagate(
             if needed is not None:
                 if node in (walk.wanted or ()):
                     gradients[node] = own(g)
+                    if ends:
+                        continue
                 if not any(parent in needed for parent in node.parents or ()):
                     continue
             contributions = walk.pull_back(node, g)

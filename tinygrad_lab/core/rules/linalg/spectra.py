@@ -69,43 +69,43 @@ def unmixed(g, y, position, mixtures, gaps):
     derivatives = None
     if are_near(untracked(values), gaps, _CONSIDERED):
         derivatives = degenerate.changes(g, y, position, ramp)
-    if derivatives is None:
-        limits = [0] * len(uppers)
-        free = [_vanishes(upper, _size(g, position), values) for upper in uppers]
-        taken = [each & (step == 0) for each, step in zip(free, steps)]  # with itself: a phase
+    if derivatives is None:  # a vector mixes nothing with itself, unless its phase counts
+        limits, least = [0] * len(uppers), _eps(values) ** 0.5 * _size(g, position)
+        free = [np.abs(untracked(upper)) <= least for upper in uppers]
+        taken = [each & (step == 0) for each, step in zip(free, steps)]
     else:
         limits = [_limit(*each) for each in zip(zip(*map(mixtures, derivatives)), lowers, steps)]
-        size, is_function = _invariance(g, y, position, mixtures, uppers, equal, derivatives[0])
-        taken = [
-            np.where(same, is_function & _vanishes(upper, size, values), agrees)
-            for upper, same, agrees in zip(
-                uppers, equal, _agreeing(uppers, lowers, limits, values, size, len(derivatives))
-            )
-        ]
+        is_function = _is_function(g, y, position, mixtures, equal, derivatives[0])
+        size = _size(g, position) + _largest(untracked(values)) * _size(derivatives[0], position)
+        agreeing = _agreeing(uppers, lowers, limits, values, size, len(derivatives))
+        taken = [np.where(same, is_function, each) for same, each in zip(equal, agreeing)]
     return [
         np.where(take, limit, upper / np.where(take, 1, np.where(same, 0, gap)))
         for upper, gap, limit, same, take in zip(uppers, lowers, limits, equal, taken)
     ]
 
 
-def _invariance(g, y, position, mixtures, uppers, equal, change):
-    """How large what is compared with 0 may be, and whether vectors of equal values may turn.
+def _is_function(g, y, position, mixtures, equal, change):
+    """Tell for each matrix whether it depends on no choice among the vectors of equal values.
 
-    Of a function of the matrix not only do the mixtures of equal values vanish: so they do
-    wherever these vectors turn, and whatever else the function depends on.
+    Then nothing mixes them; nor where equal values move together, nor where their vectors turn, nor
+    whatever else the cotangents depend on.
     """
-    turned, other = degenerate.gradient(
-        [(upper, same * _weights(upper)) for upper, same in zip(uppers, equal)], y
-    )
-    size = _size(g, position) + _size(turned, position)
-    size = size + _largest(untracked(y[position])) * _size(change, position)
-    moved = [np.abs(untracked(m)) * same for m, same in zip(mixtures(turned), equal)]
-    moved = sum(np.max(m, axis=(-2, -1), keepdims=True, initial=0) for m in moved)
-    return size, moved + other <= _eps(y[position]) ** 0.5 * size
-
-
-def _vanishes(upper, size, values):
-    return np.abs(untracked(upper)) <= _eps(values) ** 0.5 * size
+    if degenerate.is_asking():  # the pass around this one looks for itself
+        return True
+    values = untracked(y[position])
+    shifted = degenerate.change(g, y, position, np.ones_like(_ramp(values)))
+    residue, size = 0, np.maximum(_largest(values), 1) * _size(change, position)
+    for cotangents, kinds in ((g, equal), (shifted, equal[:1])):  # moving leaves no value at 0
+        mixed = list(zip(mixtures(cotangents), kinds))
+        of_all = [(part, _weights(part.shape)) for k, part in cotangents.items() if k != position]
+        of_mixed = [(m, same * _weights(m.shape)) for m, same in mixed]
+        turned, other = degenerate.gradient(of_mixed, y)
+        at_most, other_at_most = degenerate.gradient(of_all, y)
+        mixed += zip(mixtures(turned), kinds)
+        residue = residue + other + sum(_highest(np.abs(untracked(m)) * same) for m, same in mixed)
+        size = size + _size(cotangents, position) + _size(at_most, position) + other_at_most
+    return residue <= _eps(values) ** 0.5 * size
 
 
 def _agreeing(uppers, lowers, limits, values, size, orders):
@@ -139,10 +139,11 @@ def _ramp(values):
     return np.broadcast_to(np.arange(1, n + 1, dtype=np.finfo(values.dtype).dtype), values.shape)
 
 
-def _weights(matrix):
+def _weights(shape):
     """Numbers without a pattern."""
-    rows, columns = matrix.shape[-2:]
-    return np.cos(np.arange(rows * columns) ** 1.5).reshape((rows, columns))
+    rows, columns = shape[-2:]
+    pattern = np.cos(np.arange(rows * columns) ** 1.5).reshape((rows, columns))
+    return np.broadcast_to(pattern, shape)
 
 
 def _eps(values):
@@ -153,7 +154,11 @@ def _largest(values):
     return np.max(np.abs(values), axis=-1, keepdims=True, initial=0)[..., None]
 
 
+def _highest(matrix):
+    return np.max(matrix, axis=(-2, -1), keepdims=True, initial=0)
+
+
 def _size(cotangents, position):
     """The largest element of what comes back to the vectors of each matrix."""
     parts = [np.abs(untracked(part)) for k, part in cotangents.items() if k != position]
-    return sum(np.max(part, axis=(-2, -1), keepdims=True, initial=0) for part in parts)
+    return sum(map(_highest, parts))
