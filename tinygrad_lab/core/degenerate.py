@@ -27,7 +27,10 @@ from tinygrad_lab.core.several import Outputs, Parts, pick
 
 # Whether what the rules of this pass return is going to be differentiated.
 _to_differentiate: ContextVar[bool] = ContextVar("tinygrad_lab.to_differentiate", default=True)
-_asking: ContextVar[bool] = ContextVar("tinygrad_lab.asking", default=False)
+# How many passes inside one another ask how cotangents change: one for each decomposition of the
+# result of another.  Each is several times as long as the one around it.
+_depth: ContextVar[int] = ContextVar("tinygrad_lab.asking", default=0)
+_DEEPEST = 1
 
 
 def tracked_pass(
@@ -86,10 +89,15 @@ def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts
     """
     if not hasattr(y[position], "node"):
         return None
+    if _depth.get() > _DEEPEST:
+        raise np.linalg.LinAlgError(
+            "three decompositions, each of the result of the one before and with equal values: "
+            "their derivative takes too long. Say the same with fewer, or move the values apart"
+        )
     answers = []
-    orders = 1 + (_to_differentiate.get() or _asking.get())
-    for _ in range(orders):
-        g, _ = gradient([(g.of(position, y), direction)], y, keep_graph=orders > 1)
+    again = _to_differentiate.get()
+    for _ in range(1 + again):
+        g, _ = gradient([(g.of(position, y), direction)], y, keep_graph=again or is_asking())
         answers.append(g)
     return answers
 
@@ -113,14 +121,14 @@ def gradient(
     nodes = between(starts, {origin}) if keep_graph else history(starts, until={origin})
     others = any(_are_open_vectors(n) and n.parents[0] is not origin for n in nodes)
     leaves = {} if keep_graph else _leaves(nodes, origin)
-    token = _asking.set(True)
+    token = _depth.set(_depth.get() + 1)
     try:
         slopes = propagate(
             starts, [w for _, w in live], wanted={origin, *leaves}, ends=True, retain_graph=True,
             lift=dispatch.from_node if keep_graph or others else None,
         )  # fmt: skip
     finally:
-        _asking.reset(token)
+        _depth.reset(token)
     answer = slopes.pop(origin, Parts())
     other = [max(_largest(leaves[n]), 1.0) * _largest(slope) for n, slope in slopes.items()]
     return answer, max(other, default=0.0)
@@ -135,7 +143,7 @@ def _leaves(nodes: Sequence[Node], origin: Node) -> dict[Node, Array]:
 
 def is_asking() -> bool:
     """Whether this pass is one of those that :func:`gradient` makes inside another."""
-    return _asking.get()
+    return _depth.get() > 0
 
 
 def _largest(x: Any) -> float:
@@ -159,7 +167,7 @@ def the_last(g: Array, x: Array) -> Array:
 
 
 def _refuse(up: Array, y: Array, g: Array, x: Array) -> Array:
-    if not _asking.get():
+    if not is_asking():
         raise np.linalg.LinAlgError(
             "of a function of a matrix with equal eigenvalues or singular values only the first "
             "two derivatives are known: this is the third. Move the values apart"
