@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import chain, checks, convolution, derivatives, digit_step, imports, lab_step
 from benchmarks.timing import Result, Workload, measure
+from tinygrad_lab.files import write_file
 
 WORKLOADS = {
     workload.name: workload
@@ -152,11 +153,9 @@ def as_json(result: Result, unit: str, limit: int | None) -> dict:
 
 
 def write(record: dict, path: Path) -> None:
-    """Write the record beside and move it into place."""
+    """Write the record."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    beside.replace(path)
+    write_file(path, json.dumps(record, indent=1).encode())
     print(f"\nwritten: {path}")
 
 

@@ -1,15 +1,17 @@
-"""Ctrl-C at every line: run an action again and again, interrupted one line later each time.
+"""Ctrl-C, or death, at every line: run an action again and again, ended one line later each time.
 
 A program is interrupted wherever it happens to be.  So a promise such as "the state before or the
 state after, never half of it" is tried at each line of the package that an action comes through,
 and at the end of each function, where the work is done and the caller has not heard of it.
 
-Not for: interrupts of whole processes, which ``tests/soak`` sends.
+Not for: interrupts and kills from outside at random moments, which ``tests/soak`` sends.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,6 +107,44 @@ def assert_all_or_none(
     assert not halfway, "half done after an interrupt at " + ", ".join(dict.fromkeys(halfway))
     assert number, f"no line of {options.get('within', PACKAGE)} is run"
     return number
+
+
+def killed_everywhere(
+    make: Callable[[], Subject],
+    action: Callable[[Subject], Any],
+    state: Callable[[Subject], Any],
+    *,
+    within: str = PACKAGE,
+    stride: int = 1,
+) -> Iterator[Any]:
+    """Run ``action(make())`` in a process killed at its first line, at its second, and so on.
+
+    Nothing is cleaned up after a kill, so what is looked at is what is on the disk.  It forks, and
+    so wants a process without other threads.
+
+    Yields
+    ------
+    state
+        What ``state`` sees after each kill.
+    """
+    for index in itertools.count(step=stride):
+        subject = make()
+        child = os.fork()
+        if child == 0:
+            _interrupted(lambda: action(subject), index, within, _Killed)  # noqa: B023
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            assert status == 0, "the action failed"
+            return
+        yield state(subject)
+
+
+class _Killed(BaseException):
+    """The end of the process that makes one."""
+
+    def __init__(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -126,6 +126,15 @@ def scattered(draw: Any, op: Any) -> Call:
 
 
 @family
+def pieces(draw: Any, op: Any) -> Call:
+    """As scattered, of several values at places that may meet."""
+    shape = draw(shapes())
+    places = [draw(indices(shape)) for _ in range(draw(st.integers(1, 3)))]
+    values = [draw(arrays(np.zeros(shape)[place].shape)) for place in places]
+    return call(op, values, shape=shape, places=places)
+
+
+@family
 def assigned(draw: Any, op: Any) -> Call:
     """The value may have fewer axes than the place, sides of one, or more leading ones."""
     x = draw(arrays(draw(shapes())))
@@ -136,7 +145,7 @@ def assigned(draw: Any, op: Any) -> Call:
         x.copy()[index] = value
     except (ValueError, TypeError):  # a boolean mask wants its values in one row
         assume(False)
-    return call(op, [x, value], index)
+    return call(op, [x, value], places=[index])
 
 
 # ---------------------------------------------------------------------------------------------
@@ -180,6 +189,7 @@ CASES |= table({
     elementwise.angle: families.complex_too(),
     indexing.getitem: indexed(),
     indexing.scatter_add: scattered(),
+    indexing.assembled: pieces(),
     indexing.setitem: assigned(),
     creation.diagonal_matrix: variants([((3,),), ((1,),)], [{}, *each(k=[1, -2])]),
     indexing.windows: variants([((3, 4),)], [{"window_shape": 2, "axis": 0}]),

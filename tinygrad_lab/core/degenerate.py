@@ -11,18 +11,17 @@ Not for: the rules that ask, and what they make of the answer (``rules/linalg/sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core import dispatch, engine
-from tinygrad_lab.core.cotangents import RETAIN
 from tinygrad_lab.core.engine import OPEN, Node, propagate
 from tinygrad_lab.core.graph import between, history
 from tinygrad_lab.core.modes import enable_grad
-from tinygrad_lab.core.operations import Array, defvjp, primitive
+from tinygrad_lab.core.operations import Array
 from tinygrad_lab.core.several import Outputs, Parts, pick
 
 # Whether what the rules of this pass return is going to be differentiated.
@@ -57,21 +56,20 @@ def tracked_pass(
             )  # fmt: skip
     finally:
         _to_differentiate.reset(token)
-    for node in nodes:
-        if RETAIN in (node.hooks or ()):
-            node.grad = _plain(node.grad)
     if not retain_graph:
         for node in spent:
-            node.args = node.kwargs = node.value = node.parents = None
+            node.parents = node.args = node.kwargs = node.value = node.prints = None
     return {node: _plain(g) for node, g in gradients.items()}
 
 
 engine.tracked_pass = tracked_pass
 
 
-def _are_open_vectors(node: Node) -> bool:
+def _are_open_vectors(node: Node, of_others_than: Node | None = None) -> bool:
     parent = node.parents[0] if node.op is pick and node.parents else None
-    return parent in OPEN and node.value.ndim == parent.args[0].ndim
+    if parent is None or parent is of_others_than or parent not in OPEN:
+        return False
+    return bool(node.value.ndim == parent.args[0].ndim)
 
 
 def _plain(g: Any) -> Any:
@@ -118,8 +116,9 @@ def gradient(
     origin = y[0].node.parents[0]
     live = [(x.node, w.astype(x.dtype)) for x, w in terms if getattr(x, "node", None) is not None]
     starts = [node for node, _ in live]
+    nodes: Collection[Node]
     nodes = between(starts, {origin}) if keep_graph else history(starts, until={origin})
-    others = any(_are_open_vectors(n) and n.parents[0] is not origin for n in nodes)
+    others = any(_are_open_vectors(node, origin) for node in nodes)
     leaves = {} if keep_graph else _leaves(nodes, origin)
     token = _depth.set(_depth.get() + 1)
     try:
@@ -134,7 +133,7 @@ def gradient(
     return answer, max(other, default=0.0)
 
 
-def _leaves(nodes: Sequence[Node], origin: Node) -> dict[Node, Array]:
+def _leaves(nodes: Collection[Node], origin: Node) -> dict[Node, Array]:
     """The leaves that nodes were computed from, and their values."""
     calls = [node for node in nodes if node is not origin and node.parents]
     pairs = [pair for node in calls for pair in zip(node.parents or (), node.args)]
@@ -149,31 +148,3 @@ def is_asking() -> bool:
 def _largest(x: Any) -> float:
     members = x.values() if isinstance(x, Parts) else x if isinstance(x, Outputs) else [x]
     return max((float(np.max(np.abs(dispatch.plain(m)), initial=0)) for m in members), default=0.0)
-
-
-# A limit is exact, and so is its first derivative; the second would need one more term.
-
-
-@primitive
-def once_more(x: Array) -> Array:
-    """``x``, of which only one derivative is right."""
-    return x
-
-
-@primitive
-def the_last(g: Array, x: Array) -> Array:
-    """The cotangent ``g`` of ``x``, which may not be differentiated by ``x``."""
-    return g
-
-
-def _refuse(up: Array, y: Array, g: Array, x: Array) -> Array:
-    if not is_asking():
-        raise np.linalg.LinAlgError(
-            "of a function of a matrix with equal eigenvalues or singular values only the first "
-            "two derivatives are known: this is the third. Move the values apart"
-        )
-    return 0 * x
-
-
-defvjp(once_more, lambda g, y, x: the_last(g, x))
-defvjp(the_last, lambda up, y, g, x: up, _refuse)

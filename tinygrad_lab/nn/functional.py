@@ -11,12 +11,13 @@ Not for: the arithmetic itself, which is in ``activations.py``, ``losses.py``, `
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import methods
+from tinygrad_lab.habits import missing
 from tinygrad_lab.nn import conv, pool
 from tinygrad_lab.nn.activations import (
     elu,
@@ -379,3 +380,7 @@ methods(
     softmax,
     softplus,
 )
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing(__name__, name, __all__)

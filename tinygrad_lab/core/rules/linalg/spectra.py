@@ -13,6 +13,7 @@ complex vector) has no limit, and its quotient is not finite.
 import numpy as np
 
 from tinygrad_lab.core import degenerate
+from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_row
 
@@ -118,11 +119,11 @@ def _agreeing(uppers, lowers, limits, values, size, orders):
     eps, largest = _eps(values), _largest(values)
     own = [sums(np.abs(values)), *([0] * (len(uppers) - 1))]
     for upper, gap, limit, beside in zip(uppers, lowers, limits, own):
-        gap, part = np.abs(untracked(gap)), untracked(gap * limit)
+        part, gap = untracked(gap * limit), np.abs(untracked(gap))
         noise = 8 * values.shape[-1] * eps * size
+        agree = (gap <= eps**_CONSIDERED * largest) & (np.abs(untracked(upper) - part) <= noise)
         sure = (np.abs(part) > 30 * noise) | (gap <= _BLURRED * eps * largest)
-        sure = sure | (gap <= eps**_CONSIDERED * beside) | (orders == 1)
-        yield (gap <= eps**_CONSIDERED * largest) & sure & (np.abs(untracked(upper) - part) <= noise)
+        yield agree & (sure | (gap <= eps**_CONSIDERED * beside) | (orders == 1))
 
 
 def _limit(rises, gap, step):
@@ -130,7 +131,35 @@ def _limit(rises, gap, step):
     first = rises[0] / step
     if len(rises) == 1:
         return first
-    return degenerate.once_more(first - gap * (rises[1] / step) / (2 * step))
+    return _once_more(first - gap * (rises[1] / step) / (2 * step))
+
+
+# The limit is exact, and so is its first derivative; a second would need one more term.
+
+
+@primitive
+def _once_more(x):
+    """``x``, of which one derivative is right."""
+    return x
+
+
+@primitive
+def _once_more_back(g, x):
+    """The cotangent ``g``, which may not be differentiated by ``x``."""
+    return g
+
+
+def _refuse(up, y, g, x):
+    if not degenerate.is_asking():
+        raise np.linalg.LinAlgError(
+            "of a function of a matrix with equal eigenvalues or singular values only the first "
+            "two derivatives are known, one where it decomposes twice. Move the values apart"
+        )
+    return 0 * x
+
+
+defvjp(_once_more, lambda g, y, x: _once_more_back(g, x))
+defvjp(_once_more_back, lambda up, y, g, x: up, _refuse)
 
 
 def _ramp(values):

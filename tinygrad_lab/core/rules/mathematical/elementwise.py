@@ -11,7 +11,7 @@ import functools
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
-from tinygrad_lab.core.rules.arguments import untracked
+from tinygrad_lab.core.rules.arguments import as_array, untracked
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
@@ -42,7 +42,7 @@ defvjp(np.ldexp, lambda g, y, x, n: np.ldexp(g, n))
 defvjp(np.nextafter, lambda g, y, a, b: g, lambda g, y, a, b: g * 0)
 
 
-@composed(np.divmod, always=True)
+@composed(np.divmod, by=("a", "b"), always=True)
 def np_divmod(a, b):
     return np.floor_divide(a, b), np.remainder(a, b)
 
@@ -117,11 +117,12 @@ defvjp(np.rad2deg, lambda g, y, x: g * (180 / np.pi))
 defvjp(np.degrees, lambda g, y, x: g * (180 / np.pi))
 
 
-@composed(np.unwrap)
+@composed(np.unwrap, by=("p", "period"))
 def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
-    # Whole periods are added, which do not change with p.
-    plain = untracked(p)
-    return p + (np.unwrap(plain, discont, axis, period=period) - plain)
+    # Whole periods are added, and how many does not change with p.
+    plain, length = untracked(p), untracked(period)
+    added = np.unwrap(plain, discont, axis, period=length) - plain
+    return p + (added if length is period else np.rint(added / length) * period)
 
 
 # Hyperbolic functions
@@ -275,14 +276,14 @@ defvjp(
 )
 
 
-@composed(np.clip)
+@composed(np.clip, by=("a", "a_min", "a_max", "min", "max"))
 def np_clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     low = a_min if min is None else min
     high = a_max if max is None else max
     return clip(a, -np.inf if low is None else low, np.inf if high is None else high)
 
 
-@composed(np.nan_to_num, always=True)
+@composed(np.nan_to_num, by=("x", "nan", "posinf", "neginf"), always=True)
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if not copy:
         raise TypeError("nan_to_num(copy=False) writes in place, and tensors are values")
@@ -291,7 +292,14 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
             np.nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x))
         )
         return sum(part * unit for part, unit in zip(parts, (1, 1j)))
-    return np.where(np.isfinite(x), x, np.nan_to_num(untracked(x), True, nan, posinf, neginf))
+    if x.dtype.kind != "f":
+        return np.nan_to_num(untracked(x))
+    posinf = np.finfo(x.dtype).max if posinf is None else posinf
+    neginf = np.finfo(x.dtype).min if neginf is None else neginf
+    holes = (np.isnan(x), nan), (np.isposinf(x), posinf), (np.isneginf(x), neginf)
+    for hole, value in holes:
+        x = np.where(hole, as_array(value).astype(x.dtype), x)
+    return x
 
 
 # No derivative: rounding

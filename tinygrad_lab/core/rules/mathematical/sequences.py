@@ -60,7 +60,7 @@ defvjp(
 )
 
 
-@composed(np.interp)
+@composed(np.interp, by=("x", "xp", "fp", "left", "right", "period"))
 def np_interp(x, xp, fp, left=None, right=None, period=None):
     x, xp, fp = as_array(x), as_array(xp), as_array(fp)
     if period is not None:
@@ -87,13 +87,13 @@ def _by_left(g, y, a, v):
 defvjp(convolve_full, _by_left, lambda g, y, a, v: _by_left(g, y, v, a))
 
 
-@composed(np.convolve)
+@composed(np.convolve, by=("a", "v"))
 def convolve(a, v, mode="full"):
     a, v = (np.atleast_1d(x) for x in (a, v))
     return _overlaps(*((a, v) if a.size >= v.size else (v, a)), mode)
 
 
-@composed(np.correlate)
+@composed(np.correlate, by=("a", "v"))
 def correlate(a, v, mode="valid"):
     a, v = np.atleast_1d(a), conj(np.atleast_1d(v))
     if a.size >= v.size:

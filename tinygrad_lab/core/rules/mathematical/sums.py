@@ -44,7 +44,7 @@ def _sum(g, y, x, axis=None, dtype=None, out=None, keepdims=False, initial=0, wh
     return spread(g, x, axis, where)
 
 
-defvjp(np.sum, _sum)
+defvjp(np.sum, _sum, lambda g, y, x, *args, **kwargs: g, argnums=[0, 5])  # and by initial=
 
 
 # Products: by the products of the others on both sides, so zeros need no division
@@ -70,7 +70,11 @@ def _product_of_others(rows):
     return before * after
 
 
-defvjp(np.prod, _prod)
+def _initial(g, y, x, axis=None, dtype=None, out=None, keepdims=False, initial=1, where=True):
+    return keep(g, x, axis) * np.prod(x, axis, keepdims=True, where=where)
+
+
+defvjp(np.prod, _prod, _initial, argnums=[0, 5])
 
 
 # Running sums and products
@@ -125,12 +129,12 @@ def nan_filled(a, value):
     return np.where(np.isnan(a), a.dtype.type(value), a)
 
 
-@composed(np.nansum)
+@composed(np.nansum, by=("a", "options"))
 def nansum(a, axis=None, dtype=None, out=None, keepdims=False, **options):
     return np.sum(nan_filled(a, 0), axis, dtype, keepdims=keepdims, **options)
 
 
-@composed(np.nanprod)
+@composed(np.nanprod, by=("a", "options"))
 def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, **options):
     return np.prod(nan_filled(a, 1), axis, dtype, keepdims=keepdims, **options)
 
@@ -148,7 +152,7 @@ def nancumprod(a, axis=None, dtype=None, out=None):
 # Differences and integrals
 
 
-@composed(np.diff)
+@composed(np.diff, by=("a", "prepend", "append"))
 def diff(a, n=1, axis=-1, prepend=None, append=None):
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n}")
@@ -166,7 +170,7 @@ def _end(value, a, axis):
     return np.moveaxis(value, axis, 0) if value.ndim else np.broadcast_to(value, (1, *a.shape[1:]))
 
 
-@composed(np.ediff1d)
+@composed(np.ediff1d, by=("ary", "to_end", "to_begin"))
 def ediff1d(ary, to_end=None, to_begin=None):
     flat = as_array(ary).reshape(-1)
     pieces = [to_begin, flat[1:] - flat[:-1], to_end]
@@ -174,7 +178,7 @@ def ediff1d(ary, to_end=None, to_begin=None):
     return np.concatenate(pieces).astype(flat.dtype)
 
 
-@composed(np.gradient)
+@composed(np.gradient, by=("f", "varargs"))
 def gradient(f, *varargs, axis=None, edge_order=1):
     axes = normalize_axis_tuple(range(f.ndim) if axis is None else axis, f.ndim)
     spacings = (varargs or (1.0,)) * (len(axes) if len(varargs) <= 1 else 1)
@@ -212,7 +216,7 @@ def _steps(spacing, n, dtype):
     return np.diff(spacing) if spacing.ndim else np.broadcast_to(spacing, (n - 1,))
 
 
-@composed(np.trapezoid)
+@composed(np.trapezoid, by=("y", "x", "dx"))
 def trapezoid(y, x=None, dx=1.0, axis=-1):
     y = np.moveaxis(as_array(y), axis, -1)
     if x is not None:
