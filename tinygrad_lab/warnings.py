@@ -13,8 +13,10 @@ import warnings
 
 __all__ = [
     "AbandonedParameterWarning",
+    "MixedPrecisionWarning",
     "NoGradientWarning",
     "NotAParameterWarning",
+    "ProbabilitiesAsLogitsWarning",
     "TrainingWarning",
     "warn",
 ]
@@ -30,12 +32,20 @@ class AbandonedParameterWarning(TrainingWarning):
     """An optimizer moves parameters that the model does not have any more."""
 
 
+class MixedPrecisionWarning(TrainingWarning):
+    """A layer is given data of another precision than its weights."""
+
+
 class NoGradientWarning(TrainingWarning):
     """A step moves nothing, because no parameter has a gradient."""
 
 
 class NotAParameterWarning(TrainingWarning):
     """A tensor that requires a gradient is an attribute of a module, and no Parameter."""
+
+
+class ProbabilitiesAsLogitsWarning(TrainingWarning):
+    """A loss that takes logits is given the result of a softmax or sigmoid."""
 
 
 def warn(message: str, category: type[TrainingWarning]) -> None:

@@ -550,10 +550,10 @@ def _remembering() -> contextlib.AbstractContextManager[None]:
     """Add to each gradient what an earlier pass left there."""
     stale: dict[int, Any] = {}
 
-    def with_stale(self: Any, node: Any, g: Any) -> Any:
+    def with_stale(self: Any, node: Any, g: Any, contributions: Any) -> None:
         if isinstance(g, np.ndarray):
             g = stale[node.order] = g + stale.get(node.order, 0.0)
-        return _pull_back(self, node, g)
+        _pull_back(self, node, g, contributions)
 
     return _in_place_of(_Walk, "pull_back", with_stale)
 

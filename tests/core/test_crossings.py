@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tinygrad_lab.transforms.containers import leaves
 
 X = np.array([0.4, -0.7, 1.1])
 V = np.array([1.0, 0.5, -2.0])
@@ -96,6 +97,25 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "jvp inside, along x": lambda x: tl.jvp(lambda z: np.sin(z), (V,), (x * x,))[1],
     "vjp inside, cotangent x": lambda x: tl.vjp(lambda z: np.sin(z), V)[1](x * x)[0],
     "hvp inside, along x": lambda x: tl.hvp(lambda z: np.sum(z**4), (V,), (x * x,))[0],
+    "several results inside": lambda x: sum(
+        block @ V
+        for _, block in leaves(tl.jacobian(lambda z: {"a": z * z, "b": (np.sin(z), z * 2)})(x))
+    ),
+    "integers among the results": lambda x: tl.jvp(
+        lambda z: (z**3, np.argsort(plain(z)), 7), (x,), (V,)
+    )[1][0],
+    "has_aux inside": lambda x: tl.grad(lambda z: (np.sum(z**3), "aux"), has_aux=True)(x)[0],
+    "a dict of arguments inside": lambda x: tl.grad(lambda p: np.sum(p["a"] ** 2 * p["b"][0]))(
+        {"a": x, "b": [x]}
+    )["b"][0],
+    "nothing among the results": lambda x: np.concatenate([x[:0], x * x, x[3:]]),
+    "a complex Jacobian inside": lambda x: (
+        np.imag(tl.jacobian(lambda z: np.exp(1j * z * z[0]))(x)) @ V
+    ),
+    "a holomorphic Jacobian inside": lambda x: np.real(
+        np.diagonal(tl.jacobian(lambda z: z**3)(x * (1 + 2j)))
+    ),
+    "a linear system": lambda x: np.linalg.solve(MATRIX + x * np.eye(3), V),
     "grad inside checkpoint": checkpoint(lambda x: tl.grad(lambda z: np.sum(z**3 * x))(x)),
     "a plain derivative inside": lambda x: x * x * tl.grad(lambda z: np.sum(z * z))(V),
 }

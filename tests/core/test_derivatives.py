@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
+from tests.interrupts import interrupted_everywhere
+from tinygrad_lab.core.graph import is_differentiating
+from tinygrad_lab.core.modes import current_mode
 
 RNG = np.random.default_rng(0)
 
@@ -356,6 +360,22 @@ def test_modules_in_a_list_are_called_as_they_are():
     second(first(x)).sum().backward()
     np.testing.assert_array_equal(by_first["weight"], first.weight.grad)
     np.testing.assert_array_equal(by_second["bias"], second.bias.grad)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_leaves_no_derivative_at_work():
+    nested = lambda: tl.grad(lambda a: tl.grad(lambda x: a * x * x)(3.0))(2.0)
+    at_work = lambda: (is_differentiating(), current_mode())
+    for within in ("core/graph.py", "tinygrad_lab/transforms"):
+        for place, state in interrupted_everywhere(
+            copy_context,
+            lambda context: context.run(nested),
+            lambda context: context.run(at_work),
+            within=within,
+            stride=3,
+        ):
+            if "return in differentiating" not in place:  # Python answers no signal at a yield
+                assert state == (False, "record"), place
 
 
 def test_debug_watches_inside_a_derivative():

@@ -326,3 +326,47 @@ def test_repr_is_a_tree():
         "Sequential(\n  (0): Linear(2 -> 3, bias=False)\n  (1): Sequential(\n"
         "    (0): LeakyReLU(negative_slope=0.2)\n  )\n)"
     )
+
+
+def manual_step(model, rate=0.1):
+    """PyTorch's loop by hand."""
+    with tl.no_grad():
+        for p in model.parameters():
+            p -= rate * p.grad
+
+
+def test_the_manual_loop_moves_the_weights_as_sgd_does():
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 1))
+    by_hand, by_sgd = (nn.MLP([1, 4, 1], "tanh", rng=0) for _ in range(2))
+    optimizer = tl.optim.SGD(by_sgd.parameters(), lr=0.1)
+    parameters = list(by_hand.parameters())
+    for _ in range(20):
+        for model, step in ((by_hand, lambda: manual_step(by_hand)), (by_sgd, optimizer.step)):
+            model.zero_grad()
+            nn.functional.mse_loss(model(x), y).backward()
+            step()
+    assert list(map(id, by_hand.parameters())) == list(map(id, parameters))
+    for name, value in by_sgd.state_dict().items():
+        np.testing.assert_array_equal(by_hand.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("op", ["+=", "-=", "*=", "/=", "**=", "@="])
+def test_a_parameter_changed_in_place_stays_one(op):
+    layer = nn.Linear(2, 2, rng=0)
+    weight, change = layer.weight, np.array([[3.0, 0.5], [1.0, 2.0]])
+    weight.data = np.abs(weight.data)
+    start = weight.data
+    expected = eval("start" + op[:-1] + "change", {"start": start, "change": change})
+    with pytest.raises(RuntimeError, match="no_grad"):
+        exec(f"layer.weight {op} change", {"layer": layer, "change": change})
+    for frozen in (False, True):
+        if frozen:
+            layer.requires_grad_(False)
+            weight.data = start
+            exec(f"layer.weight {op} change", {"layer": layer, "change": change})
+        else:
+            with tl.no_grad():
+                exec(f"layer.weight {op} change", {"layer": layer, "change": change})
+        assert layer.weight is weight
+        assert isinstance(weight, nn.Parameter)
+        np.testing.assert_array_equal(weight.data, expected)

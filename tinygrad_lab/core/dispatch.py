@@ -18,7 +18,7 @@ from tinygrad_lab.core.engine import NO_KWARGS, OPEN, Node, record
 from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Op, Operation
-from tinygrad_lab.core.ownership import preserved, remembered
+from tinygrad_lab.core.ownership import preserved
 from tinygrad_lab.core.several import Outputs, as_array, bundle, holds_tensor, pick
 
 #: The class of tensors, which ``tensor.py`` puts here: its operators need what is here, and what
@@ -55,19 +55,23 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     values: list[Any] = []
     parents: list[Node | None] = []
     unbundled = None
+    has_arrays = False  # that no gradient flows to: somebody may write to them
     for arg in args:
+        parent = None
         if not isinstance(arg, Tensor) and type(arg) not in ORDERLY:
             arg = _ordered(op, operation, len(values), arg)
         if isinstance(arg, Tensor):
-            parents.append(arg.node)
-            arg = arg.data
-            if type(arg) is Outputs:  # a list of tensors
-                unbundled = _unbundled(op)
-        else:
-            parents.append(None)
-        values.append(arg)
-        if type(arg) not in _OWN_TYPES:
+            parent, arg = arg.node, arg.data
+        if type(arg) is np.ndarray:
+            has_arrays = has_arrays or parent is None
+        elif type(arg) not in _OWN_TYPES:
             body = None
+        elif type(arg) is Outputs:  # a list of tensors
+            unbundled = _unbundled(op)
+        elif type(arg) is tuple:
+            has_arrays = True
+        values.append(arg)
+        parents.append(parent)
     mode = current_mode()
     try:
         value = (unbundled or body or op)(*values, **kwargs)
@@ -81,8 +85,11 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     if mode is not IGNORE and any(parents):
         if operation.complete < len(args) or not (value.dtype is _FLOAT64 or _is_float(value)):
             _check_differentiable(op, operation, parents, value)
-        node = record(op, preserved(values, parents), kwargs, value, tuple(parents))
-        node.prints = remembered(node.args, parents, mode is WATCH)
+        recorded, prints = tuple(values), None
+        if has_arrays or mode is WATCH:
+            recorded, prints = preserved(values, parents, whole=mode is WATCH)
+        node = record(op, recorded, kwargs, value, tuple(parents))
+        node.prints = prints
     if mode is WATCH:
         _watch(op, value, node)
     if type(value) is Outputs:
@@ -140,6 +147,8 @@ def _check_differentiable(
 
 
 def _no_derivative(op: Op, argument: str) -> TypeError:
+    if op not in OPERATIONS:
+        return _no_rule(op)
     return TypeError(f"{qualified_name(op)} has no derivative by {argument}: detach() it there")
 
 

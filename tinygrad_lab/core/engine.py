@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
 from contextvars import copy_context
 from functools import partial
 from heapq import heappop, heappush
@@ -131,19 +130,18 @@ def propagate(
         if gradients is not None:
             return gradients
     walk = _Walk(outputs, cotangents, wanted, ends, retain_graph, lift, batched, visit)
-    quiet = np.errstate(invalid="raise", divide="ignore", over="ignore")  # invalid: see zeros.py
-    with quiet, differentiating_behind(outputs, cotangents) if lift else nullcontext():
-        while walk.heap:
-            walk.visit_node(heappop(walk.heap)[1])
-        walk.visit_leaves()
-    return walk.gradients
+    with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see zeros.py
+        if lift is None:
+            return walk.gradients()
+        with differentiating_behind(outputs, cotangents):
+            return walk.gradients()
 
 
 class _Walk:
     """One pass: what has arrived at which nodes, and how the rules are run."""
 
     __slots__ = (
-        "batched", "careful", "clean", "ends", "gradients", "heap", "lift", "needed", "outside",
+        "batched", "careful", "clean", "ends", "heap", "lift", "needed", "outside", "result",
         "retain_graph", "run", "visit", "waiting", "wanted",
     )  # fmt: skip
 
@@ -170,9 +168,24 @@ class _Walk:
         self.retain_graph, self.lift, self.batched, self.visit = retain_graph, lift, batched, visit
         self.run: Run | None = one_by_one if batched else None  # None for a plain call of a rule
         self.careful = False  # a NaN was hidden in the forward pass: see zeros.py
-        self.clean: WeakValueDictionary[int, Any] = WeakValueDictionary()  # arrays without one
+        self.clean: WeakValueDictionary[int, Any] | None = None  # arrays that hold none
         self.outside = copy_context()  # what users hang in runs under their own settings
-        self.gradients: dict[Node, Array] = {}
+        self.result: dict[Node, Array] = {}
+
+    def gradients(self) -> dict[Node, Array]:
+        """Visit the nodes, the youngest first, and then the leaves, which never have a turn."""
+        while self.heap:
+            self.visit_node(heappop(self.heap)[1])
+        while self.waiting:
+            leaf, g = self.waiting.popitem()
+            if type(g) is Pieces:
+                g = g.dense()
+            if self.lift is not None or leaf.hooks is not None:
+                g = self.look(leaf, g)
+            if self.visit is not None:
+                self.outside.run(self.visit, leaf, g, ())
+            self.result[leaf] = own(g) if is_shared(g) or g.dtype.kind == "c" else g
+        return self.result
 
     def visit_node(self, node: Node) -> None:
         """Carry what has arrived at a node back to its parents, and free the node."""
@@ -183,37 +196,26 @@ class _Walk:
             g = self.look(node, g)
         if self.needed is not None:
             if node in (self.wanted or ()):
-                self.gradients[node] = own(g)
+                self.result[node] = own(g)
                 if self.ends:
                     return
             if not any(parent in self.needed for parent in node.parents or ()):
                 return
         if node.prints is not None:
             refuse_changed(node.prints, node.name)
-        contributions = self.pull_back(node, g)
+        contributions: list[Array | None] = []
+        self.pull_back(node, g, contributions if self.visit is not None else None)
         if self.visit is not None:
             self.outside.run(self.visit, node, g, tuple(contributions))
         if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
             node.parents = node.args = node.kwargs = node.value = node.prints = None
-
-    def visit_leaves(self) -> None:
-        """Take for gradients what has arrived at the leaves, which never have a turn."""
-        while self.waiting:
-            leaf, g = self.waiting.popitem()
-            if type(g) is Pieces:
-                g = g.dense()
-            if self.lift is not None or leaf.hooks is not None:
-                g = self.look(leaf, g)
-            if self.visit is not None:
-                self.outside.run(self.visit, leaf, g, ())
-            self.gradients[leaf] = own(g) if is_shared(g) or g.dtype.kind == "c" else g
 
     def look(self, node: Node, g: Array) -> Array:
         """Give a complete cotangent a history where one is wanted, and show it to the hooks."""
         if self.lift is not None and isinstance(g, (np.ndarray, np.generic)):
             g = self.lift(g, None)
         if node.hooks is not None:
-            retained = None if self.wanted is not None else self.gradients
+            retained = None if self.wanted is not None else self.result
             each = [
                 self.outside.run(run_hooks, node, h, retained) for h in (g if self.batched else [g])
             ]
@@ -221,25 +223,25 @@ class _Walk:
         return g
 
     def pull_back(  # noqa: C901 - where most of a pass is spent, so it is written out
-        self, node: Node, g: Array
-    ) -> list[Array | None]:
+        self, node: Node, g: Array, contributions: list[Array | None] | None
+    ) -> None:
         """Apply the rules of a node: from its cotangent to a contribution for each parent."""
         op, operands, kwargs = node.op, node.args, node.kwargs
         parents = node.parents or parents_of(node)
-        heap, waiting, needed = self.heap, self.waiting, self.needed
+        waiting, needed = self.waiting, self.needed
         value, args = (node.value, operands) if self.lift is None else _lifted(node, self.lift)
         operation = OPERATIONS[op]
-        if operation.selects and not self.careful and hides_nan(node, self.clean):
-            self.careful, self.run = True, keeping_zeros(self.run)
+        if operation.selects and not self.careful:
+            self.take_care(node)
         rules, run = operation.vjps, self.run
-        contributions: list[Array | None] = []
         try:
             if operation.joint is not None:
                 rules = self.answers(op, operation.joint, parents, (g, value, args, kwargs))
                 run, args = None, ()
             for rule, parent, operand in zip(rules, parents, operands):
                 if parent is None or (needed is not None and parent not in needed):
-                    contributions.append(None)
+                    if contributions is not None:
+                        contributions.append(None)
                     continue
                 try:
                     if run is not None:
@@ -254,17 +256,23 @@ class _Walk:
                     c = fitted(c, operand, self.batched)
                 if node.site is not None:
                     stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
-                contributions.append(c)
+                if contributions is not None:
+                    contributions.append(c)
                 if parent in waiting:
                     waiting[parent] = total(waiting[parent], c)
                 else:
                     waiting[parent] = c
                     if parent.op is not None:
-                        heappush(heap, (parent.order, parent))
+                        heappush(self.heap, (parent.order, parent))
         except Exception as error:  # noqa: BLE001 - and raised again
             where = " in its derivative rule"
             raise_explained(error, op, operands, kwargs, node.site, where)
-        return contributions
+
+    def take_care(self, node: Node) -> None:
+        """From the first operation on that left out a NaN, keep zeros zero."""
+        self.clean = WeakValueDictionary() if self.clean is None else self.clean
+        if hides_nan(node, self.clean):
+            self.careful, self.run = True, keeping_zeros(self.run)
 
     def answers(self, op: Any, joint: Any, parents: Any, call: Any) -> list[Any]:
         """Call a joint rule once, and let its answers stand in for the rules by argument."""
@@ -302,9 +310,10 @@ def accumulate(gradients: dict[Node, Array]) -> None:
     One thread at a time, so that no contribution is lost; and the sums are written by a single
     call, within which Python answers no signal.
     """
-    with _settling, np.errstate(invalid="ignore", over="ignore"):
-        sums = [
-            g if node.grad is None or node.op is not None else node.grad + g
-            for node, g in gradients.items()
-        ]
-        deque(map(_set_grad, gradients, sums), maxlen=0)
+    with _settling:
+        earlier = [node for node in gradients if node.grad is not None and node.op is None]
+        if earlier:
+            with np.errstate(invalid="ignore", over="ignore"):
+                for node in earlier:
+                    gradients[node] = node.grad + gradients[node]
+        deque(map(_set_grad, gradients, gradients.values()), maxlen=0)

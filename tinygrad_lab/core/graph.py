@@ -24,11 +24,12 @@ _differentiated: ContextVar[frozenset[Node]] = ContextVar(
 @contextmanager
 def differentiating(by: Iterable[Node]) -> Iterator[None]:
     """Say that somebody around this block differentiates by some nodes."""
-    token = _differentiated.set(_differentiated.get().union(by))
-    try:
+    before = _differentiated.get()
+    try:  # around setting it too, so that no interrupt leaves it set
+        _differentiated.set(before.union(by))
         yield
     finally:
-        _differentiated.reset(token)
+        _differentiated.set(before)
 
 
 def differentiating_behind(

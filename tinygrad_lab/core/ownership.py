@@ -74,31 +74,35 @@ _HOLDS = frozenset({np.ndarray, tuple, list})
 Print = tuple[Any, int, bytes]
 
 
-def preserved(values: Sequence[Any], parents: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the arguments of a call with small arrays that are nobody's result copied."""
-    return tuple([
-        copied(value) if parent is None and type(value) in _HOLDS else value
-        for value, parent in zip(values, parents)
-    ])  # fmt: skip
+def preserved(
+    values: Sequence[Any], parents: Sequence[Any], whole: bool = False
+) -> tuple[tuple[Any, ...], list[Print] | None]:
+    """Return what a call keeps of its arguments, and what it remembers of the large arrays.
+
+    Of arrays that are somebody's result, which have a parent, something is remembered only where
+    ``whole`` arrays are.
+    """
+    args, prints = list(values), []
+    for position, value in enumerate(values):
+        kind = type(value)
+        if kind is np.ndarray:
+            if whole or (parents[position] is None and value.size > COPIED):
+                step = 1 if whole else value.size // _REMEMBERED
+                prints.append((value, step, value.flat[::step].tobytes()))
+            elif parents[position] is None:
+                args[position] = value.copy()
+        elif kind is tuple or kind is list:
+            args[position] = copied(value)
+    return tuple(args), prints or None
 
 
 def copied(value: Any) -> Any:
     """Copy a small array, also inside an index of several; return what else there is as it is."""
     if type(value) is np.ndarray:
         return value.copy() if value.size <= COPIED else value
-    if type(value) in _HOLDS and any(type(part) in _HOLDS for part in value):
+    if type(value) in (tuple, list) and any(type(part) in _HOLDS for part in value):
         return type(value)(map(copied, value))
     return value
-
-
-def remembered(args: Sequence[Any], parents: Sequence[Any], whole: bool) -> list[Print] | None:
-    """Look at the arrays among some arguments: the large ones, or all of them."""
-    prints = []
-    for array, parent in zip(args, parents):
-        if type(array) is np.ndarray and (whole or (parent is None and array.size > COPIED)):
-            step = 1 if whole else array.size // _REMEMBERED
-            prints.append((array, step, array.flat[::step].tobytes()))
-    return prints or None
 
 
 def refuse_changed(prints: Iterable[Print], name: str) -> None:

@@ -34,7 +34,7 @@ from tinygrad_lab.core.errors import describe, name_of, would_detach, would_deta
 from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
-from tinygrad_lab.core.ownership import COPIED, is_temporary, remembered
+from tinygrad_lab.core.ownership import COPIED, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 
@@ -67,8 +67,12 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (self, other))
         x, left = self.data, self.node
-        y, right = (other.data, other.node) if isinstance(other, Tensor) else (other, None)
-        if right is None and type(y) not in ORDERLY:
+        kind = type(other)
+        if kind is not np.ndarray and isinstance(other, Tensor):
+            y, right = other.data, other.node
+        elif kind in ORDERLY:
+            y, right = other, None
+        else:
             return apply(op, (self, other))
         try:
             value = op(x, y)
@@ -80,12 +84,18 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
         result.data = value
         if left is None and right is None:
             result.node = None
-        else:
-            if right is None and type(y) is np.ndarray and y.size <= COPIED:
-                y = y.copy()  # see ownership.py
-            result.node = node = record(op, (x, y), NO_KWARGS, value, (left, right))
-            if x.size > COPIED and (left is None or right is None):
-                node.prints = remembered((x, y), (left, right), whole=False)
+            return result
+        prints = None
+        if right is None and type(y) is np.ndarray:  # perhaps the user's own: see ownership.py
+            if y.size <= COPIED:
+                y = y.copy()
+            else:
+                prints = preserved((x, y), (left, right))[1]
+        elif left is None:
+            (x, y), prints = preserved((x, y), (left, right))
+        result.node = node = record(op, (x, y), NO_KWARGS, value, (left, right))
+        if prints is not None:
+            node.prints = prints
         return result
 
     return _named(method, op)
@@ -166,6 +176,7 @@ def _named(method: Any, op: Op) -> Any:
 
 #: The shortcuts of ``ndarray ** number``.
 _POWERS: dict[float, Op] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+_OUR_POWER = OPERATIONS[np.power]
 _new = object.__new__
 _PRINTED_WHOLE = 12  # elements: of larger tensors the text says what matters about them
 
@@ -449,7 +460,8 @@ class Tensor:
     __ifloordiv__, __imatmul__ = map(_augmented, (np.floor_divide, np.matmul))
 
     def __pow__(self, exponent: Any) -> Tensor:
-        if type(exponent) in (int, float) and exponent in _POWERS:
+        is_ours = OPERATIONS[np.power] is _OUR_POWER  # and not a user's rule, which is to be used
+        if is_ours and type(exponent) in (int, float) and exponent in _POWERS:
             return apply(_POWERS[exponent], (self,))
         return apply(np.power, (self, exponent))
 
@@ -493,7 +505,7 @@ class Tensor:
 
     def ravel(self, order: str = "C") -> Tensor:
         """All elements along one axis."""
-        return self.reshape(-1, order=order)
+        return apply(np.ravel, (self, order))
 
     flatten = ravel
 

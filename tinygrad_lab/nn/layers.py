@@ -501,16 +501,16 @@ class Sequential(Module):
 
 
 class MLP(Module):
-    """A multilayer perceptron: linear layers with activations after them.
+    """A multilayer perceptron: linear layers with an activation after each but the last.
 
     Parameters
     ----------
     sizes : sequence of int
         Inputs, hidden units of each layer, outputs: two numbers or more.
     activation : str or callable
-        After every layer: a name (``"sigmoid"``, ``"relu"``, ``"tanh"`` ...) or a function.
+        After every hidden layer: a name (``"sigmoid"``, ``"relu"``, ``"tanh"`` ...) or a function.
     output_activation : str, callable or None
-        After the last one; ``"same"`` as the others by default, None or ``"identity"`` for none.
+        After the last layer; none by default, as losses that take logits want it.
     bias, dtype, init
         As in :class:`Linear`, for all layers.
     rng : int or numpy.random.Generator, optional
@@ -523,7 +523,7 @@ class MLP(Module):
 
     Examples
     --------
-    >>> model = MLP([2, 3, 1], output_activation=None, rng=0)
+    >>> model = MLP([2, 3, 1], rng=0)
     >>> model
     MLP(
       (layers.0): Linear(2 -> 3)
@@ -538,7 +538,7 @@ class MLP(Module):
         self,
         sizes: list[int] | tuple[int, ...],
         activation: str | Callable[[Any], Any] = "sigmoid",
-        output_activation: str | Callable[[Any], Any] | None = "same",
+        output_activation: str | Callable[[Any], Any] | None = None,
         bias: bool = True,
         init: str | Init | None = None,
         dtype: npt.DTypeLike = np.float64,
@@ -547,8 +547,7 @@ class MLP(Module):
         self.sizes = [_positive(size, f"sizes[{i}]") for i, size in enumerate(sizes)]
         if len(self.sizes) < 2:
             raise ValueError(f"sizes={sizes!r}: expected two or more, [inputs, ..., outputs]")
-        if isinstance(output_activation, str) and output_activation == "same":
-            output_activation = activation
+        _activation(activation)  # is checked where there is no hidden layer too
         generator = np.random.default_rng(rng)
         self.layers: list[Callable[[Any], Any]] = []
         for i, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
