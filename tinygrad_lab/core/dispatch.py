@@ -266,8 +266,8 @@ def operand(op: Op, arg: Any, lists: bool = False) -> Any:
     refuse_strange(arg, op)
     if isinstance(arg, (list, tuple)):
         return arg if lists and holds_tensor(arg) else as_array(arg)
-    is_foreign = hasattr(arg, "__array_function__") and not isinstance(arg, np.ndarray)
-    return np.asarray(arg) if hasattr(arg, "__array__") and not is_foreign else arg
+    is_foreign = hasattr(type(arg), "__array_function__") and not isinstance(arg, np.ndarray)
+    return np.asarray(arg) if hasattr(type(arg), "__array__") and not is_foreign else arg
 
 
 def refuse_strange(value: Any, op: Op | None = None) -> None:
@@ -277,7 +277,7 @@ def refuse_strange(value: Any, op: Op | None = None) -> None:
             refuse_strange(item, op)
         return
     is_subclass = isinstance(value, np.ndarray) and type(value) not in (np.ndarray, np.memmap)
-    is_sparse = hasattr(value, "toarray") and not hasattr(value, "__array_function__")
+    is_sparse = hasattr(type(value), "toarray") and not hasattr(value, "__array_function__")
     if is_subclass or is_sparse:
         kind, where = type(value), "a tensor" if op is None else qualified_name(op)
         remedies = {"m.filled(...)": np.ma.MaskedArray, "np.asarray(m)": np.ndarray}
