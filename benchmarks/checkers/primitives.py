@@ -177,6 +177,7 @@ CASES |= table({
     elementwise.clip: families.elementwise(
         EVERYWHERE, [-1.125, -0.625, 1.125], [0.375, 0.875]
     ),
+    elementwise.sigmoid: families.unary(),
     elementwise.sinc_derivative: variants(
         ANY,
         each(order=[1, 2, 5]),

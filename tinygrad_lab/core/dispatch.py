@@ -145,6 +145,8 @@ def _check_differentiable(
 
 
 def _no_derivative(op: Op, argument: str) -> TypeError:
+    if op not in OPERATIONS:
+        return _no_rule(op)
     return TypeError(f"{qualified_name(op)} has no derivative by {argument}: detach() it there")
 
 

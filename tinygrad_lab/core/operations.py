@@ -369,14 +369,21 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
             kind = type(arg)
             if kind is np.ndarray:
                 continue
-            if kind in TAKES:
-                return cast(T, TAKES[kind](operation, args, kwargs, body))
+            if take := _taker(arg) if kind in (list, tuple) else TAKES.get(kind):
+                return cast(T, take(operation, args, kwargs, body))
             if hasattr(kind, "__array_function__"):
                 result: Any = _offer(operation, args, kwargs)
                 return body(*args, **kwargs) if result is NotImplemented else result
         return body(*args, **kwargs)
 
     return operation
+
+
+def _taker(value: Any) -> Op | None:
+    """Find what takes a primitive with such an argument, or with a list that holds one."""
+    if isinstance(value, (list, tuple)):
+        return next(filter(None, map(_taker, value)), None)
+    return TAKES.get(type(value))
 
 
 def _offer(operation: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

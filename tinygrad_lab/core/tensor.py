@@ -176,6 +176,7 @@ def _named(method: Any, op: Op) -> Any:
 
 #: The shortcuts of ``ndarray ** number``.
 _POWERS: dict[float, Op] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+_OUR_POWER = OPERATIONS[np.power]
 _new = object.__new__
 _PRINTED_WHOLE = 12  # elements: of larger tensors the text says what matters about them
 
@@ -469,7 +470,8 @@ class Tensor:
     __ifloordiv__, __imatmul__ = map(_augmented, (np.floor_divide, np.matmul))
 
     def __pow__(self, exponent: Any) -> Tensor:
-        if type(exponent) in (int, float) and exponent in _POWERS:
+        is_ours = OPERATIONS[np.power] is _OUR_POWER  # and not a user's rule, which is to be used
+        if is_ours and type(exponent) in (int, float) and exponent in _POWERS:
             return apply(_POWERS[exponent], (self,))
         return apply(np.power, (self, exponent))
 
@@ -513,7 +515,7 @@ class Tensor:
 
     def ravel(self, order: str = "C") -> Tensor:
         """All elements along one axis."""
-        return self.reshape(-1, order=order)
+        return apply(np.ravel, (self, order))
 
     flatten = ravel
 
