@@ -62,8 +62,8 @@ class Optimizer:
 
     Notes
     -----
-    A subclass implements ``_check`` for one group's options and ``_update`` for one parameter, and
-    names what it keeps for each parameter in ``entries``.
+    A subclass implements ``_check`` for one group's options, and ``_update``, which lists the
+    changes that move one parameter; it names what it keeps for each parameter in ``entries``.
     """
 
     #: What is kept for each parameter: ``"count"``, ``"array"``, ``"positive"`` (an array of
@@ -263,7 +263,8 @@ def effective_gradient(parameter: Tensor, g: Array, group: Options) -> Array:
 
 def replace(parameter: Tensor, value: Array) -> Change:
     """Give a parameter a new array; whoever holds the old one keeps it."""
-    return (setattr, parameter, "data", from_scalar(value))
+    value = value if type(value) is np.ndarray else from_scalar(value)
+    return (setattr, parameter, "data", value)
 
 
 def _grouped(params: Any) -> list[Mapping[str, Any]]:
