@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.cotangents import from_scalar
-from tinygrad_lab.core.engine import NO_KWARGS, Node, record
+from tinygrad_lab.core.engine import NO_KWARGS, OPEN, Node, record
 from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Op, Operation
@@ -93,6 +93,8 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     if mode is WATCH:
         _watch(op, value, node)
     if type(value) is Outputs:
+        if node and operation.degenerate and operation.degenerate(*value):
+            OPEN.add(node)
         outputs = from_node(value, node)
         return kind._make(outputs) if hasattr(kind, "_make") else outputs  # EighResult and so on
     result = _new(Tensor)

@@ -48,6 +48,7 @@ class Operation:
     selects: bool = False  # it leaves some elements of its operands out, a NaN perhaps
     batches: bool = False  # rules may be given several cotangents, along a new first axis
     branch: Op | None = None  # (y, *args, **kwargs): which side of each of its kinks a call was on
+    degenerate: Op | None = None  # (*results): values are near each other, their vectors not unique
     complete: int = field(init=False)  # how many of the first arguments have rules
 
     def __post_init__(self) -> None:
@@ -96,6 +97,7 @@ def defvjp(
     selects: bool = False,
     batches: bool = False,
     branch: Op | None = None,
+    degenerate: Op | None = None,
 ) -> None:
     """Give an operation its derivative: one function for each differentiable argument.
 
@@ -115,6 +117,10 @@ def defvjp(
     branch : callable, optional
         ``branch(y, *args, **kwargs)``: which side of each of its kinks a call was on, in arrays.
         Calls on the same side have one smooth derivative between them: gradient checks ask.
+    degenerate : callable, optional
+        ``degenerate(*results)`` of an operation with several results: some are near each other, so
+        that others are not unique.  The rule is then called with tracked arrays: it may
+        differentiate ``g``.
 
     Notes
     -----
@@ -147,8 +153,9 @@ def defvjp(
     by_position = dict(zip(where, vjps, strict=True))
     rules = tuple(by_position.get(i) for i in range(max(where, default=-1) + 1))
     OPERATIONS[op] = Operation(
-        rules, selects=selects, batches=batches, branch=branch, lists=_takes_lists(op)
-    )
+        rules, selects=selects, batches=batches, branch=branch, degenerate=degenerate,
+        lists=_takes_lists(op),
+    )  # fmt: skip
 
 
 def defvjp_joint(
@@ -319,7 +326,7 @@ def planted(
         rules = tuple(others.get(i, vjp) for i, vjp in enumerate(known.vjps))
     mine = Operation(
         rules, selects=known.selects, batches=known.batches, branch=known.branch,
-        lists=_takes_lists(op),
+        degenerate=known.degenerate, lists=_takes_lists(op),
     )  # fmt: skip
     OPERATIONS[op] = mine
     try:
