@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tinygrad_lab.core.rules import creation, indexing, manipulation
 from tinygrad_lab.core.rules.linalg import decompositions, norms, products, solving
-from tinygrad_lab.core.rules.mathematical import elementwise, sequences
+from tinygrad_lab.core.rules.mathematical import elementwise, sequences, sums
 from tinygrad_lab.testing.inputs import catalogue
 from tinygrad_lab.testing.inputs.calls import (
     EVERYWHERE,
@@ -177,6 +177,7 @@ CASES |= table({
     elementwise.clip: families.elementwise(
         EVERYWHERE, [-1.125, -0.625, 1.125], [0.375, 0.875]
     ),
+    elementwise.sigmoid: families.unary(),
     elementwise.sinc_derivative: variants(
         ANY,
         each(order=[1, 2, 5]),
@@ -207,6 +208,10 @@ CASES |= table({
         ),
     ],
     sequences.convolve_full: variants([((3,), (2,)), ((2,), (4,))]),
+    sequences.convolve_valid: variants(
+        [((3,), (2,)), ((4,), (4,)), ((4,), (1,))], never=["zero-size"]
+    ),
+    sums.recurrence: variants([((5,), (5,)), ((2, 4), (2, 4)), ((1,), (1,))]),
     products.einsum: einsums(),
     norms.cofactors: matrices(SQUARES),
     norms.second_cofactors: matrices(

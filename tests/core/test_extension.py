@@ -91,6 +91,19 @@ def test_a_rule_gets_read_only_views_of_nothing_it_may_spoil():
     np.testing.assert_array_equal(b.grad, [2, 2, 2])
 
 
+def test_an_operation_may_take_a_list_of_arrays():
+    @tl.primitive
+    def total(arrays: Any, factor: Any = 1.0) -> Any:
+        return sum(arrays) * factor
+
+    a, b = (tl.tensor(np.full(3, x), requires_grad=True) for x in (1.0, 2.0))
+    with pytest.raises(TypeError, match="total has no derivative rule"):
+        total([a, b])
+    tl.defvjp(total, lambda g, y, arrays, factor=1.0: [10 * g * factor for _ in arrays])
+    for call in (lambda: total([a, b], 2.0), lambda: total(arrays=(a, np.ones(3)), factor=2.0)):
+        np.testing.assert_array_equal(tl.gradients(call().sum(), a), np.full(3, 20.0))
+
+
 # -- operations with several results -------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from heapq import heappop, heappush
 from itertools import count
 from threading import Lock
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
@@ -38,6 +38,11 @@ Lift = Callable[[Any, "Node | None"], Array]
 Visit = Callable[["Node", Array, tuple[Array | None, ...]], None]
 
 NO_KWARGS: Mapping[str, Any] = {}
+
+#: Recorded decompositions whose values are near each other.  A pass that meets one is run by
+#: ``tracked_pass``, which ``degenerate.py`` puts here: it needs what is here.
+OPEN: WeakSet[Node] = WeakSet()
+tracked_pass: Any = None
 
 _next_order = count(0, -1).__next__  # counts downwards, so that the youngest node is the smallest
 _new = object.__new__
@@ -103,6 +108,7 @@ def propagate(
     cotangents: Sequence[Array],  # the gradient of the final quantity by each output
     *,
     wanted: Collection[Node] | None = None,  # return the gradients of these nodes instead
+    ends: bool = False,  # nothing is wanted behind them
     retain_graph: bool = False,  # keep what was recorded, so that it can be walked again
     lift: Lift | None = None,  # turns a recorded value and its node into a tracked array
     batched: bool = False,  # the cotangents have one more axis, the first
@@ -117,7 +123,13 @@ def propagate(
     and ``debug()`` names the place.  An upstream of exactly 0 stays 0, whatever slope it meets.
     Arriving at a node that an earlier pass has freed is a ``RuntimeError``.
     """
-    walk = _Walk(outputs, cotangents, wanted, retain_graph, lift, batched, visit)
+    if OPEN and lift is None and not ends:
+        gradients = tracked_pass(
+            outputs, cotangents, retain_graph, visit, wanted=wanted, batched=batched
+        )
+        if gradients is not None:
+            return gradients
+    walk = _Walk(outputs, cotangents, wanted, ends, retain_graph, lift, batched, visit)
     if lift is None:
         return walk.gradients()
     with differentiating_behind(outputs, cotangents):
@@ -128,7 +140,7 @@ class _Walk:
     """One pass: what has arrived at which nodes, and how the rules are run."""
 
     __slots__ = (
-        "batched", "careful", "clean", "heap", "lift", "needed", "outside", "result",
+        "batched", "careful", "clean", "ends", "heap", "lift", "needed", "outside", "result",
         "retain_graph", "run", "visit", "waiting", "wanted",
     )  # fmt: skip
 
@@ -137,6 +149,7 @@ class _Walk:
         outputs: Sequence[Node],
         cotangents: Sequence[Array],
         wanted: Collection[Node] | None,
+        ends: bool,
         retain_graph: bool,
         lift: Lift | None,
         batched: bool,
@@ -150,6 +163,7 @@ class _Walk:
         self.heap = sorted([(node.order, node) for node in self.waiting if node.op is not None])
         self.wanted = wanted if wanted is None else frozenset(wanted)
         self.needed = None if self.wanted is None else between(outputs, self.wanted)
+        self.ends = ends
         self.retain_graph, self.lift, self.batched, self.visit = retain_graph, lift, batched, visit
         self.run: Run | None = one_by_one if batched else None  # None for a plain call of a rule
         self.careful = False  # a NaN was hidden in the forward pass: see zeros.py
@@ -183,6 +197,8 @@ class _Walk:
         if self.needed is not None:
             if node in (self.wanted or ()):
                 self.result[node] = own(g)
+                if self.ends:
+                    return
             if not any(parent in self.needed for parent in node.parents or ()):
                 return
         if node.prints is not None:

@@ -48,6 +48,7 @@ class Operation:
     selects: bool = False  # it leaves some elements of its operands out, a NaN perhaps
     batches: bool = False  # rules may be given several cotangents, along a new first axis
     branch: Op | None = None  # (y, *args, **kwargs): which side of each of its kinks a call was on
+    degenerate: Op | None = None  # (*results): values are near each other, their vectors not unique
     complete: int = field(init=False)  # how many of the first arguments have rules
 
     def __post_init__(self) -> None:
@@ -96,6 +97,7 @@ def defvjp(
     selects: bool = False,
     batches: bool = False,
     branch: Op | None = None,
+    degenerate: Op | None = None,
 ) -> None:
     """Give an operation its derivative: one function for each differentiable argument.
 
@@ -115,6 +117,10 @@ def defvjp(
     branch : callable, optional
         ``branch(y, *args, **kwargs)``: which side of each of its kinks a call was on, in arrays.
         Calls on the same side have one smooth derivative between them: gradient checks ask.
+    degenerate : callable, optional
+        ``degenerate(*results)`` of an operation with several results: some are near each other, so
+        that others are not unique.  The rule is then called with tracked arrays: it may
+        differentiate ``g``.
 
     Notes
     -----
@@ -147,8 +153,9 @@ def defvjp(
     by_position = dict(zip(where, vjps, strict=True))
     rules = tuple(by_position.get(i) for i in range(max(where, default=-1) + 1))
     OPERATIONS[op] = Operation(
-        rules, selects=selects, batches=batches, branch=branch, lists=_takes_lists(op)
-    )
+        rules, selects=selects, batches=batches, branch=branch, degenerate=degenerate,
+        lists=_takes_lists(op),
+    )  # fmt: skip
 
 
 def defvjp_joint(
@@ -214,8 +221,10 @@ def defvjp_variadic(op: Op, vjp: Op, *, selects: bool = False) -> None:
 
 
 def _takes_lists(op: Op) -> bool:
-    """Whether an operation takes lists of arrays: what is not NumPy's may."""
-    return OPERATIONS[op].lists if op in OPERATIONS else not qualified_name(op).startswith("np.")
+    """Whether an operation takes lists of arrays, as one that is not NumPy's may."""
+    if op in OPERATIONS:
+        return OPERATIONS[op].lists
+    return not (isinstance(op, np.ufunc) or qualified_name(op).startswith("np."))
 
 
 class _Variadic(Sequence[Rule]):
@@ -317,7 +326,7 @@ def planted(
         rules = tuple(others.get(i, vjp) for i, vjp in enumerate(known.vjps))
     mine = Operation(
         rules, selects=known.selects, batches=known.batches, branch=known.branch,
-        lists=_takes_lists(op),
+        degenerate=known.degenerate, lists=_takes_lists(op),
     )  # fmt: skip
     OPERATIONS[op] = mine
     try:
@@ -369,14 +378,21 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
             kind = type(arg)
             if kind is np.ndarray:
                 continue
-            if kind in TAKES:
-                return cast(T, TAKES[kind](operation, args, kwargs, body))
+            if take := _taker(arg) if kind in (list, tuple) else TAKES.get(kind):
+                return cast(T, take(operation, args, kwargs, body))
             if hasattr(kind, "__array_function__"):
                 result: Any = _offer(operation, args, kwargs)
                 return body(*args, **kwargs) if result is NotImplemented else result
         return body(*args, **kwargs)
 
     return operation
+
+
+def _taker(value: Any) -> Op | None:
+    """Find what takes a primitive with such an argument, or with a list that holds one."""
+    if isinstance(value, (list, tuple)):
+        return next(filter(None, map(_taker, value)), None)
+    return TAKES.get(type(value))
 
 
 def _offer(operation: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

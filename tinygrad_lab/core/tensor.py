@@ -26,7 +26,7 @@ from tinygrad_lab.core.dispatch import (
     from_node,
     operand,
     plain,
-    refuse_subclass,
+    refuse_strange,
     without_out,
 )
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
@@ -176,6 +176,7 @@ def _named(method: Any, op: Op) -> Any:
 
 #: The shortcuts of ``ndarray ** number``.
 _POWERS: dict[float, Op] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+_OUR_POWER = OPERATIONS[np.power]
 _new = object.__new__
 _PRINTED_WHOLE = 12  # elements: of larger tensors the text says what matters about them
 
@@ -211,7 +212,7 @@ class Tensor:
                 "Tensor(...) of a Tensor: say t.detach() for one that shares its data without "
                 "history, or t.copy() for a tracked copy"
             )
-        refuse_subclass(data)
+        refuse_strange(data)
         self.data = from_scalar(data) if hasattr(data, "__array_function__") else np.asarray(data)
         self.node = None
         if requires_grad:
@@ -273,10 +274,20 @@ class Tensor:
     def grad(self, value: Any) -> None:
         if self.node is None and value is not None:
             raise RuntimeError("a tensor that requires no gradient has none to set")
-        if value is not None and value.shape != self.shape:
-            raise ValueError(f"a gradient of shape {value.shape} for a tensor of {self.shape}")
         if self.node is not None:
-            self.node.grad = value
+            self.node.grad = None if value is None else self._as_gradient(from_scalar(value))
+
+    def _as_gradient(self, value: Any) -> Any:
+        """Return what somebody sets as the gradient, in this tensor's dtype, if it fits."""
+        is_subclass = isinstance(value, np.ndarray) and type(value) is not np.ndarray
+        if is_subclass or not hasattr(value, "__array_function__"):
+            raise TypeError(
+                f"a gradient is an array like the tensor, {describe(self)}, not {describe(value)}: "
+                "say np.asarray(...)"
+            )
+        if value.shape != self.shape or not np.can_cast(value.dtype, self.dtype, "same_kind"):
+            raise ValueError(f"a gradient of {describe(value)} for a tensor of {describe(self)}")
+        return value if value.dtype == self.dtype else value.astype(self.dtype)
 
     def backward(
         self, upstream: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False
@@ -459,7 +470,8 @@ class Tensor:
     __ifloordiv__, __imatmul__ = map(_augmented, (np.floor_divide, np.matmul))
 
     def __pow__(self, exponent: Any) -> Tensor:
-        if type(exponent) in (int, float) and exponent in _POWERS:
+        is_ours = OPERATIONS[np.power] is _OUR_POWER  # and not a user's rule, which is to be used
+        if is_ours and type(exponent) in (int, float) and exponent in _POWERS:
             return apply(_POWERS[exponent], (self,))
         return apply(np.power, (self, exponent))
 
@@ -503,7 +515,7 @@ class Tensor:
 
     def ravel(self, order: str = "C") -> Tensor:
         """All elements along one axis."""
-        return self.reshape(-1, order=order)
+        return apply(np.ravel, (self, order))
 
     flatten = ravel
 
@@ -596,7 +608,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     if hasattr(array, "__array_function__") and not isinstance(array, (np.ndarray, np.generic)):
         array = array.copy() if dtype is None else array.astype(dtype)  # a foreign array stays one
     else:
-        refuse_subclass(array)
+        refuse_strange(array)
         array = np.array(array, dtype=dtype)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"a tensor holds numbers, not {array.dtype}: {data!r:.80}")

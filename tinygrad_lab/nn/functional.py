@@ -32,6 +32,7 @@ from tinygrad_lab.nn.activations import (
     softplus,
     tanh,
 )
+from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.cautions import expect_one_precision
 from tinygrad_lab.nn.losses import (
     binary_cross_entropy,
@@ -72,6 +73,7 @@ Size = int | tuple[int, int]
 
 
 @primitive
+@takes_arrays
 def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
     """``input @ weight.T + bias``.
 
@@ -116,6 +118,7 @@ defvjp(
 )
 
 
+@takes_arrays
 def dropout(
     input: Array,
     p: float = 0.5,
@@ -148,6 +151,7 @@ def dropout(
 # -- images -----------------------------------------------------------------------------------
 
 
+@takes_arrays
 def conv2d(
     input: Array,
     weight: Array,
@@ -248,6 +252,7 @@ def margins(
     return (down, down), (across, across)
 
 
+@takes_arrays
 def max_pool2d(
     input: Array,
     kernel_size: Size,
@@ -280,6 +285,7 @@ def max_pool2d(
     return pool.max_pool2d(input, rows=rows, columns=columns)
 
 
+@takes_arrays
 def avg_pool2d(
     input: Array,
     kernel_size: Size,

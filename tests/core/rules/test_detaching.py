@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import tinygrad_lab as tl
-from tests.core.rules.captured import Arguments, Place, arguments_of
+from tests.core.rules.captured import Arguments, Place, arguments_of, summed
+from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.core.rules.namespace import kind, public_functions
 from tinygrad_lab.testing.inputs.catalogue import CASES
@@ -140,28 +140,6 @@ SYMMETRIC = {
 STEP = 1e-6
 
 
-def parts_of(value: Any) -> Iterator[Any]:
-    """The numbers among what a function returns: text and types are none."""
-    if isinstance(value, (tuple, list)):
-        for part in value:
-            yield from parts_of(part)
-    elif isinstance(value, (int, float, complex)) or hasattr(value, "dtype"):
-        array = value if isinstance(value, tl.Tensor) else np.asarray(value)
-        if array.dtype.kind in "biufc":
-            yield array
-
-
-def summed(value: Any) -> Any:
-    """All numbers of a result in one, each with a weight of its own."""
-    total: Any = 0.0
-    for part in parts_of(value):
-        weights = np.cos(np.arange(part.size)).reshape(part.shape) + 1.5
-        total = total + np.sum(np.real(part) * weights)
-        if part.dtype.kind == "c":
-            total = total + np.sum(np.imag(part) * weights[::-1])
-    return total
-
-
 def numbers(value: Any) -> Any:
     """An argument as an array of floats, complex ones too, or None where it is no such thing."""
     if isinstance(value, (bool, str, dict)) or value is None:
@@ -247,7 +225,7 @@ def parameters_of(op: Any) -> dict[str, int]:
     return {name: i for name, i in named.items() if name not in SETTINGS}
 
 
-@pytest.mark.parametrize("op", CASES.keys() - OLD_NAMES, ids=lambda op: op.__name__)
+@pytest.mark.parametrize("op", [op for op in CASES if op not in OLD_NAMES], ids=name_of)
 def test_every_argument_of_differentiable_functions(op: Any):
     checked: set[Any] = set()
 

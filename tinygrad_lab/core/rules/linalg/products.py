@@ -117,9 +117,9 @@ def np_cross(x1, x2, /, *, axis=-1):
 
 def _tensordot_axes(a, b, axes):
     """The contracted axes of each operand, none of them negative."""
-    if isinstance(axes, (int, np.integer)):
+    if np.ndim(axes) == 0:
         return list(range(a.ndim - axes, a.ndim)), list(range(axes))
-    of_a, of_b = ([i] if isinstance(i, (int, np.integer)) else list(i) for i in axes)
+    of_a, of_b = ([i] if np.ndim(i) == 0 else list(i) for i in axes)
     return [i % a.ndim for i in of_a], [i % b.ndim for i in of_b]
 
 
@@ -213,8 +213,10 @@ def _einsum(argnum, g, y, subscripts, *operands, optimize=False):
     factors += [(t, o) for i, (t, o) in enumerate(zip(terms, operands)) if i != argnum - 1]
 
     # An axis named twice is a diagonal: give the second its own name, tied to the first by an
-    # identity matrix.  An axis that nothing else names was summed over: spread it by ones.
+    # identity matrix.  An axis that nothing else names was summed over, and one that has length one
+    # everywhere else was broadcast over: spread it by ones.
     unused = iter(sorted(set(string.ascii_letters) - set("".join(terms) + result)))
+    long = {c for t, o in factors for c, n in zip(t, o.shape) if n != 1}
     named, wanted = "".join(t for t, _ in factors), ""
     for axis, letter in enumerate(own):
         n = x.shape[axis]
@@ -222,7 +224,7 @@ def _einsum(argnum, g, y, subscripts, *operands, optimize=False):
             twin = next(unused)
             factors.append((letter + twin, np.eye(n, dtype=x.dtype)))
             letter = twin
-        elif letter not in named:
+        elif letter not in named or (n != 1 and letter not in long):
             factors.append((letter, np.ones(n, dtype=x.dtype)))
         wanted += letter
     text = ",".join(t for t, _ in factors) + "->" + wanted

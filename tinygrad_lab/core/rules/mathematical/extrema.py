@@ -8,12 +8,13 @@ from tinygrad_lab.core.rules.mathematical.sums import axes_of, keep
 # Of two
 
 
-def _larger(g, a, b):
-    return np.where(a == b, g / 2, np.where(a > b, g, 0))
+def _of_two(g, wins, a, b):
+    """The share of ``a``: all where it wins, or is NaN, and half of a tie."""
+    return np.where(a == b, g / 2, np.where(wins | (a != a), g, 0))
 
 
-def _larger_number(g, a, b):
-    return np.where(np.isnan(b), g, np.where(np.isnan(a), 0, _larger(g, a, b)))
+def _of_numbers(g, wins, a, b):
+    return np.where(np.isnan(b), g, np.where(np.isnan(a), 0, _of_two(g, wins, a, b)))
 
 
 def _which(y, a, b):
@@ -22,27 +23,27 @@ def _which(y, a, b):
 
 defvjp(
     np.maximum,
-    lambda g, y, a, b: _larger(g, a, b),
-    lambda g, y, a, b: _larger(g, b, a),
+    lambda g, y, a, b: _of_two(g, a > b, a, b),
+    lambda g, y, a, b: _of_two(g, b > a, b, a),
     branch=_which,
 )
 defvjp(
     np.minimum,
-    lambda g, y, a, b: _larger(g, b, a),
-    lambda g, y, a, b: _larger(g, a, b),
+    lambda g, y, a, b: _of_two(g, a < b, a, b),
+    lambda g, y, a, b: _of_two(g, b < a, b, a),
     branch=_which,
 )
 defvjp(
     np.fmax,
-    lambda g, y, a, b: _larger_number(g, a, b),
-    lambda g, y, a, b: _larger_number(g, b, a),
+    lambda g, y, a, b: _of_numbers(g, a > b, a, b),
+    lambda g, y, a, b: _of_numbers(g, b > a, b, a),
     selects=True,
     branch=_which,
 )
 defvjp(
     np.fmin,
-    lambda g, y, a, b: _larger_number(g, np.negative(a), np.negative(b)),
-    lambda g, y, a, b: _larger_number(g, np.negative(b), np.negative(a)),
+    lambda g, y, a, b: _of_numbers(g, a < b, a, b),
+    lambda g, y, a, b: _of_numbers(g, b < a, b, a),
     selects=True,
     branch=_which,
 )

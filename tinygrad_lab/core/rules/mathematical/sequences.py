@@ -80,11 +80,22 @@ def convolve_full(a, v):
     return np.convolve(a, v)
 
 
-def _by_left(g, y, a, v):
-    return convolve_full(g, np.flip(v))[v.size - 1 : v.size - 1 + a.size]
+@primitive
+def convolve_valid(a, v):
+    """The overlaps of a sequence with the whole of one that is not longer."""
+    return np.convolve(a, v, "valid")
 
 
-defvjp(convolve_full, _by_left, lambda g, y, a, v: _by_left(g, y, v, a))
+defvjp(
+    convolve_full,
+    lambda g, y, a, v: convolve_valid(g, np.flip(v)),
+    lambda g, y, a, v: convolve_valid(g, np.flip(a)),
+)
+defvjp(
+    convolve_valid,
+    lambda g, y, a, v: convolve_full(g, np.flip(v)),
+    lambda g, y, a, v: np.flip(convolve_valid(a, np.flip(g))),
+)
 
 
 @composed(np.convolve, by=("a", "v"))

@@ -7,7 +7,7 @@ The upstream of a reduction is first given back the axes that the reduction remo
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_lab.core.operations import composed, defvjp
+from tinygrad_lab.core.operations import composed, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import as_array
 
 
@@ -89,15 +89,43 @@ def _cumsum(g, y, x, axis=None, dtype=None, out=None):
 defvjp(np.cumsum, _cumsum)
 
 
+@primitive
+def recurrence(a, b):
+    """s[0] = b[0] and s[i] = a[i] s[i - 1] + b[i], along the last axis.
+
+    Two steps are one with other coefficients, so every second element is a recurrence of half the
+    length: n steps in log2(n) calls.
+    """
+    pairs = b.shape[-1] // 2
+    if not pairs:
+        return b
+    a0, b0, a1, b1 = a[..., : 2 * pairs : 2], b[..., : 2 * pairs : 2], a[..., 1::2], b[..., 1::2]
+    odd = recurrence(a1 * a0, a1 * b0 + b1)
+    later = a[..., 2::2] * odd[..., : (b.shape[-1] - 1) // 2] + b[..., 2::2]
+    even = np.concatenate([b[..., :1], later], -1)
+    both = np.stack([even[..., :pairs], odd], -1).reshape((*b.shape[:-1], 2 * pairs))
+    return np.concatenate([both, even[..., pairs:]], -1)
+
+
+def _later(a, g):
+    """What each s[i] adds to the gradient: itself, and through those after it."""
+    following = np.concatenate([a[..., 1:], np.zeros_like(a[..., :1])], -1)
+    return np.flip(recurrence(np.flip(following, -1), np.flip(g, -1)), -1)
+
+
+defvjp(
+    recurrence,
+    lambda g, s, a, b: _later(a, g) * np.concatenate([np.zeros_like(s[..., :1]), s[..., :-1]], -1),
+    lambda g, s, a, b: _later(a, g),
+)
+
+
 def _cumprod(g, y, x, axis=None, dtype=None, out=None):
     rows = x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
     upstream = g if axis is None else np.moveaxis(g, axis, -1)
-    n = rows.shape[-1]
-    # d y_k / d x_i is the product of x_0 .. x_k without x_i, for every i <= k.
-    lower = np.tri(n, dtype=bool)
-    columns = np.where(lower, rows[..., None, :], 1)
-    without = np.where(lower, _product_of_others(columns), 0) if n else columns
-    grad = np.sum(upstream[..., :, None] * without, axis=-2)
+    # By the products of those before: then the later ones count as a running product begun here.
+    before = np.cumprod(np.concatenate([np.ones_like(rows[..., :1]), rows[..., :-1]], -1), axis=-1)
+    grad = before * _later(rows, upstream)
     return grad.reshape(x.shape) if axis is None else np.moveaxis(grad, -1, axis)
 
 
