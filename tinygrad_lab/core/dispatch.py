@@ -257,7 +257,7 @@ def _looked_at(op: Op, argument: str, value: Any) -> Any:
         return type(value)(_looked_at(op, argument, item) for item in value)
     if type(value) is dict:
         return {key: _looked_at(op, argument, item) for key, item in value.items()}
-    refuse_subclass(value, op)
+    refuse_strange(value, op)
     return value
 
 
@@ -265,24 +265,28 @@ def operand(op: Op, arg: Any, lists: bool = False) -> Any:
     """Make an array of what NumPy takes for one: a list, a NumPy scalar, a memory map."""
     if isinstance(arg, Tensor) or type(arg) in ORDERLY:
         return arg
-    refuse_subclass(arg, op)
-    if isinstance(arg, (np.generic, np.ndarray)):
-        return np.asarray(arg)
-    is_array = isinstance(arg, (list, tuple)) and not (lists and holds_tensor(arg))
-    return as_array(arg) if is_array else arg
+    refuse_strange(arg, op)
+    if isinstance(arg, (list, tuple)):
+        return arg if lists and holds_tensor(arg) else as_array(arg)
+    is_foreign = hasattr(type(arg), "__array_function__") and not isinstance(arg, np.ndarray)
+    return np.asarray(arg) if hasattr(type(arg), "__array__") and not is_foreign else arg
 
 
-def refuse_subclass(value: Any, op: Op | None = None) -> None:
+def refuse_strange(value: Any, op: Op | None = None) -> None:
     """Refuse arrays whose arithmetic is their own, which a rule would take for NumPy's."""
     if isinstance(value, (tuple, list)):
         for item in value:
-            refuse_subclass(item, op)
-    elif isinstance(value, np.ndarray) and type(value) not in (np.ndarray, np.memmap):
-        home, name = type(value).__module__.partition(".")[0], type(value).__qualname__
-        where = "a tensor" if op is None else qualified_name(op)
-        remedy = "m.filled(...)" if isinstance(value, np.ma.MaskedArray) else "np.asarray(m)"
+            refuse_strange(item, op)
+        return
+    is_subclass = isinstance(value, np.ndarray) and type(value) not in (np.ndarray, np.memmap)
+    is_sparse = hasattr(type(value), "toarray") and not hasattr(value, "__array_function__")
+    if is_subclass or is_sparse:
+        kind, where = type(value), "a tensor" if op is None else qualified_name(op)
+        remedies = {"m.filled(...)": np.ma.MaskedArray, "np.asarray(m)": np.ndarray}
+        fitting = [remedy for remedy, whose in remedies.items() if isinstance(value, whose)]
         raise TypeError(
-            f"{where} takes no {home}.{name} m, because its arithmetic is its own: say {remedy}"
+            f"{where} takes no {kind.__module__.partition('.')[0]}.{kind.__qualname__} m, because "
+            f"its arithmetic is its own: say {[*fitting, 'm.toarray()'][0]}"
         )
 
 
@@ -361,24 +365,24 @@ _REDUCE: dict[Any, Op] = {
 
 def answer_ufunc(ufunc: np.ufunc, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
     """Answer ``__array_ufunc__``: an elementwise function, or the reduction of one."""
-    kwargs = dict(without_out(ufunc, kwargs))
+    kwargs, name = dict(without_out(ufunc, kwargs)), qualified_name(ufunc)
     if method == "reduce" and ufunc in _REDUCE:
         return apply(_REDUCE[ufunc], inputs, {"axis": 0, **kwargs})
     if method != "__call__":
         raise TypeError(
-            f"np.{ufunc.__name__}.{method} has no derivative rule; say it with a function "
+            f"{name}.{method} has no derivative rule; say it with a function "
             "(np.sum, np.prod, np.cumsum, an index ...), or compute on t.detach()"
         )
     if not kwargs or OPERATIONS.get(ufunc, _UNKNOWN).composition is not None:
         return apply(ufunc, inputs, kwargs)
     if kwargs.pop("where", True) is not True:
         raise TypeError(
-            f"np.{ufunc.__name__}(..., where=...) leaves elements undefined, so it has no "
-            f"gradient; say np.where(condition, np.{ufunc.__name__}(...), otherwise)"
+            f"{name}(..., where=...) leaves elements undefined, so it has no gradient; say "
+            f"np.where(condition, {name}(...), otherwise)"
         )
     dtype = kwargs.pop("dtype", None)
     if dtype is not None:
         inputs = tuple(x.astype(dtype) if isinstance(x, Tensor) else x for x in inputs)
     if kwargs:
-        raise TypeError(f"np.{ufunc.__name__} of a tensor takes no {', '.join(kwargs)}=")
+        raise TypeError(f"{name} of a tensor takes no {', '.join(kwargs)}=")
     return apply(ufunc, inputs)

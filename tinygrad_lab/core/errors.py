@@ -4,6 +4,7 @@ An error keeps its type, so that ``except ValueError`` means what it means in Nu
 name of the operation, the shapes it was given and, under ``tl.debug()``, the line that called it.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -73,8 +74,12 @@ def name_of(op: Any) -> str:
 
 def qualified_name(op: Any) -> str:
     """Name an operation as one writes it: ``np.linalg.inv``, or the name of a primitive."""
-    module = getattr(op, "__module__", None) or "numpy"
-    return f"np.{name_of(op)}" if module.startswith("numpy") else name_of(op)
+    name, module = name_of(op), getattr(op, "__module__", None)
+    if module is None:  # a ufunc, which does not know its home
+        homes = {"np": np, "scipy.special": sys.modules.get("scipy.special")}
+        prefix = [home for home, place in homes.items() if getattr(place, name, None) is op]
+        return ".".join([*prefix, name])
+    return f"np.{name}" if module.startswith("numpy") else name
 
 
 def would_detach(what: str, instead: str = "") -> str:

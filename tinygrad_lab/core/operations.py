@@ -221,8 +221,10 @@ def defvjp_variadic(op: Op, vjp: Op, *, selects: bool = False) -> None:
 
 
 def _takes_lists(op: Op) -> bool:
-    """Whether an operation takes lists of arrays: what is not NumPy's may."""
-    return OPERATIONS[op].lists if op in OPERATIONS else not qualified_name(op).startswith("np.")
+    """Whether an operation takes lists of arrays, as one that is not NumPy's may."""
+    if op in OPERATIONS:
+        return OPERATIONS[op].lists
+    return not (isinstance(op, np.ufunc) or qualified_name(op).startswith("np."))
 
 
 class _Variadic(Sequence[Rule]):

@@ -147,7 +147,7 @@ class Module:
         return self
 
     def to(self, dtype: npt.DTypeLike) -> Self:
-        """Convert parameters and floating buffers in place, and forget gradients.
+        """Convert parameters and floating buffers in place, and forget gradients: all, or none.
 
         Raises
         ------
@@ -169,13 +169,17 @@ class Module:
             for value in values
             if value.dtype.kind in "fc"
         }
+        changes: list[tuple[Any, ...]] = []
         for value in values:
             if isinstance(value, Tensor) and id(value) in new:
-                value.data, value.grad = new[id(value)], None
+                changes.append((setattr, value, "data", new[id(value)]))
+                if value.node is not None:
+                    changes.append((setattr, value.node, "grad", None))
         for module in self.modules():
             for name, value in _attributes(module).items():
-                if (replaced := _replaced(value, new)) is not value:
-                    setattr(module, name, replaced)
+                if (replaced := _replaced(value, new, changes)) is not value:
+                    changes.append((object.__setattr__, module, name, replaced))
+        at_once(changes)
         return self
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
@@ -300,16 +304,19 @@ def _is_buffer(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "biufc"
 
 
-def _replaced(value: Any, new: Mapping[int, Any]) -> Any:
-    """Put new arrays for old, also in containers; a list or a dict stays the same object."""
+def _replaced(value: Any, new: Mapping[int, Any], changes: list[tuple[Any, ...]]) -> Any:
+    """Put new arrays for old: what takes the value's place, and the ``changes`` inside it.
+
+    A list or a dict stays the same object.
+    """
     if isinstance(value, np.ndarray):
         return new.get(id(value), value)
-    if isinstance(value, list):
-        value[:] = [_replaced(item, new) for item in value]
-    elif isinstance(value, dict):
-        value.update({key: _replaced(item, new) for key, item in value.items()})
+    if isinstance(value, (list, deque, dict)):
+        for key, item in [*(value.items() if isinstance(value, dict) else enumerate(value))]:
+            if (replaced := _replaced(item, new, changes)) is not item:
+                changes.append((value.__setitem__, key, replaced))
     elif isinstance(value, tuple):
-        items = [_replaced(item, new) for item in value]
+        items = [_replaced(item, new, changes) for item in value]
         if any(item is not old for item, old in zip(items, value, strict=True)):
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     return value

@@ -103,14 +103,23 @@ def check_parameters(parameters: Sequence[Any], others: Sequence[Tensor]) -> Non
 def _check_parameter(parameter: Any, position: int) -> None:
     if not isinstance(parameter, Tensor):
         raise TypeError(
-            f"parameter {position} is a {type(parameter).__name__}, not a Tensor: gradients "
-            "arrive on Tensors, made with requires_grad=True"
+            f"parameter {position} is a {type(parameter).__name__}, not a Tensor: say "
+            "model.parameters(), or Tensors that were made with requires_grad=True"
         )
     frozen = type(parameter) is not Tensor and not parameter.requires_grad  # an nn.Parameter
     if not (frozen or (parameter.requires_grad and parameter.is_leaf)):
         raise ValueError(
             f"parameter {position} (shape {parameter.shape}) is no leaf that requires a gradient, "
             "so no gradient will ever arrive there"
+        )
+
+
+def check_real(owner: str, parameter: Tensor) -> None:
+    """Raise TypeError if a parameter is complex, where the squares of gradients are kept."""
+    if parameter.dtype.kind == "c":
+        raise TypeError(
+            f"{owner} adapts to the size of each real number, and a parameter is "
+            f"{parameter.dtype}{parameter.shape}: make two real parameters of it, or use SGD"
         )
 
 
