@@ -243,6 +243,10 @@ def test_arguments_that_depend_on_each_other():
     f = lambda x: tl.checkpoint(lambda a, b: a * b, x, x * 2)
     assert tl.grad(f)(3.0) == 12.0
     assert tl.hessian(f)(3.0) == 4.0
+    assert tl.jvp(f, (3.0,), (1.0,))[1] == 12.0
+    x = tl.tensor(3.0, requires_grad=True)
+    f(x).backward(create_graph=True)
+    assert x.grad.item() == 12.0
     same = lambda x: tl.checkpoint(lambda pair: pair[0] * pair[1], [x, x])
     assert tl.hessian(same)(3.0) == 2.0
 

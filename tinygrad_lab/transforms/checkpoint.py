@@ -145,12 +145,15 @@ class _Again:
 
 
 def _standing_for(node: Node, value: Any) -> Any:
-    """Make a tensor of a value: a leaf where the node is one, or else a result of its own."""
+    """Make a tensor of a value: a leaf where the node is one, or else a result.
+
+    One with a history is a result of its own, so that no input is behind another.
+    """
+    if not isinstance(value, Tensor) and node.op is None:
+        return Tensor(value, requires_grad=True)
     behind = value.node if isinstance(value, Tensor) else new_leaf()
     value = plain(value)
-    if node.op is not None:
-        behind = record(copied, (value,), NO_KWARGS, value, (behind,))
-    return from_node(value, behind)
+    return from_node(value, record(copied, (value,), NO_KWARGS, value, (behind,)))
 
 
 def recomputed(again: _Again, *values: Any) -> Any:
