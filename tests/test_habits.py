@@ -126,6 +126,34 @@ def test_dim_is_answered_with_axis(method: str):
             getattr(F, method)(tensor(), dim=1)
 
 
+def test_a_layer_answers_dim_with_axis():
+    for layer in (nn.Softmax, nn.LogSoftmax):
+        with pytest.raises(TypeError, match=rf"{layer.__name__}\(dim=...\): say axis=..."):
+            layer(dim=1)
+
+    class Attention(nn.Module):
+        def __init__(self, dim: int) -> None:
+            self.dim = dim
+
+    assert Attention(dim=3).dim == copy.deepcopy(Attention(3)).dim == 3
+
+
+def test_forward_without_a_return_is_told():
+    class Forgetful(nn.Module):
+        def forward(self, x: Any) -> Any:
+            np.sin(x)
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            self.inner = Forgetful()
+
+        def forward(self, x: Any) -> Any:
+            return self.inner(x)
+
+    with pytest.raises(TypeError, match=r"(?s)Forgetful.forward returned None.*inner"):
+        Model()(1.0)
+
+
 def test_keepdim_is_answered_with_keepdims():
     with pytest.raises(TypeError, match="say axis=, keepdims=, as NumPy does"):
         tensor().sum(dim=0, keepdim=True)

@@ -361,6 +361,12 @@ def np_clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     return clip(a, -np.inf if low is None else low, np.inf if high is None else high)
 
 
+@composed(np._core.umath.clip, by=("a", "low", "high"))  # type: ignore[attr-defined]
+def clip_of_arrays(a, low, high):
+    """What the method of plain arrays calls, ``z.clip(t, 1)``."""
+    return np.clip(a, low, high)
+
+
 @composed(np.nan_to_num, by=("x", "nan", "posinf", "neginf"), always=True)
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if not copy:
