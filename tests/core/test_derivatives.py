@@ -224,6 +224,37 @@ def test_plain_arrays_in_are_plain_arrays_out_inside_another_derivative():
     np.testing.assert_array_equal(tl.grad(outer)(np.ones(2)), [2.0, 2.0])
 
 
+@pytest.mark.oracle
+def test_scipy_minimizes_inside_a_derivative_and_a_primitive():
+    """The minimum of |x - a|^2 + |x|^4, whose derivative by a is known in its optimum."""
+    optimize = pytest.importorskip("scipy.optimize")
+    slope = lambda x, a: 2 * (x - a) + 4 * np.sum(x * x) * x
+
+    @tl.primitive
+    def argmin(a: Any) -> Any:
+        f = lambda x: np.sum((x - a) ** 2) + np.sum(x * x) ** 2
+        return optimize.minimize(f, np.zeros(2), jac=tl.grad(f), tol=1e-12).x
+
+    def rule(g: Any, x: Any, a: Any) -> Any:  # 0 = slope(x(a), a)
+        curvature = tl.jacobian(slope)(x, a)
+        return -tl.jacobian(slope, 1)(x, a).T @ np.linalg.solve(curvature.T, g)
+
+    tl.defvjp(argmin, rule)
+    a, h = np.array([0.7, -0.4]), 1e-3
+    differences = [(argmin(a + h * e) - argmin(a - h * e)) / (2 * h) for e in np.eye(2)]
+    np.testing.assert_allclose(tl.jacobian(argmin)(a), np.transpose(differences), atol=1e-5)
+
+    def outer(a: Any) -> Any:
+        f = tl.value_and_grad(lambda x: np.sum((x - 1) ** 2))
+        center = optimize.minimize(f, np.zeros(2), jac=True).x
+        return np.sum(a * center + a**2)
+
+    np.testing.assert_allclose(tl.grad(outer)(a), 1 + 2 * a, atol=1e-6)
+    size = lambda a: np.sum(argmin(a) ** 2)
+    slopes = [(tl.grad(size)(a + h * e) - tl.grad(size)(a - h * e)) / (2 * h) for e in np.eye(2)]
+    np.testing.assert_allclose(tl.hessian(size)(a), slopes, atol=1e-5)
+
+
 def test_history_is_kept_where_an_argument_or_a_closure_has_one():
     a = tl.tensor(2.0, requires_grad=True)
     slope = tl.grad(lambda x: x**3)(a)
