@@ -270,6 +270,44 @@ def test_history_is_kept_where_an_argument_or_a_closure_has_one():
     np.testing.assert_allclose(by_weight, 4 * model.weight.data)
 
 
+def test_backward_inside_a_derivative_is_differentiated():
+    """d/da of a * d/dw (a w^2) = 4 a w, whichever way the inner derivative is taken."""
+
+    def by_backward(a: Any) -> Any:
+        w = tl.tensor(3.0, requires_grad=True)
+        (w * w * a).backward()
+        return w.grad * a
+
+    def by_upstream(a: Any) -> Any:
+        w = tl.tensor(3.0, requires_grad=True)
+        (w * w).backward(a)
+        return w.grad * a
+
+    def by_gradients(a: Any) -> Any:
+        w = tl.tensor(3.0, requires_grad=True)
+        return tl.gradients(w * w * a, w) * a
+
+    def by_training(a: Any) -> Any:
+        w = tl.nn.Parameter(3.0)
+        (w * w * a).backward()
+        tl.optim.SGD([w], lr=0.1).step()
+        return w * a
+
+    for f in (by_backward, by_upstream, by_gradients):
+        assert tl.grad(f)(2.0) == 24.0
+    with pytest.raises(TypeError, match="write the update out"):
+        tl.grad(by_training)(2.0)
+
+    def elsewhere(a: Any) -> Any:
+        w = tl.nn.Parameter(3.0)
+        (w * w).backward()
+        tl.optim.SGD([w], lr=0.5).step()
+        assert type(w.grad) is np.ndarray
+        return a * w.item()
+
+    assert tl.grad(elsewhere)(2.0) == 0.0
+
+
 def test_a_rule_may_differentiate_and_is_differentiated():
     """An implicit function: y(a) with y * y = a, its rule written with derivatives of that."""
     root = tl.primitive(np.sqrt)
