@@ -280,6 +280,7 @@ TABLES: dict[str, Mapping[str, str]] = {
     "tinygrad_lab.optim": OPTIM,
 }
 
+
 def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> AttributeError:
     """Make the error of a name that a module does not have: PyTorch's, a near miss, or neither.
 
