@@ -113,9 +113,9 @@ def test_small_blocks_compute_the_same(monkeypatch, stride, dilation):
         return y.data, tx.grad, tw.grad
 
     whole = results()
-    monkeypatch.setattr(conv, "FORWARD_BLOCK", 1)
-    monkeypatch.setattr(conv, "WEIGHT_BLOCK", 1)
-    monkeypatch.setattr(conv, "FEWEST_COLUMNS", 1)
+    monkeypatch.setattr(conv, "BLOCK", 1)
+    monkeypatch.setattr(conv, "SMALL_PRODUCT", 1)
+    monkeypatch.setattr(conv, "FEWEST_OUTPUTS", 1)
     for a, b in zip(results(), whole, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
