@@ -16,14 +16,14 @@ Not for: what users call, which checks and fills in defaults (``functional.py``)
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from math import gcd, prod
+from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
+from tinygrad_lab.nn.scratch import SCRATCH
 from tinygrad_lab.nn.windows import Array, NDArray, Taps, is_numpy, spread, unfold
 
 __all__ = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
@@ -146,36 +146,6 @@ def _turn(w: Array, groups: int) -> Array:
     return turned.reshape((groups * c, o // groups, kh, kw))[:, :, ::-1, ::-1]
 
 
-class _Scratch(threading.local):
-    """Memory that a thread keeps between convolutions.
-
-    Fresh memory costs more than the copy into it, because the system zeroes it page by page.  It
-    begins at a cache line, because products of vectors that straddle two of them are slower by a
-    fifth.
-    """
-
-    largest = 4 << 20  # bytes; more than that is not worth keeping
-    line = 64  # bytes
-
-    def __init__(self) -> None:
-        self._memory: dict[int, NDArray] = {}
-
-    def take(self, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
-        """Return an uninitialised array, in the memory that ``slot`` used before."""
-        needed = prod(shape) * dtype.itemsize
-        if needed > self.largest:
-            return np.empty(shape, dtype)
-        memory = self._memory.get(slot)
-        if memory is None or memory.nbytes < needed:
-            memory = np.empty(needed + self.line, np.uint8)
-            start = -memory.ctypes.data % self.line
-            memory = self._memory[slot] = memory[start : start + needed]
-        return np.ndarray(shape, dtype, memory)
-
-
-_SCRATCH = _Scratch()
-
-
 # -- NumPy ------------------------------------------------------------------------------------
 
 
@@ -219,12 +189,12 @@ class _Kernel:
         for some, m, part, rows in _blocks(len(x), self.abreast, self.rows, self.bytes_of_line):
             lines = Taps(rows.reach - rows.offset, 1, 1, 1, rows.offset)
             view = _unfold(x[some], m, groups, lines, self.columns, out.dtype)
-            unfolded = _SCRATCH.take(0, view.shape, out.dtype)
+            unfolded = SCRATCH.take(0, view.shape, out.dtype)
             unfolded[...] = view
             y = _side_by_side(out[some, :, part], m, groups)
             shape = (*y.shape[:3], chunks, chunk, m * self.columns.out)
             direct = m == 1 and out.strides[3] == out.itemsize
-            product = y.reshape(shape) if direct else _SCRATCH.take(1, shape, out.dtype)
+            product = y.reshape(shape) if direct else SCRATCH.take(1, shape, out.dtype)
             np.matmul(self.filters, _windows(unfolded, rows), out=product)
             if not direct:
                 y[...] = product.reshape(y.shape)
@@ -246,14 +216,14 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
             lines = Taps(last_line * step + phases, 1, 1, 1, strip.offset)
             view = _unfold(images[some], m, groups, lines, columns, dtype)
             q = len(view)
-            unfolded = _SCRATCH.take(0, (q, groups, kw, c, phases, last_line + 1, m, width), dtype)
+            unfolded = SCRATCH.take(0, (q, groups, kw, c, phases, last_line + 1, m, width), dtype)
             for phase in range(phases):
                 unfolded[:, :, :, :, phase] = view[:, :, phase::step].transpose(0, 1, 3, 4, 2, 5, 6)
             outputs = strip.out * m * width
             g_matrix = _side_by_side(upstream[some, :, part], m, groups).swapaxes(2, 3)
             g_matrix = g_matrix.reshape(q, groups, 1, og, outputs).swapaxes(3, 4)
             if kh * kw * c >= WORTH_TURNING:
-                turned = _SCRATCH.take(1, g_matrix.shape, dtype)
+                turned = SCRATCH.take(1, g_matrix.shape, dtype)
                 turned[...] = g_matrix
                 g_matrix = turned
             chunk = 8 if kw * c * outputs * og > SMALL_PRODUCT and kw * c % 8 == 0 else kw * c
@@ -344,7 +314,7 @@ def _unfold(
     once and in one go.
     """
     n, c, h, w = x.shape
-    padded = _SCRATCH.take(2, (n, c, lines.out, columns.reach - columns.offset), dtype)
+    padded = SCRATCH.take(2, (n, c, lines.out, columns.reach - columns.offset), dtype)
     down, read = lines.inside(0, h)
     first, last = max(0, columns.offset), max(0, min(w, columns.reach))
     across = slice(first - columns.offset, max(first, last) - columns.offset)
