@@ -15,6 +15,7 @@ from benchmarks import (
     chain,
     checks,
     convolution,
+    costs,
     derivatives,
     digit_step,
     imports,
@@ -22,6 +23,7 @@ from benchmarks import (
     pooling,
 )
 from benchmarks.timing import Result, Workload, measure
+from tinygrad_lab.files import write_file
 
 WORKLOADS = {
     workload.name: workload
@@ -42,6 +44,11 @@ PEERS = ("numpy", "torch", "mygrad", "autograd", "jax")
 def main() -> None:
     """Run what the arguments ask for."""
     arguments = parse()
+    if arguments.only[0] == "costs":
+        with threads(1):
+            for line in costs.report(arguments.only[1:]):
+                print(line, flush=True)
+        return
     earlier = read_earlier(arguments.compare)
     chosen = [name for name in WORKLOADS if any(name.startswith(o) for o in arguments.only)]
     if not chosen:
@@ -67,7 +74,8 @@ def parse() -> argparse.Namespace:
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("only", nargs="*", default=[""], help=f"of {', '.join(WORKLOADS)}: "
-                        "the beginning of a name chooses all that begin so")
+                        "the beginning of a name chooses all that begin so; or `costs`, which "
+                        "fits how time and memory grow, and words of functions' names")
     parser.add_argument("--rounds", type=int, default=25, help="times each contender has its turn")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each contender, in all")
     parser.add_argument("--threads", type=int, help="for BLAS and torch; one is steadier where "
@@ -162,11 +170,9 @@ def as_json(result: Result, unit: str, limit: int | None) -> dict:
 
 
 def write(record: dict, path: Path) -> None:
-    """Write the record beside and move it into place."""
+    """Write the record."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    beside.replace(path)
+    write_file(path, json.dumps(record, indent=1).encode())
     print(f"\nwritten: {path}")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 import tinygrad_lab
 from tinygrad_lab.core.rules.namespace import table
+from tinygrad_lab.habits import markdown
 
 project = "tinygrad-lab"
 author = "the tinygrad-lab authors"
@@ -37,10 +38,11 @@ napoleon_use_rtype = False
 
 
 def write_operations(app: Any) -> None:
-    """List where every NumPy function stands, read off the derivative table itself."""
+    """Write the lists that the package itself holds: NumPy's functions, PyTorch's words."""
     folder = Path(app.srcdir) / "reference" / "generated"
     folder.mkdir(exist_ok=True)
     (folder / "operations.md").write_text(table(), encoding="utf-8")
+    (folder / "pytorch.md").write_text(markdown(), encoding="utf-8")
 
 
 def point_to_numpy(_app: Any, what: str, _name: str, obj: Any, _options: Any, lines: list) -> None:

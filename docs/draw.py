@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent / "_static"
 def main() -> None:
     """Draw the network of the README's example as it starts."""
     x, y = tl.lab.xor()
-    model = tl.nn.MLP([2, 4, 1], rng=1)
+    model = tl.nn.MLP([2, 4, 1], output_activation="sigmoid", rng=1)
     loss = tl.nn.functional.mse_loss(model(x), y)
     tl.viz.graph(loss, model, names={"x": x, "y": y}).save(FOLDER / "graph.svg")
 

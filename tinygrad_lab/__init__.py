@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as _np
 
-from tinygrad_lab import nn, optim
+from tinygrad_lab import habits, nn, optim, warnings
 from tinygrad_lab.core import operations
 from tinygrad_lab.core.modes import debug, enable_grad, is_grad_enabled, no_grad
-from tinygrad_lab.core.operations import defvjp, defvjp_variadic, primitive
+from tinygrad_lab.core.operations import defvjp, defvjp_joint, defvjp_variadic, primitive
 from tinygrad_lab.core.rules.namespace import kind
 from tinygrad_lab.core.tensor import Tensor, tensor
 from tinygrad_lab.nn.functional import (
@@ -46,11 +46,13 @@ from tinygrad_lab.transforms import (
     value_and_grad,
     vjp,
 )
+from tinygrad_lab.warnings import TrainingWarning
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Tensor",
+    "TrainingWarning",
     "avg_pool2d",
     "binary_cross_entropy",
     "checkpoint",
@@ -58,6 +60,7 @@ __all__ = [
     "cross_entropy",
     "debug",
     "defvjp",
+    "defvjp_joint",
     "defvjp_variadic",
     "enable_grad",
     "grad",
@@ -82,6 +85,7 @@ __all__ = [
     "tensor",
     "value_and_grad",
     "vjp",
+    "warnings",
 ]
 
 _ON_DEMAND = ("lab", "testing", "viz")  # they bring matplotlib, graphviz, hypothesis ...
@@ -90,13 +94,18 @@ _ON_DEMAND = ("lab", "testing", "viz")  # they bring matplotlib, graphviz, hypot
 def __getattr__(name: str) -> Any:
     if name in _ON_DEMAND:
         return importlib.import_module(f"{__name__}.{name}")
-    function = getattr(_np, name, None)
+    function = None if name in habits.PACKAGE else getattr(_np, name, None)
     operation = operations.OPERATIONS.get(function) if callable(function) else None
     if operation is not None and kind(operation) in ("differentiable", "constant"):
         return function
     hint = f"; numpy.{name} has no derivative rule" if callable(function) else ""
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
+    raise habits.missing(__name__, name, [*__dir__(), *dir(_np)], hint)
 
 
 def __dir__() -> list[str]:
     return sorted([*__all__, *_ON_DEMAND])
+
+
+for _name, _absent in habits.absences(dir(Tensor)).items():
+    if not hasattr(Tensor, _name):
+        setattr(Tensor, _name, _absent)

@@ -11,7 +11,8 @@ from pathlib import Path
 from benchmarks.checkers.faults import FAULTS
 from benchmarks.checkers.measuring import PARTS, measure
 from benchmarks.checkers.primitives import CASES
-from benchmarks.checkers.table import Table, write
+from benchmarks.checkers.table import Table
+from tinygrad_lab.files import write_file
 
 EVERY = 5  # with --quick, one in so many
 
@@ -47,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if options.earlier:
         table = table.filled(Table.read(options.earlier))
-    if options.json:
-        write(options.json, table.json())
-    if options.markdown:
-        write(options.markdown, table.markdown())
+    for path, text in ((options.json, table.json()), (options.markdown, table.markdown())):
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, text.encode())
     print(table.markdown())
     return 0
 

@@ -32,7 +32,7 @@ from tinygrad_lab.testing.inputs import strategies
 from tinygrad_lab.testing.inputs.calls import ENOUGH, NOT_ZERO, Call, arrays
 from tinygrad_lab.testing.operations import check_module, check_op
 from tinygrad_lab.testing.telling.finding import GradReport
-from tinygrad_lab.transforms import derivatives
+from tinygrad_lab.transforms import calls, derivatives
 
 __all__ = ["FAULTS", "Fault"]
 
@@ -352,9 +352,7 @@ _rule(
     26, "transpose by the permutation, not its inverse", BROADCAST, np.transpose,
     lambda g, y, x, axes=None: np.transpose(g, None if axes is None else tuple(axes)),
 )  # fmt: skip
-_rule(
-    26, "moveaxis not undone", BROADCAST, np.moveaxis, lambda g, y, x, s, d: np.moveaxis(g, s, d)
-)
+_rule(26, "moveaxis not undone", BROADCAST, np.moveaxis, lambda g, y, x, s, d: np.moveaxis(g, s, d))
 _rule(
     26, "roll the wrong way", BROADCAST, np.roll,
     lambda g, y, x, shift, axis=None: np.roll(g, shift, axis),
@@ -416,7 +414,7 @@ _rule(30, "a tuple of axes taken to be sorted", BROADCAST, np.sum, _unsorted)
 
 
 def _overwriting(g: Any, y: Any, x: Any, index: Any) -> Any:
-    return indexing.setitem(g.sum() * 0 + np.zeros(x.shape), g, index)
+    return indexing.setitem(g.sum() * 0 + np.zeros(x.shape), g, places=[index])
 
 
 _rule(
@@ -425,7 +423,7 @@ _rule(
 )  # fmt: skip
 _rule(
     32, "assignment to one place twice: the first counted too", INDEXING, indexing.setitem,
-    _of(indexing.setitem), lambda g, y, x, value, index: g[index],
+    _of(indexing.setitem), lambda g, y, x, value, places: g[places[0]],
 )  # fmt: skip
 _take_rule = _of(np.take)
 _rule(
@@ -552,10 +550,10 @@ def _remembering() -> contextlib.AbstractContextManager[None]:
     """Add to each gradient what an earlier pass left there."""
     stale: dict[int, Any] = {}
 
-    def with_stale(self: Any, node: Any, g: Any) -> Any:
+    def with_stale(self: Any, node: Any, g: Any, contributions: Any) -> None:
         if isinstance(g, np.ndarray):
             g = stale[node.order] = g + stale.get(node.order, 0.0)
-        return _pull_back(self, node, g)
+        _pull_back(self, node, g, contributions)
 
     return _in_place_of(_Walk, "pull_back", with_stale)
 
@@ -625,7 +623,7 @@ _engine(
 )  # fmt: skip
 _engine(60, "the engine does not cast", _wide_rule_not_cast, np.deg2rad)
 
-_walk = derivatives.walk
+_walk = calls.walk
 
 
 def _adding(begin: Any, inputs: Any, *rest: Any, **options: Any) -> Any:

@@ -120,6 +120,7 @@ class TensorMachine(RuleBasedStateMachine):
     def rebind(self, a: Held, b: Held) -> None:
         """Say ``a += b``: whoever else holds the old tensor keeps it."""
         t = a.tensor
+        t = t * 1.0 if t.is_leaf else t  # on a leaf it refuses
         t += b.tensor
         a.rebound(t, a.value + b.value, _combined(a.slopes, 1.0, b.slopes, 1.0))
 

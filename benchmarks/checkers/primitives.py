@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tinygrad_lab.core.rules import creation, indexing, manipulation
 from tinygrad_lab.core.rules.linalg import decompositions, norms, products, solving
-from tinygrad_lab.core.rules.mathematical import elementwise, sequences
+from tinygrad_lab.core.rules.mathematical import elementwise, sequences, sums
 from tinygrad_lab.testing.inputs import catalogue
 from tinygrad_lab.testing.inputs.calls import (
     EVERYWHERE,
@@ -126,6 +126,15 @@ def scattered(draw: Any, op: Any) -> Call:
 
 
 @family
+def pieces(draw: Any, op: Any) -> Call:
+    """As scattered, of several values at places that may meet."""
+    shape = draw(shapes())
+    places = [draw(indices(shape)) for _ in range(draw(st.integers(1, 3)))]
+    values = [draw(arrays(np.zeros(shape)[place].shape)) for place in places]
+    return call(op, values, shape=shape, places=places)
+
+
+@family
 def assigned(draw: Any, op: Any) -> Call:
     """The value may have fewer axes than the place, sides of one, or more leading ones."""
     x = draw(arrays(draw(shapes())))
@@ -136,7 +145,7 @@ def assigned(draw: Any, op: Any) -> Call:
         x.copy()[index] = value
     except (ValueError, TypeError):  # a boolean mask wants its values in one row
         assume(False)
-    return call(op, [x, value], index)
+    return call(op, [x, value], places=[index])
 
 
 # ---------------------------------------------------------------------------------------------
@@ -168,6 +177,7 @@ CASES |= table({
     elementwise.clip: families.elementwise(
         EVERYWHERE, [-1.125, -0.625, 1.125], [0.375, 0.875]
     ),
+    elementwise.sigmoid: families.unary(),
     elementwise.sinc_derivative: variants(
         ANY,
         each(order=[1, 2, 5]),
@@ -180,6 +190,7 @@ CASES |= table({
     elementwise.angle: families.complex_too(),
     indexing.getitem: indexed(),
     indexing.scatter_add: scattered(),
+    indexing.assembled: pieces(),
     indexing.setitem: assigned(),
     creation.diagonal_matrix: variants([((3,),), ((1,),)], [{}, *each(k=[1, -2])]),
     indexing.windows: variants([((3, 4),)], [{"window_shape": 2, "axis": 0}]),
@@ -197,6 +208,10 @@ CASES |= table({
         ),
     ],
     sequences.convolve_full: variants([((3,), (2,)), ((2,), (4,))]),
+    sequences.convolve_valid: variants(
+        [((3,), (2,)), ((4,), (4,)), ((4,), (1,))], never=["zero-size"]
+    ),
+    sums.recurrence: variants([((5,), (5,)), ((2, 4), (2, 4)), ((1,), (1,))]),
     products.einsum: einsums(),
     norms.cofactors: matrices(SQUARES),
     norms.second_cofactors: matrices(

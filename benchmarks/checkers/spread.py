@@ -5,11 +5,11 @@ Not for: what the jobs do.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from typing import Any, TypeVar
+
+from tinygrad_lab.lab.workers import pool_of
 
 __all__ = ["spread"]
 
@@ -56,15 +56,7 @@ def _finished(
         for i, options in enumerate(arguments):
             yield i, job(*options)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _leave_interrupts_to_the_parent) as pool:
+    with pool_of(workers) as pool:
         waiting = {pool.submit(job, *options): i for i, options in enumerate(arguments)}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()

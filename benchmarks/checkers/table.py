@@ -15,7 +15,7 @@ from benchmarks.checkers.planted import WAYS, Row
 from benchmarks.checkers.slips import Slip, Slips
 from benchmarks.checkers.whole import Alarm, Undecided, Whole
 
-__all__ = ["Table", "write"]
+__all__ = ["Table"]
 
 
 @dataclass
@@ -256,11 +256,3 @@ LEGEND = [
     "shrunk input, and the rank of the patched operation in the blame, of the check itself and",
     "inside `tanh(op(1 * x) / 2)`; – where there is no wrong number, or no operation, to blame.",
 ]
-
-
-def write(path: Path, text: str) -> None:
-    """Write beside, and move into place: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

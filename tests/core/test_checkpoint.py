@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
+import threading
 import tracemalloc
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.interrupts import interrupted_everywhere
 
 RNG = np.random.default_rng(0)
 
@@ -73,6 +76,153 @@ def test_without_anything_tracked_it_is_the_plain_call():
         assert not tl.checkpoint(np.sin, tl.tensor(1.0, requires_grad=True)).requires_grad
     with pytest.raises(TypeError, match="one tensor"):
         tl.checkpoint(lambda x: (x, x), tl.tensor(1.0, requires_grad=True))
+
+
+class Noisy(tl.nn.Module):
+    """Dropout, running statistics in place and by assignment, a count, a cycle, a slot."""
+
+    __slots__ = ("scale",)
+
+    def __init__(self) -> None:
+        self.scale = tl.nn.Parameter([0.5, 1.5])
+        self.layers = [tl.nn.Linear(2, 2, rng=1), tl.nn.Dropout(0.5, rng=2)]
+        self.mean, self.weighted, self.count = np.zeros(2), tl.tensor([0.0, 0.0]), 0
+        self.layers[1].owner, self.kind = self, tl.nn.Linear
+
+    def forward(self, x: Any) -> Any:
+        self.count += 1
+        self.mean[...] = 0.9 * self.mean + 0.1 * x.data.mean(axis=0)
+        self.weighted = self.weighted + self.mean
+        for layer in self.layers:
+            x = layer(x)
+        penalty = sum((p * p).sum() for p in self.parameters())
+        return (x - self.mean) * self.layers[1].owner.scale + penalty * self.count
+
+    def state(self) -> Any:
+        parameters = {name: (id(p), p.data.copy()) for name, p in self.named_parameters()}
+        generator = self.layers[1]._rng.bit_generator.state
+        return parameters, self.mean.copy(), self.weighted.data.copy(), self.count, generator
+
+
+CALLS = {
+    "the module": lambda m: m,
+    "a method": lambda m: m.forward,
+    "a partial": lambda m: functools.partial(lambda m, x: m(x), m),
+}
+
+
+@pytest.mark.parametrize("way", CALLS)
+def test_whatever_a_module_does_to_itself_it_does_once(way: str):
+    plain, again = Noisy(), Noisy()
+    x, same = (tl.tensor(np.ones((5, 2)), requires_grad=True) for _ in range(2))
+    y, z = plain(x * 2), tl.checkpoint(CALLS[way](again), same * 2)
+    for model, result in ((plain, y), (again, z)):
+        result.sum().backward(retain_graph=True)
+        result.sum().backward()
+        model(tl.tensor(np.ones((1, 2))))
+    np.testing.assert_equal(again.state()[1:], plain.state()[1:])
+    np.testing.assert_allclose(same.grad, x.grad, rtol=1e-14)
+    for (name, p), (other, q) in zip(
+        plain.named_parameters(), again.named_parameters(), strict=True
+    ):
+        assert name == other
+        np.testing.assert_allclose(q.grad, p.grad, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_leaves_everything_as_it_was():
+    def make() -> Any:
+        model, x = Noisy(), tl.tensor(np.ones((5, 2)), requires_grad=True)
+        return model, x, tl.checkpoint(model, x).sum()
+
+    model, x, _ = make()
+    state = lambda made: (made[0].state()[1:], made[1].data.copy())
+    expected = state((model, x))
+    identities = lambda model: [id(p) for p in model.parameters()]
+    subjects: list[Any] = []
+
+    def remembered() -> Any:
+        subjects.append(make())
+        subjects.append(identities(subjects[-1][0]))
+        return subjects[-2]
+
+    number = 0
+    backward = lambda subject: subject[2].backward()
+    for place, left in interrupted_everywhere(
+        remembered, backward, state, within="tinygrad_lab/transforms", stride=11
+    ):
+        number += 1
+        np.testing.assert_equal(left, expected, err_msg=place)
+        assert identities(subjects[-2][0]) == subjects[-1], place
+        assert all(type(p) is tl.nn.Parameter for p in subjects[-2][0].parameters())
+    assert number > 10
+
+
+def test_threads_share_a_model():
+    """Each gradient is that of the mask which its own result was made with."""
+    model = tl.nn.Sequential(tl.nn.Dropout(0.5, rng=0), tl.nn.Dropout(0.2, rng=1))
+    weights = Noisy()
+    failures = []
+
+    def work(seed: int) -> None:
+        x = tl.tensor(np.random.default_rng(seed).uniform(1, 2, 50), requires_grad=True)
+        for _ in range(20):
+            y = tl.checkpoint(model, x)
+            z = tl.checkpoint(lambda m, x: (m.layers[0](x) * m.scale).sum(), weights, x[:2])
+            x.grad = None
+            (y.sum() + 0 * z).backward()
+            if not np.allclose(x.grad, y.data / x.data):
+                failures.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert all(type(p) is tl.nn.Parameter and p.is_leaf for p in weights.parameters())
+
+
+def test_what_is_not_handed_over_and_changes_is_noticed():
+    x = tl.tensor(np.ones(50), requires_grad=True)
+    dropout = tl.nn.Dropout(0.5, rng=0)
+    with pytest.raises(RuntimeError, match="another result"):
+        tl.checkpoint(lambda x: dropout(x), x).sum().backward()
+    array = np.ones(50)
+    y = tl.checkpoint(lambda x, a: x * a, x, array)
+    array[3] = 2.0
+    with pytest.raises(RuntimeError, match="write into no array"):
+        y.sum().backward()
+
+
+def test_arguments_that_depend_on_each_other():
+    f = lambda x: tl.checkpoint(lambda a, b: a * b, x, x * 2)
+    assert tl.grad(f)(3.0) == 12.0
+    assert tl.hessian(f)(3.0) == 4.0
+    same = lambda x: tl.checkpoint(lambda pair: pair[0] * pair[1], [x, x])
+    assert tl.hessian(same)(3.0) == 2.0
+
+
+def test_a_jacobian_computes_once_more_and_not_once_for_each_row():
+    calls = []
+    f = lambda x: calls.append(0) or np.sin(x) * x
+    np.testing.assert_allclose(
+        tl.jacobian(lambda x: tl.checkpoint(f, x))(np.arange(5.0)),
+        np.diag(np.sin(np.arange(5.0)) + np.arange(5.0) * np.cos(np.arange(5.0))),
+    )
+    assert len(calls) == 2
+
+
+def test_of_complex_numbers_of_nothing_and_of_plain_arrays():
+    z = np.array([1 + 2j, -1j])
+    np.testing.assert_allclose(
+        tl.jacobian(lambda z: tl.checkpoint(np.exp, z))(z), np.diag(np.exp(z))
+    )
+    by_real = tl.jacobian(lambda x: tl.checkpoint(lambda x: x * z, x))(np.ones(2))
+    np.testing.assert_allclose(by_real, np.diag(z))
+    assert tl.jacobian(lambda x: tl.checkpoint(lambda x: x[:0], x))(np.ones(3)).shape == (0, 3)
+    assert tl.checkpoint(lambda a, k: {"a": a + k}, np.ones(2), 1)["a"].tolist() == [2.0, 2.0]
+    assert tl.grad(lambda x: tl.checkpoint(lambda x: np.float64(3.0), x) * x)(2.0) == 3.0
 
 
 def peak_of(step: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
+from tests.interrupts import interrupted_everywhere
+from tinygrad_lab.core.graph import is_differentiating
+from tinygrad_lab.core.modes import current_mode
 
 RNG = np.random.default_rng(0)
 
@@ -198,9 +202,195 @@ def test_float32_stays_float32():
     assert tl.hvp(lambda x: np.sum(x**3), (x,), (x,))[0].dtype == np.float32
 
 
+def test_plain_arrays_in_are_plain_arrays_out_inside_another_derivative():
+    model = tl.nn.Linear(2, 1, rng=0)
+
+    def outer(a: Any) -> Any:
+        derivatives = [
+            tl.grad(lambda x: np.sum(x * x))(np.zeros(2)),
+            tl.value_and_grad(lambda x: model(x).sum())(np.zeros(2)),
+            tl.jacobian(np.sin)(np.zeros(2)),
+            tl.hessian(lambda x: model(x * x).sum())(np.zeros(2)),
+            tl.jvp(np.sin, (np.zeros(2),), (np.ones(2),)),
+            tl.vjp(np.sin, np.zeros(2))[1](np.ones(2)),
+            tl.no_grad()(tl.grad(lambda x: np.sum(a * x)))(np.zeros(2)),
+            tl.no_grad()(tl.grad(np.sum))(a),
+        ]
+        for result in derivatives:
+            for array in result if isinstance(result, tuple) else (result,):
+                assert type(array) is np.ndarray
+        return np.sum(a * a)
+
+    np.testing.assert_array_equal(tl.grad(outer)(np.ones(2)), [2.0, 2.0])
+
+
+def test_history_is_kept_where_an_argument_or_a_closure_has_one():
+    a = tl.tensor(2.0, requires_grad=True)
+    slope = tl.grad(lambda x: x**3)(a)
+    slope.backward()
+    assert a.grad == 12.0
+    # By closure, once and twice, and by the parameters of a module.
+    assert tl.grad(lambda a: tl.grad(lambda x: a * a * x * x)(3.0))(2.0) == 24.0
+    twice = lambda a: tl.grad(lambda b: tl.grad(lambda x: a * b * b * x)(1.0))(3.0)
+    assert tl.grad(twice)(2.0) == 6.0
+    model = tl.nn.Linear(1, 1, bias=False, rng=0)
+    square = lambda m: tl.grad(lambda x: m(x).sum() ** 2)(np.ones(1)).sum()
+    (by_weight,) = tl.grad(square)(model).values()
+    np.testing.assert_allclose(by_weight, 4 * model.weight.data)
+
+
+def test_a_rule_may_differentiate_and_is_differentiated():
+    """An implicit function: y(a) with y * y = a, its rule written with derivatives of that."""
+    root = tl.primitive(np.sqrt)
+    by_a, by_y = lambda y, a: tl.grad(lambda b: y * y - b)(a), lambda y: tl.grad(np.square)(y)
+    tl.defvjp(root, lambda g, y, a: -g * by_a(y, a) / by_y(y))
+    closing = tl.primitive(np.sqrt)
+    tl.defvjp(closing, lambda g, y, a: tl.grad(lambda b: g * b / (2 * y))(1.0))
+    for f in (root, closing):
+        np.testing.assert_allclose(tl.grad(f)(4.0), 1 / 4)
+        np.testing.assert_allclose(tl.grad(tl.grad(f))(4.0), -1 / 32)
+        np.testing.assert_allclose(tl.grad(tl.grad(tl.grad(f)))(4.0), 3 / 256)
+        x = tl.tensor(4.0, requires_grad=True)
+        f(x).backward(create_graph=True)
+        slope, x.grad = x.grad, None
+        slope.backward()
+        np.testing.assert_allclose(x.grad, -1 / 32)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 2)])
+def test_complex_results_have_complex_jacobians(shape: tuple[int, ...]):
+    x, z = RNG.normal(size=shape), RNG.normal(size=shape) + 1j * RNG.normal(size=shape)
+    unit = np.eye(x.size).reshape(shape * 2)
+    np.testing.assert_array_equal(tl.jacobian(lambda x: 1j * x)(x), 1j * unit)
+    mixed = lambda x: np.exp(1j * x) * np.sum(x)
+    np.testing.assert_allclose(
+        tl.jacobian(mixed)(x), numerical_jacobian(mixed, x), rtol=1e-7, atol=1e-9
+    )
+    holomorphic = lambda z: np.sin(z) * np.sum(z * z)
+    np.testing.assert_allclose(
+        tl.jacobian(holomorphic)(z), numerical_jacobian(holomorphic, z), rtol=1e-7, atol=1e-8
+    )
+    np.testing.assert_allclose(tl.jacobian(lambda z: np.abs(z) ** 2)(z), 2 * z * unit)
+    constant = tl.jacobian(lambda x: 1j * np.ones(2))(x)
+    assert (constant.shape, constant.dtype) == ((2, *shape), complex)
+    assert tl.jacobian(lambda x: np.exp(1j * x))(x.astype("f4")).dtype == np.complex64
+    by_x, by_z = tl.jacobian(lambda x, z: x * z, (0, 1))(x, z)
+    np.testing.assert_allclose(by_x, z * unit)
+    np.testing.assert_allclose(by_z, x * unit)
+
+
+@pytest.mark.parametrize("f", [np.conj, np.real, np.abs, lambda z: z * np.conj(z)])
+def test_what_is_not_holomorphic_has_no_complex_derivative(f: Any):
+    z, t = np.array([1 + 2j, -0.5 + 0.1j]), np.array([0.3 + 1j, 2j])
+    as_complex = lambda z: f(z) * (1 + 0j)
+    with pytest.raises(ValueError, match=r"not holomorphic|no holomorphic"):
+        tl.jacobian(as_complex)(z)
+    h = 1e-6
+    _, change = tl.jvp(as_complex, (z,), (t,))
+    np.testing.assert_allclose(change, (f(z + h * t) - f(z - h * t)) / (2 * h), rtol=1e-8)
+
+
+def test_a_complex_result_has_no_gradient_but_with_an_upstream():
+    f = lambda x: x * (1 + 0.2j)
+    x = tl.tensor(1.0, requires_grad=True)
+    for call in (
+        lambda: tl.grad(f)(1.0),
+        lambda: tl.value_and_grad(f)(1.0),
+        lambda: tl.hessian(f)(1.0),
+        lambda: tl.hvp(f, (1.0,), (1.0,)),
+        lambda: tl.grad(lambda x: 1j)(1.0),
+        lambda: f(x).backward(),
+        lambda: tl.gradients(f(x), x),
+    ):
+        with pytest.raises(TypeError, match="complex result") as error:
+            call()
+        assert "jacobian" in str(error.value)
+    f(x).backward(np.array(2.0 + 1j))  # of the real part of conj(u) y
+    np.testing.assert_allclose(x.grad, 2.2)
+    with pytest.raises(TypeError, match="complex upstream"):
+        (x * 2).backward(1j)
+    with pytest.raises(TypeError, match="complex tangent"):
+        tl.jvp(np.sin, (1.0,), (1j,))
+
+
+def test_second_derivatives_by_complex_numbers():
+    z, v = np.array([1 + 2j, 3.0 - 1j]), np.array([0.5j, 1 - 1j])
+    f = lambda z: np.sum(np.real(z**3) * np.abs(z[0]))
+    h = 1e-6
+    slope = tl.grad(f)
+    expected = (slope(z + h * v) - slope(z - h * v)) / (2 * h)
+    np.testing.assert_allclose(tl.hvp(f, (z,), (v,))[0], expected, rtol=1e-8)
+    with pytest.raises(ValueError, match="no holomorphic"):
+        tl.hessian(f)(z)
+
+
+def test_nothing_in_or_nothing_out():
+    assert tl.jacobian(lambda x: x[:0])(np.ones(3)).shape == (0, 3)
+    assert tl.jacobian(np.sin)(np.ones((0, 2))).shape == (0, 2, 0, 2)
+    assert tl.jacobian(lambda x: 1j * x[:0])(np.ones(3)).shape == (0, 3)
+    assert tl.jacobian(np.sum)(np.ones(0)).shape == (0,)
+    assert tl.grad(np.sum)(np.ones((2, 0))).shape == (2, 0)
+    assert tl.hessian(np.sum)(np.ones((2, 0))).shape == (2, 0, 2, 0)
+    assert tl.jvp(lambda x: x[:0], (np.ones(3),), (np.ones(3),))[1].shape == (0,)
+    assert tl.vjp(lambda x: x[:0], np.ones(3))[1](np.ones(0))[0].tolist() == [0.0, 0.0, 0.0]
+    assert tl.hvp(np.sum, (np.ones(0),), (np.ones(0),))[0].shape == (0,)
+
+
+def test_jacobians_and_hessians_of_containers():
+    f = lambda p, q: ({"product": p["a"] * q, "count": 3}, (np.sum(q), 1j * p["a"]))
+    jacobian, aux = tl.jacobian(lambda p, q: (f(p, q), "aux"), (0, 1), has_aux=True)(
+        {"a": np.array([1.0, 2.0])}, np.array([3.0, 4.0])
+    )
+    assert aux == "aux"
+    first, (total, last) = jacobian
+    np.testing.assert_array_equal(first["product"][0]["a"], np.diag([3.0, 4.0]))
+    np.testing.assert_array_equal(first["product"][1], np.diag([1.0, 2.0]))
+    np.testing.assert_array_equal(first["count"][1], np.zeros(2))
+    np.testing.assert_array_equal(total[1], np.ones(2))
+    np.testing.assert_array_equal(last[0]["a"], 1j * np.eye(2))
+    hessian = tl.hessian(lambda p: p["a"] ** 2 * p["b"])({"a": 2.0, "b": 3.0})
+    assert hessian == {"a": {"a": 6.0, "b": 4.0}, "b": {"a": 4.0, "b": 0.0}}
+    assert tl.hessian(lambda a, b: a**2 * b, (0, 1))(2.0, 3.0) == ((6.0, 4.0), (4.0, 0.0))
+
+
+def test_modules_in_a_list_are_called_as_they_are():
+    first, second = tl.nn.Linear(2, 3, rng=0), tl.nn.Linear(3, 1, rng=1)
+    x = RNG.normal(size=(4, 2))
+    by_first, by_second = tl.grad(lambda models: models[1](models[0](x)).sum())([first, second])
+    second(first(x)).sum().backward()
+    np.testing.assert_array_equal(by_first["weight"], first.weight.grad)
+    np.testing.assert_array_equal(by_second["bias"], second.bias.grad)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_leaves_no_derivative_at_work():
+    nested = lambda: tl.grad(lambda a: tl.grad(lambda x: a * x * x)(3.0))(2.0)
+    at_work = lambda: (is_differentiating(), current_mode())
+    for within in ("core/graph.py", "tinygrad_lab/transforms"):
+        for place, state in interrupted_everywhere(
+            copy_context,
+            lambda context: context.run(nested),
+            lambda context: context.run(at_work),
+            within=within,
+            stride=3,
+        ):
+            if "return in differentiating" not in place:  # Python answers no signal at a yield
+                assert state == (False, "record"), place
+
+
+def test_debug_watches_inside_a_derivative():
+    with np.errstate(divide="ignore"), pytest.raises(FloatingPointError, match="log gave -inf"):
+        tl.debug()(tl.grad(np.log))(0.0)
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "says"),
     [
+        (lambda: tl.grad(lambda x: (x, x))(1.0), TypeError, "has_aux"),
+        (lambda: tl.grad(np.multiply, argnums=(0, -2))(1.0, 2.0), ValueError, "twice"),
+        (lambda: tl.grad(np.sin, argnums="x")(1.0), TypeError, "position"),
+        (lambda: tl.grad(tl.tensor(1.0))(1.0), TypeError, r"tl.grad\(f\)\(x\)"),
+        (lambda: tl.jacobian(lambda x: (x, None))(1.0), TypeError, r"output\[1\]"),
         (lambda: tl.grad(np.sin)(np.ones(2)), ValueError, "one number"),
         (lambda: tl.grad(np.sum)(np.array([1, 2])), TypeError, "argument 0"),
         (lambda: tl.grad(np.sum)({"w": [1.0, "x"]}), TypeError, r"\['w'\]\[1\]"),

@@ -91,6 +91,19 @@ def test_a_rule_gets_read_only_views_of_nothing_it_may_spoil():
     np.testing.assert_array_equal(b.grad, [2, 2, 2])
 
 
+def test_an_operation_may_take_a_list_of_arrays():
+    @tl.primitive
+    def total(arrays: Any, factor: Any = 1.0) -> Any:
+        return sum(arrays) * factor
+
+    a, b = (tl.tensor(np.full(3, x), requires_grad=True) for x in (1.0, 2.0))
+    with pytest.raises(TypeError, match="total has no derivative rule"):
+        total([a, b])
+    tl.defvjp(total, lambda g, y, arrays, factor=1.0: [10 * g * factor for _ in arrays])
+    for call in (lambda: total([a, b], 2.0), lambda: total(arrays=(a, np.ones(3)), factor=2.0)):
+        np.testing.assert_array_equal(tl.gradients(call().sum(), a), np.full(3, 20.0))
+
+
 # -- operations with several results -------------------------------------------------------------
 
 
@@ -192,3 +205,42 @@ def test_names_at_the_top_are_numpys_own():
     with pytest.raises(AttributeError, match="nonsense"):
         _ = tl.nonsense
     assert "tensor" in dir(tl)
+
+
+def test_a_joint_rule_is_called_once_for_what_is_asked_for():
+    calls = []
+
+    @tl.primitive
+    def weighted(scale, *arrays):
+        return scale * sum(arrays)
+
+    def rule(argnums, g, y, scale, *arrays):
+        calls.append(tuple(argnums))
+        return [np.sum(g * y) / scale if n == 0 else g * scale for n in argnums]
+
+    tl.defvjp_joint(weighted, rule)
+    a, b, c = (tl.tensor([1.0, 2.0], requires_grad=True) for _ in range(3))
+    weighted(tl.tensor(3.0, requires_grad=True), a, np.ones(2), b).sum().backward()
+    assert calls == [(0, 1, 3)]
+    np.testing.assert_array_equal([a.grad, b.grad], np.full((2, 2), 3.0))
+    tl.gradients(weighted(3.0, a, b, c).sum(), c)
+    assert calls[-1] == (3,)
+    arrays = map(np.array, (2.0, [1.0, 2.0], [3.0, 4.0]))
+    check_gradients(lambda s, x, y: weighted(s, x, y, x), *arrays)
+    jacobian = tl.jacobian(lambda x: weighted(2.0, x, x))(np.ones(2))
+    np.testing.assert_array_equal(jacobian, 4 * np.eye(2))
+
+
+def test_a_joint_rule_for_some_arguments_refuses_the_others():
+    shifted = tl.primitive(lambda x, n: x + n)
+    tl.defvjp_joint(shifted, lambda argnums, g, y, x, n: [g], argnums=[0])
+    with pytest.raises(TypeError, match="no derivative by argument 1"):
+        shifted(tl.tensor(1.0, requires_grad=True), tl.tensor(1.0, requires_grad=True))
+
+
+def test_a_joint_rule_that_gives_too_few_gradients_is_named():
+    both = tl.primitive(lambda x, y: x + y)
+    tl.defvjp_joint(both, lambda argnums, g, y, a, b: [g])
+    x = tl.tensor(1.0, requires_grad=True)
+    with pytest.raises(ValueError, match="gave 1 gradients where 2 were asked"):
+        both(x, x).backward()

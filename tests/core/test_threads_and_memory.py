@@ -1,12 +1,16 @@
-"""Four models in four threads, and the memory of a deep network's backward pass."""
+"""Several threads at once, and what memory is held: by a backward pass, and by errors."""
 
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
+import pytest
 
 import tinygrad_lab as tl
 
@@ -60,3 +64,80 @@ def test_the_peak_of_a_backward_pass_is_the_forward_pass_and_one_layer():
         tracemalloc.stop()
     one_layer = 6 * batch * width * 8 + width * width * 8  # its values, slopes and cotangents
     assert peak <= forward + one_layer, (peak, forward, one_layer)
+
+
+def test_nothing_is_lost_when_threads_add_to_one_leaf():
+    x = tl.tensor(np.zeros(3), requires_grad=True)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda k: (x * float(k)).sum().backward(), range(400)))
+    finally:
+        sys.setswitchinterval(before)
+    np.testing.assert_array_equal(x.grad, np.full(3, 400 * 399 / 2))
+
+
+def test_a_mode_object_may_be_entered_in_many_threads_and_twice():
+    quiet, start = tl.no_grad(), threading.Barrier(8)
+
+    def enter(_: int) -> bool:
+        start.wait()
+        right = True
+        for _ in range(200):
+            with quiet:
+                with quiet:
+                    right &= not tl.is_grad_enabled()
+                right &= not tl.is_grad_enabled()
+            right &= tl.is_grad_enabled()
+        return right
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(enter, range(8)))
+
+
+class Unusual(Exception):
+    """A user's exception, of no kind that is raised anew."""
+
+
+@pytest.mark.parametrize("kind", [Unusual, ValueError, KeyError])
+@pytest.mark.parametrize("where", ["rule", "forward", "hook"])
+def test_a_caught_error_holds_no_memory(kind: type[Exception], where: str):
+    def fail(*_: object) -> None:
+        raise kind("no")
+
+    @tl.primitive
+    def failing(x):
+        return fail() if where == "forward" else x * 1
+
+    tl.defvjp(failing, fail if where == "rule" else lambda g, y, x: g)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            x = tl.tensor(np.ones(100_000), requires_grad=True)
+            with suppress(kind):
+                y = failing(x * 2)
+                if where == "hook":
+                    y.register_hook(fail)
+                y.sum().backward()
+            x = y = None
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+def test_when_a_hook_raises_no_leaf_has_a_gradient():
+    leaves = [tl.tensor(float(i), requires_grad=True) for i in range(6)]
+    results = [leaf * 2 for leaf in leaves]
+    results[0].retain_grad()
+
+    def fail(g: object) -> None:
+        raise Unusual
+
+    leaves[3].register_hook(fail)
+    with pytest.raises(Unusual):
+        sum(results).backward()
+    assert all(leaf.grad is None for leaf in (*leaves, *results))

@@ -55,6 +55,8 @@ def test_results_belong_to_the_caller():
         assert one.flags.writeable
         assert not any(np.shares_memory(one, other) for other in arrays[:i])
     assert tl.gradients(a.sum(), a).flags.writeable
+    first, second = tl.gradients(a.sum(), [a, a])
+    assert not np.shares_memory(first, second)
 
 
 def test_no_grad_attribute_is_touched_not_even_a_retained_one():

@@ -1,15 +1,17 @@
 """The command line: what it prints, and one line with exit status 2 for whatever it cannot do."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tinygrad_lab.lab import cli, commands, reports
+from tinygrad_lab.lab import cli, commands, reports, runner
 from tinygrad_lab.lab.reports.studies import STUDIES
 from tinygrad_lab.lab.runner import Interrupted
+from tinygrad_lab.lab.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,6 +89,26 @@ def test_help_without_arguments(command):
         ("train xor --none-such", "--none-such"),
         ("trian", "trian"),
         ("report --out", "--out"),
+        ("report --out=", "'--out': it is empty; name a folder"),
+        ("report there", "there"),
+        ("report --quick=yes", "--quick"),
+        ("train xor --hidden 4,,4", "got '4,,4'"),
+        ("train xor --hidden 4,4,", "got '4,4,'"),
+        ("train xor --hidden 4.5", "got '4.5'"),
+        ("train xor --hidden 0x4", "got '0x4'"),
+        ("train xor --hidden 99999999999999999999", "at most 1,000,000,000"),
+        ("train linear --n 99999999999999999999", "at most 1,000,000,000"),
+        ("train xor --epochs 1e3", "--epochs"),
+        ("train xor --epochs 99999999999999999999", "at most 1,000,000,000"),
+        ("train xor --seed 1.5", "--seed"),
+        ("train xor --lr inf", "got lr = inf"),
+        ("train xor --lr 1e400", "got lr = inf"),
+        ("train xor --lr 1e-400", "got lr = 0.0"),
+        ("train xor --n", "--n"),
+        ("train xor --bias yes", "yes"),
+        ("train xor --loss report-a --activation tanh", "needs a sigmoid"),
+        ("train XOR", "did you mean 'xor'?"),
+        ("--version", "--version"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(command, line, message):
@@ -147,6 +169,75 @@ def test_ctrl_c_while_training(command, monkeypatch):
     status, _, err = command("train xor")
     assert status == 130
     assert "Traceback" not in err
+
+
+def test_too_little_memory(command, monkeypatch):
+    def huge(*_, **__):
+        raise MemoryError("Unable to allocate 7.28 TiB")
+
+    monkeypatch.setattr(commands, "train", huge)
+    status, _, err = command("train xor --hidden 1000000,1000000")
+    assert status == 2
+    assert "not enough memory (Unable to allocate 7.28 TiB); train with fewer" in err
+    assert err.count("\n") == 1
+
+
+# ---- streams that cannot be written -------------------------------------------------------------
+
+QUICKLY = f"{sys.executable} -m tinygrad_lab train xor --epochs 1000"
+
+
+def shell(line):
+    """Run a line of the shell; the status is that of the last command but those of `head`."""
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+
+with_devices = pytest.mark.skipif(
+    not Path("/dev/full").exists() or shutil.which("bash") is None, reason="needs /dev/full, bash"
+)
+
+
+@with_devices
+@pytest.mark.parametrize("arguments", ["", "--quiet", "--help"])
+def test_a_full_disk_is_one_line(arguments):
+    done = shell(f"{QUICKLY} {arguments} > /dev/full")
+    assert done.stderr == "tinygrad-lab: cannot write the output: No space left on device\n"
+    assert done.returncode == 2
+
+
+@with_devices
+def test_a_reader_that_has_enough_ends_it_quietly():
+    done = shell(f"{QUICKLY} | head -1")
+    assert done.stdout.startswith("epoch 0 loss")
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
+    # Nobody read the rest, unless all of it was in the pipe before `head` had its line.
+    assert done.returncode in (0, commands.CLOSED_PIPE)
+
+
+@with_devices
+@pytest.mark.parametrize("stream", ["/dev/full", "&-"])
+def test_what_is_wrong_is_the_status_where_it_cannot_be_said(stream):
+    assert shell(f"{QUICKLY} --lr 0 2>{stream}").returncode == 2
+    assert shell(f"{QUICKLY} >{stream} 2>{stream}").returncode in (0, 2)
+
+
+def test_progress_that_cannot_be_written_ends_nothing(tmp_path, monkeypatch):
+    class Full:
+        def write(self, _):
+            raise OSError(28, "No space left on device")
+
+        def flush(self):
+            pass
+
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(runner, "PATIENCE", 0)
+    for stream in (Full(), None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert runner.run_all([(Settings(epochs=1), range(1))], workers=1)
 
 
 def test_python_m_is_the_same_command():

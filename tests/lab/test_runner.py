@@ -1,5 +1,7 @@
 """Many settings in parallel processes: the same results, in order, once each."""
 
+import os
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +34,16 @@ def test_more_seeds_than_fit_one_batch(monkeypatch):
     monkeypatch.setattr(running, "_SEEDS_AT_ONCE", 2)
     runs = run_all([(SETTING, range(5))], workers=1, progress=False)
     assert [r.seed for r in runs[SETTING]] == list(range(5))
+
+
+def test_processes_import_nothing_from_the_current_folder(tmp_path, monkeypatch):
+    for name in ("multiprocessing", "random", "tinygrad_lab", "numpy", "signal"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'a').close()", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert run_all([(SETTING, range(1))], workers=1, progress=False)
+    assert not (tmp_path / "ran").exists()
+    assert "PYTHONSAFEPATH" not in os.environ
 
 
 def test_an_error_in_a_process_is_an_error_here(monkeypatch):

@@ -171,3 +171,11 @@ def test_a_small_network_learns_with_convolution_and_pooling():
         optimizer.step()
     assert (np.argmax(model(x).data, axis=1) == labels).all()
     assert loss.item() < 0.1
+
+
+def test_an_mlp_ends_in_a_linear_layer_unless_told():
+    model = nn.MLP([2, 3, 1], "relu", rng=0)
+    assert isinstance(model.layers[-1], nn.Linear)
+    outputs = model(np.random.default_rng(0).normal(size=(200, 2))).data
+    assert outputs.min() < 0 < outputs.max()
+    assert isinstance(nn.MLP([2, 3, 1], "relu", nn.Sigmoid, rng=0).layers[-1], nn.Sigmoid)

@@ -2,6 +2,9 @@
 
 import copy
 import pickle
+import warnings
+from collections import deque, namedtuple
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -14,28 +17,35 @@ class Everything(nn.Module):
     """Parameters in every place where they can be."""
 
     def __init__(self):
-        self.weight = tl.tensor([1.0], requires_grad=True)
-        self.listed = [nn.Linear(2, 3, rng=0), tl.tensor([2.0], requires_grad=True)]
+        self.weight = nn.Parameter([1.0])
+        self.listed = [nn.Linear(2, 3, rng=0), nn.Parameter([2.0])]
         self.nested = {"a": (nn.Linear(3, 1, bias=False, rng=1),), "b": self.weight}
         self.running = np.zeros(3)
-        self.frozen = tl.tensor([5.0])
-        self._private = tl.tensor([9.0], requires_grad=True)
+        self.constant = tl.tensor([5.0])
+        self.frozen = nn.Parameter([6.0], requires_grad=False)
+        self._private = nn.Linear(1, 1, bias=False, rng=2)
+        self._cache = np.zeros(2)
+        self.result = self.weight * 2
         self.name = "no array"
 
     def forward(self, x):
         return self.nested["a"][0](self.listed[0](x))
 
 
-NAMES = ["weight", "listed.1", "listed.0.weight", "listed.0.bias", "nested.a.0.weight"]
+NAMES = [
+    "weight", "listed.1", "frozen", "listed.0.weight", "listed.0.bias", "nested.a.0.weight",
+    "_private.weight",
+]  # fmt: skip
 
 
 def test_parameters_are_found_by_walking_each_once():
     model = Everything()
     assert sorted(dict(model.named_parameters())) == sorted(NAMES)
     assert len(list(model.parameters())) == len(NAMES)
-    assert dict(model.named_buffers()).keys() == {"running"}
-    assert [name for name, _ in model.named_modules()] == ["", "listed.0", "nested.a.0"]
-    assert list(model.children()) == [model.listed[0], model.nested["a"][0]]
+    assert dict(model.named_buffers()).keys() == {"running", "constant"}
+    layers = {"": model, "listed.0": model.listed[0], "nested.a.0": model.nested["a"][0]}
+    assert dict(model.named_modules()) == {**layers, "_private": model._private}
+    assert list(model.children()) == [model.listed[0], model.nested["a"][0], model._private]
 
 
 def test_a_layer_used_twice_is_one():
@@ -45,13 +55,133 @@ def test_a_layer_used_twice_is_one():
     assert len(list(model.modules())) == 3
 
 
+class Family(nn.Module):
+    """Layers that hold each other, and a container that holds itself."""
+
+    def __init__(self):
+        self.first, self.second = nn.Linear(1, 1, rng=0), nn.Linear(1, 1, rng=1)
+        self.first.parent, self.first.next = self, self.second
+        self.second.parent, self.second.previous = self, self.first
+        self.ring = [self.first]
+        self.ring.append(self.ring)
+
+
+def test_layers_that_hold_their_model_are_walked_once():
+    model = Family()
+    names = ["first.weight", "first.bias", "first.next.weight", "first.next.bias"]
+    assert [name for name, _ in model.named_parameters()] == names
+    assert len(list(model.first.parameters())) == 4
+    assert len(list(model.modules())) == 3
+    assert model.state_dict().keys() >= {*names, "second.weight", "second.bias", "ring.0.weight"}
+    model.load_state_dict(Family().state_dict())
+    assert "..." in repr(model)
+    twin = copy.deepcopy(model)
+    assert twin.first.parent is twin
+    with pytest.raises(ValueError, match="in layer '0': Linear"):
+        nn.Sequential(model.first)(np.ones(3))
+
+
+class InSlots(nn.Module):
+    """A parameter in a slot, another on the class."""
+
+    __slots__ = ("empty", "weight")
+
+    shared = nn.Parameter([1.0])
+
+    def __init__(self):
+        self.weight = nn.Parameter([2.0])
+
+
+def make_property():
+    class InProperty(nn.Module):
+        def __init__(self):
+            self.__weight = nn.Parameter([2.0])
+
+        @property
+        def weight(self):
+            return self.__weight
+
+    return InProperty()
+
+
+def holding(**attributes):
+    module = nn.Module()
+    vars(module).update(attributes)
+    return module
+
+
+p, layer = nn.Parameter([2.0]), nn.Linear(1, 1, bias=False, rng=0)
+PLACES = {
+    "in slots": InSlots(),
+    "behind a property": make_property(),
+    "on the class": type("OnClass", (nn.Module,), {"weight": p})(),
+    "a layer on the class": type("OnClass", (nn.Module,), {"layer": layer})(),
+    "deque": holding(parts=deque([layer])),
+    "named tuple": holding(parts=namedtuple("Pair", "a b")(1, p)),
+    "mapping": holding(parts=MappingProxyType({"a": [(p,)]})),
+    "numbered": holding(parts={0: {1: p}}),
+    "private in private": holding(_parts=[holding(_inner={"_x": p})]),
+    "of a layer in a list": holding(parts=[[[nn.Sequential(layer)]]]),
+}
+
+
+@pytest.mark.parametrize("model", PLACES.values(), ids=PLACES)
+def test_a_parameter_is_found_wherever_it_is(model):
+    (_, parameter), *others = model.named_parameters()
+    assert isinstance(parameter, nn.Parameter)
+    assert len(others) == isinstance(model, InSlots)
+    for frozen in (True, False):
+        model.requires_grad_(not frozen)
+        optimizer = tl.optim.SGD(model.parameters(), lr=0.1)
+        before = model.state_dict()
+        assert len(before) == 1 + len(others)
+        if not frozen:
+            (parameter * parameter).sum().backward()
+            optimizer.step()
+        changed = any((value != before[name]).any() for name, value in model.state_dict().items())
+        assert changed is not frozen
+        model.load_state_dict(before)
+
+
+def test_what_takes_a_parameters_place_is_one():
+    layer = nn.Linear(2, 2, rng=0)
+    with pytest.raises(TypeError, match=r"Linear\.weight is a parameter, and a Tensor in"):
+        layer.weight = layer.weight * 0.9
+    with pytest.raises(TypeError, match=r"ndarray in its place.*nn\.Parameter"):
+        layer.bias = np.zeros(2)
+    layer.weight = nn.Parameter(np.eye(2))
+    layer.bias = None
+    np.testing.assert_array_equal(layer(np.ones((1, 2))).data, [[1, 1]])
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+
+
+def test_a_tracked_tensor_that_is_no_parameter_is_warned_of_once_a_place():
+    class Net(nn.Module):
+        def __init__(self):
+            self.w = tl.tensor([1.0], requires_grad=True)
+            self.constant = tl.tensor([1.0])
+
+    model = Net()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            assert list(model.parameters()) == []
+    (warning,) = caught
+    assert warning.category is tl.warnings.NotAParameterWarning
+    assert warning.filename == __file__
+    assert str(warning.message).startswith("Net.w requires a gradient but is no nn.Parameter")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tl.TrainingWarning)
+        assert "w" in model.state_dict()
+
+
 def test_state_goes_out_and_in():
     model, other = Everything(), Everything()
     for parameter in model.parameters():
         parameter.data = parameter.data + 1
     model.running[:] = 7
     state = model.state_dict()
-    assert state.keys() == {*NAMES, "running", "frozen", "nested.b"}
+    assert state.keys() == {*NAMES, "running", "constant", "nested.b"}
     running = other.running
     other.load_state_dict(state)
     for name, value in other.state_dict().items():
@@ -124,10 +254,19 @@ def test_gradients_are_forgotten_and_switched_off():
     assert all(p.grad is not None for p in model.parameters())
     model.zero_grad()
     assert all(p.grad is None for p in model.parameters())
+    before = list(model.parameters())
     model.requires_grad_(False)
-    assert list(model.parameters()) == []
+    assert list(map(id, model.parameters())) == list(map(id, before))
     assert not model(np.ones((4, 2))).requires_grad
-    assert len(list(model.requires_grad_().parameters())) == 4
+    assert all(p.requires_grad for p in model.requires_grad_().parameters())
+
+
+def test_a_constant_is_no_parameter_whatever_is_switched():
+    model = Everything()
+    assert sorted(dict(model.requires_grad_(False).named_parameters())) == sorted(NAMES)
+    assert sorted(dict(model.requires_grad_(True).named_parameters())) == sorted(NAMES)
+    assert not model.constant.requires_grad
+    assert model.frozen.requires_grad
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
@@ -187,3 +326,47 @@ def test_repr_is_a_tree():
         "Sequential(\n  (0): Linear(2 -> 3, bias=False)\n  (1): Sequential(\n"
         "    (0): LeakyReLU(negative_slope=0.2)\n  )\n)"
     )
+
+
+def manual_step(model, rate=0.1):
+    """PyTorch's loop by hand."""
+    with tl.no_grad():
+        for p in model.parameters():
+            p -= rate * p.grad
+
+
+def test_the_manual_loop_moves_the_weights_as_sgd_does():
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 1))
+    by_hand, by_sgd = (nn.MLP([1, 4, 1], "tanh", rng=0) for _ in range(2))
+    optimizer = tl.optim.SGD(by_sgd.parameters(), lr=0.1)
+    parameters = list(by_hand.parameters())
+    for _ in range(20):
+        for model, step in ((by_hand, lambda: manual_step(by_hand)), (by_sgd, optimizer.step)):
+            model.zero_grad()
+            nn.functional.mse_loss(model(x), y).backward()
+            step()
+    assert list(map(id, by_hand.parameters())) == list(map(id, parameters))
+    for name, value in by_sgd.state_dict().items():
+        np.testing.assert_array_equal(by_hand.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("op", ["+=", "-=", "*=", "/=", "**=", "@="])
+def test_a_parameter_changed_in_place_stays_one(op):
+    layer = nn.Linear(2, 2, rng=0)
+    weight, change = layer.weight, np.array([[3.0, 0.5], [1.0, 2.0]])
+    weight.data = np.abs(weight.data)
+    start = weight.data
+    expected = eval("start" + op[:-1] + "change", {"start": start, "change": change})
+    with pytest.raises(RuntimeError, match="no_grad"):
+        exec(f"layer.weight {op} change", {"layer": layer, "change": change})
+    for frozen in (False, True):
+        if frozen:
+            layer.requires_grad_(False)
+            weight.data = start
+            exec(f"layer.weight {op} change", {"layer": layer, "change": change})
+        else:
+            with tl.no_grad():
+                exec(f"layer.weight {op} change", {"layer": layer, "change": change})
+        assert layer.weight is weight
+        assert isinstance(weight, nn.Parameter)
+        np.testing.assert_array_equal(weight.data, expected)

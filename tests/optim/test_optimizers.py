@@ -1,6 +1,7 @@
 """Optimizers: PyTorch's trajectories, what is written in place, states, and bad input."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -135,10 +136,9 @@ def test_a_kept_graph_gives_the_gradient_at_the_old_values(name, options):
     np.testing.assert_array_equal(w.grad, before)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
-def test_an_array_that_nobody_else_holds_is_written_in_place(name):
+def test_an_array_that_nobody_else_holds_is_written_in_place():
     w = tl.tensor([1.0, 2.0], requires_grad=True)
-    optimizer = getattr(optim, name)([w], lr=0.1)
+    optimizer = optim.Adam([w], lr=0.1)
     address = w.data.__array_interface__["data"]
     (w * w).sum().backward()
     optimizer.step()
@@ -235,6 +235,11 @@ def test_what_is_no_iterable_of_parameters():
         optim.SGD(leaves()[0])
     with pytest.raises(TypeError, match="ndarray"):
         optim.SGD([np.ones(3)])
+    with pytest.raises(TypeError, match=r"a tuple.*model\.parameters\(\)"):
+        optim.SGD(tl.nn.Linear(1, 1, rng=0).named_parameters())
+    for params in (None, 3, set(leaves())):
+        with pytest.raises(TypeError, match="always in one order"):
+            optim.SGD(params)
 
 
 def test_a_state_that_does_not_fit():
@@ -249,3 +254,62 @@ def test_a_state_that_does_not_fit():
     saved["param_groups"][0]["lr"] = -1
     with pytest.raises(ValueError, match="lr=-1"):
         optimizer.load_state_dict(saved)
+
+
+# -- warnings ---------------------------------------------------------------------------------
+
+
+def warnings_of(action, times=1):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(times):
+            action()
+    assert {w.filename for w in caught} <= {__file__}
+    return [(w.category, str(w.message)) for w in caught]
+
+
+def test_a_step_before_any_backward_is_warned_of_once_a_place():
+    w = tl.nn.Parameter([1.0])
+    optimizer = optim.SGD([w], lr=0.1)
+    ((category, text),) = warnings_of(lambda: optimizer.step(), times=3)
+    assert category is tl.warnings.NoGradientWarning
+    assert "backward()" in text
+    w.requires_grad_(False)
+    ((_, text),) = warnings_of(lambda: optimizer.step())
+    assert "frozen" in text
+    w.requires_grad_(True)
+    (w * 2).sum().backward()
+    assert warnings_of(lambda: optimizer.step()) == []
+
+
+@pytest.mark.parametrize("forget", [lambda m, o: m.zero_grad(), lambda m, o: o.zero_grad()])
+def test_an_optimizer_of_parameters_that_the_model_has_no_more(forget):
+    model = tl.nn.MLP([2, 3, 1], "tanh", None, rng=0)
+    optimizer = optim.Adam(model.parameters())
+
+    def step():
+        forget(model, optimizer)
+        model(np.ones((4, 2))).sum().backward()
+        optimizer.step()
+
+    assert warnings_of(step, times=2) == []
+    model.layers[2] = tl.nn.Linear(3, 1, rng=1)
+    ((category, text),) = warnings_of(step, times=2)
+    assert category is tl.warnings.AbandonedParameterWarning
+    assert "2 of its 4 parameters (of shape (1, 3), (1,))" in text
+    model.to(np.float32)  # the same parameters: but what is kept for them is float64
+    with pytest.raises(ValueError, match=r"keeps mean of float64.*float32\(3, 2\) by now"):
+        warnings_of(step)
+    model = tl.nn.MLP([2, 3, 1], "tanh", None, rng=0)
+    del step
+
+
+@pytest.mark.parametrize("name", ["Adagrad", "RMSprop", "Adam", "AdamW"])
+def test_complex_parameters_are_for_sgd_alone(name):
+    w = tl.nn.Parameter([1 + 2j])
+    (w * np.conj(w)).sum().real.backward()
+    with pytest.raises(TypeError, match=r"complex128\(1,\).*use SGD"):
+        getattr(optim, name)([w]).step()
+    before = abs(w.data)
+    optim.SGD([w], lr=0.1).step()
+    assert (abs(w.data) < before).all()

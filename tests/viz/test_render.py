@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -12,7 +13,7 @@ import pytest
 from tests.viz.test_dot import HOSTILE, tiny
 from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.picture import graph
-from tinygrad_lab.viz.render import RenderError, render, write_file
+from tinygrad_lab.viz.render import RenderError, render
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -112,6 +113,40 @@ def test_a_drawing_that_takes_for_ever_is_given_up(monkeypatch):
         render("digraph {\n a }")
 
 
+@pytest.fixture
+def hostile_folder(tmp_path, monkeypatch):
+    """A current folder whose modules and program are named like those that drawing needs."""
+    trap = "open('ran', 'a').close()\n"
+    for name in ("pygraphviz", "graphviz", "signal", "sitecustomize", "usercustomize"):
+        (tmp_path / f"{name}.py").write_text(trap, encoding="utf-8")
+    (tmp_path / "dot").write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran'\n")
+    (tmp_path / "dot").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep)  # as of PYTHONPATH=$PYTHONPATH:more, less more
+    return tmp_path
+
+
+@pytest.mark.usefixtures("library_only")
+def test_the_library_imports_nothing_from_the_current_folder(hostile_folder):
+    assert render("digraph {\n a -> b }").startswith(b"<svg")
+    assert not (hostile_folder / "ran").exists()
+
+
+@pytest.mark.parametrize("path", ["", ".", "./", os.pathsep.join(["", "x", "."])])
+def test_a_program_in_the_current_folder_is_not_run(hostile_folder, monkeypatch, path):
+    monkeypatch.setenv("PATH", path)
+    with pytest.raises(RenderError, match="no `dot` program"):
+        render("digraph {\n a -> b }", engine="dot")
+    assert not (hostile_folder / "ran").exists()
+
+
+def test_a_program_that_cannot_be_started_is_an_error(pretended_dot, tmp_path):
+    pretended_dot("")
+    (tmp_path / "dot").write_text("#!/no/such/shell\n")
+    with pytest.raises(RenderError, match=r"`dot` program cannot be started: .*pip install"):
+        render("digraph {\n a }")
+
+
 @pytest.mark.usefixtures("library_only")
 def test_text_that_is_not_dot_is_an_error():
     with pytest.raises(RenderError):
@@ -198,38 +233,3 @@ def test_two_parameters_of_an_operation_stand_on_either_side(fused_case):
     for i in range(3):
         assert middles[f"parameter W{i}"] < min(spine)
         assert middles[f"parameter b{i}"] > max(spine)
-
-
-def test_files_are_moved_into_place(tmp_path):
-    target = tmp_path / "a.svg"
-    assert write_file(target, b"one") == target
-    write_file(str(target), b"two")
-    assert target.read_bytes() == b"two"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_file_is_only_ever_replaced_as_a_whole(tmp_path, monkeypatch):
-    target = tmp_path / "a.svg"
-    target.write_bytes(b"old")
-    paths = []
-
-    def full(path, content):
-        paths.append(path)
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(rendering.Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space"):
-        write_file(target, b"new")
-    assert paths
-    assert target not in paths
-    assert target.read_bytes() == b"old"
-
-
-def test_nothing_half_written_is_left(tmp_path):
-    target = tmp_path / "folder"
-    target.mkdir()
-    with pytest.raises(OSError, match="folder"):
-        write_file(target, b"cannot replace a folder")
-    assert list(tmp_path.iterdir()) == [target]
-    with pytest.raises(FileNotFoundError):
-        write_file(tmp_path / "missing" / "a.svg", b"x")

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.operations import Array, Op
+from tinygrad_lab.core.several import Parts, Pieces
 
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
@@ -23,8 +24,10 @@ RETAIN = object()  # in Node.hooks: keep the gradient on the node
 
 
 def total(a: Array, b: Array) -> Array:
-    """Add two contributions to one gradient, into an array of its own."""
-    return _quietly(operator.add, a, b)
+    """Add two contributions to one gradient: arrays into a new one, collections into the first."""
+    if type(b) is Pieces and type(a) is not Pieces:
+        a, b = b, a
+    return _quietly(operator.iadd if type(a) in (Parts, Pieces) else operator.add, a, b)
 
 
 def _quietly(function: Op, *args: Any) -> Array:
@@ -41,6 +44,7 @@ def fitted(c: Array, operand: Array, batched: bool = False) -> Array:
 
     With ``batched``, ``c`` has one more axis in front, which stays.
     """
+    c = c.dense() if type(c) is Pieces else c
     shape, skip = operand.shape, int(batched)
     lead = c.ndim - len(shape)  # axes that are not the operand's, one of them the batch's
     if lead > skip and c.shape[lead:] == shape:  # the usual case: a bias
@@ -74,11 +78,12 @@ def conjugate(g: Array) -> Array:
     return np.conj(g) if g.dtype.kind == "c" else g
 
 
-def run_hooks(node: Node, g: Array, retain: bool) -> Array:
+def run_hooks(node: Node, g: Array, retained: dict[Node, Array] | None) -> Array:
     """Show a complete cotangent to the hooks of its node, and take what they put in its place."""
     for hook in node.hooks or ():
         if hook is RETAIN:
-            node.grad = own(g) if retain else node.grad
+            if retained is not None:
+                retained[node] = own(g)
             continue
         replacement = hook(conjugate(from_scalar(g)))
         if replacement is not None:

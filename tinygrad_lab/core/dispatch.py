@@ -6,6 +6,7 @@ Operators, methods and NumPy's two protocols all lead here.  Results that have n
 Not for: what is known of an operation (``operations.py``), or what people see (``tensor.py``).
 """
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.cotangents import from_scalar
-from tinygrad_lab.core.engine import NO_KWARGS, Node, record
+from tinygrad_lab.core.engine import NO_KWARGS, OPEN, Node, record
 from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Op, Operation
-from tinygrad_lab.core.several import Outputs, bundle, pick
+from tinygrad_lab.core.ownership import preserved
+from tinygrad_lab.core.several import Outputs, as_array, bundle, holds_tensor, pick
 
 #: The class of tensors, which ``tensor.py`` puts here: its operators need what is here, and what
 #: is here makes tensors.
@@ -29,10 +31,12 @@ _UNKNOWN = Operation()
 _FLOAT64 = np.dtype(np.float64)
 _new = object.__new__
 
-#: What no other library's arrays are: a primitive called with these alone is its body.
-_OWN_TYPES = frozenset(
-    {np.ndarray, int, float, bool, complex, str, tuple, list, slice, type(None), np.dtype, Outputs}
+#: What goes into an operation as it is; the rest is put in order first.
+ORDERLY = frozenset(
+    {np.ndarray, int, float, bool, complex, str, slice, type(None), np.dtype, Outputs}
 )
+#: What no other library's arrays are: a primitive called with these alone is its body.
+_OWN_TYPES = ORDERLY | {tuple, list}
 
 
 def apply(  # noqa: C901 - most calls come through here, so it is written out
@@ -47,23 +51,30 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     if not (operation.complete or operation.vjps or (body and operation is _UNKNOWN)):
         return _without_rules(op, operation, args, kwargs)
     if kwargs:
-        args, kwargs = _positional(op, args, kwargs)
+        args, kwargs = _positional(op, operation, args, kwargs)
     values: list[Any] = []
     parents: list[Node | None] = []
+    unbundled = None
+    has_arrays = False  # that no gradient flows to: somebody may write to them
     for arg in args:
-        if type(arg) is Tensor:
-            parents.append(arg.node)
-            arg = arg.data
-        elif body is None and isinstance(arg, (list, tuple)) and _holds_tensor(arg):
-            return apply(op, tuple(map(_bundled, args)), kwargs, _unbundled(op))
-        else:
-            parents.append(None)
-        values.append(arg)
-        if type(arg) not in _OWN_TYPES:
+        parent = None
+        if not isinstance(arg, Tensor) and type(arg) not in ORDERLY:
+            arg = _ordered(op, operation, len(values), arg)
+        if isinstance(arg, Tensor):
+            parent, arg = arg.node, arg.data
+        if type(arg) is np.ndarray:
+            has_arrays = has_arrays or parent is None
+        elif type(arg) not in _OWN_TYPES:
             body = None
+        elif type(arg) is Outputs:  # a list of tensors
+            unbundled = _unbundled(op)
+        elif type(arg) is tuple:
+            has_arrays = True
+        values.append(arg)
+        parents.append(parent)
     mode = current_mode()
     try:
-        value = (body or op)(*values, **kwargs)
+        value = (unbundled or body or op)(*values, **kwargs)
     except Exception as error:  # noqa: BLE001 - and raised again
         raise_explained(error, op, values, kwargs, call_site() if mode is WATCH else None)
     kind = type(value)
@@ -74,10 +85,16 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     if mode is not IGNORE and any(parents):
         if operation.complete < len(args) or not (value.dtype is _FLOAT64 or _is_float(value)):
             _check_differentiable(op, operation, parents, value)
-        node = record(op, tuple(values), kwargs, value, tuple(parents))
+        recorded, prints = tuple(values), None
+        if has_arrays or mode is WATCH:
+            recorded, prints = preserved(values, parents, whole=mode is WATCH)
+        node = record(op, recorded, kwargs, value, tuple(parents))
+        node.prints = prints
     if mode is WATCH:
         _watch(op, value, node)
     if type(value) is Outputs:
+        if node and operation.degenerate and operation.degenerate(*value):
+            OPEN.add(node)
         outputs = from_node(value, node)
         return kind._make(outputs) if hasattr(kind, "_make") else outputs  # EighResult and so on
     result = _new(Tensor)
@@ -117,19 +134,22 @@ def _check_differentiable(
     op: Op, operation: Operation, parents: Sequence[Node | None], value: Any
 ) -> None:
     """Refuse a call that would lose a gradient in silence."""
-    rules = operation.vjps
-    if not rules:
+    if not operation.vjps:
         raise _no_rule(op)
     for position, parent in enumerate(parents):
-        if parent is not None and (position >= len(rules) or rules[position] is None):
-            raise TypeError(
-                f"{name_of(op)} has no derivative by argument {position}: detach() it there"
-            )
+        if parent is not None and not operation.has_rule(position):
+            raise _no_derivative(op, f"argument {position}")
     if not _is_float(value):
         raise TypeError(
             f"{name_of(op)} of a tracked tensor gives {value.dtype}, which has no gradient; "
             "detach() first"
         )
+
+
+def _no_derivative(op: Op, argument: str) -> TypeError:
+    if op not in OPERATIONS:
+        return _no_rule(op)
+    return TypeError(f"{qualified_name(op)} has no derivative by {argument}: detach() it there")
 
 
 def _is_float(value: Any) -> bool:
@@ -138,42 +158,141 @@ def _is_float(value: Any) -> bool:
 
 
 def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> Any:
-    """Compose a call of others, compute it on plain arrays, or refuse it."""
+    """Compose a call of others, compute it on plain arrays, or refuse it.
+
+    A composition stands in for NumPy's function where there is something to differentiate: plain
+    values are NumPy's own, whatever their dtype.
+    """
+    inputs = (*args, *kwargs.values())
+    tracked = current_mode() is not IGNORE and holds_tensor(inputs, tracked=True)
     if operation.composition is not None:
         try:
-            return operation.composition(*args, **kwargs)
+            args, kwargs = _admitted(op, operation, args, kwargs)
+            if tracked or operation.always or _holds_foreign(inputs):
+                return operation.composition(*args, **kwargs)
+            return _as_tensors(op, op(*plain(args), **plain(dict(kwargs))))
         except Exception as error:  # noqa: BLE001 - and raised again
             raise_explained(error, op, args, kwargs, outside=True)
-    inputs = (*args, *kwargs.values())
-    tracked = current_mode() is not IGNORE and _holds_tensor(inputs, tracked=True)
-    written = operation.in_place and type(args[0]) is Tensor
+    written = operation.in_place and isinstance(args[0], Tensor)
     if operation.refusal is not None and (tracked or written):
         raise TypeError(f"{qualified_name(op)} {operation.refusal}")
     if tracked and not operation.constant:
         raise _no_rule(op)
-    return op(*plain(args), **plain(dict(kwargs)))
-
-
-def _positional(op: Op, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
-    """Move tensors among the keyword arguments to the positions that the rules count by."""
-    if not any(map(_holds_tensor, kwargs.values())):
-        return args, kwargs
     try:
-        bound = inspect.signature(op).bind(*args, **kwargs)
-    except ValueError:
-        raise TypeError(f"pass the tensors to {qualified_name(op)} by position") from None
-    if any(map(_holds_tensor, bound.kwargs.values())):
-        raise TypeError(f"{qualified_name(op)} has no derivative by a keyword-only argument")
-    return bound.args, bound.kwargs
+        return op(*plain(args), **plain(dict(kwargs)))
+    except Exception as error:  # noqa: BLE001 - and raised again
+        raise_explained(error, op, args, kwargs)
+
+
+def _as_tensors(op: Op, value: Any) -> Any:
+    """Make tensors of the arrays that a function of NumPy's own gave; a rank stays a number."""
+    if isinstance(value, (tuple, list)):
+        arrays = (type(part) is np.ndarray or _is_float(part) for part in value)
+        parts = [_as_tensors(op, part) if is_array else part
+                 for part, is_array in zip(value, arrays)]  # fmt: skip
+        return type(value)._make(parts) if hasattr(value, "_make") else type(value)(parts)
+    if current_mode() is WATCH:
+        _watch(op, value, None)
+    return from_node(from_scalar(value), None)
+
+
+def _admitted(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
+    """Put the arguments of a composition in order, and refuse those it has no derivative by."""
+
+    def admitted(place: int | str, arg: Any) -> Any:
+        name = operation.parameter(place)
+        if name in operation.by or place in operation.by:
+            return operand(op, arg, operation.lists)
+        return _looked_at(op, f"{place if isinstance(place, str) else name}=", arg)
+
+    by_name = {key: admitted(key, arg) for key, arg in kwargs.items()}
+    return tuple(admitted(i, arg) for i, arg in enumerate(args)), by_name
+
+
+def _positional(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
+    """Move keyword arguments that have rules to the positions that the rules count by."""
+    if all(type(value) in ORDERLY for value in kwargs.values()):
+        return args, kwargs
+    kwargs, last = dict(kwargs), -1
+    try:
+        parameters = _positional_parameters(op)
+    except ValueError:  # some functions that NumPy has in C do not tell
+        if any(map(holds_tensor, kwargs.values())):
+            raise TypeError(f"pass the tensors to {qualified_name(op)} by position") from None
+        return args, kwargs
+    for i, p in enumerate(parameters):
+        if p.name in kwargs and operation.has_rule(i) and type(kwargs[p.name]) not in ORDERLY:
+            last = i if operation.takes_arrays or holds_tensor(kwargs[p.name]) else last
+    between = parameters[len(args) : last + 1]
+    if missing := [p.name for p in between if p.name not in kwargs and p.default is p.empty]:
+        raise TypeError(f"{qualified_name(op)} is missing an argument: {missing[0]}")
+    args = (*args, *(kwargs.pop(p.name, p.default) for p in between))
+    return args, {key: _looked_at(op, f"{key}=", value) for key, value in kwargs.items()}
+
+
+@functools.cache
+def _positional_parameters(op: Op) -> Sequence[inspect.Parameter]:
+    parameters = inspect.signature(op).parameters.values()
+    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def _ordered(op: Op, operation: Operation, position: int, arg: Any) -> Any:
+    """Put one argument of an operation with rules in order."""
+    if not operation.has_rule(position):
+        return _looked_at(op, f"argument {position}", arg)
+    if operation.lists and holds_tensor(arg):
+        return _bundled(arg)
+    if operation.takes_arrays or not isinstance(arg, (list, tuple)) or holds_tensor(arg):
+        return operand(op, arg, operation.lists)
+    return arg
+
+
+def _looked_at(op: Op, argument: str, value: Any) -> Any:
+    """Give the plain values of an argument that nothing is differentiated by."""
+    if isinstance(value, Tensor):
+        if value.node is not None and current_mode() is not IGNORE:
+            raise _no_derivative(op, argument)
+        return value.data
+    if type(value) in (tuple, list):
+        return type(value)(_looked_at(op, argument, item) for item in value)
+    if type(value) is dict:
+        return {key: _looked_at(op, argument, item) for key, item in value.items()}
+    refuse_subclass(value, op)
+    return value
+
+
+def operand(op: Op, arg: Any, lists: bool = False) -> Any:
+    """Make an array of what NumPy takes for one: a list, a NumPy scalar, a memory map."""
+    if isinstance(arg, Tensor) or type(arg) in ORDERLY:
+        return arg
+    refuse_subclass(arg, op)
+    if isinstance(arg, (np.generic, np.ndarray)):
+        return np.asarray(arg)
+    is_array = isinstance(arg, (list, tuple)) and not (lists and holds_tensor(arg))
+    return as_array(arg) if is_array else arg
+
+
+def refuse_subclass(value: Any, op: Op | None = None) -> None:
+    """Refuse arrays whose arithmetic is their own, which a rule would take for NumPy's."""
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            refuse_subclass(item, op)
+    elif isinstance(value, np.ndarray) and type(value) not in (np.ndarray, np.memmap):
+        home, name = type(value).__module__.partition(".")[0], type(value).__qualname__
+        where = "a tensor" if op is None else qualified_name(op)
+        remedy = "m.filled(...)" if isinstance(value, np.ma.MaskedArray) else "np.asarray(m)"
+        raise TypeError(
+            f"{where} takes no {home}.{name} m, because its arithmetic is its own: say {remedy}"
+        )
 
 
 def _bundled(arg: Any) -> Any:
     """Make one tensor of a list of them, lists in it included."""
-    if not (isinstance(arg, (list, tuple)) and _holds_tensor(arg)):
+    if not (isinstance(arg, (list, tuple)) and holds_tensor(arg)):
         return arg
     members = list(map(_bundled, arg))
-    values = Outputs(m.data if type(m) is Tensor else m for m in members)
-    nodes = tuple(m.node if type(m) is Tensor else None for m in members)
+    values = Outputs(m.data if isinstance(m, Tensor) else m for m in members)
+    nodes = tuple(m.node if isinstance(m, Tensor) else None for m in members)
     whole = _new(Tensor)
     whole.data = values
     whole.node = record(bundle, values, NO_KWARGS, values, nodes) if any(nodes) else None
@@ -192,7 +311,7 @@ def _unbundled(op: Op) -> Op:
 def plain(value: Any) -> Any:
     """Replace tensors by their plain arrays, also inside tuples, lists, dicts and slices."""
     kind = type(value)
-    if kind is Tensor:
+    if isinstance(value, Tensor):
         return value.data
     if kind in (tuple, list):
         return kind(plain(item) for item in value)
@@ -203,17 +322,19 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _holds_tensor(value: Any, tracked: bool = False) -> bool:
-    """Whether a value is a (tracked) tensor, or a list, tuple or dict with one inside."""
-    if type(value) is Tensor:
-        return value.node is not None or not tracked
+def _holds_foreign(value: Any) -> bool:
+    """Whether a value is a tensor on an array that is not NumPy's own, or holds one."""
+    if isinstance(value, Tensor):
+        return type(value.data) is not np.ndarray
     if type(value) is dict:
         value = tuple(value.values())
-    return isinstance(value, (tuple, list)) and any(_holds_tensor(item, tracked) for item in value)
+    return isinstance(value, (tuple, list)) and any(map(_holds_foreign, value))
 
 
 def without_out(op: Op, kwargs: Kwargs) -> Kwargs:
-    """Refuse ``out=``, and drop it where it says None."""
+    """Refuse ``out=``, and drop it where it says None; nor may ``overwrite_input=`` be heeded."""
+    if "overwrite_input" in kwargs:
+        kwargs = {key: value for key, value in kwargs.items() if key != "overwrite_input"}
     if "out" not in kwargs:
         return kwargs
     out = kwargs["out"]
@@ -257,7 +378,7 @@ def answer_ufunc(ufunc: np.ufunc, method: str, inputs: Any, kwargs: dict[str, An
         )
     dtype = kwargs.pop("dtype", None)
     if dtype is not None:
-        inputs = tuple(x.astype(dtype) if type(x) is Tensor else x for x in inputs)
+        inputs = tuple(x.astype(dtype) if isinstance(x, Tensor) else x for x in inputs)
     if kwargs:
         raise TypeError(f"np.{ufunc.__name__} of a tensor takes no {', '.join(kwargs)}=")
     return apply(ufunc, inputs)

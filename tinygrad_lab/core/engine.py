@@ -13,27 +13,36 @@ Not for: derivative rules (``rules/``), or how a call gets here (``dispatch.py``
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import copy_context
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
+from threading import Lock
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
 from tinygrad_lab.core.cotangents import conjugate, fitted, own, run_hooks, total
 from tinygrad_lab.core.errors import name_of, raise_explained
-from tinygrad_lab.core.graph import between, parents_of
+from tinygrad_lab.core.graph import between, differentiating_behind, parents_of
 from tinygrad_lab.core.modes import stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Array
-from tinygrad_lab.core.ownership import is_shared
-from tinygrad_lab.core.several import Parts, one_by_one
+from tinygrad_lab.core.ownership import is_shared, refuse_changed
+from tinygrad_lab.core.several import Parts, Pieces, one_by_one
 from tinygrad_lab.core.zeros import Run, hides_nan, keeping_zeros, rescued
 
 Lift = Callable[[Any, "Node | None"], Array]
 Visit = Callable[["Node", Array, tuple[Array | None, ...]], None]
 
 NO_KWARGS: Mapping[str, Any] = {}
+
+#: Recorded decompositions whose values are near each other.  A pass that meets one is run by
+#: ``tracked_pass``, which ``degenerate.py`` puts here: it needs what is here.
+OPEN: WeakSet[Node] = WeakSet()
+tracked_pass: Any = None
 
 _next_order = count(0, -1).__next__  # counts downwards, so that the youngest node is the smallest
 _new = object.__new__
@@ -43,18 +52,20 @@ class Node:
     """One recorded call, or a leaf.  Once a pass has freed it, it knows no call any more."""
 
     __slots__ = (
-        "__weakref__", "args", "grad", "hooks", "kwargs", "op", "order", "parents", "site", "value",
+        "__weakref__", "args", "grad", "hooks", "kwargs", "op", "order", "parents", "prints",
+        "site", "value",
     )  # fmt: skip
 
     op: Any  # the NumPy function or primitive that was called; None for a leaf
     args: Any  # the plain values it was given
     kwargs: Any
     value: Any  # its plain result
-    parents: tuple[Node | None, ...] | None  # the node of each argument; None for a constant
+    parents: Sequence[Node | None] | None  # the node of each argument; None for a constant
     order: int  # smaller for younger nodes, unique: sorting by it is a reverse topological order
     grad: Any  # what has accumulated on a leaf, or on a node that was asked to retain it
     hooks: list[Any] | None  # called with the complete gradient when a pass arrives here
     site: str | None  # the source line of the call, kept under ``debug()``
+    prints: Any  # what large arrays of the user's looked like at the call: see ownership.py
 
     def __repr__(self) -> str:
         return f"<Node {self.name} #{-self.order}>"
@@ -74,7 +85,7 @@ def record(op: Any, args: Any, kwargs: Any, value: Any, parents: Any) -> Node:
     node.value = value
     node.parents = parents
     node.order = _next_order()
-    node.grad = node.hooks = node.site = None
+    node.grad = node.hooks = node.site = node.prints = None
     return node
 
 
@@ -83,11 +94,21 @@ def new_leaf() -> Node:
     return record(None, None, None, None, None)
 
 
+def extend(node: Node, arg: Any, parent: Node | None) -> None:
+    """Add an argument to the newest of calls, which nobody has built upon."""
+    if type(node.args) is tuple:
+        node.args, node.parents = list(node.args), list(node.parents or ())
+    node.args.append(arg)
+    node.parents.append(parent)  # type: ignore[union-attr]
+    node.order = _next_order()
+
+
 def propagate(
     outputs: Sequence[Node],
     cotangents: Sequence[Array],  # the gradient of the final quantity by each output
     *,
     wanted: Collection[Node] | None = None,  # return the gradients of these nodes instead
+    ends: bool = False,  # nothing is wanted behind them
     retain_graph: bool = False,  # keep what was recorded, so that it can be walked again
     lift: Lift | None = None,  # turns a recorded value and its node into a tracked array
     batched: bool = False,  # the cotangents have one more axis, the first
@@ -102,54 +123,38 @@ def propagate(
     and ``debug()`` names the place.  An upstream of exactly 0 stays 0, whatever slope it meets.
     Arriving at a node that an earlier pass has freed is a ``RuntimeError``.
     """
-    walk = _Walk(outputs, cotangents, wanted, lift, batched)
-    heap, waiting, needed = walk.heap, walk.waiting, walk.needed
-    looks = lift is not None
-    gradients: dict[Node, Array] = {}
+    if OPEN and lift is None and not ends:
+        gradients = tracked_pass(
+            outputs, cotangents, retain_graph, visit, wanted=wanted, batched=batched
+        )
+        if gradients is not None:
+            return gradients
+    walk = _Walk(outputs, cotangents, wanted, ends, retain_graph, lift, batched, visit)
     with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see zeros.py
-        while heap:
-            node = heappop(heap)[1]
-            g = waiting.pop(node)
-            if looks or node.hooks is not None:
-                g = walk.look(node, g)
-            if needed is not None:
-                if node in (walk.wanted or ()):
-                    gradients[node] = own(g)
-                if not any(parent in needed for parent in node.parents or ()):
-                    continue
-            contributions = walk.pull_back(node, g)
-            if visit is not None:
-                walk.outside.run(visit, node, g, tuple(contributions))
-            if not retain_graph:
-                node.args = node.kwargs = node.value = node.parents = None
-        g, contributions = None, []  # so that each gradient has one owner
-        while waiting:  # the leaves, which never have a turn
-            leaf, g = waiting.popitem()
-            if looks or leaf.hooks is not None:
-                g = walk.look(leaf, g)
-            if visit is not None:
-                walk.outside.run(visit, leaf, g, ())
-            gradients[leaf] = own(g) if is_shared(g) or g.dtype.kind == "c" else g
-    return gradients
+        if lift is None:
+            return walk.gradients()
+        with differentiating_behind(outputs, cotangents):
+            return walk.gradients()
 
 
 class _Walk:
     """One pass: what has arrived at which nodes, and how the rules are run."""
 
     __slots__ = (
-        "batched",
-        "careful",
-        "heap",
-        "lift",
-        "needed",
-        "outside",
-        "run",
-        "waiting",
-        "wanted",
-    )
+        "batched", "careful", "clean", "ends", "heap", "lift", "needed", "outside", "result",
+        "retain_graph", "run", "visit", "waiting", "wanted",
+    )  # fmt: skip
 
     def __init__(
-        self, outputs: Sequence[Node], cotangents: Any, wanted: Any, lift: Any, batched: bool
+        self,
+        outputs: Sequence[Node],
+        cotangents: Sequence[Array],
+        wanted: Collection[Node] | None,
+        ends: bool,
+        retain_graph: bool,
+        lift: Lift | None,
+        batched: bool,
+        visit: Visit | None,
     ) -> None:
         self.waiting: dict[Node, Array] = {}  # what has arrived so far, by where
         for node, g in zip(outputs, cotangents):
@@ -159,34 +164,84 @@ class _Walk:
         self.heap = sorted([(node.order, node) for node in self.waiting if node.op is not None])
         self.wanted = wanted if wanted is None else frozenset(wanted)
         self.needed = None if self.wanted is None else between(outputs, self.wanted)
-        self.lift, self.batched = lift, batched
+        self.ends = ends
+        self.retain_graph, self.lift, self.batched, self.visit = retain_graph, lift, batched, visit
         self.run: Run | None = one_by_one if batched else None  # None for a plain call of a rule
         self.careful = False  # a NaN was hidden in the forward pass: see zeros.py
+        self.clean: WeakValueDictionary[int, Any] | None = None  # arrays that hold none
         self.outside = copy_context()  # what users hang in runs under their own settings
+        self.result: dict[Node, Array] = {}
+
+    def gradients(self) -> dict[Node, Array]:
+        """Visit the nodes, the youngest first, and then the leaves, which never have a turn."""
+        while self.heap:
+            self.visit_node(heappop(self.heap)[1])
+        while self.waiting:
+            leaf, g = self.waiting.popitem()
+            if type(g) is Pieces:
+                g = g.dense()
+            if self.lift is not None or leaf.hooks is not None:
+                g = self.look(leaf, g)
+            if self.visit is not None:
+                self.outside.run(self.visit, leaf, g, ())
+            self.result[leaf] = own(g) if is_shared(g) or g.dtype.kind == "c" else g
+        return self.result
+
+    def visit_node(self, node: Node) -> None:
+        """Carry what has arrived at a node back to its parents, and free the node."""
+        g = self.waiting.pop(node)
+        if type(g) is Pieces:
+            g = g.dense()
+        if self.lift is not None or node.hooks is not None:
+            g = self.look(node, g)
+        if self.needed is not None:
+            if node in (self.wanted or ()):
+                self.result[node] = own(g)
+                if self.ends:
+                    return
+            if not any(parent in self.needed for parent in node.parents or ()):
+                return
+        if node.prints is not None:
+            refuse_changed(node.prints, node.name)
+        contributions: list[Array | None] = []
+        self.pull_back(node, g, contributions if self.visit is not None else None)
+        if self.visit is not None:
+            self.outside.run(self.visit, node, g, tuple(contributions))
+        if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
+            node.parents = node.args = node.kwargs = node.value = node.prints = None
 
     def look(self, node: Node, g: Array) -> Array:
         """Give a complete cotangent a history where one is wanted, and show it to the hooks."""
         if self.lift is not None and isinstance(g, (np.ndarray, np.generic)):
             g = self.lift(g, None)
         if node.hooks is not None:
-            g = self.outside.run(run_hooks, node, g, self.wanted is None)
+            retained = None if self.wanted is not None else self.result
+            each = [
+                self.outside.run(run_hooks, node, h, retained) for h in (g if self.batched else [g])
+            ]
+            g = np.stack(each) if self.batched else each[0]
         return g
 
-    def pull_back(self, node: Node, g: Array) -> list[Array | None]:
+    def pull_back(  # noqa: C901 - where most of a pass is spent, so it is written out
+        self, node: Node, g: Array, contributions: list[Array | None] | None
+    ) -> None:
         """Apply the rules of a node: from its cotangent to a contribution for each parent."""
         op, operands, kwargs = node.op, node.args, node.kwargs
         parents = node.parents or parents_of(node)
-        heap, waiting, needed = self.heap, self.waiting, self.needed
+        waiting, needed = self.waiting, self.needed
         value, args = (node.value, operands) if self.lift is None else _lifted(node, self.lift)
         operation = OPERATIONS[op]
-        if operation.selects and not self.careful and hides_nan(node):
-            self.careful, self.run = True, keeping_zeros(self.run)
-        run = self.run
-        contributions: list[Array | None] = []
+        if operation.selects and not self.careful:
+            self.take_care(node)
+        rules, run = operation.vjps, self.run
         try:
-            for rule, parent, operand in zip(operation.vjps, parents, operands):
+            if operation.joint is not None:
+                rules = self.answers(op, operation.joint, parents, (g, value, args, kwargs))
+                run, args = None, ()
+            for rule, parent, operand in zip(rules, parents, operands):
                 if parent is None or (needed is not None and parent not in needed):
-                    contributions.append(None)
+                    if contributions is not None:
+                        contributions.append(None)
                     continue
                 try:
                     if run is not None:
@@ -201,17 +256,41 @@ class _Walk:
                     c = fitted(c, operand, self.batched)
                 if node.site is not None:
                     stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
-                contributions.append(c)
+                if contributions is not None:
+                    contributions.append(c)
                 if parent in waiting:
                     waiting[parent] = total(waiting[parent], c)
                 else:
                     waiting[parent] = c
                     if parent.op is not None:
-                        heappush(heap, (parent.order, parent))
+                        heappush(self.heap, (parent.order, parent))
         except Exception as error:  # noqa: BLE001 - and raised again
             where = " in its derivative rule"
             raise_explained(error, op, operands, kwargs, node.site, where)
-        return contributions
+
+    def take_care(self, node: Node) -> None:
+        """From the first operation on that left out a NaN, keep zeros zero."""
+        self.clean = WeakValueDictionary() if self.clean is None else self.clean
+        if hides_nan(node, self.clean):
+            self.careful, self.run = True, keeping_zeros(self.run)
+
+    def answers(self, op: Any, joint: Any, parents: Any, call: Any) -> list[Any]:
+        """Call a joint rule once, and let its answers stand in for the rules by argument."""
+        needed, run, (g, value, args, kwargs) = self.needed, self.run, call
+        argnums = [
+            position
+            for position, parent in enumerate(parents)
+            if parent is not None and (needed is None or parent in needed)
+        ]
+        rule = partial(joint, argnums)
+        try:
+            answers = run(op, rule, *call) if run else rule(g, value, *args, **kwargs)
+        except FloatingPointError:
+            answers = rescued(op, rule, *call)
+        if len(answers) != len(argnums):
+            raise ValueError(f"it gave {len(answers)} gradients where {len(argnums)} were asked")
+        of = dict(zip(argnums, answers))
+        return [lambda *_, position=i, **__: of[position] for i in range(len(parents))]
 
 
 def _lifted(node: Node, lift: Lift) -> tuple[Array, list[Any]]:
@@ -221,10 +300,20 @@ def _lifted(node: Node, lift: Lift) -> tuple[Array, list[Any]]:
     return lift(node.value, node), args
 
 
+_settling = Lock()
+_set_grad = vars(Node)["grad"].__set__
+
+
 def accumulate(gradients: dict[Node, Array]) -> None:
-    """Add gradients to what their nodes have in ``.grad``."""
-    for node, g in gradients.items():
-        if node.grad is not None:
+    """Add gradients to what their nodes have in ``.grad``: to all of them or, interrupted, to none.
+
+    One thread at a time, so that no contribution is lost; and the sums are written by a single
+    call, within which Python answers no signal.
+    """
+    with _settling:
+        earlier = [node for node in gradients if node.grad is not None and node.op is None]
+        if earlier:
             with np.errstate(invalid="ignore", over="ignore"):
-                g = node.grad + g
-        node.grad = g
+                for node in earlier:
+                    gradients[node] = node.grad + gradients[node]
+        deque(map(_set_grad, gradients, gradients.values()), maxlen=0)

@@ -15,6 +15,9 @@ _KINDS: tuple[type[Exception], ...] = (
     ZeroDivisionError, OverflowError, ValueError, TypeError, NotImplementedError, RuntimeError,
 )  # fmt: skip
 
+#: PyTorch's names of arguments, and ours.
+KEYWORDS = {"dim": "axis", "keepdim": "keepdims"}
+
 
 def raise_explained(
     error: Exception,
@@ -28,18 +31,22 @@ def raise_explained(
     """Raise ``error`` again, saying which operation it came from and what that was given."""
     if hasattr(error, "explained") and not (outside and f"{name_of(op)}(" not in str(error)):
         raise error  # the operation inside this one has said it
-    given = [describe(a) for a in args]
+    given = [describe(a) for a in args[:8]] + ["..."] * (len(args) > 8)
     given += [f"{key}={describe(value)}" for key, value in (kwargs or {}).items()]
     where = f"\n  called at {site}" if site and site not in str(error) else ""
-    text = f"{name_of(op)}({', '.join(given)}){during}: {error}{where}"
-    for kind in _KINDS:
-        if isinstance(error, kind):
-            again = kind(text)
-            again.explained = True  # type: ignore[attr-defined]
-            raise again from error
-    error.add_note(text)
-    error.explained = True  # type: ignore[attr-defined]
-    raise error
+    ours = [KEYWORDS[key] for key in kwargs or {} if key in KEYWORDS]
+    hint = f"; say {'=, '.join(ours)}=, as NumPy does" if ours else ""
+    text = f"{name_of(op)}({', '.join(given)}){during}: {error}{hint}{where}"
+    kind = next((kind for kind in _KINDS if isinstance(error, kind)), None)
+    again = error if kind is None else kind(text)
+    cause = error.__cause__ if kind is None else error
+    if kind is None:
+        error.add_note(text)
+    again.explained = True  # type: ignore[attr-defined]
+    try:
+        raise again from cause
+    finally:
+        del again, cause, error  # the traceback holds this frame, which must not hold its error
 
 
 def describe(value: Any, limit: int = 40) -> str:
@@ -70,9 +77,19 @@ def qualified_name(op: Any) -> str:
     return f"np.{name_of(op)}" if module.startswith("numpy") else name_of(op)
 
 
-def would_detach(what: str, instead: str) -> str:
+def would_detach(what: str, instead: str = "") -> str:
     """Say that something would lose a gradient in silence, and what to write instead."""
+    tracked = f"To stay tracked say {instead}; for" if instead else "For"
     return (
-        f"{what} would lose the gradient of a tracked tensor t. To stay tracked say {instead}; for "
-        "plain numbers say t.detach() first, or t.item() for one element"
+        f"{what} would lose the gradient of a tracked tensor t. {tracked} plain numbers say "
+        "t.detach() first, or t.item() for one element"
+    )
+
+
+def would_detach_inside(what: str) -> str:
+    """Say that a number taken out of what is being differentiated is a constant from there on."""
+    return (
+        f"{what} inside a function that is being differentiated (tl.grad and its like): what is "
+        "computed from the number would be taken for a constant. Compute with t as it is; for a "
+        "constant, or to print it, say t.detach() first"
     )

@@ -1,19 +1,57 @@
 """Walking a recorded history: one walk for the backward pass, checkpoints, pictures and tests.
 
+And which of all nodes somebody is differentiating by, here and now.
+
 Not for: recording calls, or carrying gradients (``engine.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
 
+_differentiated: ContextVar[frozenset[Node]] = ContextVar(
+    "tinygrad_lab.differentiated", default=frozenset()
+)
 
-def parents_of(node: Node) -> tuple[Node | None, ...]:
+
+@contextmanager
+def differentiating(by: Iterable[Node]) -> Iterator[None]:
+    """Say that somebody around this block differentiates by some nodes."""
+    before = _differentiated.get()
+    try:  # around setting it too, so that no interrupt leaves it set
+        _differentiated.set(before.union(by))
+        yield
+    finally:
+        _differentiated.set(before)
+
+
+def differentiating_behind(
+    outputs: Iterable[Node], cotangents: Iterable[Any]
+) -> AbstractContextManager[None]:
+    """Say that a backward pass is recorded: what it computes may be differentiated by any leaf."""
+    behind = history([*outputs, *(getattr(g, "node", None) for g in cotangents)])
+    return differentiating(node for node in behind if node.op is None)
+
+
+def is_differentiating() -> bool:
+    """Whether somebody around this call differentiates what it computes."""
+    return bool(_differentiated.get())
+
+
+def is_differentiated(node: Node | None) -> bool:
+    """Whether a node depends on what somebody around this call differentiates by."""
+    ends = _differentiated.get()
+    return bool(ends) and not ends.isdisjoint(history([node], until=ends))
+
+
+def parents_of(node: Node) -> Sequence[Node | None]:
     """Give ``node.parents``, or say that a backward pass has freed the node."""
     if node.parents is None:
         raise RuntimeError(

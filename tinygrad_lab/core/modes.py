@@ -8,7 +8,7 @@ import linecache
 import sys
 from collections.abc import Callable
 from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
@@ -21,6 +21,8 @@ RECORD, IGNORE, WATCH = "record", "ignore", "watch"
 
 _mode: ContextVar[str] = ContextVar("tinygrad_lab.mode", default=RECORD)
 current_mode = _mode.get
+#: The modes to come back to. Not in the object, which several threads may have entered at once.
+_outer: ContextVar[tuple[str, ...]] = ContextVar("tinygrad_lab.outer", default=())
 
 
 class _Mode(ContextDecorator):
@@ -28,14 +30,16 @@ class _Mode(ContextDecorator):
 
     def __init__(self, mode: str) -> None:
         self._to = mode
-        self._tokens: list[Token[str]] = []
 
     def __enter__(self) -> Self:
-        self._tokens.append(_mode.set(self._to))
+        _outer.set((*_outer.get(), current_mode()))
+        _mode.set(self._to)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        _mode.reset(self._tokens.pop())
+        *outer, mode = _outer.get()
+        _outer.set(tuple(outer))
+        _mode.set(mode)
 
     def _recreate_cm(self) -> Self:
         return type(self)(self._to)  # a decorated function may run in many threads at once
@@ -70,6 +74,11 @@ def no_grad(function: Callable[P, T] | None = None) -> _Mode | Callable[P, T]:
 def enable_grad() -> _Mode:
     """Record again inside ``no_grad``: a context manager and a decorator."""
     return _Mode(RECORD)
+
+
+def recording() -> _Mode:
+    """Record inside this block, and keep watching where that is what is done."""
+    return _Mode(RECORD if current_mode() == IGNORE else current_mode())
 
 
 def debug() -> _Mode:

@@ -8,10 +8,11 @@ Not for: the rules themselves (``rules/``), or a call as it arrives (``dispatch.
 """
 
 import functools
+import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -19,8 +20,8 @@ import numpy as np
 from tinygrad_lab.core.errors import name_of, qualified_name
 
 __all__ = [
-    "OPERATIONS", "Operation", "composed", "constant", "defvjp", "defvjp_variadic", "no_array",
-    "planted", "primitive", "refused", "vjps_of",
+    "OPERATIONS", "Operation", "composed", "constant", "defvjp", "defvjp_joint", "defvjp_variadic",
+    "no_array", "planted", "primitive", "refused", "together", "vjps_of",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -35,7 +36,11 @@ class Operation:
     """All that is known of one operation."""
 
     vjps: Sequence[Any] = ()  # the derivative rule for each positional argument, or None
+    joint: Op | None = None  # the rules of all arguments in one, where that saves work
     composition: Op | None = None  # the same in other operations, called when a tensor arrives
+    by: frozenset[str] = frozenset()  # the parameters that the composition has a derivative by
+    lists: bool = False  # it takes lists of arrays: a list is no array to it
+    always: bool = False  # the composition is called for plain values too
     constant: bool = False  # piecewise constant or not of floats: never recorded
     refusal: str | None = None  # why it refuses tracked tensors, and what to do
     in_place: bool = False  # it writes into its first argument: no tensor may be there
@@ -43,11 +48,37 @@ class Operation:
     selects: bool = False  # it leaves some elements of its operands out, a NaN perhaps
     batches: bool = False  # rules may be given several cotangents, along a new first axis
     branch: Op | None = None  # (y, *args, **kwargs): which side of each of its kinks a call was on
-    complete: int = field(init=False)  # how many of the first arguments have rules, none left out
+    degenerate: Op | None = None  # (*results): values are near each other, their vectors not unique
+    complete: int = field(init=False)  # how many of the first arguments have rules
 
     def __post_init__(self) -> None:
-        missing = isinstance(self.vjps, tuple) and None in self.vjps
-        object.__setattr__(self, "complete", 0 if missing else len(self.vjps))
+        rules = self.vjps
+        missing = isinstance(rules, tuple) and None in rules
+        object.__setattr__(self, "complete", rules.index(None) if missing else len(rules))
+
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether each argument with a rule is an array, a list of numbers included."""
+        return isinstance(self.vjps, tuple)
+
+    def has_rule(self, position: int) -> bool:
+        """Whether there is a rule for the argument at a position."""
+        return position < len(self.vjps) and self.vjps[position] is not None
+
+    def parameter(self, place: int | str) -> str:
+        """Name a parameter of the composition, by its position or the keyword it was given with."""
+        return _parameter(self.composition, place)
+
+
+@functools.cache
+def _parameter(composition: Any, place: int | str) -> str:
+    """Name what takes an argument; one that takes all the rest has its own name, ``args`` say."""
+    parameters = inspect.signature(composition).parameters.values()
+    if isinstance(place, str):
+        rest = [p.name for p in parameters if p.kind is p.VAR_KEYWORD]
+        return place if not rest or place in (p.name for p in parameters) else rest[0]
+    positional = [p for p in parameters if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+    return positional[min(place, len(positional) - 1)].name
 
 
 #: The record of every operation, by the function itself.
@@ -66,6 +97,7 @@ def defvjp(
     selects: bool = False,
     batches: bool = False,
     branch: Op | None = None,
+    degenerate: Op | None = None,
 ) -> None:
     """Give an operation its derivative: one function for each differentiable argument.
 
@@ -85,6 +117,10 @@ def defvjp(
     branch : callable, optional
         ``branch(y, *args, **kwargs)``: which side of each of its kinks a call was on, in arrays.
         Calls on the same side have one smooth derivative between them: gradient checks ask.
+    degenerate : callable, optional
+        ``degenerate(*results)`` of an operation with several results: some are near each other, so
+        that others are not unique.  The rule is then called with tracked arrays: it may
+        differentiate ``g``.
 
     Notes
     -----
@@ -116,11 +152,61 @@ def defvjp(
     _refuse_in_place(op)
     by_position = dict(zip(where, vjps, strict=True))
     rules = tuple(by_position.get(i) for i in range(max(where, default=-1) + 1))
-    OPERATIONS[op] = Operation(rules, selects=selects, batches=batches, branch=branch)
+    OPERATIONS[op] = Operation(
+        rules, selects=selects, batches=batches, branch=branch, degenerate=degenerate,
+        lists=_takes_lists(op),
+    )  # fmt: skip
+
+
+def defvjp_joint(
+    op: Op,
+    vjp: Op,
+    *,
+    argnums: Sequence[int] | None = None,
+    selects: bool = False,
+    batches: bool = False,
+) -> None:
+    """Give an operation one rule for all its arguments, however many it takes.
+
+    Parameters
+    ----------
+    op : callable
+        A NumPy function, or one made with :func:`primitive`.
+    vjp : callable
+        ``vjp(argnums, g, y, *args, **kwargs)`` returns a list with the gradient for each position
+        in ``argnums``: the arguments whose gradients are asked for.  For what they share, such as
+        the solution of an adjoint equation, which is then computed once.
+    argnums : sequence of int, optional
+        Which positional arguments have a derivative; by default all of them.
+    selects, batches : bool
+        As in :func:`defvjp`.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> total = tl.primitive(lambda *arrays: sum(arrays))
+    >>> tl.defvjp_joint(total, lambda argnums, g, y, *arrays: [g for _ in argnums])
+    >>> tl.grad(lambda x: total(x, x, x))(1.0)
+    array(3.)
+    """
+    _refuse_in_place(op)
+    rules: Sequence[Any] = _Variadic(lambda argnum, *call, **kw: vjp([argnum], *call, **kw)[0])
+    if argnums is not None:
+        rules = tuple(rules[i] if i in argnums else None for i in range(max(argnums) + 1))
+    OPERATIONS[op] = Operation(
+        rules, joint=vjp, selects=selects, batches=batches, lists=_takes_lists(op)
+    )
+
+
+def together(op: Op, joint: Op) -> None:
+    """Add to an operation with rules a joint one that saves work, as for :func:`defvjp_joint`."""
+    OPERATIONS[op] = replace(OPERATIONS[op], joint=joint)
 
 
 def defvjp_variadic(op: Op, vjp: Op, *, selects: bool = False) -> None:
     """Give an operation of any number of arguments one rule, ``vjp(argnum, g, y, *args, **kw)``.
+
+    It is called once for each argument: where there are many, :func:`defvjp_joint` is cheaper.
 
     Examples
     --------
@@ -131,7 +217,12 @@ def defvjp_variadic(op: Op, vjp: Op, *, selects: bool = False) -> None:
     array(3.)
     """
     _refuse_in_place(op)
-    OPERATIONS[op] = Operation(_Variadic(vjp), selects=selects)
+    OPERATIONS[op] = Operation(_Variadic(vjp), selects=selects, lists=_takes_lists(op))
+
+
+def _takes_lists(op: Op) -> bool:
+    """Whether an operation takes lists of arrays: what is not NumPy's may."""
+    return OPERATIONS[op].lists if op in OPERATIONS else not qualified_name(op).startswith("np.")
 
 
 class _Variadic(Sequence[Rule]):
@@ -155,8 +246,22 @@ def _refuse_in_place(op: Op) -> None:
         )
 
 
-def composed(*ops: Op) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorate what is called in place of ``ops`` when a tensor arrives: it needs no rule.
+def composed(
+    *ops: Op, by: Collection[str] = (), lists: bool = False, always: bool = False
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorate what is called in place of ``ops`` when a tracked tensor arrives: it needs no rule.
+
+    Parameters
+    ----------
+    *ops : callable
+        NumPy functions, or operations made with :func:`primitive`.
+    by : collection of str
+        The parameters that it has a derivative by, the first alone if none is named.  A tracked
+        tensor in any other is refused; all others arrive there as plain arrays.
+    lists : bool
+        It takes lists of arrays, as ``np.concatenate`` does; to others a list is an array.
+    always : bool
+        It is called for plain values too, where else NumPy's own function is.
 
     Examples
     --------
@@ -167,7 +272,9 @@ def composed(*ops: Op) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """
 
     def declare(composition: Callable[P, T]) -> Callable[P, T]:
-        OPERATIONS.update(dict.fromkeys(ops, Operation(composition=composition)))
+        names = frozenset(by or [_parameter(composition, 0)])
+        mine = Operation(composition=composition, by=names, lists=lists, always=always)
+        OPERATIONS.update(dict.fromkeys(ops, mine))
         return composition
 
     return declare
@@ -215,7 +322,10 @@ def planted(
     if argnums is not None:
         others = dict(zip(argnums, vjps, strict=True))
         rules = tuple(others.get(i, vjp) for i, vjp in enumerate(known.vjps))
-    mine = Operation(rules, selects=known.selects, batches=known.batches, branch=known.branch)
+    mine = Operation(
+        rules, selects=known.selects, batches=known.batches, branch=known.branch,
+        degenerate=known.degenerate, lists=_takes_lists(op),
+    )  # fmt: skip
     OPERATIONS[op] = mine
     try:
         yield
@@ -266,14 +376,21 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
             kind = type(arg)
             if kind is np.ndarray:
                 continue
-            if kind in TAKES:
-                return cast(T, TAKES[kind](operation, args, kwargs, body))
+            if take := _taker(arg) if kind in (list, tuple) else TAKES.get(kind):
+                return cast(T, take(operation, args, kwargs, body))
             if hasattr(kind, "__array_function__"):
                 result: Any = _offer(operation, args, kwargs)
                 return body(*args, **kwargs) if result is NotImplemented else result
         return body(*args, **kwargs)
 
     return operation
+
+
+def _taker(value: Any) -> Op | None:
+    """Find what takes a primitive with such an argument, or with a list that holds one."""
+    if isinstance(value, (list, tuple)):
+        return next(filter(None, map(_taker, value)), None)
+    return TAKES.get(type(value))
 
 
 def _offer(operation: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

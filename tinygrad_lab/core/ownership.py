@@ -1,11 +1,13 @@
-"""Who else holds this array?  Asked in the two places where writing in place is tempting.
+"""Who else holds this array, and has anybody written to it.
 
-The engine hands a gradient to a leaf without copying it, and an optimizer writes a parameter in
-place, only when nobody else can see the array.  Python counts references anyway, so asking costs
-nothing on the forward pass and needs no version counters: whoever recorded an array in a graph
-holds a reference to it, and keeps the values it saw.
+The first is asked where writing in place is tempting.  The engine hands a gradient to a leaf
+without copying it, and an optimizer writes a parameter in place, only when nobody else can see the
+array.  Python counts references anyway, so asking costs nothing on the forward pass and needs no
+version counters: whoever recorded an array in a graph holds a reference to it, and keeps the values
+it saw.
 """
 
+from collections.abc import Iterable, Sequence
 from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any
@@ -22,10 +24,93 @@ _variable, _owner = np.empty(0), SimpleNamespace(data=np.empty(0))
 _UNSHARED = min(_references(_variable), _references(_owner.data))
 
 
-def is_shared(array: Any) -> bool:
-    """Tell whether anybody but its one owner (a variable or an attribute) can see ``array``.
+def is_shared(array: Any, owners: int = 1) -> bool:
+    """Tell whether anybody but its owners (variables or attributes) can see ``array``.
 
     Views count as shared, because their memory belongs to another array, and so does whatever is
-    not a NumPy array.  Call it on the owner's own expression: ``is_shared(parameter.data)``.
+    not a NumPy array.  Call it on an owner's own expression: ``is_shared(parameter.data)``.
     """
-    return type(array) is not np.ndarray or getrefcount(array) > _UNSHARED or array.base is not None
+    holders = getrefcount(array) - owners
+    return type(array) is not np.ndarray or holders >= _UNSHARED or array.base is not None
+
+
+def is_held_elsewhere(value: Any) -> bool:
+    """Tell whether anybody but one owner holds a value: call it on the owner's own expression."""
+    return getrefcount(value) > _UNSHARED
+
+
+class _Probe:
+    """Tells how often an object is referred to while `x[i] = v` runs, if nobody holds it or one."""
+
+    def __setitem__(self, index: Any, counts: list[int]) -> None:
+        counts.append(getrefcount(self))
+
+
+_counts: list[int] = []
+_held = _Probe()
+_Probe()[0] = _counts
+_held[0] = _counts
+_TEMPORARY, _HELD = _counts
+
+
+def is_temporary(owner: Any) -> bool:
+    """Tell, in its ``__setitem__``'s caller, whether nobody holds an object any longer than that.
+
+    Interpreters that lend references (CPython 3.14) do not let it be told, and it is False.
+    """
+    return _TEMPORARY < _HELD and getrefcount(owner) <= _TEMPORARY + 1
+
+
+# An array of the user's that a call recorded may be written to before the backward pass: `x[:] = 2`
+# after `y = t * x`.  A small one is copied at the call, so the gradient is that of the values the
+# call saw.  Of a large one some elements are remembered, and the pass refuses if they are others by
+# then; `debug()` remembers all of them, and those of tensors too.
+
+COPIED = 4096  # elements: copying these costs less than the call that uses them
+_REMEMBERED = 64  # elements of a larger array
+_HOLDS = frozenset({np.ndarray, tuple, list})
+
+#: What was remembered of an array: itself, every which element, and their bytes.
+Print = tuple[Any, int, bytes]
+
+
+def preserved(
+    values: Sequence[Any], parents: Sequence[Any], whole: bool = False
+) -> tuple[tuple[Any, ...], list[Print] | None]:
+    """Return what a call keeps of its arguments, and what it remembers of the large arrays.
+
+    Of arrays that are somebody's result, which have a parent, something is remembered only where
+    ``whole`` arrays are.
+    """
+    args, prints = list(values), []
+    for position, value in enumerate(values):
+        kind = type(value)
+        if kind is np.ndarray:
+            if whole or (parents[position] is None and value.size > COPIED):
+                step = 1 if whole else value.size // _REMEMBERED
+                prints.append((value, step, value.flat[::step].tobytes()))
+            elif parents[position] is None:
+                args[position] = value.copy()
+        elif kind is tuple or kind is list:
+            args[position] = copied(value)
+    return tuple(args), prints or None
+
+
+def copied(value: Any) -> Any:
+    """Copy a small array, also inside an index of several; return what else there is as it is."""
+    if type(value) is np.ndarray:
+        return value.copy() if value.size <= COPIED else value
+    if type(value) in (tuple, list) and any(type(part) in _HOLDS for part in value):
+        return type(value)(map(copied, value))
+    return value
+
+
+def refuse_changed(prints: Iterable[Print], name: str) -> None:
+    """Raise RuntimeError if an array is not what it was at the call of an operation."""
+    for array, step, before in prints:
+        if array.flat[::step].tobytes() != before:
+            raise RuntimeError(
+                f"{name} was called with an array of shape {array.shape} that has been written to "
+                "since, so the gradient would be that of other values. Write after backward(), or "
+                "call with a copy: x.copy()"
+            )

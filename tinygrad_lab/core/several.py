@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.operations import OPERATIONS, Array, Rule, defvjp, defvjp_variadic
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, Array, Rule, defvjp, defvjp_joint
 
 _SEVERAL: Any = SimpleNamespace(kind="f")  # the shape and the dtype of what has more than one
 
@@ -36,9 +36,10 @@ class Parts(dict[int, Any]):
         """Take a list with a cotangent for each member, or None where nothing comes back."""
         return cls((i, c) for i, c in enumerate(cotangents) if c is not None)
 
-    def __add__(self, other: Parts) -> Parts:
-        both = {i: self[i] + other[i] for i in self.keys() & other.keys()}
-        return Parts({**self, **other, **both})
+    def __iadd__(self, other: Parts) -> Parts:
+        for i, cotangent in other.items():
+            self[i] = self[i] + cotangent if i in self else cotangent
+        return self
 
     def of(self, position: int, outputs: Outputs) -> Any:
         """Give the cotangent of one member: zeros where nothing came back."""
@@ -48,6 +49,69 @@ class Parts(dict[int, Any]):
         """Give the members of a batch of cotangents, each as parts."""
         for together in zip(*self.values(), strict=True):
             yield Parts(zip(self.keys(), together, strict=True))
+
+
+def holds_tensor(value: Any, tracked: bool = False) -> bool:
+    """Whether a value is a (tracked) tensor, or a list, tuple or dict with one inside."""
+    if type(value) in TAKES:
+        return value.node is not None or not tracked
+    if type(value) is dict:
+        value = tuple(value.values())
+    return isinstance(value, (tuple, list)) and any(holds_tensor(item, tracked) for item in value)
+
+
+def as_array(value: Any) -> Any:
+    """Make an array of a number or a list, as NumPy does; of tensors, one tensor.
+
+    Lists of other things, or of rows of several lengths, stay lists, and arrays of any kind
+    themselves.
+    """
+    if hasattr(value, "ndim"):
+        return value
+    if holds_tensor(value):
+        return np.stack([as_array(member) for member in value])
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        return value
+    return array if array.dtype.kind in "biufc" else value
+
+
+class Pieces:
+    """A cotangent that is zero but at some places: put together once, however many arrive.
+
+    ``assemble(*values, shape=shape, places=places)`` makes the array of them.
+    """
+
+    __slots__ = ("assemble", "dtype", "places", "rest", "shape", "values")
+
+    def __init__(self, assemble: Any, shape: Any, value: Any, place: Any) -> None:
+        self.assemble, self.shape, self.dtype = assemble, shape, value.dtype
+        self.values, self.places = [value], [place]
+        self.rest: Any = None  # the sum of what arrived whole
+
+    def __iadd__(self, other: Any) -> Pieces:
+        if type(other) is Pieces:
+            self.values += other.values
+            self.places += other.places
+            other = other.rest
+        if other is not None:
+            self.rest = other if self.rest is None else self.rest + other
+        return self
+
+    def dense(self) -> Any:
+        """Give the array: NumPy's, or a tensor where the values are tensors."""
+        array = self.assemble(*self.values, shape=self.shape, places=self.places)
+        return array if self.rest is None else array + self.rest
+
+
+def every(function: Any, answer: Any) -> Any:
+    """Apply a function to what a rule gave: an array, or each array of several."""
+    if isinstance(answer, list):
+        return [None if c is None else every(function, c) for c in answer]
+    if type(answer) is Parts:
+        return Parts((i, every(function, c)) for i, c in answer.items())
+    return function(answer.dense() if type(answer) is Pieces else answer)
 
 
 def pick(outputs: Outputs, position: int) -> Any:
@@ -61,7 +125,7 @@ def bundle(*arrays: Any) -> Outputs:
 
 
 defvjp(pick, lambda g, y, outputs, position: Parts({position: g}), batches=True)
-defvjp_variadic(bundle, lambda position, g, y, *arrays: g.of(position, y))
+defvjp_joint(bundle, lambda argnums, g, y, *arrays: [g.of(i, y) for i in argnums])
 
 
 def one_by_one(op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any) -> Array:
@@ -72,4 +136,14 @@ def one_by_one(op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: A
     if (isinstance(op, np.ufunc) and op.signature is None) or OPERATIONS[op].batches:
         return rule(g, value, *args, **kwargs)
     each = g.one_by_one() if isinstance(g, Parts) else g
-    return np.stack([rule(one, value, *args, **kwargs) for one in each])
+    return _stacked([rule(one, value, *args, **kwargs) for one in each])
+
+
+def _stacked(answers: list[Any]) -> Any:
+    """Stack what a rule gave for each cotangent of a batch."""
+    first = answers[0]
+    if isinstance(first, list):
+        return [None if c[0] is None else _stacked(list(c)) for c in zip(*answers, strict=True)]
+    if type(first) is Parts:
+        return Parts((i, _stacked([parts[i] for parts in answers])) for i in first)
+    return np.stack([c.dense() if type(c) is Pieces else c for c in answers])

@@ -7,6 +7,7 @@ graph is walked (``engine.py``).
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
@@ -15,13 +16,25 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core import dispatch
-from tinygrad_lab.core.callers import what_would_detach
+from tinygrad_lab.core.assignment import join
+from tinygrad_lab.core.callers import loses_nothing, says_so, what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
-from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node, plain, without_out
+from tinygrad_lab.core.dispatch import (
+    ORDERLY,
+    answer_ufunc,
+    apply,
+    from_node,
+    operand,
+    plain,
+    refuse_subclass,
+    without_out,
+)
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
-from tinygrad_lab.core.errors import name_of, would_detach
+from tinygrad_lab.core.errors import describe, name_of, would_detach, would_detach_inside
+from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
+from tinygrad_lab.core.ownership import COPIED, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 
@@ -54,7 +67,13 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (self, other))
         x, left = self.data, self.node
-        y, right = (other.data, other.node) if type(other) is Tensor else (other, None)
+        kind = type(other)
+        if kind is not np.ndarray and isinstance(other, Tensor):
+            y, right = other.data, other.node
+        elif kind in ORDERLY:
+            y, right = other, None
+        else:
+            return apply(op, (self, other))
         try:
             value = op(x, y)
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
@@ -65,8 +84,18 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
         result.data = value
         if left is None and right is None:
             result.node = None
-        else:
-            result.node = record(op, (x, y), NO_KWARGS, value, (left, right))
+            return result
+        prints = None
+        if right is None and type(y) is np.ndarray:  # perhaps the user's own: see ownership.py
+            if y.size <= COPIED:
+                y = y.copy()
+            else:
+                prints = preserved((x, y), (left, right))[1]
+        elif left is None:
+            (x, y), prints = preserved((x, y), (left, right))
+        result.node = node = record(op, (x, y), NO_KWARGS, value, (left, right))
+        if prints is not None:
+            node.prints = prints
         return result
 
     return _named(method, op)
@@ -76,21 +105,67 @@ def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
     return _named(lambda self, other: apply(op, (other, self)), op)
 
 
-def _constant(op: Op) -> Callable[[Tensor, Any], Any]:
+def _augmented(op: Op) -> Callable[[Tensor, Any], Any]:
+    """Define ``t += u``: a new tensor where gradients flow, elsewhere a new value for this one."""
+
     def method(self: Tensor, other: Any) -> Any:
-        if not OPERATIONS[op].constant:  # somebody gave it a rule
-            return apply(op, (self, other))
-        return op(self.data, other.data if type(other) is Tensor else other)
+        recording = current_mode() is not IGNORE
+        if recording and self.requires_grad and self.is_leaf:
+            raise RuntimeError(_on_a_leaf(f"np.{op.__name__} in place (+=, -= ...)"))
+        result = apply(op, (self, other))
+        if not self.is_leaf or (type(result) is Tensor and result.requires_grad):
+            return result
+        data = plain(result)
+        if data.shape != self.shape or not np.can_cast(data.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                f"np.{op.__name__} in place: it gives {describe(data)}, and the tensor is "
+                f"{describe(self)}. Say t = np.{op.__name__}(t, ...) for another tensor"
+            )
+        self.data = data.astype(self.dtype, copy=False)
+        return self
 
     return _named(method, op)
 
 
-def _of_item(function: Op) -> Op:
-    return lambda self, *args: function(self.item(), *args)
+def _on_a_leaf(what: str) -> str:
+    return (
+        f"{what} on a leaf that requires a gradient: it would no longer be the leaf whose gradient "
+        "you ask for. Update a tracked copy (u = t.copy()), or write inside `with tl.no_grad():`, "
+        "which gives the leaf itself another value"
+    )
+
+
+def _constant(op: Op) -> Callable[[Tensor, Any], Any]:
+    def method(self: Tensor, other: Any) -> Any:
+        if not OPERATIONS[op].constant:  # somebody gave it a rule
+            return apply(op, (self, other))
+        return op(self.data, other.data if isinstance(other, Tensor) else other)
+
+    return _named(method, op)
+
+
+def _number(function: Any) -> Any:
+    def method(self: Tensor) -> Any:
+        if self._is_recorded():
+            caller = sys._getframe(1)  # noqa: SLF001 - there is no other way to see one's caller
+            if says_so(caller):
+                self._stop_inside_transforms(f"{function.__name__}(t)")
+            elif not loses_nothing(caller):
+                raise TypeError(would_detach(*what_would_detach(caller)))
+        return function(self._element(f"{function.__name__}()"))
+
+    return method
 
 
 def _of_data(name: str, doc: str) -> Any:
     return property(attrgetter(f"data.{name}"), doc=doc)
+
+
+def _of_numpy(op: Op) -> Any:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return apply(op, (self, *args), without_out(op, kwargs))
+
+    return _named(method, op)
 
 
 def _named(method: Any, op: Op) -> Any:
@@ -101,6 +176,7 @@ def _named(method: Any, op: Op) -> Any:
 
 #: The shortcuts of ``ndarray ** number``.
 _POWERS: dict[float, Op] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+_OUR_POWER = OPERATIONS[np.power]
 _new = object.__new__
 _PRINTED_WHOLE = 12  # elements: of larger tensors the text says what matters about them
 
@@ -131,21 +207,24 @@ class Tensor:
     node: Node | None
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        if type(data) is Tensor:
+        if isinstance(data, Tensor):
             raise TypeError(
                 "Tensor(...) of a Tensor: say t.detach() for one that shares its data without "
                 "history, or t.copy() for a tracked copy"
             )
+        refuse_subclass(data)
         self.data = from_scalar(data) if hasattr(data, "__array_function__") else np.asarray(data)
         self.node = None
         if requires_grad:
             self.requires_grad = True
 
-    def __init_subclass__(cls) -> None:
-        raise TypeError(
-            "a Tensor has no subclasses: its operations could not return them. Keep a tensor as an "
-            "attribute, or add an operation with tl.primitive"
-        )
+    def __init_subclass__(cls, leaf: bool = False) -> None:
+        if not leaf:  # as nn.Parameter is: a leaf, which no operation returns
+            raise TypeError(
+                "a Tensor has no subclasses: its operations could not return them. Keep a tensor "
+                "as an attribute, or add an operation with tl.primitive"
+            )
+        TAKES[cls] = apply
 
     if TYPE_CHECKING:  # the methods that are set below, and by `methods`
 
@@ -195,10 +274,20 @@ class Tensor:
     def grad(self, value: Any) -> None:
         if self.node is None and value is not None:
             raise RuntimeError("a tensor that requires no gradient has none to set")
-        if value is not None and value.shape != self.shape:
-            raise ValueError(f"a gradient of shape {value.shape} for a tensor of {self.shape}")
         if self.node is not None:
-            self.node.grad = value
+            self.node.grad = None if value is None else self._as_gradient(from_scalar(value))
+
+    def _as_gradient(self, value: Any) -> Any:
+        """Return what somebody sets as the gradient, in this tensor's dtype, if it fits."""
+        is_subclass = isinstance(value, np.ndarray) and type(value) is not np.ndarray
+        if is_subclass or not hasattr(value, "__array_function__"):
+            raise TypeError(
+                f"a gradient is an array like the tensor, {describe(self)}, not {describe(value)}: "
+                "say np.asarray(...)"
+            )
+        if value.shape != self.shape or not np.can_cast(value.dtype, self.dtype, "same_kind"):
+            raise ValueError(f"a gradient of {describe(value)} for a tensor of {describe(self)}")
+        return value if value.dtype == self.dtype else value.astype(self.dtype)
 
     def backward(
         self, upstream: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False
@@ -277,19 +366,36 @@ class Tensor:
 
     def numpy(self) -> npt.NDArray[Any]:
         """The data as a NumPy array.  A tracked tensor must be detached first."""
+        if self._is_recorded():
+            raise TypeError(
+                "t.numpy() of a tracked tensor would lose its gradient: say t.detach().numpy() for "
+                "plain values; NumPy's functions take t as it is"
+            )
         return np.asarray(self)
 
     def item(self) -> Any:
         """The one element, as a Python number."""
-        if self.size != 1:
-            raise ValueError(
-                f"item() of a tensor of shape {self.shape}: it has {self.size} elements"
-            )
-        return np.asarray(self.data).item()
+        self._stop_inside_transforms("t.item()")
+        return self._element("item()")
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
+        self._stop_inside_transforms("t.tolist()")
         return np.asarray(self.data).tolist()
+
+    def _element(self, asked: str) -> Any:
+        if self.size != 1:
+            raise ValueError(
+                f"{asked} of a tensor of shape {self.shape}: it has {self.size} elements"
+            )
+        return np.asarray(self.data).item()
+
+    def _is_recorded(self) -> bool:
+        return self.node is not None and current_mode() != IGNORE
+
+    def _stop_inside_transforms(self, asked: str) -> None:
+        if self._is_recorded() and is_differentiated(self.node):
+            raise TypeError(would_detach_inside(asked))
 
     shape = _of_data("shape", "The length of each axis.")
     ndim = _of_data("ndim", "The number of axes.")
@@ -329,18 +435,17 @@ class Tensor:
     def __bool__(self) -> bool:
         return bool(self.data)
 
-    def __float__(self) -> float:
-        if self.node is not None and (detaching := what_would_detach()):
-            raise TypeError(would_detach(*detaching))
-        return float(self.item())
-
     def __index__(self) -> int:
         return cast(int, self.data.__index__())
 
-    __int__, __complex__, __round__ = _of_item(int), _of_item(complex), _of_item(round)
+    __float__, __int__, __complex__ = map(_number, (float, int, complex))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._element("round()"), digits)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+        whole = not spec or self.size != 1
+        return format(str(self) if whole else self._element("format()"), spec)
 
     __add__ = _binary(np.add)
     __sub__ = _binary(np.subtract)
@@ -360,8 +465,13 @@ class Tensor:
     __abs__ = abs = _unary(np.absolute)
     conj = conjugate = _unary(np.conjugate)
 
+    __iadd__, __isub__, __imul__ = map(_augmented, (np.add, np.subtract, np.multiply))
+    __itruediv__, __imod__, __ipow__ = map(_augmented, (np.divide, np.remainder, np.power))
+    __ifloordiv__, __imatmul__ = map(_augmented, (np.floor_divide, np.matmul))
+
     def __pow__(self, exponent: Any) -> Tensor:
-        if type(exponent) in (int, float) and exponent in _POWERS:
+        is_ours = OPERATIONS[np.power] is _OUR_POWER  # and not a user's rule, which is to be used
+        if is_ours and type(exponent) in (int, float) and exponent in _POWERS:
             return apply(_POWERS[exponent], (self,))
         return apply(np.power, (self, exponent))
 
@@ -378,21 +488,25 @@ class Tensor:
         return np.floor_divide(other, self.data)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return apply(getitem, (self, plain(index)))
+        return apply(getitem, (self, index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        """Rebind this tensor to a copy with new values at ``index``; old holders keep the old."""
-        recording = current_mode() != IGNORE
+        """Give this tensor a new value with ``value`` at ``index``; graphs keep the old one."""
+        recording = current_mode() is not IGNORE
         if recording and self.requires_grad and self.is_leaf:
-            raise RuntimeError(
-                "t[i] = v on a leaf that requires a gradient: it would no longer be the leaf whose "
-                "gradient you ask for. Update a tracked copy (u = t.copy(); u[i] = v), or write "
-                "inside `with tl.no_grad():`, which replaces the leaf's value"
+            raise RuntimeError(_on_a_leaf("t[i] = v"))
+        place, value = plain(index), operand(setitem, value)
+        data, parent = (value.data, value.node) if isinstance(value, Tensor) else (value, None)
+        if not join(self, data, parent, place):
+            updated = apply(setitem, (self, value), {"places": [place]})
+            self.data = updated.data
+            if recording:
+                self.node = updated.node
+        if is_temporary(self):
+            raise TypeError(
+                "t[i][j] = v writes to a value that nobody holds, and tensors are values: say "
+                "t[i, j] = v, or u = t[i]; u[j] = v; t[i] = u"
             )
-        updated = apply(setitem, (self, value, plain(index)))
-        self.data = updated.data
-        if recording:
-            self.node = updated.node
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """Give the same elements a new shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
@@ -401,7 +515,7 @@ class Tensor:
 
     def ravel(self, order: str = "C") -> Tensor:
         """All elements along one axis."""
-        return self.reshape(-1, order=order)
+        return apply(np.ravel, (self, order))
 
     flatten = ravel
 
@@ -419,9 +533,9 @@ class Tensor:
         return apply(astype, (self, np.dtype(dtype)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if self.node is not None and current_mode() != IGNORE:
-            here = "np.asarray(t) or np.array([t, ...])"
-            raise TypeError(would_detach(here, "np.stack([t, ...])"))
+        if self._is_recorded():
+            caller = sys._getframe(1)  # noqa: SLF001 - there is no other way to see one's caller
+            raise TypeError(would_detach(*what_would_detach(caller)))
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -438,10 +552,13 @@ class Tensor:
                 f"cannot pickle or deep-copy the result of {cast(Node, self.node).name}, because "
                 "its history would come along; say t.detach() first"
             )
-        return _rebuilt, (self.data, self.requires_grad, self.grad)
+        return _rebuilt, (self.data, self.requires_grad, self.grad, type(self))
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if hasattr(type(self), name)]
 
     def __repr__(self) -> str:
-        return _summary(self.data, self.node)
+        return _summary(self.data, self.node, type(self).__name__)
 
 
 dispatch.Tensor = Tensor
@@ -451,7 +568,8 @@ TAKES[Tensor] = apply
 def methods(*functions: Op) -> None:
     """Declare functions that are methods of tensors too: ``x.relu()`` for ``relu(x)``."""
     for function in functions:
-        setattr(Tensor, function.__name__, function)
+        is_numpys = isinstance(function, type(np.sum))
+        setattr(Tensor, function.__name__, _of_numpy(function) if is_numpys else function)
 
 
 methods(
@@ -484,12 +602,13 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     >>> tl.tensor([1, 2, 3], dtype="float32", requires_grad=True)
     Tensor([1., 2., 3.], dtype=float32, requires_grad=True)
     """
-    array = data.data if type(data) is Tensor else data
-    if type(data) is Tensor and data.node is not None and not data.is_leaf:
+    array = data.data if isinstance(data, Tensor) else data
+    if isinstance(data, Tensor) and data.node is not None and not data.is_leaf:
         raise TypeError(would_detach("tl.tensor(t)", "t.copy()"))
     if hasattr(array, "__array_function__") and not isinstance(array, (np.ndarray, np.generic)):
         array = array.copy() if dtype is None else array.astype(dtype)  # a foreign array stays one
     else:
+        refuse_subclass(array)
         array = np.array(array, dtype=dtype)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"a tensor holds numbers, not {array.dtype}: {data!r:.80}")
@@ -497,10 +616,10 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
 
 
 def start(
-    output: Tensor, upstream: Any, create_graph: bool, name: str = "backward()"
+    output: Any, upstream: Any, create_graph: bool, name: str = "backward()"
 ) -> tuple[Node, Any]:
     """Find the node and the cotangent that a backward pass from ``output`` begins with."""
-    if type(output) is not Tensor or output.node is None:
+    if not isinstance(output, Tensor) or output.node is None:
         raise RuntimeError(
             f"{name} from a tensor that no gradient flows to: none of what it was computed from "
             "requires one. Say requires_grad=True on a leaf, and compute outside tl.no_grad()"
@@ -511,10 +630,11 @@ def start(
                 f"{name} from a tensor of shape {output.shape} needs an upstream gradient of that "
                 "shape; or reduce it to one number first: t.sum(), t.mean()"
             )
+        refuse_complex(output, name)
         if type(output.data) is np.ndarray and output.data.shape == ():  # a loss
             return output.node, np.array(1, output.data.dtype)
         return output.node, np.ones_like(output.data)
-    upstream = upstream.data if type(upstream) is Tensor and not create_graph else upstream
+    upstream = upstream.data if isinstance(upstream, Tensor) and not create_graph else upstream
     known = hasattr(upstream, "__array_function__")
     upstream = from_scalar(upstream) if known else np.asarray(upstream)
     if upstream.shape != output.shape:
@@ -522,30 +642,46 @@ def start(
         raise ValueError(f"{name}: an upstream gradient of shape {shapes}")
     if upstream.dtype.kind not in "biufc":
         raise TypeError(f"{name}: an upstream gradient of {upstream.dtype}")
+    if upstream.dtype.kind == "c" and output.dtype.kind != "c":
+        raise TypeError(
+            f"{name}: a complex upstream gradient for a result of {output.dtype}, which has a real "
+            "one: say upstream.real"
+        )
     same = upstream.dtype == output.dtype
     return output.node, upstream if same else upstream.astype(output.dtype)
 
 
-def _rebuilt(data: Any, requires_grad: bool, grad: Any) -> Tensor:
-    tensor = Tensor(data, requires_grad=requires_grad)
+def refuse_complex(output: Any, name: str) -> None:
+    """Refuse the gradient of a complex result, of which there is more than one."""
+    if output.dtype.kind == "c":
+        raise TypeError(
+            f"{name} of a complex result: a gradient belongs to a real one. Make it real (y.real, "
+            "np.abs(y) ** 2), take tl.jacobian for the derivative of a complex function, or hand "
+            "in an upstream gradient: y.backward(upstream)"
+        )
+
+
+def _rebuilt(data: Any, requires_grad: bool, grad: Any, kind: type[Tensor]) -> Tensor:
+    tensor = _new(kind)
+    Tensor.__init__(tensor, data, requires_grad=requires_grad)
     tensor.grad = grad
     return tensor
 
 
-def _summary(data: Any, node: Node | None) -> str:
+def _summary(data: Any, node: Node | None, kind: str) -> str:
     """Describe an array and where it came from: ``Tensor(4, 10) float64 x∈[0, 2] ... ← add``."""
     is_leaf = node is None or node.op is None
     origin = "" if is_leaf else f" ← {name_of(node.op)}"  # type: ignore[union-attr]
     needs_grad = ", requires_grad=True" if node is not None and is_leaf else ""
     shape = ", ".join(map(str, data.shape))
     if type(data) is not np.ndarray:
-        return f"Tensor({shape}) {data.dtype} on {type(data).__module__}{needs_grad}{origin}"
+        return f"{kind}({shape}) {data.dtype} on {type(data).__module__}{needs_grad}{origin}"
     if data.size <= _PRINTED_WHOLE:
         default = data.dtype in (np.dtype(float), np.dtype(int), np.dtype(bool)) and data.size
         dtype = "" if default else f", dtype={data.dtype}"
-        text = np.array2string(data, separator=", ", prefix="Tensor(")
-        return f"Tensor({text}{dtype}{needs_grad}){origin}"
-    return f"Tensor({shape}) {data.dtype} {_statistics(data)}{needs_grad}{origin}"
+        text = np.array2string(data, separator=", ", prefix=f"{kind}(")
+        return f"{kind}({text}{dtype}{needs_grad}){origin}"
+    return f"{kind}({shape}) {data.dtype} {_statistics(data)}{needs_grad}{origin}"
 
 
 def _statistics(data: np.ndarray[Any, Any]) -> str:

@@ -13,15 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from tinygrad_lab.core.modes import WATCH, current_mode, enable_grad
 from tinygrad_lab.core.operations import Array, Rule
+from tinygrad_lab.core.several import every
 
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
+
+_SMALL = 256  # elements: looking at these costs no more than remembering to have looked
 
 Run = Callable[[Any, Rule, Array, Array, Any, Any], Array]
 
@@ -43,15 +48,29 @@ def keeping_zeros(run: Run | None) -> Run:
     return carefully
 
 
-def hides_nan(node: Node) -> bool:
-    """Whether a tracked operand of a call holds a NaN, which its result may have left out."""
-    return any(
-        parent is not None and type(operand) is np.ndarray and bool(np.isnan(operand).any())
-        for operand, parent in zip(node.args, node.parents or ())
-    )
+def hides_nan(node: Node, clean: WeakValueDictionary[int, Any]) -> bool:
+    """Whether a tracked operand of a call holds a NaN, which its result may have left out.
+
+    Large arrays without one are remembered in ``clean``: one may be indexed many times.
+    """
+    for operand, parent in zip(node.args, node.parents or ()):
+        if parent is None or type(operand) is not np.ndarray:
+            continue
+        is_large = operand.size > _SMALL
+        if is_large and clean.get(id(operand)) is operand:
+            continue
+        if np.isnan(operand).any():
+            return True
+        if is_large:
+            clean[id(operand)] = operand
+    return False
 
 
-def _with_zeros(op: Any, g: Array, c: Array) -> Array:
+def _with_zeros(op: Any, g: Array, answer: Any) -> Any:
+    return every(partial(_with_zero, op, g), answer)
+
+
+def _with_zero(op: Any, g: Array, c: Array) -> Array:
     if c.shape == g.shape and getattr(op, "signature", None) is None:
         return np.where((g == 0) & np.isnan(c), 0, c)
     # Not elementwise: an element of c meets more than one of g.

@@ -10,14 +10,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from tqdm import tqdm
 
-from tinygrad_lab.lab import reports
+from tinygrad_lab.lab import reports, streams
 from tinygrad_lab.lab.runner import PATIENCE
 from tinygrad_lab.lab.settings import Settings, SettingsError, parse_hidden
 from tinygrad_lab.lab.training import (
@@ -29,7 +29,7 @@ from tinygrad_lab.lab.training import (
     train,
 )
 
-BAD_INPUT, INTERRUPTED = 2, 130
+CLOSED_PIPE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 _DEFAULT = Settings()
 _UsageError: Any = typer.BadParameter.__mro__[1]  # every mistake in options and arguments
@@ -45,14 +45,22 @@ app = typer.Typer(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status."""
+    streams.write_any_text()
     try:
         status = app(
             args=None if arguments is None else list(arguments),
             prog_name="tinygrad-lab",
             standalone_mode=False,
         )
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except _UsageError as error:
-        return _fail(error.format_message())
+        status = _fail(error.format_message())
+    except BrokenPipeError:
+        status = CLOSED_PIPE  # whoever reads, `head` for instance, has enough
+    except OSError as error:
+        status = _fail(f"cannot write the output: {error.strerror or error}")
+    streams.give_up_unwritten()
     return status if isinstance(status, int) else 0
 
 
@@ -63,6 +71,9 @@ def _errors_in_one_line() -> Iterator[None]:
         yield
     except (SettingsError, DivergedError) as error:
         raise typer.Exit(_fail(str(error))) from None
+    except MemoryError as error:
+        advice = "train with fewer hidden units or fewer points"
+        raise typer.Exit(_fail(f"not enough memory ({error}); {advice}")) from None
     except KeyboardInterrupt:
         raise typer.Exit(_fail("interrupted; nothing was written", INTERRUPTED)) from None
 
@@ -143,12 +154,21 @@ def _reporter(bar: tqdm[None], quiet: bool) -> Callable[[int, float], None]:
     return on_epoch
 
 
+def _folder(name: str) -> Path:
+    """Read the name of a folder; an empty one would be the current folder."""
+    if not name:
+        raise typer.BadParameter("it is empty; name a folder, such as report")
+    return Path(name)
+
+
 @app.command("report")
 def report_command(
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer seeds and settings, in seconds.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("report"),
+    out: Annotated[
+        Path, typer.Option(parser=_folder, metavar="PATH", help="Folder to write to.")
+    ] = Path("report"),
 ) -> None:
     """Run every study of the lab and write one page, with the data of its figures beside it."""
     try:
@@ -165,5 +185,6 @@ def report_command(
 
 def _fail(message: str, status: int = BAD_INPUT) -> int:
     """Print what is wrong in one line, and return the exit status."""
-    typer.echo(f"tinygrad-lab: {' '.join(message.split())}", err=True)
+    with suppress(OSError):  # with nowhere to say it, there is the status
+        typer.echo(f"tinygrad-lab: {' '.join(message.split())}", err=True)
     return status

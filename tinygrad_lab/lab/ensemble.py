@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-import tinygrad_lab as tl
 from tinygrad_lab import nn
 from tinygrad_lab.nn import functional
 
@@ -37,7 +36,8 @@ class Ensemble:
 
     Examples
     --------
-    >>> members = [tl.nn.MLP([2, 3, 1], rng=seed) for seed in range(5)]
+    >>> from tinygrad_lab import nn
+    >>> members = [nn.MLP([2, 3, 1], rng=seed) for seed in range(5)]
     >>> ensemble = Ensemble(members, ("sigmoid", "sigmoid"))
     >>> ensemble(np.ones((7, 2))).shape
     (5, 7, 1)
@@ -51,7 +51,7 @@ class Ensemble:
         hidden, last = (_ACTIVATIONS[name] for name in activations)
         self.activations = [hidden] * (len(self.weights) - 1) + [last]
 
-    def parameters(self) -> list[tl.Tensor]:
+    def parameters(self) -> list[nn.Parameter]:
         """Return the stacked parameters, each of shape (members, ...)."""
         return [*self.weights, *self.biases]
 
@@ -85,6 +85,6 @@ class Ensemble:
 
 
 def _stacked(
-    parameters: Sequence[tl.Tensor], layout: Callable[[np.ndarray], np.ndarray]
-) -> tl.Tensor:
-    return tl.Tensor(np.stack([layout(p.data) for p in parameters]), requires_grad=True)
+    parameters: Sequence[nn.Parameter], layout: Callable[[np.ndarray], np.ndarray]
+) -> nn.Parameter:
+    return nn.Parameter(np.stack([layout(p.data) for p in parameters]))

@@ -1,24 +1,23 @@
 """Run settings over seeds in parallel processes, with a progress bar; Ctrl-C loses nothing done.
 
-Not for what is run (``studies.py``) nor for the training (``training.py``).
+Not for what is run (``studies.py``), the training (``training.py``) or the processes
+(``workers.py``).
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
-from threading import Thread
+from concurrent.futures import Future, as_completed
+from typing import Any
 
 from tqdm import tqdm
 
 from tinygrad_lab.lab.settings import Settings
+from tinygrad_lab.lab.streams import Forgiving
 from tinygrad_lab.lab.training import Result, train_many
+from tinygrad_lab.lab.workers import pool_of
 
 # Networks trained as one batch in one task: enough to amortise Python's overhead, few enough to
 # stay in the cache, to move the progress bar, and to stop soon when asked to.
@@ -46,6 +45,9 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"interrupted: {len(finished)} of {wanted} settings finished")
         self.finished = finished
         self.wanted = wanted
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.finished, self.wanted), vars(self)
 
 
 def run_all(
@@ -86,7 +88,7 @@ def run_all(
         if len(seeds) > len(wanted.get(settings, ())):
             wanted[settings] = seeds
     done: dict[Settings, dict[int, Result]] = {settings: {} for settings in wanted}
-    with _pool(workers or _processors()) as pool:
+    with pool_of(workers or _processors()) as pool:
         futures = [
             pool.submit(train_many, settings, part)
             for settings, part in sorted(_parts(wanted), key=_cost, reverse=True)
@@ -103,12 +105,14 @@ def _collect(
     done: dict[Settings, dict[int, Result]],
     progress: bool,
 ) -> None:
+    stream = Forgiving(sys.stderr)
     with tqdm(
         total=len(futures),
         desc="training",
         unit="setting",
+        file=stream,
         delay=PATIENCE,
-        mininterval=0.1 if sys.stderr.isatty() else _LOGGED_EVERY,
+        mininterval=0.1 if stream.isatty() else _LOGGED_EVERY,
         disable=not progress,
     ) as bar:
         for future in as_completed(futures):
@@ -138,52 +142,6 @@ def _cost(part: tuple[Settings, list[int]]) -> float:
     settings, seeds = part
     points = settings.n if settings.data == "linear" else 21
     return settings.epochs * (100 + 0.01 * points * sum(settings.hidden) * len(seeds))
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Start processes that ignore Ctrl-C; when it comes, end them at once."""
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_depend_on_parent
-    )
-    try:
-        with _one_thread_each():
-            yield pool
-    except BaseException:
-        processes = list((getattr(pool, "_processes", None) or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
-        raise
-    pool.shutdown()
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let processes started here use one thread of linear algebra, as there is one a processor."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    added = [name for name in names if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, "1"))
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
-
-
-def _depend_on_parent() -> None:
-    """Ignore Ctrl-C, which the parent handles, and end with the parent instead of waiting on."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _processors() -> int:

@@ -20,6 +20,10 @@ OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw")
 REDUCTIONS = ("mean", "sum")
 THRESHOLDS = ("half", "median")
 
+# Two layers of more units have more weights than can be counted by NumPy.
+_MOST = 10**9
+_COUNTS = f"at least 1 and at most {_MOST:,}"
+
 
 class SettingsError(ValueError):
     """A setting that cannot be trained; the message says which, why, and what would do."""
@@ -147,12 +151,16 @@ def _check_name(kind: str, name: str, known: Sequence[str]) -> None:
 
 
 def _check_sizes(hidden: tuple[Any, ...]) -> None:
-    if not hidden or any(isinstance(h, bool) or not isinstance(h, int) or h < 1 for h in hidden):
+    if not hidden or not all(map(_is_count, hidden)):
         raise SettingsError(
-            f"every hidden layer needs a whole number of units, at least 1; got hidden = {hidden}"
+            f"every hidden layer needs a whole number of units, {_COUNTS}; got hidden = {hidden}"
         )
 
 
 def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingsError(f"{name} must be a whole number, at least 1; got {name} = {value}")
+    if not _is_count(value):
+        raise SettingsError(f"{name} must be a whole number, {_COUNTS}; got {name} = {value}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST

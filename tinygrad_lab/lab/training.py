@@ -47,6 +47,11 @@ class DivergedError(ArithmeticError):
             f"try a learning rate of {settings.lr / 10:g}{instead}"
         )
         self.epoch = epoch
+        self._settings = settings
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As it is made, not from its message: a pool of processes sends errors home.
+        return type(self), (self.epoch, self._settings), vars(self)
 
 
 @dataclass(frozen=True, slots=True)

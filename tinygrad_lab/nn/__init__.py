@@ -11,6 +11,9 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from tinygrad_lab.habits import missing
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.layers import (
     ELU,
@@ -34,6 +37,7 @@ from tinygrad_lab.nn.layers import (
     Tanh,
 )
 from tinygrad_lab.nn.module import Module
+from tinygrad_lab.nn.parameter import Parameter
 
 __all__ = [
     "ELU",
@@ -49,6 +53,7 @@ __all__ = [
     "LogSoftmax",
     "MaxPool2d",
     "Module",
+    "Parameter",
     "ReLU",
     "Sequential",
     "SiLU",
@@ -59,3 +64,7 @@ __all__ = [
     "functional",
     "init",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing(__name__, name, __all__)

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
+from tinygrad_lab.core.rules.mathematical.elementwise import sigmoid
+from tinygrad_lab.nn.arguments import takes_arrays
 
 __all__ = [
     "elu",
@@ -31,35 +33,15 @@ __all__ = [
 Array = Any  # a Tensor, or whatever speaks NumPy's protocols
 Axis = int | tuple[int, ...] | None
 
-# The largest exponent whose exp does not overflow, by the size of a float in bytes.  Limiting the
-# exponent to it changes sigmoid only where its value is below the smallest normal number.
-_LARGEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0}
 
-
-@primitive
-def sigmoid(x: Array) -> Array:
-    """The logistic function ``1 / (1 + exp(-x))``, to full relative precision at both ends.
-
-    Examples
-    --------
-    >>> sigmoid(np.array([0.0, -700.0]))
-    array([5.00000000e-001, 9.85967654e-305])
-    """
-    minus = -x
-    return np.reciprocal(
-        1 + np.exp(np.minimum(minus, _LARGEST_EXPONENT.get(minus.itemsize, 709.0)))
-    )
-
-
-defvjp(sigmoid, lambda g, y, x: g * (y * (1 - y)), batches=True)
-
-
+@takes_arrays
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent: NumPy's own."""
     return np.tanh(x)
 
 
 @primitive
+@takes_arrays
 def relu(x: Array) -> Array:
     """``max(x, 0)``.
 
@@ -71,10 +53,11 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-defvjp(relu, lambda g, y, x: g * (x > 0), batches=True, branch=lambda y, x: np.sign(x))
+defvjp(relu, lambda g, y, x: g * np.sign(y), batches=True, branch=lambda y, x: np.sign(x))
 
 
 @primitive
+@takes_arrays
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     """``x`` where it is positive, ``negative_slope * x`` elsewhere.
 
@@ -95,6 +78,7 @@ defvjp(
 
 
 @primitive
+@takes_arrays
 def elu(x: Array, alpha: float = 1.0) -> Array:
     """``x`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
 
@@ -108,13 +92,14 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
 
 defvjp(
     elu,
-    lambda g, y, x, alpha=1.0: np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0)))),
+    lambda g, y, x, alpha=1.0: np.where(x > 0, g, g * (alpha * np.exp(np.where(x > 0, 0, x)))),
     batches=True,
     branch=lambda y, x, alpha=1.0: np.sign(x),
 )
 
 
 @primitive
+@takes_arrays
 def softplus(x: Array, beta: float = 1.0) -> Array:
     """``log(1 + exp(beta * x)) / beta``, a smooth ``relu``; exact for every ``x``.
 
@@ -123,13 +108,15 @@ def softplus(x: Array, beta: float = 1.0) -> Array:
     >>> softplus(np.array([0.0, 10.0])).round(4)
     array([ 0.6931, 10.    ])
     """
-    return np.logaddexp(0, x * beta) / beta
+    z = x * beta
+    return (np.maximum(z, 0) + np.log1p(np.exp(-np.absolute(z)))) / beta
 
 
 defvjp(softplus, lambda g, y, x, beta=1.0: g * sigmoid(x * beta), batches=True)
 
 
 @primitive
+@takes_arrays
 def silu(x: Array) -> Array:
     """``x * sigmoid(x)``, also called swish.
 
@@ -138,17 +125,23 @@ def silu(x: Array) -> Array:
     >>> silu(np.array([0.0, 10.0])).round(4)
     array([0.    , 9.9995])
     """
-    return x * sigmoid(x)
+    root = np.exp(np.minimum(x, 0) / 2)  # where exp(x) would be subnormal, it is not
+    return damped(x, root) * (root / (1 + np.exp(-np.absolute(x))))
 
 
 def _silu_slope(x: Array) -> Array:
-    s = sigmoid(x)
-    return s * (1 + x * (1 - s))
+    return sigmoid(x) + damped(silu(x), sigmoid(-x))
+
+
+def damped(x: Array, weight: Array) -> Array:
+    """``x * weight``, where a weight of 0 wins against infinity."""
+    return np.where((weight == 0) & np.isinf(x), 0, x) * weight
 
 
 defvjp(silu, lambda g, y, x: g * _silu_slope(x), batches=True)
 
 
+@takes_arrays
 def gelu(x: Array, approximate: Literal["tanh"] = "tanh") -> Array:
     """The Gaussian error linear unit, in its tanh approximation (the exact one needs ``erf``).
 
@@ -164,27 +157,53 @@ def gelu(x: Array, approximate: Literal["tanh"] = "tanh") -> Array:
     """
     if approximate != "tanh":
         raise ValueError(f"gelu(approximate={approximate!r}): only 'tanh' is implemented")
-    # 0.5 * (1 + tanh(u)) is sigmoid(2u), which keeps its precision for very negative x.
-    return x * sigmoid((x + 0.044715 * (x * x * x)) * 1.5957691216057308)
+    return _gelu(x)
 
 
 @primitive
+def _gelu(x: Array) -> Array:
+    # 0.5 * (1 + tanh(u)) is sigmoid(2u), which keeps its precision for very negative x.
+    return damped(x, sigmoid(_twice_u(x)))
+
+
+def _twice_u(x: Array) -> Array:
+    x = np.clip(x, -_SATURATED, _SATURATED)
+    return x * (1 + 0.044715 * x * x) * _GELU_SCALE
+
+
+def _gelu_slope(x: Array) -> Array:
+    v = _twice_u(x)
+    s = sigmoid(v)
+    x = np.clip(x, -_SATURATED, _SATURATED)
+    return s + x * (s * sigmoid(-v)) * (1 + 3 * 0.044715 * x * x) * _GELU_SCALE
+
+
+defvjp(_gelu, lambda g, y, x: g * _gelu_slope(x), batches=True)
+_gelu.__name__ = "gelu"
+_SATURATED = 40.0  # gelu(x) is 0 below -40 and x above 40, in every dtype
+_GELU_SCALE = 1.5957691216057308  # 2 * sqrt(2 / pi)
+
+
+@primitive
+@takes_arrays
 def softmax(x: Array, axis: int = -1) -> Array:
     """``exp(x) / sum(exp(x))`` along ``axis``: positive numbers that sum to 1.
+
+    Elements of infinity share evenly; where all are minus infinity, the result is NaN.
 
     Examples
     --------
     >>> softmax(np.array([0.0, 0.0, -np.inf]))
     array([0.5, 0.5, 0. ])
     """
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
+    return _shares(x, axis)
 
 
 defvjp(softmax, lambda g, y, x, axis=-1: y * (g - (g * y).sum(axis=axis, keepdims=True)))
 
 
 @primitive
+@takes_arrays
 def log_softmax(x: Array, axis: int = -1) -> Array:
     """The logarithm of :func:`softmax`, exact where that rounds to 0 or 1.
 
@@ -193,8 +212,8 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
     >>> log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
-    shifted = x - np.max(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    shifted = _below_largest(x, np.max(x, axis=axis, keepdims=True))
+    return shifted - _log_sum_exp(shifted, axis)
 
 
 defvjp(
@@ -204,31 +223,47 @@ defvjp(
 
 
 @primitive
+@takes_arrays
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """``log(sum(exp(x)))`` along ``axis`` (None: over everything), without overflow.
+
+    Where all elements are minus infinity, so is the result, and the slope is 0.
 
     Examples
     --------
     >>> float(logsumexp(np.array([1000.0, 1000.0])).round(4))
     1000.6931
     """
-    largest = _finite(np.max(x, axis=axis, keepdims=True))
-    with np.errstate(divide="ignore"):  # log(0) is right where all are -inf
-        y = np.log(np.exp(x - largest).sum(axis=axis, keepdims=True)) + largest
+    largest = np.max(x, axis=axis, keepdims=True)
+    above = _log_sum_exp(_below_largest(x, largest), axis)
+    y = np.where(largest == -np.inf, largest, largest + above)
     return y if keepdims else y.reshape(_shape_dropping_axes(x, axis))
 
 
 def _logsumexp_slope(g: Array, y: Array, x: Array, axis: Axis) -> Array:
     shape = _shape_keeping_axes(x, axis)
-    return g.reshape(shape) * np.exp(x - _finite(y.reshape(shape)))
+    return g.reshape(shape) * np.where(y.reshape(shape) == -np.inf, 0, _shares(x, axis))
 
 
 defvjp(logsumexp, lambda g, y, x, axis=None, keepdims=False: _logsumexp_slope(g, y, x, axis))
 
 
-def _finite(y: Array) -> Array:
-    """Replace infinities by 0, since infinity minus infinity is NaN."""
-    return np.where(np.isfinite(y), y, 0)
+def _below_largest(x: Array, largest: Array) -> Array:
+    """``x - largest``, which is 0 where both are infinity."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(x == np.inf, 0, x - largest)
+
+
+def _log_sum_exp(shifted: Array, axis: Axis) -> Array:
+    """``log(sum(exp(shifted)))`` where the largest is 0: exact where the others are small."""
+    e, top = np.exp(shifted), shifted == 0
+    others = (e * ~top).sum(axis=axis, keepdims=True)
+    return np.log1p(others + ((e * top).sum(axis=axis, keepdims=True) - 1))
+
+
+def _shares(x: Array, axis: Axis) -> Array:
+    e = np.exp(_below_largest(x, np.max(x, axis=axis, keepdims=True)))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _reduced_axes(x: Array, axis: Axis) -> set[int]:

@@ -11,12 +11,13 @@ Not for: the arithmetic itself, which is in ``activations.py``, ``losses.py``, `
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import methods
+from tinygrad_lab.habits import missing
 from tinygrad_lab.nn import conv, pool
 from tinygrad_lab.nn.activations import (
     elu,
@@ -31,6 +32,8 @@ from tinygrad_lab.nn.activations import (
     softplus,
     tanh,
 )
+from tinygrad_lab.nn.arguments import takes_arrays
+from tinygrad_lab.nn.cautions import expect_one_precision
 from tinygrad_lab.nn.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -70,6 +73,7 @@ Size = int | tuple[int, int]
 
 
 @primitive
+@takes_arrays
 def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
     """``input @ weight.T + bias``.
 
@@ -92,6 +96,8 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
             f"an input of shape {input.shape} does not fit a weight of shape {weight.shape} "
             "(out, in): the input's last axis must be the weight's last"
         ) from None
+    if input.dtype is not weight.dtype:
+        expect_one_precision(input, weight)
     return y if bias is None else y + bias
 
 
@@ -112,6 +118,7 @@ defvjp(
 )
 
 
+@takes_arrays
 def dropout(
     input: Array,
     p: float = 0.5,
@@ -144,6 +151,7 @@ def dropout(
 # -- images -----------------------------------------------------------------------------------
 
 
+@takes_arrays
 def conv2d(
     input: Array,
     weight: Array,
@@ -222,6 +230,7 @@ def _check_filters(input: Array, weight: Array, bias: Array | None, groups: int)
             f"the filters read {weight.shape[1] * groups} channels, and their number must be a "
             "multiple of the groups"
         )
+    expect_one_precision(input, weight)
     if 0 in weight.shape[2:]:
         raise ValueError(f"a filter without elements: weight {weight.shape}")
     if bias is not None and bias.shape != (filters,):
@@ -243,6 +252,7 @@ def margins(
     return (down, down), (across, across)
 
 
+@takes_arrays
 def max_pool2d(
     input: Array,
     kernel_size: Size,
@@ -276,6 +286,7 @@ def max_pool2d(
     return pool.max_pool2d(input, rows=rows, columns=columns)
 
 
+@takes_arrays
 def avg_pool2d(
     input: Array,
     kernel_size: Size,
@@ -382,3 +393,7 @@ methods(
     softmax,
     softplus,
 )
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing(__name__, name, __all__)

@@ -15,11 +15,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn import functional
 from tinygrad_lab.nn.init import Init, fans, initialiser, uniform
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.names import look_up
+from tinygrad_lab.nn.parameter import Parameter
 from tinygrad_lab.nn.windows import Array, pair
 
 __all__ = [
@@ -178,7 +178,7 @@ class Conv2d(Module):
 
 def _parameters(
     shape: tuple[int, ...], bias: bool, dtype: npt.DTypeLike, init: str | Init | None, rng: Rng
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[Parameter, Parameter | None]:
     """A weight of ``shape``, and a bias or None."""
     if np.dtype(dtype).kind not in "fc":
         raise ValueError(f"dtype={np.dtype(dtype)}: parameters are floats")
@@ -192,10 +192,7 @@ def _parameters(
         if weight.shape != shape:
             raise ValueError(f"init gave shape {weight.shape} for a weight of shape {shape}")
         offset = np.zeros(shape[0], dtype) if bias else None
-    return (
-        Tensor(weight, requires_grad=True),
-        None if offset is None else Tensor(offset, requires_grad=True),
-    )
+    return Parameter(weight), None if offset is None else Parameter(offset)
 
 
 def _positive(value: Any, name: str) -> int:
@@ -476,7 +473,6 @@ class Sequential(Module):
     """
 
     def __init__(self, *layers: Callable[[Any], Any]) -> None:
-        self._layers: list[Callable[[Any], Any]] = []
         for layer in layers:
             self.append(layer)
 
@@ -484,38 +480,37 @@ class Sequential(Module):
         """Add one more layer at the end."""
         if not callable(layer):
             raise TypeError(f"Sequential takes layers, not {layer!r}; a list needs a star: *layers")
-        setattr(self, str(len(self._layers)), layer)
-        self._layers.append(layer)
+        setattr(self, str(len(self)), layer)
         return self
 
     def forward(self, x: Array) -> Array:
         """From the first layer's input to the last layer's output."""
-        for layer in self._layers:
+        for layer in self:
             x = layer(x)
         return x
 
     def __len__(self) -> int:
-        return len(self._layers)
+        return sum(map(str.isdigit, vars(self)))
 
     def __iter__(self) -> Iterator[Callable[[Any], Any]]:
-        return iter(self._layers)
+        return (layer for name, layer in vars(self).items() if name.isdigit())
 
     def __getitem__(self, index: int | slice) -> Any:
-        chosen = self._layers[index]
+        chosen = list(self)[index]
         return Sequential(*chosen) if isinstance(chosen, list) else chosen
 
 
 class MLP(Module):
-    """A multilayer perceptron: linear layers with activations after them.
+    """A multilayer perceptron: linear layers with an activation after each but the last.
 
     Parameters
     ----------
     sizes : sequence of int
         Inputs, hidden units of each layer, outputs: two numbers or more.
     activation : str or callable
-        After every layer: a name (``"sigmoid"``, ``"relu"``, ``"tanh"`` ...) or a function.
+        After every hidden layer: a name (``"sigmoid"``, ``"relu"``, ``"tanh"`` ...) or a function.
     output_activation : str, callable or None
-        After the last one; ``"same"`` as the others by default, None or ``"identity"`` for none.
+        After the last layer; none by default, as losses that take logits want it.
     bias, dtype, init
         As in :class:`Linear`, for all layers.
     rng : int or numpy.random.Generator, optional
@@ -528,7 +523,7 @@ class MLP(Module):
 
     Examples
     --------
-    >>> model = MLP([2, 3, 1], output_activation=None, rng=0)
+    >>> model = MLP([2, 3, 1], rng=0)
     >>> model
     MLP(
       (layers.0): Linear(2 -> 3)
@@ -543,7 +538,7 @@ class MLP(Module):
         self,
         sizes: list[int] | tuple[int, ...],
         activation: str | Callable[[Any], Any] = "sigmoid",
-        output_activation: str | Callable[[Any], Any] | None = "same",
+        output_activation: str | Callable[[Any], Any] | None = None,
         bias: bool = True,
         init: str | Init | None = None,
         dtype: npt.DTypeLike = np.float64,
@@ -552,8 +547,7 @@ class MLP(Module):
         self.sizes = [_positive(size, f"sizes[{i}]") for i, size in enumerate(sizes)]
         if len(self.sizes) < 2:
             raise ValueError(f"sizes={sizes!r}: expected two or more, [inputs, ..., outputs]")
-        if isinstance(output_activation, str) and output_activation == "same":
-            output_activation = activation
+        _activation(activation)  # is checked where there is no hidden layer too
         generator = np.random.default_rng(rng)
         self.layers: list[Callable[[Any], Any]] = []
         for i, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):

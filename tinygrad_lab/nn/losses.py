@@ -15,7 +15,9 @@ import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.nn.activations import log_softmax, sigmoid, softmax, softplus
+from tinygrad_lab.nn.activations import damped, log_softmax, sigmoid, softmax, softplus
+from tinygrad_lab.nn.arguments import takes_arrays
+from tinygrad_lab.nn.cautions import expect_logits
 from tinygrad_lab.nn.windows import Array, is_numpy
 
 __all__ = [
@@ -34,6 +36,7 @@ Reduction = Literal["mean", "sum", "none"]
 
 
 @primitive
+@takes_arrays
 def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Array:
     """Squared error, averaged over all elements (``reduction``: mean, sum or none).
 
@@ -73,6 +76,7 @@ defvjp(
 
 
 @primitive
+@takes_arrays
 def l1_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Array:
     """Absolute error, averaged over all elements; its slope at 0 is 0.
 
@@ -101,29 +105,43 @@ defvjp(
 # -- yes or no --------------------------------------------------------------------------------
 
 # Logarithms of probabilities are taken as at least -100, as in PyTorch: a certain prediction that
-# is wrong costs 100, not infinity.
-_LEAST_PROBABILITY = float(np.exp(-100.0))
+# is wrong costs 100, not infinity, and the slope there is 1e12.
+_LEAST_LOGARITHM = -100.0
+_LEAST_DIVISOR = 1e-12
 
 
 @primitive
 def _bernoulli_loss(p: Array, target: Array) -> Array:
     """Cross-entropy of each element."""
-    hit = np.log(np.maximum(p, _LEAST_PROBABILITY))
-    miss = np.log(np.maximum(1 - p, _LEAST_PROBABILITY))
-    return -(target * hit + (1 - target) * miss)
+    return -(target * _log(p) + (1 - target) * _log_of_rest(p))
 
 
-def _log_odds(p: Array) -> Array:
-    return np.log(np.maximum(p, _LEAST_PROBABILITY)) - np.log(np.maximum(1 - p, _LEAST_PROBABILITY))
+def _log(p: Array) -> Array:
+    logarithm = np.log(np.where(p == 0, 1, p))
+    return np.where(p == 0, _LEAST_LOGARITHM, np.maximum(logarithm, _LEAST_LOGARITHM))
+
+
+def _log_of_rest(p: Array) -> Array:
+    """log(1 - p), also where 1 - p rounds to 1."""
+    return np.where(p == 1, _LEAST_LOGARITHM, np.log1p(-np.where(p == 1, 0, p)))
+
+
+def _bernoulli_slope(p: Array, target: Array) -> Array:
+    spread = p * (1 - p)
+    certain = spread == 0
+    miss, hit = np.maximum(1 - p, _LEAST_DIVISOR), np.maximum(p, _LEAST_DIVISOR)
+    at_ends = (1 - target) / miss - target / hit
+    return np.where(certain, at_ends, (p - target) / np.where(certain, 1, spread))
 
 
 defvjp(
     _bernoulli_loss,
-    lambda g, y, p, target: g * (p - target) / np.maximum(p * (1 - p), 1e-12),
-    lambda g, y, p, target: -g * _log_odds(p),
+    lambda g, y, p, target: g * _bernoulli_slope(p, target),
+    lambda g, y, p, target: g * (_log_of_rest(p) - _log(p)),
 )
 
 
+@takes_arrays
 def binary_cross_entropy(
     input: Array, target: Array, weight: Array | None = None, reduction: Reduction = "mean"
 ) -> Array:
@@ -156,16 +174,18 @@ def binary_cross_entropy(
 @primitive
 def _logistic_loss(x: Array, target: Array) -> Array:
     """Cross-entropy of ``sigmoid(x)``, exact for logits of any size."""
-    return np.logaddexp(0, x) - x * target
+    size = np.absolute(x)
+    return damped(size, np.where(x < 0, target, 1 - target)) + np.log1p(np.exp(-size))
 
 
 defvjp(
     _logistic_loss,
-    lambda g, y, x, target: g * (sigmoid(x) - target),
+    lambda g, y, x, target: g * ((1 - target) * sigmoid(x) - target * sigmoid(-x)),
     lambda g, y, x, target: -g * x,
 )
 
 
+@takes_arrays
 def binary_cross_entropy_with_logits(
     input: Array,
     target: Array,
@@ -182,11 +202,13 @@ def binary_cross_entropy_with_logits(
     >>> round(float(binary_cross_entropy_with_logits(np.array([0.0]), np.array([1.0]))), 4)
     0.6931
     """
+    expect_logits(input, "binary_cross_entropy_with_logits", "sigmoid")
     _check_shapes(input, target)
     if pos_weight is None:
         loss = _logistic_loss(input, target)
     else:
-        loss = (1 - target) * input + (1 + (pos_weight - 1) * target) * softplus(-input)
+        hit, miss = target * pos_weight, 1 - target
+        loss = damped(softplus(-input), hit) + damped(softplus(input), miss)
     return _reduce(loss if weight is None else loss * weight, reduction)
 
 
@@ -221,6 +243,7 @@ defvjp(
 _class_loss.__name__ = "cross_entropy"  # what graph pictures and errors call it
 
 
+@takes_arrays
 def cross_entropy(
     input: Array,
     target: Array,
@@ -261,12 +284,12 @@ def cross_entropy(
     >>> round(loss.item(), 4)
     0.1269
     """
+    expect_logits(input, "cross_entropy", "log_softmax")
     _check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing={label_smoothing}: expected a number from 0 to 1")
     if input.ndim == 0:
         raise ValueError("cross_entropy of a 0-d input: it needs an axis of classes")
-    target = _as_array(target)
     if input.ndim == 1:  # one sample without a batch axis
         loss = cross_entropy(
             input.reshape((1, -1)), target.reshape((1, *target.shape)), weight, ignore_index,
@@ -292,6 +315,7 @@ def cross_entropy(
     return _class_loss(input, share, reduction != "none")
 
 
+@takes_arrays
 def nll_loss(
     input: Array,
     target: Array,
@@ -310,7 +334,6 @@ def nll_loss(
     0.4904
     """
     _check_reduction(reduction)
-    target = _as_array(target)
     if input.ndim == 1:
         row, label = input.reshape((1, -1)), target.reshape((1,))
         loss = nll_loss(row, label, weight, ignore_index, reduction)
@@ -327,15 +350,10 @@ def nll_loss(
     return loss / _nonzero(count, "nll_loss", loss.dtype) if reduction == "mean" else loss
 
 
-def _as_array(target: Any) -> Array:
-    return target if hasattr(target, "__array_function__") else np.asarray(target)
-
-
 def _class_weights(weight: Array | None, input: Array) -> Array | None:
     """Shape the weights of classes to lie along axis 1."""
     if weight is None:
         return None
-    weight = _as_array(weight)
     if weight.shape != (input.shape[1],):
         raise ValueError(
             f"weight of shape {weight.shape} for {input.shape[1]} classes (input {input.shape})"

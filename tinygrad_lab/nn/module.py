@@ -1,20 +1,29 @@
 """``Module``: something with parameters and a ``forward``, and what all of them can do.
 
-Nothing is registered.  Parameters are collected by walking the public attributes, and lists, tuples
-and dicts in them: a leaf Tensor is a parameter, an ndarray a buffer, a Module a layer within.
+Nothing is registered.  What a module holds is found by walking its attributes, and the containers
+in them: a Parameter is a parameter and a Module a layer within, under whatever name; a plain array
+or Tensor is a buffer, unless its name begins with an underscore.
 
 Not for: the layers themselves (``layers.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
+from reprlib import recursive_repr
+from types import NoneType
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lab.core.atomic import at_once
+from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.nn.parameter import Parameter
+from tinygrad_lab.transforms.containers import attributes
+from tinygrad_lab.warnings import NotAParameterWarning, warn
 
 __all__ = ["Module"]
 
@@ -27,7 +36,7 @@ class Module:
     >>> import numpy as np, tinygrad_lab as tl
     >>> class Scale(Module):
     ...     def __init__(self):
-    ...         self.factor = tl.tensor([2.0, 3.0], requires_grad=True)
+    ...         self.factor = tl.nn.Parameter([2.0, 3.0])
     ...     def forward(self, x):
     ...         return x * self.factor
     >>> scale = Scale()
@@ -54,44 +63,64 @@ class Module:
 
     # -- what it holds ------------------------------------------------------------------------
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, but let nothing that is no Parameter take the place of one."""
+        if isinstance(vars(self).get(name), Parameter) and not isinstance(
+            value, (Parameter, NoneType)
+        ):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a parameter, and a {type(value).__name__} in its "
+                f"place would be none, so no optimizer would get it: say nn.Parameter(...), or "
+                f"None for no parameter, or .{name}.data = array for other values"
+            )
+        super().__setattr__(name, value)
+
     def children(self) -> Iterator[Module]:
         """The layers directly within, each once."""
-        visited: set[int] = set()
-        for _, value in _walk(vars(self), ""):
-            if isinstance(value, Module) and id(value) not in visited:
-                visited.add(id(value))
-                yield value
+        return iter({id(m): m for _, m in _walk(self) if isinstance(m, Module)}.values())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Itself (named ``""``) and all within, by path, each once."""
-        yield from _named_modules(self, prefix, set())
+        return _named_modules(self, prefix, set())
 
     def modules(self) -> Iterator[Module]:
         """Itself and all within, each once."""
         return (module for _, module in self.named_modules())
 
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """The parameters by path (``layers.0.weight``); a shared one once, by its first name."""
-        visited: set[int] = set()
-        for name, value in self._named_values(prefix):
-            if isinstance(value, Tensor) and value.requires_grad and id(value) not in visited:
-                visited.add(id(value))
-                yield name, value
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """The parameters by path (``layers.0.weight``), frozen ones too; each once.
 
-    def parameters(self) -> Iterator[Tensor]:
+        A tensor that requires a gradient and is no :class:`Parameter` is a
+        :class:`~tinygrad_lab.warnings.NotAParameterWarning`.
+        """
+        visited: set[int] = set()
+        for path, module in self.named_modules(prefix):
+            for name, value in _walk(module, path):
+                if isinstance(value, Parameter):
+                    if id(value) not in visited:
+                        visited.add(id(value))
+                        yield name, value
+                elif isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
+                    warn(
+                        f"{type(self).__name__}.{name} requires a gradient but is no "
+                        "nn.Parameter, so no optimizer will get it: say nn.Parameter(...), or "
+                        "requires_grad=False for a constant",
+                        NotAParameterWarning,
+                    )
+
+    def parameters(self) -> Iterator[Parameter]:
         """The parameters, each once: what an optimizer takes."""
         return (parameter for _, parameter in self.named_parameters())
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """The arrays that belong to the state but are not trained, by path."""
-        for name, value in self._named_values(prefix):
-            if isinstance(value, np.ndarray):
-                yield name, value
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
+        """The arrays and tensors that belong to the state but are not trained, by path.
 
-    def _named_values(self, prefix: str) -> Iterator[tuple[str, Any]]:
+        Attributes whose names begin with an underscore are left out, and so are results that have
+        a history.
+        """
         for path, module in self.named_modules(prefix):
-            for name, value in _walk(vars(module), path):
-                if not isinstance(value, Module):
+            for name, value in _walk(module, path, private=False):
+                if _is_buffer(value):
                     yield name, value
 
     # -- what it does to all of them ----------------------------------------------------------
@@ -112,14 +141,13 @@ class Module:
             parameter.grad = None
 
     def requires_grad_(self, wanted: bool = True) -> Self:
-        """Switch the gradients of all tensors within on, or off (which freezes them)."""
-        for _, value in self._named_values(""):
-            if isinstance(value, Tensor):
-                value.requires_grad_(wanted)
+        """Switch the gradients of all parameters within on, or off (which freezes them)."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(wanted)
         return self
 
     def to(self, dtype: npt.DTypeLike) -> Self:
-        """Convert parameters and floating buffers in place, and forget gradients.
+        """Convert parameters and floating buffers in place, and forget gradients: all, or none.
 
         Raises
         ------
@@ -135,62 +163,84 @@ class Module:
         kind = np.dtype(dtype)
         if kind.kind not in "fc":
             raise TypeError(f"parameters are floats, so a module cannot be converted to {kind}")
+        values = [*self.parameters(), *(value for _, value in self.named_buffers())]
+        new = {
+            id(value): value.data.astype(kind) if isinstance(value, Tensor) else value.astype(kind)
+            for value in values
+            if value.dtype.kind in "fc"
+        }
+        changes: list[tuple[Any, ...]] = []
+        for value in values:
+            if isinstance(value, Tensor) and id(value) in new:
+                changes.append((setattr, value, "data", new[id(value)]))
+                if value.node is not None:
+                    changes.append((setattr, value.node, "grad", None))
         for module in self.modules():
-            vars(module).update(
-                (name, _converted(value, lambda array: array.astype(kind)))
-                for name, value in list(vars(module).items())
-                if not name.startswith("_")
-            )
+            for name, value in _attributes(module).items():
+                if (replaced := _replaced(value, new, changes)) is not value:
+                    changes.append((object.__setattr__, module, name, replaced))
+        at_once(changes)
         return self
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
-        """Copies of all parameters, frozen tensors and buffers, by path."""
-        state = {}
-        for name, value in self._named_values(""):
-            if isinstance(value, Tensor):
-                state[name] = value.data.copy()
-            elif isinstance(value, np.ndarray):
-                state[name] = value.copy()
-        return state
+        """Copies of all parameters, frozen ones too, and buffers, by path.
+
+        What is shared is there under each of its names.
+        """
+        return {
+            name: value.data.copy() if isinstance(value, Tensor) else value.copy()
+            for name, value in self._state()
+        }
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Load values by path, each converted to the dtype it has here.
 
-        Nothing is changed unless everything fits.
+        Nothing is changed unless everything fits; an interrupt leaves all of it or nothing.
 
         Raises
         ------
         KeyError
             With ``strict``: names are missing, or unknown here.  The text lists them.
         ValueError
-            A shape differs.
+            A shape differs, or one shared parameter would get two values.
+        TypeError
+            A value is no array of numbers, or of a kind that its place cannot hold.
         """
-        targets = {
-            name: value
-            for name, value in self._named_values("")
-            if isinstance(value, (Tensor, np.ndarray))
-        }
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"a state is a dict of arrays by name, as state_dict() gives, not {describe(state)}"
+            )
+        targets = dict(self._state())
         missing = [name for name in targets if name not in state]
-        unexpected = [name for name in state if name not in targets]
+        unexpected = [str(name) for name in state if name not in targets]
         if strict and (missing or unexpected):
             raise KeyError(_mismatch(self, missing, unexpected))
-        fitting = {}
+        fitting: dict[int, tuple[str, Any, Any]] = {}  # by target: name, target, new value
         for name, target in targets.items():
             if name in state:
-                value = state[name].detach() if hasattr(state[name], "detach") else state[name]
-                array = np.asarray(value).astype(target.dtype)
-                if array.shape != target.shape:
+                new = _fitting(name, target, state[name])
+                first, _, other = fitting.setdefault(id(target), (name, target, new))
+                if other is not new and not np.array_equal(other, new, equal_nan=True):
                     raise ValueError(
-                        f"{name} has shape {target.shape} here and {array.shape} in the state: "
-                        "the model was built with other sizes"
+                        f"{first} and {name} are one parameter here, and two different ones in the "
+                        "state: the state was saved by a model that did not share it"
                     )
-                fitting[name] = array
-        for name, array in fitting.items():
-            target = targets[name]
-            if isinstance(target, Tensor):
-                target.data = array
-            else:
-                target[...] = array
+        at_once(
+            (setattr, target, "data", new)
+            if isinstance(target, Tensor)
+            else (np.copyto, target, new)
+            for _, target, new in [*fitting.values()]
+        )
+
+    def _state(self) -> Iterator[tuple[str, Any]]:
+        """Parameters and buffers by path, what is shared under each of its names."""
+        for path, module in _named_modules(self, "", set(), again=True):
+            for name, value in _walk(module, path):
+                if isinstance(value, Parameter):
+                    yield name, value
+            for name, value in _walk(module, path, private=False):
+                if _is_buffer(value):
+                    yield name, value
 
     # -- text ---------------------------------------------------------------------------------
 
@@ -198,54 +248,108 @@ class Module:
         """What stands in the parentheses of a layer's ``repr``."""
         return ""
 
+    @recursive_repr()
     def __repr__(self) -> str:
         name, extra = type(self).__name__, self.extra_repr()
-        within = [
-            (path, value) for path, value in _walk(vars(self), "") if isinstance(value, Module)
-        ]
+        within = [(path, value) for path, value in _walk(self) if isinstance(value, Module)]
         if not within:
             return f"{name}({extra})"
         lines = [f"({path}): {value!r}".replace("\n", "\n  ") for path, value in within]
         return f"{name}({extra}\n  " + "\n  ".join(lines) + "\n)"
 
 
-def _walk(values: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The leaves of attributes and the containers in them, by path; private names left out."""
-    items = values.items() if isinstance(values, Mapping) else enumerate(values)
-    for key, value in items:
-        if isinstance(key, str) and key.startswith("_"):
-            continue
-        name = f"{path}.{key}" if path else str(key)
-        if isinstance(value, (list, tuple, dict)):
-            yield from _walk(value, name)
-        else:
-            yield name, value
+# -- walking --------------------------------------------------------------------------------------
 
 
-def _named_modules(module: Module, path: str, visited: set[int]) -> Iterator[tuple[str, Module]]:
-    if id(module) in visited:
-        return
+def _attributes(module: Module) -> dict[str, Any]:
+    """What a module's attributes hold, parameters and layers that are set on its class too."""
+    return attributes(module, lambda value: isinstance(value, (Parameter, Module)))
+
+
+def _walk(module: Module, path: str = "", *, private: bool = True) -> Iterator[tuple[str, Any]]:
+    """What a module's attributes hold, and the containers in them, by path."""
+    for name, value in _attributes(module).items():
+        if private or not name.startswith("_"):
+            yield from _inside(value, f"{path}.{name}" if path else name, ())
+
+
+def _inside(value: Any, path: str, around: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, (Mapping, list, tuple, deque)):
+        yield path, value
+    elif id(value) not in around:  # a container may hold itself
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, item in items:
+            yield from _inside(item, f"{path}.{key}", (*around, id(value)))
+
+
+def _named_modules(
+    module: Module, path: str, visited: set[int], *, again: bool = False
+) -> Iterator[tuple[str, Module]]:
+    """A module and all within by path, each once, or ``again`` for each way that leads to it.
+
+    None is reached through itself: a layer may hold the model that it belongs to.
+    """
     visited.add(id(module))
     yield path, module
-    for name, value in _walk(vars(module), path):
-        if isinstance(value, Module):
-            yield from _named_modules(value, name, visited)
+    for name, value in _walk(module, path):
+        if isinstance(value, Module) and id(value) not in visited:
+            yield from _named_modules(value, name, visited, again=again)
+    if again:
+        visited.remove(id(module))
 
 
-def _converted(value: Any, convert: Callable[[Any], Any]) -> Any:
-    """Convert floating arrays, also in containers; a list or a dict stays the same object."""
-    if isinstance(value, Tensor) and value.dtype.kind in "fc":
-        value.grad = None
-        value.data = convert(value.data)
-    elif isinstance(value, np.ndarray) and value.dtype.kind in "fc":
-        return convert(value)
-    elif isinstance(value, list):
-        value[:] = [_converted(item, convert) for item in value]
-    elif isinstance(value, dict):
-        value.update({key: _converted(item, convert) for key, item in value.items()})
+def _is_buffer(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.is_leaf and not isinstance(value, Parameter)
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biufc"
+
+
+def _replaced(value: Any, new: Mapping[int, Any], changes: list[tuple[Any, ...]]) -> Any:
+    """Put new arrays for old: what takes the value's place, and the ``changes`` inside it.
+
+    A list or a dict stays the same object.
+    """
+    if isinstance(value, np.ndarray):
+        return new.get(id(value), value)
+    if isinstance(value, (list, deque, dict)):
+        for key, item in [*(value.items() if isinstance(value, dict) else enumerate(value))]:
+            if (replaced := _replaced(item, new, changes)) is not item:
+                changes.append((value.__setitem__, key, replaced))
     elif isinstance(value, tuple):
-        return tuple(_converted(item, convert) for item in value)
+        items = [_replaced(item, new, changes) for item in value]
+        if any(item is not old for item, old in zip(items, value, strict=True)):
+            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     return value
+
+
+# -- loading --------------------------------------------------------------------------------------
+
+
+def _fitting(name: str, target: Any, value: Any) -> npt.NDArray[Any]:
+    """Make of a loaded value an array for its place."""
+    try:
+        array = np.asarray(value.detach() if hasattr(value, "detach") else value)
+    except ValueError as error:
+        raise ValueError(f"{name} in the state is no array: {error}") from None
+    if not np.can_cast(array.dtype, target.dtype, "same_kind"):
+        raise TypeError(
+            f"{name} holds {target.dtype} here, and the state has {describe(value)} for it"
+        )
+    if array.shape != target.shape:
+        raise ValueError(
+            f"{name} has shape {target.shape} here and {array.shape} in the state: "
+            "the model was built with other sizes"
+        )
+    with np.errstate(over="ignore"):
+        converted = array.astype(target.dtype)
+    if (np.isfinite(array) & ~np.isfinite(converted)).any():
+        raise ValueError(
+            f"{name} has numbers in the state that {target.dtype} cannot hold, the largest "
+            f"{np.abs(array).max():.3g}: convert the model first, with to({array.dtype})"
+        )
+    if isinstance(target, np.ndarray) and not target.flags.writeable:
+        raise ValueError(f"{name} is a read-only array here: nothing can be loaded into it")
+    return converted
 
 
 def _mismatch(module: Module, missing: list[str], unexpected: list[str]) -> str:

@@ -13,6 +13,9 @@ array([0., 0.])
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from tinygrad_lab.habits import missing
 from tinygrad_lab.optim.adaptive import Adagrad, Adam, AdamW, RMSprop
 from tinygrad_lab.optim.descent import SGD
 from tinygrad_lab.optim.optimizer import Optimizer
@@ -35,3 +38,7 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing(__name__, name, __all__)

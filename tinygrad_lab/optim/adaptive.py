@@ -8,21 +8,25 @@ Not for: one step size for all elements (``descent.py``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lab.core.ownership import is_shared
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.optim.checks import check_flag, check_number
 from tinygrad_lab.optim.optimizer import (
     Array,
+    Change,
     Optimizer,
     Options,
     Parameters,
-    check_number,
     effective_gradient,
-    move,
+    replace,
 )
 
 __all__ = ["Adagrad", "Adam", "AdamW", "RMSprop"]
@@ -83,21 +87,26 @@ class Adagrad(Optimizer):
             },
         )
 
-    def _check(self, group: Options) -> None:
-        check_number(group, "lr", positive=True)
-        for name in ("lr_decay", "weight_decay", "initial_accumulator_value", "eps"):
-            check_number(group, name)
+    entries: ClassVar[Mapping[str, str]] = {"step": "count", "sum": "positive"}
 
-    def _update(self, parameter: Tensor, g: Array, group: Options) -> None:
-        if parameter not in self.state:
-            start = float(group["initial_accumulator_value"])
-            self.state[parameter] = {"step": 0, "sum": np.zeros_like(parameter.data) + start}
-        state = self.state[parameter]
+    def _check(self, group: Options) -> None:
+        for name in ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps"):
+            check_number(group, name)
+        check_flag(group, "maximize")
+
+    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
+        state = self._kept(parameter, "sum")
+        if state is None:
+            start = np.full_like(parameter.data, float(group["initial_accumulator_value"]))
+            state = {"step": 0, "sum": start}
         g = effective_gradient(parameter, g, group)
-        state["sum"] = state["sum"] + g * g
+        total = state["sum"] + g * g
         rate = float(group["lr"]) / (1 + state["step"] * float(group["lr_decay"]))
-        state["step"] += 1
-        move(parameter, g * rate / (np.sqrt(state["sum"]) + float(group["eps"])))
+        step = g * rate / (np.sqrt(total) + float(group["eps"]))
+        return [
+            replace(parameter, parameter.data - step),
+            self._keep(parameter, {"step": state["step"] + 1, "sum": total}),
+        ]
 
 
 class RMSprop(Optimizer):
@@ -160,27 +169,34 @@ class RMSprop(Optimizer):
             },
         )
 
-    def _check(self, group: Options) -> None:
-        check_number(group, "lr", positive=True)
-        for name in ("alpha", "eps", "weight_decay", "momentum"):
-            check_number(group, name)
+    entries: ClassVar[Mapping[str, str]] = {
+        "square": "positive", "mean": "array", "velocity": "array",
+    }  # fmt: skip
 
-    def _update(self, parameter: Tensor, g: Array, group: Options) -> None:
-        if parameter not in self.state:
-            zeros = np.zeros_like(parameter.data)
-            self.state[parameter] = {"square": zeros, "mean": zeros, "velocity": zeros}
-        state = self.state[parameter]
+    def _check(self, group: Options) -> None:
+        for name in ("lr", "eps", "weight_decay", "momentum"):
+            check_number(group, name)
+        check_number(group, "alpha", most=1.0)
+        check_flag(group, "centered")
+        check_flag(group, "maximize")
+
+    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
+        zeros = np.zeros_like(parameter.data)
+        old = self._kept(parameter, "square") or {"square": zeros, "mean": zeros, "velocity": zeros}
         alpha, momentum = float(group["alpha"]), float(group["momentum"])
         g = effective_gradient(parameter, g, group)
-        state["square"] = state["square"] * alpha + g * g * (1 - alpha)
-        size = state["square"]
+        new = {**old, "square": old["square"] * alpha + g * g * (1 - alpha)}
+        size = new["square"]
         if group["centered"]:
-            state["mean"] = state["mean"] * alpha + g * (1 - alpha)
-            size = size - state["mean"] * state["mean"]
+            new["mean"] = old["mean"] * alpha + g * (1 - alpha)
+            size = size - new["mean"] * new["mean"]
         step = g / (np.sqrt(size) + float(group["eps"]))
         if momentum:
-            step = state["velocity"] = state["velocity"] * momentum + step
-        move(parameter, step * float(group["lr"]))
+            step = new["velocity"] = old["velocity"] * momentum + step
+        return [
+            replace(parameter, parameter.data - step * float(group["lr"])),
+            self._keep(parameter, new),
+        ]
 
 
 class Adam(Optimizer):
@@ -220,6 +236,10 @@ class Adam(Optimizer):
 
     #: Whether weight decay leaves the gradient alone and shrinks the parameter itself.
     decoupled: ClassVar[bool] = False
+    in_place: ClassVar[bool] = True
+    entries: ClassVar[Mapping[str, str]] = {
+        "step": "count", "mean": "array", "square": "positive", "largest": "positive?",
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -246,75 +266,91 @@ class Adam(Optimizer):
         )
 
     def _check(self, group: Options) -> None:
-        check_number(group, "lr", positive=True)
-        check_number(group, "eps")
-        check_number(group, "weight_decay")
+        for name in ("lr", "eps", "weight_decay"):
+            check_number(group, name)
+        check_flag(group, "amsgrad")
+        check_flag(group, "maximize")
         betas = group["betas"]
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
             raise ValueError(f"betas={betas!r}: expected two numbers")
         for i, beta in enumerate(betas):
             check_number({f"betas[{i}]": beta}, f"betas[{i}]", below=1.0)
+        group["betas"] = tuple(betas)  # so that nothing in it changes unchecked
 
-    def _update(self, parameter: Tensor, g: Array, group: Options) -> None:
-        if parameter not in self.state:
-            self.state[parameter] = {
-                "step": 0,
-                "mean": np.zeros_like(parameter.data),
-                "square": np.zeros_like(parameter.data),
-            }
-        state = self.state[parameter]
-        state["step"] += 1
+    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
+        state = self._kept(parameter, "mean")
+        if state is None:
+            zeros = np.zeros_like(parameter.data)
+            state = {"step": 0, "mean": zeros, "square": zeros.copy()}
+        if group["amsgrad"] and "largest" not in state:
+            state = {**state, "largest": np.zeros_like(parameter.data)}
+        state = {**state, "step": state["step"] + 1}
         if self.decoupled:
-            if group["weight_decay"]:
-                move(parameter, parameter.data * (float(group["lr"] * group["weight_decay"])))
+            shrink = 1 - float(group["lr"]) * float(group["weight_decay"])
             g = -g if group["maximize"] else g
         else:
+            shrink = 1.0
             g = effective_gradient(parameter, g, group)
-        if isinstance(g, np.ndarray) and isinstance(state["mean"], np.ndarray):
-            self._move_in_place(parameter, g, state, group)
-        else:
-            self._move(parameter, g, state, group)
+        in_place = isinstance(g, np.ndarray) and isinstance(state["mean"], np.ndarray)
+        update = self._update_in_place if in_place else self._update_anew
+        return update(parameter, g, state, group, shrink)
 
-    def _factors(self, state: Options, group: Options) -> tuple[float, float]:
-        """Return the bias-corrected factors in ``p -= rate * m / (sqrt(v) + eps)``: rate, eps."""
-        first, second = group["betas"]
+    def _factors(self, state: Options, group: Options) -> tuple[float, float, float, float]:
+        """Return β₁, β₂, and what corrects for the beginning: rate and eps of the step.
+
+        ``p -= rate * m / (sqrt(v) + eps)`` is the formula of the class.
+        """
+        first, second = map(float, group["betas"])
         correction = sqrt(1 - second ** state["step"])
         rate = float(group["lr"]) * correction / (1 - first ** state["step"])
-        return rate, float(group["eps"]) * correction
+        return first, second, rate, float(group["eps"]) * correction
 
-    def _move(self, parameter: Tensor, g: Array, state: Options, group: Options) -> None:
-        first, second = map(float, group["betas"])
-        state["mean"] = state["mean"] * first + g * (1 - first)
-        state["square"] = square = state["square"] * second + g * g * (1 - second)
+    def _update_anew(
+        self, parameter: Tensor, g: Array, state: Options, group: Options, shrink: float
+    ) -> list[Change]:
+        first, second, rate, eps = self._factors(state, group)
+        mean = state["mean"] * first + g * (1 - first)
+        square = state["square"] * second + g * g * (1 - second)
+        new = {**state, "mean": mean, "square": square}
         if group["amsgrad"]:
-            square = state["largest"] = np.maximum(state.get("largest", square), square)
-        rate, eps = self._factors(state, group)
-        move(parameter, state["mean"] * rate / (np.sqrt(square) + eps))
+            square = new["largest"] = np.maximum(state["largest"], square)
+        moved = parameter.data * shrink - mean * rate / (np.sqrt(square) + eps)
+        return [replace(parameter, moved), self._keep(parameter, new)]
 
-    def _move_in_place(
-        self, parameter: Tensor, g: npt.NDArray[Any], state: Options, group: Options
-    ) -> None:
-        """Do the same, without a new array: a fresh one costs more than the arithmetic on it."""
-        first, second = map(float, group["betas"])
+    def _update_in_place(
+        self, parameter: Tensor, g: Array, state: Options, group: Options, shrink: float
+    ) -> list[Change]:
+        """Do the same without a new array: a fresh one costs more than the arithmetic on it."""
+        first, second, rate, eps = self._factors(state, group)
         mean, square = state["mean"], state["square"]
-        work = self._work(parameter.data)
-        np.subtract(g, mean, out=work)
-        work *= 1 - first
-        mean += work
-        np.multiply(g, g, out=work)
-        work -= square
-        work *= 1 - second
-        square += work
+        in_use = is_shared(parameter.data) or not parameter.data.flags.writeable
+        target = np.empty_like(parameter.data) if in_use else parameter.data
+        source, work = parameter.data, self._work(parameter.data)
+        changes: list[Change] = [
+            (np.subtract, g, mean, work),  # mean += (1 - β₁) (g - mean)
+            (np.multiply, work, 1 - first, work),
+            (np.add, mean, work, mean),
+            (np.multiply, g, g, work),  # square += (1 - β₂) (g² - square)
+            (np.subtract, work, square, work),
+            (np.multiply, work, 1 - second, work),
+            (np.add, square, work, square),
+        ]
         if group["amsgrad"]:
-            if "largest" not in state:
-                state["largest"] = np.zeros_like(square)
-            square = np.maximum(state["largest"], square, out=state["largest"])
-        rate, eps = self._factors(state, group)
-        np.sqrt(square, out=work)
-        work += eps
-        np.divide(mean, work, out=work)
-        work *= rate
-        move(parameter, work)
+            changes.append((partial(np.maximum, out=state["largest"]), square, state["largest"]))
+            square = state["largest"]
+        if shrink != 1:
+            changes.append((np.multiply, source, shrink, target))
+            source = target
+        changes += [
+            (np.sqrt, square, work),  # p -= rate * mean / (sqrt(square) + eps)
+            (np.add, work, eps, work),
+            (np.divide, mean, work, work),
+            (np.multiply, work, rate, work),
+            (np.subtract, source, work, target),
+            replace(parameter, target),
+            self._keep(parameter, state),
+        ]
+        return changes
 
     def _work(self, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Memory for one parameter's arithmetic, of the size of the largest so far."""

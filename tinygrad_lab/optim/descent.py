@@ -5,15 +5,20 @@ Not for: step sizes that adapt to each element (``adaptive.py``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import inf
+from typing import ClassVar
+
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.optim.checks import check_flag, check_number
 from tinygrad_lab.optim.optimizer import (
     Array,
+    Change,
     Optimizer,
     Options,
     Parameters,
-    check_number,
     effective_gradient,
-    move,
+    replace,
 )
 
 __all__ = ["SGD"]
@@ -79,26 +84,31 @@ class SGD(Optimizer):
             },
         )
 
+    entries: ClassVar[Mapping[str, str]] = {"velocity": "array"}
+
     def _check(self, group: Options) -> None:
-        check_number(group, "lr", positive=True)
-        check_number(group, "momentum")
-        check_number(group, "dampening", least=float("-inf"))
-        check_number(group, "weight_decay")
+        for name in ("lr", "momentum", "weight_decay"):
+            check_number(group, name)
+        check_number(group, "dampening", least=-inf)
+        check_flag(group, "nesterov")
+        check_flag(group, "maximize")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("nesterov needs a momentum above 0, and dampening 0")
 
-    def _update(self, parameter: Tensor, g: Array, group: Options) -> None:
-        g = effective_gradient(parameter, g, group)
-        if group["momentum"]:
-            g = self._averaged(parameter, g, group)
-        move(parameter, g * float(group["lr"]))
-
-    def _averaged(self, parameter: Tensor, g: Array, group: Options) -> Array:
+    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
+        if group["maximize"] or group["weight_decay"]:
+            g = effective_gradient(parameter, g, group)
+        rate = -float(group["lr"])  # added, so that NumPy can add into the memory of `g * rate`
+        if not group["momentum"]:
+            return [replace(parameter, parameter.data + g * rate)]
         momentum = float(group["momentum"])
-        state = self.state.setdefault(parameter, {})
-        if "velocity" in state:
-            state["velocity"] = state["velocity"] * momentum + g * (1 - float(group["dampening"]))
+        state = self._kept(parameter, "velocity")
+        if state is None:
+            velocity = g.copy()
         else:
-            state["velocity"] = g.copy()
-        velocity = state["velocity"]
-        return g + velocity * momentum if group["nesterov"] else velocity
+            velocity = state["velocity"] * momentum + g * (1 - float(group["dampening"]))
+        step = g + velocity * momentum if group["nesterov"] else velocity
+        return [
+            replace(parameter, parameter.data + step * rate),
+            self._keep(parameter, {"velocity": velocity}),
+        ]

@@ -1,27 +1,43 @@
-"""What all optimizers share: groups of parameters, their options, their state, and how to write.
+"""What all optimizers share: groups of parameters, their options, their state, and the step.
 
-A parameter's array is written in place only while nothing else refers to it.  Where a retained
-graph or a detached view does, the parameter gets a new array, and they keep the old values.
+A step is all or none.  Each parameter's update is worked out first, as a list of changes; if that
+goes well for all of them, the changes are made at once.  A retained graph or a detached view keeps
+the old values: the array of a parameter is written only where nobody else can see it.
 
-Not for: the update formulas (``descent.py``, ``adaptive.py``).
+Not for: the update formulas (``descent.py``, ``adaptive.py``), or what is a good option or state
+(``checks.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import inf, isfinite
-from typing import Any
+from operator import is_
+from sys import getrefcount
+from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_lab.core.ownership import is_shared
+from tinygrad_lab.core.atomic import at_once
+from tinygrad_lab.core.cotangents import from_scalar
+from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.optim.checks import (
+    check_entries,
+    check_gradient,
+    check_names,
+    check_number,
+    check_parameters,
+    check_real,
+    check_saved,
+)  # fmt: skip
+from tinygrad_lab.warnings import AbandonedParameterWarning, NoGradientWarning, warn
 
-__all__ = ["Optimizer", "check_number", "effective_gradient", "move"]
+__all__ = ["Optimizer", "effective_gradient", "replace"]
 
 Array = Any  # an ndarray, or a foreign array such as Dask's
 Options = dict[str, Any]
 Parameters = Iterable[Tensor] | Iterable[Mapping[str, Any]]
+Change = tuple[Any, ...]  # a function of C, and its arguments: see `at_once`
 
 
 class Optimizer:
@@ -31,6 +47,8 @@ class Optimizer:
     ----------
     params : iterable of Tensor, or of dict
         Parameters; or groups of them, ``{"params": [...], "lr": 0.1}``, with options of their own.
+        Frozen ones (:class:`~tinygrad_lab.nn.Parameter` with ``requires_grad=False``) may be among
+        them, and stay where they are.
     options : dict
         Defaults for what the groups leave out.
 
@@ -44,59 +62,140 @@ class Optimizer:
 
     Notes
     -----
-    A subclass implements ``_check`` for one group's options and ``_update`` for one parameter.
+    A subclass implements ``_check`` for one group's options, and ``_update``, which lists the
+    changes that move one parameter; it names what it keeps for each parameter in ``entries``.
     """
+
+    #: What is kept for each parameter: ``"count"``, ``"array"``, ``"positive"`` (an array of
+    #: numbers of 0 or more); with ``?`` if it is not always there.
+    entries: ClassVar[Mapping[str, str]] = {}
+    #: Whether updates write into arrays, and not only put new ones in their places.
+    in_place: ClassVar[bool] = False
 
     def __init__(self, params: Parameters, options: Options) -> None:
         self.defaults = options
         self.param_groups: list[Options] = []
         self.state: dict[Tensor, Options] = {}
+        self._checked: list[list[Any]] = []  # the values of each group's options when last checked
         for group in _grouped(params):
             self.add_param_group(group)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Train more parameters, with the options in ``group`` or else the defaults."""
-        unknown = [name for name in group if name != "params" and name not in self.defaults]
-        if unknown:
-            raise ValueError(
-                f"{type(self).__name__} has no option {', '.join(map(repr, unknown))}; it has "
-                f"{', '.join(self.defaults)}"
-            )
-        params = group["params"]
-        params = [params] if isinstance(params, Tensor) else list(params)
-        known = {id(p) for other in self.param_groups for p in other["params"]}
-        for position, parameter in enumerate(params):
-            _check_parameter(parameter, position, known)
-            known.add(id(parameter))
-        if not params:
-            raise ValueError("an optimizer needs parameters: this group has none")
-        complete = {**self.defaults, **group, "params": params}
-        self._check(complete)
+        if "params" not in group:
+            raise ValueError(f'a group has its parameters under "params", not in {list(group)}')
+        complete = {**self.defaults, **group}
+        params = complete["params"]
+        complete["params"] = params = [params] if isinstance(params, Tensor) else list(params)
+        self._check_group(complete)
+        check_number(complete, "lr", positive=True)
+        check_parameters(params, [p for other in self.param_groups for p in other["params"]])
         self.param_groups.append(complete)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                parameter.node.grad = None
+                parameter.grad = None
 
     def step(self) -> None:
-        """Move every parameter that has a gradient by one update."""
-        for group in self.param_groups:
+        """Move every parameter that has a gradient by one update: all of them, or none.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An option was set to something that is none; or a gradient or a kept array does not fit
+            its parameter, whose ``data`` was replaced.  Nothing has moved then.
+        """
+        changes: list[Change] = []
+        abandoned: list[Tensor] = []
+        for i, group in enumerate(self.param_groups):
+            self._check_if_changed(i, group)
             for parameter in group["params"]:
-                g = parameter.node.grad
-                if g is None:
+                if getrefcount(parameter) <= _ALONE + (parameter in self.state):
+                    abandoned.append(parameter)
+                node = parameter.node
+                if node is None or node.grad is None:
                     continue
-                if type(g) is Tensor:  # left by backward(create_graph=True)
-                    g = g.data
-                self._update(parameter, g, group)
+                g, shape, dtype = node.grad, parameter.data.shape, parameter.data.dtype
+                if type(g) is not np.ndarray or g.shape != shape or g.dtype is not dtype:
+                    g = check_gradient(parameter, g)
+                changes += self._update(parameter, g, group)
+        if abandoned:
+            self._warn_of_abandoned(abandoned)
+        elif not changes:
+            self._warn_of_no_gradient()
+        at_once(changes, arithmetic=self.in_place)
 
     def _check(self, group: Options) -> None:
         """Raise ValueError if an option is out of range."""
         raise NotImplementedError
 
-    def _update(self, parameter: Tensor, g: Array, group: Options) -> None:
+    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
+        """List what moves a parameter and its state.  It changes nothing that others can see."""
         raise NotImplementedError
+
+    def _keep(self, parameter: Tensor, entries: Options) -> Change:
+        """Keep ``entries`` for a parameter from now on."""
+        for name, value in entries.items():
+            if type(value) not in (int, np.ndarray):  # arithmetic on a 0-d array gives a number
+                entries[name] = from_scalar(value)
+        return (self.state.__setitem__, parameter, entries)
+
+    def _kept(self, parameter: Tensor, name: str) -> Options | None:
+        """What is kept for a parameter; None before its first update.
+
+        The array ``name`` in it is looked at: whether it fits the parameter as it is by now.
+        """
+        entries = self.state.get(parameter)
+        if entries is None and "positive" in self.entries.values():
+            check_real(type(self).__name__, parameter)
+        if entries is not None:
+            array, data = entries[name], parameter.data
+            if array.shape != data.shape or array.dtype != data.dtype:
+                raise ValueError(
+                    f"{type(self).__name__} keeps {name} of {array.dtype}{array.shape} for a "
+                    f"parameter that is {data.dtype}{data.shape} by now: make the optimizer after "
+                    "the model has its final sizes and dtype"
+                )
+        return entries
+
+    def _check_if_changed(self, i: int, group: Options) -> None:
+        """Check a group's options again if somebody has set one since they were last checked."""
+        if len(self._checked) <= i:
+            self._checked += [[] for _ in self.param_groups[len(self._checked) :]]
+        checked = self._checked[i]
+        if len(group) != len(checked) or not all(map(is_, group.values(), checked)):
+            self._check_group(group)
+            checked[:] = group.values()
+
+    def _check_group(self, group: Options) -> None:
+        check_names(type(self).__name__, group, self.defaults)
+        self._check(group)
+
+    def _warn_of_no_gradient(self) -> None:
+        every = [p for group in self.param_groups for p in group["params"]]
+        why = (
+            "is frozen (requires_grad=False)"
+            if not any(p.requires_grad for p in every)
+            else "has no gradient: call loss.backward() before, and make the optimizer with the "
+            "parameters that the loss is computed from"
+        )
+        warn(
+            f"{type(self).__name__}.step() moves nothing, because each of its {len(every)} "
+            f"parameters {why}",
+            NoGradientWarning,
+        )
+
+    def _warn_of_abandoned(self, parameters: list[Tensor]) -> None:
+        number = sum(len(group["params"]) for group in self.param_groups)
+        shapes = ", ".join(str(p.shape) for p in parameters)
+        warn(
+            f"{type(self).__name__}.step(): nobody but the optimizer holds {len(parameters)} of "
+            f"its {number} parameters (of shape {shapes}), so the model must have others by now, "
+            "which it does not move: make the optimizer after the last change of the model",
+            AbandonedParameterWarning,
+        )
 
     # -- saving -------------------------------------------------------------------------------
 
@@ -116,37 +215,33 @@ class Optimizer:
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` gave.
+        """Go on from what :meth:`state_dict` gave.  Nothing is changed unless everything fits.
 
         Raises
         ------
-        ValueError
-            The groups have other sizes, or the state belongs to parameters of other shapes.
+        TypeError, ValueError
+            It is no such state; an option is missing, unknown or out of range; the groups have
+            other sizes; or what is kept for a parameter is not what this optimizer keeps, of the
+            parameter's shape and dtype.
         """
-        groups = saved["param_groups"]
-        here = [len(group["params"]) for group in self.param_groups]
-        there = [len(group["params"]) for group in groups]
-        if here != there:
-            raise ValueError(
-                f"this optimizer has groups of {here} parameters, the state has {there}: build it "
-                "with the same model and groups"
-            )
+        groups, entries = check_saved(saved, [len(g["params"]) for g in self.param_groups])
+        changes: list[Change] = []
+        for i, (group, options) in enumerate(zip(self.param_groups, groups, strict=True)):
+            new = {**options, "params": group["params"]}
+            try:
+                self._check_group(new)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"param_groups[{i}] of the state: {error}") from None
+            changes.append((group.update, new))
         parameters = [p for group in self.param_groups for p in group["params"]]
         state: dict[Tensor, Options] = {}
-        for i, values in saved["state"].items():
-            for key, value in values.items():
-                if getattr(value, "shape", ()) not in ((), parameters[int(i)].shape):
-                    raise ValueError(
-                        f"state {key!r} of parameter {i} has shape {value.shape}, the parameter "
-                        f"{parameters[int(i)].shape}"
-                    )
-            state[parameters[int(i)]] = {key: _copy(value) for key, value in values.items()}
-        options = [{k: v for k, v in group.items() if k != "params"} for group in groups]
-        for group in options:
-            self._check({**self.defaults, **group})
-        for group, new in zip(self.param_groups, options, strict=True):
-            group.update(new)
-        self.state = state
+        for i, values in entries.items():
+            check_entries(f"state[{i}]", values, self.entries, parameters[i])
+            state[parameters[i]] = {
+                key: int(value) if self.entries[key] == "count" else value.copy()
+                for key, value in values.items()
+            }
+        at_once([*changes, (vars(self).update, {"state": state})])
 
     def __repr__(self) -> str:
         lines = []
@@ -166,54 +261,36 @@ def effective_gradient(parameter: Tensor, g: Array, group: Options) -> Array:
     return g
 
 
-def move(parameter: Tensor, change: Array) -> None:
-    """Subtract ``change``: in place if nothing else refers to the array, else into a new one."""
-    if is_shared(parameter.data):
-        parameter.data = parameter.data - change
-    else:
-        np.subtract(parameter.data, change, out=parameter.data)
-
-
-def check_number(
-    group: Options, name: str, least: float = 0.0, below: float = inf, *, positive: bool = False
-) -> None:
-    """Raise ValueError unless the option is a finite number, ``least <= number < below``."""
-    value = group[name]
-    try:
-        fits = isfinite(value) and least <= value < below and not (positive and value <= 0)
-    except TypeError:
-        fits = False
-    if not fits:
-        above = "above 0" if positive else f"of {least:g} or more"
-        limit = "" if below == inf else f", below {below:g}"
-        raise ValueError(f"{name}={value!r}: expected a finite number {above}{limit}")
+def replace(parameter: Tensor, value: Array) -> Change:
+    """Give a parameter a new array; whoever holds the old one keeps it."""
+    value = value if type(value) is np.ndarray else from_scalar(value)
+    return (setattr, parameter, "data", value)
 
 
 def _grouped(params: Any) -> list[Mapping[str, Any]]:
     if isinstance(params, Tensor) or hasattr(params, "parameters"):
         remedy = "[tensor]" if isinstance(params, Tensor) else "model.parameters()"
         raise TypeError(f"params must be an iterable of parameters: say {remedy}")
+    if isinstance(params, (set, frozenset)) or not isinstance(params, Iterable):
+        raise TypeError(
+            f"params must be an iterable of parameters, always in one order, not {describe(params)}"
+        )
     items = list(params)
     if not items:
         raise ValueError("an optimizer needs parameters: there are none")
-    if isinstance(items[0], Mapping):
-        return items
-    return [{"params": items}]
+    if not all(isinstance(item, Mapping) for item in items):
+        return [{"params": items}]
+    return items
 
 
-def _check_parameter(parameter: Any, position: int, known: set[int]) -> None:
-    if not isinstance(parameter, Tensor):
-        raise TypeError(
-            f"parameter {position} is a {type(parameter).__name__}, not a Tensor: gradients "
-            "arrive on Tensors, made with requires_grad=True"
-        )
-    if not (parameter.requires_grad and parameter.is_leaf):
-        raise ValueError(
-            f"parameter {position} (shape {parameter.shape}) is no leaf that requires a gradient, "
-            "so no gradient will ever arrive there"
-        )
-    if id(parameter) in known:
-        raise ValueError(f"parameter {position} (shape {parameter.shape}) is there twice")
+def _references(parameters: list[Any]) -> int:
+    for parameter in parameters:
+        return getrefcount(parameter)
+    return 0
+
+
+#: How often a parameter is referred to, in the loop of `step`, that only its group holds.
+_ALONE = _references([object()])
 
 
 def _copy(value: Any) -> Any:

@@ -6,12 +6,15 @@ Not for: the optimizers themselves.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import cos, inf, isfinite, pi
+from math import cos, inf, pi
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.atomic import at_once
+from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.optim.checks import check_integer, check_number
 from tinygrad_lab.optim.optimizer import Optimizer
 
 __all__ = ["CosineAnnealingLR", "StepLR", "clip_grad_norm_", "clip_grad_value_"]
@@ -21,19 +24,36 @@ class _Schedule:
     """Set each group's learning rate from what it was at the start and the number of steps."""
 
     def __init__(self, optimizer: Optimizer) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"{type(self).__name__}({describe(optimizer)}, ...): the first argument is the "
+                "optimizer whose learning rate it sets"
+            )
         self.optimizer = optimizer
         self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
         self.last_epoch = 0
 
-    def factor(self, epoch: int) -> float:
-        """Factor by which the initial learning rate is multiplied."""
+    def rate(self, base: float, epoch: int) -> float:
+        """The learning rate of a group that had ``base`` at the start."""
         raise NotImplementedError
 
     def step(self) -> None:
         """Count one more epoch."""
-        self.last_epoch += 1
-        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = base * self.factor(self.last_epoch)
+        groups, epoch = self.optimizer.param_groups, self.last_epoch + 1
+        if len(groups) != len(self.base_lrs):
+            raise ValueError(
+                f"the optimizer had {len(self.base_lrs)} groups when {type(self).__name__} was "
+                f"made, and has {len(groups)} now: make it after the last add_param_group"
+            )
+        at_once(
+            [
+                (setattr, self, "last_epoch", epoch),
+                *(
+                    (group.__setitem__, "lr", self.rate(base, epoch))
+                    for group, base in zip(groups, self.base_lrs, strict=True)
+                ),
+            ]
+        )
 
     def get_last_lr(self) -> list[float]:
         """The learning rates of the groups, as they are now."""
@@ -46,7 +66,7 @@ class StepLR(_Schedule):
     Raises
     ------
     ValueError
-        ``step_size`` is below 1, or ``gamma`` is not above 0.
+        ``step_size`` is no integer of 1 or more, or ``gamma`` no finite number above 0.
 
     Examples
     --------
@@ -61,16 +81,14 @@ class StepLR(_Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        if step_size < 1:
-            raise ValueError(f"step_size={step_size}: expected 1 or more")
-        if not (isfinite(gamma) and gamma > 0):
-            raise ValueError(f"gamma={gamma}: expected a number above 0")
+        check_integer({"step_size": step_size}, "step_size")
+        check_number({"gamma": gamma}, "gamma", positive=True)
         super().__init__(optimizer)
         self.step_size, self.gamma = step_size, gamma
 
-    def factor(self, epoch: int) -> float:
-        """A power of ``gamma``."""
-        return float(self.gamma ** (epoch // self.step_size))
+    def rate(self, base: float, epoch: int) -> float:
+        """``base`` times a power of ``gamma``."""
+        return base * float(self.gamma) ** (epoch // self.step_size)
 
 
 class CosineAnnealingLR(_Schedule):
@@ -79,7 +97,7 @@ class CosineAnnealingLR(_Schedule):
     Raises
     ------
     ValueError
-        ``T_max`` is below 1, or ``eta_min`` below 0.
+        ``T_max`` is no integer of 1 or more, or ``eta_min`` no finite number of 0 or more.
 
     Examples
     --------
@@ -94,22 +112,15 @@ class CosineAnnealingLR(_Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        if T_max < 1:
-            raise ValueError(f"T_max={T_max}: expected 1 or more")
-        if not (isfinite(eta_min) and eta_min >= 0):
-            raise ValueError(f"eta_min={eta_min}: expected a number of 0 or more")
+        check_integer({"T_max": T_max}, "T_max")
+        check_number({"eta_min": eta_min}, "eta_min")
         super().__init__(optimizer)
         self.T_max, self.eta_min = T_max, eta_min
 
-    def factor(self, epoch: int) -> float:
-        """Half a cosine, from 1 to 0."""
-        return (1 + cos(pi * epoch / self.T_max)) / 2
-
-    def step(self) -> None:
-        """Count one more epoch."""
-        self.last_epoch += 1
-        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = self.eta_min + (base - self.eta_min) * self.factor(self.last_epoch)
+    def rate(self, base: float, epoch: int) -> float:
+        """Half a cosine, from ``base`` to ``eta_min``."""
+        low = float(self.eta_min)
+        return low + (base - low) * (1 + cos(pi * epoch / self.T_max)) / 2
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> float:
@@ -135,10 +146,10 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float, norm_type: fl
     >>> p.grad.round(3)
     array([0.6, 0.8])
     """
-    if not max_norm > 0:
-        raise ValueError(f"max_norm={max_norm}: expected a number above 0")
-    if not norm_type > 0:
-        raise ValueError(f"norm_type={norm_type}: expected a number above 0, or inf")
+    if max_norm != inf:
+        check_number({"max_norm": max_norm}, "max_norm", positive=True)
+    if norm_type != inf:
+        check_number({"norm_type": norm_type}, "norm_type", positive=True)
     parameters = _with_gradients(parameters)
     if norm_type == inf:
         norm = max((float(np.max(np.abs(p.grad), initial=0)) for p in parameters), default=0.0)
@@ -147,8 +158,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float, norm_type: fl
         norm = total ** (1 / norm_type)
     scale = max_norm / (norm + 1e-6)
     if scale < 1:
-        for p in parameters:
-            p.grad = p.grad * scale
+        at_once([(setattr, p.node, "grad", p.grad * scale) for p in parameters])
     return norm
 
 
@@ -160,10 +170,12 @@ def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
     ValueError
         ``clip_value`` is not above 0.
     """
-    if not clip_value > 0:
-        raise ValueError(f"clip_value={clip_value}: expected a number above 0")
-    for p in _with_gradients(parameters):
-        p.grad = np.clip(p.grad, -clip_value, clip_value)
+    check_number({"clip_value": clip_value}, "clip_value", positive=True)
+    clipped = [
+        (setattr, p.node, "grad", np.clip(p.grad, -clip_value, clip_value))
+        for p in _with_gradients(parameters)
+    ]
+    at_once(clipped)
 
 
 def _with_gradients(parameters: Any) -> list[Tensor]:

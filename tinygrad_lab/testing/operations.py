@@ -211,7 +211,7 @@ def check_module(
     >>> tgt.check_module(layer, np.ones((4, 3)) / 2).verdict
     'pass'
     """
-    parameters = dict(module.named_parameters())
+    parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
     before = {name: (p.data, p.node) for name, p in parameters.items()}
     number = len(inputs)
 

@@ -1,27 +1,28 @@
 """Memory for time: keep nothing of what a function computes inside, and compute it again.
 
-The call is one node.  Going backwards, its rule runs the function anew, on the very values it had,
-and carries the cotangent through that short graph.
+The call is one node.  Going backwards, its rule calls the function anew, on twins of what it was
+called with as that was then, and carries the cotangent through that short graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.cotangents import conjugate
-from tinygrad_lab.core.dispatch import from_node
-from tinygrad_lab.core.engine import NO_KWARGS, Node, record
-from tinygrad_lab.core.graph import history
-from tinygrad_lab.core.modes import enable_grad, is_grad_enabled, no_grad
-from tinygrad_lab.core.operations import defvjp
-from tinygrad_lab.core.several import Outputs, Parts, bundle
+from tinygrad_lab.core.dispatch import apply, from_node, plain
+from tinygrad_lab.core.engine import NO_KWARGS, Node, new_leaf, record
+from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.graph import differentiating, history, is_differentiating
+from tinygrad_lab.core.modes import is_grad_enabled, no_grad, recording
+from tinygrad_lab.core.operations import defvjp_joint
+from tinygrad_lab.core.rules.creation import copied
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.transforms.containers import leaves
-from tinygrad_lab.transforms.derivatives import walk
+from tinygrad_lab.transforms.calls import walk
+from tinygrad_lab.transforms.replicas import Twins, twin_of
 
 __all__ = ["checkpoint"]
 
@@ -35,12 +36,11 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
     Parameters
     ----------
     f : callable
-        Returns one tensor: a module, or a function.  Where it draws random numbers (dropout), the
-        generators in the modules and arguments are set back for the second time, and left as the
-        first time left them.
+        Returns one array: a module, a method of one, or a function.
     *args
         Tensors, containers of them, modules, and whatever else ``f`` takes.  Every tracked tensor
-        that ``f`` uses must be among them, or a parameter of a module among them or of ``f``.
+        that ``f`` uses must be among them, or a parameter of a module among them or of ``f``; and
+        so must every ``numpy.random.Generator``.
 
     Returns
     -------
@@ -49,7 +49,15 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
     Raises
     ------
     RuntimeError
-        Going backwards: ``f`` used a tracked tensor that was not handed over.
+        Going backwards: ``f`` used a tracked tensor that was not handed over, or gave another
+        result than the first time.
+
+    Notes
+    -----
+    The second time, ``f`` is called on twins of the modules, containers and generators, with the
+    values that all of these had before the first: random numbers (dropout) are the same, running
+    statistics are updated once, and nothing that others hold is touched, in whatever thread.  The
+    first time, ``f`` draws alone: other threads that draw from its generators wait.
 
     Examples
     --------
@@ -59,92 +67,112 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
     >>> bool(np.allclose(x.grad, np.cos(x.data) * np.exp(np.sin(x.data))))
     True
     """
-    handed_over = [leaf for _, leaf in leaves([f, *args])]
-    inputs = list({id(t): t for t in handed_over if isinstance(t, Tensor) and t.node}.values())
-    generators = _generators([f, *args])
-    states = [generator.bit_generator.state for generator in generators]
+    tracked: dict[Node, Any] = {}
+
+    def remember(t: Tensor) -> Tensor:
+        tracked[t.node] = t.data  # type: ignore[index]
+        return twin_of(t, t.data, t.node)
+
+    twins = Twins(remember, all_arrays=False)
+    before = twins.of((f, args))
+    if not tracked or not is_grad_enabled():
+        return f(*args)
     with no_grad():
-        y = f(*args)
-    if not isinstance(y, Tensor):
-        raise TypeError(f"checkpoint: the function must return one tensor, not {type(y).__name__}")
-    if not inputs or not is_grad_enabled():
-        return y
+        y = _drawing_alone(twins.generators, lambda: f(*args))
+    if not isinstance(y, (Tensor, np.ndarray, np.generic, float, complex)):
+        raise TypeError(
+            f"checkpoint: the function must return one tensor, not {describe(y)}; several can be "
+            "one with np.stack or np.concatenate"
+        )
+    y = y.data if isinstance(y, Tensor) else np.asarray(y)
+    again = _Again(before, list(tracked), is_differentiating())
+    values = (again, *tracked.values())
+    return from_node(y, record(recomputed, values, NO_KWARGS, y, (None, *tracked)))
 
-    def again(values: Sequence[Any]) -> tuple[Tensor, list[Tensor]]:
-        """Run ``f`` on the values of the first time: its result, and the inputs it came from."""
-        fresh = [v if isinstance(v, Tensor) else Tensor(v, requires_grad=True) for v in values]
+
+def _drawing_alone(
+    generators: Sequence[tuple[np.random.Generator, np.random.Generator]], call: Callable[[], Any]
+) -> Any:
+    """Call while nobody else can draw from some generators, whose twins begin where they do."""
+    if not generators:
+        return call()
+    (generator, twin), *others = sorted(generators, key=lambda pair: id(pair[0].bit_generator))
+    with generator.bit_generator.lock:
+        twin.bit_generator.state = generator.bit_generator.state
+        return _drawing_alone(others, call)
+
+
+class _Again:
+    """A call to be made again: what it was made with, and the nodes of the tensors therein."""
+
+    def __init__(self, before: Any, nodes: Sequence[Node], is_inside: bool) -> None:
+        self._before = before
+        self._nodes = nodes
+        self._is_inside = is_inside  # another transform: its rules are in force inside
+
+    def __call__(self, values: Sequence[Any]) -> tuple[Any, list[Tensor]]:
+        """Call on twins that have some values: the result, and the tensors that it came from."""
+        birth = new_leaf()
+        inputs = [
+            apply(copied, (v,)) if isinstance(v, Tensor) else Tensor(v, requires_grad=True)
+            for v in values
+        ]
+        fresh = dict(zip(self._nodes, inputs, strict=True))
+        twins = Twins(
+            lambda t: twin_of(t, fresh[t.node].data, fresh[t.node].node),  # type: ignore[index]
+            all_arrays=True,
+        )
+        f, args = twins.of(self._before)
+        nodes = [x.node for x in inputs if x.node is not None]
         quiet = np.errstate(invalid="ignore")  # the backward pass around this raises
-        with _standing_in(inputs, fresh), _set_back(generators, states), enable_grad(), quiet:
+        with recording(), quiet, differentiating(nodes) if self._is_inside else nullcontext():
             result = f(*args)
-        if result.node is not None:
-            _refuse_strangers(result.node, fresh)
-        return result, fresh
-
-    values = Outputs(t.data for t in inputs)
-    bundled = record(bundle, values, NO_KWARGS, values, tuple(t.node for t in inputs))
-    node = record(recomputed, (values, again), NO_KWARGS, y.data, (bundled, None))
-    return from_node(y.data, node)
+        _refuse_strangers(getattr(result, "node", None), nodes, birth)
+        return result, inputs
 
 
-def recomputed(values: Outputs, again: Callable[..., Any]) -> Any:
+def recomputed(again: _Again, *values: Any) -> Any:
     """The result of a checkpointed call."""
-    return again(values)[0].data
+    return plain(again(values)[0])
 
 
-def _recompute(g: Any, _: Any, values: Outputs, again: Callable[..., Any]) -> Parts:
+def _recompute(argnums: Sequence[int], g: Any, y: Any, again: _Again, *values: Any) -> list[Any]:
     result, inputs = again(values)
-    if result.node is None:
-        return Parts()
-    graph = isinstance(g, Tensor)
-    gradients = walk([(result.node, conjugate(g))], inputs, create_graph=graph, retain_graph=graph)
-    return Parts.listed([conjugate(gradient) for gradient in gradients])
+    _refuse_change(plain(result), plain(y))
+    node = getattr(result, "node", None)
+    begin = [(node, conjugate(g))] if node is not None else []
+    wanted = [inputs[argnum - 1] for argnum in argnums]
+    graph, batch = isinstance(g, Tensor), g.shape[0] if g.ndim > y.ndim else None
+    gradients = walk(begin, wanted, create_graph=graph, retain_graph=graph, batch=batch)
+    return [conjugate(gradient) for gradient in gradients]
 
 
-defvjp(recomputed, _recompute)
+defvjp_joint(recomputed, _recompute, batches=True)
 
 
-@contextmanager
-def _standing_in(handles: Sequence[Tensor], others: Sequence[Tensor]) -> Iterator[None]:
-    """Let the tensors that the function knows be other tensors for a while."""
-    before = [(t.data, t.node) for t in handles]
-    for handle, other in zip(handles, others, strict=True):
-        handle.data, handle.node = other.data, other.node
-    try:
-        yield
-    finally:
-        for handle, (data, node) in zip(handles, before, strict=True):
-            handle.data, handle.node = data, node
-
-
-@contextmanager
-def _set_back(generators: Sequence[np.random.Generator], states: Sequence[Any]) -> Iterator[None]:
-    before = [generator.bit_generator.state for generator in generators]
-    for generator, state in zip(generators, states, strict=True):
-        generator.bit_generator.state = state
-    try:
-        yield
-    finally:
-        for generator, state in zip(generators, before, strict=True):
-            generator.bit_generator.state = state
-
-
-def _generators(values: Sequence[Any]) -> list[np.random.Generator]:
-    """The random generators among the arguments and on the modules among them, each once."""
-    generators: dict[int, np.random.Generator] = {}
-    for value in values:
-        modules = [m for _, m in value.named_modules()] if hasattr(value, "named_modules") else []
-        inside = [leaf for _, leaf in leaves(value)] if not modules else []
-        for candidate in [*inside, *(v for m in modules for v in vars(m).values())]:
-            if isinstance(candidate, np.random.Generator):
-                generators[id(candidate)] = candidate
-    return list(generators.values())
-
-
-def _refuse_strangers(output: Node, inputs: Sequence[Tensor]) -> None:
-    known = {t.node for t in inputs if t.node is not None}
+def _refuse_strangers(output: Node | None, inputs: Sequence[Node], birth: Node) -> None:
+    """Refuse a result that depends on tracked tensors which are older than the call."""
+    known = set(inputs)
     for node in history([output], until=known):
-        if node not in known and node.parents is None:
+        if node not in known and node.parents is None and node.order > birth.order:
             raise RuntimeError(
                 "checkpoint: the function used a tracked tensor that was not among its arguments, "
                 "and whose gradient would be lost; hand it over, or the module it belongs to"
             )
+
+
+def _refuse_change(again: Any, first: Any) -> None:
+    """Refuse a result that is not, but for rounding, what it was the first time."""
+    if np.array_equal(again, first):
+        return
+    if np.shape(again) == first.shape:
+        with np.errstate(invalid="ignore", over="ignore"):
+            scale = np.max(np.abs(first), initial=0, where=np.isfinite(first))
+            tolerance = np.sqrt(np.finfo(first.dtype).eps) * scale
+            if np.allclose(again, first, rtol=0, atol=tolerance, equal_nan=True):
+                return
+    raise RuntimeError(
+        "checkpoint: the function gave another result than the first time, so its gradient would "
+        "be another's. It depends on something that has changed since: hand over the random "
+        "generators and the modules that it uses, and write into no array before backward()"
+    )

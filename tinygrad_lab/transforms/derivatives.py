@@ -12,34 +12,16 @@ it by the upstream gives the product with a tangent.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.dispatch import apply, from_node
-from tinygrad_lab.core.engine import NO_KWARGS, Node, Visit, propagate
-from tinygrad_lab.core.errors import describe
-from tinygrad_lab.core.modes import enable_grad
-from tinygrad_lab.core.rules.creation import copied
 from tinygrad_lab.core.tensor import Tensor, start, tensor
+from tinygrad_lab.transforms.calls import Argnums, Call, Function, History, walk
 from tinygrad_lab.transforms.containers import leaves, rebuild, same_structure
 
-__all__ = [
-    "grad",
-    "gradients",
-    "hessian",
-    "hvp",
-    "jacobian",
-    "jvp",
-    "value_and_grad",
-    "vjp",
-    "walk",
-]
-
-Function = Callable[..., Any]
-Argnums = int | Sequence[int]
+__all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 
 def gradients(
@@ -94,151 +76,8 @@ def gradients(
     return results[0] if isinstance(inputs, Tensor) else results
 
 
-def walk(
-    begin: Sequence[tuple[Node, Any]],
-    inputs: Sequence[Tensor],
-    create_graph: bool,
-    retain_graph: bool,
-    batch: int | None = None,
-    visit: Visit | None = None,
-) -> list[Any]:
-    """Carry cotangents (a batch of them, where ``batch`` says how many) back to the inputs."""
-    for position, x in enumerate(inputs):
-        if x.node is None:
-            raise RuntimeError(f"gradients(): input {position} requires no gradient")
-    nodes = [x.node for x in inputs if x.node is not None]
-    with enable_grad():
-        by_node = propagate(
-            [node for node, _ in begin],
-            [cotangent for _, cotangent in begin],
-            wanted=set(nodes),
-            retain_graph=retain_graph,
-            lift=from_node if create_graph else None,
-            batched=batch is not None,
-            visit=visit,
-        )
-    gradients = []
-    for x, node in zip(inputs, nodes, strict=True):
-        gradient = by_node.get(node)
-        if gradient is None:  # no output depends on it
-            shape = x.shape if batch is None else (batch, *x.shape)
-            gradient = np.zeros_like(x.data, shape=shape)
-        is_plain = create_graph and not isinstance(gradient, Tensor)
-        gradients.append(Tensor(gradient) if is_plain else gradient)
-    return gradients
-
-
 # ---------------------------------------------------------------------------------------------
 # Functions into functions
-
-# How many of these transforms are at work around this call: inside another, results must keep
-# their history, because somebody is going to differentiate them.
-_depth: ContextVar[int] = ContextVar("tinygrad_lab.depth", default=0)
-
-
-class _Call:
-    """One call of a function on fresh inputs: their tensors, and what the function returned."""
-
-    def __init__(
-        self,
-        f: Function,
-        args: Sequence[Any],
-        argnums: Argnums,
-        has_aux: bool = False,
-        kwargs: Mapping[str, Any] = NO_KWARGS,
-    ) -> None:
-        self.single = isinstance(argnums, int)
-        numbers = [argnums] if isinstance(argnums, int) else list(argnums)
-        for n in numbers:
-            if not -len(args) <= n < len(args):
-                raise ValueError(f"argnums={argnums} of a call with {len(args)} arguments")
-        self.numbers = [n % len(args) for n in numbers]
-        self.arguments = [args[n] for n in self.numbers]
-        self.create_graph = _depth.get() > 0 or any(
-            isinstance(leaf, Tensor) and leaf.requires_grad and not leaf.is_leaf
-            for argument in self.arguments
-            for _, leaf in leaves(argument)
-        )
-        self.inputs: list[Tensor] = []
-        prepared = list(args)
-        for n in self.numbers:
-            prepared[n] = self._fresh(args[n], n)
-        token = _depth.set(_depth.get() + 1)
-        try:
-            with enable_grad():
-                result = f(*prepared, **kwargs)
-        finally:
-            _depth.reset(token)
-        self.aux = None
-        if has_aux:
-            if not isinstance(result, tuple) or len(result) != 2:
-                raise TypeError("has_aux=True: the function must return (result, aux)")
-            result, self.aux = result
-        self.output = result
-
-    def _fresh(self, argument: Any, position: int) -> Any:
-        """Replace every number in an argument by a tensor of this call's own."""
-        if hasattr(argument, "named_parameters"):  # a module is called with its own parameters
-            self.inputs += [parameter for _, parameter in argument.named_parameters()]
-            return argument
-        tensors = []
-        for path, leaf in leaves(argument):
-            if isinstance(leaf, Tensor) and leaf.requires_grad:
-                fresh = apply(copied, (leaf,))  # keeps the history of an outer derivative
-            else:
-                data = leaf.data if isinstance(leaf, Tensor) else leaf
-                fresh = _leaf(data, f"argument {position}{path}")
-            tensors.append(fresh)
-        self.inputs += tensors
-        return rebuild(argument, iter(tensors))
-
-    def array(self, name: str) -> Tensor:
-        """Give the result, which must be one array; a constant has a gradient too, of zeros."""
-        y = self.output
-        if isinstance(y, Tensor) and y.requires_grad:
-            return y
-        if not isinstance(y, (Tensor, int, float, complex, np.generic, np.ndarray)):
-            raise TypeError(
-                f"{name}: the function must return a number or a tensor, not {describe(y)}"
-            )
-        y = y.data if isinstance(y, Tensor) else np.asarray(y)
-        return tensor(y if y.dtype.kind in "fc" else y.astype(float), requires_grad=True)
-
-    def scalar(self, name: str) -> Tensor:
-        """Give the result, which must be one number."""
-        y = self.array(name)
-        if y.size != 1:
-            raise ValueError(
-                f"{name}: the function must return one number, not shape {y.shape}; reduce it "
-                "(.sum(), .mean()), or take jacobian"
-            )
-        return y
-
-    def pull_back(self, cotangents: Sequence[Any], retain_graph: bool, graph: bool) -> list[Any]:
-        """Carry one cotangent for each leaf of the output back to the inputs."""
-        begin = []
-        for (path, y), cotangent in zip(leaves(self.output), cotangents, strict=True):
-            if isinstance(y, Tensor) and y.requires_grad:
-                begin.append(start(y, cotangent, graph, f"the output{path}"))
-        return walk(begin, self.inputs, graph, retain_graph)
-
-    def arranged(self, gradients: Sequence[Any]) -> Any:
-        """Put gradients into the structure of the arguments."""
-        remaining = iter(gradients)
-        structured = [rebuild(argument, remaining) for argument in self.arguments]
-        return structured[0] if self.single else tuple(structured)
-
-
-def _leaf(data: Any, what: str) -> Tensor:
-    try:
-        return tensor(np.asarray(data) if np.ndim(data) == 0 else data, requires_grad=True)
-    except TypeError as error:
-        raise TypeError(f"cannot differentiate by {what} = {describe(data)}: {error}") from None
-
-
-def _out(value: Any, keep: bool) -> Any:
-    """Give results their histories inside another derivative, and as plain arrays outside."""
-    return rebuild(value, lambda x: x.data if isinstance(x, Tensor) and not keep else x)
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -281,11 +120,11 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
 
     @functools.wraps(f)
     def derived(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(f, args, argnums, has_aux, kwargs)
+        history = History(args, kwargs)
+        call = Call(f, args, argnums, has_aux, kwargs)
         y = call.scalar("grad")
-        call.output = y
-        gradient = call.arranged(call.pull_back([None], call.create_graph, call.create_graph))
-        value = _out(y, call.create_graph)
+        gradient = call.arranged(call.pull_back([None], history.graph, history.graph))
+        value, gradient = history.outcome((y, gradient))
         return ((value, call.aux), gradient) if has_aux else (value, gradient)
 
     return derived
@@ -330,18 +169,18 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 3., 40.]), array([ 1., 20.]))
     """
-    call = _Call(f, args, tuple(range(len(args))), has_aux)
+    history = History(args)
+    call = Call(f, args, tuple(range(len(args))), has_aux)
 
     def pullback(cotangent: Any) -> Any:
         if not same_structure(cotangent, call.output):
             raise ValueError("the cotangent must have the structure of the output")
-        tracked = any(isinstance(c, Tensor) and c.requires_grad for _, c in leaves(cotangent))
-        graph = call.create_graph or tracked
-        return call.arranged(
-            call.pull_back([c for _, c in leaves(cotangent)], retain_graph=True, graph=graph)
-        )
+        history = History(args, cotangent)
+        cotangents = [c for _, c in leaves(cotangent)]
+        gradients = call.pull_back(cotangents, retain_graph=True, graph=history.graph)
+        return history.outcome(call.arranged(gradients))
 
-    y = _out(call.output, call.create_graph)
+    y = history.outcome(call.output)
     return (y, pullback, call.aux) if has_aux else (y, pullback)
 
 
@@ -365,41 +204,60 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     >>> change
     array([2., 3.])
     """
-    if not same_structure(list(args), list(tangents)):
-        raise ValueError("jvp: the tangents must have the structure of the arguments")
-    call = _Call(f, args, tuple(range(len(args))))
-    ys = [(path, y) for path, y in leaves(call.output)]
+    history = History(args, tangents)
+    call = Call(f, args, tuple(range(len(args))))
+    directions = call.directions(tangents, "jvp", "tangent")
+    ys = [y for _, y in leaves(call.output)]
+    is_live = [isinstance(y, Tensor) and y.requires_grad for y in ys]
     seeds = [
-        tensor(np.zeros_like(y.data), requires_grad=True) if isinstance(y, Tensor) else None
-        for _, y in ys
+        tensor(np.zeros_like(y.data), requires_grad=True) if live else None
+        for y, live in zip(ys, is_live, strict=True)
     ]
     pulled = call.pull_back(seeds, retain_graph=True, graph=True)
-    directions = [direction for _, direction in leaves(list(tangents))]
-    for x, direction in zip(call.inputs, directions, strict=True):
-        if np.shape(direction) != x.shape:
-            raise ValueError(f"jvp: a tangent of shape {np.shape(direction)} for {x.shape}")
-    live = [(p, d) for p, d in zip(pulled, directions, strict=True) if p.requires_grad]
-    begin = [start(p, d, call.create_graph, "jvp") for p, d in live]
     wanted = [seed for seed in seeds if seed is not None]
-    tracked_changes = iter(walk(begin, wanted, call.create_graph, call.create_graph))
+    moved = iter(_along(pulled, directions, wanted, history.graph))
     changes = [
-        next(tracked_changes) if seed is not None else np.zeros_like(y)
-        for seed, (_, y) in zip(seeds, ys, strict=True)
+        next(moved) if live else np.zeros_like(getattr(y, "data", y))
+        for y, live in zip(ys, is_live, strict=True)
     ]
-    return _out(call.output, call.create_graph), rebuild(call.output, iter(changes))
+    value, change = history.outcome((call.output, rebuild(call.output, iter(changes))))
+    return value, change
 
 
-def jacobian(f: Function, argnums: Argnums = 0) -> Function:
-    """Make the function that computes all partial derivatives of ``f``, which returns one array.
+def _along(
+    slopes: Sequence[Any], directions: Sequence[Any], inputs: Sequence[Tensor], graph: bool
+) -> list[Any]:
+    """Differentiate slopes, each times its direction, by some inputs."""
+    pairs = zip(slopes, directions, strict=True)
+    begin = [start(slope, d, graph, "the slope") for slope, d in pairs if slope.requires_grad]
+    return walk(begin, inputs, graph, graph)
+
+
+def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """Make the function that computes all partial derivatives of ``f``.
 
     The rows come out of one backward pass, with all upstreams side by side, wherever the rules on
     the way take them so.
 
+    Parameters
+    ----------
+    f : callable
+        Returns an array, or a container of arrays; with ``has_aux``, ``(result, aux)``.
+    argnums : int or sequence of int
+        Which arguments to differentiate by, as for :func:`value_and_grad`.
+
     Returns
     -------
     callable
-        Its result has, in place of each array of the argument, one of the shape of the output
-        followed by the shape of that array.
+        Its result has, in place of each array of the result, the structure of the argument, and
+        there in place of each array one of the shape of the result followed by that array's.  By a
+        complex argument a complex result has its complex derivative, and a real result its
+        gradients as rows.  With ``has_aux`` it returns ``(jacobian, aux)``.
+
+    Raises
+    ------
+    ValueError
+        A complex result is no holomorphic function of a complex argument.
 
     Examples
     --------
@@ -407,26 +265,61 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
     >>> tl.jacobian(lambda x: x[:2] * x[2])(np.array([1.0, 2.0, 3.0]))
     array([[3., 0., 1.],
            [0., 3., 2.]])
+    >>> tl.jacobian(lambda x: np.exp(1j * x))(0.0)
+    array(0.+1.j)
     """
 
     @functools.wraps(f)
     def derived(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(f, args, argnums, kwargs=kwargs)
-        y = call.array("jacobian")
-        keep, shape = call.create_graph, y.shape
-        node, one = start(y, np.ones_like(y.data), keep, "jacobian")
-        dtype = one.dtype
-        rows = np.eye(y.size, dtype=dtype).reshape((y.size, *shape))
-        stacks = walk([(node, rows)], call.inputs, keep, keep, batch=y.size)
-        return call.arranged(
-            [g.reshape((*shape, *x.shape)) for g, x in zip(stacks, call.inputs, strict=True)]
-        )
+        history = History(args, kwargs)
+        call = Call(f, args, argnums, has_aux, kwargs)
+        ys = call.outputs("jacobian")
+        retain = history.graph or len(ys) > 1
+        blocks = [call.arranged(_partials(y, call.inputs, history.graph, retain)) for y in ys]
+        result = history.outcome(rebuild(call.output, iter(blocks)))
+        return (result, call.aux) if has_aux else result
 
     return derived
 
 
-def hessian(f: Function, argnums: int = 0) -> Function:
+def _partials(y: Any, inputs: Sequence[Tensor], graph: bool, retain: bool) -> list[Any]:
+    """Compute the partial derivatives of one array by each input."""
+    units = np.eye(y.size, dtype=y.dtype).reshape((y.size, *y.shape))
+    is_complex = y.dtype.kind == "c"
+    rows = np.concatenate([units, 1j * units]) if is_complex else units
+    is_live = isinstance(y, Tensor) and y.node is not None and y.size > 0
+    begin = [(y.node, rows)] if is_live else []
+    stacks = walk(begin, inputs, graph, retain, batch=len(rows))
+    if is_complex:
+        stacks = [_complex_rows(g[: y.size], g[y.size :]) for g in stacks]
+    return [g.reshape((*y.shape, *x.shape)) for g, x in zip(stacks, inputs, strict=True)]
+
+
+def _complex_rows(re: Any, im: Any) -> Any:
+    """Derivatives of a complex y from the gradients of its real and its imaginary part.
+
+    By a real x they are ``re + i im``.  By a complex x a gradient is the derivative along the real
+    axis plus i times that along the imaginary axis, so that the equations of Cauchy and Riemann,
+    without which there is no complex derivative, say ``im = i re``.
+    """
+    if re.dtype.kind != "c":
+        return re + 1j * im
+    a, b = (part.data if isinstance(part, Tensor) else part for part in (re, im))
+    tolerance = np.sqrt(np.finfo(a.dtype).eps) * np.max(np.abs(a) + np.abs(b), initial=0)
+    if np.any(np.abs(b - 1j * a) > tolerance):
+        raise ValueError(
+            "jacobian: a complex result is no holomorphic function of a complex argument here "
+            "(np.conj, np.real, np.abs are none), so it has no complex derivative; differentiate "
+            "by the real and the imaginary part: jacobian(lambda x, y: f(x + 1j * y), (0, 1))"
+        )
+    return np.conj(re)
+
+
+def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Make the function that computes all second derivatives of ``f``, which returns one number.
+
+    It is the :func:`jacobian` of the gradient: with containers or several arguments, a container
+    of containers.
 
     Examples
     --------
@@ -435,7 +328,7 @@ def hessian(f: Function, argnums: int = 0) -> Function:
     array([[4., 2.],
            [2., 0.]])
     """
-    return jacobian(grad(f, argnums), argnums)
+    return jacobian(grad(f, argnums, has_aux), argnums, has_aux)
 
 
 def hvp(f: Function, args: Sequence[Any], vectors: Sequence[Any]) -> Any:
@@ -449,12 +342,9 @@ def hvp(f: Function, args: Sequence[Any], vectors: Sequence[Any]) -> Any:
     >>> tl.hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
     (array([ 6., 12.]),)
     """
-    if not same_structure(list(args), list(vectors)):
-        raise ValueError("hvp: the vectors must have the structure of the arguments")
-    call = _Call(f, args, tuple(range(len(args))))
-    call.output = call.scalar("hvp")
+    history = History(args, vectors)
+    call = Call(f, args, tuple(range(len(args))))
+    directions = call.directions(vectors, "hvp", "vector")
+    call.scalar("hvp")
     slopes = call.pull_back([None], retain_graph=True, graph=True)
-    directions = [direction for _, direction in leaves(list(vectors))]
-    live = [(s, d) for s, d in zip(slopes, directions, strict=True) if s.requires_grad]
-    begin = [start(slope, d, call.create_graph, "hvp") for slope, d in live]
-    return call.arranged(walk(begin, call.inputs, call.create_graph, call.create_graph))
+    return history.outcome(call.arranged(_along(slopes, directions, call.inputs, history.graph)))

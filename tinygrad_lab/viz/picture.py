@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.files import write_file
 from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.dot import to_dot
 from tinygrad_lab.viz.model import Box, GraphModel, build
@@ -132,6 +133,9 @@ class Graph:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Save the picture, in the format its name ends in: svg, png, pdf, or dot for the text.
 
+        Links and rights are as ``open`` would have them, and nobody ever reads half a picture,
+        whoever else writes it and whenever it is interrupted.
+
         Raises
         ------
         ValueError
@@ -143,7 +147,7 @@ class Graph:
         """
         form = Path(path).suffix.lower().removeprefix(".")
         if form in ("dot", "gv"):
-            return rendering.write_file(path, self.source.encode())
+            return write_file(path, self.source.encode())
         if form not in rendering.FORMATS:
             allowed = ", ".join(f".{f}" for f in (*rendering.FORMATS, "dot"))
             raise ValueError(
@@ -152,7 +156,7 @@ class Graph:
         content = rendering.render(self.source, form, engine=self._engine)
         if form == "svg":
             content = b'<?xml version="1.0" encoding="UTF-8"?>\n' + content
-        return rendering.write_file(path, content)
+        return write_file(path, content)
 
     def to_graphviz(self) -> graphviz.Source:
         """Return the picture as an object of the ``graphviz`` package."""

@@ -1,13 +1,15 @@
 """DOT text in, a picture out: through the ``dot`` program, or through the library in pygraphviz.
 
 The library is called in a child process, because a crash in C would take the whole interpreter,
-and a notebook's kernel with it. Not for what the picture shows (``dot.py``).
+and a notebook's kernel with it. Nothing that lies in the current folder is run, whatever its name.
+Not for what the picture shows (``dot.py``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 import os
 import shutil
 import subprocess
@@ -15,7 +17,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-__all__ = ["ENGINES", "FORMATS", "RenderError", "render", "write_file"]
+__all__ = ["ENGINES", "FORMATS", "RenderError", "render"]
 
 ENGINES = ("auto", "dot", "pygraphviz")
 FORMATS = ("svg", "png", "pdf")
@@ -28,9 +30,13 @@ _REMEDY = (
 
 _SECONDS = 120
 
+# The alarm is for a parent that was killed, and no longer looks at the clock.
 _CHILD = """
+import signal
 import sys
 import pygraphviz
+if hasattr(signal, "alarm"):
+    signal.alarm(int(sys.argv[2]))
 graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode("utf-8"))
 sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
 """
@@ -71,78 +77,57 @@ def render(source: str, form: str = "svg", *, engine: str = "auto") -> bytes:
     """
     if form not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {form!r}")
-    chosen = _choose(engine)
+    who, command = _command(engine, form)
     if form == "png":
         source = source.replace("{\n", "{\n  graph [dpi=144]\n", 1)
-    picture = _by_program(source, form) if chosen == "dot" else _by_library(source, form)
+    picture = _output(who, command, source)
     return _embeddable(picture, source) if form == "svg" else picture
 
 
-def write_file(path: str | os.PathLike[str], content: bytes) -> Path:
-    """Write a file beside its place and move it there, so that nobody reads it half-written."""
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
-    return target
-
-
-def _choose(engine: str) -> str:
-    """Return the engine to use, ``"dot"`` or ``"pygraphviz"``."""
+def _command(engine: str, form: str) -> tuple[str, list[str]]:
+    """Return what draws, by the name that errors call it by and as a command."""
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
-    if engine in ("auto", "dot") and shutil.which("dot") is not None:
-        return "dot"
+    if engine in ("auto", "dot") and (program := _program()) is not None:
+        return "the `dot` program", [program, f"-T{form}"]
     if engine in ("auto", "pygraphviz") and importlib.util.find_spec("pygraphviz") is not None:
-        return "pygraphviz"
+        # With -P nothing is imported from the current folder.
+        return "pygraphviz", [sys.executable, "-P", "-c", _CHILD, form, str(math.ceil(_SECONDS))]
     missing = {"dot": "no `dot` program", "pygraphviz": "no pygraphviz"}.get(
         engine, "neither a `dot` program nor pygraphviz"
     )
     raise RenderError(f"there is {missing} on this machine. {_REMEDY}")
 
 
-def _by_program(source: str, form: str) -> bytes:
-    """Draw with the ``dot`` program."""
-    import graphviz
-
-    try:
-        return graphviz.Source(source).pipe(format=form, quiet=True)
-    except graphviz.ExecutableNotFound as error:
-        raise RenderError(f"the `dot` program cannot be started. {_REMEDY}") from error
-    except graphviz.CalledProcessError as error:
-        raise RenderError(f"the `dot` program failed: {_last_line(error.stderr)}") from error
+def _program() -> str | None:
+    """Return the path of ``dot``: not of one in the current folder, where Windows looks first."""
+    name = "dot.exe" if sys.platform == "win32" else "dot"
+    folders = filter(Path.is_absolute, map(Path, os.get_exec_path()))
+    return next(filter(None, (shutil.which(str(folder / name)) for folder in folders)), None)
 
 
-def _by_library(source: str, form: str) -> bytes:
-    """Draw with pygraphviz in a child process."""
+def _output(who: str, command: list[str], source: str) -> bytes:
+    """Run a command that reads DOT, and return what it writes."""
     try:
         child = subprocess.run(
-            [sys.executable, "-c", _CHILD, form],
+            command,
             input=source.encode(),
             capture_output=True,
             timeout=_SECONDS,
             check=False,
+            cwd=sys.prefix,  # no name in PYTHONPATH or elsewhere then means the current folder
         )
     except subprocess.TimeoutExpired as error:
         raise RenderError(
-            f"pygraphviz has not finished after {_SECONDS} s: draw a smaller graph"
+            f"{who} has not finished after {_SECONDS} s: draw a smaller graph"
         ) from error
+    except OSError as error:
+        raise RenderError(f"{who} cannot be started: {error.strerror}. {_REMEDY}") from error
     if child.returncode != 0 or not child.stdout:
-        raise RenderError(
-            f"pygraphviz failed with exit status {child.returncode}: {_last_line(child.stderr)}. "
-            f"{_REMEDY}"
-        )
+        lines = child.stderr.decode(errors="replace").strip().splitlines()
+        why = f": {lines[-1]}" if lines else f" with exit status {child.returncode}"
+        raise RenderError(f"{who} failed{why}. {_REMEDY}")
     return child.stdout
-
-
-def _last_line(stderr: bytes | str | None) -> str:
-    """Return the last line of a program's error output."""
-    text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr or ""
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "it gave no reason"
 
 
 def _embeddable(svg: bytes, source: str) -> bytes:

@@ -7,6 +7,7 @@ Not for: whether the derivatives are right (``test_rules.py``).
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
+from tests.core.rules.captured import arguments_of
 from tinygrad_lab.core.operations import OPERATIONS, planted
 from tinygrad_lab.core.rules.namespace import KINDS, kind, public_functions, table
 from tinygrad_lab.testing.inputs.catalogue import CASES
@@ -78,14 +80,14 @@ def uses_the_rule(call: Any) -> bool:
     try:
         y = call()
     except TypeError as error:
-        refusals = ("which has no gradient", "keyword-only", "of a tensor takes no")
+        refusals = ("which has no gradient", "has no derivative by", "of a tensor takes no")
         return any(refusal in str(error) for refusal in refusals)
     parts = [y] if isinstance(y, tl.Tensor) else list(y) if isinstance(y, (tuple, list)) else []
     tracked = [part for part in parts if isinstance(part, tl.Tensor) and part.requires_grad]
     if not tracked:  # numbers, shapes, positions: nothing to differentiate
         return not any(isinstance(p, np.ndarray) and p.dtype.kind in "fc" for p in [y, *parts])
     with pytest.raises(RuleRan):
-        tracked[0].sum().backward()
+        tracked[0].backward(np.ones(tracked[0].shape))
     return True
 
 
@@ -98,6 +100,77 @@ def test_a_users_rule_takes_the_place_of_ours(name: str, data: Any):
     tensors = [tl.tensor(a, requires_grad=True) for a in case.arrays]
     with planted(function, variadic=raising):
         assert uses_the_rule(lambda: case.f(*tensors)), name
+
+
+@pytest.mark.parametrize("name", sorted(DIFFERENTIABLE.keys() - OLD_NAMES - {"array"}))
+@settings(max_examples=1, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_users_rule_is_used_with_keywords_and_without_an_out(name: str, data: Any):
+    function = DIFFERENTIABLE[name]
+    arguments = arguments_of(function, data.draw(CASES[function]))
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError:
+        pytest.skip("this NumPy does not tell the names")
+    for place, value in list(arguments.places()):
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
+            arguments = arguments.replaced(place, tl.tensor(value, requires_grad=True))
+    if not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        pairs = enumerate(parameters)
+        arguments = arguments.by_keyword(
+            {i: p.name for i, p in pairs if p.kind is p.POSITIONAL_OR_KEYWORD}
+        )
+    if "out" in {p.name for p in parameters} and getattr(function, "nout", 1) == 1:
+        arguments = arguments.replaced(("out",), None)
+    with planted(function, variadic=raising):
+        assert uses_the_rule(lambda: arguments(function)), name
+
+
+METHODS: dict[str, tuple[Any, ...]] = {
+    "clip": (0, 1), "dot": (np.ones((2, 2)),), "matmul": (np.ones((2, 2)),), "maximum": (1.0,),
+    "minimum": (1.0,), "repeat": (2,), "swapaxes": (0, 1), "take": ([0, 1],), "reshape": (4,),
+    "arccos": (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n for n in DIFFERENTIABLE if hasattr(leaf(1), n) and n not in ("astype", "imag", "real")],
+)
+def test_methods_use_a_users_rule_too(name: str):
+    t = tl.tensor([[0.25, 0.5], [0.75, 0.125]], requires_grad=True)
+    names = {"abs": "absolute", "conj": "conjugate"}
+    with planted(getattr(np, names.get(name, name)), variadic=raising):
+        assert uses_the_rule(lambda: getattr(t, name)(*METHODS.get(name, ())))
+
+
+@pytest.mark.parametrize(
+    ("op", "call"),
+    [
+        (np.sum, lambda t: np.add.reduce(t)),
+        (np.sum, lambda t: np.add.reduce(t, axis=None, keepdims=True)),
+        (np.prod, lambda t: np.multiply.reduce(t)),
+        (np.max, lambda t: np.maximum.reduce(t, axis=0)),
+        (np.min, lambda t: np.minimum.reduce(t)),
+        (np.max, lambda t: np.amax(t)),
+        (np.sum, lambda t: np.nansum(t)),
+        (np.power, lambda t: t**2),
+        (np.power, lambda t: t**0.5),
+        (np.power, lambda t: 2.0**t),
+        (np.square, lambda t: t**2),
+        (np.add, lambda t: np.ones(3) + t),
+        (np.multiply, lambda t: 2 * t),
+        (np.matmul, lambda t: np.ones(3) @ t),
+        (np.absolute, lambda t: abs(t)),
+        (np.negative, lambda t: -t),
+        (np.transpose, lambda t: t.reshape(1, 3).T),
+        (np.linalg.matmul, lambda t: np.linalg.matmul(np.ones((3, 3)), t.reshape(3, 1))),
+        (np.var, lambda t: np.nanvar(t)),
+    ],
+)
+def test_a_users_rule_is_used_however_its_function_is_called(op: Any, call: Any):
+    with planted(op, variadic=raising):
+        assert uses_the_rule(lambda: call(leaf(3)))
 
 
 TWO_ARGUMENTS = {

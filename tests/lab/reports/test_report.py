@@ -110,6 +110,9 @@ def test_its_links_lead_somewhere(written):
             assert link[1:] in page.ids
         else:
             assert (out / link).is_file(), link
+    # By its links the next report knows what it may replace.
+    data = {path.relative_to(out).as_posix() for path in (out / "data").iterdir()}
+    assert data == {link for link in page.links if not link.startswith("#")}
 
 
 def test_every_study_is_there_with_a_figure_and_its_data(written):

@@ -35,7 +35,15 @@ def np_astype(x, dtype, /, *, copy=True, device=None):
     return x.astype(dtype, copy=copy)
 
 
-@composed(np.full_like)
+@composed(np.array)
+def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0):
+    """Reached by ``np.array(..., like=t)`` alone: otherwise NumPy asks nobody."""
+    a = copied(object)
+    a = a.reshape((1,) * (ndmin - a.ndim) + a.shape)
+    return a if dtype is None else a.astype(dtype)
+
+
+@composed(np.full_like, by=("a", "fill_value"))
 def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
     shape = a.shape if shape is None else shape
     return np.broadcast_to(as_array(fill_value), shape).astype(a.dtype if dtype is None else dtype)
@@ -44,7 +52,7 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, d
 # Ranges and grids
 
 
-@composed(np.linspace)
+@composed(np.linspace, by=("start", "stop"))
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
     start, stop = as_array(start), as_array(stop)
     parts = num - 1 if endpoint else num
@@ -56,14 +64,14 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     return (samples, span / parts if parts > 0 else np.nan) if retstep else samples
 
 
-@composed(np.logspace)
+@composed(np.logspace, by=("start", "stop", "base"))
 def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
     exponents = np.linspace(start, stop, num, endpoint, axis=axis)
     samples = np.power(base if np.ndim(base) == 0 else np.expand_dims(base, axis), exponents)
     return samples if dtype is None else samples.astype(dtype)
 
 
-@composed(np.geomspace)
+@composed(np.geomspace, by=("start", "stop"))
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     start, stop = as_array(start), as_array(stop)
     if np.any(start == 0) or np.any(stop == 0):

@@ -4,13 +4,13 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lab.core.operations import composed
-from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.arguments import as_array
 from tinygrad_lab.core.rules.indexing import setitem
 
 
-@composed(np.piecewise)
+@composed(np.piecewise, by=("x", "funclist", "args", "kw"), lists=True, always=True)
 def piecewise(x, condlist, funclist, *args, **kw):
-    conditions = np.asarray(untracked(condlist))
+    conditions = np.asarray(condlist)
     if conditions.ndim == x.ndim:
         conditions = conditions[None]
     conditions = conditions.astype(bool)
@@ -18,14 +18,14 @@ def piecewise(x, condlist, funclist, *args, **kw):
         conditions = np.concatenate([conditions, ~np.any(conditions, axis=0, keepdims=True)])
     if len(funclist) != len(conditions):
         raise ValueError(f"{len(funclist)} functions for {len(conditions)} conditions")
-    result = np.zeros_like(x)
-    for condition, function in zip(conditions, funclist):
-        piece = function(x[condition], *args, **kw) if callable(function) else function
-        result = setitem(result, piece, condition)
-    return result
+    pieces = [
+        function(x[condition], *args, **kw) if callable(function) else function
+        for condition, function in zip(conditions, funclist)
+    ]
+    return setitem(np.zeros_like(x), *map(as_array, pieces), places=list(conditions))
 
 
-@composed(np.apply_along_axis)
+@composed(np.apply_along_axis, by=("arr", "args", "kwargs"), always=True)
 def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     axis = normalize_axis_index(axis, arr.ndim)
     rows = np.moveaxis(arr, axis, -1)
@@ -38,7 +38,7 @@ def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     return np.moveaxis(whole, tuple(own), tuple(i - len(lead) + axis for i in own))
 
 
-@composed(np.apply_over_axes)
+@composed(np.apply_over_axes, by=("a",), always=True)
 def apply_over_axes(func, a, axes):
     for axis in (axes,) if np.ndim(axes) == 0 else axes:
         reduced = func(a, axis)

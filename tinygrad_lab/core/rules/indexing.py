@@ -1,7 +1,8 @@
 """Indexing: some elements out of many, by position and by condition, and back.
 
 ``getitem`` and ``scatter_add`` are each other's derivative.  ``setitem`` is what ``t[i] = v``
-means for values that never change: a copy with new elements.
+means for values that never change: a copy with new elements.  Both are linear in loops: what is
+taken out one by one is put together once, and assignments in a row are one call (``tensor.py``).
 """
 
 import math
@@ -9,8 +10,17 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
-from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.operations import (
+    composed,
+    constant,
+    defvjp,
+    defvjp_joint,
+    primitive,
+    refused,
+    together,
+)
+from tinygrad_lab.core.rules.arguments import as_array
+from tinygrad_lab.core.several import Pieces
 
 
 @primitive
@@ -22,14 +32,26 @@ def getitem(x, index):
 @primitive
 def scatter_add(values, shape, index):
     """Zeros of ``shape``, with ``values`` added at ``index``: repeated places add up."""
-    out = np.zeros_like(values, shape=shape)
+    return _added(np.zeros_like(values, shape=shape), index, values)
+
+
+@primitive
+def assembled(*values, shape, places):
+    """Zeros of ``shape``, with each of ``values`` added at its place."""
+    out = np.zeros_like(values[0], shape=shape)
+    for value, place in zip(values, places):
+        out = _added(out, place, value)
+    return out
+
+
+def _added(out, index, values):
     if _names_each_place_once(index):
-        out[index] = values
+        out[index] += values
         return out
     try:
         np.add.at(out, index, values)
     except TypeError:  # Dask has no such thing
-        return _added_in_turns(values, shape, index)
+        return out + _added_in_turns(values, out.shape, index)
     return out
 
 
@@ -61,29 +83,41 @@ def _names_each_place_once(index):
 
 
 defvjp(getitem, lambda g, y, x, index: scatter_add(g, x.shape, index), selects=True)
+together(getitem, lambda argnums, g, y, x, index: [Pieces(assembled, x.shape, g, index)])
 defvjp(scatter_add, lambda g, y, values, shape, index: getitem(g, index))
+defvjp_joint(assembled, lambda argnums, g, y, *_, shape, places: [g[places[i]] for i in argnums])
 
 
 @primitive
-def setitem(x, value, index):
-    """A copy of ``x`` with ``value`` at ``index``; of repeated places the last wins."""
+def setitem(x, *values, places):
+    """A copy of ``x`` with each of ``values`` at its place: where several meet, the last wins."""
     out = x.copy()
-    out[index] = value
+    for value, place in zip(values, places):
+        out[place] = value
     return out
 
 
-def _setitem_value(g, y, x, value, index):
-    chosen = g[index]
-    if not _names_each_place_once(index):
-        turn = np.arange(chosen.size).reshape(chosen.shape)
-        last = np.zeros(x.shape, dtype=int)
-        last[index] = turn  # of the values for one place, only the one that stayed has a gradient
-        chosen = np.where(last[index] == turn, chosen, 0)
-    missing = max(value.ndim - chosen.ndim, 0)  # NumPy lets a value have leading ones
-    return chosen.reshape((1,) * missing + chosen.shape)
+def _setitem(argnums, g, y, x, *values, places):
+    written = np.full(x.shape, -1)  # which of all the numbers assigned a place has in the end
+    numbers, first = [], 0
+    for place in places:
+        shape = written[place].shape
+        numbers.append(first + np.arange(math.prod(shape)).reshape(shape))
+        written[place] = numbers[-1]
+        first += math.prod(shape)
+
+    def of(argnum):
+        if argnum == 0:
+            return np.where(written == -1, g, 0)
+        place, number = places[argnum - 1], numbers[argnum - 1]
+        slopes = np.where(written[place] == number, g[place], 0)
+        missing = max(values[argnum - 1].ndim - slopes.ndim, 0)  # NumPy takes more leading ones
+        return slopes.reshape((1,) * missing + slopes.shape)
+
+    return [of(argnum) for argnum in argnums]
 
 
-defvjp(setitem, lambda g, y, x, value, index: setitem(g, 0, index), _setitem_value)
+defvjp_joint(setitem, _setitem)
 
 
 def _take(g, y, x, indices, axis=None, out=None, mode="raise"):
@@ -114,7 +148,6 @@ def rearranged(move, *arrays):
 
 @composed(np.take_along_axis)
 def take_along_axis(arr, indices, axis=-1):
-    indices = untracked(indices)
     return rearranged(lambda p: np.take_along_axis(p, indices, axis), arr)
 
 
@@ -127,7 +160,7 @@ def where(condition, a, b):
     return np.where(condition, a, b)
 
 
-@composed(np.where)
+@composed(np.where, by=("condition", "choices"))
 def np_where(condition, *choices):
     return where(condition, *choices) if choices else np.nonzero(condition)
 
@@ -142,28 +175,26 @@ defvjp(
 )
 
 
-@composed(np.choose)
+@composed(np.choose, by=("choices",), lists=True)
 def choose(a, choices, out=None, mode="raise"):
-    a = untracked(a)
     return rearranged(lambda *p: np.choose(a, p, mode=mode), *map(as_array, choices))
 
 
-@composed(np.select)
+@composed(np.select, by=("choicelist", "default"), lists=True)
 def select(condlist, choicelist, default=0):
-    conditions = [untracked(c) for c in condlist]
     arrays = [as_array(a) for a in (*choicelist, default)]
-    return rearranged(lambda *p: np.select(conditions, p[:-1], p[-1]), *arrays)
+    return rearranged(lambda *p: np.select(condlist, p[:-1], p[-1]), *arrays)
 
 
-@composed(np.compress)
+@composed(np.compress, by=("a",))
 def compress(condition, a, axis=None, out=None):
     a, axis = (a.reshape(-1), 0) if axis is None else (a, axis)
-    return np.take(a, np.flatnonzero(untracked(condition)), axis)
+    return np.take(a, np.flatnonzero(condition), axis)
 
 
-@composed(np.extract)
+@composed(np.extract, by=("arr",))
 def extract(condition, arr):
-    return np.take(arr, np.flatnonzero(untracked(condition)))
+    return np.take(arr, np.flatnonzero(condition))
 
 
 # Diagonals
@@ -212,4 +243,6 @@ def windows_of(x, window_shape, axis=None, *, subok=False, writeable=False):
 
 # No derivative: positions
 
-constant(np.flatnonzero, np.ix_, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from)
+refused("takes places, and floats are none: say t.detach()", np.ix_)
+
+constant(np.flatnonzero, np.diag_indices_from, np.tril_indices_from, np.triu_indices_from)

@@ -6,7 +6,7 @@ Every rule is the arrangement undone.
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_lab.core.operations import composed, constant, defvjp, defvjp_variadic, primitive
+from tinygrad_lab.core.operations import composed, constant, defvjp, defvjp_joint, primitive
 from tinygrad_lab.core.rules.arguments import as_array, untracked
 from tinygrad_lab.core.rules.indexing import rearranged, scatter_add
 
@@ -115,8 +115,7 @@ def rollaxis(a, axis, start=0):
     return np.moveaxis(a, axis, start - 1 if axis < start else start)
 
 
-@composed(np.matrix_transpose)
-@composed(np.linalg.matrix_transpose)
+@composed(np.matrix_transpose, np.linalg.matrix_transpose)
 def matrix_transpose(x, /):
     if x.ndim < 2:
         raise ValueError(f"a matrix has two axes or more, not shape {x.shape}")
@@ -132,11 +131,11 @@ def concatenate(*arrays, axis=0):
     return np.concatenate(arrays, axis=axis)
 
 
-def _concatenate(argnum, g, y, *arrays, axis=0):
+def _concatenate(argnums, g, y, *arrays, axis=0):
     axis = axis % g.ndim
-    begin = sum(a.shape[axis] for a in arrays[:argnum])
-    end = begin + arrays[argnum].shape[axis]
-    return g[(slice(None),) * axis + (slice(begin, end),)]
+    ends = np.cumsum([a.shape[axis] for a in arrays])
+    before = (slice(None),) * axis
+    return [g[(*before, slice(ends[i] - arrays[i].shape[axis], ends[i]))] for i in argnums]
 
 
 @primitive
@@ -145,15 +144,16 @@ def stack(*arrays, axis=0):
     return np.stack(arrays, axis=axis)
 
 
-def _stack(argnum, g, y, *arrays, axis=0):
-    return g[(slice(None),) * (axis % g.ndim) + (argnum,)]
+def _stack(argnums, g, y, *arrays, axis=0):
+    before = (slice(None),) * (axis % g.ndim)
+    return [g[(*before, i)] for i in argnums]
 
 
-defvjp_variadic(concatenate, _concatenate)
-defvjp_variadic(stack, _stack)
+defvjp_joint(concatenate, _concatenate)
+defvjp_joint(stack, _stack)
 
 
-@composed(np.concatenate)
+@composed(np.concatenate, lists=True)
 def np_concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     arrays = [as_array(a) for a in arrays]
     if axis is None:
@@ -162,38 +162,38 @@ def np_concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind")
     return joined if dtype is None else joined.astype(dtype)
 
 
-@composed(np.stack)
+@composed(np.stack, lists=True)
 def np_stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
-    joined = stack(*arrays, axis=axis)
+    joined = stack(*map(as_array, arrays), axis=axis)
     return joined if dtype is None else joined.astype(dtype)
 
 
 def _join(prepare, axis):
     def join(tup, *, dtype=None, casting="same_kind"):
-        arrays = [prepare(a) for a in tup]
+        arrays = [prepare(as_array(a)) for a in tup]
         along = int(arrays[0].ndim > 1) if axis is None and arrays else axis
         return np.concatenate(arrays, axis=along, dtype=dtype)
 
     return join
 
 
-composed(np.hstack)(_join(np.atleast_1d, None))
-composed(np.vstack)(_join(np.atleast_2d, 0))
-composed(np.dstack)(_join(np.atleast_3d, 2))
+composed(np.hstack, lists=True)(_join(np.atleast_1d, None))
+composed(np.vstack, lists=True)(_join(np.atleast_2d, 0))
+composed(np.dstack, lists=True)(_join(np.atleast_3d, 2))
 
 
-@composed(np.column_stack)
+@composed(np.column_stack, lists=True)
 def column_stack(tup):
     columns = [as_array(a) for a in tup]
     return np.concatenate([a if a.ndim > 1 else a.reshape((-1, 1)) for a in columns], axis=1)
 
 
-@composed(np.append)
+@composed(np.append, by=("arr", "values"))
 def append(arr, values, axis=None):
     return np.concatenate([as_array(arr), as_array(values)], axis=axis)
 
 
-@composed(np.block)
+@composed(np.block, lists=True)
 def block(arrays):
     blocks = [as_array(a) for a in _innermost(arrays)]
     return rearranged(lambda *p: np.block(_filled_in(arrays, iter(p))), *blocks)
@@ -283,14 +283,13 @@ def resize(a, new_shape):
 
 @composed(np.delete)
 def delete(arr, obj, axis=None):
-    return rearranged(lambda p: np.delete(p, untracked(obj), axis), arr)
+    return rearranged(lambda p: np.delete(p, obj, axis), arr)
 
 
-@composed(np.insert)
+@composed(np.insert, by=("arr", "values"))
 def insert(arr, obj, values, axis=None):
     arr, new = as_array(arr), as_array(values)
-    where = untracked(obj)
-    return rearranged(lambda p, q: np.insert(p, where, q, axis), arr, new.astype(arr.dtype))
+    return rearranged(lambda p, q: np.insert(p, obj, q, axis), arr, new.astype(arr.dtype))
 
 
 @composed(np.trim_zeros)

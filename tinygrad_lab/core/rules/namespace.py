@@ -35,7 +35,8 @@ def _named(*names: str) -> list[Function]:
 
 for _function, _new_name in (("row_stack", np.vstack), ("trapz", np.trapezoid)):
     for _old_name in _named(_function):  # NumPy warns, and calls the new one
-        composed(_old_name)(_new_name)
+        _known = OPERATIONS[_new_name]
+        composed(_old_name, by=_known.by, lists=_known.lists)(_new_name)
 
 # Not of floats, or about an array rather than of its values
 
@@ -53,7 +54,7 @@ refused(
     "makes a plain array, and would lose the gradient of a tracked tensor t. Use t as it is, or "
     "np.stack([t, ...]); for plain values say t.detach()",
     *_named(
-        "array asarray asanyarray ascontiguousarray asfortranarray asarray_chkfinite require",
+        "asarray asanyarray ascontiguousarray asfortranarray asarray_chkfinite require",
         "asmatrix bmat nested_iters",
     ),
 )

@@ -4,11 +4,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lab.core.operations import composed
-from tinygrad_lab.core.rules.arguments import as_array
+from tinygrad_lab.core.rules.arguments import as_array, untracked
 from tinygrad_lab.core.rules.indexing import rearranged, scatter_add
 
 
-@composed(np.pad)
+@composed(np.pad, by=("array", "constant_values", "end_values"))
 def pad(array, pad_width, mode="constant", **kwargs):
     if callable(mode) or mode == "empty":
         raise TypeError(f"pad(mode={mode!r}) leaves the border to others; no gradient flows there")
@@ -21,8 +21,9 @@ def pad(array, pad_width, mode="constant", **kwargs):
         border = as_array(kwargs["constant_values"]).astype(array.dtype)
         return rearranged(lambda p, q: np.pad(p, widths, constant_values=q), array, border)
     if mode in ("edge", "wrap") or (mode in ("reflect", "symmetric") and _is_even(**kwargs)):
-        return rearranged(lambda p: np.pad(p, widths, mode), array)
-    np.pad(np.zeros(array.shape), widths, mode, **kwargs)  # for what NumPy refuses
+        return rearranged(lambda p: np.pad(p, widths, mode, **kwargs), array)
+    plain = {key: untracked(value) for key, value in kwargs.items()}
+    np.pad(np.zeros(array.shape), widths, mode, **plain)  # for what NumPy refuses
     return _padded_along_each_axis(array, widths, mode, **kwargs) if array.size else array
 
 

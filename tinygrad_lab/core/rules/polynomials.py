@@ -6,7 +6,7 @@ from tinygrad_lab.core.operations import composed
 from tinygrad_lab.core.rules.arguments import as_array, untracked
 
 
-@composed(np.polyval)
+@composed(np.polyval, by=("p", "x"))
 def polyval(p, x):
     y = 0 * x
     for coefficient in p:
@@ -14,7 +14,7 @@ def polyval(p, x):
     return y
 
 
-@composed(np.polymul)
+@composed(np.polymul, by=("a1", "a2"))
 def polymul(a1, a2):
     return np.convolve(_without_leading_zeros(a1), _without_leading_zeros(a2))
 
@@ -25,12 +25,12 @@ def _without_leading_zeros(p):
     return rest if rest.shape[0] else p[:1]
 
 
-@composed(np.polyadd)
+@composed(np.polyadd, by=("a1", "a2"))
 def polyadd(a1, a2):
     return _term_by_term(np.add, a1, a2)
 
 
-@composed(np.polysub)
+@composed(np.polysub, by=("a1", "a2"))
 def polysub(a1, a2):
     return _term_by_term(np.subtract, a1, a2)
 
@@ -41,7 +41,7 @@ def _term_by_term(op, a1, a2):
     return op(np.pad(a1, (n - a1.shape[0], 0)), np.pad(a2, (n - a2.shape[0], 0)))
 
 
-@composed(np.polydiv)
+@composed(np.polydiv, by=("u", "v"))
 def polydiv(u, v):
     u, v = np.atleast_1d(u), np.atleast_1d(v)
     scale = v[0]
@@ -65,7 +65,7 @@ def polyder(p, m=1):
     return p
 
 
-@composed(np.polyint)
+@composed(np.polyint, by=("p", "k"))
 def polyint(p, m=1, k=None):
     if m < 0:
         raise ValueError("Order of integral must be positive (see polyder)")
@@ -107,7 +107,7 @@ def roots(p):
     return np.concatenate([zeros, np.zeros(trailing)]) if trailing else zeros
 
 
-@composed(np.polyfit)
+@composed(np.polyfit, by=("x", "y", "w"))
 def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     if full or cov or np.ndim(deg):
         raise TypeError(

@@ -30,7 +30,7 @@ def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
     return total / np.sum(present, axis=axis, keepdims=keepdims).astype(total.dtype)
 
 
-@composed(np.average)
+@composed(np.average, by=("a", "weights"))
 def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     a = as_array(a)
     if weights is None:
@@ -97,7 +97,10 @@ def _define_nan_spread(function, spread):
                    mean=None, correction=None):  # fmt: skip
         present = ~np.isnan(a) & where
         ddof = ddof if correction is None else correction
-        result = spread(nan_filled(a, 0), axis, dtype, ddof=ddof, keepdims=keepdims, where=present)
+        options = {"ddof": ddof, "keepdims": keepdims, "where": present}
+        if mean is not None:
+            options["mean"] = mean
+        result = spread(nan_filled(a, 0), axis, dtype, **options)
         enough = np.sum(present, axis=axis, keepdims=keepdims) > ddof
         return result if np.all(enough) else np.where(enough, result, a.dtype.type(np.nan))
 
@@ -112,7 +115,8 @@ def ptp(a, axis=None, out=None, keepdims=False):
 
 
 # Quantiles: a weighted mean of two neighbours in sorted order.  The quantile of 0, 1, ... n - 1
-# says which two, and the weights, for each of NumPy's methods.
+# says which two, and the weights, for each of NumPy's methods.  At an element, where two slopes by
+# q meet, the quantile has that towards the next.
 
 
 def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan):
@@ -129,11 +133,14 @@ def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan):
     counts = np.sum(~missing, axis=-1) if ignore_nan else np.full(lengths, n)
     undefined = np.all(missing, axis=-1) if ignore_nan else np.any(missing, axis=-1)
     place = _places(q, np.where(undefined, 0, counts), method)
-    below, part = np.floor(place).astype(int), place % 1
+    below = np.minimum(np.floor(untracked(place)).astype(int), max(n - 2, 0))
+    part = place - below
     neighbours = np.stack([below, np.minimum(below + 1, n - 1)])
     table = np.broadcast_to(rows, (2,) + (1,) * q.ndim + rows.shape)
     low, high = np.take_along_axis(table, neighbours[..., None], -1)[..., 0]
-    result = np.where(part == 0, low, low + (high - low) * part.astype(dtype))
+    gap = high - low
+    gap = np.where((part == 0) & ~np.isfinite(gap), 0, gap)  # an element, beside an infinite one
+    result = low + gap * part.astype(dtype)
     result = np.where(undefined, a.dtype.type(np.nan), result)
     if keepdims:
         return result.reshape((*q.shape, *(1 if i in axes else m for i, m in enumerate(a.shape))))
@@ -142,21 +149,30 @@ def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan):
 
 def _places(q, counts, method):
     """Where among the ``counts`` sorted elements of each row the quantiles lie."""
-    place = np.zeros((*q.shape, *counts.shape))
+    place, plain = np.zeros((*q.shape, *counts.shape)), untracked(q)
     for n in np.unique(counts[counts > 0]):
-        at = np.quantile(np.arange(float(n)), q, method=method)
+        at = np.quantile(np.arange(float(n)), plain, method=method)
+        moving = (at >= 0) & (at < n - 1)
+        at = at + (q - plain) * np.where(moving, n + _GROWTH.get(method, -n), 0)
         place = np.where(counts == n, at.reshape(q.shape + (1,) * counts.ndim), place)
     return place
 
 
+#: How fast a place moves with q, less the number of elements; by the other methods it jumps.
+_GROWTH = {
+    "linear": -1, "weibull": 1, "hazen": 0, "interpolated_inverted_cdf": 0,
+    "median_unbiased": 1 / 3, "normal_unbiased": 1 / 4,
+}  # fmt: skip
+
+
 def _define_quantile(function, scale, ignore_nan):
-    @composed(function)
+    @composed(function, by=("a", "q"))
     def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False,
                  *, weights=None):  # fmt: skip
         if weights is not None:
             raise TypeError("a weighted quantile has no derivative rule; sort, and interpolate")
-        a, q = as_array(a), untracked(q)
-        dtype = function(np.ones(1, a.dtype), q, method=method).dtype  # by NumPy's version
+        a, plain = as_array(a), untracked(q)
+        dtype = function(np.ones(1, a.dtype), plain, method=method).dtype  # by NumPy's version
         q = np.true_divide(q, scale)
         return _quantile(a, q, dtype, axis, method, keepdims, ignore_nan)
 
@@ -179,7 +195,7 @@ _define_median(np.nanmedian, ignore_nan=True)
 # Correlations
 
 
-@composed(np.cov)
+@composed(np.cov, by=("m", "y", "aweights"))
 def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None):
     rows = _variables(m, rowvar)
     if y is not None:
@@ -204,7 +220,7 @@ def _variables(m, rowvar):
     return m if rowvar or m.shape[0] == 1 else m.T
 
 
-@composed(np.corrcoef)
+@composed(np.corrcoef, by=("x", "y"))
 def corrcoef(x, y=None, rowvar=True, *, dtype=None):
     c = np.cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
@@ -216,28 +232,43 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
 # Counts with weights
 
 
-@composed(np.bincount)
+@composed(np.bincount, by=("weights",))
 def bincount(x, /, weights=None, minlength=0):
-    counts = np.bincount(untracked(x), None, minlength)
+    counts = np.bincount(x, None, minlength)
     if weights is None:
         return counts
     weights = as_array(weights)
-    return scatter_add(weights.astype(float), counts.shape, (np.asarray(untracked(x)),))
+    return scatter_add(weights.astype(float), counts.shape, (np.asarray(x),))
 
 
-@composed(np.histogram)
+@composed(np.histogram_bin_edges, by=("a", "bins", "range"), always=True)
+def histogram_bin_edges(a, bins=10, range=None, weights=None):
+    if np.ndim(bins):
+        return bins
+    edges = np.histogram_bin_edges(*map(untracked, (a, bins, range, weights)))
+    low, high = range if range is not None else ((np.min(a), np.max(a)) if a.size else (0, 1))
+    if low == high:  # NumPy widens it
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, edges.size)
+
+
+@composed(np.histogram, by=("a", "bins", "range", "weights"), always=True)
 def histogram(a, bins=10, range=None, density=None, weights=None):
-    a, bins = np.asarray(untracked(a)), untracked(bins)
-    if weights is None:
-        return np.histogram(a, bins, range, density)
-    weights = as_array(weights)
+    if isinstance(bins, str) and weights is not None:
+        raise TypeError("the number of bins is not estimated for weighted data: say bins=10")
     edges = np.histogram_bin_edges(a, bins, range)
+    counts = np.histogram(untracked(a), untracked(edges))[0]
+    if weights is not None:
+        counts = _weighted_counts(untracked(a), untracked(edges), as_array(weights))
+    return (counts / np.diff(edges) / np.sum(counts) if density else counts), edges
+
+
+def _weighted_counts(a, edges, weights):
     inside = (a >= edges[0]) & (a <= edges[-1])
     places = np.searchsorted(edges[1:-1], a[inside], side="right")
-    total = scatter_add(weights[inside], (edges.size - 1,), (places,))
-    return (total / np.diff(edges) / np.sum(total) if density else total), edges
+    return scatter_add(weights[inside], (edges.size - 1,), (places,))
 
 
 # No derivative: counts and positions
 
-constant(np.digitize, np.histogram_bin_edges)
+constant(np.digitize)

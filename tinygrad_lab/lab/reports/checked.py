@@ -128,9 +128,7 @@ def _gradients(parameters: Arrays) -> dict[str, Any]:
 def _check_gradients(
     gradients: Callable[..., Any], parameters: Arrays, **options: Any
 ) -> tgt.GradReport:
-    return tgt.gradcheck(
-        tgt.adapters.numpy(by_hand.loss, grad=gradients), *parameters, **options
-    )
+    return tgt.gradcheck(tgt.adapters.numpy(by_hand.loss, grad=gradients), *parameters, **options)
 
 
 def _elements(parameters: Arrays) -> list[Sequence[Any]]:

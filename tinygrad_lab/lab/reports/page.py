@@ -25,6 +25,9 @@ from tinygrad_lab.lab.reports.tables import Section, curves_table, measured_tabl
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: Sections and data that every page has, whose names no study may have.
+OWN_KEYS = ("runs", "findings", "example", "by-hand")
+
 _LOSS_DECADES = (-10, 0)  # the axis of the loss strips
 
 

@@ -5,6 +5,7 @@ Not for which studies there are (``studies.py``), nor for how they are judged (`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,7 +82,22 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A question, the settings that answer it, and the claims made about it."""
+    """A question, the settings that answer it, and the claims made about it.
+
+    Raises
+    ------
+    ValueError
+        At construction, for a ``key`` that cannot be part of a file's name.
+
+    Examples
+    --------
+    >>> Study("learning-rate", "Learning rate", "All else as before.", rows=()).key
+    'learning-rate'
+    >>> Study("../evil", "", "", rows=())
+    Traceback (most recent call last):
+      ...
+    ValueError: a study's key names its files: up to 80 letters a-z, digits, '-' and '_'...
+    """
 
     key: str
     title: str
@@ -89,3 +105,10 @@ class Study:
     rows: tuple[Row, ...]
     claims: tuple[Claim, ...] = ()
     exact_seeds: bool = False  # an acceptance stated for 20 seeds is not run on fewer
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,79}", self.key):
+            raise ValueError(
+                "a study's key names its files: up to 80 letters a-z, digits, '-' and '_', such as "
+                f"'learning-rate', not {self.key!r}"
+            )

@@ -1,22 +1,21 @@
 """The report: run the studies, and write one self-contained page with the data beside it.
 
-Everything is written to a folder beside the target first and moved into place at the end, so that
-an interrupted or failing run leaves the report that was there.  Not for what is studied
-(``studies.py``), how it is judged (``judging.py``) or how it looks (``templates/``).
+Everything is written to a folder beside the target first, which takes its place at the end, so that
+an interrupted or failing run leaves the report that was there.  Not for how it takes the place
+(``publishing.py``), what is studied (``studies.py``), how it is judged (``judging.py``) or how it
+looks (``templates/``).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinygrad_lab.lab.reports import page
+from tinygrad_lab.lab.reports.publishing import PAGE, published
 from tinygrad_lab.lab.reports.studies import STUDIES
 from tinygrad_lab.lab.reports.study import Runs, Study
 from tinygrad_lab.lab.runner import Interrupted, run_all
@@ -57,7 +56,9 @@ def make_report(
     Parameters
     ----------
     out
-        The folder, made if it is missing; files of an earlier report are replaced.
+        The folder, made if it is missing.  A report that is there is replaced as a whole, in one
+        step: a reader finds the earlier page with its data or the new page with its own.  In a
+        folder that holds other files too, which stay, there is no page while files are moved.
     quick
         Five seeds a setting instead of twenty, and XOR alone beyond the base runs.
     studies
@@ -76,14 +77,17 @@ def make_report(
     ------
     OSError
         The folder cannot be written, which is checked before anything is trained.
+    ValueError
+        Two studies have one key, or one has a key of the page's own.
     Interrupted
         Ctrl-C before the first setting was finished; nothing is written.
     """
     started = time.perf_counter()
+    _check_keys([study.key for study in studies])
     if quick:
         studies = [_shortened(study) for study in studies]
     seeds = QUICK_SEEDS if quick else FULL_SEEDS
-    with _staged(Path(out)) as staging:
+    with published(Path(out)) as staging:
         runs, wanted = _run(studies, seeds, workers, progress)
         seconds = time.perf_counter() - started
         files = page.files(studies, runs, seeds=seeds, wanted=wanted, seconds=seconds, quick=quick)
@@ -91,7 +95,18 @@ def make_report(
             target = staging / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8", newline="\n")
-    return Outcome(Path(out) / "index.html", len(runs), wanted, time.perf_counter() - started)
+    return Outcome(Path(out) / PAGE, len(runs), wanted, time.perf_counter() - started)
+
+
+def _check_keys(keys: Sequence[str]) -> None:
+    """Raise ValueError where a section of the page, or its data, would take another's place."""
+    for key in keys:
+        curves = f"{key}-curves"
+        if keys.count(key) > 1 or curves in keys or key in page.OWN_KEYS:
+            raise ValueError(
+                f"the study {key!r} needs a key of its own: there is another one, or {curves!r}, "
+                f"or it is among the page's own, which are {', '.join(page.OWN_KEYS)}"
+            )
 
 
 def _shortened(study: Study) -> Study:
@@ -115,25 +130,3 @@ def _run(
             raise
         return interrupted.finished, interrupted.wanted
     return runs, len(runs)
-
-
-@contextmanager
-def _staged(out: Path) -> Iterator[Path]:
-    """Give a folder to write in; move its files into ``out`` if all goes well, else leave no trace.
-
-    The page itself is moved last: it never stands beside data of another run.
-    """
-    is_new = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
-    try:
-        yield staging
-        written = sorted(p.relative_to(staging) for p in staging.rglob("*") if p.is_file())
-        for name in sorted(written, key=lambda name: name.suffix == ".html"):
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            (staging / name).replace(out / name)
-        is_new = False
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        if is_new:
-            out.rmdir()

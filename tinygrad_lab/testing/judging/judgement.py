@@ -6,6 +6,7 @@ Not for: deciding (``properties``), or words (``telling``), which nothing decide
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -155,3 +156,8 @@ class Misbehaved(Exception):  # noqa: N818 - judged and reported, no error of th
     def __init__(self, kind: Kind, site: Site = NOWHERE, **facts: Any) -> None:
         self.judgement = failed(kind, site, **facts)
         super().__init__(self.judgement)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        judgement = self.judgement
+        make = functools.partial(type(self), **judgement.facts)
+        return make, (judgement.kind, judgement.site), vars(self)

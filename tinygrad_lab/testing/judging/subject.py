@@ -23,8 +23,9 @@ from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
+from tinygrad_lab.transforms.calls import walk
 from tinygrad_lab.transforms.containers import leaves
-from tinygrad_lab.transforms.derivatives import gradients, walk
+from tinygrad_lab.transforms.derivatives import gradients
 
 Pull = Callable[[Sequence[Array]], list[Any]]
 

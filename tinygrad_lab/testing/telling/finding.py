@@ -29,7 +29,8 @@ class Finding:
     diagnosis
         The pattern of the numbers, in words.
     blame, reproducer
-        The ledger, and a program that shows the fault, where there is one.
+        The ledger, and a program that shows the fault, where there is one.  The ledger holds the
+        graph, which stays in its process: a finding that was pickled has none.
     site
         File and line at fault: of a backward pass by hand its first wrong one, or where the guilty
         operation was called.
@@ -48,6 +49,9 @@ class Finding:
     blame: Any = None
     reproducer: str = ""
     site: str = ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "blame": None}
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,10 @@ class GradientError(AssertionError):
 
     report: GradReport
     finding: Finding
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Of its own type for Hypothesis alone (see _TYPES): another process has only this one.
+        return GradientError, self.args, vars(self)
 
 
 GradientError.__module__ = "tinygrad_lab.testing"

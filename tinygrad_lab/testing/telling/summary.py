@@ -6,13 +6,13 @@ Not for: one report (``finding.py``), or the table at the end of a run (``pytest
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from tinygrad_lab.files import write_file
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS
 from tinygrad_lab.testing.telling.finding import GradReport, message
 
@@ -131,18 +131,13 @@ def unnoticed(mutants: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def write(
     path: Path, rows: Sequence[Mapping[str, Any]], mutants: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write a report as .json or .html: first to a file beside it, which then replaces it."""
+    """Write a report as .json or .html."""
     if path.suffix == ".json":
         text = json.dumps({"checks": in_order(rows), "mutants": mutants}, indent=1) + "\n"
     else:
         text = _page(in_order(rows), mutants)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_file(path, text.encode())
 
 
 _STYLE = """

@@ -54,47 +54,61 @@ _IS_WRONG = {"input": "{gradient} is wrong", "": "the gradient is wrong"}
 #: The sentence of each fault, and the lines below it.  Where it depends on the facts, the text is
 #: that of the first fact that there is, or else of "".
 _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
-    Kind.RETURNS_NOTHING: [{
-        "by_gradient": "the gradient function returned None",
-        "empty": "it returned {empty!r}, with no number in it",
-        "": "it returned None; is a `return` missing?",
-    }],
-    Kind.NOT_FLOAT: [{
-        "what": "{gradient} is {what}, not an array of floats",
-        "array": "it returned {array!d}, which has no derivative",
-        "": "it returned {result!d}, not floats",
-    }],
+    Kind.RETURNS_NOTHING: [
+        {
+            "by_gradient": "the gradient function returned None",
+            "empty": "it returned {empty!r}, with no number in it",
+            "": "it returned None; is a `return` missing?",
+        }
+    ],
+    Kind.NOT_FLOAT: [
+        {
+            "what": "{gradient} is {what}, not an array of floats",
+            "array": "it returned {array!d}, which has no derivative",
+            "": "it returned {result!d}, not floats",
+        }
+    ],
     Kind.NOT_A_NUMBER: ["with grad= the function must return one real number"],
-    Kind.UNTRACKED: [{
-        "ways": "the result has no history: {ways} on the way",
-        "": "it returned {results!d} without a history: the gradient was lost on the way "
-        "(detach(), .data, no_grad, or an operation on plain arrays)",
-    }],
-    Kind.RAISES: [{
-        "property": "{property} could not be looked at: {error!e}{below}",
-        "backward": "the backward pass raised {error!e}{below}",
-        "": "the function raised {error!e}{below}",
-    }],
+    Kind.UNTRACKED: [
+        {
+            "ways": "the result has no history: {ways} on the way",
+            "": "it returned {results!d} without a history: the gradient was lost on the way "
+            "(detach(), .data, no_grad, or an operation on plain arrays)",
+        }
+    ],
+    Kind.RAISES: [
+        {
+            "property": "{property} could not be looked at: {error!e}{below}",
+            "backward": "the backward pass raised {error!e}{below}",
+            "": "the function raised {error!e}{below}",
+        }
+    ],
     Kind.RANDOM: ["the function is random: it draws from a global generator at each call"],
     Kind.GLOBAL_STATE: [
         "the function gives another value at each call: it draws random numbers, or depends on "
         "state outside of its inputs"
     ],
-    Kind.MUTATES_INPUT: [{
-        "backward": "the backward pass writes into input {input} ({name})",
-        "input": "the function writes into input {input} ({name})",
-        "": "the function writes into its input{aside}",
-    }],
-    Kind.MUTATES_UPSTREAM: [{
-        "error": "the backward pass writes into its upstream or its inputs{aside}",
-        "": "the backward pass writes into its upstream",
-    }],
+    Kind.MUTATES_INPUT: [
+        {
+            "backward": "the backward pass writes into input {input} ({name})",
+            "input": "the function writes into input {input} ({name})",
+            "": "the function writes into its input{aside}",
+        }
+    ],
+    Kind.MUTATES_UPSTREAM: [
+        {
+            "error": "the backward pass writes into its upstream or its inputs{aside}",
+            "": "the backward pass writes into its upstream",
+        }
+    ],
     Kind.MUTATES: ["an array that was handed over is written into{aside}"],
     Kind.WRITES_GRAD: ["asking for gradients added them to .grad of the inputs"],
-    Kind.COUNT: [{
-        "missing": "no gradient came back for {missing}",
-        "": "{gradients:gradient} came back for {inputs:input}",
-    }],
+    Kind.COUNT: [
+        {
+            "missing": "no gradient came back for {missing}",
+            "": "{gradients:gradient} came back for {inputs:input}",
+        }
+    ],
     Kind.MISSING: ["{gradient} is None"],
     Kind.SHAPE: [
         "{gradient} has shape {shape}, the input {expected}",

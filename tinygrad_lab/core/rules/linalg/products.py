@@ -35,14 +35,13 @@ def _matmul_right(g, y, a, b):
 
 
 defvjp(np.matmul, _matmul_left, _matmul_right, batches=True)
-composed(np.linalg.matmul)(np.matmul)
+composed(np.linalg.matmul, by=("x1", "x2"))(lambda x1, x2, /: np.matmul(x1, x2))
 
 
 # Products of stacks of vectors.  As in NumPy, the row on the left is conjugated.
 
 
-@composed(np.vecdot)
-@composed(np.linalg.vecdot)
+@composed(np.vecdot, np.linalg.vecdot, by=("x1", "x2"))
 def vecdot(x1, x2, /, *, axis=-1):
     x1, x2 = as_array(x1), as_array(x2)
     left, right = (np.moveaxis(x, axis, -1) for x in (x1, x2))
@@ -53,32 +52,32 @@ def vecdot(x1, x2, /, *, axis=-1):
 
 if hasattr(np, "matvec"):  # NumPy 2.2
 
-    @composed(np.matvec)
+    @composed(np.matvec, by=("x1", "x2"))
     def matvec(x1, x2, /):
         return np.matmul(x1, as_array(x2)[..., None])[..., 0]
 
-    @composed(np.vecmat)
+    @composed(np.vecmat, by=("x1", "x2"))
     def vecmat(x1, x2, /):
         return np.matmul(conj(as_array(x1))[..., None, :], x2)[..., 0, :]
 
 
-@composed(np.vdot)
+@composed(np.vdot, by=("a", "b"))
 def vdot(a, b, /):
     return np.dot(conj(as_array(a).reshape(-1)), as_array(b).reshape(-1))
 
 
-@composed(np.inner)
+@composed(np.inner, by=("a", "b"))
 def inner(a, b, /):
     a, b = as_array(a), as_array(b)
     return a * b if a.ndim == 0 or b.ndim == 0 else np.tensordot(a, b, (-1, -1))
 
 
-@composed(np.outer)
+@composed(np.outer, by=("a", "b"))
 def outer(a, b, out=None):
     return as_array(a).reshape((-1, 1)) * as_array(b).reshape(-1)
 
 
-@composed(np.linalg.outer)
+@composed(np.linalg.outer, by=("x1", "x2"))
 def np_outer(x1, x2, /):
     x1, x2 = as_array(x1), as_array(x2)
     if x1.ndim != 1 or x2.ndim != 1:
@@ -86,7 +85,7 @@ def np_outer(x1, x2, /):
     return np.outer(x1, x2)
 
 
-@composed(np.kron)
+@composed(np.kron, by=("a", "b"))
 def kron(a, b):
     a, b = as_array(a), as_array(b)
     n = max(a.ndim, b.ndim)
@@ -96,7 +95,7 @@ def kron(a, b):
     return (left * right).reshape(tuple(j * k for j, k in zip(shape_a, shape_b)))
 
 
-@composed(np.cross)
+@composed(np.cross, by=("a", "b"))
 def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     if axis is not None:
         axisa = axisb = axisc = axis
@@ -108,7 +107,7 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=axisc)
 
 
-@composed(np.linalg.cross)
+@composed(np.linalg.cross, by=("x1", "x2"))
 def np_cross(x1, x2, /, *, axis=-1):
     return np.cross(x1, x2, axis=axis)
 
@@ -118,9 +117,9 @@ def np_cross(x1, x2, /, *, axis=-1):
 
 def _tensordot_axes(a, b, axes):
     """The contracted axes of each operand, none of them negative."""
-    if isinstance(axes, (int, np.integer)):
+    if np.ndim(axes) == 0:
         return list(range(a.ndim - axes, a.ndim)), list(range(axes))
-    of_a, of_b = ([i] if isinstance(i, (int, np.integer)) else list(i) for i in axes)
+    of_a, of_b = ([i] if np.ndim(i) == 0 else list(i) for i in axes)
     return [i % a.ndim for i in of_a], [i % b.ndim for i in of_b]
 
 
@@ -149,7 +148,7 @@ def _tensordot_right(g, y, a, b, axes=2):
 defvjp(np.tensordot, _tensordot_left, _tensordot_right)
 
 
-@composed(np.linalg.tensordot)
+@composed(np.linalg.tensordot, by=("x1", "x2"))
 def tensordot(x1, x2, /, *, axes=2):
     return np.tensordot(x1, x2, axes)
 
@@ -214,8 +213,10 @@ def _einsum(argnum, g, y, subscripts, *operands, optimize=False):
     factors += [(t, o) for i, (t, o) in enumerate(zip(terms, operands)) if i != argnum - 1]
 
     # An axis named twice is a diagonal: give the second its own name, tied to the first by an
-    # identity matrix.  An axis that nothing else names was summed over: spread it by ones.
+    # identity matrix.  An axis that nothing else names was summed over, and one that has length one
+    # everywhere else was broadcast over: spread it by ones.
     unused = iter(sorted(set(string.ascii_letters) - set("".join(terms) + result)))
+    long = {c for t, o in factors for c, n in zip(t, o.shape) if n != 1}
     named, wanted = "".join(t for t, _ in factors), ""
     for axis, letter in enumerate(own):
         n = x.shape[axis]
@@ -223,7 +224,7 @@ def _einsum(argnum, g, y, subscripts, *operands, optimize=False):
             twin = next(unused)
             factors.append((letter + twin, np.eye(n, dtype=x.dtype)))
             letter = twin
-        elif letter not in named:
+        elif letter not in named or (n != 1 and letter not in long):
             factors.append((letter, np.ones(n, dtype=x.dtype)))
         wanted += letter
     text = ",".join(t for t, _ in factors) + "->" + wanted
@@ -271,7 +272,7 @@ def matrix_power(a, n):
     return result
 
 
-@composed(np.linalg.multi_dot)
+@composed(np.linalg.multi_dot, lists=True)
 def multi_dot(arrays, *, out=None):
     arrays = [as_array(a) for a in arrays]
     if len(arrays) < 2:

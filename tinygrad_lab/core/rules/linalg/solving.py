@@ -49,7 +49,7 @@ defvjp(
 )
 
 
-@composed(np.linalg.lstsq)
+@composed(np.linalg.lstsq, by=("a", "b"))
 def lstsq(a, b, rcond=None):
     a, b = as_array(a), as_array(b)
     rcond = np.finfo(a.dtype).eps * max(a.shape) if rcond is None else rcond
@@ -69,7 +69,7 @@ def tensorinv(a, ind=2):
     return np.linalg.inv(a.reshape((int(np.prod(first)), -1))).reshape((*last, *first))
 
 
-@composed(np.linalg.tensorsolve)
+@composed(np.linalg.tensorsolve, by=("a", "b"))
 def tensorsolve(a, b, axes=None):
     a, b = as_array(a), as_array(b)
     for axis in axes or ():

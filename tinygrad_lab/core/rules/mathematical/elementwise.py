@@ -7,78 +7,105 @@ Where a slope is infinite, a rule says so; the engine keeps a zero upstream zero
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
-from tinygrad_lab.core.rules.arguments import untracked
+from tinygrad_lab.core.rules.arguments import as_array, untracked
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
+
+
+def defined(slope, y):
+    """A slope, and NaN where the result is: outside its domain a function has none."""
+    return np.where(np.isnan(y), y, slope)
+
 
 # Arithmetic and floating point
 
 defvjp(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 defvjp(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
 defvjp(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
-defvjp(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g / b * y)
+defvjp(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * (y / b))
+
+
+def _whole_times(y, a, b):
+    """How often ``b`` goes into ``a``: of a / b, rounding may make the next whole number."""
+    return np.rint((a - y) / b)
+
+
 defvjp(
     np.remainder,
-    lambda g, y, a, b: g,
-    lambda g, y, a, b: -g * np.floor_divide(a, b),
+    lambda g, y, a, b: defined(g, y),
+    lambda g, y, a, b: defined(-g * np.floor_divide(a, b), y),
     branch=lambda y, a, b: np.floor_divide(a, b),
 )
 defvjp(
     np.fmod,
-    lambda g, y, a, b: g,
-    lambda g, y, a, b: -g * np.trunc(a / b),
-    branch=lambda y, a, b: np.trunc(a / b),
+    lambda g, y, a, b: defined(g, y),
+    lambda g, y, a, b: -g * _whole_times(y, a, b),
+    branch=lambda y, a, b: _whole_times(y, a, b),
 )
 defvjp(np.negative, lambda g, y, x: -g)
 defvjp(np.positive, lambda g, y, x: g)
-defvjp(np.reciprocal, lambda g, y, x: -g / (x * x))
+defvjp(np.reciprocal, lambda g, y, x: -g * y * y)
 defvjp(np.square, lambda g, y, x: g * 2 * x)
 defvjp(np.ldexp, lambda g, y, x, n: np.ldexp(g, n))
 defvjp(np.nextafter, lambda g, y, a, b: g, lambda g, y, a, b: g * 0)
 
 
-@composed(np.divmod)
+@composed(np.divmod, by=("a", "b"), always=True)
 def np_divmod(a, b):
     return np.floor_divide(a, b), np.remainder(a, b)
 
 
-@composed(np.modf)
+@composed(np.modf, always=True)
 def modf(x):
-    return np.fmod(x, 1), np.trunc(x)
+    fraction, whole = np.modf(untracked(x))
+    infinite = np.isinf(whole)
+    return np.where(infinite, fraction, x) - np.where(infinite, 0, whole), whole
 
 
-@composed(np.frexp)
+@composed(np.frexp, always=True)
 def frexp(x):
     _, exponent = np.frexp(untracked(x))
     return np.ldexp(x, -exponent), exponent
 
 
-# Powers and roots.  x**0 is constant in x, also at 0; 0**p does not change with p > 0.
+# Powers and roots.  x**0 is constant in x, also at 0; 0**p does not change with p > 0.  Where a
+# factor of a slope vanishes and the other is infinite, the slope vanishes.
 
 
 def _power_by_base(g, y, x, p):
-    return g * p * x ** np.where(np.equal(p, 0) & np.equal(x, 0), 1, np.subtract(p, 1))
+    steepness = x ** np.where(np.equal(p, 0) & np.equal(x, 0), 1, np.subtract(p, 1))
+    steepness = np.where(np.equal(p, 0) & np.isinf(steepness), 0, steepness)
+    return defined(g * np.where(np.isinf(p) & (steepness == 0), 0, p) * steepness, y)
 
 
 def _power_by_exponent(g, y, x, p):
-    return g * y * np.log(np.where(np.equal(x, 0), 1, x))
+    vanishes = np.equal(x, 0) & np.greater_equal(p, 0) | np.isinf(x) & (y == 0)
+    return g * y * np.log(np.where(vanishes, 1, x))
 
 
 defvjp(np.power, _power_by_base, _power_by_exponent)
 defvjp(np.float_power, _power_by_base, _power_by_exponent)
-defvjp(np.sqrt, lambda g, y, x: g / (2 * y))
+defvjp(np.sqrt, lambda g, y, x: g / (2 * y + 0.0))  # of -0.0 as of 0.0
 defvjp(np.cbrt, lambda g, y, x: g / (3 * y * y))
 defvjp(
     np.hypot,
-    lambda g, y, a, b: g * over(a, y),
-    lambda g, y, a, b: g * over(b, y),
+    lambda g, y, a, b: g * _share(a, b, y),
+    lambda g, y, a, b: g * _share(b, a, y),
     branch=lambda y, a, b: y == 0,
 )
+
+
+def _share(a, b, length):
+    """The cosine a / hypot(a, b), also where that is infinite or subnormal; 0 at the origin."""
+    ratio = b / a
+    by_length = np.isinf(ratio) | (length == 0)
+    return np.where(by_length, over(a, length), np.sign(a) / np.hypot(1, ratio))
 
 
 def over(part, whole):
@@ -88,15 +115,43 @@ def over(part, whole):
 
 # Exponents and logarithms
 
+
+def _domain(x):
+    """x, but NaN below 0, where a logarithm has no slope either, and no negative zero."""
+    return np.square(np.sqrt(x))
+
+
+@primitive
+def sigmoid(x: Any) -> Any:
+    """The logistic function ``1 / (1 + exp(-x))``, to full relative precision at both ends.
+
+    Examples
+    --------
+    >>> sigmoid(np.array([0.0, -700.0]))
+    array([5.00000000e-001, 9.85967654e-305])
+    """
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.absolute(x)))
+
+
+defvjp(sigmoid, lambda g, y, x: g * y * sigmoid(-x), batches=True)
+
 defvjp(np.exp, lambda g, y, x: g * y)
 defvjp(np.exp2, lambda g, y, x: g * y * LN2)
 defvjp(np.expm1, lambda g, y, x: g * np.exp(x))
-defvjp(np.log, lambda g, y, x: g / x)
-defvjp(np.log2, lambda g, y, x: g / x / LN2)
-defvjp(np.log10, lambda g, y, x: g / x / LN10)
-defvjp(np.log1p, lambda g, y, x: g / (1 + x))
-defvjp(np.logaddexp, lambda g, y, a, b: g * np.exp(a - y), lambda g, y, a, b: g * np.exp(b - y))
-defvjp(np.logaddexp2, lambda g, y, a, b: g * np.exp2(a - y), lambda g, y, a, b: g * np.exp2(b - y))
+defvjp(np.log, lambda g, y, x: g / _domain(x))
+defvjp(np.log2, lambda g, y, x: g / LN2 / _domain(x))
+defvjp(np.log10, lambda g, y, x: g / LN10 / _domain(x))
+defvjp(np.log1p, lambda g, y, x: g / _domain(1 + x))
+defvjp(
+    np.logaddexp,
+    lambda g, y, a, b: g * sigmoid(a - b),
+    lambda g, y, a, b: g * sigmoid(b - a),
+)
+defvjp(
+    np.logaddexp2,
+    lambda g, y, a, b: g * sigmoid(LN2 * (a - b)),
+    lambda g, y, a, b: g * sigmoid(LN2 * (b - a)),
+)
 
 # Trigonometric functions
 
@@ -105,36 +160,49 @@ defvjp(np.cos, lambda g, y, x: -g * np.sin(x))
 defvjp(np.tan, lambda g, y, x: g * (1 + y * y))
 defvjp(np.arcsin, lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)))
 defvjp(np.arccos, lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)))
-defvjp(np.arctan, lambda g, y, x: g / (1 + x * x))
+defvjp(np.arctan, lambda g, y, x: g * np.square(1 / hypot_1(x)))
 defvjp(
     np.arctan2,
-    lambda g, y, a, b: g * over(over(b, np.hypot(a, b)), np.hypot(a, b)),
-    lambda g, y, a, b: -g * over(over(a, np.hypot(a, b)), np.hypot(a, b)),
+    lambda g, y, a, b: defined(g * _turn(b, a), y),
+    lambda g, y, a, b: defined(-g * _turn(a, b), y),
 )
+
+
+def _turn(a, b):
+    """The slope a / (a² + b²), also where that square is infinite; 0 at the origin."""
+    length = np.hypot(a, b)
+    share = _share(a, b, length)
+    far = share * over(share, a)  # where the length overflows
+    finite = np.where(np.isinf(length), far, over(share, length))
+    return np.where(np.isinf(a) | np.isinf(b), 0, finite)
+
+
 defvjp(np.deg2rad, lambda g, y, x: g * (np.pi / 180))
 defvjp(np.radians, lambda g, y, x: g * (np.pi / 180))
 defvjp(np.rad2deg, lambda g, y, x: g * (180 / np.pi))
 defvjp(np.degrees, lambda g, y, x: g * (180 / np.pi))
 
 
-@composed(np.unwrap)
+@composed(np.unwrap, by=("p", "period"))
 def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
-    # Whole periods are added, which do not change with p.
-    plain = untracked(p)
-    return p + (np.unwrap(plain, discont, axis, period=period) - plain)
+    # Whole periods are added, and how many does not change with p.
+    plain, length = untracked(p), untracked(period)
+    added = np.unwrap(plain, discont, axis, period=length) - plain
+    return p + (added if length is period else np.rint(added / length) * period)
 
 
 # Hyperbolic functions
 
 defvjp(np.sinh, lambda g, y, x: g * np.cosh(x))
 defvjp(np.cosh, lambda g, y, x: g * np.sinh(x))
-defvjp(np.tanh, lambda g, y, x: g * (1 - y * y))
-defvjp(np.arcsinh, lambda g, y, x: g / _hypot_1(x))
+defvjp(np.tanh, lambda g, y, x: g * np.square(1 / np.cosh(x)))  # 1 - y * y cancels
+defvjp(np.arcsinh, lambda g, y, x: g / hypot_1(x))
 defvjp(np.arccosh, lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
-defvjp(np.arctanh, lambda g, y, x: g / ((1 - x) * (1 + x)))
+defvjp(np.arctanh, lambda g, y, x: g / _domain((1 - x) * (1 + x)))
 
 
-def _hypot_1(x):
+def hypot_1(x):
+    """The length of (1, x)."""
     return np.hypot(1, x) if x.dtype.kind != "c" else np.sqrt(1 + x * x)
 
 
@@ -146,19 +214,23 @@ def sinc_derivative(x, order):
     """A derivative of sin(pi x) / (pi x), from the average of t^n cos(u t + n pi/2) on [0, 1].
 
     The average is sin(u)/u differentiated n times by u = pi x.  It is taken by Gauss-Legendre
-    quadrature for small u; for large u, where that would need many nodes, by parts.
+    quadrature for small x; for large x, where that would need many nodes, x sinc(x) is
+    differentiated by parts.
     """
-    u = np.pi * x
-    near = np.where(np.abs(u) <= _FAR, u, 0)
-    average = sum(w * t**order * np.cos(near * t + order * np.pi / 2) for t, w in _quadrature())
-    far = np.where(np.abs(u) <= _FAR, 1, u)
-    by_parts = np.sin(far) / far
+    is_near = np.absolute(x) <= min(order + 2, 20) / np.pi
+    near = np.pi * np.where(is_near, x, 0)
+    average = sum(w * t**order * _sine(near * t, order + 1) for t, w in _quadrature())
+    far = np.where(is_near, 1, x)
+    turn = np.pi * np.fmod(np.where(np.isinf(far), 0, far), 2)
+    by_parts = np.sin(turn) / np.pi / far
     for n in range(1, order + 1):
-        by_parts = (np.sin(far + n * np.pi / 2) - n * by_parts) / far
-    return np.pi**order * np.where(np.abs(u) <= _FAR, average, by_parts)
+        by_parts = (np.pi ** (n - 1) * _sine(turn, n) - n * by_parts) / far
+    return np.where(is_near, np.pi**order * average, by_parts)
 
 
-_FAR = 20
+def _sine(x, quarters):
+    """The sine of x and so many quarters of a turn."""
+    return (-1) ** (quarters // 2) * (np.cos(x) if quarters % 2 else np.sin(x))
 
 
 @functools.cache
@@ -174,16 +246,23 @@ defvjp(sinc_derivative, lambda g, y, x, order: g * sinc_derivative(x, order + 1)
 
 @primitive
 def bessel_i(x, order):
-    """The modified Bessel function I_n: the average of exp(x cos t) cos(n t) over a half turn."""
-    size = np.abs(x)
-    turns = (np.arange(_TURNS) + 0.5) * (np.pi / _TURNS)
-    average = sum(
-        np.exp(size * float(np.cos(t) - 1)) * (float(np.cos(order * t)) / _TURNS) for t in turns
-    )
-    return np.exp(size) * average * (np.sign(x) if order % 2 else 1)
+    """The modified Bessel function I_n: the average of exp(x cos t) cos(n t) over a half turn.
+
+    The two halves of that are folded together, so that nothing cancels near 0, and exp(x) is
+    multiplied in two steps, so that only results that are too large overflow.
+    """
+    size = np.minimum(np.absolute(x), _EXP_IS_INFINITE)
+    average = 0
+    for t in (np.arange(_TURNS) + 0.5) * (np.pi / 2 / _TURNS):
+        cosine = float(np.cos(t))
+        other = np.expm1(-2 * cosine * size) if order % 2 else -1 - np.exp(-2 * cosine * size)
+        weight = float(np.cos(order * t)) / (2 * _TURNS)
+        average = average - np.exp(-2 * float(np.sin(t / 2)) ** 2 * size) * other * weight
+    return np.exp(size / 2) * average * np.exp(size / 2) * (np.sign(x) if order % 2 else 1)
 
 
-_TURNS = 128  # exact to rounding wherever exp(x) is finite
+_TURNS = 64  # exact to rounding wherever exp(x) is finite
+_EXP_IS_INFINITE = 1000.0
 defvjp(np.i0, lambda g, y, x: g * bessel_i(x, 1))
 defvjp(
     bessel_i, lambda g, y, x, order: g * (bessel_i(x, abs(order - 1)) + bessel_i(x, order + 1)) / 2
@@ -227,7 +306,7 @@ def real_if_close(a, tol=100):
     return np.real(a) if np.all(np.abs(np.imag(untracked(a))) < most) else a
 
 
-@composed(np.sign)
+@composed(np.sign, always=True)
 def sign(x):
     return over(x, np.abs(x)) if x.dtype.kind == "c" else np.sign(untracked(x))
 
@@ -275,14 +354,14 @@ defvjp(
 )
 
 
-@composed(np.clip)
+@composed(np.clip, by=("a", "a_min", "a_max", "min", "max"))
 def np_clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     low = a_min if min is None else min
     high = a_max if max is None else max
     return clip(a, -np.inf if low is None else low, np.inf if high is None else high)
 
 
-@composed(np.nan_to_num)
+@composed(np.nan_to_num, by=("x", "nan", "posinf", "neginf"), always=True)
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if not copy:
         raise TypeError("nan_to_num(copy=False) writes in place, and tensors are values")
@@ -291,7 +370,14 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
             np.nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x))
         )
         return sum(part * unit for part, unit in zip(parts, (1, 1j)))
-    return np.where(np.isfinite(x), x, np.nan_to_num(untracked(x), True, nan, posinf, neginf))
+    if x.dtype.kind != "f":
+        return np.nan_to_num(untracked(x))
+    posinf = np.finfo(x.dtype).max if posinf is None else posinf
+    neginf = np.finfo(x.dtype).min if neginf is None else neginf
+    holes = (np.isnan(x), nan), (np.isposinf(x), posinf), (np.isneginf(x), neginf)
+    for hole, value in holes:
+        x = np.where(hole, as_array(value).astype(x.dtype), x)
+    return x
 
 
 # No derivative: rounding

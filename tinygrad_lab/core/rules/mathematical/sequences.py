@@ -60,7 +60,7 @@ defvjp(
 )
 
 
-@composed(np.interp)
+@composed(np.interp, by=("x", "xp", "fp", "left", "right", "period"))
 def np_interp(x, xp, fp, left=None, right=None, period=None):
     x, xp, fp = as_array(x), as_array(xp), as_array(fp)
     if period is not None:
@@ -80,20 +80,31 @@ def convolve_full(a, v):
     return np.convolve(a, v)
 
 
-def _by_left(g, y, a, v):
-    return convolve_full(g, np.flip(v))[v.size - 1 : v.size - 1 + a.size]
+@primitive
+def convolve_valid(a, v):
+    """The overlaps of a sequence with the whole of one that is not longer."""
+    return np.convolve(a, v, "valid")
 
 
-defvjp(convolve_full, _by_left, lambda g, y, a, v: _by_left(g, y, v, a))
+defvjp(
+    convolve_full,
+    lambda g, y, a, v: convolve_valid(g, np.flip(v)),
+    lambda g, y, a, v: convolve_valid(g, np.flip(a)),
+)
+defvjp(
+    convolve_valid,
+    lambda g, y, a, v: convolve_full(g, np.flip(v)),
+    lambda g, y, a, v: np.flip(convolve_valid(a, np.flip(g))),
+)
 
 
-@composed(np.convolve)
+@composed(np.convolve, by=("a", "v"))
 def convolve(a, v, mode="full"):
     a, v = (np.atleast_1d(x) for x in (a, v))
     return _overlaps(*((a, v) if a.size >= v.size else (v, a)), mode)
 
 
-@composed(np.correlate)
+@composed(np.correlate, by=("a", "v"))
 def correlate(a, v, mode="valid"):
     a, v = np.atleast_1d(a), conj(np.atleast_1d(v))
     if a.size >= v.size:

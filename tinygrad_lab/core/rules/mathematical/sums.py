@@ -7,7 +7,7 @@ The upstream of a reduction is first given back the axes that the reduction remo
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_lab.core.operations import composed, defvjp
+from tinygrad_lab.core.operations import composed, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import as_array
 
 
@@ -44,7 +44,7 @@ def _sum(g, y, x, axis=None, dtype=None, out=None, keepdims=False, initial=0, wh
     return spread(g, x, axis, where)
 
 
-defvjp(np.sum, _sum)
+defvjp(np.sum, _sum, lambda g, y, x, *args, **kwargs: g, argnums=[0, 5])  # and by initial=
 
 
 # Products: by the products of the others on both sides, so zeros need no division
@@ -70,7 +70,11 @@ def _product_of_others(rows):
     return before * after
 
 
-defvjp(np.prod, _prod)
+def _initial(g, y, x, axis=None, dtype=None, out=None, keepdims=False, initial=1, where=True):
+    return keep(g, x, axis) * np.prod(x, axis, keepdims=True, where=where)
+
+
+defvjp(np.prod, _prod, _initial, argnums=[0, 5])
 
 
 # Running sums and products
@@ -85,15 +89,43 @@ def _cumsum(g, y, x, axis=None, dtype=None, out=None):
 defvjp(np.cumsum, _cumsum)
 
 
+@primitive
+def recurrence(a, b):
+    """s[0] = b[0] and s[i] = a[i] s[i - 1] + b[i], along the last axis.
+
+    Two steps are one with other coefficients, so every second element is a recurrence of half the
+    length: n steps in log2(n) calls.
+    """
+    pairs = b.shape[-1] // 2
+    if not pairs:
+        return b
+    a0, b0, a1, b1 = a[..., : 2 * pairs : 2], b[..., : 2 * pairs : 2], a[..., 1::2], b[..., 1::2]
+    odd = recurrence(a1 * a0, a1 * b0 + b1)
+    later = a[..., 2::2] * odd[..., : (b.shape[-1] - 1) // 2] + b[..., 2::2]
+    even = np.concatenate([b[..., :1], later], -1)
+    both = np.stack([even[..., :pairs], odd], -1).reshape((*b.shape[:-1], 2 * pairs))
+    return np.concatenate([both, even[..., pairs:]], -1)
+
+
+def _later(a, g):
+    """What each s[i] adds to the gradient: itself, and through those after it."""
+    following = np.concatenate([a[..., 1:], np.zeros_like(a[..., :1])], -1)
+    return np.flip(recurrence(np.flip(following, -1), np.flip(g, -1)), -1)
+
+
+defvjp(
+    recurrence,
+    lambda g, s, a, b: _later(a, g) * np.concatenate([np.zeros_like(s[..., :1]), s[..., :-1]], -1),
+    lambda g, s, a, b: _later(a, g),
+)
+
+
 def _cumprod(g, y, x, axis=None, dtype=None, out=None):
     rows = x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
     upstream = g if axis is None else np.moveaxis(g, axis, -1)
-    n = rows.shape[-1]
-    # d y_k / d x_i is the product of x_0 .. x_k without x_i, for every i <= k.
-    lower = np.tri(n, dtype=bool)
-    columns = np.where(lower, rows[..., None, :], 1)
-    without = np.where(lower, _product_of_others(columns), 0) if n else columns
-    grad = np.sum(upstream[..., :, None] * without, axis=-2)
+    # By the products of those before: then the later ones count as a running product begun here.
+    before = np.cumprod(np.concatenate([np.ones_like(rows[..., :1]), rows[..., :-1]], -1), axis=-1)
+    grad = before * _later(rows, upstream)
     return grad.reshape(x.shape) if axis is None else np.moveaxis(grad, -1, axis)
 
 
@@ -125,12 +157,12 @@ def nan_filled(a, value):
     return np.where(np.isnan(a), a.dtype.type(value), a)
 
 
-@composed(np.nansum)
+@composed(np.nansum, by=("a", "options"))
 def nansum(a, axis=None, dtype=None, out=None, keepdims=False, **options):
     return np.sum(nan_filled(a, 0), axis, dtype, keepdims=keepdims, **options)
 
 
-@composed(np.nanprod)
+@composed(np.nanprod, by=("a", "options"))
 def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, **options):
     return np.prod(nan_filled(a, 1), axis, dtype, keepdims=keepdims, **options)
 
@@ -148,7 +180,7 @@ def nancumprod(a, axis=None, dtype=None, out=None):
 # Differences and integrals
 
 
-@composed(np.diff)
+@composed(np.diff, by=("a", "prepend", "append"))
 def diff(a, n=1, axis=-1, prepend=None, append=None):
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n}")
@@ -166,7 +198,7 @@ def _end(value, a, axis):
     return np.moveaxis(value, axis, 0) if value.ndim else np.broadcast_to(value, (1, *a.shape[1:]))
 
 
-@composed(np.ediff1d)
+@composed(np.ediff1d, by=("ary", "to_end", "to_begin"))
 def ediff1d(ary, to_end=None, to_begin=None):
     flat = as_array(ary).reshape(-1)
     pieces = [to_begin, flat[1:] - flat[:-1], to_end]
@@ -174,7 +206,7 @@ def ediff1d(ary, to_end=None, to_begin=None):
     return np.concatenate(pieces).astype(flat.dtype)
 
 
-@composed(np.gradient)
+@composed(np.gradient, by=("f", "varargs"))
 def gradient(f, *varargs, axis=None, edge_order=1):
     axes = normalize_axis_tuple(range(f.ndim) if axis is None else axis, f.ndim)
     spacings = (varargs or (1.0,)) * (len(axes) if len(varargs) <= 1 else 1)
@@ -212,7 +244,7 @@ def _steps(spacing, n, dtype):
     return np.diff(spacing) if spacing.ndim else np.broadcast_to(spacing, (n - 1,))
 
 
-@composed(np.trapezoid)
+@composed(np.trapezoid, by=("y", "x", "dx"))
 def trapezoid(y, x=None, dx=1.0, axis=-1):
     y = np.moveaxis(as_array(y), axis, -1)
     if x is not None:

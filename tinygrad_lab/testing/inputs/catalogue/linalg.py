@@ -22,12 +22,14 @@ linalg = np.linalg
 
 SQUARES = [((2, 2),), ((3, 3),), ((1, 1),), ((2, 3, 3),), ((0, 2, 2),)]
 TALL, WIDE = [((3, 2),), ((2, 4, 3),)], [((2, 3),), ((2, 1, 2),)]
-BASE = np.array([
-    [4.1, 0.43, -0.61, 0.7],
-    [0.37, -9.2, 0.59, 0.41],
-    [0.53, -0.47, 15.3, 0.67],
-    [0.9, 0.71, 0.39, 23],
-])  # no element, and no difference of two, is near a quarter
+BASE = np.array(
+    [
+        [4.1, 0.43, -0.61, 0.7],
+        [0.37, -9.2, 0.59, 0.41],
+        [0.53, -0.47, 15.3, 0.67],
+        [0.9, 0.71, 0.39, 23],
+    ]
+)  # no element, and no difference of two, is near a quarter
 
 
 def base(x: Any) -> Any:

@@ -149,6 +149,10 @@ def inserted(draw: Any, op: Any) -> Call:
 
 CASES = table({
     np.copy: unary(),
+    np.array: variants(
+        [((2,),), ((),), ((2, 3),)], [{}, {"ndmin": 4}, {"dtype": np.float64}],
+        through=lambda op, x, **kwargs: op([[x, 2 * x]], like=x, **kwargs),
+    ),
     np.astype: shaped(lambda shape: st.just(((np.float64,), {}))),
     np.full_like: variants(
         [((3,),), ((),)], through=lambda op, value: op(value + np.zeros((2, 1)), value)

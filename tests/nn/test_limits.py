@@ -1,0 +1,230 @@
+"""Activations and losses where floats end, beside 50-digit arithmetic: values, slopes, curvatures.
+
+And no warning that NumPy's own functions would not give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+import tinygrad_lab as tl
+from tests.limits import differing, grid, is_that, limit
+from tinygrad_lab.nn import functional as fn
+
+Number = Any
+Formula = Callable[..., Number]
+dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+
+
+def logistic(x: Number) -> Number:
+    return 1 / (1 + mp.exp(-x))
+
+
+def softplus(x: Number) -> Number:
+    return max(x, 0) + mp.log1p(mp.exp(-abs(x)))
+
+
+def gelu_argument(x: Number) -> Number:
+    return 2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3)
+
+
+def gelu_slope(x: Number) -> Number:
+    s, rest = logistic(gelu_argument(x)), logistic(-gelu_argument(x))
+    return s + x * s * rest * 2 * mp.sqrt(2 / mp.pi) * (1 + 3 * mp.mpf("0.044715") * x * x)
+
+
+HUNDREDTH = mp.mpf(0.01)
+#: The value and the slope of each.
+ACTIVATIONS: dict[Any, tuple[Formula, Formula]] = {
+    fn.sigmoid: (logistic, lambda x: logistic(x) * logistic(-x)),
+    fn.tanh: (mp.tanh, lambda x: mp.sech(x) ** 2),
+    fn.relu: (lambda x: max(x, 0), lambda x: int(x > 0)),
+    fn.leaky_relu: (
+        lambda x: x if x > 0 else x * HUNDREDTH,
+        lambda x: 1 if x > 0 else HUNDREDTH,
+    ),
+    fn.elu: (lambda x: x if x > 0 else mp.expm1(x), lambda x: 1 if x > 0 else mp.exp(x)),
+    fn.softplus: (softplus, logistic),
+    fn.silu: (lambda x: x * logistic(x), lambda x: logistic(x) * (1 + x * logistic(-x))),
+    fn.gelu: (lambda x: x * logistic(gelu_argument(x)), gelu_slope),
+}
+ALONG_AN_AXIS = {fn.softmax, fn.log_softmax, fn.logsumexp}
+
+
+def test_no_activation_is_left_out():
+    listed = {getattr(fn, name) for name in tl.nn.activations.__all__}
+    assert listed == ACTIVATIONS.keys() | ALONG_AN_AXIS
+
+
+def looseness(f: Any) -> Callable[[float], float]:
+    """The tanh of gelu's formula is of a rounded number, the larger the less exact."""
+    return lambda x: 16 + 4 * min(abs(x), 14.0) ** 3 if f is fn.gelu else 16
+
+
+@dtypes
+@pytest.mark.parametrize("f", ACTIVATIONS, ids=lambda f: f.__name__)
+def test_activations(f: Any, dtype: Any):
+    x = grid(dtype)
+    t = tl.tensor(x, requires_grad=True)
+    y = f(t)  # warns of nothing
+    slope = tl.gradients(y, t, np.ones_like(x))
+    value, right = ACTIVATIONS[f]
+    assert not differing(value, [x], y.data, looseness(f))
+    if f is fn.leaky_relu:  # which does not look at NaN
+        x, slope = x[:-1], slope[:-1]
+    # The slope of gelu has zeros, near which only its parts are exact.
+    absolute = 4 * float(np.finfo(dtype).eps) if f is fn.gelu else 0
+    assert not differing(right, [x], slope, looseness(f), absolute)
+
+
+@pytest.mark.parametrize("f", [fn.sigmoid, fn.tanh, fn.softplus, fn.silu], ids=lambda f: f.__name__)
+def test_curvatures(f: Any):
+    x = grid(np.float64)[:-1]
+    x = x[(abs(x) < 200) | (abs(x) > 800)]  # between them parts of it are too small for floats
+    t = tl.tensor(x, requires_grad=True)
+    slope = tl.gradients(f(t), t, np.ones_like(x), create_graph=True)
+    curvature = tl.gradients(slope, t, np.ones_like(x))
+    s = logistic
+    right = {
+        fn.sigmoid: lambda x: s(x) * s(-x) * (s(-x) - s(x)),
+        fn.tanh: lambda x: -2 * mp.tanh(x) * mp.sech(x) ** 2,
+        fn.softplus: lambda x: s(x) * s(-x),
+        fn.silu: lambda x: s(x) * s(-x) * (2 + x * (s(-x) - s(x))),
+    }[f]
+    assert not differing(right, [x], curvature, lambda x: 32, absolute=1e-16)
+
+
+# -- along an axis ----------------------------------------------------------------------------
+
+LARGEST = float(np.finfo(np.float64).max)
+ROWS = [
+    [0.0, 0.0], [20.0, 0.0], [-20.0, 0.0, 0.0], [1e4, -1e4, 0.0], [700.0, -700.0], [-20.0, -30.0],
+    [LARGEST, -LARGEST], [LARGEST, LARGEST], [-LARGEST, -LARGEST], [LARGEST, 0.0, 1.0],
+    [np.inf, 0.0], [0.0, -np.inf], [np.inf, -np.inf, 3.0], [np.inf, LARGEST], [1e-30, 0.0],
+    [-np.inf, -np.inf, 2.0],
+]  # fmt: skip
+
+
+def log_share(i: int) -> Formula:
+    """The logarithm of one of the shares."""
+
+    def formula(*x: Number) -> Number:
+        top = x.index(max(x))
+        return (x[i] - x[top]) - mp.log1p(others(x, top))
+
+    return formula
+
+
+def others(x: Any, top: int) -> Number:
+    return mp.fsum(mp.exp(v - x[top]) for j, v in enumerate(x) if j != top)
+
+
+def log_sum_exp(*x: Number) -> Number:
+    return max(x) + mp.log1p(others(x, x.index(max(x))))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_softmax_and_its_relatives(row: list[float]):
+    x = np.array(row)
+    t = tl.tensor(x, requires_grad=True)
+    shares, logs, total = fn.softmax(t), fn.log_softmax(t), fn.logsumexp(t)
+    assert is_that(total.item(), limit(log_sum_exp, *row), float)
+    into_total = tl.gradients(total, t)
+    for i in range(len(row)):
+        right = limit(log_share(i), *row)
+        share = mp.exp(right)
+        loose = 16 + min(800.0, abs(float(right)))
+        assert is_that(logs[i].item(), right, float, 16), i
+        assert is_that(shares[i].item(), share, float, loose), i
+        assert is_that(into_total[i], share, float, loose), i
+        of_log = tl.gradients(fn.log_softmax(t)[i], t)
+        loss = fn.cross_entropy(t, np.array(i))
+        assert is_that(loss.item(), -right, float, 16), i
+        of_loss = tl.gradients(loss, t)
+        for j in range(len(row)):
+            slope = int(i == j) - mp.exp(limit(log_share(j), *row))
+            assert is_that(of_log[j], slope, float, 16, 1e-15), (i, j)
+            assert is_that(of_loss[j], -slope, float, 16, 1e-15), (i, j)
+
+
+def test_softmax_where_there_is_no_limit():
+    assert fn.softmax(np.array([np.inf, np.inf, 0.0])).tolist() == [0.5, 0.5, 0.0]
+    for lost in ([-np.inf, -np.inf], [np.nan, 0.0], [np.nan, np.inf]):
+        assert np.isnan(fn.softmax(np.array(lost))).all()
+    t = tl.tensor([-np.inf, -np.inf], requires_grad=True)
+    assert fn.logsumexp(t).item() == -np.inf
+    assert tl.gradients(fn.logsumexp(t), t).tolist() == [0.0, 0.0]
+
+
+# -- losses -----------------------------------------------------------------------------------
+
+
+def parts(target: float, hit: Formula, miss: Formula) -> Formula:
+    """``target * hit + (1 - target) * miss``, of which a part that is not asked for is nothing."""
+    t = mp.mpf(target)
+    return lambda x: (t * hit(x) if t else 0) + ((1 - t) * miss(x) if t != 1 else 0)
+
+
+@pytest.mark.parametrize("target", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("pos_weight", [None, 2.5])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_cross_entropy_of_logits(target: float, pos_weight: Any, dtype: Any):
+    x = grid(dtype)[:-1]
+    t = tl.tensor(x, requires_grad=True)
+    with np.errstate(over="ignore"):  # 2.5 times the largest float
+        y = fn.binary_cross_entropy_with_logits(
+            t, np.full_like(x, target), reduction="none", pos_weight=pos_weight
+        )
+    slope = tl.gradients(y, t, np.ones_like(x))
+    times = mp.mpf(pos_weight or 1)
+    value = parts(target, lambda x: times * softplus(-x), softplus)
+    right = parts(target, lambda x: -times * logistic(-x), logistic)
+    absolute = 4 * float(np.finfo(dtype).eps) if 0 < target < 1 else 0
+    assert y.dtype == dtype
+    assert not differing(value, [x], y.data, lambda x: 16)
+    assert not differing(right, [x], slope, lambda x: 16, absolute)
+
+
+@pytest.mark.parametrize("target", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_cross_entropy_of_probabilities(target: float, dtype: Any):
+    p = grid(dtype)[:-1]
+    p = np.unique(np.concatenate([p[(p >= 0) & (p <= 1)], 1 - np.array([1e-3, 1e-7], dtype)]))
+    t = tl.tensor(p, requires_grad=True)
+    y = fn.binary_cross_entropy(t, np.full_like(p, target), reduction="none")
+    slope = tl.gradients(y, t, np.ones_like(p))
+    hit = lambda p: -mp.log(p) if p > mp.exp(-100) else 100
+    miss = lambda p: -mp.log1p(-p) if p < 1 else 100
+    assert not differing(parts(target, hit, miss), [p], y.data, lambda p: 16)
+    inside = (p > 0) & (p < 1)
+    right = lambda p: (p - mp.mpf(target)) / (p * (1 - p))
+    assert not differing(right, [p[inside]], slope[inside], lambda p: 16)
+    ends = [1 - target - target * 1e12, -target + (1 - target) * 1e12]  # as PyTorch limits it
+    np.testing.assert_allclose(slope[~inside], ends, rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [fn.mse_loss, fn.l1_loss], ids=lambda f: f.__name__)
+def test_losses_of_numbers(loss: Any):
+    x, target = grid(np.float64)[:-1], 0.5
+    t = tl.tensor(x, requires_grad=True)
+    with np.errstate(over="ignore"):
+        y = loss(t, np.full_like(x, target), reduction="none")
+    squared = loss is fn.mse_loss
+    half = mp.mpf(target)
+    value = (lambda x: (x - half) ** 2) if squared else (lambda x: abs(x - half))
+    right = (lambda x: 2 * (x - half)) if squared else (lambda x: mp.sign(x - half))
+    assert not differing(value, [x], y.data)
+    assert not differing(right, [x], tl.gradients(y, t, np.ones_like(x)))
+
+
+def test_of_nan_a_loss_is_nan():
+    lost = np.array([[np.nan, 0.5]])
+    for loss in (fn.mse_loss, fn.l1_loss, fn.binary_cross_entropy_with_logits):
+        assert np.isnan(loss(lost, np.ones((1, 2))))
+    assert np.isnan(fn.binary_cross_entropy(lost, np.ones((1, 2))))
+    assert np.isnan(fn.cross_entropy(lost, np.array([0])))

@@ -1,0 +1,310 @@
+"""What people who know PyTorch write, and NumPy's words for it: one table, asked on every miss.
+
+``t.view(6)`` fails with the word to write; so do ``tl.zeros``, ``nn.CrossEntropyLoss``,
+``F.one_hot``, ``optim.lr_scheduler`` and ``t.mean(dim=1)``.  The documentation's page about
+PyTorch's words is made of the same table.
+
+Not for: names that mean the same, which are simply there; nor aliases, of which there are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import NoReturn
+
+from tinygrad_lab.core.errors import KEYWORDS
+
+__all__ = ["PACKAGE", "TABLES", "Absent", "absences", "markdown", "missing"]
+
+_NOTHING = "t as it is: arrays are in the memory of this machine"
+_RNG = "tl.tensor(rng.{}), with rng = np.random.default_rng(seed)"
+
+#: Methods and attributes of tensors.  Each remedy begins with code, and may say more after a colon
+#: or give another way after ", or ".
+TENSOR = {
+    # shapes and axes
+    "view": "t.reshape(shape)",
+    "view_as": "t.reshape(u.shape)",
+    "reshape_as": "t.reshape(u.shape)",
+    "unflatten": "t.reshape(shape)",
+    "unsqueeze": "np.expand_dims(t, axis), or t[:, None]",
+    "permute": "t.transpose(axes)",
+    "movedim": "np.moveaxis(t, 0, 1)",
+    "t": "t.T",
+    "mH": "t.conj().mT",
+    "expand": "np.broadcast_to(t, shape)",
+    "expand_as": "np.broadcast_to(t, u.shape)",
+    "tile": "np.tile(t, n)",
+    "repeat_interleave": "t.repeat(n, axis)",
+    "flip": "np.flip(t, axis)",
+    "roll": "np.roll(t, n, axis)",
+    "numel": "t.size",
+    "nelement": "t.size",
+    "dim": "t.ndim",
+    "ndimension": "t.ndim",
+    "element_size": "t.itemsize",
+    "contiguous": "t as it is: NumPy's functions take any layout",
+    "is_contiguous": "t.data.flags.c_contiguous",
+    "stride": "t.data.strides",
+    "data_ptr": "t.data.ctypes.data",
+    # types and places
+    "to": "t.astype(dtype): there is one device",
+    "type": "t.astype(dtype)",
+    "type_as": "t.astype(u.dtype)",
+    "float": "t.astype(np.float32)",
+    "double": "t.astype(np.float64)",
+    "half": "t.astype(np.float16)",
+    "long": "t.astype(np.int64)",
+    "int": "t.astype(np.int32)",
+    "short": "t.astype(np.int16)",
+    "byte": "t.astype(np.uint8)",
+    "bool": "t.astype(bool)",
+    "cpu": _NOTHING,
+    "cuda": _NOTHING,
+    "device": _NOTHING,
+    "is_cuda": _NOTHING,
+    "grad_fn": "tl.viz.graph(t): it draws what t was computed from",
+    "clone": "t.copy()",
+    # arithmetic
+    "add": "t + u",
+    "sub": "t - u",
+    "mul": "t * u",
+    "div": "t / u",
+    "true_divide": "t / u",
+    "neg": "-t",
+    "pow": "t ** n",
+    "mm": "t @ A",
+    "mv": "t @ v",
+    "bmm": "t @ A",
+    "addmm": "t + t @ A",
+    "outer": "np.outer(t, u)",
+    "ger": "np.outer(t, u)",
+    "inner": "np.inner(t, u)",
+    "cross": "np.cross(t, u)",
+    "clamp": "t.clip(low, high)",
+    "clamp_min": "np.maximum(t, low)",
+    "clamp_max": "np.minimum(t, high)",
+    "rsqrt": "1 / np.sqrt(t)",
+    "lerp": "t + (u - t) * w",
+    "sign": "np.sign(t)",
+    "floor": "np.floor(t)",
+    "ceil": "np.ceil(t)",
+    "trunc": "np.trunc(t)",
+    "logit": "np.log(t) - np.log1p(-t)",
+    "norm": "np.linalg.norm(t)",
+    "det": "np.linalg.det(A)",
+    "inverse": "np.linalg.inv(A)",
+    "tril": "np.tril(t)",
+    "triu": "np.triu(t)",
+    "diag": "np.diag(t)",
+    "median": "np.median(t, axis)",
+    "quantile": "np.quantile(t, 0.5, axis)",
+    "nansum": "np.nansum(t, axis)",
+    "amax": "t.max(axis)",
+    "amin": "t.min(axis)",
+    "count_nonzero": "np.count_nonzero(t)",
+    "diff": "np.diff(t)",
+    # comparisons
+    "eq": "t == u",
+    "ne": "t != u",
+    "lt": "t < u",
+    "le": "t <= u",
+    "gt": "t > u",
+    "ge": "t >= u",
+    "equal": "np.array_equal(t, u)",
+    "allclose": "np.allclose(t, u)",
+    "isclose": "np.isclose(t, u)",
+    "isnan": "np.isnan(t)",
+    "isinf": "np.isinf(t)",
+    "isfinite": "np.isfinite(t)",
+    "logical_not": "np.logical_not(t)",
+    # parts, and places in them
+    "where": "np.where(mask, t, u)",
+    "masked_fill": "np.where(mask, value, t)",
+    "masked_select": "t[mask]",
+    "index_select": "np.take(t, i, axis)",
+    "gather": "np.take_along_axis(t, index, axis)",
+    "scatter": "u = t.copy(); u[i] = value",
+    "index_put": "u = t.copy(); u[i] = value",
+    "narrow": "t[:, 0:n]",
+    "select": "t[:, 0]",
+    "chunk": "np.array_split(t, n)",
+    "split": "np.split(t, places)",
+    "unbind": "list(t)",
+    "sort": "np.sort(t, axis)",
+    "topk": "np.sort(t, axis)[..., -k:]",
+    "kthvalue": "np.sort(t, axis)[..., k - 1]",
+    "unique": "np.unique(t.data)",
+    # in place, where it is not only the underscore
+    "zero_": "t = tl.tensor(np.zeros(t.shape)), or t.grad = None for a gradient",
+    "fill_": "t = tl.tensor(np.full(t.shape, value))",
+    "copy_": "t = u.copy()",
+    "normal_": "t = tl.tensor(rng.normal(size=t.shape))",
+    "uniform_": "t = tl.tensor(rng.uniform(size=t.shape))",
+    "detach_": "t = t.detach()",
+    "new_zeros": "tl.tensor(np.zeros(shape))",
+    "new_ones": "tl.tensor(np.ones(shape))",
+    "new_tensor": "tl.tensor(a)",
+}
+
+#: Functions and types of the package itself.
+PACKAGE = {
+    "zeros": "tl.tensor(np.zeros(shape))",
+    "ones": "tl.tensor(np.ones(shape))",
+    "full": "tl.tensor(np.full(shape, value))",
+    "empty": "tl.tensor(np.zeros(shape))",
+    "eye": "tl.tensor(np.eye(n))",
+    "arange": "tl.tensor(np.arange(n))",
+    "rand": _RNG.format("random(shape)"),
+    "randn": _RNG.format("normal(size=shape)"),
+    "randint": _RNG.format("integers(low, high, shape)"),
+    "randperm": "rng.permutation(n), with rng = np.random.default_rng(seed)",
+    "bernoulli": "rng.random(shape) < p, with rng = np.random.default_rng(seed)",
+    "multinomial": "rng.choice(n, k), with rng = np.random.default_rng(seed)",
+    "manual_seed": "rng = np.random.default_rng(seed): what draws numbers takes rng=",
+    "Generator": "np.random.default_rng(seed)",
+    "array": "tl.tensor(a)",
+    "asarray": "tl.tensor(a)",
+    "as_tensor": "tl.tensor(a)",
+    "from_numpy": "tl.tensor(a)",
+    "Parameter": "tl.nn.Parameter(a)",
+    "is_tensor": "isinstance(t, tl.Tensor)",
+    "Size": "tuple(shape)",
+    "cat": "np.concatenate([t, u], axis)",
+    "sub": "t - u",
+    "save": "np.savez(file, **model.state_dict())",
+    "load": "model.load_state_dict(np.load(file))",
+    "float16": "np.float16",
+    "float32": "np.float32",
+    "float64": "np.float64",
+    "int32": "np.int32",
+    "int64": "np.int64",
+    "uint8": "np.uint8",
+    "complex64": "np.complex64",
+    "complex128": "np.complex128",
+    "set_default_dtype": "dtype=np.float32: layers and tl.tensor take it",
+    "set_grad_enabled": "tl.no_grad(), or tl.enable_grad()",
+    "inference_mode": "tl.no_grad()",
+    "autograd": "tl.gradients(y, t), or tl.grad(f)",
+    "func": "tl.grad(f), or tl.jacobian(f)",
+    "functional": "tl.nn.functional",
+    "relu6": "np.clip(t, 0, 6)",
+}
+
+#: Layers and losses.
+NN = {
+    "CrossEntropyLoss": "F.cross_entropy(logits, labels)",
+    "NLLLoss": "F.nll_loss(F.log_softmax(logits), labels)",
+    "MSELoss": "F.mse_loss(t, u)",
+    "L1Loss": "F.l1_loss(t, u)",
+    "BCELoss": "F.binary_cross_entropy(t, u)",
+    "BCEWithLogitsLoss": "F.binary_cross_entropy_with_logits(t, u)",
+    "ModuleList": "[layer, layer]: a list as an attribute of the module",
+    "ParameterList": "[parameter, parameter]: a list as an attribute of the module",
+    "ModuleDict": '{"name": layer}: a dict as an attribute of the module',
+    "ParameterDict": '{"name": parameter}: a dict as an attribute of the module',
+    "AdaptiveAvgPool2d": "np.mean(images, axis=(2, 3))",
+    "AdaptiveMaxPool2d": "np.max(images, axis=(2, 3))",
+    "ZeroPad2d": "np.pad(images, ((0, 0), (0, 0), (n, n), (n, n)))",
+    "Hardtanh": "np.clip(t, -1, 1)",
+    "ReLU6": "np.clip(t, 0, 6)",
+    "Softmin": "F.softmax(-t)",
+    "LogSigmoid": "-F.softplus(-t)",
+    "Swish": "nn.SiLU()",
+    "Dropout2d": "nn.Dropout(p)",
+    "utils": "tl.optim.clip_grad_norm_(parameters, max_norm)",
+}
+
+#: Functions of layers.
+FUNCTIONAL = {
+    "one_hot": "np.eye(n)[labels]",
+    "pad": "np.pad(t, widths)",
+    "normalize": "t / np.linalg.norm(t, axis=axis, keepdims=True)",
+    "cosine_similarity": "np.sum(t * u) / (np.linalg.norm(t) * np.linalg.norm(u))",
+    "pairwise_distance": "np.linalg.norm(t - u, axis=-1)",
+    "embedding": "parameter[labels]",
+    "flatten": "t.reshape(len(t), -1)",
+    "adaptive_avg_pool2d": "np.mean(images, axis=(2, 3))",
+    "adaptive_max_pool2d": "np.max(images, axis=(2, 3))",
+    "hardtanh": "np.clip(t, -1, 1)",
+    "relu6": "np.clip(t, 0, 6)",
+    "softmin": "F.softmax(-t)",
+    "logsigmoid": "-F.softplus(-t)",
+    "softsign": "t / (1 + np.abs(t))",
+    "mish": "t * np.tanh(F.softplus(t))",
+    "swish": "F.silu(t)",
+}
+
+#: Optimizers and schedules.
+OPTIM = {
+    "lr_scheduler": "optim.StepLR(optimizer, n), or optim.CosineAnnealingLR(optimizer, n)",
+    "ExponentialLR": "optim.StepLR(optimizer, 1, gamma)",
+    "LBFGS": "scipy.optimize.minimize(f, x, jac=tl.grad(f))",
+}
+
+#: The tables by what is asked, as one writes it.
+TABLES: dict[str, Mapping[str, str]] = {
+    "Tensor": TENSOR,
+    "tinygrad_lab": {**TENSOR, **PACKAGE},
+    "tinygrad_lab.nn": NN,
+    "tinygrad_lab.nn.functional": {**TENSOR, **FUNCTIONAL},
+    "tinygrad_lab.optim": OPTIM,
+}
+
+def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> AttributeError:
+    """Make the error of a name that a module does not have: PyTorch's, a near miss, or neither.
+
+    Examples
+    --------
+    >>> str(missing("tinygrad_lab.nn", "MSELoss"))
+    'tinygrad_lab.nn has no MSELoss: say F.mse_loss(t, u)'
+    """
+    near = [] if name.startswith("_") else get_close_matches(name, own, n=1, cutoff=0.75)
+    if remedy := TABLES[home].get(name):
+        hint = f": say {remedy}"
+    elif near:
+        hint = f"; did you mean {near[0]}?"
+    return AttributeError(f"{home} has no {name}{hint}", name=name)
+
+
+class Absent:
+    """A descriptor for a name that a class does not have, and that somebody will write.
+
+    ``hasattr`` is false, as without it.  (``__getattr__`` would slow every other attribute.)
+    """
+
+    def __init__(self, name: str, remedy: str) -> None:
+        self._text, self._name = f"a Tensor has no {name}(): say {remedy}", name
+
+    def __get__(self, instance: object, owner: type | None = None) -> NoReturn:
+        raise AttributeError(self._text, name=self._name)
+
+
+def absences(methods: Iterable[str]) -> dict[str, Absent]:
+    """Make what a tensor with these methods answers to PyTorch's names for others.
+
+    A name with an underscore at its end is PyTorch's for writing in place, and tensors are values.
+    """
+    table = dict(TENSOR)
+    for name in (*methods, *TENSOR):
+        if not name.startswith("_") and not name.endswith("_"):
+            remedy = TENSOR.get(name, f"t.{name}(...)")
+            table.setdefault(f"{name}_", remedy if "=" in remedy else f"t = {remedy}")
+    return {name: Absent(name, remedy) for name, remedy in table.items()}
+
+
+def markdown() -> str:
+    """Write the tables down for the documentation."""
+    tables = {"A tensor's": TENSOR, "The package's": PACKAGE, "`nn`": NN,
+              "`nn.functional`": FUNCTIONAL, "`optim`": OPTIM,
+              "Arguments": {f"{name}=": f"{own}=" for name, own in KEYWORDS.items()}}  # fmt: skip
+    lines = []
+    for title, table in tables.items():
+        lines += [f"## {title}", "", "| PyTorch | here |", "|---|---|"]
+        for name, remedy in table.items():
+            code, colon, remark = remedy.partition(": ")
+            code = code.replace("|", "\\|").replace(", or ", "`, or `")
+            lines.append(f"| `{name}` | `{code}`{colon}{remark} |")
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,77 @@
+"""What the functions of ``nn`` take for arrays: whatever NumPy's own functions do.
+
+Not for: what an operation does with tensors among its arguments (``core/dispatch.py``).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+import numpy as np
+
+from tinygrad_lab.core.dispatch import refuse_subclass
+from tinygrad_lab.core.rules.arguments import as_array
+from tinygrad_lab.core.tensor import Tensor
+
+__all__ = ["takes_arrays"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_IN_ORDER = frozenset({np.ndarray, Tensor, type(None)})
+
+
+def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function: lists and numbers for parameters annotated ``Array`` become arrays.
+
+    Numbers stay what they are for parameters that have a default, and a Python float takes the
+    dtype of the array before it, as in NumPy.
+
+    Examples
+    --------
+    >>> @takes_arrays
+    ... def shape_of(x: Array):
+    ...     return x.shape
+    >>> shape_of([1.0, 2.0]), shape_of(3)
+    ((2,), ())
+    """
+    parameters = inspect.signature(function).parameters.values()
+    of_arrays = [
+        (i, p.name, p.default is p.empty)
+        for i, p in enumerate(parameters)
+        if str(p.annotation).startswith("Array")
+    ]
+
+    @functools.wraps(function)
+    def ordered(*args: Any, **kwargs: Any) -> Any:
+        for i, name, _ in of_arrays:
+            if type(args[i] if i < len(args) else kwargs.get(name)) not in _IN_ORDER:
+                args, kwargs = in_order(args, kwargs)
+                break
+        return function(*args, **kwargs)
+
+    def in_order(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        values: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
+        dtype = None
+        for i, name, needed in of_arrays:
+            key = i if i in values else name
+            if key in values:
+                values[key] = _array(function, values[key], needed, dtype)
+                dtype = dtype or getattr(values[key], "dtype", None)
+        return [values[i] for i in range(len(args))], {key: values[key] for key in kwargs}
+
+    return cast(Callable[P, T], ordered)
+
+
+def _array(function: Any, value: Any, needed: bool, dtype: Any) -> Any:
+    refuse_subclass(value, function)
+    if isinstance(value, (np.generic, np.ndarray)):
+        return np.asarray(value)
+    if isinstance(value, (list, tuple)):
+        return as_array(value)
+    if needed and isinstance(value, float) and dtype is not None and dtype.kind == "f":
+        return np.asarray(value, dtype)
+    return np.asarray(value) if needed and isinstance(value, (int, float, complex)) else value
