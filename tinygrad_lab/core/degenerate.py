@@ -159,18 +159,18 @@ def is_recorded(g: Array) -> bool:
 def bend(g: Array, y: Array) -> Array:
     """Differentiate the cotangent ``g`` of lengths ``y``, each by its own length where that is 0.
 
-    Infinite where it depends on other lengths too: then it is not even in this one.
+    Infinite where it depends on anything else too: then it is not even in this length.
     """
     if g.ndim > y.ndim:  # several cotangents
         return np.stack([bend(one, y) for one in g])
     if y.node is None:
         return 0 * y
-    weights = 1 + np.cos(np.arange(y.size)).reshape(y.shape) / 2
-    own, mixed = (gradient([(g, w)], y.node, True)[0] for w in (np.ones(y.shape), weights))
-    if own is None or mixed is None:
-        return 0 * y
-    away = np.abs(dispatch.plain(mixed - own * weights))
-    return np.where(away > 1e-4 * _largest(own), np.inf, own)
+    zero = dispatch.plain(y) == 0
+    uneven = zero * (1 + np.cos(np.arange(y.size)).reshape(y.shape) / 2)
+    slopes = (gradient([(g, weights)], y.node, True)[0] for weights in (1 * zero, uneven))
+    own, mixed = (0 * y if slope is None else slope for slope in slopes)
+    other = np.abs(dispatch.plain(mixed - own * uneven)) + gradient([(g, uneven)], y.node)[1]
+    return np.where(other > 1e-4 * _largest(own * zero), np.inf, own)
 
 
 def is_asking() -> bool:

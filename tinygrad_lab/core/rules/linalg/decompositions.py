@@ -73,7 +73,7 @@ def svd(a):
 
 
 def _svd(g, y, a):
-    u, s, vh = y
+    u, _, vh = y
     v = mH(vh)
     rows, columns = a.shape[-2:]
 
