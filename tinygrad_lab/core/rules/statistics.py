@@ -90,7 +90,8 @@ def _std(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, wh
     if bend is None:
         return back
     each = keep(bend, x, axis) / _degrees(x, axis, ddof, correction, where)
-    return back + vanishing(each, away)
+    varies = count(x, axis, where) > 1  # of one element the spread is 0, and smooth
+    return back + vanishing(np.where(varies, each, 0), away)
 
 
 defvjp(np.var, _var)
