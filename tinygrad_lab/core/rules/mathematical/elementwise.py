@@ -134,7 +134,12 @@ def sigmoid(x: Any) -> Any:
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.absolute(x)))
 
 
-defvjp(sigmoid, lambda g, y, x: g * y * sigmoid(-x), batches=True)
+def _sigmoid_slope(x):
+    decay = np.exp(-np.absolute(x))
+    return decay / np.square(1 + decay)
+
+
+defvjp(sigmoid, lambda g, y, x: g * _sigmoid_slope(x), batches=True)
 
 defvjp(np.exp, lambda g, y, x: g * y)
 defvjp(np.exp2, lambda g, y, x: g * y * LN2)
@@ -362,6 +367,12 @@ def np_clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     low = a_min if min is None else min
     high = a_max if max is None else max
     return clip(a, -np.inf if low is None else low, np.inf if high is None else high)
+
+
+@composed(np._core.umath.clip, by=("a", "low", "high"))  # type: ignore[attr-defined]
+def clip_of_arrays(a, low, high):
+    """What the method of plain arrays calls, ``z.clip(t, 1)``."""
+    return np.clip(a, low, high)
 
 
 @composed(np.nan_to_num, by=("x", "nan", "posinf", "neginf"), always=True)
