@@ -187,7 +187,8 @@ defvjp(np.degrees, lambda g, y, x: g * (180 / np.pi))
 def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
     # Whole periods are added, and how many does not change with p.
     plain, length = untracked(p), untracked(period)
-    added = np.unwrap(plain, discont, axis, period=length) - plain
+    whole = np.unwrap(plain, discont, axis, period=length)
+    added = np.where(whole == plain, 0, whole - plain)
     return p + (added if length is period else np.rint(added / length) * period)
 
 
@@ -308,7 +309,10 @@ def real_if_close(a, tol=100):
 
 @composed(np.sign, always=True)
 def sign(x):
-    return over(x, np.abs(x)) if x.dtype.kind == "c" else np.sign(untracked(x))
+    signs = np.sign(untracked(x))
+    if x.dtype.kind != "c":
+        return signs
+    return np.where(np.isinf(x), signs, over(x, np.abs(x)))
 
 
 # Pieces: one-sided slopes meet at a kink.  |x| and clip take the slopes 0 and 1 there.
