@@ -165,7 +165,7 @@ def _path(before: list[dis.Instruction], slot: int) -> tuple[str, tuple[str, ...
     if one_of_two or not load.opname.startswith("LOAD_") or load.opname == "LOAD_CONST":
         return "", ()  # (f if c else g)(t), f(x)(t)
     name = load.argval[within] if isinstance(load.argval, tuple) else load.argval
-    return load.opname, (name, *names)
+    return (load.opname, (name, *names)) if isinstance(name, str) else ("", ())
 
 
 def _pushed(before: list[dis.Instruction], slot: int) -> tuple[int, int]:

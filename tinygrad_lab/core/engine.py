@@ -130,11 +130,10 @@ def propagate(
         if gradients is not None:
             return gradients
     walk = _Walk(outputs, cotangents, wanted, ends, retain_graph, lift, batched, visit)
-    with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see zeros.py
-        if lift is None:
-            return walk.gradients()
-        with differentiating_behind(outputs, cotangents):
-            return walk.gradients()
+    if lift is None:
+        return walk.gradients()
+    with differentiating_behind(outputs, cotangents):
+        return walk.gradients()
 
 
 class _Walk:
@@ -172,6 +171,7 @@ class _Walk:
         self.outside = copy_context()  # what users hang in runs under their own settings
         self.result: dict[Node, Array] = {}
 
+    @np.errstate(invalid="raise", divide="ignore", over="ignore")  # invalid: see zeros.py
     def gradients(self) -> dict[Node, Array]:
         """Visit the nodes, the youngest first, and then the leaves, which never have a turn."""
         while self.heap:
@@ -307,13 +307,21 @@ _set_grad = vars(Node)["grad"].__set__
 def accumulate(gradients: dict[Node, Array]) -> None:
     """Add gradients to what their nodes have in ``.grad``: to all of them or, interrupted, to none.
 
-    One thread at a time, so that no contribution is lost; and the sums are written by a single
-    call, within which Python answers no signal.
+    One thread at a time, so that no contribution is lost.
     """
-    with _settling:
-        earlier = [node for node in gradients if node.grad is not None and node.op is None]
-        if earlier:
-            with np.errstate(invalid="ignore", over="ignore"):
-                for node in earlier:
-                    gradients[node] = node.grad + gradients[node]
-        deque(map(_set_grad, gradients, gradients.values()), maxlen=0)
+    # On one line: between two an interrupt could fall, and leave the lock taken.
+    with _settling: _settle(gradients)  # noqa: E701  # fmt: skip
+
+
+def _settle(gradients: dict[Node, Array]) -> None:
+    earlier = [node for node in gradients if node.grad is not None and node.op is None]
+    if earlier:
+        _add_to(gradients, earlier)
+    # A single call writes all of them: within it Python answers no signal.
+    deque(map(_set_grad, gradients, gradients.values()), maxlen=0)
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def _add_to(gradients: dict[Node, Array], nodes: list[Node]) -> None:
+    for node in nodes:
+        gradients[node] = node.grad + gradients[node]

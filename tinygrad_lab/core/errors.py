@@ -87,7 +87,7 @@ def would_detach(what: str, instead: str = "") -> str:
     tracked = f"To stay tracked say {instead}; for" if instead else "For"
     return (
         f"{what} would lose the gradient of a tracked tensor t. {tracked} plain numbers say "
-        "t.detach() first, or t.item() for one element"
+        "t.detach() first, t.item() for one element, [t.item() for t in ts] for several"
     )
 
 

@@ -38,7 +38,9 @@ class Operation:
     vjps: Sequence[Any] = ()  # the derivative rule for each positional argument, or None
     joint: Op | None = None  # the rules of all arguments in one, where that saves work
     composition: Op | None = None  # the same in other operations, called when a tensor arrives
-    by: frozenset[str] = frozenset()  # the parameters that the composition has a derivative by
+    by: frozenset[int | str] = (
+        frozenset()
+    )  # the parameters that the composition has a derivative by
     lists: bool = False  # it takes lists of arrays: a list is no array to it
     always: bool = False  # the composition is called for plain values too
     constant: bool = False  # piecewise constant or not of floats: never recorded
@@ -65,8 +67,14 @@ class Operation:
         """Whether there is a rule for the argument at a position."""
         return position < len(self.vjps) and self.vjps[position] is not None
 
-    def parameter(self, place: int | str) -> str:
-        """Name a parameter of the composition, by its position or the keyword it was given with."""
+    def has_derivative(self, place: int | str) -> bool:
+        """Whether the composition has a derivative by an argument, by its position or name."""
+        return place in self.by or _parameter(self.composition, place) in self.by
+
+    def parameter(self, place: int | str) -> int | str:
+        """Name a parameter as one reads it, by its position or name."""
+        if isinstance(place, str) or self.composition is None:
+            return place
         return _parameter(self.composition, place)
 
 
@@ -249,7 +257,7 @@ def _refuse_in_place(op: Op) -> None:
 
 
 def composed(
-    *ops: Op, by: Collection[str] = (), lists: bool = False, always: bool = False
+    *ops: Op, by: Collection[int | str] = (), lists: bool = False, always: bool = False
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate what is called in place of ``ops`` when a tracked tensor arrives: it needs no rule.
 
@@ -274,8 +282,9 @@ def composed(
     """
 
     def declare(composition: Callable[P, T]) -> Callable[P, T]:
-        names = frozenset(by or [_parameter(composition, 0)])
-        mine = Operation(composition=composition, by=names, lists=lists, always=always)
+        names: set[int | str] = {*(by or [_parameter(composition, 0)])}
+        names |= {i for i in range(4) if _parameter(composition, i) in names}  # found at once
+        mine = Operation(composition=composition, by=frozenset(names), lists=lists, always=always)
         OPERATIONS.update(dict.fromkeys(ops, mine))
         return composition
 

@@ -37,8 +37,7 @@ def are_near(values, gaps, power=_PREPARED):
     """Tell whether values, or one and 0, are so near that rounding counts in their gap."""
     bound, steps = _eps(values) ** power * _largest(values), gaps(_ramp(values))
     return any(
-        bool(np.any((np.abs(gap) <= bound) & (step != 0)))
-        for gap, step in zip(gaps(values), steps)
+        bool(np.any((np.abs(gap) <= bound) & (step != 0))) for gap, step in zip(gaps(values), steps)
     )
 
 

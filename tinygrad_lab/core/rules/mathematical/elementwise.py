@@ -133,7 +133,12 @@ def sigmoid(x: Any) -> Any:
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.absolute(x)))
 
 
-defvjp(sigmoid, lambda g, y, x: g * y * sigmoid(-x), batches=True)
+def _sigmoid_slope(x):
+    decay = np.exp(-np.absolute(x))
+    return decay / np.square(1 + decay)
+
+
+defvjp(sigmoid, lambda g, y, x: g * _sigmoid_slope(x), batches=True)
 
 defvjp(np.exp, lambda g, y, x: g * y)
 defvjp(np.exp2, lambda g, y, x: g * y * LN2)
