@@ -95,10 +95,8 @@ def test_arrays_of_another_arithmetic_are_refused(name: str, place: str):
     "name",
     ["elu", "gelu", "leaky_relu", "logsumexp", "relu", "sigmoid", "silu", "softplus", "tanh"],
 )
-@pytest.mark.parametrize("number", [2, -2.0, np.float32(2.0), True])
+@pytest.mark.parametrize("number", [2, -2.0, np.float32(2.0)])
 def test_numbers(name: str, number: Any):
-    if number is True and name in ("sigmoid", "silu", "softplus", "leaky_relu", "relu", "elu"):
-        pytest.skip("NumPy has no sign of booleans")
     f = getattr(fn, name)
     np.testing.assert_array_equal(f(number), f(np.asarray(number)))
 
