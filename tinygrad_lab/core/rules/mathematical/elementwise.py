@@ -201,10 +201,15 @@ def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
 
 defvjp(np.sinh, lambda g, y, x: g * np.cosh(x))
 defvjp(np.cosh, lambda g, y, x: g * np.sinh(x))
-defvjp(np.tanh, lambda g, y, x: g * np.square(1 / np.cosh(x)))  # 1 - y * y cancels
+defvjp(np.tanh, lambda g, y, x: g * _sech_squared(x, y))
 defvjp(np.arcsinh, lambda g, y, x: g / hypot_1(x))
 defvjp(np.arccosh, lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 defvjp(np.arctanh, lambda g, y, x: g / _domain((1 - x) * (1 + x)))
+
+
+def _sech_squared(x, y):
+    """The slope of tanh: 1 - y * y, which cancels unless the numbers are complex."""
+    return np.square(1 / np.cosh(x)) if x.dtype.kind != "c" else 1 - y * y
 
 
 def hypot_1(x):
@@ -356,7 +361,7 @@ def clip(x, low, high):
 
 defvjp(
     clip,
-    lambda g, y, x, low, high: np.where((low <= x) & (x <= high), g, 0),
+    lambda g, y, x, low, high: np.where((x < low) | (x > high), 0, g),
     lambda g, y, x, low, high: np.where((x < low) & (low <= high), g, 0),
     lambda g, y, x, low, high: np.where((x > high) | (low > high), g, 0),
     branch=lambda y, x, low, high: (np.sign(x - low), np.sign(x - high), np.sign(high - low)),
