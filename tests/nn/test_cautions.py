@@ -109,6 +109,12 @@ def test_data_of_another_precision_than_the_weights(layer, x, expected):
     assert shown(lambda: layer(x), 3) == ["MixedPrecisionWarning"] * expected
 
 
+def test_a_gradient_check_which_tries_other_precisions_is_silent():
+    layer = nn.Linear(3, 1, rng=0)
+    assert tl.testing.gradcheck(lambda x: layer(x), np.ones((2, 3)) / 2).passed
+    assert tl.testing.check_module(layer.requires_grad_(False), np.ones((2, 3)) / 2).passed
+
+
 def test_each_can_be_switched_off_alone_or_together():
     for category in (tl.TrainingWarning, tl.warnings.MixedPrecisionWarning):
         with warnings.catch_warnings():

@@ -17,7 +17,7 @@ _KINDS: tuple[type[Exception], ...] = (
 )  # fmt: skip
 
 #: PyTorch's names of arguments, and ours.
-KEYWORDS = {"dim": "axis", "keepdim": "keepdims"}
+KEYWORDS = {"dim": "axis", "keepdim": "keepdims", "unbiased": "ddof"}
 
 
 def raise_explained(

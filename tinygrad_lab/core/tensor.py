@@ -290,7 +290,11 @@ class Tensor:
         return value if value.dtype == self.dtype else value.astype(self.dtype)
 
     def backward(
-        self, upstream: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False
+        self,
+        upstream: Any = None,
+        *,
+        retain_graph: bool | None = None,
+        create_graph: bool | None = None,
     ) -> None:
         """Add the gradient of this tensor to ``.grad`` of every leaf it was computed from.
 
@@ -301,8 +305,9 @@ class Tensor:
             default 1, which a tensor of one element may leave out.
         retain_graph : bool, optional
             Keep the graph, so that it can be walked again.  By default as ``create_graph``.
-        create_graph : bool
-            Make the gradients Tensors that can be differentiated again.
+        create_graph : bool, optional
+            Make the gradients Tensors that can be differentiated again.  By default where a
+            transform around the call (``tl.grad`` ...) differentiates this tensor.
 
         Raises
         ------
@@ -319,6 +324,8 @@ class Tensor:
         >>> slope.item(), x.grad.item()
         (27.0, 18.0)
         """
+        if create_graph is None:
+            create_graph = is_differentiated(self.node, getattr(upstream, "node", None))
         node, cotangent = start(self, upstream, create_graph)
         keep = create_graph if retain_graph is None else retain_graph
         lift = from_node if create_graph else None

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor
 
 # -- options ----------------------------------------------------------------------------------
@@ -126,7 +127,13 @@ def check_real(owner: str, parameter: Tensor) -> None:
 def check_gradient(parameter: Tensor, g: Any) -> Any:
     """Return a gradient as a plain array of the parameter's dtype; raise if it does not fit."""
     data = parameter.data
-    g = g.data if isinstance(g, Tensor) else g  # left by backward(create_graph=True)
+    if isinstance(g, Tensor):  # left by backward(create_graph=True)
+        if is_differentiated(g.node):
+            raise TypeError(
+                "step() writes into parameters, so a derivative that is being taken around it "
+                "would be lost: write the update out, w = w - lr * tl.grad(loss)(w)"
+            )
+        g = g.data
     if g.shape != data.shape:
         raise ValueError(
             f"a gradient of shape {g.shape} for a parameter that has shape {data.shape} by now: "

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor, start, tensor
 from tinygrad_lab.transforms.calls import Argnums, Call, Function, History, walk
 from tinygrad_lab.transforms.containers import leaves, rebuild, same_structure
@@ -29,7 +30,7 @@ def gradients(
     inputs: Tensor | Sequence[Tensor],
     upstream: Any = None,
     *,
-    create_graph: bool = False,
+    create_graph: bool | None = None,
     retain_graph: bool | None = None,
 ) -> Any:
     """Compute the gradients of ``outputs`` with respect to ``inputs``, leaves or intermediates.
@@ -40,8 +41,9 @@ def gradients(
         Where to start and where to stop.
     upstream : array_like or sequence of array_like, optional
         One for each output, of its shape; may be left out where the output has one element.
-    create_graph : bool
-        Return Tensors that can be differentiated again, in place of arrays.
+    create_graph : bool, optional
+        Return Tensors that can be differentiated again, in place of arrays.  By default where a
+        transform around the call (:func:`grad` ...) differentiates one of the outputs.
     retain_graph : bool, optional
         Keep the graph for another pass.  By default as ``create_graph``.
 
@@ -70,6 +72,8 @@ def gradients(
         upstreams *= len(ys)
     if len(upstreams) != len(ys):
         raise ValueError(f"gradients(): {len(upstreams)} upstreams for {len(ys)} outputs")
+    if create_graph is None:
+        create_graph = is_differentiated(*(getattr(t, "node", None) for t in (*ys, *upstreams)))
     begin = [start(y, u, create_graph, "gradients()") for y, u in zip(ys, upstreams, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
     results = walk(begin, xs, create_graph, keep)

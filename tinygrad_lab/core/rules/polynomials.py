@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygrad_lab.core.operations import composed
-from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 
 
 @composed(np.polyval, by=("p", "x"))
@@ -114,11 +114,11 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
         raise TypeError(
             "only the coefficients of one degree have a gradient: full=False, cov=False"
         )
-    x, y = as_array(x), as_array(y)
+    x, y = as_floats(x), as_floats(y)
     rcond = x.size * np.finfo(x.dtype).eps if rcond is None else rcond
     left, right = np.vander(x, deg + 1), y
     if w is not None:
-        w = as_array(w)
+        w = as_floats(w)
         left, right = left * w[:, None], (right.T * w).T
     scale = np.sqrt(np.sum(left * left, axis=0))
     scaled = np.linalg.lstsq(left / scale, right, rcond)[0]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_lab.core.operations import composed, constant, defvjp
-from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 from tinygrad_lab.core.rules.indexing import scatter_add
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
 from tinygrad_lab.core.rules.mathematical.sums import axes_of, count, keep, nan_filled, spread
@@ -182,8 +182,11 @@ def _define_quantile(function, scale, ignore_nan):
         if weights is not None:
             raise TypeError("a weighted quantile has no derivative rule; sort, and interpolate")
         a, plain = as_array(a), untracked(q)
+        if method not in _GROWTH and untracked(a) is a:  # it jumps from element to element
+            return function(a, plain, axis, method=method, keepdims=keepdims)
         dtype = function(np.ones(1, a.dtype), plain, method=method).dtype  # by NumPy's version
         q = np.true_divide(q, scale)
+        a = as_floats(a)
         return _quantile(a, q, dtype, axis, method, keepdims, ignore_nan, _along)
 
 
