@@ -55,7 +55,7 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     values: list[Any] = []
     parents: list[Node | None] = []
     unbundled = None
-    has_arrays = False  # that no gradient flows to: somebody may write to them
+    has_arrays = False  # that no gradient flows to: of integers, or somebody may write to them
     for arg in args:
         parent = None
         if not isinstance(arg, Tensor) and type(arg) not in ORDERLY:
@@ -68,7 +68,7 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
             body = None
         elif type(arg) is Outputs:  # a list of tensors
             unbundled = _unbundled(op)
-        elif type(arg) is tuple:
+        elif type(arg) is tuple or type(arg) is bool:
             has_arrays = True
         values.append(arg)
         parents.append(parent)
@@ -87,7 +87,8 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
             _check_differentiable(op, operation, parents, value)
         recorded, prints = tuple(values), None
         if has_arrays or mode is WATCH:
-            recorded, prints = preserved(values, parents, whole=mode is WATCH)
+            computed = _as_floats(operation, values, value.dtype)
+            recorded, prints = preserved(computed, parents, whole=mode is WATCH)
         node = record(op, recorded, kwargs, value, tuple(parents))
         node.prints = prints
     if mode is WATCH:
@@ -101,6 +102,19 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     result.data = value
     result.node = node
     return result
+
+
+def _as_floats(operation: Operation, values: Sequence[Any], dtype: Any) -> Sequence[Any]:
+    """Give integers and booleans beside floats the dtype that they were computed in: rules are."""
+    if not (operation.takes_arrays and isinstance(dtype, np.dtype)):
+        return values
+
+    def converted(value: Any) -> Any:
+        if type(value) is np.ndarray and value.dtype.kind in "biu":
+            return value.astype(dtype)
+        return float(value) if type(value) is bool else value
+
+    return [converted(v) if operation.has_rule(i) else v for i, v in enumerate(values)]
 
 
 def from_node(value: Any, node: Node | None) -> Any:
@@ -263,7 +277,7 @@ def _ordered(op: Op, operation: Operation, position: int, arg: Any) -> Any:
         return _looked_at(op, position, arg)
     if operation.lists and holds_tensor(arg):
         return _bundled(arg)
-    if operation.takes_arrays or not isinstance(arg, (list, tuple)) or holds_tensor(arg):
+    if operation.takes_arrays or not isinstance(arg, Sequence) or holds_tensor(arg):
         return operand(op, arg, operation.lists)
     return arg
 
@@ -289,7 +303,7 @@ def operand(op: Op, arg: Any, lists: bool = False) -> Any:
     if isinstance(arg, Tensor) or type(arg) in ORDERLY:
         return arg
     refuse_strange(arg, op)
-    if isinstance(arg, (list, tuple)):
+    if isinstance(arg, (Sequence, memoryview)):  # a list, a range, an array of Python's
         return arg if lists and holds_tensor(arg) else as_array(arg)
     is_foreign = hasattr(type(arg), "__array_function__") and not isinstance(arg, np.ndarray)
     return np.asarray(arg) if hasattr(type(arg), "__array__") and not is_foreign else arg

@@ -249,7 +249,7 @@ class _Walk:
                     else:
                         c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
                 except FloatingPointError:
-                    c = rescued(op, rule, g, value, args, kwargs)
+                    c = rescued(run, op, rule, g, value, args, kwargs)
                 if type(c) is list:
                     c = Parts.listed(c)
                 if c.shape != operand.shape or c.dtype is not operand.dtype:
@@ -286,7 +286,7 @@ class _Walk:
         try:
             answers = run(op, rule, *call) if run else rule(g, value, *args, **kwargs)
         except FloatingPointError:
-            answers = rescued(op, rule, *call)
+            answers = rescued(run, op, rule, *call)
         if len(answers) != len(argnums):
             raise ValueError(f"it gave {len(answers)} gradients where {len(argnums)} were asked")
         of = dict(zip(argnums, answers))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_lab.core.operations import composed, defvjp, primitive
-from tinygrad_lab.core.rules.arguments import as_array
+from tinygrad_lab.core.rules.arguments import as_array, as_floats
 
 
 def axes_of(x, axis):
@@ -214,6 +214,7 @@ def gradient(f, *varargs, axis=None, edge_order=1):
         raise TypeError(f"{len(varargs)} spacings for {len(axes)} axes")
     if edge_order not in (1, 2):
         raise ValueError("'edge_order' greater than 2 not supported")
+    f = as_floats(f)
     slopes = [_slope(f, h, i, edge_order) for h, i in zip(spacings, axes)]
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
@@ -238,7 +239,7 @@ def _steps(spacing, n, dtype):
     """The distances between ``n`` places, from one for all or from the places."""
     if type(spacing) in (int, float):
         return np.full(n - 1, spacing, dtype=dtype)
-    spacing = as_array(spacing)
+    spacing = as_floats(spacing)
     if spacing.ndim and spacing.shape != (n,):
         raise ValueError(f"coordinates of shape {spacing.shape} for {n} elements along an axis")
     return np.diff(spacing) if spacing.ndim else np.broadcast_to(spacing, (n - 1,))
