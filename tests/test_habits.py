@@ -31,7 +31,7 @@ ROWS = [(home, name) for home in HOMES for name in habits.TABLES[home]]
 @pytest.mark.parametrize(("home", "name"), ROWS)
 def test_a_module_says_what_to_write(home: str, name: str):
     if home in ("tinygrad_lab", "tinygrad_lab.nn.functional") and hasattr(HOMES[home], name):
-        assert name in habits.TENSOR  # NumPy's function of that name
+        assert name not in habits.PACKAGE  # NumPy's function of that name
         return
     with pytest.raises(AttributeError) as miss:
         getattr(HOMES[home], name)
@@ -47,6 +47,20 @@ def test_a_tensor_says_what_to_write(name: str):
         with pytest.raises(AttributeError, match=r"a Tensor has no \w+\(\): say ") as miss:
             getattr(t, name)
         assert habits.TENSOR[name] in str(miss.value)
+
+
+@pytest.mark.parametrize("name", habits.MODULE)
+def test_a_module_of_layers_says_what_to_write(name: str):
+    model = nn.Linear(2, 2, rng=0)
+    assert not hasattr(model, name)
+    with pytest.raises(AttributeError, match=r"a Module has no \w+\(\): say "):
+        getattr(model, name)
+
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            setattr(self, name, nn.Parameter([1.0]))
+
+    assert [path for path, _ in Own().named_parameters()] == [name]
 
 
 @pytest.mark.parametrize("name", ["add_", "sub_", "mul_", "div_", "clamp_", "relu_", "exp_"])
@@ -74,7 +88,7 @@ def names() -> dict[str, Any]:
         "tl": tl, "nn": nn, "F": F, "optim": optim, "np": Files(), "model": model, "file": None,
         "t": tensor(), "u": tensor() * 1.5, "A": tl.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0],
         [1.0, 0.0, 1.0]], requires_grad=True), "v": np.ones(3), "w": 0.5, "y": tensor().sum(),
-        "f": np.sin, "a": np.ones(3), "rng": rng, "seed": 0, "shape": (2, 3), "axis": 0,
+        "f": lambda x: x, "a": np.ones(3), "rng": rng, "seed": 0, "shape": (2, 3), "axis": 0,
         "axes": (1, 0), "dtype": np.float32, "n": 2, "k": 1, "p": 0.5, "low": 0, "high": 1,
         "value": 0.0, "mask": np.ones((2, 3), bool), "i": np.array([1]), "places": [1],
         "index": np.zeros((1, 3), int), "widths": 1, "labels": np.array([0, 1]),
@@ -90,7 +104,7 @@ REMEDIES = sorted(
         for table in habits.TABLES.values()
         for remedy in table.values()
         for code in remedy.split(", or ")
-        if not code.startswith(("scipy", "t as it is"))
+        if not code.startswith(("scipy", "t as it is", "model as it is"))
     }
 )
 
@@ -126,6 +140,34 @@ def test_dim_is_answered_with_axis(method: str):
             getattr(F, method)(tensor(), dim=1)
 
 
+def test_a_layer_answers_dim_with_axis():
+    for layer in (nn.Softmax, nn.LogSoftmax):
+        with pytest.raises(TypeError, match=rf"{layer.__name__}\(dim=...\): say axis=..."):
+            layer(dim=1)
+
+    class Attention(nn.Module):
+        def __init__(self, dim: int) -> None:
+            self.dim = dim
+
+    assert Attention(dim=3).dim == copy.deepcopy(Attention(3)).dim == 3
+
+
+def test_forward_without_a_return_is_told():
+    class Forgetful(nn.Module):
+        def forward(self, x: Any) -> Any:
+            np.sin(x)
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            self.inner = Forgetful()
+
+        def forward(self, x: Any) -> Any:
+            return self.inner(x)
+
+    with pytest.raises(TypeError, match=r"(?s)Forgetful.forward returned None.*inner"):
+        Model()(1.0)
+
+
 def test_keepdim_is_answered_with_keepdims():
     with pytest.raises(TypeError, match="say axis=, keepdims=, as NumPy does"):
         tensor().sum(dim=0, keepdim=True)
@@ -136,12 +178,19 @@ def test_keepdim_is_answered_with_keepdims():
     [
         ("tinygrad_lab", "tensr", "tensor"), ("tinygrad_lab", "meen", "mean"),
         ("tinygrad_lab.nn", "Linaer", "Linear"), ("tinygrad_lab.nn.functional", "gellu", "gelu"),
-        ("tinygrad_lab.optim", "Adma", "Adam"),
+        ("tinygrad_lab.optim", "Adma", "Adam"), ("tinygrad_lab.optim", "Adamw", "AdamW"),
+        ("tinygrad_lab.optim", "Rmsprop", "RMSprop"),
     ],
 )  # fmt: skip
 def test_a_near_miss_says_what_is_near(home: str, written: str, meant: str):
     with pytest.raises(AttributeError, match=f"has no {written}; did you mean {meant}"):
         getattr(HOMES[home], written)
+
+
+def test_what_lies_elsewhere_is_pointed_to():
+    for name, home in (("Linear", "nn"), ("SGD", "optim"), ("gelu", "nn.functional")):
+        with pytest.raises(AttributeError, match=f"say tinygrad_lab.{home}.{name}"):
+            getattr(tl, name)
 
 
 def test_what_probes_a_tensor_is_not_answered():

@@ -95,17 +95,22 @@ def __getattr__(name: str) -> Any:
     if name in _ON_DEMAND:
         return importlib.import_module(f"{__name__}.{name}")
     function = None if name in habits.PACKAGE else getattr(_np, name, None)
-    operation = operations.OPERATIONS.get(function) if callable(function) else None
-    if operation is not None and kind(operation) in ("differentiable", "constant"):
+    if _is_differentiable_or_constant(function):
         return function
     hint = f"; numpy.{name} has no derivative rule" if callable(function) else ""
-    raise habits.missing(__name__, name, [*__dir__(), *dir(_np)], hint)
+    for home in (nn, optim, nn.functional):
+        hint = f": say {home.__name__}.{name}" if name in home.__all__ else hint
+    functions = (own for own in dir(_np) if _is_differentiable_or_constant(getattr(_np, own)))
+    raise habits.missing(__name__, name, [*__dir__(), *functions], hint)
+
+
+def _is_differentiable_or_constant(function: Any) -> bool:
+    operation = operations.OPERATIONS.get(function) if callable(function) else None
+    return operation is not None and kind(operation) in ("differentiable", "constant")
 
 
 def __dir__() -> list[str]:
     return sorted([*__all__, *_ON_DEMAND])
 
 
-for _name, _absent in habits.absences(dir(Tensor)).items():
-    if not hasattr(Tensor, _name):
-        setattr(Tensor, _name, _absent)
+habits.teach(Tensor)

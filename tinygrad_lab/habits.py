@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from tinygrad_lab.core.errors import KEYWORDS
 
-__all__ = ["PACKAGE", "TABLES", "Absent", "absences", "markdown", "missing"]
+__all__ = ["PACKAGE", "TABLES", "Absent", "markdown", "missing", "teach"]
 
 _NOTHING = "t as it is: arrays are in the memory of this machine"
 _RNG = "tl.tensor(rng.{}), with rng = np.random.default_rng(seed)"
@@ -175,6 +175,19 @@ PACKAGE = {
     "sub": "t - u",
     "save": "np.savez(file, **model.state_dict())",
     "load": "model.load_state_dict(np.load(file))",
+    "rand_like": _RNG.format("random(t.shape)"),
+    "randn_like": _RNG.format("normal(size=t.shape)"),
+    "Variable": "tl.tensor(a, requires_grad=True)",
+    "FloatTensor": "tl.tensor(a, dtype=np.float32)",
+    "DoubleTensor": "tl.tensor(a, dtype=np.float64)",
+    "LongTensor": "tl.tensor(a, dtype=np.int64)",
+    "Function": "tl.primitive(f): and give it its derivative with tl.defvjp",
+    "half": "np.float16",
+    "float": "np.float32",
+    "double": "np.float64",
+    "int": "np.int32",
+    "long": "np.int64",
+    "bool": "np.bool_",
     "float16": "np.float16",
     "float32": "np.float32",
     "float64": "np.float64",
@@ -190,6 +203,20 @@ PACKAGE = {
     "func": "tl.grad(f), or tl.jacobian(f)",
     "functional": "tl.nn.functional",
     "relu6": "np.clip(t, 0, 6)",
+}
+
+#: Methods of modules.
+MODULE = {
+    "cpu": "model as it is: arrays are in the memory of this machine",
+    "cuda": "model as it is: arrays are in the memory of this machine",
+    "float": "model.to(np.float32)",
+    "double": "model.to(np.float64)",
+    "half": "model.to(np.float16)",
+    "register_buffer": "model.name = a",
+    "register_parameter": "model.name = nn.Parameter(a)",
+    "add_module": "model.name = layer",
+    "register_module": "model.name = layer",
+    "apply": "[f(module) for module in model.modules()]",
 }
 
 #: Layers and losses.
@@ -246,11 +273,13 @@ OPTIM = {
 #: The tables by what is asked, as one writes it.
 TABLES: dict[str, Mapping[str, str]] = {
     "Tensor": TENSOR,
-    "tinygrad_lab": {**TENSOR, **PACKAGE},
+    "Module": MODULE,
+    "tinygrad_lab": {**NN, **FUNCTIONAL, **OPTIM, **TENSOR, **PACKAGE},
     "tinygrad_lab.nn": NN,
     "tinygrad_lab.nn.functional": {**TENSOR, **FUNCTIONAL},
     "tinygrad_lab.optim": OPTIM,
 }
+
 
 def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> AttributeError:
     """Make the error of a name that a module does not have: PyTorch's, a near miss, or neither.
@@ -260,11 +289,13 @@ def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> At
     >>> str(missing("tinygrad_lab.nn", "MSELoss"))
     'tinygrad_lab.nn has no MSELoss: say F.mse_loss(t, u)'
     """
-    near = [] if name.startswith("_") else get_close_matches(name, own, n=1, cutoff=0.75)
+    own = [word for word in own if word[0].lower() == name[0].lower() != "_"]
+    own.sort(key=lambda word: word.islower() != name.islower())
+    near = get_close_matches(name.lower(), [word.lower() for word in own], n=1, cutoff=0.75)
     if remedy := TABLES[home].get(name):
         hint = f": say {remedy}"
     elif near:
-        hint = f"; did you mean {near[0]}?"
+        hint = f"; did you mean {next(word for word in own if word.lower() == near[0])}?"
     return AttributeError(f"{home} has no {name}{hint}", name=name)
 
 
@@ -274,30 +305,32 @@ class Absent:
     ``hasattr`` is false, as without it.  (``__getattr__`` would slow every other attribute.)
     """
 
-    def __init__(self, name: str, remedy: str) -> None:
-        self._text, self._name = f"a Tensor has no {name}(): say {remedy}", name
+    def __init__(self, owner: str, name: str, remedy: str) -> None:
+        self._text, self._name = f"a {owner} has no {name}(): say {remedy}", name
 
     def __get__(self, instance: object, owner: type | None = None) -> NoReturn:
         raise AttributeError(self._text, name=self._name)
 
 
-def absences(methods: Iterable[str]) -> dict[str, Absent]:
-    """Make what a tensor with these methods answers to PyTorch's names for others.
+def teach(kind: type) -> None:
+    """Let tensors, or modules, answer PyTorch's names for what they do not have.
 
     A name with an underscore at its end is PyTorch's for writing in place, and tensors are values.
     """
-    table = dict(TENSOR)
-    for name in (*methods, *TENSOR):
-        if not name.startswith("_") and not name.endswith("_"):
+    table = dict(TABLES[kind.__name__])
+    if table == TENSOR:
+        for name in [name for name in (*dir(kind), *TENSOR) if name.strip("_") == name]:
             remedy = TENSOR.get(name, f"t.{name}(...)")
             table.setdefault(f"{name}_", remedy if "=" in remedy else f"t = {remedy}")
-    return {name: Absent(name, remedy) for name, remedy in table.items()}
+    for name, remedy in table.items():
+        if not hasattr(kind, name):
+            setattr(kind, name, Absent(kind.__name__, name, remedy))
 
 
 def markdown() -> str:
     """Write the tables down for the documentation."""
-    tables = {"A tensor's": TENSOR, "The package's": PACKAGE, "`nn`": NN,
-              "`nn.functional`": FUNCTIONAL, "`optim`": OPTIM,
+    tables = {"A tensor's": TENSOR, "A module's": MODULE, "The package's": PACKAGE,
+              "`nn`": NN, "`nn.functional`": FUNCTIONAL, "`optim`": OPTIM,
               "Arguments": {f"{name}=": f"{own}=" for name, own in KEYWORDS.items()}}  # fmt: skip
     lines = []
     for title, table in tables.items():

@@ -13,10 +13,10 @@ import warnings
 
 __all__ = [
     "AbandonedParameterWarning",
+    "LossInputWarning",
     "MixedPrecisionWarning",
     "NoGradientWarning",
     "NotAParameterWarning",
-    "ProbabilitiesAsLogitsWarning",
     "TrainingWarning",
     "warn",
 ]
@@ -32,6 +32,10 @@ class AbandonedParameterWarning(TrainingWarning):
     """An optimizer moves parameters that the model does not have any more."""
 
 
+class LossInputWarning(TrainingWarning):
+    """A loss is given probabilities where it takes logits, or their logarithms."""
+
+
 class MixedPrecisionWarning(TrainingWarning):
     """A layer is given data of another precision than its weights."""
 
@@ -42,10 +46,6 @@ class NoGradientWarning(TrainingWarning):
 
 class NotAParameterWarning(TrainingWarning):
     """A tensor that requires a gradient is an attribute of a module, and no Parameter."""
-
-
-class ProbabilitiesAsLogitsWarning(TrainingWarning):
-    """A loss that takes logits is given the result of a softmax or sigmoid."""
 
 
 def warn(message: str, category: type[TrainingWarning]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import gc
+import random
 import threading
 import tracemalloc
 from typing import Any
@@ -88,13 +89,14 @@ class Noisy(tl.nn.Module):
         self.layers = [tl.nn.Linear(2, 2, rng=1), tl.nn.Dropout(0.5, rng=2)]
         self.mean, self.weighted, self.count = np.zeros(2), tl.tensor([0.0, 0.0]), 0
         self.layers[1].owner, self.kind = self, tl.nn.Linear
+        self.gains = {layer: float(i + 1) for i, layer in enumerate(self.layers)}
 
     def forward(self, x: Any) -> Any:
         self.count += 1
         self.mean[...] = 0.9 * self.mean + 0.1 * x.data.mean(axis=0)
         self.weighted = self.weighted + self.mean
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x) * self.gains[layer]
         penalty = sum((p * p).sum() for p in self.parameters())
         return (x - self.mean) * self.layers[1].owner.scale + penalty * self.count
 
@@ -195,10 +197,56 @@ def test_what_is_not_handed_over_and_changes_is_noticed():
         y.sum().backward()
 
 
+def test_the_function_may_assign_to_what_it_was_given():
+    def residual(x: Any) -> Any:
+        x += np.sin(x)
+        x[0] = x[1] * 2
+        return x * x
+
+    expected = tl.jacobian(lambda x: residual(x * 3))(np.array([0.5, 0.7, -0.2]))
+    f = lambda x: tl.checkpoint(lambda pair: residual(pair[0]), [x * 3])
+    np.testing.assert_allclose(tl.jacobian(f)(np.array([0.5, 0.7, -0.2])), expected)
+    x = tl.tensor([1.0, 2.0], requires_grad=True)
+    h = x * 2
+    (tl.checkpoint(residual, h).sum() + h.sum()).backward()
+    assert h.tolist() == [2.0, 4.0]
+    leaf = tl.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="on a leaf"):
+        tl.checkpoint(residual, leaf).sum().backward()
+    assert leaf.tolist() == [1.0, 2.0]
+
+
+def test_every_source_of_random_numbers_that_is_handed_over():
+    x = tl.tensor(np.ones(4), requires_grad=True)
+    f = lambda x, a, b, c: x * a.normal() * b.normal() * c.random()
+    sources = np.random.default_rng(0), np.random.RandomState(0), random.Random(0)
+    y = tl.checkpoint(f, x, *sources)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad, y.data)
+
+
+def test_what_has_no_gradient_is_what_it_would_be():
+    x = tl.tensor([1.0, 3.0], requires_grad=True)
+    assert tl.checkpoint(np.argmax, x) == 1
+    assert not isinstance(tl.checkpoint(lambda x: x > 2, x), tl.Tensor)
+    with pytest.raises(TypeError, match="one tensor"):
+        tl.checkpoint(lambda x: None, x)
+
+
+def test_debug_looks_inside():
+    x = tl.tensor([1.0, 0.0], requires_grad=True)
+    with tl.debug(), np.errstate(divide="ignore"), pytest.raises(FloatingPointError, match="log"):
+        tl.checkpoint(lambda x: np.exp(-np.log(x)), x)
+
+
 def test_arguments_that_depend_on_each_other():
     f = lambda x: tl.checkpoint(lambda a, b: a * b, x, x * 2)
     assert tl.grad(f)(3.0) == 12.0
     assert tl.hessian(f)(3.0) == 4.0
+    assert tl.jvp(f, (3.0,), (1.0,))[1] == 12.0
+    x = tl.tensor(3.0, requires_grad=True)
+    f(x).backward(create_graph=True)
+    assert x.grad.item() == 12.0
     same = lambda x: tl.checkpoint(lambda pair: pair[0] * pair[1], [x, x])
     assert tl.hessian(same)(3.0) == 2.0
 

@@ -224,6 +224,37 @@ def test_plain_arrays_in_are_plain_arrays_out_inside_another_derivative():
     np.testing.assert_array_equal(tl.grad(outer)(np.ones(2)), [2.0, 2.0])
 
 
+@pytest.mark.oracle
+def test_scipy_minimizes_inside_a_derivative_and_a_primitive():
+    """The minimum of |x - a|^2 + |x|^4, whose derivative by a is known in its optimum."""
+    optimize = pytest.importorskip("scipy.optimize")
+    slope = lambda x, a: 2 * (x - a) + 4 * np.sum(x * x) * x
+
+    @tl.primitive
+    def argmin(a: Any) -> Any:
+        f = lambda x: np.sum((x - a) ** 2) + np.sum(x * x) ** 2
+        return optimize.minimize(f, np.zeros(2), jac=tl.grad(f), tol=1e-12).x
+
+    def rule(g: Any, x: Any, a: Any) -> Any:  # 0 = slope(x(a), a)
+        curvature = tl.jacobian(slope)(x, a)
+        return -tl.jacobian(slope, 1)(x, a).T @ np.linalg.solve(curvature.T, g)
+
+    tl.defvjp(argmin, rule)
+    a, h = np.array([0.7, -0.4]), 1e-3
+    differences = [(argmin(a + h * e) - argmin(a - h * e)) / (2 * h) for e in np.eye(2)]
+    np.testing.assert_allclose(tl.jacobian(argmin)(a), np.transpose(differences), atol=1e-5)
+
+    def outer(a: Any) -> Any:
+        f = tl.value_and_grad(lambda x: np.sum((x - 1) ** 2))
+        center = optimize.minimize(f, np.zeros(2), jac=True).x
+        return np.sum(a * center + a**2)
+
+    np.testing.assert_allclose(tl.grad(outer)(a), 1 + 2 * a, atol=1e-6)
+    size = lambda a: np.sum(argmin(a) ** 2)
+    slopes = [(tl.grad(size)(a + h * e) - tl.grad(size)(a - h * e)) / (2 * h) for e in np.eye(2)]
+    np.testing.assert_allclose(tl.hessian(size)(a), slopes, atol=1e-5)
+
+
 def test_history_is_kept_where_an_argument_or_a_closure_has_one():
     a = tl.tensor(2.0, requires_grad=True)
     slope = tl.grad(lambda x: x**3)(a)
@@ -237,6 +268,44 @@ def test_history_is_kept_where_an_argument_or_a_closure_has_one():
     square = lambda m: tl.grad(lambda x: m(x).sum() ** 2)(np.ones(1)).sum()
     (by_weight,) = tl.grad(square)(model).values()
     np.testing.assert_allclose(by_weight, 4 * model.weight.data)
+
+
+def test_backward_inside_a_derivative_is_differentiated():
+    """d/da of a * d/dw (a w^2) = 4 a w, whichever way the inner derivative is taken."""
+
+    def by_backward(a: Any) -> Any:
+        w = tl.tensor(3.0, requires_grad=True)
+        (w * w * a).backward()
+        return w.grad * a
+
+    def by_upstream(a: Any) -> Any:
+        w = tl.tensor(3.0, requires_grad=True)
+        (w * w).backward(a)
+        return w.grad * a
+
+    def by_gradients(a: Any) -> Any:
+        w = tl.tensor(3.0, requires_grad=True)
+        return tl.gradients(w * w * a, w) * a
+
+    def by_training(a: Any) -> Any:
+        w = tl.nn.Parameter(3.0)
+        (w * w * a).backward()
+        tl.optim.SGD([w], lr=0.1).step()
+        return w * a
+
+    for f in (by_backward, by_upstream, by_gradients):
+        assert tl.grad(f)(2.0) == 24.0
+    with pytest.raises(TypeError, match="write the update out"):
+        tl.grad(by_training)(2.0)
+
+    def elsewhere(a: Any) -> Any:
+        w = tl.nn.Parameter(3.0)
+        (w * w).backward()
+        tl.optim.SGD([w], lr=0.5).step()
+        assert type(w.grad) is np.ndarray
+        return a * w.item()
+
+    assert tl.grad(elsewhere)(2.0) == 0.0
 
 
 def test_a_rule_may_differentiate_and_is_differentiated():
@@ -351,6 +420,21 @@ def test_jacobians_and_hessians_of_containers():
     hessian = tl.hessian(lambda p: p["a"] ** 2 * p["b"])({"a": 2.0, "b": 3.0})
     assert hessian == {"a": {"a": 6.0, "b": 4.0}, "b": {"a": 4.0, "b": 0.0}}
     assert tl.hessian(lambda a, b: a**2 * b, (0, 1))(2.0, 3.0) == ((6.0, 4.0), (4.0, 0.0))
+
+
+def test_what_comes_out_belongs_to_the_caller():
+    x = np.array([0.5, 1.0])
+    y, pullback = tl.vjp(np.exp, x)
+    y *= 0
+    x *= 0
+    np.testing.assert_array_equal(pullback(np.ones(2))[0], np.exp([0.5, 1.0]))
+    model = tl.nn.Linear(2, 1, rng=0)
+    weight = model.weight.data.copy()
+    for value in (tl.vjp(lambda m: m.weight.T, model)[0],
+                  tl.jvp(lambda x: {"w": model.weight}, (x,), (x,))[0]["w"],
+                  tl.value_and_grad(lambda x: model.bias)(x)[0]):  # fmt: skip
+        value += 1
+    np.testing.assert_array_equal(model.weight.data, weight)
 
 
 def test_modules_in_a_list_are_called_as_they_are():

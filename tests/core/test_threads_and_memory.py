@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.interrupts import assert_all_or_none, interrupted_everywhere
 
 
 def trained(seed: int) -> list[np.ndarray]:
@@ -141,3 +142,29 @@ def test_when_a_hook_raises_no_leaf_has_a_gradient():
     with pytest.raises(Unusual):
         sum(results).backward()
     assert all(leaf.grad is None for leaf in (*leaves, *results))
+
+
+def test_an_interrupted_backward_pass_has_added_to_all_leaves_or_to_none():
+    def make() -> list[tl.Tensor]:
+        leaves = [tl.tensor(float(i), requires_grad=True) for i in range(1, 4)]
+        for leaf in leaves[:2]:
+            leaf.grad = np.array(1.0)
+        return [*leaves, np.sin(leaves[0] * leaves[1]) + leaves[2]]
+
+    assert_all_or_none(
+        make, lambda tensors: tensors[-1].backward(), lambda tensors: [t.grad for t in tensors[:3]]
+    )
+
+
+def test_after_an_interrupted_pass_the_modes_and_the_lock_are_free():
+    x = tl.tensor(2.0, requires_grad=True)
+
+    def state(y: tl.Tensor) -> object:
+        z = x * 3.0
+        x.grad = None
+        z.backward()
+        return tl.is_grad_enabled(), np.geterr(), x.grad.item()
+
+    before = state(x)
+    for place, after in interrupted_everywhere(lambda: x * x, tl.Tensor.backward, state):
+        assert after == before, place

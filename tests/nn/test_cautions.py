@@ -60,9 +60,7 @@ LOGITS = {
 
 @pytest.mark.parametrize("f", PROBABILITIES.values(), ids=PROBABILITIES)
 def test_probabilities_where_logits_are_taken(f):
-    assert shown(lambda: F.cross_entropy(f(logits()), LABELS), 3) == [
-        "ProbabilitiesAsLogitsWarning"
-    ]
+    assert shown(lambda: F.cross_entropy(f(logits()), LABELS), 3) == ["LossInputWarning"]
 
 
 @pytest.mark.parametrize("f", LOGITS.values(), ids=LOGITS)
@@ -73,9 +71,16 @@ def test_logits_are_not_warned_of(f):
 def test_probabilities_of_yes_or_no():
     target = np.eye(4, 3)
     loss = F.binary_cross_entropy_with_logits
-    assert shown(lambda: loss(tl.sigmoid(logits()), target)) == ["ProbabilitiesAsLogitsWarning"]
+    assert shown(lambda: loss(tl.sigmoid(logits()), target)) == ["LossInputWarning"]
     assert shown(lambda: loss(logits(), target)) == []
     assert shown(lambda: F.binary_cross_entropy(tl.sigmoid(logits()), target)) == []
+
+
+@pytest.mark.parametrize("f", PROBABILITIES.values(), ids=PROBABILITIES)
+def test_probabilities_where_their_logarithms_are_taken(f):
+    assert shown(lambda: F.nll_loss(f(logits()), LABELS), 3) == ["LossInputWarning"]
+    for g in (tl.log_softmax, lambda x: np.log(tl.softmax(x)), lambda x: -np.abs(x)):
+        assert shown(lambda g=g: F.nll_loss(g(logits()), LABELS)) == []
 
 
 IMAGES = np.ones((1, 1, 4, 4))
@@ -102,6 +107,12 @@ IMAGES = np.ones((1, 1, 4, 4))
 )
 def test_data_of_another_precision_than_the_weights(layer, x, expected):
     assert shown(lambda: layer(x), 3) == ["MixedPrecisionWarning"] * expected
+
+
+def test_a_gradient_check_which_tries_other_precisions_is_silent():
+    layer = nn.Linear(3, 1, rng=0)
+    assert tl.testing.gradcheck(lambda x: layer(x), np.ones((2, 3)) / 2).passed
+    assert tl.testing.check_module(layer.requires_grad_(False), np.ones((2, 3)) / 2).passed
 
 
 def test_each_can_be_switched_off_alone_or_together():

@@ -4,7 +4,8 @@ import copy
 import pickle
 import warnings
 from collections import deque, namedtuple
-from types import MappingProxyType
+from dataclasses import dataclass
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,6 +111,15 @@ def holding(**attributes):
     return module
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A container of the user's own."""
+
+    number: int
+    inside: object
+    array: object = None
+
+
 p, layer = nn.Parameter([2.0]), nn.Linear(1, 1, bias=False, rng=0)
 PLACES = {
     "in slots": InSlots(),
@@ -121,6 +131,8 @@ PLACES = {
     "mapping": holding(parts=MappingProxyType({"a": [(p,)]})),
     "numbered": holding(parts={0: {1: p}}),
     "private in private": holding(_parts=[holding(_inner={"_x": p})]),
+    "namespace": holding(parts=SimpleNamespace(a=SimpleNamespace(b=layer))),
+    "dataclass": holding(parts=Parts(1, [p])),
     "of a layer in a list": holding(parts=[[[nn.Sequential(layer)]]]),
 }
 
@@ -141,6 +153,32 @@ def test_a_parameter_is_found_wherever_it_is(model):
         changed = any((value != before[name]).any() for name, value in model.state_dict().items())
         assert changed is not frozen
         model.load_state_dict(before)
+
+
+@pytest.mark.parametrize("item", [p, layer], ids=["parameter", "layer"])
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_a_set_has_no_names_for_its_parameters(kind, item):
+    model = holding(parts=[kind([1, item])])
+    with pytest.raises(TypeError, match=rf"parts\.0 is a {kind.__name__} with a .*a list"):
+        list(model.parameters())
+    assert list(holding(parts={1, 2}).parameters()) == []
+
+
+def test_arrays_in_containers_are_converted_and_the_containers_stay():
+    array = np.ones(2)
+    containers = {
+        "list": [array], "dict": {"a": array, 0: (1, [array])}, "deque": deque([array, 3]),
+        "space": SimpleNamespace(a=array), "frozen": Parts(1, [array], array),
+        "pair": namedtuple("Pair", "a b")(array, 1), "fixed": MappingProxyType({"a": 1}),
+    }  # fmt: skip
+    model = holding(**containers)
+    model.to(np.float32)
+    assert {b.dtype for _, b in model.named_buffers()} == {np.dtype(np.float32)}
+    assert len(list(model.named_buffers())) == 8
+    for name, container in containers.items():
+        assert (getattr(model, name) is container) == (name != "pair")
+    assert (type(model.pair).__name__, model.pair.b, model.deque[1]) == ("Pair", 1, 3)
+    assert array.dtype == float
 
 
 def test_what_takes_a_parameters_place_is_one():

@@ -108,3 +108,33 @@ def test_it_is_a_leaf_for_ever():
 def test_other_subclasses_are_refused():
     with pytest.raises(TypeError, match="no subclasses"):
         type("Mine", (tl.Tensor,), {})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [1.0, 1.0], "x", object(), np.ones(3), np.ones((2, 1)), np.ones(2) * 1j, 1.0,
+        np.array(["a", "b"]), np.array([1.0, None]), np.ma.array([1.0, 2.0], mask=[0, 1]),
+        np.ones(2).view(np.recarray), tl.tensor([1.0]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_gradient_is_refused_when_it_is_set(bad):
+    p = nn.Parameter([1.0, 2.0])
+    p.grad = before = np.ones(2)
+    with pytest.raises((TypeError, ValueError), match=r"a gradient .*float64\(2,\)"):
+        p.grad = bad
+    assert p.grad is before
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_gradient_is_taken_in_the_dtype_of_the_tensor(dtype):
+    p, number = nn.Parameter(np.ones(2, dtype)), nn.Parameter(dtype(1))
+    for g in (np.ones(2), np.ones(2, np.float32), np.ones(2, int), np.ones(2, bool)):
+        p.grad = g
+        assert p.grad.dtype == dtype
+    for g in (1, 1.0, np.float64(1), np.array(1.0)):
+        number.grad = g
+        assert (type(number.grad), number.grad.dtype) == (np.ndarray, dtype)
+    p.grad = None
+    assert p.grad is None

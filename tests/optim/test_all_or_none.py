@@ -289,15 +289,19 @@ def test_an_interrupted_load_has_loaded_all_or_none(name):
     )
 
 
-def test_an_interrupted_load_of_a_module_has_loaded_all_or_none():
+def test_an_interrupted_load_or_conversion_of_a_module_is_all_or_none():
     class Net(nn.Module):
         def __init__(self, rng):
             self.layers = [nn.Linear(2, 1, rng=rng)]
             self.running = np.full(3, float(rng))
 
+    def dtypes(net):
+        return [(p.dtype, p.grad) for p in net.parameters()], net.running.dtype
+
+    assert_all_or_none(lambda: Net(0), lambda net: net.to(np.float32), dtypes, stride=5)
     state = Net(1).state_dict()
     load = lambda net: net.load_state_dict(state)
-    assert_all_or_none(lambda: Net(0), load, Net.state_dict, stride=3)
+    assert_all_or_none(lambda: Net(0), load, Net.state_dict, stride=5)
 
 
 def test_interrupted_schedules_and_clipping():

@@ -235,6 +235,11 @@ def test_what_is_no_iterable_of_parameters():
         optim.SGD(leaves()[0])
     with pytest.raises(TypeError, match="ndarray"):
         optim.SGD([np.ones(3)])
+    with pytest.raises(TypeError, match=r"a tuple.*model\.parameters\(\)"):
+        optim.SGD(tl.nn.Linear(1, 1, rng=0).named_parameters())
+    for params in (None, 3, set(leaves())):
+        with pytest.raises(TypeError, match="always in one order"):
+            optim.SGD(params)
 
 
 def test_a_state_that_does_not_fit():
@@ -297,3 +302,14 @@ def test_an_optimizer_of_parameters_that_the_model_has_no_more(forget):
         warnings_of(step)
     model = tl.nn.MLP([2, 3, 1], "tanh", None, rng=0)
     del step
+
+
+@pytest.mark.parametrize("name", ["Adagrad", "RMSprop", "Adam", "AdamW"])
+def test_complex_parameters_are_for_sgd_alone(name):
+    w = tl.nn.Parameter([1 + 2j])
+    (w * np.conj(w)).sum().real.backward()
+    with pytest.raises(TypeError, match=r"complex128\(1,\).*use SGD"):
+        getattr(optim, name)([w]).step()
+    before = abs(w.data)
+    optim.SGD([w], lr=0.1).step()
+    assert (abs(w.data) < before).all()

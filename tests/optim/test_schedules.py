@@ -85,3 +85,25 @@ def test_bad_limits(bad):
             clip(with_gradients(np.ones(2)), bad)
     with pytest.raises(ValueError, match="norm_type"):
         optim.clip_grad_norm_([], 1.0, bad)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("f4", 1e30), ("f8", 1e300), ("f8", 1e-300)])
+@pytest.mark.parametrize("order", [1.0, 2.0, 3.0, float("inf")])
+def test_norms_of_huge_and_tiny_gradients(dtype, size, order):
+    parameters = with_gradients(np.array([3 * size, 4 * size]), np.array([0.0]))
+    for p in parameters:
+        p.data = p.data.astype(dtype)
+        p.grad = p.grad
+    norm = np.linalg.norm([3, 4], order)
+    assert optim.clip_grad_norm_(parameters, 1.0, order) == pytest.approx(norm * size)
+    if size > 1:
+        np.testing.assert_allclose(parameters[0].grad, np.array([3, 4]) / norm, rtol=1e-5)
+
+
+def test_a_norm_that_is_no_number_is_told():
+    for bad in (np.nan, np.inf):
+        parameters = with_gradients(np.array([1.0]), np.array([bad, 1.0]))
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_equal(optim.clip_grad_norm_(parameters, 1.0), bad)
+    with pytest.raises(TypeError, match=r"model\.parameters\(\)"):
+        optim.clip_grad_norm_(tl.nn.Linear(1, 1, rng=0), 1.0)

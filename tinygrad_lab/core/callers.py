@@ -23,7 +23,7 @@ import numpy as np
 _IN_WORDS = (float, int, complex)
 #: Constant between jumps, as NumPy's are, which give plain arrays.
 _CONSTANT = (
-    math.floor, math.ceil, math.trunc, math.isfinite, math.isinf, math.isnan, math.isclose,
+    math.floor, math.ceil, math.isfinite, math.isinf, math.isnan, math.isclose,
     cmath.isfinite, cmath.isinf, cmath.isnan, cmath.isclose,
 )  # fmt: skip
 
@@ -40,6 +40,7 @@ _INSTEAD = {
     "fromiter": "np.stack(list(ts))",
     "fsum": "np.sum(t)",
     "phase": "np.angle(t)",
+    "remainder": "t - np.round(t / u) * u",
     "tensor": "np.stack([t, ...]), or t.copy()",
 }
 _JUMPS = {*dis.hasjrel, *dis.hasjabs}
@@ -90,7 +91,7 @@ def what_would_detach(frame: FrameType) -> tuple[str, str]:
     name = inside or getattr(called, "__name__", "")
     brackets = "[...]" if call.instruction == "[]" else "(...)"
     written = (".".join(call.names) or "what is called here") + brackets
-    if name in _INSTEAD:
+    if name in _INSTEAD and not isinstance(called, np.ufunc):
         return written, _INSTEAD[name]
     if isinstance(called, MethodDescriptorType) and hasattr(np, name):
         return written, f"np.{name}({call.names[0]}, ...)"
@@ -164,7 +165,7 @@ def _path(before: list[dis.Instruction], slot: int) -> tuple[str, tuple[str, ...
     if one_of_two or not load.opname.startswith("LOAD_") or load.opname == "LOAD_CONST":
         return "", ()  # (f if c else g)(t), f(x)(t)
     name = load.argval[within] if isinstance(load.argval, tuple) else load.argval
-    return load.opname, (name, *names)
+    return (load.opname, (name, *names)) if isinstance(name, str) else ("", ())
 
 
 def _pushed(before: list[dis.Instruction], slot: int) -> tuple[int, int]:

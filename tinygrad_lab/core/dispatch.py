@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.cotangents import from_scalar
-from tinygrad_lab.core.engine import NO_KWARGS, Node, record
+from tinygrad_lab.core.engine import NO_KWARGS, OPEN, Node, record
 from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Op, Operation
@@ -33,7 +33,7 @@ _new = object.__new__
 
 #: What goes into an operation as it is; the rest is put in order first.
 ORDERLY = frozenset(
-    {np.ndarray, int, float, bool, complex, str, slice, type(None), np.dtype, Outputs}
+    {np.ndarray, int, float, bool, complex, str, slice, type(None), type, np.dtype, Outputs}
 )
 #: What no other library's arrays are: a primitive called with these alone is its body.
 _OWN_TYPES = ORDERLY | {tuple, list}
@@ -55,7 +55,7 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     values: list[Any] = []
     parents: list[Node | None] = []
     unbundled = None
-    has_arrays = False  # that no gradient flows to: somebody may write to them
+    has_arrays = False  # that no gradient flows to: of integers, or somebody may write to them
     for arg in args:
         parent = None
         if not isinstance(arg, Tensor) and type(arg) not in ORDERLY:
@@ -68,7 +68,7 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
             body = None
         elif type(arg) is Outputs:  # a list of tensors
             unbundled = _unbundled(op)
-        elif type(arg) is tuple:
+        elif type(arg) is tuple or type(arg) is bool:
             has_arrays = True
         values.append(arg)
         parents.append(parent)
@@ -87,18 +87,34 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
             _check_differentiable(op, operation, parents, value)
         recorded, prints = tuple(values), None
         if has_arrays or mode is WATCH:
-            recorded, prints = preserved(values, parents, whole=mode is WATCH)
+            computed = _as_floats(operation, values, value.dtype)
+            recorded, prints = preserved(computed, parents, whole=mode is WATCH)
         node = record(op, recorded, kwargs, value, tuple(parents))
         node.prints = prints
     if mode is WATCH:
         _watch(op, value, node)
     if type(value) is Outputs:
+        if node and operation.degenerate and operation.degenerate(*value):
+            OPEN.add(node)
         outputs = from_node(value, node)
         return kind._make(outputs) if hasattr(kind, "_make") else outputs  # EighResult and so on
     result = _new(Tensor)
     result.data = value
     result.node = node
     return result
+
+
+def _as_floats(operation: Operation, values: Sequence[Any], dtype: Any) -> Sequence[Any]:
+    """Give integers and booleans beside floats the dtype that they were computed in: rules are."""
+    if not (operation.takes_arrays and isinstance(dtype, np.dtype)):
+        return values
+
+    def converted(value: Any) -> Any:
+        if type(value) is np.ndarray and value.dtype.kind in "biu":
+            return value.astype(dtype)
+        return float(value) if type(value) is bool else value
+
+    return [converted(v) if operation.has_rule(i) else v for i, v in enumerate(values)]
 
 
 def from_node(value: Any, node: Node | None) -> Any:
@@ -136,7 +152,7 @@ def _check_differentiable(
         raise _no_rule(op)
     for position, parent in enumerate(parents):
         if parent is not None and not operation.has_rule(position):
-            raise _no_derivative(op, f"argument {position}")
+            raise _no_derivative(op, position)
     if not _is_float(value):
         raise TypeError(
             f"{name_of(op)} of a tracked tensor gives {value.dtype}, which has no gradient; "
@@ -144,9 +160,11 @@ def _check_differentiable(
         )
 
 
-def _no_derivative(op: Op, argument: str) -> TypeError:
+def _no_derivative(op: Op, place: int | str) -> TypeError:
     if op not in OPERATIONS:
         return _no_rule(op)
+    name = OPERATIONS[op].parameter(place)
+    argument = f"argument {name}" if isinstance(name, int) else f"{name}="
     return TypeError(f"{qualified_name(op)} has no derivative by {argument}: detach() it there")
 
 
@@ -162,7 +180,7 @@ def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> 
     values are NumPy's own, whatever their dtype.
     """
     inputs = (*args, *kwargs.values())
-    tracked = current_mode() is not IGNORE and holds_tensor(inputs, tracked=True)
+    tracked = current_mode() is not IGNORE and _is_tracked(inputs)
     if operation.composition is not None:
         try:
             args, kwargs = _admitted(op, operation, args, kwargs)
@@ -182,6 +200,13 @@ def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> 
         raise_explained(error, op, args, kwargs)
 
 
+def _is_tracked(inputs: Args) -> bool:
+    for value in inputs:  # mostly one of these
+        if isinstance(value, Tensor) and value.node is not None:
+            return True
+    return holds_tensor(inputs, tracked=True)
+
+
 def _as_tensors(op: Op, value: Any) -> Any:
     """Make tensors of the arrays that a function of NumPy's own gave; a rank stays a number."""
     if isinstance(value, (tuple, list)):
@@ -194,68 +219,82 @@ def _as_tensors(op: Op, value: Any) -> Any:
     return from_node(from_scalar(value), None)
 
 
-def _admitted(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
+def _admitted(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> tuple[Any, Kwargs]:
     """Put the arguments of a composition in order, and refuse those it has no derivative by."""
+    ordered = []
+    for position, arg in enumerate(args):
+        if type(arg) not in ORDERLY:
+            arg = _admit(op, operation, position, arg)
+        ordered.append(arg)
+    if kwargs:
+        kwargs = {key: _admit(op, operation, key, arg) for key, arg in kwargs.items()}
+    return ordered, kwargs
 
-    def admitted(place: int | str, arg: Any) -> Any:
-        name = operation.parameter(place)
-        if name in operation.by or place in operation.by:
-            return operand(op, arg, operation.lists)
-        return _looked_at(op, f"{place if isinstance(place, str) else name}=", arg)
 
-    by_name = {key: admitted(key, arg) for key, arg in kwargs.items()}
-    return tuple(admitted(i, arg) for i, arg in enumerate(args)), by_name
+def _admit(op: Op, operation: Operation, place: int | str, arg: Any) -> Any:
+    if operation.has_derivative(place):
+        return arg if isinstance(arg, Tensor) else operand(op, arg, operation.lists)
+    return _looked_at(op, place, arg)
 
 
 def _positional(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
     """Move keyword arguments that have rules to the positions that the rules count by."""
-    if all(type(value) in ORDERLY for value in kwargs.values()):
+    if ORDERLY.issuperset(map(type, kwargs.values())):
         return args, kwargs
-    kwargs, last = dict(kwargs), -1
-    try:
-        parameters = _positional_parameters(op)
-    except ValueError:  # some functions that NumPy has in C do not tell
-        if any(map(holds_tensor, kwargs.values())):
-            raise TypeError(f"pass the tensors to {qualified_name(op)} by position") from None
-        return args, kwargs
-    for i, p in enumerate(parameters):
-        if p.name in kwargs and operation.has_rule(i) and type(kwargs[p.name]) not in ORDERLY:
-            last = i if operation.takes_arrays or holds_tensor(kwargs[p.name]) else last
-    between = parameters[len(args) : last + 1]
-    if missing := [p.name for p in between if p.name not in kwargs and p.default is p.empty]:
-        raise TypeError(f"{qualified_name(op)} is missing an argument: {missing[0]}")
-    args = (*args, *(kwargs.pop(p.name, p.default) for p in between))
-    return args, {key: _looked_at(op, f"{key}=", value) for key, value in kwargs.items()}
+    parameters = _positional_parameters(op)
+    if parameters is None and holds_tensor(kwargs):
+        raise TypeError(f"pass the tensors to {qualified_name(op)} by position")
+    defaults = parameters or {}
+    names, last = list(defaults), -1
+    for key, value in kwargs.items():
+        is_array = operation.takes_arrays or holds_tensor(value)
+        if type(value) not in ORDERLY and is_array and key in defaults:
+            position = names.index(key)
+            last = max(last, position if operation.has_rule(position) else -1)
+    for name in names[len(args) : last + 1]:
+        default = defaults[name]
+        if name not in kwargs and default is inspect.Parameter.empty:
+            raise TypeError(f"{qualified_name(op)} is missing an argument: {name}")
+        args = (*args, kwargs.get(name, default))
+    rest = kwargs.keys() - names[: last + 1]
+    return args, {key: _looked_at(op, key, kwargs[key]) for key in kwargs if key in rest}
 
 
 @functools.cache
-def _positional_parameters(op: Op) -> Sequence[inspect.Parameter]:
-    parameters = inspect.signature(op).parameters.values()
-    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+def _positional_parameters(op: Op) -> Mapping[str, Any] | None:
+    """The defaults of what an operation takes by position; some of NumPy's do not tell: None."""
+    try:
+        parameters = inspect.signature(op).parameters.values()
+    except ValueError:
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return {p.name: p.default for p in parameters if p.kind in positional}
 
 
 def _ordered(op: Op, operation: Operation, position: int, arg: Any) -> Any:
     """Put one argument of an operation with rules in order."""
     if not operation.has_rule(position):
-        return _looked_at(op, f"argument {position}", arg)
+        return _looked_at(op, position, arg)
     if operation.lists and holds_tensor(arg):
         return _bundled(arg)
-    if operation.takes_arrays or not isinstance(arg, (list, tuple)) or holds_tensor(arg):
+    if operation.takes_arrays or not isinstance(arg, Sequence) or holds_tensor(arg):
         return operand(op, arg, operation.lists)
     return arg
 
 
-def _looked_at(op: Op, argument: str, value: Any) -> Any:
+def _looked_at(op: Op, place: int | str, value: Any) -> Any:
     """Give the plain values of an argument that nothing is differentiated by."""
     if isinstance(value, Tensor):
         if value.node is not None and current_mode() is not IGNORE:
-            raise _no_derivative(op, argument)
+            raise _no_derivative(op, place)
         return value.data
     if type(value) in (tuple, list):
-        return type(value)(_looked_at(op, argument, item) for item in value)
+        if ORDERLY.issuperset(map(type, value)):
+            return value
+        return type(value)(_looked_at(op, place, item) for item in value)
     if type(value) is dict:
-        return {key: _looked_at(op, argument, item) for key, item in value.items()}
-    refuse_subclass(value, op)
+        return {key: _looked_at(op, place, item) for key, item in value.items()}
+    refuse_strange(value, op)
     return value
 
 
@@ -263,24 +302,30 @@ def operand(op: Op, arg: Any, lists: bool = False) -> Any:
     """Make an array of what NumPy takes for one: a list, a NumPy scalar, a memory map."""
     if isinstance(arg, Tensor) or type(arg) in ORDERLY:
         return arg
-    refuse_subclass(arg, op)
-    if isinstance(arg, (np.generic, np.ndarray)):
-        return np.asarray(arg)
-    is_array = isinstance(arg, (list, tuple)) and not (lists and holds_tensor(arg))
-    return as_array(arg) if is_array else arg
+    refuse_strange(arg, op)
+    if isinstance(arg, (Sequence, memoryview)):  # a list, a range, an array of Python's
+        return arg if lists and holds_tensor(arg) else as_array(arg)
+    is_foreign = hasattr(type(arg), "__array_function__") and not isinstance(arg, np.ndarray)
+    return np.asarray(arg) if hasattr(type(arg), "__array__") and not is_foreign else arg
 
 
-def refuse_subclass(value: Any, op: Op | None = None) -> None:
+def refuse_strange(value: Any, op: Op | None = None) -> None:
     """Refuse arrays whose arithmetic is their own, which a rule would take for NumPy's."""
+    if isinstance(value, Tensor) or type(value) in ORDERLY:
+        return
     if isinstance(value, (tuple, list)):
         for item in value:
-            refuse_subclass(item, op)
-    elif isinstance(value, np.ndarray) and type(value) not in (np.ndarray, np.memmap):
-        home, name = type(value).__module__.partition(".")[0], type(value).__qualname__
-        where = "a tensor" if op is None else qualified_name(op)
-        remedy = "m.filled(...)" if isinstance(value, np.ma.MaskedArray) else "np.asarray(m)"
+            refuse_strange(item, op)
+        return
+    is_subclass = isinstance(value, np.ndarray) and type(value) not in (np.ndarray, np.memmap)
+    is_sparse = hasattr(type(value), "toarray") and not hasattr(value, "__array_function__")
+    if is_subclass or is_sparse:
+        kind, where = type(value), "a tensor" if op is None else qualified_name(op)
+        remedies = {"m.filled(...)": np.ma.MaskedArray, "np.asarray(m)": np.ndarray}
+        fitting = [remedy for remedy, whose in remedies.items() if isinstance(value, whose)]
         raise TypeError(
-            f"{where} takes no {home}.{name} m, because its arithmetic is its own: say {remedy}"
+            f"{where} takes no {kind.__module__.partition('.')[0]}.{kind.__qualname__} m, because "
+            f"its arithmetic is its own: say {[*fitting, 'm.toarray()'][0]}"
         )
 
 
@@ -359,24 +404,25 @@ _REDUCE: dict[Any, Op] = {
 
 def answer_ufunc(ufunc: np.ufunc, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
     """Answer ``__array_ufunc__``: an elementwise function, or the reduction of one."""
-    kwargs = dict(without_out(ufunc, kwargs))
+    kwargs = dict(without_out(ufunc, kwargs)) if kwargs else kwargs
     if method == "reduce" and ufunc in _REDUCE:
         return apply(_REDUCE[ufunc], inputs, {"axis": 0, **kwargs})
     if method != "__call__":
         raise TypeError(
-            f"np.{ufunc.__name__}.{method} has no derivative rule; say it with a function "
+            f"{qualified_name(ufunc)}.{method} has no derivative rule; say it with a function "
             "(np.sum, np.prod, np.cumsum, an index ...), or compute on t.detach()"
         )
     if not kwargs or OPERATIONS.get(ufunc, _UNKNOWN).composition is not None:
         return apply(ufunc, inputs, kwargs)
+    name = qualified_name(ufunc)
     if kwargs.pop("where", True) is not True:
         raise TypeError(
-            f"np.{ufunc.__name__}(..., where=...) leaves elements undefined, so it has no "
-            f"gradient; say np.where(condition, np.{ufunc.__name__}(...), otherwise)"
+            f"{name}(..., where=...) leaves elements undefined, so it has no gradient; say "
+            f"np.where(condition, {name}(...), otherwise)"
         )
     dtype = kwargs.pop("dtype", None)
     if dtype is not None:
         inputs = tuple(x.astype(dtype) if isinstance(x, Tensor) else x for x in inputs)
     if kwargs:
-        raise TypeError(f"np.{ufunc.__name__} of a tensor takes no {', '.join(kwargs)}=")
+        raise TypeError(f"{name} of a tensor takes no {', '.join(kwargs)}=")
     return apply(ufunc, inputs)

@@ -21,7 +21,7 @@ from heapq import heappop, heappush
 from itertools import count
 from threading import Lock
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
@@ -38,6 +38,11 @@ Lift = Callable[[Any, "Node | None"], Array]
 Visit = Callable[["Node", Array, tuple[Array | None, ...]], None]
 
 NO_KWARGS: Mapping[str, Any] = {}
+
+#: Recorded decompositions whose values are near each other.  A pass that meets one is run by
+#: ``tracked_pass``, which ``degenerate.py`` puts here: it needs what is here.
+OPEN: WeakSet[Node] = WeakSet()
+tracked_pass: Any = None
 
 _next_order = count(0, -1).__next__  # counts downwards, so that the youngest node is the smallest
 _new = object.__new__
@@ -103,6 +108,7 @@ def propagate(
     cotangents: Sequence[Array],  # the gradient of the final quantity by each output
     *,
     wanted: Collection[Node] | None = None,  # return the gradients of these nodes instead
+    ends: bool = False,  # nothing is wanted behind them
     retain_graph: bool = False,  # keep what was recorded, so that it can be walked again
     lift: Lift | None = None,  # turns a recorded value and its node into a tracked array
     batched: bool = False,  # the cotangents have one more axis, the first
@@ -117,19 +123,24 @@ def propagate(
     and ``debug()`` names the place.  An upstream of exactly 0 stays 0, whatever slope it meets.
     Arriving at a node that an earlier pass has freed is a ``RuntimeError``.
     """
-    walk = _Walk(outputs, cotangents, wanted, retain_graph, lift, batched, visit)
-    with np.errstate(invalid="raise", divide="ignore", over="ignore"):  # invalid: see zeros.py
-        if lift is None:
-            return walk.gradients()
-        with differentiating_behind(outputs, cotangents):
-            return walk.gradients()
+    if OPEN and lift is None and not ends:
+        gradients = tracked_pass(
+            outputs, cotangents, retain_graph, visit, wanted=wanted, batched=batched
+        )
+        if gradients is not None:
+            return gradients
+    walk = _Walk(outputs, cotangents, wanted, ends, retain_graph, lift, batched, visit)
+    if lift is None:
+        return walk.gradients()
+    with differentiating_behind(outputs, cotangents):
+        return walk.gradients()
 
 
 class _Walk:
     """One pass: what has arrived at which nodes, and how the rules are run."""
 
     __slots__ = (
-        "batched", "careful", "clean", "heap", "lift", "needed", "outside", "result",
+        "batched", "careful", "clean", "ends", "heap", "lift", "needed", "outside", "result",
         "retain_graph", "run", "visit", "waiting", "wanted",
     )  # fmt: skip
 
@@ -138,6 +149,7 @@ class _Walk:
         outputs: Sequence[Node],
         cotangents: Sequence[Array],
         wanted: Collection[Node] | None,
+        ends: bool,
         retain_graph: bool,
         lift: Lift | None,
         batched: bool,
@@ -151,6 +163,7 @@ class _Walk:
         self.heap = sorted([(node.order, node) for node in self.waiting if node.op is not None])
         self.wanted = wanted if wanted is None else frozenset(wanted)
         self.needed = None if self.wanted is None else between(outputs, self.wanted)
+        self.ends = ends
         self.retain_graph, self.lift, self.batched, self.visit = retain_graph, lift, batched, visit
         self.run: Run | None = one_by_one if batched else None  # None for a plain call of a rule
         self.careful = False  # a NaN was hidden in the forward pass: see zeros.py
@@ -158,6 +171,7 @@ class _Walk:
         self.outside = copy_context()  # what users hang in runs under their own settings
         self.result: dict[Node, Array] = {}
 
+    @np.errstate(invalid="raise", divide="ignore", over="ignore")  # invalid: see zeros.py
     def gradients(self) -> dict[Node, Array]:
         """Visit the nodes, the youngest first, and then the leaves, which never have a turn."""
         while self.heap:
@@ -183,6 +197,8 @@ class _Walk:
         if self.needed is not None:
             if node in (self.wanted or ()):
                 self.result[node] = own(g)
+                if self.ends:
+                    return
             if not any(parent in self.needed for parent in node.parents or ()):
                 return
         if node.prints is not None:
@@ -190,7 +206,8 @@ class _Walk:
         contributions: list[Array | None] = []
         self.pull_back(node, g, contributions if self.visit is not None else None)
         if self.visit is not None:
-            self.outside.run(self.visit, node, g, tuple(contributions))
+            whole = tuple(c.dense() if type(c) is Pieces else c for c in contributions)
+            self.outside.run(self.visit, node, g, whole)
         if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
             node.parents = node.args = node.kwargs = node.value = node.prints = None
 
@@ -233,7 +250,7 @@ class _Walk:
                     else:
                         c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
                 except FloatingPointError:
-                    c = rescued(op, rule, g, value, args, kwargs)
+                    c = rescued(run, op, rule, g, value, args, kwargs)
                 if type(c) is list:
                     c = Parts.listed(c)
                 if c.shape != operand.shape or c.dtype is not operand.dtype:
@@ -270,7 +287,7 @@ class _Walk:
         try:
             answers = run(op, rule, *call) if run else rule(g, value, *args, **kwargs)
         except FloatingPointError:
-            answers = rescued(op, rule, *call)
+            answers = rescued(run, op, rule, *call)
         if len(answers) != len(argnums):
             raise ValueError(f"it gave {len(answers)} gradients where {len(argnums)} were asked")
         of = dict(zip(argnums, answers))
@@ -291,13 +308,21 @@ _set_grad = vars(Node)["grad"].__set__
 def accumulate(gradients: dict[Node, Array]) -> None:
     """Add gradients to what their nodes have in ``.grad``: to all of them or, interrupted, to none.
 
-    One thread at a time, so that no contribution is lost; and the sums are written by a single
-    call, within which Python answers no signal.
+    One thread at a time, so that no contribution is lost.
     """
-    with _settling:
-        earlier = [node for node in gradients if node.grad is not None and node.op is None]
-        if earlier:
-            with np.errstate(invalid="ignore", over="ignore"):
-                for node in earlier:
-                    gradients[node] = node.grad + gradients[node]
-        deque(map(_set_grad, gradients, gradients.values()), maxlen=0)
+    # On one line: between two an interrupt could fall, and leave the lock taken.
+    with _settling: _settle(gradients)  # noqa: E701  # fmt: skip
+
+
+def _settle(gradients: dict[Node, Array]) -> None:
+    earlier = [node for node in gradients if node.grad is not None and node.op is None]
+    if earlier:
+        _add_to(gradients, earlier)
+    # A single call writes all of them: within it Python answers no signal.
+    deque(map(_set_grad, gradients, gradients.values()), maxlen=0)
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def _add_to(gradients: dict[Node, Array], nodes: list[Node]) -> None:
+    for node in nodes:
+        gradients[node] = node.grad + gradients[node]

@@ -4,6 +4,7 @@ An error keeps its type, so that ``except ValueError`` means what it means in Nu
 name of the operation, the shapes it was given and, under ``tl.debug()``, the line that called it.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -16,7 +17,7 @@ _KINDS: tuple[type[Exception], ...] = (
 )  # fmt: skip
 
 #: PyTorch's names of arguments, and ours.
-KEYWORDS = {"dim": "axis", "keepdim": "keepdims"}
+KEYWORDS = {"dim": "axis", "keepdim": "keepdims", "unbiased": "ddof"}
 
 
 def raise_explained(
@@ -73,8 +74,12 @@ def name_of(op: Any) -> str:
 
 def qualified_name(op: Any) -> str:
     """Name an operation as one writes it: ``np.linalg.inv``, or the name of a primitive."""
-    module = getattr(op, "__module__", None) or "numpy"
-    return f"np.{name_of(op)}" if module.startswith("numpy") else name_of(op)
+    name, module = name_of(op), getattr(op, "__module__", None)
+    if module is None:  # a ufunc, which does not know its home
+        homes = {"np": np, "scipy.special": sys.modules.get("scipy.special")}
+        prefix = [home for home, place in homes.items() if getattr(place, name, None) is op]
+        return ".".join([*prefix, name])
+    return f"np.{name}" if module.startswith("numpy") else name
 
 
 def would_detach(what: str, instead: str = "") -> str:
@@ -82,7 +87,7 @@ def would_detach(what: str, instead: str = "") -> str:
     tracked = f"To stay tracked say {instead}; for" if instead else "For"
     return (
         f"{what} would lose the gradient of a tracked tensor t. {tracked} plain numbers say "
-        "t.detach() first, or t.item() for one element"
+        "t.detach() first, t.item() for one element, [t.item() for t in ts] for several"
     )
 
 

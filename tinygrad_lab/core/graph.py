@@ -45,10 +45,10 @@ def is_differentiating() -> bool:
     return bool(_differentiated.get())
 
 
-def is_differentiated(node: Node | None) -> bool:
-    """Whether a node depends on what somebody around this call differentiates by."""
+def is_differentiated(*nodes: Node | None) -> bool:
+    """Whether one of some nodes depends on what somebody around this call differentiates by."""
     ends = _differentiated.get()
-    return bool(ends) and not ends.isdisjoint(history([node], until=ends))
+    return bool(ends) and not ends.isdisjoint(history(nodes, until=ends))
 
 
 def parents_of(node: Node) -> Sequence[Node | None]:

@@ -38,7 +38,9 @@ class Operation:
     vjps: Sequence[Any] = ()  # the derivative rule for each positional argument, or None
     joint: Op | None = None  # the rules of all arguments in one, where that saves work
     composition: Op | None = None  # the same in other operations, called when a tensor arrives
-    by: frozenset[str] = frozenset()  # the parameters that the composition has a derivative by
+    by: frozenset[int | str] = (
+        frozenset()
+    )  # the parameters that the composition has a derivative by
     lists: bool = False  # it takes lists of arrays: a list is no array to it
     always: bool = False  # the composition is called for plain values too
     constant: bool = False  # piecewise constant or not of floats: never recorded
@@ -48,6 +50,7 @@ class Operation:
     selects: bool = False  # it leaves some elements of its operands out, a NaN perhaps
     batches: bool = False  # rules may be given several cotangents, along a new first axis
     branch: Op | None = None  # (y, *args, **kwargs): which side of each of its kinks a call was on
+    degenerate: Op | None = None  # (*results): values are near each other, their vectors not unique
     complete: int = field(init=False)  # how many of the first arguments have rules
 
     def __post_init__(self) -> None:
@@ -64,8 +67,14 @@ class Operation:
         """Whether there is a rule for the argument at a position."""
         return position < len(self.vjps) and self.vjps[position] is not None
 
-    def parameter(self, place: int | str) -> str:
-        """Name a parameter of the composition, by its position or the keyword it was given with."""
+    def has_derivative(self, place: int | str) -> bool:
+        """Whether the composition has a derivative by an argument, by its position or name."""
+        return place in self.by or _parameter(self.composition, place) in self.by
+
+    def parameter(self, place: int | str) -> int | str:
+        """Name a parameter as one reads it, by its position or name."""
+        if isinstance(place, str) or self.composition is None:
+            return place
         return _parameter(self.composition, place)
 
 
@@ -96,6 +105,7 @@ def defvjp(
     selects: bool = False,
     batches: bool = False,
     branch: Op | None = None,
+    degenerate: Op | None = None,
 ) -> None:
     """Give an operation its derivative: one function for each differentiable argument.
 
@@ -115,6 +125,10 @@ def defvjp(
     branch : callable, optional
         ``branch(y, *args, **kwargs)``: which side of each of its kinks a call was on, in arrays.
         Calls on the same side have one smooth derivative between them: gradient checks ask.
+    degenerate : callable, optional
+        ``degenerate(*results)`` of an operation with several results: some are near each other, so
+        that others are not unique.  The rule is then called with tracked arrays: it may
+        differentiate ``g``.
 
     Notes
     -----
@@ -147,8 +161,9 @@ def defvjp(
     by_position = dict(zip(where, vjps, strict=True))
     rules = tuple(by_position.get(i) for i in range(max(where, default=-1) + 1))
     OPERATIONS[op] = Operation(
-        rules, selects=selects, batches=batches, branch=branch, lists=_takes_lists(op)
-    )
+        rules, selects=selects, batches=batches, branch=branch, degenerate=degenerate,
+        lists=_takes_lists(op),
+    )  # fmt: skip
 
 
 def defvjp_joint(
@@ -214,8 +229,11 @@ def defvjp_variadic(op: Op, vjp: Op, *, selects: bool = False) -> None:
 
 
 def _takes_lists(op: Op) -> bool:
-    """Whether an operation takes lists of arrays: what is not NumPy's may."""
-    return OPERATIONS[op].lists if op in OPERATIONS else not qualified_name(op).startswith("np.")
+    """Whether an operation takes lists of arrays, as one that is not NumPy's may."""
+    if op in OPERATIONS:
+        return OPERATIONS[op].lists
+    numpys = isinstance(op, np.ufunc) or qualified_name(op).startswith("np.")
+    return bool(getattr(op, "takes_lists", not numpys))
 
 
 class _Variadic(Sequence[Rule]):
@@ -240,7 +258,7 @@ def _refuse_in_place(op: Op) -> None:
 
 
 def composed(
-    *ops: Op, by: Collection[str] = (), lists: bool = False, always: bool = False
+    *ops: Op, by: Collection[int | str] = (), lists: bool = False, always: bool = False
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate what is called in place of ``ops`` when a tracked tensor arrives: it needs no rule.
 
@@ -265,8 +283,9 @@ def composed(
     """
 
     def declare(composition: Callable[P, T]) -> Callable[P, T]:
-        names = frozenset(by or [_parameter(composition, 0)])
-        mine = Operation(composition=composition, by=names, lists=lists, always=always)
+        names: set[int | str] = {*(by or [_parameter(composition, 0)])}
+        names |= {i for i in range(4) if _parameter(composition, i) in names}  # found at once
+        mine = Operation(composition=composition, by=frozenset(names), lists=lists, always=always)
         OPERATIONS.update(dict.fromkeys(ops, mine))
         return composition
 
@@ -317,7 +336,7 @@ def planted(
         rules = tuple(others.get(i, vjp) for i, vjp in enumerate(known.vjps))
     mine = Operation(
         rules, selects=known.selects, batches=known.batches, branch=known.branch,
-        lists=_takes_lists(op),
+        degenerate=known.degenerate, lists=_takes_lists(op),
     )  # fmt: skip
     OPERATIONS[op] = mine
     try:

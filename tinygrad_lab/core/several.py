@@ -66,7 +66,7 @@ def as_array(value: Any) -> Any:
     Lists of other things, or of rows of several lengths, stay lists, and arrays of any kind
     themselves.
     """
-    if hasattr(value, "ndim"):
+    if hasattr(value, "dtype"):
         return value
     if holds_tensor(value):
         return np.stack([as_array(member) for member in value])

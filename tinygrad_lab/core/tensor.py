@@ -26,7 +26,7 @@ from tinygrad_lab.core.dispatch import (
     from_node,
     operand,
     plain,
-    refuse_subclass,
+    refuse_strange,
     without_out,
 )
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
@@ -212,7 +212,7 @@ class Tensor:
                 "Tensor(...) of a Tensor: say t.detach() for one that shares its data without "
                 "history, or t.copy() for a tracked copy"
             )
-        refuse_subclass(data)
+        refuse_strange(data)
         self.data = from_scalar(data) if hasattr(data, "__array_function__") else np.asarray(data)
         self.node = None
         if requires_grad:
@@ -274,13 +274,27 @@ class Tensor:
     def grad(self, value: Any) -> None:
         if self.node is None and value is not None:
             raise RuntimeError("a tensor that requires no gradient has none to set")
-        if value is not None and value.shape != self.shape:
-            raise ValueError(f"a gradient of shape {value.shape} for a tensor of {self.shape}")
         if self.node is not None:
-            self.node.grad = value
+            self.node.grad = None if value is None else self._as_gradient(from_scalar(value))
+
+    def _as_gradient(self, value: Any) -> Any:
+        """Return what somebody sets as the gradient, in this tensor's dtype, if it fits."""
+        is_subclass = isinstance(value, np.ndarray) and type(value) is not np.ndarray
+        if is_subclass or not hasattr(value, "__array_function__"):
+            raise TypeError(
+                f"a gradient is an array like the tensor, {describe(self)}, not {describe(value)}: "
+                "say np.asarray(...)"
+            )
+        if value.shape != self.shape or not np.can_cast(value.dtype, self.dtype, "same_kind"):
+            raise ValueError(f"a gradient of {describe(value)} for a tensor of {describe(self)}")
+        return value if value.dtype == self.dtype else value.astype(self.dtype)
 
     def backward(
-        self, upstream: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False
+        self,
+        upstream: Any = None,
+        *,
+        retain_graph: bool | None = None,
+        create_graph: bool | None = None,
     ) -> None:
         """Add the gradient of this tensor to ``.grad`` of every leaf it was computed from.
 
@@ -291,8 +305,9 @@ class Tensor:
             default 1, which a tensor of one element may leave out.
         retain_graph : bool, optional
             Keep the graph, so that it can be walked again.  By default as ``create_graph``.
-        create_graph : bool
-            Make the gradients Tensors that can be differentiated again.
+        create_graph : bool, optional
+            Make the gradients Tensors that can be differentiated again.  By default where a
+            transform around the call (``tl.grad`` ...) differentiates this tensor.
 
         Raises
         ------
@@ -309,6 +324,8 @@ class Tensor:
         >>> slope.item(), x.grad.item()
         (27.0, 18.0)
         """
+        if create_graph is None:
+            create_graph = is_differentiated(self.node, getattr(upstream, "node", None))
         node, cotangent = start(self, upstream, create_graph)
         keep = create_graph if retain_graph is None else retain_graph
         lift = from_node if create_graph else None
@@ -461,7 +478,8 @@ class Tensor:
 
     def __pow__(self, exponent: Any) -> Tensor:
         is_ours = OPERATIONS[np.power] is _OUR_POWER  # and not a user's rule, which is to be used
-        if is_ours and type(exponent) in (int, float) and exponent in _POWERS:
+        is_short = type(exponent) in (int, float) and exponent in _POWERS
+        if is_ours and is_short and self.dtype.kind in "fc":  # not of integers: NumPy refuses 2**-1
             return apply(_POWERS[exponent], (self,))
         return apply(np.power, (self, exponent))
 
@@ -598,7 +616,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     if hasattr(array, "__array_function__") and not isinstance(array, (np.ndarray, np.generic)):
         array = array.copy() if dtype is None else array.astype(dtype)  # a foreign array stays one
     else:
-        refuse_subclass(array)
+        refuse_strange(array)
         array = np.array(array, dtype=dtype)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"a tensor holds numbers, not {array.dtype}: {data!r:.80}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from tinygrad_lab.habits import missing
+from tinygrad_lab.habits import missing, teach
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.layers import (
     ELU,
@@ -68,3 +68,6 @@ __all__ = [
 
 def __getattr__(name: str) -> NoReturn:
     raise missing(__name__, name, __all__)
+
+
+teach(Module)

@@ -12,8 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from tinygrad_lab.core.dispatch import refuse_subclass
-from tinygrad_lab.core.rules.arguments import as_array
+from tinygrad_lab.core.dispatch import operand
 from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["takes_arrays"]
@@ -63,15 +62,12 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
                 dtype = dtype or getattr(values[key], "dtype", None)
         return [values[i] for i in range(len(args))], {key: values[key] for key in kwargs}
 
+    ordered.takes_lists = False  # type: ignore[attr-defined]  # to an operation, lists are arrays
     return cast(Callable[P, T], ordered)
 
 
 def _array(function: Any, value: Any, needed: bool, dtype: Any) -> Any:
-    refuse_subclass(value, function)
-    if isinstance(value, (np.generic, np.ndarray)):
-        return np.asarray(value)
-    if isinstance(value, (list, tuple)):
-        return as_array(value)
+    value = operand(function, value)
     if needed and isinstance(value, float) and dtype is not None and dtype.kind == "f":
         return np.asarray(value, dtype)
     return np.asarray(value) if needed and isinstance(value, (int, float, complex)) else value

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.warnings import MixedPrecisionWarning, ProbabilitiesAsLogitsWarning, warn
+from tinygrad_lab.warnings import LossInputWarning, MixedPrecisionWarning, warn
 
-__all__ = ["expect_logits", "expect_one_precision"]
+__all__ = ["expect_log_probabilities", "expect_logits", "expect_one_precision"]
 
 #: What gives the same numbers in another shape or order.
 _RESHAPED = {"reshape", "squeeze", "expand_dims", "transpose", "swapaxes", "moveaxis", "astype"}
@@ -22,20 +22,35 @@ _LAST_OF_SOFTMAX = {"divide", "multiply", "exp", "getitem"}
 
 def expect_logits(input: Any, loss: str, instead: str) -> None:
     """Warn if the logits for a loss are probabilities, as their history tells."""
+    if squashed := _squashed_by(input):
+        warn(
+            f"{loss} takes logits, and applies {instead} to them itself; this input is the result "
+            f"of a {squashed} already, which makes all gradients small: leave that out",
+            LossInputWarning,
+        )
+
+
+def expect_log_probabilities(input: Any, loss: str) -> None:
+    """Warn if what should be logarithms of probabilities are probabilities."""
+    if squashed := _squashed_by(input):
+        warn(
+            f"{loss} takes logarithms of probabilities, and this input is the result of a "
+            f"{squashed}: say log_softmax(logits), or cross_entropy(logits, ...)",
+            LossInputWarning,
+        )
+
+
+def _squashed_by(input: Any) -> str | None:
+    """Name what has made probabilities of the input, as its history tells."""
     node = input.node if isinstance(input, Tensor) else None
     while node is not None and node.name in _RESHAPED and node.parents:
         node = node.parents[0]
     if node is None:
-        return
-    if node.name in ("softmax", "sigmoid") or (
-        node.name in _LAST_OF_SOFTMAX and _are_distributions(input.data)
-    ):
-        what = node.name if node.name in ("softmax", "sigmoid") else "a softmax"
-        warn(
-            f"{loss} takes logits, and applies {instead} to them itself; this input is the result "
-            f"of {what} already, which makes all gradients small: leave that out",
-            ProbabilitiesAsLogitsWarning,
-        )
+        return None
+    if node.name in ("softmax", "sigmoid"):
+        return node.name
+    by_hand = node.name in _LAST_OF_SOFTMAX and _are_distributions(input.data)
+    return "softmax" if by_hand else None
 
 
 def _are_distributions(values: Any) -> bool:

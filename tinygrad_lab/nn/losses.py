@@ -17,7 +17,7 @@ from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.activations import damped, log_softmax, sigmoid, softmax, softplus
 from tinygrad_lab.nn.arguments import takes_arrays
-from tinygrad_lab.nn.cautions import expect_logits
+from tinygrad_lab.nn.cautions import expect_log_probabilities, expect_logits
 from tinygrad_lab.nn.windows import Array, is_numpy
 
 __all__ = [
@@ -333,6 +333,7 @@ def nll_loss(
     >>> round(float(nll_loss(log_p, np.array([0, 1]))), 4)
     0.4904
     """
+    expect_log_probabilities(input, "nll_loss")
     _check_reduction(reduction)
     if input.ndim == 1:
         row, label = input.reshape((1, -1)), target.reshape((1,))

@@ -9,17 +9,19 @@ Not for: the layers themselves (``layers.py``).
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from reprlib import recursive_repr
-from types import NoneType
+from types import NoneType, SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core.atomic import at_once
-from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.errors import KEYWORDS, describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.parameter import Parameter
 from tinygrad_lab.transforms.containers import attributes
@@ -49,6 +51,15 @@ class Module:
     #: Whether it is being trained; ``train()`` and ``eval()`` set it.
     training: bool = True
 
+    def __new__(cls, *_: Any, **kwargs: Any) -> Self:
+        """Make a module, unless it is given PyTorch's name of an argument that has NumPy's here."""
+        for name in kwargs.keys() & KEYWORDS.keys():
+            taken = inspect.signature(cls.__init__).parameters
+            if name not in taken and KEYWORDS[name] in taken:
+                own = KEYWORDS[name]
+                raise TypeError(f"{cls.__name__}({name}=...): say {own}=..., as NumPy does")
+        return super().__new__(cls)
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: what a subclass defines."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(self, ...)")
@@ -56,7 +67,10 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward``; an error raised in it names the layer."""
         try:
-            return self.forward(*args, **kwargs)
+            result = self.forward(*args, **kwargs)
+            if result is None:
+                raise TypeError(f"{type(self).__name__}.forward returned None: say `return` in it")
+            return result
         except Exception as error:
             _locate(error, self)
             raise
@@ -147,7 +161,7 @@ class Module:
         return self
 
     def to(self, dtype: npt.DTypeLike) -> Self:
-        """Convert parameters and floating buffers in place, and forget gradients.
+        """Convert parameters and floating buffers in place, and forget gradients: all, or none.
 
         Raises
         ------
@@ -169,13 +183,17 @@ class Module:
             for value in values
             if value.dtype.kind in "fc"
         }
+        changes: list[tuple[Any, ...]] = []
         for value in values:
             if isinstance(value, Tensor) and id(value) in new:
-                value.data, value.grad = new[id(value)], None
+                changes.append((setattr, value, "data", new[id(value)]))
+                if value.node is not None:
+                    changes.append((setattr, value.node, "grad", None))
         for module in self.modules():
             for name, value in _attributes(module).items():
-                if (replaced := _replaced(value, new)) is not value:
-                    setattr(module, name, replaced)
+                if (replaced := _replaced(value, new, changes)) is not value:
+                    changes.append((object.__setattr__, module, name, replaced))
+        at_once(changes)
         return self
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
@@ -258,7 +276,6 @@ class Module:
 
 
 def _attributes(module: Module) -> dict[str, Any]:
-    """What a module's attributes hold, parameters and layers that are set on its class too."""
     return attributes(module, lambda value: isinstance(value, (Parameter, Module)))
 
 
@@ -270,12 +287,32 @@ def _walk(module: Module, path: str = "", *, private: bool = True) -> Iterator[t
 
 
 def _inside(value: Any, path: str, around: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
-    if not isinstance(value, (Mapping, list, tuple, deque)):
+    parts = _parts(value, path)
+    if parts is None:
         yield path, value
     elif id(value) not in around:  # a container may hold itself
-        items = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for key, item in items:
+        for key, item in parts:
             yield from _inside(item, f"{path}.{key}", (*around, id(value)))
+
+
+def _parts(value: Any, path: str) -> Iterable[tuple[Any, Any]] | None:
+    """The parts of a container with their keys; None for what is none."""
+    if isinstance(value, Mapping):
+        return value.items()
+    if isinstance(value, (list, tuple, deque)):
+        return enumerate(value)
+    if isinstance(value, SimpleNamespace):
+        return vars(value).items()
+    if is_dataclass(value) and not isinstance(value, (type, Module)):
+        return [(f.name, getattr(value, f.name)) for f in fields(value) if hasattr(value, f.name)]
+    if isinstance(value, (set, frozenset)):
+        for item in value:
+            if isinstance(item, (Parameter, Module)):
+                raise TypeError(
+                    f"{path} is a {type(value).__name__} with a {type(item).__name__} in it, which "
+                    "would have another name in each run: say a list or a dict"
+                )
+    return None
 
 
 def _named_modules(
@@ -300,18 +337,23 @@ def _is_buffer(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "biufc"
 
 
-def _replaced(value: Any, new: Mapping[int, Any]) -> Any:
-    """Put new arrays for old, also in containers; a list or a dict stays the same object."""
+def _replaced(value: Any, new: Mapping[int, Any], changes: list[tuple[Any, ...]]) -> Any:
+    """Put new arrays for old: what takes the value's place, and the ``changes`` inside it.
+
+    Whatever can be written to stays the same object.
+    """
     if isinstance(value, np.ndarray):
         return new.get(id(value), value)
-    if isinstance(value, list):
-        value[:] = [_replaced(item, new) for item in value]
-    elif isinstance(value, dict):
-        value.update({key: _replaced(item, new) for key, item in value.items()})
-    elif isinstance(value, tuple):
-        items = [_replaced(item, new) for item in value]
-        if any(item is not old for item, old in zip(items, value, strict=True)):
-            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    parts = dict(_parts(value, "") or ())
+    replaced = {key: _replaced(item, new, changes) for key, item in parts.items()}
+    different = {key: item for key, item in replaced.items() if item is not parts[key]}
+    if isinstance(value, tuple) and different:
+        items = replaced.values()
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    if hasattr(value, "__setitem__"):
+        changes += [(type(value).__setitem__, value, *change) for change in different.items()]
+    elif not isinstance(value, Mapping):  # a namespace; a mapping that is read-only stays as it is
+        changes += [(object.__setattr__, value, *change) for change in different.items()]
     return value
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor
 
 # -- options ----------------------------------------------------------------------------------
@@ -103,8 +104,8 @@ def check_parameters(parameters: Sequence[Any], others: Sequence[Tensor]) -> Non
 def _check_parameter(parameter: Any, position: int) -> None:
     if not isinstance(parameter, Tensor):
         raise TypeError(
-            f"parameter {position} is a {type(parameter).__name__}, not a Tensor: gradients "
-            "arrive on Tensors, made with requires_grad=True"
+            f"parameter {position} is a {type(parameter).__name__}, not a Tensor: say "
+            "model.parameters(), or Tensors that were made with requires_grad=True"
         )
     frozen = type(parameter) is not Tensor and not parameter.requires_grad  # an nn.Parameter
     if not (frozen or (parameter.requires_grad and parameter.is_leaf)):
@@ -114,10 +115,25 @@ def _check_parameter(parameter: Any, position: int) -> None:
         )
 
 
+def check_real(owner: str, parameter: Tensor) -> None:
+    """Raise TypeError if a parameter is complex, where the squares of gradients are kept."""
+    if parameter.dtype.kind == "c":
+        raise TypeError(
+            f"{owner} adapts to the size of each real number, and a parameter is "
+            f"{parameter.dtype}{parameter.shape}: make two real parameters of it, or use SGD"
+        )
+
+
 def check_gradient(parameter: Tensor, g: Any) -> Any:
     """Return a gradient as a plain array of the parameter's dtype; raise if it does not fit."""
     data = parameter.data
-    g = g.data if isinstance(g, Tensor) else g  # left by backward(create_graph=True)
+    if isinstance(g, Tensor):  # left by backward(create_graph=True)
+        if is_differentiated(g.node):
+            raise TypeError(
+                "step() writes into parameters, so a derivative that is being taken around it "
+                "would be lost: write the update out, w = w - lr * tl.grad(loss)(w)"
+            )
+        g = g.data
     if g.shape != data.shape:
         raise ValueError(
             f"a gradient of shape {g.shape} for a parameter that has shape {data.shape} by now: "

@@ -19,6 +19,7 @@ import numpy as np
 
 from tinygrad_lab.core.atomic import at_once
 from tinygrad_lab.core.cotangents import from_scalar
+from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.optim.checks import (
     check_entries,
@@ -26,6 +27,7 @@ from tinygrad_lab.optim.checks import (
     check_names,
     check_number,
     check_parameters,
+    check_real,
     check_saved,
 )  # fmt: skip
 from tinygrad_lab.warnings import AbandonedParameterWarning, NoGradientWarning, warn
@@ -60,8 +62,8 @@ class Optimizer:
 
     Notes
     -----
-    A subclass implements ``_check`` for one group's options and ``_update`` for one parameter, and
-    names what it keeps for each parameter in ``entries``.
+    A subclass implements ``_check`` for one group's options, and ``_update``, which lists the
+    changes that move one parameter; it names what it keeps for each parameter in ``entries``.
     """
 
     #: What is kept for each parameter: ``"count"``, ``"array"``, ``"positive"`` (an array of
@@ -146,6 +148,8 @@ class Optimizer:
         The array ``name`` in it is looked at: whether it fits the parameter as it is by now.
         """
         entries = self.state.get(parameter)
+        if entries is None and "positive" in self.entries.values():
+            check_real(type(self).__name__, parameter)
         if entries is not None:
             array, data = entries[name], parameter.data
             if array.shape != data.shape or array.dtype != data.dtype:
@@ -259,13 +263,18 @@ def effective_gradient(parameter: Tensor, g: Array, group: Options) -> Array:
 
 def replace(parameter: Tensor, value: Array) -> Change:
     """Give a parameter a new array; whoever holds the old one keeps it."""
-    return (setattr, parameter, "data", from_scalar(value))
+    value = value if type(value) is np.ndarray else from_scalar(value)
+    return (setattr, parameter, "data", value)
 
 
 def _grouped(params: Any) -> list[Mapping[str, Any]]:
     if isinstance(params, Tensor) or hasattr(params, "parameters"):
         remedy = "[tensor]" if isinstance(params, Tensor) else "model.parameters()"
         raise TypeError(f"params must be an iterable of parameters: say {remedy}")
+    if isinstance(params, (set, frozenset)) or not isinstance(params, Iterable):
+        raise TypeError(
+            f"params must be an iterable of parameters, always in one order, not {describe(params)}"
+        )
     items = list(params)
     if not items:
         raise ValueError("an optimizer needs parameters: there are none")

@@ -151,11 +151,11 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float, norm_type: fl
     if norm_type != inf:
         check_number({"norm_type": norm_type}, "norm_type", positive=True)
     parameters = _with_gradients(parameters)
-    if norm_type == inf:
-        norm = max((float(np.max(np.abs(p.grad), initial=0)) for p in parameters), default=0.0)
-    else:
-        total = sum(float((np.abs(p.grad) ** norm_type).sum()) for p in parameters)
-        norm = total ** (1 / norm_type)
+    largest = [float(np.max(np.abs(p.grad), initial=0)) for p in parameters]
+    norm = float(np.max(largest, initial=0.0))
+    if norm_type != inf and 0 < norm < inf:  # in shares of the largest, so that nothing overflows
+        total = sum(float((np.abs(p.grad / norm) ** norm_type).sum()) for p in parameters)
+        norm = norm * total ** (1 / norm_type)
     scale = max_norm / (norm + 1e-6)
     if scale < 1:
         at_once([(setattr, p.node, "grad", p.grad * scale) for p in parameters])
@@ -179,5 +179,7 @@ def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
 
 
 def _with_gradients(parameters: Any) -> list[Tensor]:
+    if hasattr(parameters, "parameters"):
+        raise TypeError("gradients are clipped of parameters: say model.parameters()")
     every = [parameters] if isinstance(parameters, Tensor) else parameters
     return [p for p in every if p.grad is not None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import traceback
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -24,6 +25,7 @@ from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
 from tinygrad_lab.testing.telling.pasted import shown
+from tinygrad_lab.warnings import MixedPrecisionWarning
 
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
 _NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)
@@ -106,7 +108,8 @@ def gradcheck(
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
     cause: BaseException | None = None
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixedPrecisionWarning)  # other precisions are tried here
         try:
             point = _begin(subject, upstream, generator, order)
             for label in chosen:

@@ -12,16 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.cotangents import conjugate
-from tinygrad_lab.core.dispatch import apply, from_node, plain
+from tinygrad_lab.core.cotangents import conjugate, from_scalar
+from tinygrad_lab.core.dispatch import from_node, plain
 from tinygrad_lab.core.engine import NO_KWARGS, Node, new_leaf, record
-from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.graph import differentiating, history, is_differentiating
-from tinygrad_lab.core.modes import is_grad_enabled, no_grad, recording
+from tinygrad_lab.core.modes import (
+    WATCH,
+    call_site,
+    current_mode,
+    is_grad_enabled,
+    no_grad,
+    recording,
+)
 from tinygrad_lab.core.operations import defvjp_joint
 from tinygrad_lab.core.rules.creation import copied
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.calls import walk
+from tinygrad_lab.transforms.containers import rebuild
 from tinygrad_lab.transforms.replicas import Twins, twin_of
 
 __all__ = ["checkpoint"]
@@ -77,17 +85,28 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
     before = twins.of((f, args))
     if not tracked or not is_grad_enabled():
         return f(*args)
-    with no_grad():
-        y = _drawing_alone(twins.generators, lambda: f(*args))
-    if not isinstance(y, (Tensor, np.ndarray, np.generic, float, complex)):
+    arguments = rebuild(args, _own_tensor, open_modules=False)
+    is_watching = current_mode() is WATCH
+    with nullcontext() if is_watching else no_grad():
+        result = _drawing_alone(twins.generators, lambda: f(*arguments))
+    y = from_scalar(plain(result))
+    if not hasattr(y, "dtype"):
         raise TypeError(
-            f"checkpoint: the function must return one tensor, not {describe(y)}; several can be "
-            "one with np.stack or np.concatenate"
+            f"checkpoint: the function must return one tensor, not {describe(result)}; several can "
+            "be one with np.stack or np.concatenate"
         )
-    y = y.data if isinstance(y, Tensor) else np.asarray(y)
+    if y.dtype.kind not in "fc":
+        return result
     again = _Again(before, list(tracked), is_differentiating())
     values = (again, *tracked.values())
-    return from_node(y, record(recomputed, values, NO_KWARGS, y, (None, *tracked)))
+    node = record(recomputed, values, NO_KWARGS, y, (None, *tracked))
+    node.site = call_site() if is_watching else None
+    return from_node(y, node)
+
+
+def _own_tensor(value: Any) -> Any:
+    """Let the function assign to a tensor of its own, ``t += u``, and not to its caller's."""
+    return twin_of(value, value.data, value.node) if isinstance(value, Tensor) else value
 
 
 def _drawing_alone(
@@ -110,25 +129,34 @@ class _Again:
         self._nodes = nodes
         self._is_inside = is_inside  # another transform: its rules are in force inside
 
+    def __repr__(self) -> str:
+        return name_of(self._before[0])  # in errors: checkpoint's function and its tensors
+
     def __call__(self, values: Sequence[Any]) -> tuple[Any, list[Tensor]]:
         """Call on twins that have some values: the result, and the tensors that it came from."""
         birth = new_leaf()
-        inputs = [
-            apply(copied, (v,)) if isinstance(v, Tensor) else Tensor(v, requires_grad=True)
-            for v in values
-        ]
-        fresh = dict(zip(self._nodes, inputs, strict=True))
-        twins = Twins(
-            lambda t: twin_of(t, fresh[t.node].data, fresh[t.node].node),  # type: ignore[index]
-            all_arrays=True,
-        )
+        inputs = list(map(_standing_for, self._nodes, values))
+        fresh: dict[Any, Any] = dict(zip(self._nodes, inputs, strict=True))
+        twins = Twins(lambda t: twin_of(t, fresh[t.node].data, fresh[t.node].node), all_arrays=True)
         f, args = twins.of(self._before)
-        nodes = [x.node for x in inputs if x.node is not None]
+        nodes = [x.node for x in inputs]
         quiet = np.errstate(invalid="ignore")  # the backward pass around this raises
         with recording(), quiet, differentiating(nodes) if self._is_inside else nullcontext():
             result = f(*args)
         _refuse_strangers(getattr(result, "node", None), nodes, birth)
         return result, inputs
+
+
+def _standing_for(node: Node, value: Any) -> Any:
+    """Make a tensor of a value: a leaf where the node is one, or else a result.
+
+    One with a history is a result of its own, so that no input is behind another.
+    """
+    if not isinstance(value, Tensor) and node.op is None:
+        return Tensor(value, requires_grad=True)
+    behind = value.node if isinstance(value, Tensor) else new_leaf()
+    value = plain(value)
+    return from_node(value, record(copied, (value,), NO_KWARGS, value, (behind,)))
 
 
 def recomputed(again: _Again, *values: Any) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor, start, tensor
 from tinygrad_lab.transforms.calls import Argnums, Call, Function, History, walk
 from tinygrad_lab.transforms.containers import leaves, rebuild, same_structure
@@ -29,7 +30,7 @@ def gradients(
     inputs: Tensor | Sequence[Tensor],
     upstream: Any = None,
     *,
-    create_graph: bool = False,
+    create_graph: bool | None = None,
     retain_graph: bool | None = None,
 ) -> Any:
     """Compute the gradients of ``outputs`` with respect to ``inputs``, leaves or intermediates.
@@ -40,8 +41,9 @@ def gradients(
         Where to start and where to stop.
     upstream : array_like or sequence of array_like, optional
         One for each output, of its shape; may be left out where the output has one element.
-    create_graph : bool
-        Return Tensors that can be differentiated again, in place of arrays.
+    create_graph : bool, optional
+        Return Tensors that can be differentiated again, in place of arrays.  By default where a
+        transform around the call (:func:`grad` ...) differentiates one of the outputs.
     retain_graph : bool, optional
         Keep the graph for another pass.  By default as ``create_graph``.
 
@@ -70,6 +72,8 @@ def gradients(
         upstreams *= len(ys)
     if len(upstreams) != len(ys):
         raise ValueError(f"gradients(): {len(upstreams)} upstreams for {len(ys)} outputs")
+    if create_graph is None:
+        create_graph = is_differentiated(*(getattr(t, "node", None) for t in (*ys, *upstreams)))
     begin = [start(y, u, create_graph, "gradients()") for y, u in zip(ys, upstreams, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
     results = walk(begin, xs, create_graph, keep)
@@ -124,7 +128,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         call = Call(f, args, argnums, has_aux, kwargs)
         y = call.scalar("grad")
         gradient = call.arranged(call.pull_back([None], history.graph, history.graph))
-        value, gradient = history.outcome((y, gradient))
+        value, gradient = history.value(y), history.outcome(gradient)
         return ((value, call.aux), gradient) if has_aux else (value, gradient)
 
     return derived
@@ -180,7 +184,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
         gradients = call.pull_back(cotangents, retain_graph=True, graph=history.graph)
         return history.outcome(call.arranged(gradients))
 
-    y = history.outcome(call.output)
+    y = history.value(call.output)
     return (y, pullback, call.aux) if has_aux else (y, pullback)
 
 
@@ -220,8 +224,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
         next(moved) if live else np.zeros_like(getattr(y, "data", y))
         for y, live in zip(ys, is_live, strict=True)
     ]
-    value, change = history.outcome((call.output, rebuild(call.output, iter(changes))))
-    return value, change
+    return history.value(call.output), history.outcome(rebuild(call.output, iter(changes)))
 
 
 def _along(

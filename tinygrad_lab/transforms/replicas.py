@@ -9,10 +9,11 @@ Not for: calling again (``checkpoint.py``).
 from __future__ import annotations
 
 import copy
+import random
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from types import MethodType
+from types import MethodType, NoneType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,6 +24,8 @@ from tinygrad_lab.transforms.containers import attributes, is_module
 __all__ = ["Twins", "twin_of"]
 
 T = TypeVar("T", bound=Tensor)
+_CONSTANT = (str, int, float, complex, NoneType)
+_RANDOM = (np.random.RandomState, random.Random)  # and np.random.Generator
 
 
 class Twins:
@@ -40,6 +43,8 @@ class Twins:
 
     def of(self, value: Any) -> Any:
         """Give the twin of a value, the same one each time."""
+        if isinstance(value, _CONSTANT):
+            return value
         if id(value) in self._twins:
             return self._twins[id(value)][1]
         if isinstance(value, (dict, list, deque)):
@@ -68,7 +73,7 @@ class Twins:
         if isinstance(value, np.random.Generator):
             self.generators.append((value, copy.deepcopy(value)))
             return self.generators[-1][1]
-        return value
+        return copy.deepcopy(value) if isinstance(value, _RANDOM) else value
 
     def _array(self, array: Any) -> Any:
         is_written = self._copies_arrays and isinstance(array, np.ndarray) and array.flags.writeable
@@ -76,8 +81,12 @@ class Twins:
 
     def _filled(self, container: Any) -> Any:
         twin = self._settled(container, copy.copy(container))
-        for key, item in container.items() if isinstance(container, dict) else enumerate(container):
-            twin[key] = self.of(item)
+        if isinstance(container, dict):
+            twin.clear()
+            twin.update((self.of(key), self.of(item)) for key, item in container.items())
+        else:
+            for position, item in enumerate(container):
+                twin[position] = self.of(item)
         return twin
 
     def _module(self, module: Any) -> Any:

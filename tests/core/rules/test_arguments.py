@@ -7,6 +7,10 @@ Not for: which arguments have a derivative (``test_detaching.py``).
 
 from __future__ import annotations
 
+import array
+import collections
+import decimal
+import fractions
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import tinygrad_lab as tl
-from tests.core.rules.captured import Arguments, Place, arguments_of, summed
+from tests.core.rules.captured import Arguments, Place, arguments_of, parts_of, summed
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.testing.inputs.catalogue import CASES
 
@@ -73,7 +77,7 @@ def gradient(op: Any, arguments: Arguments, place: Place, leaf: Any) -> tuple[fl
 
 
 def check_forms(op: Any, arguments: Arguments) -> None:
-    for place, array in floats(arguments):
+    for place, plain in floats(arguments):
         for other, leaf in floats(arguments):
             try:
                 expected = gradient(op, arguments, other, leaf)
@@ -81,11 +85,11 @@ def check_forms(op: Any, arguments: Arguments) -> None:
                 continue
             for name, (form, in_a_tensor) in FORMS.items():
                 if other == place and in_a_tensor:
-                    ours = gradient(op, arguments, place, form(array))
-                elif other != place and (in_a_tensor or (array.size and op is not np.block)):
-                    if name == "scalar" and array.ndim:
+                    ours = gradient(op, arguments, place, form(plain))
+                elif other != place and (in_a_tensor or (plain.size and op is not np.block)):
+                    if name == "scalar" and plain.ndim:
                         continue
-                    ours = gradient(op, arguments.replaced(place, form(array)), other, leaf)
+                    ours = gradient(op, arguments.replaced(place, form(plain)), other, leaf)
                 else:
                     continue
                 for value, reference in zip(ours, expected, strict=True):
@@ -95,17 +99,48 @@ def check_forms(op: Any, arguments: Arguments) -> None:
                         np.testing.assert_allclose(value, reference, 1e-9, 1e-9, err_msg=message)
 
 
+def check_integers(op: Any, arguments: Arguments) -> None:
+    """Integers and booleans beside floats: as the same numbers in floats, where NumPy does so."""
+    for place, plain in floats(arguments):
+        for dtype in ("uint8", "bool", "int64"):
+            integers = np.abs(np.real(plain)).round().astype(dtype)
+            as_floats = arguments.replaced(place, integers.astype(float))
+            as_integers = arguments.replaced(place, integers)
+            try:
+                pair = [parts.astype(float) for parts in numbers_of(op, as_floats, as_integers)]
+                usual = pair[0].shape == pair[1].shape and np.allclose(*pair, equal_nan=True)
+            except (TypeError, ValueError, ArithmeticError, np.linalg.LinAlgError):
+                continue
+            for other, leaf in floats(arguments):
+                if usual and other != place:
+                    try:
+                        value, slopes = gradient(op, as_floats, other, leaf)
+                    except TypeError:
+                        continue
+                    ours, ours_slopes = gradient(op, as_integers, other, leaf)
+                    message = f"{dtype} at {place} of {arguments!r}, by {other}"
+                    np.testing.assert_allclose(ours, value, 1e-9, err_msg=message)
+                    if ours_slopes is not None:  # np.insert into integers gives integers
+                        np.testing.assert_allclose(ours_slopes, slopes, 1e-9, 1e-9, err_msg=message)
+
+
+def numbers_of(op: Any, *calls: Arguments) -> list[Any]:
+    return [
+        np.concatenate([np.real(part).reshape(-1) for part in parts_of(call(op))]) for call in calls
+    ]
+
+
 def check_refusals(op: Any, arguments: Arguments) -> None:
-    for place, array in floats(arguments):
+    for place, plain in floats(arguments):
         for name, form in REFUSED.items():
-            if name == "matrix" and array.ndim != 2:
+            if name == "matrix" and plain.ndim != 2:
                 continue
             for other, leaf in floats(arguments):
                 if other == place:
                     with pytest.raises(TypeError, match="its arithmetic is its own: say"):
-                        tl.Tensor(form(array), requires_grad=True)
+                        tl.Tensor(form(plain), requires_grad=True)
                     continue
-                changed = arguments.replaced(place, form(array))
+                changed = arguments.replaced(place, form(plain))
                 with pytest.raises(TypeError):
                     changed.replaced(other, tl.tensor(leaf, requires_grad=True))(op)
 
@@ -119,11 +154,58 @@ def test_every_form_of_every_array(op: Any):
             return
         arguments = arguments_of(op, call)
         check_forms(op, arguments)
+        check_integers(op, arguments)
         check_refusals(op, arguments)
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         calls_of_the_catalogue()
+
+
+@pytest.mark.parametrize(
+    "zeros_and_ones",
+    [
+        [-1, 0, 1], (-1.0, 0.0, 1.0), range(-1, 2), collections.deque([-1, 0, 1]),
+        array.array("d", [-1, 0, 1]), memoryview(np.array([-1.0, 0.0, 1.0])),
+        collections.UserList([-1, 0, 1]), [np.float32(-1), np.array(0), 1],
+        [tl.tensor(-1.0), tl.tensor(0.0), 1], [[-1, 0, 1]],
+    ],
+    ids=lambda x: type(x).__name__,
+)  # fmt: skip
+def test_whatever_numpy_reads_as_an_array_is_one(zeros_and_ones: Any):
+    t = tl.tensor([2.0, 3.0, 4.0], requires_grad=True)
+    slopes = tl.gradients(np.heaviside(zeros_and_ones, t).sum(), t)  # its rule compares with 0
+    np.testing.assert_array_equal(slopes, [0, 1, 0])
+
+
+def test_what_numpy_does_not_compute_with_is_refused():
+    t = tl.tensor([2.0, 3.0], requires_grad=True)
+    for other in (fractions.Fraction(1, 2), decimal.Decimal(2), "a", None, {1}, object(), b"ab"):
+        with pytest.raises(TypeError):
+            t * other
+        with pytest.raises(TypeError):
+            np.multiply(other, t)
+
+
+def test_scalars_have_the_dtype_that_numpy_gives_them():
+    x = np.array([1.0, 2.0], dtype=np.float32)
+    scalars = [
+        2,
+        2.0,
+        True,
+        np.float32(2),
+        np.float64(2),
+        np.int64(2),
+        np.float16(2),
+        np.array(2.0),
+    ]
+    for op in (np.add, np.multiply, np.divide, np.power, np.maximum, np.arctan2):
+        for scalar in scalars:
+            t = tl.tensor(x, requires_grad=True)
+            y = op(t, scalar)
+            assert y.dtype == op(x, scalar).dtype, (op, scalar)
+            assert tl.gradients(y.sum(), t).dtype == np.float32
+            assert op(scalar, t).dtype == op(scalar, x).dtype
 
 
 INTEGERS: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {

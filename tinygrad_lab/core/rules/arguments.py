@@ -10,7 +10,13 @@ from typing import Any
 from tinygrad_lab.core.operations import TAKES
 from tinygrad_lab.core.several import as_array
 
-__all__ = ["as_array", "untracked"]
+__all__ = ["as_array", "as_floats", "untracked"]
+
+
+def as_floats(a: Any) -> Any:
+    """Make an array of floats: NumPy computes with integers as if they were float64."""
+    a = as_array(a)
+    return a.astype(float) if a.dtype.kind in "biu" else a
 
 
 def untracked(x: Any) -> Any:

@@ -7,9 +7,8 @@ pseudoinverse, G. H. Golub and V. Pereyra, SIAM J. Numer. Anal. 10 (1973).
 
 Conventions.  A function that reads one triangle of a symmetric matrix (``cholesky``, ``eigh``) has
 the symmetric gradient, as if it had read both.  Where eigenvalues or singular values coincide,
-their vectors are not unique: the terms that mix such vectors count as 0.  That is right for
-symmetric functions of the equal values, and for the subspace that their vectors span together; what
-else depends on the vectors within it has no derivative there.  A complex vector's phase is not
-unique either: the gradient is right for what does not depend on it.  The determinant of a singular
+their vectors are not unique.  What does not depend on the choice is right there (``spectra.py``),
+and what does is not finite; the phase of a complex vector is such a choice.  Values alone share
+evenly where they are equal, and a singular value of 0 gets nothing.  The determinant of a singular
 matrix has its gradient, the cofactors, and the second derivative; a third is refused.
 """

@@ -3,8 +3,14 @@
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, defvjp, primitive
-from tinygrad_lab.core.rules.linalg.eigenvalues import inverse_gaps
 from tinygrad_lab.core.rules.linalg.matrices import as_diagonal, as_row, mH, mT
+from tinygrad_lab.core.rules.linalg.spectra import (
+    are_near,
+    differences,
+    of_sizes,
+    sums,
+    unmixed,
+)
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
 
 
@@ -67,22 +73,35 @@ def svd(a):
 
 
 def _svd(g, y, a):
-    u, s, vh = y
-    inner = as_diagonal(g.of(1, y))
+    u, _, vh = y
+    v = mH(vh)
+    rows, columns = a.shape[-2:]
+
+    def mixtures(g):
+        gu, gv = conj(g.of(0, y)), mH(conj(g.of(2, y)))
+        uu, vv = mH(u) @ gu, mH(v) @ gv
+        of_u, of_v = (uu - mH(uu)) / 2, (vv - mH(vv)) / 2
+        beside = gu - u @ uu if rows > columns else gv - v @ vv
+        return [of_u + of_v, of_u - of_v, beside][: 2 + (rows != columns)]
+
     if 0 not in g and 2 not in g:
-        return conj(u @ inner @ vh)
-    v, gaps = mH(vh), inverse_gaps(s * s)
-    inverse = np.where(s == 0, 0, 1 / np.where(s == 0, 1, s))
-    gu, gv = conj(g.of(0, y)), mH(conj(g.of(2, y)))
-    uu, vv = mH(u) @ gu, mH(v) @ gv
-    inner = inner + (uu - mH(uu)) * gaps * as_row(s) + s[..., None] * ((vv - mH(vv)) * gaps)
-    if a.dtype.kind == "c":
-        inner = inner + 1j * as_diagonal(np.imag(np.diagonal(uu, axis1=-2, axis2=-1)) * inverse)
-    outside = (gu - u @ uu) * as_row(inverse) @ vh + u * as_row(inverse) @ mH(gv - v @ vv)
-    return conj(u @ inner @ vh + outside)
+        inner, beside = as_diagonal(of_sizes(g, y, 1)), []
+    else:
+        together, against, *beside = unmixed(g, y, 1, mixtures, _gaps_of(a))
+        inner = as_diagonal(g.of(1, y)) + together + against
+    grad = u @ inner @ vh
+    for part in beside:
+        grad = grad + (part @ vh if rows > columns else u @ mH(part))
+    return conj(grad)
 
 
-defvjp(svd, _svd)
+def _gaps_of(a):
+    """What divides: of two values the difference and the sum, and for other vectors one value."""
+    is_square = a.shape[-2] == a.shape[-1]
+    return lambda s: [differences(s), sums(s), *([] if is_square else [as_row(s)])]
+
+
+defvjp(svd, _svd, degenerate=lambda u, s, vh: are_near(s, _gaps_of(u @ vh)))
 
 
 @composed(np.linalg.svd)

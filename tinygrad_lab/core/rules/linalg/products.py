@@ -190,7 +190,10 @@ def np_einsum(*operands, out=None, optimize=False, **kwargs):
         raise TypeError(f"{', '.join(kwargs)}: only optimize= is differentiable")
     if not isinstance(operands[0], str):
         operands = _with_letters(operands)
-    return einsum(operands[0], *map(as_array, operands[1:]), optimize=optimize)
+    arrays = [as_array(o) for o in operands[1:]]
+    dtype = np.result_type(*(a.dtype for a in arrays))  # sums of booleans would be truths
+    arrays = [a.astype(dtype) if a.dtype.kind in "biu" else a for a in arrays]
+    return einsum(operands[0], *arrays, optimize=optimize)
 
 
 def _with_letters(operands):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, defvjp, primitive
-from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_row, mH, mT
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
 
@@ -51,7 +51,7 @@ defvjp(
 
 @composed(np.linalg.lstsq, by=("a", "b"))
 def lstsq(a, b, rcond=None):
-    a, b = as_array(a), as_array(b)
+    a, b = as_floats(a), as_floats(b)
     rcond = np.finfo(a.dtype).eps * max(a.shape) if rcond is None else rcond
     x, s = least_squares(a, b, rcond), np.linalg.svdvals(a)
     rank = int(np.sum(s > rcond * np.max(untracked(s), initial=0)))
