@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import operator
 import pickle
 from typing import Any
@@ -130,3 +131,31 @@ def test_repr_warns_of_values_that_are_not_finite():
     data[3], data[4] = np.nan, np.inf
     assert "NaN! Inf!" in repr(tl.tensor(data))
     assert "\n" not in repr(tl.tensor(np.ones((100, 100)), requires_grad=True))
+
+
+def places_of_out():
+    """Every function of NumPy's that can be told by position where to write its result."""
+    for op in tl.operations.OPERATIONS:
+        try:
+            parameters = inspect.signature(op).parameters.values()
+        except (TypeError, ValueError):
+            continue
+        names = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        if "out" in names and not isinstance(op, np.ufunc) and op.__module__.startswith("numpy"):
+            yield op, names.index("out")
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_out_is_refused_by_position_as_it_is_by_name(tracked):
+    places = list(places_of_out())
+    assert len(places) > 50
+    for op, place in places:
+        t, out = tl.tensor(np.ones((2, 2)), requires_grad=tracked), tl.tensor(np.full((2, 2), 9.0))
+        for first in (t, t.data):
+            args = [first] * place + [out]
+            with pytest.raises(TypeError, match=r"\(\.\.\., out=\.\.\.\) writes in place"):
+                op(*args)
+        assert np.all(out.data == 9.0), op
+    with pytest.raises(TypeError, match="writes in place"):
+        tl.tensor([1.0, 2.0]).sum(0, None, np.zeros(()))
+    assert np.sum(tl.tensor([1.0, 2.0]), 0, None, None) == 3.0

@@ -8,6 +8,7 @@ Not for: what is known of an operation (``operations.py``), or what people see (
 
 import functools
 import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -374,8 +375,10 @@ def _holds_foreign(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and any(map(_holds_foreign, value))
 
 
-def without_out(op: Op, kwargs: Kwargs) -> Kwargs:
-    """Refuse ``out=``, and drop it where it says None; nor may ``overwrite_input=`` be heeded."""
+def without_out(op: Op, kwargs: Kwargs, args: Args = ()) -> Kwargs:
+    """Refuse ``out``, and drop it where it says None; nor may ``overwrite_input=`` be heeded."""
+    if len(args) > 1 and (place := _place_of_out(op)) < len(args) and args[place] is not None:
+        kwargs = {"out": args[place]}
     if "overwrite_input" in kwargs:
         kwargs = {key: value for key, value in kwargs.items() if key != "overwrite_input"}
     if "out" not in kwargs:
@@ -387,6 +390,14 @@ def without_out(op: Op, kwargs: Kwargs) -> Kwargs:
             "it returns"
         )
     return {key: value for key, value in kwargs.items() if key != "out"}
+
+
+@functools.cache
+def _place_of_out(op: Op) -> int:
+    """Return where ``out`` stands among the arguments; beyond all of them where there is none."""
+    untold = ("", "", "out") if op in (np.dot, np.concatenate) else ()  # by older versions of NumPy
+    names = list(_positional_parameters(op) or untold)
+    return names.index("out") if "out" in names else sys.maxsize
 
 
 def _no_rule(op: Op) -> TypeError:

@@ -163,7 +163,8 @@ def _of_data(name: str, doc: str) -> Any:
 
 def _of_numpy(op: Op) -> Any:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return apply(op, (self, *args), without_out(op, kwargs))
+        args = (self, *args)
+        return apply(op, args, without_out(op, kwargs, args))
 
     return _named(method, op)
 
@@ -552,7 +553,7 @@ class Tensor:
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        return apply(function, args, without_out(function, kwargs))
+        return apply(function, args, without_out(function, kwargs, args))
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
