@@ -243,7 +243,11 @@ def writes(name: str, function: Any, kwargs: Any) -> bool:
         name.startswith("Tensor.") and name.endswith("_")) or name in CHANGING)  # fmt: skip
 
 
-CHANGING = frozenset({"Tensor.backward", "Tensor.register_hook", "optim.clip_grad_norm_"})
+#: The last four count a number that they are given down in place (`k %= 4`), with NumPy as well.
+CHANGING = frozenset(
+    {"Tensor.backward", "Tensor.register_hook", "optim.clip_grad_norm_", "optim.clip_grad_value_"}
+    | {"np.rot90", "np.array_repr", "np.array_str", "np.array2string"}
+)
 
 
 def holds_tensor(values: Any) -> bool:

@@ -17,7 +17,7 @@ def pad(array, pad_width, mode="constant", **kwargs):
         inside = tuple(slice(low, low + n) for n, (low, _) in zip(array.shape, widths))
         shape = tuple(low + n + high for n, (low, high) in zip(array.shape, widths))
         return scatter_add(array, shape, inside)
-    if mode == "constant":
+    if mode == "constant" and kwargs.keys() == {"constant_values"}:
         border = as_array(kwargs["constant_values"]).astype(array.dtype)
         return rearranged(lambda p, q: np.pad(p, widths, constant_values=q), array, border)
     if mode in ("edge", "wrap") or (mode in ("reflect", "symmetric") and _is_even(**kwargs)):
