@@ -206,7 +206,8 @@ class _Walk:
         contributions: list[Array | None] = []
         self.pull_back(node, g, contributions if self.visit is not None else None)
         if self.visit is not None:
-            self.outside.run(self.visit, node, g, tuple(contributions))
+            whole = tuple(c.dense() if type(c) is Pieces else c for c in contributions)
+            self.outside.run(self.visit, node, g, whole)
         if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
             node.parents = node.args = node.kwargs = node.value = node.prints = None
 

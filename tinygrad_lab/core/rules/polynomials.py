@@ -81,6 +81,7 @@ def polyint(p, m=1, k=None):
 @composed(np.poly)
 def poly(seq_of_zeros):
     zeros = np.linalg.eigvals(seq_of_zeros) if seq_of_zeros.ndim == 2 else seq_of_zeros
+    zeros = zeros.astype(np.mintypecode(zeros.dtype.char))  # not float16
     p = np.ones(1, dtype=zeros.dtype)
     for zero in zeros:
         p = np.convolve(p, np.stack([np.ones_like(zero), -zero]))
