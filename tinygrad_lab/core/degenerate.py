@@ -99,9 +99,7 @@ def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts
     return answers
 
 
-def change(
-    g: Parts, y: Outputs, position: int, direction: Array, keep_graph: bool = True
-) -> Parts:
+def change(g: Parts, y: Outputs, position: int, direction: Array, keep_graph: bool = True) -> Parts:
     """The first of the :func:`changes`.
 
     Second derivatives commute: it is the gradient of ``sum(direction * g[position])`` by ``y``.
@@ -140,7 +138,7 @@ def gradient(
     finally:
         _depth.reset(token)
     answer = slopes.pop(origin, None)
-    other = [max(_largest(leaves[n]), 1.0) * _largest(slope) for n, slope in slopes.items()]
+    other = [max(_largest(leaves[n]), 1.0) * _largest(slopes.get(n, 0.0)) for n in leaves]
     return answer, max(other, default=0.0)
 
 
@@ -167,7 +165,9 @@ def bend(g: Array, y: Array) -> Array:
         return 0 * y
     zero = dispatch.plain(y) == 0
     uneven = zero * (1 + np.cos(np.arange(y.size)).reshape(y.shape) / 2)
-    slopes = (gradient([(g, weights)], y.node, True)[0] for weights in (1 * zero, uneven))
+    slopes = [gradient([(g, weights)], y.node, True)[0] for weights in (1 * zero, uneven)]
+    if all(slope is None for slope in slopes):  # it has nothing to do with these lengths
+        return 0 * y
     own, mixed = (0 * y if slope is None else slope for slope in slopes)
     other = np.abs(dispatch.plain(mixed - own * uneven)) + gradient([(g, uneven)], y.node)[1]
     return np.where(other > 1e-4 * _largest(own * zero), np.inf, own)
