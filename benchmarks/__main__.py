@@ -11,7 +11,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import chain, checks, convolution, costs, derivatives, digit_step, imports, lab_step
+from benchmarks import (
+    chain,
+    checks,
+    convolution,
+    costs,
+    derivatives,
+    digit_step,
+    imports,
+    lab_step,
+    pooling,
+)
 from benchmarks.timing import Result, Workload, measure
 from tinygrad_lab.files import write_file
 
@@ -22,6 +32,7 @@ WORKLOADS = {
         chain.WORKLOAD,
         digit_step.WORKLOAD,
         *convolution.WORKLOADS,
+        *pooling.WORKLOADS,
         derivatives.WORKLOAD,
         checks.WORKLOAD,
         imports.WORKLOAD,

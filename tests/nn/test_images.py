@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from tests.support import check_gradients
-from tinygrad_lab.nn import conv
+from tinygrad_lab.nn import conv, pool
 from tinygrad_lab.nn import functional as fn
 
 
@@ -113,9 +113,9 @@ def test_small_blocks_compute_the_same(monkeypatch, stride, dilation):
         return y.data, tx.grad, tw.grad
 
     whole = results()
-    monkeypatch.setattr(conv, "FORWARD_BLOCK", 1)
-    monkeypatch.setattr(conv, "WEIGHT_BLOCK", 1)
-    monkeypatch.setattr(conv, "FEWEST_COLUMNS", 1)
+    monkeypatch.setattr(conv, "BLOCK", 1)
+    monkeypatch.setattr(conv, "SMALL_PRODUCT", 1)
+    monkeypatch.setattr(conv, "FEWEST_OUTPUTS", 1)
     for a, b in zip(results(), whole, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
@@ -127,6 +127,51 @@ def test_results_do_not_share_the_memory_that_convolutions_keep():
     fn.conv2d(np.full_like(x, np.nan), w)
     np.testing.assert_array_equal(first, before)
     np.testing.assert_array_equal(fn.conv2d(x, w), before)
+
+
+whole_numbers = st.sampled_from([np.float32, np.float64, np.complex128, np.int64, np.float16])
+
+
+@given(
+    n=st.sampled_from([0, 1, 2, 9]),
+    size=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    groups=st.integers(1, 3),
+    channels=st.integers(1, 3),
+    filters=st.sampled_from([1, 3, 32]),
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    stride=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    padding=st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    dtype=whole_numbers,
+    layout=st.sampled_from(["C", "F", "reversed"]),
+)
+def test_conv2d_is_the_sum_over_its_taps(
+    n, size, groups, channels, filters, kernel, stride, padding, dilation, dtype, layout
+):
+    """Whole numbers, so that every order of the sum gives the same; images are read-only."""
+    rng = np.random.default_rng(n)
+    spans = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    assume(all(s + 2 * p > span for s, p, span in zip(size, padding, spans, strict=True)))
+    x = rng.integers(-4, 5, (n, groups * channels, *size)).astype(dtype)
+    w = rng.integers(-4, 5, (groups * filters, channels, *kernel)).astype(dtype)
+    padded = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    out = [
+        (m - span - 1) // s + 1 for m, span, s in zip(padded.shape[2:], spans, stride, strict=True)
+    ]
+    expected = np.zeros((n, groups * filters, *out), dtype)
+    for o, i, j in np.ndindex(groups * filters, *kernel):
+        first = o // filters * channels
+        rows, columns = (
+            slice(t * d, t * d + (m - 1) * s + 1, s)
+            for t, d, m, s in zip((i, j), dilation, out, stride, strict=True)
+        )
+        read = padded[:, first : first + channels, rows, columns]
+        expected[:, o] += (read * w[o, :, i, j][:, None, None]).sum(axis=1)
+    x = {"C": x, "F": np.asfortranarray(x), "reversed": x[::-1, :, ::-1][::-1, :, ::-1]}[layout]
+    x.flags.writeable = False
+    y = fn.conv2d(x, w, None, stride, padding, dilation, groups)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y, expected)
 
 
 def test_any_memory_layout_will_do():
@@ -219,6 +264,89 @@ def test_ties_share_evenly():
     x = tl.tensor(np.array([[[[3.0, 3.0], [1.0, 3.0]]]]), requires_grad=True)
     fn.max_pool2d(x, 2).sum().backward()
     np.testing.assert_allclose(x.grad, [[[[1 / 3, 1 / 3], [0.0, 1 / 3]]]])
+
+
+def test_ties_share_evenly_over_both_axes():
+    x = tl.tensor(np.array([[[[3.0, 1.0, 3.0], [3.0, 2.0, 0.0], [3.0, 0.0, 1.0]]]]))
+    x.requires_grad = True
+    fn.max_pool2d(x, 3).sum().backward()
+    np.testing.assert_array_equal(x.grad, (x.data == 3) / 4)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 3), (3, 5)])
+def test_padding_takes_no_share_of_the_gradient(shape):
+    """Padding reads as -inf, and -inf may be the largest of a window."""
+    x = tl.tensor(np.full((1, 1, *shape), -np.inf), requires_grad=True)
+    y = fn.max_pool2d(x, 3, 1, 1)
+    np.testing.assert_array_equal(y.data, -np.inf)
+    y.backward(np.ones(y.shape))
+    assert x.grad.sum() == pytest.approx(y.size)
+
+
+def test_the_nan_of_a_window_take_its_gradient():
+    values = np.array([[[[1.0, np.nan, 5.0, 2.0], [np.nan, 3.0, 4.0, 6.0]]]])
+    x = tl.tensor(values, requires_grad=True)
+    y = fn.max_pool2d(x, 2)
+    np.testing.assert_array_equal(y.data, [[[[np.nan, 6.0]]]])
+    y.backward(np.array([[[[8.0, 1.0]]]]))
+    np.testing.assert_array_equal(x.grad, [[[[0.0, 4.0, 0.0, 0.0], [4.0, 0.0, 0.0, 1.0]]]])
+
+
+@given(
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    padding=st.integers(0, 2),
+    dilation=st.integers(1, 3),
+    ceil=st.booleans(),
+    values=st.sampled_from([[0.0, 1.0], [-np.inf, 0.0, np.inf], [np.nan, 1.0, 2.0, 3.0]]),
+    seed=st.integers(0, 9),
+)
+def test_pools_are_those_of_a_loop(kernel, stride, padding, dilation, ceil, values, seed):
+    x = np.random.default_rng(seed).choice(values, (2, 2, 7, 6))
+    padding = min(padding, min(kernel) // 2)
+    assume(all(dilation * (k - 1) < 6 + 2 * padding for k in kernel))
+    t = tl.tensor(x, requires_grad=True)
+    y = fn.max_pool2d(t, kernel, stride, padding, dilation, ceil)
+    g = normal(y.shape)
+    y.backward(g)
+    expected, gradient = np.full(y.shape, -np.inf), np.zeros(x.shape)
+    for n, c, i, j in np.ndindex(*y.shape):
+        down, across = (
+            [t for t in range(o * s - padding, o * s - padding + dilation * k, dilation)
+             if 0 <= t < size]
+            for o, s, k, size in zip((i, j), stride, kernel, x.shape[2:], strict=True)
+        )  # fmt: skip
+        window = x[n, c][np.ix_(down, across)]
+        if window.size:
+            expected[n, c, i, j] = window.max()
+            largest = np.isnan(window) if np.isnan(window).any() else window == window.max()
+            gradient[n, c][np.ix_(down, across)] += g[n, c, i, j] * largest / largest.sum()
+    np.testing.assert_array_equal(y.data, expected)
+    np.testing.assert_allclose(t.grad, gradient, atol=1e-12)
+
+
+def test_small_blocks_pool_the_same(monkeypatch):
+    x = np.round(normal((3, 2, 7, 6)))
+
+    def results():
+        t = tl.tensor(x, requires_grad=True)
+        largest, mean = fn.max_pool2d(t, 3, 2, 1), fn.avg_pool2d(t, 3, 2, 1)
+        gradient = (largest * mean).sum().backward(create_graph=True) or t.grad
+        (gradient**2).sum().backward()
+        return largest.data, mean.data, gradient.data, t.grad
+
+    whole = [np.asarray(getattr(a, "data", a)) for a in results()]
+    monkeypatch.setattr(pool, "BLOCK", 1)
+    for a, b in zip(results(), whole, strict=True):
+        np.testing.assert_allclose(getattr(a, "data", a), b, atol=1e-12)
+
+
+def test_pools_of_integers():
+    x = np.array([[[[1, 200], [100, 250]]]], np.uint8)
+    np.testing.assert_array_equal(fn.max_pool2d(x, 2), [[[[250]]]])
+    np.testing.assert_array_equal(fn.max_pool2d(x > 1, 2), [[[[True]]]])
+    np.testing.assert_array_equal(fn.avg_pool2d(x, 2), [[[[137.75]]]])
+    np.testing.assert_array_equal(fn.avg_pool2d(np.full((1, 16, 16), 9, np.uint8), 16), [[[9.0]]])
 
 
 @pytest.mark.oracle

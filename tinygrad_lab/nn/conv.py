@@ -4,38 +4,41 @@ With ``conv2d(x, w)``, the gradient by the input ``conv2d_input_gradient(g, w)``
 the weight ``conv2d_weight_gradient(g, x)``, each of the three is linear in both of its arguments,
 and its derivatives are the other two: every order is closed, and each has a kernel of its own.
 
-The NumPy kernels unfold images into columns by copying one slice per tap *of a kernel row* only.
-The columns are stored image row by image row, so the columns of ``k`` neighbouring rows follow one
-another in memory: the matrix that belongs to one row of outputs is a view that overlaps with
-the next row's, and one ``np.matmul`` over all of those views is the convolution.  That is a
-``k``-th of the memory traffic of im2col.  Work is cut into blocks whose columns stay in the L2
-cache.  Arrays that are not NumPy's (Dask, CuPy) take slices, a stack and a matrix product instead.
+The NumPy kernels unfold images by the taps of one kernel row only.  The unfolded rows follow one
+another in memory, so the matrix that belongs to one row of outputs is a view that overlaps with the
+next row's, and one ``np.matmul`` over all of those views is the convolution, written straight to
+the result where it lies right.  That is a ``kh``-th of the memory traffic of im2col.  A kernel with
+dilation, and the adjoint of a stride, are several dense correlations between slices of the images.
+Arrays that are not NumPy's (Dask, CuPy) take slices, a stack and a matrix product instead.
 
 Not for: what users call, which checks and fills in defaults (``functional.py``).
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from math import gcd, prod
-from typing import Any
+from math import gcd
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
+from tinygrad_lab.nn.scratch import SCRATCH
 from tinygrad_lab.nn.windows import Array, NDArray, Taps, is_numpy, spread, unfold
 
 __all__ = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
 
 Pair = tuple[int, int]
 
-# Bytes of unfolded columns to work on at once, chosen on a processor with 1 MB of L2 cache a core.
-# A matrix product packs its operands there too, and packs more where its inner axis is long.
-FORWARD_BLOCK = 1 << 19
-WEIGHT_BLOCK = 1 << 18
-# A product with fewer columns than this does not reach the speed of BLAS.
-FEWEST_COLUMNS = 128
+# Bytes of unfolded images to work on at once: a part of the L2 cache.
+BLOCK = 1 << 20
+# Multiply-adds up to which OpenBLAS multiplies without packing its operands first, at twice the
+# speed where one of them has few rows.
+SMALL_PRODUCT = 1_000_000
+# Outputs that a weight gradient sums over in one product, at least: adding products takes time too.
+FEWEST_OUTPUTS = 256
+# Taps of a filter, from which on a product with the transposed gradient pays for transposing it.
+WORTH_TURNING = 192
 
 
 @primitive
@@ -56,7 +59,10 @@ def conv2d(
         return y if bias is None else y + bias.reshape((-1, 1, 1))
     dtype = np.result_type(x, w) if bias is None else np.result_type(x, w, bias)
     y = np.empty((x.shape[0], w.shape[0], rows.out, columns.out), dtype)
-    _correlate(x, w, rows, columns, groups, y, bias)
+    pieces = [_Piece(w, taps, columns, read, written) for taps, read, written in _undilated(rows)]
+    _correlate(x, pieces, groups, y)
+    if bias is not None:
+        y += bias.reshape(-1, 1, 1)
     return y
 
 
@@ -77,11 +83,13 @@ def conv2d_input_gradient(
         return _input_gradient_anywhere(g, w, size, rows, columns, groups)
     turned = _turn(w, groups)
     dx = np.zeros((g.shape[0], turned.shape[0], *size), np.result_type(g, w))
-    for row_phase, row_taps, some_rows in _phases(rows, size[0]):
-        for column_phase, column_taps, some_columns in _phases(columns, size[1]):
-            filters = turned[:, :, some_rows, some_columns]
-            out = dx[:, :, row_phase :: stride[0], column_phase :: stride[1]]
-            _correlate(g, filters, row_taps, column_taps, groups, out)
+    pieces = [
+        _Piece(turned[:, :, some_rows, some_columns], taps, column_taps, read, down, across)
+        for inputs, row_taps, some_rows in _phases(rows, size[0])
+        for across, column_taps, some_columns in _phases(columns, size[1])
+        for taps, read, down in _undilated(row_taps, inputs)
+    ]
+    _correlate(g, pieces, groups, dx)
     return dx
 
 
@@ -138,175 +146,210 @@ def _turn(w: Array, groups: int) -> Array:
     return turned.reshape((groups * c, o // groups, kh, kw))[:, :, ::-1, ::-1]
 
 
-class _Scratch(threading.local):
-    """Memory that a thread keeps between convolutions.
-
-    Fresh memory costs more than the copy into it, because the system zeroes it page by page.
-    """
-
-    largest = 4 << 20  # bytes; more than that is not worth keeping
-
-    def __init__(self) -> None:
-        self._memory: dict[int, NDArray] = {}
-
-    def take(self, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
-        """Return an uninitialised array, in the memory that ``slot`` used before."""
-        needed = prod(shape) * dtype.itemsize
-        if needed > self.largest:
-            return np.empty(shape, dtype)
-        memory = self._memory.get(slot)
-        if memory is None or memory.nbytes < needed:
-            memory = self._memory[slot] = np.empty(needed, np.uint8)
-        return np.ndarray(shape, dtype, memory)
-
-
-_SCRATCH = _Scratch()
-
-
 # -- NumPy ------------------------------------------------------------------------------------
 
 
-def _correlate(
-    x: NDArray,
-    w: NDArray,
-    rows: Taps,
-    columns: Taps,
-    groups: int,
-    out: NDArray,
-    bias: NDArray | None = None,
-) -> None:
+class _Piece(NamedTuple):
+    """A correlation with undilated rows, from a slice of the images to a slice of the results."""
+
+    filters: NDArray
+    rows: Taps
+    columns: Taps
+    read: slice  # rows of the images
+    down: slice  # rows of the results
+    across: slice = slice(None)  # columns of the results
+
+
+def _correlate(x: NDArray, pieces: list[_Piece], groups: int, out: NDArray) -> None:
     """Write ``sum over taps of w[o, c, i, j] * x[n, c, rows(t, i), columns(u, j)]`` to ``out``."""
-    o, c, kh, kw = w.shape
-    og = o // groups
-    filters = w.reshape(groups, 1, og, c, kh, kw).transpose(0, 1, 2, 4, 5, 3)
-    filters = filters.reshape(groups, 1, og, kh * kw * c)
-    # Neighbouring rows of outputs share rows of columns, unless the taps skip some.
-    shared = rows.dilation == 1 and rows.stride < kh
-    images = _grouped(x, groups)
-    results = _grouped(out, groups)
-    by_channel = None if bias is None else bias.reshape(groups, 1, og, 1, 1)
-    columns_of_row = groups * kw * c * columns.out * x.itemsize
-    unfolded: NDArray = np.empty(0, x.dtype)
-    product = unfolded
-    lines_of_row = rows.stride if shared else kh
-    per_row = columns_of_row * lines_of_row
-    fewest = -(-FEWEST_COLUMNS // columns.out)
-    for block, part, taps in _blocks(x, rows, per_row, FORWARD_BLOCK, fewest):
-        m = block.stop - block.start
-        lines = (taps.out - 1) * taps.stride + kh if shared else taps.out * kh
-        shape = (groups, lines, kw, c, m, columns.out)
-        if unfolded.shape != shape:
-            unfolded = _SCRATCH.take(0, shape, x.dtype)
-            unfolded.fill(0)
-            product = _SCRATCH.take(1, (groups, taps.out, og, m * columns.out), out.dtype)
-        some = images[:, :, :, block]
-        if shared:
-            _copy_taps(unfolded, some, Taps(lines, 1, 1, 1, taps.offset), 0, columns)
-        else:
-            for i in range(kh):
-                _copy_taps(unfolded[:, i::kh], some, taps, i, columns)
-        np.matmul(filters, _windows(unfolded, taps, kh, shared), out=product)
-        block_of_y = product.reshape(groups, taps.out, og, m, columns.out)
-        if by_channel is None:
-            results[:, part, :, block] = block_of_y
-        else:
-            np.add(block_of_y, by_channel, out=results[:, part, :, block])
+    kernels = [_Kernel(piece, groups, out.dtype) for piece in pieces]
+    at_once = min((kernel.images_at_once for kernel in kernels), default=1)
+    for start in range(0, len(x), at_once):
+        some = slice(start, start + at_once)
+        for piece, kernel in zip(pieces, kernels, strict=True):
+            kernel.run(x[some, :, piece.read], out[some, :, piece.down, piece.across])
+
+
+class _Kernel:
+    """How one piece is computed: its filters as matrices, and how the work is cut."""
+
+    def __init__(self, piece: _Piece, groups: int, dtype: np.dtype[Any]) -> None:
+        o, c, kh, kw = piece.filters.shape
+        self.rows, self.columns = piece.rows, piece.columns
+        length, width = kh * kw * c, self.columns.out
+        self.abreast, chunk = _small_products(o // groups, length, width)
+        filters = piece.filters.transpose(0, 2, 3, 1).astype(dtype, copy=False)
+        self.filters = filters.reshape(groups, 1, o // groups // chunk, chunk, length)
+        self.bytes_of_line = groups * kw * c * width * dtype.itemsize
+        self.images_at_once = _images_at_once(self.abreast, self.rows, self.bytes_of_line)
+
+    def run(self, x: NDArray, out: NDArray) -> None:
+        """Correlate images ``(N, C, H, W)``."""
+        groups, _, chunks, chunk, _ = self.filters.shape
+        for some, m, part, rows in _blocks(len(x), self.abreast, self.rows, self.bytes_of_line):
+            lines = Taps(rows.reach - rows.offset, 1, 1, 1, rows.offset)
+            view = _unfold(x[some], m, groups, lines, self.columns, out.dtype)
+            unfolded = SCRATCH.take(0, view.shape, out.dtype)
+            unfolded[...] = view
+            y = _side_by_side(out[some, :, part], m, groups)
+            shape = (*y.shape[:3], chunks, chunk, m * self.columns.out)
+            direct = m == 1 and out.strides[3] == out.itemsize
+            product = y.reshape(shape) if direct else SCRATCH.take(1, shape, out.dtype)
+            np.matmul(self.filters, _windows(unfolded, rows), out=product)
+            if not direct:
+                y[...] = product.reshape(y.shape)
 
 
 def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: int) -> NDArray:
     """Sum over images and outputs of the outer products of ``g`` and what each tap read."""
-    o, c = g.shape[1] // groups, x.shape[1] // groups
-    kh, kw = rows.kernel, columns.kernel
-    gradient = np.zeros((groups, kh, o, kw * c), np.result_type(g, x))
-    images, upstream = _grouped(x, groups), _grouped(g, groups)
-    shared = rows.stride == 1
-    per_row = groups * kw * c * columns.out * x.itemsize
-    unfolded: NDArray = np.empty(0, x.dtype)
-    fewest = -(-FEWEST_COLUMNS // (rows.out * columns.out))
-    for block, part, taps in _blocks(x, rows, per_row, WEIGHT_BLOCK, fewest):
-        m = block.stop - block.start
-        lines = taps.out + (kh - 1) * taps.dilation if shared else taps.out
-        shape = (groups, kw, c, lines, m, columns.out)
-        if unfolded.shape != shape:
-            unfolded = _SCRATCH.take(0, shape, x.dtype)
-            unfolded.fill(0)
-        by_line = unfolded.transpose(0, 3, 1, 2, 4, 5)
-        matrix = unfolded.reshape(groups, kw * c, -1)
-        some = images[:, :, :, block]
-        g_matrix = np.ascontiguousarray(upstream[:, part, :, block].swapaxes(1, 2))
-        g_matrix = g_matrix.reshape(groups, o, -1)
-        if shared:
-            _copy_taps(by_line, some, Taps(lines, 1, 1, 1, taps.offset), 0, columns)
-        for i in range(kh):
-            start = i * taps.dilation * m * columns.out if shared else 0
-            if not shared:
-                _copy_taps(by_line, some, taps, i, columns)
-            read = matrix[:, :, start : start + g_matrix.shape[2]]
-            gradient[:, i] += g_matrix @ read.swapaxes(1, 2)
-    gradient = gradient.reshape(groups, kh, o, kw, c).transpose(0, 2, 4, 1, 3)
-    return gradient.reshape(groups * o, c, kh, kw)
+    og, c = g.shape[1] // groups, x.shape[1] // groups
+    kh, kw, width = rows.kernel, columns.kernel, columns.out
+    dtype = np.result_type(g, x)
+    gradient = np.zeros((kh, groups, kw * c, og), dtype)
+    bytes_of_line = groups * kw * c * width * dtype.itemsize
+    fewest = -(-FEWEST_OUTPUTS // max(1, rows.out * width))
+    for taps, read, written in _undilated(rows):
+        images, upstream = x[:, :, read], g[:, :, written]
+        step, phases = taps.stride, min(taps.stride, kh)
+        for some, m, part, strip in _blocks(len(x), fewest, taps, bytes_of_line):
+            last_line = strip.out + (kh - 1) // step - 1
+            lines = Taps(last_line * step + phases, 1, 1, 1, strip.offset)
+            view = _unfold(images[some], m, groups, lines, columns, dtype)
+            q = len(view)
+            unfolded = SCRATCH.take(0, (q, groups, kw, c, phases, last_line + 1, m, width), dtype)
+            for phase in range(phases):
+                unfolded[:, :, :, :, phase] = view[:, :, phase::step].transpose(0, 1, 3, 4, 2, 5, 6)
+            outputs = strip.out * m * width
+            g_matrix = _side_by_side(upstream[some, :, part], m, groups).swapaxes(2, 3)
+            g_matrix = g_matrix.reshape(q, groups, 1, og, outputs).swapaxes(3, 4)
+            if kh * kw * c >= WORTH_TURNING:
+                turned = SCRATCH.take(1, g_matrix.shape, dtype)
+                turned[...] = g_matrix
+                g_matrix = turned
+            chunk = 8 if kw * c * outputs * og > SMALL_PRODUCT and kw * c % 8 == 0 else kw * c
+            for i in range(kh):
+                read_lines = slice(i // step, i // step + strip.out)
+                matrix = unfolded[:, :, :, :, i % step, read_lines]
+                matrix = matrix.reshape(q, groups, kw * c // chunk, chunk, outputs)
+                gradient[i] += np.matmul(matrix, g_matrix).sum(axis=0).reshape(gradient.shape[1:])
+    gradient = gradient.reshape(kh, groups, kw, c, og).transpose(1, 4, 3, 0, 2)
+    return gradient.reshape(groups * og, c, kh, kw)
 
 
-def _grouped(x: NDArray, groups: int) -> NDArray:
-    """View images ``(N, C, H, W)`` as ``(groups, H, C / groups, N, W)``."""
-    n, c, h, w = x.shape
-    if groups == 1:
-        return x.transpose(2, 1, 0, 3)[None]
-    # Splitting one axis never copies, whatever the strides, so writing here writes to x.
-    return x.reshape(n, groups, c // groups, h, w).transpose(1, 3, 2, 0, 4)
+def _small_products(filters: int, length: int, width: int) -> tuple[int, int]:
+    """Choose how many images lie side by side in a product, and how many filters it takes.
+
+    Vector units work on 16 columns at a time, and on 32 or 64 faster.
+    """
+    images = 1
+    while 2 * images * width <= 128 and (images * width < 32 or images * width % 16):
+        images *= 2
+    chunk = filters
+    while chunk % 2 == 0 and chunk >= 32 and chunk * length * images * width > SMALL_PRODUCT:
+        chunk //= 2
+    if chunk * length * images * width <= SMALL_PRODUCT:
+        return images, chunk
+    return max(images, -(-256 // max(1, width))), filters
+
+
+def _undilated(taps: Taps, down: slice = slice(None)) -> Iterator[tuple[Taps, slice, slice]]:
+    """Split an axis with dilation into axes without: one for each remainder of the outputs.
+
+    Yields the taps, which inputs they fall on, and which of the outputs ``down`` they give.
+    """
+    # A single tap has whatever dilation one likes: with the stride, nothing is left in between.
+    dilation = taps.dilation if taps.kernel > 1 else taps.stride
+    common = gcd(taps.stride, dilation)
+    step = dilation // common
+    begin, by = down.start or 0, down.step or 1
+    for first in range(min(step, taps.out)):
+        offset, phase = divmod(first * taps.stride + taps.offset, dilation)
+        out = (taps.out - first - 1) // step + 1
+        yield (
+            Taps(out, taps.kernel, taps.stride // common, 1, offset),
+            slice(phase, None, dilation),
+            slice(begin + first * by, None, step * by),
+        )
+
+
+def _images_at_once(m: int, rows: Taps, bytes_of_line: int) -> int:
+    """Return the multiple of ``m`` images whose unfolded rows fit in a block."""
+    return m * max(1, BLOCK // max(1, m * bytes_of_line * (rows.reach - rows.offset)))
 
 
 def _blocks(
-    x: NDArray, rows: Taps, bytes_of_row: int, budget: int, fewest: int
-) -> Iterator[tuple[slice, slice, Taps]]:
-    """Cut the work into images, and output rows of large images, whose columns fit in ``budget``.
+    n: int, m: int, rows: Taps, bytes_of_line: int
+) -> Iterator[tuple[slice, int, slice, Taps]]:
+    """Cut the work into images, and output rows of large images, whose unfolded rows fit a block.
 
-    Yields the images, the rows of outputs, and where the taps of those rows fall.
+    Yields the images, how many of them lie side by side, the rows of outputs, and where the taps
+    of those rows fall.
     """
-    n = x.shape[0]
-    images = max(fewest, budget // max(1, bytes_of_row * (rows.out + rows.kernel)))
-    images = max(1, min(n, images))
-    # Neighbouring pieces both unfold the rows where they meet, so the pieces are made much taller.
-    tall = max(8 * rows.kernel, budget // max(1, bytes_of_row * images))
-    for first in range(0, rows.out, tall):
-        last = min(rows.out, first + tall)
-        taps = rows._replace(out=last - first, offset=rows.offset + first * rows.stride)
-        for start in range(0, n, images):
-            yield slice(start, min(n, start + images)), slice(first, last), taps
+    at_once = _images_at_once(m, rows, bytes_of_line)
+    # Neighbouring strips both unfold the rows where they meet, so they are made much taller.
+    tall = max(8 * rows.kernel, BLOCK // max(1, m * bytes_of_line * rows.stride) + 1)
+    for start in range(0, n, at_once):
+        stop = min(n, start + at_once)
+        even = stop - (stop - start) % m
+        for some, side_by_side in ((slice(start, even), m), (slice(even, stop), stop - even)):
+            for first in range(0, rows.out if some.start < some.stop else 0, tall):
+                last = min(rows.out, first + tall)
+                strip = rows._replace(out=last - first, offset=rows.offset + first * rows.stride)
+                yield some, side_by_side, slice(first, last), strip
 
 
-def _copy_taps(to: NDArray, images: NDArray, rows: Taps, i: int, columns: Taps) -> None:
-    """Copy what tap row ``i`` reads from ``(G, H, C, N, W)`` to ``(G, lines, kw, C, N, Wo)``.
+def _side_by_side(x: NDArray, m: int, groups: int) -> NDArray:
+    """View images ``(N, C, H, W)`` as ``(N / m, groups, H, C / groups, m, W)``."""
+    n, c, h, w = x.shape
+    # Splitting an axis never copies, whatever the strides, so writing here writes to x.
+    return x.reshape(n // m, m, groups, c // groups, h, w).transpose(0, 2, 4, 3, 1, 5)
 
-    Columns that lie outside are never written: whoever allocates ``to`` fills it with zeros.
+
+def _unfold(
+    x: NDArray, m: int, groups: int, lines: Taps, columns: Taps, dtype: np.dtype[Any]
+) -> NDArray:
+    """View what each tap of a kernel row reads: ``(N / m, groups, lines, kw, C / groups, m, Wo)``.
+
+    The images are padded first, in the order in which they lie in memory, so that they are read
+    once and in one go.
     """
-    lines, read_lines = rows.inside(i, images.shape[1])
-    to[:, : lines.start] = 0
-    to[:, lines.stop :] = 0
-    for j in range(columns.kernel):
-        out, read = columns.inside(j, images.shape[4])
-        to[:, lines, j, :, :, out] = images[:, read_lines, :, :, read]
+    n, c, h, w = x.shape
+    padded = SCRATCH.take(2, (n, c, lines.out, columns.reach - columns.offset), dtype)
+    down, read = lines.inside(0, h)
+    first, last = max(0, columns.offset), max(0, min(w, columns.reach))
+    across = slice(first - columns.offset, max(first, last) - columns.offset)
+    padded[:, :, : down.start] = 0
+    padded[:, :, down.stop :] = 0
+    padded[:, :, down, : across.start] = 0
+    padded[:, :, down, across.stop :] = 0
+    padded[:, :, down, across] = x[:, :, read, first:last]
+    by_image, by_channel, by_line, item = padded.strides
+    c //= groups
+    shape = (n // m, groups, lines.out, columns.kernel, c, m, columns.out)
+    across_taps, across_outputs = columns.dilation * item, columns.stride * item
+    strides = (
+        m * by_image, c * by_channel, by_line, across_taps, by_channel, by_image, across_outputs
+    )  # fmt: skip
+    return np.ndarray(shape, dtype, padded, 0, strides)  # as_strided takes 10 µs
 
 
-def _windows(unfolded: NDArray, rows: Taps, kh: int, shared: bool) -> NDArray:
-    """For each row of outputs, the matrix ``(kh * kw * C, N * Wo)`` of what its taps read."""
-    groups, _, kw, c, n, width = unfolded.shape
-    shape = (groups, rows.out, kh * kw * c, n * width)
-    if not shared:
-        return unfolded.reshape(shape)
-    by_group, by_line = unfolded.strides[:2]
+def _windows(unfolded: NDArray, rows: Taps) -> NDArray:
+    """For each row of outputs, the matrix ``(kh * kw * C, m * Wo)`` of what its taps read."""
+    q, groups, _, kw, c, m, width = unfolded.shape
+    shape = (q, groups, rows.out, 1, rows.kernel * kw * c, m * width)
+    by_image, by_group, by_line = unfolded.strides[:3]
     item = unfolded.itemsize
-    strides = (by_group, by_line * rows.stride, n * width * item, item)
-    return np.ndarray(shape, unfolded.dtype, unfolded, 0, strides)  # as_strided takes 10 µs
+    strides = (by_image, by_group, by_line * rows.stride, 0, m * width * item, item)
+    return np.ndarray(shape, unfolded.dtype, unfolded, 0, strides)
 
 
-def _phases(taps: Taps, size: int) -> Iterator[tuple[int, Taps, slice]]:
+def _phases(taps: Taps, size: int) -> Iterator[tuple[slice, Taps, slice]]:
     """Split the adjoint of a strided axis into dense ones.
 
     Inputs with one remainder modulo the stride were read by every (stride / gcd)-th tap, so their
     gradient is a correlation of stride 1 with those taps alone, in reverse order.
 
-    Yields the remainder, where the taps of its correlation fall on the upstream gradient, and
+    Yields those inputs, where the taps of its correlation fall on the upstream gradient, and
     which of the reversed kernel's elements they are.
     """
     common = gcd(taps.stride, taps.dilation)
@@ -322,7 +365,7 @@ def _phases(taps: Taps, size: int) -> Iterator[tuple[int, Taps, slice]]:
         out = (size - 1 - phase) // taps.stride + 1
         reversed_last = taps.kernel - 1 - first
         chosen = slice(reversed_last - (kernel - 1) * step, reversed_last + 1, step)
-        yield phase, Taps(out, kernel, 1, dilation, offset), chosen
+        yield slice(phase, None, taps.stride), Taps(out, kernel, 1, dilation, offset), chosen
 
 
 # -- any other kind of array ------------------------------------------------------------------

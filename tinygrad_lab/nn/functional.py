@@ -264,7 +264,8 @@ def max_pool2d(
     """The largest element of each window of images ``(N, C, H, W)`` or ``(C, H, W)``.
 
     ``stride`` is the window's size unless given; ``ceil_mode`` keeps windows that the image's edge
-    cuts off.  Elements that tie for the largest share the gradient evenly.
+    cuts off.  Elements that tie for the largest share the gradient evenly; the largest of a window
+    with NaN in it is NaN, and those share.
 
     Raises
     ------
@@ -319,6 +320,8 @@ def avg_pool2d(
         )
         return y.reshape(y.shape[1:])
     rows, columns = _pooling("avg_pool2d", input, kernel_size, stride, padding, 1, ceil_mode)
+    if input.dtype.kind not in "fc":
+        input = input.astype(float)  # a sum of small integers would overflow
     if divisor_override is not None:
         if divisor_override == 0:
             raise ValueError("divisor_override=0 would divide by zero")

@@ -3,83 +3,136 @@
 Each pooling and its gradient are linear in the upstream, so each pair closes under
 differentiation: the gradient's own derivative gathers where the gradient scatters.
 
+NumPy's own arrays are taken a few images at a time: what is computed on the way is then small, and
+stays in the cache.
+
 Not for: what users call, which checks and fills in defaults (``functional.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import reduce
+from operator import add
+from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
-from tinygrad_lab.nn.windows import Array, Taps, fold, taps_of
+from tinygrad_lab.nn.scratch import SCRATCH
+from tinygrad_lab.nn.windows import Array, Taps, fold, is_numpy, taps_along, taps_of
 
 __all__ = ["avg_pool2d", "max_pool2d"]
+
+# Bytes to work on at once: a part of the L2 cache.
+BLOCK = 1 << 19
 
 
 @primitive
 def max_pool2d(x: Array, *, rows: Taps, columns: Taps) -> Array:
     """The largest element of each window; what lies outside is smaller than anything."""
-    return reduce(np.maximum, taps_of(x, rows, columns, fill=_smallest(x)))
+
+    def largest(x: Array) -> Array:
+        down = reduce(np.maximum, taps_along(x, 2, rows, _smallest(x)))
+        return reduce(np.maximum, taps_along(down, 3, columns, _smallest(x)))
+
+    return _in_blocks(largest, 2 * x.shape[2] * x.shape[3], x)
 
 
 @primitive
-def max_pool2d_input_gradient(g: Array, x: Array, y: Array, *, rows: Taps, columns: Taps) -> Array:
-    """Give each window's gradient to its largest elements, in equal shares."""
-    hits, ties = _hits(x, y, rows, columns)
-    share = g / ties
-    return fold((share * hit for hit in hits), x.shape[2:], rows, columns)
+def max_pool2d_input_gradient(g: Array, x: Array, *, rows: Taps, columns: Taps) -> Array:
+    """Give each window's gradient to its largest elements, in equal shares; to NaN, if any."""
+    peaks_of = _Peaks(x.shape[2:], rows, columns)
+
+    def scatter(g: Array, x: Array) -> Array:
+        peaks, ties = peaks_of(x, g.dtype)
+        peaks *= g / ties
+        return fold(peaks, x.shape[2:], rows, columns)
+
+    return _in_blocks(scatter, peaks_of.size, g, x)
 
 
 @primitive
-def max_pool2d_gather(u: Array, x: Array, y: Array, *, rows: Taps, columns: Taps) -> Array:
+def max_pool2d_gather(u: Array, x: Array, *, rows: Taps, columns: Taps) -> Array:
     """The mean of ``u`` over each window's largest elements: the adjoint of the one above."""
-    hits, ties = _hits(x, y, rows, columns)
-    picked = taps_of(u, rows, columns)
-    return reduce(np.add, [piece * hit for piece, hit in zip(picked, hits, strict=True)]) / ties
+    peaks_of = _Peaks(x.shape[2:], rows, columns)
+
+    def gather(u: Array, x: Array) -> Array:
+        peaks, ties = peaks_of(x, u.dtype)
+        peaks *= np.stack(taps_of(u, rows, columns))
+        return peaks.sum(axis=0) / ties
+
+    return _in_blocks(gather, peaks_of.size, u, x)
 
 
 defvjp(
     max_pool2d,
-    lambda g, y, x, **how: max_pool2d_input_gradient(g, x, y, **how),
-    branch=lambda y, x, **how: max_pool2d_input_gradient(np.ones_like(y), x, y, **how) != 0,
+    lambda g, y, x, **how: max_pool2d_input_gradient(g, x, **how),
+    branch=lambda y, x, **how: max_pool2d_input_gradient(np.ones_like(y), x, **how) != 0,
 )
 # A small change of x leaves the largest elements where they are, almost everywhere, so the
-# derivatives by x and by the maxima are 0.  They are declared, because a tracked argument without a
-# rule is an error.
-_flat = lambda u, y, g, x, top, **how: np.zeros_like(x)
-_flat_top = lambda u, y, g, x, top, **how: np.zeros_like(top)
+# derivative by x is 0.  It is declared, because a tracked argument without a rule is an error.
 defvjp(
     max_pool2d_input_gradient,
-    lambda u, y, g, x, top, **how: max_pool2d_gather(u, x, top, **how),
-    _flat,
-    _flat_top,
+    lambda u, y, g, x, **how: max_pool2d_gather(u, x, **how),
+    lambda u, y, g, x, **how: np.zeros_like(x),
 )
 defvjp(
     max_pool2d_gather,
-    lambda g, y, u, x, top, **how: max_pool2d_input_gradient(g, x, top, **how),
-    _flat,
-    _flat_top,
+    lambda g, y, u, x, **how: max_pool2d_input_gradient(g, x, **how),
+    lambda g, y, u, x, **how: np.zeros_like(x),
 )
 
 
-def _smallest(x: Array) -> float:
-    return -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+def _smallest(x: Array) -> Any:
+    if x.dtype.kind == "f":
+        return -np.inf
+    return False if x.dtype.kind == "b" else np.iinfo(x.dtype).min
 
 
-def _hits(x: Array, y: Array, rows: Taps, columns: Taps) -> tuple[list[Array], Array]:
-    """Return for each tap where it read the largest element, and how many taps tie (NaN: 1)."""
-    hits = [tap == y for tap in taps_of(x, rows, columns, fill=_smallest(x))]
-    ties = reduce(np.add, [hit.astype(x.dtype) for hit in hits])
-    return hits, np.maximum(ties, 1)
+class _Peaks:
+    """Which taps read the largest element of their window."""
+
+    def __init__(self, image: tuple[int, int], rows: Taps, columns: Taps) -> None:
+        self.rows, self.columns = rows, columns
+        self.shape = (rows.kernel * columns.kernel, 1, 1, rows.out, columns.out)
+        self.size = self.shape[0] * rows.out * columns.out  # of an image with one channel
+        down, across = rows.inside_an_axis_of(image[0]), columns.inside_an_axis_of(image[1])
+        self.inside = (down[:, None, :, None] & across[:, None, :]).reshape(self.shape)
+        self.all_inside = self.inside.all()
+
+    def __call__(self, x: Array, dtype: Any) -> tuple[Array, Array]:
+        """Ones where taps read the largest, ``(taps, N, C, Ho, Wo)``, and how many those are."""
+        views = taps_of(x, self.rows, self.columns, _smallest(x))
+        largest = _largest_of(views) if is_numpy(x) else _largest_anywhere(views)
+        peaks = (largest if self.all_inside else largest & self.inside).astype(dtype)
+        return peaks, np.maximum(peaks.sum(axis=0), 1)  # a window may lie outside
+
+
+def _largest_anywhere(views: list[Array]) -> Array:
+    """Where the views hold the largest of all of them: the NaN, where there are any."""
+    read = np.stack(views)
+    return (read == read.max(axis=0)) | (read != read)
+
+
+def _largest_of(views: list[Array]) -> Array:
+    """Do the same in memory that is kept, of which the result is a part."""
+    shape = (len(views), *views[0].shape)
+    read = np.stack(views, out=SCRATCH.take(0, shape, views[0].dtype))
+    largest = np.equal(read, read.max(axis=0), out=SCRATCH.take(1, shape, bool))
+    largest |= np.not_equal(read, read, out=SCRATCH.take(2, shape, bool))
+    return largest
 
 
 @primitive
 def avg_pool2d(x: Array, *, rows: Taps, columns: Taps, divisor: Array) -> Array:
     """The sum of each window over its ``divisor``, a scalar or ``(Ho, Wo)``."""
-    return reduce(np.add, taps_of(x, rows, columns)) / divisor
+
+    def mean(x: Array) -> Array:
+        down = reduce(add, taps_along(x, 2, rows))
+        return reduce(add, taps_along(down, 3, columns)) / divisor
+
+    return _in_blocks(mean, 2 * x.shape[2] * x.shape[3], x)
 
 
 @primitive
@@ -87,8 +140,12 @@ def avg_pool2d_input_gradient(
     g: Array, *, size: tuple[int, int], rows: Taps, columns: Taps, divisor: Array
 ) -> Array:
     """Spread each window's gradient evenly over the window."""
-    share = g / divisor
-    return fold(_repeat(share, rows.kernel * columns.kernel), size, rows, columns)
+
+    def spread(g: Array) -> Array:
+        share = g / divisor
+        return fold([share] * (rows.kernel * columns.kernel), size, rows, columns)
+
+    return _in_blocks(spread, 2 * size[0] * size[1], g)
 
 
 defvjp(
@@ -101,5 +158,18 @@ defvjp(
 )
 
 
-def _repeat(piece: Array, times: int) -> Iterator[Array]:
-    return (piece for _ in range(times))
+def _in_blocks(f: Callable[..., Array], each: int, *arrays: Array) -> Array:
+    """Call ``f``, which works on ``each`` numbers for a channel of an image, on a few at a time."""
+    if not is_numpy(*arrays):
+        return f(*arrays)
+    n, c = arrays[0].shape[:2]
+    planes = [a.reshape((n * c, 1, *a.shape[2:])) for a in arrays]
+    step = max(1, BLOCK // max(1, each * arrays[0].itemsize))
+    result: Array = None
+    for start in range(0, max(1, n * c), step):
+        some = slice(start, start + step)
+        part = f(*(p[some] for p in planes))
+        if result is None:
+            result = np.empty((n * c, *part.shape[1:]), part.dtype)
+        result[some] = part
+    return result.reshape((n, c, *result.shape[2:]))

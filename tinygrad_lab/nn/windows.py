@@ -8,13 +8,15 @@ Not for: the arithmetic of convolution (``conv.py``) and pooling (``pool.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Taps", "fold", "is_numpy", "pair", "place", "spread", "taps_of", "unfold"]
+__all__ = [
+    "Taps", "fold", "is_numpy", "pair", "place", "spread", "taps_along", "taps_of", "unfold",
+]  # fmt: skip
 
 Array = Any  # an ndarray, a Dask or CuPy array: whatever speaks NumPy's protocols
 NDArray = npt.NDArray[Any]
@@ -34,6 +36,11 @@ class Taps(NamedTuple):
         """One past the last input that is read (which may lie outside)."""
         return (self.out - 1) * self.stride + (self.kernel - 1) * self.dilation + self.offset + 1
 
+    @property
+    def overlap(self) -> bool:
+        """Whether two outputs may read the same input."""
+        return self.stride <= (self.kernel - 1) * self.dilation
+
     def inside(self, tap: int, size: int) -> tuple[slice, slice]:
         """Outputs whose ``tap`` reads inside an axis of ``size``, and the inputs they read."""
         start = tap * self.dilation + self.offset
@@ -43,6 +50,12 @@ class Taps(NamedTuple):
             return slice(0, 0), slice(0, 0)
         read = slice(first * self.stride + start, (last - 1) * self.stride + start + 1, self.stride)
         return slice(first, last), read
+
+    def inside_an_axis_of(self, size: int) -> npt.NDArray[np.bool_]:
+        """Whether each tap of each output, ``(kernel, out)``, reads inside an axis of ``size``."""
+        outputs = np.arange(self.out) * self.stride + self.offset
+        read = np.arange(self.kernel)[:, None] * self.dilation + outputs
+        return (read >= 0) & (read < size)
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
@@ -66,34 +79,43 @@ def is_numpy(*arrays: Any) -> bool:
     return all(isinstance(array, np.ndarray) for array in arrays)
 
 
+def taps_along(x: Array, axis: int, taps: Taps, fill: float = 0.0) -> list[Array]:
+    """Views of what each tap reads along ``axis``, which is padded with ``fill`` first if needed.
+
+    Nothing is written in place, so any kind of array will do.
+    """
+    return _views(_pad(x, {axis: taps}, fill), axis, taps)
+
+
 def taps_of(x: Array, rows: Taps, columns: Taps, fill: float = 0.0) -> list[Array]:
     """Views of what each tap reads, each of shape ``(N, C, rows.out, columns.out)``.
 
-    The order is that of a kernel's elements, row by row.  ``x`` is padded with ``fill`` first
-    where the taps reach outside.
+    The order is that of a kernel's elements, row by row.
     """
-    padding = []
-    starts = []
-    for taps, size in ((rows, x.shape[2]), (columns, x.shape[3])):
-        before, after = max(0, -taps.offset), max(0, taps.reach - size)
-        padding.append((before, after))
-        starts.append(taps.offset + before)
-    if any(padding[0] + padding[1]):
-        x = _pad(x, padding, fill)
-    views = []
-    for i in range(rows.kernel):
-        for j in range(columns.kernel):
-            top = starts[0] + i * rows.dilation
-            left = starts[1] + j * columns.dilation
-            views.append(
-                x[
-                    :,
-                    :,
-                    top : top + (rows.out - 1) * rows.stride + 1 : rows.stride,
-                    left : left + (columns.out - 1) * columns.stride + 1 : columns.stride,
-                ]
-            )
-    return views
+    x = _pad(x, {2: rows, 3: columns}, fill)
+    return [view for row in _views(x, 2, rows) for view in _views(row, 3, columns)]
+
+
+def _views(padded: Array, axis: int, taps: Taps) -> list[Array]:
+    start, span = max(0, taps.offset), (taps.out - 1) * taps.stride + 1
+    firsts = [start + i * taps.dilation for i in range(taps.kernel)]
+    outer = (slice(None),) * axis
+    return [padded[(*outer, slice(first, first + span, taps.stride))] for first in firsts]
+
+
+def _pad(x: Array, taps: dict[int, Taps], fill: float) -> Array:
+    """Widen axes to what their taps read."""
+    margins = [(0, 0)] * x.ndim
+    for axis, t in taps.items():
+        margins[axis] = (max(0, -t.offset), max(0, t.reach - x.shape[axis]))
+    if not any(before or after for before, after in margins):
+        return x
+    if not is_numpy(x):
+        return np.pad(x, margins, constant_values=fill)
+    sides = list(zip(x.shape, margins, strict=True))
+    padded = np.full([before + n + after for n, (before, after) in sides], fill, x.dtype)
+    padded[tuple(slice(before, before + n) for n, (before, _) in sides)] = x
+    return padded
 
 
 def unfold(x: Array, groups: int, rows: Taps, columns: Taps) -> Array:
@@ -108,12 +130,13 @@ def unfold(x: Array, groups: int, rows: Taps, columns: Taps) -> Array:
     return unfolded.reshape((n, groups, c // groups * taps, outputs))
 
 
-def fold(pieces: Iterator[Array], size: tuple[int, int], rows: Taps, columns: Taps) -> Array:
+def fold(pieces: Iterable[Array], size: tuple[int, int], rows: Taps, columns: Taps) -> Array:
     """Add what belongs to each tap back to where :func:`taps_of` read it: the adjoint.
 
     ``pieces`` come in the order of :func:`taps_of`.  The result has shape ``(N, C, *size)``.
     """
     where = [(i, j) for i in range(rows.kernel) for j in range(columns.kernel)]
+    overlap = rows.overlap or columns.overlap
     result: Array = None
     for (i, j), piece in zip(where, pieces, strict=True):
         if not is_numpy(piece):
@@ -124,7 +147,11 @@ def fold(pieces: Iterator[Array], size: tuple[int, int], rows: Taps, columns: Ta
             result = np.zeros((*piece.shape[:2], *size), piece.dtype)
         out_rows, in_rows = rows.inside(i, size[0])
         out_columns, in_columns = columns.inside(j, size[1])
-        result[:, :, in_rows, in_columns] += piece[:, :, out_rows, out_columns]
+        to, part = result[:, :, in_rows, in_columns], piece[:, :, out_rows, out_columns]
+        if overlap:
+            to += part
+        else:
+            to[...] = part
     return result
 
 
@@ -150,13 +177,3 @@ def spread(piece: Array, axis: int, stride: int) -> Array:
     zeros = [np.zeros_like(piece)] * (stride - 1)
     shape = (*piece.shape[:axis], piece.shape[axis] * stride, *piece.shape[axis + 1 :])
     return np.stack([piece, *zeros], axis=axis + 1).reshape(shape)
-
-
-def _pad(x: Array, padding: list[tuple[int, int]], fill: float) -> Array:
-    if not is_numpy(x):
-        return np.pad(x, [(0, 0), (0, 0), *padding], constant_values=fill)
-    n, c, h, w = x.shape
-    (top, bottom), (left, right) = padding
-    padded = np.full((n, c, top + h + bottom, left + w + right), fill, x.dtype)
-    padded[:, :, top : top + h, left : left + w] = x
-    return padded

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_lab.core.cotangents import conjugate, from_scalar
 from tinygrad_lab.core.dispatch import from_node, plain
 from tinygrad_lab.core.engine import NO_KWARGS, Node, new_leaf, record
-from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.graph import differentiating, history, is_differentiating
 from tinygrad_lab.core.modes import (
     WATCH,
@@ -128,6 +128,9 @@ class _Again:
         self._before = before
         self._nodes = nodes
         self._is_inside = is_inside  # another transform: its rules are in force inside
+
+    def __repr__(self) -> str:
+        return name_of(self._before[0])  # in errors: checkpoint's function and its tensors
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, list[Tensor]]:
         """Call on twins that have some values: the result, and the tensors that it came from."""
