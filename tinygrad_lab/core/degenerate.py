@@ -4,8 +4,8 @@ The vectors of equal eigenvalues are not unique.  A function of the matrix does 
 of them it was given: its cotangents mix no two of them, and what a rule divides by the gap between
 their values is 0 / 0.  The limit is a derivative of the cotangents by the values, a second
 derivative of all that comes after the decomposition.  So a pass that meets near values runs on
-tracked arrays, as with ``create_graph``, and the rule differentiates what has arrived.  Lengths of 0
-ask likewise, for second derivatives.
+tracked arrays, as with ``create_graph``, and the rule differentiates what has arrived.  Lengths of
+0 ask likewise, for second derivatives.
 
 Not for: the rules that ask, and what they make of the answer (``rules/linalg/spectra.py``,
 ``rules/mathematical/lengths.py``).
@@ -101,7 +101,9 @@ def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts
     return answers
 
 
-def change(g: Parts, y: Outputs, position: int, direction: Array, keep_graph: bool = True) -> Parts:
+def change(
+    g: Parts, y: Outputs, position: int, direction: Array, keep_graph: bool = True
+) -> Parts:
     """The first of the :func:`changes`.
 
     Second derivatives commute: it is the gradient of ``sum(direction * g[position])`` by ``y``.
@@ -167,9 +169,7 @@ def bend(g: Array, y: Array) -> Array:
         return 0 * y
     zero = dispatch.plain(y) == 0
     uneven = zero * (1 + np.cos(np.arange(y.size)).reshape(y.shape) / 2)
-    slopes = [gradient([(g, weights)], y.node, True)[0] for weights in (1 * zero, uneven)]
-    if all(slope is None for slope in slopes):  # it has nothing to do with these lengths
-        return 0 * y
+    slopes = (gradient([(g, weights)], y.node, True)[0] for weights in (1 * zero, uneven))
     own, mixed = (0 * y if slope is None else slope for slope in slopes)
     other = np.abs(dispatch.plain(mixed - own * uneven)) + gradient([(g, uneven)], y.node)[1]
     return np.where(other > 1e-4 * _largest(own * zero), np.inf, own)
