@@ -232,7 +232,8 @@ def _takes_lists(op: Op) -> bool:
     """Whether an operation takes lists of arrays, as one that is not NumPy's may."""
     if op in OPERATIONS:
         return OPERATIONS[op].lists
-    return not (isinstance(op, np.ufunc) or qualified_name(op).startswith("np."))
+    numpys = isinstance(op, np.ufunc) or qualified_name(op).startswith("np.")
+    return bool(getattr(op, "takes_lists", not numpys))
 
 
 class _Variadic(Sequence[Rule]):

@@ -478,7 +478,8 @@ class Tensor:
 
     def __pow__(self, exponent: Any) -> Tensor:
         is_ours = OPERATIONS[np.power] is _OUR_POWER  # and not a user's rule, which is to be used
-        if is_ours and type(exponent) in (int, float) and exponent in _POWERS:
+        is_short = type(exponent) in (int, float) and exponent in _POWERS
+        if is_ours and is_short and self.dtype.kind in "fc":  # not of integers: NumPy refuses 2**-1
             return apply(_POWERS[exponent], (self,))
         return apply(np.power, (self, exponent))
 

@@ -62,6 +62,7 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
                 dtype = dtype or getattr(values[key], "dtype", None)
         return [values[i] for i in range(len(args))], {key: values[key] for key in kwargs}
 
+    ordered.takes_lists = False  # type: ignore[attr-defined]  # to an operation, lists are arrays
     return cast(Callable[P, T], ordered)
 
 

@@ -197,6 +197,16 @@ def test_a_negative_zero_is_a_zero(op: Any):
         assert tl.grad(op)(-0.0) == np.inf
 
 
+def test_slopes_of_large_complex_numbers():
+    x = tl.tensor([800 + 1j, -800 + 3j], requires_grad=True)
+    assert tl.gradients(np.tanh(x), x, np.ones(2)).tolist() == [0, 0]
+
+
+def test_clip_does_not_lose_a_nan():
+    x = tl.tensor([np.nan, 0.5, 2.0], requires_grad=True)
+    assert tl.gradients(np.clip(x, 0, 1), x, np.ones(3)).tolist() == [1.0, 1.0, 0.0]
+
+
 def test_a_nan_that_an_extreme_is_takes_the_gradient():
     for op in (np.maximum, np.minimum):
         pairs = [[np.nan, 1.0], [2.0, np.nan]]

@@ -59,7 +59,8 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     along = np.arange(num).reshape((-1,) + (1,) * max(start.ndim, stop.ndim))
     span = stop - start
     share = along / max(parts, 1)
-    samples = np.moveaxis(start + span * share.astype(span.dtype), 0, axis)
+    between = start + span * share.astype(span.dtype)
+    samples = np.moveaxis(np.where(share == 1, stop, between), 0, axis)
     samples = samples if dtype is None else samples.astype(dtype)
     return (samples, span / parts if parts > 0 else np.nan) if retstep else samples
 
@@ -76,9 +77,11 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     start, stop = as_array(start), as_array(stop)
     if np.any(start == 0) or np.any(stop == 0):
         raise ValueError("Geometric sequence cannot include zero")
+    wide = np.result_type(start.dtype, stop.dtype, np.float64 if dtype is None else dtype)
+    start, stop = start.astype(wide), stop.astype(wide)
     share = np.linspace(np.zeros_like(stop / start), 1, num, endpoint)
     samples = np.moveaxis(start * (stop / start) ** share, 0, axis)
-    return samples.astype(np.result_type(samples.dtype, np.float64) if dtype is None else dtype)
+    return samples if dtype is None else samples.astype(dtype)
 
 
 @composed(np.meshgrid)

@@ -11,6 +11,7 @@ from tinygrad_lab.core.operations import composed, constant, defvjp
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 from tinygrad_lab.core.rules.indexing import scatter_add
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
+from tinygrad_lab.core.rules.mathematical.lengths import slope_at_zero, vanishing
 from tinygrad_lab.core.rules.mathematical.sums import axes_of, count, keep, nan_filled, spread
 
 # Averages
@@ -83,8 +84,14 @@ def _std(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, wh
          mean=None, correction=None):  # fmt: skip
     spread = keep(y, x, axis) * _degrees(x, axis, ddof, correction, where)
     flat = spread == 0  # all elements equal: the zero subgradient
-    slope = _deviations(x, axis, where, mean) / np.where(flat, 1, spread)
-    return keep(g, x, axis) * np.where(flat, 0, slope)
+    away = _deviations(x, axis, where, mean)
+    back = keep(g, x, axis) * np.where(flat, 0, away / np.where(flat, 1, spread))
+    bend = slope_at_zero(g, y)
+    if bend is None:
+        return back
+    each = keep(bend, x, axis) / _degrees(x, axis, ddof, correction, where)
+    varies = count(x, axis, where) > 1  # of one element the spread is 0, and smooth
+    return back + vanishing(np.where(varies, each, 0), away)
 
 
 defvjp(np.var, _var)
@@ -119,7 +126,7 @@ def ptp(a, axis=None, out=None, keepdims=False):
 # q meet, the quantile has that towards the next.
 
 
-def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan):
+def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan, between):
     if ignore_nan and q.ndim > 1:
         raise ValueError(f"q of shape {q.shape}: NumPy's nan-forms mix up more axes than one")
     axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
@@ -138,13 +145,23 @@ def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan):
     neighbours = np.stack([below, np.minimum(below + 1, n - 1)])
     table = np.broadcast_to(rows, (2,) + (1,) * q.ndim + rows.shape)
     low, high = np.take_along_axis(table, neighbours[..., None], -1)[..., 0]
-    gap = high - low
-    gap = np.where((part == 0) & ~np.isfinite(gap), 0, gap)  # an element, beside an infinite one
-    result = low + gap * part.astype(dtype)
+    result = between(low, high, part.astype(dtype))
     result = np.where(undefined, a.dtype.type(np.nan), result)
     if keepdims:
         return result.reshape((*q.shape, *(1 if i in axes else m for i, m in enumerate(a.shape))))
     return result
+
+
+def _along(low, high, part):
+    """Go part of the way between neighbours, from the nearer end, as NumPy does."""
+    gap = high - low
+    at_one = ((part == 0) | (part == 1)) & ~np.isfinite(gap)  # an element, beside an infinite one
+    gap = np.where(at_one, 0, gap)
+    return np.where(part >= 0.5, high - gap * (1 - part), low + gap * part)
+
+
+def _middle(low, high, part):
+    return np.where(part == 0, low, (low + high) / 2)
 
 
 def _places(q, counts, method):
@@ -177,14 +194,14 @@ def _define_quantile(function, scale, ignore_nan):
         dtype = function(np.ones(1, a.dtype), plain, method=method).dtype  # by NumPy's version
         q = np.true_divide(q, scale)
         a = as_floats(a)
-        return _quantile(a, q, dtype, axis, method, keepdims, ignore_nan)
+        return _quantile(a, q, dtype, axis, method, keepdims, ignore_nan, _along)
 
 
 def _define_median(function, ignore_nan):
     @composed(function)
     def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         a = as_array(a)
-        return _quantile(a, np.asarray(0.5), a.dtype, axis, "linear", keepdims, ignore_nan)
+        return _quantile(a, np.asarray(0.5), a.dtype, axis, "linear", keepdims, ignore_nan, _middle)
 
 
 _define_quantile(np.quantile, 1, ignore_nan=False)
@@ -237,7 +254,7 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
 
 @composed(np.bincount, by=("weights",))
 def bincount(x, /, weights=None, minlength=0):
-    counts = np.bincount(x, None, minlength)
+    counts = np.bincount(x, untracked(weights), minlength)
     if weights is None:
         return counts
     weights = as_array(weights)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.mathematical.lengths import at_zero
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
@@ -95,8 +96,8 @@ defvjp(np.sqrt, lambda g, y, x: g / (2 * y + 0.0))  # of -0.0 as of 0.0
 defvjp(np.cbrt, lambda g, y, x: g / (3 * y * y))
 defvjp(
     np.hypot,
-    lambda g, y, a, b: g * _share(a, b, y),
-    lambda g, y, a, b: g * _share(b, a, y),
+    lambda g, y, a, b: g * _share(a, b, y) + at_zero(g, y, a),
+    lambda g, y, a, b: g * _share(b, a, y) + at_zero(g, y, b),
     branch=lambda y, a, b: y == 0,
 )
 
@@ -192,7 +193,8 @@ defvjp(np.degrees, lambda g, y, x: g * (180 / np.pi))
 def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
     # Whole periods are added, and how many does not change with p.
     plain, length = untracked(p), untracked(period)
-    added = np.unwrap(plain, discont, axis, period=length) - plain
+    whole = np.unwrap(plain, discont, axis, period=length)
+    added = np.where(whole == plain, 0, whole - plain)
     return p + (added if length is period else np.rint(added / length) * period)
 
 
@@ -200,10 +202,15 @@ def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
 
 defvjp(np.sinh, lambda g, y, x: g * np.cosh(x))
 defvjp(np.cosh, lambda g, y, x: g * np.sinh(x))
-defvjp(np.tanh, lambda g, y, x: g * np.square(1 / np.cosh(x)))  # 1 - y * y cancels
+defvjp(np.tanh, lambda g, y, x: g * _sech_squared(x, y))
 defvjp(np.arcsinh, lambda g, y, x: g / hypot_1(x))
 defvjp(np.arccosh, lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 defvjp(np.arctanh, lambda g, y, x: g / _domain((1 - x) * (1 + x)))
+
+
+def _sech_squared(x, y):
+    """The slope of tanh: 1 - y * y, which cancels unless the numbers are complex."""
+    return np.square(1 / np.cosh(x)) if x.dtype.kind != "c" else 1 - y * y
 
 
 def hypot_1(x):
@@ -313,14 +320,19 @@ def real_if_close(a, tol=100):
 
 @composed(np.sign, always=True)
 def sign(x):
-    return over(x, np.abs(x)) if x.dtype.kind == "c" else np.sign(untracked(x))
+    signs = np.sign(untracked(x))
+    if x.dtype.kind != "c":
+        return signs
+    return np.where(np.isinf(x), signs, over(x, np.abs(x)))
 
 
 # Pieces: one-sided slopes meet at a kink.  |x| and clip take the slopes 0 and 1 there.
 
 
 def _absolute(g, y, x):
-    return g * np.sign(x) if x.dtype.kind != "c" else g * over(np.conj(x), y)
+    if x.dtype.kind != "c":
+        return g * np.sign(x) + at_zero(g, y, x, at_kink=0)
+    return g * over(np.conj(x), y) + at_zero(g, y, np.conj(x))
 
 
 def _side(y, x):
@@ -328,7 +340,7 @@ def _side(y, x):
 
 
 defvjp(np.absolute, _absolute, branch=_side)
-defvjp(np.fabs, lambda g, y, x: g * np.sign(x), branch=_side)
+defvjp(np.fabs, _absolute, branch=_side)
 defvjp(
     np.copysign,
     lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b),
@@ -352,7 +364,7 @@ def clip(x, low, high):
 
 defvjp(
     clip,
-    lambda g, y, x, low, high: np.where((low <= x) & (x <= high), g, 0),
+    lambda g, y, x, low, high: np.where((x < low) | (x > high), 0, g),
     lambda g, y, x, low, high: np.where((x < low) & (low <= high), g, 0),
     lambda g, y, x, low, high: np.where((x > high) | (low > high), g, 0),
     branch=lambda y, x, low, high: (np.sign(x - low), np.sign(x - high), np.sign(high - low)),

@@ -226,13 +226,25 @@ def _slope(f, spacing, axis, edge_order):
     if n <= edge_order:
         raise ValueError(f"{n} elements along axis {axis} for edge_order={edge_order}: too few")
     steps = _steps(spacing, n, f.dtype).reshape((-1,) + (1,) * (f.ndim - 1))
-    slopes = (f[1:] - f[:-1]) / steps
     left, right = steps[:-1], steps[1:]
-    inside = (right * slopes[:-1] + left * slopes[1:]) / (left + right)
-    first, last = slopes[:1], slopes[n - 2 :]
-    if edge_order == 2:  # a parabola's slope between two points is the mean of those at the ends
-        first, last = 2 * first - inside[:1], 2 * last - inside[n - 3 :]
+    if np.ndim(spacing) == 0:
+        inside = (f[2:] - f[:-2]) / (2 * left)
+    else:
+        inside = _three(f[:-2], f[1:-1], f[2:], -right, right - left, left, left, right)
+    if edge_order == 1:
+        first, last = (f[1:2] - f[:1]) / steps[:1], (f[n - 1 :] - f[n - 2 : n - 1]) / steps[n - 2 :]
+    else:
+        a, b = left[:1], right[:1]
+        first = _three(f[:1], f[1:2], f[2:3], -(2 * a + b), a + b, -a, a, b)
+        a, b = left[n - 3 :], right[n - 3 :]
+        last = _three(f[n - 3 : n - 2], f[n - 2 : n - 1], f[n - 1 :], b, -(a + b), a + 2 * b, a, b)
     return np.moveaxis(np.concatenate([first, inside, last]), 0, axis)
+
+
+def _three(f, g, h, by_f, by_g, by_h, left, right):
+    """A weighted sum of three neighbours, of which two steps are between."""
+    both = left + right
+    return by_f / (left * both) * f + by_g / (left * right) * g + by_h / (right * both) * h
 
 
 def _steps(spacing, n, dtype):
