@@ -8,6 +8,7 @@ OUT ?= report
 JOBS ?= 2
 TORCH ?= torch==2.13.0
 PEERS ?= mygrad autograd
+SECONDS ?= 60
 ARGS ?=
 
 BIN := .venv/bin
@@ -15,7 +16,7 @@ ENVIRONMENT = @"$(PYTHON)" .ci/environment.py
 PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-thorough test-oracles test-versions check bench docs clean
+.PHONY: help lab test test-thorough test-soak test-oracles test-versions check bench docs clean
 
 help: ## list these commands
 	@echo "make TARGET [PYTHON=python3.12] [ARGS=...]"
@@ -31,6 +32,10 @@ test: check ## ruff, mypy, import-linter and the whole test suite (JOBS=2, ARGS=
 test-thorough: ## the suite with many more Hypothesis examples, others each time
 	$(ENVIRONMENT) test
 	@HYPOTHESIS_PROFILE=thorough $(PYTEST)
+
+test-soak: ## kills, interrupts at every line, random calls, long training (SECONDS=60 a trial)
+	$(ENVIRONMENT) test
+	@SOAK_SECONDS="$(SECONDS)" KILL_EVERY=1 $(PYTEST) tests/soak tests/lab/reports/test_publishing.py
 
 test-oracles: ## compare with PyTorch, SciPy, JAX, autograd, installed for it (TORCH=requirement)
 	$(ENVIRONMENT) test "$(TORCH)" scipy jax autograd

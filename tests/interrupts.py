@@ -9,13 +9,15 @@ Not for: interrupts and kills from outside at random moments, which ``tests/soak
 
 from __future__ import annotations
 
+import dis
+import functools
 import itertools
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -140,6 +142,24 @@ def killed_everywhere(
         yield state(subject)
 
 
+@functools.cache
+def _ends_of_with(code: CodeType) -> frozenset[int]:
+    """Return where a function comes back to a line with ``with``, to leave the block.
+
+    Python does not look for interrupts there: a lock that was taken is always given back.
+    """
+    entries = {"BEFORE_WITH", "BEFORE_ASYNC_WITH", "LOAD_SPECIAL"}
+    line, entered = 0, set()
+    for instruction in dis.get_instructions(code):
+        positions = instruction.positions
+        line = (positions and positions.lineno) or line
+        if instruction.opname in entries:
+            entered.add(line)
+    starts = [(offset, line) for offset, line in dis.findlinestarts(code) if line in entered]
+    first = {line: offset for offset, line in reversed(starts)}
+    return frozenset(offset for offset, line in starts if offset != first[line])
+
+
 class _Killed(BaseException):
     """The end of the process that makes one."""
 
@@ -166,7 +186,8 @@ def _interrupted(
         nonlocal remaining, place
         if within not in frame.f_code.co_filename:
             return None
-        if event in ("line", "return"):
+        leaves_with = event == "line" and frame.f_lasti in _ends_of_with(frame.f_code)
+        if event in ("line", "return") and not leaves_with:
             if remaining == 0:
                 name = Path(frame.f_code.co_filename).name
                 place = f"{name}:{frame.f_lineno} ({event} in {frame.f_code.co_qualname})"

@@ -97,3 +97,10 @@ def test_links_lead_somewhere(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     targets = LINK.findall(text) + re.findall(r'<img[^>]* src="([^":]+)"', text)
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_tests_that_hold_a_promise_are_there():
+    page = (ROOT / "docs" / "silence.md").read_text()
+    named = set(re.findall(r"`(tests/[^`]+)`", page))
+    assert len(named) > 20
+    assert not [name for name in named if not (ROOT / name).exists()]

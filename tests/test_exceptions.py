@@ -1,9 +1,11 @@
 """Every exception of the package can be sent to another process and back."""
 
+import gc
 import importlib
 import inspect
 import pickle
 import pkgutil
+import weakref
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -120,3 +122,24 @@ def test_an_error_in_a_pool_comes_home():
         error = raised(pool.submit(train, DIVERGING).result)
     assert isinstance(error, DivergedError)
     assert error.epoch > 0
+
+
+def boom(x):
+    raise OverflowError("too much")
+
+
+@pytest.mark.parametrize("function", [wrong, boom])
+def test_a_failing_check_is_freed_when_its_error_is(function):
+    def fails():
+        checked = lambda x: function(x)
+        try:
+            tgt.gradcheck(checked, np.ones(3))
+        except tgt.GradientError:
+            return weakref.ref(checked)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert fails()() is None
+    finally:
+        gc.enable()

@@ -1,5 +1,8 @@
 """The harness that interrupts at every line: what it notices, and what it does not mistake."""
 
+import threading
+from contextlib import suppress
+
 import pytest
 
 from tests.interrupts import assert_all_or_none, interrupted_everywhere
@@ -47,6 +50,21 @@ def test_what_is_half_done_is_noticed():
 @pytest.mark.parametrize("action", [at_once, restored])
 def test_what_is_all_or_none_passes(action):
     assert assert_all_or_none(make, action, dict, within=HERE) >= 4
+
+
+def test_a_lock_is_always_given_back():
+    lock = threading.Lock()
+
+    def locked(pair):
+        with lock:
+            at_once(pair)
+        with lock, suppress(KeyError):
+            at_once(pair)
+            pair["c"] += 1
+
+    places = [place for place, _ in interrupted_everywhere(make, locked, dict, within=HERE)]
+    assert len(places) > 10
+    assert not lock.locked()
 
 
 def test_an_action_of_other_files_is_no_proof():

@@ -422,6 +422,21 @@ def test_jacobians_and_hessians_of_containers():
     assert tl.hessian(lambda a, b: a**2 * b, (0, 1))(2.0, 3.0) == ((6.0, 4.0), (4.0, 0.0))
 
 
+def test_what_comes_out_belongs_to_the_caller():
+    x = np.array([0.5, 1.0])
+    y, pullback = tl.vjp(np.exp, x)
+    y *= 0
+    x *= 0
+    np.testing.assert_array_equal(pullback(np.ones(2))[0], np.exp([0.5, 1.0]))
+    model = tl.nn.Linear(2, 1, rng=0)
+    weight = model.weight.data.copy()
+    for value in (tl.vjp(lambda m: m.weight.T, model)[0],
+                  tl.jvp(lambda x: {"w": model.weight}, (x,), (x,))[0]["w"],
+                  tl.value_and_grad(lambda x: model.bias)(x)[0]):  # fmt: skip
+        value += 1
+    np.testing.assert_array_equal(model.weight.data, weight)
+
+
 def test_modules_in_a_list_are_called_as_they_are():
     first, second = tl.nn.Linear(2, 3, rng=0), tl.nn.Linear(3, 1, rng=1)
     x = RNG.normal(size=(4, 2))

@@ -179,3 +179,17 @@ def test_an_mlp_ends_in_a_linear_layer_unless_told():
     outputs = model(np.random.default_rng(0).normal(size=(200, 2))).data
     assert outputs.min() < 0 < outputs.max()
     assert isinstance(nn.MLP([2, 3, 1], "relu", nn.Sigmoid, rng=0).layers[-1], nn.Sigmoid)
+
+
+def test_a_layer_may_set_attributes_of_the_model_it_is_in():
+    model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
+    model.append(lambda x: setattr(model, "last", x) or x)
+    y = model(np.ones((1, 2)))
+    assert model.last is y
+    assert len(model) == 3
+    assert model[-1] is list(model)[2]
+    assert [type(layer).__name__ for layer in model[:2]] == ["Linear", "Tanh"]
+    replaced = nn.Linear(2, 3, rng=1)
+    setattr(model, "0", replaced)
+    assert model[0] is replaced
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]

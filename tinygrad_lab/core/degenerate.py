@@ -4,9 +4,11 @@ The vectors of equal eigenvalues are not unique.  A function of the matrix does 
 of them it was given: its cotangents mix no two of them, and what a rule divides by the gap between
 their values is 0 / 0.  The limit is a derivative of the cotangents by the values, a second
 derivative of all that comes after the decomposition.  So a pass that meets near values runs on
-tracked arrays, as with ``create_graph``, and the rule differentiates what has arrived.
+tracked arrays, as with ``create_graph``, and the rule differentiates what has arrived.  Lengths of
+0 ask likewise, for second derivatives.
 
-Not for: the rules that ask, and what they make of the answer (``rules/linalg/spectra.py``).
+Not for: the rules that ask, and what they make of the answer (``rules/linalg/spectra.py``,
+``rules/mathematical/lengths.py``).
 """
 
 from __future__ import annotations
@@ -82,8 +84,7 @@ def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts
     """Differentiate the cotangents ``g`` of ``y``, as ``y[position]`` moves in a direction.
 
     The derivative, and the second where the result is going to be differentiated itself; None
-    where the pass runs on plain arrays, and nothing is known.  Second derivatives commute, so that
-    it is the gradient of ``sum(direction * g[position])`` by ``y``.
+    where the pass runs on plain arrays, and nothing is known.
     """
     if not hasattr(y[position], "node"):
         return None
@@ -95,25 +96,37 @@ def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts
     answers = []
     again = _to_differentiate.get()
     for _ in range(1 + again):
-        g, _ = gradient([(g.of(position, y), direction)], y, keep_graph=again or is_asking())
+        g = change(g, y, position, direction, keep_graph=again or is_asking())
         answers.append(g)
     return answers
 
 
-def change(g: Parts, y: Outputs, position: int, direction: Array) -> Parts:
-    """The first of the :func:`changes`, which can be differentiated."""
-    return gradient([(g.of(position, y), direction)], y, keep_graph=True)[0]
+def change(
+    g: Parts, y: Outputs, position: int, direction: Array, keep_graph: bool = True
+) -> Parts:
+    """The first of the :func:`changes`.
+
+    Second derivatives commute: it is the gradient of ``sum(direction * g[position])`` by ``y``.
+    """
+    return by_results([(g.of(position, y), direction)], y, keep_graph)[0]
+
+
+def by_results(
+    terms: Sequence[tuple[Array, Array]], y: Outputs, keep_graph: bool = False
+) -> tuple[Parts, float]:
+    """Differentiate as :func:`gradient` does, by the several results of one call."""
+    slopes, other = gradient(terms, y[0].node.parents[0], keep_graph)
+    return Parts() if slopes is None else slopes, other
 
 
 def gradient(
-    terms: Sequence[tuple[Array, Array]], y: Outputs, keep_graph: bool = False
-) -> tuple[Parts, float]:
-    """Differentiate ``sum(weights * x)`` over the ``terms`` (x, weights) by the results ``y``.
+    terms: Sequence[tuple[Array, Array]], origin: Node, keep_graph: bool = False
+) -> tuple[Array | None, float]:
+    """Differentiate ``sum(weights * x)`` over the ``terms`` (x, weights) by a node; None for 0.
 
     And say how much it depends on anything else: the largest product of a leaf and its slope, if
     not ``keep_graph``.
     """
-    origin = y[0].node.parents[0]
     live = [(x.node, w.astype(x.dtype)) for x, w in terms if getattr(x, "node", None) is not None]
     starts = [node for node, _ in live]
     nodes: Collection[Node]
@@ -128,7 +141,7 @@ def gradient(
         )  # fmt: skip
     finally:
         _depth.reset(token)
-    answer = slopes.pop(origin, Parts())
+    answer = slopes.pop(origin, None)
     other = [max(_largest(leaves[n]), 1.0) * _largest(slope) for n, slope in slopes.items()]
     return answer, max(other, default=0.0)
 
@@ -138,6 +151,28 @@ def _leaves(nodes: Collection[Node], origin: Node) -> dict[Node, Array]:
     calls = [node for node in nodes if node is not origin and node.parents]
     pairs = [pair for node in calls for pair in zip(node.parents or (), node.args)]
     return {parent: arg for parent, arg in pairs if parent is not None and parent.op is None}
+
+
+def is_recorded(g: Array) -> bool:
+    """Whether what a rule makes of a cotangent is going to be differentiated."""
+    return hasattr(g, "node") and _to_differentiate.get()
+
+
+def bend(g: Array, y: Array) -> Array:
+    """Differentiate the cotangent ``g`` of lengths ``y``, each by its own length where that is 0.
+
+    Infinite where it depends on anything else too: then it is not even in this length.
+    """
+    if g.ndim > y.ndim:  # several cotangents
+        return np.stack([bend(one, y) for one in g])
+    if y.node is None:
+        return 0 * y
+    zero = dispatch.plain(y) == 0
+    uneven = zero * (1 + np.cos(np.arange(y.size)).reshape(y.shape) / 2)
+    slopes = (gradient([(g, weights)], y.node, True)[0] for weights in (1 * zero, uneven))
+    own, mixed = (0 * y if slope is None else slope for slope in slopes)
+    other = np.abs(dispatch.plain(mixed - own * uneven)) + gradient([(g, uneven)], y.node)[1]
+    return np.where(other > 1e-4 * _largest(own * zero), np.inf, own)
 
 
 def is_asking() -> bool:

@@ -206,7 +206,8 @@ class _Walk:
         contributions: list[Array | None] = []
         self.pull_back(node, g, contributions if self.visit is not None else None)
         if self.visit is not None:
-            self.outside.run(self.visit, node, g, tuple(contributions))
+            whole = tuple(c.dense() if type(c) is Pieces else c for c in contributions)
+            self.outside.run(self.visit, node, g, whole)
         if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
             node.parents = node.args = node.kwargs = node.value = node.prints = None
 
@@ -249,7 +250,7 @@ class _Walk:
                     else:
                         c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
                 except FloatingPointError:
-                    c = rescued(op, rule, g, value, args, kwargs)
+                    c = rescued(run, op, rule, g, value, args, kwargs)
                 if type(c) is list:
                     c = Parts.listed(c)
                 if c.shape != operand.shape or c.dtype is not operand.dtype:
@@ -286,7 +287,7 @@ class _Walk:
         try:
             answers = run(op, rule, *call) if run else rule(g, value, *args, **kwargs)
         except FloatingPointError:
-            answers = rescued(op, rule, *call)
+            answers = rescued(run, op, rule, *call)
         if len(answers) != len(argnums):
             raise ValueError(f"it gave {len(answers)} gradients where {len(argnums)} were asked")
         of = dict(zip(argnums, answers))

@@ -31,11 +31,11 @@ _SMALL = 256  # elements: looking at these costs no more than remembering to hav
 Run = Callable[[Any, Rule, Array, Array, Any, Any], Array]
 
 
-def rescued(op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any) -> Array:
+def rescued(run: Run | None, *call: Any) -> Array:
     """Run a rule again whose arithmetic was invalid somewhere, and keep zeros zero."""
     recording = enable_grad() if current_mode() is WATCH else nullcontext()  # not to stop at it
     with np.errstate(invalid="ignore"), recording:
-        return _with_zeros(op, g, rule(g, value, *args, **kwargs))
+        return keeping_zeros(run)(*call)
 
 
 def keeping_zeros(run: Run | None) -> Run:

@@ -493,7 +493,7 @@ class Sequential(Module):
         return sum(map(str.isdigit, vars(self)))
 
     def __iter__(self) -> Iterator[Callable[[Any], Any]]:
-        return (layer for name, layer in vars(self).items() if name.isdigit())
+        return iter([layer for name, layer in vars(self).items() if name.isdigit()])
 
     def __getitem__(self, index: int | slice) -> Any:
         chosen = list(self)[index]

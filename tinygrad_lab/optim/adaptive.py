@@ -347,9 +347,10 @@ class Adam(Optimizer):
             (np.divide, mean, work, work),
             (np.multiply, work, rate, work),
             (np.subtract, source, work, target),
-            replace(parameter, target),
-            self._keep(parameter, state),
+            (self.state.__setitem__, parameter, state),
         ]
+        if in_use:
+            changes.append(replace(parameter, target))
         return changes
 
     def _work(self, like: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -121,8 +121,11 @@ def gradcheck(
         except Misbehaved as error:
             enter(report, error.judgement.facts.get("property", "call"), error.judgement)
             cause = error.__cause__
-    if raises:
-        raise_for(report, cause)
+    try:
+        if raises:
+            raise_for(report, cause)
+    finally:
+        del cause  # its traceback holds this frame
     return report
 
 

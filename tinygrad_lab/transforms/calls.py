@@ -81,6 +81,10 @@ class History:
         """Give results as plain arrays, but for those whose history matters."""
         return rebuild(results, lambda x: x if self._matters(x) else x.data)
 
+    def value(self, output: Any) -> Any:
+        """Give the value of the function, which may be a parameter's or a graph's own array."""
+        return rebuild(output, lambda x: x if self._matters(x) else x.data.copy())
+
     def _matters(self, x: Any) -> bool:
         if not isinstance(x, Tensor):
             return True

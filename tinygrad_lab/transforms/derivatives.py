@@ -128,7 +128,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         call = Call(f, args, argnums, has_aux, kwargs)
         y = call.scalar("grad")
         gradient = call.arranged(call.pull_back([None], history.graph, history.graph))
-        value, gradient = history.outcome((y, gradient))
+        value, gradient = history.value(y), history.outcome(gradient)
         return ((value, call.aux), gradient) if has_aux else (value, gradient)
 
     return derived
@@ -184,7 +184,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
         gradients = call.pull_back(cotangents, retain_graph=True, graph=history.graph)
         return history.outcome(call.arranged(gradients))
 
-    y = history.outcome(call.output)
+    y = history.value(call.output)
     return (y, pullback, call.aux) if has_aux else (y, pullback)
 
 
@@ -224,8 +224,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
         next(moved) if live else np.zeros_like(getattr(y, "data", y))
         for y, live in zip(ys, is_live, strict=True)
     ]
-    value, change = history.outcome((call.output, rebuild(call.output, iter(changes))))
-    return value, change
+    return history.value(call.output), history.outcome(rebuild(call.output, iter(changes)))
 
 
 def _along(

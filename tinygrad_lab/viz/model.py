@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.graph import history
+from tinygrad_lab.core.ownership import COPIED
 from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["Box", "Edge", "GraphModel", "Measure", "build"]
@@ -255,7 +256,7 @@ class _Plan:
     """
 
     def __init__(self, nodes: list[Node], loss: Tensor, naming: _Naming) -> None:
-        self.keys: dict[tuple[str, int], int] = {}
+        self.keys: dict[tuple[str, Hashable], int] = {}
         self.sources: list[_Source] = []
         #: For each box, its operands as (position among the arguments, box).
         self.inputs: list[list[tuple[int, int]]] = []
@@ -268,7 +269,7 @@ class _Plan:
         for node in nodes:
             inputs = []
             for position, value, parent in _operands(node):
-                key = ("array", id(value)) if parent is None else ("node", parent.order)
+                key = ("array", _identity(value)) if parent is None else ("node", parent.order)
                 inputs.append((position, self._place(key, None, value)))
             mine = self._place(("node", node.order), node, values[node.order])
             self.inputs[mine] = inputs
@@ -276,7 +277,7 @@ class _Plan:
                 self.uses[box] += 1
         self._follow_data(naming)
 
-    def _place(self, key: tuple[str, int], node: Node | None, value: Any) -> int:
+    def _place(self, key: tuple[str, Hashable], node: Node | None, value: Any) -> int:
         """Return the position of a box, a new one at the end unless it is there already."""
         if key not in self.keys:
             self.keys[key] = len(self.sources)
@@ -389,7 +390,7 @@ class _Naming:
 
     def __init__(self, loss: Tensor, model: Any, names: Mapping[str, Any] | None) -> None:
         self.nodes: dict[int, str] = {}
-        self.arrays: dict[int, str] = {}
+        self.arrays: dict[Hashable, str] = {}
         self.parameters: dict[int, str] = {}
         self.has_model = model is not None
         if loss.node is not None:
@@ -403,7 +404,8 @@ class _Naming:
             if node is not None:
                 self.nodes[node.order] = str(name)
             else:
-                self.arrays[id(value.data if isinstance(value, Tensor) else value)] = str(name)
+                array = value.data if isinstance(value, Tensor) else value
+                self.arrays[_identity(array)] = str(name)
         self._modules = dict(model.named_modules()) if hasattr(model, "named_modules") else {}
 
     def is_fed_in(self, node: Node) -> bool:
@@ -418,6 +420,13 @@ class _Naming:
     def modules_of(self, paths: set[str]) -> dict[str, str]:
         """Return a title for each module path: ``fc1: Linear(2→3)``."""
         return {path: f"{path}: {_kind(self._modules[path])}" for path in sorted(paths)}
+
+
+def _identity(array: Any) -> Hashable:
+    """What tells an array from others: of a small one its values, because graphs hold copies."""
+    if type(array) is np.ndarray and array.size <= COPIED:
+        return array.shape, array.dtype.str, array.tobytes()
+    return id(array)
 
 
 def _named_parameters(model: Any) -> Iterator[tuple[str, Tensor]]:
@@ -471,7 +480,10 @@ def _box(
     source = plan.sources[index]
     node, value = source.node, source.value
     leaf = node is None or node.op is None
-    name = naming.arrays.get(id(value), "") if node is None else naming.nodes.get(node.order, "")
+    if node is None:
+        name = naming.arrays.get(_identity(value), "")
+    else:
+        name = naming.nodes.get(node.order, "")
     role = _role(plan, naming, index)
     return Box(
         id=f"n{index}",

@@ -20,6 +20,8 @@ from tinygrad_lab.core.operations import (
     no_array,
     refused,
 )
+from tinygrad_lab.core.rules import manipulation  # noqa: F401 - for its entries, used below
+from tinygrad_lab.core.rules.mathematical import sums  # noqa: F401 - and theirs
 
 __all__ = ["KINDS", "kind", "public_functions", "table"]
 

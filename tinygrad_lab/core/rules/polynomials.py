@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinygrad_lab.core.operations import composed
+from tinygrad_lab.core.operations import composed, defvjp
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 
 
@@ -93,19 +93,19 @@ def _are_conjugates(zeros):
     return zeros.dtype.kind == "c" and bool(np.all(np.sort(zeros) == np.sort(np.conj(zeros))))
 
 
-@composed(np.roots)
-def roots(p):
-    p = np.trim_zeros(p, "f")
-    trailing = p.shape[0] - np.trim_zeros(untracked(p), "b").shape[0]
-    p = p[: p.shape[0] - trailing]
-    n = p.shape[0] - 1
-    if n < 1:
-        return np.zeros(trailing if n == 0 else 0)
-    below = np.eye(n - 1, n, dtype=p.dtype)
-    zeros = np.linalg.eigvals(np.concatenate([(-p[1:] / p[0])[None], below]))
-    if p.dtype.kind != "c" and np.all(np.imag(untracked(zeros)) == 0):
-        zeros = np.real(zeros)  # as np.roots does where np.linalg.eigvals is always complex
-    return np.concatenate([zeros, np.zeros(trailing)]) if trailing else zeros
+# A root moves by -dp(root) / p'(root): also from 0, where the last coefficients vanish.  Where the
+# first do, roots lie at infinity, and no derivative says how they would return.
+
+
+def _roots(g, y, p):
+    degree = p.shape[0] - 1
+    powers = np.vander(y, degree + 1)
+    slopes = powers[:, 1:] @ (p[:-1] * np.arange(degree, 0, -1))
+    gone = np.cumsum(untracked(p) != 0) == 0
+    return np.where(gone, np.nan, -(g / slopes) @ powers)
+
+
+defvjp(np.roots, _roots)
 
 
 @composed(np.polyfit, by=("x", "y", "w"))

@@ -11,6 +11,7 @@ from tinygrad_lab.core.operations import composed, constant, defvjp
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 from tinygrad_lab.core.rules.indexing import scatter_add
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
+from tinygrad_lab.core.rules.mathematical.lengths import slope_at_zero, vanishing
 from tinygrad_lab.core.rules.mathematical.sums import axes_of, count, keep, nan_filled, spread
 
 # Averages
@@ -83,8 +84,14 @@ def _std(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, wh
          mean=None, correction=None):  # fmt: skip
     spread = keep(y, x, axis) * _degrees(x, axis, ddof, correction, where)
     flat = spread == 0  # all elements equal: the zero subgradient
-    slope = _deviations(x, axis, where, mean) / np.where(flat, 1, spread)
-    return keep(g, x, axis) * np.where(flat, 0, slope)
+    away = _deviations(x, axis, where, mean)
+    back = keep(g, x, axis) * np.where(flat, 0, away / np.where(flat, 1, spread))
+    bend = slope_at_zero(g, y)
+    if bend is None:
+        return back
+    each = keep(bend, x, axis) / _degrees(x, axis, ddof, correction, where)
+    varies = count(x, axis, where) > 1  # of one element the spread is 0, and smooth
+    return back + vanishing(np.where(varies, each, 0), away)
 
 
 defvjp(np.var, _var)

@@ -155,7 +155,10 @@ def raise_for(report: GradReport, cause: BaseException | None = None) -> None:
     sort = (report.name, finding.input, finding.kind)
     error = _TYPES.setdefault(sort, of_its_own)(message(report, finding))
     error.report, error.finding = report, finding
-    raise error from cause
+    try:
+        raise error from cause
+    finally:
+        del error, cause  # a frame that holds the error that holds it is freed late
 
 
 def message(report: GradReport, finding: Finding) -> str:

@@ -7,9 +7,9 @@ from tinygrad_lab.core.rules.linalg.matrices import as_diagonal, as_row, mH, mT
 from tinygrad_lab.core.rules.linalg.spectra import (
     are_near,
     differences,
+    of_sizes,
     sums,
     unmixed,
-    without_kinks,
 )
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
 
@@ -73,7 +73,7 @@ def svd(a):
 
 
 def _svd(g, y, a):
-    u, s, vh = y
+    u, _, vh = y
     v = mH(vh)
     rows, columns = a.shape[-2:]
 
@@ -85,7 +85,7 @@ def _svd(g, y, a):
         return [of_u + of_v, of_u - of_v, beside][: 2 + (rows != columns)]
 
     if 0 not in g and 2 not in g:
-        inner, beside = as_diagonal(without_kinks(g[1], s)), []
+        inner, beside = as_diagonal(of_sizes(g, y, 1)), []
     else:
         together, against, *beside = unmixed(g, y, 1, mixtures, _gaps_of(a))
         inner = as_diagonal(g.of(1, y)) + together + against

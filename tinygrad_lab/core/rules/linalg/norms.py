@@ -7,8 +7,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
+from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_diagonal, as_row, mH, mT
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
+from tinygrad_lab.core.rules.mathematical.lengths import slope_at_zero, vanishing
 from tinygrad_lab.core.rules.mathematical.sums import keep
 
 
@@ -21,13 +23,22 @@ def vector_norm(x, p, axis=None, keepdims=False):
 
 
 def _vector_norm(g, y, x, p, axis=None, keepdims=False):
-    g, whole = keep(g, x, axis), keep(y, x, axis)
+    back, whole = keep(g, x, axis), keep(y, x, axis)
     still = (x == 0) | (whole == 0)  # of a negative order, one zero holds the whole norm at 0
     whole = np.where(whole == 0, 1, whole)
     if p == 2:
-        return g * (conj(x) / whole)
-    size = np.where(x == 0, 1, np.abs(x))
-    return g * np.where(still, 0, (size / whole) ** (p - 1) * (conj(x) / size))
+        back = back * (conj(x) / whole)
+        bend = slope_at_zero(g, y)
+    else:
+        size = np.where(x == 0, 1, np.abs(x))
+        back = back * np.where(still, 0, (size / whole) ** (p - 1) * (conj(x) / size))
+        bend = slope_at_zero(g, y, at_kink=0 if p == 1 else np.inf, at_curve=np.inf)
+    if bend is None:
+        return back
+    bend = keep(bend, x, axis)
+    if 1 < p < 2:
+        bend = np.where((untracked(x) == 0) & (untracked(keep(g, x, axis)) != 0), np.inf, bend)
+    return back + vanishing(bend, conj(x))
 
 
 def _side(y, x, p, axis=None, keepdims=False):

@@ -16,6 +16,7 @@ from tinygrad_lab.core import degenerate
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_row
+from tinygrad_lab.core.rules.mathematical.lengths import vanishing
 
 # In rounding errors of the largest value: what rounding alone sets apart, and what it blurs.
 _EQUAL, _BLURRED = 8, 1000
@@ -54,11 +55,22 @@ def shared(g, values):
     return np.where(strays, mean, g)  # unchanged where equal: it may have a history of its own
 
 
-def without_kinks(g, values):
-    """Share among equal values, and give nothing to a size of 0, as ``np.abs`` does."""
-    g = shared(g, values)
-    counts = np.abs(untracked(g)) > _eps(values) ** 0.5 * _largest(untracked(g))[..., 0]
-    return np.where(counts & are_equal(values[..., None], values)[..., 0], 0, g)
+def of_sizes(g, y, position):
+    """What comes back to singular values alone: shared, and nothing to 0, as ``np.abs`` does."""
+    values, up = y[position], shared(g[position], y[position])
+    zero = are_equal(values[..., None], values)[..., 0]
+    is_kink = zero & (np.abs(untracked(up)) > _eps(values) ** 0.5 * _largest(untracked(up))[..., 0])
+    up = np.where(is_kink, 0, up)
+    if not degenerate.is_recorded(up) or not np.any(zero):
+        return up
+    # The second derivative is finite only if each value of 0 counts by its square.
+    ramp = _ramp(values)
+    own, mixed = (
+        degenerate.change(g, y, position, steps).of(position, y)
+        for steps in (np.ones_like(ramp), ramp)
+    )
+    away = np.abs(untracked(mixed - own * ramp)) > 1e-4 * _largest(untracked(own))[..., 0]
+    return up + vanishing(np.where(is_kink | (zero & away), np.inf, 0), values)
 
 
 def unmixed(g, y, position, mixtures, gaps):
@@ -100,11 +112,12 @@ def _is_function(g, y, position, mixtures, equal, change):
         mixed = list(zip(mixtures(cotangents), kinds))
         of_all = [(part, _weights(part.shape)) for k, part in cotangents.items() if k != position]
         of_mixed = [(m, same * _weights(m.shape)) for m, same in mixed]
-        turned, other = degenerate.gradient(of_mixed, y)
-        at_most, other_at_most = degenerate.gradient(of_all, y)
+        (turned, other), (at_most, most) = (
+            degenerate.by_results(terms, y) for terms in (of_mixed, of_all)
+        )
         mixed += zip(mixtures(turned), kinds)
         residue = residue + other + sum(_highest(np.abs(untracked(m)) * same) for m, same in mixed)
-        size = size + _size(cotangents, position) + _size(at_most, position) + other_at_most
+        size = size + _size(cotangents, position) + _size(at_most, position) + most
     return residue <= _eps(values) ** 0.5 * size
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.mathematical.lengths import at_zero
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
@@ -95,8 +96,8 @@ defvjp(np.sqrt, lambda g, y, x: g / (2 * y + 0.0))  # of -0.0 as of 0.0
 defvjp(np.cbrt, lambda g, y, x: g / (3 * y * y))
 defvjp(
     np.hypot,
-    lambda g, y, a, b: g * _share(a, b, y),
-    lambda g, y, a, b: g * _share(b, a, y),
+    lambda g, y, a, b: g * _share(a, b, y) + at_zero(g, y, a),
+    lambda g, y, a, b: g * _share(b, a, y) + at_zero(g, y, b),
     branch=lambda y, a, b: y == 0,
 )
 
@@ -330,7 +331,9 @@ def sign(x):
 
 
 def _absolute(g, y, x):
-    return g * np.sign(x) if x.dtype.kind != "c" else g * over(np.conj(x), y)
+    if x.dtype.kind != "c":
+        return g * np.sign(x) + at_zero(g, y, x, at_kink=0)
+    return g * over(np.conj(x), y) + at_zero(g, y, np.conj(x))
 
 
 def _side(y, x):
@@ -338,7 +341,7 @@ def _side(y, x):
 
 
 defvjp(np.absolute, _absolute, branch=_side)
-defvjp(np.fabs, lambda g, y, x: g * np.sign(x), branch=_side)
+defvjp(np.fabs, _absolute, branch=_side)
 defvjp(
     np.copysign,
     lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b),
