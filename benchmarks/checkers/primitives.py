@@ -165,6 +165,9 @@ def operands(of: Family) -> Family:
     return of_several
 
 
+#: The ufunc behind the method ``clip`` of arrays.
+METHOD_CLIP = np._core.umath.clip  # type: ignore[attr-defined]  # noqa: SLF001
+
 #: The package's catalogue, and after importing this the primitives too.
 CASES = catalogue.CASES
 CASES |= table({
@@ -174,7 +177,7 @@ CASES |= table({
     manipulation.concatenate: operands(joined(new_axis=False)),
     manipulation.stack: operands(joined(new_axis=True)),
     indexing.where: masked(),
-    elementwise.clip: families.elementwise(
+    (elementwise.clip, METHOD_CLIP): families.elementwise(
         EVERYWHERE, [-1.125, -0.625, 1.125], [0.375, 0.875]
     ),
     elementwise.sigmoid: families.unary(),

@@ -68,6 +68,24 @@ def test_jvp_and_vjp_are_transposes(name: str):
     np.testing.assert_allclose(again, 2 * gradient)
 
 
+@pytest.mark.parametrize(
+    ("f", "x", "change"),
+    [
+        (np.sqrt, np.array([0.0, 4.0]), [np.inf, 0.25]),
+        (np.log, np.array([0.0, 2.0]), [np.inf, 0.5]),
+        (lambda x: np.where(x > 0, np.sqrt(x), 0), np.array([0.0, 4.0]), [0.0, 0.25]),
+        (lambda x: np.linalg.norm(x, axis=1), np.array([[0.0, 0.0], [3.0, 4.0]]), [0.0, 1.4]),
+        (lambda x: np.linalg.norm(x) ** 2, np.zeros(2), 0.0),
+        (lambda x: np.linalg.norm(x, "nuc"), np.diag([2.0, 3.0]), 2.0),
+    ],
+)
+@np.errstate(divide="ignore")
+def test_a_jvp_at_special_points_is_the_jacobians(f: Any, x: Any, change: Any):
+    np.testing.assert_allclose(tl.jvp(f, (x,), (np.ones_like(x),))[1], change, atol=1e-12)
+    rows = tl.jacobian(f)(x).reshape(np.size(change), -1)
+    np.testing.assert_allclose(np.sum(rows, axis=1), np.ravel(change), atol=1e-12)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_hvp_is_the_hessian_times_the_vector(name: str):
     x, v = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 3))

@@ -4,9 +4,11 @@ The vectors of equal eigenvalues are not unique.  A function of the matrix does 
 of them it was given: its cotangents mix no two of them, and what a rule divides by the gap between
 their values is 0 / 0.  The limit is a derivative of the cotangents by the values, a second
 derivative of all that comes after the decomposition.  So a pass that meets near values runs on
-tracked arrays, as with ``create_graph``, and the rule differentiates what has arrived.
+tracked arrays, as with ``create_graph``, and the rule differentiates what has arrived.  Lengths of
+0 ask likewise, for second derivatives.
 
-Not for: the rules that ask, and what they make of the answer (``rules/linalg/spectra.py``).
+Not for: the rules that ask, and what they make of the answer (``rules/linalg/spectra.py``,
+``rules/mathematical/lengths.py``).
 """
 
 from __future__ import annotations
@@ -140,7 +142,7 @@ def gradient(
     finally:
         _depth.reset(token)
     answer = slopes.pop(origin, None)
-    other = [max(_largest(leaves[n]), 1.0) * _largest(slope) for n, slope in slopes.items()]
+    other = [max(_largest(leaves[n]), 1.0) * _largest(slopes.get(n, 0.0)) for n in leaves]
     return answer, max(other, default=0.0)
 
 

@@ -56,7 +56,8 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     values: list[Any] = []
     parents: list[Node | None] = []
     unbundled = None
-    has_arrays = False  # that no gradient flows to: of integers, or somebody may write to them
+    has_arrays = False  # that no gradient flows to: somebody may write to them
+    has_integers = False  # or booleans
     for arg in args:
         parent = None
         if not isinstance(arg, Tensor) and type(arg) not in ORDERLY:
@@ -64,13 +65,17 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
         if isinstance(arg, Tensor):
             parent, arg = arg.node, arg.data
         if type(arg) is np.ndarray:
-            has_arrays = has_arrays or parent is None
+            if parent is None:
+                has_arrays = True
+                has_integers = has_integers or arg.dtype.kind in "biu"
         elif type(arg) not in _OWN_TYPES:
             body = None
         elif type(arg) is Outputs:  # a list of tensors
             unbundled = _unbundled(op)
-        elif type(arg) is tuple or type(arg) is bool:
+        elif type(arg) is tuple:
             has_arrays = True
+        elif type(arg) is bool:
+            has_integers = True
         values.append(arg)
         parents.append(parent)
     mode = current_mode()
@@ -86,11 +91,13 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     if mode is not IGNORE and any(parents):
         if operation.complete < len(args) or not (value.dtype is _FLOAT64 or _is_float(value)):
             _check_differentiable(op, operation, parents, value)
-        recorded, prints = tuple(values), None
+        recorded: Sequence[Any] = values
+        if has_integers:
+            recorded = _as_floats(operation, values, value.dtype)
+        prints = None
         if has_arrays or mode is WATCH:
-            computed = _as_floats(operation, values, value.dtype)
-            recorded, prints = preserved(computed, parents, whole=mode is WATCH)
-        node = record(op, recorded, kwargs, value, tuple(parents))
+            recorded, prints = preserved(recorded, parents, whole=mode is WATCH)
+        node = record(op, tuple(recorded), kwargs, value, tuple(parents))
         node.prints = prints
     if mode is WATCH:
         _watch(op, value, node)

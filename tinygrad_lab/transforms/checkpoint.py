@@ -75,6 +75,8 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
     >>> bool(np.allclose(x.grad, np.cos(x.data) * np.exp(np.sin(x.data))))
     True
     """
+    if not is_grad_enabled():
+        return f(*args)
     tracked: dict[Node, Any] = {}
 
     def remember(t: Tensor) -> Tensor:
@@ -83,7 +85,7 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
 
     twins = Twins(remember, all_arrays=False)
     before = twins.of((f, args))
-    if not tracked or not is_grad_enabled():
+    if not tracked:
         return f(*args)
     arguments = rebuild(args, _own_tensor, open_modules=False)
     is_watching = current_mode() is WATCH

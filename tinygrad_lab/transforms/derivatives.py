@@ -213,8 +213,8 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     directions = call.directions(tangents, "jvp", "tangent")
     ys = [y for _, y in leaves(call.output)]
     is_live = [isinstance(y, Tensor) and y.requires_grad for y in ys]
-    seeds = [
-        tensor(np.zeros_like(y.data), requires_grad=True) if live else None
+    seeds = [  # not zeros: an upstream of 0 stays 0, whatever slope it meets
+        tensor(np.ones_like(y.data), requires_grad=True) if live else None
         for y, live in zip(ys, is_live, strict=True)
     ]
     pulled = call.pull_back(seeds, retain_graph=True, graph=True)

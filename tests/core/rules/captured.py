@@ -14,6 +14,14 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lab as tl
+from tinygrad_lab.core.rules.namespace import public_functions
+from tinygrad_lab.testing.inputs.catalogue import CASES
+
+#: The functions of NumPy's that have a derivative, but for old names, which NumPy replaces itself,
+#: and for ufuncs that have no public name.
+OLD_NAMES = {getattr(np, name) for name in ("row_stack", "trapz", "in1d") if hasattr(np, name)}
+PUBLIC = {f for _, f in public_functions()} | {np.lib.stride_tricks.sliding_window_view}
+FUNCTIONS = [op for op in CASES if op in PUBLIC - OLD_NAMES]
 
 Place = tuple[Any, ...]  # of an argument: 0 or "axis" first, then the place within lists and tuples
 

@@ -20,11 +20,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import tinygrad_lab as tl
-from tests.core.rules.captured import Arguments, Place, arguments_of, parts_of, summed
+from tests.core.rules.captured import FUNCTIONS, Arguments, Place, arguments_of, parts_of, summed
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.testing.inputs.catalogue import CASES
-
-OLD_NAMES = {getattr(np, name) for name in ("row_stack", "trapz") if hasattr(np, name)}
 
 
 def tuples(array: Any) -> Any:
@@ -145,7 +143,7 @@ def check_refusals(op: Any, arguments: Arguments) -> None:
                     changed.replaced(other, tl.tensor(leaf, requires_grad=True))(op)
 
 
-@pytest.mark.parametrize("op", [op for op in CASES if op not in OLD_NAMES], ids=name_of)
+@pytest.mark.parametrize("op", FUNCTIONS, ids=name_of)
 def test_every_form_of_every_array(op: Any):
     @settings(max_examples=2, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(call=CASES[op])

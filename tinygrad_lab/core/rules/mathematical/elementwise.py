@@ -104,8 +104,9 @@ defvjp(
 
 def _share(a, b, length):
     """The cosine a / hypot(a, b), also where that is infinite or subnormal; 0 at the origin."""
-    ratio = b / a
-    by_length = np.isinf(ratio) | (length == 0)
+    vanishes = a == 0
+    ratio = b / np.where(vanishes, 1, a)
+    by_length = vanishes | np.isinf(ratio)
     return np.where(by_length, over(a, length), np.sign(a) / np.hypot(1, ratio))
 
 
