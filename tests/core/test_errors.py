@@ -141,14 +141,14 @@ def places_of_out():
         except (TypeError, ValueError):
             continue
         names = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
-        if "out" in names and not isinstance(op, np.ufunc) and op.__module__.startswith("numpy"):
+        if "out" in names and not isinstance(op, np.ufunc) and vars(np).get(op.__name__) is op:
             yield op, names[1 : names.index("out")]
 
 
 @pytest.mark.parametrize("tracked", [True, False])
 def test_out_is_refused_by_position_as_it_is_by_name(tracked):
     places = list(places_of_out())
-    assert len(places) > 50
+    assert len(places) > 40
     for op, names in places:
         t, out = tl.tensor(np.ones((2, 2)), requires_grad=tracked), tl.tensor(np.full((2, 2), 9.0))
         for first in (t, t.data):
