@@ -22,7 +22,7 @@ THRESHOLDS = ("half", "median")
 
 # Two layers of more units have more weights than can be counted by NumPy.
 _MOST = 10**9
-_COUNTS = f"at least 1 and at most {_MOST:,}"
+_COUNTS = f"at most {_MOST:,} and at least 1"
 
 
 class SettingsError(ValueError):

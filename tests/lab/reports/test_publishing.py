@@ -234,7 +234,8 @@ def test_a_killed_run_leaves_one_report_as_a_whole_and_the_next_run_sweeps(
         assert again == sorted(expected + ["report/notes.txt"] * (place is notes))
         assert run == "three"
     before = {"one"} if place is not nothing else set()
-    assert before | {"two"} <= looks <= before | {*between, "two"}
+    assert before <= looks <= before | {*between, "two"}
+    assert "two" in looks or STRIDE != "1"
 
 
 def test_a_folder_that_somebody_writes_in_is_no_leftover(tmp_path):
