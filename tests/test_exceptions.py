@@ -23,7 +23,7 @@ from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
 DIVERGING = Settings(activation="none", lr=9.0, epochs=50)
 
 #: How to make those that are not made of a message.
-MADE = {
+MAKERS = {
     DivergedError: lambda: DivergedError(7, Settings(reduction="sum")),
     Interrupted: lambda: Interrupted({}, 3),
     Misbehaved: lambda: Misbehaved(Kind.UNTRACKED, Site(input=1), ways="detach()"),
@@ -53,13 +53,13 @@ def assert_survives(error):
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
 def test_an_exception_survives_pickle(kind):
-    error = MADE.get(kind, lambda: kind("what was wrong"))()
+    error = MAKERS.get(kind, lambda: kind("what was wrong"))()
     error.add_note("and where")
     assert assert_survives(error).__notes__ == ["and where"]
 
 
 def test_the_walk_finds_them():
-    assert {DivergedError, tgt.GradientError, *MADE} <= set(EVERY)
+    assert {DivergedError, tgt.GradientError, *MAKERS} <= set(EVERY)
 
 
 def raised(action):

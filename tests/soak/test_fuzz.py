@@ -10,5 +10,5 @@ def test_random_calls(rng, rounds, tried):
     counts = ", ".join(f"{outcome} {number}" for outcome, number in fuzz.calls.most_common())
     tried(f"{fuzz.calls.total()} calls of {len(fuzz.functions)} functions: {counts}")
     for key, text in fuzz.wrong.items():
-        tried(f"{key}: {text[:400]}")
+        tried(f"{key}: {' '.join(text.split())[-300:]}")
     assert not [text for key, text in fuzz.wrong.items() if key.startswith("wrong")]

@@ -90,10 +90,10 @@ def test_a_report_takes_the_place_of_an_earlier_one_and_of_nothing_else(
         monkeypatch.setattr(publishing, "_exchanged", lambda *_: False)
     out = tmp_path / "a/report"
     place(out)
-    kept = {name for name in names(out) if "notes" in name or "mine" in name}
+    others = {name for name in names(out) if "notes" in name or "mine" in name}
     for run in ("two", "three"):
         publish(out, run)
-        assert {*names(out)} == {*REPORT, *kept}
+        assert {*names(out)} == {*REPORT, *others}
         assert (out / "index.html").read_text("utf-8").split()[0] == run
         assert names(tmp_path / "a") == sorted(["report", *(f"report/{n}" for n in names(out))])
 
