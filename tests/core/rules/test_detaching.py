@@ -27,6 +27,10 @@ from tinygrad_lab.testing.inputs.catalogue import CASES
 X, M = np.array([0.75, -1.5, 2.25]), np.array([[0.5, 2.0, -1.0], [1.25, 0.25, 3.0]])
 SQUARE = np.array([[4.0, 1.0], [0.5, 3.0]])
 
+CONTINUOUS = (
+    "linear", "weibull", "hazen", "interpolated_inverted_cdf", "median_unbiased", "normal_unbiased",
+)  # fmt: skip
+
 #: Calls with the arguments that the catalogue leaves alone.
 MORE: dict[Any, list[Arguments]] = {
     np.sum: [Arguments(M, axis=0, initial=1.5), Arguments(M, 1, None, None, False, 0.5)],
@@ -52,7 +56,10 @@ MORE: dict[Any, list[Arguments]] = {
     np.gradient: [Arguments(M, 0.5, [0.0, 0.5, 2.0]), Arguments(X, [0.0, 0.5, 2.0])],
     np.corrcoef: [Arguments(M[0], M[1]), Arguments(M[0], y=[0.25, 2.0, 0.5])],
     np.cov: [Arguments(M, ddof=0.5), Arguments(M, None, True, False, 1, None, [0.5, 1.0, 0.75])],
-    np.quantile: [Arguments(X, [0.3, 0.6]), Arguments(X, 0.0), Arguments(X, 1.0)],
+    np.quantile: [
+        Arguments(X, [0.3, 0.6]),
+        *(Arguments(X, q, method=m) for q in (0.0, 0.4, 1.0) for m in CONTINUOUS),
+    ],
     np.percentile: [Arguments(X, (30.0, 60.0))],
     np.nanquantile: [Arguments(np.array([1.0, np.nan, 2.5, 4.0]), 0.4)],
     np.average: [Arguments(X, weights=[0.5, 1.0, 0.75])],

@@ -169,16 +169,19 @@ def _places(q, counts, method):
     place, plain = np.zeros((*q.shape, *counts.shape)), untracked(q)
     for n in np.unique(counts[counts > 0]):
         at = np.quantile(np.arange(float(n)), plain, method=method)
-        moving = (at >= 0) & (at < n - 1)
-        at = at + (q - plain) * np.where(moving, n + _GROWTH.get(method, -n), 0)
+        growth, start = _GROWTH.get(method, (-n, 0))
+        free = (n + growth) * plain + start  # where it would be without ends
+        at = at + (q - plain) * np.where((free >= 0) & (free <= n - 1), n + growth, 0)
         place = np.where(counts == n, at.reshape(q.shape + (1,) * counts.ndim), place)
     return place
 
 
-#: How fast a place moves with q, less the number of elements; by the other methods it jumps.
+#: How fast a place moves with q, less the number of elements, and where it is for q = 0; by the
+#: other methods it jumps.
 _GROWTH = {
-    "linear": -1, "weibull": 1, "hazen": 0, "interpolated_inverted_cdf": 0,
-    "median_unbiased": 1 / 3, "normal_unbiased": 1 / 4,
+    "linear": (-1, 0), "weibull": (1, -1), "hazen": (0, -1 / 2),
+    "interpolated_inverted_cdf": (0, -1), "median_unbiased": (1 / 3, -2 / 3),
+    "normal_unbiased": (1 / 4, -5 / 8),
 }  # fmt: skip
 
 
