@@ -195,7 +195,7 @@ class Fuzz:
             outcome = type(error).__name__
             if raised_by_us(error):
                 outcome = self.report(name, args, kwargs, repr(error))
-        if not writes(name, function, kwargs) and not same(before, (args, kwargs)):
+        if not writes(name, function, args, kwargs) and not same(before, (args, kwargs)):
             outcome = self.report(name, args, kwargs, "changed its arguments")
         self.calls[outcome] += 1
 
@@ -236,9 +236,10 @@ def leaked(error: BaseException) -> str | None:
     return f"{place}: {text}" if any(sign in text for sign in signs) else None
 
 
-def writes(name: str, function: Any, kwargs: Any) -> bool:
+def writes(name: str, function: Any, args: Any, kwargs: Any) -> bool:
     """Tell whether a function is there to change its arguments."""
     declared = _is_known(function) and tl.operations.OPERATIONS[function].in_place
+    declared |= isinstance(function, np.ufunc) and len(args) > function.nin  # and so into an array
     return bool(declared or "out" in kwargs or name.startswith(("Tensor.__i", "Tensor.__set")) or (
         name.startswith("Tensor.") and name.endswith("_")) or name in CHANGING)  # fmt: skip
 
