@@ -117,7 +117,6 @@ def test_other_subclasses_are_refused():
         np.array(["a", "b"]), np.array([1.0, None]), np.ma.array([1.0, 2.0], mask=[0, 1]),
         np.ones(2).view(np.recarray), tl.tensor([1.0]),
     ],
-    ids=str,
 )  # fmt: skip
 def test_what_is_no_gradient_is_refused_when_it_is_set(bad):
     p = nn.Parameter([1.0, 2.0])
