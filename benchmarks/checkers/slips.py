@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.checkers.primitives import CASES, name_of
 from benchmarks.checkers.spread import spread
-from tinygrad_lab.core.dispatch import plain
+from tinygrad_lab.core.arguments import plain
 from tinygrad_lab.core.operations import defvjp, planted, primitive, vjps_of
 from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE

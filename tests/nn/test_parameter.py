@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from tinygrad_lab import nn
+from tinygrad_lab.core.arguments import plain
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.testing.inputs.catalogue import CASES
 
@@ -57,7 +58,7 @@ def test_every_function_takes_one_as_it_takes_a_tensor(op, data):
     for a, b in zip(mine, theirs, strict=True):
         assert type(a) is type(b)
         assert not isinstance(a, nn.Parameter)
-        np.testing.assert_array_equal(tl.core.dispatch.plain(a), tl.core.dispatch.plain(b))
+        np.testing.assert_array_equal(plain(a), plain(b))
         if getattr(b, "requires_grad", False):
             gradients = [tl.gradients(y, xs, np.ones_like(b.data), retain_graph=True)
                          for y, xs in ((a, parameters), (b, tensors))]  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_lab.core.dispatch import ORDERLY
+from tinygrad_lab.core.arguments import ORDERLY
 from tinygrad_lab.core.engine import Node, extend
 from tinygrad_lab.core.modes import IGNORE, WATCH, current_mode
 from tinygrad_lab.core.ownership import copied, is_held_elsewhere, is_shared

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core import dispatch, engine
+from tinygrad_lab.core.arguments import plain
 from tinygrad_lab.core.engine import OPEN, Node, propagate
 from tinygrad_lab.core.graph import between, history
 from tinygrad_lab.core.modes import enable_grad
@@ -76,8 +77,8 @@ def _are_open_vectors(node: Node, of_others_than: Node | None = None) -> bool:
 
 def _plain(g: Any) -> Any:
     if isinstance(g, Parts):
-        return Parts(dispatch.plain(dict(g)))
-    return dispatch.plain(g)
+        return Parts(plain(dict(g)))
+    return plain(g)
 
 
 def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts] | None:
@@ -167,11 +168,11 @@ def bend(g: Array, y: Array) -> Array:
         return np.stack([bend(one, y) for one in g])
     if y.node is None:
         return 0 * y
-    zero = dispatch.plain(y) == 0
+    zero = plain(y) == 0
     uneven = zero * (1 + np.cos(np.arange(y.size)).reshape(y.shape) / 2)
     slopes = (gradient([(g, weights)], y.node, True)[0] for weights in (1 * zero, uneven))
     own, mixed = (0 * y if slope is None else slope for slope in slopes)
-    other = np.abs(dispatch.plain(mixed - own * uneven)) + gradient([(g, uneven)], y.node)[1]
+    other = np.abs(plain(mixed - own * uneven)) + gradient([(g, uneven)], y.node)[1]
     return np.where(other > 1e-4 * _largest(own * zero), np.inf, own)
 
 
@@ -182,4 +183,4 @@ def is_asking() -> bool:
 
 def _largest(x: Any) -> float:
     members = x.values() if isinstance(x, Parts) else x if isinstance(x, Outputs) else [x]
-    return max((float(np.max(np.abs(dispatch.plain(m)), initial=0)) for m in members), default=0.0)
+    return max((float(np.max(np.abs(plain(m)), initial=0)) for m in members), default=0.0)

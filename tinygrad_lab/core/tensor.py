@@ -15,20 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lab.core import dispatch
+from tinygrad_lab.core import arguments, dispatch
+from tinygrad_lab.core.arguments import ORDERLY, operand, plain, refuse_strange, without_out
 from tinygrad_lab.core.assignment import join
 from tinygrad_lab.core.callers import loses_nothing, says_so, what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
-from tinygrad_lab.core.dispatch import (
-    ORDERLY,
-    answer_ufunc,
-    apply,
-    from_node,
-    operand,
-    plain,
-    refuse_strange,
-    without_out,
-)
+from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import describe, name_of, would_detach, would_detach_inside
 from tinygrad_lab.core.graph import is_differentiated
@@ -570,7 +562,7 @@ class Tensor:
         return _summary(self.data, self.node, type(self).__name__)
 
 
-dispatch.Tensor = Tensor
+arguments.Tensor = dispatch.Tensor = Tensor
 TAKES[Tensor] = apply
 
 

@@ -1,6 +1,6 @@
 """What the functions of ``nn`` take for arrays: whatever NumPy's own functions do.
 
-Not for: what an operation does with tensors among its arguments (``core/dispatch.py``).
+Not for: what an operation does with tensors among its arguments (``core/arguments.py``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from tinygrad_lab.core.dispatch import operand
+from tinygrad_lab.core.arguments import operand
 from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["takes_arrays"]

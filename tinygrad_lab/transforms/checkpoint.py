@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.arguments import plain
 from tinygrad_lab.core.cotangents import conjugate, from_scalar
-from tinygrad_lab.core.dispatch import from_node, plain
+from tinygrad_lab.core.dispatch import from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, new_leaf, record
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.graph import differentiating, history, is_differentiating
