@@ -33,8 +33,9 @@ def images(*sides):
     return st.tuples(*[arrays(s, DISTINCT, unique=True) for s in sides])
 
 
-#: Of a correlation of two samples, which is 1 or -1, all that is left is round-off.
-UNDECIDED = {np.corrcoef}
+#: Of a correlation of two samples, which is 1 or -1, all that is left is round-off; and so it is of
+#: the curvature of a condition number beside equal singular values.
+UNDECIDED = {np.corrcoef, np.linalg.cond}
 
 conv = lambda **how: lambda x, w: fn.conv2d(x, w, **how)
 pool = lambda of, **how: lambda x: of(x, 2, **how)
