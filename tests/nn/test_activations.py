@@ -165,3 +165,19 @@ def test_pytorch_gives_the_same(ours, theirs):
     y.backward(g)
     np.testing.assert_allclose(y.data, expected.detach().numpy(), atol=1e-12)
     np.testing.assert_allclose(t.grad, other.grad.numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("f", [fn.sigmoid, fn.tanh, fn.softplus, fn.silu], ids=lambda f: f.__name__)
+def test_complex_numbers_are_computed_with_or_refused(f):
+    z = np.array([1 + 1j, -1 + 2j, -3 - 0.5j])
+    sigmoid = 1 / (1 + np.exp(-z))
+    expected = {fn.sigmoid: sigmoid, fn.tanh: np.tanh(z)}
+    if f in expected:
+        np.testing.assert_allclose(f(z), expected[f], rtol=1e-14)
+        slope = tl.jacobian(f)(z).diagonal()
+        np.testing.assert_allclose(
+            slope, {fn.sigmoid: sigmoid * (1 - sigmoid)}.get(f, 1 - np.tanh(z) ** 2), rtol=1e-13
+        )
+    else:
+        with pytest.raises(TypeError, match="not supported for the input types"):
+            f(z)

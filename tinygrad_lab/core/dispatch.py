@@ -29,7 +29,7 @@ from tinygrad_lab.core.cotangents import from_scalar
 from tinygrad_lab.core.engine import NO_KWARGS, OPEN, Node, record
 from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
-from tinygrad_lab.core.operations import OPERATIONS, Op, Operation
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op, Operation
 from tinygrad_lab.core.ownership import preserved
 from tinygrad_lab.core.several import Outputs, holds_tensor, pick
 
@@ -64,10 +64,10 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     has_arrays = False  # that no gradient flows to: somebody may write to them
     has_integers = False  # or booleans
     for arg in args:
-        parent = None
-        if not isinstance(arg, Tensor) and type(arg) not in ORDERLY:
+        parent, kind = None, type(arg)
+        if kind not in TAKES and kind not in ORDERLY:
             arg = ordered(op, operation, len(values), arg)
-        if isinstance(arg, Tensor):
+        if type(arg) in TAKES:
             parent, arg = arg.node, arg.data
         if type(arg) is np.ndarray:
             if parent is None:

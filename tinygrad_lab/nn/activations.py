@@ -98,6 +98,11 @@ defvjp(
 )
 
 
+def decay(x: Array) -> Array:
+    """exp(-|x|); of complex numbers, which this is not meant for, NumPy refuses it."""
+    return np.exp(np.copysign(x, -1))
+
+
 @primitive
 @takes_arrays
 def softplus(x: Array, beta: float = 1.0) -> Array:
@@ -109,7 +114,7 @@ def softplus(x: Array, beta: float = 1.0) -> Array:
     array([ 0.6931, 10.    ])
     """
     z = x * beta
-    return (np.maximum(z, 0) + np.log1p(np.exp(-np.absolute(z)))) / beta
+    return (np.maximum(z, 0) + np.log1p(decay(z))) / beta
 
 
 defvjp(softplus, lambda g, y, x, beta=1.0: g * sigmoid(x * beta), batches=True)
@@ -126,7 +131,7 @@ def silu(x: Array) -> Array:
     array([0.    , 9.9995])
     """
     root = np.exp(np.minimum(x, 0) / 2)  # where exp(x) would be subnormal, it is not
-    return damped(x, root) * (root / (1 + np.exp(-np.absolute(x))))
+    return damped(x, root) * (root / (1 + decay(x)))
 
 
 def _silu_slope(x: Array) -> Array:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
-from tinygrad_lab.core.rules.arguments import as_array, untracked
+from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 from tinygrad_lab.core.rules.mathematical.lengths import at_zero
 
 LN2 = float(np.log(2.0))
@@ -132,15 +132,15 @@ def sigmoid(x: Any) -> Any:
     >>> sigmoid(np.array([0.0, -700.0]))
     array([5.00000000e-001, 9.85967654e-305])
     """
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.absolute(x)))
+    x = as_floats(x)
+    e = np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.itemsize, 709.0)))
+    return e / (1 + e)
 
 
-def _sigmoid_slope(x):
-    decay = np.exp(-np.absolute(x))
-    return decay / np.square(1 + decay)
+#: The largest exponent whose exp does not overflow, by the bytes of a float: sigmoid is 1 there.
+_LARGEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0}
 
-
-defvjp(sigmoid, lambda g, y, x: g * _sigmoid_slope(x), batches=True)
+defvjp(sigmoid, lambda g, y, x: g * (y * sigmoid(-x)), batches=True)
 
 defvjp(np.exp, lambda g, y, x: g * y)
 defvjp(np.exp2, lambda g, y, x: g * y * LN2)
