@@ -133,7 +133,7 @@ def sigmoid(x: Any) -> Any:
     array([5.00000000e-001, 9.85967654e-305])
     """
     x = as_floats(x)
-    e = np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.itemsize, 709.0)))
+    e = np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
     return e / (1 + e)
 
 
