@@ -140,7 +140,15 @@ def sigmoid(x: Any) -> Any:
 #: The largest exponent whose exp does not overflow, by the bytes of a float: sigmoid is 1 there.
 _LARGEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0}
 
-defvjp(sigmoid, lambda g, y, x: g * (y * sigmoid(-x)), batches=True)
+
+def _sigmoid_slope(y, x):
+    if x.dtype.kind == "c":
+        return y * (1 - y)
+    decay = np.exp(-np.absolute(x))  # 1 - y would lose all digits where y is near 1
+    return decay / np.square(1 + decay)
+
+
+defvjp(sigmoid, lambda g, y, x: g * _sigmoid_slope(y, x), batches=True)
 
 defvjp(np.exp, lambda g, y, x: g * y)
 defvjp(np.exp2, lambda g, y, x: g * y * LN2)
