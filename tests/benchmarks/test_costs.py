@@ -6,6 +6,7 @@ Time is for the benchmark itself: `python -m benchmarks costs`.
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ def test_every_function_has_a_row():
 def test_memory_grows_as_the_elements_do(name: str):
     """Four times the elements take four times the bytes, and what does not grow takes less."""
     size = 64 if name in BUILDERS else 1024
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of functions that NumPy lets go
         few, many = (peak(*ROWS[name].call(n)) for n in (size, 4 * size))
     assert many < 5 * few

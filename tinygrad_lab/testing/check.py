@@ -5,11 +5,10 @@ Not for: generating inputs (``operations.py``), or what the properties are (``ju
 
 from __future__ import annotations
 
-import contextlib
 import os
 import traceback
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -189,17 +188,21 @@ def _refuse_changed(
         raise Misbehaved(Kind.MUTATES_INPUT, subject.site(i), **facts)
 
 
-@contextlib.contextmanager
-def _accusing(mutates: Kind, **facts: Any) -> Iterator[None]:
+class _accusing:  # noqa: N801 - used as a function is
     """Take an error that is raised for a fault of the function: for ``mutates`` if by writing."""
-    try:
-        yield
-    except Misbehaved:
-        raise
-    except Exception as error:
+
+    def __init__(self, mutates: Kind, **facts: Any) -> None:
+        self.mutates, self.facts = mutates, facts
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
+        if isinstance(error, Misbehaved) or not isinstance(error, Exception):
+            return
         read_only = isinstance(error, ValueError) and "read-only" in str(error)
-        kind = mutates if read_only else Kind.RAISES
-        raise Misbehaved(kind, _line_of(error), error=error, **facts) from error
+        kind = self.mutates if read_only else Kind.RAISES
+        raise Misbehaved(kind, _line_of(error), error=error, **self.facts) from error
 
 
 def _line_of(error: BaseException) -> Site:

@@ -10,11 +10,12 @@ from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.indexing import scatter_add
 
 
-def _sort(g, y, x, axis=-1, kind=None, order=None, *, stable=None):
+def _sort(g, y, x, axis=-1, kind=None, order=None, *, stable=None, descending=False):
     if axis is None:
-        return _sort(g, y, x.reshape(-1)).reshape(x.shape)
+        return _sort(g, y, x.reshape(-1), descending=descending).reshape(x.shape)
     shared = _shared_by_ties(np.moveaxis(g, axis, -1), np.moveaxis(y, axis, -1))
     rank = np.argsort(np.argsort(x, axis=axis, stable=True), axis=axis)
+    rank = x.shape[axis] - 1 - rank if descending else rank
     return np.take_along_axis(np.moveaxis(shared, -1, axis), rank, axis)
 
 
@@ -31,7 +32,7 @@ def _shared_by_ties(g, y):
     return (total / np.bincount(run))[run].reshape(y.shape)
 
 
-def _order(y, x, axis=-1, kind=None, order=None, *, stable=None):
+def _order(y, x, axis=-1, kind=None, order=None, *, stable=None, descending=False):
     return np.argsort(x, axis=axis, stable=True)
 
 
