@@ -479,7 +479,8 @@ def test_an_interrupt_leaves_no_derivative_at_work():
         ):
             file, _, line = place.partition(" ")[0].partition(":")
             text = linecache.getline(f"{PACKAGE}/core/{file}", int(line)).strip()
-            if text != "yield":  # where Python answers no signal
+            # Python answers no signal at a yield, nor between it and the call that follows.
+            if text not in ("yield", "_differentiated.set(before)"):
                 assert state == (False, "record"), place
 
 
