@@ -1,30 +1,20 @@
 """Convolution, forward and both gradients, float32, as a rate beside the machine's `np.matmul`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from benchmarks.timing import Runner, Workload
+from benchmarks.windows import Windows
 
 
 @dataclass(frozen=True)
-class Case:
-    """A batch (n, c, size, size), and filters (filters, c, k, k) over it."""
+class Case(Windows):
+    """A batch of images, and filters (filters, c, k, k) over it."""
 
-    n: int
-    c: int
-    size: int
-    filters: int
-    k: int
-    stride: int
-    padding: int
-
-    @property
-    def out(self) -> int:
-        """Return the side of the result."""
-        return (self.size + 2 * self.padding - self.k) // self.stride + 1
+    filters: int = field(kw_only=True)
 
     @property
     def flops(self) -> float:
@@ -44,11 +34,11 @@ class Case:
 
 
 CASES = (
-    Case(32, 1, 28, 8, 5, 1, 2),
-    Case(32, 8, 14, 16, 5, 1, 2),
-    Case(32, 16, 32, 32, 3, 1, 1),
-    Case(16, 64, 32, 64, 3, 1, 1),
-    Case(16, 64, 32, 64, 3, 2, 1),
+    Case(32, 1, 28, 5, 1, 2, filters=8),
+    Case(32, 8, 14, 5, 1, 2, filters=16),
+    Case(32, 16, 32, 3, 1, 1, filters=32),
+    Case(16, 64, 32, 3, 1, 1, filters=64),
+    Case(16, 64, 32, 3, 2, 1, filters=64),
 )
 
 

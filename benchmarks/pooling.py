@@ -1,30 +1,20 @@
 """Pooling, forward and gradient, float32."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from benchmarks.timing import Runner, Workload
+from benchmarks.windows import Windows
 
 
 @dataclass(frozen=True)
-class Case:
-    """A batch (n, c, size, size), and windows (k, k) over it."""
+class Case(Windows):
+    """Pooling of a batch of images."""
 
-    kind: str  # "max" or "avg"
-    n: int
-    c: int
-    size: int
-    k: int
-    stride: int
-    padding: int
-
-    @property
-    def out(self) -> int:
-        """Return the side of the result."""
-        return (self.size + 2 * self.padding - self.k) // self.stride + 1
+    kind: str = field(kw_only=True)  # "max" or "avg"
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Return input and upstream gradient."""
@@ -35,7 +25,7 @@ class Case:
 
 
 CASES = tuple(
-    Case(kind, *sizes)
+    Case(*sizes, kind=kind)
     for kind in ("max", "avg")
     for sizes in ((32, 8, 28, 2, 2, 0), (32, 16, 32, 2, 2, 0), (16, 64, 32, 3, 2, 1))
 )

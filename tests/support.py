@@ -1,4 +1,4 @@
-"""What the tests share: finite differences as the judge of gradients.
+"""What the tests share: finite differences as the judge of gradients, and a look at warnings.
 
 This is a second judge on purpose.  ``tinygrad_lab.testing`` measures slopes too; were it the only
 one, a mistake there could hide a mistake in a rule.  So nothing of it is used here, and the two
@@ -9,6 +9,7 @@ Not for: generated inputs (``tinygrad_lab/testing/inputs``).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -155,3 +156,12 @@ def _gradients_in_a_row(f: Callable[..., Any]) -> Callable[..., Any]:
         return np.concatenate([g.ravel() for g in tl.gradients(f(*leaves), leaves, up.data)])
 
     return row
+
+
+def warnings_of(action: Callable[[], Any], times: int = 1) -> list[warnings.WarningMessage]:
+    """What is warned of, under Python's own filters, when an action is repeated."""
+    with warnings.catch_warnings(record=True) as recorded:
+        warnings.simplefilter("default")
+        for _ in range(times):
+            action()
+    return recorded

@@ -193,6 +193,22 @@ def test_an_index_changed_before_backward_does_not_matter():
     np.testing.assert_array_equal(t.grad, [[0, 0, 1], [0, 0, 1], [0, 0, 0]])
 
 
+@pytest.mark.parametrize("size", [2, 5_000])
+def test_places_and_settings_changed_before_backward_do_not_matter(size: int):
+    x, index = leaf(np.ones(size)), np.arange(size)
+    t = x * 1.0
+    t[index] = x * 3.0
+    t[index,] = x * 5.0
+    index[:] = 0
+    t.sum().backward()
+    np.testing.assert_array_equal(x.grad, np.full(size, 5.0))
+    x.grad, mask = None, np.arange(size) > 0
+    total = np.sum(x, where=mask)
+    mask[:] = False
+    total.backward()
+    np.testing.assert_array_equal(x.grad, np.arange(size) > 0)
+
+
 def test_debug_notices_one_element_of_a_large_array_and_of_a_tensor():
     t = leaf(np.ones(40_000))
     for changed in (np.ones(40_000), t.data):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.support import warnings_of
 from tinygrad_lab import nn
 from tinygrad_lab.nn import functional as F
 
@@ -18,10 +19,7 @@ def logits():
 
 
 def shown(action, times=1):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        for _ in range(times):
-            action()
+    caught = warnings_of(action, times)
     assert {w.filename for w in caught} <= {__file__}
     assert all(issubclass(w.category, tl.TrainingWarning) for w in caught)
     return [w.category.__name__ for w in caught]

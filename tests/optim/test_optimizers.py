@@ -1,12 +1,12 @@
 """Optimizers: PyTorch's trajectories, what is written in place, states, and bad input."""
 
 import pickle
-import warnings
 
 import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.support import warnings_of
 from tinygrad_lab import optim
 
 SETTINGS = [
@@ -259,11 +259,8 @@ def test_a_state_that_does_not_fit():
 # -- warnings ---------------------------------------------------------------------------------
 
 
-def warnings_of(action, times=1):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        for _ in range(times):
-            action()
+def shown(action, times=1):
+    caught = warnings_of(action, times)
     assert {w.filename for w in caught} <= {__file__}
     return [(w.category, str(w.message)) for w in caught]
 
@@ -271,15 +268,15 @@ def warnings_of(action, times=1):
 def test_a_step_before_any_backward_is_warned_of_once_a_place():
     w = tl.nn.Parameter([1.0])
     optimizer = optim.SGD([w], lr=0.1)
-    ((category, text),) = warnings_of(lambda: optimizer.step(), times=3)
+    ((category, text),) = shown(lambda: optimizer.step(), times=3)
     assert category is tl.warnings.NoGradientWarning
     assert "backward()" in text
     w.requires_grad_(False)
-    ((_, text),) = warnings_of(lambda: optimizer.step())
+    ((_, text),) = shown(lambda: optimizer.step())
     assert "frozen" in text
     w.requires_grad_(True)
     (w * 2).sum().backward()
-    assert warnings_of(lambda: optimizer.step()) == []
+    assert shown(lambda: optimizer.step()) == []
 
 
 @pytest.mark.parametrize("forget", [lambda m, o: m.zero_grad(), lambda m, o: o.zero_grad()])
@@ -292,14 +289,14 @@ def test_an_optimizer_of_parameters_that_the_model_has_no_more(forget):
         model(np.ones((4, 2))).sum().backward()
         optimizer.step()
 
-    assert warnings_of(step, times=2) == []
+    assert shown(step, times=2) == []
     model.layers[2] = tl.nn.Linear(3, 1, rng=1)
-    ((category, text),) = warnings_of(step, times=2)
+    ((category, text),) = shown(step, times=2)
     assert category is tl.warnings.AbandonedParameterWarning
     assert "2 of its 4 parameters (of shape (1, 3), (1,))" in text
     model.to(np.float32)  # the same parameters: but what is kept for them is float64
     with pytest.raises(ValueError, match=r"keeps mean of float64.*float32\(3, 2\) by now"):
-        warnings_of(step)
+        shown(step)
     model = tl.nn.MLP([2, 3, 1], "tanh", None, rng=0)
     del step
 

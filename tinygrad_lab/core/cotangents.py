@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.operations import Array, Op
-from tinygrad_lab.core.several import Parts, Pieces
+from tinygrad_lab.core.several import Parts, Pieces, whole
 
 if TYPE_CHECKING:
     from tinygrad_lab.core.engine import Node
@@ -44,7 +44,7 @@ def fitted(c: Array, operand: Array, batched: bool = False) -> Array:
 
     With ``batched``, ``c`` has one more axis in front, which stays.
     """
-    c = c.dense() if type(c) is Pieces else c
+    c = whole(c)
     shape, skip = operand.shape, int(batched)
     lead = c.ndim - len(shape)  # axes that are not the operand's, one of them the batch's
     if lead > skip and c.shape[lead:] == shape:  # the usual case: a bias

@@ -30,7 +30,7 @@ from tinygrad_lab.core.engine import NO_KWARGS, OPEN, Node, record
 from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op, Operation
-from tinygrad_lab.core.ownership import preserved
+from tinygrad_lab.core.ownership import copied, preserved
 from tinygrad_lab.core.several import Outputs, holds_tensor, pick
 
 #: The class of tensors, which ``tensor.py`` puts here: its operators need what is here, and what
@@ -102,6 +102,8 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
         prints = None
         if has_arrays or mode is WATCH:
             recorded, prints = preserved(recorded, parents, whole=mode is WATCH)
+        if kwargs:
+            kwargs = {key: copied(setting) for key, setting in kwargs.items()}
         node = record(op, tuple(recorded), kwargs, value, tuple(parents))
         node.prints = prints
     if mode is WATCH:

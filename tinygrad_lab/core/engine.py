@@ -31,7 +31,7 @@ from tinygrad_lab.core.graph import between, differentiating_behind, parents_of
 from tinygrad_lab.core.modes import stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Array
 from tinygrad_lab.core.ownership import is_shared, refuse_changed
-from tinygrad_lab.core.several import Parts, Pieces, one_by_one
+from tinygrad_lab.core.several import Parts, Pieces, one_by_one, whole
 from tinygrad_lab.core.zeros import Run, hides_nan, keeping_zeros, rescued
 
 Lift = Callable[[Any, "Node | None"], Array]
@@ -206,8 +206,7 @@ class _Walk:
         contributions: list[Array | None] = []
         self.pull_back(node, g, contributions if self.visit is not None else None)
         if self.visit is not None:
-            whole = tuple(c.dense() if type(c) is Pieces else c for c in contributions)
-            self.outside.run(self.visit, node, g, whole)
+            self.outside.run(self.visit, node, g, tuple(map(whole, contributions)))
         if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
             node.parents = node.args = node.kwargs = node.value = node.prints = None
 

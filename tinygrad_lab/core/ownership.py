@@ -84,22 +84,21 @@ def preserved(
     """
     args, prints = list(values), []
     for position, value in enumerate(values):
-        kind = type(value)
-        if kind is np.ndarray:
-            if whole or (parents[position] is None and value.size > COPIED):
-                step = 1 if whole else value.size // _REMEMBERED
-                prints.append((value, step, value.flat[::step].tobytes()))
-            elif parents[position] is None:
-                args[position] = value.copy()
-        elif kind is tuple or kind is list:
+        if type(value) not in _HOLDS:
+            continue
+        is_array, is_result = type(value) is np.ndarray, parents[position] is not None
+        if is_array and (whole or (not is_result and value.size > COPIED)):
+            step = 1 if whole else value.size // _REMEMBERED
+            prints.append((value, step, value.flat[::step].tobytes()))
+        elif not is_result:
             args[position] = copied(value)
     return tuple(args), prints or None
 
 
 def copied(value: Any) -> Any:
-    """Copy a small array, also inside an index of several; return what else there is as it is."""
+    """Copy an array, and those inside an index or a list; return what else there is as it is."""
     if type(value) is np.ndarray:
-        return value.copy() if value.size <= COPIED else value
+        return value.copy()
     if type(value) in (tuple, list) and any(type(part) in _HOLDS for part in value):
         return type(value)(map(copied, value))
     return value

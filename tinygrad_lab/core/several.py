@@ -105,13 +105,18 @@ class Pieces:
         return array if self.rest is None else array + self.rest
 
 
+def whole(c: Any) -> Any:
+    """Put a cotangent together that arrived in pieces; leave every other as it is."""
+    return c.dense() if type(c) is Pieces else c
+
+
 def every(function: Any, answer: Any) -> Any:
     """Apply a function to what a rule gave: an array, or each array of several."""
     if isinstance(answer, list):
         return [None if c is None else every(function, c) for c in answer]
     if type(answer) is Parts:
         return Parts((i, every(function, c)) for i, c in answer.items())
-    return function(answer.dense() if type(answer) is Pieces else answer)
+    return function(whole(answer))
 
 
 def pick(outputs: Outputs, position: int) -> Any:
@@ -146,4 +151,4 @@ def _stacked(answers: list[Any]) -> Any:
         return [None if c[0] is None else _stacked(list(c)) for c in zip(*answers, strict=True)]
     if type(first) is Parts:
         return Parts((i, _stacked([parts[i] for parts in answers])) for i in first)
-    return np.stack([c.dense() if type(c) is Pieces else c for c in answers])
+    return np.stack(list(map(whole, answers)))
