@@ -45,6 +45,7 @@ from tinygrad_lab.transforms import (
     jvp,
     value_and_grad,
     vjp,
+    vmap,
 )
 from tinygrad_lab.warnings import TrainingWarning
 
@@ -85,6 +86,7 @@ __all__ = [
     "tensor",
     "value_and_grad",
     "vjp",
+    "vmap",
     "warnings",
 ]
 

@@ -354,6 +354,8 @@ def planted(
 #: Types that take every primitive without being asked, and what they call with the operation, its
 #: arguments, and its body.
 TAKES: dict[type, Op] = {}
+#: Those of them that are tensors: an array in ``.data``, and the call that made it in ``.node``.
+TENSORS: set[type] = set()
 
 
 class Primitive:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.operations import OPERATIONS, TAKES, Array, Rule, defvjp, defvjp_joint
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, TENSORS, Array, Rule, defvjp, defvjp_joint
 
 _SEVERAL: Any = SimpleNamespace(kind="f")  # the shape and the dtype of what has more than one
 
@@ -54,7 +54,7 @@ class Parts(dict[int, Any]):
 def holds_tensor(value: Any, tracked: bool = False) -> bool:
     """Whether a value is a (tracked) tensor, or a list, tuple or dict with one inside."""
     if type(value) in TAKES:
-        return value.node is not None or not tracked
+        return not tracked or (type(value) in TENSORS and value.node is not None)
     if type(value) is dict:
         value = tuple(value.values())
     return isinstance(value, (tuple, list)) and any(holds_tensor(item, tracked) for item in value)

@@ -74,4 +74,6 @@ def _with_zero(op: Any, g: Array, c: Array) -> Array:
     if c.shape == g.shape and getattr(op, "signature", None) is None:
         return np.where((g == 0) & np.isnan(c), 0, c)
     # Not elementwise: an element of c meets more than one of g.
+    if RUNNING:
+        return np.where(np.isnan(c) & ~np.any(g != 0), 0, c)
     return c if np.any(g != 0) else np.where(np.isnan(c), 0, c)

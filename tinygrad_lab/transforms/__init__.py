@@ -14,6 +14,7 @@ from tinygrad_lab.transforms.derivatives import (
     value_and_grad,
     vjp,
 )
+from tinygrad_lab.transforms.vmap import vmap
 
 __all__ = [
     "checkpoint",
@@ -25,4 +26,5 @@ __all__ = [
     "jvp",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.cotangents import from_scalar
 from tinygrad_lab.core.dispatch import apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, Visit, propagate
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.graph import differentiating, is_differentiated, is_differentiating
+from tinygrad_lab.core.levels import innermost, level_of
 from tinygrad_lab.core.modes import is_grad_enabled, recording
 from tinygrad_lab.core.rules.creation import copied
 from tinygrad_lab.core.tensor import Tensor, refuse_complex, start, tensor
@@ -57,7 +59,7 @@ def walk(
         elif gradient is None:  # no output depends on it
             shape = x.shape if batch is None else (batch, *x.shape)
             gradient = np.zeros_like(x.data, shape=shape)
-        is_plain = create_graph and not isinstance(gradient, Tensor)
+        is_plain = create_graph and isinstance(gradient, np.ndarray)
         gradients.append(Tensor(gradient) if is_plain else gradient)
     return gradients
 
@@ -131,10 +133,13 @@ class Call:
                 new.append(leaf)
                 self.inputs += [parameter for _, parameter in leaves(leaf)]
                 continue
-            if isinstance(leaf, Tensor) and leaf.requires_grad and is_grad_enabled():
+            is_tracked = isinstance(leaf, Tensor) and leaf.requires_grad and is_grad_enabled()
+            level = innermost.get()
+            if is_tracked and level_of(leaf) is level:
                 fresh = apply(copied, (leaf,))  # keeps the history of an outer derivative
             else:
                 data = leaf.data if isinstance(leaf, Tensor) else leaf
+                data = level.share(leaf) if is_tracked else data  # and so does this, in a vmap
                 fresh = _leaf(data, f"argument {position}{path}")
             new.append(fresh)
             self.inputs.append(fresh)
@@ -144,13 +149,14 @@ class Call:
         """Give all arrays of the result; what is constant has derivatives too, of zeros."""
         arrays = []
         for path, y in leaves(self.output):
-            if not isinstance(y, (Tensor, int, float, complex, np.generic, np.ndarray)):
+            is_array = hasattr(y, "__array_function__")
+            if not is_array and not isinstance(y, (int, float, complex, np.generic)):
                 where = f" at output{path}" if path else ""
                 raise TypeError(
                     f"{name}: the function must return a number or a tensor, not {describe(y)}"
                     + where
                 )
-            arrays.append(y if isinstance(y, Tensor) else np.asarray(y))
+            arrays.append(from_scalar(y))
         return arrays
 
     def scalar(self, name: str) -> Any:
@@ -217,6 +223,6 @@ def _positions(argnums: Argnums, count: int) -> list[int]:
 
 def _leaf(data: Any, what: str) -> Tensor:
     try:
-        return tensor(np.asarray(data) if np.ndim(data) == 0 else data, requires_grad=True)
+        return tensor(from_scalar(data), requires_grad=True)
     except TypeError as error:
         raise TypeError(f"cannot differentiate by {what} = {describe(data)}: {error}") from None

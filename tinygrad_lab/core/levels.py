@@ -1,0 +1,88 @@
+"""Which of its arguments takes a call, where arrays hold arrays: under ``vmap``, that is.
+
+Inside a ``vmap`` an array stands for a batch of them (``transforms/batched.py``).  A tensor made
+inside holds such an array, so it takes the call, as it does of any other array.  A tensor made
+outside does not: it is one of the things that a batch is made of, and the batched array takes the
+call.  So ``vmap`` and derivatives go inside one another in any order, the innermost first.
+
+Not for: what a batched array does with a call (``transforms/batching.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.core.operations import TENSORS
+
+#: The vmaps that are running, in whatever thread: where there are none, nobody need ask.
+RUNNING: list[Any] = []
+#: The innermost vmap around this call.
+innermost: ContextVar[Any] = ContextVar("tinygrad_lab.vmap", default=None)
+
+
+def level_of(value: Any) -> Any:
+    """The innermost vmap that an array belongs to, or None."""
+    return getattr(value.data if type(value) in TENSORS else value, "level", None)
+
+
+def settled(args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+    """Give the arguments of a call, and the vmap that takes it: None where tensors do.
+
+    Then what is tracked outside of the innermost vmap is a constant in there: all share it.
+    """
+    members = [*_members(args), *_members(kwargs)]
+    levels = [level for level in map(level_of, members) if level is not None]
+    if not levels:
+        return args, kwargs, None
+    top = max(levels, key=lambda level: level.depth)
+    if not any(type(m) in TENSORS and m.data.__class__ is top.array and m.data.level is top
+               for m in members):  # fmt: skip
+        return args, kwargs, top
+
+    def lifted(value: Any) -> Any:
+        is_outside = type(value) in TENSORS and value.node is not None and level_of(value) is not top
+        return top.share(value) if is_outside else value
+
+    return _mapped(lifted, args), _mapped(lifted, kwargs), None
+
+
+def _members(value: Any) -> Iterator[Any]:
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _members(item)
+    elif isinstance(value, Mapping):
+        yield from _members(list(value.values()))
+    else:
+        yield value
+
+
+def _mapped(function: Any, value: Any) -> Any:
+    if type(value) in (tuple, list):
+        return type(value)(_mapped(function, item) for item in value)
+    if type(value) is dict:
+        return {key: _mapped(function, item) for key, item in value.items()}
+    return function(value)
+
+
+def lifted(data: Any) -> Any:
+    """What a new leaf holds: inside a vmap, an array that belongs to it."""
+    level = innermost.get()
+    return data if level is None or level_of(data) is level else level.share(data)
+
+
+def somewhere(condition: Any) -> bool:
+    """Whether a condition holds anywhere, in any example of a batch: to choose a way that is right
+    for all, and longer than some need."""
+    while type(condition) in TENSORS or hasattr(condition, "level"):
+        condition = condition.data
+    return bool(np.any(condition))
+
+
+def drawing(generator: np.random.Generator) -> np.random.Generator:
+    """The generator to draw from: inside a vmap, one that draws for each example."""
+    level = innermost.get()
+    return generator if level is None else level.generator(generator)

@@ -1,0 +1,556 @@
+"""``Batched``: many arrays of one shape, which a function takes for one of them.
+
+The axis that counts them, the batch axis, lies in front and is not shown: ``shape``, ``ndim`` and
+``len`` are those of one example.  What all examples share needs no such axis.
+
+Not for: what becomes of a call (``batching.py``), or how arrays get here (``vmap.py``).
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, NoReturn, Self
+
+import numpy as np
+
+from tinygrad_lab.core.arguments import without_out
+from tinygrad_lab.core.cotangents import from_scalar
+from tinygrad_lab.core.dispatch import apply
+from tinygrad_lab.core.engine import NO_KWARGS
+from tinygrad_lab.core.errors import describe, qualified_name
+from tinygrad_lab.core.levels import RUNNING, innermost, settled
+from tinygrad_lab.core.modes import WATCH, current_mode
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
+from tinygrad_lab.core.rules.creation import astype, copied
+from tinygrad_lab.core.rules.indexing import getitem, setitem
+from tinygrad_lab.core.several import as_array
+from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.warnings import SlowBatchWarning, warn
+
+__all__ = ["FORMS", "OF_SHAPES", "Batched", "BatchedValueError", "Level"]
+
+#: What an operation is for a batch, by the operation: ``form(level, op, *args, **kwargs)`` gets
+#: batched arrays and returns plain ones with the batch axis in front (see ``batching.py``).
+FORMS: dict[Op, Op] = {}
+
+_new = object.__new__
+
+
+class BatchedValueError(TypeError):
+    """Somebody asked for the one value of what has as many as there are examples."""
+
+
+def _refused(what: str, remedy: str) -> Any:
+    def method(self: Batched, *args: Any, **kwargs: Any) -> NoReturn:
+        self.level.check()
+        raise BatchedValueError(
+            f"{what} inside vmap: a batch of {self.level.size} examples has no one value. {remedy}"
+        )
+
+    return method
+
+
+_COMPUTE = "Compute with the array as it is, and take the number of what vmap returns"
+
+
+def _unary(op: Op) -> Any:
+    def method(self: Batched) -> Any:
+        level = self.level
+        return _made(op(self.data), level, self.shared) if level.is_open else level.check()
+
+    return method
+
+
+def _binary(op: Op) -> Any:
+    def method(self: Batched, other: Any) -> Any:
+        kind, level = type(other), self.level
+        if not self.shared and level.is_open:
+            if kind is float or kind is int:
+                return _made(op(self.data, other), level, False)
+            if kind is Batched and other.level is level and not other.shared:
+                data, by = self.data, other.data
+                if data.ndim == by.ndim:
+                    return _made(op(data, by), level, False)
+        return op(self, other)
+
+    return method
+
+
+def _reflected(op: Op) -> Any:
+    return lambda self, other: op(other, self)
+
+
+def _made(data: Any, level: Level, shared: bool) -> Batched:
+    batched = _new(Batched)
+    batched.data = data
+    batched.level = level
+    batched.shared = shared
+    return batched
+
+
+class Batched:
+    """The arrays of a batch, which show the shape of one; or one that all examples share."""
+
+    __slots__ = ("__weakref__", "data", "level", "shared")
+
+    data: Any  # an array, a tensor, or an array of a batch around this one
+    level: Level
+    shared: bool  # by all examples: ``data`` has no batch axis
+
+    __array_priority__ = 10.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        shape: tuple[int, ...] = self.data.shape
+        return shape if self.shared else shape[1:]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes of one example."""
+        return int(self.data.ndim) - (not self.shared)
+
+    size = property(lambda self: math.prod(self.shape), doc="The elements of one example.")
+    dtype = property(lambda self: self.data.dtype, doc="The type of an element.")
+    itemsize = property(lambda self: self.data.dtype.itemsize, doc="The bytes of an element.")
+    nbytes = property(lambda self: self.size * self.itemsize, doc="The bytes of one example.")
+
+    # -- NumPy's protocols --------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        _refuse_out(ufunc, kwargs)
+        inputs, kwargs, level = settled(inputs, dict(without_out(ufunc, kwargs)))
+        if level is None:  # a tensor takes it
+            return NotImplemented
+        op, kwargs = _method_of(ufunc, method, kwargs)
+        return level.call(op, inputs, kwargs)
+
+    def __array_function__(self, function: Op, types: Any, args: Any, kwargs: Any) -> Any:
+        args, kwargs, level = settled(args, dict(without_out(function, kwargs, args)))
+        return NotImplemented if level is None else level.call(function, args, kwargs)
+
+    __array__ = _refused(
+        "np.asarray, np.array or another conversion to a plain array",
+        "NumPy's functions take the array as it is; np.stack makes one of several",
+    )
+
+    # -- operators ----------------------------------------------------------------------------
+
+    __add__, __radd__ = _binary(np.add), _reflected(np.add)
+    __sub__, __rsub__ = _binary(np.subtract), _reflected(np.subtract)
+    __mul__, __rmul__ = _binary(np.multiply), _reflected(np.multiply)
+    __truediv__, __rtruediv__ = _binary(np.divide), _reflected(np.divide)
+    __floordiv__, __rfloordiv__ = _binary(np.floor_divide), _reflected(np.floor_divide)
+    __mod__, __rmod__ = _binary(np.remainder), _reflected(np.remainder)
+    __pow__, __rpow__ = _binary(np.power), _reflected(np.power)
+    __divmod__, __rdivmod__ = (
+        lambda self, other: np.divmod(self, other),
+        lambda self, other: np.divmod(other, self),
+    )
+    __and__, __rand__ = _binary(np.bitwise_and), _reflected(np.bitwise_and)
+    __or__, __ror__ = _binary(np.bitwise_or), _reflected(np.bitwise_or)
+    __xor__, __rxor__ = _binary(np.bitwise_xor), _reflected(np.bitwise_xor)
+    __lshift__, __rlshift__ = _binary(np.left_shift), _reflected(np.left_shift)
+    __rshift__, __rrshift__ = _binary(np.right_shift), _reflected(np.right_shift)
+    __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
+    __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
+    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)
+    __hash__ = object.__hash__
+    __neg__, __pos__, __abs__ = _unary(np.negative), _unary(np.positive), _unary(np.absolute)
+    __invert__ = _unary(np.invert)
+
+    def __matmul__(self, other: Any) -> Any:
+        return np.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return np.matmul(other, self)
+
+    # -- what every array has -----------------------------------------------------------------
+
+    T = property(lambda self: np.transpose(self), doc="All axes in reverse order.")
+    mT = property(lambda self: np.swapaxes(self, -1, -2), doc="The last two axes exchanged.")
+    real = property(lambda self: np.real(self), doc="The real part.")
+    imag = property(lambda self: np.imag(self), doc="The imaginary part.")
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        """Give the same elements of each example a new shape."""
+        wanted = shape[0] if len(shape) == 1 and np.ndim(shape[0]) else shape
+        return np.reshape(self, wanted, order=order)  # type: ignore[arg-type]
+
+    def transpose(self, *axes: Any) -> Any:
+        """Permute the axes of each example."""
+        wanted = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        return np.transpose(self, wanted or None)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """Convert the elements."""
+        if not copy and self.dtype == dtype:
+            return self
+        return _call(astype, (self, np.dtype(dtype)))
+
+    def copy(self) -> Any:
+        """The same values in memory of their own."""
+        return _call(copied, (self,))
+
+    def flatten(self, order: str = "C") -> Any:
+        """All elements of each example along one axis."""
+        return np.ravel(self, order)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: Any) -> Any:
+        return _call(getitem, (self, index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Give this array new values at ``index``; what others hold keeps its own."""
+        changed = _call(setitem, (self, value), {"places": [index]})
+        if type(changed) is not Batched or changed.level is not self.level:
+            raise BatchedValueError(
+                f"x[i] = v inside vmap: {describe(value)} belongs to a derivative or a vmap inside "
+                "the one of x; say x = np.where(...), or x = np.concatenate([...])"
+            )
+        self.data, self.shared = changed.data, changed.shared
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __getattr__(self, name: str) -> Any:
+        """Take NumPy's functions, and those of tensors, for methods: ``x.sum()``, ``x.relu()``."""
+        function = vars(Tensor).get(name)
+        if name.startswith("_") or name not in _METHODS:
+            raise AttributeError(_no_such(name))
+        return partial(getattr(np, name, function), self)
+
+    # -- what has no one value ----------------------------------------------------------------
+
+    __bool__ = _refused(
+        "`if`, `and`, bool() or a comparison of an array",
+        "For a choice in each example say np.where(condition, a, b), & and | for and and or",
+    )
+    __float__ = _refused("float()", _COMPUTE)
+    __int__ = _refused("int()", _COMPUTE)
+    __complex__ = _refused("complex()", _COMPUTE)
+    __index__ = _refused(
+        "an index, a shape, or range()",
+        "x[i] takes an array of integers; a shape must be the same for all examples",
+    )
+    __round__ = _refused("round()", "Say np.round(x)")
+    __contains__ = _refused("`in`", "Say np.any(x == value), and np.where")
+    item = _refused("item()", _COMPUTE)
+    tolist = _refused("tolist()", _COMPUTE)
+    numpy = _refused("numpy()", _COMPUTE)
+
+    def __format__(self, spec: str) -> str:
+        return repr(self) if not spec else format(float(self), spec)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an array inside vmap cannot be pickled or deep-copied: return it")
+
+    def __repr__(self) -> str:
+        which = "shared by" if self.shared else "one of"
+        return f"<{self.dtype}{self.shape}, {which} {self.level.size} inside {self.level.name}>"
+
+
+_METHODS = frozenset({
+    "all", "any", "argmax", "argmin", "argsort", "clip", "conj", "conjugate", "cumprod", "cumsum",
+    "diagonal", "dot", "max", "mean", "min", "nonzero", "prod", "ravel", "repeat", "round",
+    "sort", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
+}) | frozenset(
+    name for name, value in vars(Tensor).items()
+    if callable(value) and not name.startswith("_") and hasattr(np, name)
+)  # fmt: skip
+
+
+def _no_such(name: str) -> str:
+    if name in ("backward", "requires_grad_", "retain_grad", "register_hook"):
+        return (
+            f"{name}() inside vmap: gradients of each example are those of a function, so say "
+            "tl.vmap(tl.grad(f)); gradients of them all, .backward() of what vmap returns"
+        )
+    return f"an array inside vmap has no attribute {name!r}"
+
+
+def _call(
+    op: Op, args: Any, kwargs: Mapping[str, Any] = NO_KWARGS, body: Op | None = None
+) -> Any:
+    """Call one of our operations, whose arguments hold batched arrays."""
+    args, kwargs, level = settled(args, kwargs)
+    if level is None:  # a tensor takes it
+        return apply(op, args, kwargs, body)
+    return level.call(op, args, kwargs, body)
+
+
+def _refuse_out(ufunc: np.ufunc, kwargs: Mapping[str, Any]) -> None:
+    if any(out is not None for out in kwargs.get("out") or ()):
+        raise BatchedValueError(
+            f"{qualified_name(ufunc)} in place (+=, out= ...) inside vmap: an array that all "
+            "examples share cannot take the values of each. Say a = a + b for a new one"
+        )
+
+
+_REDUCED = {
+    np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,
+    np.logical_and: np.all, np.logical_or: np.any,
+}  # fmt: skip
+
+
+def _method_of(ufunc: np.ufunc, method: str, kwargs: dict[str, Any]) -> tuple[Op, dict[str, Any]]:
+    """Name what ``ufunc.method`` does: itself, a reduction, or the method as it is."""
+    if method == "__call__":
+        return ufunc, kwargs
+    if method == "reduce" and ufunc in _REDUCED:
+        return _REDUCED[ufunc], {"axis": 0, **kwargs}
+    if method == "at":
+        _refuse_out(ufunc, {"out": (0,)})
+    return getattr(ufunc, method), kwargs
+
+
+class Level:
+    """One vmap while it runs: how many examples there are, and what calls inside it do."""
+
+    array = Batched
+
+    def __init__(self, name: str, size: int, randomness: str = "different") -> None:
+        around = innermost.get()
+        self.name, self.size, self.randomness = name, size, randomness
+        self.depth = 1 if around is None else around.depth + 1
+        self.is_open = True
+        self._token: Any = None
+        self._composing: set[Op] = set()
+        self._generators: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        RUNNING.append(self)
+        self._token = innermost.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        innermost.reset(self._token)
+        RUNNING.remove(self)
+        self.is_open = False
+
+    def check(self) -> None:
+        """Refuse a call with what was kept beyond the vmap that it belongs to."""
+        if not self.is_open:
+            raise BatchedValueError(
+                f"an array of {self.name} was used after that call: it stood for one example, and "
+                "there is none any more. Return it, and use what vmap returns"
+            )
+
+    # -- wrapping -----------------------------------------------------------------------------
+
+    def batch(self, data: Any) -> Batched:
+        """Wrap an array that has the batch axis in front."""
+        return _made(data, self, False)
+
+    def share(self, data: Any) -> Batched:
+        """Wrap an array that all examples share."""
+        return _made(data, self, True)
+
+    def is_batched(self, x: Any) -> bool:
+        """Whether a value is another in each example."""
+        return type(x) is Batched and x.level is self and not x.shared
+
+    def holds(self, value: Any) -> bool:
+        """Whether something in a value is another in each example."""
+        if isinstance(value, (tuple, list)):
+            return any(map(self.holds, value))
+        if isinstance(value, dict):
+            return any(map(self.holds, value.values()))
+        if type(value) is slice:
+            return any(map(self.holds, (value.start, value.stop, value.step)))
+        return self.is_batched(value)
+
+    def mapped(self, function: Callable[[Batched], Any], value: Any) -> Any:
+        """Replace the arrays of this level inside a value."""
+        if type(value) is Batched and value.level is self:
+            return function(value)
+        if isinstance(value, (tuple, list)):
+            members = [self.mapped(function, item) for item in value]
+            if hasattr(value, "_make"):
+                return value._make(members)
+            return type(value)(members)
+        if isinstance(value, dict):
+            return type(value)((key, self.mapped(function, v)) for key, v in value.items())
+        if type(value) is slice:
+            ends = (value.start, value.stop, value.step)
+            return slice(*(self.mapped(function, end) for end in ends))
+        return value
+
+    def inner(self, value: Any) -> Any:
+        """What the arrays of this level inside a value hold."""
+        return self.mapped(operator.attrgetter("data"), value)
+
+    def front(self, x: Any) -> Any:
+        """The array with the batch axis in front, whether or not all examples share it."""
+        if self.is_batched(x):
+            return x.data
+        x = from_scalar(as_array(self.inner(x)))
+        return np.broadcast_to(x, (self.size, *x.shape))
+
+    def aligned(self, x: Any, ndim: int) -> Any:
+        """What broadcasts with others of up to ``ndim`` axes beside the batch axis."""
+        if not self.is_batched(x):
+            return self.inner(x)
+        data, missing = x.data, ndim + 1 - x.data.ndim
+        if missing <= 0:
+            return data
+        return data.reshape((data.shape[0], *(1,) * missing, *data.shape[1:]))
+
+    def example(self, value: Any, i: int) -> Any:
+        """The arguments of one example."""
+        return self.mapped(
+            lambda x: x.data if x.shared else from_scalar(x.data[i]), value
+        )
+
+    # -- calls --------------------------------------------------------------------------------
+
+    def call(
+        self, op: Op, args: Any, kwargs: Mapping[str, Any] = NO_KWARGS, body: Op | None = None
+    ) -> Any:
+        """Call an operation for all examples: in its own form, by what it consists of, or in turn."""
+        self.check()
+        if not (self.holds(args) or self.holds(kwargs)) and op not in OF_SHAPES:
+            return self.wrapped(op(*self.inner(args), **self.inner(dict(kwargs))), shared=True)
+        form = FORMS.get(op)
+        if op in OF_SHAPES:
+            return form(self, op, *args, **kwargs)
+        if form is not None:
+            return self.wrapped(form(self, op, *args, **kwargs))
+        if isinstance(op, np.ufunc) and op.signature is None:
+            return self.wrapped(FORMS[np.add](self, op, *args, **kwargs))
+        operation = OPERATIONS.get(op)
+        if operation is not None and operation.in_place:
+            raise BatchedValueError(f"{qualified_name(op)} {operation.refusal}")
+        composition = body if operation is None else operation.composition or body
+        if composition is not None and op not in self._composing:
+            self._composing.add(op)
+            try:
+                return composition(*args, **kwargs)
+            except BatchedValueError:
+                self.check()
+            finally:
+                self._composing.discard(op)
+        return self.in_turn(op, *args, **kwargs)
+
+    def wrapped(self, value: Any, shared: bool = False) -> Any:
+        """Wrap each array of a result."""
+        if isinstance(value, (tuple, list)):
+            parts = [self.wrapped(part, shared) for part in value]
+            return value._make(parts) if hasattr(value, "_make") else type(value)(parts)
+        return _made(from_scalar(value), self, shared) if hasattr(value, "dtype") else value
+
+    def in_turn(self, op: Op, *args: Any, **kwargs: Any) -> Any:
+        """Call an operation with each example, one after the other, and stack what it gives."""
+        if current_mode() is WATCH and type(op) is not _Drawn:
+            warn(
+                f"{qualified_name(op)} has no form of its own for a batch, so {self.name} calls it "
+                f"{self.size} times",
+                SlowBatchWarning,
+            )
+        if self.size:
+            results = [op(*self.example(args, i), **self.example(kwargs, i)) for i in range(self.size)]
+            return self.stacked(results, qualified_name(op))
+        ones = lambda x: x.data if x.shared else np.ones(x.shape, x.dtype)
+        with np.errstate(all="ignore"):
+            result = op(*self.mapped(ones, args), **self.mapped(ones, kwargs))
+        return self.stacked([result], qualified_name(op), slice(0))
+
+    def stacked(self, results: list[Any], name: str, some: slice = slice(None)) -> Any:
+        """Make a batch of the results of each example."""
+        first = results[0]
+        if isinstance(first, (tuple, list)):
+            if len({len(result) for result in results}) > 1:
+                raise BatchedValueError(_ragged(name, [len(r) for r in results], "lengths"))
+            parts = [self.stacked(list(part), name, some) for part in zip(*results, strict=True)]
+            return first._make(parts) if hasattr(first, "_make") else type(first)(parts)
+        if isinstance(first, dict):
+            return type(first)(
+                (key, self.stacked([result[key] for result in results], name, some)) for key in first
+            )
+        if first is None or isinstance(first, str):
+            return first
+        arrays = [from_scalar(as_array(result)) for result in results]
+        shapes = {array.shape for array in arrays}
+        if len(shapes) > 1:
+            raise BatchedValueError(_ragged(name, sorted(shapes), "shapes"))
+        return self.batch(np.stack(arrays)[some])
+
+    # -- random numbers -----------------------------------------------------------------------
+
+    def generator(self, generator: np.random.Generator) -> np.random.Generator:
+        """The generator that draws for this level from another."""
+        if isinstance(generator, BatchedGenerator) and generator.level is self:
+            return generator
+        known = self._generators.get(id(generator))
+        if known is None:
+            known = self._generators[id(generator)] = generator, BatchedGenerator(generator, self)
+        return known[1]
+
+
+def _ragged(name: str, found: list[Any], what: str) -> str:
+    return (
+        f"{name} inside vmap gives results of different {what} for different examples, "
+        f"{', '.join(map(str, found[:4]))}: what vmap returns must be one array. Say "
+        "np.where(condition, x, 0) for a choice, or call the function for each example yourself"
+    )
+
+
+class BatchedGenerator(np.random.Generator):
+    """A generator that draws for each example, in their order; or once for all of them."""
+
+    level: Level
+
+    def __init__(self, generator: np.random.Generator, level: Level) -> None:
+        super().__init__(generator.bit_generator)
+        self._draws_from, self.level = generator, level
+
+    def __getattribute__(self, name: str) -> Any:
+        attribute = super().__getattribute__(name)
+        if name.startswith("_") or name in ("bit_generator", "level", "spawn"):
+            return attribute
+        return partial(_draw, self.level, self._draws_from, name)
+
+
+def _draw(level: Level, generator: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    level.check()
+    if level.randomness == "error":
+        raise BatchedValueError(
+            f"a draw (Generator.{name}) inside vmap(randomness='error'): say 'different' for a "
+            "draw for each example, or 'same' for one that all share"
+        )
+    method = getattr(generator, name)
+    if level.randomness == "different":
+        return level.in_turn(_Drawn(method, name), *args, **kwargs)
+    before = generator.bit_generator.state
+    draws = []
+    for i in range(level.size):
+        generator.bit_generator.state = before
+        draws.append(method(*level.example(args, i), **level.example(kwargs, i)))
+        if not (level.holds(args) or level.holds(kwargs)):
+            return draws[0]
+    return level.stacked(draws, f"Generator.{name}") if draws else method(*args, **kwargs)
+
+
+class _Drawn:
+    """A method of a generator, by its name."""
+
+    __module__ = "numpy"
+
+    def __init__(self, method: Op, name: str) -> None:
+        self.method, self.__name__ = method, f"random.Generator.{name}"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.method(*args, **kwargs)
+
+
+#: Functions of shapes and dtypes alone, whose results are plain.
+OF_SHAPES: set[Op] = set()
+
+TAKES[Batched] = _call
