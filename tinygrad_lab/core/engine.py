@@ -26,7 +26,7 @@ from weakref import WeakSet, WeakValueDictionary
 import numpy as np
 
 from tinygrad_lab.core.cotangents import conjugate, fitted, own, run_hooks, total
-from tinygrad_lab.core.errors import name_of, raise_explained
+from tinygrad_lab.core.errors import BatchedValueError, name_of, raise_explained
 from tinygrad_lab.core.graph import between, differentiating_behind, parents_of
 from tinygrad_lab.core.modes import stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Array
@@ -250,6 +250,8 @@ class _Walk:
                         c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
                 except FloatingPointError:
                     c = rescued(run, op, rule, g, value, args, kwargs)
+                except BatchedValueError as error:
+                    c = error.level.in_turn(rule, g, value, *args, **kwargs)
                 if type(c) is list:
                     c = Parts.listed(c)
                 if c.shape != operand.shape or c.dtype is not operand.dtype:
@@ -287,6 +289,8 @@ class _Walk:
             answers = run(op, rule, *call) if run else rule(g, value, *args, **kwargs)
         except FloatingPointError:
             answers = rescued(run, op, rule, *call)
+        except BatchedValueError as error:
+            answers = error.level.in_turn(rule, g, value, *args, **kwargs)
         if len(answers) != len(argnums):
             raise ValueError(f"it gave {len(answers)} gradients where {len(argnums)} were asked")
         of = dict(zip(argnums, answers))

@@ -10,9 +10,18 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-# NumPy's own exception types, the special before the general: the first that fits is raised anew.
+
+class BatchedValueError(TypeError):
+    """Somebody asked for the one value of what has as many as a batch has examples."""
+
+    def __init__(self, message: str, level: Any = None) -> None:
+        super().__init__(message)
+        self.level = level  # the vmap that can do the same in turn, for each example
+
+
+# NumPy's own exception types and ours, the special before the general: the first that fits is raised anew.
 _KINDS: tuple[type[Exception], ...] = (
-    np.linalg.LinAlgError, np.exceptions.AxisError, IndexError, FloatingPointError,
+    BatchedValueError, np.linalg.LinAlgError, np.exceptions.AxisError, IndexError, FloatingPointError,
     ZeroDivisionError, OverflowError, ValueError, TypeError, NotImplementedError, RuntimeError,
 )  # fmt: skip
 
@@ -43,6 +52,8 @@ def raise_explained(
     cause = error.__cause__ if kind is None else error
     if kind is None:
         error.add_note(text)
+    if isinstance(error, BatchedValueError):
+        again.level = error.level  # type: ignore[attr-defined]
     again.explained = True  # type: ignore[attr-defined]
     try:
         raise again from cause

@@ -32,22 +32,21 @@ def level_of(value: Any) -> Any:
 def settled(args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
     """Give the arguments of a call, and the vmap that takes it: None where tensors do.
 
-    Then what is tracked outside of the innermost vmap is a constant in there: all share it.
+    What is tracked outside of the innermost vmap is a constant in there, and shared by all.
     """
     members = [*_members(args), *_members(kwargs)]
     levels = [level for level in map(level_of, members) if level is not None]
     if not levels:
         return args, kwargs, None
     top = max(levels, key=lambda level: level.depth)
-    if not any(type(m) in TENSORS and m.data.__class__ is top.array and m.data.level is top
-               for m in members):  # fmt: skip
-        return args, kwargs, top
+    is_taken = not any(type(m) in TENSORS and level_of(m) is top for m in members)
 
-    def lifted(value: Any) -> Any:
-        is_outside = type(value) in TENSORS and value.node is not None and level_of(value) is not top
-        return top.share(value) if is_outside else value
+    def inside(value: Any) -> Any:
+        if type(value) not in TENSORS or level_of(value) is top:
+            return value
+        return value.data if value.node is None else value if is_taken else top.share(value)
 
-    return _mapped(lifted, args), _mapped(lifted, kwargs), None
+    return _mapped(inside, args), _mapped(inside, kwargs), top if is_taken else None
 
 
 def _members(value: Any) -> Iterator[Any]:

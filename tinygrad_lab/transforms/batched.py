@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from types import FunctionType
 from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from tinygrad_lab.core.arguments import without_out
+from tinygrad_lab.core.arguments import admitted, without_out
 from tinygrad_lab.core.cotangents import from_scalar
-from tinygrad_lab.core.dispatch import apply
-from tinygrad_lab.core.engine import NO_KWARGS
-from tinygrad_lab.core.errors import describe, qualified_name
-from tinygrad_lab.core.levels import RUNNING, innermost, settled
+from tinygrad_lab.core.dispatch import apply, from_node
+from tinygrad_lab.core.engine import NO_KWARGS, record
+from tinygrad_lab.core.errors import BatchedValueError, describe, qualified_name
+from tinygrad_lab.core.levels import RUNNING, innermost, level_of, settled
 from tinygrad_lab.core.modes import WATCH, current_mode
-from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, TENSORS, Op, defvjp, defvjp_joint
+from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.creation import astype, copied
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 from tinygrad_lab.core.several import as_array
@@ -39,15 +41,16 @@ FORMS: dict[Op, Op] = {}
 _new = object.__new__
 
 
-class BatchedValueError(TypeError):
-    """Somebody asked for the one value of what has as many as there are examples."""
+def _of_one(convert: Callable[..., Any], what: str, remedy: str) -> Any:
+    """Define what needs one value: what all examples share has it."""
 
-
-def _refused(what: str, remedy: str) -> Any:
-    def method(self: Batched, *args: Any, **kwargs: Any) -> NoReturn:
+    def method(self: Batched, *args: Any, **kwargs: Any) -> Any:
         self.level.check()
+        if self.shared:
+            return convert(self.data, *args, **kwargs)
         raise BatchedValueError(
-            f"{what} inside vmap: a batch of {self.level.size} examples has no one value. {remedy}"
+            f"{what} inside vmap: a batch of {self.level.size} examples has no one value. {remedy}",
+            self.level,
         )
 
     return method
@@ -132,9 +135,11 @@ class Batched:
         args, kwargs, level = settled(args, dict(without_out(function, kwargs, args)))
         return NotImplemented if level is None else level.call(function, args, kwargs)
 
-    __array__ = _refused(
+    __array__ = _of_one(
+        np.asarray,
         "np.asarray, np.array or another conversion to a plain array",
-        "NumPy's functions take the array as it is; np.stack makes one of several",
+        "NumPy's functions take the array as it is; np.stack makes one of several, and np.take(x, i) "
+        "is x[i] of a plain array x",
     )
 
     # -- operators ----------------------------------------------------------------------------
@@ -221,30 +226,32 @@ class Batched:
         return (self[i] for i in range(len(self)))
 
     def __getattr__(self, name: str) -> Any:
-        """Take NumPy's functions, and those of tensors, for methods: ``x.sum()``, ``x.relu()``."""
+        """Take the functions that are methods of tensors for methods: ``x.relu()``."""
         function = vars(Tensor).get(name)
-        if name.startswith("_") or name not in _METHODS:
-            raise AttributeError(_no_such(name))
-        return partial(getattr(np, name, function), self)
+        if isinstance(function, FunctionType) and function.__module__.startswith(_NETWORKS):
+            return partial(function, self)
+        raise AttributeError(_no_such(name))
 
     # -- what has no one value ----------------------------------------------------------------
 
-    __bool__ = _refused(
+    __bool__ = _of_one(
+        bool,
         "`if`, `and`, bool() or a comparison of an array",
         "For a choice in each example say np.where(condition, a, b), & and | for and and or",
     )
-    __float__ = _refused("float()", _COMPUTE)
-    __int__ = _refused("int()", _COMPUTE)
-    __complex__ = _refused("complex()", _COMPUTE)
-    __index__ = _refused(
+    __float__ = _of_one(float, "float()", _COMPUTE)
+    __int__ = _of_one(int, "int()", _COMPUTE)
+    __complex__ = _of_one(complex, "complex()", _COMPUTE)
+    __index__ = _of_one(
+        operator.index,
         "an index, a shape, or range()",
         "x[i] takes an array of integers; a shape must be the same for all examples",
     )
-    __round__ = _refused("round()", "Say np.round(x)")
-    __contains__ = _refused("`in`", "Say np.any(x == value), and np.where")
-    item = _refused("item()", _COMPUTE)
-    tolist = _refused("tolist()", _COMPUTE)
-    numpy = _refused("numpy()", _COMPUTE)
+    __round__ = _of_one(round, "round()", "Say np.round(x)")
+    __contains__ = _of_one(operator.contains, "`in`", "Say np.any(x == value), and np.where")
+    item = _of_one(operator.methodcaller("item"), "item()", _COMPUTE)
+    tolist = _of_one(operator.methodcaller("tolist"), "tolist()", _COMPUTE)
+    numpy = _of_one(np.asarray, "numpy()", _COMPUTE)
 
     def __format__(self, spec: str) -> str:
         return repr(self) if not spec else format(float(self), spec)
@@ -257,14 +264,15 @@ class Batched:
         return f"<{self.dtype}{self.shape}, {which} {self.level.size} inside {self.level.name}>"
 
 
-_METHODS = frozenset({
-    "all", "any", "argmax", "argmin", "argsort", "clip", "conj", "conjugate", "cumprod", "cumsum",
-    "diagonal", "dot", "max", "mean", "min", "nonzero", "prod", "ravel", "repeat", "round",
-    "sort", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
-}) | frozenset(
-    name for name, value in vars(Tensor).items()
-    if callable(value) and not name.startswith("_") and hasattr(np, name)
-)  # fmt: skip
+def _method(function: Op) -> Any:
+    return lambda self, *args, **kwargs: function(self, *args, **kwargs)
+
+
+for _name in (*vars(Tensor), "sort"):
+    if callable(getattr(np, _name, None)) and _name not in vars(Batched):
+        setattr(Batched, _name, _method(getattr(np, _name)))
+
+_NETWORKS = f"{__name__.partition('.')[0]}.nn"
 
 
 def _no_such(name: str) -> str:
@@ -367,20 +375,24 @@ class Level:
             return any(map(self.holds, (value.start, value.stop, value.step)))
         return self.is_batched(value)
 
-    def mapped(self, function: Callable[[Batched], Any], value: Any) -> Any:
-        """Replace the arrays of this level inside a value."""
+    def mapped(
+        self, function: Callable[[Batched], Any], value: Any, of_tensors: Callable[[Any], Any] = lambda t: t
+    ) -> Any:
+        """Replace the arrays of this level inside a value, and the tensors that hold one."""
         if type(value) is Batched and value.level is self:
             return function(value)
+        if type(value) in TENSORS:
+            return of_tensors(value) if level_of(value) is self else value
         if isinstance(value, (tuple, list)):
-            members = [self.mapped(function, item) for item in value]
+            members = [self.mapped(function, item, of_tensors) for item in value]
             if hasattr(value, "_make"):
                 return value._make(members)
             return type(value)(members)
         if isinstance(value, dict):
-            return type(value)((key, self.mapped(function, v)) for key, v in value.items())
+            return type(value)((key, self.mapped(function, v, of_tensors)) for key, v in value.items())
         if type(value) is slice:
             ends = (value.start, value.stop, value.step)
-            return slice(*(self.mapped(function, end) for end in ends))
+            return slice(*(self.mapped(function, end, of_tensors) for end in ends))
         return value
 
     def inner(self, value: Any) -> Any:
@@ -389,9 +401,10 @@ class Level:
 
     def front(self, x: Any) -> Any:
         """The array with the batch axis in front, whether or not all examples share it."""
+        x = as_array(x)
         if self.is_batched(x):
             return x.data
-        x = from_scalar(as_array(self.inner(x)))
+        x = from_scalar(self.inner(x))
         return np.broadcast_to(x, (self.size, *x.shape))
 
     def aligned(self, x: Any, ndim: int) -> Any:
@@ -406,7 +419,7 @@ class Level:
     def example(self, value: Any, i: int) -> Any:
         """The arguments of one example."""
         return self.mapped(
-            lambda x: x.data if x.shared else from_scalar(x.data[i]), value
+            lambda x: x.data if x.shared else from_scalar(x.data[i]), value, lambda t: _one_of(t, i)
         )
 
     # -- calls --------------------------------------------------------------------------------
@@ -432,7 +445,9 @@ class Level:
         if composition is not None and op not in self._composing:
             self._composing.add(op)
             try:
-                return composition(*args, **kwargs)
+                if operation is not None and operation.composition is not None:
+                    args, kwargs = admitted(op, operation, args, kwargs)
+                return self.wrapped(composition(*args, **kwargs), shared=True)
             except BatchedValueError:
                 self.check()
             finally:
@@ -444,7 +459,8 @@ class Level:
         if isinstance(value, (tuple, list)):
             parts = [self.wrapped(part, shared) for part in value]
             return value._make(parts) if hasattr(value, "_make") else type(value)(parts)
-        return _made(from_scalar(value), self, shared) if hasattr(value, "dtype") else value
+        is_array = hasattr(value, "dtype") and level_of(value) is not self
+        return _made(from_scalar(value), self, shared) if is_array else value
 
     def in_turn(self, op: Op, *args: Any, **kwargs: Any) -> Any:
         """Call an operation with each example, one after the other, and stack what it gives."""
@@ -455,7 +471,8 @@ class Level:
                 SlowBatchWarning,
             )
         if self.size:
-            results = [op(*self.example(args, i), **self.example(kwargs, i)) for i in range(self.size)]
+            numbers = range(self.size)
+            results = [op(*self.example(args, i), **self.example(kwargs, i)) for i in numbers]
             return self.stacked(results, qualified_name(op))
         ones = lambda x: x.data if x.shared else np.ones(x.shape, x.dtype)
         with np.errstate(all="ignore"):
@@ -476,6 +493,8 @@ class Level:
             )
         if first is None or isinstance(first, str):
             return first
+        if any(type(result) in TENSORS and level_of(result) is self for result in results):
+            return _all_of(results, self)
         arrays = [from_scalar(as_array(result)) for result in results]
         shapes = {array.shape for array in arrays}
         if len(shapes) > 1:
@@ -492,6 +511,48 @@ class Level:
         if known is None:
             known = self._generators[id(generator)] = generator, BatchedGenerator(generator, self)
         return known[1]
+
+
+# Calls in turn with tensors of this level: one example of each, and all of them again.  What belongs
+# to one is shared by all, so that it has one value and stays in the level.
+
+
+def _one_of(t: Any, i: int) -> Any:
+    """The tensor of one example of a tensor."""
+    level, x = t.data.level, t.data
+    if x.shared:
+        return t
+    value = level.share(from_scalar(x.data[i]))
+    return from_node(value, t.node and record(_one_of, (x, i), NO_KWARGS, value, (t.node, None)))
+
+
+def _all_of(results: Sequence[Any], level: Level) -> Any:
+    """The tensor of all examples, from one of each."""
+    values = [r.data if type(r) in TENSORS else r for r in results]
+    nodes = tuple(r.node if type(r) in TENSORS else None for r in results)
+    whole = level.batch(np.stack([from_scalar(as_array(level.inner(value))) for value in values]))
+    values = [level.share(level.inner(value)) for value in values]
+    if not any(nodes):
+        return from_node(whole, None)
+    return from_node(whole, record(_all_of, tuple(values), NO_KWARGS, whole, nodes))
+
+
+def _only(g: Any, x: Any, i: int) -> Any:
+    """What comes back to the batch from one of its examples."""
+    level = untracked(x).level
+    return np.where(level.batch(np.arange(level.size)) == i, g, 0)
+
+
+def _back_to(level: Level, g: Any, i: int) -> Any:
+    if type(g) in TENSORS and level_of(g) is level:
+        return _one_of(g, i)
+    return level.share(from_scalar(g.data[i])) if level.is_batched(g) else g
+
+
+defvjp(_one_of, lambda g, y, x, i: _only(g, x, i))
+defvjp_joint(
+    _all_of, lambda argnums, g, y, *xs: [_back_to(untracked(y).level, g, i) for i in argnums]
+)
 
 
 def _ragged(name: str, found: list[Any], what: str) -> str:

@@ -27,7 +27,8 @@ from tinygrad_lab.core.rules.linalg import decompositions, norms, products
 from tinygrad_lab.core.rules.linalg.matrices import mT
 from tinygrad_lab.core.rules.mathematical import elementwise, lengths, sequences
 from tinygrad_lab.core.several import as_array
-from tinygrad_lab.transforms.batched import FORMS, OF_SHAPES, BatchedValueError, Level
+from tinygrad_lab.core.errors import BatchedValueError
+from tinygrad_lab.transforms.batched import FORMS, OF_SHAPES, Level
 
 __all__ = ["along", "as_it_is", "elementwise_form", "form_of"]
 
@@ -73,7 +74,7 @@ def as_it_is(level: Level, op: Op, x: Any, *args: Any, **kwargs: Any) -> Any:
     """One array, of each element or of the last axes: nothing to be done."""
     if level.holds(args) or level.holds(kwargs):
         return _in_turn(level, op, x, *args, **kwargs)
-    return op(x.data, *level.inner(args), **level.inner(kwargs))
+    return op(level.front(x), *level.inner(args), **level.inner(kwargs))
 
 
 form_of(
@@ -289,12 +290,20 @@ def _in_batch(level: Level, index: Any, ndim: int) -> tuple[Any, Callable[..., A
     return (np.arange(level.size).reshape((-1, *(1,) * wide)), *parts), moved
 
 
+def _if_places_are_as_many(form: Op) -> Op:
+    def tried(level: Level, op: Op, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return form(level, op, *args, **kwargs)
+        except _OtherInEachError:
+            return _in_turn(level, op, *args, **kwargs)
+
+    return tried
+
+
 @form_of(indexing.getitem)
+@_if_places_are_as_many
 def _getitem(level: Level, op: Op, x: Any, index: Any) -> Any:
-    try:
-        places, moved = _in_batch(level, index, x.ndim)
-    except _OtherInEachError:
-        return _in_turn(level, op, x, index)
+    places, moved = _in_batch(level, index, x.ndim)
     if not level.is_batched(x) and level.is_batched(index):  # rows of a table: no copies of it
         return op(level.inner(x), index.data)
     return moved(op(level.front(x), places))
@@ -324,23 +333,23 @@ def _stand_in(index: Any) -> Any:
 
 
 @form_of(indexing.scatter_add)
+@_if_places_are_as_many
 def _scatter_add(level: Level, op: Op, values: Any, shape: Any, index: Any) -> Any:
     (values,), (places,) = _assigned(level, shape, [values], [index])
     return op(values, (level.size, *shape), places)
 
 
 @form_of(indexing.assembled)
+@_if_places_are_as_many
 def _assembled(level: Level, op: Op, *values: Any, shape: Any, places: Any) -> Any:
     arranged, placed = _assigned(level, shape, values, places)
     return op(*arranged, shape=(level.size, *shape), places=placed)
 
 
 @form_of(indexing.setitem)
+@_if_places_are_as_many
 def _setitem(level: Level, op: Op, x: Any, *values: Any, places: Any) -> Any:
-    try:
-        arranged, placed = _assigned(level, x.shape, values, places)
-    except _OtherInEachError:
-        return _in_turn(level, op, x, *values, places=places)
+    arranged, placed = _assigned(level, x.shape, values, places)
     return op(level.front(x), *arranged, places=placed)
 
 
@@ -406,7 +415,7 @@ def _matmul(level: Level, op: Op, a: Any, b: Any) -> Any:
             for v, of in ((x, a), (y, b)))  # fmt: skip
     result = op(x, y)
     result = result[..., 0, :] if left else result
-    return (result[..., 0, 0] if left else result[..., 0]) if right else result
+    return result[..., 0] if right else result
 
 
 @form_of(np.linalg.solve)
@@ -439,8 +448,8 @@ def _tensordot(level: Level, op: Op, a: Any, b: Any, axes: Any = 2) -> Any:
     shape = (*(a.shape[i] for i in free_a), *(b.shape[i] for i in free_b))
     rows, inner, columns = (math.prod(v.shape[i] for i in axes) for v, axes in (
         (a, free_a), (a, of_a), (b, free_b)))  # fmt: skip
-    x = np.transpose(x, (0, *(i + 1 for i in (*free_a, *of_a)))).reshape((-1, rows, inner))
-    y = np.transpose(y, (0, *(i + 1 for i in (*of_b, *free_b)))).reshape((-1, inner, columns))
+    x = np.transpose(x, (0, *(i + 1 for i in (*free_a, *of_a)))).reshape((level.size, rows, inner))
+    y = np.transpose(y, (0, *(i + 1 for i in (*of_b, *free_b)))).reshape((level.size, inner, columns))
     return np.matmul(x, y).reshape((level.size, *shape))
 
 

@@ -59,7 +59,7 @@ def walk(
         elif gradient is None:  # no output depends on it
             shape = x.shape if batch is None else (batch, *x.shape)
             gradient = np.zeros_like(x.data, shape=shape)
-        is_plain = create_graph and isinstance(gradient, np.ndarray)
+        is_plain = create_graph and not isinstance(gradient, Tensor)
         gradients.append(Tensor(gradient) if is_plain else gradient)
     return gradients
 

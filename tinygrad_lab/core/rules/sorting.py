@@ -5,6 +5,7 @@ Sorting is a permutation, undone.  Tied elements could be in any order, so they 
 
 import numpy as np
 
+from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import composed, constant, defvjp
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.indexing import scatter_add
@@ -24,12 +25,14 @@ def _shared_by_ties(g, y):
     if y.size == 0:
         return g
     new = y[..., 1:] != y[..., :-1]
-    if np.all(new):
+    if not somewhere(~new):
         return g
     first = np.concatenate([np.ones((*y.shape[:-1], 1), dtype=bool), new], axis=-1)
     run = np.cumsum(first.reshape(-1)) - 1
-    total = scatter_add(g.reshape(-1), (int(run[-1]) + 1,), (run,))
-    return (total / np.bincount(run))[run].reshape(y.shape)
+    total, number = (
+        scatter_add(x.reshape(-1), (y.size,), (run,))[run] for x in (g, np.ones(y.shape, g.dtype))
+    )
+    return (total / number).reshape(y.shape)
 
 
 def _order(y, x, axis=-1, kind=None, order=None, *, stable=None, descending=False):
