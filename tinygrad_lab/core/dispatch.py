@@ -28,7 +28,7 @@ from tinygrad_lab.core.arguments import (
 from tinygrad_lab.core.cotangents import from_scalar
 from tinygrad_lab.core.engine import NO_KWARGS, OPEN, Node, record
 from tinygrad_lab.core.errors import BatchedValueError, name_of, qualified_name, raise_explained
-from tinygrad_lab.core.levels import RUNNING, settled
+from tinygrad_lab.core.levels import RUNNING, in_turn, settled
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, TENSORS, Op, Operation
 from tinygrad_lab.core.ownership import copied, preserved
@@ -200,9 +200,7 @@ def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> 
                 return operation.composition(*args, **kwargs)
             return _as_tensors(op, op(*plain(args), **plain(dict(kwargs))))
         except BatchedValueError as error:
-            if error.level is None:
-                raise_explained(error, op, args, kwargs, outside=True)
-            return error.level.in_turn(operation.composition, *args, **kwargs)
+            return in_turn(error, operation.composition, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - and raised again
             raise_explained(error, op, args, kwargs, outside=True)
     written = operation.in_place and isinstance(args[0], Tensor)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.errors import BatchedValueError
 from tinygrad_lab.core.operations import TENSORS
 
 #: The vmaps that are running, in whatever thread: where there are none, nobody need ask.
@@ -76,9 +77,47 @@ def lifted(data: Any) -> Any:
 def somewhere(condition: Any) -> bool:
     """Whether a condition holds anywhere, in any example of a batch: to choose a way that is right
     for all, and longer than some need."""
-    while type(condition) in TENSORS or hasattr(condition, "level"):
-        condition = condition.data
-    return bool(np.any(condition))
+    return bool(np.any(innermost_array(condition)))
+
+
+def innermost_array(x: Any) -> Any:
+    """The array that holds all examples, to look at."""
+    while type(x) in TENSORS or hasattr(x, "level"):
+        x = x.data
+    return x
+
+
+def is_of_tensors(x: Any) -> bool:
+    """Whether an array is a tensor, or a batch made of them."""
+    return type(x) in TENSORS or (hasattr(x, "level") and is_of_tensors(x.data))
+
+
+def is_tracked(x: Any) -> bool:
+    """Whether an array has a history, or is a batch made of such."""
+    return x.node is not None if type(x) in TENSORS else hasattr(x, "level") and is_tracked(x.data)
+
+
+def detached(x: Any) -> Any:
+    """The same array without history, also where a batch is made of tensors."""
+    if type(x) in TENSORS:
+        return x.data
+    if not hasattr(x, "level"):
+        return x
+    return (x.level.share if x.shared else x.level.batch)(detached(x.data))
+
+
+def one_at_a_time(*arrays: Any) -> None:
+    """Say that a rule can answer for one cotangent alone: it is then called for each in turn."""
+    for x in arrays:
+        if type(x) not in TENSORS and hasattr(x, "level"):
+            raise BatchedValueError("a rule that answers for one cotangent at a time", x.level)
+
+
+def in_turn(error: BatchedValueError, call: Any, *args: Any, **kwargs: Any) -> Any:
+    """Do what has no one value for a whole batch for each of its examples, if that is an answer."""
+    if error.level is None:
+        raise error
+    return error.level.in_turn(call, *args, **kwargs)
 
 
 def drawing(generator: np.random.Generator) -> np.random.Generator:

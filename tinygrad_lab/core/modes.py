@@ -13,6 +13,8 @@ from typing import Any, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
+from tinygrad_lab.core.levels import innermost_array
+
 P = ParamSpec("P")
 T = TypeVar("T")
 _PACKAGE = __name__.split(".", 1)[0]
@@ -116,7 +118,7 @@ def call_site() -> str:
 def stop_if_not_finite(value: Any, what: str, here: str) -> None:
     """Raise at the first number that is not finite, saying ``what`` it is and who called."""
     with _Mode(IGNORE):
-        array = np.asarray(value)
+        array = np.asarray(innermost_array(value))
     bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(array.shape, dtype=bool)
     if n := int(bad.sum()):
         index = tuple(int(i) for i in np.argwhere(bad)[0])

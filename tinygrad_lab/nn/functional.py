@@ -105,8 +105,7 @@ def _linear_weight(g: Array, y: Array, x: Array, weight: Array, bias: Any = None
     if g.ndim == 2 and x.ndim == 2:
         return g.T @ x
     rows, (out, into) = math.prod(x.shape[:-1]), weight.shape
-    several = g.shape[: g.ndim - y.ndim]  # cotangents carried at once
-    return np.swapaxes(g.reshape((*several, rows, out)), -1, -2) @ x.reshape((rows, into))
+    return g.reshape((rows, out)).T @ x.reshape((rows, into))
 
 
 defvjp(
@@ -114,7 +113,6 @@ defvjp(
     lambda g, y, x, weight, bias=None: g @ weight,
     _linear_weight,
     lambda g, y, x, weight, bias=None: g.sum(axis=0) if g.ndim == 2 == y.ndim else g,
-    batches=True,
 )
 
 

@@ -13,18 +13,18 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import FunctionType
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 
 from tinygrad_lab.core.arguments import admitted, without_out
-from tinygrad_lab.core.cotangents import from_scalar
+from tinygrad_lab.core.cotangents import fitted, from_scalar
 from tinygrad_lab.core.dispatch import apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, record
-from tinygrad_lab.core.errors import BatchedValueError, describe, qualified_name
-from tinygrad_lab.core.levels import RUNNING, innermost, level_of, settled
+from tinygrad_lab.core.errors import BatchedValueError, describe, name_of, qualified_name
+from tinygrad_lab.core.levels import RUNNING, in_turn, innermost, is_tracked, level_of, settled
 from tinygrad_lab.core.modes import WATCH, current_mode
-from tinygrad_lab.core.operations import OPERATIONS, TAKES, TENSORS, Op, defvjp, defvjp_joint
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, TENSORS, Op, defvjp, defvjp_joint, primitive
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.creation import astype, copied
 from tinygrad_lab.core.rules.indexing import getitem, setitem
@@ -441,6 +441,8 @@ class Level:
         operation = OPERATIONS.get(op)
         if operation is not None and operation.in_place:
             raise BatchedValueError(f"{qualified_name(op)} {operation.refusal}")
+        if body is not None and operation is not None and any(map(is_tracked, args)):
+            return self._recorded(op, args, kwargs)
         composition = body if operation is None else operation.composition or body
         if composition is not None and op not in self._composing:
             self._composing.add(op)
@@ -453,6 +455,15 @@ class Level:
             finally:
                 self._composing.discard(op)
         return self.in_turn(op, *args, **kwargs)
+
+    def _recorded(self, op: Op, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        """Call a primitive on batches made of tensors: their gradient is that of its own rule."""
+        is_plain = not any(isinstance(arg, (tuple, list)) and self.holds(arg) for arg in args)
+        if not is_plain or self.holds(dict(kwargs)) or not self.size:
+            return self.in_turn(op, *args, **kwargs)
+        axes = tuple(0 if self.is_batched(arg) else None for arg in args)
+        call = _Call(op, axes, dict(kwargs), self.size)
+        return self.wrapped(_over_batch(*self.inner(args), call=call))
 
     def wrapped(self, value: Any, shared: bool = False) -> Any:
         """Wrap each array of a result."""
@@ -553,6 +564,60 @@ defvjp(_one_of, lambda g, y, x, i: _only(g, x, i))
 defvjp_joint(
     _all_of, lambda argnums, g, y, *xs: [_back_to(untracked(y).level, g, i) for i in argnums]
 )
+
+
+# A primitive for a whole batch, as one call of the tensors that the batch is made of
+
+
+class _Call(NamedTuple):
+    """What is called for a batch, and which of its arguments are other in each example."""
+
+    op: Op
+    axes: tuple[int | None, ...]
+    kwargs: dict[str, Any]
+    size: int
+
+    def __call__(self, f: Op, *args: Any) -> Any:
+        """Call a function that takes such arguments, and maybe others before them, which are."""
+        axes = (0,) * (len(args) - len(self.axes)) + self.axes
+        with Level(f"vmap({name_of(self.op)})", self.size) as level:
+            inside = [level.batch(x) if axis == 0 else x for x, axis in zip(args, axes, strict=True)]
+            result = f(*inside)
+            fronts = [level.front(y) for y in (result if type(result) is list else [result])]
+        return fronts if type(result) is list else fronts[0]
+
+
+@primitive
+def _over_batch(*args: Any, call: _Call) -> Any:
+    return call(partial(call.op, **call.kwargs), *args)
+
+
+def _over_batch_back(argnums: Any, g: Any, y: Any, *args: Any, call: _Call) -> list[Any]:
+    operation = OPERATIONS[call.op]
+
+    def rules(g: Any, y: Any, *args: Any) -> list[Any]:
+        if operation.joint is not None:
+            answers = _answered(partial(operation.joint, argnums), g, y, *args, **call.kwargs)
+        else:
+            answers = [_answered(operation.vjps[i], g, y, *args, **call.kwargs) for i in argnums]
+        return [fitted(answer, args[i]) for i, answer in zip(argnums, answers, strict=True)]
+
+    answers = call(rules, g, y, *args)
+    return [
+        answer if call.axes[i] == 0 else answer.sum(axis=0)
+        for i, answer in zip(argnums, answers, strict=True)
+    ]
+
+
+def _answered(rule: Op, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return rule(*args, **kwargs)
+    except BatchedValueError as error:
+        return in_turn(error, rule, *args, **kwargs)
+
+
+defvjp_joint(_over_batch, _over_batch_back)
+_over_batch.__name__ = "vmap"
 
 
 def _ragged(name: str, found: list[Any], what: str) -> str:

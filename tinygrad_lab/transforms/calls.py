@@ -33,10 +33,9 @@ def walk(
     inputs: Sequence[Tensor],
     create_graph: bool,
     retain_graph: bool,
-    batch: int | None = None,
     visit: Visit | None = None,
 ) -> list[Any]:
-    """Carry cotangents (a batch of them, where ``batch`` says how many) back to the inputs."""
+    """Carry cotangents back to the inputs."""
     for position, x in enumerate(inputs):
         if x.node is None:
             raise RuntimeError(f"gradients(): input {position} requires no gradient")
@@ -48,7 +47,6 @@ def walk(
             wanted=set(nodes),
             retain_graph=retain_graph,
             lift=from_node if create_graph else None,
-            batched=batch is not None,
             visit=visit,
         )
     gradients: list[Any] = []
@@ -57,8 +55,7 @@ def walk(
         if gradient is None and node in nodes[: len(gradients)]:  # asked for twice
             gradient = gradients[nodes.index(node)].copy()
         elif gradient is None:  # no output depends on it
-            shape = x.shape if batch is None else (batch, *x.shape)
-            gradient = np.zeros_like(x.data, shape=shape)
+            gradient = np.zeros_like(x.data)
         is_plain = create_graph and not isinstance(gradient, Tensor)
         gradients.append(Tensor(gradient) if is_plain else gradient)
     return gradients

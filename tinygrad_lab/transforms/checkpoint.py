@@ -173,12 +173,12 @@ def _recompute(argnums: Sequence[int], g: Any, y: Any, again: _Again, *values: A
     node = getattr(result, "node", None)
     begin = [(node, conjugate(g))] if node is not None else []
     wanted = [inputs[argnum - 1] for argnum in argnums]
-    graph, batch = isinstance(g, Tensor), g.shape[0] if g.ndim > y.ndim else None
-    gradients = walk(begin, wanted, create_graph=graph, retain_graph=graph, batch=batch)
+    graph = isinstance(g, Tensor)
+    gradients = walk(begin, wanted, create_graph=graph, retain_graph=graph)
     return [conjugate(gradient) for gradient in gradients]
 
 
-defvjp_joint(recomputed, _recompute, batches=True)
+defvjp_joint(recomputed, _recompute)
 
 
 def _refuse_strangers(output: Node | None, inputs: Sequence[Node], birth: Node) -> None:

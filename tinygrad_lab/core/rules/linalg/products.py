@@ -34,7 +34,7 @@ def _matmul_right(g, y, a, b):
     return mT(a) @ g
 
 
-defvjp(np.matmul, _matmul_left, _matmul_right, batches=True)
+defvjp(np.matmul, _matmul_left, _matmul_right)
 composed(np.linalg.matmul, by=("x1", "x2"))(lambda x1, x2, /: np.matmul(x1, x2))
 
 

@@ -62,7 +62,7 @@ def of_sizes(g, y, position):
     zero = are_equal(values[..., None], values)[..., 0]
     is_kink = zero & (np.abs(untracked(up)) > _eps(values) ** 0.5 * _largest(untracked(up))[..., 0])
     up = np.where(is_kink, 0, up)
-    if not degenerate.is_recorded(up) or not np.any(zero):
+    if not degenerate.is_recorded(up) or not somewhere(zero):
         return up
     # The second derivative is finite only if each value of 0 counts by its square.
     ramp = _ramp(values)
