@@ -36,6 +36,7 @@ from tinygrad_lab.nn.layers import (
     Softplus,
     Tanh,
 )
+from tinygrad_lab.nn import batching  # noqa: F401, I001 - for its forms
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
 

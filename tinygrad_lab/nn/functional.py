@@ -15,6 +15,7 @@ from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 
+from tinygrad_lab.core.levels import drawing
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import methods
 from tinygrad_lab.habits import missing
@@ -142,7 +143,8 @@ def dropout(
         raise ValueError(f"dropout p={p}: expected a probability, 0 to 1")
     if not training or p == 0:
         return input
-    mask = np.random.default_rng(rng).random(input.shape) >= p
+    generator = drawing(rng) if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)
+    mask = generator.random(input.shape) >= p
     return input * (mask / (1 - p if p < 1 else 1)).astype(input.dtype)
 
 

@@ -435,7 +435,9 @@ class Level:
         if op in OF_SHAPES:
             return form(self, op, *args, **kwargs)
         if form is not None:
-            return self.wrapped(form(self, op, *args, **kwargs))
+            result = form(self, op, *args, **kwargs)
+            if result is not NotImplemented:
+                return self.wrapped(result)
         if isinstance(op, np.ufunc) and op.signature is None:
             return self.wrapped(FORMS[np.add](self, op, *args, **kwargs))
         operation = OPERATIONS.get(op)
