@@ -14,16 +14,19 @@ from tinygrad_lab.transforms.derivatives import (
     value_and_grad,
     vjp,
 )
+from tinygrad_lab.transforms.stateless import functional_call, stack_module_state
 from tinygrad_lab.transforms.vmap import vmap
 
 __all__ = [
     "checkpoint",
+    "functional_call",
     "grad",
     "gradients",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
+    "stack_module_state",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -21,6 +21,7 @@ from tinygrad_lab.core.modes import is_grad_enabled, recording
 from tinygrad_lab.core.rules.creation import copied
 from tinygrad_lab.core.tensor import Tensor, refuse_complex, start, tensor
 from tinygrad_lab.transforms.containers import is_module, leaves, rebuild, same_structure
+from tinygrad_lab.transforms.stateless import replaced
 
 __all__ = ["Argnums", "Call", "Function", "History", "walk"]
 
@@ -126,12 +127,15 @@ class Call:
         """Replace every number in an argument by a tensor of this call's own."""
         new = []
         for path, leaf in leaves(argument, open_modules=False):
-            if is_module(leaf):  # it is called with its own parameters
-                new.append(leaf)
-                self.inputs += [parameter for _, parameter in leaves(leaf)]
+            level = innermost.get()
+            if is_module(leaf):  # it is called with its own parameters, or those of each example
+                own = [parameter for _, parameter in leaves(leaf)]
+                inside = [p if level_of(p) is level else _lifted(level, p, path) for p in own]
+                twins = {id(p): t for p, t in zip(own, inside, strict=True) if p is not t}
+                new.append(replaced(leaf, twins) if twins else leaf)
+                self.inputs += inside
                 continue
             is_tracked = isinstance(leaf, Tensor) and leaf.requires_grad and is_grad_enabled()
-            level = innermost.get()
             if is_tracked and level_of(leaf) is level:
                 fresh = apply(copied, (leaf,))  # keeps the history of an outer derivative
             else:
@@ -198,6 +202,12 @@ class Call:
         remaining = iter(gradients)
         structured = [rebuild(argument, remaining) for argument in self.arguments]
         return structured[0] if self.single else tuple(structured)
+
+
+def _lifted(level: Any, parameter: Tensor, path: str) -> Tensor:
+    """A parameter for a vmap, with its history if that matters to somebody outside."""
+    matters = is_differentiated(parameter.node)
+    return _leaf(level.share(parameter if matters else parameter.data), path)
 
 
 def _positions(argnums: Argnums, count: int) -> list[int]:
