@@ -8,6 +8,7 @@ Not for: what becomes of a call (``batching.py``), or how arrays get here (``vma
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -325,9 +326,9 @@ class Level:
     array = Batched
 
     def __init__(self, name: str, size: int, randomness: str = "different") -> None:
-        around = innermost.get()
         self.name, self.size, self.randomness = name, size, randomness
-        self.depth = 1 if around is None else around.depth + 1
+        self.around: Level | None = innermost.get()
+        self.depth = 1 if self.around is None else self.around.depth + 1
         self.is_open = True
         self._token: Any = None
         self._composing: set[Op] = set()
@@ -517,9 +518,11 @@ class Level:
     # -- random numbers -----------------------------------------------------------------------
 
     def generator(self, generator: np.random.Generator) -> np.random.Generator:
-        """The generator that draws for this level from another."""
-        if isinstance(generator, BatchedGenerator) and generator.level is self:
+        """The generator that draws for each example of this level, and of those around it."""
+        if isinstance(generator, BatchedGenerator) and generator.level.depth >= self.depth:
             return generator
+        if self.around is not None:
+            generator = self.around.generator(generator)
         known = self._generators.get(id(generator))
         if known is None:
             known = self._generators[id(generator)] = generator, BatchedGenerator(generator, self)
@@ -643,7 +646,16 @@ class BatchedGenerator(np.random.Generator):
         attribute = super().__getattribute__(name)
         if name.startswith("_") or name in ("bit_generator", "level", "spawn"):
             return attribute
+        level = innermost.get() or self.level  # a vmap inside its own, perhaps
+        if level.depth > self.level.depth:
+            return getattr(level.generator(self), name)
+        return self._drawn_by(name)
+
+    def _drawn_by(self, name: str) -> Any:
         return partial(_draw, self.level, self._draws_from, name)
+
+    def __deepcopy__(self, memo: Any) -> BatchedGenerator:
+        return BatchedGenerator(copy.deepcopy(self._draws_from, memo), self.level)
 
 
 def _draw(level: Level, generator: Any, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -653,7 +665,8 @@ def _draw(level: Level, generator: Any, name: str, *args: Any, **kwargs: Any) ->
             f"a draw (Generator.{name}) inside vmap(randomness='error'): say 'different' for a "
             "draw for each example, or 'same' for one that all share"
         )
-    method = getattr(generator, name)
+    is_ours = isinstance(generator, BatchedGenerator)
+    method = generator._drawn_by(name) if is_ours else getattr(generator, name)  # noqa: SLF001
     if level.randomness == "different":
         return level.in_turn(_Drawn(method, name), *args, **kwargs)
     before = generator.bit_generator.state
