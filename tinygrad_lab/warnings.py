@@ -50,7 +50,7 @@ class NotAParameterWarning(TrainingWarning):
 
 
 class SlowBatchWarning(UserWarning):
-    """``tl.vmap`` calls a function for each example in turn: right, but slow; ``debug()`` says so."""
+    """``tl.vmap`` calls a function for each example in turn, which is slow; under ``debug()``."""
 
 
 def warn(message: str, category: type[UserWarning]) -> None:

@@ -19,10 +19,12 @@ class BatchedValueError(TypeError):
         self.level = level  # the vmap that can do the same in turn, for each example
 
 
-# NumPy's own exception types and ours, the special before the general: the first that fits is raised anew.
+# NumPy's own exception types and ours, the special before the general: the first that fits is
+# raised anew.
 _KINDS: tuple[type[Exception], ...] = (
-    BatchedValueError, np.linalg.LinAlgError, np.exceptions.AxisError, IndexError, FloatingPointError,
-    ZeroDivisionError, OverflowError, ValueError, TypeError, NotImplementedError, RuntimeError,
+    BatchedValueError, np.linalg.LinAlgError, np.exceptions.AxisError, IndexError,
+    FloatingPointError, ZeroDivisionError, OverflowError, ValueError, TypeError,
+    NotImplementedError, RuntimeError,
 )  # fmt: skip
 
 #: PyTorch's names of arguments, and ours.

@@ -75,8 +75,10 @@ def lifted(data: Any) -> Any:
 
 
 def somewhere(condition: Any) -> bool:
-    """Whether a condition holds anywhere, in any example of a batch: to choose a way that is right
-    for all, and longer than some need."""
+    """Whether a condition holds anywhere, in any example of a batch.
+
+    It is asked to choose a way that is right for all examples, and longer than some need.
+    """
     return bool(np.any(innermost_array(condition)))
 
 

@@ -24,8 +24,8 @@ from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import describe, name_of, would_detach, would_detach_inside
 from tinygrad_lab.core.graph import is_differentiated
-from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.levels import RUNNING, level_of, lifted
+from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import OPERATIONS, TAKES, TENSORS, Op
 from tinygrad_lab.core.ownership import COPIED, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
@@ -55,7 +55,7 @@ def _unary(op: Op) -> Callable[[Tensor], Tensor]:
     return _named(method, op)
 
 
-def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
+def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:  # noqa: C901 - as it says above
     def method(self: Tensor, other: Any) -> Tensor:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (self, other))

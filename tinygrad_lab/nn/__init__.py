@@ -14,7 +14,11 @@ from __future__ import annotations
 from typing import NoReturn
 
 from tinygrad_lab.habits import missing, teach
-from tinygrad_lab.nn import functional, init
+from tinygrad_lab.nn import (
+    batching,  # noqa: F401 - for its forms
+    functional,
+    init,
+)
 from tinygrad_lab.nn.layers import (
     ELU,
     GELU,
@@ -36,7 +40,6 @@ from tinygrad_lab.nn.layers import (
     Softplus,
     Tanh,
 )
-from tinygrad_lab.nn import batching  # noqa: F401, I001 - for its forms
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
 

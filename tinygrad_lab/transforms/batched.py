@@ -14,7 +14,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import FunctionType
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -25,7 +25,15 @@ from tinygrad_lab.core.engine import NO_KWARGS, record
 from tinygrad_lab.core.errors import BatchedValueError, describe, name_of, qualified_name
 from tinygrad_lab.core.levels import RUNNING, in_turn, innermost, is_tracked, level_of, settled
 from tinygrad_lab.core.modes import WATCH, current_mode
-from tinygrad_lab.core.operations import OPERATIONS, TAKES, TENSORS, Op, defvjp, defvjp_joint, primitive
+from tinygrad_lab.core.operations import (
+    OPERATIONS,
+    TAKES,
+    TENSORS,
+    Op,
+    defvjp,
+    defvjp_joint,
+    primitive,
+)
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.creation import astype, copied
 from tinygrad_lab.core.rules.indexing import getitem, setitem
@@ -139,8 +147,8 @@ class Batched:
     __array__ = _of_one(
         np.asarray,
         "np.asarray, np.array or another conversion to a plain array",
-        "NumPy's functions take the array as it is; np.stack makes one of several, and np.take(x, i) "
-        "is x[i] of a plain array x",
+        "NumPy's functions take the array as it is; np.stack makes one of several, and "
+        "np.take(x, i) is x[i] of a plain array x",
     )
 
     # -- operators ----------------------------------------------------------------------------
@@ -177,14 +185,14 @@ class Batched:
     # -- what every array has -----------------------------------------------------------------
 
     T = property(lambda self: np.transpose(self), doc="All axes in reverse order.")
-    mT = property(lambda self: np.swapaxes(self, -1, -2), doc="The last two axes exchanged.")
+    mT = property(lambda self: np.swapaxes(self, -1, -2), doc="The last two exchanged.")  # noqa: N815
     real = property(lambda self: np.real(self), doc="The real part.")
     imag = property(lambda self: np.imag(self), doc="The imaginary part.")
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """Give the same elements of each example a new shape."""
         wanted = shape[0] if len(shape) == 1 and np.ndim(shape[0]) else shape
-        return np.reshape(self, wanted, order=order)  # type: ignore[arg-type]
+        return _call(np.reshape, (self, wanted), {"order": order})
 
     def transpose(self, *axes: Any) -> Any:
         """Permute the axes of each example."""
@@ -203,7 +211,7 @@ class Batched:
 
     def flatten(self, order: str = "C") -> Any:
         """All elements of each example along one axis."""
-        return np.ravel(self, order)  # type: ignore[arg-type]
+        return _call(np.ravel, (self, order))
 
     def __getitem__(self, index: Any) -> Any:
         return _call(getitem, (self, index))
@@ -309,7 +317,7 @@ _REDUCED = {
 }  # fmt: skip
 
 
-def _method_of(ufunc: np.ufunc, method: str, kwargs: dict[str, Any]) -> tuple[Op, dict[str, Any]]:
+def _method_of(ufunc: np.ufunc, method: str, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Name what ``ufunc.method`` does: itself, a reduction, or the method as it is."""
     if method == "__call__":
         return ufunc, kwargs
@@ -325,7 +333,7 @@ class Level:
 
     array = Batched
 
-    def __init__(self, name: str, size: int, randomness: str = "different") -> None:
+    def __init__(self, name: str, size: int, randomness: Any = "different") -> None:
         self.name, self.size, self.randomness = name, size, randomness
         self.around: Level | None = innermost.get()
         self.depth = 1 if self.around is None else self.around.depth + 1
@@ -377,7 +385,7 @@ class Level:
         return self.is_batched(value)
 
     def mapped(
-        self, function: Callable[[Batched], Any], value: Any, of_tensors: Callable[[Any], Any] = lambda t: t
+        self, function: Op, value: Any, of_tensors: Callable[[Any], Any] = lambda t: t
     ) -> Any:
         """Replace the arrays of this level inside a value, and the tensors that hold one."""
         if type(value) is Batched and value.level is self:
@@ -390,7 +398,8 @@ class Level:
                 return value._make(members)
             return type(value)(members)
         if isinstance(value, dict):
-            return type(value)((key, self.mapped(function, v, of_tensors)) for key, v in value.items())
+            items = value.items()
+            return type(value)((key, self.mapped(function, v, of_tensors)) for key, v in items)
         if type(value) is slice:
             ends = (value.start, value.stop, value.step)
             return slice(*(self.mapped(function, end, of_tensors) for end in ends))
@@ -428,12 +437,12 @@ class Level:
     def call(
         self, op: Op, args: Any, kwargs: Mapping[str, Any] = NO_KWARGS, body: Op | None = None
     ) -> Any:
-        """Call an operation for all examples: in its own form, by what it consists of, or in turn."""
+        """Call an operation for all examples: in its form, by what it consists of, or in turn."""
         self.check()
         if not (self.holds(args) or self.holds(kwargs)) and op not in OF_SHAPES:
             return self.wrapped(op(*self.inner(args), **self.inner(dict(kwargs))), shared=True)
         form = FORMS.get(op)
-        if op in OF_SHAPES:
+        if form is not None and op in OF_SHAPES:
             return form(self, op, *args, **kwargs)
         if form is not None:
             result = form(self, op, *args, **kwargs)
@@ -502,9 +511,8 @@ class Level:
             parts = [self.stacked(list(part), name, some) for part in zip(*results, strict=True)]
             return first._make(parts) if hasattr(first, "_make") else type(first)(parts)
         if isinstance(first, dict):
-            return type(first)(
-                (key, self.stacked([result[key] for result in results], name, some)) for key in first
-            )
+            columns = {key: [result[key] for result in results] for key in first}
+            return type(first)((k, self.stacked(c, name, some)) for k, c in columns.items())
         if first is None or isinstance(first, str):
             return first
         if any(type(result) in TENSORS and level_of(result) is self for result in results):
@@ -529,8 +537,8 @@ class Level:
         return known[1]
 
 
-# Calls in turn with tensors of this level: one example of each, and all of them again.  What belongs
-# to one is shared by all, so that it has one value and stays in the level.
+# Calls in turn with tensors of a level: one example of each, and all of them again.  What is one's
+# is held as if all shared it, so that it has one value and stays in the level.
 
 
 def _one_of(t: Any, i: int) -> Any:
@@ -586,8 +594,8 @@ class _Call(NamedTuple):
         """Call a function that takes such arguments, and maybe others before them, which are."""
         axes = (0,) * (len(args) - len(self.axes)) + self.axes
         with Level(f"vmap({name_of(self.op)})", self.size) as level:
-            inside = [level.batch(x) if axis == 0 else x for x, axis in zip(args, axes, strict=True)]
-            result = f(*inside)
+            pairs = zip(args, axes, strict=True)
+            result = f(*[level.batch(x) if axis == 0 else x for x, axis in pairs])
             fronts = [level.front(y) for y in (result if type(result) is list else [result])]
         return fronts if type(result) is list else fronts[0]
 

@@ -21,13 +21,13 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tinygrad_lab.core.errors import BatchedValueError
 from tinygrad_lab.core.operations import Op
 from tinygrad_lab.core.rules import creation, indexing, manipulation
 from tinygrad_lab.core.rules.linalg import decompositions, norms, products
 from tinygrad_lab.core.rules.linalg.matrices import mT
 from tinygrad_lab.core.rules.mathematical import elementwise, lengths, sequences
 from tinygrad_lab.core.several import as_array
-from tinygrad_lab.core.errors import BatchedValueError
 from tinygrad_lab.transforms.batched import FORMS, OF_SHAPES, Level
 
 __all__ = ["along", "as_it_is", "elementwise_form", "form_of"]
@@ -389,13 +389,13 @@ form_of(sequences.interp)(_looking_up("x", "xp", "fp", "left", "right"))
 # Linear algebra: stacks of matrices are what NumPy takes anyway
 
 
-form_of(np.tril, np.triu, np.linalg.inv, np.linalg.pinv, np.linalg.det, np.linalg.slogdet,
-        np.linalg.cholesky, np.linalg.eigh, np.linalg.eig, np.linalg.matrix_rank,
-        decompositions.qr, decompositions.svd, norms.cofactors)(  # fmt: skip
-    lambda level, op, x, *args, **kwargs: (as_it_is if x.ndim > 1 else _in_turn)(
-        level, op, x, *args, **kwargs
-    )
-)
+@form_of(
+    np.tril, np.triu, np.linalg.inv, np.linalg.pinv, np.linalg.det, np.linalg.slogdet,
+    np.linalg.cholesky, np.linalg.eigh, np.linalg.eig, np.linalg.matrix_rank, decompositions.qr,
+    decompositions.svd, norms.cofactors,
+)  # fmt: skip
+def _of_stacks(level: Level, op: Op, x: Any, *args: Any, **kwargs: Any) -> Any:
+    return (as_it_is if x.ndim > 1 else _in_turn)(level, op, x, *args, **kwargs)
 
 
 @form_of(np.matmul)
@@ -449,8 +449,9 @@ def _tensordot(level: Level, op: Op, a: Any, b: Any, axes: Any = 2) -> Any:
     shape = (*(a.shape[i] for i in free_a), *(b.shape[i] for i in free_b))
     rows, inner, columns = (math.prod(v.shape[i] for i in axes) for v, axes in (
         (a, free_a), (a, of_a), (b, free_b)))  # fmt: skip
-    x = np.transpose(x, (0, *(i + 1 for i in (*free_a, *of_a)))).reshape((level.size, rows, inner))
-    y = np.transpose(y, (0, *(i + 1 for i in (*of_b, *free_b)))).reshape((level.size, inner, columns))
+    x, y = (np.transpose(v, (0, *(i + 1 for i in axes))) for v, axes in (
+        (x, (*free_a, *of_a)), (y, (*of_b, *free_b))))  # fmt: skip
+    x, y = x.reshape((level.size, rows, inner)), y.reshape((level.size, inner, columns))
     return np.matmul(x, y).reshape((level.size, *shape))
 
 

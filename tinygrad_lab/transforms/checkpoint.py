@@ -124,11 +124,12 @@ class _Mapped:
     """Calls a function for all examples of a batch."""
 
     def __init__(self, axes: Any, level: Level) -> None:
-        self._axes, self._options = axes, {"axis_size": level.size, "randomness": level.randomness}
+        self._axes, self._size, self._randomness = axes, level.size, level.randomness
         self.__name__ = level.name
 
     def __call__(self, f: Callable[..., Any], *args: Any) -> Any:
-        return vmap(f, self._axes, **self._options)(*args)
+        mapped = vmap(f, self._axes, axis_size=self._size, randomness=self._randomness)
+        return mapped(*args)
 
 
 def _own_tensor(value: Any) -> Any:

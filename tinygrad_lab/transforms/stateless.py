@@ -50,9 +50,8 @@ def functional_call(
     >>> tl.functional_call(layer, {"weight": np.array([[1.0, 10.0]])}, np.array([3.0, 4.0]))
     array([43.])
     """
-    dicts = [parameters_and_buffers]
-    if not isinstance(parameters_and_buffers, Mapping):
-        dicts = list(parameters_and_buffers)
+    state = parameters_and_buffers
+    dicts = [state] if isinstance(state, Mapping) else list(state)
     values: dict[str, Any] = {name: value for each in dicts for name, value in each.items()}
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     if unknown := [name for name in values if name not in own]:

@@ -96,7 +96,7 @@ def vmap(
         arrays += _leaves(0, kwargs, "", "in_axes")
         size = _batch_size(arrays, axis_size)
         with Level(f"vmap({getattr(f, '__name__', type(f).__name__)})", size, randomness) as level:
-            inside = iter([_entered(level, *place) for place in arrays])
+            inside = iter([_entered(level, value, axis) for _, value, axis in arrays])
             args, kwargs = rebuild((args, kwargs), inside, open_modules=False)
             result = f(*args, **kwargs)
             outside = [_left(level, *place) for place in _leaves(out_axes, result, "", "out_axes")]
@@ -171,7 +171,7 @@ def _batch_size(arrays: list[tuple[str, Any, Any]], axis_size: int | None) -> in
     return next(iter(sizes.values()))
 
 
-def _entered(level: Level, path: str, value: Any, axis: Any) -> Any:
+def _entered(level: Level, value: Any, axis: Any) -> Any:
     """What stands for a value inside."""
     if isinstance(value, np.random.Generator):
         return level.generator(value)
