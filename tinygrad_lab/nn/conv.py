@@ -17,13 +17,16 @@ Not for: what users call, which checks and fills in defaults (``functional.py``)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import gcd
+from functools import reduce
+from math import gcd, prod
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.nn.scratch import SCRATCH
+from tinygrad_lab.nn.threads import in_parts
 from tinygrad_lab.nn.windows import Array, NDArray, Taps, is_numpy, spread, unfold
 
 __all__ = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
@@ -32,6 +35,8 @@ Pair = tuple[int, int]
 
 # Bytes of unfolded images to work on at once: a part of the L2 cache.
 BLOCK = 1 << 20
+# Multiply-adds that are worth a thread of their own.
+SHARE = 5_000_000
 # Multiply-adds up to which OpenBLAS multiplies without packing its operands first, at twice the
 # speed where one of them has few rows.
 SMALL_PRODUCT = 1_000_000
@@ -107,7 +112,12 @@ def conv2d_weight_gradient(
     """Gradient ``(O, C / groups, *kernel)`` of a convolution by its weight."""
     rows, columns = _taps(x.shape[2:], kernel, stride, padding, dilation)
     if is_numpy(g, x):
-        return _weight_gradient(g, x, rows, columns, groups)
+
+        def by(share: slice) -> NDArray:
+            return _weight_gradient(g[share], x[share], rows, columns, groups)
+
+        products = prod((*g.shape[1:], x.shape[1] // groups, *kernel))
+        return reduce(add, in_parts(by, _shares(len(g), 1, products)))
     return _weight_gradient_anywhere(g, x, rows, columns, groups)
 
 
@@ -164,10 +174,16 @@ def _correlate(x: NDArray, pieces: list[_Piece], groups: int, out: NDArray) -> N
     """Write ``sum over taps of w[o, c, i, j] * x[n, c, rows(t, i), columns(u, j)]`` to ``out``."""
     kernels = [_Kernel(piece, groups, out.dtype) for piece in pieces]
     at_once = min((kernel.images_at_once for kernel in kernels), default=1)
-    for start in range(0, len(x), at_once):
-        some = slice(start, start + at_once)
-        for piece, kernel in zip(pieces, kernels, strict=True):
-            kernel.run(x[some, :, piece.read], out[some, :, piece.down, piece.across])
+
+    def correlate(share: slice) -> None:
+        for start in range(share.start, share.stop, at_once):
+            some = slice(start, min(start + at_once, share.stop))
+            for piece, kernel in zip(pieces, kernels, strict=True):
+                kernel.run(x[some, :, piece.read], out[some, :, piece.down, piece.across])
+
+    abreast = max((kernel.abreast for kernel in kernels), default=1)
+    products = sum(piece.filters.size * piece.rows.out * piece.columns.out for piece in pieces)
+    in_parts(correlate, _shares(len(x), abreast, products))
 
 
 class _Kernel:
@@ -220,12 +236,14 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
             for phase in range(phases):
                 unfolded[:, :, :, :, phase] = view[:, :, phase::step].transpose(0, 1, 3, 4, 2, 5, 6)
             outputs = strip.out * m * width
-            g_matrix = _side_by_side(upstream[some, :, part], m, groups).swapaxes(2, 3)
-            g_matrix = g_matrix.reshape(q, groups, 1, og, outputs).swapaxes(3, 4)
+            g_lines = _side_by_side(upstream[some, :, part], m, groups)
             if kh * kw * c >= WORTH_TURNING:
-                turned = SCRATCH.take(1, g_matrix.shape, dtype)
-                turned[...] = g_matrix
-                g_matrix = turned
+                g_lines = g_lines.transpose(0, 1, 2, 4, 5, 3)
+                turned = SCRATCH.take(1, g_lines.shape, dtype)
+                turned[...] = g_lines
+                g_matrix = turned.reshape(q, groups, 1, outputs, og)
+            else:
+                g_matrix = g_lines.swapaxes(2, 3).reshape(q, groups, 1, og, outputs).swapaxes(3, 4)
             chunk = 8 if kw * c * outputs * og > SMALL_PRODUCT and kw * c % 8 == 0 else kw * c
             for i in range(kh):
                 read_lines = slice(i // step, i // step + strip.out)
@@ -234,6 +252,17 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
                 gradient[i] += np.matmul(matrix, g_matrix).sum(axis=0).reshape(gradient.shape[1:])
     gradient = gradient.reshape(kh, groups, kw, c, og).transpose(1, 4, 3, 0, 2)
     return gradient.reshape(groups * og, c, kh, kw)
+
+
+def _shares(n: int, abreast: int, products: int) -> list[slice]:
+    """Share out ``n`` images of so many multiply-adds each, ``abreast`` or a multiple together.
+
+    Four times the work is in twice as many shares, each of twice the size.  How many threads there
+    are is not asked, so that the order of a sum, and with it the result, is the same everywhere.
+    """
+    shares = 1 << (n * products // SHARE).bit_length() // 2
+    each = abreast * max(1, -(-n // (abreast * shares)))
+    return [slice(start, min(start + each, n)) for start in range(0, max(n, 1), each)]
 
 
 def _small_products(filters: int, length: int, width: int) -> tuple[int, int]:
@@ -318,10 +347,7 @@ def _unfold(
     down, read = lines.inside(0, h)
     first, last = max(0, columns.offset), max(0, min(w, columns.reach))
     across = slice(first - columns.offset, max(first, last) - columns.offset)
-    padded[:, :, : down.start] = 0
-    padded[:, :, down.stop :] = 0
-    padded[:, :, down, : across.start] = 0
-    padded[:, :, down, across.stop :] = 0
+    padded.fill(0)
     padded[:, :, down, across] = x[:, :, read, first:last]
     by_image, by_channel, by_line, item = padded.strides
     c //= groups
