@@ -46,8 +46,6 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def ordered(*args: Any, **kwargs: Any) -> Any:
-        if not kwargs and _IN_ORDER.issuperset(map(type, args)):  # most calls
-            return function(*args)
         for i, name, _ in of_arrays:
             if type(args[i] if i < len(args) else kwargs.get(name)) not in _IN_ORDER:
                 args, kwargs = in_order(args, kwargs)
