@@ -35,6 +35,7 @@ from tinygrad_lab.nn.functional import (
     sigmoid,
     softmax,
 )
+from tinygrad_lab.nn.threads import get_num_threads, set_num_threads
 from tinygrad_lab.transforms import (
     checkpoint,
     functional_call,
@@ -67,6 +68,7 @@ __all__ = [
     "defvjp_variadic",
     "enable_grad",
     "functional_call",
+    "get_num_threads",
     "grad",
     "gradients",
     "hessian",
@@ -84,6 +86,7 @@ __all__ = [
     "optim",
     "primitive",
     "relu",
+    "set_num_threads",
     "sigmoid",
     "softmax",
     "stack_module_state",
