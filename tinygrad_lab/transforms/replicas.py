@@ -66,6 +66,10 @@ class Twins:
         """Whether a value is an object with state of its own in its attributes."""
         return is_module(value)
 
+    def attribute(self, thing: Any, name: str, value: Any, path: str) -> Any:
+        """Give what stands for an attribute of an object with state."""
+        return self.of(value, f"{path}.{name}")
+
     def _settled(self, value: Any, twin: Any) -> Any:
         self._twins[id(value)] = value, twin
         return twin
@@ -131,7 +135,7 @@ class Twins:
         outside, self._copies_arrays = self._copies_arrays, True
         on_class = lambda value: isinstance(value, Tensor) or is_module(value)
         for name, value in attributes(thing, on_class).items():
-            object.__setattr__(twin, name, self.of(value, f"{path}.{name}"))
+            object.__setattr__(twin, name, self.attribute(thing, name, value, path))
         self._copies_arrays = outside
         return twin
 

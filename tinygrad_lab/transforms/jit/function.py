@@ -30,6 +30,7 @@ from tinygrad_lab.transforms.jit.state import (
     State,
     compiled,
     refuse_leaks,
+    refuse_unseen,
 )
 from tinygrad_lab.transforms.jit.trace import Trace, TracingError
 
@@ -95,6 +96,8 @@ def _finished(trace: Trace, state: State, changes: Changes, seconds: float) -> R
         trace.name, tuple(trace.inputs), tuple(trace.instructions), tuple(changes.outputs), labels
     )
     program, stay = used_inputs(simplified(whole))
+    trace.instructions.clear()
+    del whole
     state.inputs = [state.inputs[i] for i in stay]
     call = compiled(state, changes)
     values = [t.value for t in changes.held]
@@ -102,6 +105,7 @@ def _finished(trace: Trace, state: State, changes: Changes, seconds: float) -> R
     changes.held.clear()
     state.forget()
     refuse_leaks(trace)
+    refuse_unseen(trace, program, state.constants)
     return Recording(
         program, call, values, generators, state.static, trace.is_repeatable, seconds
     )

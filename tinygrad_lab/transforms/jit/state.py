@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import gc
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, starmap
-from operator import call
+from operator import call, is_
 from sys import getrefcount
-from types import CellType, FunctionType, ModuleType
+from types import CellType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from tinygrad_lab.core.engine import Node, new_leaf, record
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import attributes, is_module
-from tinygrad_lab.transforms.jit.program import Ref
+from tinygrad_lab.transforms.jit.program import Program
 from tinygrad_lab.transforms.jit.trace import Trace, Traced, TracedGenerator, TracingError
 from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
 
@@ -67,7 +67,7 @@ class State(Twins):
         self.trace = trace
         self.numbers, self.fixed = numbers, fixed
         self.constants: dict[str, Any] = {}  # what the code names: objects that were there
-        self.reads: list[str] = []
+        self.reads: list[tuple[str, str | None]] = []  # a line, and the input it is for alone
         self.inputs: list[str] = []  # the variable of each input
         self.static: dict[str, Any] = {}  # numbers that are part of what is recorded, by path
         self.generators_used: list[Any] = []
@@ -75,6 +75,7 @@ class State(Twins):
         self._records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
         self._originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
         self._in_optimizer = 0
+        self._leaves: list[str] = []  # the variables of nodes: no two may be one
         self._count = 0
 
     # -- the code -----------------------------------------------------------------------------
@@ -92,15 +93,19 @@ class State(Twins):
         self.constants[name] = value
         return name
 
-    def expect(self, condition: str) -> None:
+    def read(self, line: str, needed_by: str | None = None) -> None:
+        """Write a line; one that only an input needs goes where nothing is computed from that."""
+        self.reads.append((line, needed_by))
+
+    def expect(self, condition: str, needed_by: str | None = None) -> None:
         """Let later calls miss unless a condition holds."""
-        self.reads.append(f"if not ({condition}): return MISS")
+        self.read(f"if not ({condition}): return MISS", needed_by)
 
     def label(self, path: str) -> str:
         """Say what a path is, without variables."""
         head = path.partition(".")[0].partition("[")[0]
         name = self._labels.get(head, head)
-        rest = path[len(head) :].removesuffix(".data")
+        rest = path[len(head) :].removesuffix(".data").replace(".cell_contents", "", 1)
         return _dotted(f"{name}{rest}")
 
     def place(self, name: str, key: Any) -> str:
@@ -124,8 +129,8 @@ class State(Twins):
             label in self.numbers or self._in_optimizer or type(value) in (float, complex)
         ):
             variable = self._variable("n")
-            self.reads.append(f"{variable} = {path}")
-            self.expect(f"type({variable}) is {type(value).__name__}")
+            self.read(f"{variable} = {path}", variable)
+            self.expect(f"type({variable}) is {type(value).__name__}", variable)
             return self._input(variable, path, value)
         if is_number:
             self.static[label] = value
@@ -138,6 +143,8 @@ class State(Twins):
 
     def again(self, value: Any, twin: Any, path: str) -> Any:
         """What is one object now must be one then."""
+        if type(twin) is Traced:  # an array: two may be one now, and two then
+            return self._new(value, path)
         variable = self._originals.get(id(twin))
         if variable is not None and path:
             self.expect(f"{path} is {variable}")
@@ -152,48 +159,53 @@ class State(Twins):
         if type(array) is not np.ndarray:
             raise NotRecordable(f"an array of {type(array).__module__}")
         variable = self._variable("a")
-        self.reads.append(f"{variable} = {path}")
+        self.read(f"{variable} = {path}", variable)
         self._expect_array(variable, array)
-        return self._known(self._input(variable, path, array), variable)
+        return self._input(variable, path, array)
 
     def _expect_array(self, variable: str, array: Any) -> None:
         dtype = self.bound(array.dtype)
         self.expect(
             f"type({variable}) is ndarray and {variable}.shape == {array.shape!r} "
-            f"and ({variable}.dtype is {dtype} or {variable}.dtype == {dtype})"
+            f"and ({variable}.dtype is {dtype} or {variable}.dtype == {dtype})",
+            variable,
         )
 
     def tensor(self, value: Tensor, path: str) -> Any:
         """A tensor's data is an input, and so is what has accumulated on it."""
-        if value.node is not None and value.node.op is not None:
-            raise NotRecordable("a tensor with a history")
-        variable = self._variable("t")
-        self.reads.append(f"{variable} = {path}")
-        self._labels[variable] = self.label(path)
-        kind = self.bound(type(value))
-        self.expect(f"type({variable}) is {kind}")
+        node = value.node
+        if node is not None and (node.op is not None or node.hooks):
+            raise NotRecordable("a tensor with a history, or with hooks")
+        variable = self._object(value, path, "t")
         data = self.array(value.data, f"{variable}.data")
-        if value.node is None:
+        if node is None:
             self.expect(f"{variable}.node is None")
             twin = twin_of(value, data)
-            self._record(value, twin, variable, {"data": data})
-            return self._known(twin, variable)
-        node = self._variable("k")
-        self.reads.append(f"{node} = {variable}.node")
-        self.expect(f"{node} is not None and {node}.op is None and not {node}.hooks")
-        if value.node.hooks:
-            raise NotRecordable("a tensor with hooks")
-        leaf = new_leaf()
-        if value.node.grad is None:
-            self.expect(f"{node}.grad is None")
         else:
-            self._labels[node] = f"{self.label(path)}"
-            leaf.grad = self.array(value.node.grad, f"{node}.grad")
-        twin = twin_of(value, data, leaf)
+            leaf = self._leaf(node, variable, path)
+            twin = twin_of(value, data, leaf)
         self._record(value, twin, variable, {"data": data})
-        self._record(value.node, leaf, node, {"grad": leaf.grad})
-        self._known(leaf, node)
         return self._known(twin, variable)
+
+    def _leaf(self, node: Node, variable: str, path: str) -> Node:
+        name = self._object(node, f"{variable}.node", "k")
+        self._labels[name] = self.label(path)
+        self._leaves.append(name)
+        self.expect(f"{name}.op is None and {name}.hooks is None")
+        twin = new_leaf()
+        self.expect(f"{name}.grad is {'' if node.grad is None else 'not '}None")
+        if node.grad is not None:
+            twin.grad = self.array(node.grad, f"{name}.grad")
+        self._record(node, twin, name, {"grad": twin.grad})
+        return self._known(twin, name)
+
+    def _object(self, value: Any, path: str, letter: str) -> str:
+        """Name an object, which must be of the same class."""
+        name = self._variable(letter)
+        self.read(f"{name} = {path}")
+        self.expect(f"type({name}) is {self.bound(type(value))}")
+        self._labels[name] = self.label(path)
+        return name
 
     def _tracked(self, value: Tensor) -> Tensor:
         raise AssertionError("`tensor` makes those")
@@ -206,31 +218,40 @@ class State(Twins):
         if not hasattr(value, "__dict__") or isinstance(value, (type, FunctionType, ModuleType)):
             return False
         home = kind.__module__.partition(".")[0]
-        return kind.__module__.startswith(f"{_PACKAGE}.optim") or home in self._homes
+        is_ours = kind.__module__.startswith(f"{_PACKAGE}.optim") or kind is SimpleNamespace
+        return is_ours or home in self._homes
 
     def stateful(self, thing: Any, path: str) -> Any:
-        """An object stays the same, and its attributes are read."""
-        name = self.bound(thing)
-        self.expect(f"{path} is {name}")
-        self._labels[name] = self.label(path)
+        """An object may be another one of its class, as long as the same is in its attributes."""
+        name = self._object(thing, path, "m")
+        own = self._variable("v")
+        self.read(f"{own} = {name}.__dict__")
+        self._labels[own] = self.label(path)
+        self.expect(f"len({own}) == {len(vars(thing))}")
         is_optimizer = type(thing).__module__.startswith(f"{_PACKAGE}.optim")
         if has_options := hasattr(thing, "check_options"):
             thing.check_options()
-            self.reads.append(f"{name}.check_options()")
-        own = self.bound(vars(thing))
-        self.expect(f"len({own}) == {len(vars(thing))}")
+            self.read(f"{name}.check_options()")
         self._in_optimizer += is_optimizer
-        twin = super().stateful(thing, name)
+        twin = super().stateful(thing, own)
         self._in_optimizer -= is_optimizer
         if has_options:
             twin.take_options()
         self._record(thing, twin, name, dict(vars(twin)))
         return self._known(twin, name)
 
+    def attribute(self, thing: Any, name: str, value: Any, path: str) -> Any:
+        """An attribute is read where it is: on the object, or on its class."""
+        if name in getattr(thing, "unread", ()):
+            return value
+        if name in vars(thing):
+            return self.of(value, f"{path}[{name!r}]")
+        return self.of(value, f"{self.bound(type(thing))}.{name}")
+
     def filled(self, container: Any, path: str) -> Any:
         """A container may be another one, as long as the same is in it."""
         variable = self._variable("v")
-        self.reads.append(f"{variable} = {path}")
+        self.read(f"{variable} = {path}")
         self._labels[variable] = self.label(path)
         kind = self.bound(type(container))
         self.expect(f"type({variable}) is {kind} and len({variable}) == {len(container)}")
@@ -246,7 +267,7 @@ class State(Twins):
                     inside = f"{variable}[{name}]"
                     self._labels[inside] = self.label(name)
                     entry = self._variable("v")
-                    self.reads.append(f"{entry} = {inside}")
+                    self.read(f"{entry} = {inside}")
                     self._labels[entry] = self.label(name)
                     twin[known] = self.of(item, entry)
         else:
@@ -258,7 +279,7 @@ class State(Twins):
     def row(self, value: Any, path: str) -> Any:
         """A tuple is read as a container is."""
         variable = self._variable("v")
-        self.reads.append(f"{variable} = {path}")
+        self.read(f"{variable} = {path}")
         self._labels[variable] = self.label(path)
         kind = self.bound(type(value))
         self.expect(f"type({variable}) is {kind} and len({variable}) == {len(value)}")
@@ -267,7 +288,7 @@ class State(Twins):
     def generator(self, value: np.random.Generator, path: str) -> Any:
         """Draws from a generator are instructions."""
         variable = self._variable("g")
-        self.reads.append(f"{variable} = {path}")
+        self.read(f"{variable} = {path}")
         self.expect(f"type({variable}) is Generator")
         self.inputs.append(variable)
         twin = TracedGenerator(self.trace, self.label(path), super().generator(value, path))
@@ -277,8 +298,8 @@ class State(Twins):
         """A function is read through; a NumPy number is an input; all else must be the same."""
         if isinstance(value, np.generic) and value.dtype.kind in "biufc":
             variable = self._variable("a")
-            self.reads.append(f"{variable} = {path}")
-            self.expect(f"type({variable}) is {self.bound(type(value))}")
+            self.read(f"{variable} = {path}", variable)
+            self.expect(f"type({variable}) is {self.bound(type(value))}", variable)
             return self._input(variable, path, value)
         if isinstance(value, FunctionType):
             return self.function(value, path)
@@ -294,7 +315,8 @@ class State(Twins):
         if home not in self._homes:
             return value
         self._settled(value, value)  # it may call itself
-        cells = tuple(self._cell(cell) for cell in value.__closure__ or ())
+        closed_over = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        cells = tuple(self._cell(variable, cell) for variable, cell in closed_over)
         names = {n: value.__globals__[n] for n in _named(value) if n in value.__globals__}
         space = self.bound(value.__globals__)
         twins = {}
@@ -308,7 +330,8 @@ class State(Twins):
                 self.of(item, f"{name}.__defaults__[{i}]") for i, item in enumerate(defaults)
             )
         is_same = all(twin is names[n] for n, twin in twins.items())
-        if is_same and cells == (value.__closure__ or ()) and defaults is value.__defaults__:
+        is_same = is_same and all(map(is_, cells, value.__closure__ or ()))
+        if is_same and defaults is value.__defaults__:
             return value
         everything = {**value.__globals__, **twins}
         twin = FunctionType(value.__code__, everything, value.__name__, defaults, cells)
@@ -317,8 +340,9 @@ class State(Twins):
         self._record(value.__globals__, everything, space, dict(everything))
         return self._known(twin, name)
 
-    def _cell(self, cell: CellType) -> CellType:
+    def _cell(self, variable: str, cell: CellType) -> CellType:
         name = self.bound(cell)
+        self._labels[name] = variable
         try:
             content = cell.cell_contents
         except ValueError:  # nothing in it yet
@@ -345,19 +369,22 @@ class State(Twins):
         twins = []
         for i, (name, arg) in enumerate(zip(names, args, strict=True)):
             variable = self._variable("v")
-            self.reads.append(f"{variable} = args[{i}]")
+            self.read(f"{variable} = args[{i}]")
             self._labels[variable] = name
             twins.append(self.of(arg, variable))
         named = {}
         for key, arg in kwargs.items():
             self.expect(f"{key!r} in kwargs")
             variable = self._variable("v")
-            self.reads.append(f"{variable} = kwargs[{key!r}]")
+            self.read(f"{variable} = kwargs[{key!r}]")
             self._labels[variable] = key
             named[key] = self.of(arg, variable)
         target = self.bound(f)
         self._labels[target] = ""
-        return self.of(f, target), twins, named
+        twin = self.of(f, target)
+        if len(self._leaves) > 1:
+            self.expect(f"len({{{', '.join(self._leaves)}}}) == {len(self._leaves)}")
+        return twin, twins, named
 
     def forget(self) -> None:
         """Let go of the twins."""
@@ -438,7 +465,7 @@ class Changes:
         if isinstance(original, (dict, list, deque)):
             self.calls.append(f"({name}.__setitem__, {self._key(key)}, {new})")
         elif isinstance(original, (Tensor, Node)):
-            self.setters[key].append((name, f"asarray({new})"))
+            self.setters[key].append((name, new if getattr(value, "ndim", 0) else f"asarray({new})"))
         elif isinstance(original, CellType):
             self.calls.append(f"(setattr, {name}, 'cell_contents', {new})")
         else:
@@ -539,7 +566,9 @@ def compiled(state: State, changes: Changes) -> Callable[..., Any]:
     It returns :data:`MISS` if the program is not for this call, before anything has changed.
     """
     outs = ", ".join(f"o{i}" for i in range(len(changes.outputs)))
-    lines = [*state.reads, f"[{outs}] = run({', '.join(state.inputs)})"]
+    used = set(state.inputs)
+    reads = [line for line, needed_by in state.reads if needed_by is None or needed_by in used]
+    lines = [f"[{outs}] = run({', '.join(state.inputs)})"]
     parts = []
     for attribute, pairs in changes.setters.items():
         if pairs:
@@ -551,9 +580,9 @@ def compiled(state: State, changes: Changes) -> Callable[..., Any]:
     if parts:
         lines.append(f"consume({', '.join(parts)})")
     text = "def call_recorded(run, args, kwargs):\n try:\n"
-    text += "".join(f"  {line}\n" for line in state.reads or ["pass"])
+    text += "".join(f"  {line}\n" for line in reads or ["pass"])
     text += " except (KeyError, IndexError, AttributeError):\n  return MISS\n"
-    text += "".join(f" {line}\n" for line in lines[len(state.reads) :])
+    text += "".join(f" {line}\n" for line in lines)
     text += " return result\n"
     space = {
         **state.constants, "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator,
@@ -621,15 +650,49 @@ def refuse_leaks(trace: Trace) -> None:
         )
 
 
-def refuse_unseen(trace: Trace, own: Callable[[Any], int]) -> None:
-    """Refuse a call that used an array which somebody else can change."""
-    for array in trace.constants.values():
-        base = array
-        while isinstance(base.base, np.ndarray):
-            base = base.base
-        if base.flags.writeable and getrefcount(base) > own(base):
+def refuse_unseen(trace: Trace, program: Program, constants: Mapping[str, Any]) -> None:
+    """Refuse a call that used an array which somebody else can change.
+
+    An array that was made inside the call is held by the trace and by the program alone.
+    """
+    arrays = trace.constants
+    trace.constants = {}
+    holders = Counter(map(id, _constants_in(program)))
+    holders.update(id(value) for value in constants.values() if isinstance(value, np.ndarray))
+    views = Counter(id(a.base) for a in arrays.values() if isinstance(a.base, np.ndarray))
+    while arrays:
+        number, array = arrays.popitem()
+        owner = array if not isinstance(array.base, np.ndarray) else array.base
+        own = holders[number] if owner is array else views[id(owner)] + holders[id(owner)]
+        own += id(owner) in arrays
+        if owner.flags.writeable and getrefcount(owner) - own > _ALONE + (owner is array):
             raise TracingError(
                 f"{trace.name} used an array ({describe(array)}) that is neither among its "
                 "arguments, nor closed over, nor a global that it names: later calls would take "
-                "it for a constant. Hand it over (or make it read-only: a.flags.writeable = False)"
+                "it for a constant. Hand it over, or make it read-only: a.flags.writeable = False"
             )
+
+
+def _constants_in(value: Any) -> Iterator[Any]:
+    """The arrays among the constants of a program, each as often as it is held."""
+    if isinstance(value, Program):
+        for line in value.instructions:
+            yield from _constants_in((line.args, dict(line.kwargs)))
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _constants_in(item)
+    elif isinstance(value, dict):
+        yield from _constants_in(tuple(value.values()))
+    elif isinstance(value, slice):
+        yield from _constants_in((value.start, value.stop, value.step))
+    elif isinstance(value, np.ndarray):
+        yield value
+
+
+def _held_alone() -> int:
+    owner = np.empty(2)
+    return getrefcount(owner)
+
+
+#: How often an array is referred to that one variable holds.
+_ALONE = _held_alone()

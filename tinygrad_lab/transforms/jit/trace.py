@@ -362,7 +362,7 @@ class Traced:
     __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)
     __floordiv__, __rfloordiv__ = _operator(np.floor_divide, operator.floordiv)
     __mod__, __rmod__ = _operator(np.remainder, operator.mod)
-    __pow__, __rpow__ = _operator(np.power, operator.pow)
+    __pow__, __rpow__ = _operator(operator.pow, operator.pow)  # x ** 2 is no np.power in NumPy
     __matmul__, __rmatmul__ = _operator(np.matmul, operator.matmul)
     __and__, __rand__ = _operator(np.bitwise_and, operator.and_)
     __or__, __ror__ = _operator(np.bitwise_or, operator.or_)
