@@ -131,13 +131,20 @@ class Twins:
 
     def stateful(self, thing: Any, path: str) -> Any:
         """Give what stands for an object with state in its attributes."""
-        twin = self._settled(thing, object.__new__(type(thing)))
+        twin = self._settled(thing, _blank(type(thing)))
         outside, self._copies_arrays = self._copies_arrays, True
         on_class = lambda value: isinstance(value, Tensor) or is_module(value)
         for name, value in attributes(thing, on_class).items():
             object.__setattr__(twin, name, self.attribute(thing, name, value, path))
         self._copies_arrays = outside
         return twin
+
+
+def _blank(kind: type) -> Any:
+    try:
+        return object.__new__(kind)
+    except TypeError:  # a class that is written in C
+        return kind.__new__(kind)
 
 
 def twin_of(tensor: T, data: Any, node: Any = None) -> T:

@@ -17,9 +17,10 @@ import numpy as np
 
 from tinygrad_lab.core.engine import recorder
 from tinygrad_lab.core.errors import describe, name_of
-from tinygrad_lab.core.graph import is_differentiating
+from tinygrad_lab.core.graph import differentiating, is_differentiating
 from tinygrad_lab.core.modes import WATCH, current_mode
 from tinygrad_lab.transforms.jit.backends import numpy as numpy_backend
+from tinygrad_lab.transforms.jit.history import Past, pullback
 from tinygrad_lab.transforms.jit.passes import simplified, used_inputs
 from tinygrad_lab.transforms.jit.program import GuardFailed, Program
 from tinygrad_lab.transforms.jit.state import (
@@ -32,7 +33,7 @@ from tinygrad_lab.transforms.jit.state import (
     refuse_leaks,
     refuse_unseen,
 )
-from tinygrad_lab.transforms.jit.trace import Trace, TracingError
+from tinygrad_lab.transforms.jit.trace import Trace, TracingError, untraced
 
 __all__ = ["Jitted", "jit", "program", "repeat"]
 
@@ -46,6 +47,7 @@ class Recording:
 
     program: Program
     call: Callable[..., Any]
+    past: Past | None
     values: list[Any]
     generators: list[Any]
     static: dict[str, Any]
@@ -63,19 +65,18 @@ def recorded(
 ) -> Recording:
     """Call a function on twins of what it is called with, and record what it does."""
     begin = perf_counter()
+    name = name_of(f) if hasattr(f, "__name__") else type(f).__name__
     for _ in range(_ATTEMPTS):
-        trace = Trace(name_of(f) if hasattr(f, "__name__") else type(f).__name__)
+        trace = Trace(name)
         state = State(trace, numbers, fixed)
-        twin, twin_args, twin_kwargs = state.twins_of(f, args, kwargs)
+        twins = state.twins_of(f, args, kwargs)
         try:
-            with trace.recording():
-                result = twin(*twin_args, **twin_kwargs)
-            changes = Changes(state, result)
+            changes = _called(trace, state, twins)
         except Changed as changed:
             if changed.paths <= numbers:
                 raise TracingError(
-                    f"{', '.join(sorted(changed.paths))} changed in {trace.name} to a number that "
-                    "was not computed from what is recorded"
+                    f"{', '.join(sorted(changed.paths))} changed in {name} to a number that was "
+                    "not computed from what is recorded"
                 ) from None
             numbers |= changed.paths
             continue
@@ -85,30 +86,61 @@ def recorded(
                 raise
             fixed |= loose
             continue
-        del result, twin, twin_args, twin_kwargs
-        return _finished(trace, state, changes, perf_counter() - begin)
-    raise TracingError(f"{name_of(f)} could not be recorded: its numbers change in each attempt")
+        del twins
+        past = _past(name, f, args, kwargs, numbers, fixed, changes) if changes.live else None
+        return _finished(trace, state, changes, past, begin)
+    raise TracingError(f"{name} could not be recorded: its numbers change in each attempt")
 
 
-def _finished(trace: Trace, state: State, changes: Changes, seconds: float) -> Recording:
-    labels = tuple(changes.labels)
-    whole = Program(
-        trace.name, tuple(trace.inputs), tuple(trace.instructions), tuple(changes.outputs), labels
-    )
+def _called(trace: Trace, state: State, twins: Any) -> Changes:
+    twin, args, kwargs = twins
+    with trace.recording(), differentiating(state.differentiated):
+        return Changes(state, twin(*args, **kwargs))
+
+
+def _past(
+    name: str, f: Any, args: Any, kwargs: Any, numbers: set[str], fixed: set[str], changes: Changes
+) -> Past:
+    """Record the call once more, with the way back."""
+    trace = Trace(f"{name}_pullback")
+    state = State(trace, numbers, fixed)
+    twin, twin_args, twin_kwargs = state.twins_of(f, args, kwargs)
+    cotangents = [
+        trace.input(f"d_{name}", np.ones_like(untraced(y.data))) for y in changes.live
+    ]
+    with trace.recording(), differentiating(state.differentiated):
+        again = Changes(state, twin(*twin_args, **twin_kwargs))
+        past = pullback(trace, state, again, cotangents)
+    state.forget()
+    return past
+
+
+def _finished(
+    trace: Trace, state: State, changes: Changes, past: Past | None, begin: float
+) -> Recording:
+    outputs, labels = tuple(changes.outputs), tuple(changes.labels)
+    values = [t.value for t in changes.held]
+    if past is not None:
+        if len(trace.draws) != past.draws:
+            raise NotRecordable("draws that are others each time")
+        outputs += tuple(ref for ref, _ in trace.draws)
+        values += [value for _, value in trace.draws]
+        labels += tuple(f"draw{i}" for i in range(past.draws))
+    whole = Program(trace.name, tuple(trace.inputs), tuple(trace.instructions), outputs, labels)
     program, stay = used_inputs(simplified(whole))
     trace.instructions.clear()
     del whole
-    state.inputs = [state.inputs[i] for i in stay]
-    call = compiled(state, changes)
-    values = [t.value for t in changes.held]
+    call = compiled(state, changes, stay, past)
     generators = state.generators
     changes.held.clear()
+    changes.live.clear()
     state.forget()
     refuse_leaks(trace)
     refuse_unseen(trace, program, state.constants)
     return Recording(
-        program, call, values, generators, state.static, trace.is_repeatable, seconds
-    )
+        program, call, past, values, generators, state.static, trace.is_repeatable,
+        perf_counter() - begin,
+    )  # fmt: skip
 
 
 # -- program --------------------------------------------------------------------------------------
@@ -157,7 +189,7 @@ class Jitted:
         functools.update_wrapper(self, f, updated=())
         self.function = f
         self.backend = backend
-        self._recordings: dict[str, list[Recording]] = {}
+        self._recordings: dict[Any, list[Recording]] = {}
         self._numbers: set[str] = set()
         self._fixed: set[str] = set()
         self._lock = RLock()
@@ -165,9 +197,11 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run what was recorded for such a call, or make the call and record it."""
-        mode = current_mode()
-        if is_differentiating() or mode is WATCH or recorder.get() is not None:
+        mode: Any = current_mode()
+        if mode is WATCH or recorder.get() is not None:
             return self.function(*args, **kwargs)  # part of what happens around it
+        if is_differentiating():
+            mode = mode, "differentiated"
         recordings = self._recordings.get(mode)
         if recordings is None:
             recordings = self._recordings[mode] = []
@@ -204,6 +238,8 @@ class Jitted:
             if recording.is_repeatable:
                 recording.run = numpy_backend.compile(recording.program)
                 recording.backend = "numpy"
+                if recording.past is not None:
+                    recording.past.run = numpy_backend.compile(recording.past.program)
                 recordings.insert(0, recording)
         return result
 

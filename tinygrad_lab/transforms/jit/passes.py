@@ -8,7 +8,7 @@ Not for: what a backend does with the lines (``backends/``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -193,9 +193,9 @@ def separate(program: Program) -> Program:
     return program.replaced(instructions=tuple(lines), outputs=tuple(outputs))
 
 
-def used_inputs(program: Program) -> tuple[Program, list[int]]:
-    """Leave out inputs that nothing is computed from, and say which stay."""
-    used = {ref.number for ref in refs(list(program.outputs))}
+def used_inputs(program: Program, keep: Collection[int] = ()) -> tuple[Program, list[int]]:
+    """Leave out inputs that nothing is computed from, but those to ``keep``; say which stay."""
+    used = {*keep} | {ref.number for ref in refs(list(program.outputs))}
     for line in program.instructions:
         used.update(ref.number for ref in refs(line))
     stay = [i for i in range(len(program.inputs)) if i in used]
@@ -208,7 +208,6 @@ def used_inputs(program: Program) -> tuple[Program, list[int]]:
             of=None if line.of is None else move(Ref(line.of)).number,
         )  # fmt: skip
         for line in program.instructions
-        if line.of is None or line.of >= len(program.inputs) or line.of in shift or True
     )
     outputs = tuple(mapped(output, move) for output in program.outputs)
     inputs = tuple(program.inputs[i] for i in stay)

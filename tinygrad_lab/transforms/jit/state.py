@@ -26,6 +26,7 @@ import numpy as np
 
 from tinygrad_lab.core.engine import Node, new_leaf, record
 from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import attributes, is_module
 from tinygrad_lab.transforms.jit.program import Program
@@ -75,6 +76,8 @@ class State(Twins):
         self._records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
         self._originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
         self._in_optimizer = 0
+        self.tracked: dict[int, tuple[Node, str]] = {}  # by input: the twin of its node, the node
+        self.differentiated: list[Node] = []  # the twins of what somebody around differentiates by
         self._leaves: list[str] = []  # the variables of nodes: no two may be one
         self._count = 0
 
@@ -174,9 +177,8 @@ class State(Twins):
     def tensor(self, value: Tensor, path: str) -> Any:
         """A tensor's data is an input, and so is what has accumulated on it."""
         node = value.node
-        if node is not None and (node.op is not None or node.hooks):
-            raise NotRecordable("a tensor with a history, or with hooks")
         variable = self._object(value, path, "t")
+        position = len(self.inputs)
         data = self.array(value.data, f"{variable}.data")
         if node is None:
             self.expect(f"{variable}.node is None")
@@ -184,6 +186,9 @@ class State(Twins):
         else:
             leaf = self._leaf(node, variable, path)
             twin = twin_of(value, data, leaf)
+            self.tracked[position] = leaf, f"{variable}.node"
+            if is_differentiated(node):
+                self.differentiated.append(leaf)
         self._record(value, twin, variable, {"data": data})
         return self._known(twin, variable)
 
@@ -191,8 +196,13 @@ class State(Twins):
         name = self._object(node, f"{variable}.node", "k")
         self._labels[name] = self.label(path)
         self._leaves.append(name)
-        self.expect(f"{name}.op is None and {name}.hooks is None")
         twin = new_leaf()
+        if node.op is not None:  # the result of a call before this one: a leaf of this call
+            self.expect(f"{name}.op is not None")
+            return self._known(twin, name)
+        if node.hooks:
+            raise NotRecordable("a parameter with hooks")
+        self.expect(f"{name}.op is None and {name}.hooks is None")
         self.expect(f"{name}.grad is {'' if node.grad is None else 'not '}None")
         if node.grad is not None:
             twin.grad = self.array(node.grad, f"{name}.grad")
@@ -392,6 +402,8 @@ class State(Twins):
             if isinstance(twin, dict) and "__builtins__" in twin:
                 twin.clear()  # a function's globals, which hold the function
         self._records.clear()
+        self.tracked.clear()
+        self.differentiated.clear()
         self._twins.clear()
         self._originals.clear()
 
@@ -406,6 +418,8 @@ class Changes:
         self.setters: dict[str, list[tuple[str, str]]] = {"data": [], "grad": []}
         self.calls: list[str] = []
         self.numbers: set[str] = set()
+        self.live: list[Tensor] = []  # results that have a history
+        self.live_outputs: list[int] = []
         self._by_identity: dict[int, int] = {}
         self.held: list[Any] = []
         for record_ in state._records:
@@ -528,7 +542,9 @@ class Changes:
             return f"leaf({data})"
         if value.node.parents is None:
             return f"spent({data}, {self.state.bound(value.node.op)})"
-        raise NotRecordable("a result that has a history")
+        self.live.append(value)
+        self.live_outputs.append(int(data.removeprefix("o")))
+        return f"h[{len(self.live) - 1}]"
 
 
 # -- what the code calls --------------------------------------------------------------------------
@@ -560,15 +576,32 @@ def _consume(*changes: Iterator[Any]) -> None:
     deque(chain(*changes), maxlen=0)  # one call: no interrupt comes between the changes
 
 
-def compiled(state: State, changes: Changes) -> Callable[..., Any]:
+def compiled(
+    state: State, changes: Changes, stay: Sequence[int], past: Any = None
+) -> Callable[..., Any]:
     """Compile ``call(run, args, kwargs)``: read the state, run the program, change the state.
 
     It returns :data:`MISS` if the program is not for this call, before anything has changed.
+    ``stay`` are the inputs that the program takes, and ``past`` is what gives results a history.
     """
-    outs = ", ".join(f"o{i}" for i in range(len(changes.outputs)))
-    used = set(state.inputs)
+    outs = [f"o{i}" for i in range(len(changes.outputs))]
+    inputs = [state.inputs[i] for i in stay]
+    used = set(inputs)
+    extra = ""
+    if past is not None:
+        outs += [f"d{i}" for i in range(past.draws)]
+        used |= {state.inputs[i] for i in past.stay}
+        values = ", ".join(state.inputs[i] for i in past.stay)
+        nodes = ", ".join(
+            state.tracked[i][1] if i in past.reached else "None" for i in past.stay
+        )
+        live = ", ".join(f"o{i}" for i in changes.live_outputs)
+        draws = ", ".join(f"d{i}" for i in range(past.draws))
+        extra = f"h = past.attach(({live},), ({values},), ({nodes},), ({draws}{',' * bool(draws)}))"
     reads = [line for line, needed_by in state.reads if needed_by is None or needed_by in used]
-    lines = [f"[{outs}] = run({', '.join(state.inputs)})"]
+    lines = [f"[{', '.join(outs)}] = run({', '.join(inputs)})"]
+    if extra:
+        lines.append(extra)
     parts = []
     for attribute, pairs in changes.setters.items():
         if pairs:
@@ -585,7 +618,7 @@ def compiled(state: State, changes: Changes) -> Callable[..., Any]:
     text += "".join(f" {line}\n" for line in lines)
     text += " return result\n"
     space = {
-        **state.constants, "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator,
+        **state.constants, "past": past, "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator,
         "asarray": np.asarray, "map": map, "starmap": starmap, "call": call, "setattr": setattr,
         "set_data": _set_data, "set_grad": _set_grad, "set_attribute": object.__setattr__,
         "consume": _consume, "tensor": _tensor, "leaf": _leaf, "spent": _spent,

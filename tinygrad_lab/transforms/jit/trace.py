@@ -72,6 +72,7 @@ class Trace:
         self.is_finished = False
         self.is_repeatable = True  # False where the call met an invalid operation
         self.constants: dict[int, Any] = {}  # arrays that are no inputs, by identity
+        self.draws: list[tuple[Ref, Any]] = []  # what was drawn from generators
         self._unseen = 0  # the first instruction that no pass has looked at
         self._hints: list[str] = []
         self._had_backward = False
@@ -112,6 +113,8 @@ class Trace:
         args = tuple(map(self._referred, args))
         kwargs = {key: self._referred(item) for key, item in kwargs.items()}
         result = self._append(op, args, kwargs, value)
+        if op is draw:
+            self.draws.append((result, value))
         if op in _RAGGED or (op is operator.getitem and _has_mask(args[1], self)):
             self._expect_shapes(result, value)
         return self._opened(result, value)
