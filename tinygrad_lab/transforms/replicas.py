@@ -84,7 +84,10 @@ class Twins:
         if isinstance(value, MethodType):
             return MethodType(self.of(value.__func__, path), self.of(value.__self__, path))
         if isinstance(value, partial):
-            named = {key: self.of(v, f"{path}.keywords[{key!r}]") for key, v in value.keywords.items()}
+            named = {
+                key: self.of(item, f"{path}.keywords[{key!r}]")
+                for key, item in value.keywords.items()
+            }
             items = [self.of(item, f"{path}.args[{i}]") for i, item in enumerate(value.args)]
             return partial(self.of(value.func, f"{path}.func"), *items, **named)
         if isinstance(value, np.random.Generator):
@@ -140,7 +143,7 @@ class Twins:
         return twin
 
 
-def _blank(kind: type) -> Any:
+def _blank(kind: Any) -> Any:
     try:
         return object.__new__(kind)
     except TypeError:  # a class that is written in C

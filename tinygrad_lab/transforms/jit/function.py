@@ -104,12 +104,11 @@ def _past(
     """Record the call once more, with the way back."""
     trace = Trace(f"{name}_pullback")
     state = State(trace, numbers, fixed)
-    twin, twin_args, twin_kwargs = state.twins_of(f, args, kwargs)
-    cotangents = [
-        trace.input(f"d_{name}", np.ones_like(untraced(y.data))) for y in changes.live
-    ]
+    twins = state.twins_of(f, args, kwargs)
+    results = [untraced(y.data) for y in changes.live]
+    cotangents = [trace.input(f"d_{name}", np.ones_like(result)) for result in results]
+    again = _called(trace, state, twins)
     with trace.recording(), differentiating(state.differentiated):
-        again = Changes(state, twin(*twin_args, **twin_kwargs))
         past = pullback(trace, state, again, cotangents)
     state.forget()
     return past

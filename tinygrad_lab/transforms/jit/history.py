@@ -79,8 +79,8 @@ class Past:
 
 
 def replayed(past: Past, *values: Any) -> Any:
-    """The results of a recorded call."""
-    raise AssertionError("they are known")
+    """The results of a recorded call, which are known when its node is made."""
+    raise NotImplementedError(f"{past} of {len(values)} values")
 
 
 def _back(argnums: Sequence[int], g: Any, y: Any, past: Past, *values: Any) -> list[Any]:
@@ -132,7 +132,9 @@ def draws_as_inputs(program: Program) -> tuple[Program, list[Ref]]:
         look = lambda r: moved[r.number]
         of = moved[line.of].number if line.of is not None and line.of in moved else None
         lines.append(
-            replace(line, args=mapped(line.args, look), kwargs=mapped(dict(line.kwargs), look), of=of)
+            replace(
+                line, args=mapped(line.args, look), kwargs=mapped(dict(line.kwargs), look), of=of
+            )
         )
     outputs = tuple(mapped(o, lambda r: moved[r.number]) for o in program.outputs)
     new = program.replaced(inputs=tuple(inputs), instructions=tuple(lines), outputs=outputs)

@@ -1,10 +1,11 @@
 """What a recorded call reads and what it changes: twins that are traced, and code for later calls.
 
 The first call runs on twins of the function and of all that it can reach: its arguments, what it
-closes over, the globals that it names.  Numbers and arrays in them are inputs of the program.  While
-the twins are built, a line of Python is written for each thing: how a later call reads it, and what
-must be as it was.  After the call the twins are compared with what they were, and a line is written
-for each difference: how a later call makes the same change.  All changes are made at once.
+closes over, the globals that it names.  Numbers and arrays in them are inputs of the program.
+While the twins are built, a line of Python is written for each thing: how a later call reads it,
+and what must be as it was.  After the call the twins are compared with what they were, and a line
+is written for each difference: how a later call makes the same change.  All changes are made at
+once.
 
 Not for: what happens inside the call (``trace.py``), or which of several programs is the right one
 (``function.py``).
@@ -28,7 +29,7 @@ from tinygrad_lab.core.engine import Node, new_leaf, record
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.transforms.containers import attributes, is_module
+from tinygrad_lab.transforms.containers import is_module
 from tinygrad_lab.transforms.jit.program import Program
 from tinygrad_lab.transforms.jit.trace import Trace, Traced, TracedGenerator, TracingError
 from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
@@ -71,10 +72,10 @@ class State(Twins):
         self.reads: list[tuple[str, str | None]] = []  # a line, and the input it is for alone
         self.inputs: list[str] = []  # the variable of each input
         self.static: dict[str, Any] = {}  # numbers that are part of what is recorded, by path
-        self.generators_used: list[Any] = []
+        self.drawn: list[str] = []  # the variables of generators
         self._labels: dict[str, str] = {}  # how a person says what a variable is
-        self._records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
-        self._originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
+        self.records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
+        self.originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
         self._in_optimizer = 0
         self.tracked: dict[int, tuple[Node, str]] = {}  # by input: the twin of its node, the node
         self.differentiated: list[Node] = []  # the twins of what somebody around differentiates by
@@ -113,7 +114,7 @@ class State(Twins):
 
     def place(self, name: str, key: Any) -> str:
         """Say what is in an object or a container, without variables."""
-        known = self._originals.get(id(key))
+        known = self.originals.get(id(key))
         if known is not None:
             return self.label(known)
         return self.label(f"{name}.{key}")
@@ -138,7 +139,7 @@ class State(Twins):
         if is_number:
             self.static[label] = value
         if value is None or type(value) in (bool, str):
-            self.expect(f"{path} is {value!r}" if type(value) is not str else f"{path} == {value!r}")
+            self.expect(f"{path} {'==' if type(value) is str else 'is'} {value!r}")
         else:
             name = self.bound(value)
             self.expect(f"{path} is {name} or ({path} == {name} and type({path}) is type({name}))")
@@ -148,13 +149,13 @@ class State(Twins):
         """What is one object now must be one then."""
         if type(twin) is Traced:  # an array: two may be one now, and two then
             return self._new(value, path)
-        variable = self._originals.get(id(twin))
+        variable = self.originals.get(id(twin))
         if variable is not None and path:
             self.expect(f"{path} is {variable}")
         return twin
 
     def _known(self, twin: Any, variable: str) -> Any:
-        self._originals[id(twin)] = variable
+        self.originals[id(twin)] = variable
         return twin
 
     def array(self, array: Any, path: str) -> Any:
@@ -273,7 +274,7 @@ class State(Twins):
                     twin[key] = self.of(item, f"{variable}[{key!r}]")
                 else:
                     known = self._twins.get(id(key), (key, key))[1]
-                    name = self._originals.get(id(known)) or self.bound(key)
+                    name = self.originals.get(id(known)) or self.bound(key)
                     inside = f"{variable}[{name}]"
                     self._labels[inside] = self.label(name)
                     entry = self._variable("v")
@@ -300,6 +301,7 @@ class State(Twins):
         variable = self._variable("g")
         self.read(f"{variable} = {path}")
         self.expect(f"type({variable}) is Generator")
+        self.drawn.append(variable)
         self.inputs.append(variable)
         twin = TracedGenerator(self.trace, self.label(path), super().generator(value, path))
         return self._known(twin, variable)
@@ -365,7 +367,7 @@ class State(Twins):
         return twin
 
     def _record(self, original: Any, twin: Any, name: str, contents: dict[Any, Any]) -> None:
-        self._records.append((original, twin, name, contents))
+        self.records.append((original, twin, name, contents))
 
     # -- the call -----------------------------------------------------------------------------
 
@@ -398,14 +400,14 @@ class State(Twins):
 
     def forget(self) -> None:
         """Let go of the twins."""
-        for _, twin, _, _ in self._records:
+        for _, twin, _, _ in self.records:
             if isinstance(twin, dict) and "__builtins__" in twin:
                 twin.clear()  # a function's globals, which hold the function
-        self._records.clear()
+        self.records.clear()
         self.tracked.clear()
         self.differentiated.clear()
         self._twins.clear()
-        self._originals.clear()
+        self.originals.clear()
 
 
 class Changes:
@@ -422,7 +424,7 @@ class Changes:
         self.live_outputs: list[int] = []
         self._by_identity: dict[int, int] = {}
         self.held: list[Any] = []
-        for record_ in state._records:
+        for record_ in state.records:
             self._compare(*record_)
         if self.numbers:
             raise Changed(self.numbers)
@@ -479,14 +481,15 @@ class Changes:
         if isinstance(original, (dict, list, deque)):
             self.calls.append(f"({name}.__setitem__, {self._key(key)}, {new})")
         elif isinstance(original, (Tensor, Node)):
-            self.setters[key].append((name, new if getattr(value, "ndim", 0) else f"asarray({new})"))
+            is_array = getattr(value, "ndim", 0) > 0
+            self.setters[key].append((name, new if is_array else f"asarray({new})"))
         elif isinstance(original, CellType):
             self.calls.append(f"(setattr, {name}, 'cell_contents', {new})")
         else:
             self.calls.append(f"(set_attribute, {name}, {key!r}, {new})")
 
     def _key(self, key: Any) -> str:
-        known = self.state._originals.get(id(key))
+        known = self.state.originals.get(id(key))
         return known or (
             repr(key) if isinstance(key, (str, int, float, bool, type(None)))
             else self.state.bound(key)
@@ -494,7 +497,7 @@ class Changes:
 
     def _expression(self, value: Any, label: str) -> str:
         """Write how a value of the recorded call is made in a later one."""
-        known = self.state._originals.get(id(value))
+        known = self.state.originals.get(id(value))
         if known is not None:
             return known
         kind = type(value)
@@ -503,10 +506,8 @@ class Changes:
         if isinstance(value, Tensor):
             return self._tensor(value, label)
         if kind is dict:
-            items = (
-                f"{self._key(k)}: {self._expression(v, f'{label}.{k}')}" for k, v in value.items()
-            )
-            return "{" + ", ".join(items) + "}"
+            pairs = ((self._key(k), self._expression(v, f"{label}.{k}")) for k, v in value.items())
+            return "{" + ", ".join(f"{key}: {text}" for key, text in pairs) + "}"
         if kind in (list, tuple) or isinstance(value, tuple):
             items = [self._expression(v, f"{label}.{i}") for i, v in enumerate(value)]
             if kind is list:
@@ -597,15 +598,16 @@ def compiled(
         )
         live = ", ".join(f"o{i}" for i in changes.live_outputs)
         draws = ", ".join(f"d{i}" for i in range(past.draws))
-        extra = f"h = past.attach(({live},), ({values},), ({nodes},), ({draws}{',' * bool(draws)}))"
+        draws += "," * bool(draws)
+        extra = f"h = past.attach(({live},), ({values},), ({nodes},), ({draws}))"
     reads = [line for line, needed_by in state.reads if needed_by is None or needed_by in used]
-    lines = [f"[{', '.join(outs)}] = run({', '.join(inputs)})"]
+    lines = _drawing(f"[{', '.join(outs)}] = run({', '.join(inputs)})", state.drawn)
     if extra:
         lines.append(extra)
     parts = []
     for attribute, pairs in changes.setters.items():
         if pairs:
-            names, values = (", ".join(column) for column in zip(*pairs))
+            names, values = (", ".join(column) for column in zip(*pairs, strict=True))
             parts.append(f"map(set_{attribute}, ({names},), ({values},))")
     if changes.calls:
         parts.append(f"starmap(call, ({', '.join(changes.calls)},))")
@@ -618,13 +620,23 @@ def compiled(
     text += "".join(f" {line}\n" for line in lines)
     text += " return result\n"
     space = {
-        **state.constants, "past": past, "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator,
+        **state.constants, "past": past, "MISS": MISS,
+        "ndarray": np.ndarray, "Generator": np.random.Generator,
         "asarray": np.asarray, "map": map, "starmap": starmap, "call": call, "setattr": setattr,
         "set_data": _set_data, "set_grad": _set_grad, "set_attribute": object.__setattr__,
         "consume": _consume, "tensor": _tensor, "leaf": _leaf, "spent": _spent,
     }  # fmt: skip
-    exec(compile(text, f"<state of {state.trace.name}>", "exec"), space)  # noqa: S102
+    exec(compile(text, f"<state of {state.trace.name}>", "exec"), space)
     return space["call_recorded"]
+
+
+def _drawing(line: str, generators: Sequence[str]) -> list[str]:
+    """Let a line that fails take back what it has drawn."""
+    if not generators:
+        return [line]
+    before = [f"s{g} = {g}.bit_generator.state" for g in generators]
+    after = [f" {g}.bit_generator.state = s{g}" for g in generators]
+    return [*before, "try:", f" {line}", "except BaseException:", *after, " raise"]
 
 
 MISS = _MISS

@@ -11,7 +11,7 @@ Not for: what is an input (``state.py``), or what becomes of the instructions (`
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -219,6 +219,7 @@ class Trace:
     @contextmanager
     def recording(self) -> Iterator[Trace]:
         """Record what is computed inside, and let nothing be computed with it afterwards."""
+        self.is_finished = False
         token = engine.recorder.set(self)
         try:
             yield self
@@ -297,7 +298,7 @@ def _of_value(name: str) -> Any:
     return property(get)
 
 
-def _method(function: Op) -> Any:
+def _method(function: Any) -> Any:
     def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
         return self.trace.call(function, (self, *args), kwargs)
 
@@ -305,7 +306,7 @@ def _method(function: Op) -> Any:
 
 
 def _refused(what: str, remedy: str) -> Any:
-    def method(self: Traced, *args: Any, **kwargs: Any) -> NoReturn:
+    def method(self: Traced, *_: Any, **__: Any) -> NoReturn:
         self.trace._check()  # noqa: SLF001 - its own trace
         raise TracingError(
             f"{what} of a value in {self.trace.name}, which is being recorded: the number would be "
@@ -426,14 +427,15 @@ class Traced:
         return f"<{kind_of(self.value)}, a value of {self.trace.name} while it is recorded>"
 
     def __format__(self, spec: str) -> str:
-        return repr(self) if not spec else _refused("a text", "Return it, and print that")(self)
+        if spec:
+            _refused("a text", "Return it, and print that")(self)
+        return repr(self)
 
-    def __reduce__(self) -> NoReturn:
-        _refused("a copy or a pickle", "Return it")(self)
+    __reduce__ = _refused("a copy or a pickle", "Return it")
 
     # -- the methods that every array has -----------------------------------------------------
 
-    def astype(self, dtype: Any, copy: bool = True, **kwargs: Any) -> Any:
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Convert."""
         if np.dtype(dtype) == self.dtype and not copy:
             return self
