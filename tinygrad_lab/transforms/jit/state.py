@@ -37,7 +37,6 @@ from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
 __all__ = ["Changed", "NotRecordable", "State"]
 
 _PACKAGE = __name__.partition(".")[0]
-_MISS = object()  # what generated code returns where something is not as it was
 _ABSENT = object()
 
 
@@ -73,6 +72,7 @@ class State(Twins):
         self.inputs: list[str] = []  # the variable of each input
         self.static: dict[str, Any] = {}  # numbers that are part of what is recorded, by path
         self.drawn: list[str] = []  # the variables of generators
+        self._input_labels: dict[str, str] = {}
         self._labels: dict[str, str] = {}  # how a person says what a variable is
         self.records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
         self.originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
@@ -121,6 +121,7 @@ class State(Twins):
 
     def _input(self, variable: str, path: str, value: Any) -> Any:
         self.inputs.append(variable)
+        self._input_labels[variable] = self.label(path)
         return self.trace.input(self.label(path), value)
 
     # -- twins, kind by kind ------------------------------------------------------------------
@@ -398,6 +399,12 @@ class State(Twins):
             self.expect(f"len({{{', '.join(self._leaves)}}}) == {len(self._leaves)}")
         return twin, twins, named
 
+    def diagnosis(self) -> Diagnosis:
+        """Keep what says why a later call is not one of these."""
+        return Diagnosis(
+            [line for line, _ in self.reads], self.constants, {**self._labels, **self._input_labels}
+        )
+
     def forget(self) -> None:
         """Let go of the twins."""
         for _, twin, _, _ in self.records:
@@ -548,6 +555,51 @@ class Changes:
         return f"h[{len(self.live) - 1}]"
 
 
+class Diagnosis:
+    """Says why a call is not one of those that something was recorded for."""
+
+    def __init__(
+        self, reads: Sequence[str], constants: Mapping[str, Any], labels: Mapping[str, str]
+    ) -> None:
+        self._reads, self._constants, self._labels = reads, constants, labels
+
+    def __call__(self, args: Any, kwargs: Any) -> tuple[str, str]:
+        """Give the reason in words, and the path of what is another."""
+        space = {**_SPACE, **self._constants, "args": args, "kwargs": kwargs}
+        for line in self._reads:
+            if not line.startswith("if not ("):
+                try:
+                    exec(line, space)
+                except (KeyError, IndexError, AttributeError):
+                    return f"{self._named(line)}, which is not there any more", ""
+                continue
+            condition = line.removeprefix("if not (").partition("): return MISS")[0]
+            try:
+                holds = eval(condition, space)
+            except (KeyError, IndexError, AttributeError):
+                holds = False
+            if not holds:
+                return self._told(condition, space)
+        return "a branch that went another way", ""
+
+    def _told(self, condition: str, space: Mapping[str, Any]) -> tuple[str, str]:
+        path = next(iter(re.findall(r"(?:[a-z]\d+|args|kwargs)(?:\[[^\]]*\]|\.\w+)*", condition)), "")
+        subject = re.match(r"(?:type|len)?\(?([a-z]\w*(?:\[[^\]]*\])*)", condition)
+        path = subject.group(1) if subject else path
+        try:
+            value = eval(path, dict(space))
+        except Exception:  # noqa: BLE001 - the reason is told without it
+            return f"{self._named(path)}, which is another", self._named(path)
+        return f"{self._named(path)}, which is {describe(value)} now", self._named(path)
+
+    def _named(self, text: str) -> str:
+        path = text.partition(" = ")[2] or text
+        head = re.split(r"[.\[]", path, maxsplit=1)[0]
+        rest = path[len(head) :]
+        rest = "" if rest.startswith((".shape", ".dtype")) else rest
+        return _dotted(f"{self._labels.get(head, head)}{rest}")
+
+
 # -- what the code calls --------------------------------------------------------------------------
 
 _new = object.__new__
@@ -619,15 +671,19 @@ def compiled(
     text += " except (KeyError, IndexError, AttributeError):\n  return MISS\n"
     text += "".join(f" {line}\n" for line in lines)
     text += " return result\n"
-    space = {
-        **state.constants, "past": past, "MISS": MISS,
-        "ndarray": np.ndarray, "Generator": np.random.Generator,
-        "asarray": np.asarray, "map": map, "starmap": starmap, "call": call, "setattr": setattr,
-        "set_data": _set_data, "set_grad": _set_grad, "set_attribute": object.__setattr__,
-        "consume": _consume, "tensor": _tensor, "leaf": _leaf, "spent": _spent,
-    }  # fmt: skip
+    space = {**_SPACE, **state.constants, "past": past}
     exec(compile(text, f"<state of {state.trace.name}>", "exec"), space)
     return space["call_recorded"]
+
+
+MISS = object()  # what the code returns where something is not as it was
+
+_SPACE: dict[str, Any] = {
+    "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator, "asarray": np.asarray,
+    "starmap": starmap, "call": call, "set_data": _set_data, "set_grad": _set_grad,
+    "set_attribute": object.__setattr__, "consume": _consume, "tensor": _tensor, "leaf": _leaf,
+    "spent": _spent,
+}  # fmt: skip
 
 
 def _drawing(line: str, generators: Sequence[str]) -> list[str]:
@@ -637,9 +693,6 @@ def _drawing(line: str, generators: Sequence[str]) -> list[str]:
     before = [f"s{g} = {g}.bit_generator.state" for g in generators]
     after = [f" {g}.bit_generator.state = s{g}" for g in generators]
     return [*before, "try:", f" {line}", "except BaseException:", *after, " raise"]
-
-
-MISS = _MISS
 
 
 def _dotted(path: str) -> str:
