@@ -77,8 +77,7 @@ class Input(NamedTuple):
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Instruction:
+class Instruction(NamedTuple):
     """One call: ``op(*args, **kwargs)``, with :class:`Ref` where a value of the program is meant.
 
     Refs may stand inside tuples, lists, dicts and slices.  All else is a constant.

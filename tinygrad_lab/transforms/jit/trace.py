@@ -13,7 +13,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, NoReturn
 from weakref import ref as weak
 
@@ -208,7 +207,7 @@ class Trace:
         def look(node: Any, g: Any, contributions: Any) -> None:
             of = node.value.ref.number if type(node.value) is Traced else None
             for i in range(self._unseen, len(self.instructions)):
-                self.instructions[i] = replace(self.instructions[i], phase="backward", of=of)
+                self.instructions[i] = self.instructions[i]._replace(phase="backward", of=of)
             self._unseen = len(self.instructions)
             self._had_backward = True
             if visit is not None:
