@@ -248,6 +248,7 @@ class Jitted:
         if is_differentiating():
             mode = mode, "differentiated"
         recordings = self._recordings.setdefault(mode, [])
+        number = len(recordings)
         for recording in recordings:
             try:
                 result = recording.call(recording.run, args, kwargs)
@@ -260,7 +261,7 @@ class Jitted:
                 if recording is not recordings[0]:
                     self._put_first(recordings, recording)
                 return result
-        return self._record(recordings, args, kwargs)
+        return self._record(recordings, number, args, kwargs)
 
     def _put_first(self, recordings: list[Recording], recording: Recording) -> None:
         with self._lock:
@@ -277,8 +278,10 @@ class Jitted:
         self._events[why] = self._events.get(why, 0) + 1
         return self.function(*args, **kwargs)
 
-    def _record(self, recordings: list[Recording], args: Any, kwargs: Any) -> Any:
+    def _record(self, recordings: list[Recording], number: int, args: Any, kwargs: Any) -> Any:
         with self._lock:
+            if len(recordings) != number:  # another thread has recorded meanwhile
+                return self(*args, **kwargs)
             if len(recordings) >= _VARIANTS:
                 return self._refuse_another(recordings, args, kwargs)
             reason = self._reason(recordings, args, kwargs)
