@@ -71,6 +71,8 @@ class Optimizer:
     entries: ClassVar[Mapping[str, str]] = {}
     #: Whether updates write into arrays, and not only put new ones in their places.
     in_place: ClassVar[bool] = False
+    #: Attributes that no step depends on: a recorded step does not look at them.
+    unread: ClassVar[frozenset[str]] = frozenset({"defaults", "_checked"})
 
     def __init__(self, params: Parameters, options: Options) -> None:
         self.defaults = options

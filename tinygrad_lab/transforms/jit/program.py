@@ -9,7 +9,7 @@ Not for: how one is recorded (``trace.py``), printed (``source.py``) or run (``b
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -170,7 +170,7 @@ class Program:
     name : str
         Of the function.
     inputs : tuple of Input
-    instructions : tuple of Instruction
+    instructions : sequence of Instruction
         The result of number ``i`` is the value ``Ref(len(inputs) + i)``.
     outputs : tuple
         What is computed: refs, or constants.
@@ -180,7 +180,7 @@ class Program:
 
     name: str
     inputs: tuple[Input, ...]
-    instructions: tuple[Instruction, ...]
+    instructions: Sequence[Instruction]
     outputs: tuple[Any, ...]
     labels: tuple[str, ...]
 

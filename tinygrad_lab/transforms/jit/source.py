@@ -32,7 +32,6 @@ from tinygrad_lab.transforms.jit.program import (
     draw,
     expect,
     expect_shape,
-    refs,
 )
 
 __all__ = ["call_text", "constant_text", "source"]
@@ -154,7 +153,7 @@ def _numpy_name(op: Op) -> str:
     return qualified_name(op)
 
 
-def constant_text(value: Any) -> str:
+def constant_text(value: Any) -> str:  # noqa: C901
     """Write a constant, so that it is the same to the last bit when read."""
     if isinstance(value, np.ndarray):
         return _array_text(value)
@@ -239,7 +238,7 @@ class _Names:
         short = _shortened([given.name for given in program.inputs])
         for i, name in enumerate(short):
             self.of[i] = self._fresh(_identifier(name))
-        wanted = {}
+        wanted: dict[int, str] = {}
         for label, output in zip(program.labels, program.outputs, strict=True):
             if type(output) is Ref and output.number >= len(program.inputs):
                 wanted.setdefault(output.number, label)

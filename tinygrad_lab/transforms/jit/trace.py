@@ -11,7 +11,7 @@ Not for: what is an input (``state.py``), or what becomes of the instructions (`
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -72,6 +72,7 @@ class Trace:
         self.is_finished = False
         self.is_repeatable = True  # False where the call met an invalid operation
         self.constants: dict[int, Any] = {}  # arrays that are no inputs, by identity
+        self.draws: list[tuple[Ref, Any]] = []  # what was drawn from generators
         self._unseen = 0  # the first instruction that no pass has looked at
         self._hints: list[str] = []
         self._had_backward = False
@@ -112,6 +113,8 @@ class Trace:
         args = tuple(map(self._referred, args))
         kwargs = {key: self._referred(item) for key, item in kwargs.items()}
         result = self._append(op, args, kwargs, value)
+        if op is draw:
+            self.draws.append((result, value))
         if op in _RAGGED or (op is operator.getitem and _has_mask(args[1], self)):
             self._expect_shapes(result, value)
         return self._opened(result, value)
@@ -216,6 +219,7 @@ class Trace:
     @contextmanager
     def recording(self) -> Iterator[Trace]:
         """Record what is computed inside, and let nothing be computed with it afterwards."""
+        self.is_finished = False
         token = engine.recorder.set(self)
         try:
             yield self
@@ -294,7 +298,7 @@ def _of_value(name: str) -> Any:
     return property(get)
 
 
-def _method(function: Op) -> Any:
+def _method(function: Any) -> Any:
     def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
         return self.trace.call(function, (self, *args), kwargs)
 
@@ -302,7 +306,7 @@ def _method(function: Op) -> Any:
 
 
 def _refused(what: str, remedy: str) -> Any:
-    def method(self: Traced, *args: Any, **kwargs: Any) -> NoReturn:
+    def method(self: Traced, *_: Any, **__: Any) -> NoReturn:
         self.trace._check()  # noqa: SLF001 - its own trace
         raise TracingError(
             f"{what} of a value in {self.trace.name}, which is being recorded: the number would be "
@@ -363,7 +367,7 @@ class Traced:
     __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)
     __floordiv__, __rfloordiv__ = _operator(np.floor_divide, operator.floordiv)
     __mod__, __rmod__ = _operator(np.remainder, operator.mod)
-    __pow__, __rpow__ = _operator(np.power, operator.pow)
+    __pow__, __rpow__ = _operator(operator.pow, operator.pow)  # x ** 2 is no np.power in NumPy
     __matmul__, __rmatmul__ = _operator(np.matmul, operator.matmul)
     __and__, __rand__ = _operator(np.bitwise_and, operator.and_)
     __or__, __ror__ = _operator(np.bitwise_or, operator.or_)
@@ -432,14 +436,15 @@ class Traced:
         return f"<{kind_of(self.value)}, a value of {self.trace.name} while it is recorded>"
 
     def __format__(self, spec: str) -> str:
-        return repr(self) if not spec else _refused("a text", "Return it, and print that")(self)
+        if spec:
+            _refused("a text", "Return it, and print that")(self)
+        return repr(self)
 
-    def __reduce__(self) -> NoReturn:
-        _refused("a copy or a pickle", "Return it")(self)
+    __reduce__ = _refused("a copy or a pickle", "Return it")
 
     # -- the methods that every array has -----------------------------------------------------
 
-    def astype(self, dtype: Any, copy: bool = True, **kwargs: Any) -> Any:
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Convert."""
         if np.dtype(dtype) == self.dtype and not copy:
             return self

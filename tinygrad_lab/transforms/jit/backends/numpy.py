@@ -39,7 +39,7 @@ def compile(program: Program) -> Callable[..., Any]:
     writer = _Writer(program)
     text = "\n".join(writer.lines())
     space = writer.space
-    exec(builtins.compile(text, f"<{program.name}>", "exec"), space)  # noqa: S102
+    exec(builtins.compile(text, f"<{program.name}>", "exec"), space)
     return space["run"]
 
 
