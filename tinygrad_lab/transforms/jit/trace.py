@@ -19,8 +19,8 @@ from weakref import ref as weak
 import numpy as np
 
 from tinygrad_lab.core import engine
-from tinygrad_lab.core.operations import Op, Primitive
-from tinygrad_lab.transforms.jit.kernels import is_kernel
+from tinygrad_lab.core.operations import NUMPYS, Op, Primitive
+from tinygrad_lab.transforms.jit.kernels import PLAIN, is_kernel
 from tinygrad_lab.transforms.jit.program import (
     Input,
     Instruction,
@@ -349,6 +349,7 @@ class Traced:
             _refuse_writing(self, f"np.{function.__name__}(..., out=...)")
         if function in _WRITES:
             _refuse_writing(self, f"np.{function.__name__}")
+        function = PLAIN.get(function, function)
         body = getattr(function, "__wrapped__", None)
         if Primitive in types and body is not None and not is_kernel(function):
             with trace.hinting(function.__name__):
@@ -409,7 +410,7 @@ class Traced:
     __float__ = _refused("float()", _USE_ARRAY)
     __int__ = _refused("int()", _USE_ARRAY)
     __complex__ = _refused("complex()", _USE_ARRAY)
-    __index__ = _refused(
+    _refuse_size = _refused(
         "a size or an index",
         "Sizes are part of what is recorded: hand it over as a number of Python's own",
     )
@@ -418,6 +419,14 @@ class Traced:
     tobytes = _refused("tobytes()", _USE_ARRAY)
     fill = _refused("fill()", "Say np.full_like")
     sort = _refused("sort()", "Say np.sort(x)")
+
+    def __index__(self) -> int:
+        """Give a whole number that was computed, for a size: the program is for that alone."""
+        value = self.value
+        if isinstance(value, _NUMBERS) or np.ndim(value) or value.dtype.kind not in "iu":
+            self._refuse_size()
+        bool(self == value)
+        return int(value)
 
     def __round__(self, digits: int = 0) -> Any:
         return self.trace.call(np.round, (self, digits))
@@ -519,3 +528,4 @@ class TracedGenerator(np.random.Generator):
 
 
 _KNOWN = (Traced, np.ndarray, Primitive)
+NUMPYS.add(Traced)
