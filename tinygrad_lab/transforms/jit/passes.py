@@ -9,7 +9,6 @@ Not for: what a backend does with the lines (``backends/``).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,13 +39,9 @@ def _rewritten(program: Program, rewrite: Callable[[Ref, Instruction], Any]) -> 
     count = len(program.inputs)
     new: dict[int, Any] = {i: Ref(i) for i in range(count)}
     lines: list[Instruction] = []
-    look = lambda ref: new[ref.number]
+    look = lambda ref: new.get(ref.number)
     for ref, line in program.numbered():
-        of = new.get(line.of) if line.of is not None else None
-        line = replace(
-            line, args=mapped(line.args, look), kwargs=mapped(dict(line.kwargs), look),
-            of=of.number if type(of) is Ref else None,
-        )  # fmt: skip
+        line = line.renumbered(look)
         result = rewrite(ref, line)
         if type(result) is Instruction:
             new[ref.number] = Ref(count + len(lines))
@@ -201,15 +196,14 @@ def used_inputs(program: Program) -> tuple[Program, list[int]]:
     stay = [i for i in range(len(program.inputs)) if i in used]
     shift = {old: new for new, old in enumerate(stay)}
     dropped = len(program.inputs) - len(stay)
-    move = lambda ref: Ref(shift[ref.number] if ref.number in shift else ref.number - dropped)
-    lines = tuple(
-        replace(
-            line, args=mapped(line.args, move), kwargs=mapped(dict(line.kwargs), move),
-            of=None if line.of is None else move(Ref(line.of)).number,
-        )  # fmt: skip
-        for line in program.instructions
-        if line.of is None or line.of >= len(program.inputs) or line.of in shift or True
-    )
+    count = len(program.inputs)
+
+    def move(ref: Ref) -> Ref | None:
+        return Ref(ref.number - dropped) if ref.number >= count else (
+            Ref(shift[ref.number]) if ref.number in shift else None
+        )
+
+    lines = tuple(line.renumbered(move) for line in program.instructions)
     outputs = tuple(mapped(output, move) for output in program.outputs)
     inputs = tuple(program.inputs[i] for i in stay)
     return program.replaced(inputs=inputs, instructions=lines, outputs=outputs), stay
