@@ -20,7 +20,6 @@ from tinygrad_lab.transforms.jit.program import (
     Ref,
     astype,
     draw,
-    kind_of,
 )
 
 __all__ = ["Text", "call_text", "constant_text", "expression", "negated"]
@@ -83,8 +82,9 @@ def call_text(
 def expression(line: Instruction, operand: Operand, kind: Callable[[Any], Kind]) -> Text:
     """Write one call, given the texts of refs and constants."""
     op, args, kwargs = line.op, line.args, line.kwargs
-    is_array = [type(arg) is Ref and kind(arg).is_array or isinstance(arg, np.ndarray | np.generic)
-                for arg in args]  # fmt: skip
+    is_array = [type(arg) is not Ref or kind(arg).is_array for arg in args]
+    is_array = [yes and isinstance(arg, Ref | np.ndarray | np.generic)
+                for yes, arg in zip(is_array, args, strict=True)]  # fmt: skip
     if not kwargs:
         infix = _PYTHON.get(op) or (_BINARY.get(op) if any(is_array) else None)
         if infix is not None and len(args) == 2:
@@ -221,38 +221,47 @@ def numpy_name(op: Op) -> str:
 
 def constant_text(value: Any) -> str:
     """Write a constant, so that it is the same to the last bit when read."""
-    if isinstance(value, np.ndarray):
-        return _array_text(value)
-    if isinstance(value, np.bool_):
-        return f"np.bool_({bool(value)})"
-    if isinstance(value, np.generic):
-        return f"np.{value.dtype}({_number_text(value.item())})"
-    if isinstance(value, float | complex):
-        return _number_text(value)
-    if isinstance(value, np.dtype):
-        return f"np.{value.name}" if value.isbuiltin else f"np.dtype({value.str!r})"
-    if isinstance(value, type):
-        return f"np.{value.__name__}" if issubclass(value, np.generic) else value.__name__
-    if value is Ellipsis:
-        return "..."
-    if isinstance(value, slice):
-        return f"slice({', '.join(map(constant_text, (value.start, value.stop, value.step)))})"
-    if isinstance(value, tuple):
-        inside = ", ".join(map(constant_text, value))
-        return f"({inside},)" if len(value) == 1 else f"({inside})"
-    if isinstance(value, list):
-        return f"[{', '.join(map(constant_text, value))}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{k!r}: {constant_text(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, np.ufunc) or (getattr(value, "__module__", None) or "").startswith("numpy"):
-        return numpy_name(value)
-    return getattr(value, "__name__", None) or repr(value)
+    for kinds, write in _WRITERS:
+        if isinstance(value, kinds):
+            return write(value)
+    return "..." if value is Ellipsis else getattr(value, "__name__", None) or repr(value)
+
+
+def _scalar_text(value: np.generic) -> str:
+    return f"np.{value.dtype.name.rstrip('_')}({_number_text(value.item())})"
+
+
+def _dtype_text(value: np.dtype[Any]) -> str:
+    return f"np.{value.name}" if value.isbuiltin else f"np.dtype({value.str!r})"
+
+
+def _class_text(value: type) -> str:
+    return f"np.{value.__name__}" if issubclass(value, np.generic) else value.__name__
+
+
+def _inside(value: Any) -> str:
+    return ", ".join(map(constant_text, value))
+
+
+_WRITERS: list[tuple[Any, Callable[[Any], str]]] = [
+    (np.ndarray, lambda value: _array_text(value)),
+    (np.generic, _scalar_text),
+    (bool, repr),
+    ((float, complex), lambda value: _number_text(value)),
+    (np.dtype, _dtype_text),
+    (type, _class_text),
+    (slice, lambda value: f"slice({_inside((value.start, value.stop, value.step))})"),
+    (tuple, lambda value: f"({_inside(value)}{',' * (len(value) == 1)})"),
+    (list, lambda value: f"[{_inside(value)}]"),
+    (dict, lambda value: f"dict([{_inside(list(value.items()))}])"),
+    ((np.ufunc, type(np.sum), type(constant_text)), lambda value: numpy_name(value)),
+]
 
 
 def _number_text(value: complex) -> str:
-    if isinstance(value, complex):
+    if type(value) is complex:
         return f"complex({_number_text(value.real)}, {_number_text(value.imag)})"
-    if isinstance(value, float) and not np.isfinite(value):
+    if type(value) is float and not np.isfinite(value):
         return {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[repr(value)]
     return repr(value)
 
@@ -263,13 +272,12 @@ def _array_text(value: np.ndarray[Any, Any]) -> str:
         return f"np.zeros({value.shape}, {dtype})"
     if value.size > 1 and len(set(map(repr, value.ravel().tolist()))) == 1:
         first = _number_text(value.flat[0].item())
-        for number, function in (("0", "zeros"), ("1", "ones")):
-            if first in (number, f"{number}.0"):
-                return f"np.{function}({value.shape}, {dtype})"
-        return f"np.full({value.shape}, {first}, {dtype})"
+        function = {"0": "zeros", "0.0": "zeros", "1": "ones", "1.0": "ones"}.get(first)
+        size = f"{value.shape}, {dtype}" if function else f"{value.shape}, {first}, {dtype}"
+        return f"np.{function or 'full'}({size})"
     if value.size > 2 and value.dtype.kind == "i" and _is_range(value.ravel()):
-        first, second, last = (int(value.flat[i]) for i in (0, 1, -1))
-        text = f"np.arange({first}, {last + second - first}, {second - first}, {dtype})"
+        begin, second, last = (int(value.flat[i]) for i in (0, 1, -1))
+        text = f"np.arange({begin}, {last + second - begin}, {second - begin}, {dtype})"
         return text if value.ndim == 1 else f"{text}.reshape({value.shape})"
     return f"np.array({_list_text(value.tolist())}, {dtype})"
 

@@ -8,7 +8,7 @@ Not for: what a backend does with the lines (``backends/``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
 import numpy as np
@@ -34,15 +34,19 @@ def simplified(program: Program) -> Program:
     return program
 
 
-def _rewritten(program: Program, rewrite: Callable[[Ref, Instruction], Any]) -> Program:
-    """Make a program of the lines that ``rewrite`` gives; a ref stands for a line left out."""
+def _rewritten(program: Program, rewrite: Callable[[Program, Ref, Instruction], Any]) -> Program:
+    """Make a program of what ``rewrite`` gives for each line, whose refs are new already.
+
+    It is told the lines so far, as a program, and which value the line was; a ref that it gives
+    stands for a line left out.
+    """
     count = len(program.inputs)
     new: dict[int, Any] = {i: Ref(i) for i in range(count)}
     lines: list[Instruction] = []
-    look = lambda ref: new.get(ref.number)
+    so_far = program.replaced(instructions=lines)
+    look = lambda ref: new[ref.number]
     for ref, line in program.numbered():
-        line = line.renumbered(look)
-        result = rewrite(ref, line)
+        result = rewrite(so_far, ref, line.renumbered(look))
         if type(result) is Instruction:
             new[ref.number] = Ref(count + len(lines))
             lines.append(result)
@@ -56,11 +60,13 @@ def without_copies(program: Program) -> Program:
     """Leave out copies that nobody can write to: those of values that do not come out."""
     shown = _shown(program)
 
-    def rewrite(ref: Ref, line: Instruction) -> Any:
-        is_copy = line.op is np.copy or (line.op is np.positive and line.kind.is_array)
-        return line.args[0] if is_copy and ref.number not in shown else line
-
-    return _rewritten(program, rewrite)
+    copies = (np.copy, np.positive)
+    return _rewritten(
+        program,
+        lambda so_far, ref, line: (
+            line.args[0] if line.op in copies and ref.number not in shown else line
+        ),
+    )
 
 
 def _shown(program: Program) -> set[int]:
@@ -80,31 +86,16 @@ def _shown(program: Program) -> set[int]:
 
 def without_ones(program: Program) -> Program:
     """Leave out products with 1, where shape and dtype stay what they are."""
+    shown = _shown(program)
 
-    def rewrite(ref: Ref, line: Instruction) -> Any:
-        if line.op is np.multiply and len(line.args) == 2 and not line.kwargs:
+    def rewrite(before: Program, ref: Ref, line: Instruction) -> Any:
+        if line.op is np.multiply and len(line.args) == 2 and ref.number not in shown:
             for factor, other in (line.args, line.args[::-1]):
-                if type(other) is Ref and _is_one(factor) and program_kind(other) == line.kind:
+                if type(other) is Ref and _is_one(factor) and before.kind(other) == line.kind:
                     return other
         return line
 
-    kinds = [given.kind for given in program.inputs]
-    lines: list[Instruction] = []
-
-    def program_kind(ref: Ref) -> Any:
-        count = len(kinds)
-        return kinds[ref.number] if ref.number < count else lines[ref.number - count].kind
-
-    def noting(ref: Ref, line: Instruction) -> Any:
-        result = rewrite(ref, line)
-        if type(result) is Instruction:
-            lines.append(result)
-        return result
-
-    shown = _shown(program)
-    return _rewritten(program, lambda ref, line: (
-        noting(ref, line) if ref.number not in shown else (lines.append(line), line)[1]
-    ))  # fmt: skip
+    return _rewritten(program, rewrite)
 
 
 def _is_one(value: Any) -> bool:
@@ -118,35 +109,30 @@ def _is_one(value: Any) -> bool:
 def merged(program: Program) -> Program:
     """Compute once what is the same call of the same values."""
     known: dict[Any, Ref] = {}
-    count = len(program.inputs)
-    lines = 0
 
-    def rewrite(ref: Ref, line: Instruction) -> Any:
-        nonlocal lines
-        key = None if line.op in EFFECTS and line.op is draw else _key(line)
-        if key is not None and key in known:
-            return known[key]
-        if key is not None:
-            known[key] = Ref(count + lines)
-        lines += 1
-        return line
+    def first(so_far: Program, line: Instruction) -> Any:
+        if line.op is draw:
+            return line
+        here = Ref(len(so_far.inputs) + len(so_far.instructions))
+        earlier = known.setdefault(_key(line), here)
+        return line if earlier == here else earlier
 
-    return _rewritten(program, rewrite)
+    return _rewritten(program, lambda so_far, ref, line: first(so_far, line))
 
 
 def _key(line: Instruction) -> Any:
     return line.op, _frozen(line.args), _frozen(dict(line.kwargs))
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: Any) -> Hashable:
     """Something hashable that is equal for equal arguments: 1, 1.0 and True are different."""
     kind = type(value)
     if kind in (tuple, list):
-        return (kind, *map(_frozen, value))
+        return kind, tuple(map(_frozen, value))
     if kind is dict:
         return tuple((key, _frozen(item)) for key, item in sorted(value.items()))
     if kind is slice:
-        return (slice, *map(_frozen, (value.start, value.stop, value.step)))
+        return slice, tuple(map(_frozen, (value.start, value.stop, value.step)))
     if isinstance(value, np.ndarray):
         small = value.size <= 64
         return (value.shape, value.dtype.str, value.tobytes()) if small else ("array", id(value))
@@ -170,7 +156,7 @@ def without_dead(program: Program) -> Program:
         if line.op in EFFECTS or count + i in live:
             live.add(count + i)
             live.update(ref.number for ref in refs(line))
-    return _rewritten(program, lambda ref, line: line if ref.number in live else None)
+    return _rewritten(program, lambda so_far, ref, line: line if ref.number in live else None)
 
 
 def separate(program: Program) -> Program:
@@ -188,9 +174,9 @@ def separate(program: Program) -> Program:
     return program.replaced(instructions=tuple(lines), outputs=tuple(outputs))
 
 
-def used_inputs(program: Program) -> tuple[Program, list[int]]:
-    """Leave out inputs that nothing is computed from, and say which stay."""
-    used = {ref.number for ref in refs(list(program.outputs))}
+def used_inputs(program: Program, keep: Collection[int] = ()) -> tuple[Program, list[int]]:
+    """Leave out inputs that nothing is computed from, but those to ``keep``; say which stay."""
+    used = {*keep} | {ref.number for ref in refs(list(program.outputs))}
     for line in program.instructions:
         used.update(ref.number for ref in refs(line))
     stay = [i for i in range(len(program.inputs)) if i in used]
@@ -199,9 +185,8 @@ def used_inputs(program: Program) -> tuple[Program, list[int]]:
     count = len(program.inputs)
 
     def move(ref: Ref) -> Ref | None:
-        return Ref(ref.number - dropped) if ref.number >= count else (
-            Ref(shift[ref.number]) if ref.number in shift else None
-        )
+        n = shift.get(ref.number) if ref.number < count else ref.number - dropped
+        return None if n is None else Ref(n)
 
     lines = tuple(line.renumbered(move) for line in program.instructions)
     outputs = tuple(mapped(output, move) for output in program.outputs)

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lab.core.operations import Op
 from tinygrad_lab.files import write_file
+
+if TYPE_CHECKING:
+    from tinygrad_lab.transforms.jit.cost import Cost
 
 __all__ = [
     "EFFECTS", "GuardFailed", "Input", "Instruction", "Kind", "Ref", "astype", "draw", "expect",
@@ -189,7 +192,7 @@ class Program:
     name : str
         Of the function.
     inputs : tuple of Input
-    instructions : tuple of Instruction
+    instructions : sequence of Instruction
         The result of number ``i`` is the value ``Ref(len(inputs) + i)``.
     outputs : tuple
         What is computed: refs, or constants.
@@ -199,7 +202,7 @@ class Program:
 
     name: str
     inputs: tuple[Input, ...]
-    instructions: tuple[Instruction, ...]
+    instructions: Sequence[Instruction]
     outputs: tuple[Any, ...]
     labels: tuple[str, ...]
 
@@ -226,7 +229,7 @@ class Program:
     @cached_property
     def _function(self) -> Callable[..., Any]:
         space: dict[str, Any] = {}
-        exec(compile(self.source, f"<program of {self.name}>", "exec"), space)  # noqa: S102
+        exec(compile(self.source, f"<program of {self.name}>", "exec"), space)
         return list(space.values())[-1]  # the last that the text defines
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -235,7 +238,9 @@ class Program:
 
     @cached_property
     def cost(self) -> Cost:
-        """What a call costs."""
+        """What a call costs: calls, multiply-adds, bytes moved, and the most memory at once."""
+        from tinygrad_lab.transforms.jit.cost import cost
+
         return cost(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -249,15 +254,16 @@ class Program:
             The file cannot be written; one that was there is as before.
         """
         if Path(path).suffix != ".py":
-            raise ValueError(f"a program is Python text: save it as {Path(path).stem}.py, not {path}")
+            name = Path(path).with_suffix(".py")
+            raise ValueError(f"a program is Python text: save it as {name}, not {path}")
         return write_file(path, self.source.encode())
 
     def __str__(self) -> str:
         return self.source
 
     def __repr__(self) -> str:
-        counts = (len(self.inputs), self.cost.calls, len(self.outputs))
-        words = (f"{n} {word}{'s' * (n != 1)}" for n, word in zip(counts, _COUNTED, strict=True))
+        counts = {"input": self.inputs, "line": self.instructions, "output": self.outputs}
+        words = (f"{len(items)} {word}{'s' * (len(items) != 1)}" for word, items in counts.items())
         return f"<Program {self.name}: {', '.join(words)}>"
 
     def _repr_markdown_(self) -> str:

@@ -48,12 +48,12 @@ _LARGE = 8  # elements of a constant that stands above the function
 
 #: What values are called after the primitive or the function that made them.
 _STEMS: dict[str, str] = {
-    "linear": "z", "conv2d": "z", "binary_cross_entropy": "loss", "cross_entropy": "loss", "sigmoid": "a", "relu": "a", "tanh": "a",
-    "softmax": "a", "mse_loss": "loss", "l1_loss": "loss", "subtract": "difference",
-    "multiply": "product", "divide": "quotient", "true_divide": "quotient", "absolute": "size",
+    "linear": "z", "conv2d": "z", "sigmoid": "a", "relu": "a", "tanh": "a", "softmax": "a",
+    "log_softmax": "log_p", "mse_loss": "loss", "l1_loss": "loss", "add": "total",
+    "subtract": "difference", "sub": "difference", "multiply": "product", "mul": "product",
+    "divide": "quotient", "truediv": "quotient", "neg": "negative", "absolute": "size",
     "getitem": "part", "less": "is_less", "greater": "is_greater", "less_equal": "is_less",
-    "greater_equal": "is_greater", "equal": "is_equal", "isnan": "is_nan", "mul": "product",
-    "add": "total", "sub": "difference", "truediv": "quotient", "neg": "negative", "log_softmax": "log_p",
+    "greater_equal": "is_greater", "equal": "is_equal", "isnan": "is_nan",
 }  # fmt: skip
 _SECTIONS = {
     "forward": "forward", "backward": "backward, from the end to the beginning",
@@ -142,7 +142,7 @@ class _Folding:
         if line.op is np.transpose:
             return len(line.args) == 1 and not line.kwargs
         kind = self.program.kind(line.args[0])
-        return _is_sign(line) or (line.args[1:] and not kind.is_array and type(line.args[1]) is int)
+        return _is_sign(line) or (not kind.is_array and type(line.args[-1]) is int)
 
 
 def _is_sign(line: Instruction) -> bool:
@@ -312,15 +312,21 @@ class _Writer:
                 self.texts[ref.number] = self._expression(line)
 
     def _too_long(self) -> set[int]:
-        """Choose from each line that is too long the heaviest of what is folded into it."""
-        choice = set()
-        for ref, line in self.program.numbered():
-            inside = [r.number for r in refs(line) if r.number in self.folding.inside]
-            heavy = [n for n in inside if self.folding.weight[n] > 0]
-            is_line = ref.number in self.names.of
-            if is_line and heavy and len(self._assignment(ref.number)) > _LONGEST:
-                choice.add(max(heavy, key=lambda n: (len(self.texts[n].text), n)))
-        return choice - self.folding.apart
+        """Choose, for each line that is too long, something in it that gets a line of its own."""
+        lines = (n for n in self.names.of if n >= self.folding.first)
+        long = [n for n in lines if len(self._assignment(n)) > _LONGEST]
+        return {n for n in map(self._largest_part, long) if n is not None}
+
+    def _largest_part(self, number: int) -> int | None:
+        """Choose the longest text folded into a line, and in that again while it is most of it."""
+        parts = [r.number for r in refs(self.folding.line(number))]
+        parts = [n for n in parts if n in self.folding.inside and self.folding.weight[n]]
+        if not parts:
+            return None
+        largest = max(parts, key=lambda n: (len(self.texts[n].text), n))
+        deeper = self._largest_part(largest)
+        is_most = deeper is not None and len(self.texts[deeper].text) > _LONGEST / 2
+        return deeper if is_most else largest
 
     # -- expressions --------------------------------------------------------------------------
 
@@ -363,9 +369,8 @@ class _Writer:
     def _positive(self, value: Any) -> Text | None:
         if type(value) is not Ref:
             return negated(value, self._operand)
-        if value.number in self.folding.inside and _is_sign(line := self.folding.line(value.number)):
-            return self._operand(line.args[0])
-        return None
+        line = self.folding.line(value.number) if value.number in self.folding.inside else None
+        return self._operand(line.args[0]) if line is not None and _is_sign(line) else None
 
     # -- lines --------------------------------------------------------------------------------
 
@@ -386,7 +391,7 @@ class _Writer:
         yield f'"""What one call of `{self.program.name}` computes, recorded by tinygrad_lab.'
         yield from [""] if inputs else []
         rows = [(self.names.of[i], _kind_text(item.kind)) for i, item in enumerate(inputs)]
-        name_width, kind_width = (max(map(len, column), default=0) for column in zip(*rows))
+        name_width, kind_width = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
         for item, (name, kind) in zip(inputs, rows, strict=True):
             path = f"{kind:<{kind_width}}  {item.name}" if item.name != name else kind
             yield f"{name:<{name_width}}  {path}"
@@ -401,7 +406,7 @@ class _Writer:
             parts += ["the gradients"] * any(map(_is_gradient, self.program.labels))
             yield from ("", f"Gives {_listed(parts)}.")
         if any(line.op in (expect, expect_shape) for line in self.program.instructions):
-            yield from ("", "An assert holds for values like those recorded; others go another way.")
+            yield from ("", "An assert says which way was taken: it is another function elsewhere.")
 
     def _assignment(self, number: int) -> str:
         return f"{self.names.of[number]} = {self.texts[number].text}"

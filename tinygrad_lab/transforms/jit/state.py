@@ -1,10 +1,11 @@
 """What a recorded call reads and what it changes: twins that are traced, and code for later calls.
 
 The first call runs on twins of the function and of all that it can reach: its arguments, what it
-closes over, the globals that it names.  Numbers and arrays in them are inputs of the program.  While
-the twins are built, a line of Python is written for each thing: how a later call reads it, and what
-must be as it was.  After the call the twins are compared with what they were, and a line is written
-for each difference: how a later call makes the same change.  All changes are made at once.
+closes over, the globals that it names.  Numbers and arrays in them are inputs of the program.
+While the twins are built, a line of Python is written for each thing: how a later call reads it,
+and what must be as it was.  After the call the twins are compared with what they were, and a line
+is written for each difference: how a later call makes the same change.  All changes are made at
+once.
 
 Not for: what happens inside the call (``trace.py``), or which of several programs is the right one
 (``function.py``).
@@ -26,8 +27,9 @@ import numpy as np
 
 from tinygrad_lab.core.engine import Node, new_leaf, record
 from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.transforms.containers import attributes, is_module
+from tinygrad_lab.transforms.containers import is_module
 from tinygrad_lab.transforms.jit.program import Program
 from tinygrad_lab.transforms.jit.trace import Trace, Traced, TracedGenerator, TracingError
 from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
@@ -35,7 +37,6 @@ from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
 __all__ = ["Changed", "NotRecordable", "State"]
 
 _PACKAGE = __name__.partition(".")[0]
-_MISS = object()  # what generated code returns where something is not as it was
 _ABSENT = object()
 
 
@@ -70,11 +71,14 @@ class State(Twins):
         self.reads: list[tuple[str, str | None]] = []  # a line, and the input it is for alone
         self.inputs: list[str] = []  # the variable of each input
         self.static: dict[str, Any] = {}  # numbers that are part of what is recorded, by path
-        self.generators_used: list[Any] = []
+        self.drawn: list[str] = []  # the variables of generators
+        self._input_labels: dict[str, str] = {}
         self._labels: dict[str, str] = {}  # how a person says what a variable is
-        self._records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
-        self._originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
+        self.records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
+        self.originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
         self._in_optimizer = 0
+        self.tracked: dict[int, tuple[Node, str]] = {}  # by input: the twin of its node, the node
+        self.differentiated: list[Node] = []  # the twins of what somebody around differentiates by
         self._leaves: list[str] = []  # the variables of nodes: no two may be one
         self._count = 0
 
@@ -110,13 +114,14 @@ class State(Twins):
 
     def place(self, name: str, key: Any) -> str:
         """Say what is in an object or a container, without variables."""
-        known = self._originals.get(id(key))
+        known = self.originals.get(id(key))
         if known is not None:
             return self.label(known)
         return self.label(f"{name}.{key}")
 
     def _input(self, variable: str, path: str, value: Any) -> Any:
         self.inputs.append(variable)
+        self._input_labels[variable] = self.label(path)
         return self.trace.input(self.label(path), value)
 
     # -- twins, kind by kind ------------------------------------------------------------------
@@ -135,7 +140,7 @@ class State(Twins):
         if is_number:
             self.static[label] = value
         if value is None or type(value) in (bool, str):
-            self.expect(f"{path} is {value!r}" if type(value) is not str else f"{path} == {value!r}")
+            self.expect(f"{path} {'==' if type(value) is str else 'is'} {value!r}")
         else:
             name = self.bound(value)
             self.expect(f"{path} is {name} or ({path} == {name} and type({path}) is type({name}))")
@@ -145,13 +150,13 @@ class State(Twins):
         """What is one object now must be one then."""
         if type(twin) is Traced:  # an array: two may be one now, and two then
             return self._new(value, path)
-        variable = self._originals.get(id(twin))
+        variable = self.originals.get(id(twin))
         if variable is not None and path:
             self.expect(f"{path} is {variable}")
         return twin
 
     def _known(self, twin: Any, variable: str) -> Any:
-        self._originals[id(twin)] = variable
+        self.originals[id(twin)] = variable
         return twin
 
     def array(self, array: Any, path: str) -> Any:
@@ -174,9 +179,8 @@ class State(Twins):
     def tensor(self, value: Tensor, path: str) -> Any:
         """A tensor's data is an input, and so is what has accumulated on it."""
         node = value.node
-        if node is not None and (node.op is not None or node.hooks):
-            raise NotRecordable("a tensor with a history, or with hooks")
         variable = self._object(value, path, "t")
+        position = len(self.inputs)
         data = self.array(value.data, f"{variable}.data")
         if node is None:
             self.expect(f"{variable}.node is None")
@@ -184,6 +188,9 @@ class State(Twins):
         else:
             leaf = self._leaf(node, variable, path)
             twin = twin_of(value, data, leaf)
+            self.tracked[position] = leaf, f"{variable}.node"
+            if is_differentiated(node):
+                self.differentiated.append(leaf)
         self._record(value, twin, variable, {"data": data})
         return self._known(twin, variable)
 
@@ -191,8 +198,13 @@ class State(Twins):
         name = self._object(node, f"{variable}.node", "k")
         self._labels[name] = self.label(path)
         self._leaves.append(name)
-        self.expect(f"{name}.op is None and {name}.hooks is None")
         twin = new_leaf()
+        if node.op is not None:  # the result of a call before this one: a leaf of this call
+            self.expect(f"{name}.op is not None")
+            return self._known(twin, name)
+        if node.hooks:
+            raise NotRecordable("a parameter with hooks")
+        self.expect(f"{name}.op is None and {name}.hooks is None")
         self.expect(f"{name}.grad is {'' if node.grad is None else 'not '}None")
         if node.grad is not None:
             twin.grad = self.array(node.grad, f"{name}.grad")
@@ -263,7 +275,7 @@ class State(Twins):
                     twin[key] = self.of(item, f"{variable}[{key!r}]")
                 else:
                     known = self._twins.get(id(key), (key, key))[1]
-                    name = self._originals.get(id(known)) or self.bound(key)
+                    name = self.originals.get(id(known)) or self.bound(key)
                     inside = f"{variable}[{name}]"
                     self._labels[inside] = self.label(name)
                     entry = self._variable("v")
@@ -290,6 +302,7 @@ class State(Twins):
         variable = self._variable("g")
         self.read(f"{variable} = {path}")
         self.expect(f"type({variable}) is Generator")
+        self.drawn.append(variable)
         self.inputs.append(variable)
         twin = TracedGenerator(self.trace, self.label(path), super().generator(value, path))
         return self._known(twin, variable)
@@ -355,7 +368,7 @@ class State(Twins):
         return twin
 
     def _record(self, original: Any, twin: Any, name: str, contents: dict[Any, Any]) -> None:
-        self._records.append((original, twin, name, contents))
+        self.records.append((original, twin, name, contents))
 
     # -- the call -----------------------------------------------------------------------------
 
@@ -386,14 +399,22 @@ class State(Twins):
             self.expect(f"len({{{', '.join(self._leaves)}}}) == {len(self._leaves)}")
         return twin, twins, named
 
+    def diagnosis(self) -> Diagnosis:
+        """Keep what says why a later call is not one of these."""
+        return Diagnosis(
+            [line for line, _ in self.reads], self.constants, {**self._labels, **self._input_labels}
+        )
+
     def forget(self) -> None:
         """Let go of the twins."""
-        for _, twin, _, _ in self._records:
+        for _, twin, _, _ in self.records:
             if isinstance(twin, dict) and "__builtins__" in twin:
                 twin.clear()  # a function's globals, which hold the function
-        self._records.clear()
+        self.records.clear()
+        self.tracked.clear()
+        self.differentiated.clear()
         self._twins.clear()
-        self._originals.clear()
+        self.originals.clear()
 
 
 class Changes:
@@ -406,9 +427,11 @@ class Changes:
         self.setters: dict[str, list[tuple[str, str]]] = {"data": [], "grad": []}
         self.calls: list[str] = []
         self.numbers: set[str] = set()
+        self.live: list[Tensor] = []  # results that have a history
+        self.live_outputs: list[int] = []
         self._by_identity: dict[int, int] = {}
         self.held: list[Any] = []
-        for record_ in state._records:
+        for record_ in state.records:
             self._compare(*record_)
         if self.numbers:
             raise Changed(self.numbers)
@@ -465,14 +488,15 @@ class Changes:
         if isinstance(original, (dict, list, deque)):
             self.calls.append(f"({name}.__setitem__, {self._key(key)}, {new})")
         elif isinstance(original, (Tensor, Node)):
-            self.setters[key].append((name, new if getattr(value, "ndim", 0) else f"asarray({new})"))
+            is_array = getattr(value, "ndim", 0) > 0
+            self.setters[key].append((name, new if is_array else f"asarray({new})"))
         elif isinstance(original, CellType):
             self.calls.append(f"(setattr, {name}, 'cell_contents', {new})")
         else:
             self.calls.append(f"(set_attribute, {name}, {key!r}, {new})")
 
     def _key(self, key: Any) -> str:
-        known = self.state._originals.get(id(key))
+        known = self.state.originals.get(id(key))
         return known or (
             repr(key) if isinstance(key, (str, int, float, bool, type(None)))
             else self.state.bound(key)
@@ -480,7 +504,7 @@ class Changes:
 
     def _expression(self, value: Any, label: str) -> str:
         """Write how a value of the recorded call is made in a later one."""
-        known = self.state._originals.get(id(value))
+        known = self.state.originals.get(id(value))
         if known is not None:
             return known
         kind = type(value)
@@ -489,10 +513,8 @@ class Changes:
         if isinstance(value, Tensor):
             return self._tensor(value, label)
         if kind is dict:
-            items = (
-                f"{self._key(k)}: {self._expression(v, f'{label}.{k}')}" for k, v in value.items()
-            )
-            return "{" + ", ".join(items) + "}"
+            pairs = ((self._key(k), self._expression(v, f"{label}.{k}")) for k, v in value.items())
+            return "{" + ", ".join(f"{key}: {text}" for key, text in pairs) + "}"
         if kind in (list, tuple) or isinstance(value, tuple):
             items = [self._expression(v, f"{label}.{i}") for i, v in enumerate(value)]
             if kind is list:
@@ -528,7 +550,54 @@ class Changes:
             return f"leaf({data})"
         if value.node.parents is None:
             return f"spent({data}, {self.state.bound(value.node.op)})"
-        raise NotRecordable("a result that has a history")
+        self.live.append(value)
+        self.live_outputs.append(int(data.removeprefix("o")))
+        return f"h[{len(self.live) - 1}]"
+
+
+class Diagnosis:
+    """Says why a call is not one of those that something was recorded for."""
+
+    def __init__(
+        self, reads: Sequence[str], constants: Mapping[str, Any], labels: Mapping[str, str]
+    ) -> None:
+        self._reads, self._constants, self._labels = reads, constants, labels
+
+    def __call__(self, args: Any, kwargs: Any) -> tuple[str, str]:
+        """Give the reason in words, and the path of what is another."""
+        space = {**_SPACE, **self._constants, "args": args, "kwargs": kwargs}
+        for line in self._reads:
+            if not line.startswith("if not ("):
+                try:
+                    exec(line, space)
+                except (KeyError, IndexError, AttributeError):
+                    return f"{self._named(line)}, which is not there any more", ""
+                continue
+            condition = line.removeprefix("if not (").partition("): return MISS")[0]
+            try:
+                holds = eval(condition, space)
+            except (KeyError, IndexError, AttributeError):
+                holds = False
+            if not holds:
+                return self._told(condition, space)
+        return "a branch that went another way", ""
+
+    def _told(self, condition: str, space: Mapping[str, Any]) -> tuple[str, str]:
+        path = next(iter(re.findall(r"(?:[a-z]\d+|args|kwargs)(?:\[[^\]]*\]|\.\w+)*", condition)), "")
+        subject = re.match(r"(?:type|len)?\(?([a-z]\w*(?:\[[^\]]*\])*)", condition)
+        path = subject.group(1) if subject else path
+        try:
+            value = eval(path, dict(space))
+        except Exception:  # noqa: BLE001 - the reason is told without it
+            return f"{self._named(path)}, which is another", self._named(path)
+        return f"{self._named(path)}, which is {describe(value)} now", self._named(path)
+
+    def _named(self, text: str) -> str:
+        path = text.partition(" = ")[2] or text
+        head = re.split(r"[.\[]", path, maxsplit=1)[0]
+        rest = path[len(head) :]
+        rest = "" if rest.startswith((".shape", ".dtype")) else rest
+        return _dotted(f"{self._labels.get(head, head)}{rest}")
 
 
 # -- what the code calls --------------------------------------------------------------------------
@@ -560,19 +629,37 @@ def _consume(*changes: Iterator[Any]) -> None:
     deque(chain(*changes), maxlen=0)  # one call: no interrupt comes between the changes
 
 
-def compiled(state: State, changes: Changes) -> Callable[..., Any]:
+def compiled(
+    state: State, changes: Changes, stay: Sequence[int], past: Any = None
+) -> Callable[..., Any]:
     """Compile ``call(run, args, kwargs)``: read the state, run the program, change the state.
 
     It returns :data:`MISS` if the program is not for this call, before anything has changed.
+    ``stay`` are the inputs that the program takes, and ``past`` is what gives results a history.
     """
-    outs = ", ".join(f"o{i}" for i in range(len(changes.outputs)))
-    used = set(state.inputs)
+    outs = [f"o{i}" for i in range(len(changes.outputs))]
+    inputs = [state.inputs[i] for i in stay]
+    used = set(inputs)
+    extra = ""
+    if past is not None:
+        outs += [f"d{i}" for i in range(past.draws)]
+        used |= {state.inputs[i] for i in past.stay}
+        values = ", ".join(state.inputs[i] for i in past.stay)
+        nodes = ", ".join(
+            state.tracked[i][1] if i in past.reached else "None" for i in past.stay
+        )
+        live = ", ".join(f"o{i}" for i in changes.live_outputs)
+        draws = ", ".join(f"d{i}" for i in range(past.draws))
+        draws += "," * bool(draws)
+        extra = f"h = past.attach(({live},), ({values},), ({nodes},), ({draws}))"
     reads = [line for line, needed_by in state.reads if needed_by is None or needed_by in used]
-    lines = [f"[{outs}] = run({', '.join(state.inputs)})"]
+    lines = _drawing(f"[{', '.join(outs)}] = run({', '.join(inputs)})", state.drawn)
+    if extra:
+        lines.append(extra)
     parts = []
     for attribute, pairs in changes.setters.items():
         if pairs:
-            names, values = (", ".join(column) for column in zip(*pairs))
+            names, values = (", ".join(column) for column in zip(*pairs, strict=True))
             parts.append(f"map(set_{attribute}, ({names},), ({values},))")
     if changes.calls:
         parts.append(f"starmap(call, ({', '.join(changes.calls)},))")
@@ -584,17 +671,28 @@ def compiled(state: State, changes: Changes) -> Callable[..., Any]:
     text += " except (KeyError, IndexError, AttributeError):\n  return MISS\n"
     text += "".join(f" {line}\n" for line in lines)
     text += " return result\n"
-    space = {
-        **state.constants, "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator,
-        "asarray": np.asarray, "map": map, "starmap": starmap, "call": call, "setattr": setattr,
-        "set_data": _set_data, "set_grad": _set_grad, "set_attribute": object.__setattr__,
-        "consume": _consume, "tensor": _tensor, "leaf": _leaf, "spent": _spent,
-    }  # fmt: skip
-    exec(compile(text, f"<state of {state.trace.name}>", "exec"), space)  # noqa: S102
+    space = {**_SPACE, **state.constants, "past": past}
+    exec(compile(text, f"<state of {state.trace.name}>", "exec"), space)
     return space["call_recorded"]
 
 
-MISS = _MISS
+MISS = object()  # what the code returns where something is not as it was
+
+_SPACE: dict[str, Any] = {
+    "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator, "asarray": np.asarray,
+    "starmap": starmap, "call": call, "set_data": _set_data, "set_grad": _set_grad,
+    "set_attribute": object.__setattr__, "consume": _consume, "tensor": _tensor, "leaf": _leaf,
+    "spent": _spent,
+}  # fmt: skip
+
+
+def _drawing(line: str, generators: Sequence[str]) -> list[str]:
+    """Let a line that fails take back what it has drawn."""
+    if not generators:
+        return [line]
+    before = [f"s{g} = {g}.bit_generator.state" for g in generators]
+    after = [f" {g}.bit_generator.state = s{g}" for g in generators]
+    return [*before, "try:", f" {line}", "except BaseException:", *after, " raise"]
 
 
 def _dotted(path: str) -> str:

@@ -11,7 +11,7 @@ Not for: what is an input (``state.py``), or what becomes of the instructions (`
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -72,6 +72,7 @@ class Trace:
         self.is_finished = False
         self.is_repeatable = True  # False where the call met an invalid operation
         self.constants: dict[int, Any] = {}  # arrays that are no inputs, by identity
+        self.draws: list[tuple[Ref, Any]] = []  # what was drawn from generators
         self._unseen = 0  # the first instruction that no pass has looked at
         self._had_backward = False
 
@@ -111,6 +112,8 @@ class Trace:
         args = tuple(map(self._referred, args))
         kwargs = {key: self._referred(item) for key, item in kwargs.items()}
         result = self._append(op, args, kwargs, value)
+        if op is draw:
+            self.draws.append((result, value))
         if op in _RAGGED or (op is operator.getitem and _has_mask(args[1], self)):
             self._expect_shapes(result, value)
         return self._opened(result, value)
@@ -199,7 +202,7 @@ class Trace:
         of_leaf: dict[Any, int | None] = {}
 
         def look(node: Any, g: Any, contributions: Any) -> None:
-            for parent, arg in zip(node.parents or (), node.args or ()):
+            for parent, arg in zip(node.parents or (), node.args or (), strict=False):
                 if parent is not None and parent.op is None:
                     of_leaf.setdefault(parent, _number(arg))
             of = of_leaf.get(node) if node.op is None else _number(node.value)
@@ -227,6 +230,7 @@ class Trace:
     @contextmanager
     def recording(self) -> Iterator[Trace]:
         """Record what is computed inside, and let nothing be computed with it afterwards."""
+        self.is_finished = False
         token = engine.recorder.set(self)
         try:
             yield self
@@ -311,7 +315,7 @@ def _of_value(name: str) -> Any:
     return property(get)
 
 
-def _method(function: Op) -> Any:
+def _method(function: Any) -> Any:
     def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
         return self.trace.call(function, (self, *args), kwargs)
 
@@ -319,7 +323,7 @@ def _method(function: Op) -> Any:
 
 
 def _refused(what: str, remedy: str) -> Any:
-    def method(self: Traced, *args: Any, **kwargs: Any) -> NoReturn:
+    def method(self: Traced, *_: Any, **__: Any) -> NoReturn:
         self.trace._check()  # noqa: SLF001 - its own trace
         raise TracingError(
             f"{what} of a value in {self.trace.name}, which is being recorded: the number would be "
@@ -442,14 +446,15 @@ class Traced:
         return f"<{kind_of(self.value)}, a value of {self.trace.name} while it is recorded>"
 
     def __format__(self, spec: str) -> str:
-        return repr(self) if not spec else _refused("a text", "Return it, and print that")(self)
+        if spec:
+            _refused("a text", "Return it, and print that")(self)
+        return repr(self)
 
-    def __reduce__(self) -> NoReturn:
-        _refused("a copy or a pickle", "Return it")(self)
+    __reduce__ = _refused("a copy or a pickle", "Return it")
 
     # -- the methods that every array has -----------------------------------------------------
 
-    def astype(self, dtype: Any, copy: bool = True, **kwargs: Any) -> Any:
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Convert."""
         if np.dtype(dtype) == self.dtype and not copy:
             return self

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.transforms.jit.expressions import call_text
 from tinygrad_lab.transforms.jit.program import (
     GuardFailed,
     Instruction,
@@ -22,7 +23,6 @@ from tinygrad_lab.transforms.jit.program import (
     expect_shape,
     refs,
 )
-from tinygrad_lab.transforms.jit.expressions import call_text
 
 __all__ = ["compile"]
 
@@ -39,7 +39,7 @@ def compile(program: Program) -> Callable[..., Any]:
     writer = _Writer(program)
     text = "\n".join(writer.lines())
     space = writer.space
-    exec(builtins.compile(text, f"<{program.name}>", "exec"), space)  # noqa: S102
+    exec(builtins.compile(text, f"<{program.name}>", "exec"), space)
     return space["run"]
 
 
