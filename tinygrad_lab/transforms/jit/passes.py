@@ -9,6 +9,7 @@ Not for: what a backend does with the lines (``backends/``).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,18 @@ def _rewritten(program: Program, rewrite: Callable[[Program, Ref, Instruction], 
             lines.append(result)
         else:
             new[ref.number] = result
+            _inherit(lines, result, line.renumbered(look), count)
     outputs = tuple(mapped(output, look) for output in program.outputs)
     return program.replaced(instructions=tuple(lines), outputs=outputs)
+
+
+def _inherit(lines: list[Instruction], stand_in: Any, line: Instruction, count: int) -> None:
+    """Let the line that stands in for one left out be what that was: a gradient, say."""
+    at = stand_in.number - count if type(stand_in) is Ref else -1
+    if at >= 0 and lines[at].phase == line.phase:
+        other = lines[at]
+        gradient_of = line.gradient_of if other.gradient_of is None else other.gradient_of
+        lines[at] = replace(other, gradient_of=gradient_of, hint=other.hint or line.hint)
 
 
 def without_copies(program: Program) -> Program:

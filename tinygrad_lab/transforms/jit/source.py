@@ -428,6 +428,8 @@ class _Writer:
                 yield f"# {now}"
                 topic = now
             note = self._note(line)
+            *above, text = _wrapped(text)
+            yield from above
             yield f"{text:<{column - 2}}  # {note}" if note else text
 
     def _statement(self, ref: Ref, line: Instruction) -> str:
@@ -521,6 +523,20 @@ def _filled(text: str, indent: str) -> str:
     return textwrap.fill(
         text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )  # fmt: skip
+
+
+def _wrapped(text: str) -> list[str]:
+    """Break a long statement after commas inside brackets, where Python allows it."""
+    lines: list[str] = []
+    depth = begin = comma = 0
+    for i, c in enumerate(text):
+        depth += (c in "([{") - (c in ")]}")
+        if depth and text[i - 1 : i + 1] == ", ":
+            comma = i
+        if i - begin >= _WIDTH - 12 and comma > begin:
+            lines.append("    " * bool(lines) + text[begin:comma])
+            begin = comma + 1
+    return [*lines, "    " * bool(lines) + text[begin:]]
 
 
 def _result_lines(results: dict[str, str]) -> list[str]:
