@@ -8,7 +8,7 @@ Not for: what a backend does with the lines (``backends/``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def merged(program: Program) -> Program:
     kinds = [line.kind for line in program.inputs]
     look = lambda ref: new[ref.number]
     for ref, line in program.numbered():
-        line = _renumbered(line, new)
+        line = line.renumbered(look)
         same = None if ref.number in shown else _same_value(line, kinds)
         here = Ref(count + len(lines))
         if same is None and line.op is not draw:
@@ -52,15 +52,20 @@ def merged(program: Program) -> Program:
         if same is None or same == here:
             lines.append(line)
             kinds.append(line.kind)
+        else:
+            _inherit(lines, same, line, count)
     outputs = tuple(mapped(output, look) for output in program.outputs)
     return program.replaced(instructions=tuple(lines), outputs=outputs)
 
 
-def _renumbered(line: Instruction, new: Mapping[int, Ref]) -> Instruction:
-    look = lambda ref: new[ref.number]
-    of = None if line.of is None or line.of not in new else new[line.of].number
-    kwargs = mapped(line.kwargs, look) if line.kwargs else line.kwargs
-    return line._replace(args=mapped(line.args, look), kwargs=kwargs, of=of)
+def _inherit(lines: list[Instruction], stand_in: Ref, line: Instruction, count: int) -> None:
+    """Let the line that stands in for one left out be what that was: a gradient, say."""
+    at = stand_in.number - count
+    if at >= 0 and lines[at].phase == line.phase:
+        other = lines[at]
+        gradient_of = line.gradient_of if other.gradient_of is None else other.gradient_of
+        lines[at] = other._replace(gradient_of=gradient_of, hint=other.hint or line.hint)
+
 
 
 def _same_value(line: Instruction, kinds: Sequence[Kind]) -> Ref | None:
@@ -143,7 +148,7 @@ def _with(program: Program, inputs: Sequence[int], live: Collection[int]) -> Pro
     for ref, line in program.numbered():
         if ref.number in live:
             new[ref.number] = Ref(len(inputs) + len(lines))
-            lines.append(_renumbered(line, new))
+            lines.append(line.renumbered(lambda ref: new.get(ref.number)))
     outputs = tuple(mapped(output, lambda ref: new[ref.number]) for output in program.outputs)
     return program.replaced(
         inputs=tuple(program.inputs[i] for i in inputs), instructions=tuple(lines), outputs=outputs

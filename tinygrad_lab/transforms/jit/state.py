@@ -14,9 +14,11 @@ Not for: what happens inside the call (``trace.py``), or which of several progra
 from __future__ import annotations
 
 import gc
+import inspect
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, starmap
 from operator import call, is_
 from sys import getrefcount
@@ -734,11 +736,10 @@ def _may_hold_state(value: Any) -> bool:
 
 
 def _parameter_names(f: Any, count: int) -> list[str]:
-    f = getattr(f, "__func__", getattr(f, "func", f))
-    code = getattr(f, "__code__", None)
-    names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
-    if hasattr(f, "__self__"):
-        names = names[1:]
+    parameters: Iterable[inspect.Parameter] = ()
+    with suppress(TypeError, ValueError):  # of a ufunc, say
+        parameters = inspect.signature(f).parameters.values()
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return [names[i] if i < len(names) else f"x{i}" for i in range(count)]
 
 
