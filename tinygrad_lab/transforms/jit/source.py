@@ -15,7 +15,7 @@ import operator
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -147,7 +147,7 @@ def _numpy_name(op: Op) -> str:
     name = op.__name__
     for home, prefix in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"),
                          (np.lib.stride_tricks, "np.lib.stride_tricks"), (np.emath, "np.emath"),
-                         (np.char, "np.char"), (np.polynomial, "np.polynomial")):  # fmt: skip
+                         (np.random, "np.random"), (np.char, "np.char"), (np.polynomial, "np.polynomial")):  # fmt: skip
         if getattr(home, name, None) is op:
             return f"{prefix}.{name}"
     return qualified_name(op)
@@ -329,7 +329,17 @@ def _definitions(program: Program) -> list[str]:
             functions.setdefault(DEFINITIONS[line.op])
         elif line.op not in EFFECTS and _needs_definition(line.op):
             functions.setdefault(getattr(line.op, "__wrapped__", line.op))
-    return [textwrap.dedent(inspect.getsource(f)).strip() for f in functions]
+    return [textwrap.dedent(inspect.getsource(f)).strip() for f in _with_helpers(functions)]
+
+
+def _with_helpers(functions: Iterable[Any]) -> list[Any]:
+    """Give functions, each after those of its own file that it calls."""
+    ordered: dict[Any, None] = {}
+    for function in functions:
+        named = [function.__globals__.get(name) for name in function.__code__.co_names]
+        helpers = [f for f in named if getattr(f, "__module__", None) == function.__module__]
+        ordered.update(dict.fromkeys([*_with_helpers(helpers), function]))
+    return list(ordered)
 
 
 def _needs_definition(op: Op) -> bool:
