@@ -33,7 +33,7 @@ from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import is_module
 from tinygrad_lab.transforms.jit.program import Program
-from tinygrad_lab.transforms.jit.trace import Trace, Traced, TracedGenerator, TracingError
+from tinygrad_lab.transforms.jit.trace import Trace, Traced, TracingError
 from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
 
 __all__ = ["Changed", "NotRecordable", "State"]
@@ -320,7 +320,7 @@ class State(Twins):
         self.expect(f"type({variable}) is Generator", variable)
         self.drawn.append(variable)
         self.inputs.append(variable)
-        twin = TracedGenerator(self.trace, self.label(path), super().generator(value, path))
+        twin = self.trace.generator(self.label(path), super().generator(value, path))
         return self._known(twin, variable)
 
     def other(self, value: Any, path: str) -> Any:
