@@ -320,6 +320,7 @@ class State(Twins):
         self.expect(f"type({variable}) is Generator", variable)
         self.drawn.append(variable)
         self.inputs.append(variable)
+        self._input_labels[variable] = self.label(path)
         twin = self.trace.generator(self.label(path), super().generator(value, path))
         return self._known(twin, variable)
 
@@ -416,6 +417,15 @@ class State(Twins):
             distinct = f"len({{{', '.join(self._leaves)}}})"
             self.expect(f"{distinct} == {len(self._leaves)}", distinct)
         return twin, twins, named
+
+    def fix(self, position: int, value: Any) -> None:
+        """Expect of later calls that a number is what it is, which is all that depends on it."""
+        variable = self.inputs[position]
+        self.static[self._input_labels[variable]] = value
+        for i, line in enumerate(self.reads):
+            if line.needed_by == variable:
+                self.reads[i] = line._replace(needed_by=None)
+        self.expect(f"{variable} == {self.bound(value)}", variable)
 
     def diagnosis(self) -> Diagnosis:
         """Keep what says why a later call is not one of these."""

@@ -66,6 +66,7 @@ class Trace:
     def __init__(self, name: str) -> None:
         self.name = name
         self.inputs: list[Input] = []
+        self.values: list[Any] = []  # of the inputs, in this call
         self.instructions: list[Instruction] = []
         self.alive: list[Any] = []  # weak references to what was traced
         self.is_finished = False
@@ -82,11 +83,13 @@ class Trace:
         if self.instructions:
             raise AssertionError("inputs come first")
         self.inputs.append(Input(name, kind_of(value)))
+        self.values.append(value)
         return self.traced(value, Ref(len(self.inputs) - 1))
 
     def generator(self, name: str, value: np.random.Generator) -> TracedGenerator:
         """Make an input of a generator."""
         self.inputs.append(Input(name, Kind(np.random.Generator)))
+        self.values.append(value)
         return TracedGenerator(self, Ref(len(self.inputs) - 1), value)
 
     def unseeded(self) -> TracedGenerator:
