@@ -70,7 +70,10 @@ def own(g: Array) -> Array:
 
 def from_scalar(value: Any) -> Any:
     """Make a 0-d array of a number, NumPy's or Python's; leave the rest alone."""
-    return np.asarray(value) if isinstance(value, (np.generic, float, int, complex)) else value
+    if isinstance(value, (np.generic, float, int, complex)):
+        return np.asarray(value)
+    is_traced = hasattr(value, "__array_function__") and not hasattr(value, "dtype")
+    return np.reshape(value, ()) if is_traced else value
 
 
 def conjugate(g: Array) -> Array:

@@ -84,8 +84,7 @@ class Input(NamedTuple):
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Instruction:
+class Instruction(NamedTuple):
     """One call: ``op(*args, **kwargs)``, with :class:`Ref` where a value of the program is meant.
 
     Refs may stand inside tuples, lists, dicts and slices.  All else is a constant.
@@ -101,19 +100,6 @@ class Instruction:
     gradient_of: int | None = None  # the number of the value whose whole gradient the result is
     hint: str = ""  # the primitive whose result it is, for its name
     quiet: bool = False  # overflow and division by zero were no matter where it was called
-
-
-    def renumbered(self, look: Callable[[Ref], Any]) -> Instruction:
-        """Put something else for each ref; numbers of values that are refs no more are dropped."""
-
-        def number(n: int | None) -> int | None:
-            ref = None if n is None else look(Ref(n))
-            return ref.number if type(ref) is Ref else None
-
-        return replace(
-            self, args=mapped(self.args, look), kwargs=mapped(dict(self.kwargs), look),
-            of=number(self.of), gradient_of=number(self.gradient_of),
-        )  # fmt: skip
 
 
 # -- functions that only programs call ------------------------------------------------------------
@@ -198,6 +184,8 @@ class Program:
         What is computed: refs, or constants.
     labels : tuple of str
         A name for each output.
+    result
+        What the function returned: refs, constants, and containers of them.
     """
 
     name: str
@@ -205,6 +193,7 @@ class Program:
     instructions: Sequence[Instruction]
     outputs: tuple[Any, ...]
     labels: tuple[str, ...]
+    result: Any = None
 
     def kind(self, value: Any) -> Kind:
         """Say what a value of the program is, or a constant."""

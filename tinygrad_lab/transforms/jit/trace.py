@@ -13,15 +13,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, NoReturn
 from weakref import ref as weak
 
 import numpy as np
 
 from tinygrad_lab.core import engine
-from tinygrad_lab.core.operations import Op, Primitive
-from tinygrad_lab.transforms.jit.kernels import is_kernel
+from tinygrad_lab.core.operations import NUMPYS, Op, Primitive
+from tinygrad_lab.transforms.jit.kernels import PLAIN, is_kernel
 from tinygrad_lab.transforms.jit.program import (
     Input,
     Instruction,
@@ -194,7 +193,7 @@ class Trace:
         """Note which primitive a result is of, if it was computed since line ``begin``."""
         at = (_number(result) or 0) - len(self.inputs)
         if at >= begin:
-            self.instructions[at] = replace(self.instructions[at], hint=primitive)
+            self.instructions[at] = self.instructions[at]._replace(hint=primitive)
 
     def visiting(self, visit: Any) -> Any:
         """Look at each node of a backward pass that begins now, besides its own ``visit``."""
@@ -207,7 +206,7 @@ class Trace:
                     of_leaf.setdefault(parent, _number(arg))
             of = of_leaf.get(node) if node.op is None else _number(node.value)
             self._note_backward(node.name, of)
-            self._note_gradient(_number(g), of, begin)
+            self._note_gradient(_number(g), of, begin, node.op is None)
             if visit is not None:
                 visit(node, g, contributions)
 
@@ -217,15 +216,18 @@ class Trace:
         """Note that the newest lines differentiate the value ``of``."""
         for i in range(self._unseen, len(self.instructions)):
             line = self.instructions[i]
-            self.instructions[i] = replace(line, phase="backward", of=of, rule=rule)
+            self.instructions[i] = line._replace(phase="backward", of=of, rule=rule)
         self._unseen = len(self.instructions)
         self._had_backward = True
 
-    def _note_gradient(self, number: int | None, of: int | None, begin: int) -> None:
-        """Note that a value is the gradient of another, if a pass that began there computed it."""
+    def _note_gradient(self, number: int | None, of: int | None, begin: int, last: bool) -> None:
+        """Note that a value is the gradient of another, if a pass that began there computed it.
+
+        What is the gradient of several is called after the ``last``, which nothing was computed for.
+        """
         at = (number or 0) - len(self.inputs)
-        if at >= begin and self.instructions[at].gradient_of is None:
-            self.instructions[at] = replace(self.instructions[at], gradient_of=of)
+        if at >= begin and (last or self.instructions[at].gradient_of is None):
+            self.instructions[at] = self.instructions[at]._replace(gradient_of=of)
 
     @contextmanager
     def recording(self) -> Iterator[Trace]:
@@ -367,6 +369,7 @@ class Traced:
             _refuse_writing(self, f"np.{function.__name__}(..., out=...)")
         if function in _WRITES:
             _refuse_writing(self, f"np.{function.__name__}")
+        function = PLAIN.get(function, function)
         body = getattr(function, "__wrapped__", None)
         if Primitive in types and body is not None and not is_kernel(function):
             begin = len(trace.instructions)
@@ -429,7 +432,7 @@ class Traced:
     __float__ = _refused("float()", _USE_ARRAY)
     __int__ = _refused("int()", _USE_ARRAY)
     __complex__ = _refused("complex()", _USE_ARRAY)
-    __index__ = _refused(
+    _refuse_size = _refused(
         "a size or an index",
         "Sizes are part of what is recorded: hand it over as a number of Python's own",
     )
@@ -438,6 +441,14 @@ class Traced:
     tobytes = _refused("tobytes()", _USE_ARRAY)
     fill = _refused("fill()", "Say np.full_like")
     sort = _refused("sort()", "Say np.sort(x)")
+
+    def __index__(self) -> int:
+        """Give a whole number that was computed, for a size: the program is for that alone."""
+        value = self.value
+        if isinstance(value, _NUMBERS) or np.ndim(value) or value.dtype.kind not in "iu":
+            self._refuse_size()
+        bool(self == value)
+        return int(value)
 
     def __round__(self, digits: int = 0) -> Any:
         return self.trace.call(np.round, (self, digits))
@@ -539,3 +550,4 @@ class TracedGenerator(np.random.Generator):
 
 
 _KNOWN = (Traced, np.ndarray, Primitive)
+NUMPYS.add(Traced)

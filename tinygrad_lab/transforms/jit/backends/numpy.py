@@ -136,7 +136,7 @@ class _Writer:
                 self.refer(arg) if type(arg) is Ref else self.constant(arg) for arg in line.args
             ]
             if ref.number in self.inside and len(line.kind.shape) >= _SMALLEST and line.kind.size:
-                inside.append(f"b{self._take(ref, line)}")
+                inside.append(f"out=b{self._take(ref, line)}")
             return f"{function}({', '.join(inside)})"
         return call_text(line, self.refer, self.constant, self.program.kind)
 
