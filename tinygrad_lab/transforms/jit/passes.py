@@ -8,7 +8,7 @@ Not for: what a backend does with the lines (``backends/``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def merged(program: Program) -> Program:
     kinds = [line.kind for line in program.inputs]
     look = lambda ref: new[ref.number]
     for ref, line in program.numbered():
-        line = _renumbered(line, new)
+        line = line.renumbered(look)
         same = None if ref.number in shown else _same_value(line, kinds)
         here = Ref(count + len(lines))
         if same is None and line.op is not draw:
@@ -67,14 +67,6 @@ def _inherit(lines: list[Instruction], at: int, line: Instruction) -> None:
         )
 
 
-def _renumbered(line: Instruction, new: Mapping[int, Ref]) -> Instruction:
-    look = lambda ref: new[ref.number]
-    of, gradient_of = (
-        new[n].number if n is not None and n in new else None for n in (line.of, line.gradient_of)
-    )
-    kwargs = mapped(line.kwargs, look) if line.kwargs else line.kwargs
-    args = mapped(line.args, look)
-    return line._replace(args=args, kwargs=kwargs, of=of, gradient_of=gradient_of)
 
 
 def _same_value(line: Instruction, kinds: Sequence[Kind]) -> Ref | None:
@@ -157,7 +149,7 @@ def _with(program: Program, inputs: Sequence[int], live: Collection[int]) -> Pro
     for ref, line in program.numbered():
         if ref.number in live:
             new[ref.number] = Ref(len(inputs) + len(lines))
-            lines.append(_renumbered(line, new))
+            lines.append(line.renumbered(lambda ref: new.get(ref.number)))
     look = lambda ref: new[ref.number]
     return program.replaced(
         inputs=tuple(program.inputs[i] for i in inputs),

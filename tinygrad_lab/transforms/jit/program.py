@@ -101,6 +101,19 @@ class Instruction(NamedTuple):
     hint: str = ""  # the primitive whose result it is, for its name
     quiet: bool = False  # overflow and division by zero were no matter where it was called
 
+    def renumbered(self, look: Callable[[Ref], Any]) -> Instruction:
+        """Put something else for each ref; numbers of values that are refs no more are dropped."""
+
+        def number(n: int | None) -> int | None:
+            ref = None if n is None else look(Ref(n))
+            return ref.number if type(ref) is Ref else None
+
+        kwargs = mapped(self.kwargs, look) if self.kwargs else self.kwargs
+        return self._replace(
+            args=mapped(self.args, look), kwargs=kwargs,
+            of=number(self.of), gradient_of=number(self.gradient_of),
+        )  # fmt: skip
+
 
 # -- functions that only programs call ------------------------------------------------------------
 

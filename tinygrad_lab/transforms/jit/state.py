@@ -17,7 +17,8 @@ import gc
 import inspect
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, starmap
 from operator import call, is_
 from sys import getrefcount
@@ -507,8 +508,8 @@ class Changes:
         if isinstance(original, (dict, list, deque)):
             self.calls.append(f"({name}.__setitem__, {self._key(key)}, {new})")
         elif isinstance(original, (Tensor, Node)):
-            is_array = getattr(value, "ndim", 0) > 0
-            self.setters[key].append((name, new if is_array else f"asarray({new})"))
+            is_number = isinstance(getattr(value, "value", None), np.generic)
+            self.setters[key].append((name, f"asarray({new})" if is_number else new))
         elif isinstance(original, CellType):
             self.calls.append(f"(setattr, {name}, 'cell_contents', {new})")
         else:
@@ -559,7 +560,9 @@ class Changes:
             self.outputs.append(value.ref)
             self.held.append(value)
             self.labels.append(label)
-        return f"o{position}"
+        if isinstance(value.value, np.ndarray) and value.value.ndim == 0:
+            return f"asarray(o{position})"
+        return f"o{position}[()]" if isinstance(value.value, np.generic) else f"o{position}"
 
     def _tensor(self, value: Tensor, label: str) -> str:
         data = self._expression(value.data, label)
@@ -570,7 +573,7 @@ class Changes:
         if value.node.parents is None:
             return f"spent({data}, {self.state.bound(value.node.op)})"
         self.live.append(value)
-        self.live_outputs.append(int(data.removeprefix("o")))
+        self.live_outputs.append(int(re.findall(r"o(\d+)", data)[0]))
         return f"h[{len(self.live) - 1}]"
 
 
@@ -749,10 +752,9 @@ def _may_hold_state(value: Any) -> bool:
 
 
 def _parameter_names(f: Any, count: int) -> list[str]:
-    try:
+    parameters: Iterable[inspect.Parameter] = ()
+    with suppress(TypeError, ValueError):  # of a ufunc, say
         parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # a ufunc, say
-        parameters = ()
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return [names[i] if i < len(names) else f"x{i}" for i in range(count)]
 

@@ -223,7 +223,7 @@ class Trace:
     def _note_gradient(self, number: int | None, of: int | None, begin: int, last: bool) -> None:
         """Note that a value is the gradient of another, if a pass that began there computed it.
 
-        What is the gradient of several is called after the ``last``, which nothing was computed for.
+        What is the gradient of several values is called after the ``last`` of them, a leaf.
         """
         at = (number or 0) - len(self.inputs)
         if at >= begin and (last or self.instructions[at].gradient_of is None):
