@@ -144,7 +144,10 @@ def _finished(
         outputs += tuple(ref for ref, _ in trace.draws)
         values += [value for _, value in trace.draws]
         labels += tuple(f"draw{i}" for i in range(past.draws))
-    whole = Program(trace.name, tuple(trace.inputs), tuple(trace.instructions), outputs, labels)
+    whole = Program(
+        trace.name, tuple(trace.inputs), tuple(trace.instructions), outputs, labels,
+        changes.returned,
+    )  # fmt: skip
     program, facts = without_facts(simplified(whole))
     program, stay = used_inputs(program)
     for i in facts:

@@ -57,18 +57,19 @@ def merged(program: Program) -> Program:
             lines.append(line)
             kinds.append(line.kind)
         else:
-            _inherit(lines, same, line, count)
+            _inherit(lines, same.number - count, line)
+    result = mapped(program.result, look)
     outputs = tuple(mapped(output, look) for output in program.outputs)
-    return program.replaced(instructions=tuple(lines), outputs=outputs)
+    return program.replaced(instructions=tuple(lines), outputs=outputs, result=result)
 
 
-def _inherit(lines: list[Instruction], stand_in: Ref, line: Instruction, count: int) -> None:
+def _inherit(lines: list[Instruction], at: int, line: Instruction) -> None:
     """Let the line that stands in for one left out be what that was: a gradient, say."""
-    at = stand_in.number - count
-    if at >= 0 and lines[at].phase == line.phase:
-        other = lines[at]
-        gradient_of = line.gradient_of if other.gradient_of is None else other.gradient_of
-        lines[at] = other._replace(gradient_of=gradient_of, hint=other.hint or line.hint)
+    if at >= 0 and lines[at].gradient_of is None and lines[at].phase == line.phase:
+        lines[at] = lines[at]._replace(
+            gradient_of=line.gradient_of, hint=lines[at].hint or line.hint
+        )
+
 
 
 
@@ -153,9 +154,12 @@ def _with(program: Program, inputs: Sequence[int], live: Collection[int]) -> Pro
         if ref.number in live:
             new[ref.number] = Ref(len(inputs) + len(lines))
             lines.append(line.renumbered(lambda ref: new.get(ref.number)))
-    outputs = tuple(mapped(output, lambda ref: new[ref.number]) for output in program.outputs)
+    look = lambda ref: new[ref.number]
     return program.replaced(
-        inputs=tuple(program.inputs[i] for i in inputs), instructions=tuple(lines), outputs=outputs
+        inputs=tuple(program.inputs[i] for i in inputs),
+        instructions=tuple(lines),
+        outputs=tuple(mapped(output, look) for output in program.outputs),
+        result=mapped(program.result, look),
     )
 
 
@@ -204,7 +208,7 @@ def without_facts(program: Program) -> tuple[Program, set[int]]:
 
 def used_inputs(program: Program, keep: Collection[int] = ()) -> tuple[Program, list[int]]:
     """Leave out inputs that nothing is computed from, but those to ``keep``; say which stay."""
-    used = {*keep} | {ref.number for ref in refs(list(program.outputs))}
+    used = {*keep} | {ref.number for ref in refs([*program.outputs, program.result])}
     for line in program.instructions:
         used.update(ref.number for ref in refs(line))
     count = len(program.inputs)

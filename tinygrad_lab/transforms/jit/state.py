@@ -352,8 +352,10 @@ class State(Twins):
         twins = {}
         for n, item in names.items():
             if _may_hold_state(item):
-                self._labels[f"{space}[{n!r}]"] = n
-                twins[n] = self.of(item, f"{space}[{n!r}]")
+                variable = self._variable("v")
+                self.read(f"{variable} = {space}[{n!r}]")
+                self._labels[variable] = n
+                twins[n] = self.of(item, variable)
         defaults = value.__defaults__
         if defaults and any(map(_may_hold_state, defaults)):
             defaults = tuple(
@@ -463,6 +465,7 @@ class Changes:
         if self.numbers:
             raise Changed(self.numbers)
         self.result = self._expression(result, "result")
+        self.returned = _returned(result)
 
     def _compare(self, original: Any, twin: Any, name: str, before: dict[Any, Any]) -> None:
         if isinstance(twin, dict):
@@ -618,6 +621,19 @@ class Diagnosis:
         if subject.startswith("len("):
             return f"{label or 'the function'}, which has {value} entries now", label
         return f"{label}, which is {describe(value)} now", label
+
+
+def _returned(value: Any) -> Any:
+    """Put refs and constants into the structure of a result; what is neither is left out."""
+    value = value.data if isinstance(value, Tensor) else value
+    if type(value) is Traced:
+        return value.ref
+    if isinstance(value, dict):
+        return {key: _returned(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_returned(item) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    return value if isinstance(value, (*CONSTANT, np.ndarray, np.generic)) else None
 
 
 # -- what the code calls --------------------------------------------------------------------------

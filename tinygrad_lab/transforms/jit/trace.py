@@ -219,7 +219,7 @@ class Trace:
                     of_leaf.setdefault(parent, _number(arg))
             of = of_leaf.get(node) if node.op is None else _number(node.value)
             self._note_backward(node.name, of)
-            self._note_gradient(_number(g), of, begin)
+            self._note_gradient(_number(g), of, begin, node.op is None)
             if visit is not None:
                 visit(node, g, contributions)
 
@@ -233,10 +233,13 @@ class Trace:
         self._unseen = len(self.instructions)
         self._had_backward = True
 
-    def _note_gradient(self, number: int | None, of: int | None, begin: int) -> None:
-        """Note that a value is the gradient of another, if a pass that began there computed it."""
+    def _note_gradient(self, number: int | None, of: int | None, begin: int, last: bool) -> None:
+        """Note that a value is the gradient of another, if a pass that began there computed it.
+
+        What is the gradient of several values is called after the ``last`` of them, a leaf.
+        """
         at = (number or 0) - len(self.inputs)
-        if at >= begin and self.instructions[at].gradient_of is None:
+        if at >= begin and (last or self.instructions[at].gradient_of is None):
             self.instructions[at] = self.instructions[at]._replace(gradient_of=of)
 
     @contextmanager
