@@ -137,8 +137,6 @@ def _function_text(op: Op, constant: Callable[[Any], str]) -> str:
     module = getattr(op, "__module__", "") or ""
     if isinstance(op, np.ufunc) or module.startswith("numpy"):
         return _numpy_name(op)
-    if op in DEFINITIONS:
-        return DEFINITIONS[op].__name__
     return constant(op)
 
 
@@ -157,6 +155,8 @@ def constant_text(value: Any) -> str:  # noqa: C901
     """Write a constant, so that it is the same to the last bit when read."""
     if isinstance(value, np.ndarray):
         return _array_text(value)
+    if callable(value) and value in DEFINITIONS:
+        return DEFINITIONS[value].__name__
     if isinstance(value, np.bool_):
         return f"np.bool_({bool(value)})"
     if isinstance(value, np.generic):
