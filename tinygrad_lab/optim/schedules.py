@@ -19,22 +19,18 @@ from tinygrad_lab.core.rules.creation import as_float
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.optim.checks import check_integer, check_number
 from tinygrad_lab.optim.optimizer import Optimizer
-from tinygrad_lab.transforms.jit.kernels import kernel
+from tinygrad_lab.transforms.jit.kernels import PLAIN
 
 __all__ = ["CosineAnnealingLR", "StepLR", "clip_grad_norm_", "clip_grad_value_"]
 
 
 @primitive
 def _cosine(x: float) -> float:
+    """The cosine of a number of Python's, which a recorded call may have."""
     return math.cos(x)
 
 
-def cosine(x):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - a program's text
-    """The cosine of a number of Python's."""
-    return float(np.cos(x))
-
-
-kernel(_cosine, cosine)
+PLAIN[_cosine] = math.cos
 
 
 class _Schedule:

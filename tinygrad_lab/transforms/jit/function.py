@@ -90,12 +90,13 @@ def recorded(
                 ) from None
             numbers |= changed.paths
             continue
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - and raised again
             refusal = _refusal_in(error)
             loose = {i.name for i in trace.inputs if i.kind.dtype in (int, float)} - fixed
             if refusal is None or not loose:
                 raise error if refusal is None else refusal  # noqa: B904 - the same error
             fixed |= loose  # perhaps one of these numbers is taken for a size
+            del refusal  # and the frames that it came through
             continue
         del twins
         past = _past(name, f, args, kwargs, numbers, fixed, changes) if changes.live else None
@@ -226,7 +227,10 @@ class Jitted:
         The function itself, to call it as it is.
     """
 
+    __name__: str
+
     def __init__(self, f: Callable[..., Any], backend: str) -> None:
+        self.__name__ = type(f).__name__  # unless it has a name of its own
         functools.update_wrapper(self, f, updated=())
         self.function = f
         self.backend = backend
@@ -244,6 +248,7 @@ class Jitted:
         if is_differentiating():
             mode = mode, "differentiated"
         recordings = self._recordings.setdefault(mode, [])
+        number = len(recordings)
         for recording in recordings:
             try:
                 result = recording.call(recording.run, args, kwargs)
@@ -256,7 +261,7 @@ class Jitted:
                 if recording is not recordings[0]:
                     self._put_first(recordings, recording)
                 return result
-        return self._record(recordings, args, kwargs)
+        return self._record(recordings, number, args, kwargs)
 
     def _put_first(self, recordings: list[Recording], recording: Recording) -> None:
         with self._lock:
@@ -273,8 +278,10 @@ class Jitted:
         self._events[why] = self._events.get(why, 0) + 1
         return self.function(*args, **kwargs)
 
-    def _record(self, recordings: list[Recording], args: Any, kwargs: Any) -> Any:
+    def _record(self, recordings: list[Recording], number: int, args: Any, kwargs: Any) -> Any:
         with self._lock:
+            if len(recordings) != number:  # another thread has recorded meanwhile
+                return self(*args, **kwargs)
             if len(recordings) >= _VARIANTS:
                 return self._refuse_another(recordings, args, kwargs)
             reason = self._reason(recordings, args, kwargs)
@@ -353,31 +360,33 @@ class Jitted:
         return f"<jit of {self.__name__}>"
 
 
+def _count(n: int, word: str) -> str:
+    return f"{n:,} {word}{'s' * (n != 1)}"
+
+
 def _report(jitted: Jitted) -> str:
     everything = [r for each in jitted._recordings.values() for r in each]  # noqa: SLF001
     served = sum(r.calls for r in everything)
-    plural = lambda n, word: f"{n:,} {word}{'s' * (n != 1)}"
     lines = [
-        f"jit of {jitted.__name__}: {plural(len(everything), 'program')} recorded, "
-        f"{plural(served, 'call')} served by them"
+        f"jit of {jitted.__name__}: {_count(len(everything), 'program')} recorded, "
+        f"{_count(served, 'call')} served by them"
     ]
     for number, recording in enumerate(everything, 1):
         inputs = ", ".join(f"{i.name} {i.kind}" for i in recording.program.inputs)
         lines += [
             f"{number}. recorded because of {recording.reason}",
-            f"   {plural(len(recording.program.instructions), 'line')} from {inputs or 'nothing'}",
+            f"   {_count(len(recording.program.instructions), 'line')} from {inputs or 'nothing'}",
             f"   {recording.backend}: {1e3 * recording.seconds:.1f} ms to record, "
             f"{1e3 * recording.seconds_to_compile:.1f} ms to compile, "
-            f"{plural(recording.calls, 'call')}",
+            f"{_count(recording.calls, 'call')}",
         ]
-        if recording.static:
-            numbers = ", ".join(f"{name} = {v}" for name, v in recording.static.items())
-            lines.append(f"   part of it: {numbers}")
+        if numbers := [f"{name} = {v}" for name, v in recording.static.items() if "." not in name]:
+            lines.append(f"   part of it: {', '.join(numbers)}")
         if recording.misfires:
-            times = plural(len(recording.misfires), "time")
+            times = _count(len(recording.misfires), "time")
             lines.append(f"   repeated eagerly {times}, the last for {recording.misfires[-1]}")
     for why, count in jitted._events.items():  # noqa: SLF001
-        lines.append(f"made as they are: {plural(count, 'call')}, because {why}")
+        lines.append(f"made as they are: {_count(count, 'call')}, because {why}")
     return "\n".join(lines)
 
 
@@ -482,5 +491,7 @@ def _stacked(column: Any) -> Any:
         return None
     arrays = [x.data if isinstance(x, Tensor) else x for x in column]
     if not all(isinstance(a, (np.ndarray, np.generic, int, float, complex)) for a in arrays):
-        raise TypeError(f"repeat: the step must return arrays and numbers, not {describe(arrays[0])}")
+        raise TypeError(
+            f"repeat: the step must return arrays and numbers, not {describe(arrays[0])}"
+        )
     return np.stack(arrays)

@@ -10,7 +10,6 @@ Not for: recording (``function.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,13 +128,7 @@ def draws_as_inputs(program: Program) -> tuple[Program, list[Ref]]:
         if ref.number in moved:
             continue
         moved[ref.number] = Ref(len(inputs) + len(lines))
-        look = lambda r: moved[r.number]
-        of = moved[line.of].number if line.of is not None and line.of in moved else None
-        lines.append(
-            replace(
-                line, args=mapped(line.args, look), kwargs=mapped(dict(line.kwargs), look), of=of
-            )
-        )
+        lines.append(line.renumbered(lambda ref: moved.get(ref.number)))
     outputs = tuple(mapped(o, lambda r: moved[r.number]) for o in program.outputs)
     new = program.replaced(inputs=tuple(inputs), instructions=tuple(lines), outputs=outputs)
     return new, drawn

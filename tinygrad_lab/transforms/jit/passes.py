@@ -8,8 +8,7 @@ Not for: what a backend does with the lines (``backends/``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
-from dataclasses import replace
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from tinygrad_lab.transforms.jit.program import (
     EFFECTS,
     VIEWS,
     Instruction,
+    Kind,
     Program,
     Ref,
     draw,
@@ -30,49 +30,53 @@ __all__ = ["simplified", "used_inputs"]
 
 def simplified(program: Program) -> Program:
     """Merge what is computed twice, and leave out what changes nothing or nobody asks for."""
-    for step in (without_copies, without_ones, merged, without_dead, separate):
-        program = step(program)
-    return program
+    return separate(without_dead(merged(program)))
 
 
-def _rewritten(program: Program, rewrite: Callable[[Program, Ref, Instruction], Any]) -> Program:
-    """Make a program of what ``rewrite`` gives for each line, whose refs are new already.
-
-    It is told the lines so far, as a program, and which value the line was; a ref that it gives
-    stands for a line left out.
-    """
+def merged(program: Program) -> Program:
+    """Compute each value once: nothing that is computed already, no copies, no products with 1."""
+    shown = _shown(program)
     count = len(program.inputs)
-    new: dict[int, Any] = {i: Ref(i) for i in range(count)}
+    new: dict[int, Ref] = {i: Ref(i) for i in range(count)}
+    known: dict[Any, Ref] = {}
     lines: list[Instruction] = []
-    so_far = program.replaced(instructions=lines)
+    kinds = [line.kind for line in program.inputs]
     look = lambda ref: new[ref.number]
     for ref, line in program.numbered():
-        of = new.get(line.of) if line.of is not None else None
-        line = replace(
-            line, args=mapped(line.args, look), kwargs=mapped(dict(line.kwargs), look),
-            of=of.number if type(of) is Ref else None,
-        )  # fmt: skip
-        result = rewrite(so_far, ref, line)
-        if type(result) is Instruction:
-            new[ref.number] = Ref(count + len(lines))
-            lines.append(result)
+        line = line.renumbered(look)
+        same = None if ref.number in shown else _same_value(line, kinds)
+        here = Ref(count + len(lines))
+        if same is None and line.op is not draw:
+            same = known.setdefault(_key(line), here)
+        new[ref.number] = same or here
+        if same is None or same == here:
+            lines.append(line)
+            kinds.append(line.kind)
         else:
-            new[ref.number] = result
+            _inherit(lines, same, line, count)
     outputs = tuple(mapped(output, look) for output in program.outputs)
     return program.replaced(instructions=tuple(lines), outputs=outputs)
 
 
-def without_copies(program: Program) -> Program:
-    """Leave out copies that nobody can write to: those of values that do not come out."""
-    shown = _shown(program)
+def _inherit(lines: list[Instruction], stand_in: Ref, line: Instruction, count: int) -> None:
+    """Let the line that stands in for one left out be what that was: a gradient, say."""
+    at = stand_in.number - count
+    if at >= 0 and lines[at].phase == line.phase:
+        other = lines[at]
+        gradient_of = line.gradient_of if other.gradient_of is None else other.gradient_of
+        lines[at] = other._replace(gradient_of=gradient_of, hint=other.hint or line.hint)
 
-    copies = (np.copy, np.positive)
-    return _rewritten(
-        program,
-        lambda so_far, ref, line: (
-            line.args[0] if line.op in copies and ref.number not in shown else line
-        ),
-    )
+
+
+def _same_value(line: Instruction, kinds: Sequence[Kind]) -> Ref | None:
+    """Find the operand that a line only repeats: in a copy, or a product with 1."""
+    if line.op is np.copy or line.op is np.positive:
+        return line.args[0]
+    if line.op is np.multiply and len(line.args) == 2:
+        for factor, other in (line.args, line.args[::-1]):
+            if type(other) is Ref and _is_one(factor) and kinds[other.number] == line.kind:
+                return other
+    return None
 
 
 def _shown(program: Program) -> set[int]:
@@ -90,40 +94,12 @@ def _shown(program: Program) -> set[int]:
     return shown
 
 
-def without_ones(program: Program) -> Program:
-    """Leave out products with 1, where shape and dtype stay what they are."""
-    shown = _shown(program)
-
-    def rewrite(before: Program, ref: Ref, line: Instruction) -> Any:
-        if line.op is np.multiply and len(line.args) == 2 and ref.number not in shown:
-            for factor, other in (line.args, line.args[::-1]):
-                if type(other) is Ref and _is_one(factor) and before.kind(other) == line.kind:
-                    return other
-        return line
-
-    return _rewritten(program, rewrite)
-
-
 def _is_one(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.size > 0 and bool(np.all(value == 1))
     return isinstance(value, (int, float, np.generic)) and not isinstance(value, bool) and (
         bool(value == 1)
     )
-
-
-def merged(program: Program) -> Program:
-    """Compute once what is the same call of the same values."""
-    known: dict[Any, Ref] = {}
-
-    def first(so_far: Program, line: Instruction) -> Any:
-        if line.op is draw:
-            return line
-        here = Ref(len(so_far.inputs) + len(so_far.instructions))
-        earlier = known.setdefault(_key(line), here)
-        return line if earlier == here else earlier
-
-    return _rewritten(program, lambda so_far, ref, line: first(so_far, line))
 
 
 def _key(line: Instruction) -> Any:
@@ -162,7 +138,21 @@ def without_dead(program: Program) -> Program:
         if line.op in EFFECTS or count + i in live:
             live.add(count + i)
             live.update(ref.number for ref in refs(line))
-    return _rewritten(program, lambda so_far, ref, line: line if ref.number in live else None)
+    return _with(program, range(count), live)
+
+
+def _with(program: Program, inputs: Sequence[int], live: Collection[int]) -> Program:
+    """Keep some inputs and the live lines, and give what stays new numbers."""
+    new = {old: Ref(i) for i, old in enumerate(inputs)}
+    lines: list[Instruction] = []
+    for ref, line in program.numbered():
+        if ref.number in live:
+            new[ref.number] = Ref(len(inputs) + len(lines))
+            lines.append(line.renumbered(lambda ref: new.get(ref.number)))
+    outputs = tuple(mapped(output, lambda ref: new[ref.number]) for output in program.outputs)
+    return program.replaced(
+        inputs=tuple(program.inputs[i] for i in inputs), instructions=tuple(lines), outputs=outputs
+    )
 
 
 def separate(program: Program) -> Program:
@@ -185,21 +175,8 @@ def used_inputs(program: Program, keep: Collection[int] = ()) -> tuple[Program, 
     used = {*keep} | {ref.number for ref in refs(list(program.outputs))}
     for line in program.instructions:
         used.update(ref.number for ref in refs(line))
-    stay = [i for i in range(len(program.inputs)) if i in used]
-    shift = {old: new for new, old in enumerate(stay)}
-    dropped = len(program.inputs) - len(stay)
-    move = lambda ref: Ref(shift[ref.number] if ref.number in shift else ref.number - dropped)
-    lines = tuple(
-        replace(
-            line,
-            args=mapped(line.args, move),
-            kwargs=mapped(dict(line.kwargs), move),
-            of=None if line.of is None else move(Ref(line.of)).number,
-        )
-        for line in program.instructions
-    )
-    outputs = tuple(mapped(output, move) for output in program.outputs)
-    inputs = tuple(program.inputs[i] for i in stay)
-    return program.replaced(inputs=inputs, instructions=lines, outputs=outputs), stay
-
-
+    count = len(program.inputs)
+    stay = [i for i in range(count) if i in used]
+    if len(stay) == count:
+        return program, stay
+    return _with(program, stay, range(count, count + len(program.instructions))), stay

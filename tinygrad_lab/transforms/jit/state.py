@@ -14,14 +14,16 @@ Not for: what happens inside the call (``trace.py``), or which of several progra
 from __future__ import annotations
 
 import gc
+import inspect
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, starmap
 from operator import call, is_
 from sys import getrefcount
 from types import CellType, FunctionType, ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,6 +54,15 @@ class Changed(Exception):  # noqa: N818 - not an error: record once more
         self.paths = paths
 
 
+class Line(NamedTuple):
+    """A line of the code that reads the state of a call."""
+
+    text: str
+    needed_by: str | None = None  # the variable of the input that alone needs it
+    condition: str | None = None  # what it expects
+    subject: str = ""  # of what
+
+
 class State(Twins):
     """The twins of one recorded call, and the code that reads and changes the originals.
 
@@ -68,7 +79,7 @@ class State(Twins):
         self.trace = trace
         self.numbers, self.fixed = numbers, fixed
         self.constants: dict[str, Any] = {}  # what the code names: objects that were there
-        self.reads: list[tuple[str, str | None]] = []  # a line, and the input it is for alone
+        self.reads: list[Line] = []
         self.inputs: list[str] = []  # the variable of each input
         self.static: dict[str, Any] = {}  # numbers that are part of what is recorded, by path
         self.drawn: list[str] = []  # the variables of generators
@@ -99,11 +110,12 @@ class State(Twins):
 
     def read(self, line: str, needed_by: str | None = None) -> None:
         """Write a line; one that only an input needs goes where nothing is computed from that."""
-        self.reads.append((line, needed_by))
+        self.reads.append(Line(line, needed_by))
 
-    def expect(self, condition: str, needed_by: str | None = None) -> None:
-        """Let later calls miss unless a condition holds."""
-        self.read(f"if not ({condition}): return MISS", needed_by)
+    def expect(self, condition: str, subject: str, needed_by: str | None = None) -> None:
+        """Let later calls miss unless a condition holds, which is one on a ``subject``."""
+        line = f"if not ({condition}): return MISS"
+        self.reads.append(Line(line, needed_by, condition, subject))
 
     def label(self, path: str) -> str:
         """Say what a path is, without variables."""
@@ -135,15 +147,16 @@ class State(Twins):
         ):
             variable = self._variable("n")
             self.read(f"{variable} = {path}", variable)
-            self.expect(f"type({variable}) is {type(value).__name__}", variable)
+            self.expect(f"type({variable}) is {type(value).__name__}", variable, variable)
             return self._input(variable, path, value)
         if is_number:
             self.static[label] = value
         if value is None or type(value) in (bool, str):
-            self.expect(f"{path} {'==' if type(value) is str else 'is'} {value!r}")
+            self.expect(f"{path} {'==' if type(value) is str else 'is'} {value!r}", path)
         else:
             name = self.bound(value)
-            self.expect(f"{path} is {name} or ({path} == {name} and type({path}) is type({name}))")
+            same = f"({path} == {name} and type({path}) is type({name}))"
+            self.expect(f"{path} is {name} or {same}", path)
         return value
 
     def again(self, value: Any, twin: Any, path: str) -> Any:
@@ -152,7 +165,7 @@ class State(Twins):
             return self._new(value, path)
         variable = self.originals.get(id(twin))
         if variable is not None and path:
-            self.expect(f"{path} is {variable}")
+            self.expect(f"{path} is {variable}", path)
         return twin
 
     def _known(self, twin: Any, variable: str) -> Any:
@@ -174,6 +187,7 @@ class State(Twins):
             f"type({variable}) is ndarray and {variable}.shape == {array.shape!r} "
             f"and ({variable}.dtype is {dtype} or {variable}.dtype == {dtype})",
             variable,
+            variable,
         )
 
     def tensor(self, value: Tensor, path: str) -> Any:
@@ -183,7 +197,7 @@ class State(Twins):
         position = len(self.inputs)
         data = self.array(value.data, f"{variable}.data")
         if node is None:
-            self.expect(f"{variable}.node is None")
+            self.expect(f"{variable}.node is None", f"{variable}.requires_grad")
             twin = twin_of(value, data)
         else:
             leaf = self._leaf(node, variable, path)
@@ -200,12 +214,12 @@ class State(Twins):
         self._leaves.append(name)
         twin = new_leaf()
         if node.op is not None:  # the result of a call before this one: a leaf of this call
-            self.expect(f"{name}.op is not None")
+            self.expect(f"{name}.op is not None", variable)
             return self._known(twin, name)
         if node.hooks:
             raise NotRecordable("a parameter with hooks")
-        self.expect(f"{name}.op is None and {name}.hooks is None")
-        self.expect(f"{name}.grad is {'' if node.grad is None else 'not '}None")
+        self.expect(f"{name}.op is None and {name}.hooks is None", variable)
+        self.expect(f"{name}.grad is {'' if node.grad is None else 'not '}None", f"{name}.grad")
         if node.grad is not None:
             twin.grad = self.array(node.grad, f"{name}.grad")
         self._record(node, twin, name, {"grad": twin.grad})
@@ -215,7 +229,7 @@ class State(Twins):
         """Name an object, which must be of the same class."""
         name = self._variable(letter)
         self.read(f"{name} = {path}")
-        self.expect(f"type({name}) is {self.bound(type(value))}")
+        self.expect(f"type({name}) is {self.bound(type(value))}", name)
         self._labels[name] = self.label(path)
         return name
 
@@ -239,7 +253,7 @@ class State(Twins):
         own = self._variable("v")
         self.read(f"{own} = {name}.__dict__")
         self._labels[own] = self.label(path)
-        self.expect(f"len({own}) == {len(vars(thing))}")
+        self.expect(f"len({own}) == {len(vars(thing))}", f"len({own})")
         is_optimizer = type(thing).__module__.startswith(f"{_PACKAGE}.optim")
         if has_options := hasattr(thing, "check_options"):
             thing.check_options()
@@ -266,7 +280,8 @@ class State(Twins):
         self.read(f"{variable} = {path}")
         self._labels[variable] = self.label(path)
         kind = self.bound(type(container))
-        self.expect(f"type({variable}) is {kind} and len({variable}) == {len(container)}")
+        self.expect(f"type({variable}) is {kind}", variable)
+        self.expect(f"len({variable}) == {len(container)}", f"len({variable})")
         if isinstance(container, dict):
             twin = self._settled(container, container.copy())
             twin.clear()
@@ -294,14 +309,15 @@ class State(Twins):
         self.read(f"{variable} = {path}")
         self._labels[variable] = self.label(path)
         kind = self.bound(type(value))
-        self.expect(f"type({variable}) is {kind} and len({variable}) == {len(value)}")
+        self.expect(f"type({variable}) is {kind}", variable)
+        self.expect(f"len({variable}) == {len(value)}", f"len({variable})")
         return self._known(super().row(value, variable), variable)
 
     def generator(self, value: np.random.Generator, path: str) -> Any:
         """Draws from a generator are instructions."""
         variable = self._variable("g")
         self.read(f"{variable} = {path}")
-        self.expect(f"type({variable}) is Generator")
+        self.expect(f"type({variable}) is Generator", variable)
         self.drawn.append(variable)
         self.inputs.append(variable)
         twin = self.trace.generator(self.label(path), super().generator(value, path))
@@ -312,18 +328,18 @@ class State(Twins):
         if isinstance(value, np.generic) and value.dtype.kind in "biufc":
             variable = self._variable("a")
             self.read(f"{variable} = {path}", variable)
-            self.expect(f"type({variable}) is {self.bound(type(value))}", variable)
+            self.expect(f"type({variable}) is {self.bound(type(value))}", variable, variable)
             return self._input(variable, path, value)
         if isinstance(value, FunctionType):
             return self.function(value, path)
-        self.expect(f"{path} is {self.bound(value)}")
+        self.expect(f"{path} is {self.bound(value)}", path)
         return super().other(value, path)
 
     def function(self, value: FunctionType, path: str) -> Any:
         """A function with state is one with the twins of that."""
         name = self.bound(value)
         if path != name:
-            self.expect(f"{path} is {name}")
+            self.expect(f"{path} is {name}", path)
         home = (value.__module__ or "").partition(".")[0]
         if home not in self._homes:
             return value
@@ -361,7 +377,7 @@ class State(Twins):
         except ValueError:  # nothing in it yet
             return cell
         if not _may_hold_state(content) and not isinstance(content, CONSTANT):
-            self.expect(f"{name}.cell_contents is {self.bound(content)}")
+            self.expect(f"{name}.cell_contents is {self.bound(content)}", f"{name}.cell_contents")
             return cell
         twin = CellType(self.of(content, f"{name}.cell_contents"))
         self._record(cell, twin, name, {"cell_contents": twin.cell_contents})
@@ -378,7 +394,8 @@ class State(Twins):
         """Build the twins of a call."""
         self._homes = {_home_of(f), "__main__"} - {_PACKAGE, "numpy", "builtins"}
         names = _parameter_names(f, len(args))
-        self.expect(f"len(args) == {len(args)} and len(kwargs) == {len(kwargs)}")
+        self.expect(f"len(args) == {len(args)}", "len(args)")
+        self.expect(f"len(kwargs) == {len(kwargs)}", "len(kwargs)")
         twins = []
         for i, (name, arg) in enumerate(zip(names, args, strict=True)):
             variable = self._variable("v")
@@ -387,7 +404,7 @@ class State(Twins):
             twins.append(self.of(arg, variable))
         named = {}
         for key, arg in kwargs.items():
-            self.expect(f"{key!r} in kwargs")
+            self.expect(f"{key!r} in kwargs", "kwargs")
             variable = self._variable("v")
             self.read(f"{variable} = kwargs[{key!r}]")
             self._labels[variable] = key
@@ -396,14 +413,14 @@ class State(Twins):
         self._labels[target] = ""
         twin = self.of(f, target)
         if len(self._leaves) > 1:
-            self.expect(f"len({{{', '.join(self._leaves)}}}) == {len(self._leaves)}")
+            distinct = f"len({{{', '.join(self._leaves)}}})"
+            self.expect(f"{distinct} == {len(self._leaves)}", distinct)
         return twin, twins, named
 
     def diagnosis(self) -> Diagnosis:
         """Keep what says why a later call is not one of these."""
-        return Diagnosis(
-            [line for line, _ in self.reads], self.constants, {**self._labels, **self._input_labels}
-        )
+        labels = {**self._labels, **self._input_labels}
+        return Diagnosis(tuple(self.reads), self.constants, labels)
 
     def forget(self) -> None:
         """Let go of the twins."""
@@ -488,8 +505,8 @@ class Changes:
         if isinstance(original, (dict, list, deque)):
             self.calls.append(f"({name}.__setitem__, {self._key(key)}, {new})")
         elif isinstance(original, (Tensor, Node)):
-            is_array = getattr(value, "ndim", 0) > 0
-            self.setters[key].append((name, new if is_array else f"asarray({new})"))
+            is_number = isinstance(getattr(value, "value", None), np.generic)
+            self.setters[key].append((name, f"asarray({new})" if is_number else new))
         elif isinstance(original, CellType):
             self.calls.append(f"(setattr, {name}, 'cell_contents', {new})")
         else:
@@ -540,7 +557,9 @@ class Changes:
             self.outputs.append(value.ref)
             self.held.append(value)
             self.labels.append(label)
-        return f"o{position}"
+        if isinstance(value.value, np.ndarray) and value.value.ndim == 0:
+            return f"asarray(o{position})"
+        return f"o{position}[()]" if isinstance(value.value, np.generic) else f"o{position}"
 
     def _tensor(self, value: Tensor, label: str) -> str:
         data = self._expression(value.data, label)
@@ -551,7 +570,7 @@ class Changes:
         if value.node.parents is None:
             return f"spent({data}, {self.state.bound(value.node.op)})"
         self.live.append(value)
-        self.live_outputs.append(int(data.removeprefix("o")))
+        self.live_outputs.append(int(re.findall(r"o(\d+)", data)[0]))
         return f"h[{len(self.live) - 1}]"
 
 
@@ -559,7 +578,7 @@ class Diagnosis:
     """Says why a call is not one of those that something was recorded for."""
 
     def __init__(
-        self, reads: Sequence[str], constants: Mapping[str, Any], labels: Mapping[str, str]
+        self, reads: Sequence[Line], constants: Mapping[str, Any], labels: Mapping[str, str]
     ) -> None:
         self._reads, self._constants, self._labels = reads, constants, labels
 
@@ -567,37 +586,28 @@ class Diagnosis:
         """Give the reason in words, and the path of what is another."""
         space = {**_SPACE, **self._constants, "args": args, "kwargs": kwargs}
         for line in self._reads:
-            if not line.startswith("if not ("):
-                try:
-                    exec(line, space)
-                except (KeyError, IndexError, AttributeError):
-                    return f"{self._named(line)}, which is not there any more", ""
-                continue
-            condition = line.removeprefix("if not (").partition("): return MISS")[0]
             try:
-                holds = eval(condition, space)
+                if line.condition is None:
+                    exec(line.text, space)
+                elif not eval(line.condition, space):
+                    return self._difference(line.subject, space)
             except (KeyError, IndexError, AttributeError):
-                holds = False
-            if not holds:
-                return self._told(condition, space)
+                return self._difference(line.subject or line.text.partition(" = ")[2], {})
         return "a branch that went another way", ""
 
-    def _told(self, condition: str, space: Mapping[str, Any]) -> tuple[str, str]:
-        path = next(iter(re.findall(r"(?:[a-z]\d+|args|kwargs)(?:\[[^\]]*\]|\.\w+)*", condition)), "")
-        subject = re.match(r"(?:type|len)?\(?([a-z]\w*(?:\[[^\]]*\])*)", condition)
-        path = subject.group(1) if subject else path
-        try:
-            value = eval(path, dict(space))
-        except Exception:  # noqa: BLE001 - the reason is told without it
-            return f"{self._named(path)}, which is another", self._named(path)
-        return f"{self._named(path)}, which is {describe(value)} now", self._named(path)
-
-    def _named(self, text: str) -> str:
-        path = text.partition(" = ")[2] or text
+    def _difference(self, subject: str, space: Mapping[str, Any]) -> tuple[str, str]:
+        path = subject.removeprefix("len(").removesuffix(")")
         head = re.split(r"[.\[]", path, maxsplit=1)[0]
-        rest = path[len(head) :]
-        rest = "" if rest.startswith((".shape", ".dtype")) else rest
-        return _dotted(f"{self._labels.get(head, head)}{rest}")
+        label = _dotted(self._labels.get(head, head) + path[len(head) :])
+        if subject.startswith("len({"):
+            return "parameters, of which two are one now, or were", ""
+        try:
+            value = eval(subject, dict(space))
+        except (KeyError, IndexError, AttributeError, NameError):
+            return f"{label}, which is not there any more", label
+        if subject.startswith("len("):
+            return f"{label or 'the function'}, which has {value} entries now", label
+        return f"{label}, which is {describe(value)} now", label
 
 
 # -- what the code calls --------------------------------------------------------------------------
@@ -652,7 +662,7 @@ def compiled(
         draws = ", ".join(f"d{i}" for i in range(past.draws))
         draws += "," * bool(draws)
         extra = f"h = past.attach(({live},), ({values},), ({nodes},), ({draws}))"
-    reads = [line for line, needed_by in state.reads if needed_by is None or needed_by in used]
+    reads = [line.text for line in state.reads if line.needed_by is None or line.needed_by in used]
     lines = _drawing(f"[{', '.join(outs)}] = run({', '.join(inputs)})", state.drawn)
     if extra:
         lines.append(extra)
@@ -726,11 +736,10 @@ def _may_hold_state(value: Any) -> bool:
 
 
 def _parameter_names(f: Any, count: int) -> list[str]:
-    f = getattr(f, "__func__", getattr(f, "func", f))
-    code = getattr(f, "__code__", None)
-    names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
-    if hasattr(f, "__self__"):
-        names = names[1:]
+    parameters: Iterable[inspect.Parameter] = ()
+    with suppress(TypeError, ValueError):  # of a ufunc, say
+        parameters = inspect.signature(f).parameters.values()
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return [names[i] if i < len(names) else f"x{i}" for i in range(count)]
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, NoReturn
 from weakref import ref as weak
 
@@ -74,7 +73,6 @@ class Trace:
         self.constants: dict[int, Any] = {}  # arrays that are no inputs, by identity
         self.draws: list[tuple[Ref, Any]] = []  # what was drawn from generators
         self._unseen = 0  # the first instruction that no pass has looked at
-        self._hints: list[str] = []
         self._had_backward = False
 
     # -- inputs and instructions --------------------------------------------------------------
@@ -130,10 +128,9 @@ class Trace:
         return self._opened(result, value)
 
     def _append(self, op: Op, args: Any, kwargs: Any, value: Any) -> Ref:
-        hint = self._hints[-1] if self._hints else ""
         phase = "update" if self._had_backward else "forward"
         quiet = np.geterr()["over"] == "ignore"
-        line = Instruction(op, args, kwargs, kind_of(value), phase, None, hint, quiet)
+        line = Instruction(op, args, kwargs, kind_of(value), phase, quiet=quiet)
         self.instructions.append(line)
         return Ref(len(self.inputs) + len(self.instructions) - 1)
 
@@ -202,29 +199,42 @@ class Trace:
 
     # -- which line is what -------------------------------------------------------------------
 
-    @contextmanager
-    def hinting(self, name: str) -> Iterator[None]:
-        """Name what is computed inside after a primitive or a layer."""
-        self._hints.append(name)
-        try:
-            yield
-        finally:
-            self._hints.pop()
+    def credit(self, result: Any, primitive: str, begin: int) -> None:
+        """Note which primitive a result is of, if it was computed since line ``begin``."""
+        at = (_number(result) or 0) - len(self.inputs)
+        if at >= begin:
+            self.instructions[at] = self.instructions[at]._replace(hint=primitive)
 
     def visiting(self, visit: Any) -> Any:
         """Look at each node of a backward pass that begins now, besides its own ``visit``."""
-        self._unseen = len(self.instructions)
+        self._unseen = begin = len(self.instructions)
+        of_leaf: dict[Any, int | None] = {}
 
         def look(node: Any, g: Any, contributions: Any) -> None:
-            of = node.value.ref.number if type(node.value) is Traced else None
-            for i in range(self._unseen, len(self.instructions)):
-                self.instructions[i] = replace(self.instructions[i], phase="backward", of=of)
-            self._unseen = len(self.instructions)
-            self._had_backward = True
+            for parent, arg in zip(node.parents or (), node.args or (), strict=False):
+                if parent is not None and parent.op is None:
+                    of_leaf.setdefault(parent, _number(arg))
+            of = of_leaf.get(node) if node.op is None else _number(node.value)
+            self._note_backward(node.name, of)
+            self._note_gradient(_number(g), of, begin)
             if visit is not None:
                 visit(node, g, contributions)
 
         return look
+
+    def _note_backward(self, rule: str, of: int | None) -> None:
+        """Note that the newest lines differentiate the value ``of``."""
+        for i in range(self._unseen, len(self.instructions)):
+            line = self.instructions[i]
+            self.instructions[i] = line._replace(phase="backward", of=of, rule=rule)
+        self._unseen = len(self.instructions)
+        self._had_backward = True
+
+    def _note_gradient(self, number: int | None, of: int | None, begin: int) -> None:
+        """Note that a value is the gradient of another, if a pass that began there computed it."""
+        at = (number or 0) - len(self.inputs)
+        if at >= begin and self.instructions[at].gradient_of is None:
+            self.instructions[at] = self.instructions[at]._replace(gradient_of=of)
 
     @contextmanager
     def recording(self) -> Iterator[Trace]:
@@ -252,6 +262,12 @@ def untraced(value: Any) -> Any:
     if kind is not tuple and isinstance(value, tuple) and not hasattr(value, "_fields"):
         return tuple(map(untraced, value))
     return value
+
+
+def _number(value: Any) -> int | None:
+    """The number of a traced value, or of what a tensor holds."""
+    value = getattr(value, "data", value) if type(value) is not Traced else value
+    return value.ref.number if type(value) is Traced else None
 
 
 def _has_mask(index: Any, trace: Trace) -> bool:
@@ -363,8 +379,10 @@ class Traced:
         function = PLAIN.get(function, function)
         body = getattr(function, "__wrapped__", None)
         if Primitive in types and body is not None and not is_kernel(function):
-            with trace.hinting(function.__name__):
-                return body(*args, **kwargs)
+            begin = len(trace.instructions)
+            result = body(*args, **kwargs)
+            trace.credit(result, function.__name__, begin)
+            return result
         return trace.call(function, args, kwargs)
 
     __array__ = _refused("np.asarray", "Compute with NumPy's functions, which take it as it is")
