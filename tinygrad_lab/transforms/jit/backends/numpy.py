@@ -6,6 +6,7 @@ Not for: loops (``numba.py``), or a text that people read (``source.py``).
 from __future__ import annotations
 
 import builtins
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -51,7 +52,7 @@ class _Writer:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.space: dict[str, Any] = {
-            "np": np, "GuardFailed": GuardFailed, "errstate": np.errstate, "shape": np.shape,
+            "np": np, "math": math, "GuardFailed": GuardFailed, "errstate": np.errstate, "shape": np.shape,
         }  # fmt: skip
         self.last = _last_uses(program)
         self.inside = _never_shown(program)
