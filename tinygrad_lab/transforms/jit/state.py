@@ -812,12 +812,12 @@ def refuse_unseen(trace: Trace, program: Program, constants: Mapping[str, Any]) 
     trace.constants = {}
     holders = Counter(map(id, _constants_in(program)))
     holders.update(id(value) for value in constants.values() if isinstance(value, np.ndarray))
-    views = Counter(id(a.base) for a in arrays.values() if isinstance(a.base, np.ndarray))
+    distinct = {id(a): id(a.base) for a in (*arrays.values(), *_constants_in(program))}
+    views = Counter(distinct.values())  # each holds what it is a view of
     while arrays:
-        number, array = arrays.popitem()
+        _, array = arrays.popitem()
         owner = array if not isinstance(array.base, np.ndarray) else array.base
-        own = holders[number] if owner is array else views[id(owner)] + holders[id(owner)]
-        own += id(owner) in arrays
+        own = holders[id(owner)] + views[id(owner)] + (id(owner) in arrays)
         if owner.flags.writeable and getrefcount(owner) - own > _ALONE + (owner is array):
             raise TracingError(
                 f"{trace.name} used an array ({describe(array)}) that is neither among its "
