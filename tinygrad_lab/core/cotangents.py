@@ -72,8 +72,12 @@ def from_scalar(value: Any) -> Any:
     """Make a 0-d array of a number, NumPy's or Python's; leave the rest alone."""
     if isinstance(value, (np.generic, float, int, complex)):
         return np.asarray(value)
-    is_traced = hasattr(value, "__array_function__") and not hasattr(value, "dtype")
-    return np.reshape(value, ()) if is_traced else value
+    return np.reshape(value, ()) if is_traced_number(value) else value
+
+
+def is_traced_number(value: Any) -> bool:
+    """Whether a value stands for a number of Python's in a call that is being recorded."""
+    return hasattr(value, "__array_function__") and not hasattr(value, "dtype")
 
 
 def conjugate(g: Array) -> Array:

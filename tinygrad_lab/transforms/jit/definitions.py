@@ -5,26 +5,22 @@ These are printed with a program that calls the kernel, and compute the same.
 Not for: the kernels themselves (``core/rules/``), or those of networks (``nn/definitions.py``).
 """
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
 
-from tinygrad_lab.core.rules import indexing
+from tinygrad_lab.core.rules import creation, indexing
 from tinygrad_lab.transforms.jit.kernels import kernel
 
 __all__: list[str] = []
 
 
-def scatter_add(values: Any, shape: Any, index: Any) -> Any:
+def scatter_add(values, shape, index):
     """Zeros of a shape, with values added at an index."""
     out = np.zeros(shape, values.dtype)
     np.add.at(out, index, values)
     return out
 
 
-def assembled(*values: Any, shape: Any, places: Any) -> Any:
+def assembled(*values, shape, places):
     """Zeros of a shape, with each of several values added at its place."""
     out = np.zeros(shape, values[0].dtype)
     for value, place in zip(values, places):
@@ -32,7 +28,7 @@ def assembled(*values: Any, shape: Any, places: Any) -> Any:
     return out
 
 
-def setitem(x: Any, *values: Any, places: Any) -> Any:
+def setitem(x, *values, places):
     """A copy of an array, with each of several values at its place."""
     out = x.copy()
     for value, place in zip(values, places):
@@ -40,6 +36,12 @@ def setitem(x: Any, *values: Any, places: Any) -> Any:
     return out
 
 
+def as_float(x):
+    """The one element of an array, as a number of Python's."""
+    return float(x)
+
+
+kernel(creation.as_float, as_float)
 kernel(indexing.scatter_add, scatter_add)
 kernel(indexing.assembled, assembled)
 kernel(indexing.setitem, setitem)

@@ -60,7 +60,8 @@ _PYTHON_UNARY: dict[Op, str] = {operator.neg: "-", operator.pos: "+", operator.i
 _WIDE = frozenset("dD")  # what a float64 factor leaves as it is
 _HOMES = (
     (np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"), (np.emath, "np.emath"),
-    (np.lib.stride_tricks, "np.lib.stride_tricks"), (np.polynomial, "np.polynomial"),
+    (np.random, "np.random"), (np.lib.stride_tricks, "np.lib.stride_tricks"),
+    (np.polynomial, "np.polynomial"),
 )  # fmt: skip
 
 
@@ -199,8 +200,6 @@ def _function_text(op: Op, operand: Operand) -> str:
     method = getattr(op, "__self__", None)
     if isinstance(method, np.ufunc):
         return f"{numpy_name(method)}.{op.__name__}"
-    if op in DEFINITIONS:
-        return DEFINITIONS[op].__name__
     module = getattr(op, "__module__", "") or ""
     if isinstance(op, np.ufunc) or module.startswith("numpy"):
         return numpy_name(op)
@@ -221,6 +220,8 @@ def numpy_name(op: Op) -> str:
 
 def constant_text(value: Any) -> str:
     """Write a constant, so that it is the same to the last bit when read."""
+    if callable(value) and value in DEFINITIONS:
+        return DEFINITIONS[value].__name__
     for kinds, write in _WRITERS:
         if isinstance(value, kinds):
             return write(value)

@@ -23,7 +23,7 @@ from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import leaves, rebuild
 from tinygrad_lab.transforms.jit.backends import numpy as numpy_backend
 from tinygrad_lab.transforms.jit.history import Past, pullback
-from tinygrad_lab.transforms.jit.passes import simplified, used_inputs
+from tinygrad_lab.transforms.jit.passes import simplified, used_inputs, without_facts
 from tinygrad_lab.transforms.jit.program import GuardFailed, Program
 from tinygrad_lab.transforms.jit.state import (
     MISS,
@@ -148,7 +148,10 @@ def _finished(
         trace.name, tuple(trace.inputs), tuple(trace.instructions), outputs, labels,
         changes.returned,
     )  # fmt: skip
-    program, stay = used_inputs(simplified(whole))
+    program, facts = without_facts(simplified(whole))
+    program, stay = used_inputs(program)
+    for i in facts:
+        state.fix(i, trace.values[i])
     trace.instructions.clear()
     del whole
     call = compiled(state, changes, stay, past)

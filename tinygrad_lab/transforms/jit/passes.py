@@ -21,11 +21,15 @@ from tinygrad_lab.transforms.jit.program import (
     Program,
     Ref,
     draw,
+    expect,
     mapped,
     refs,
 )
 
 __all__ = ["simplified", "used_inputs"]
+
+
+_NUMBERS = (bool, int, float, complex)
 
 
 def simplified(program: Program) -> Program:
@@ -172,6 +176,34 @@ def separate(program: Program) -> Program:
             taken.add(output.number)
         outputs.append(output)
     return program.replaced(instructions=tuple(lines), outputs=tuple(outputs))
+
+
+def without_facts(program: Program) -> tuple[Program, set[int]]:
+    """Leave out guards on numbers that nothing else depends on, and say which inputs those are.
+
+    A momentum of 0 decides which way a step goes, and is no part of its arithmetic: such numbers
+    are looked at before the program runs.
+    """
+    count = len(program.inputs)
+    sources: dict[int, set[int]] = {i: {i} for i in range(count)}
+    for ref, line in program.numbered():
+        sources[ref.number] = set().union(*(sources[r.number] for r in refs(line)))
+    guards = [(ref.number, line) for ref, line in program.numbered() if line.op is expect]
+    needed = {r.number for r in refs(list(program.outputs))}
+    needed |= {ref.number for ref, line in program.numbered() if line.op in EFFECTS - {expect}}
+    computed = set().union(*(sources[n] for n in needed)) if needed else set()
+    facts = {
+        i
+        for i in range(count)
+        if i not in computed and not program.inputs[i].kind.is_array
+        and program.inputs[i].kind.dtype in _NUMBERS
+    }
+    kept = [n for n, _ in guards if not sources[n] <= facts]
+    facts -= set().union(*(sources[n] for n in kept)) if kept else set()
+    dropped = {n for n, _ in guards} - set(kept)
+    facts &= set().union(*(sources[n] for n in dropped)) if dropped else set()
+    live = {ref.number for ref, _ in program.numbered()} - dropped
+    return without_dead(_with(program, range(count), live)), facts
 
 
 def used_inputs(program: Program, keep: Collection[int] = ()) -> tuple[Program, list[int]]:

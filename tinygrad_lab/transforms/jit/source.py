@@ -16,7 +16,7 @@ import keyword
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,7 +100,17 @@ def _defined(program: Program) -> list[Callable[..., Any]]:
             functions.setdefault(DEFINITIONS[line.op])
         elif line.op not in EFFECTS and not _is_known(line.op):
             functions.setdefault(inspect.unwrap(line.op))
-    return list(functions)
+    return _with_helpers(functions)
+
+
+def _with_helpers(functions: Iterable[Any]) -> list[Callable[..., Any]]:
+    """Give functions, each after those of its own file that it calls."""
+    ordered: dict[Any, None] = {}
+    for function in functions:
+        named = [function.__globals__.get(name) for name in function.__code__.co_names]
+        helpers = [f for f in named if getattr(f, "__module__", None) == function.__module__]
+        ordered.update(dict.fromkeys([*_with_helpers(helpers), function]))
+    return list(ordered)
 
 
 def _is_known(op: Op) -> bool:

@@ -33,7 +33,7 @@ from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import is_module
 from tinygrad_lab.transforms.jit.program import Program
-from tinygrad_lab.transforms.jit.trace import Trace, Traced, TracedGenerator, TracingError
+from tinygrad_lab.transforms.jit.trace import Trace, Traced, TracingError
 from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
 
 __all__ = ["Changed", "NotRecordable", "State"]
@@ -320,7 +320,8 @@ class State(Twins):
         self.expect(f"type({variable}) is Generator", variable)
         self.drawn.append(variable)
         self.inputs.append(variable)
-        twin = TracedGenerator(self.trace, self.label(path), super().generator(value, path))
+        self._input_labels[variable] = self.label(path)
+        twin = self.trace.generator(self.label(path), super().generator(value, path))
         return self._known(twin, variable)
 
     def other(self, value: Any, path: str) -> Any:
@@ -418,6 +419,15 @@ class State(Twins):
             distinct = f"len({{{', '.join(self._leaves)}}})"
             self.expect(f"{distinct} == {len(self._leaves)}", distinct)
         return twin, twins, named
+
+    def fix(self, position: int, value: Any) -> None:
+        """Expect of later calls that a number is what it is, which is all that depends on it."""
+        variable = self.inputs[position]
+        self.static[self._input_labels[variable]] = value
+        for i, line in enumerate(self.reads):
+            if line.needed_by == variable:
+                self.reads[i] = line._replace(needed_by=None)
+        self.expect(f"{variable} == {self.bound(value)}", variable)
 
     def diagnosis(self) -> Diagnosis:
         """Keep what says why a later call is not one of these."""

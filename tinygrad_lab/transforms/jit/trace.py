@@ -66,6 +66,7 @@ class Trace:
     def __init__(self, name: str) -> None:
         self.name = name
         self.inputs: list[Input] = []
+        self.values: list[Any] = []  # of the inputs, in this call
         self.instructions: list[Instruction] = []
         self.alive: list[Any] = []  # weak references to what was traced
         self.is_finished = False
@@ -82,7 +83,19 @@ class Trace:
         if self.instructions:
             raise AssertionError("inputs come first")
         self.inputs.append(Input(name, kind_of(value)))
+        self.values.append(value)
         return self.traced(value, Ref(len(self.inputs) - 1))
+
+    def generator(self, name: str, value: np.random.Generator) -> TracedGenerator:
+        """Make an input of a generator."""
+        self.inputs.append(Input(name, Kind(np.random.Generator)))
+        self.values.append(value)
+        return TracedGenerator(self, Ref(len(self.inputs) - 1), value)
+
+    def unseeded(self) -> TracedGenerator:
+        """Make a generator that is another in each call."""
+        value = np.random.default_rng()
+        return TracedGenerator(self, self._append(np.random.default_rng, (), {}, value), value)
 
     def traced(self, value: Any, ref: Ref) -> Traced:
         """Wrap a value."""
@@ -155,7 +168,7 @@ class Trace:
         if kind in (tuple, list):
             return kind(map(self._referred, value))
         if isinstance(value, (tuple, list)):
-            return tuple(map(self._referred, value))
+            return value if hasattr(value, "_fields") else tuple(map(self._referred, value))
         if kind is dict:
             return {key: self._referred(item) for key, item in value.items()}
         if kind is slice:
@@ -525,10 +538,9 @@ _WRITES = frozenset({np.put, np.copyto, np.place, np.putmask, np.fill_diagonal, 
 class TracedGenerator(np.random.Generator):
     """A generator of random numbers whose draws are instructions."""
 
-    def __init__(self, trace: Trace, name: str, generator: np.random.Generator) -> None:
+    def __init__(self, trace: Trace, ref: Ref, generator: np.random.Generator) -> None:
         super().__init__(generator.bit_generator)
-        trace.inputs.append(Input(name, Kind(np.random.Generator)))
-        self.ref = Ref(len(trace.inputs) - 1)
+        self.ref = ref
         self._trace = trace
 
     def __getattribute__(self, name: str) -> Any:
