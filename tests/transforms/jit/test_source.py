@@ -95,7 +95,8 @@ def values_of(program, args):
         entry = optimizer.state.get(p, {})
         values |= {f"model.{name}.{key}": value for key, value in entry.items()}
     for key, value in optimizer.param_groups[0].items() if model is not None else ():
-        values[f"optimizer.param_groups.0.{key}"] = value
+        parts = {f".{i}": part for i, part in enumerate(value)} if key == "betas" else {"": value}
+        values |= {f"optimizer.param_groups.0.{key}{i}": part for i, part in parts.items()}
     return [values[item.name] for item in program.inputs]
 
 
@@ -324,8 +325,8 @@ def test_a_gradient_is_called_after_what_it_is_of():
         return np.mean(np.tanh(z) ** 2)
 
     lines = body(tl.grad(loss, argnums=(0, 1)), ROW, np.ones(2))
-    assert lines[-1] == "return (d_w, d_b)" and "d_w = TABLE" not in lines
-    assert any(line.startswith("d_z") or "d_tanh" in line for line in lines)
+    assert lines[-1] == "return (d_w, d_b)"
+    assert any(line.startswith("d_b = np.tanh(") for line in lines)
 
 
 # -- Program --------------------------------------------------------------------------------------

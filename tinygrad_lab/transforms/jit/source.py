@@ -53,7 +53,8 @@ _STEMS: dict[str, str] = {
     "subtract": "difference", "sub": "difference", "multiply": "product", "mul": "product",
     "divide": "quotient", "truediv": "quotient", "neg": "negative", "absolute": "size",
     "getitem": "part", "less": "is_less", "greater": "is_greater", "less_equal": "is_less",
-    "greater_equal": "is_greater", "equal": "is_equal", "isnan": "is_nan",
+    "greater_equal": "is_greater", "equal": "is_equal", "isnan": "is_nan", "pow": "power",
+    "max_pool2d": "pooled", "avg_pool2d": "pooled",
 }  # fmt: skip
 _SECTIONS = {
     "forward": "forward", "backward": "backward, from the end to the beginning",
@@ -159,7 +160,8 @@ class _Folding:
         line = self.line(number)
         if line.op in EFFECTS or number in self.outputs or number in self.apart:
             return False
-        if self._is_slight(line) and self._is_short(line):
+        is_number = not line.kind.is_array and self.weight[number] <= 1  # 1 - beta, say
+        if is_number or (self._is_slight(line) and self._is_short(line)):
             return True
         is_named = line.phase == "forward" and line.hint in _STEMS
         is_gradient = line.gradient_of is not None and line.gradient_of not in self.inside
@@ -191,10 +193,8 @@ def _identifier(label: str) -> str:
 
 
 def _shortened(labels: Sequence[str]) -> dict[str, str]:
-    """Leave out the name of the model, and of the optimizer's groups, where that is clear."""
-    short = {label: re.sub(r"^.*\bparam_groups\.\d+\.", "", label) for label in labels}
-    for label, text in short.items():
-        short[label] = text.partition(".")[2] or text
+    """Leave out the name of the model, or of the optimizer and its group, where that is clear."""
+    short = {label: re.sub(r"^\w+\.(param_groups\.\d+\.)?(?=.)", "", label) for label in labels}
     counts = Counter(short.values())
     return {label: text if counts[text] == 1 else label for label, text in short.items()}
 
