@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tinygrad_lab.transforms import Program
-from tinygrad_lab.transforms.jit.source import Statement, input_names, shape_text, statements
+from tinygrad_lab.transforms.jit.source import (
+    Statement,
+    input_names,
+    result_names,
+    shape_text,
+    statements,
+)
 from tinygrad_lab.viz.dot import FONT, escape, tooltip
 from tinygrad_lab.viz.style import THEMES, Theme
 
@@ -48,7 +54,11 @@ class _Writer:
 
     def __init__(self, program: Program, lines: list[Statement], theme: Theme) -> None:
         self.program, self.statements, self.theme = program, lines, theme
-        self.inputs = dict(zip(input_names(program), program.inputs, strict=True))
+        used = {name for s in lines if s.section != "update" for name in s.operands}
+        inputs = zip(input_names(program), program.inputs, strict=True)
+        #: Learning rates and what an optimizer keeps have no box: the update's lines name them.
+        self.inputs = {name: item for name, item in inputs if name in used}
+        self.results = result_names(program)
         #: The box that a name means now: a parameter is given another value in the update.
         self.box: dict[str, str] = {name: f"i{i}" for i, name in enumerate(self.inputs)}
 
@@ -105,7 +115,7 @@ class _Writer:
 
     def _statement(self, i: int, statement: Statement) -> str:
         name, text = statement.name, statement.text.removeprefix(f"{statement.name} = ")
-        is_output = name in self.inputs or name == "loss"
+        is_output = name in self.results
         paint = self.theme.paint["loss" if is_output else "operation" if name else "wrong"]
         head = f"<B>{escape(name)}</B> = {escape(text)}" if name else escape(text)
         about = [statement.text] + [f"through {statement.topic}"] * bool(statement.topic)
@@ -121,7 +131,8 @@ class _Writer:
         for i, statement in enumerate(self.statements):
             box, here = f"s{i}", statement.section
             section[box] = here
-            sources = [self.box[name] for name in statement.operands if name != statement.name]
+            names = [n for n in statement.operands if n in self.box and n != statement.name]
+            sources = [self.box[name] for name in names]
             yield from (self._edge(source, box, section[source], here) for source in sources)
             partner = self.box.get(statement.topic.partition(" = ")[0])
             if here == "update":

@@ -38,7 +38,7 @@ from tinygrad_lab.transforms.jit.program import (
     refs,
 )
 
-__all__ = ["Statement", "input_names", "shape_text", "source", "statements"]
+__all__ = ["Statement", "input_names", "result_names", "shape_text", "source", "statements"]
 
 _WIDTH = 100
 _LONGEST = 84  # of a statement that has shorter ones folded in
@@ -82,6 +82,12 @@ def input_names(program: Program) -> list[str]:
     """Give the parameters of the function, in order."""
     names = _Writer(program).names
     return [names.of[i] for i in range(len(program.inputs))]
+
+
+def result_names(program: Program) -> set[str]:
+    """Give the names of what comes out."""
+    names = _Writer(program).names
+    return {names.of[ref.number] for ref in refs(list(program.outputs))}
 
 
 def source(program: Program) -> str:
