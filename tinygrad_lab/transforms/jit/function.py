@@ -46,7 +46,7 @@ _BACKENDS = ("auto", "numpy")
 
 _VARIANTS = 8  # programs kept for one function
 _ATTEMPTS = 6  # at recording one call: each time, numbers turn out to be inputs, or not
-_MISFIRES = 10  # calls that a program could not serve, after which it is not tried any more
+_STRICT = 3  # calls with an infinite slope, after which these are told from infinite values
 
 
 @dataclass(eq=False)
@@ -278,6 +278,8 @@ class Jitted:
     def _misfired(self, recording: Recording, error: Exception, args: Any, kwargs: Any) -> Any:
         """Make a call as it is that the program could not serve: an infinite slope, an error."""
         recording.misfires.append(f"{type(error).__name__}: {error}".partition("\n")[0])
+        if isinstance(error, FloatingPointError) and len(recording.misfires) == _STRICT:
+            recording.run = numpy_backend.compile(recording.program, is_strict=False)
         return self._as_it_is("a value was not finite, or a call failed", args, kwargs)
 
     def _as_it_is(self, why: str, args: Any, kwargs: Any) -> Any:

@@ -209,7 +209,8 @@ class State(Twins):
         return self._known(twin, variable)
 
     def _leaf(self, node: Node, variable: str, path: str) -> Node:
-        name = self._object(node, f"{variable}.node", "k")
+        name = self._variable("k")
+        self.read(f"{name} = {variable}.node")
         self._labels[name] = self.label(path)
         self._leaves.append(name)
         twin = new_leaf()
