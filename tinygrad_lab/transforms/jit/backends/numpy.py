@@ -57,7 +57,8 @@ class _Writer:
     def __init__(self, program: Program, is_strict: bool) -> None:
         self.program, self.is_strict = program, is_strict
         self.space: dict[str, Any] = {
-            "np": np, "math": math, "GuardFailed": GuardFailed, "errstate": np.errstate, "shape": np.shape,
+            "np": np, "math": math, "GuardFailed": GuardFailed, "errstate": np.errstate,
+            "shape": np.shape,
         }  # fmt: skip
         self.last = _last_uses(program)
         self.inside = _never_shown(program)
