@@ -51,7 +51,8 @@ _STEMS: dict[str, str] = {
     "linear": "z", "conv2d": "z", "sigmoid": "a", "relu": "a", "tanh": "a", "softmax": "a",
     "log_softmax": "log_p", "mse_loss": "loss", "l1_loss": "loss", "add": "total",
     "subtract": "difference", "sub": "difference", "multiply": "product", "mul": "product",
-    "divide": "quotient", "truediv": "quotient", "neg": "negative", "absolute": "size",
+    "matmul": "product", "divide": "quotient", "truediv": "quotient", "neg": "negative",
+    "absolute": "size",
     "getitem": "part", "less": "is_less", "greater": "is_greater", "less_equal": "is_less",
     "greater_equal": "is_greater", "equal": "is_equal", "isnan": "is_nan", "pow": "power",
     "max_pool2d": "pooled", "avg_pool2d": "pooled",
@@ -276,10 +277,16 @@ class _Names:
             return _STEMS[line.hint]
         if self._labels.get(ref.number) == "result":
             return "loss" if ref.number == self._begin else "result"
-        if line.op is np.matmul:
-            return "z" if line.phase == "forward" else "product"
+        if line.phase == "forward" and self._is_affine(line):
+            return "z"
         name = getattr(line.op, "__name__", "value") if line.op is not draw else str(line.args[1])
         return _STEMS.get(name) or _identifier(name)
+
+    def _is_affine(self, line: Instruction) -> bool:
+        """Whether a line is a product of matrices, perhaps with something added."""
+        operands = [r.number for r in refs(line) if r.number in self.folding.inside]
+        ops = [line.op, *(self.folding.line(n).op for n in operands if line.op is np.add)]
+        return np.matmul in ops
 
     def _state_name(self, ref: Ref, label: str) -> str:
         """Name what a parameter becomes: as before, if nobody needs what it was."""
