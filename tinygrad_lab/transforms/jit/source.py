@@ -63,6 +63,9 @@ _SECTIONS = {
 }  # fmt: skip
 
 
+_MODULES = ("numpy", "_operator", "math", "builtins")
+
+
 class Statement(NamedTuple):
     """One line of the function's body."""
 
@@ -126,7 +129,7 @@ def _is_known(op: Op) -> bool:
     if isinstance(op, np.ufunc) or isinstance(getattr(op, "__self__", None), np.ufunc):
         return True
     module = getattr(op, "__module__", "") or ""
-    return op is astype or module.partition(".")[0] in ("numpy", "_operator", "math")
+    return op is astype or module.partition(".")[0] in _MODULES
 
 
 # -- what stands where it is used -----------------------------------------------------------------
