@@ -26,7 +26,7 @@ from tinygrad_lab.transforms.jit.program import (
     refs,
 )
 
-__all__ = ["simplified", "used_inputs"]
+__all__ = ["simplified", "used_inputs", "without_dead"]
 
 
 _NUMBERS = (bool, int, float, complex)
