@@ -118,9 +118,10 @@ def _plain(line: Instruction, kind: Callable[[Any], Kind]) -> tuple[Any, Any]:
         arg.flat[0].item() if _is_number_beside(arg, other, line.kind, kind) else arg
         for arg, other in (args, args[::-1])
     )
-    if line.op is np.multiply and type(right) in (int, float) and type(left) is Ref:
-        left, right = right, left
-    return left, right
+    is_number = [type(x) in (int, float) or (type(x) is Ref and not kind(x).is_array)
+                 for x in (left, right)]  # fmt: skip
+    swap = line.op is np.multiply and is_number == [False, True]
+    return (right, left) if swap else (left, right)
 
 
 def _is_number_beside(
