@@ -6,6 +6,7 @@ Not for: recording itself (``trace.py``, ``state.py``), or running programs (``b
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock, RLock
@@ -399,10 +400,12 @@ def _report(jitted: Jitted) -> str:
         f"{_count(served, 'call')} served by them"
     ]
     for number, recording in enumerate(everything, 1):
-        inputs = ", ".join(f"{i.name} {i.kind}" for i in recording.program.inputs)
+        program = recording.program
+        inputs = ", ".join(f"{i.name} {i.kind}" for i in program.inputs) or "nothing"
+        reads = f"   {_count(len(program.instructions), 'line')} from {inputs}"
         lines += [
             f"{number}. recorded because of {recording.reason}",
-            f"   {_count(len(recording.program.instructions), 'line')} from {inputs or 'nothing'}",
+            textwrap.fill(reads, 98, subsequent_indent="   ", break_on_hyphens=False),
             f"   {recording.backend}: {1e3 * recording.seconds:.1f} ms to record, "
             f"{1e3 * recording.seconds_to_compile:.1f} ms to compile, "
             f"{_count(recording.calls, 'call')}",

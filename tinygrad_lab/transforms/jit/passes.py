@@ -25,7 +25,7 @@ from tinygrad_lab.transforms.jit.program import (
     refs,
 )
 
-__all__ = ["simplified", "used_inputs"]
+__all__ = ["simplified", "used_inputs", "without_dead"]
 
 
 _NUMBERS = (bool, int, float, complex)
@@ -43,7 +43,10 @@ def merged(program: Program) -> Program:
     new: dict[int, Ref] = {i: Ref(i) for i in range(count)}
     known: dict[Any, Ref] = {}
     lines: list[Instruction] = []
-    look = lambda ref: new[ref.number]
+
+    def look(ref: Ref) -> Ref:
+        return new[ref.number]
+
     for ref, line in program.numbered():
         repeated = _repeated(line, program)
         if repeated and ref.number in shown and not _is_fresh(repeated, program, shown):
