@@ -17,6 +17,7 @@ __all__ = [
     "MixedPrecisionWarning",
     "NoGradientWarning",
     "NotAParameterWarning",
+    "RecordingWarning",
     "SlowBatchWarning",
     "TrainingWarning",
     "warn",
@@ -47,6 +48,10 @@ class NoGradientWarning(TrainingWarning):
 
 class NotAParameterWarning(TrainingWarning):
     """A tensor that requires a gradient is an attribute of a module, and no Parameter."""
+
+
+class RecordingWarning(UserWarning):
+    """A function under ``tl.jit`` does not run as a recorded program."""
 
 
 class SlowBatchWarning(UserWarning):

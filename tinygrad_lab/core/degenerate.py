@@ -144,8 +144,8 @@ def gradient(
     finally:
         _depth.reset(token)
     answer = slopes.pop(origin, None)
-    sizes = [np.maximum(_largest(leaves[n]), 1) * _largest(slopes.get(n, 0.0)) for n in leaves]
-    return answer, reduce(np.maximum, sizes, 0.0)
+    other = [np.maximum(_largest(leaves[n]), 1) * _largest(slopes.get(n, 0.0)) for n in leaves]
+    return answer, reduce(np.maximum, other, 0.0)
 
 
 def _leaves(nodes: Collection[Node], origin: Node) -> dict[Node, Array]:

@@ -19,12 +19,10 @@ class BatchedValueError(TypeError):
         self.level = level  # the vmap that can do the same in turn, for each example
 
 
-# NumPy's own exception types and ours, the special before the general: the first that fits is
-# raised anew.
+# NumPy's own exception types, the special before the general: the first that fits is raised anew.
 _KINDS: tuple[type[Exception], ...] = (
-    BatchedValueError, np.linalg.LinAlgError, np.exceptions.AxisError, IndexError,
-    FloatingPointError, ZeroDivisionError, OverflowError, ValueError, TypeError,
-    NotImplementedError, RuntimeError,
+    np.linalg.LinAlgError, np.exceptions.AxisError, IndexError, FloatingPointError,
+    ZeroDivisionError, OverflowError, ValueError, TypeError, NotImplementedError, RuntimeError,
 )  # fmt: skip
 
 #: PyTorch's names of arguments, and ours.
@@ -49,13 +47,12 @@ def raise_explained(
     ours = [KEYWORDS[key] for key in kwargs or {} if key in KEYWORDS]
     hint = f"; say {'=, '.join(ours)}=, as NumPy does" if ours else ""
     text = f"{name_of(op)}({', '.join(given)}){during}: {error}{hint}{where}"
-    kind = next((kind for kind in _KINDS if isinstance(error, kind)), None)
+    is_plain = type(error).__module__.partition(".")[0] in ("builtins", "numpy")
+    kind = next((kind for kind in _KINDS if is_plain and isinstance(error, kind)), None)
     again = error if kind is None else kind(text)
     cause = error.__cause__ if kind is None else error
     if kind is None:
         error.add_note(text)
-    if isinstance(error, BatchedValueError):
-        again.level = error.level  # type: ignore[attr-defined]
     again.explained = True  # type: ignore[attr-defined]
     try:
         raise again from cause

@@ -21,7 +21,7 @@ import numpy as np
 from tinygrad_lab.core.errors import BatchedValueError
 from tinygrad_lab.core.levels import in_turn, innermost_array, somewhere
 from tinygrad_lab.core.modes import WATCH, current_mode, enable_grad
-from tinygrad_lab.core.operations import Array, Rule
+from tinygrad_lab.core.operations import NUMPYS, Array, Rule
 from tinygrad_lab.core.several import every
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def hides_nan(node: Node, clean: WeakValueDictionary[int, Any]) -> bool:
     Large arrays without one are remembered in ``clean``: one may be indexed many times.
     """
     for operand, parent in zip(map(innermost_array, node.args), node.parents or ()):
-        if parent is None or type(operand) is not np.ndarray:
+        if parent is None or type(operand) not in NUMPYS:
             continue
         is_large = operand.size > _SMALL
         if is_large and clean.get(id(operand)) is operand:

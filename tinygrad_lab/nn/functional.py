@@ -15,6 +15,7 @@ from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 
+from tinygrad_lab.core.engine import recorder
 from tinygrad_lab.core.levels import drawing
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import methods
@@ -143,9 +144,17 @@ def dropout(
         raise ValueError(f"dropout p={p}: expected a probability, 0 to 1")
     if not training or p == 0:
         return input
-    generator = drawing(rng) if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)
-    mask = generator.random(input.shape) >= p
+    mask = _generator(rng).random(input.shape) >= p
     return input * (mask / (1 - p if p < 1 else 1)).astype(input.dtype)
+
+
+def _generator(rng: int | np.random.Generator | None) -> np.random.Generator:
+    """Make a generator of a seed; one that nobody has seeded is another in each recorded call."""
+    if isinstance(rng, np.random.Generator):
+        return drawing(rng)
+    recording = recorder.get()
+    is_others = rng is None and recording is not None
+    return recording.unseeded() if is_others else np.random.default_rng(rng)
 
 
 # -- images -----------------------------------------------------------------------------------

@@ -14,10 +14,14 @@ from tinygrad_lab.transforms.derivatives import (
     value_and_grad,
     vjp,
 )
+from tinygrad_lab.transforms.jit import Jitted, Program, TracingError, jit, program, repeat
 from tinygrad_lab.transforms.stateless import functional_call, stack_module_state
 from tinygrad_lab.transforms.vmap import vmap
 
 __all__ = [
+    "Jitted",
+    "Program",
+    "TracingError",
     "checkpoint",
     "functional_call",
     "grad",
@@ -25,7 +29,10 @@ __all__ = [
     "hessian",
     "hvp",
     "jacobian",
+    "jit",
     "jvp",
+    "program",
+    "repeat",
     "stack_module_state",
     "value_and_grad",
     "vjp",

@@ -150,14 +150,14 @@ class Call:
         """Give all arrays of the result; what is constant has derivatives too, of zeros."""
         arrays = []
         for path, y in leaves(self.output):
-            is_array = hasattr(y, "__array_function__")
-            if not is_array and not isinstance(y, (int, float, complex, np.generic)):
+            is_number = isinstance(y, (int, float, complex, np.generic))
+            if not (is_number or hasattr(y, "__array_function__")):
                 where = f" at output{path}" if path else ""
                 raise TypeError(
                     f"{name}: the function must return a number or a tensor, not {describe(y)}"
                     + where
                 )
-            arrays.append(from_scalar(y))
+            arrays.append(y if isinstance(y, Tensor) else from_scalar(y))
         return arrays
 
     def scalar(self, name: str) -> Any:

@@ -5,7 +5,6 @@ Sorting is a permutation, undone.  Tied elements could be in any order, so they 
 
 import numpy as np
 
-from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import composed, constant, defvjp
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.indexing import scatter_add
@@ -25,14 +24,12 @@ def _shared_by_ties(g, y):
     if y.size == 0:
         return g
     new = y[..., 1:] != y[..., :-1]
-    if not somewhere(~new):
-        return g
     first = np.concatenate([np.ones((*y.shape[:-1], 1), dtype=bool), new], axis=-1)
     run = np.cumsum(first.reshape(-1)) - 1
-    total, number = (
-        scatter_add(x.reshape(-1), (y.size,), (run,))[run] for x in (g, np.ones(y.shape, g.dtype))
+    total, length = (
+        scatter_add(x.reshape(-1), (y.size,), (run,))[run] for x in (g, np.ones(y.shape))
     )
-    return (total / number).reshape(y.shape)
+    return (total / length).reshape(y.shape)
 
 
 def _order(y, x, axis=-1, kind=None, order=None, *, stable=None, descending=False):
