@@ -27,7 +27,7 @@ def _shared_by_ties(g, y):
     first = np.concatenate([np.ones((*y.shape[:-1], 1), dtype=bool), new], axis=-1)
     run = np.cumsum(first.reshape(-1)) - 1
     total, length = (
-        scatter_add(x.reshape(-1), (y.size,), (run,))[run] for x in (g, np.ones(y.shape))
+        scatter_add(x.reshape(-1), (y.size,), (run,))[run] for x in (g, np.ones_like(untracked(y)))
     )
     return (total / length).reshape(y.shape)
 
