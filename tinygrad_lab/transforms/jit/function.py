@@ -233,9 +233,9 @@ def program(f: Callable[..., Any]) -> Callable[..., Program]:
     Examples
     --------
     >>> import numpy as np, tinygrad_lab as tl
-    >>> program = tl.program(tl.grad(lambda x: np.sum(x ** 3)))(np.array([1.0, 2.0]))
-    >>> len(program.instructions)
-    2
+    >>> program = tl.program(tl.grad(lambda x: np.sum(np.sin(x))))(np.array([1.0, 2.0]))
+    >>> print(program.source.splitlines()[-3].strip())
+    d_x = np.cos(x)  # (2)
     """
     function = _function(f)
 

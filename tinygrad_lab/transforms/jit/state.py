@@ -13,9 +13,11 @@ Not for: what happens inside the call (``trace.py``), or which of several progra
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
 import re
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -246,9 +248,8 @@ class State(Twins):
         kind = type(value)
         if not hasattr(value, "__dict__") or isinstance(value, (type, FunctionType, ModuleType)):
             return False
-        home = kind.__module__.partition(".")[0]
         is_ours = kind.__module__.startswith(f"{_PACKAGE}.optim") or kind is SimpleNamespace
-        return is_ours or home in self._homes
+        return is_ours or _is_users(kind.__module__)
 
     def stateful(self, thing: Any, path: str) -> Any:
         """An object may be another one of its class, as long as the same is in its attributes."""
@@ -344,8 +345,7 @@ class State(Twins):
         name = self.bound(value)
         if path != name:
             self.expect(f"{path} is {name}", path)
-        home = (value.__module__ or "").partition(".")[0]
-        if home not in self._homes:
+        if value is not self._root and not _is_users(value.__module__):
             return value
         self._settled(value, value)  # it may call itself
         closed_over = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
@@ -399,7 +399,7 @@ class State(Twins):
         self, f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> tuple[Any, list[Any], dict[str, Any]]:
         """Build the twins of a call."""
-        self._homes = {_home_of(f), "__main__"} - {_PACKAGE, "numpy", "builtins"}
+        self._root = getattr(f, "__func__", getattr(f, "func", f))
         names = _parameter_names(f, len(args))
         self.expect(f"len(args) == {len(args)}", "len(args)")
         self.expect(f"len(kwargs) == {len(kwargs)}", "len(kwargs)")
@@ -759,9 +759,16 @@ def _dotted(path: str) -> str:
 # -- what a function can reach --------------------------------------------------------------------
 
 
-def _home_of(f: Any) -> str:
-    f = getattr(f, "__func__", getattr(f, "func", f))
-    return (getattr(f, "__module__", "") or type(f).__module__ or "").partition(".")[0]
+@functools.cache
+def _is_users(module: str | None) -> bool:
+    """Whether a module is the user's: no part of Python, of NumPy or of what was installed."""
+    top = (module or "").partition(".")[0]
+    if top == "__main__" or not top:
+        return True
+    if top in sys.stdlib_module_names or top in ("numpy", _PACKAGE):
+        return False
+    file = getattr(sys.modules.get(top), "__file__", None) or ""
+    return "site-packages" not in file and "dist-packages" not in file
 
 
 def _named(function: FunctionType) -> list[str]:

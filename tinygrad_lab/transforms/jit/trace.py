@@ -200,7 +200,7 @@ class Trace:
             return slice(*map(self._referred, (value.start, value.stop, value.step)))
         if kind is TracedGenerator:
             return value.ref
-        if isinstance(value, np.ndarray) and value.size > 1:
+        if isinstance(value, np.ndarray):
             self.constants[id(value)] = value
         return value
 
