@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
@@ -43,6 +43,9 @@ NO_KWARGS: Mapping[str, Any] = {}
 #: ``tracked_pass``, which ``degenerate.py`` puts here: it needs what is here.
 OPEN: WeakSet[Node] = WeakSet()
 tracked_pass: Any = None
+
+#: What records a program here and now, if anything: it looks at the nodes of each pass.
+recorder: ContextVar[Any] = ContextVar("tinygrad_lab.recorder", default=None)
 
 _next_order = count(0, -1).__next__  # counts downwards, so that the youngest node is the smallest
 _new = object.__new__
@@ -123,6 +126,10 @@ def propagate(
     and ``debug()`` names the place.  An upstream of exactly 0 stays 0, whatever slope it meets.
     Arriving at a node that an earlier pass has freed is a ``RuntimeError``.
     """
+    if visit is not None:
+        visit = partial(_visited, visit)
+    if (recording := recorder.get()) is not None:
+        visit = recording.visiting(visit)
     if OPEN and lift is None and not ends:
         gradients = tracked_pass(
             outputs, cotangents, retain_graph, visit, wanted=wanted, batched=batched
@@ -134,6 +141,11 @@ def propagate(
         return walk.gradients()
     with differentiating_behind(outputs, cotangents):
         return walk.gradients()
+
+
+def _visited(visit: Visit, node: Node, g: Array, contributions: Sequence[Array | None]) -> None:
+    """Show a node to a visitor, who sees no pieces."""
+    visit(node, g, tuple(map(whole, contributions)))
 
 
 class _Walk:
@@ -206,7 +218,7 @@ class _Walk:
         contributions: list[Array | None] = []
         self.pull_back(node, g, contributions if self.visit is not None else None)
         if self.visit is not None:
-            self.outside.run(self.visit, node, g, tuple(map(whole, contributions)))
+            self.outside.run(self.visit, node, g, tuple(contributions))
         if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
             node.parents = node.args = node.kwargs = node.value = node.prints = None
 

@@ -1,0 +1,227 @@
+"""From program to program: the same numbers from fewer lines.
+
+Each pass is a function of a program; :func:`simplified` runs all of them.  None changes a result by
+a bit.
+
+Not for: what a backend does with the lines (``backends/``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.transforms.jit.program import (
+    EFFECTS,
+    VIEWS,
+    Instruction,
+    Program,
+    Ref,
+    draw,
+    expect,
+    mapped,
+    refs,
+)
+
+__all__ = ["simplified", "used_inputs", "without_dead"]
+
+
+_NUMBERS = (bool, int, float, complex)
+
+
+def simplified(program: Program) -> Program:
+    """Merge what is computed twice, and leave out what changes nothing or nobody asks for."""
+    return separate(without_dead(merged(program)))
+
+
+def merged(program: Program) -> Program:
+    """Compute each value once: nothing that is computed already, no copies, no products with 1."""
+    shown = _shown(program)
+    count = len(program.inputs)
+    new: dict[int, Ref] = {i: Ref(i) for i in range(count)}
+    known: dict[Any, Ref] = {}
+    lines: list[Instruction] = []
+
+    def look(ref: Ref) -> Ref:
+        return new[ref.number]
+
+    for ref, line in program.numbered():
+        repeated = _repeated(line, program)
+        if repeated and ref.number in shown and not _is_fresh(repeated, program, shown):
+            repeated = None
+        line = line.renumbered(look)
+        same = look(repeated) if repeated else None
+        here = Ref(count + len(lines))
+        if same is None and line.op is not draw:
+            same = known.setdefault(_key(line), here)
+        new[ref.number] = same or here
+        if same is None or same == here:
+            lines.append(line)
+        else:
+            _inherit(lines, same.number - count, line)
+    result = mapped(program.result, look)
+    outputs = tuple(mapped(output, look) for output in program.outputs)
+    return program.replaced(instructions=tuple(lines), outputs=outputs, result=result)
+
+
+def _inherit(lines: list[Instruction], at: int, line: Instruction) -> None:
+    """Let the line that stands in for one left out be what that was: a gradient, say."""
+    if at >= 0 and lines[at].gradient_of is None and lines[at].phase == line.phase:
+        lines[at] = lines[at]._replace(
+            gradient_of=line.gradient_of, hint=lines[at].hint or line.hint
+        )
+
+
+
+
+def _repeated(line: Instruction, program: Program) -> Ref | None:
+    """Find the operand that a line only repeats: in a copy, or a product with 1."""
+    if line.op is np.copy or line.op is np.positive:
+        return line.args[0]
+    if line.op is np.multiply and len(line.args) == 2:
+        for factor, other in (line.args, line.args[::-1]):
+            if type(other) is Ref and _is_one(factor) and program.kind(other) == line.kind:
+                return other
+    return None
+
+
+def _is_fresh(ref: Ref, program: Program, shown: set[int]) -> bool:
+    """Whether a value is in memory of its own, which nothing that comes out shares."""
+    at = ref.number - len(program.inputs)
+    return at >= 0 and ref.number not in shown and program.instructions[at].op not in VIEWS
+
+
+def _shown(program: Program) -> set[int]:
+    """The values that come out, and those that what comes out may be a view of."""
+    count = len(program.inputs)
+    shown: set[int] = set()
+    waiting = [ref.number for ref in refs(list(program.outputs))]
+    while waiting:
+        n = waiting.pop()
+        if n in shown:
+            continue
+        shown.add(n)
+        if n >= count and program.instructions[n - count].op in VIEWS:
+            waiting += [ref.number for ref in refs(program.instructions[n - count].args[:1])]
+    return shown
+
+
+def _is_one(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.size > 0 and bool(np.all(value == 1))
+    return isinstance(value, (int, float, np.generic)) and not isinstance(value, bool) and (
+        bool(value == 1)
+    )
+
+
+def _key(line: Instruction) -> Any:
+    return line.op, _frozen(line.args), _frozen(dict(line.kwargs))
+
+
+def _frozen(value: Any) -> Hashable:
+    """Something hashable that is equal for equal arguments: 1, 1.0 and True are different."""
+    kind = type(value)
+    if kind in (tuple, list):
+        return kind, tuple(map(_frozen, value))
+    if kind is dict:
+        return tuple((key, _frozen(item)) for key, item in sorted(value.items()))
+    if kind is slice:
+        return slice, tuple(map(_frozen, (value.start, value.stop, value.step)))
+    if isinstance(value, np.ndarray):
+        small = value.size <= 64
+        return (value.shape, value.dtype.str, value.tobytes()) if small else ("array", id(value))
+    if isinstance(value, (float, complex, np.generic)):
+        return kind, repr(value)
+    if kind is Ref:
+        return value
+    try:
+        hash(value)
+    except TypeError:
+        return "object", id(value)
+    return kind, value
+
+
+def without_dead(program: Program) -> Program:
+    """Leave out what nobody asks for."""
+    count = len(program.inputs)
+    live = {ref.number for ref in refs(list(program.outputs))}
+    for i in range(len(program.instructions) - 1, -1, -1):
+        line = program.instructions[i]
+        if line.op in EFFECTS or count + i in live:
+            live.add(count + i)
+            live.update(ref.number for ref in refs(line))
+    return _with(program, range(count), live)
+
+
+def _with(program: Program, inputs: Sequence[int], live: Collection[int]) -> Program:
+    """Keep some inputs and the live lines, and give what stays new numbers."""
+    new = {old: Ref(i) for i, old in enumerate(inputs)}
+    lines: list[Instruction] = []
+    for ref, line in program.numbered():
+        if ref.number in live:
+            new[ref.number] = Ref(len(inputs) + len(lines))
+            lines.append(line.renumbered(lambda ref: new.get(ref.number)))
+    look = lambda ref: new[ref.number]
+    return program.replaced(
+        inputs=tuple(program.inputs[i] for i in inputs),
+        instructions=tuple(lines),
+        outputs=tuple(mapped(output, look) for output in program.outputs),
+        result=mapped(program.result, look),
+    )
+
+
+def separate(program: Program) -> Program:
+    """Copy what would otherwise come out twice, as two arrays that are one."""
+    taken: set[int] = set()
+    lines, outputs = list(program.instructions), []
+    for output in program.outputs:
+        is_again = type(output) is Ref and output.number in taken
+        if is_again and program.kind(output).is_array:
+            lines.append(Instruction(np.copy, (output,), {}, program.kind(output)))
+            output = Ref(len(program.inputs) + len(lines) - 1)
+        elif type(output) is Ref:
+            taken.add(output.number)
+        outputs.append(output)
+    return program.replaced(instructions=tuple(lines), outputs=tuple(outputs))
+
+
+def without_facts(program: Program) -> tuple[Program, set[int]]:
+    """Leave out guards on numbers that nothing else depends on, and say which inputs those are.
+
+    A momentum of 0 decides which way a step goes, and is no part of its arithmetic: such numbers
+    are looked at before the program runs.
+    """
+    count = len(program.inputs)
+    sources: dict[int, set[int]] = {i: {i} for i in range(count)}
+    for ref, line in program.numbered():
+        sources[ref.number] = set().union(*(sources[r.number] for r in refs(line)))
+    guards = [(ref.number, line) for ref, line in program.numbered() if line.op is expect]
+    needed = {r.number for r in refs(list(program.outputs))}
+    needed |= {ref.number for ref, line in program.numbered() if line.op in EFFECTS - {expect}}
+    computed = set().union(*(sources[n] for n in needed)) if needed else set()
+    facts = {
+        i
+        for i in range(count)
+        if i not in computed and not program.inputs[i].kind.is_array
+        and program.inputs[i].kind.dtype in _NUMBERS
+    }
+    kept = [n for n, _ in guards if not sources[n] <= facts]
+    facts -= set().union(*(sources[n] for n in kept)) if kept else set()
+    dropped = {n for n, _ in guards} - set(kept)
+    facts &= set().union(*(sources[n] for n in dropped)) if dropped else set()
+    live = {ref.number for ref, _ in program.numbered()} - dropped
+    return without_dead(_with(program, range(count), live)), facts
+
+
+def used_inputs(program: Program, keep: Collection[int] = ()) -> tuple[Program, list[int]]:
+    """Leave out inputs that nothing is computed from, but those to ``keep``; say which stay."""
+    used = {*keep} | {ref.number for ref in refs([*program.outputs, program.result])}
+    for line in program.instructions:
+        used.update(ref.number for ref in refs(line))
+    count = len(program.inputs)
+    stay = [i for i in range(count) if i in used]
+    if len(stay) == count:
+        return program, stay
+    return _with(program, stay, range(count, count + len(program.instructions))), stay
