@@ -113,7 +113,9 @@ def _infix(sign: str, level: int, left: Any, right: Any, operand: Operand) -> Te
 
 def _plain(line: Instruction, kind: Callable[[Any], Kind]) -> tuple[Any, Any]:
     """Write constants as Python's numbers where that gives the same, and factors before arrays."""
-    args = line.args
+    args: tuple[Any, Any] = (line.args[0], line.args[1])
+    if line.op in (np.matmul, operator.matmul):
+        return args
     left, right = (
         arg.flat[0].item() if _is_number_beside(arg, other, line.kind, kind) else arg
         for arg, other in (args, args[::-1])
@@ -197,8 +199,10 @@ def is_transpose(line: Instruction, kind: Callable[[Any], Kind]) -> bool:
     """Whether a call is what ``.T`` says."""
     if line.kwargs or line.op not in (np.transpose, np.swapaxes):
         return False
+    if line.op is np.transpose:
+        return len(line.args) == 1
     is_matrix = len(kind(line.args[0]).shape) == 2
-    return len(line.args) == 1 or (is_matrix and {axis % 2 for axis in line.args[1:]} == {0, 1})
+    return is_matrix and {axis % 2 for axis in line.args[1:]} == {0, 1}
 
 
 def _index_text(index: Any, operand: Operand) -> str:
@@ -230,7 +234,7 @@ def numpy_name(op: Op) -> str:
     for home, prefix in _HOMES:
         if getattr(home, name, None) is op:
             return f"{prefix}.{name}"
-    return qualified_name(op)
+    return f"np.{name}" if hasattr(np, name) else qualified_name(op)  # np.clip calls another clip
 
 
 # -- constants ------------------------------------------------------------------------------------

@@ -23,19 +23,12 @@ from tinygrad_lab.core.modes import WATCH, current_mode
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import leaves, rebuild
 from tinygrad_lab.transforms.jit.backends import numpy as numpy_backend
+from tinygrad_lab.transforms.jit.changes import MISS, Changes, Code
 from tinygrad_lab.transforms.jit.history import Past, pullback
 from tinygrad_lab.transforms.jit.passes import simplified, used_inputs, without_facts
 from tinygrad_lab.transforms.jit.program import GuardFailed, Program
-from tinygrad_lab.transforms.jit.state import (
-    MISS,
-    Changed,
-    Changes,
-    Code,
-    NotRecordable,
-    State,
-    refuse_leaks,
-    refuse_unseen,
-)
+from tinygrad_lab.transforms.jit.refusals import refuse_leaks, refuse_unseen, refusing_unseen_draws
+from tinygrad_lab.transforms.jit.state import Changed, NotRecordable, State
 from tinygrad_lab.transforms.jit.trace import Trace, TracingError, untraced
 from tinygrad_lab.warnings import RecordingWarning, warn
 
@@ -149,8 +142,10 @@ def _refusal_in(error: BaseException | None) -> TracingError | None:
 
 def _called(trace: Trace, state: State, twins: Any) -> Changes:
     twin, args, kwargs = twins
-    with trace.recording(), differentiating(state.differentiated):
-        return Changes(state, twin(*args, **kwargs))
+    unseen = refusing_unseen_draws(trace.name)
+    with trace.recording(), differentiating(state.differentiated), unseen:
+        result = twin(*args, **kwargs)
+    return Changes(state, result)
 
 
 def _past(
