@@ -170,14 +170,14 @@ def _special(line: Instruction, operand: Operand, is_array: bool) -> Text | None
         return Text(f"{of}[{_index_text(args[1], operand)}]")
     if op is astype:
         return Text(f"{of}.astype({operand(args[1]).text})")
+    if op is np.copy and kwargs == {"order": "C"} and is_array:
+        return Text(f"{of}.copy()")
     if kwargs or not is_array:
         return None
     if op is np.transpose and len(args) == 1:
         return Text(f"{of}.T")
     if op is np.reshape and len(args) == 2:
         return Text(f"{of}.reshape({nested(args[1], operand)})")
-    if op is np.copy:
-        return Text(f"{of}.copy()")
     if op is np.square and line.kind.is_array and line.kind.shape and line.kind.dtype.kind in "fc":
         return Text(f"{of} ** 2", _POWER)  # which NumPy computes as a square
     return None

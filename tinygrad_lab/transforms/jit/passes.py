@@ -76,7 +76,8 @@ def _inherit(lines: list[Instruction], at: int, line: Instruction) -> None:
 def _same_value(line: Instruction, kinds: Sequence[Kind]) -> Ref | None:
     """Find the operand that a line only repeats: in a copy, or a product with 1."""
     if line.op is np.copy or line.op is np.positive:
-        return line.args[0]
+        of = line.args[0]
+        return of if type(of) is Ref and kinds[of.number] == line.kind else None
     if line.op is np.multiply and len(line.args) == 2:
         for factor, other in (line.args, line.args[::-1]):
             if type(other) is Ref and _is_one(factor) and kinds[other.number] == line.kind:
