@@ -166,7 +166,8 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float, norm_type: fl
     largest = [as_float(np.max(np.abs(p.grad), initial=0)) for p in parameters]
     norm = as_float(np.max(np.stack([0.0, *largest])))
     if norm_type != inf and 0 < norm < inf:  # in shares of the largest, so that nothing overflows
-        total = sum(as_float((np.abs(p.grad / norm) ** norm_type).reshape(-1).sum()) for p in parameters)
+        powers = ((np.abs(p.grad / norm) ** norm_type).reshape(-1) for p in parameters)
+        total = sum(as_float(power.sum()) for power in powers)
         norm = norm * total ** (1 / norm_type)
     scale = as_float(np.fmin(max_norm / (norm + 1e-6), 1))
     at_once([(setattr, p.node, "grad", p.grad * scale) for p in parameters])

@@ -301,7 +301,7 @@ def _number(value: Any) -> int | None:
     return value.ref.number if type(value) is Traced else None
 
 
-def _has_mask(trace: Trace, array: Any, index: Any) -> bool:
+def _has_mask(trace: Trace, _: Any, index: Any) -> bool:
     """Whether an index has a mask in it whose values are the call's own."""
     count = len(trace.inputs)
     for ref in refs(index):
@@ -456,7 +456,7 @@ class Traced:
     __invert__ = _unary(np.invert, operator.invert)
     __hash__ = object.__hash__
 
-    def _assign(self, other: Any) -> Any:
+    def _assign(self, _: Any) -> Any:
         if isinstance(self.value, np.ndarray):
             _refuse_writing(self, "x += y, and its like,")
         return NotImplemented  # a number: x = x + y
