@@ -166,12 +166,11 @@ def _special(line: Instruction, operand: Operand, is_array: bool) -> Text | None
         inside = [nested(arg, operand) for arg in args[2:]]
         inside += [f"{key}={nested(value, operand)}" for key, value in kwargs.items()]
         return Text(f"{operand(args[0]).text}.{args[1]}({', '.join(inside)})")
+    if op is operator.getitem:
+        return Text(f"{operand(args[0]).inside(8)}[{_index_text(args[1], operand)}]")
     if not args or type(args[0]) is not Ref:
         return None
-    first = operand(args[0])
-    of = first.inside(8)
-    if op is operator.getitem:
-        return Text(f"{of}[{_index_text(args[1], operand)}]")
+    of = operand(args[0]).inside(8)
     if op is astype:
         return Text(f"{of}.astype({operand(args[1]).text})")
     if op is np.copy and kwargs == {"order": "C"} and is_array:
