@@ -74,13 +74,11 @@ def _inherit(lines: list[Instruction], at: int, line: Instruction) -> None:
         )
 
 
-
-
 def _repeated(line: Instruction, program: Program) -> Ref | None:
     """Find the operand that a line only repeats: in a copy, or a product with 1."""
     if line.op is np.copy or line.op is np.positive:
         of = line.args[0]
-        return of if type(of) is Ref and kinds[of.number] == line.kind else None
+        return of if type(of) is Ref and program.kind(of) == line.kind else None
     if line.op is np.multiply and len(line.args) == 2:
         for factor, other in (line.args, line.args[::-1]):
             if type(other) is Ref and _is_one(factor) and program.kind(other) == line.kind:
