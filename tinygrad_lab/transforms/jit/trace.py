@@ -256,6 +256,8 @@ class Trace:
         """Note that the newest lines differentiate the value ``of``."""
         for i in range(self._unseen, len(self.instructions)):
             line = self.instructions[i]
+            if rule == "leaf" and i:  # a copy of what the rule before has given
+                rule = self.instructions[i - 1].rule
             self.instructions[i] = line._replace(phase="backward", of=of, rule=rule)
         self._unseen = len(self.instructions)
         self._had_backward = True
