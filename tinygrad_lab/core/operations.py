@@ -391,7 +391,7 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
             kind = type(arg)
             if kind is np.ndarray:
                 continue
-            if take := _taker(arg):
+            if take := TAKES.get(kind) or _taker(arg):
                 return cast(T, take(operation, args, kwargs, body))
         return body(*args, **kwargs)
 
