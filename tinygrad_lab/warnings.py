@@ -18,6 +18,7 @@ __all__ = [
     "NoGradientWarning",
     "NotAParameterWarning",
     "RecordingWarning",
+    "SlowBatchWarning",
     "TrainingWarning",
     "warn",
 ]
@@ -51,6 +52,10 @@ class NotAParameterWarning(TrainingWarning):
 
 class RecordingWarning(UserWarning):
     """A function under ``tl.jit`` does not run as a recorded program."""
+
+
+class SlowBatchWarning(UserWarning):
+    """``tl.vmap`` calls a function for each example in turn, which is slow; under ``debug()``."""
 
 
 def warn(message: str, category: type[UserWarning]) -> None:
