@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.core.operations import Array, Op
+from tinygrad_lab.core.operations import NUMPYS, Array, Op
 from tinygrad_lab.core.several import Parts, Pieces, whole
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def fitted(c: Array, operand: Array) -> Array:
 
 def own(g: Array) -> Array:
     """Make of a cotangent a gradient that nobody else can write to."""
-    return conjugate(g.copy() if type(g) is np.ndarray else from_scalar(g))
+    return conjugate(g.copy() if type(g) in NUMPYS else from_scalar(g))
 
 
 def from_scalar(value: Any) -> Any:

@@ -63,6 +63,7 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
         return _without_rules(op, operation, args, kwargs)
     if kwargs:
         args, kwargs = positional(op, operation, args, kwargs)
+        body = None  # an index in them may be somebody else's array
     values: list[Any] = []
     parents: list[Node | None] = []
     on_lists = None

@@ -191,7 +191,8 @@ class _Walk:
                 g = self.look(leaf, g)
             if self.visit is not None:
                 self.outside.run(self.visit, leaf, g, ())
-            self.result[leaf] = own(g) if is_shared(g) or g.dtype.kind == "c" else g
+            is_own = not is_shared(g) and g.dtype.kind != "c" and g.flags.c_contiguous
+            self.result[leaf] = g if is_own else own(g)
         return self.result
 
     def visit_node(self, node: Node) -> None:
