@@ -19,6 +19,7 @@ import numpy as np
 from tinygrad_lab.core.engine import recorder
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.graph import differentiating, is_differentiating
+from tinygrad_lab.core.levels import innermost
 from tinygrad_lab.core.modes import WATCH, current_mode
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import leaves, rebuild
@@ -270,7 +271,7 @@ class Jitted:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run what was recorded for such a call; the first time, make the call and record it."""
         mode: Any = current_mode()
-        if mode is WATCH or recorder.get() is not None:
+        if mode is WATCH or recorder.get() is not None or innermost.get() is not None:
             return self.function(*args, **kwargs)  # part of what happens around it
         if is_differentiating():
             mode = mode, "differentiated"
@@ -508,7 +509,8 @@ def _stacked(column: Any) -> Any:
     if column[0] is None:
         return None
     arrays = [x.data if isinstance(x, Tensor) else x for x in column]
-    if not all(isinstance(a, (np.ndarray, np.generic, int, float, complex)) for a in arrays):
+    numbers = (np.generic, int, float, complex)
+    if not all(isinstance(a, numbers) or hasattr(a, "__array_function__") for a in arrays):
         raise TypeError(
             f"repeat: the step must return arrays and numbers, not {describe(arrays[0])}"
         )
