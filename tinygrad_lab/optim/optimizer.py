@@ -169,6 +169,15 @@ class Optimizer:
             self._check_group(group)
             checked[:] = group.values()
 
+    def check_options(self) -> None:
+        """Check the options that somebody has set since they were last checked, as step() does."""
+        for i, group in enumerate(self.param_groups):
+            self._check_if_changed(i, group)
+
+    def take_options(self) -> None:
+        """Take the options for checked: they stand for some that are."""
+        self._checked = [list(group.values()) for group in self.param_groups]
+
     def _check_group(self, group: Options) -> None:
         check_names(type(self).__name__, group, self.defaults)
         self._check(group)

@@ -14,15 +14,22 @@ from tinygrad_lab.transforms.derivatives import (
     value_and_grad,
     vjp,
 )
+from tinygrad_lab.transforms.jit import Jitted, Program, TracingError, jit, program, repeat
 
 __all__ = [
+    "Jitted",
+    "Program",
+    "TracingError",
     "checkpoint",
     "grad",
     "gradients",
     "hessian",
     "hvp",
     "jacobian",
+    "jit",
     "jvp",
+    "program",
+    "repeat",
     "value_and_grad",
     "vjp",
 ]

@@ -1,9 +1,10 @@
 """Twins of what a function is called with, so that calling it again touches nothing of others'.
 
 Containers and modules are built anew around new tensors, arrays and random generators; what is
-none of these is the same object.  What was one object stays one, and a cycle a cycle.
+none of these is the same object.  What was one object stays one, and a cycle a cycle.  A ``path``
+says where a value is, as one writes it in Python: ``args[0].layers[1]``.
 
-Not for: calling again (``checkpoint.py``).
+Not for: calling again (``checkpoint.py``), or recording a call (``jit/state.py``).
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ import numpy as np
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import attributes, is_module
 
-__all__ = ["Twins", "twin_of"]
+__all__ = ["CONSTANT", "Twins", "twin_of"]
 
 T = TypeVar("T", bound=Tensor)
-_CONSTANT = (str, int, float, complex, NoneType)
+CONSTANT = (str, int, float, complex, NoneType)
 _RANDOM = (np.random.RandomState, random.Random)  # and np.random.Generator
 
 
@@ -41,60 +42,96 @@ class Twins:
         self._twins: dict[int, tuple[Any, Any]] = {}  # by identity: a thing, to hold it, its twin
         self.generators: list[tuple[np.random.Generator, np.random.Generator]] = []
 
-    def of(self, value: Any) -> Any:
-        """Give the twin of a value, the same one each time."""
-        if isinstance(value, _CONSTANT):
-            return value
+    def of(self, value: Any, path: str = "") -> Any:
+        """Give the twin of a value, the same one each time; ``path`` says where it is."""
+        if isinstance(value, CONSTANT):
+            return self.constant(value, path)
         if id(value) in self._twins:
-            return self._twins[id(value)][1]
+            return self.again(*self._twins[id(value)], path)
         if isinstance(value, (dict, list, deque)):
-            return self._filled(value)
-        if is_module(value):
-            return self._module(value)
-        return self._settled(value, self._new(value))
+            return self.filled(value, path)
+        if self.is_stateful(value):
+            return self.stateful(value, path)
+        return self._settled(value, self._new(value, path))
+
+    def constant(self, value: Any, path: str) -> Any:
+        """Give what stands for a number, a text or None."""
+        return value
+
+    def again(self, value: Any, twin: Any, path: str) -> Any:
+        """Give a twin once more, for a value that is reached on another way."""
+        return twin
+
+    def is_stateful(self, value: Any) -> bool:
+        """Whether a value is an object with state of its own in its attributes."""
+        return is_module(value)
 
     def _settled(self, value: Any, twin: Any) -> Any:
         self._twins[id(value)] = value, twin
         return twin
 
-    def _new(self, value: Any) -> Any:
+    def _new(self, value: Any, path: str) -> Any:
         if isinstance(value, Tensor):
-            return self._tensor(value) if value.node else twin_of(value, self._array(value.data))
+            return self.tensor(value, path)
         if isinstance(value, np.ndarray):
-            return self._array(value)
+            return self.array(value, path)
         if isinstance(value, tuple):
-            items = map(self.of, value)
-            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+            return self.row(value, path)
         if isinstance(value, MethodType):
-            return MethodType(value.__func__, self.of(value.__self__))
+            return MethodType(self.of(value.__func__, path), self.of(value.__self__, path))
         if isinstance(value, partial):
-            named = {name: self.of(item) for name, item in value.keywords.items()}
-            return partial(self.of(value.func), *map(self.of, value.args), **named)
+            named = {key: self.of(v, f"{path}.keywords[{key!r}]") for key, v in value.keywords.items()}
+            items = [self.of(item, f"{path}.args[{i}]") for i, item in enumerate(value.args)]
+            return partial(self.of(value.func, f"{path}.func"), *items, **named)
         if isinstance(value, np.random.Generator):
-            self.generators.append((value, copy.deepcopy(value)))
-            return self.generators[-1][1]
+            return self.generator(value, path)
+        return self.other(value, path)
+
+    def row(self, value: Any, path: str) -> Any:
+        """Give what stands for a tuple."""
+        items = [self.of(item, f"{path}[{i}]") for i, item in enumerate(value)]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+
+    def generator(self, value: np.random.Generator, path: str) -> Any:
+        """Give what stands for a random generator."""
+        self.generators.append((value, copy.deepcopy(value)))
+        return self.generators[-1][1]
+
+    def other(self, value: Any, path: str) -> Any:
+        """Give what stands for anything else."""
         return copy.deepcopy(value) if isinstance(value, _RANDOM) else value
 
-    def _array(self, array: Any) -> Any:
+    def tensor(self, value: Tensor, path: str) -> Any:
+        """Give what stands for a tensor."""
+        if value.node:
+            return self._tensor(value)
+        return twin_of(value, self.array(value.data, path))
+
+    def array(self, array: Any, path: str) -> Any:
+        """Give what stands for an array."""
         is_written = self._copies_arrays and isinstance(array, np.ndarray) and array.flags.writeable
         return array.copy() if is_written else array
 
-    def _filled(self, container: Any) -> Any:
+    def filled(self, container: Any, path: str) -> Any:
+        """Give what stands for a dict, a list or a deque."""
         twin = self._settled(container, copy.copy(container))
         if isinstance(container, dict):
             twin.clear()
-            twin.update((self.of(key), self.of(item)) for key, item in container.items())
+            twin.update(
+                (self.of(key), self.of(item, f"{path}[{key!r}]")) for key, item in container.items()
+            )
         else:
             for position, item in enumerate(container):
-                twin[position] = self.of(item)
+                twin[position] = self.of(item, f"{path}[{position}]")
         return twin
 
-    def _module(self, module: Any) -> Any:
-        twin = self._settled(module, object.__new__(type(module)))
+    def stateful(self, thing: Any, path: str) -> Any:
+        """Give what stands for an object with state in its attributes."""
+        twin = self._settled(thing, object.__new__(type(thing)))
         outside, self._copies_arrays = self._copies_arrays, True
         on_class = lambda value: isinstance(value, Tensor) or is_module(value)
-        for name, value in attributes(module, on_class).items():
-            object.__setattr__(twin, name, self.of(value))
+        for name, value in attributes(thing, on_class).items():
+            object.__setattr__(twin, name, self.of(value, f"{path}.{name}"))
         self._copies_arrays = outside
         return twin
 

@@ -1,0 +1,7 @@
+"""Programs: a function's NumPy calls as readable code, and as code that runs fast."""
+
+from tinygrad_lab.transforms.jit.function import Jitted, jit, program, repeat
+from tinygrad_lab.transforms.jit.program import Program
+from tinygrad_lab.transforms.jit.trace import TracingError
+
+__all__ = ["Jitted", "Program", "TracingError", "jit", "program", "repeat"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,6 +91,7 @@ class Instruction:
     phase: str = "forward"  # or "backward", "update"
     of: int | None = None  # the number of the value that this line helps to differentiate
     hint: str = ""  # what made it: the primitive or the layer, for its name
+    quiet: bool = False  # overflow and division by zero were no matter where it was called
 
 
 # -- functions that only programs call ------------------------------------------------------------
@@ -175,8 +176,6 @@ class Program:
         What is computed: refs, or constants.
     labels : tuple of str
         A name for each output.
-    result : Any
-        What the function returns: containers with refs, constants and so on.
     """
 
     name: str
@@ -184,8 +183,6 @@ class Program:
     instructions: tuple[Instruction, ...]
     outputs: tuple[Any, ...]
     labels: tuple[str, ...]
-    result: Any = None
-    run: Any = field(default=None, repr=False)
 
     def kind(self, value: Any) -> Kind:
         """Say what a value of the program is, or a constant."""
@@ -199,6 +196,16 @@ class Program:
         """Give the instructions, each with the ref of its result."""
         for i, instruction in enumerate(self.instructions, len(self.inputs)):
             yield Ref(i), instruction
+
+    @property
+    def source(self) -> str:
+        """The program as a file that needs NumPy alone."""
+        from tinygrad_lab.transforms.jit.source import source
+
+        return source(self)
+
+    def __str__(self) -> str:
+        return self.source
 
     def replaced(self, **changes: Any) -> Program:
         """Make a program that differs in some attributes."""

@@ -13,14 +13,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, NoReturn
 from weakref import ref as weak
 
 import numpy as np
 
 from tinygrad_lab.core import engine
-from tinygrad_lab.core.operations import Op
+from tinygrad_lab.core.operations import Op, Primitive
 from tinygrad_lab.transforms.jit.kernels import is_kernel
 from tinygrad_lab.transforms.jit.program import (
     Input,
@@ -59,7 +59,6 @@ _RAGGED = frozenset({
 })  # fmt: skip
 
 _NUMBERS = (bool, int, float, complex)
-_TRACE: ContextVar[Trace | None] = ContextVar("tinygrad_lab.trace", default=None)
 
 
 class Trace:
@@ -120,7 +119,9 @@ class Trace:
     def _append(self, op: Op, args: Any, kwargs: Any, value: Any) -> Ref:
         hint = self._hints[-1] if self._hints else ""
         phase = "update" if self._had_backward else "forward"
-        self.instructions.append(Instruction(op, args, kwargs, kind_of(value), phase, None, hint))
+        quiet = np.geterr()["over"] == "ignore"
+        line = Instruction(op, args, kwargs, kind_of(value), phase, None, hint, quiet)
+        self.instructions.append(line)
         return Ref(len(self.inputs) + len(self.instructions) - 1)
 
     def _opened(self, ref: Ref, value: Any) -> Any:
@@ -204,10 +205,7 @@ class Trace:
         def look(node: Any, g: Any, contributions: Any) -> None:
             of = node.value.ref.number if type(node.value) is Traced else None
             for i in range(self._unseen, len(self.instructions)):
-                line = self.instructions[i]
-                self.instructions[i] = Instruction(
-                    line.op, line.args, line.kwargs, line.kind, "backward", of, line.hint
-                )
+                self.instructions[i] = replace(self.instructions[i], phase="backward", of=of)
             self._unseen = len(self.instructions)
             self._had_backward = True
             if visit is not None:
@@ -251,24 +249,6 @@ def _has_mask(index: Any, trace: Trace) -> bool:
         if kind.dtype == np.dtype(bool):
             return True
     return False
-
-
-def _find_trace(values: Any) -> Trace | None:
-    for value in values:
-        kind = type(value)
-        if kind is Traced:
-            return value.trace
-        if isinstance(value, (tuple, list)):
-            inner = _find_trace(value)
-        elif kind is dict:
-            inner = _find_trace(value.values())
-        elif kind is slice:
-            inner = _find_trace((value.start, value.stop, value.step))
-        else:
-            continue
-        if inner is not None:
-            return inner
-    return None
 
 
 # -- the array ------------------------------------------------------------------------------------
@@ -533,7 +513,5 @@ class TracedGenerator(np.random.Generator):
 
         return drawn
 
-
-from tinygrad_lab.core.operations import Primitive  # noqa: E402 - for the line below
 
 _KNOWN = (Traced, np.ndarray, Primitive)

@@ -1,1 +1,1 @@
-"""What runs a program: one file each."""
+"""What runs programs: each has ``compile(program)``, which gives a function of the inputs."""

@@ -1,0 +1,213 @@
+"""Programs as NumPy calls in a row, with results written into memory that is used again.
+
+Not for: loops (``numba.py``), or a text that people read (``source.py``).
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.transforms.jit.program import (
+    GuardFailed,
+    Instruction,
+    Kind,
+    Program,
+    Ref,
+    expect,
+    expect_shape,
+    refs,
+)
+from tinygrad_lab.transforms.jit.source import call_text
+
+__all__ = ["compile"]
+
+_SMALLEST = 1  # axes of what is written into a buffer: numbers are not
+_REDUCTIONS = {
+    np.sum: "add.reduce", np.max: "maximum.reduce", np.min: "minimum.reduce",
+    np.prod: "multiply.reduce",
+}  # fmt: skip
+_WORKSPACES = 8  # kept at most, of calls that run at the same time
+
+
+def compile(program: Program) -> Callable[..., Any]:
+    """Make a function of a program's inputs, which returns a list of its outputs."""
+    writer = _Writer(program)
+    text = "\n".join(writer.lines())
+    space = writer.space
+    exec(builtins.compile(text, f"<{program.name}>", "exec"), space)  # noqa: S102
+    return space["run"]
+
+
+
+
+class _Writer:
+    """Writes the text of one program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.space: dict[str, Any] = {
+            "np": np, "GuardFailed": GuardFailed, "errstate": np.errstate, "shape": np.shape,
+        }  # fmt: skip
+        self.last = _last_uses(program)
+        self.inside = _never_shown(program)
+        self.buffers: list[Kind] = []
+        self.free: dict[Kind, list[int]] = {}
+        self.buffer_of: dict[int, int] = {}
+
+    def refer(self, ref: Ref) -> str:
+        """Name a value."""
+        return f"v{ref.number}"
+
+    def constant(self, value: Any) -> str:
+        """Name a constant."""
+        if value is None or type(value) in (bool, int, str):
+            return repr(value)
+        if isinstance(value, slice):
+            return f"slice({', '.join(map(self.constant, (value.start, value.stop, value.step)))})"
+        for name, other in self.space.items():
+            if other is value:
+                return name
+        name = f"k{len(self.space)}"
+        self.space[name] = value
+        return name
+
+    def lines(self) -> Iterator[str]:
+        """Write the function."""
+        body = list(self._body())
+        inputs = ", ".join(f"v{i}" for i in range(len(self.program.inputs)))
+        outputs = ", ".join(
+            self.refer(o) if type(o) is Ref else self.constant(o) for o in self.program.outputs
+        )
+        spaces: deque[list[Any]] = deque(maxlen=_WORKSPACES)
+        kinds = self.buffers
+        self.space["spaces"] = spaces
+        self.space["workspace"] = lambda: [np.empty(kind.shape, kind.dtype) for kind in kinds]
+        names = ", ".join(f"b{i}" for i in range(len(kinds)))
+        yield f"def run({inputs}):"
+        if kinds:
+            yield " try: space = spaces.pop()"
+            yield " except IndexError: space = workspace()"
+            yield f" [{names}] = space"
+        yield from body
+        if kinds:
+            yield " spaces.append(space)"
+        yield f" return [{outputs}]"
+
+    def _body(self) -> Iterator[str]:
+        quiet = None
+        for ref, line in self.program.numbered():
+            if line.quiet is not quiet:
+                quiet = line.quiet
+                level = "ignore" if quiet else "raise"
+                yield f" with errstate(divide={level!r}, over={level!r}, invalid='raise'):"
+            yield f"  {self._statement(ref, line)}"
+            for number in self.last.get(ref.number, ()):
+                self._release(number)
+
+    def _release(self, number: int) -> None:
+        if number in self.buffer_of:
+            buffer = self.buffer_of.pop(number)
+            self.free.setdefault(self.buffers[buffer], []).append(buffer)
+
+    def _statement(self, ref: Ref, line: Instruction) -> str:
+        if line.op is expect:
+            value = self.refer(line.args[0])
+            return f"if {'not ' * bool(line.args[1])}{value}: raise GuardFailed"
+        if line.op is expect_shape:
+            return f"if shape({self.refer(line.args[0])}) != {line.args[1]!r}: raise GuardFailed"
+        return f"{self.refer(ref)} = {self._call(ref, line)}"
+
+    def _call(self, ref: Ref, line: Instruction) -> str:
+        args, op = line.args, line.op
+        if op in _REDUCTIONS and _is_plain_reduction(line, self.program):
+            axis = line.kwargs.get("axis", args[1] if len(args) > 1 else None)
+            reduce, method = _REDUCTIONS[op].split(".")
+            keep = ", keepdims=True" if line.kwargs.get("keepdims") else ""
+            function = self.constant(getattr(getattr(np, reduce), method))
+            return f"{function}({self.refer(args[0])}, {self.constant(axis)}{keep})"
+        if _writes_out(line):
+            function = self.constant(op)
+            inside = [
+                self.refer(arg) if type(arg) is Ref else self.constant(arg) for arg in line.args
+            ]
+            if ref.number in self.inside and len(line.kind.shape) >= _SMALLEST and line.kind.size:
+                inside.append(f"b{self._take(ref, line)}")
+            return f"{function}({', '.join(inside)})"
+        return call_text(line, self.refer, self.constant)
+
+    def _take(self, ref: Ref, line: Instruction) -> int:
+        """Choose the memory for a result: that of an operand that ends here, where it may be."""
+        if line.op is not np.matmul:
+            for operand in refs(line):
+                ends = operand.number in self.last.get(ref.number, ())
+                buffer = self.buffer_of.get(operand.number)
+                if ends and buffer is not None and self.buffers[buffer] == line.kind:
+                    del self.buffer_of[operand.number]
+                    self.buffer_of[ref.number] = buffer
+                    return buffer
+        waiting = self.free.get(line.kind)
+        if waiting:
+            buffer = waiting.pop()
+        else:
+            buffer = len(self.buffers)
+            self.buffers.append(line.kind)
+        self.buffer_of[ref.number] = buffer
+        return buffer
+
+
+def _is_plain_reduction(line: Instruction, program: Program) -> bool:
+    allowed = set(line.kwargs) <= {"axis", "keepdims"} and len(line.args) <= 2
+    kind = program.kind(line.args[0])
+    return allowed and type(line.args[0]) is Ref and kind.is_array and kind.dtype.kind in "fc" and (
+        bool(kind.shape)
+    )
+
+
+def _writes_out(line: Instruction) -> bool:
+    """Whether a call can write its result where it is told to."""
+    return isinstance(line.op, np.ufunc) and line.op.nout == 1 and not line.kwargs
+
+
+def _never_shown(program: Program) -> set[int]:
+    """Values that no output is, nor is a view of."""
+    count = len(program.inputs)
+    shown: set[int] = set()
+    waiting = [ref.number for ref in refs(list(program.outputs))]
+    while waiting:
+        n = waiting.pop()
+        if n not in shown:
+            shown.add(n)
+            if n >= count and _may_share(program.instructions[n - count]):
+                waiting += [ref.number for ref in refs(program.instructions[n - count])]
+    return {ref.number for ref, _ in program.numbered()} - shown
+
+
+def _may_share(line: Instruction) -> bool:
+    """Whether a result may share the memory of an argument: what is no ufunc may."""
+    return not isinstance(line.op, np.ufunc)
+
+
+def _last_uses(program: Program) -> dict[int, list[int]]:
+    """By line, the values that nothing needs after it, themselves or through what shares them."""
+    count = len(program.inputs)
+    owners: dict[int, set[int]] = {}  # whose memory a value may be in
+    last: dict[int, int] = {}
+    for ref, line in program.numbered():
+        used = {ref_.number for ref_ in refs(line)}
+        roots = set().union(*(owners.get(n, {n}) for n in used)) if used else set()
+        owners[ref.number] = {ref.number} | (roots if _may_share(line) else set())
+        for n in used | roots:
+            last[n] = ref.number
+        last.setdefault(ref.number, ref.number)
+    ends: dict[int, list[int]] = {}
+    for value, line_number in last.items():
+        if value >= count:
+            ends.setdefault(line_number, []).append(value)
+    return ends
+
+
