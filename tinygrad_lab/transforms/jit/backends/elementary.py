@@ -19,9 +19,9 @@ import math
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, errors
 from numba.extending import NativeValue, intrinsic, models, register_model, unbox
 
 __all__ = ["NAMESPACE", "Buffer"]
@@ -29,7 +29,7 @@ __all__ = ["NAMESPACE", "Buffer"]
 _I64 = ir.IntType(64)
 _HEAD = object.__basicsize__  # where the fields of an object of CPython begin
 #: Where the fields of an array lie (numpy/ndarraytypes.h; a part of NumPy's stable ABI).
-_DATA, _NDIM, _SHAPE, _DTYPE, _FLAGS = (_HEAD + at for at in (0, 8, 16, 40, 48))
+_TYPE, _DATA, _NDIM, _SHAPE, _DTYPE, _FLAGS = (_HEAD + at for at in (-8, 0, 8, 16, 40, 48))
 _KIND, _ORDER, _ITEMSIZE = _HEAD + 8, _HEAD + 10, _HEAD + 24  # and of a dtype
 _CARRAY = 0x101  # contiguous in C's order, and aligned
 _BOOL = np.dtype(bool)
@@ -38,13 +38,19 @@ _BOOL = np.dtype(bool)
 class Buffer(types.CPointer):
     """The elements of a contiguous array of one dtype and shape, without the array around them.
 
+    The shape is None where it is another each time, and the kernel is told.
     Numba's own arrays cost 40 ns each to be handed over; these cost 5.
     """
 
-    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...] | None) -> None:
         super().__init__(element_type(dtype))
         self.array_dtype, self.array_shape = dtype, shape
         self.name = f"Buffer({dtype.name}, {shape})"
+
+    @property
+    def key(self) -> str:
+        """What makes two of them one."""
+        return self.name
 
 
 def element_type(dtype: np.dtype[Any]) -> Any:
@@ -53,6 +59,7 @@ def element_type(dtype: np.dtype[Any]) -> Any:
 
 
 register_model(Buffer)(models.PointerModel)
+binding.add_symbol("tinygrad_lab_ndarray", id(np.ndarray))  # so that kernels can compare with it
 
 
 @unbox(Buffer)
@@ -67,16 +74,18 @@ def _unbox_buffer(kind, array, c):
     wrong = cgutils.alloca_once_value(builder, cgutils.true_bit)
     data = cgutils.alloca_once(builder, c.context.get_value_type(kind))
     ndarray = c.pyapi.get_c_object("tinygrad_lab_ndarray")
-    is_array = builder.icmp_unsigned("==", c.pyapi.get_type(array), ndarray)
+    is_array = builder.icmp_unsigned("==", field(array, _TYPE, ndarray.type), ndarray)
     with builder.if_then(is_array, likely=True):
         byte, word = ir.IntType(8), ir.IntType(32)
         descr = field(array, _DTYPE, c.pyapi.pyobj)
         expected = [
             (builder.and_(field(array, _FLAGS, word), word(_CARRAY)), word(_CARRAY)),
-            (field(array, _NDIM, word), word(len(kind.array_shape))),
             (field(descr, _KIND, byte), byte(ord(kind.array_dtype.kind))),
             (field(descr, _ITEMSIZE, _I64), _I64(kind.array_dtype.itemsize)),
         ]
+        shape = kind.array_shape or ()
+        if kind.array_shape is not None:
+            expected.append((field(array, _NDIM, word), word(len(shape))))
         right = cgutils.true_bit
         for value, wanted in expected:
             right = builder.and_(right, builder.icmp_signed("==", value, wanted))
@@ -85,7 +94,7 @@ def _unbox_buffer(kind, array, c):
         right = builder.and_(right, builder.icmp_signed("!=", order, byte(ord(swapped))))
         with builder.if_then(right, likely=True):
             sizes, same = field(array, _SHAPE, _I64.as_pointer()), cgutils.true_bit
-            for axis, size in enumerate(kind.array_shape):
+            for axis, size in enumerate(shape):
                 value = builder.load(builder.gep(sizes, [_I64(axis)]))
                 same = builder.and_(same, builder.icmp_signed("==", value, _I64(size)))
             builder.store(builder.not_(same), wrong)
@@ -105,14 +114,17 @@ def _stack(dtype):
 
     @intrinsic
     def reserve(typingctx, count):
+        if not isinstance(count, types.IntegerLiteral):
+            raise errors.RequireLiteralValue("the size of memory on the stack")
+        size = count.literal_value
+
         def codegen(context, builder, signature, args):
-            size = signature.args[0].literal_value
             with builder.goto_entry_block():
                 block = builder.alloca(ir.ArrayType(context.get_value_type(dtype), size))
                 block.align = 64
                 return builder.gep(block, [_I64(0), _I64(0)])
 
-        return pointer(types.Literal[int](count.literal_value)), codegen
+        return pointer(count), codegen
 
     return reserve
 
@@ -384,4 +396,6 @@ NAMESPACE = {
         "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "asinh", "acosh", "atanh", "log2",
         "log10", "atan2", "hypot", "pow", "copysign",
     )
-} | {name: getattr(types, name) for name in ("uint8", "int32", "int64", "float32", "float64")}
+} | {name: getattr(types, name) for name in ("uint8", "int32", "int64", "float32", "float64")} | {
+    "inf": math.inf, "nan": math.nan,
+}

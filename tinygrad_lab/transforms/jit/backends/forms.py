@@ -154,8 +154,9 @@ def _clip(args: tuple[Any, ...], dtype: np.dtype[Any]) -> Elementwise | None:
 def _of_ufunc(
     ufunc: np.ufunc, args: tuple[Any, ...], kinds: Sequence[Kind], result: np.dtype[Any]
 ) -> Elementwise | None:
-    types = [kind.dtype if kind.is_array else kind.dtype for kind in kinds]
-    types = [_BOOL if t is bool else t for t in types]
+    types = [_BOOL if kind.dtype is bool else kind.dtype for kind in kinds]
+    if not any(kind.is_array for kind in kinds):  # Python's arithmetic, in the dtypes of its size
+        types, result = [np.dtype(t) for t in types], np.dtype(result)
     try:
         *inner, out = ufunc.resolve_dtypes((*types, None))
     except TypeError:
