@@ -17,6 +17,7 @@ __all__ = [
     "MixedPrecisionWarning",
     "NoGradientWarning",
     "NotAParameterWarning",
+    "RecordingWarning",
     "TrainingWarning",
     "warn",
 ]
@@ -48,7 +49,11 @@ class NotAParameterWarning(TrainingWarning):
     """A tensor that requires a gradient is an attribute of a module, and no Parameter."""
 
 
-def warn(message: str, category: type[TrainingWarning]) -> None:
+class RecordingWarning(UserWarning):
+    """A function under ``tl.jit`` does not run as a recorded program."""
+
+
+def warn(message: str, category: type[UserWarning]) -> None:
     """Warn at the innermost line from outside this package."""
     frame, level = sys._getframe(1), 2  # noqa: SLF001 - there is no other way to see one's caller
     while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):

@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_lab.core.engine import NO_KWARGS, record
 from tinygrad_lab.core.errors import qualified_name
 from tinygrad_lab.core.modes import IGNORE, current_mode
-from tinygrad_lab.core.operations import OPERATIONS, Op, Operation
+from tinygrad_lab.core.operations import NUMPYS, OPERATIONS, Op, Operation
 from tinygrad_lab.core.several import Outputs, as_array, bundle, holds_tensor
 
 #: The class of tensors, which ``tensor.py`` puts here.
@@ -208,7 +208,7 @@ def plain(value: Any) -> Any:
 def holds_foreign(value: Any) -> bool:
     """Whether a value is a tensor on an array that is not NumPy's own, or holds one."""
     if isinstance(value, Tensor):
-        return type(value.data) is not np.ndarray
+        return type(value.data) not in NUMPYS
     if type(value) is dict:
         value = tuple(value.values())
     return isinstance(value, (tuple, list)) and any(map(holds_foreign, value))

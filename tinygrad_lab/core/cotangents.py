@@ -70,7 +70,14 @@ def own(g: Array) -> Array:
 
 def from_scalar(value: Any) -> Any:
     """Make a 0-d array of a number, NumPy's or Python's; leave the rest alone."""
-    return np.asarray(value) if isinstance(value, (np.generic, float, int, complex)) else value
+    if isinstance(value, (np.generic, float, int, complex)):
+        return np.asarray(value)
+    return np.reshape(value, ()) if is_traced_number(value) else value
+
+
+def is_traced_number(value: Any) -> bool:
+    """Whether a value stands for a number of Python's in a call that is being recorded."""
+    return hasattr(value, "__array_function__") and not hasattr(value, "dtype")
 
 
 def conjugate(g: Array) -> Array:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextvars import ContextVar
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -143,8 +144,8 @@ def gradient(
     finally:
         _depth.reset(token)
     answer = slopes.pop(origin, None)
-    other = [max(_largest(leaves[n]), 1.0) * _largest(slopes.get(n, 0.0)) for n in leaves]
-    return answer, max(other, default=0.0)
+    other = [np.maximum(_largest(leaves[n]), 1) * _largest(slopes.get(n, 0.0)) for n in leaves]
+    return answer, reduce(np.maximum, other, 0.0)
 
 
 def _leaves(nodes: Collection[Node], origin: Node) -> dict[Node, Array]:
@@ -181,6 +182,6 @@ def is_asking() -> bool:
     return _depth.get() > 0
 
 
-def _largest(x: Any) -> float:
+def _largest(x: Any) -> Any:
     members = x.values() if isinstance(x, Parts) else x if isinstance(x, Outputs) else [x]
-    return max((float(np.max(np.abs(plain(m)), initial=0)) for m in members), default=0.0)
+    return reduce(np.maximum, (np.max(np.abs(plain(m)), initial=0) for m in members), 0.0)

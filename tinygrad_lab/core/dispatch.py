@@ -75,10 +75,13 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
                 has_integers = has_integers or arg.dtype.kind in "biu"
         elif type(arg) not in _OWN_TYPES:
             body = None
+            has_integers = has_integers or (parent is None and _is_integer(arg))
         elif type(arg) is Outputs:  # a list of tensors
             on_lists = unbundled(op)
         elif type(arg) is tuple:
             has_arrays = True
+            if not _OWN_TYPES.issuperset(map(type, arg)):
+                body = None
         elif type(arg) is bool:
             has_integers = True
         values.append(arg)
@@ -125,11 +128,16 @@ def _as_floats(operation: Operation, values: Sequence[Any], dtype: Any) -> Seque
         return values
 
     def converted(value: Any) -> Any:
-        if type(value) is np.ndarray and value.dtype.kind in "biu":
+        if _is_integer(value):
             return value.astype(dtype)
         return float(value) if type(value) is bool else value
 
     return [converted(v) if operation.has_rule(i) else v for i, v in enumerate(values)]
+
+
+def _is_integer(value: Any) -> bool:
+    """Whether a value is an array of integers or booleans."""
+    return getattr(getattr(value, "dtype", None), "kind", "") in ("b", "i", "u")
 
 
 def from_node(value: Any, node: Node | None) -> Any:

@@ -126,6 +126,8 @@ def propagate(
     and ``debug()`` names the place.  An upstream of exactly 0 stays 0, whatever slope it meets.
     Arriving at a node that an earlier pass has freed is a ``RuntimeError``.
     """
+    if visit is not None:
+        visit = partial(_visited, visit)
     if (recording := recorder.get()) is not None:
         visit = recording.visiting(visit)
     if OPEN and lift is None and not ends:
@@ -139,6 +141,11 @@ def propagate(
         return walk.gradients()
     with differentiating_behind(outputs, cotangents):
         return walk.gradients()
+
+
+def _visited(visit: Visit, node: Node, g: Array, contributions: Sequence[Array | None]) -> None:
+    """Show a node to a visitor, who sees no pieces."""
+    visit(node, g, tuple(map(whole, contributions)))
 
 
 class _Walk:
@@ -211,7 +218,7 @@ class _Walk:
         contributions: list[Array | None] = []
         self.pull_back(node, g, contributions if self.visit is not None else None)
         if self.visit is not None:
-            self.outside.run(self.visit, node, g, tuple(map(whole, contributions)))
+            self.outside.run(self.visit, node, g, tuple(contributions))
         if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
             node.parents = node.args = node.kwargs = node.value = node.prints = None
 

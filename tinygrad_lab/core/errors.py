@@ -38,7 +38,8 @@ def raise_explained(
     ours = [KEYWORDS[key] for key in kwargs or {} if key in KEYWORDS]
     hint = f"; say {'=, '.join(ours)}=, as NumPy does" if ours else ""
     text = f"{name_of(op)}({', '.join(given)}){during}: {error}{hint}{where}"
-    kind = next((kind for kind in _KINDS if isinstance(error, kind)), None)
+    is_plain = type(error).__module__.partition(".")[0] in ("builtins", "numpy")
+    kind = next((kind for kind in _KINDS if is_plain and isinstance(error, kind)), None)
     again = error if kind is None else kind(text)
     cause = error.__cause__ if kind is None else error
     if kind is None:

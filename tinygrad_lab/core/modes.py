@@ -5,6 +5,7 @@ The mode lives in a ``ContextVar``, so threads and asynchronous tasks have their
 
 import inspect
 import linecache
+import operator
 import sys
 from collections.abc import Callable
 from contextlib import ContextDecorator
@@ -12,6 +13,8 @@ from contextvars import ContextVar
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
+
+from tinygrad_lab.core.operations import NUMPYS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -116,10 +119,10 @@ def call_site() -> str:
 def stop_if_not_finite(value: Any, what: str, here: str) -> None:
     """Raise at the first number that is not finite, saying ``what`` it is and who called."""
     with _Mode(IGNORE):
-        array = np.asarray(value)
+        array = value if type(value) in NUMPYS else np.asarray(value)
     bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(array.shape, dtype=bool)
-    if n := int(bad.sum()):
-        index = tuple(int(i) for i in np.argwhere(bad)[0])
+    if n := operator.index(bad.sum()):
+        index = tuple(operator.index(i) for i in np.argwhere(bad)[0])
         first = f"first of {n} non-finite value{'s' * (n > 1)} in shape {array.shape}"
         where = f"at index {index}, {first}\n  called at {here}"
         raise FloatingPointError(f"{what} {array[index]} {where}")

@@ -351,6 +351,9 @@ def planted(
 # ---------------------------------------------------------------------------------------------
 # Operations that NumPy does not have
 
+#: Classes of arrays that all of NumPy's functions take, and whose values are at hand.
+NUMPYS: set[type] = {np.ndarray}
+
 #: Types that take every primitive without being asked, and what they call with the operation, its
 #: arguments, and its body.
 TAKES: dict[type, Op] = {}
@@ -388,11 +391,8 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
             kind = type(arg)
             if kind is np.ndarray:
                 continue
-            if take := _taker(arg) if kind in (list, tuple) else TAKES.get(kind):
+            if take := _taker(arg):
                 return cast(T, take(operation, args, kwargs, body))
-            if hasattr(kind, "__array_function__"):
-                result: Any = _offer(operation, args, kwargs)
-                return body(*args, **kwargs) if result is NotImplemented else result
         return body(*args, **kwargs)
 
     return operation
@@ -400,15 +400,34 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
 
 def _taker(value: Any) -> Op | None:
     """Find what takes a primitive with such an argument, or with a list that holds one."""
-    if isinstance(value, (list, tuple)):
+    kind = type(value)
+    if kind in (list, tuple) or isinstance(value, (list, tuple)):
         return next(filter(None, map(_taker, value)), None)
-    return TAKES.get(type(value))
+    if take := TAKES.get(kind):
+        return take
+    is_foreign = kind is not np.ndarray and hasattr(kind, "__array_function__")
+    return _offered if is_foreign else None
+
+
+def _offered(operation: Op, args: tuple[Any, ...], kwargs: dict[str, Any], body: Op) -> Any:
+    """Offer the call to others, and compute it if all decline."""
+    result = _offer(operation, args, kwargs)
+    return body(*args, **kwargs) if result is NotImplemented else result
+
+
+def _members(value: Any) -> Iterator[Any]:
+    """Give an argument, or of a list what is in it."""
+    if not isinstance(value, (list, tuple)):
+        yield value
+        return
+    for item in value:
+        yield from _members(item)
 
 
 def _offer(operation: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Offer the call to each array type among the arguments, subclasses first (NEP 18)."""
     takers: list[Any] = []
-    for arg in (*args, *kwargs.values()):
+    for arg in _members((*args, *kwargs.values())):
         kind, asked = type(arg), [type(taker) for taker in takers]
         if kind is np.ndarray or kind in asked or not hasattr(kind, "__array_function__"):
             continue

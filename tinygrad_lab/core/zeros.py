@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from tinygrad_lab.core.modes import WATCH, current_mode, enable_grad
-from tinygrad_lab.core.operations import Array, Rule
+from tinygrad_lab.core.operations import NUMPYS, Array, Rule
 from tinygrad_lab.core.several import every
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def hides_nan(node: Node, clean: WeakValueDictionary[int, Any]) -> bool:
     Large arrays without one are remembered in ``clean``: one may be indexed many times.
     """
     for operand, parent in zip(node.args, node.parents or ()):
-        if parent is None or type(operand) is not np.ndarray:
+        if parent is None or type(operand) not in NUMPYS:
             continue
         is_large = operand.size > _SMALL
         if is_large and clean.get(id(operand)) is operand:

@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numpy as np
 
 from tinygrad_lab.core.arguments import operand
+from tinygrad_lab.core.cotangents import from_scalar, is_traced_number
 from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["takes_arrays"]
@@ -68,6 +69,9 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
 
 def _array(function: Any, value: Any, needed: bool, dtype: Any) -> Any:
     value = operand(function, value)
-    if needed and isinstance(value, float) and dtype is not None and dtype.kind == "f":
-        return np.asarray(value, dtype)
-    return np.asarray(value) if needed and isinstance(value, (int, float, complex)) else value
+    is_number = isinstance(value, (int, float, complex)) or is_traced_number(value)
+    if not (needed and is_number):
+        return value
+    array = from_scalar(value)
+    takes_dtype = dtype is not None and dtype.kind == array.dtype.kind == "f"
+    return array.astype(dtype) if takes_dtype else array

@@ -15,6 +15,7 @@ from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 
+from tinygrad_lab.core.engine import recorder
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import methods
 from tinygrad_lab.habits import missing
@@ -144,8 +145,15 @@ def dropout(
         raise ValueError(f"dropout p={p}: expected a probability, 0 to 1")
     if not training or p == 0:
         return input
-    mask = np.random.default_rng(rng).random(input.shape) >= p
+    mask = _generator(rng).random(input.shape) >= p
     return input * (mask / (1 - p if p < 1 else 1)).astype(input.dtype)
+
+
+def _generator(rng: int | np.random.Generator | None) -> np.random.Generator:
+    """Make a generator of a seed; one that nobody has seeded is another in each recorded call."""
+    recording = recorder.get()
+    is_others = rng is None and recording is not None
+    return recording.unseeded() if is_others else np.random.default_rng(rng)
 
 
 # -- images -----------------------------------------------------------------------------------

@@ -9,16 +9,17 @@ Not for: activations and layers' arithmetic (``functional.py``).
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_lab.core.operations import defvjp, primitive
+from tinygrad_lab.core.operations import NUMPYS, defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.activations import damped, log_softmax, sigmoid, softmax, softplus
 from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.cautions import expect_log_probabilities, expect_logits
-from tinygrad_lab.nn.windows import Array, is_numpy
+from tinygrad_lab.nn.windows import Array
 
 __all__ = [
     "binary_cross_entropy",
@@ -162,7 +163,7 @@ def binary_cross_entropy(
     """
     _check_shapes(input, target)
     values = input.data if isinstance(input, Tensor) else input
-    if is_numpy(values) and ((values < 0) | (values > 1)).any():
+    if type(values) in NUMPYS and ((values < 0) | (values > 1)).any():
         raise ValueError(
             f"binary_cross_entropy takes probabilities, but input spans {values.min()} to "
             f"{values.max()}: apply sigmoid first, or say binary_cross_entropy_with_logits"
@@ -377,10 +378,10 @@ def _one_hot(labels: Array, shape: tuple[int, ...], ignore_index: int) -> tuple[
             f"{(shape[0], *shape[2:])}, one label for each sample"
         )
     counted = labels != ignore_index
-    if is_numpy(labels):
+    if type(labels) in NUMPYS:
         wrong = counted & ((labels < 0) | (labels >= shape[1]))
         if wrong.any():
-            where = tuple(int(i) for i in np.argwhere(wrong)[0])
+            where = tuple(index(i) for i in np.argwhere(wrong)[0])
             raise IndexError(
                 f"label {labels[where]} at {list(where)} is outside the classes 0 to "
                 f"{shape[1] - 1} (the input has shape {shape})"
@@ -407,7 +408,8 @@ def _check_reduction(reduction: str) -> None:
 
 def _nonzero(count: Any, name: str, dtype: np.dtype[Any]) -> Any:
     """Return a divisor of type ``dtype``; where the count is known to be 0, raise ValueError."""
-    if isinstance(count, (int, np.generic)) and count == 0:
+    is_known = isinstance(count, (int, np.generic)) or type(count) in NUMPYS
+    if is_known and count == 0:
         raise ValueError(f"{name}: no sample to average over; say reduction='sum' for 0")
     return count if isinstance(count, int) else count.astype(dtype)
 

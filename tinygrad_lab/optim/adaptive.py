@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -97,12 +96,12 @@ class Adagrad(Optimizer):
     def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
         state = self._kept(parameter, "sum")
         if state is None:
-            start = np.full_like(parameter.data, float(group["initial_accumulator_value"]))
+            start = np.full_like(parameter.data, group["initial_accumulator_value"])
             state = {"step": 0, "sum": start}
         g = effective_gradient(parameter, g, group)
         total = state["sum"] + g * g
-        rate = float(group["lr"]) / (1 + state["step"] * float(group["lr_decay"]))
-        step = g * rate / (np.sqrt(total) + float(group["eps"]))
+        rate = group["lr"] / (1 + state["step"] * group["lr_decay"])
+        step = g * rate / (np.sqrt(total) + group["eps"])
         return [
             replace(parameter, parameter.data - step),
             self._keep(parameter, {"step": state["step"] + 1, "sum": total}),
@@ -183,18 +182,18 @@ class RMSprop(Optimizer):
     def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
         zeros = np.zeros_like(parameter.data)
         old = self._kept(parameter, "square") or {"square": zeros, "mean": zeros, "velocity": zeros}
-        alpha, momentum = float(group["alpha"]), float(group["momentum"])
+        alpha, momentum = group["alpha"], group["momentum"]
         g = effective_gradient(parameter, g, group)
         new = {**old, "square": old["square"] * alpha + g * g * (1 - alpha)}
         size = new["square"]
         if group["centered"]:
             new["mean"] = old["mean"] * alpha + g * (1 - alpha)
             size = size - new["mean"] * new["mean"]
-        step = g / (np.sqrt(size) + float(group["eps"]))
+        step = g / (np.sqrt(size) + group["eps"])
         if momentum:
             step = new["velocity"] = old["velocity"] * momentum + step
         return [
-            replace(parameter, parameter.data - step * float(group["lr"])),
+            replace(parameter, parameter.data - step * group["lr"]),
             self._keep(parameter, new),
         ]
 
@@ -286,12 +285,13 @@ class Adam(Optimizer):
             state = {**state, "largest": np.zeros_like(parameter.data)}
         state = {**state, "step": state["step"] + 1}
         if self.decoupled:
-            shrink = 1 - float(group["lr"]) * float(group["weight_decay"])
+            shrink = 1 - group["lr"] * group["weight_decay"]
             g = -g if group["maximize"] else g
         else:
-            shrink = 1.0
+            shrink = None
             g = effective_gradient(parameter, g, group)
-        in_place = isinstance(g, np.ndarray) and isinstance(state["mean"], np.ndarray)
+        is_numpys = isinstance(g, np.ndarray) and isinstance(parameter.data, np.ndarray)
+        in_place = is_numpys and isinstance(state["mean"], np.ndarray)
         update = self._update_in_place if in_place else self._update_anew
         return update(parameter, g, state, group, shrink)
 
@@ -300,25 +300,26 @@ class Adam(Optimizer):
 
         ``p -= rate * m / (sqrt(v) + eps)`` is the formula of the class.
         """
-        first, second = map(float, group["betas"])
-        correction = sqrt(1 - second ** state["step"])
-        rate = float(group["lr"]) * correction / (1 - first ** state["step"])
-        return first, second, rate, float(group["eps"]) * correction
+        first, second = group["betas"]
+        correction = (1 - second ** state["step"]) ** 0.5
+        rate = group["lr"] * correction / (1 - first ** state["step"])
+        return first, second, rate, group["eps"] * correction
 
     def _update_anew(
-        self, parameter: Tensor, g: Array, state: Options, group: Options, shrink: float
+        self, parameter: Tensor, g: Array, state: Options, group: Options, shrink: float | None
     ) -> list[Change]:
         first, second, rate, eps = self._factors(state, group)
-        mean = state["mean"] * first + g * (1 - first)
-        square = state["square"] * second + g * g * (1 - second)
+        mean = state["mean"] + (g - state["mean"]) * (1 - first)
+        square = state["square"] + (g * g - state["square"]) * (1 - second)
         new = {**state, "mean": mean, "square": square}
         if group["amsgrad"]:
             square = new["largest"] = np.maximum(state["largest"], square)
-        moved = parameter.data * shrink - mean * rate / (np.sqrt(square) + eps)
+        kept = parameter.data if shrink is None else parameter.data * shrink
+        moved = kept - mean / (np.sqrt(square) + eps) * rate
         return [replace(parameter, moved), self._keep(parameter, new)]
 
     def _update_in_place(
-        self, parameter: Tensor, g: Array, state: Options, group: Options, shrink: float
+        self, parameter: Tensor, g: Array, state: Options, group: Options, shrink: float | None
     ) -> list[Change]:
         """Do the same without a new array: a fresh one costs more than the arithmetic on it."""
         first, second, rate, eps = self._factors(state, group)
@@ -338,7 +339,7 @@ class Adam(Optimizer):
         if group["amsgrad"]:
             changes.append((partial(np.maximum, out=state["largest"]), square, state["largest"]))
             square = state["largest"]
-        if shrink != 1:
+        if shrink is not None:
             changes.append((np.multiply, source, shrink, target))
             source = target
         changes += [

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.cotangents import is_traced_number
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor
@@ -54,6 +55,8 @@ def check_number(
 
 
 def _is_finite(value: Any) -> bool:
+    if is_traced_number(value):
+        return bool(value - value == 0)
     try:
         return not isinstance(value, bool) and isinstance(value, Real) and isfinite(value)
     except OverflowError:  # an integer beyond all floats

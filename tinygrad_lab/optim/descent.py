@@ -98,15 +98,15 @@ class SGD(Optimizer):
     def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
         if group["maximize"] or group["weight_decay"]:
             g = effective_gradient(parameter, g, group)
-        rate = -float(group["lr"])  # added, so that NumPy can add into the memory of `g * rate`
+        rate = -group["lr"]  # added, so that NumPy can add into the memory of `g * rate`
         if not group["momentum"]:
             return [replace(parameter, parameter.data + g * rate)]
-        momentum = float(group["momentum"])
+        momentum = group["momentum"]
         state = self._kept(parameter, "velocity")
         if state is None:
             velocity = g.copy()
         else:
-            velocity = state["velocity"] * momentum + g * (1 - float(group["dampening"]))
+            velocity = state["velocity"] * momentum + g * (1 - group["dampening"])
         step = g + velocity * momentum if group["nesterov"] else velocity
         return [
             replace(parameter, parameter.data + step * rate),

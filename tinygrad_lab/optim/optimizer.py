@@ -11,6 +11,7 @@ Not for: the update formulas (``descent.py``, ``adaptive.py``), or what is a goo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from operator import is_
 from sys import getrefcount
 from typing import Any, ClassVar
@@ -37,6 +38,7 @@ __all__ = ["Optimizer", "effective_gradient", "replace"]
 Array = Any  # an ndarray, or a foreign array such as Dask's
 Options = dict[str, Any]
 Parameters = Iterable[Tensor] | Iterable[Mapping[str, Any]]
+_PLAIN = (float, int, bool)
 Change = tuple[Any, ...]  # a function of C, and its arguments: see `at_once`
 
 
@@ -71,6 +73,8 @@ class Optimizer:
     entries: ClassVar[Mapping[str, str]] = {}
     #: Whether updates write into arrays, and not only put new ones in their places.
     in_place: ClassVar[bool] = False
+    #: Attributes that no step depends on: a recorded step does not look at them.
+    unread: ClassVar[frozenset[str]] = frozenset({"defaults", "_checked"})
 
     def __init__(self, params: Parameters, options: Options) -> None:
         self.defaults = options
@@ -138,7 +142,7 @@ class Optimizer:
     def _keep(self, parameter: Tensor, entries: Options) -> Change:
         """Keep ``entries`` for a parameter from now on."""
         for name, value in entries.items():
-            if type(value) not in (int, np.ndarray):  # arithmetic on a 0-d array gives a number
+            if isinstance(value, np.generic):  # arithmetic on a 0-d array gives a number
                 entries[name] = from_scalar(value)
         return (self.state.__setitem__, parameter, entries)
 
@@ -181,6 +185,7 @@ class Optimizer:
     def _check_group(self, group: Options) -> None:
         check_names(type(self).__name__, group, self.defaults)
         self._check(group)
+        group.update({name: _of_python(value) for name, value in group.items()})
 
     def _warn_of_no_gradient(self) -> None:
         every = [p for group in self.param_groups for p in group["params"]]
@@ -266,7 +271,7 @@ def effective_gradient(parameter: Tensor, g: Array, group: Options) -> Array:
     if group["maximize"]:
         g = -g
     if group["weight_decay"]:
-        g = g + parameter.data * float(group["weight_decay"])
+        g = g + parameter.data * group["weight_decay"]
     return g
 
 
@@ -274,6 +279,13 @@ def replace(parameter: Tensor, value: Array) -> Change:
     """Give a parameter a new array; whoever holds the old one keeps it."""
     value = value if type(value) is np.ndarray else from_scalar(value)
     return (setattr, parameter, "data", value)
+
+
+def _of_python(value: Any) -> Any:
+    """Make a number of Python's of NumPy's, so that float32 parameters stay float32."""
+    if type(value) is tuple:
+        return tuple(map(_of_python, value))
+    return float(value) if isinstance(value, Real) and type(value) not in _PLAIN else value
 
 
 def _grouped(params: Any) -> list[Mapping[str, Any]]:

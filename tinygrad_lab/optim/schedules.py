@@ -5,19 +5,36 @@ Not for: the optimizers themselves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from math import cos, inf, pi
+from math import inf, pi
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.atomic import at_once
 from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.operations import primitive
+from tinygrad_lab.core.rules.creation import as_float
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.optim.checks import check_integer, check_number
 from tinygrad_lab.optim.optimizer import Optimizer
+from tinygrad_lab.transforms.jit.kernels import kernel
 
 __all__ = ["CosineAnnealingLR", "StepLR", "clip_grad_norm_", "clip_grad_value_"]
+
+
+@primitive
+def _cosine(x: float) -> float:
+    return math.cos(x)
+
+
+def cosine(x):  # type: ignore[no-untyped-def]
+    """The cosine of a number of Python's."""
+    return float(np.cos(x))
+
+
+kernel(_cosine, cosine)
 
 
 class _Schedule:
@@ -84,11 +101,11 @@ class StepLR(_Schedule):
         check_integer({"step_size": step_size}, "step_size")
         check_number({"gamma": gamma}, "gamma", positive=True)
         super().__init__(optimizer)
-        self.step_size, self.gamma = step_size, gamma
+        self.step_size, self.gamma = step_size, float(gamma)
 
     def rate(self, base: float, epoch: int) -> float:
         """``base`` times a power of ``gamma``."""
-        return base * float(self.gamma) ** (epoch // self.step_size)
+        return base * self.gamma ** (epoch // self.step_size)
 
 
 class CosineAnnealingLR(_Schedule):
@@ -115,12 +132,11 @@ class CosineAnnealingLR(_Schedule):
         check_integer({"T_max": T_max}, "T_max")
         check_number({"eta_min": eta_min}, "eta_min")
         super().__init__(optimizer)
-        self.T_max, self.eta_min = T_max, eta_min
+        self.T_max, self.eta_min = T_max, float(eta_min)
 
     def rate(self, base: float, epoch: int) -> float:
         """Half a cosine, from ``base`` to ``eta_min``."""
-        low = float(self.eta_min)
-        return low + (base - low) * (1 + cos(pi * epoch / self.T_max)) / 2
+        return self.eta_min + (base - self.eta_min) * (1 + _cosine(pi * epoch / self.T_max)) / 2
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> float:
@@ -151,14 +167,13 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float, norm_type: fl
     if norm_type != inf:
         check_number({"norm_type": norm_type}, "norm_type", positive=True)
     parameters = _with_gradients(parameters)
-    largest = [float(np.max(np.abs(p.grad), initial=0)) for p in parameters]
-    norm = float(np.max(largest, initial=0.0))
+    largest = [as_float(np.max(np.abs(p.grad), initial=0)) for p in parameters]
+    norm = as_float(np.max(np.stack([0.0, *largest])))
     if norm_type != inf and 0 < norm < inf:  # in shares of the largest, so that nothing overflows
-        total = sum(float((np.abs(p.grad / norm) ** norm_type).sum()) for p in parameters)
+        total = sum(as_float((np.abs(p.grad / norm) ** norm_type).sum()) for p in parameters)
         norm = norm * total ** (1 / norm_type)
-    scale = max_norm / (norm + 1e-6)
-    if scale < 1:
-        at_once([(setattr, p.node, "grad", p.grad * scale) for p in parameters])
+    scale = as_float(np.fmin(max_norm / (norm + 1e-6), 1))
+    at_once([(setattr, p.node, "grad", p.grad * scale) for p in parameters])
     return norm
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.cotangents import from_scalar
 from tinygrad_lab.core.dispatch import apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, Visit, propagate
 from tinygrad_lab.core.errors import describe
@@ -144,13 +145,14 @@ class Call:
         """Give all arrays of the result; what is constant has derivatives too, of zeros."""
         arrays = []
         for path, y in leaves(self.output):
-            if not isinstance(y, (Tensor, int, float, complex, np.generic, np.ndarray)):
+            is_number = isinstance(y, (int, float, complex, np.generic))
+            if not (is_number or hasattr(y, "__array_function__")):
                 where = f" at output{path}" if path else ""
                 raise TypeError(
                     f"{name}: the function must return a number or a tensor, not {describe(y)}"
                     + where
                 )
-            arrays.append(y if isinstance(y, Tensor) else np.asarray(y))
+            arrays.append(y if isinstance(y, Tensor) else from_scalar(y))
         return arrays
 
     def scalar(self, name: str) -> Any:
@@ -217,6 +219,6 @@ def _positions(argnums: Argnums, count: int) -> list[int]:
 
 def _leaf(data: Any, what: str) -> Tensor:
     try:
-        return tensor(np.asarray(data) if np.ndim(data) == 0 else data, requires_grad=True)
+        return tensor(from_scalar(data), requires_grad=True)
     except TypeError as error:
         raise TypeError(f"cannot differentiate by {what} = {describe(data)}: {error}") from None

@@ -25,7 +25,8 @@ def attributes(module: Any, on_class: Callable[[Any], bool]) -> dict[str, Any]:
         for name, value in vars(cls).items():
             if type(value) is FunctionType or name in values:
                 continue
-            if isinstance(value, MemberDescriptorType) and hasattr(module, name):
+            is_slot = isinstance(value, MemberDescriptorType) and name != "__dict__"
+            if is_slot and hasattr(module, name):
                 values[name] = getattr(module, name)
             elif on_class(value):
                 values[name] = value

@@ -66,6 +66,10 @@ class Twins:
         """Whether a value is an object with state of its own in its attributes."""
         return is_module(value)
 
+    def attribute(self, thing: Any, name: str, value: Any, path: str) -> Any:
+        """Give what stands for an attribute of an object with state."""
+        return self.of(value, f"{path}.{name}")
+
     def _settled(self, value: Any, twin: Any) -> Any:
         self._twins[id(value)] = value, twin
         return twin
@@ -80,7 +84,10 @@ class Twins:
         if isinstance(value, MethodType):
             return MethodType(self.of(value.__func__, path), self.of(value.__self__, path))
         if isinstance(value, partial):
-            named = {key: self.of(v, f"{path}.keywords[{key!r}]") for key, v in value.keywords.items()}
+            named = {
+                key: self.of(item, f"{path}.keywords[{key!r}]")
+                for key, item in value.keywords.items()
+            }
             items = [self.of(item, f"{path}.args[{i}]") for i, item in enumerate(value.args)]
             return partial(self.of(value.func, f"{path}.func"), *items, **named)
         if isinstance(value, np.random.Generator):
@@ -127,13 +134,20 @@ class Twins:
 
     def stateful(self, thing: Any, path: str) -> Any:
         """Give what stands for an object with state in its attributes."""
-        twin = self._settled(thing, object.__new__(type(thing)))
+        twin = self._settled(thing, _blank(type(thing)))
         outside, self._copies_arrays = self._copies_arrays, True
         on_class = lambda value: isinstance(value, Tensor) or is_module(value)
         for name, value in attributes(thing, on_class).items():
-            object.__setattr__(twin, name, self.of(value, f"{path}.{name}"))
+            object.__setattr__(twin, name, self.attribute(thing, name, value, path))
         self._copies_arrays = outside
         return twin
+
+
+def _blank(kind: Any) -> Any:
+    try:
+        return object.__new__(kind)
+    except TypeError:  # a class that is written in C
+        return kind.__new__(kind)
 
 
 def twin_of(tensor: T, data: Any, node: Any = None) -> T:

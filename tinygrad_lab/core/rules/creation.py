@@ -49,6 +49,12 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, d
     return np.broadcast_to(as_array(fill_value), shape).astype(a.dtype if dtype is None else dtype)
 
 
+@primitive
+def as_float(x):
+    """The one element of an array, as a number of Python's."""
+    return float(x)
+
+
 # Ranges and grids
 
 

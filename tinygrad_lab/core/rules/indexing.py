@@ -85,7 +85,7 @@ def _names_each_place_once(index):
 defvjp(getitem, lambda g, y, x, index: scatter_add(g, x.shape, index), selects=True)
 together(getitem, lambda argnums, g, y, x, index: [Pieces(assembled, x.shape, g, index)])
 defvjp(scatter_add, lambda g, y, values, shape, index: getitem(g, index))
-defvjp_joint(assembled, lambda argnums, g, y, *_, shape, places: [g[places[i]] for i in argnums])
+defvjp_joint(assembled, lambda argnums, g, y, *_, shape, places: [getitem(g, places[i]) for i in argnums])
 
 
 @primitive
@@ -98,19 +98,18 @@ def setitem(x, *values, places):
 
 
 def _setitem(argnums, g, y, x, *values, places):
-    written = np.full(x.shape, -1)  # which of all the numbers assigned a place has in the end
-    numbers, first = [], 0
+    blank, numbers, first = np.full(x.shape, -1), [], 0
     for place in places:
-        shape = written[place].shape
+        shape = getitem(blank, place).shape
         numbers.append(first + np.arange(math.prod(shape)).reshape(shape))
-        written[place] = numbers[-1]
         first += math.prod(shape)
+    written = setitem(blank, *numbers, places=places)  # which number a place has in the end
 
     def of(argnum):
         if argnum == 0:
             return np.where(written == -1, g, 0)
         place, number = places[argnum - 1], numbers[argnum - 1]
-        slopes = np.where(written[place] == number, g[place], 0)
+        slopes = np.where(getitem(written, place) == number, getitem(g, place), 0)
         missing = max(values[argnum - 1].ndim - slopes.ndim, 0)  # NumPy takes more leading ones
         return slopes.reshape((1,) * missing + slopes.shape)
 
@@ -122,7 +121,7 @@ defvjp_joint(setitem, _setitem)
 
 def _take(g, y, x, indices, axis=None, out=None, mode="raise"):
     n = x.size if axis is None else x.shape[axis]
-    places = np.clip(indices, 0, n - 1) if mode == "clip" else np.asarray(indices) % max(n, 1)
+    places = np.clip(indices, 0, n - 1) if mode == "clip" else as_array(indices) % max(n, 1)
     if axis is None:
         return scatter_add(g, (x.size,), places).reshape(x.shape)
     return scatter_add(g, x.shape, (slice(None),) * (axis % x.ndim) + (places,))

@@ -300,7 +300,7 @@ def trim_zeros(filt, trim="fb", axis=None):
     for i in axes:
         first, last = (np.min(places[:, i]), np.max(places[:, i])) if places.size else (0, -1)
         front, back = "f" in trim.lower() or not places.size, "b" in trim.lower()
-        box[i] = slice(int(first) if front else None, int(last) + 1 if back else None)
+        box[i] = slice(first if front else None, last + 1 if back else None)
     return filt[tuple(box)]
 
 

@@ -24,12 +24,11 @@ def _shared_by_ties(g, y):
     if y.size == 0:
         return g
     new = y[..., 1:] != y[..., :-1]
-    if np.all(new):
-        return g
     first = np.concatenate([np.ones((*y.shape[:-1], 1), dtype=bool), new], axis=-1)
     run = np.cumsum(first.reshape(-1)) - 1
-    total = scatter_add(g.reshape(-1), (int(run[-1]) + 1,), (run,))
-    return (total / np.bincount(run))[run].reshape(y.shape)
+    total = scatter_add(g.reshape(-1), (y.size,), (run,))
+    length = np.bincount(run, minlength=y.size)
+    return (total[run] / length[run]).reshape(y.shape)
 
 
 def _order(y, x, axis=-1, kind=None, order=None, *, stable=None, descending=False):

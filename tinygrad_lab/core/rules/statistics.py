@@ -137,9 +137,10 @@ def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan, between):
         raise IndexError(f"no quantile of nothing: axes {axes} of shape {a.shape}")
     rows = np.sort(np.transpose(a, (*others, *axes)).reshape((*lengths, n)), axis=-1)  # NaN last
     missing = np.isnan(rows)
-    counts = np.sum(~missing, axis=-1) if ignore_nan else np.full(lengths, n)
     undefined = np.all(missing, axis=-1) if ignore_nan else np.any(missing, axis=-1)
-    place = _places(q, np.where(undefined, 0, counts), method)
+    each = (1,) * len(lengths)
+    counts = np.sum(~missing, axis=-1) + undefined if ignore_nan else np.full(each, n)
+    place = _places(q.reshape(q.shape + each), counts, n, method)
     below = np.minimum(np.floor(untracked(place)).astype(int), max(n - 2, 0))
     part = place - below
     neighbours = np.stack([below, np.minimum(below + 1, n - 1)])
@@ -164,16 +165,20 @@ def _middle(low, high, part):
     return np.where(part == 0, low, (low + high) / 2)
 
 
-def _places(q, counts, method):
-    """Where among the ``counts`` sorted elements of each row the quantiles lie."""
-    place, plain = np.zeros((*q.shape, *counts.shape)), untracked(q)
-    for n in np.unique(counts[counts > 0]):
-        at = np.quantile(np.arange(float(n)), plain, method=method)
-        growth, start = _GROWTH.get(method, (-n, 0))
-        free = (n + growth) * plain + start  # where it would be without ends
-        at = at + (q - plain) * np.where((free >= 0) & (free <= n - 1), n + growth, 0)
-        place = np.where(counts == n, at.reshape(q.shape + (1,) * counts.ndim), place)
-    return place
+def _places(q, counts, n, method):
+    """Where the quantiles lie in sorted rows of ``n``, of which ``counts`` elements count."""
+    plain = untracked(q)
+    if method == "linear":
+        place = (counts - 1) * plain
+    else:
+        row = np.arange(float(n))
+        left = np.where(row < counts[..., None], row, np.nan)
+        place = np.nanquantile(left, plain.reshape(-1), axis=-1, method=method)
+        place = place.reshape((*q.shape[: q.ndim - counts.ndim], *counts.shape))
+    growth, start = _GROWTH.get(method, (-counts, 0))
+    rate = counts + growth
+    free = rate * plain + start  # where it would be without ends
+    return place + (q - plain) * np.where((free >= 0) & (free <= counts - 1), rate, 0)
 
 
 #: How fast a place moves with q, less the number of elements, and where it is for q = 0; by the
@@ -263,7 +268,7 @@ def bincount(x, /, weights=None, minlength=0):
     weights = as_array(weights)
     if weights.shape != np.shape(x):
         raise ValueError(f"weights of shape {weights.shape} for numbers of shape {np.shape(x)}")
-    return scatter_add(weights.astype(float), counts.shape, (np.asarray(x),))
+    return scatter_add(weights.astype(float), counts.shape, (as_array(x),))
 
 
 @composed(np.histogram_bin_edges, by=("a", "bins", "range"), always=True)

@@ -11,50 +11,63 @@ from dataclasses import dataclass, field
 from threading import RLock
 from time import perf_counter
 from types import MethodType
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from tinygrad_lab.core.engine import recorder
 from tinygrad_lab.core.errors import describe, name_of
-from tinygrad_lab.core.graph import is_differentiating
+from tinygrad_lab.core.graph import differentiating, is_differentiating
 from tinygrad_lab.core.modes import WATCH, current_mode
+from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.transforms.containers import leaves, rebuild
 from tinygrad_lab.transforms.jit.backends import numpy as numpy_backend
+from tinygrad_lab.transforms.jit.history import Past, pullback
 from tinygrad_lab.transforms.jit.passes import simplified, used_inputs
 from tinygrad_lab.transforms.jit.program import GuardFailed, Program
 from tinygrad_lab.transforms.jit.state import (
     MISS,
     Changed,
     Changes,
+    Diagnosis,
     NotRecordable,
     State,
     compiled,
     refuse_leaks,
+    refuse_unseen,
 )
-from tinygrad_lab.transforms.jit.trace import Trace, TracingError
+from tinygrad_lab.transforms.jit.trace import Trace, TracingError, untraced
+from tinygrad_lab.warnings import RecordingWarning, warn
 
 __all__ = ["Jitted", "jit", "program", "repeat"]
 
-_VARIANTS = 8
-_ATTEMPTS = 6
+Backend = Literal["auto", "numpy"]
+_BACKENDS = ("auto", "numpy")
+
+_VARIANTS = 8  # programs kept for one function
+_ATTEMPTS = 6  # at recording one call: each time, numbers turn out to be inputs, or not
+_MISFIRES = 10  # calls that a program could not serve, after which it is not tried any more
 
 
 @dataclass(eq=False)
 class Recording:
-    """One recorded call: its program, the code around that, and what the call gave."""
+    """One recorded call: its program, the code around that, and how often it served."""
 
     program: Program
-    call: Callable[..., Any]
-    values: list[Any]
-    generators: list[Any]
-    static: dict[str, Any]
-    is_repeatable: bool
+    call: Callable[..., Any]  # reads the state, runs the program, changes the state
+    past: Past | None  # what gives the results a history
+    values: list[Any]  # what the recorded call gave, until that is handed out
+    generators: list[Any]  # random generators, and their twins after the call
+    diagnosis: Diagnosis  # says why a later call is not one of these
+    static: dict[str, Any]  # numbers that are part of what was recorded
+    is_repeatable: bool  # no invalid operation was met, after which the eager pass takes care
     seconds: float
+    reason: str = ""
     run: Any = None
     backend: str = ""
+    seconds_to_compile: float = 0.0
     calls: int = 0
-    misfires: int = 0
-    reasons: list[str] = field(default_factory=list)
+    misfires: list[str] = field(default_factory=list)
 
 
 def recorded(
@@ -62,48 +75,96 @@ def recorded(
 ) -> Recording:
     """Call a function on twins of what it is called with, and record what it does."""
     begin = perf_counter()
+    name = name_of(f) if hasattr(f, "__name__") else type(f).__name__
     for _ in range(_ATTEMPTS):
-        trace = Trace(name_of(f) if hasattr(f, "__name__") else type(f).__name__)
+        trace = Trace(name)
         state = State(trace, numbers, fixed)
-        twin, twin_args, twin_kwargs = state.twins_of(f, args, kwargs)
+        twins = state.twins_of(f, args, kwargs)
         try:
-            with trace.recording():
-                result = twin(*twin_args, **twin_kwargs)
-            changes = Changes(state, result)
+            changes = _called(trace, state, twins)
         except Changed as changed:
             if changed.paths <= numbers:
                 raise TracingError(
-                    f"{', '.join(sorted(changed.paths))} changed in {trace.name} to a number that "
-                    "was not computed from what is recorded"
+                    f"{', '.join(sorted(changed.paths))} changed in {name} to a number that was "
+                    "not computed from what is recorded"
                 ) from None
             numbers |= changed.paths
             continue
-        except TracingError:
-            loose = {given.name for given in trace.inputs if given.kind.dtype in (int, float)}
-            if loose <= fixed:
-                raise
-            fixed |= loose
+        except Exception as error:  # noqa: BLE001 - and raised again
+            refusal = _refusal_in(error)
+            loose = {i.name for i in trace.inputs if i.kind.dtype in (int, float)} - fixed
+            if refusal is None or not loose:
+                raise error if refusal is None else refusal  # noqa: B904 - the same error
+            fixed |= loose  # perhaps one of these numbers is taken for a size
+            del refusal  # and the frames that it came through
             continue
-        del result, twin, twin_args, twin_kwargs
-        return _finished(trace, state, changes, perf_counter() - begin)
-    raise TracingError(f"{name_of(f)} could not be recorded: its numbers change in each attempt")
+        del twins
+        past = _past(name, f, args, kwargs, numbers, fixed, changes) if changes.live else None
+        return _finished(trace, state, changes, past, begin)
+    raise TracingError(f"{name} could not be recorded: its numbers change in each attempt")
 
 
-def _finished(trace: Trace, state: State, changes: Changes, seconds: float) -> Recording:
-    labels = tuple(changes.labels)
-    whole = Program(
-        trace.name, tuple(trace.inputs), tuple(trace.instructions), tuple(changes.outputs), labels
-    )
-    program, stay = used_inputs(simplified(whole))
-    state.inputs = [state.inputs[i] for i in stay]
-    call = compiled(state, changes)
+def _refusal_in(error: BaseException | None) -> TracingError | None:
+    """Find what a traced array refused, behind an error that says where."""
+    while error is not None and not isinstance(error, TracingError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _called(trace: Trace, state: State, twins: Any) -> Changes:
+    twin, args, kwargs = twins
+    with trace.recording(), differentiating(state.differentiated):
+        return Changes(state, twin(*args, **kwargs))
+
+
+def _past(
+    name: str, f: Any, args: Any, kwargs: Any, numbers: set[str], fixed: set[str], changes: Changes
+) -> Past:
+    """Record the call once more, with the way back."""
+    trace = Trace(f"{name}_pullback")
+    state = State(trace, numbers, fixed)
+    twins = state.twins_of(f, args, kwargs)
+    results = [untraced(y.data) for y in changes.live]
+    cotangents = [trace.input(f"d_{name}", np.ones_like(result)) for result in results]
+    again = _called(trace, state, twins)
+    with trace.recording(), differentiating(state.differentiated):
+        past = pullback(trace, state, again, cotangents)
+    state.forget()
+    return past
+
+
+def _finished(
+    trace: Trace, state: State, changes: Changes, past: Past | None, begin: float
+) -> Recording:
+    outputs, labels = tuple(changes.outputs), tuple(changes.labels)
     values = [t.value for t in changes.held]
+    if past is not None:
+        if len(trace.draws) != past.draws:
+            raise NotRecordable("draws that are others each time")
+        outputs += tuple(ref for ref, _ in trace.draws)
+        values += [value for _, value in trace.draws]
+        labels += tuple(f"draw{i}" for i in range(past.draws))
+    whole = Program(trace.name, tuple(trace.inputs), tuple(trace.instructions), outputs, labels)
+    program, stay = used_inputs(simplified(whole))
+    trace.instructions.clear()
+    del whole
+    call = compiled(state, changes, stay, past)
     generators = state.generators
     changes.held.clear()
+    changes.live.clear()
     state.forget()
     refuse_leaks(trace)
+    refuse_unseen(trace, program, state.constants)
     return Recording(
-        program, call, values, generators, state.static, trace.is_repeatable, seconds
+        program=program,
+        call=call,
+        past=past,
+        values=values,
+        generators=generators,
+        diagnosis=state.diagnosis(),
+        static=state.static,
+        is_repeatable=trace.is_repeatable,
+        seconds=perf_counter() - begin,
     )
 
 
@@ -111,7 +172,7 @@ def _finished(trace: Trace, state: State, changes: Changes, seconds: float) -> R
 
 
 def program(f: Callable[..., Any]) -> Callable[..., Program]:
-    """Make a function that gives the program of a call of ``f``, instead of calling it.
+    """Make a function that gives the program of a call of ``f``: the NumPy calls that it makes.
 
     Parameters
     ----------
@@ -121,25 +182,36 @@ def program(f: Callable[..., Any]) -> Callable[..., Program]:
     Returns
     -------
     callable
-        It takes the arguments of ``f``, calls it on copies of all that it could change, and
+        It takes the arguments of ``f``, calls ``f`` on copies of all that it could change, and
         returns the :class:`Program`.
+
+    Raises
+    ------
+    TracingError
+        ``f`` makes a number of Python's of a value (``float``, ``item`` ...), writes into an array
+        that it was handed, or changes something that cannot be followed.
 
     Examples
     --------
     >>> import numpy as np, tinygrad_lab as tl
-    >>> print(tl.program(tl.grad(lambda x: np.sum(x ** 3)))(np.array([1.0, 2.0])))
+    >>> program = tl.program(tl.grad(lambda x: np.sum(x ** 3)))(np.array([1.0, 2.0]))
+    >>> len(program.instructions)
+    2
     """
+    function = _function(f)
 
-    @functools.wraps(f)
+    @functools.wraps(function)
     def programmed(*args: Any, **kwargs: Any) -> Program:
-        return recorded(_plain(f), args, kwargs, set(), set()).program
+        return recorded(function, args, kwargs, set(), set()).program
 
     return programmed
 
 
-def _plain(f: Any) -> Any:
+def _function(f: Any) -> Any:
     if not callable(f):
-        raise TypeError(f"a transform takes a function, not {describe(f)}")
+        raise TypeError(
+            f"a transform takes a function, not {describe(f)}: say tl.jit(f), and not tl.jit(f(x))"
+        )
     return f.function if isinstance(f, Jitted) else f
 
 
@@ -147,90 +219,279 @@ def _plain(f: Any) -> Any:
 
 
 class Jitted:
-    """A function whose calls are recorded, and run from what was recorded."""
+    """What :func:`jit` makes: a function whose calls are recorded, and run from what was recorded.
+
+    Attributes
+    ----------
+    function : callable
+        The function itself, to call it as it is.
+    """
+
+    __name__: str
 
     def __init__(self, f: Callable[..., Any], backend: str) -> None:
+        self.__name__ = type(f).__name__  # unless it has a name of its own
         functools.update_wrapper(self, f, updated=())
         self.function = f
         self.backend = backend
-        self._recordings: dict[str, list[Recording]] = {}
-        self._numbers: set[str] = set()
-        self._fixed: set[str] = set()
+        self._recordings: dict[Any, list[Recording]] = {}  # by how tensors are recorded outside
+        self._numbers: set[str] = set()  # that differ from call to call
+        self._fixed: set[str] = set()  # that are part of what is recorded
         self._lock = RLock()
-        self._events: list[str] = []
+        self._events: dict[str, int] = {}  # why calls were made as they are, and how often
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run what was recorded for such a call, or make the call and record it."""
-        mode = current_mode()
-        if is_differentiating() or mode is WATCH or recorder.get() is not None:
+        """Run what was recorded for such a call; the first time, make the call and record it."""
+        mode: Any = current_mode()
+        if mode is WATCH or recorder.get() is not None:
             return self.function(*args, **kwargs)  # part of what happens around it
-        recordings = self._recordings.get(mode)
-        if recordings is None:
-            recordings = self._recordings[mode] = []
-        for position, recording in enumerate(recordings):
+        if is_differentiating():
+            mode = mode, "differentiated"
+        recordings = self._recordings.setdefault(mode, [])
+        number = len(recordings)
+        for recording in recordings:
             try:
                 result = recording.call(recording.run, args, kwargs)
             except GuardFailed:
                 continue
             except Exception as error:  # noqa: BLE001 - the call itself says it as it should
-                recording.misfires += 1
-                recording.reasons.append(f"{type(error).__name__}: {error}")
-                return self.function(*args, **kwargs)
+                return self._misfired(recording, error, args, kwargs)
             if result is not MISS:
                 recording.calls += 1
-                if position:
-                    recordings.insert(0, recordings.pop(position))
+                if recording is not recordings[0]:
+                    self._put_first(recordings, recording)
                 return result
-        return self._record(recordings, args, kwargs)
+        return self._record(recordings, number, args, kwargs)
 
-    def _record(self, recordings: list[Recording], args: Any, kwargs: Any) -> Any:
-        if len(recordings) >= _VARIANTS:
-            return self.function(*args, **kwargs)
+    def _put_first(self, recordings: list[Recording], recording: Recording) -> None:
         with self._lock:
+            if recording in recordings:
+                recordings.remove(recording)
+                recordings.insert(0, recording)
+
+    def _misfired(self, recording: Recording, error: Exception, args: Any, kwargs: Any) -> Any:
+        """Make a call as it is that the program could not serve: an infinite slope, an error."""
+        recording.misfires.append(f"{type(error).__name__}: {error}".partition("\n")[0])
+        return self._as_it_is("a value was not finite, or a call failed", args, kwargs)
+
+    def _as_it_is(self, why: str, args: Any, kwargs: Any) -> Any:
+        self._events[why] = self._events.get(why, 0) + 1
+        return self.function(*args, **kwargs)
+
+    def _record(self, recordings: list[Recording], number: int, args: Any, kwargs: Any) -> Any:
+        with self._lock:
+            if len(recordings) != number:  # another thread has recorded meanwhile
+                return self(*args, **kwargs)
+            if len(recordings) >= _VARIANTS:
+                return self._refuse_another(recordings, args, kwargs)
+            reason = self._reason(recordings, args, kwargs)
             try:
                 recording = recorded(self.function, args, kwargs, self._numbers, self._fixed)
             except NotRecordable as why:
-                self._events.append(f"made as it is: {why}")
-                return self.function(*args, **kwargs)
-            values = recording.values
-            result = recording.call(lambda *_: values, args, kwargs)
-            for generator, twin in recording.generators:
-                generator.bit_generator.state = twin.bit_generator.state
-            recording.values = []
-            if recording.is_repeatable:
-                recording.run = numpy_backend.compile(recording.program)
-                recording.backend = "numpy"
-                recordings.insert(0, recording)
+                return self._as_it_is(str(why), args, kwargs)
+            except TracingError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the call itself raises it, if it does
+                return self._as_it_is(f"{type(error).__name__}: {error}", args, kwargs)
+            return self._settled(recording, recordings, reason, args, kwargs)
+
+    def _settled(
+        self, recording: Recording, recordings: list[Recording], reason: str, args: Any, kwargs: Any
+    ) -> Any:
+        """Make the changes that the recorded call made, keep its program, give its result."""
+        values, recording.values, recording.reason = recording.values, [], reason
+        result = recording.call(lambda *_: values, args, kwargs)
+        for generator, twin in recording.generators:
+            generator.bit_generator.state = twin.bit_generator.state
+        recording.generators = []
+        if recording.is_repeatable:
+            begin = perf_counter()
+            recording.run = numpy_backend.compile(recording.program)
+            recording.backend = "numpy"
+            if recording.past is not None:
+                recording.past.run = numpy_backend.compile(recording.past.program)
+            recording.seconds_to_compile = perf_counter() - begin
+            recordings.insert(0, recording)
         return result
+
+    def _reason(self, recordings: list[Recording], args: Any, kwargs: Any) -> str:
+        """Say why none of the recordings is for a call; numbers that differ become inputs."""
+        if not recordings:
+            return "the first call"
+        reasons = [recording.diagnosis(args, kwargs) for recording in recordings]
+        for recording, (_, label) in zip(recordings, reasons, strict=True):
+            if label in recording.static:
+                self._numbers.add(label)
+        return reasons[0][0]
+
+    def _refuse_another(self, recordings: list[Recording], args: Any, kwargs: Any) -> Any:
+        why = f"{_VARIANTS} programs are recorded, and none is for this call"
+        if why not in self._events:
+            warn(
+                f"jit of {self.__name__}: {why}, because {self._reason(recordings, args, kwargs)}. "
+                "Such calls are made as they are from now on: what differs each time should be an "
+                "array (np.asarray(n)); print(jitted.report()) says what was recorded and why",
+                RecordingWarning,
+            )
+        return self._as_it_is(why, args, kwargs)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
-        """Give the program of such a call."""
+        """Give the program of such a call, as :func:`tinygrad_lab.program` does."""
         return program(self.function)(*args, **kwargs)
 
+    def report(self) -> str:
+        """Say what was recorded, when and why, and how often it served.
+
+        Examples
+        --------
+        >>> import numpy as np, tinygrad_lab as tl
+        >>> double = tl.jit(lambda x: x + x)
+        >>> for n in (2, 3, 3):
+        ...     doubled = double(np.ones(n))
+        >>> print(double.report().splitlines()[0])
+        jit of <lambda>: 2 programs recorded, 1 call served by them
+        """
+        return _report(self)
+
     def __repr__(self) -> str:
-        return f"<jit of {name_of(self.function)}>"
+        return f"<jit of {self.__name__}>"
 
 
-def jit(f: Callable[..., Any] | None = None, *, backend: str = "auto") -> Any:
-    """Record a function when it is first called, and run the recorded program from then on."""
+def _count(n: int, word: str) -> str:
+    return f"{n:,} {word}{'s' * (n != 1)}"
+
+
+def _report(jitted: Jitted) -> str:
+    everything = [r for each in jitted._recordings.values() for r in each]  # noqa: SLF001
+    served = sum(r.calls for r in everything)
+    lines = [
+        f"jit of {jitted.__name__}: {_count(len(everything), 'program')} recorded, "
+        f"{_count(served, 'call')} served by them"
+    ]
+    for number, recording in enumerate(everything, 1):
+        inputs = ", ".join(f"{i.name} {i.kind}" for i in recording.program.inputs)
+        lines += [
+            f"{number}. recorded because of {recording.reason}",
+            f"   {_count(len(recording.program.instructions), 'line')} from {inputs or 'nothing'}",
+            f"   {recording.backend}: {1e3 * recording.seconds:.1f} ms to record, "
+            f"{1e3 * recording.seconds_to_compile:.1f} ms to compile, "
+            f"{_count(recording.calls, 'call')}",
+        ]
+        if numbers := [f"{name} = {v}" for name, v in recording.static.items() if "." not in name]:
+            lines.append(f"   part of it: {', '.join(numbers)}")
+        if recording.misfires:
+            times = _count(len(recording.misfires), "time")
+            lines.append(f"   repeated eagerly {times}, the last for {recording.misfires[-1]}")
+    for why, count in jitted._events.items():  # noqa: SLF001
+        lines.append(f"made as they are: {_count(count, 'call')}, because {why}")
+    return "\n".join(lines)
+
+
+@overload
+def jit(f: Callable[..., Any], *, backend: Backend = "auto") -> Jitted: ...
+@overload
+def jit(*, backend: Backend = "auto") -> Callable[[Callable[..., Any]], Jitted]: ...
+def jit(f: Callable[..., Any] | None = None, *, backend: Backend = "auto") -> Any:
+    """Record a function when it is first called, and run the recorded program from then on.
+
+    Parameters
+    ----------
+    f : callable
+        A function, a method, a module; a training step with ``backward()`` and ``step()`` in it.
+        What it uses may be among its arguments, in its closure, or a global that it names: arrays,
+        tensors, modules, optimizers, schedules, random generators, containers of these.
+    backend : {"auto", "numpy"}
+        What runs the program.
+
+    Returns
+    -------
+    Jitted
+        It is called as ``f`` is, gives the same results and makes the same changes.  A call with
+        other shapes or dtypes, or one that takes another branch, is recorded anew.
+        ``.report()`` says what was recorded, ``.program(*args)`` shows it.
+
+    Raises
+    ------
+    TracingError
+        In the first call: ``f`` makes a number of Python's of a value, or changes something that
+        later calls could not change likewise.
+    ValueError
+        The backend is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> @tl.jit
+    ... def distance(x, y):
+    ...     return np.sqrt(np.sum((x - y) ** 2))
+    >>> float(distance(np.zeros(2), np.array([3.0, 4.0])))
+    5.0
+    """
+    if backend not in _BACKENDS:
+        raise ValueError(f"backend={backend!r}: expected one of {', '.join(map(repr, _BACKENDS))}")
     if f is None:
         return functools.partial(jit, backend=backend)
-    return Jitted(_plain(f), backend)
+    return Jitted(_function(f), backend)
+
+
+# -- repeat ---------------------------------------------------------------------------------------
 
 
 def repeat(step: Callable[..., Any], n: int) -> Callable[..., Any]:
-    """Make a function that calls ``step`` n times, and returns what it returned, stacked."""
-    jitted = step if isinstance(step, Jitted) else Jitted(step, "auto")
+    """Make a function that calls ``step`` ``n`` times, and stacks what that returned.
 
-    @functools.wraps(step)
+    Parameters
+    ----------
+    step : callable
+        As for :func:`jit`: a training step, say.
+    n : int
+        How often, at least once.
+
+    Returns
+    -------
+    callable
+        It takes the arguments of ``step``, the same ones for each call.  What comes back has the
+        structure of what ``step`` returns, with a new first axis of length ``n``, in plain arrays.
+
+    Raises
+    ------
+    TypeError, ValueError
+        ``n`` is no integer of 1 or more; or a result is no array or number.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> x = tl.tensor(1.0)
+    >>> def halve():
+    ...     x.data = x.data / 2
+    ...     return x.data
+    >>> tl.repeat(halve, 3)()
+    array([0.5  , 0.25 , 0.125])
+    """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise TypeError(f"repeat(step, n): n is how often, an integer, not {describe(n)}")
+    if n < 1:
+        raise ValueError(f"repeat(step, {n}): expected 1 or more")
+    jitted = step if isinstance(step, Jitted) else Jitted(_function(step), "auto")
+
+    @functools.wraps(jitted.function)
     def repeated(*args: Any, **kwargs: Any) -> Any:
         results = [jitted(*args, **kwargs) for _ in range(n)]
-        return np.stack([np.asarray(r.data) for r in results])
+        columns = zip(*([x for _, x in leaves(result)] for result in results), strict=True)
+        return rebuild(results[0], iter([_stacked(column) for column in columns]))
 
     return repeated
 
 
-
+def _stacked(column: Any) -> Any:
+    if column[0] is None:
+        return None
+    arrays = [x.data if isinstance(x, Tensor) else x for x in column]
+    if not all(isinstance(a, (np.ndarray, np.generic, int, float, complex)) for a in arrays):
+        raise TypeError(
+            f"repeat: the step must return arrays and numbers, not {describe(arrays[0])}"
+        )
+    return np.stack(arrays)

@@ -9,15 +9,20 @@ Not for: kernels themselves (``core/rules/``, ``nn/``).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 from tinygrad_lab.core.operations import Op
+from tinygrad_lab.core.rules import indexing
 
-__all__ = ["DEFINITIONS", "is_kernel", "kernel"]
+__all__ = ["DEFINITIONS", "PLAIN", "is_kernel", "kernel"]
 
 #: The kernels, and the function whose text says the same with NumPy alone.
 DEFINITIONS: dict[Op, Callable[..., Any]] = {}
+
+#: Primitives that say what a function of Python's says: they are recorded as a call of that.
+PLAIN: dict[Op, Op] = {indexing.getitem: operator.getitem}
 
 
 def kernel(op: Op, definition: Callable[..., Any]) -> None:

@@ -8,8 +8,7 @@ Not for: what a backend does with the lines (``backends/``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from tinygrad_lab.transforms.jit.program import (
     EFFECTS,
     VIEWS,
     Instruction,
+    Kind,
     Program,
     Ref,
     draw,
@@ -30,42 +30,53 @@ __all__ = ["simplified", "used_inputs"]
 
 def simplified(program: Program) -> Program:
     """Merge what is computed twice, and leave out what changes nothing or nobody asks for."""
-    for step in (without_copies, without_ones, merged, without_dead, separate):
-        program = step(program)
-    return program
+    return separate(without_dead(merged(program)))
 
 
-def _rewritten(program: Program, rewrite: Callable[[Ref, Instruction], Any]) -> Program:
-    """Make a program of the lines that ``rewrite`` gives; a ref stands for a line left out."""
+def merged(program: Program) -> Program:
+    """Compute each value once: nothing that is computed already, no copies, no products with 1."""
+    shown = _shown(program)
     count = len(program.inputs)
-    new: dict[int, Any] = {i: Ref(i) for i in range(count)}
+    new: dict[int, Ref] = {i: Ref(i) for i in range(count)}
+    known: dict[Any, Ref] = {}
     lines: list[Instruction] = []
+    kinds = [line.kind for line in program.inputs]
     look = lambda ref: new[ref.number]
     for ref, line in program.numbered():
-        of = new.get(line.of) if line.of is not None else None
-        line = replace(
-            line, args=mapped(line.args, look), kwargs=mapped(dict(line.kwargs), look),
-            of=of.number if type(of) is Ref else None,
-        )  # fmt: skip
-        result = rewrite(ref, line)
-        if type(result) is Instruction:
-            new[ref.number] = Ref(count + len(lines))
-            lines.append(result)
+        line = line.renumbered(look)
+        same = None if ref.number in shown else _same_value(line, kinds)
+        here = Ref(count + len(lines))
+        if same is None and line.op is not draw:
+            same = known.setdefault(_key(line), here)
+        new[ref.number] = same or here
+        if same is None or same == here:
+            lines.append(line)
+            kinds.append(line.kind)
         else:
-            new[ref.number] = result
+            _inherit(lines, same, line, count)
     outputs = tuple(mapped(output, look) for output in program.outputs)
     return program.replaced(instructions=tuple(lines), outputs=outputs)
 
 
-def without_copies(program: Program) -> Program:
-    """Leave out copies that nobody can write to: those of values that do not come out."""
-    shown = _shown(program)
+def _inherit(lines: list[Instruction], stand_in: Ref, line: Instruction, count: int) -> None:
+    """Let the line that stands in for one left out be what that was: a gradient, say."""
+    at = stand_in.number - count
+    if at >= 0 and lines[at].phase == line.phase:
+        other = lines[at]
+        gradient_of = line.gradient_of if other.gradient_of is None else other.gradient_of
+        lines[at] = other._replace(gradient_of=gradient_of, hint=other.hint or line.hint)
 
-    def rewrite(ref: Ref, line: Instruction) -> Any:
-        is_copy = line.op is np.copy or (line.op is np.positive and line.kind.is_array)
-        return line.args[0] if is_copy and ref.number not in shown else line
 
-    return _rewritten(program, rewrite)
+
+def _same_value(line: Instruction, kinds: Sequence[Kind]) -> Ref | None:
+    """Find the operand that a line only repeats: in a copy, or a product with 1."""
+    if line.op is np.copy or line.op is np.positive:
+        return line.args[0]
+    if line.op is np.multiply and len(line.args) == 2:
+        for factor, other in (line.args, line.args[::-1]):
+            if type(other) is Ref and _is_one(factor) and kinds[other.number] == line.kind:
+                return other
+    return None
 
 
 def _shown(program: Program) -> set[int]:
@@ -83,35 +94,6 @@ def _shown(program: Program) -> set[int]:
     return shown
 
 
-def without_ones(program: Program) -> Program:
-    """Leave out products with 1, where shape and dtype stay what they are."""
-
-    def rewrite(ref: Ref, line: Instruction) -> Any:
-        if line.op is np.multiply and len(line.args) == 2 and not line.kwargs:
-            for factor, other in (line.args, line.args[::-1]):
-                if type(other) is Ref and _is_one(factor) and program_kind(other) == line.kind:
-                    return other
-        return line
-
-    kinds = [given.kind for given in program.inputs]
-    lines: list[Instruction] = []
-
-    def program_kind(ref: Ref) -> Any:
-        count = len(kinds)
-        return kinds[ref.number] if ref.number < count else lines[ref.number - count].kind
-
-    def noting(ref: Ref, line: Instruction) -> Any:
-        result = rewrite(ref, line)
-        if type(result) is Instruction:
-            lines.append(result)
-        return result
-
-    shown = _shown(program)
-    return _rewritten(program, lambda ref, line: (
-        noting(ref, line) if ref.number not in shown else (lines.append(line), line)[1]
-    ))  # fmt: skip
-
-
 def _is_one(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.size > 0 and bool(np.all(value == 1))
@@ -120,38 +102,19 @@ def _is_one(value: Any) -> bool:
     )
 
 
-def merged(program: Program) -> Program:
-    """Compute once what is the same call of the same values."""
-    known: dict[Any, Ref] = {}
-    count = len(program.inputs)
-    lines = 0
-
-    def rewrite(ref: Ref, line: Instruction) -> Any:
-        nonlocal lines
-        key = None if line.op in EFFECTS and line.op is draw else _key(line)
-        if key is not None and key in known:
-            return known[key]
-        if key is not None:
-            known[key] = Ref(count + lines)
-        lines += 1
-        return line
-
-    return _rewritten(program, rewrite)
-
-
 def _key(line: Instruction) -> Any:
     return line.op, _frozen(line.args), _frozen(dict(line.kwargs))
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: Any) -> Hashable:
     """Something hashable that is equal for equal arguments: 1, 1.0 and True are different."""
     kind = type(value)
     if kind in (tuple, list):
-        return (kind, *map(_frozen, value))
+        return kind, tuple(map(_frozen, value))
     if kind is dict:
         return tuple((key, _frozen(item)) for key, item in sorted(value.items()))
     if kind is slice:
-        return (slice, *map(_frozen, (value.start, value.stop, value.step)))
+        return slice, tuple(map(_frozen, (value.start, value.stop, value.step)))
     if isinstance(value, np.ndarray):
         small = value.size <= 64
         return (value.shape, value.dtype.str, value.tobytes()) if small else ("array", id(value))
@@ -175,7 +138,21 @@ def without_dead(program: Program) -> Program:
         if line.op in EFFECTS or count + i in live:
             live.add(count + i)
             live.update(ref.number for ref in refs(line))
-    return _rewritten(program, lambda ref, line: line if ref.number in live else None)
+    return _with(program, range(count), live)
+
+
+def _with(program: Program, inputs: Sequence[int], live: Collection[int]) -> Program:
+    """Keep some inputs and the live lines, and give what stays new numbers."""
+    new = {old: Ref(i) for i, old in enumerate(inputs)}
+    lines: list[Instruction] = []
+    for ref, line in program.numbered():
+        if ref.number in live:
+            new[ref.number] = Ref(len(inputs) + len(lines))
+            lines.append(line.renumbered(lambda ref: new.get(ref.number)))
+    outputs = tuple(mapped(output, lambda ref: new[ref.number]) for output in program.outputs)
+    return program.replaced(
+        inputs=tuple(program.inputs[i] for i in inputs), instructions=tuple(lines), outputs=outputs
+    )
 
 
 def separate(program: Program) -> Program:
@@ -193,25 +170,13 @@ def separate(program: Program) -> Program:
     return program.replaced(instructions=tuple(lines), outputs=tuple(outputs))
 
 
-def used_inputs(program: Program) -> tuple[Program, list[int]]:
-    """Leave out inputs that nothing is computed from, and say which stay."""
-    used = {ref.number for ref in refs(list(program.outputs))}
+def used_inputs(program: Program, keep: Collection[int] = ()) -> tuple[Program, list[int]]:
+    """Leave out inputs that nothing is computed from, but those to ``keep``; say which stay."""
+    used = {*keep} | {ref.number for ref in refs(list(program.outputs))}
     for line in program.instructions:
         used.update(ref.number for ref in refs(line))
-    stay = [i for i in range(len(program.inputs)) if i in used]
-    shift = {old: new for new, old in enumerate(stay)}
-    dropped = len(program.inputs) - len(stay)
-    move = lambda ref: Ref(shift[ref.number] if ref.number in shift else ref.number - dropped)
-    lines = tuple(
-        replace(
-            line, args=mapped(line.args, move), kwargs=mapped(dict(line.kwargs), move),
-            of=None if line.of is None else move(Ref(line.of)).number,
-        )  # fmt: skip
-        for line in program.instructions
-        if line.of is None or line.of >= len(program.inputs) or line.of in shift or True
-    )
-    outputs = tuple(mapped(output, move) for output in program.outputs)
-    inputs = tuple(program.inputs[i] for i in stay)
-    return program.replaced(inputs=inputs, instructions=lines, outputs=outputs), stay
-
-
+    count = len(program.inputs)
+    stay = [i for i in range(count) if i in used]
+    if len(stay) == count:
+        return program, stay
+    return _with(program, stay, range(count, count + len(program.instructions))), stay

@@ -9,13 +9,20 @@ Not for: how one is recorded (``trace.py``), printed (``source.py``) or run (``b
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lab.core.operations import Op
+from tinygrad_lab.files import write_file
+
+if TYPE_CHECKING:
+    from tinygrad_lab.transforms.jit.cost import Cost
 
 __all__ = [
     "EFFECTS", "GuardFailed", "Input", "Instruction", "Kind", "Ref", "astype", "draw", "expect",
@@ -77,8 +84,7 @@ class Input(NamedTuple):
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Instruction:
+class Instruction(NamedTuple):
     """One call: ``op(*args, **kwargs)``, with :class:`Ref` where a value of the program is meant.
 
     Refs may stand inside tuples, lists, dicts and slices.  All else is a constant.
@@ -90,8 +96,23 @@ class Instruction:
     kind: Kind  # of the result
     phase: str = "forward"  # or "backward", "update"
     of: int | None = None  # the number of the value that this line helps to differentiate
-    hint: str = ""  # what made it: the primitive or the layer, for its name
+    rule: str = ""  # the operation whose rule this line is from
+    gradient_of: int | None = None  # the number of the value whose whole gradient the result is
+    hint: str = ""  # the primitive whose result it is, for its name
     quiet: bool = False  # overflow and division by zero were no matter where it was called
+
+    def renumbered(self, look: Callable[[Ref], Any]) -> Instruction:
+        """Put something else for each ref; numbers of values that are refs no more are dropped."""
+
+        def number(n: int | None) -> int | None:
+            ref = None if n is None else look(Ref(n))
+            return ref.number if type(ref) is Ref else None
+
+        kwargs = mapped(self.kwargs, look) if self.kwargs else self.kwargs
+        return self._replace(
+            args=mapped(self.args, look), kwargs=kwargs,
+            of=number(self.of), gradient_of=number(self.gradient_of),
+        )  # fmt: skip
 
 
 # -- functions that only programs call ------------------------------------------------------------
@@ -170,7 +191,7 @@ class Program:
     name : str
         Of the function.
     inputs : tuple of Input
-    instructions : tuple of Instruction
+    instructions : sequence of Instruction
         The result of number ``i`` is the value ``Ref(len(inputs) + i)``.
     outputs : tuple
         What is computed: refs, or constants.
@@ -180,7 +201,7 @@ class Program:
 
     name: str
     inputs: tuple[Input, ...]
-    instructions: tuple[Instruction, ...]
+    instructions: Sequence[Instruction]
     outputs: tuple[Any, ...]
     labels: tuple[str, ...]
 
@@ -197,15 +218,61 @@ class Program:
         for i, instruction in enumerate(self.instructions, len(self.inputs)):
             yield Ref(i), instruction
 
-    @property
+    @cached_property
     def source(self) -> str:
         """The program as a file that needs NumPy alone."""
         from tinygrad_lab.transforms.jit.source import source
 
         return source(self)
 
+    @cached_property
+    def _function(self) -> Callable[..., Any]:
+        space: dict[str, Any] = {}
+        exec(compile(self.source, f"<program of {self.name}>", "exec"), space)
+        return list(space.values())[-1]  # the last that the text defines
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the text: it takes the inputs, by position or by name, and returns what it says."""
+        return self._function(*args, **kwargs)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What a call costs: calls, multiply-adds, bytes moved, and the most memory at once."""
+        from tinygrad_lab.transforms.jit.cost import cost
+
+        return cost(self)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write :attr:`source` to a file, which is whole or not there.
+
+        Raises
+        ------
+        ValueError
+            The name does not end in ``.py``.
+        OSError
+            The file cannot be written; one that was there is as before.
+        """
+        if Path(path).suffix != ".py":
+            name = Path(path).with_suffix(".py")
+            raise ValueError(f"a program is Python text: save it as {name}, not {path}")
+        return write_file(path, self.source.encode())
+
     def __str__(self) -> str:
         return self.source
+
+    def __repr__(self) -> str:
+        counts = {"input": self.inputs, "line": self.instructions, "output": self.outputs}
+        words = (f"{len(items)} {word}{'s' * (len(items) != 1)}" for word, items in counts.items())
+        return f"<Program {self.name}: {', '.join(words)}>"
+
+    def _repr_markdown_(self) -> str:
+        return f"```python\n{self.source}```"
+
+    def __eq__(self, other: object) -> bool:
+        return self.source == other.source if isinstance(other, Program) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.source)
 
     def replaced(self, **changes: Any) -> Program:
         """Make a program that differs in some attributes."""

@@ -1,31 +1,34 @@
-"""A program as Python text that needs NumPy alone.
+"""A program as Python text that needs NumPy alone, as a person would write it by hand.
 
-Names are those a person would write: parameters by their path in the model, gradients ``d_...``,
-values after what made them.  A comment says the shape and, going backwards, which line is
-differentiated.
+Parameters are called after their path in the model, gradients ``d_...``, other values after what
+made them.  What is used once stands where it is used.  A comment has the shape, and above backward
+lines stands the line that they differentiate.
 
-Not for: the text that a backend compiles, which is for speed (``backends/``).
+Not for: how one call is written (``expressions.py``), or the text that a backend compiles, which is
+for speed (``backends/``).
 """
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import keyword
-import operator
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.errors import qualified_name
 from tinygrad_lab.core.operations import Op
+from tinygrad_lab.transforms.jit.expressions import Text, constant_text, expression, negated
 from tinygrad_lab.transforms.jit.kernels import DEFINITIONS
 from tinygrad_lab.transforms.jit.program import (
     EFFECTS,
+    VIEWS,
     Instruction,
+    Kind,
     Program,
     Ref,
     astype,
@@ -35,308 +38,536 @@ from tinygrad_lab.transforms.jit.program import (
     refs,
 )
 
-__all__ = ["call_text", "constant_text", "source"]
+__all__ = ["source"]
 
-#: Operators, and how strongly they bind.
-_BINARY: dict[Op, tuple[str, int]] = {
-    np.add: ("+", 4), np.subtract: ("-", 4), np.multiply: ("*", 5), np.divide: ("/", 5),
-    np.matmul: ("@", 5), np.remainder: ("%", 5), np.floor_divide: ("//", 5), np.power: ("**", 7),
-    np.less: ("<", 1), np.less_equal: ("<=", 1), np.greater: (">", 1), np.greater_equal: (">=", 1),
-    np.equal: ("==", 1), np.not_equal: ("!=", 1), np.bitwise_and: ("&", 3),
-    np.bitwise_or: ("|", 2), operator.add: ("+", 4), operator.sub: ("-", 4),
-    operator.mul: ("*", 5), operator.truediv: ("/", 5), operator.floordiv: ("//", 5),
-    operator.mod: ("%", 5), operator.pow: ("**", 7), operator.lt: ("<", 1), operator.le: ("<=", 1),
-    operator.gt: (">", 1), operator.ge: (">=", 1), operator.eq: ("==", 1), operator.ne: ("!=", 1),
+_WIDTH = 100
+_LONGEST = 84  # of a statement that has shorter ones folded in
+_MOST = 5  # calls in one statement
+_COLUMN = 62  # where comments begin, at most
+_LARGE = 8  # elements of a constant that stands above the function
+
+#: What values are called after the primitive or the function that made them.
+_STEMS: dict[str, str] = {
+    "linear": "z", "conv2d": "z", "sigmoid": "a", "relu": "a", "tanh": "a", "softmax": "a",
+    "log_softmax": "log_p", "mse_loss": "loss", "l1_loss": "loss", "add": "total",
+    "subtract": "difference", "sub": "difference", "multiply": "product", "mul": "product",
+    "divide": "quotient", "truediv": "quotient", "neg": "negative", "absolute": "size",
+    "getitem": "part", "less": "is_less", "greater": "is_greater", "less_equal": "is_less",
+    "greater_equal": "is_greater", "equal": "is_equal", "isnan": "is_nan",
 }  # fmt: skip
-_UNARY: dict[Op, str] = {np.negative: "-", operator.neg: "-", np.invert: "~", np.logical_not: "~"}
-_UNARY_BOOL = frozenset({np.logical_not})
-
-#: What values are called after what made them.
-_NAMES: dict[str, str] = {
-    "linear": "z", "matmul": "z", "conv2d": "z", "sigmoid": "a", "relu": "a", "tanh": "a",
-    "softmax": "a", "mse_loss": "loss", "l1_loss": "loss", "_class_loss": "loss",
-    "_bernoulli_loss": "loss", "_logistic_loss": "loss",
+_SECTIONS = {
+    "forward": "forward", "backward": "backward, from the end to the beginning",
+    "again": "backward once more, through the lines of the first time", "update": "update",
 }  # fmt: skip
 
 
-# -- one call ---------------------------------------------------------------------------------------
+def source(program: Program) -> str:
+    """Write a program as a complete file: imports, definitions, the function."""
+    text = _Writer(program).text()
+    uses_math = re.search(r"\bmath\.", text) is not None
+    imports = "import math\n" * uses_math + "import numpy as np"
+    functions = [textwrap.dedent(inspect.getsource(f)).strip() for f in _defined(program)]
+    return "\n\n\n".join([imports, *functions, text])
 
 
-def call_text(
-    line: Instruction, refer: Callable[[Ref], str], constant: Callable[[Any], str]
-) -> str:
-    """Write one call, with names for refs and texts for constants."""
-
-    def text(value: Any) -> str:
-        kind = type(value)
-        if kind is Ref:
-            return refer(value)
-        if kind is tuple:
-            inside = ", ".join(map(text, value))
-            return f"({inside},)" if len(value) == 1 else f"({inside})"
-        if kind is list:
-            return f"[{', '.join(map(text, value))}]"
-        if kind is dict:
-            return "{" + ", ".join(f"{k!r}: {text(v)}" for k, v in value.items()) + "}"
-        return constant(value)
-
-    op, args, kwargs = line.op, line.args, line.kwargs
-    if not kwargs and op in _BINARY and len(args) == 2:
-        return f"{_operand(args[0], text)} {_BINARY[op][0]} {_operand(args[1], text)}"
-    if not kwargs and op in _UNARY and len(args) == 1 and (
-        op not in _UNARY_BOOL
-    ):
-        return f"{_UNARY[op]}{_operand(args[0], text)}"
-    special = _special(op, args, kwargs, text)
-    if special is not None:
-        return special
-    inside = [text(arg) for arg in args] + [f"{k}={text(v)}" for k, v in kwargs.items()]
-    return f"{_function_text(op, constant)}({', '.join(inside)})"
+def _defined(program: Program) -> list[Callable[..., Any]]:
+    """The functions that a program calls and NumPy does not have."""
+    functions: dict[Any, None] = {}
+    for line in program.instructions:
+        if line.op in DEFINITIONS:
+            functions.setdefault(DEFINITIONS[line.op])
+        elif line.op not in EFFECTS and not _is_known(line.op):
+            functions.setdefault(inspect.unwrap(line.op))
+    return _with_helpers(functions)
 
 
-def _operand(value: Any, text: Callable[[Any], str]) -> str:
-    written = text(value)
-    return f"({written})" if written.startswith("-") else written
+def _with_helpers(functions: Iterable[Any]) -> list[Callable[..., Any]]:
+    """Give functions, each after those of its own file that it calls."""
+    ordered: dict[Any, None] = {}
+    for function in functions:
+        named = [function.__globals__.get(name) for name in function.__code__.co_names]
+        helpers = [f for f in named if getattr(f, "__module__", None) == function.__module__]
+        ordered.update(dict.fromkeys([*_with_helpers(helpers), function]))
+    return list(ordered)
 
 
-def _special(op: Op, args: Any, kwargs: Any, text: Callable[[Any], str]) -> str | None:
-    """Write what has a form of its own: indexing, methods, draws, expectations."""
-    if op is operator.getitem:
-        return f"{text(args[0])}[{_index_text(args[1], text)}]"
-    if op is draw:
-        inside = [text(arg) for arg in args[2:]] + [f"{k}={text(v)}" for k, v in kwargs.items()]
-        return f"{text(args[0])}.{args[1]}({', '.join(inside)})"
-    if op is astype:
-        return f"{text(args[0])}.astype({text(args[1])})"
-    if kwargs:
-        return None
-    if op is np.transpose and len(args) == 1:
-        return f"{text(args[0])}.T"
-    if op is np.reshape and len(args) == 2:
-        return f"{text(args[0])}.reshape({text(args[1])})"
-    if op is np.copy:
-        return f"{text(args[0])}.copy()"
-    return None
-
-
-def _index_text(index: Any, text: Callable[[Any], str]) -> str:
-    if type(index) is tuple and index:
-        inside = ", ".join(_index_text(item, text) for item in index)
-        return f"{inside}," if len(index) == 1 else inside
-    if type(index) is slice:
-        start, stop, step = (
-            "" if part is None else text(part) for part in (index.start, index.stop, index.step)
-        )
-        return f"{start}:{stop}" + (f":{step}" if step else "")
-    return "..." if index is Ellipsis else text(index)
-
-
-def _function_text(op: Op, constant: Callable[[Any], str]) -> str:
-    method = getattr(op, "__self__", None)
-    if isinstance(method, np.ufunc):
-        return f"{qualified_name(method)}.{op.__name__}"
+def _is_known(op: Op) -> bool:
+    """Whether NumPy or Python has a function, or its text is no call."""
+    if isinstance(op, np.ufunc) or isinstance(getattr(op, "__self__", None), np.ufunc):
+        return True
     module = getattr(op, "__module__", "") or ""
-    if isinstance(op, np.ufunc) or module.startswith("numpy"):
-        return _numpy_name(op)
-    if op in DEFINITIONS:
-        return DEFINITIONS[op].__name__
-    return constant(op)
+    return op is astype or module.partition(".")[0] in ("numpy", "_operator", "math")
 
 
-def _numpy_name(op: Op) -> str:
-    """Say where a function of NumPy's is, as one writes it."""
-    name = op.__name__
-    for home, prefix in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"),
-                         (np.lib.stride_tricks, "np.lib.stride_tricks"), (np.emath, "np.emath"),
-                         (np.char, "np.char"), (np.polynomial, "np.polynomial")):  # fmt: skip
-        if getattr(home, name, None) is op:
-            return f"{prefix}.{name}"
-    return qualified_name(op)
+# -- what stands where it is used -----------------------------------------------------------------
 
 
-def constant_text(value: Any) -> str:
-    """Write a constant, so that it is the same to the last bit when read."""
-    if isinstance(value, np.ndarray):
-        return _array_text(value)
-    if isinstance(value, np.bool_):
-        return f"np.bool_({bool(value)})"
-    if isinstance(value, np.generic):
-        return f"np.{value.dtype}({_number_text(value.item())})"
-    if isinstance(value, (float, complex)):
-        return _number_text(value)
-    if isinstance(value, np.dtype):
-        return f"np.{value.name}" if value.isbuiltin else f"np.dtype({value.str!r})"
-    if isinstance(value, type) and issubclass(value, np.generic):
-        return f"np.{value.__name__}"
-    if isinstance(value, type):
-        return value.__name__
-    if value is Ellipsis:
-        return "..."
-    if isinstance(value, slice):
-        return f"slice({', '.join(map(constant_text, (value.start, value.stop, value.step)))})"
-    if isinstance(value, tuple):
-        if hasattr(value, "_fields"):
-            value = tuple(value)
-        inside = ", ".join(map(constant_text, value))
-        return f"({inside},)" if len(value) == 1 else f"({inside})"
-    if isinstance(value, list):
-        return f"[{', '.join(map(constant_text, value))}]"
-    if isinstance(value, np.ufunc) or getattr(value, "__module__", "").startswith("numpy"):
-        return _numpy_name(value)
-    return repr(value)
+class _Folding:
+    """Which values have no line of their own, because they are written where they are used."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.first = len(program.inputs)
+        self.outputs = {ref.number for ref in refs(list(program.outputs))}
+        self.uses = Counter(ref.number for line in program.instructions for ref in refs(line))
+        self.apart: set[int] = set()  # what made a line too long
+        self.settle()
+
+    def line(self, number: int) -> Instruction:
+        """Give the instruction of a value."""
+        return self.program.instructions[number - self.first]
+
+    def settle(self) -> None:
+        """Decide for each value, operands first: a line holds a few calls at most."""
+        self.inside: set[int] = set()
+        self.weight: dict[int, int] = {}
+        for ref, line in self.program.numbered():
+            operands = {r.number for r in refs(line) if r.number >= self.first}
+            candidates = sorted(
+                (n for n in operands if self._may_fold(n)), key=lambda n: (self.weight[n], n)
+            )
+            weight = int(not self._is_slight(line))
+            for n in candidates:
+                if weight + self.weight[n] <= _MOST:
+                    weight += self.weight[n]
+                    self.inside.add(n)
+            self.weight[ref.number] = weight
+
+    def _may_fold(self, number: int) -> bool:
+        line = self.line(number)
+        if line.op in EFFECTS or number in self.outputs or number in self.apart:
+            return False
+        if self._is_slight(line) and self._is_short(line):
+            return True
+        is_named = line.phase == "forward" and line.hint in _STEMS
+        is_gradient = line.gradient_of is not None and line.gradient_of not in self.inside
+        return self.uses[number] == 1 and not is_named and not is_gradient
+
+    def _is_slight(self, line: Instruction) -> bool:
+        """Whether a call is no work: a view, or a sign before a number."""
+        return line.op in VIEWS or (_is_sign(line) and not line.kind.shape)
+
+    def _is_short(self, line: Instruction) -> bool:
+        """Whether a view is as short as a name: ``w.T``, ``-lr``, one of several results."""
+        if line.op is np.transpose:
+            return len(line.args) == 1 and not line.kwargs
+        kind = self.program.kind(line.args[0])
+        return _is_sign(line) or (not kind.is_array and type(line.args[-1]) is int)
 
 
-def _number_text(value: complex) -> str:
-    if isinstance(value, complex):
-        return f"complex({_number_text(value.real)}, {_number_text(value.imag)})"
-    if isinstance(value, float) and not np.isfinite(value):
-        return {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[repr(value)]
-    return repr(value)
-
-
-def _array_text(value: np.ndarray[Any, Any]) -> str:
-    dtype = constant_text(value.dtype)
-    if value.size and (value == value.flat[0]).all() and value.size > 1:
-        first = value.flat[0].item()
-        if first == 0 and not np.signbit(np.real(value)).any():
-            return f"np.zeros({value.shape}, {dtype})"
-        if first == 1:
-            return f"np.ones({value.shape}, {dtype})"
-        return f"np.full({value.shape}, {_number_text(first)}, {dtype})"
-    if value.ndim == 1 and value.size > 2 and value.dtype.kind == "i":
-        step = int(value[1]) - int(value[0])
-        if step and (np.diff(value) == step).all():
-            first, last = int(value[0]), int(value[-1])
-            return f"np.arange({first}, {last + step}, {step}, {dtype})"
-    if value.ndim > 1 and value.dtype.kind == "i" and value.size > 2:
-        flat = _array_text(value.reshape(-1))
-        if flat.startswith("np.arange"):
-            return f"{flat}.reshape({value.shape})"
-    return f"np.array({_nested(value.tolist())}, {dtype})"
-
-
-def _nested(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_nested, value))}]"
-    return _number_text(value)
+def _is_sign(line: Instruction) -> bool:
+    return line.op is np.negative or getattr(line.op, "__name__", "") == "neg"
 
 
 # -- names ----------------------------------------------------------------------------------------
 
 
 def _identifier(label: str) -> str:
-    text = re.sub(r"\W+", "_", label.replace("']", "").replace("['", "_")).strip("_")
-    text = text or "value"
-    return f"{text}_" if keyword.iskeyword(text) or text[0].isdigit() or text == "np" else text
+    text = re.sub(r"\W+", "_", label).strip("_") or "value"
+    is_taken = keyword.iskeyword(text) or text in ("np", "math") or text[0].isdigit()
+    return f"x_{text}" if text[0].isdigit() else f"{text}_" if is_taken else text
+
+
+def _shortened(labels: Sequence[str]) -> dict[str, str]:
+    """Leave out the name of the model, and of the optimizer's groups, where that is clear."""
+    short = {label: re.sub(r"^.*\bparam_groups\.\d+\.", "", label) for label in labels}
+    for label, text in short.items():
+        short[label] = text.partition(".")[2] or text
+    counts = Counter(short.values())
+    return {label: text if counts[text] == 1 else label for label, text in short.items()}
 
 
 class _Names:
     """A name for each value: inputs and outputs after where they are, the rest after the call."""
 
-    def __init__(self, program: Program) -> None:
-        self.used: Counter[str] = Counter()
+    def __init__(self, program: Program, folding: _Folding) -> None:
+        self.program, self.folding = program, folding
         self.of: dict[int, str] = {}
-        short = _shortened([given.name for given in program.inputs])
-        for i, name in enumerate(short):
-            self.of[i] = self._fresh(_identifier(name))
-        wanted = {}
+        self._used = {"np", "math", _function_name(program)}
+        self._used |= {function.__name__ for function in _defined(program)}
+        self._counts: Counter[str] = Counter()
+        inputs = [item.name for item in program.inputs]
+        state = [label.removesuffix(".grad") for label in program.labels if not _is_result(label)]
+        self._short = _shortened(list(dict.fromkeys([*inputs, *state])))
+        for i, label in enumerate(inputs):
+            gradient = label.removesuffix(".grad")
+            self.of[i] = self._fresh(self.label(label) if gradient == label else (
+                f"d_{self.label(gradient)}_before"
+            ))
+        self.arguments = {label: i for i, label in enumerate(inputs)}
+        self._labels: dict[int, str] = {}
         for label, output in zip(program.labels, program.outputs, strict=True):
-            if type(output) is Ref and output.number >= len(program.inputs):
-                wanted.setdefault(output.number, label)
-        stems: Counter[str] = Counter()
+            if type(output) is Ref:
+                self._labels.setdefault(output.number, label)
+        self._last = self._last_uses()
+        backward = (line.of for line in program.instructions if line.phase == "backward")
+        self._begin = next(backward, None)  # where the first backward pass began
+        stems = Counter(
+            self._stem(ref, line) for ref, line in program.numbered() if self._has_line(ref, line)
+        )
+        self._single = {stem for stem, count in stems.items() if count == 1}
         for ref, line in program.numbered():
-            if ref.number in wanted:
-                self.of[ref.number] = self._fresh(_identifier(wanted[ref.number]))
-                continue
-            stem = _NAMES.get(line.hint) or _NAMES.get(getattr(line.op, "__name__", "")) or (
-                _identifier(line.hint or getattr(line.op, "__name__", "value"))
-            )
-            stem = "d" if line.phase == "backward" else stem
-            stems[stem] += 1
-            self.of[ref.number] = self._fresh(f"{stem}{stems[stem]}")
+            if self._has_line(ref, line):
+                self.of[ref.number] = self._name(ref, line)
+
+    def label(self, label: str) -> str:
+        """Give the identifier of a path."""
+        return _identifier(self._short.get(label, label))
+
+    def _has_line(self, ref: Ref, line: Instruction) -> bool:
+        return ref.number not in self.folding.inside and line.op not in (expect, expect_shape)
+
+    def _last_uses(self) -> dict[int, int]:
+        """By value, the last line in whose text it stands."""
+        last: dict[int, int] = {}
+        at: dict[int, int] = {}  # by value that has no line of its own, the line it stands in
+        for ref, line in reversed(list(self.program.numbered())):
+            here = at.get(ref.number, ref.number)
+            for operand in refs(line):
+                last[operand.number] = max(last.get(operand.number, 0), here)
+                if operand.number in self.folding.inside:
+                    at[operand.number] = max(at.get(operand.number, 0), here)
+        return last
+
+    def _name(self, ref: Ref, line: Instruction) -> str:
+        label = self._labels.get(ref.number)
+        if label is not None and not _is_result(label):
+            return self._state_name(ref, label)
+        if line.gradient_of is not None:
+            return self._fresh(f"d_{self._noun(line.gradient_of)}")
+        stem = self._stem(ref, line)
+        if stem in self._single and not hasattr(builtins, stem):
+            return self._fresh(stem)
+        self._counts[stem] += 1
+        return self._fresh(f"{stem}{self._counts[stem]}")
+
+    def _stem(self, ref: Ref, line: Instruction) -> str:
+        if line.gradient_of is not None:
+            return "d"
+        if line.phase == "forward" and line.hint in _STEMS:
+            return _STEMS[line.hint]
+        if self._labels.get(ref.number) == "result":
+            return "loss" if ref.number == self._begin else "result"
+        if line.op is np.matmul:
+            return "z" if line.phase == "forward" else "product"
+        name = getattr(line.op, "__name__", "value") if line.op is not draw else str(line.args[1])
+        return _STEMS.get(name) or _identifier(name)
+
+    def _state_name(self, ref: Ref, label: str) -> str:
+        """Name what a parameter becomes: as before, if nobody needs what it was."""
+        if label.endswith(".grad"):
+            return self._fresh(f"d_{self.label(label.removesuffix('.grad'))}")
+        old = self.arguments.get(label)
+        if old is None:
+            return self._fresh(self.label(label))
+        is_needed = self._last.get(old, 0) > ref.number or old in self.folding.outputs
+        return self._fresh(f"new_{self.of[old]}") if is_needed else self.of[old]
+
+    def _noun(self, number: int) -> str:
+        """Name a value that has a gradient; one without a line of its own after its text."""
+        if number in self.of:
+            return self.of[number]
+        line = self.folding.line(number)
+        if line.op in VIEWS and type(line.args[0]) is Ref:
+            return f"{self._noun(line.args[0].number)}_{_identifier(line.op.__name__)}"
+        return self._stem(Ref(number), line)
 
     def _fresh(self, name: str) -> str:
-        self.used[name] += 1
-        return name if self.used[name] == 1 else self._fresh(f"{name}_{self.used[name]}")
+        fresh, n = name, 1
+        while fresh in self._used:
+            n += 1
+            fresh = f"{name}_{n}"
+        self._used.add(fresh)
+        return fresh
 
-    def __call__(self, ref: Ref) -> str:
-        return self.of[ref.number]
+
+def _is_result(label: str) -> bool:
+    return label.partition(".")[0] == "result"
 
 
-def _shortened(labels: list[str]) -> list[str]:
-    """Leave out the name of the model where a path is clear without it."""
-    short = [label.partition(".")[2] or label for label in labels]
-    counts = Counter(short)
-    return [s if counts[s] == 1 else label for s, label in zip(short, labels, strict=True)]
+def _is_gradient(label: str) -> bool:
+    return label.endswith(".grad")
+
+
+def _is_state(label: str) -> bool:
+    return not _is_result(label) and not _is_gradient(label)
+
+
+def _function_name(program: Program) -> str:
+    return "f" if "<lambda>" in program.name else _identifier(program.name)
 
 
 # -- the text -------------------------------------------------------------------------------------
 
 
-def source(program: Program) -> str:
-    """Write a program as a complete file: imports, definitions, the function."""
-    names = _Names(program)
-    lines = list(_body(program, names))
-    definitions = _definitions(program)
-    arguments = ", ".join(names(Ref(i)) for i in range(len(program.inputs)))
-    heading = f"def {_identifier(program.name)}({arguments}):"
-    if len(heading) > 100:
-        heading = textwrap.fill(heading, 98, subsequent_indent="    ", break_long_words=False)
-    text = ["import numpy as np", "", ""]
-    for definition in definitions:
-        text += [definition, "", ""]
-    return "\n".join([*text, heading, *(f"    {line}".rstrip() for line in lines), ""])
+class _Writer:
+    """Writes the function of a program, again with shorter lines until none is too long."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.kind: Callable[[Any], Kind] = program.kind
+        self.folding = _Folding(program)
+        self._write()
+        while long := self._too_long():
+            self.folding.apart |= long
+            self.folding.settle()
+            self._write()
+
+    def _write(self) -> None:
+        self.names = _Names(self.program, self.folding)
+        self.texts: dict[int, Text] = {}
+        self.constants: dict[str, str] = {}
+        for ref, line in self.program.numbered():
+            if line.op not in (expect, expect_shape):
+                self.texts[ref.number] = self._expression(line)
+
+    def _too_long(self) -> set[int]:
+        """Choose, for each line that is too long, something in it that gets a line of its own."""
+        lines = (n for n in self.names.of if n >= self.folding.first)
+        long = [n for n in lines if len(self._assignment(n)) > _LONGEST]
+        return {n for n in map(self._largest_part, long) if n is not None}
+
+    def _largest_part(self, number: int) -> int | None:
+        """Choose the longest text folded into a line, and in that again while it is most of it."""
+        parts = [r.number for r in refs(self.folding.line(number))]
+        parts = [n for n in parts if n in self.folding.inside and self.folding.weight[n]]
+        if not parts:
+            return None
+        largest = max(parts, key=lambda n: (len(self.texts[n].text), n))
+        deeper = self._largest_part(largest)
+        is_most = deeper is not None and len(self.texts[deeper].text) > _LONGEST / 2
+        return deeper if is_most else largest
+
+    # -- expressions --------------------------------------------------------------------------
+
+    def _operand(self, value: Any) -> Text:
+        if type(value) is not Ref:
+            return self._constant(value)
+        if value.number in self.names.of:
+            return Text(self.names.of[value.number])
+        return self.texts[value.number]
+
+    def _constant(self, value: Any) -> Text:
+        text = constant_text(value)
+        if isinstance(value, np.ndarray) and value.size > _LARGE and "np.array" in text:
+            name = self.constants.setdefault(text, f"constant{len(self.constants) + 1}")
+            return Text(name)
+        return Text(text, 6 if text.startswith("-") else 9)
+
+    def _expression(self, line: Instruction) -> Text:
+        is_float = line.kind.is_array and line.kind.dtype.kind == "f"
+        if line.op is np.add and is_float and not line.kwargs:
+            difference = self._difference(*line.args)
+            if difference is not None:
+                return difference
+        return expression(line, self._operand, self.kind)
+
+    def _difference(self, left: Any, right: Any) -> Text | None:
+        """Write ``a + b * -c``, which is ``a - c * b`` to the last bit, so."""
+        if type(right) is not Ref or right.number not in self.folding.inside:
+            return None
+        product = self.folding.line(right.number)
+        if product.op is not np.multiply or len(product.args) != 2:
+            return None
+        for factor, other in (product.args, product.args[::-1]):
+            positive = self._positive(factor)
+            if positive is not None:
+                text = f"{positive.inside(5)} * {self._operand(other).inside(6)}"
+                return Text(f"{self._operand(left).inside(4)} - {text}", 4)
+        return None
+
+    def _positive(self, value: Any) -> Text | None:
+        if type(value) is not Ref:
+            return negated(value, self._operand)
+        line = self.folding.line(value.number) if value.number in self.folding.inside else None
+        return self._operand(line.args[0]) if line is not None and _is_sign(line) else None
+
+    # -- lines --------------------------------------------------------------------------------
+
+    def text(self) -> str:
+        """Write the function, and above it the constants that are too large for a line."""
+        program, names = self.program, self.names
+        arguments = ", ".join(names.of[i] for i in range(len(program.inputs)))
+        heading = _filled(f"def {_function_name(program)}({arguments}):", "    " * 2)
+        body = [*self._docstring(), *self._body(), "", *self._return()]
+        constants = [
+            _filled(f"{name} = {text}", "    ") + "\n" for text, name in self.constants.items()
+        ]
+        lines = [heading, *(f"    {line}".rstrip() for line in body), ""]
+        return "\n".join([*constants, *[""] * bool(constants), *lines])
+
+    def _docstring(self) -> Iterator[str]:
+        inputs = self.program.inputs
+        yield f'"""What one call of `{self.program.name}` computes, recorded by tinygrad_lab.'
+        yield from [""] if inputs else []
+        rows = [(self.names.of[i], _kind_text(item.kind)) for i, item in enumerate(inputs)]
+        name_width, kind_width = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
+        for item, (name, kind) in zip(inputs, rows, strict=True):
+            path = f"{kind:<{kind_width}}  {item.name}" if item.name != name else kind
+            yield f"{name:<{name_width}}  {path}"
+        yield from self._remarks()
+        yield '"""'
+
+    def _remarks(self) -> Iterator[str]:
+        """Say what is not plain from the text itself."""
+        if not all(map(_is_result, self.program.labels)):
+            parts = ["what is returned"] * any(map(_is_result, self.program.labels))
+            parts += ["what becomes of arguments"] * any(map(_is_state, self.program.labels))
+            parts += ["the gradients"] * any(map(_is_gradient, self.program.labels))
+            yield from ("", f"Gives {_listed(parts)}.")
+        if any(line.op in (expect, expect_shape) for line in self.program.instructions):
+            yield from ("", "An assert says which way was taken: it is another function elsewhere.")
+
+    def _assignment(self, number: int) -> str:
+        return f"{self.names.of[number]} = {self.texts[number].text}"
+
+    def _body(self) -> Iterator[str]:
+        statements = [
+            (ref, line, text) for ref, line in self.program.numbered()
+            if (text := self._statement(ref, line))
+        ]  # fmt: skip
+        lengths = [len(text) for _, _, text in statements if len(text) <= _COLUMN - 2]
+        column = max(lengths, default=0) + 2
+        sections = _Sections(self.program, self.folding)
+        section = topic = ""
+        for ref, line, text in statements:
+            if (now := sections.of(ref, section)) != section:
+                yield from ("", f"# -- {_SECTIONS[now]} --")
+                section, topic = now, ""
+            if line.phase == "backward" and (now := self._topic(line)) != topic:
+                yield f"# {now}"
+                topic = now
+            note = self._note(line)
+            *above, text = _wrapped(text)
+            yield from above
+            yield f"{text:<{column - 2}}  # {note}" if note else text
+
+    def _statement(self, ref: Ref, line: Instruction) -> str:
+        if line.op is expect:
+            condition, outcome = self._operand(line.args[0]), line.args[1]
+            return f"assert {condition.text}" if outcome else f"assert not {condition.inside(3)}"
+        if line.op is expect_shape:
+            return f"assert np.shape({self._operand(line.args[0]).text}) == {line.args[1]}"
+        return self._assignment(ref.number) if ref.number in self.names.of else ""
+
+    def _topic(self, line: Instruction) -> str:
+        """Say what a backward line differentiates: the line where that is computed."""
+        if line.of is None or line.of < self.folding.first:
+            return f"through {line.rule}"
+        is_line = line.of in self.names.of
+        text = self._assignment(line.of) if is_line else self.texts[line.of].text
+        return f"through {textwrap.shorten(text, _WIDTH - 10, placeholder=' ...')}"
+
+    def _note(self, line: Instruction) -> str:
+        kind = line.kind
+        if line.op in (expect, expect_shape) or not kind.is_array:
+            return ""
+        usual = self.program.inputs[0].kind.dtype if self.program.inputs else np.dtype(float)
+        dtype = "" if kind.dtype == usual or kind.dtype.kind == "f" == usual else f"{kind.dtype}"
+        return f"{_shape_text(kind.shape)} {dtype}".strip() if kind.shape else ""
+
+    # -- what comes back ----------------------------------------------------------------------
+
+    def _return(self) -> Iterator[str]:
+        results, state, gradients = {}, {}, {}
+        for label, output in zip(self.program.labels, self.program.outputs, strict=True):
+            text = self._operand(output).text
+            if _is_result(label):
+                results[label.partition(".")[2]] = text
+            elif label.endswith(".grad"):
+                gradients[self.names.label(label.removesuffix(".grad"))] = text
+            else:
+                state[self.names.label(label)] = text
+        parts = [_result_lines(results)] if results else []
+        parts += [_dict_lines(items) for items in (state, gradients) if items]
+        yield from _return_lines(parts)
 
 
-def _body(program: Program, names: _Names) -> Iterator[str]:
-    phase = None
-    for i, given in enumerate(program.inputs):
-        yield f"# {names(Ref(i))}: {given.kind}"
-    for ref, line in program.numbered():
-        if line.phase != phase and phase is not None:
-            yield ""
-        if line.phase != phase:
-            yield f"# -- {line.phase} --"
-        phase = line.phase
-        yield _statement(ref, line, names)
-    results = [
-        names(output) if type(output) is Ref else constant_text(output)
-        for output in program.outputs
-    ]
-    yield ""
-    yield f"return {', '.join(results) or None}"
+class _Sections:
+    """Forward, backward, update: which of them a line belongs to."""
+
+    def __init__(self, program: Program, folding: _Folding) -> None:
+        self.program, self.folding = program, folding
+        self.differentiated = {line.of for line in program.instructions if line.of is not None}
+        self.is_forward: dict[int, bool] = {}
+        users: dict[int, list[int]] = {}
+        for ref, line in program.numbered():
+            for operand in refs(line):
+                users.setdefault(operand.number, []).append(ref.number)
+        for ref, line in reversed(list(program.numbered())):
+            later = users.get(ref.number, [])
+            self.is_forward[ref.number] = line.phase == "forward" or (
+                line.phase == "update" and (
+                    ref.number in self.differentiated
+                    or (bool(later) and ref.number not in folding.outputs
+                        and all(self.is_forward[n] for n in later))
+                )
+            )  # fmt: skip
+
+    def of(self, ref: Ref, before: str) -> str:
+        """Say which section a line belongs to, after one of the section ``before``."""
+        line = self.folding.line(ref.number)
+        if line.phase != "backward":
+            return "forward" if self.is_forward[ref.number] else "update"
+        is_second = line.of is not None and line.of >= self.folding.first and (
+            self.folding.line(line.of).phase == "backward"
+        )
+        return "again" if is_second or before == "again" else "backward"
 
 
-def _statement(ref: Ref, line: Instruction, names: _Names) -> str:
-    if line.op is expect:
-        wanted, value = line.args[1], names(line.args[0])
-        return f"assert {'not ' * (not wanted)}{value}  # as when this was recorded"
-    if line.op is expect_shape:
-        return f"assert {names(line.args[0])}.shape == {line.args[1]}  # as recorded"
-    text = f"{names(ref)} = {call_text(line, names, constant_text)}"
-    notes = []
-    if line.kind.is_array and line.kind.shape:
-        notes.append(str(line.kind.shape).replace(",)", ")"))
-    if line.phase == "backward" and line.of is not None:
-        notes.append(f"of {names(Ref(line.of))}")
-    return f"{text:<50}  # {', '.join(notes)}" if notes else text
+def _listed(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:-1]) + " and " * (len(parts) > 1) + parts[-1]
 
 
-def _definitions(program: Program) -> list[str]:
-    """The texts of the kernels that a program calls."""
-    functions: dict[Any, None] = {}
-    for line in program.instructions:
-        if line.op in DEFINITIONS:
-            functions.setdefault(DEFINITIONS[line.op])
-        elif line.op not in EFFECTS and _needs_definition(line.op):
-            functions.setdefault(getattr(line.op, "__wrapped__", line.op))
-    return [textwrap.dedent(inspect.getsource(f)).strip() for f in functions]
+def _shape_text(shape: tuple[int, ...]) -> str:
+    return str(shape).replace(",)", ")")
 
 
-def _needs_definition(op: Op) -> bool:
-    if isinstance(op, np.ufunc) or isinstance(getattr(op, "__self__", None), np.ufunc):
-        return False
-    module = getattr(op, "__module__", "") or ""
-    return not module.startswith(("numpy", "_operator", "operator")) and op is not astype
+def _kind_text(kind: Kind) -> str:
+    if not kind.is_array:
+        return str(kind)
+    return f"{kind.dtype} {_shape_text(kind.shape)}" if kind.shape else str(kind.dtype)
 
 
+def _filled(text: str, indent: str) -> str:
+    return textwrap.fill(
+        text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )  # fmt: skip
+
+
+def _wrapped(text: str) -> list[str]:
+    """Break a long statement after commas inside brackets, where Python allows it."""
+    lines: list[str] = []
+    depth = begin = comma = 0
+    for i, c in enumerate(text):
+        depth += (c in "([{") - (c in ")]}")
+        if depth and text[i - 1 : i + 1] == ", ":
+            comma = i
+        if i - begin >= _WIDTH - 12 and comma > begin:
+            lines.append("    " * bool(lines) + text[begin:comma])
+            begin = comma + 1
+    return [*lines, "    " * bool(lines) + text[begin:]]
+
+
+def _result_lines(results: dict[str, str]) -> list[str]:
+    """Write what the function returned: one value, a tuple, or a dict of several."""
+    if list(results) == [""]:
+        return [results[""]]
+    if all(key.isdigit() for key in results):
+        inside = ", ".join(results.values())
+        return [f"({inside},)" if len(results) == 1 else f"({inside})"]
+    return _dict_lines(results)
+
+
+def _dict_lines(items: dict[str, str]) -> list[str]:
+    return ["{", *(f'    "{key}": {text},' for key, text in items.items()), "}"]
+
+
+def _return_lines(parts: list[list[str]]) -> Iterator[str]:
+    """Write a return: what follows a part begins on the line where that ends."""
+    lines = ["return "]
+    for i, part in enumerate(parts):
+        lines[-1] += part[0]
+        lines += part[1:]
+        lines[-1] += ", " * (i < len(parts) - 1)
+    yield from (line.rstrip() for line in (lines if parts else ["return None"]))

@@ -1,10 +1,11 @@
 """What a recorded call reads and what it changes: twins that are traced, and code for later calls.
 
 The first call runs on twins of the function and of all that it can reach: its arguments, what it
-closes over, the globals that it names.  Numbers and arrays in them are inputs of the program.  While
-the twins are built, a line of Python is written for each thing: how a later call reads it, and what
-must be as it was.  After the call the twins are compared with what they were, and a line is written
-for each difference: how a later call makes the same change.  All changes are made at once.
+closes over, the globals that it names.  Numbers and arrays in them are inputs of the program.
+While the twins are built, a line of Python is written for each thing: how a later call reads it,
+and what must be as it was.  After the call the twins are compared with what they were, and a line
+is written for each difference: how a later call makes the same change.  All changes are made at
+once.
 
 Not for: what happens inside the call (``trace.py``), or which of several programs is the right one
 (``function.py``).
@@ -13,29 +14,31 @@ Not for: what happens inside the call (``trace.py``), or which of several progra
 from __future__ import annotations
 
 import gc
+import inspect
 import re
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, starmap
-from operator import call
+from operator import call, is_
 from sys import getrefcount
-from types import CellType, FunctionType, ModuleType
-from typing import Any
+from types import CellType, FunctionType, ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lab.core.engine import Node, new_leaf, record
 from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.transforms.containers import attributes, is_module
-from tinygrad_lab.transforms.jit.program import Ref
-from tinygrad_lab.transforms.jit.trace import Trace, Traced, TracedGenerator, TracingError
+from tinygrad_lab.transforms.containers import is_module
+from tinygrad_lab.transforms.jit.program import Program
+from tinygrad_lab.transforms.jit.trace import Trace, Traced, TracingError
 from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
 
 __all__ = ["Changed", "NotRecordable", "State"]
 
 _PACKAGE = __name__.partition(".")[0]
-_MISS = object()  # what generated code returns where something is not as it was
 _ABSENT = object()
 
 
@@ -49,6 +52,15 @@ class Changed(Exception):  # noqa: N818 - not an error: record once more
     def __init__(self, paths: set[str]) -> None:
         super().__init__(paths)
         self.paths = paths
+
+
+class Line(NamedTuple):
+    """A line of the code that reads the state of a call."""
+
+    text: str
+    needed_by: str | None = None  # the variable of the input that alone needs it
+    condition: str | None = None  # what it expects
+    subject: str = ""  # of what
 
 
 class State(Twins):
@@ -67,14 +79,18 @@ class State(Twins):
         self.trace = trace
         self.numbers, self.fixed = numbers, fixed
         self.constants: dict[str, Any] = {}  # what the code names: objects that were there
-        self.reads: list[str] = []
+        self.reads: list[Line] = []
         self.inputs: list[str] = []  # the variable of each input
         self.static: dict[str, Any] = {}  # numbers that are part of what is recorded, by path
-        self.generators_used: list[Any] = []
+        self.drawn: list[str] = []  # the variables of generators
+        self._input_labels: dict[str, str] = {}
         self._labels: dict[str, str] = {}  # how a person says what a variable is
-        self._records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
-        self._originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
+        self.records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
+        self.originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
         self._in_optimizer = 0
+        self.tracked: dict[int, tuple[Node, str]] = {}  # by input: the twin of its node, the node
+        self.differentiated: list[Node] = []  # the twins of what somebody around differentiates by
+        self._leaves: list[str] = []  # the variables of nodes: no two may be one
         self._count = 0
 
     # -- the code -----------------------------------------------------------------------------
@@ -92,26 +108,32 @@ class State(Twins):
         self.constants[name] = value
         return name
 
-    def expect(self, condition: str) -> None:
-        """Let later calls miss unless a condition holds."""
-        self.reads.append(f"if not ({condition}): return MISS")
+    def read(self, line: str, needed_by: str | None = None) -> None:
+        """Write a line; one that only an input needs goes where nothing is computed from that."""
+        self.reads.append(Line(line, needed_by))
+
+    def expect(self, condition: str, subject: str, needed_by: str | None = None) -> None:
+        """Let later calls miss unless a condition holds, which is one on a ``subject``."""
+        line = f"if not ({condition}): return MISS"
+        self.reads.append(Line(line, needed_by, condition, subject))
 
     def label(self, path: str) -> str:
         """Say what a path is, without variables."""
         head = path.partition(".")[0].partition("[")[0]
         name = self._labels.get(head, head)
-        rest = path[len(head) :].removesuffix(".data")
+        rest = path[len(head) :].removesuffix(".data").replace(".cell_contents", "", 1)
         return _dotted(f"{name}{rest}")
 
     def place(self, name: str, key: Any) -> str:
         """Say what is in an object or a container, without variables."""
-        known = self._originals.get(id(key))
+        known = self.originals.get(id(key))
         if known is not None:
             return self.label(known)
         return self.label(f"{name}.{key}")
 
     def _input(self, variable: str, path: str, value: Any) -> Any:
         self.inputs.append(variable)
+        self._input_labels[variable] = self.label(path)
         return self.trace.input(self.label(path), value)
 
     # -- twins, kind by kind ------------------------------------------------------------------
@@ -124,27 +146,30 @@ class State(Twins):
             label in self.numbers or self._in_optimizer or type(value) in (float, complex)
         ):
             variable = self._variable("n")
-            self.reads.append(f"{variable} = {path}")
-            self.expect(f"type({variable}) is {type(value).__name__}")
+            self.read(f"{variable} = {path}", variable)
+            self.expect(f"type({variable}) is {type(value).__name__}", variable, variable)
             return self._input(variable, path, value)
         if is_number:
             self.static[label] = value
         if value is None or type(value) in (bool, str):
-            self.expect(f"{path} is {value!r}" if type(value) is not str else f"{path} == {value!r}")
+            self.expect(f"{path} {'==' if type(value) is str else 'is'} {value!r}", path)
         else:
             name = self.bound(value)
-            self.expect(f"{path} is {name} or ({path} == {name} and type({path}) is type({name}))")
+            same = f"({path} == {name} and type({path}) is type({name}))"
+            self.expect(f"{path} is {name} or {same}", path)
         return value
 
     def again(self, value: Any, twin: Any, path: str) -> Any:
         """What is one object now must be one then."""
-        variable = self._originals.get(id(twin))
+        if type(twin) is Traced:  # an array: two may be one now, and two then
+            return self._new(value, path)
+        variable = self.originals.get(id(twin))
         if variable is not None and path:
-            self.expect(f"{path} is {variable}")
+            self.expect(f"{path} is {variable}", path)
         return twin
 
     def _known(self, twin: Any, variable: str) -> Any:
-        self._originals[id(twin)] = variable
+        self.originals[id(twin)] = variable
         return twin
 
     def array(self, array: Any, path: str) -> Any:
@@ -152,48 +177,61 @@ class State(Twins):
         if type(array) is not np.ndarray:
             raise NotRecordable(f"an array of {type(array).__module__}")
         variable = self._variable("a")
-        self.reads.append(f"{variable} = {path}")
+        self.read(f"{variable} = {path}", variable)
         self._expect_array(variable, array)
-        return self._known(self._input(variable, path, array), variable)
+        return self._input(variable, path, array)
 
     def _expect_array(self, variable: str, array: Any) -> None:
         dtype = self.bound(array.dtype)
         self.expect(
             f"type({variable}) is ndarray and {variable}.shape == {array.shape!r} "
-            f"and ({variable}.dtype is {dtype} or {variable}.dtype == {dtype})"
+            f"and ({variable}.dtype is {dtype} or {variable}.dtype == {dtype})",
+            variable,
+            variable,
         )
 
     def tensor(self, value: Tensor, path: str) -> Any:
         """A tensor's data is an input, and so is what has accumulated on it."""
-        if value.node is not None and value.node.op is not None:
-            raise NotRecordable("a tensor with a history")
-        variable = self._variable("t")
-        self.reads.append(f"{variable} = {path}")
-        self._labels[variable] = self.label(path)
-        kind = self.bound(type(value))
-        self.expect(f"type({variable}) is {kind}")
+        node = value.node
+        variable = self._object(value, path, "t")
+        position = len(self.inputs)
         data = self.array(value.data, f"{variable}.data")
-        if value.node is None:
-            self.expect(f"{variable}.node is None")
+        if node is None:
+            self.expect(f"{variable}.node is None", f"{variable}.requires_grad")
             twin = twin_of(value, data)
-            self._record(value, twin, variable, {"data": data})
-            return self._known(twin, variable)
-        node = self._variable("k")
-        self.reads.append(f"{node} = {variable}.node")
-        self.expect(f"{node} is not None and {node}.op is None and not {node}.hooks")
-        if value.node.hooks:
-            raise NotRecordable("a tensor with hooks")
-        leaf = new_leaf()
-        if value.node.grad is None:
-            self.expect(f"{node}.grad is None")
         else:
-            self._labels[node] = f"{self.label(path)}"
-            leaf.grad = self.array(value.node.grad, f"{node}.grad")
-        twin = twin_of(value, data, leaf)
+            leaf = self._leaf(node, variable, path)
+            twin = twin_of(value, data, leaf)
+            self.tracked[position] = leaf, f"{variable}.node"
+            if is_differentiated(node):
+                self.differentiated.append(leaf)
         self._record(value, twin, variable, {"data": data})
-        self._record(value.node, leaf, node, {"grad": leaf.grad})
-        self._known(leaf, node)
         return self._known(twin, variable)
+
+    def _leaf(self, node: Node, variable: str, path: str) -> Node:
+        name = self._object(node, f"{variable}.node", "k")
+        self._labels[name] = self.label(path)
+        self._leaves.append(name)
+        twin = new_leaf()
+        if node.op is not None:  # the result of a call before this one: a leaf of this call
+            self.expect(f"{name}.op is not None", variable)
+            return self._known(twin, name)
+        if node.hooks:
+            raise NotRecordable("a parameter with hooks")
+        self.expect(f"{name}.op is None and {name}.hooks is None", variable)
+        self.expect(f"{name}.grad is {'' if node.grad is None else 'not '}None", f"{name}.grad")
+        if node.grad is not None:
+            twin.grad = self.array(node.grad, f"{name}.grad")
+        self._record(node, twin, name, {"grad": twin.grad})
+        return self._known(twin, name)
+
+    def _object(self, value: Any, path: str, letter: str) -> str:
+        """Name an object, which must be of the same class."""
+        name = self._variable(letter)
+        self.read(f"{name} = {path}")
+        self.expect(f"type({name}) is {self.bound(type(value))}", name)
+        self._labels[name] = self.label(path)
+        return name
 
     def _tracked(self, value: Tensor) -> Tensor:
         raise AssertionError("`tensor` makes those")
@@ -206,34 +244,44 @@ class State(Twins):
         if not hasattr(value, "__dict__") or isinstance(value, (type, FunctionType, ModuleType)):
             return False
         home = kind.__module__.partition(".")[0]
-        return kind.__module__.startswith(f"{_PACKAGE}.optim") or home in self._homes
+        is_ours = kind.__module__.startswith(f"{_PACKAGE}.optim") or kind is SimpleNamespace
+        return is_ours or home in self._homes
 
     def stateful(self, thing: Any, path: str) -> Any:
-        """An object stays the same, and its attributes are read."""
-        name = self.bound(thing)
-        self.expect(f"{path} is {name}")
-        self._labels[name] = self.label(path)
+        """An object may be another one of its class, as long as the same is in its attributes."""
+        name = self._object(thing, path, "m")
+        own = self._variable("v")
+        self.read(f"{own} = {name}.__dict__")
+        self._labels[own] = self.label(path)
+        self.expect(f"len({own}) == {len(vars(thing))}", f"len({own})")
         is_optimizer = type(thing).__module__.startswith(f"{_PACKAGE}.optim")
         if has_options := hasattr(thing, "check_options"):
             thing.check_options()
-            self.reads.append(f"{name}.check_options()")
-        own = self.bound(vars(thing))
-        self.expect(f"len({own}) == {len(vars(thing))}")
+            self.read(f"{name}.check_options()")
         self._in_optimizer += is_optimizer
-        twin = super().stateful(thing, name)
+        twin = super().stateful(thing, own)
         self._in_optimizer -= is_optimizer
         if has_options:
             twin.take_options()
         self._record(thing, twin, name, dict(vars(twin)))
         return self._known(twin, name)
 
+    def attribute(self, thing: Any, name: str, value: Any, path: str) -> Any:
+        """An attribute is read where it is: on the object, or on its class."""
+        if name in getattr(thing, "unread", ()):
+            return value
+        if name in vars(thing):
+            return self.of(value, f"{path}[{name!r}]")
+        return self.of(value, f"{self.bound(type(thing))}.{name}")
+
     def filled(self, container: Any, path: str) -> Any:
         """A container may be another one, as long as the same is in it."""
         variable = self._variable("v")
-        self.reads.append(f"{variable} = {path}")
+        self.read(f"{variable} = {path}")
         self._labels[variable] = self.label(path)
         kind = self.bound(type(container))
-        self.expect(f"type({variable}) is {kind} and len({variable}) == {len(container)}")
+        self.expect(f"type({variable}) is {kind}", variable)
+        self.expect(f"len({variable}) == {len(container)}", f"len({variable})")
         if isinstance(container, dict):
             twin = self._settled(container, container.copy())
             twin.clear()
@@ -242,11 +290,11 @@ class State(Twins):
                     twin[key] = self.of(item, f"{variable}[{key!r}]")
                 else:
                     known = self._twins.get(id(key), (key, key))[1]
-                    name = self._originals.get(id(known)) or self.bound(key)
+                    name = self.originals.get(id(known)) or self.bound(key)
                     inside = f"{variable}[{name}]"
                     self._labels[inside] = self.label(name)
                     entry = self._variable("v")
-                    self.reads.append(f"{entry} = {inside}")
+                    self.read(f"{entry} = {inside}")
                     self._labels[entry] = self.label(name)
                     twin[known] = self.of(item, entry)
         else:
@@ -258,43 +306,46 @@ class State(Twins):
     def row(self, value: Any, path: str) -> Any:
         """A tuple is read as a container is."""
         variable = self._variable("v")
-        self.reads.append(f"{variable} = {path}")
+        self.read(f"{variable} = {path}")
         self._labels[variable] = self.label(path)
         kind = self.bound(type(value))
-        self.expect(f"type({variable}) is {kind} and len({variable}) == {len(value)}")
+        self.expect(f"type({variable}) is {kind}", variable)
+        self.expect(f"len({variable}) == {len(value)}", f"len({variable})")
         return self._known(super().row(value, variable), variable)
 
     def generator(self, value: np.random.Generator, path: str) -> Any:
         """Draws from a generator are instructions."""
         variable = self._variable("g")
-        self.reads.append(f"{variable} = {path}")
-        self.expect(f"type({variable}) is Generator")
+        self.read(f"{variable} = {path}")
+        self.expect(f"type({variable}) is Generator", variable)
+        self.drawn.append(variable)
         self.inputs.append(variable)
-        twin = TracedGenerator(self.trace, self.label(path), super().generator(value, path))
+        twin = self.trace.generator(self.label(path), super().generator(value, path))
         return self._known(twin, variable)
 
     def other(self, value: Any, path: str) -> Any:
         """A function is read through; a NumPy number is an input; all else must be the same."""
         if isinstance(value, np.generic) and value.dtype.kind in "biufc":
             variable = self._variable("a")
-            self.reads.append(f"{variable} = {path}")
-            self.expect(f"type({variable}) is {self.bound(type(value))}")
+            self.read(f"{variable} = {path}", variable)
+            self.expect(f"type({variable}) is {self.bound(type(value))}", variable, variable)
             return self._input(variable, path, value)
         if isinstance(value, FunctionType):
             return self.function(value, path)
-        self.expect(f"{path} is {self.bound(value)}")
+        self.expect(f"{path} is {self.bound(value)}", path)
         return super().other(value, path)
 
     def function(self, value: FunctionType, path: str) -> Any:
         """A function with state is one with the twins of that."""
         name = self.bound(value)
         if path != name:
-            self.expect(f"{path} is {name}")
+            self.expect(f"{path} is {name}", path)
         home = (value.__module__ or "").partition(".")[0]
         if home not in self._homes:
             return value
         self._settled(value, value)  # it may call itself
-        cells = tuple(self._cell(cell) for cell in value.__closure__ or ())
+        closed_over = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        cells = tuple(self._cell(variable, cell) for variable, cell in closed_over)
         names = {n: value.__globals__[n] for n in _named(value) if n in value.__globals__}
         space = self.bound(value.__globals__)
         twins = {}
@@ -308,7 +359,8 @@ class State(Twins):
                 self.of(item, f"{name}.__defaults__[{i}]") for i, item in enumerate(defaults)
             )
         is_same = all(twin is names[n] for n, twin in twins.items())
-        if is_same and cells == (value.__closure__ or ()) and defaults is value.__defaults__:
+        is_same = is_same and all(map(is_, cells, value.__closure__ or ()))
+        if is_same and defaults is value.__defaults__:
             return value
         everything = {**value.__globals__, **twins}
         twin = FunctionType(value.__code__, everything, value.__name__, defaults, cells)
@@ -317,21 +369,22 @@ class State(Twins):
         self._record(value.__globals__, everything, space, dict(everything))
         return self._known(twin, name)
 
-    def _cell(self, cell: CellType) -> CellType:
+    def _cell(self, variable: str, cell: CellType) -> CellType:
         name = self.bound(cell)
+        self._labels[name] = variable
         try:
             content = cell.cell_contents
         except ValueError:  # nothing in it yet
             return cell
         if not _may_hold_state(content) and not isinstance(content, CONSTANT):
-            self.expect(f"{name}.cell_contents is {self.bound(content)}")
+            self.expect(f"{name}.cell_contents is {self.bound(content)}", f"{name}.cell_contents")
             return cell
         twin = CellType(self.of(content, f"{name}.cell_contents"))
         self._record(cell, twin, name, {"cell_contents": twin.cell_contents})
         return twin
 
     def _record(self, original: Any, twin: Any, name: str, contents: dict[Any, Any]) -> None:
-        self._records.append((original, twin, name, contents))
+        self.records.append((original, twin, name, contents))
 
     # -- the call -----------------------------------------------------------------------------
 
@@ -341,32 +394,44 @@ class State(Twins):
         """Build the twins of a call."""
         self._homes = {_home_of(f), "__main__"} - {_PACKAGE, "numpy", "builtins"}
         names = _parameter_names(f, len(args))
-        self.expect(f"len(args) == {len(args)} and len(kwargs) == {len(kwargs)}")
+        self.expect(f"len(args) == {len(args)}", "len(args)")
+        self.expect(f"len(kwargs) == {len(kwargs)}", "len(kwargs)")
         twins = []
         for i, (name, arg) in enumerate(zip(names, args, strict=True)):
             variable = self._variable("v")
-            self.reads.append(f"{variable} = args[{i}]")
+            self.read(f"{variable} = args[{i}]")
             self._labels[variable] = name
             twins.append(self.of(arg, variable))
         named = {}
         for key, arg in kwargs.items():
-            self.expect(f"{key!r} in kwargs")
+            self.expect(f"{key!r} in kwargs", "kwargs")
             variable = self._variable("v")
-            self.reads.append(f"{variable} = kwargs[{key!r}]")
+            self.read(f"{variable} = kwargs[{key!r}]")
             self._labels[variable] = key
             named[key] = self.of(arg, variable)
         target = self.bound(f)
         self._labels[target] = ""
-        return self.of(f, target), twins, named
+        twin = self.of(f, target)
+        if len(self._leaves) > 1:
+            distinct = f"len({{{', '.join(self._leaves)}}})"
+            self.expect(f"{distinct} == {len(self._leaves)}", distinct)
+        return twin, twins, named
+
+    def diagnosis(self) -> Diagnosis:
+        """Keep what says why a later call is not one of these."""
+        labels = {**self._labels, **self._input_labels}
+        return Diagnosis(tuple(self.reads), self.constants, labels)
 
     def forget(self) -> None:
         """Let go of the twins."""
-        for _, twin, _, _ in self._records:
+        for _, twin, _, _ in self.records:
             if isinstance(twin, dict) and "__builtins__" in twin:
                 twin.clear()  # a function's globals, which hold the function
-        self._records.clear()
+        self.records.clear()
+        self.tracked.clear()
+        self.differentiated.clear()
         self._twins.clear()
-        self._originals.clear()
+        self.originals.clear()
 
 
 class Changes:
@@ -379,9 +444,11 @@ class Changes:
         self.setters: dict[str, list[tuple[str, str]]] = {"data": [], "grad": []}
         self.calls: list[str] = []
         self.numbers: set[str] = set()
+        self.live: list[Tensor] = []  # results that have a history
+        self.live_outputs: list[int] = []
         self._by_identity: dict[int, int] = {}
         self.held: list[Any] = []
-        for record_ in state._records:
+        for record_ in state.records:
             self._compare(*record_)
         if self.numbers:
             raise Changed(self.numbers)
@@ -438,14 +505,15 @@ class Changes:
         if isinstance(original, (dict, list, deque)):
             self.calls.append(f"({name}.__setitem__, {self._key(key)}, {new})")
         elif isinstance(original, (Tensor, Node)):
-            self.setters[key].append((name, f"asarray({new})"))
+            is_number = isinstance(getattr(value, "value", None), np.generic)
+            self.setters[key].append((name, f"asarray({new})" if is_number else new))
         elif isinstance(original, CellType):
             self.calls.append(f"(setattr, {name}, 'cell_contents', {new})")
         else:
             self.calls.append(f"(set_attribute, {name}, {key!r}, {new})")
 
     def _key(self, key: Any) -> str:
-        known = self.state._originals.get(id(key))
+        known = self.state.originals.get(id(key))
         return known or (
             repr(key) if isinstance(key, (str, int, float, bool, type(None)))
             else self.state.bound(key)
@@ -453,7 +521,7 @@ class Changes:
 
     def _expression(self, value: Any, label: str) -> str:
         """Write how a value of the recorded call is made in a later one."""
-        known = self.state._originals.get(id(value))
+        known = self.state.originals.get(id(value))
         if known is not None:
             return known
         kind = type(value)
@@ -462,10 +530,8 @@ class Changes:
         if isinstance(value, Tensor):
             return self._tensor(value, label)
         if kind is dict:
-            items = (
-                f"{self._key(k)}: {self._expression(v, f'{label}.{k}')}" for k, v in value.items()
-            )
-            return "{" + ", ".join(items) + "}"
+            pairs = ((self._key(k), self._expression(v, f"{label}.{k}")) for k, v in value.items())
+            return "{" + ", ".join(f"{key}: {text}" for key, text in pairs) + "}"
         if kind in (list, tuple) or isinstance(value, tuple):
             items = [self._expression(v, f"{label}.{i}") for i, v in enumerate(value)]
             if kind is list:
@@ -491,7 +557,9 @@ class Changes:
             self.outputs.append(value.ref)
             self.held.append(value)
             self.labels.append(label)
-        return f"o{position}"
+        if isinstance(value.value, np.ndarray) and value.value.ndim == 0:
+            return f"asarray(o{position})"
+        return f"o{position}[()]" if isinstance(value.value, np.generic) else f"o{position}"
 
     def _tensor(self, value: Tensor, label: str) -> str:
         data = self._expression(value.data, label)
@@ -501,7 +569,45 @@ class Changes:
             return f"leaf({data})"
         if value.node.parents is None:
             return f"spent({data}, {self.state.bound(value.node.op)})"
-        raise NotRecordable("a result that has a history")
+        self.live.append(value)
+        self.live_outputs.append(int(re.findall(r"o(\d+)", data)[0]))
+        return f"h[{len(self.live) - 1}]"
+
+
+class Diagnosis:
+    """Says why a call is not one of those that something was recorded for."""
+
+    def __init__(
+        self, reads: Sequence[Line], constants: Mapping[str, Any], labels: Mapping[str, str]
+    ) -> None:
+        self._reads, self._constants, self._labels = reads, constants, labels
+
+    def __call__(self, args: Any, kwargs: Any) -> tuple[str, str]:
+        """Give the reason in words, and the path of what is another."""
+        space = {**_SPACE, **self._constants, "args": args, "kwargs": kwargs}
+        for line in self._reads:
+            try:
+                if line.condition is None:
+                    exec(line.text, space)
+                elif not eval(line.condition, space):
+                    return self._difference(line.subject, space)
+            except (KeyError, IndexError, AttributeError):
+                return self._difference(line.subject or line.text.partition(" = ")[2], {})
+        return "a branch that went another way", ""
+
+    def _difference(self, subject: str, space: Mapping[str, Any]) -> tuple[str, str]:
+        path = subject.removeprefix("len(").removesuffix(")")
+        head = re.split(r"[.\[]", path, maxsplit=1)[0]
+        label = _dotted(self._labels.get(head, head) + path[len(head) :])
+        if subject.startswith("len({"):
+            return "parameters, of which two are one now, or were", ""
+        try:
+            value = eval(subject, dict(space))
+        except (KeyError, IndexError, AttributeError, NameError):
+            return f"{label}, which is not there any more", label
+        if subject.startswith("len("):
+            return f"{label or 'the function'}, which has {value} entries now", label
+        return f"{label}, which is {describe(value)} now", label
 
 
 # -- what the code calls --------------------------------------------------------------------------
@@ -533,17 +639,37 @@ def _consume(*changes: Iterator[Any]) -> None:
     deque(chain(*changes), maxlen=0)  # one call: no interrupt comes between the changes
 
 
-def compiled(state: State, changes: Changes) -> Callable[..., Any]:
+def compiled(
+    state: State, changes: Changes, stay: Sequence[int], past: Any = None
+) -> Callable[..., Any]:
     """Compile ``call(run, args, kwargs)``: read the state, run the program, change the state.
 
     It returns :data:`MISS` if the program is not for this call, before anything has changed.
+    ``stay`` are the inputs that the program takes, and ``past`` is what gives results a history.
     """
-    outs = ", ".join(f"o{i}" for i in range(len(changes.outputs)))
-    lines = [*state.reads, f"[{outs}] = run({', '.join(state.inputs)})"]
+    outs = [f"o{i}" for i in range(len(changes.outputs))]
+    inputs = [state.inputs[i] for i in stay]
+    used = set(inputs)
+    extra = ""
+    if past is not None:
+        outs += [f"d{i}" for i in range(past.draws)]
+        used |= {state.inputs[i] for i in past.stay}
+        values = ", ".join(state.inputs[i] for i in past.stay)
+        nodes = ", ".join(
+            state.tracked[i][1] if i in past.reached else "None" for i in past.stay
+        )
+        live = ", ".join(f"o{i}" for i in changes.live_outputs)
+        draws = ", ".join(f"d{i}" for i in range(past.draws))
+        draws += "," * bool(draws)
+        extra = f"h = past.attach(({live},), ({values},), ({nodes},), ({draws}))"
+    reads = [line.text for line in state.reads if line.needed_by is None or line.needed_by in used]
+    lines = _drawing(f"[{', '.join(outs)}] = run({', '.join(inputs)})", state.drawn)
+    if extra:
+        lines.append(extra)
     parts = []
     for attribute, pairs in changes.setters.items():
         if pairs:
-            names, values = (", ".join(column) for column in zip(*pairs))
+            names, values = (", ".join(column) for column in zip(*pairs, strict=True))
             parts.append(f"map(set_{attribute}, ({names},), ({values},))")
     if changes.calls:
         parts.append(f"starmap(call, ({', '.join(changes.calls)},))")
@@ -551,21 +677,32 @@ def compiled(state: State, changes: Changes) -> Callable[..., Any]:
     if parts:
         lines.append(f"consume({', '.join(parts)})")
     text = "def call_recorded(run, args, kwargs):\n try:\n"
-    text += "".join(f"  {line}\n" for line in state.reads or ["pass"])
+    text += "".join(f"  {line}\n" for line in reads or ["pass"])
     text += " except (KeyError, IndexError, AttributeError):\n  return MISS\n"
-    text += "".join(f" {line}\n" for line in lines[len(state.reads) :])
+    text += "".join(f" {line}\n" for line in lines)
     text += " return result\n"
-    space = {
-        **state.constants, "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator,
-        "asarray": np.asarray, "map": map, "starmap": starmap, "call": call, "setattr": setattr,
-        "set_data": _set_data, "set_grad": _set_grad, "set_attribute": object.__setattr__,
-        "consume": _consume, "tensor": _tensor, "leaf": _leaf, "spent": _spent,
-    }  # fmt: skip
-    exec(compile(text, f"<state of {state.trace.name}>", "exec"), space)  # noqa: S102
+    space = {**_SPACE, **state.constants, "past": past}
+    exec(compile(text, f"<state of {state.trace.name}>", "exec"), space)
     return space["call_recorded"]
 
 
-MISS = _MISS
+MISS = object()  # what the code returns where something is not as it was
+
+_SPACE: dict[str, Any] = {
+    "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator, "asarray": np.asarray,
+    "starmap": starmap, "call": call, "set_data": _set_data, "set_grad": _set_grad,
+    "set_attribute": object.__setattr__, "consume": _consume, "tensor": _tensor, "leaf": _leaf,
+    "spent": _spent,
+}  # fmt: skip
+
+
+def _drawing(line: str, generators: Sequence[str]) -> list[str]:
+    """Let a line that fails take back what it has drawn."""
+    if not generators:
+        return [line]
+    before = [f"s{g} = {g}.bit_generator.state" for g in generators]
+    after = [f" {g}.bit_generator.state = s{g}" for g in generators]
+    return [*before, "try:", f" {line}", "except BaseException:", *after, " raise"]
 
 
 def _dotted(path: str) -> str:
@@ -599,11 +736,10 @@ def _may_hold_state(value: Any) -> bool:
 
 
 def _parameter_names(f: Any, count: int) -> list[str]:
-    f = getattr(f, "__func__", getattr(f, "func", f))
-    code = getattr(f, "__code__", None)
-    names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
-    if hasattr(f, "__self__"):
-        names = names[1:]
+    parameters: Iterable[inspect.Parameter] = ()
+    with suppress(TypeError, ValueError):  # of a ufunc, say
+        parameters = inspect.signature(f).parameters.values()
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return [names[i] if i < len(names) else f"x{i}" for i in range(count)]
 
 
@@ -621,15 +757,49 @@ def refuse_leaks(trace: Trace) -> None:
         )
 
 
-def refuse_unseen(trace: Trace, own: Callable[[Any], int]) -> None:
-    """Refuse a call that used an array which somebody else can change."""
-    for array in trace.constants.values():
-        base = array
-        while isinstance(base.base, np.ndarray):
-            base = base.base
-        if base.flags.writeable and getrefcount(base) > own(base):
+def refuse_unseen(trace: Trace, program: Program, constants: Mapping[str, Any]) -> None:
+    """Refuse a call that used an array which somebody else can change.
+
+    An array that was made inside the call is held by the trace and by the program alone.
+    """
+    arrays = trace.constants
+    trace.constants = {}
+    holders = Counter(map(id, _constants_in(program)))
+    holders.update(id(value) for value in constants.values() if isinstance(value, np.ndarray))
+    views = Counter(id(a.base) for a in arrays.values() if isinstance(a.base, np.ndarray))
+    while arrays:
+        number, array = arrays.popitem()
+        owner = array if not isinstance(array.base, np.ndarray) else array.base
+        own = holders[number] if owner is array else views[id(owner)] + holders[id(owner)]
+        own += id(owner) in arrays
+        if owner.flags.writeable and getrefcount(owner) - own > _ALONE + (owner is array):
             raise TracingError(
                 f"{trace.name} used an array ({describe(array)}) that is neither among its "
                 "arguments, nor closed over, nor a global that it names: later calls would take "
-                "it for a constant. Hand it over (or make it read-only: a.flags.writeable = False)"
+                "it for a constant. Hand it over, or make it read-only: a.flags.writeable = False"
             )
+
+
+def _constants_in(value: Any) -> Iterator[Any]:
+    """The arrays among the constants of a program, each as often as it is held."""
+    if isinstance(value, Program):
+        for line in value.instructions:
+            yield from _constants_in((line.args, dict(line.kwargs)))
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _constants_in(item)
+    elif isinstance(value, dict):
+        yield from _constants_in(tuple(value.values()))
+    elif isinstance(value, slice):
+        yield from _constants_in((value.start, value.stop, value.step))
+    elif isinstance(value, np.ndarray):
+        yield value
+
+
+def _held_alone() -> int:
+    owner = np.empty(2)
+    return getrefcount(owner)
+
+
+#: How often an array is referred to that one variable holds.
+_ALONE = _held_alone()

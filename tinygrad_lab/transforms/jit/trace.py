@@ -11,17 +11,16 @@ Not for: what is an input (``state.py``), or what becomes of the instructions (`
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, NoReturn
 from weakref import ref as weak
 
 import numpy as np
 
 from tinygrad_lab.core import engine
-from tinygrad_lab.core.operations import Op, Primitive
-from tinygrad_lab.transforms.jit.kernels import is_kernel
+from tinygrad_lab.core.operations import NUMPYS, Op, Primitive
+from tinygrad_lab.transforms.jit.kernels import PLAIN, is_kernel
 from tinygrad_lab.transforms.jit.program import (
     Input,
     Instruction,
@@ -72,8 +71,8 @@ class Trace:
         self.is_finished = False
         self.is_repeatable = True  # False where the call met an invalid operation
         self.constants: dict[int, Any] = {}  # arrays that are no inputs, by identity
+        self.draws: list[tuple[Ref, Any]] = []  # what was drawn from generators
         self._unseen = 0  # the first instruction that no pass has looked at
-        self._hints: list[str] = []
         self._had_backward = False
 
     # -- inputs and instructions --------------------------------------------------------------
@@ -84,6 +83,16 @@ class Trace:
             raise AssertionError("inputs come first")
         self.inputs.append(Input(name, kind_of(value)))
         return self.traced(value, Ref(len(self.inputs) - 1))
+
+    def generator(self, name: str, value: np.random.Generator) -> TracedGenerator:
+        """Make an input of a generator."""
+        self.inputs.append(Input(name, Kind(np.random.Generator)))
+        return TracedGenerator(self, Ref(len(self.inputs) - 1), value)
+
+    def unseeded(self) -> TracedGenerator:
+        """Make a generator that is another in each call."""
+        value = np.random.default_rng()
+        return TracedGenerator(self, self._append(np.random.default_rng, (), {}, value), value)
 
     def traced(self, value: Any, ref: Ref) -> Traced:
         """Wrap a value."""
@@ -112,15 +121,16 @@ class Trace:
         args = tuple(map(self._referred, args))
         kwargs = {key: self._referred(item) for key, item in kwargs.items()}
         result = self._append(op, args, kwargs, value)
+        if op is draw:
+            self.draws.append((result, value))
         if op in _RAGGED or (op is operator.getitem and _has_mask(args[1], self)):
             self._expect_shapes(result, value)
         return self._opened(result, value)
 
     def _append(self, op: Op, args: Any, kwargs: Any, value: Any) -> Ref:
-        hint = self._hints[-1] if self._hints else ""
         phase = "update" if self._had_backward else "forward"
         quiet = np.geterr()["over"] == "ignore"
-        line = Instruction(op, args, kwargs, kind_of(value), phase, None, hint, quiet)
+        line = Instruction(op, args, kwargs, kind_of(value), phase, quiet=quiet)
         self.instructions.append(line)
         return Ref(len(self.inputs) + len(self.instructions) - 1)
 
@@ -155,7 +165,7 @@ class Trace:
         if kind in (tuple, list):
             return kind(map(self._referred, value))
         if isinstance(value, (tuple, list)):
-            return tuple(map(self._referred, value))
+            return value if hasattr(value, "_fields") else tuple(map(self._referred, value))
         if kind is dict:
             return {key: self._referred(item) for key, item in value.items()}
         if kind is slice:
@@ -189,33 +199,47 @@ class Trace:
 
     # -- which line is what -------------------------------------------------------------------
 
-    @contextmanager
-    def hinting(self, name: str) -> Iterator[None]:
-        """Name what is computed inside after a primitive or a layer."""
-        self._hints.append(name)
-        try:
-            yield
-        finally:
-            self._hints.pop()
+    def credit(self, result: Any, primitive: str, begin: int) -> None:
+        """Note which primitive a result is of, if it was computed since line ``begin``."""
+        at = (_number(result) or 0) - len(self.inputs)
+        if at >= begin:
+            self.instructions[at] = self.instructions[at]._replace(hint=primitive)
 
     def visiting(self, visit: Any) -> Any:
         """Look at each node of a backward pass that begins now, besides its own ``visit``."""
-        self._unseen = len(self.instructions)
+        self._unseen = begin = len(self.instructions)
+        of_leaf: dict[Any, int | None] = {}
 
         def look(node: Any, g: Any, contributions: Any) -> None:
-            of = node.value.ref.number if type(node.value) is Traced else None
-            for i in range(self._unseen, len(self.instructions)):
-                self.instructions[i] = replace(self.instructions[i], phase="backward", of=of)
-            self._unseen = len(self.instructions)
-            self._had_backward = True
+            for parent, arg in zip(node.parents or (), node.args or (), strict=False):
+                if parent is not None and parent.op is None:
+                    of_leaf.setdefault(parent, _number(arg))
+            of = of_leaf.get(node) if node.op is None else _number(node.value)
+            self._note_backward(node.name, of)
+            self._note_gradient(_number(g), of, begin)
             if visit is not None:
                 visit(node, g, contributions)
 
         return look
 
+    def _note_backward(self, rule: str, of: int | None) -> None:
+        """Note that the newest lines differentiate the value ``of``."""
+        for i in range(self._unseen, len(self.instructions)):
+            line = self.instructions[i]
+            self.instructions[i] = line._replace(phase="backward", of=of, rule=rule)
+        self._unseen = len(self.instructions)
+        self._had_backward = True
+
+    def _note_gradient(self, number: int | None, of: int | None, begin: int) -> None:
+        """Note that a value is the gradient of another, if a pass that began there computed it."""
+        at = (number or 0) - len(self.inputs)
+        if at >= begin and self.instructions[at].gradient_of is None:
+            self.instructions[at] = self.instructions[at]._replace(gradient_of=of)
+
     @contextmanager
     def recording(self) -> Iterator[Trace]:
         """Record what is computed inside, and let nothing be computed with it afterwards."""
+        self.is_finished = False
         token = engine.recorder.set(self)
         try:
             yield self
@@ -238,6 +262,12 @@ def untraced(value: Any) -> Any:
     if kind is not tuple and isinstance(value, tuple) and not hasattr(value, "_fields"):
         return tuple(map(untraced, value))
     return value
+
+
+def _number(value: Any) -> int | None:
+    """The number of a traced value, or of what a tensor holds."""
+    value = getattr(value, "data", value) if type(value) is not Traced else value
+    return value.ref.number if type(value) is Traced else None
 
 
 def _has_mask(index: Any, trace: Trace) -> bool:
@@ -294,7 +324,7 @@ def _of_value(name: str) -> Any:
     return property(get)
 
 
-def _method(function: Op) -> Any:
+def _method(function: Any) -> Any:
     def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
         return self.trace.call(function, (self, *args), kwargs)
 
@@ -302,7 +332,7 @@ def _method(function: Op) -> Any:
 
 
 def _refused(what: str, remedy: str) -> Any:
-    def method(self: Traced, *args: Any, **kwargs: Any) -> NoReturn:
+    def method(self: Traced, *_: Any, **__: Any) -> NoReturn:
         self.trace._check()  # noqa: SLF001 - its own trace
         raise TracingError(
             f"{what} of a value in {self.trace.name}, which is being recorded: the number would be "
@@ -346,10 +376,13 @@ class Traced:
             _refuse_writing(self, f"np.{function.__name__}(..., out=...)")
         if function in _WRITES:
             _refuse_writing(self, f"np.{function.__name__}")
+        function = PLAIN.get(function, function)
         body = getattr(function, "__wrapped__", None)
         if Primitive in types and body is not None and not is_kernel(function):
-            with trace.hinting(function.__name__):
-                return body(*args, **kwargs)
+            begin = len(trace.instructions)
+            result = body(*args, **kwargs)
+            trace.credit(result, function.__name__, begin)
+            return result
         return trace.call(function, args, kwargs)
 
     __array__ = _refused("np.asarray", "Compute with NumPy's functions, which take it as it is")
@@ -362,7 +395,7 @@ class Traced:
     __truediv__, __rtruediv__ = _operator(np.divide, operator.truediv)
     __floordiv__, __rfloordiv__ = _operator(np.floor_divide, operator.floordiv)
     __mod__, __rmod__ = _operator(np.remainder, operator.mod)
-    __pow__, __rpow__ = _operator(np.power, operator.pow)
+    __pow__, __rpow__ = _operator(operator.pow, operator.pow)  # x ** 2 is no np.power in NumPy
     __matmul__, __rmatmul__ = _operator(np.matmul, operator.matmul)
     __and__, __rand__ = _operator(np.bitwise_and, operator.and_)
     __or__, __ror__ = _operator(np.bitwise_or, operator.or_)
@@ -406,7 +439,7 @@ class Traced:
     __float__ = _refused("float()", _USE_ARRAY)
     __int__ = _refused("int()", _USE_ARRAY)
     __complex__ = _refused("complex()", _USE_ARRAY)
-    __index__ = _refused(
+    _refuse_size = _refused(
         "a size or an index",
         "Sizes are part of what is recorded: hand it over as a number of Python's own",
     )
@@ -416,6 +449,14 @@ class Traced:
     fill = _refused("fill()", "Say np.full_like")
     sort = _refused("sort()", "Say np.sort(x)")
 
+    def __index__(self) -> int:
+        """Give a whole number that was computed, for a size: the program is for that alone."""
+        value = self.value
+        if isinstance(value, _NUMBERS) or np.ndim(value) or value.dtype.kind not in "iu":
+            self._refuse_size()
+        bool(self == value)
+        return int(value)
+
     def __round__(self, digits: int = 0) -> Any:
         return self.trace.call(np.round, (self, digits))
 
@@ -423,14 +464,15 @@ class Traced:
         return f"<{kind_of(self.value)}, a value of {self.trace.name} while it is recorded>"
 
     def __format__(self, spec: str) -> str:
-        return repr(self) if not spec else _refused("a text", "Return it, and print that")(self)
+        if spec:
+            _refused("a text", "Return it, and print that")(self)
+        return repr(self)
 
-    def __reduce__(self) -> NoReturn:
-        _refused("a copy or a pickle", "Return it")(self)
+    __reduce__ = _refused("a copy or a pickle", "Return it")
 
     # -- the methods that every array has -----------------------------------------------------
 
-    def astype(self, dtype: Any, copy: bool = True, **kwargs: Any) -> Any:
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Convert."""
         if np.dtype(dtype) == self.dtype and not copy:
             return self
@@ -490,10 +532,9 @@ _WRITES = frozenset({np.put, np.copyto, np.place, np.putmask, np.fill_diagonal, 
 class TracedGenerator(np.random.Generator):
     """A generator of random numbers whose draws are instructions."""
 
-    def __init__(self, trace: Trace, name: str, generator: np.random.Generator) -> None:
+    def __init__(self, trace: Trace, ref: Ref, generator: np.random.Generator) -> None:
         super().__init__(generator.bit_generator)
-        trace.inputs.append(Input(name, Kind(np.random.Generator)))
-        self.ref = Ref(len(trace.inputs) - 1)
+        self.ref = ref
         self._trace = trace
 
     def __getattribute__(self, name: str) -> Any:
@@ -515,3 +556,4 @@ class TracedGenerator(np.random.Generator):
 
 
 _KNOWN = (Traced, np.ndarray, Primitive)
+NUMPYS.add(Traced)

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygrad_lab.core.operations import composed, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import as_array
-from tinygrad_lab.core.rules.indexing import scatter_add
+from tinygrad_lab.core.rules.indexing import getitem, scatter_add
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
 
 
@@ -18,18 +18,18 @@ def _segments(x, xp):
     """The segment that each x falls into, how far along it lies, and whether it is inside."""
     i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, max(xp.size - 2, 0))
     j = np.minimum(i + 1, xp.size - 1)
-    width = np.take(xp, j) - np.take(xp, i)
+    width = getitem(xp, j) - getitem(xp, i)
     return i, j, np.where(width == 0, 1, width), (x >= xp[0]) & (x <= xp[-1])
 
 
 def _interp_x(g, y, x, xp, fp, left, right):
     i, j, width, inside = _segments(x, xp)
-    return np.where(inside, g * (np.take(fp, j) - np.take(fp, i)) / width, 0)
+    return np.where(inside, g * (getitem(fp, j) - getitem(fp, i)) / width, 0)
 
 
 def _interp_xp(g, y, x, xp, fp, left, right):
     i, j, width, _ = _segments(x, xp)
-    share = (x - np.take(xp, i)) / width
+    share = (x - getitem(xp, i)) / width
     moved = -_interp_x(g, y, x, xp, fp, left, right)
     return scatter_add(moved * (1 - share), xp.shape, (i,)) + scatter_add(
         moved * share, xp.shape, (j,)
@@ -38,7 +38,7 @@ def _interp_xp(g, y, x, xp, fp, left, right):
 
 def _interp_fp(g, y, x, xp, fp, left, right):
     i, j, width, inside = _segments(x, xp)
-    share = np.where(inside, (x - np.take(xp, i)) / width, 0)
+    share = np.where(inside, (x - getitem(xp, i)) / width, 0)
     before = (x < xp[0]) & (left is None)
     after = (x > xp[-1]) & (right is None)
     low = np.where(inside | before, g * (1 - share), 0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.transforms.jit.expressions import call_text
 from tinygrad_lab.transforms.jit.program import (
     GuardFailed,
     Instruction,
@@ -22,7 +23,6 @@ from tinygrad_lab.transforms.jit.program import (
     expect_shape,
     refs,
 )
-from tinygrad_lab.transforms.jit.source import call_text
 
 __all__ = ["compile"]
 
@@ -39,7 +39,7 @@ def compile(program: Program) -> Callable[..., Any]:
     writer = _Writer(program)
     text = "\n".join(writer.lines())
     space = writer.space
-    exec(builtins.compile(text, f"<{program.name}>", "exec"), space)  # noqa: S102
+    exec(builtins.compile(text, f"<{program.name}>", "exec"), space)
     return space["run"]
 
 
@@ -136,9 +136,9 @@ class _Writer:
                 self.refer(arg) if type(arg) is Ref else self.constant(arg) for arg in line.args
             ]
             if ref.number in self.inside and len(line.kind.shape) >= _SMALLEST and line.kind.size:
-                inside.append(f"b{self._take(ref, line)}")
+                inside.append(f"out=b{self._take(ref, line)}")
             return f"{function}({', '.join(inside)})"
-        return call_text(line, self.refer, self.constant)
+        return call_text(line, self.refer, self.constant, self.program.kind)
 
     def _take(self, ref: Ref, line: Instruction) -> int:
         """Choose the memory for a result: that of an operand that ends here, where it may be."""
