@@ -32,15 +32,17 @@ from tinygrad_lab.transforms.jit.program import (
     Instruction,
     Program,
     Ref,
+    astype,
     draw,
     expect,
     expect_shape,
     refs,
 )
-from tinygrad_lab.transforms.jit.source import call_text
+from tinygrad_lab.transforms.jit.expressions import call_text
 
 __all__ = ["Looped", "NotFinite", "compile", "compile_loop", "kernels"]
 
+_ARRAYS = frozenset({np.where, np.copy})  # what gives arrays also without axes
 _TURNS = 1 << 26  # elements computed in one go of a loop: a tenth of a second
 _STATEMENTS = 500  # of a kernel: Numba needs some milliseconds for each
 
@@ -283,10 +285,26 @@ class _Caller:
         ]
         for p in kernel.parameters:
             if p.role == "result":
-                if not p.kind.shape:
+                if not p.kind.shape and self._is_scalar(p.number):
                     self.text.append(f"v{p.number} = v{p.number}[()]")
                 self.defined.add(p.number)
                 self.contiguous[p.number] = f"v{p.number}"
+
+    def _is_scalar(self, number: int) -> bool:
+        """Whether NumPy gives a number of its own, and not an array without axes."""
+        if number < self.plan.count:
+            return True
+        number = self.plan.copied.get(number, number)
+        if number < self.plan.count:
+            return False
+        line = self._instruction(number)
+        if line.op not in VIEWS and line.op is not astype:
+            return line.op not in _ARRAYS
+        base = line.args[0].number
+        like: Any = np.zeros(self.plan.kind(line.args[0]).shape, np.int8)
+        if not like.shape and self._is_scalar(base):
+            like = like[()]
+        return not isinstance(line.op(like, *line.args[1:], **line.kwargs), np.ndarray)
 
     def _argument(self, parameter: Parameter) -> str:
         """Make what a kernel is called with, and name it."""
@@ -322,7 +340,7 @@ class _Caller:
         line = self._instruction(number)
         for ref in refs(line):
             self._define(ref.number)
-        self.text.append(f"v{number} = {call_text(line, self._refer, self._constant)}")
+        self.text.append(f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}")
 
     def _call(self, number: int) -> None:
         line = self._instruction(number)
@@ -337,7 +355,7 @@ class _Caller:
             value = self._refer(line.args[0])
             self.text.append(f"if shape({value}) != {line.args[1]!r}: raise GuardFailed")
         else:
-            self.text.append(f"v{number} = {call_text(line, self._refer, self._constant)}")
+            self.text.append(f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}")
 
     def _check(self, number: int) -> None:
         """See whether an output that a call gives is finite: kernels do so themselves."""

@@ -129,6 +129,7 @@ class Plan:
         self.views: dict[int, View] = {}
         self.extra: dict[int, Kind] = {}  # values that the program has no number for
         self.constants: dict[int, np.ndarray[Any, Any]] = {}
+        self.copied: dict[int, int] = {}  # outputs that are copies, and of what
         self.count = len(program.inputs)
         self._next = self.count + len(program.instructions)
         self._last_effect = 0
@@ -408,6 +409,7 @@ class Plan:
         form = forms.Elementwise((output,), (kind.dtype,), "{0}")
         self._add_elementwise(copied.number, form, kind.shape)
         self._taken.add(copied.number)
+        self.copied[copied.number] = number
         return copied
 
 
