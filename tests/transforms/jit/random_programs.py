@@ -59,19 +59,19 @@ class Builder:
         """Add a line, unless NumPy refuses it or gives what is not finite."""
         value = lambda ref: self.values[ref.number]
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="raise"):
                 result = op(*mapped(args, value), **mapped(kwargs, value))
-        except (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
+        except (TypeError, ValueError, IndexError, ArithmeticError):
             return None
         if result is None:
-            self.lines.append(Instruction(op, args, kwargs, kind_of(None)))
+            self.lines.append(Instruction(op, args, kwargs, kind_of(None), quiet=True))
             self.values.append(None)
             return None
         if not isinstance(result, (np.ndarray, np.generic)) or result.size > 3000:
             return None
         if not np.all(np.isfinite(result)) or np.any(np.abs(result.astype(float)) > 1e6):
             return None
-        self.lines.append(Instruction(op, args, kwargs, kind_of(result)))
+        self.lines.append(Instruction(op, args, kwargs, kind_of(result), quiet=True))
         self.values.append(result)
         return Ref(len(self.values) - 1)
 

@@ -113,16 +113,36 @@ _LIBRARY: dict[np.ufunc, str] = {
 }  # fmt: skip
 
 
+#: What gives something ordinary for NaN, so that nobody sees from results that there was one.
+_HIDING: frozenset[Op] = frozenset({
+    np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.where, np.fmax,
+    np.fmin, np.isnan, np.isfinite, np.isinf, np.logical_and, np.logical_or, np.logical_xor,
+    np.logical_not,
+})  # fmt: skip
+
+
 class Elementwise(NamedTuple):
     """A call whose result at one place depends on its operands there."""
 
     operands: tuple[Any, ...]
     dtypes: tuple[np.dtype[Any], ...]  # that the operands are converted to
     pattern: str  # with {0}, {1}, ... where they stand
+    hides: bool = False  # whether a NaN may go in and none come out
+
+
+def hides_nan(line: Instruction) -> bool:
+    """Whether a call may give something ordinary for NaN."""
+    op = as_ufunc(line.op) or line.op
+    return op in _HIDING or (op is astype and line.kind.dtype == _BOOL)
 
 
 def elementwise(line: Instruction, kind: Callable[[Any], Kind]) -> Elementwise | None:
     """Give the form of an elementwise call, if it is one that kernels have."""
+    form = _elementwise(line, kind)
+    return form and form._replace(hides=line.phase != "forward" and hides_nan(line))
+
+
+def _elementwise(line: Instruction, kind: Callable[[Any], Kind]) -> Elementwise | None:
     dtype = line.kind.dtype
     op, args, kwargs = line.op, line.args, line.kwargs
     if op is np.where and len(args) == 3 and not kwargs:

@@ -150,12 +150,24 @@ class Writer:
         self._store(line, dtype)
 
     def _elementwise(self, nest: Nest, line: Line) -> None:
+        if line.form.hides:
+            self._notice_nan(nest, line)
         for k in range(line.width):
             operands = [
                 self._read(nest, access, k, dtype)
                 for access, dtype in zip(line.accesses, line.form.dtypes, strict=True)
             ]
             self.body.append(f"v{line.number}_{k} = {line.form.pattern.format(*operands)}")
+
+    def _notice_nan(self, nest: Nest, line: Line) -> None:
+        """Notice a NaN of the backward pass that nothing shows later: the engine may have none."""
+        for access in line.accesses:
+            if not isinstance(access, Access) or self.plan.is_forward(access.root):
+                continue
+            dtype = element_dtype(self.plan.kind(Ref(access.root)))
+            for k in range(line.width if dtype.kind == "f" else 0):
+                element = self._read(nest, access, k, dtype)
+                self.body.append(f"bad = bad | int64({element} != {element})")
 
     def _steps(self, nest: Nest, line: Line) -> Iterator[tuple[int, str]]:
         """Give what joins the elements of a total: which element, and what."""

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator, Mapping, Set
+from concurrent.futures import Future
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_lab.transforms.jit.backends.background import in_background
 from tinygrad_lab.transforms.jit.backends.loops import (
     Kernel,
     LoopWriter,
@@ -40,7 +43,7 @@ from tinygrad_lab.transforms.jit.program import (
 )
 from tinygrad_lab.transforms.jit.expressions import call_text
 
-__all__ = ["Looped", "NotFinite", "compile", "compile_loop", "kernels"]
+__all__ = ["Looped", "NotFinite", "compile", "compile_loop", "compile_soon", "kernels"]
 
 _ARRAYS = frozenset({np.where, np.copy})  # what gives arrays also without axes
 _TURNS = 1 << 26  # elements computed in one go of a loop: a tenth of a second
@@ -70,6 +73,11 @@ def compile(program: Program) -> Callable[..., list[Any]]:
         Without Numba.
     """
     return _Caller(_planned(program), _entry).function()
+
+
+def compile_soon(program: Program) -> Future[Callable[..., list[Any]]]:
+    """Compile in another thread; the future gives what :func:`compile` does, or its exception."""
+    return in_background(lambda: compile(program))
 
 
 def kernels(program: Program) -> list[str]:
@@ -211,7 +219,7 @@ class _Caller:
         self.space: dict[str, Any] = {
             "np": np, "GuardFailed": GuardFailed, "NotFinite": NotFinite, "empty": np.empty,
             "ascontiguous": np.ascontiguousarray, "ordered": _ordered, "shape": np.shape,
-            "again": _again,
+            "again": _again, "errstate": np.errstate,
         }  # fmt: skip
         self.kernels: list[Kernel] = []
         self.text: list[str] = []
@@ -264,8 +272,7 @@ class _Caller:
     def _write(self, entry: Callable[[Kernel], Any]) -> None:
         for segment in self.segments:
             if isinstance(segment, Calls):
-                for number in segment.lines:
-                    self._call(number)
+                self._calls(segment.lines)
             else:
                 self._kernel(segment, entry)
         for output in self.plan.outputs:
@@ -342,20 +349,32 @@ class _Caller:
             self._define(ref.number)
         self.text.append(f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}")
 
-    def _call(self, number: int) -> None:
-        line = self._instruction(number)
-        self.has_effects |= line.op is draw
-        for ref in refs(line):
-            self._define(ref.number)
-        self.defined.add(number)
+    def _calls(self, numbers: list[int]) -> None:
+        """Call one after the other, as careful about invalid operations as the NumPy backend."""
+        lines = [(number, self._instruction(number)) for number in numbers]
+        for quiet, block in groupby(lines, lambda item: item[1].quiet):
+            begin, is_arithmetic = len(self.text), True
+            for number, line in block:
+                self.has_effects |= line.op is draw
+                is_arithmetic &= line.op is expect or line.kind.dtype in (int, float, bool)
+                for ref in refs(line):
+                    self._define(ref.number)
+                self.defined.add(number)
+                self.text.append(self._statement(number, line))
+            if not is_arithmetic:  # of Python's numbers, which raises by itself
+                level = "ignore" if quiet else "raise"
+                self.text[begin:] = [
+                    f"with errstate(divide={level!r}, over={level!r}, invalid='raise'):",
+                    *(f" {text}" for text in self.text[begin:]),
+                ]
+
+    def _statement(self, number: int, line: Instruction) -> str:
         if line.op is expect:
             value = self._refer(line.args[0])
-            self.text.append(f"if {'not ' * bool(line.args[1])}{value}: raise GuardFailed")
-        elif line.op is expect_shape:
-            value = self._refer(line.args[0])
-            self.text.append(f"if shape({value}) != {line.args[1]!r}: raise GuardFailed")
-        else:
-            self.text.append(f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}")
+            return f"if {'not ' * bool(line.args[1])}{value}: raise GuardFailed"
+        if line.op is expect_shape:
+            return f"if shape({self._refer(line.args[0])}) != {line.args[1]!r}: raise GuardFailed"
+        return f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}"
 
     def _check(self, number: int) -> None:
         """See whether an output that a call gives is finite: kernels do so themselves."""

@@ -185,6 +185,13 @@ class Plan:
             return isinstance(self.groups[self.home[root]], Calls)
         return self.kind(Ref(root)).dtype not in forms.DTYPES
 
+    def is_forward(self, number: int) -> bool:
+        """Whether a value is an input, or was computed before the backward pass."""
+        position = number - self.count
+        return not 0 <= position < len(self.program.instructions) or (
+            self.program.instructions[position].phase == "forward"
+        )
+
     # -- placing lines ------------------------------------------------------------------------
 
     def _place(self, ref: Ref, line: Instruction) -> None:
