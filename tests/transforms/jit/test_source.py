@@ -43,6 +43,8 @@ def lab_step():
 
 
 class SmallCNN(nn.Module):
+    """Convolution, ReLU, pooling, a linear layer."""
+
     def __init__(self):
         self.conv = nn.Conv2d(1, 4, 3, rng=0)
         self.head = nn.Linear(4 * 3 * 3, 3, rng=1)
@@ -85,32 +87,16 @@ CASES = {f.__name__: f for f in (lab_step, cnn_step, hvp)}
 
 def values_of(program, args):
     """The values of a program's inputs, read along their paths in the arguments."""
-    roots = dict(zip(program_arguments(args), args, strict=True))
-    return [value_at(roots, item.name.split(".")) for item in program.inputs]
-
-
-def program_arguments(args):
-    return {2: ("x", "v"), 4: None}[len(args)] or (
-        ("model", "optimizer", "x", "y")
-        if isinstance(args[0], nn.MLP)
-        else ("model", "optimizer", "images", "classes")
-    )
-
-
-def value_at(roots, path):
-    value = roots[path[0]]
-    for i, name in enumerate(path[1:], 1):
-        if isinstance(value, tl.Tensor):  # what an optimizer keeps of a parameter
-            state = roots["optimizer"].state
-            return next(v for p, v in state.items() if p is value)[name]
-        value = (
-            value[int(name)] if isinstance(value, list | tuple)
-            else value[name] if isinstance(value, dict)
-            else value[int(name)] if isinstance(value, nn.Sequential) and name.isdigit()
-            else getattr(value, name)
-        )  # fmt: skip
-        assert i < len(path)
-    return value.data if isinstance(value, tl.Tensor) else value
+    model, optimizer, *_ = args if len(args) == 4 else (None, None)
+    names = {"x": args[0], "v": args[-1], "y": args[-1], "images": args[-2], "classes": args[-1]}
+    values = {**names, "x": args[-2]} if model is not None else names
+    for name, p in model.named_parameters() if model is not None else ():
+        values[f"model.{name}"] = p.data
+        entry = optimizer.state.get(p, {})
+        values |= {f"model.{name}.{key}": value for key, value in entry.items()}
+    for key, value in optimizer.param_groups[0].items() if model is not None else ():
+        values[f"optimizer.param_groups.0.{key}"] = value
+    return [values[item.name] for item in program.inputs]
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -184,13 +170,10 @@ def test_the_text_alone_gives_the_same_numbers(tmp_path):
 def test_a_pasted_step_trains():
     f, (model, optimizer, x, y) = lab_step()
     program = tl.program(f)(model, optimizer, x, y)
-    inputs = dict(zip((i.name for i in program.inputs), values_of(program, (model, optimizer, x, y)),
-                      strict=True))  # fmt: skip
     parameters = {name.replace(".", "_"): p.data for name, p in model.named_parameters()}
-    rest = {"x": x, "y": y, **{k.rpartition(".")[2]: v for k, v in inputs.items() if "lr" in k}}
     losses = []
     for _ in range(20):
-        loss, parameters, gradients = program(**parameters, **rest)
+        loss, parameters, gradients = program(**parameters, lr=0.1, x=x, y=y)
         losses.append(loss)
     assert gradients.keys() == parameters.keys()
     assert losses == [f(model, optimizer, x, y).item() for _ in range(20)]
@@ -200,9 +183,11 @@ def test_a_pasted_step_trains():
 
 UNARY = {
     "negative": operator.neg, "abs": np.abs, "exp": np.exp, "square": np.square, "T": np.transpose,
-    "sum": lambda a: np.sum(a, axis=-1, keepdims=True) if a.ndim else a + 0, "logical": np.logical_not,
+    "sum": lambda a: np.sum(a, axis=-1, keepdims=True) if a.ndim else a + 0,
+    "logical": np.logical_not,
     "rows": lambda a: a[:1] if a.ndim else a * 1, "flat": lambda a: a.reshape((-1,)),
-    "float32": lambda a: a.astype(np.float32), "halved": lambda a: a / 2, "less": lambda a: -2.5 * a,
+    "float32": lambda a: a.astype(np.float32), "halved": lambda a: a / 2,
+    "less": lambda a: -2.5 * a,
     "cubed": lambda a: a**3, "clipped": lambda a: np.minimum(a, np.float64(0.5)),
     "scaled": lambda a: np.float32(0.1) * a, "shifted": lambda a: a + (-0.25), "copy": np.copy,
     "taken": lambda a: np.take(a, [0, -1], axis=0) if a.ndim else a - 1, "sign": np.sign,
@@ -226,7 +211,7 @@ def expression_of(recipe):
         for name, i, j in recipe:
             a, b = values[-1 - i % len(values)], values[-1 - j % len(values)]
             if name in UNARY:
-                values.append(UNARY[name](np.add(a, 0)) if isinstance(a, float) else UNARY[name](a))
+                values.append(UNARY[name](a if hasattr(a, "ndim") else np.add(a, 0)))
             else:
                 values.append(BINARY[name](a, b))
         return values[4:][-3:]

@@ -22,7 +22,7 @@ from tinygrad_lab.transforms.jit.program import (
     draw,
 )
 
-__all__ = ["Text", "call_text", "constant_text", "expression", "negated"]
+__all__ = ["Text", "call_text", "constant_text", "expression", "negated", "nested"]
 
 
 class Text(NamedTuple):
@@ -96,8 +96,8 @@ def expression(line: Instruction, operand: Operand, kind: Callable[[Any], Kind])
     special = _special(line, operand, bool(is_array) and is_array[0])
     if special is not None:
         return special
-    inside = [_nested(arg, operand) for arg in args]
-    inside += [f"{key}={_nested(value, operand)}" for key, value in kwargs.items()]
+    inside = [nested(arg, operand) for arg in args]
+    inside += [f"{key}={nested(value, operand)}" for key, value in kwargs.items()]
     return Text(f"{_function_text(op, operand)}({', '.join(inside)})")
 
 
@@ -139,19 +139,19 @@ def negated(value: Any, operand: Operand) -> Text | None:
     return None
 
 
-def _nested(value: Any, operand: Operand) -> str:
+def nested(value: Any, operand: Operand) -> str:
     """Write an argument: refs may stand inside tuples, lists, dicts and slices."""
     kind = type(value)
     if kind is tuple:
-        inside = ", ".join(_nested(item, operand) for item in value)
+        inside = ", ".join(nested(item, operand) for item in value)
         return f"({inside},)" if len(value) == 1 else f"({inside})"
     if kind is list:
-        return f"[{', '.join(_nested(item, operand) for item in value)}]"
+        return f"[{', '.join(nested(item, operand) for item in value)}]"
     if kind is dict:
-        return "{" + ", ".join(f"{k!r}: {_nested(v, operand)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k!r}: {nested(v, operand)}" for k, v in value.items()) + "}"
     if kind is slice:
         parts = (value.start, value.stop, value.step)
-        return f"slice({', '.join(_nested(part, operand) for part in parts)})"
+        return f"slice({', '.join(nested(part, operand) for part in parts)})"
     return operand(value).text
 
 
@@ -159,8 +159,8 @@ def _special(line: Instruction, operand: Operand, is_array: bool) -> Text | None
     """Write what has a form of its own: indexing, methods, draws."""
     op, args, kwargs = line.op, line.args, line.kwargs
     if op is draw:
-        inside = [_nested(arg, operand) for arg in args[2:]]
-        inside += [f"{key}={_nested(value, operand)}" for key, value in kwargs.items()]
+        inside = [nested(arg, operand) for arg in args[2:]]
+        inside += [f"{key}={nested(value, operand)}" for key, value in kwargs.items()]
         return Text(f"{operand(args[0]).text}.{args[1]}({', '.join(inside)})")
     if not args or type(args[0]) is not Ref:
         return None
@@ -175,7 +175,7 @@ def _special(line: Instruction, operand: Operand, is_array: bool) -> Text | None
     if op is np.transpose and len(args) == 1:
         return Text(f"{of}.T")
     if op is np.reshape and len(args) == 2:
-        return Text(f"{of}.reshape({_nested(args[1], operand)})")
+        return Text(f"{of}.reshape({nested(args[1], operand)})")
     if op is np.copy:
         return Text(f"{of}.copy()")
     if op is np.square and line.kind.is_array and line.kind.shape and line.kind.dtype.kind in "fc":
@@ -193,7 +193,7 @@ def _index_text(index: Any, operand: Operand) -> str:
             for part in (index.start, index.stop, index.step)
         )
         return f"{start}:{stop}" + (f":{step}" if step not in ("", "1") else "")
-    return "..." if index is Ellipsis else _nested(index, operand)
+    return "..." if index is Ellipsis else nested(index, operand)
 
 
 def _function_text(op: Op, operand: Operand) -> str:

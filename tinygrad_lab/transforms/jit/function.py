@@ -23,7 +23,7 @@ from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import leaves, rebuild
 from tinygrad_lab.transforms.jit.backends import numpy as numpy_backend
 from tinygrad_lab.transforms.jit.history import Past, pullback
-from tinygrad_lab.transforms.jit.passes import simplified, used_inputs
+from tinygrad_lab.transforms.jit.passes import simplified, used_inputs, without_facts
 from tinygrad_lab.transforms.jit.program import GuardFailed, Program
 from tinygrad_lab.transforms.jit.state import (
     MISS,
@@ -46,7 +46,7 @@ _BACKENDS = ("auto", "numpy")
 
 _VARIANTS = 8  # programs kept for one function
 _ATTEMPTS = 6  # at recording one call: each time, numbers turn out to be inputs, or not
-_MISFIRES = 10  # calls that a program could not serve, after which it is not tried any more
+_STRICT = 3  # calls with an infinite slope, after which these are told from infinite values
 
 
 @dataclass(eq=False)
@@ -144,8 +144,14 @@ def _finished(
         outputs += tuple(ref for ref, _ in trace.draws)
         values += [value for _, value in trace.draws]
         labels += tuple(f"draw{i}" for i in range(past.draws))
-    whole = Program(trace.name, tuple(trace.inputs), tuple(trace.instructions), outputs, labels)
-    program, stay = used_inputs(simplified(whole))
+    whole = Program(
+        trace.name, tuple(trace.inputs), tuple(trace.instructions), outputs, labels,
+        changes.returned,
+    )  # fmt: skip
+    program, facts = without_facts(simplified(whole))
+    program, stay = used_inputs(program)
+    for i in facts:
+        state.fix(i, trace.values[i])
     trace.instructions.clear()
     del whole
     call = compiled(state, changes, stay, past)
@@ -272,6 +278,8 @@ class Jitted:
     def _misfired(self, recording: Recording, error: Exception, args: Any, kwargs: Any) -> Any:
         """Make a call as it is that the program could not serve: an infinite slope, an error."""
         recording.misfires.append(f"{type(error).__name__}: {error}".partition("\n")[0])
+        if isinstance(error, FloatingPointError) and len(recording.misfires) == _STRICT:
+            recording.run = numpy_backend.compile(recording.program, is_strict=False)
         return self._as_it_is("a value was not finite, or a call failed", args, kwargs)
 
     def _as_it_is(self, why: str, args: Any, kwargs: Any) -> Any:

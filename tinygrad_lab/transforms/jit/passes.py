@@ -21,11 +21,15 @@ from tinygrad_lab.transforms.jit.program import (
     Program,
     Ref,
     draw,
+    expect,
     mapped,
     refs,
 )
 
 __all__ = ["simplified", "used_inputs"]
+
+
+_NUMBERS = (bool, int, float, complex)
 
 
 def simplified(program: Program) -> Program:
@@ -53,18 +57,19 @@ def merged(program: Program) -> Program:
             lines.append(line)
             kinds.append(line.kind)
         else:
-            _inherit(lines, same, line, count)
+            _inherit(lines, same.number - count, line)
+    result = mapped(program.result, look)
     outputs = tuple(mapped(output, look) for output in program.outputs)
-    return program.replaced(instructions=tuple(lines), outputs=outputs)
+    return program.replaced(instructions=tuple(lines), outputs=outputs, result=result)
 
 
-def _inherit(lines: list[Instruction], stand_in: Ref, line: Instruction, count: int) -> None:
+def _inherit(lines: list[Instruction], at: int, line: Instruction) -> None:
     """Let the line that stands in for one left out be what that was: a gradient, say."""
-    at = stand_in.number - count
-    if at >= 0 and lines[at].phase == line.phase:
-        other = lines[at]
-        gradient_of = line.gradient_of if other.gradient_of is None else other.gradient_of
-        lines[at] = other._replace(gradient_of=gradient_of, hint=other.hint or line.hint)
+    if at >= 0 and lines[at].gradient_of is None and lines[at].phase == line.phase:
+        lines[at] = lines[at]._replace(
+            gradient_of=line.gradient_of, hint=lines[at].hint or line.hint
+        )
+
 
 
 
@@ -149,9 +154,12 @@ def _with(program: Program, inputs: Sequence[int], live: Collection[int]) -> Pro
         if ref.number in live:
             new[ref.number] = Ref(len(inputs) + len(lines))
             lines.append(line.renumbered(lambda ref: new.get(ref.number)))
-    outputs = tuple(mapped(output, lambda ref: new[ref.number]) for output in program.outputs)
+    look = lambda ref: new[ref.number]
     return program.replaced(
-        inputs=tuple(program.inputs[i] for i in inputs), instructions=tuple(lines), outputs=outputs
+        inputs=tuple(program.inputs[i] for i in inputs),
+        instructions=tuple(lines),
+        outputs=tuple(mapped(output, look) for output in program.outputs),
+        result=mapped(program.result, look),
     )
 
 
@@ -170,9 +178,37 @@ def separate(program: Program) -> Program:
     return program.replaced(instructions=tuple(lines), outputs=tuple(outputs))
 
 
+def without_facts(program: Program) -> tuple[Program, set[int]]:
+    """Leave out guards on numbers that nothing else depends on, and say which inputs those are.
+
+    A momentum of 0 decides which way a step goes, and is no part of its arithmetic: such numbers
+    are looked at before the program runs.
+    """
+    count = len(program.inputs)
+    sources: dict[int, set[int]] = {i: {i} for i in range(count)}
+    for ref, line in program.numbered():
+        sources[ref.number] = set().union(*(sources[r.number] for r in refs(line)))
+    guards = [(ref.number, line) for ref, line in program.numbered() if line.op is expect]
+    needed = {r.number for r in refs(list(program.outputs))}
+    needed |= {ref.number for ref, line in program.numbered() if line.op in EFFECTS - {expect}}
+    computed = set().union(*(sources[n] for n in needed)) if needed else set()
+    facts = {
+        i
+        for i in range(count)
+        if i not in computed and not program.inputs[i].kind.is_array
+        and program.inputs[i].kind.dtype in _NUMBERS
+    }
+    kept = [n for n, _ in guards if not sources[n] <= facts]
+    facts -= set().union(*(sources[n] for n in kept)) if kept else set()
+    dropped = {n for n, _ in guards} - set(kept)
+    facts &= set().union(*(sources[n] for n in dropped)) if dropped else set()
+    live = {ref.number for ref, _ in program.numbered()} - dropped
+    return without_dead(_with(program, range(count), live)), facts
+
+
 def used_inputs(program: Program, keep: Collection[int] = ()) -> tuple[Program, list[int]]:
     """Leave out inputs that nothing is computed from, but those to ``keep``; say which stay."""
-    used = {*keep} | {ref.number for ref in refs(list(program.outputs))}
+    used = {*keep} | {ref.number for ref in refs([*program.outputs, program.result])}
     for line in program.instructions:
         used.update(ref.number for ref in refs(line))
     count = len(program.inputs)

@@ -197,6 +197,8 @@ class Program:
         What is computed: refs, or constants.
     labels : tuple of str
         A name for each output.
+    result
+        What the function returned: refs, constants, and containers of them.
     """
 
     name: str
@@ -204,6 +206,7 @@ class Program:
     instructions: Sequence[Instruction]
     outputs: tuple[Any, ...]
     labels: tuple[str, ...]
+    result: Any = None
 
     def kind(self, value: Any) -> Kind:
         """Say what a value of the program is, or a constant."""

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.operations import Op
-from tinygrad_lab.transforms.jit.expressions import Text, constant_text, expression, negated
+from tinygrad_lab.transforms.jit.expressions import Text, constant_text, expression, negated, nested
 from tinygrad_lab.transforms.jit.kernels import DEFINITIONS
 from tinygrad_lab.transforms.jit.program import (
     EFFECTS,
@@ -411,7 +411,7 @@ class _Writer:
     def _remarks(self) -> Iterator[str]:
         """Say what is not plain from the text itself."""
         if not all(map(_is_result, self.program.labels)):
-            parts = ["what is returned"] * any(map(_is_result, self.program.labels))
+            parts = ["what is returned"] * (self.program.result is not None)
             parts += ["what becomes of arguments"] * any(map(_is_state, self.program.labels))
             parts += ["the gradients"] * any(map(_is_gradient, self.program.labels))
             yield from ("", f"Gives {_listed(parts)}.")
@@ -427,7 +427,7 @@ class _Writer:
             if (text := self._statement(ref, line))
         ]  # fmt: skip
         lengths = [len(text) for _, _, text in statements if len(text) <= _COLUMN - 2]
-        column = max(lengths, default=0) + 2
+        column = max(lengths, default=0)
         sections = _Sections(self.program, self.folding)
         section = topic = ""
         for ref, line, text in statements:
@@ -438,9 +438,9 @@ class _Writer:
                 yield f"# {now}"
                 topic = now
             note = self._note(line)
-            *above, text = _wrapped(text)
+            *above, text = _wrapped(text, _WIDTH - 6 - len(note))
             yield from above
-            yield f"{text:<{column - 2}}  # {note}" if note else text
+            yield f"{text:<{column}}  # {note}" if note else text
 
     def _statement(self, ref: Ref, line: Instruction) -> str:
         if line.op is expect:
@@ -469,18 +469,21 @@ class _Writer:
     # -- what comes back ----------------------------------------------------------------------
 
     def _return(self) -> Iterator[str]:
-        results, state, gradients = {}, {}, {}
+        state, gradients = {}, {}
         for label, output in zip(self.program.labels, self.program.outputs, strict=True):
             text = self._operand(output).text
-            if _is_result(label):
-                results[label.partition(".")[2]] = text
-            elif label.endswith(".grad"):
+            if _is_gradient(label):
                 gradients[self.names.label(label.removesuffix(".grad"))] = text
-            else:
+            elif _is_state(label):
                 state[self.names.label(label)] = text
-        parts = [_result_lines(results)] if results else []
-        parts += [_dict_lines(items) for items in (state, gradients) if items]
-        yield from _return_lines(parts)
+        result = self.program.result
+        parts = [] if result is None and (state or gradients) else [self._result_lines(result)]
+        yield from _return_lines(parts + [_dict_lines(part) for part in (state, gradients) if part])
+
+    def _result_lines(self, result: Any) -> list[str]:
+        if isinstance(result, dict):
+            return _dict_lines({k: nested(v, self._operand) for k, v in result.items()})
+        return [nested(result, self._operand)]
 
 
 class _Sections:
@@ -535,32 +538,28 @@ def _filled(text: str, indent: str) -> str:
     )  # fmt: skip
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrapped(text: str, width: int) -> list[str]:
     """Break a long statement after commas inside brackets, where Python allows it."""
-    lines: list[str] = []
-    depth = begin = comma = 0
-    for i, c in enumerate(text):
+    if len(text) <= width:
+        return [text]
+    depth, commas = 0, []
+    for i, c in enumerate(text[:width]):
         depth += (c in "([{") - (c in ")]}")
-        if depth and text[i - 1 : i + 1] == ", ":
-            comma = i
-        if i - begin >= _WIDTH - 12 and comma > begin:
-            lines.append("    " * bool(lines) + text[begin:comma])
-            begin = comma + 1
-    return [*lines, "    " * bool(lines) + text[begin:]]
+        commas += [(-depth, i)] if depth and text[i : i + 2] == ", " else []
+    if not commas:
+        return [text]
+    _, comma = max(commas)  # one as far outside as there is
+    rest = f"    {text[comma + 2 :].removeprefix('    ')}"
+    return [text[: comma + 1], *_wrapped(rest, width)]
 
 
-def _result_lines(results: dict[str, str]) -> list[str]:
-    """Write what the function returned: one value, a tuple, or a dict of several."""
-    if list(results) == [""]:
-        return [results[""]]
-    if all(key.isdigit() for key in results):
-        inside = ", ".join(results.values())
-        return [f"({inside},)" if len(results) == 1 else f"({inside})"]
-    return _dict_lines(results)
+def _quoted(key: Any) -> str:
+    is_plain = isinstance(key, str) and key.isprintable() and not set(key) & set("\\\"")
+    return f'"{key}"' if is_plain else repr(key)
 
 
-def _dict_lines(items: dict[str, str]) -> list[str]:
-    return ["{", *(f'    "{key}": {text},' for key, text in items.items()), "}"]
+def _dict_lines(items: dict[Any, str]) -> list[str]:
+    return ["{", *(f"    {_quoted(key)}: {text}," for key, text in items.items()), "}"]
 
 
 def _return_lines(parts: list[list[str]]) -> Iterator[str]:
@@ -570,4 +569,4 @@ def _return_lines(parts: list[list[str]]) -> Iterator[str]:
         lines[-1] += part[0]
         lines += part[1:]
         lines[-1] += ", " * (i < len(parts) - 1)
-    yield from (line.rstrip() for line in (lines if parts else ["return None"]))
+    yield from (line.rstrip() for line in lines)

@@ -209,7 +209,8 @@ class State(Twins):
         return self._known(twin, variable)
 
     def _leaf(self, node: Node, variable: str, path: str) -> Node:
-        name = self._object(node, f"{variable}.node", "k")
+        name = self._variable("k")
+        self.read(f"{name} = {variable}.node")
         self._labels[name] = self.label(path)
         self._leaves.append(name)
         twin = new_leaf()
@@ -320,6 +321,7 @@ class State(Twins):
         self.expect(f"type({variable}) is Generator", variable)
         self.drawn.append(variable)
         self.inputs.append(variable)
+        self._input_labels[variable] = self.label(path)
         twin = self.trace.generator(self.label(path), super().generator(value, path))
         return self._known(twin, variable)
 
@@ -351,8 +353,10 @@ class State(Twins):
         twins = {}
         for n, item in names.items():
             if _may_hold_state(item):
-                self._labels[f"{space}[{n!r}]"] = n
-                twins[n] = self.of(item, f"{space}[{n!r}]")
+                variable = self._variable("v")
+                self.read(f"{variable} = {space}[{n!r}]")
+                self._labels[variable] = n
+                twins[n] = self.of(item, variable)
         defaults = value.__defaults__
         if defaults and any(map(_may_hold_state, defaults)):
             defaults = tuple(
@@ -417,6 +421,15 @@ class State(Twins):
             self.expect(f"{distinct} == {len(self._leaves)}", distinct)
         return twin, twins, named
 
+    def fix(self, position: int, value: Any) -> None:
+        """Expect of later calls that a number is what it is, which is all that depends on it."""
+        variable = self.inputs[position]
+        self.static[self._input_labels[variable]] = value
+        for i, line in enumerate(self.reads):
+            if line.needed_by == variable:
+                self.reads[i] = line._replace(needed_by=None)
+        self.expect(f"{variable} == {self.bound(value)}", variable)
+
     def diagnosis(self) -> Diagnosis:
         """Keep what says why a later call is not one of these."""
         labels = {**self._labels, **self._input_labels}
@@ -453,6 +466,7 @@ class Changes:
         if self.numbers:
             raise Changed(self.numbers)
         self.result = self._expression(result, "result")
+        self.returned = _returned(result)
 
     def _compare(self, original: Any, twin: Any, name: str, before: dict[Any, Any]) -> None:
         if isinstance(twin, dict):
@@ -608,6 +622,19 @@ class Diagnosis:
         if subject.startswith("len("):
             return f"{label or 'the function'}, which has {value} entries now", label
         return f"{label}, which is {describe(value)} now", label
+
+
+def _returned(value: Any) -> Any:
+    """Put refs and constants into the structure of a result; what is neither is left out."""
+    value = value.data if isinstance(value, Tensor) else value
+    if type(value) is Traced:
+        return value.ref
+    if isinstance(value, dict):
+        return {key: _returned(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_returned(item) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    return value if isinstance(value, (*CONSTANT, np.ndarray, np.generic)) else None
 
 
 # -- what the code calls --------------------------------------------------------------------------

@@ -66,6 +66,7 @@ class Trace:
     def __init__(self, name: str) -> None:
         self.name = name
         self.inputs: list[Input] = []
+        self.values: list[Any] = []  # of the inputs, in this call
         self.instructions: list[Instruction] = []
         self.alive: list[Any] = []  # weak references to what was traced
         self.is_finished = False
@@ -82,11 +83,13 @@ class Trace:
         if self.instructions:
             raise AssertionError("inputs come first")
         self.inputs.append(Input(name, kind_of(value)))
+        self.values.append(value)
         return self.traced(value, Ref(len(self.inputs) - 1))
 
     def generator(self, name: str, value: np.random.Generator) -> TracedGenerator:
         """Make an input of a generator."""
         self.inputs.append(Input(name, Kind(np.random.Generator)))
+        self.values.append(value)
         return TracedGenerator(self, Ref(len(self.inputs) - 1), value)
 
     def unseeded(self) -> TracedGenerator:
@@ -216,7 +219,7 @@ class Trace:
                     of_leaf.setdefault(parent, _number(arg))
             of = of_leaf.get(node) if node.op is None else _number(node.value)
             self._note_backward(node.name, of)
-            self._note_gradient(_number(g), of, begin)
+            self._note_gradient(_number(g), of, begin, node.op is None)
             if visit is not None:
                 visit(node, g, contributions)
 
@@ -230,10 +233,13 @@ class Trace:
         self._unseen = len(self.instructions)
         self._had_backward = True
 
-    def _note_gradient(self, number: int | None, of: int | None, begin: int) -> None:
-        """Note that a value is the gradient of another, if a pass that began there computed it."""
+    def _note_gradient(self, number: int | None, of: int | None, begin: int, last: bool) -> None:
+        """Note that a value is the gradient of another, if a pass that began there computed it.
+
+        What is the gradient of several values is called after the ``last`` of them, a leaf.
+        """
         at = (number or 0) - len(self.inputs)
-        if at >= begin and self.instructions[at].gradient_of is None:
+        if at >= begin and (last or self.instructions[at].gradient_of is None):
             self.instructions[at] = self.instructions[at]._replace(gradient_of=of)
 
     @contextmanager

@@ -34,9 +34,14 @@ _REDUCTIONS = {
 _WORKSPACES = 8  # kept at most, of calls that run at the same time
 
 
-def compile(program: Program) -> Callable[..., Any]:
-    """Make a function of a program's inputs, which returns a list of its outputs."""
-    writer = _Writer(program)
+def compile(program: Program, is_strict: bool = True) -> Callable[..., Any]:
+    """Make a function of a program's inputs, which returns a list of its outputs.
+
+    It raises FloatingPointError where a value is not finite and the call itself may warn or take
+    care.  If strict, also at what the backward pass is silent about: that is looked at once, and
+    not line by line, which takes longer.
+    """
+    writer = _Writer(program, is_strict)
     text = "\n".join(writer.lines())
     space = writer.space
     exec(builtins.compile(text, f"<{program.name}>", "exec"), space)
@@ -48,8 +53,8 @@ def compile(program: Program) -> Callable[..., Any]:
 class _Writer:
     """Writes the text of one program."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, is_strict: bool) -> None:
+        self.program, self.is_strict = program, is_strict
         self.space: dict[str, Any] = {
             "np": np, "GuardFailed": GuardFailed, "errstate": np.errstate, "shape": np.shape,
         }  # fmt: skip
@@ -101,8 +106,9 @@ class _Writer:
     def _body(self) -> Iterator[str]:
         quiet = None
         for ref, line in self.program.numbered():
-            if line.quiet is not quiet:
-                quiet = line.quiet
+            is_quiet = line.quiet and not self.is_strict
+            if is_quiet is not quiet:
+                quiet = is_quiet
                 level = "ignore" if quiet else "raise"
                 yield f" with errstate(divide={level!r}, over={level!r}, invalid='raise'):"
             yield f"  {self._statement(ref, line)}"
