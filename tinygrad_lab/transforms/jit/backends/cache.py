@@ -18,7 +18,6 @@ import platform
 import stat
 import sys
 import threading
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.transforms.jit.backends.loops import Kernel, Parameter
+from tinygrad_lab.warnings import CompilingWarning, warn
 
 __all__ = ["compiled", "folder"]
 
@@ -131,16 +131,15 @@ def _place(key: str) -> Path | None:
             place.mkdir(mode=0o700)
         why = _distrust(place.lstat(), stat.S_ISDIR)
     except OSError as error:
-        why = str(error)
+        why = f"cannot be made: {error.strerror}"
     if not why:
         return place / key
     if str(place) not in _refused:
         _refused.add(str(place))
-        warnings.warn(
+        warn(
             f"compiled kernels are not kept: {place} {why}. Set TINYGRAD_LAB_CACHE to a folder of "
             "your own, or to nothing to keep none",
-            RuntimeWarning,
-            stacklevel=2,
+            CompilingWarning,
         )
     return None
 
