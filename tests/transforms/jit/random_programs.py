@@ -182,9 +182,7 @@ class Builder:
         """Give the program; without outputs, all lines that give something come out."""
         if outputs is None:
             count = len(self.inputs)
-            outputs = [
-                Ref(i) for i, v in enumerate(self.values) if i >= count and v is not None
-            ]
+            outputs = [Ref(i) for i, v in enumerate(self.values) if i >= count and v is not None]
         inputs = tuple(Input(f"x{i}", kind_of(v)) for i, v in enumerate(self.inputs))
         labels = tuple(f"y{ref.number}" for ref in outputs)
         return Program("random", inputs, tuple(self.lines), tuple(outputs), labels)

@@ -1,4 +1,4 @@
-"""Compiled kernels give what ``evaluate`` gives, line by line, and never a stale or a wrong number."""
+"""Compiled kernels give what ``evaluate`` gives, line by line, and never a stale number."""
 
 from __future__ import annotations
 
@@ -26,14 +26,12 @@ from tinygrad_lab.transforms.jit.program import (
     Kind,
     Program,
     Ref,
-    astype,
     evaluate,
     expect,
     kind_of,
     mapped,
     refs,
 )
-
 from tinygrad_lab.warnings import CompilingWarning
 
 numba = pytest.importorskip("numba")
@@ -192,7 +190,9 @@ def test_functions_are_right_at_the_ends(dtype):
         for test, *args in ((np.isnan, y), (np.isinf, y), (np.greater, y, 0), (np.less, y, 0)):
             lines.append(Instruction(test, tuple(args), {}, truth))
             outputs.append(Ref(len(lines)))
-    labels = tuple(f"{op.__name__} {what}" for op in POLYNOMIALS for what in "nan inf > <".split())
+    labels = tuple(
+        f"{op.__name__} {what}" for op in POLYNOMIALS for what in ("nan", "inf", ">", "<")
+    )
     program = Program("ends", (Input("x", kind_of(x)),), tuple(lines), tuple(outputs), labels)
     with np.errstate(all="ignore"):
         expected = evaluate(program, [x])
@@ -306,7 +306,7 @@ def test_a_loop_gives_what_calling_again_and_again_gives(monkeypatch):
 
 
 def counting(limit: Any) -> Program:
-    """x := 1 / (x - 1) * count, count := count + 1, as long as x < limit."""
+    """A step: multiply x by the count, and count on, as long as x is below a limit."""
     kind, count = Kind(np.dtype(float), (3,)), Kind(int)
     lines = (
         Instruction(np.max, (Ref(0),), {}, Kind(np.dtype(float))),
@@ -400,8 +400,8 @@ def test_two_threads_call_one_function():
 
     def work(k: int) -> None:
         for _ in range(300):
-            if any(np.any(x != y) for x, y in zip(run(*arguments[k]), expected[k], strict=True)):
-                wrong.append(k)
+            pairs = zip(run(*arguments[k]), expected[k], strict=True)
+            wrong.extend(k for x, y in pairs if np.any(x != y))
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
     for thread in threads:
@@ -487,7 +487,9 @@ def test_another_version_compiles_anew(package, compilations, monkeypatch):
     assert compilations.of(tiny()) == 1
 
 
-@pytest.mark.parametrize("damage", ["truncated", "changed", "empty", "folder", "unreadable", "link"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "changed", "empty", "folder", "unreadable", "link"]
+)
 def test_a_damaged_file_is_compiled_anew(damage, compilations, tmp_path):
     compilations.of(tiny())
     (path,) = cache.folder().iterdir()

@@ -74,7 +74,7 @@ def _compile(kernel: Kernel) -> Any:
     from tinygrad_lab.transforms.jit.backends import elementary
 
     space: dict[str, Any] = {**elementary.NAMESPACE, "__name__": elementary.__name__}
-    exec(kernel.text, space)  # noqa: S102
+    exec(kernel.text, space)
     flags = compiler.Flags()
     flags.error_model = "numpy"  # division by zero is no exception
     flags.noalias = True  # what is written is no memory that is read
@@ -185,7 +185,7 @@ def _load(path: Path) -> Any:
             return None
         os.utime(path)  # used now: the last to be thrown away
         context = registry.cpu_target.target_context
-        return compiler.CompileResult._rebuild(context, *pickle.loads(data))  # noqa: SLF001, S301
+        return compiler.CompileResult._rebuild(context, *pickle.loads(data))  # noqa: SLF001
     except Exception:  # noqa: BLE001 - whatever it is, compiling again is the remedy
         return None
 

@@ -1,13 +1,13 @@
 """What the text of a kernel may call: functions of one element, buffers, and sums.
 
-Importing this file imports Numba; only ``compiled.py`` does, when the first kernel is compiled.
+Importing this file imports Numba; only ``cache.py`` does, when the first kernel is compiled.
 ``exp``, ``log``, ``log1p``, ``expm1``, ``tanh`` and ``cosh`` are polynomials without branches, so
-that LLVM computes several elements at once; calls of the C library, one element at a time, were more
-than half of a training step of the lab.  They are within 2 units in the last place (``tanh`` and
-``cosh`` within 3), and right at zeros, infinities, NaN and where results leave the range of normal
-numbers.  float32 is computed in float64 and rounded.
+that LLVM computes several elements at once; calls of the C library, one element at a time, were
+more than half of a training step of the lab.  They are within 2 units in the last place (``tanh``
+and ``cosh`` within 3), and right at zeros, infinities, NaN and where results leave the range of
+normal numbers.  float32 is computed in float64 and rounded.
 
-Not for: which lines become which kernels (``loops.py``), or compiling them (``compiled.py``).
+Not for: the text of kernels (``loops.py``), or compiling it (``cache.py``).
 """
 
 # mypy: ignore-errors
@@ -127,16 +127,6 @@ def _stack(dtype):
         return pointer(count), codegen
 
     return reserve
-
-
-@intrinsic
-def at(typingctx, pointer, offset):
-    """Give the buffer that begins further on."""
-
-    def codegen(context, builder, signature, args):
-        return builder.gep(args[0], [args[1]])
-
-    return types.CPointer(pointer.dtype)(pointer, types.int64), codegen
 
 
 @intrinsic
@@ -375,27 +365,19 @@ def log1p(x):
     return select(x == 0.0, x, _log(u, correction))
 
 
-@_inline
-def sign(x):
-    return select(x > 0.0, x / x, x)
+_PYTHON = (
+    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "asinh", "acosh", "atanh", "log2", "log10",
+    "atan2", "hypot", "pow", "copysign",
+)  # fmt: skip
+_DTYPES = ("uint8", "int32", "int64", "float32", "float64")
 
-
-NAMESPACE = {
-    name: value
-    for name, value in list(globals().items())
-    if name in {
-        "at", "select", "total", "product", "unusual", "floor", "ceil", "trunc", "rint", "fabs",
-        "sqrt", "maximum", "minimum", "exp", "cosh", "expm1", "tanh", "log", "log1p",
-    }
-} | {
-    f"stack_{name}": _stack(element_type(np.dtype(name)))
-    for name in ("bool", "uint8", "int32", "int64", "float32", "float64")
-} | {
-    name: getattr(math, name)
-    for name in (
-        "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "asinh", "acosh", "atanh", "log2",
-        "log10", "atan2", "hypot", "pow", "copysign",
-    )
-} | {name: getattr(types, name) for name in ("uint8", "int32", "int64", "float32", "float64")} | {
-    "inf": math.inf, "nan": math.nan,
-}
+#: All names that the text of a kernel has.
+NAMESPACE: dict[str, Any] = {
+    "select": select, "total": total, "product": product, "unusual": unusual, "floor": floor,
+    "ceil": ceil, "trunc": trunc, "rint": rint, "fabs": fabs, "sqrt": sqrt, "maximum": maximum,
+    "minimum": minimum, "exp": exp, "cosh": cosh, "expm1": expm1, "tanh": tanh, "log": log,
+    "log1p": log1p, "inf": math.inf, "nan": math.nan,
+    **{name: getattr(math, name) for name in _PYTHON},
+    **{name: getattr(types, name) for name in _DTYPES},
+    **{f"stack_{name}": _stack(element_type(np.dtype(name))) for name in (*_DTYPES, "bool")},
+}  # fmt: skip

@@ -23,9 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: The dtypes that kernels know.
-DTYPES = frozenset(
-    map(np.dtype, ("bool", "uint8", "int32", "int64", "float32", "float64"))
-)
+DTYPES = frozenset(map(np.dtype, ("bool", "uint8", "int32", "int64", "float32", "float64")))
 _BOOL, _INT, _FLOAT = map(np.dtype, ("bool", "int64", "float64"))
 
 #: Operators of Python's, as lines have them for numbers, and the ufunc that means the same.
@@ -147,7 +145,7 @@ def _elementwise(line: Instruction, kind: Callable[[Any], Kind]) -> Elementwise 
     op, args, kwargs = line.op, line.args, line.kwargs
     if op is np.where and len(args) == 3 and not kwargs:
         return Elementwise(args, (_BOOL, dtype, dtype), "select({0}, {1}, {2})")
-    if op is np.clip and len(args) == 3 and not kwargs and _BOOL != dtype:
+    if op is np.clip and len(args) == 3 and not kwargs and dtype != _BOOL:
         return _clip(args, dtype)
     if op is np.copy and len(args) == 1:
         return Elementwise(args, (dtype,), "{0}")
@@ -263,7 +261,8 @@ def reduction(line: Instruction, kind: Callable[[Any], Kind]) -> Reduction | Non
     inner = _BOOL if how in ("any", "all") else line.kind.dtype
     if how == "count":
         how = "sum" if kind(operand).dtype == _BOOL else ""
-    if not how or (how == "mean" and inner.kind != "f") or (how in ("any", "all") and line.kind.dtype != _BOOL):
+    is_strange = inner != line.kind.dtype if inner == _BOOL else how == "mean" and inner.kind != "f"
+    if not how or is_strange:
         return None
     return Reduction(operand, axes, how, inner)
 

@@ -1,4 +1,4 @@
-"""The text of kernels: loops over the elements of a program's values, in Python that Numba compiles.
+"""The text of kernels: loops over elements of a program's values, in Python that Numba compiles.
 
 ``b12`` is where value 12 of the program lies in memory, ``v12_0`` the first element of its row in
 this turn of the loops, and ``r3`` something read from memory.
@@ -21,7 +21,6 @@ from tinygrad_lab.transforms.jit.program import Kind, Ref
 __all__ = ["Kernel", "LoopWriter", "Parameter", "Writer"]
 
 _STACK = 1 << 15  # bytes of intermediate values of a kernel that lie on the stack
-
 
 
 class Parameter(NamedTuple):
@@ -86,7 +85,9 @@ class Writer:
 
     def _own(self) -> tuple[list[int], list[int]]:
         """Divide the intermediate values in memory: those on the stack, and others."""
-        stack, scratch, room = [], [], _STACK
+        stack: list[int] = []
+        scratch: list[int] = []
+        room = _STACK
         for number in sorted(self.memory - self.external, key=self._bytes):
             room -= self._bytes(number)
             (stack if room >= 0 else scratch).append(number)
@@ -206,7 +207,7 @@ class Writer:
         if _how(line) == "mean":
             for k in range(line.width):
                 name = f"v{line.number}_{k}"
-                text.append(f"{name} = {name} / {forms.number(line.form.count, dtype)}")
+                text.append(f"{name} = {name} / {forms.number(line.form.terms, dtype)}")
 
     def _total_in_memory(self, line: Line, dtype: Any, steps: list[tuple[int, str]]) -> None:
         """Add to elements in memory, where another loop runs inside that over what is added."""
@@ -221,7 +222,7 @@ class Writer:
             self.body.append(f"{place} = {_stored(text, dtype)}")
         after = []
         if how == "mean":
-            after.append(f"b{number}[k] = b{number}[k] / {forms.number(line.form.count, dtype)}")
+            after.append(f"b{number}[k] = b{number}[k] / {forms.number(line.form.terms, dtype)}")
         if number in self.checked and dtype.kind == "f":
             after.append(f"bad = bad | unusual(b{number}[k])")
         if after:

@@ -29,6 +29,7 @@ from tinygrad_lab.transforms.jit.backends.loops import (
     element_dtype,
 )
 from tinygrad_lab.transforms.jit.backends.plan import Calls, Nest, Plan
+from tinygrad_lab.transforms.jit.expressions import call_text
 from tinygrad_lab.transforms.jit.program import (
     VIEWS,
     GuardFailed,
@@ -41,7 +42,6 @@ from tinygrad_lab.transforms.jit.program import (
     expect_shape,
     refs,
 )
-from tinygrad_lab.transforms.jit.expressions import call_text
 
 __all__ = ["Looped", "NotFinite", "compile", "compile_loop", "compile_soon", "kernels"]
 
@@ -240,7 +240,7 @@ class _Caller:
             " except BufferError:", f"  return again(run, [{inputs}])",
         ]  # fmt: skip
         text = "\n".join([*head, *(f"  {line}" for line in body), *tail])
-        exec(builtins.compile(text, f"<{self.program.name}>", "exec"), self.space)  # noqa: S102
+        exec(builtins.compile(text, f"<{self.program.name}>", "exec"), self.space)
         return self.space["run"]
 
     def _external(self) -> set[int]:
@@ -347,7 +347,9 @@ class _Caller:
         line = self._instruction(number)
         for ref in refs(line):
             self._define(ref.number)
-        self.text.append(f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}")
+        self.text.append(
+            f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}"
+        )
 
     def _calls(self, numbers: list[int]) -> None:
         """Call one after the other, as careful about invalid operations as the NumPy backend."""
@@ -390,7 +392,8 @@ class _Caller:
         is_shared = number < self.plan.count or number in self.plan.views
         if not is_shared and number not in self.plan.line:
             is_shared = self._instruction(number).op in VIEWS
-        return f"np.copy(v{number})" if is_shared and kind.is_array and kind.shape else f"v{number}"
+        is_copied = is_shared and kind.is_array and kind.shape
+        return f"np.copy(v{number})" if is_copied else f"v{number}"
 
     def _refer(self, ref: Ref) -> str:
         return f"v{ref.number}"

@@ -108,7 +108,7 @@ class Sum(NamedTuple):
     how: str
     inner: np.dtype[Any]
     targets: tuple[int, ...]
-    count: int
+    terms: int
 
 
 def row_strides(shape: Shape) -> Shape:
@@ -266,7 +266,7 @@ class Plan:
         is_number = not kind.is_array and self.with_numbers
         if not is_number and (kind.dtype not in forms.DTYPES or self.by_python(value.number)):
             return False
-        access = self._spread(value, (), (), number)
+        access = self._spread(value, (), ())
         self._add(number, Guard(outcome), [access], (), (), is_row=True, width=1)
         return True
 
@@ -280,7 +280,7 @@ class Plan:
     def _add_elementwise(self, number: int, form: forms.Elementwise, shape: Shape) -> None:
         loops = self.loops_of(shape)
         depth = len(loops)
-        accesses = [self._spread(x, shape[:depth], shape[depth:], number) for x in form.operands]
+        accesses = [self._spread(x, shape[:depth], shape[depth:]) for x in form.operands]
         strides = row_strides(shape)[:depth]
         self._add(number, form, accesses, loops, strides, is_row=True, width=prod(shape[depth:]))
 
@@ -294,9 +294,8 @@ class Plan:
         kept = tuple(1 if i in form.axes else n for i, n in enumerate(shape))
         strides = tuple(0 if n == 1 else s for n, s in zip(kept, row_strides(kept), strict=True))
         tail = _offsets(shape[depth:], strides[depth:])
-        access = self._spread(Ref(form.operand.number), loops, shape[depth:], number)
-        count = prod(shape[i] for i in form.axes)
-        total = Sum(form.how, form.inner, tail, count)
+        access = self._spread(Ref(form.operand.number), loops, shape[depth:])
+        total = Sum(form.how, form.inner, tail, prod(shape[i] for i in form.axes))
         is_row = not any(i in form.axes for i in range(depth))
         width = prod(kept[depth:])
         self._add(number, total, [access], loops, strides[:depth], is_row=is_row, width=width)
@@ -350,7 +349,7 @@ class Plan:
             return "each", Product(1, 1, 1)
         return None, Product(0, 0, 0)
 
-    def _spread(self, operand: Any, loops: Shape, tail: Shape, number: int) -> Any:
+    def _spread(self, operand: Any, loops: Shape, tail: Shape) -> Any:
         """Say how an operand is read for each element of a row of a shape."""
         if type(operand) is not Ref:
             if np.ndim(operand) == 0:
@@ -395,7 +394,7 @@ class Plan:
                 bound = max(bound, self.home[access.root] + (not inline))
         index = self._join(Nest, loops, bound)
         nest = self.groups[index]
-        assert isinstance(nest, Nest)  # noqa: S101
+        assert isinstance(nest, Nest)
         line = Line(number, form, accesses, strides, is_row, width)
         nest.lines.append(line)
         self.home[number], self.line[number] = index, line
@@ -444,5 +443,5 @@ def _view(line: Instruction, view: View, shape: Shape) -> _Viewed | None:
     result = line.op(base, *args, **line.kwargs)
     if not isinstance(result, np.ndarray) or not np.may_share_memory(result, memory):
         return None
-    address = lambda array: array.__array_interface__["data"][0]
-    return _Viewed(result.shape, View(view.root, address(result) - address(memory), result.strides))
+    offset = result.__array_interface__["data"][0] - memory.__array_interface__["data"][0]
+    return _Viewed(result.shape, View(view.root, offset, result.strides))
