@@ -34,7 +34,7 @@ from tinygrad_lab.transforms.jit.program import (
 )
 from tinygrad_lab.warnings import CompilingWarning
 
-numba = pytest.importorskip("numba")
+numba = pytest.importorskip("numba", exc_type=ImportError)
 
 from tinygrad_lab.transforms.jit.backends import (  # noqa: E402 - they are there without Numba
     cache,
