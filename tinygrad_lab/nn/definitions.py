@@ -94,7 +94,8 @@ def put_back(parts, size, rows, columns):
     """Images of a size, with what belongs to each tap added where it read."""
     (top, bottom), (left, right) = window_margins(size, rows, columns)
     high, wide = size
-    images = np.zeros((*parts[0].shape[:2], top + high + bottom, left + wide + right), parts[0].dtype)
+    shape = (*parts[0].shape[:2], top + high + bottom, left + wide + right)
+    images = np.zeros(shape, parts[0].dtype)
     for where, part in zip(window_slices(rows, columns), parts):
         images[where] += part
     return images[:, :, top : top + high, left : left + wide]
@@ -150,4 +151,4 @@ for _op, _definition in {
     pool.avg_pool2d: avg_pool2d,
     pool.avg_pool2d_input_gradient: avg_pool2d_input_gradient,
 }.items():
-    kernel(_op, _definition)
+    kernel(_op, _definition)  # type: ignore[arg-type]

@@ -285,7 +285,8 @@ def _of_python(value: Any) -> Any:
     """Make a number of Python's of NumPy's, so that float32 parameters stay float32."""
     if type(value) is tuple:
         return tuple(map(_of_python, value))
-    return float(value) if isinstance(value, Real) and type(value) not in _PLAIN else value
+    is_other = isinstance(value, Real) and type(value) not in _PLAIN  # type: ignore[comparison-overlap]
+    return float(value) if is_other else value
 
 
 def _grouped(params: Any) -> list[Mapping[str, Any]]:

@@ -19,22 +19,18 @@ from tinygrad_lab.core.rules.creation import as_float
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.optim.checks import check_integer, check_number
 from tinygrad_lab.optim.optimizer import Optimizer
-from tinygrad_lab.transforms.jit.kernels import kernel
+from tinygrad_lab.transforms.jit.kernels import PLAIN
 
 __all__ = ["CosineAnnealingLR", "StepLR", "clip_grad_norm_", "clip_grad_value_"]
 
 
 @primitive
 def _cosine(x: float) -> float:
+    """The cosine of a number of Python's, which a recorded call may have."""
     return math.cos(x)
 
 
-def cosine(x):  # type: ignore[no-untyped-def]
-    """The cosine of a number of Python's."""
-    return float(np.cos(x))
-
-
-kernel(_cosine, cosine)
+PLAIN[_cosine] = math.cos
 
 
 class _Schedule:
@@ -170,7 +166,8 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float, norm_type: fl
     largest = [as_float(np.max(np.abs(p.grad), initial=0)) for p in parameters]
     norm = as_float(np.max(np.stack([0.0, *largest])))
     if norm_type != inf and 0 < norm < inf:  # in shares of the largest, so that nothing overflows
-        total = sum(as_float((np.abs(p.grad / norm) ** norm_type).sum()) for p in parameters)
+        powers = ((np.abs(p.grad / norm) ** norm_type).reshape(-1) for p in parameters)
+        total = sum(as_float(power.sum()) for power in powers)
         norm = norm * total ** (1 / norm_type)
     scale = as_float(np.fmin(max_norm / (norm + 1e-6), 1))
     at_once([(setattr, p.node, "grad", p.grad * scale) for p in parameters])

@@ -14,9 +14,9 @@ from itertools import groupby
 from tinygrad_lab.viz.model import Box, Edge, GraphModel, Measure
 from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, plural
 
-__all__ = ["escape", "to_dot"]
+__all__ = ["FONT", "escape", "to_dot", "tooltip"]
 
-_FONT = "Helvetica"
+FONT = "Helvetica"
 _LONGEST = 40
 _ATTRIBUTES = 26
 
@@ -97,7 +97,7 @@ def _entities(text: str) -> str:
     return text
 
 
-def _tooltip(lines: list[str]) -> str:
+def tooltip(lines: list[str]) -> str:
     """Write a tooltip as a quoted DOT string."""
     return '"' + "&#10;".join(_entities(_printable(line)) for line in lines) + '"'
 
@@ -127,16 +127,16 @@ class _Writer:
         yield "digraph {"
         yield (
             f"  graph [rankdir={self.direction} newrank=true nodesep=0.3 ranksep=0.38 pad=0.15 "
-            f'bgcolor="{theme.background}" fontname="{_FONT}" fontsize=9.5 '
+            f'bgcolor="{theme.background}" fontname="{FONT}" fontsize=9.5 '
             f'fontcolor="{theme.muted}" labelloc=b label=<{self._caption()}>]'
         )
         if _reach(self.model) > _FAR:
             yield "  graph [splines=line nslimit=0.5 nslimit1=0.5 mclimit=0.2]"
         yield (
-            f'  node [shape=box fontname="{_FONT}" fontsize=11 fontcolor="{theme.ink}" '
+            f'  node [shape=box fontname="{FONT}" fontsize=11 fontcolor="{theme.ink}" '
             f'height=0.3 margin="0.13,0.06"]'
         )
-        yield f'  edge [fontname="{_FONT}" fontsize=9 fontcolor="{theme.muted}" arrowsize=0.65]'
+        yield f'  edge [fontname="{FONT}" fontsize=9 fontcolor="{theme.muted}" arrowsize=0.65]'
         yield from self._boxes()
         yield from (self._edge(edge) for edge in self.model.edges)
         yield from self._ranks()
@@ -168,7 +168,7 @@ class _Writer:
         width = 2 if box.trouble else 1.2
         return (
             f'  {box.id} [{_SHAPES[box.role]} fillcolor="{paint.fill}" color="{paint.line}" '
-            f"penwidth={width} label=<{self._label(box)}> tooltip={_tooltip(_details(box))}]"
+            f"penwidth={width} label=<{self._label(box)}> tooltip={tooltip(_details(box))}]"
         )
 
     def _label(self, box: Box) -> str:
@@ -208,7 +208,7 @@ class _Writer:
         else:
             attributes += ["style=dashed", "penwidth=1", f'color="{self.theme.no_gradient}"']
             tip.append("no gradient")
-        attributes.append(f"tooltip={_tooltip(tip)}")
+        attributes.append(f"tooltip={tooltip(tip)}")
         if self.places.get(edge.source, ("", ""))[1] == "right":
             # Within a rank an edge runs from left to right, so this one is drawn from its end.
             return f"  {edge.target} -> {edge.source} [dir=back {' '.join(attributes)}]"

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.files import write_file
+from tinygrad_lab.transforms import Program
 from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.dot import to_dot
 from tinygrad_lab.viz.model import Box, GraphModel, build
+from tinygrad_lab.viz.program import program_dot
 from tinygrad_lab.viz.style import THEMES, number, plural
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ _DIRECTIONS = {"auto": "TB", "TB": "TB", "LR": "LR"}
 
 
 def graph(
-    loss: Tensor,
+    loss: Tensor | Program,
     model: Any = None,
     *,
     names: Mapping[str, Any] | None = None,
@@ -46,7 +48,8 @@ def graph(
     Parameters
     ----------
     loss
-        The tensor to explain. With several elements, gradients are those of its sum.
+        The tensor to explain. With several elements, gradients are those of its sum. Or a program
+        of :func:`tinygrad_lab.program`: a box a line, forward, backward and update in frames.
     model
         A module, to name parameters and to frame the operations of each layer.
     names
@@ -73,7 +76,7 @@ def graph(
     TypeError
         ``loss`` is not a Tensor, or ``model`` has no parameters to name.
     ValueError
-        ``loss`` has no history or it was freed; too many boxes; an unknown option.
+        ``loss`` has no history or it was freed; too many boxes or lines; an unknown option.
 
     Examples
     --------
@@ -91,6 +94,8 @@ def graph(
     _check("engine", engine, rendering.ENGINES)
     for what in show:
         _check("show", what, _SHOWN)
+    if isinstance(loss, Program):
+        return ProgramGraph(loss, program_dot(loss, theme=theme, limit=limit), engine)
     boxes = build(loss, model=model, names=names, gradients="grad" in show, limit=limit)
     text = to_dot(boxes, show=show, direction=_DIRECTIONS[direction], theme=theme)
     return Graph(boxes, text, engine)
@@ -177,6 +182,21 @@ class Graph:
             return {"image/svg+xml": self.svg(), "text/plain": text}
         except rendering.RenderError as error:
             return {"text/plain": f"{text}\n\n{error}"}
+
+
+class ProgramGraph(Graph):
+    """A drawn program; ``print`` shows its text."""
+
+    def __init__(self, program: Program, source: str, engine: str) -> None:
+        self.program = program
+        self.source = source
+        self._engine = engine
+
+    def __repr__(self) -> str:
+        return f"<Graph of {self.program!r}>"
+
+    def __str__(self) -> str:
+        return str(self.program)
 
 
 def table(model: GraphModel) -> str:

@@ -85,7 +85,10 @@ def _names_each_place_once(index):
 defvjp(getitem, lambda g, y, x, index: scatter_add(g, x.shape, index), selects=True)
 together(getitem, lambda argnums, g, y, x, index: [Pieces(assembled, x.shape, g, index)])
 defvjp(scatter_add, lambda g, y, values, shape, index: getitem(g, index))
-defvjp_joint(assembled, lambda argnums, g, y, *_, shape, places: [getitem(g, places[i]) for i in argnums])
+defvjp_joint(
+    assembled,
+    lambda argnums, g, y, *_, shape, places: [getitem(g, places[i]) for i in argnums],
+)
 
 
 @primitive

@@ -7,7 +7,7 @@ Not for: the kernels themselves (``core/rules/``), or those of networks (``nn/de
 
 import numpy as np
 
-from tinygrad_lab.core.rules import creation, indexing
+from tinygrad_lab.core.rules import indexing
 from tinygrad_lab.transforms.jit.kernels import kernel
 
 __all__: list[str] = []
@@ -36,12 +36,6 @@ def setitem(x, *values, places):
     return out
 
 
-def as_float(x):
-    """The one element of an array, as a number of Python's."""
-    return float(x)
-
-
-kernel(creation.as_float, as_float)
 kernel(indexing.scatter_add, scatter_add)
 kernel(indexing.assembled, assembled)
 kernel(indexing.setitem, setitem)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def expression(line: Instruction, operand: Operand, kind: Callable[[Any], Kind])
     if not kwargs:
         infix = _PYTHON.get(op) or (_BINARY.get(op) if any(is_array) else None)
         if infix is not None and len(args) == 2:
-            return _infix(*infix, *_plain(op, args, kind), operand)
+            return _infix(*infix, *_plain(line, kind), operand)
         sign = _PYTHON_UNARY.get(op) or (_UNARY.get(op) if all(is_array) else None)
         if sign is not None and len(args) == 1:
             return Text(sign + operand(args[0]).inside(_NEGATIVE), _NEGATIVE)
@@ -111,25 +111,29 @@ def _infix(sign: str, level: int, left: Any, right: Any, operand: Operand) -> Te
     return Text(f"{operand(left).inside(strict)} {sign} {operand(right).inside(level + 1)}", level)
 
 
-def _plain(op: Op, args: Any, kind: Callable[[Any], Kind]) -> tuple[Any, Any]:
-    """Write NumPy's numbers as Python's where that gives the same, and factors before arrays."""
+def _plain(line: Instruction, kind: Callable[[Any], Kind]) -> tuple[Any, Any]:
+    """Write constants as Python's numbers where that gives the same, and factors before arrays."""
+    args = line.args
     left, right = (
-        arg.item() if _is_double(arg) and _is_wide(other, kind) else arg
+        arg.flat[0].item() if _is_number_beside(arg, other, line.kind, kind) else arg
         for arg, other in (args, args[::-1])
     )
-    if op is np.multiply and type(right) in (int, float) and type(left) is Ref:
+    if line.op is np.multiply and type(right) in (int, float) and type(left) is Ref:
         left, right = right, left
     return left, right
 
 
-def _is_double(value: Any) -> bool:
-    return type(value) is np.float64 or (
-        isinstance(value, np.ndarray) and value.dtype == np.float64 and value.shape == ()
+def _is_number_beside(
+    value: Any, other: Any, result: Kind, kind: Callable[[Any], Kind]
+) -> TypeGuard[np.ndarray[Any, Any]]:
+    """Whether a constant beside a value is one number that changes neither dtype nor shape."""
+    if not isinstance(value, np.ndarray | np.generic) or type(other) is not Ref or not value.size:
+        return False
+    beside = kind(other)
+    fits = beside.is_array and beside.shape == result.shape and value.dtype.kind in "fi" and (
+        value.dtype == beside.dtype or (value.dtype == float and beside.dtype.char in _WIDE)
     )
-
-
-def _is_wide(value: Any, kind: Callable[[Any], Kind]) -> bool:
-    return type(value) is Ref and kind(value).is_array and kind(value).dtype.char in _WIDE
+    return fits and value.tobytes() == value.flat[0].tobytes() * value.size
 
 
 def negated(value: Any, operand: Operand) -> Text | None:

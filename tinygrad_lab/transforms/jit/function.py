@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import RLock
+from threading import Lock, RLock
 from time import perf_counter
 from types import MethodType
 from typing import Any, Literal, overload
@@ -29,10 +29,9 @@ from tinygrad_lab.transforms.jit.state import (
     MISS,
     Changed,
     Changes,
-    Diagnosis,
+    Code,
     NotRecordable,
     State,
-    compiled,
     refuse_leaks,
     refuse_unseen,
 )
@@ -51,29 +50,65 @@ _STRICT = 3  # calls with an infinite slope, after which these are told from inf
 
 @dataclass(eq=False)
 class Recording:
-    """One recorded call: its program, the code around that, and how often it served."""
+    """One recorded call: its program, the code around that, and how often it served.
 
-    program: Program
-    call: Callable[..., Any]  # reads the state, runs the program, changes the state
+    The program is simplified and compiled when a call like it comes for the second time.
+    """
+
+    _whole: Program  # as it was recorded
+    code: Code
     past: Past | None  # what gives the results a history
-    values: list[Any]  # what the recorded call gave, until that is handed out
-    generators: list[Any]  # random generators, and their twins after the call
-    diagnosis: Diagnosis  # says why a later call is not one of these
+    numbers: dict[int, Any]  # the inputs that are numbers, in the recorded call
     static: dict[str, Any]  # numbers that are part of what was recorded
-    is_repeatable: bool  # no invalid operation was met, after which the eager pass takes care
     seconds: float
     reason: str = ""
-    run: Any = None
-    backend: str = ""
-    seconds_to_compile: float = 0.0
     calls: int = 0
     misfires: list[str] = field(default_factory=list)
+    run: Any = None
+    call: Any = None
+    backend: str = ""
+    seconds_to_compile: float = 0.0
+    lock: Any = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self.call = self._first_call
+
+    @functools.cached_property
+    def program(self) -> Program:
+        """The program, simplified."""
+        program, facts = without_facts(simplified(self._whole))
+        for i in facts:
+            self.code.fix(i, self.numbers[i])
+            self.static[program.inputs[i].name] = self.numbers[i]
+        program, self.stay = used_inputs(program)
+        del self._whole
+        return program
+
+    def _first_call(self, run: Any, args: Any, kwargs: Any) -> Any:
+        with self.lock:
+            if run is self.run:
+                self.prepare()
+        return self.call(self.run, args, kwargs)
+
+    def prepare(self) -> None:
+        """Compile the program, and the code around it."""
+        begin = perf_counter()
+        program = self.program
+        self.run, self.backend = numpy_backend.compile(program), "numpy"
+        if self.past is not None:
+            self.past.run = numpy_backend.compile(self.past.program)
+        self.call = self.code.compiled(self.stay)
+        self.seconds_to_compile = perf_counter() - begin
 
 
 def recorded(
     f: Callable[..., Any], args: Any, kwargs: Any, numbers: set[str], fixed: set[str]
-) -> Recording:
-    """Call a function on twins of what it is called with, and record what it does."""
+) -> tuple[Recording, Callable[[], Any], bool]:
+    """Call a function on twins of what it is called with, and record what it does.
+
+    Also given are what makes the changes of this call and gives its result; and whether it can be
+    repeated: an invalid operation, after which the eager pass takes care, cannot.
+    """
     begin = perf_counter()
     name = name_of(f) if hasattr(f, "__name__") else type(f).__name__
     for _ in range(_ATTEMPTS):
@@ -135,7 +170,7 @@ def _past(
 
 def _finished(
     trace: Trace, state: State, changes: Changes, past: Past | None, begin: float
-) -> Recording:
+) -> tuple[Recording, Callable[[], Any], bool]:
     outputs, labels = tuple(changes.outputs), tuple(changes.labels)
     values = [t.value for t in changes.held]
     if past is not None:
@@ -148,30 +183,27 @@ def _finished(
         trace.name, tuple(trace.inputs), tuple(trace.instructions), outputs, labels,
         changes.returned,
     )  # fmt: skip
-    program, facts = without_facts(simplified(whole))
-    program, stay = used_inputs(program)
-    for i in facts:
-        state.fix(i, trace.values[i])
     trace.instructions.clear()
-    del whole
-    call = compiled(state, changes, stay, past)
-    generators = state.generators
+    code = Code(state, changes, past)
+    inputs, generators, objects = trace.values, state.generators, state.objects
+    numbers = {i: x for i, x in enumerate(inputs) if isinstance(x, (int, float, complex))}
+    recording = Recording(
+        whole, code, past, numbers, state.static, perf_counter() - begin
+    )
     changes.held.clear()
     changes.live.clear()
     state.forget()
     refuse_leaks(trace)
-    refuse_unseen(trace, program, state.constants)
-    return Recording(
-        program=program,
-        call=call,
-        past=past,
-        values=values,
-        generators=generators,
-        diagnosis=state.diagnosis(),
-        static=state.static,
-        is_repeatable=trace.is_repeatable,
-        seconds=perf_counter() - begin,
-    )
+    refuse_unseen(trace, whole, state.constants)
+
+    def settle() -> Any:
+        """Make the changes that the call made, and give its result."""
+        result = code.commit(objects, inputs, values)
+        for generator, twin in generators:
+            generator.bit_generator.state = twin.bit_generator.state
+        return result
+
+    return recording, settle, trace.is_repeatable
 
 
 # -- program --------------------------------------------------------------------------------------
@@ -208,7 +240,7 @@ def program(f: Callable[..., Any]) -> Callable[..., Program]:
 
     @functools.wraps(function)
     def programmed(*args: Any, **kwargs: Any) -> Program:
-        return recorded(function, args, kwargs, set(), set()).program
+        return recorded(function, args, kwargs, set(), set())[0].program
 
     return programmed
 
@@ -294,39 +326,26 @@ class Jitted:
                 return self._refuse_another(recordings, args, kwargs)
             reason = self._reason(recordings, args, kwargs)
             try:
-                recording = recorded(self.function, args, kwargs, self._numbers, self._fixed)
+                recording, settle, is_repeatable = recorded(
+                    self.function, args, kwargs, self._numbers, self._fixed
+                )
             except NotRecordable as why:
                 return self._as_it_is(str(why), args, kwargs)
             except TracingError:
                 raise
             except Exception as error:  # noqa: BLE001 - the call itself raises it, if it does
                 return self._as_it_is(f"{type(error).__name__}: {error}", args, kwargs)
-            return self._settled(recording, recordings, reason, args, kwargs)
-
-    def _settled(
-        self, recording: Recording, recordings: list[Recording], reason: str, args: Any, kwargs: Any
-    ) -> Any:
-        """Make the changes that the recorded call made, keep its program, give its result."""
-        values, recording.values, recording.reason = recording.values, [], reason
-        result = recording.call(lambda *_: values, args, kwargs)
-        for generator, twin in recording.generators:
-            generator.bit_generator.state = twin.bit_generator.state
-        recording.generators = []
-        if recording.is_repeatable:
-            begin = perf_counter()
-            recording.run = numpy_backend.compile(recording.program)
-            recording.backend = "numpy"
-            if recording.past is not None:
-                recording.past.run = numpy_backend.compile(recording.past.program)
-            recording.seconds_to_compile = perf_counter() - begin
-            recordings.insert(0, recording)
-        return result
+            result = settle()
+            if is_repeatable:
+                recording.reason = reason
+                recordings.insert(0, recording)
+            return result
 
     def _reason(self, recordings: list[Recording], args: Any, kwargs: Any) -> str:
         """Say why none of the recordings is for a call; numbers that differ become inputs."""
         if not recordings:
             return "the first call"
-        reasons = [recording.diagnosis(args, kwargs) for recording in recordings]
+        reasons = [recording.code.difference(args, kwargs) for recording in recordings]
         for recording, (_, label) in zip(recordings, reasons, strict=True):
             if label in recording.static:
                 self._numbers.add(label)

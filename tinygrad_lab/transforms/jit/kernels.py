@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_lab.core.operations import Op
-from tinygrad_lab.core.rules import indexing
+from tinygrad_lab.core.rules import creation, indexing
 
 __all__ = ["DEFINITIONS", "PLAIN", "is_kernel", "kernel"]
 
@@ -22,7 +22,7 @@ __all__ = ["DEFINITIONS", "PLAIN", "is_kernel", "kernel"]
 DEFINITIONS: dict[Op, Callable[..., Any]] = {}
 
 #: Primitives that say what a function of Python's says: they are recorded as a call of that.
-PLAIN: dict[Op, Op] = {indexing.getitem: operator.getitem}
+PLAIN: dict[Op, Op] = {indexing.getitem: operator.getitem, creation.as_float: float}
 
 
 def kernel(op: Op, definition: Callable[..., Any]) -> None:

@@ -17,7 +17,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,7 @@ from tinygrad_lab.transforms.jit.program import (
     refs,
 )
 
-__all__ = ["source"]
+__all__ = ["Statement", "input_names", "result_names", "shape_text", "source", "statements"]
 
 _WIDTH = 100
 _LONGEST = 84  # of a statement that has shorter ones folded in
@@ -53,12 +53,44 @@ _STEMS: dict[str, str] = {
     "subtract": "difference", "sub": "difference", "multiply": "product", "mul": "product",
     "divide": "quotient", "truediv": "quotient", "neg": "negative", "absolute": "size",
     "getitem": "part", "less": "is_less", "greater": "is_greater", "less_equal": "is_less",
-    "greater_equal": "is_greater", "equal": "is_equal", "isnan": "is_nan",
+    "greater_equal": "is_greater", "equal": "is_equal", "isnan": "is_nan", "pow": "power",
+    "max_pool2d": "pooled", "avg_pool2d": "pooled",
 }  # fmt: skip
 _SECTIONS = {
     "forward": "forward", "backward": "backward, from the end to the beginning",
     "again": "backward once more, through the lines of the first time", "update": "update",
 }  # fmt: skip
+
+
+_MODULES = ("numpy", "_operator", "math", "builtins")
+
+
+class Statement(NamedTuple):
+    """One line of the function's body."""
+
+    name: str  # of what it computes; an assertion has none
+    text: str
+    section: str  # "forward", "backward", "again" (backward through backward lines), "update"
+    topic: str  # what a backward line differentiates
+    shape: str
+    operands: tuple[str, ...]  # the names in it
+
+
+def statements(program: Program) -> list[Statement]:
+    """Give the lines of a program's text, for a picture of them."""
+    return _Writer(program).statements()
+
+
+def input_names(program: Program) -> list[str]:
+    """Give the parameters of the function, in order."""
+    names = _Writer(program).names
+    return [names.of[i] for i in range(len(program.inputs))]
+
+
+def result_names(program: Program) -> set[str]:
+    """Give the names of what comes out."""
+    names = _Writer(program).names
+    return {names.of[ref.number] for ref in refs(list(program.outputs))}
 
 
 def source(program: Program) -> str:
@@ -96,7 +128,7 @@ def _is_known(op: Op) -> bool:
     if isinstance(op, np.ufunc) or isinstance(getattr(op, "__self__", None), np.ufunc):
         return True
     module = getattr(op, "__module__", "") or ""
-    return op is astype or module.partition(".")[0] in ("numpy", "_operator", "math")
+    return op is astype or module.partition(".")[0] in _MODULES
 
 
 # -- what stands where it is used -----------------------------------------------------------------
@@ -137,7 +169,8 @@ class _Folding:
         line = self.line(number)
         if line.op in EFFECTS or number in self.outputs or number in self.apart:
             return False
-        if self._is_slight(line) and self._is_short(line):
+        is_number = not line.kind.is_array and self.weight[number] <= 1  # 1 - beta, say
+        if is_number or (self._is_slight(line) and self._is_short(line)):
             return True
         is_named = line.phase == "forward" and line.hint in _STEMS
         is_gradient = line.gradient_of is not None and line.gradient_of not in self.inside
@@ -169,10 +202,8 @@ def _identifier(label: str) -> str:
 
 
 def _shortened(labels: Sequence[str]) -> dict[str, str]:
-    """Leave out the name of the model, and of the optimizer's groups, where that is clear."""
-    short = {label: re.sub(r"^.*\bparam_groups\.\d+\.", "", label) for label in labels}
-    for label, text in short.items():
-        short[label] = text.partition(".")[2] or text
+    """Leave out the name of the model, or of the optimizer and its group, where that is clear."""
+    short = {label: re.sub(r"^\w+\.(param_groups\.\d+\.)?(?=.)", "", label) for label in labels}
     counts = Counter(short.values())
     return {label: text if counts[text] == 1 else label for label, text in short.items()}
 
@@ -422,25 +453,44 @@ class _Writer:
         return f"{self.names.of[number]} = {self.texts[number].text}"
 
     def _body(self) -> Iterator[str]:
-        statements = [
-            (ref, line, text) for ref, line in self.program.numbered()
-            if (text := self._statement(ref, line))
-        ]  # fmt: skip
-        lengths = [len(text) for _, _, text in statements if len(text) <= _COLUMN - 2]
+        statements = self.statements()
+        lengths = [len(s.text) for s in statements if len(s.text) <= _COLUMN - 2]
         column = max(lengths, default=0)
-        sections = _Sections(self.program, self.folding)
         section = topic = ""
-        for ref, line, text in statements:
-            if (now := sections.of(ref, section)) != section:
-                yield from ("", f"# -- {_SECTIONS[now]} --")
-                section, topic = now, ""
-            if line.phase == "backward" and (now := self._topic(line)) != topic:
-                yield f"# {now}"
-                topic = now
-            note = self._note(line)
-            *above, text = _wrapped(text, _WIDTH - 6 - len(note))
+        for statement in statements:
+            if statement.section != section:
+                section, topic = statement.section, ""
+                yield from ("", f"# -- {_SECTIONS[section]} --")
+            if statement.topic not in ("", topic):
+                topic = statement.topic
+                yield f"# through {textwrap.shorten(topic, _WIDTH - 10, placeholder=' ...')}"
+            *above, text = _wrapped(statement.text, _WIDTH - 6 - len(statement.shape))
             yield from above
-            yield f"{text:<{column}}  # {note}" if note else text
+            yield f"{text:<{column}}  # {statement.shape}" if statement.shape else text
+
+    def statements(self) -> list[Statement]:
+        """Give the lines of the body with what is known of each."""
+        sections = _Sections(self.program, self.folding)
+        result: list[Statement] = []
+        for ref, line in self.program.numbered():
+            text = self._statement(ref, line)
+            if text:
+                section = sections.of(ref, result[-1].section if result else "")
+                topic = self._topic(line) if line.phase == "backward" else ""
+                name = self.names.of.get(ref.number, "")
+                result.append(
+                    Statement(name, text, section, topic, self._shape(line), self._operands(line))
+                )
+        return result
+
+    def _operands(self, line: Instruction) -> tuple[str, ...]:
+        """Name what stands in the text of a line."""
+        names: dict[str, None] = {}
+        for ref in refs(line):
+            is_inside = ref.number in self.folding.inside
+            inside = self._operands(self.folding.line(ref.number)) if is_inside else ()
+            names |= dict.fromkeys(inside or [self.names.of[ref.number]] * (not is_inside))
+        return tuple(names)
 
     def _statement(self, ref: Ref, line: Instruction) -> str:
         if line.op is expect:
@@ -451,20 +501,18 @@ class _Writer:
         return self._assignment(ref.number) if ref.number in self.names.of else ""
 
     def _topic(self, line: Instruction) -> str:
-        """Say what a backward line differentiates: the line where that is computed."""
+        """Write what a backward line differentiates: the line where that is computed."""
         if line.of is None or line.of < self.folding.first:
-            return f"through {line.rule}"
+            return line.rule
         is_line = line.of in self.names.of
-        text = self._assignment(line.of) if is_line else self.texts[line.of].text
-        return f"through {textwrap.shorten(text, _WIDTH - 10, placeholder=' ...')}"
+        return self._assignment(line.of) if is_line else self.texts[line.of].text
 
-    def _note(self, line: Instruction) -> str:
+    def _shape(self, line: Instruction) -> str:
         kind = line.kind
-        if line.op in (expect, expect_shape) or not kind.is_array:
+        if not kind.is_array or not kind.shape:
             return ""
         usual = self.program.inputs[0].kind.dtype if self.program.inputs else np.dtype(float)
-        dtype = "" if kind.dtype == usual or kind.dtype.kind == "f" == usual else f"{kind.dtype}"
-        return f"{_shape_text(kind.shape)} {dtype}".strip() if kind.shape else ""
+        return f"{shape_text(kind.shape)} {kind.dtype if kind.dtype != usual else ''}".strip()
 
     # -- what comes back ----------------------------------------------------------------------
 
@@ -522,14 +570,15 @@ def _listed(parts: Sequence[str]) -> str:
     return ", ".join(parts[:-1]) + " and " * (len(parts) > 1) + parts[-1]
 
 
-def _shape_text(shape: tuple[int, ...]) -> str:
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Write a shape as one says it: ``(3)`` for a row of three."""
     return str(shape).replace(",)", ")")
 
 
 def _kind_text(kind: Kind) -> str:
     if not kind.is_array:
         return str(kind)
-    return f"{kind.dtype} {_shape_text(kind.shape)}" if kind.shape else str(kind.dtype)
+    return f"{kind.dtype} {shape_text(kind.shape)}" if kind.shape else str(kind.dtype)
 
 
 def _filled(text: str, indent: str) -> str:

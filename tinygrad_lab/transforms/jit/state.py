@@ -86,6 +86,7 @@ class State(Twins):
         self._input_labels: dict[str, str] = {}
         self._labels: dict[str, str] = {}  # how a person says what a variable is
         self.records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
+        self.objects: dict[str, Any] = {}  # what the variables are, in this call
         self.originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
         self._in_optimizer = 0
         self.tracked: dict[int, tuple[Node, str]] = {}  # by input: the twin of its node, the node
@@ -168,7 +169,8 @@ class State(Twins):
             self.expect(f"{path} is {variable}", path)
         return twin
 
-    def _known(self, twin: Any, variable: str) -> Any:
+    def _known(self, twin: Any, variable: str, original: Any) -> Any:
+        self.objects[variable] = original
         self.originals[id(twin)] = variable
         return twin
 
@@ -206,7 +208,7 @@ class State(Twins):
             if is_differentiated(node):
                 self.differentiated.append(leaf)
         self._record(value, twin, variable, {"data": data})
-        return self._known(twin, variable)
+        return self._known(twin, variable, value)
 
     def _leaf(self, node: Node, variable: str, path: str) -> Node:
         name = self._variable("k")
@@ -216,7 +218,7 @@ class State(Twins):
         twin = new_leaf()
         if node.op is not None:  # the result of a call before this one: a leaf of this call
             self.expect(f"{name}.op is not None", variable)
-            return self._known(twin, name)
+            return self._known(twin, name, node)
         if node.hooks:
             raise NotRecordable("a parameter with hooks")
         self.expect(f"{name}.op is None and {name}.hooks is None", variable)
@@ -224,7 +226,7 @@ class State(Twins):
         if node.grad is not None:
             twin.grad = self.array(node.grad, f"{name}.grad")
         self._record(node, twin, name, {"grad": twin.grad})
-        return self._known(twin, name)
+        return self._known(twin, name, node)
 
     def _object(self, value: Any, path: str, letter: str) -> str:
         """Name an object, which must be of the same class."""
@@ -265,7 +267,7 @@ class State(Twins):
         if has_options:
             twin.take_options()
         self._record(thing, twin, name, dict(vars(twin)))
-        return self._known(twin, name)
+        return self._known(twin, name, thing)
 
     def attribute(self, thing: Any, name: str, value: Any, path: str) -> Any:
         """An attribute is read where it is: on the object, or on its class."""
@@ -302,7 +304,7 @@ class State(Twins):
             twin = super().filled(container, variable)
         items = twin if isinstance(twin, dict) else dict(enumerate(twin))
         self._record(container, twin, variable, dict(items))
-        return self._known(twin, variable)
+        return self._known(twin, variable, container)
 
     def row(self, value: Any, path: str) -> Any:
         """A tuple is read as a container is."""
@@ -312,7 +314,7 @@ class State(Twins):
         kind = self.bound(type(value))
         self.expect(f"type({variable}) is {kind}", variable)
         self.expect(f"len({variable}) == {len(value)}", f"len({variable})")
-        return self._known(super().row(value, variable), variable)
+        return self._known(super().row(value, variable), variable, value)
 
     def generator(self, value: np.random.Generator, path: str) -> Any:
         """Draws from a generator are instructions."""
@@ -323,7 +325,7 @@ class State(Twins):
         self.inputs.append(variable)
         self._input_labels[variable] = self.label(path)
         twin = self.trace.generator(self.label(path), super().generator(value, path))
-        return self._known(twin, variable)
+        return self._known(twin, variable, value)
 
     def other(self, value: Any, path: str) -> Any:
         """A function is read through; a NumPy number is an input; all else must be the same."""
@@ -371,7 +373,7 @@ class State(Twins):
         twin.__kwdefaults__, twin.__qualname__ = value.__kwdefaults__, value.__qualname__
         twin.__dict__.update(value.__dict__)
         self._record(value.__globals__, everything, space, dict(everything))
-        return self._known(twin, name)
+        return self._known(twin, name, value)
 
     def _cell(self, variable: str, cell: CellType) -> CellType:
         name = self.bound(cell)
@@ -388,6 +390,7 @@ class State(Twins):
         return twin
 
     def _record(self, original: Any, twin: Any, name: str, contents: dict[Any, Any]) -> None:
+        self.objects[name] = original
         self.records.append((original, twin, name, contents))
 
     # -- the call -----------------------------------------------------------------------------
@@ -421,19 +424,9 @@ class State(Twins):
             self.expect(f"{distinct} == {len(self._leaves)}", distinct)
         return twin, twins, named
 
-    def fix(self, position: int, value: Any) -> None:
-        """Expect of later calls that a number is what it is, which is all that depends on it."""
-        variable = self.inputs[position]
-        self.static[self._input_labels[variable]] = value
-        for i, line in enumerate(self.reads):
-            if line.needed_by == variable:
-                self.reads[i] = line._replace(needed_by=None)
-        self.expect(f"{variable} == {self.bound(value)}", variable)
-
-    def diagnosis(self) -> Diagnosis:
-        """Keep what says why a later call is not one of these."""
-        labels = {**self._labels, **self._input_labels}
-        return Diagnosis(tuple(self.reads), self.constants, labels)
+    def labels(self) -> dict[str, str]:
+        """Say what the variables are, as a person does."""
+        return {**self._labels, **self._input_labels}
 
     def forget(self) -> None:
         """Let go of the twins."""
@@ -588,55 +581,6 @@ class Changes:
         return f"h[{len(self.live) - 1}]"
 
 
-class Diagnosis:
-    """Says why a call is not one of those that something was recorded for."""
-
-    def __init__(
-        self, reads: Sequence[Line], constants: Mapping[str, Any], labels: Mapping[str, str]
-    ) -> None:
-        self._reads, self._constants, self._labels = reads, constants, labels
-
-    def __call__(self, args: Any, kwargs: Any) -> tuple[str, str]:
-        """Give the reason in words, and the path of what is another."""
-        space = {**_SPACE, **self._constants, "args": args, "kwargs": kwargs}
-        for line in self._reads:
-            try:
-                if line.condition is None:
-                    exec(line.text, space)
-                elif not eval(line.condition, space):
-                    return self._difference(line.subject, space)
-            except (KeyError, IndexError, AttributeError):
-                return self._difference(line.subject or line.text.partition(" = ")[2], {})
-        return "a branch that went another way", ""
-
-    def _difference(self, subject: str, space: Mapping[str, Any]) -> tuple[str, str]:
-        path = subject.removeprefix("len(").removesuffix(")")
-        head = re.split(r"[.\[]", path, maxsplit=1)[0]
-        label = _dotted(self._labels.get(head, head) + path[len(head) :])
-        if subject.startswith("len({"):
-            return "parameters, of which two are one now, or were", ""
-        try:
-            value = eval(subject, dict(space))
-        except (KeyError, IndexError, AttributeError, NameError):
-            return f"{label}, which is not there any more", label
-        if subject.startswith("len("):
-            return f"{label or 'the function'}, which has {value} entries now", label
-        return f"{label}, which is {describe(value)} now", label
-
-
-def _returned(value: Any) -> Any:
-    """Put refs and constants into the structure of a result; what is neither is left out."""
-    value = value.data if isinstance(value, Tensor) else value
-    if type(value) is Traced:
-        return value.ref
-    if isinstance(value, dict):
-        return {key: _returned(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        items = [_returned(item) for item in value]
-        return items if isinstance(value, list) else tuple(items)
-    return value if isinstance(value, (*CONSTANT, np.ndarray, np.generic)) else None
-
-
 # -- what the code calls --------------------------------------------------------------------------
 
 _new = object.__new__
@@ -666,51 +610,126 @@ def _consume(*changes: Iterator[Any]) -> None:
     deque(chain(*changes), maxlen=0)  # one call: no interrupt comes between the changes
 
 
-def compiled(
-    state: State, changes: Changes, stay: Sequence[int], past: Any = None
-) -> Callable[..., Any]:
-    """Compile ``call(run, args, kwargs)``: read the state, run the program, change the state.
+class Code:
+    """The code around a program: what reads the state of a call, and what changes it.
 
-    It returns :data:`MISS` if the program is not for this call, before anything has changed.
-    ``stay`` are the inputs that the program takes, and ``past`` is what gives results a history.
+    It holds nothing of the call that was recorded, but for what every call reads anew.
     """
-    outs = [f"o{i}" for i in range(len(changes.outputs))]
-    inputs = [state.inputs[i] for i in stay]
-    used = set(inputs)
-    extra = ""
-    if past is not None:
-        outs += [f"d{i}" for i in range(past.draws)]
-        used |= {state.inputs[i] for i in past.stay}
-        values = ", ".join(state.inputs[i] for i in past.stay)
-        nodes = ", ".join(
-            state.tracked[i][1] if i in past.reached else "None" for i in past.stay
-        )
-        live = ", ".join(f"o{i}" for i in changes.live_outputs)
-        draws = ", ".join(f"d{i}" for i in range(past.draws))
-        draws += "," * bool(draws)
-        extra = f"h = past.attach(({live},), ({values},), ({nodes},), ({draws}))"
-    reads = [line.text for line in state.reads if line.needed_by is None or line.needed_by in used]
-    lines = _drawing(f"[{', '.join(outs)}] = run({', '.join(inputs)})", state.drawn)
-    if extra:
-        lines.append(extra)
-    parts = []
-    for attribute, pairs in changes.setters.items():
-        if pairs:
-            names, values = (", ".join(column) for column in zip(*pairs, strict=True))
-            parts.append(f"map(set_{attribute}, ({names},), ({values},))")
-    if changes.calls:
-        parts.append(f"starmap(call, ({', '.join(changes.calls)},))")
-    lines.append(f"result = {changes.result}")
-    if parts:
-        lines.append(f"consume({', '.join(parts)})")
-    text = "def call_recorded(run, args, kwargs):\n try:\n"
-    text += "".join(f"  {line}\n" for line in reads or ["pass"])
-    text += " except (KeyError, IndexError, AttributeError):\n  return MISS\n"
-    text += "".join(f" {line}\n" for line in lines)
-    text += " return result\n"
-    space = {**_SPACE, **state.constants, "past": past}
-    exec(compile(text, f"<state of {state.trace.name}>", "exec"), space)
-    return space["call_recorded"]
+
+    def __init__(self, state: State, changes: Changes, past: Any) -> None:
+        self.name = state.trace.name
+        self.reads, self.inputs, self.drawn = state.reads, state.inputs, state.drawn
+        self.past = past
+        self.outs = [f"o{i}" for i in range(len(changes.outputs))]
+        self.space = {**_SPACE, **state.constants, "past": past}
+        self.labels = state.labels()
+        self.writes = list(self._writes(state, changes))
+
+    def _writes(self, state: State, changes: Changes) -> Iterator[str]:
+        if self.past is not None:
+            draws = [f"d{i}" for i in range(self.past.draws)]
+            self.outs += draws
+            values = [state.inputs[i] for i in self.past.stay]
+            nodes = [
+                state.tracked[i][1] if i in self.past.reached else "None" for i in self.past.stay
+            ]
+            live = [f"o{i}" for i in changes.live_outputs]
+            yield f"h = past.attach({', '.join(map(_tuple_text, (live, values, nodes, draws)))})"
+        yield f"result = {changes.result}"
+        parts = []
+        for attribute, pairs in changes.setters.items():
+            if pairs:
+                names, new = (_tuple_text(column) for column in zip(*pairs, strict=True))
+                parts.append(f"map(set_{attribute}, {names}, {new})")
+        if changes.calls:
+            parts.append(f"starmap(call, {_tuple_text(changes.calls)})")
+        if parts:
+            yield f"consume({', '.join(parts)})"
+
+    def commit(
+        self, objects: Mapping[str, Any], inputs: Sequence[Any], values: Sequence[Any]
+    ) -> Any:
+        """Make the changes of the call that was recorded, and give its result."""
+        space = {
+            **self.space, **objects, **dict(zip(self.inputs, inputs, strict=True)),
+            **dict(zip(self.outs, values, strict=True)),
+        }  # fmt: skip
+        exec(compile("\n".join(self.writes), f"<changes of {self.name}>", "exec"), space)
+        return space["result"]
+
+    def compiled(self, stay: Sequence[int]) -> Callable[..., Any]:
+        """Compile ``call(run, args, kwargs)``: read the state, run the program, change the state.
+
+        It returns :data:`MISS` if the program is not for this call, before anything has changed.
+        ``stay`` are the inputs that the program takes.
+        """
+        inputs = [self.inputs[i] for i in stay]
+        used = {*inputs, *(self.inputs[i] for i in (self.past.stay if self.past else ()))}
+        reads = [line.text for line in self.reads if line.needed_by in used or not line.needed_by]
+        run = _drawing(f"[{', '.join(self.outs)}] = run({', '.join(inputs)})", self.drawn)
+        text = "def call_recorded(run, args, kwargs):\n try:\n"
+        text += "".join(f"  {line}\n" for line in reads or ["pass"])
+        text += " except (KeyError, IndexError, AttributeError):\n  return MISS\n"
+        text += "".join(f" {line}\n" for line in [*run, *self.writes, "return result"])
+        space = dict(self.space)
+        exec(compile(text, f"<state of {self.name}>", "exec"), space)
+        return space["call_recorded"]
+
+    def fix(self, position: int, value: Any) -> None:
+        """Expect of later calls that a number is what it is, which is all that depends on it."""
+        variable = self.inputs[position]
+        name = f"fixed{position}"
+        self.space[name] = value
+        for i, line in enumerate(self.reads):
+            if line.needed_by == variable:
+                self.reads[i] = line._replace(needed_by=None)
+        condition = f"{variable} == {name}"
+        self.reads.append(Line(f"if not ({condition}): return MISS", None, condition, variable))
+
+
+    def difference(self, args: Any, kwargs: Any) -> tuple[str, str]:
+        """Say why a call is not one of these: in words, and the path of what is another."""
+        space = {**self.space, "args": args, "kwargs": kwargs}
+        for line in self.reads:
+            try:
+                if line.condition is None:
+                    exec(line.text, space)
+                elif not eval(line.condition, space):
+                    return self._difference(line.subject, space)
+            except (KeyError, IndexError, AttributeError):
+                return self._difference(line.subject or line.text.partition(" = ")[2], {})
+        return "a branch that went another way", ""
+
+    def _difference(self, subject: str, space: Mapping[str, Any]) -> tuple[str, str]:
+        path = subject.removeprefix("len(").removesuffix(")")
+        head = re.split(r"[.\[]", path, maxsplit=1)[0]
+        label = _dotted(self.labels.get(head, head) + path[len(head) :])
+        if subject.startswith("len({"):
+            return "parameters, of which two are one now, or were", ""
+        try:
+            value = eval(subject, dict(space))
+        except (KeyError, IndexError, AttributeError, NameError):
+            return f"{label}, which is not there any more", label
+        if subject.startswith("len("):
+            return f"{label or 'the function'}, which has {value} entries now", label
+        return f"{label}, which is {describe(value)} now", label
+
+
+def _returned(value: Any) -> Any:
+    """Put refs and constants into the structure of a result; what is neither is left out."""
+    value = value.data if isinstance(value, Tensor) else value
+    if type(value) is Traced:
+        return value.ref
+    if isinstance(value, dict):
+        return {key: _returned(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_returned(item) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    return value if isinstance(value, (*CONSTANT, np.ndarray, np.generic)) else None
+
+
+def _tuple_text(items: Sequence[str]) -> str:
+    return f"({', '.join(items)}{',' * bool(items)})"
 
 
 MISS = object()  # what the code returns where something is not as it was
@@ -793,12 +812,12 @@ def refuse_unseen(trace: Trace, program: Program, constants: Mapping[str, Any]) 
     trace.constants = {}
     holders = Counter(map(id, _constants_in(program)))
     holders.update(id(value) for value in constants.values() if isinstance(value, np.ndarray))
-    views = Counter(id(a.base) for a in arrays.values() if isinstance(a.base, np.ndarray))
+    distinct = {id(a): id(a.base) for a in (*arrays.values(), *_constants_in(program))}
+    views = Counter(distinct.values())  # each holds what it is a view of
     while arrays:
-        number, array = arrays.popitem()
+        _, array = arrays.popitem()
         owner = array if not isinstance(array.base, np.ndarray) else array.base
-        own = holders[number] if owner is array else views[id(owner)] + holders[id(owner)]
-        own += id(owner) in arrays
+        own = holders[id(owner)] + views[id(owner)] + (id(owner) in arrays)
         if owner.flags.writeable and getrefcount(owner) - own > _ALONE + (owner is array):
             raise TracingError(
                 f"{trace.name} used an array ({describe(array)}) that is neither among its "

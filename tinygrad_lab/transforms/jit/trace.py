@@ -11,7 +11,7 @@ Not for: what is an input (``state.py``), or what becomes of the instructions (`
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 from weakref import ref as weak
@@ -45,7 +45,7 @@ class TracingError(TypeError):
 _STATIC = frozenset({
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj,
     np.min_scalar_type, np.common_type, np.may_share_memory, np.shares_memory, np.ones_like,
-    np.zeros_like, np.empty_like, np.isscalar,
+    np.zeros_like, np.empty_like, np.isscalar, np.isfortran, np.einsum_path,
 })  # fmt: skip
 
 #: What gives results whose shape depends on values.
@@ -54,7 +54,14 @@ _RAGGED = frozenset({
     np.roots, np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d, np.unique_values,
     np.unique_counts, np.unique_inverse, np.unique_all, np.repeat, np.polydiv, np.polysub,
     np.polyadd, np.polymul, np.histogram_bin_edges, np.delete, np.insert, np.bincount,
-    np.linalg.lstsq, np.ediff1d, np.poly1d,
+    np.linalg.lstsq, np.ediff1d, np.poly1d, np.ix_, np.polyfit, np.split, np.array_split,
+})  # fmt: skip
+
+#: What gives real or complex results, as values will have it.
+_REAL_OR_COMPLEX = frozenset({
+    np.linalg.eig, np.linalg.eigvals, np.roots, np.poly, np.real_if_close, np.emath.sqrt,
+    np.emath.log, np.emath.log2, np.emath.log10, np.emath.logn, np.emath.power, np.emath.arccos,
+    np.emath.arcsin, np.emath.arctanh,
 })  # fmt: skip
 
 _NUMBERS = (bool, int, float, complex)
@@ -126,8 +133,10 @@ class Trace:
         result = self._append(op, args, kwargs, value)
         if op is draw:
             self.draws.append((result, value))
-        if op in _RAGGED or (op is operator.getitem and _has_mask(args[1], self)):
-            self._expect_shapes(result, value)
+        if op in _RAGGED or (op in _PERHAPS_RAGGED and _PERHAPS_RAGGED[op](self, *args, **kwargs)):
+            self._expect(result, value, self._expect_shape)
+        if op in _REAL_OR_COMPLEX:
+            self._expect(result, value, self._expect_class)
         return self._opened(result, value)
 
     def _append(self, op: Op, args: Any, kwargs: Any, value: Any) -> Ref:
@@ -147,16 +156,32 @@ class Trace:
             if hasattr(value, "_make"):
                 return type(value)._make(parts)
             return type(value)(parts) if type(value) in (tuple, list) else tuple(parts)
-        if value is None or isinstance(value, str):
-            return value
+        if isinstance(value, str):
+            self._refuse("a text")
         return self.traced(value, ref)
 
-    def _expect_shapes(self, ref: Ref, value: Any) -> None:
+    def _expect(self, ref: Ref, value: Any, what: Callable[[Ref, Any], None]) -> None:
+        """Note what is expected of a result in later calls; of several results, of each."""
         if isinstance(value, (tuple, list)):
             for i, part in enumerate(value):
-                self._expect_shapes(self._append(operator.getitem, (ref, i), {}, part), part)
+                self._expect(self._append(operator.getitem, (ref, i), {}, part), part, what)
         elif isinstance(value, np.ndarray):
-            self._append(expect_shape, (ref, value.shape), {}, None)
+            what(ref, value)
+
+    def _expect_shape(self, ref: Ref, value: Any) -> None:
+        self._append(expect_shape, (ref, value.shape), {}, None)
+
+    def _expect_class(self, ref: Ref, value: Any) -> None:
+        is_complex = np.iscomplexobj(value)
+        known = self._append(np.iscomplexobj, (ref,), {}, is_complex)
+        self._append(expect, (known, is_complex), {}, None)
+
+    def _refuse(self, what: str, remedy: str = "Return it, and look at that") -> NoReturn:
+        self._check()
+        raise TracingError(
+            f"{what} of a value in {self.name}, which is being recorded: the number would be a "
+            f"constant in all later calls. {remedy}"
+        )
 
     def _referred(self, value: Any) -> Any:
         """Put refs for what is traced inside a value, and remember arrays that are not."""
@@ -276,7 +301,7 @@ def _number(value: Any) -> int | None:
     return value.ref.number if type(value) is Traced else None
 
 
-def _has_mask(index: Any, trace: Trace) -> bool:
+def _has_mask(trace: Trace, _: Any, index: Any) -> bool:
     """Whether an index has a mask in it whose values are the call's own."""
     count = len(trace.inputs)
     for ref in refs(index):
@@ -285,6 +310,14 @@ def _has_mask(index: Any, trace: Trace) -> bool:
         if kind.dtype == np.dtype(bool):
             return True
     return False
+
+
+#: What gives results whose shape depends on values in some of its forms.
+_PERHAPS_RAGGED: dict[Op, Callable[..., bool]] = {
+    operator.getitem: _has_mask,
+    np.where: lambda trace, condition, *choices: not choices,
+    np.histogram: lambda trace, a, bins=10, *args, **kwargs: isinstance(bins, str),
+}
 
 
 # -- the array ------------------------------------------------------------------------------------
@@ -339,11 +372,7 @@ def _method(function: Any) -> Any:
 
 def _refused(what: str, remedy: str) -> Any:
     def method(self: Traced, *_: Any, **__: Any) -> NoReturn:
-        self.trace._check()  # noqa: SLF001 - its own trace
-        raise TracingError(
-            f"{what} of a value in {self.trace.name}, which is being recorded: the number would be "
-            f"a constant in all later calls. {remedy}"
-        )
+        self.trace._refuse(what, remedy)  # noqa: SLF001 - its own trace
 
     return method
 
@@ -370,6 +399,8 @@ class Traced:
             return NotImplemented
         if kwargs.get("out") is not None:
             _refuse_writing(self, f"np.{ufunc.__name__}(..., out=...)")
+        if method == "at":
+            _refuse_writing(self, f"np.{ufunc.__name__}.at")
         if method == "__call__":
             return self.trace.call(ufunc, inputs, kwargs)
         return self.trace.call(getattr(ufunc, method), inputs, kwargs)
@@ -382,6 +413,8 @@ class Traced:
             _refuse_writing(self, f"np.{function.__name__}(..., out=...)")
         if function in _WRITES:
             _refuse_writing(self, f"np.{function.__name__}")
+        if function in _TELLS:
+            trace._refuse(f"np.{function.__name__}")  # noqa: SLF001 - its own trace
         function = PLAIN.get(function, function)
         body = getattr(function, "__wrapped__", None)
         if Primitive in types and body is not None and not is_kernel(function):
@@ -422,6 +455,14 @@ class Traced:
     __abs__ = _unary(np.absolute, operator.abs)
     __invert__ = _unary(np.invert, operator.invert)
     __hash__ = object.__hash__
+
+    def _assign(self, _: Any) -> Any:
+        if isinstance(self.value, np.ndarray):
+            _refuse_writing(self, "x += y, and its like,")
+        return NotImplemented  # a number: x = x + y
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = _assign
+    __ipow__ = __imatmul__ = __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = _assign
 
     def __getitem__(self, index: Any) -> Any:
         return self.trace.call(operator.getitem, (self, index))
@@ -532,6 +573,10 @@ def _refuse_writing(traced: Traced, what: str) -> NoReturn:
     )
 
 
+_TELLS = frozenset({
+    np.array2string, np.array_repr, np.array_str, np.save, np.savez, np.savez_compressed,
+    np.savetxt,
+})  # fmt: skip
 _WRITES = frozenset({np.put, np.copyto, np.place, np.putmask, np.fill_diagonal, np.put_along_axis})
 
 

@@ -6,6 +6,7 @@ Not for: loops (``numba.py``), or a text that people read (``source.py``).
 from __future__ import annotations
 
 import builtins
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -56,7 +57,8 @@ class _Writer:
     def __init__(self, program: Program, is_strict: bool) -> None:
         self.program, self.is_strict = program, is_strict
         self.space: dict[str, Any] = {
-            "np": np, "GuardFailed": GuardFailed, "errstate": np.errstate, "shape": np.shape,
+            "np": np, "math": math, "GuardFailed": GuardFailed, "errstate": np.errstate,
+            "shape": np.shape,
         }  # fmt: skip
         self.last = _last_uses(program)
         self.inside = _never_shown(program)
