@@ -14,13 +14,11 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator, Mapping, Set
-from concurrent.futures import Future
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lab.transforms.jit.backends.background import in_background
 from tinygrad_lab.transforms.jit.backends.loops import (
     Kernel,
     LoopWriter,
@@ -42,15 +40,25 @@ from tinygrad_lab.transforms.jit.program import (
     expect_shape,
     refs,
 )
+from tinygrad_lab.warnings import CompilingWarning, warn
 
-__all__ = ["Looped", "NotFinite", "compile", "compile_loop", "compile_soon", "kernels"]
+__all__ = [
+    "Looped",
+    "NotFinite",
+    "compile",
+    "compile_if_there",
+    "compile_loop",
+    "compile_loop_or_say",
+    "compile_or_say",
+    "kernels",
+]
 
 _ARRAYS = frozenset({np.where, np.copy})  # what gives arrays also without axes
 _TURNS = 1 << 26  # elements computed in one go of a loop: a tenth of a second
 _STATEMENTS = 500  # of a kernel: Numba needs some milliseconds for each
 
 
-class NotFinite(ArithmeticError):  # noqa: N818 - not an error: the call is to be made eagerly
+class NotFinite(FloatingPointError):  # noqa: N818 - not an error: the call is to be made eagerly
     """A result of a program is infinite or undefined, which eager code may do otherwise."""
 
 
@@ -75,9 +83,36 @@ def compile(program: Program) -> Callable[..., list[Any]]:
     return _Caller(_planned(program), _entry).function()
 
 
-def compile_soon(program: Program) -> Future[Callable[..., list[Any]]]:
-    """Compile in another thread; the future gives what :func:`compile` does, or its exception."""
-    return in_background(lambda: compile(program))
+def compile_or_say(program: Program) -> Callable[..., list[Any]] | None:
+    """Compile, or say why not."""
+    return _or_say(program, lambda: compile(program))
+
+
+def compile_loop_or_say(
+    program: Program, carried: Mapping[int, int], stacked: Set[int]
+) -> Callable[..., Looped] | None:
+    """Compile a loop, or say why not."""
+    return _or_say(program, lambda: compile_loop(program, carried, stacked))
+
+
+def _or_say(program: Program, compile: Callable[[], Any]) -> Any:
+    try:
+        return compile()
+    except ImportError as error:
+        why = f'{error}. pip install "tinygrad-lab[fast]" brings Numba'
+    except Exception as error:  # noqa: BLE001 - whatever it is, NumPy calls are the remedy
+        why = f"{type(error).__name__}: {error}".partition("\n")[0]
+    warn(f"{program.name} is not compiled and runs as NumPy calls: {why}", CompilingWarning)
+    return None
+
+
+def compile_if_there(program: Program) -> Callable[..., list[Any]] | None:
+    """Compile, if there is a Numba."""
+    try:
+        import numba  # noqa: F401
+    except ImportError:
+        return None
+    return compile_or_say(program)
 
 
 def kernels(program: Program) -> list[str]:
