@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import tinygrad_lab as tl
 from benchmarks import (
     chain,
     checks,
@@ -78,7 +79,7 @@ def parse() -> argparse.Namespace:
                         "fits how time and memory grow, and words of functions' names")
     parser.add_argument("--rounds", type=int, default=25, help="times each contender has its turn")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each contender, in all")
-    parser.add_argument("--threads", type=int, help="for BLAS and torch; one is steadier where "
+    parser.add_argument("--threads", type=int, help="for BLAS, torch and us; one is steadier where "
                         "the machine has other work (default: 1 for tiny arrays, else all)")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results") / f"{stamp}.json")
     parser.add_argument("--compare", type=Path, metavar="EARLIER.json",
@@ -101,9 +102,11 @@ def read_earlier(path: Path | None) -> dict:
 
 @contextlib.contextmanager
 def threads(limit: int | None) -> Iterator[None]:
-    """Hold BLAS and torch to so many threads, where the packages to do it are installed."""
+    """Hold BLAS, torch and ourselves to so many threads, where threadpoolctl is installed."""
     with contextlib.ExitStack() as stack:
         if limit is not None:
+            stack.callback(tl.set_num_threads, tl.get_num_threads())
+            tl.set_num_threads(limit)
             with contextlib.suppress(ImportError):
                 from threadpoolctl import threadpool_limits
 

@@ -27,8 +27,8 @@ class Runner:
 class Workload:
     """One thing to do, and those who do it; the first contender is what the others are divided by.
 
-    `threads` limits BLAS and torch (None leaves them alone). `per` divides the time of a step, to
-    give it in microseconds per `unit`. `flops` adds a rate to the table.
+    `threads` limits BLAS, torch and ourselves (None leaves them alone). `per` divides the time of a
+    step, to give it in microseconds per `unit`. `flops` adds a rate to the table.
     """
 
     name: str

@@ -35,6 +35,7 @@ from tinygrad_lab.nn.functional import (
     sigmoid,
     softmax,
 )
+from tinygrad_lab.nn.threads import get_num_threads, set_num_threads
 from tinygrad_lab.transforms import (
     checkpoint,
     grad,
@@ -66,6 +67,7 @@ __all__ = [
     "defvjp_joint",
     "defvjp_variadic",
     "enable_grad",
+    "get_num_threads",
     "grad",
     "gradients",
     "hessian",
@@ -86,6 +88,7 @@ __all__ = [
     "program",
     "relu",
     "repeat",
+    "set_num_threads",
     "sigmoid",
     "softmax",
     "tensor",

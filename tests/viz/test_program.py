@@ -57,13 +57,11 @@ def test_an_assertion_is_a_box():
     assert "assert np.sum(x) &gt; 1" in graph(program).source
 
 
-def test_print_shows_the_text(program):
+def test_it_says_what_it_is(program):
     picture = graph(program)
-    assert str(picture) == program.source
-    assert repr(picture) == f"<Graph of {program!r}>"
+    assert str(picture) == repr(picture) == f"<Graph of {program!r}>"
 
 
 @pytest.mark.usefixtures("drawing")
 def test_it_can_be_drawn(program):
-    assert graph(program).svg().count("<title>") >= 0
     assert set(graph(program)._repr_mimebundle_()) == {"image/svg+xml", "text/plain"}

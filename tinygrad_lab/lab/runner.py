@@ -6,7 +6,6 @@ Not for what is run (``studies.py``), the training (``training.py``) or the proc
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
@@ -18,6 +17,7 @@ from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.streams import Forgiving
 from tinygrad_lab.lab.training import Result, train_many
 from tinygrad_lab.lab.workers import pool_of
+from tinygrad_lab.nn.threads import processors
 
 # Networks trained as one batch in one task: enough to amortise Python's overhead, few enough to
 # stay in the cache, to move the progress bar, and to stop soon when asked to.
@@ -88,7 +88,7 @@ def run_all(
         if len(seeds) > len(wanted.get(settings, ())):
             wanted[settings] = seeds
     done: dict[Settings, dict[int, Result]] = {settings: {} for settings in wanted}
-    with pool_of(workers or _processors()) as pool:
+    with pool_of(workers or processors()) as pool:
         futures = [
             pool.submit(train_many, settings, part)
             for settings, part in sorted(_parts(wanted), key=_cost, reverse=True)
@@ -142,10 +142,3 @@ def _cost(part: tuple[Settings, list[int]]) -> float:
     settings, seeds = part
     points = settings.n if settings.data == "linear" else 21
     return settings.epochs * (100 + 0.01 * points * sum(settings.hidden) * len(seeds))
-
-
-def _processors() -> int:
-    """Processors this process may use, which in a container can be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -262,7 +262,7 @@ def _below_largest(x: Array, largest: Array) -> Array:
 def _log_sum_exp(shifted: Array, axis: Axis) -> Array:
     """``log(sum(exp(shifted)))`` where the largest is 0: exact where the others are small."""
     e, top = np.exp(shifted), shifted == 0
-    others = (e * ~top).sum(axis=axis, keepdims=True)
+    others = (e - top).sum(axis=axis, keepdims=True)
     return np.log1p(others + ((e * top).sum(axis=axis, keepdims=True) - 1))
 
 

@@ -16,14 +16,17 @@ Not for: what users call, which checks and fills in defaults (``functional.py``)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import gcd
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from math import gcd, prod
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.nn.scratch import SCRATCH
+from tinygrad_lab.nn.threads import in_parts
 from tinygrad_lab.nn.windows import Array, NDArray, Taps, is_numpy, spread, unfold
 
 __all__ = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
@@ -32,6 +35,8 @@ Pair = tuple[int, int]
 
 # Bytes of unfolded images to work on at once: a part of the L2 cache.
 BLOCK = 1 << 20
+# Multiply-adds that are worth a thread of their own.
+SHARE = 5_000_000
 # Multiply-adds up to which OpenBLAS multiplies without packing its operands first, at twice the
 # speed where one of them has few rows.
 SMALL_PRODUCT = 1_000_000
@@ -59,7 +64,8 @@ def conv2d(
         return y if bias is None else y + bias.reshape((-1, 1, 1))
     dtype = np.result_type(x, w) if bias is None else np.result_type(x, w, bias)
     y = np.empty((x.shape[0], w.shape[0], rows.out, columns.out), dtype)
-    pieces = [_Piece(w, taps, columns, read, written) for taps, read, written in _undilated(rows)]
+    dense = ((read, _Rows(w, taps, down)) for taps, read, down in _undilated(rows))
+    pieces = _pieces(columns, dense)
     _correlate(x, pieces, groups, y)
     if bias is not None:
         y += bias.reshape(-1, 1, 1)
@@ -82,13 +88,19 @@ def conv2d_input_gradient(
     if not is_numpy(g, w):
         return _input_gradient_anywhere(g, w, size, rows, columns, groups)
     turned = _turn(w, groups)
-    dx = np.zeros((g.shape[0], turned.shape[0], *size), np.result_type(g, w))
-    pieces = [
-        _Piece(turned[:, :, some_rows, some_columns], taps, column_taps, read, down, across)
-        for inputs, row_taps, some_rows in _phases(rows, size[0])
-        for across, column_taps, some_columns in _phases(columns, size[1])
-        for taps, read, down in _undilated(row_taps, inputs)
-    ]
+    down, across = list(_phases(rows, size[0])), list(_phases(columns, size[1]))
+    phases = min(rows.stride, size[0]) * min(columns.stride, size[1])
+    make = np.empty if len(down) * len(across) == phases else np.zeros
+    dx = make((g.shape[0], turned.shape[0], *size), np.result_type(g, w))
+    pieces: list[_Piece] = []
+    for column_inputs, column_taps, some_columns in across:
+        filters = turned[..., some_columns]
+        strided = (
+            (read, _Rows(filters[:, :, some_rows], taps, inputs))
+            for row_inputs, row_taps, some_rows in down
+            for taps, read, inputs in _undilated(row_taps, row_inputs)
+        )
+        pieces += _pieces(column_taps, strided, column_inputs)
     _correlate(g, pieces, groups, dx)
     return dx
 
@@ -107,7 +119,12 @@ def conv2d_weight_gradient(
     """Gradient ``(O, C / groups, *kernel)`` of a convolution by its weight."""
     rows, columns = _taps(x.shape[2:], kernel, stride, padding, dilation)
     if is_numpy(g, x):
-        return _weight_gradient(g, x, rows, columns, groups)
+
+        def by(share: slice) -> NDArray:
+            return _weight_gradient(g[share], x[share], rows, columns, groups)
+
+        products = prod((*g.shape[1:], x.shape[1] // groups, *kernel))
+        return reduce(add, in_parts(by, _shares(len(g), 1, products)))
     return _weight_gradient_anywhere(g, x, rows, columns, groups)
 
 
@@ -149,55 +166,89 @@ def _turn(w: Array, groups: int) -> Array:
 # -- NumPy ------------------------------------------------------------------------------------
 
 
-class _Piece(NamedTuple):
-    """A correlation with undilated rows, from a slice of the images to a slice of the results."""
+class _Rows(NamedTuple):
+    """Filters without dilation along rows, where their taps fall, and which rows they give."""
 
     filters: NDArray
-    rows: Taps
+    taps: Taps
+    down: slice
+
+
+class _Piece(NamedTuple):
+    """Correlations of one slice of the images with several filters, whose columns agree."""
+
     columns: Taps
     read: slice  # rows of the images
-    down: slice  # rows of the results
-    across: slice = slice(None)  # columns of the results
+    rows: list[_Rows]
+    across: slice  # columns of the results
+
+
+def _pieces(
+    columns: Taps, rows: Iterable[tuple[slice, _Rows]], across: slice = slice(None)
+) -> list[_Piece]:
+    """Put together what reads the same rows of the images, so that these are unfolded once."""
+    pieces: dict[Any, _Piece] = {}
+    for read, some in rows:
+        key = (read.start, read.step)
+        pieces.setdefault(key, _Piece(columns, read, [], across)).rows.append(some)
+    return list(pieces.values())
 
 
 def _correlate(x: NDArray, pieces: list[_Piece], groups: int, out: NDArray) -> None:
     """Write ``sum over taps of w[o, c, i, j] * x[n, c, rows(t, i), columns(u, j)]`` to ``out``."""
     kernels = [_Kernel(piece, groups, out.dtype) for piece in pieces]
     at_once = min((kernel.images_at_once for kernel in kernels), default=1)
-    for start in range(0, len(x), at_once):
-        some = slice(start, start + at_once)
-        for piece, kernel in zip(pieces, kernels, strict=True):
-            kernel.run(x[some, :, piece.read], out[some, :, piece.down, piece.across])
+
+    def correlate(share: slice) -> None:
+        for start in range(share.start, share.stop, at_once):
+            some = slice(start, min(start + at_once, share.stop))
+            for piece, kernel in zip(pieces, kernels, strict=True):
+                kernel.run(x[some, :, piece.read], out[some, :, :, piece.across])
+
+    abreast = max((kernel.abreast for kernel in kernels), default=1)
+    in_parts(correlate, _shares(len(x), abreast, sum(kernel.products for kernel in kernels)))
 
 
 class _Kernel:
     """How one piece is computed: its filters as matrices, and how the work is cut."""
 
     def __init__(self, piece: _Piece, groups: int, dtype: np.dtype[Any]) -> None:
-        o, c, kh, kw = piece.filters.shape
-        self.rows, self.columns = piece.rows, piece.columns
-        length, width = kh * kw * c, self.columns.out
-        self.abreast, chunk = _small_products(o // groups, length, width)
-        filters = piece.filters.transpose(0, 2, 3, 1).astype(dtype, copy=False)
-        self.filters = filters.reshape(groups, 1, o // groups // chunk, chunk, length)
+        taps = [rows.taps for rows in piece.rows]
+        first = min(t.offset for t in taps)
+        last = max(t.offset + t.kernel for t in taps)
+        self.rows = Taps(max(t.out for t in taps), last - first, taps[0].stride, 1, first)
+        self.columns, width = piece.columns, piece.columns.out
+        self.matrices: list[tuple[NDArray, Taps, slice]] = []
+        self.abreast = self.products = 0
+        for filters, t, down in piece.rows:
+            o, c, kh, kw = filters.shape
+            length = kh * kw * c
+            abreast, chunk = _small_products(o // groups, length, width)
+            matrix = filters.transpose(0, 2, 3, 1).astype(dtype, copy=False)
+            matrix = matrix.reshape(groups, 1, o // groups // chunk, chunk, length)
+            self.matrices.append((matrix, t, down))
+            self.abreast = max(self.abreast, abreast)
+            self.products += filters.size * t.out * width
         self.bytes_of_line = groups * kw * c * width * dtype.itemsize
         self.images_at_once = _images_at_once(self.abreast, self.rows, self.bytes_of_line)
 
     def run(self, x: NDArray, out: NDArray) -> None:
         """Correlate images ``(N, C, H, W)``."""
-        groups, _, chunks, chunk, _ = self.filters.shape
         for some, m, part, rows in _blocks(len(x), self.abreast, self.rows, self.bytes_of_line):
+            groups = len(self.matrices[0][0])
             lines = Taps(rows.reach - rows.offset, 1, 1, 1, rows.offset)
             view = _unfold(x[some], m, groups, lines, self.columns, out.dtype)
             unfolded = SCRATCH.take(0, view.shape, out.dtype)
             unfolded[...] = view
-            y = _side_by_side(out[some, :, part], m, groups)
-            shape = (*y.shape[:3], chunks, chunk, m * self.columns.out)
-            direct = m == 1 and out.strides[3] == out.itemsize
-            product = y.reshape(shape) if direct else SCRATCH.take(1, shape, out.dtype)
-            np.matmul(self.filters, _windows(unfolded, rows), out=product)
-            if not direct:
-                y[...] = product.reshape(y.shape)
+            for matrix, taps, down in self.matrices:
+                y = _side_by_side(out[some, :, down][:, :, part], m, groups)
+                shape = (*y.shape[:3], *matrix.shape[2:4], m * self.columns.out)
+                direct = m == 1 and out.strides[3] == out.itemsize
+                product = y.reshape(shape) if direct else SCRATCH.take(1, shape, out.dtype)
+                read = taps._replace(out=y.shape[2])
+                np.matmul(matrix, _windows(unfolded, read, taps.offset - self.rows.offset), product)
+                if not direct:
+                    y[...] = product.reshape(y.shape)
 
 
 def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: int) -> NDArray:
@@ -220,12 +271,14 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
             for phase in range(phases):
                 unfolded[:, :, :, :, phase] = view[:, :, phase::step].transpose(0, 1, 3, 4, 2, 5, 6)
             outputs = strip.out * m * width
-            g_matrix = _side_by_side(upstream[some, :, part], m, groups).swapaxes(2, 3)
-            g_matrix = g_matrix.reshape(q, groups, 1, og, outputs).swapaxes(3, 4)
+            g_lines = _side_by_side(upstream[some, :, part], m, groups)
             if kh * kw * c >= WORTH_TURNING:
-                turned = SCRATCH.take(1, g_matrix.shape, dtype)
-                turned[...] = g_matrix
-                g_matrix = turned
+                g_lines = g_lines.transpose(0, 1, 2, 4, 5, 3)
+                turned = SCRATCH.take(1, g_lines.shape, dtype)
+                turned[...] = g_lines
+                g_matrix = turned.reshape(q, groups, 1, outputs, og)
+            else:
+                g_matrix = g_lines.swapaxes(2, 3).reshape(q, groups, 1, og, outputs).swapaxes(3, 4)
             chunk = 8 if kw * c * outputs * og > SMALL_PRODUCT and kw * c % 8 == 0 else kw * c
             for i in range(kh):
                 read_lines = slice(i // step, i // step + strip.out)
@@ -234,6 +287,17 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
                 gradient[i] += np.matmul(matrix, g_matrix).sum(axis=0).reshape(gradient.shape[1:])
     gradient = gradient.reshape(kh, groups, kw, c, og).transpose(1, 4, 3, 0, 2)
     return gradient.reshape(groups * og, c, kh, kw)
+
+
+def _shares(n: int, abreast: int, products: int) -> list[slice]:
+    """Share out ``n`` images of so many multiply-adds each, ``abreast`` or a multiple together.
+
+    Four times the work is in twice as many shares, each of twice the size.  How many threads there
+    are is not asked, so that the order of a sum, and with it the result, is the same everywhere.
+    """
+    shares = 1 << (n * products // SHARE).bit_length() // 2
+    each = abreast * max(1, -(-n // (abreast * shares)))
+    return [slice(start, min(start + each, n)) for start in range(0, max(n, 1), each)]
 
 
 def _small_products(filters: int, length: int, width: int) -> tuple[int, int]:
@@ -318,10 +382,7 @@ def _unfold(
     down, read = lines.inside(0, h)
     first, last = max(0, columns.offset), max(0, min(w, columns.reach))
     across = slice(first - columns.offset, max(first, last) - columns.offset)
-    padded[:, :, : down.start] = 0
-    padded[:, :, down.stop :] = 0
-    padded[:, :, down, : across.start] = 0
-    padded[:, :, down, across.stop :] = 0
+    padded.fill(0)
     padded[:, :, down, across] = x[:, :, read, first:last]
     by_image, by_channel, by_line, item = padded.strides
     c //= groups
@@ -333,14 +394,17 @@ def _unfold(
     return np.ndarray(shape, dtype, padded, 0, strides)  # as_strided takes 10 µs
 
 
-def _windows(unfolded: NDArray, rows: Taps) -> NDArray:
-    """For each row of outputs, the matrix ``(kh * kw * C, m * Wo)`` of what its taps read."""
+def _windows(unfolded: NDArray, rows: Taps, first: int) -> NDArray:
+    """For each row of outputs, the matrix ``(kh * kw * C, m * Wo)`` of what its taps read.
+
+    The taps of the first row of outputs begin at the line ``first``.
+    """
     q, groups, _, kw, c, m, width = unfolded.shape
     shape = (q, groups, rows.out, 1, rows.kernel * kw * c, m * width)
     by_image, by_group, by_line = unfolded.strides[:3]
     item = unfolded.itemsize
     strides = (by_image, by_group, by_line * rows.stride, 0, m * width * item, item)
-    return np.ndarray(shape, unfolded.dtype, unfolded, 0, strides)
+    return np.ndarray(shape, unfolded.dtype, unfolded, first * by_line, strides)
 
 
 def _phases(taps: Taps, size: int) -> Iterator[tuple[slice, Taps, slice]]:

@@ -387,7 +387,8 @@ def _one_hot(labels: Array, shape: tuple[int, ...], ignore_index: int) -> tuple[
                 f"{shape[1] - 1} (the input has shape {shape})"
             )
     classes = np.arange(shape[1]).reshape((-1, *(1,) * (labels.ndim - 1)))
-    return (np.expand_dims(labels, 1) == classes) & np.expand_dims(counted, 1), counted.sum()
+    across = (shape[0], 1, *shape[2:])
+    return (labels.reshape(across) == classes) & counted.reshape(across), counted.sum()
 
 
 # -- common to all ----------------------------------------------------------------------------

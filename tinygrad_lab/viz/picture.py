@@ -185,7 +185,7 @@ class Graph:
 
 
 class ProgramGraph(Graph):
-    """A drawn program; ``print`` shows its text."""
+    """A drawn program."""
 
     def __init__(self, program: Program, source: str, engine: str) -> None:
         self.program = program
@@ -195,8 +195,7 @@ class ProgramGraph(Graph):
     def __repr__(self) -> str:
         return f"<Graph of {self.program!r}>"
 
-    def __str__(self) -> str:
-        return str(self.program)
+    __str__ = __repr__  # print(program) shows the text
 
 
 def table(model: GraphModel) -> str:

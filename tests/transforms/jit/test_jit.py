@@ -1,6 +1,7 @@
 """`tl.jit`: the same numbers and the same changes as the call itself, or one clear error."""
 
 import gc
+import random
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -154,6 +155,19 @@ class TestState:
         assert scaled(np.arange(3.0)) == 6
         SCALE[:] = 1
         assert len(recordings(scaled)) == 1
+
+    def test_what_is_in_a_module_is_read_at_each_call(self, tmp_path, monkeypatch):
+        (tmp_path / "settings_of_mine.py").write_text("import numpy as np\nA = np.ones(3)\nn = 2.0")
+        monkeypatch.syspath_prepend(tmp_path)
+        settings = pytest.importorskip("settings_of_mine")
+        space = {"settings": settings}
+        text = "def f(x):\n  settings.n = settings.n * 2\n  return x * settings.A * settings.n"
+        exec(text, space)
+        scaled = tl.jit(space["f"])
+        assert np.array_equal(scaled(np.ones(3)), np.full(3, 4.0))
+        settings.A = np.full(3, 5.0)
+        assert np.array_equal(scaled(np.ones(3)), np.full(3, 40.0))
+        assert settings.n == 8.0
 
     def test_what_is_in_a_namespace_is_read_at_each_call(self):
         settings = SimpleNamespace(a=np.ones(3))
@@ -454,6 +468,23 @@ class TestRefusals:
         fresh = tl.jit(lambda x: x * np.arange(3.0)[::-1] + np.eye(3)[1])
         fresh(np.ones(3))
         assert np.array_equal(fresh(np.ones(3)), [2.0, 2.0, 0.0])
+
+    @pytest.mark.parametrize("draw", [lambda: np.random.rand(), lambda: random.random()])  # noqa: NPY002
+    def test_a_draw_from_the_global_state(self, draw):
+        random.seed(3)
+        np.random.seed(3)  # noqa: NPY002 - that it is used is refused
+        with pytest.raises(TracingError, match="hand over a generator"):
+            tl.jit(lambda x: x + draw())(np.ones(2))
+        expected = random.Random(3).random(), np.random.RandomState(3).rand()
+        assert (random.random(), np.random.rand()) == expected  # noqa: NPY002
+
+    def test_too_much_that_could_be_meant(self):
+        many = [np.ones(1) for _ in range(6000)]
+        f = tl.jit(lambda x: x * many[0])
+        assert f(np.ones(1)) == [1.0]
+        many[0] = np.full(1, 5.0)
+        assert f(np.ones(1)) == [5.0]
+        assert "made as they are: 2 calls, because it can reach more" in f.report()
 
     def test_an_array_that_is_written_into(self):
         def write(x):

@@ -22,7 +22,7 @@ from tinygrad_lab.transforms.jit.program import (
     draw,
 )
 
-__all__ = ["Text", "call_text", "constant_text", "expression", "negated", "nested"]
+__all__ = ["Text", "call_text", "constant_text", "expression", "is_transpose", "negated", "nested"]
 
 
 class Text(NamedTuple):
@@ -93,7 +93,7 @@ def expression(line: Instruction, operand: Operand, kind: Callable[[Any], Kind])
         sign = _PYTHON_UNARY.get(op) or (_UNARY.get(op) if all(is_array) else None)
         if sign is not None and len(args) == 1:
             return Text(sign + operand(args[0]).inside(_NEGATIVE), _NEGATIVE)
-    special = _special(line, operand, bool(is_array) and is_array[0])
+    special = _special(line, operand, bool(is_array) and is_array[0], kind)
     if special is not None:
         return special
     inside = [nested(arg, operand) for arg in args]
@@ -118,9 +118,10 @@ def _plain(line: Instruction, kind: Callable[[Any], Kind]) -> tuple[Any, Any]:
         arg.flat[0].item() if _is_number_beside(arg, other, line.kind, kind) else arg
         for arg, other in (args, args[::-1])
     )
-    if line.op is np.multiply and type(right) in (int, float) and type(left) is Ref:
-        left, right = right, left
-    return left, right
+    is_number = [type(x) in (int, float) or (type(x) is Ref and not kind(x).is_array)
+                 for x in (left, right)]  # fmt: skip
+    swap = line.op is np.multiply and is_number == [False, True]
+    return (right, left) if swap else (left, right)
 
 
 def _is_number_beside(
@@ -159,7 +160,9 @@ def nested(value: Any, operand: Operand) -> str:
     return operand(value).text
 
 
-def _special(line: Instruction, operand: Operand, is_array: bool) -> Text | None:
+def _special(
+    line: Instruction, operand: Operand, is_array: bool, kind: Callable[[Any], Kind]
+) -> Text | None:
     """Write what has a form of its own: indexing, methods, draws."""
     op, args, kwargs = line.op, line.args, line.kwargs
     if op is draw:
@@ -174,9 +177,12 @@ def _special(line: Instruction, operand: Operand, is_array: bool) -> Text | None
         return Text(f"{of}[{_index_text(args[1], operand)}]")
     if op is astype:
         return Text(f"{of}.astype({operand(args[1]).text})")
+    if op is np.sum and is_array and len(args) == 2 and not kwargs and type(args[1]) is tuple:
+        axis = args[1][0] if len(args[1]) == 1 else args[1]
+        return Text(f"np.sum({first.text}, axis={axis})")
     if kwargs or not is_array:
         return None
-    if op is np.transpose and len(args) == 1:
+    if is_transpose(line, kind):
         return Text(f"{of}.T")
     if op is np.reshape and len(args) == 2:
         return Text(f"{of}.reshape({nested(args[1], operand)})")
@@ -185,6 +191,14 @@ def _special(line: Instruction, operand: Operand, is_array: bool) -> Text | None
     if op is np.square and line.kind.is_array and line.kind.shape and line.kind.dtype.kind in "fc":
         return Text(f"{of} ** 2", _POWER)  # which NumPy computes as a square
     return None
+
+
+def is_transpose(line: Instruction, kind: Callable[[Any], Kind]) -> bool:
+    """Whether a call is what ``.T`` says."""
+    if line.kwargs or line.op not in (np.transpose, np.swapaxes):
+        return False
+    is_matrix = len(kind(line.args[0]).shape) == 2
+    return len(line.args) == 1 or (is_matrix and {axis % 2 for axis in line.args[1:]} == {0, 1})
 
 
 def _index_text(index: Any, operand: Operand) -> str:

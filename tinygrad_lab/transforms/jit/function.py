@@ -6,6 +6,7 @@ Not for: recording itself (``trace.py``, ``state.py``), or running programs (``b
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock, RLock
@@ -22,19 +23,12 @@ from tinygrad_lab.core.modes import WATCH, current_mode
 from tinygrad_lab.transforms.jit.backends import numba as numba_backend
 from tinygrad_lab.transforms.jit.backends import numpy as numpy_backend
 from tinygrad_lab.transforms.jit.backends.background import in_background
+from tinygrad_lab.transforms.jit.changes import MISS, Changes, Code
 from tinygrad_lab.transforms.jit.history import Past, pullback
 from tinygrad_lab.transforms.jit.passes import simplified, used_inputs, without_facts
 from tinygrad_lab.transforms.jit.program import GuardFailed, Program
-from tinygrad_lab.transforms.jit.state import (
-    MISS,
-    Changed,
-    Changes,
-    Code,
-    NotRecordable,
-    State,
-    refuse_leaks,
-    refuse_unseen,
-)
+from tinygrad_lab.transforms.jit.refusals import refuse_leaks, refuse_unseen, refusing_unseen_draws
+from tinygrad_lab.transforms.jit.state import Changed, NotRecordable, State
 from tinygrad_lab.transforms.jit.trace import Trace, TracingError, untraced
 from tinygrad_lab.warnings import RecordingWarning, warn
 
@@ -166,8 +160,10 @@ def _refusal_in(error: BaseException | None) -> TracingError | None:
 
 def _called(trace: Trace, state: State, twins: Any) -> Changes:
     twin, args, kwargs = twins
-    with trace.recording(), differentiating(state.differentiated):
-        return Changes(state, twin(*args, **kwargs))
+    unseen = refusing_unseen_draws(trace.name)
+    with trace.recording(), differentiating(state.differentiated), unseen:
+        result = twin(*args, **kwargs)
+    return Changes(state, result)
 
 
 def _past(
@@ -250,9 +246,9 @@ def program(f: Callable[..., Any]) -> Callable[..., Program]:
     Examples
     --------
     >>> import numpy as np, tinygrad_lab as tl
-    >>> program = tl.program(tl.grad(lambda x: np.sum(x ** 3)))(np.array([1.0, 2.0]))
-    >>> len(program.instructions)
-    2
+    >>> program = tl.program(tl.grad(lambda x: np.sum(np.sin(x))))(np.array([1.0, 2.0]))
+    >>> print(program.source.splitlines()[-3].strip())
+    d_x = np.cos(x)  # (2)
     """
     function = plain(f)
 
@@ -443,10 +439,12 @@ def _report(jitted: Jitted) -> str:
         f"{_count(served, 'call')} served by them"
     ]
     for number, recording in enumerate(everything, 1):
-        inputs = ", ".join(f"{i.name} {i.kind}" for i in recording.program.inputs)
+        program = recording.program
+        inputs = ", ".join(f"{i.name} {i.kind}" for i in program.inputs) or "nothing"
+        reads = f"   {_count(len(program.instructions), 'line')} from {inputs}"
         lines += [
             f"{number}. recorded because of {recording.reason}",
-            f"   {_count(len(recording.program.instructions), 'line')} from {inputs or 'nothing'}",
+            textwrap.fill(reads, 98, subsequent_indent="   ", break_on_hyphens=False),
             f"   {recording.backend}: {1e3 * recording.seconds:.1f} ms to record, "
             f"{1e3 * recording.seconds_to_compile:.1f} ms to compile, "
             f"{_count(recording.calls, 'call')}",

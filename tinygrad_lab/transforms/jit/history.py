@@ -21,6 +21,7 @@ from tinygrad_lab.core.operations import defvjp_joint
 from tinygrad_lab.core.ownership import preserved
 from tinygrad_lab.core.several import Outputs
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.transforms.jit.changes import Changes
 from tinygrad_lab.transforms.jit.passes import simplified, used_inputs
 from tinygrad_lab.transforms.jit.program import (
     Input,
@@ -31,7 +32,7 @@ from tinygrad_lab.transforms.jit.program import (
     evaluate,
     mapped,
 )
-from tinygrad_lab.transforms.jit.state import Changes, State
+from tinygrad_lab.transforms.jit.state import State
 from tinygrad_lab.transforms.jit.trace import Trace, Traced
 
 __all__ = ["Past", "draws_as_inputs", "pullback"]

@@ -17,7 +17,6 @@ from tinygrad_lab.transforms.jit.program import (
     EFFECTS,
     VIEWS,
     Instruction,
-    Kind,
     Program,
     Ref,
     draw,
@@ -26,7 +25,7 @@ from tinygrad_lab.transforms.jit.program import (
     refs,
 )
 
-__all__ = ["simplified", "used_inputs"]
+__all__ = ["simplified", "used_inputs", "without_dead"]
 
 
 _NUMBERS = (bool, int, float, complex)
@@ -44,18 +43,22 @@ def merged(program: Program) -> Program:
     new: dict[int, Ref] = {i: Ref(i) for i in range(count)}
     known: dict[Any, Ref] = {}
     lines: list[Instruction] = []
-    kinds = [line.kind for line in program.inputs]
-    look = lambda ref: new[ref.number]
+
+    def look(ref: Ref) -> Ref:
+        return new[ref.number]
+
     for ref, line in program.numbered():
+        repeated = _repeated(line, program)
+        if repeated and ref.number in shown and not _is_fresh(repeated, program, shown):
+            repeated = None
         line = line.renumbered(look)
-        same = None if ref.number in shown else _same_value(line, kinds)
+        same = look(repeated) if repeated else None
         here = Ref(count + len(lines))
         if same is None and line.op is not draw:
             same = known.setdefault(_key(line), here)
         new[ref.number] = same or here
         if same is None or same == here:
             lines.append(line)
-            kinds.append(line.kind)
         else:
             _inherit(lines, same.number - count, line)
     result = mapped(program.result, look)
@@ -73,15 +76,21 @@ def _inherit(lines: list[Instruction], at: int, line: Instruction) -> None:
 
 
 
-def _same_value(line: Instruction, kinds: Sequence[Kind]) -> Ref | None:
+def _repeated(line: Instruction, program: Program) -> Ref | None:
     """Find the operand that a line only repeats: in a copy, or a product with 1."""
     if line.op is np.copy or line.op is np.positive:
         return line.args[0]
     if line.op is np.multiply and len(line.args) == 2:
         for factor, other in (line.args, line.args[::-1]):
-            if type(other) is Ref and _is_one(factor) and kinds[other.number] == line.kind:
+            if type(other) is Ref and _is_one(factor) and program.kind(other) == line.kind:
                 return other
     return None
+
+
+def _is_fresh(ref: Ref, program: Program, shown: set[int]) -> bool:
+    """Whether a value is in memory of its own, which nothing that comes out shares."""
+    at = ref.number - len(program.inputs)
+    return at >= 0 and ref.number not in shown and program.instructions[at].op not in VIEWS
 
 
 def _shown(program: Program) -> set[int]:

@@ -20,9 +20,9 @@ from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import leaves, rebuild
 from tinygrad_lab.transforms.jit.backends import numba as numba_backend
 from tinygrad_lab.transforms.jit.backends.background import in_background
+from tinygrad_lab.transforms.jit.changes import MISS
 from tinygrad_lab.transforms.jit.function import Jitted, Recording, plain
 from tinygrad_lab.transforms.jit.program import GuardFailed, refs
-from tinygrad_lab.transforms.jit.state import MISS
 
 __all__ = ["repeat"]
 

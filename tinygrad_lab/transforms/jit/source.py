@@ -22,8 +22,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lab.core.operations import Op
-from tinygrad_lab.transforms.jit.expressions import Text, constant_text, expression, negated, nested
+from tinygrad_lab.transforms.jit.expressions import (
+    Text,
+    constant_text,
+    expression,
+    is_transpose,
+    negated,
+    nested,
+)
 from tinygrad_lab.transforms.jit.kernels import DEFINITIONS
+from tinygrad_lab.transforms.jit.passes import without_dead
 from tinygrad_lab.transforms.jit.program import (
     EFFECTS,
     VIEWS,
@@ -35,6 +43,7 @@ from tinygrad_lab.transforms.jit.program import (
     draw,
     expect,
     expect_shape,
+    mapped,
     refs,
 )
 
@@ -49,9 +58,10 @@ _LARGE = 8  # elements of a constant that stands above the function
 #: What values are called after the primitive or the function that made them.
 _STEMS: dict[str, str] = {
     "linear": "z", "conv2d": "z", "sigmoid": "a", "relu": "a", "tanh": "a", "softmax": "a",
-    "log_softmax": "log_p", "mse_loss": "loss", "l1_loss": "loss", "add": "total",
+    "log_softmax": "log_p", "loss": "loss", "mse_loss": "loss", "l1_loss": "loss", "add": "total",
     "subtract": "difference", "sub": "difference", "multiply": "product", "mul": "product",
-    "divide": "quotient", "truediv": "quotient", "neg": "negative", "absolute": "size",
+    "matmul": "product", "divide": "quotient", "truediv": "quotient", "neg": "negative",
+    "absolute": "size",
     "getitem": "part", "less": "is_less", "greater": "is_greater", "less_equal": "is_less",
     "greater_equal": "is_greater", "equal": "is_equal", "isnan": "is_nan", "pow": "power",
     "max_pool2d": "pooled", "avg_pool2d": "pooled",
@@ -89,8 +99,8 @@ def input_names(program: Program) -> list[str]:
 
 def result_names(program: Program) -> set[str]:
     """Give the names of what comes out."""
-    names = _Writer(program).names
-    return {names.of[ref.number] for ref in refs(list(program.outputs))}
+    writer = _Writer(program)
+    return {writer.names.of[ref.number] for ref in refs(list(writer.program.outputs))}
 
 
 def source(program: Program) -> str:
@@ -182,8 +192,8 @@ class _Folding:
 
     def _is_short(self, line: Instruction) -> bool:
         """Whether a view is as short as a name: ``w.T``, ``-lr``, one of several results."""
-        if line.op is np.transpose:
-            return len(line.args) == 1 and not line.kwargs
+        if line.op in (np.transpose, np.swapaxes):
+            return is_transpose(line, self.program.kind)
         kind = self.program.kind(line.args[0])
         return _is_sign(line) or (not kind.is_array and type(line.args[-1]) is int)
 
@@ -231,8 +241,6 @@ class _Names:
             if type(output) is Ref:
                 self._labels.setdefault(output.number, label)
         self._last = self._last_uses()
-        backward = (line.of for line in program.instructions if line.phase == "backward")
-        self._begin = next(backward, None)  # where the first backward pass began
         stems = Counter(
             self._stem(ref, line) for ref, line in program.numbered() if self._has_line(ref, line)
         )
@@ -278,11 +286,17 @@ class _Names:
         if line.phase == "forward" and line.hint in _STEMS:
             return _STEMS[line.hint]
         if self._labels.get(ref.number) == "result":
-            return "loss" if ref.number == self._begin else "result"
-        if line.op is np.matmul:
-            return "z" if line.phase == "forward" else "product"
+            return "result"
+        if line.phase == "forward" and self._is_affine(line):
+            return "z"
         name = getattr(line.op, "__name__", "value") if line.op is not draw else str(line.args[1])
         return _STEMS.get(name) or _identifier(name)
+
+    def _is_affine(self, line: Instruction) -> bool:
+        """Whether a line is a product of matrices, perhaps with something added."""
+        operands = [r.number for r in refs(line) if r.number in self.folding.inside]
+        ops = [line.op, *(self.folding.line(n).op for n in operands if line.op is np.add)]
+        return np.matmul in ops
 
     def _state_name(self, ref: Ref, label: str) -> str:
         """Name what a parameter becomes: as before, if nobody needs what it was."""
@@ -335,7 +349,7 @@ class _Writer:
     """Writes the function of a program, again with shorter lines until none is too long."""
 
     def __init__(self, program: Program) -> None:
-        self.program = program
+        self.program = program = _without_own_copies(program)
         self.kind: Callable[[Any], Kind] = program.kind
         self.folding = _Folding(program)
         self._write()
@@ -532,6 +546,24 @@ class _Writer:
         if isinstance(result, dict):
             return _dict_lines({k: nested(v, self._operand) for k, v in result.items()})
         return [nested(result, self._operand)]
+
+
+def _without_own_copies(program: Program) -> Program:
+    """Leave out copies of what only they use: it is nobody else's already."""
+    uses = Counter(ref.number for line in program.instructions for ref in refs(line))
+    uses.update(ref.number for ref in refs(list(program.outputs)))
+    first = len(program.inputs)
+
+    def original(ref: Ref) -> Ref:
+        line = program.instructions[ref.number - first] if ref.number >= first else None
+        source = line.args[0] if line is not None and line.op is np.copy else None
+        if type(source) is not Ref or source.number < first or uses[source.number] > 1:
+            return ref
+        return ref if program.instructions[source.number - first].op in VIEWS else source
+
+    outputs = tuple(mapped(output, original) for output in program.outputs)
+    result = mapped(program.result, original)
+    return without_dead(program.replaced(outputs=outputs, result=result))
 
 
 class _Sections:

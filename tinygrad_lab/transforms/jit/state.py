@@ -1,45 +1,35 @@
-"""What a recorded call reads and what it changes: twins that are traced, and code for later calls.
+"""What a recorded call reads: twins that are traced, and the code with which later calls read.
 
 The first call runs on twins of the function and of all that it can reach: its arguments, what it
 closes over, the globals that it names.  Numbers and arrays in them are inputs of the program.
 While the twins are built, a line of Python is written for each thing: how a later call reads it,
-and what must be as it was.  After the call the twins are compared with what they were, and a line
-is written for each difference: how a later call makes the same change.  All changes are made at
-once.
+and what must be as it was.
 
-Not for: what happens inside the call (``trace.py``), or which of several programs is the right one
-(``function.py``).
+Not for: what happens inside the call (``trace.py``), or what it changes (``changes.py``).
 """
 
 from __future__ import annotations
 
-import gc
-import inspect
 import re
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from itertools import chain, starmap
-from operator import call, is_
-from sys import getrefcount
+from collections.abc import Callable, Mapping, Sequence
+from operator import is_
 from types import CellType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lab.core.engine import Node, new_leaf, record
-from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.engine import Node, new_leaf
 from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import is_module
-from tinygrad_lab.transforms.jit.program import Program
-from tinygrad_lab.transforms.jit.trace import Trace, Traced, TracingError
+from tinygrad_lab.transforms.jit.reach import is_users, may_hold_state, names_in, parameter_names
+from tinygrad_lab.transforms.jit.trace import Trace, Traced
 from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
 
-__all__ = ["Changed", "NotRecordable", "State"]
+__all__ = ["Changed", "Line", "NotRecordable", "State", "dotted"]
 
 _PACKAGE = __name__.partition(".")[0]
-_ABSENT = object()
+_MOST = 5000  # arrays and numbers that a recorded call may reach
 
 
 class NotRecordable(Exception):  # noqa: N818 - not an error: such a call is made as it is
@@ -79,6 +69,7 @@ class State(Twins):
         self.trace = trace
         self.numbers, self.fixed = numbers, fixed
         self.constants: dict[str, Any] = {}  # what the code names: objects that were there
+        self._names: dict[int, str] = {}  # of the constants, by identity
         self.reads: list[Line] = []
         self.inputs: list[str] = []  # the variable of each input
         self.static: dict[str, Any] = {}  # numbers that are part of what is recorded, by path
@@ -102,11 +93,10 @@ class State(Twins):
 
     def bound(self, value: Any) -> str:
         """Name an object that is always the same."""
-        for name, other in self.constants.items():
-            if other is value:
-                return name
-        name = self._variable("c")
-        self.constants[name] = value
+        name = self._names.get(id(value))
+        if name is None:
+            name = self._names[id(value)] = self._variable("c")
+            self.constants[name] = value
         return name
 
     def read(self, line: str, needed_by: str | None = None) -> None:
@@ -123,7 +113,7 @@ class State(Twins):
         head = path.partition(".")[0].partition("[")[0]
         name = self._labels.get(head, head)
         rest = path[len(head) :].removesuffix(".data").replace(".cell_contents", "", 1)
-        return _dotted(f"{name}{rest}")
+        return dotted(f"{name}{rest}")
 
     def place(self, name: str, key: Any) -> str:
         """Say what is in an object or a container, without variables."""
@@ -133,6 +123,8 @@ class State(Twins):
         return self.label(f"{name}.{key}")
 
     def _input(self, variable: str, path: str, value: Any) -> Any:
+        if len(self.inputs) >= _MOST:
+            raise NotRecordable(f"it can reach more than {_MOST:,} arrays and numbers")
         self.inputs.append(variable)
         self._input_labels[variable] = self.label(path)
         return self.trace.input(self.label(path), value)
@@ -246,9 +238,10 @@ class State(Twins):
         kind = type(value)
         if not hasattr(value, "__dict__") or isinstance(value, (type, FunctionType, ModuleType)):
             return False
-        home = kind.__module__.partition(".")[0]
+        if hasattr(kind, "__del__"):  # a twin would free what is the original's
+            return False
         is_ours = kind.__module__.startswith(f"{_PACKAGE}.optim") or kind is SimpleNamespace
-        return is_ours or home in self._homes
+        return is_ours or is_users(kind.__module__)
 
     def stateful(self, thing: Any, path: str) -> Any:
         """An object may be another one of its class, as long as the same is in its attributes."""
@@ -344,27 +337,20 @@ class State(Twins):
         name = self.bound(value)
         if path != name:
             self.expect(f"{path} is {name}", path)
-        home = (value.__module__ or "").partition(".")[0]
-        if home not in self._homes:
+        if value is not self._root and not is_users(value.__module__):
             return value
         self._settled(value, value)  # it may call itself
         closed_over = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
         cells = tuple(self._cell(variable, cell) for variable, cell in closed_over)
-        names = {n: value.__globals__[n] for n in _named(value) if n in value.__globals__}
+        named = names_in(value)
         space = self.bound(value.__globals__)
-        twins = {}
-        for n, item in names.items():
-            if _may_hold_state(item):
-                variable = self._variable("v")
-                self.read(f"{variable} = {space}[{n!r}]")
-                self._labels[variable] = n
-                twins[n] = self.of(item, variable)
+        twins = self._named_twins(named, value.__globals__, space, named)
         defaults = value.__defaults__
-        if defaults and any(map(_may_hold_state, defaults)):
+        if defaults and any(map(may_hold_state, defaults)):
             defaults = tuple(
                 self.of(item, f"{name}.__defaults__[{i}]") for i, item in enumerate(defaults)
             )
-        is_same = all(twin is names[n] for n, twin in twins.items())
+        is_same = all(twin is value.__globals__[n] for n, twin in twins.items())
         is_same = is_same and all(map(is_, cells, value.__closure__ or ()))
         if is_same and defaults is value.__defaults__:
             return value
@@ -375,6 +361,35 @@ class State(Twins):
         self._record(value.__globals__, everything, space, dict(everything))
         return self._known(twin, name, value)
 
+    def _named_twins(
+        self, names: Sequence[str], values: Mapping[str, Any], space: str, attributes: Sequence[str]
+    ) -> dict[str, Any]:
+        """Build the twins of what some code names: of modules, with the attributes it names."""
+        twins = {}
+        for name in names:
+            item = values.get(name)
+            if isinstance(item, ModuleType) and is_users(item.__name__):
+                twins[name] = self._module_twin(item, attributes)
+            elif may_hold_state(item):
+                variable = self._variable("v")
+                self.read(f"{variable} = {space}[{name!r}]")
+                self._labels[variable] = name
+                twins[name] = self.of(item, variable)
+        return twins
+
+    def _module_twin(self, module: ModuleType, attributes: Sequence[str]) -> ModuleType:
+        if id(module) in self._twins:
+            return self._twins[id(module)][1]
+        self._settled(module, module)
+        contents = self.bound(vars(module))
+        twins = self._named_twins(attributes, vars(module), contents, attributes)
+        if all(twin is vars(module)[name] for name, twin in twins.items()):
+            return module
+        twin = self._settled(module, ModuleType(module.__name__))
+        vars(twin).update({**vars(module), **twins})
+        self._record(vars(module), vars(twin), contents, dict(vars(twin)))
+        return twin
+
     def _cell(self, variable: str, cell: CellType) -> CellType:
         name = self.bound(cell)
         self._labels[name] = variable
@@ -382,7 +397,7 @@ class State(Twins):
             content = cell.cell_contents
         except ValueError:  # nothing in it yet
             return cell
-        if not _may_hold_state(content) and not isinstance(content, CONSTANT):
+        if not may_hold_state(content) and not isinstance(content, CONSTANT):
             self.expect(f"{name}.cell_contents is {self.bound(content)}", f"{name}.cell_contents")
             return cell
         twin = CellType(self.of(content, f"{name}.cell_contents"))
@@ -399,8 +414,8 @@ class State(Twins):
         self, f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> tuple[Any, list[Any], dict[str, Any]]:
         """Build the twins of a call."""
-        self._homes = {_home_of(f), "__main__"} - {_PACKAGE, "numpy", "builtins"}
-        names = _parameter_names(f, len(args))
+        self._root = getattr(f, "__func__", getattr(f, "func", f))
+        names = parameter_names(f, len(args))
         self.expect(f"len(args) == {len(args)}", "len(args)")
         self.expect(f"len(kwargs) == {len(kwargs)}", "len(kwargs)")
         twins = []
@@ -440,412 +455,6 @@ class State(Twins):
         self.originals.clear()
 
 
-class Changes:
-    """The changes that a call made, and its result, as outputs and code."""
-
-    def __init__(self, state: State, result: Any) -> None:
-        self.state = state
-        self.outputs: list[Any] = []  # what the program must compute
-        self.labels: list[str] = []
-        self.setters: dict[str, list[tuple[str, str]]] = {"data": [], "grad": []}
-        self.calls: list[str] = []
-        self.numbers: set[str] = set()
-        self.live: list[Tensor] = []  # results that have a history
-        self.live_outputs: list[int] = []
-        self._by_identity: dict[int, int] = {}
-        self.held: list[Any] = []
-        for record_ in state.records:
-            self._compare(*record_)
-        if self.numbers:
-            raise Changed(self.numbers)
-        self.result = self._expression(result, "result")
-        self.returned = _returned(result)
-
-    def _compare(self, original: Any, twin: Any, name: str, before: dict[Any, Any]) -> None:
-        if isinstance(twin, dict):
-            now: dict[Any, Any] = twin
-        elif isinstance(twin, (list, deque)):
-            now = dict(enumerate(twin))
-        elif isinstance(twin, Tensor):
-            now = {"data": twin.data}
-            self._refuse_new_history(original, twin, name)
-        elif isinstance(twin, Node):
-            now = {"grad": twin.grad}
-        elif isinstance(twin, CellType):
-            now = {"cell_contents": twin.cell_contents}
-        else:
-            now = dict(vars(twin))
-        for key in before.keys() - now.keys():
-            if isinstance(original, (list, deque)):
-                raise TracingError(self._resized(name))
-            self.calls.append(f"({name}.__delitem__, {self._key(key)})")
-        for key, value in now.items():
-            if key in before and before[key] is value:
-                continue
-            self._change(original, name, key, value, before.get(key, _ABSENT))
-
-    def _resized(self, name: str) -> str:
-        return (
-            f"{self.state.label(name)} has another length after the call of "
-            f"{self.state.trace.name}, and would after each later one, so that what is recorded "
-            "would never fit again: return what you append, and append it outside"
-        )
-
-    def _refuse_new_history(self, original: Any, twin: Any, name: str) -> None:
-        had = original.node is not None
-        if (twin.node is not None) != had or (twin.node is not None and twin.node.op is not None):
-            raise TracingError(
-                f"{self.state.label(name)} was made another tensor inside {self.state.trace.name} "
-                "(requires_grad set, or t[i] = v with a tracked v): do that outside, or work on a "
-                "copy inside: u = t.copy()"
-            )
-
-    def _change(self, original: Any, name: str, key: Any, value: Any, before: Any) -> None:
-        label = self.state.place(name, key)
-        if isinstance(original, (list, deque)) and before is _ABSENT:
-            raise TracingError(self._resized(name))
-        is_number = type(value) in (int, float, complex) and type(before) in (int, float, complex)
-        if is_number:
-            self.numbers.add(label)
-            return
-        new = self._expression(value, label)
-        if isinstance(original, (dict, list, deque)):
-            self.calls.append(f"({name}.__setitem__, {self._key(key)}, {new})")
-        elif isinstance(original, (Tensor, Node)):
-            is_number = isinstance(getattr(value, "value", None), np.generic)
-            self.setters[key].append((name, f"asarray({new})" if is_number else new))
-        elif isinstance(original, CellType):
-            self.calls.append(f"(setattr, {name}, 'cell_contents', {new})")
-        else:
-            self.calls.append(f"(set_attribute, {name}, {key!r}, {new})")
-
-    def _key(self, key: Any) -> str:
-        known = self.state.originals.get(id(key))
-        return known or (
-            repr(key) if isinstance(key, (str, int, float, bool, type(None)))
-            else self.state.bound(key)
-        )
-
-    def _expression(self, value: Any, label: str) -> str:
-        """Write how a value of the recorded call is made in a later one."""
-        known = self.state.originals.get(id(value))
-        if known is not None:
-            return known
-        kind = type(value)
-        if kind is Traced:
-            return self._output(value, label)
-        if isinstance(value, Tensor):
-            return self._tensor(value, label)
-        if kind is dict:
-            pairs = ((self._key(k), self._expression(v, f"{label}.{k}")) for k, v in value.items())
-            return "{" + ", ".join(f"{key}: {text}" for key, text in pairs) + "}"
-        if kind in (list, tuple) or isinstance(value, tuple):
-            items = [self._expression(v, f"{label}.{i}") for i, v in enumerate(value)]
-            if kind is list:
-                return f"[{', '.join(items)}]"
-            if hasattr(value, "_fields"):
-                return f"{self.state.bound(kind)}({', '.join(items)})"
-            return f"({', '.join(items)}{',' * (len(items) == 1)})"
-        if isinstance(value, np.ndarray):
-            return f"{self.state.bound(value)}.copy()"
-        if value is None or isinstance(value, (str, int, float, complex, np.generic, np.dtype)):
-            return self.state.bound(value)
-        if isinstance(value, (FunctionType, type)) or callable(value):
-            return self.state.bound(value)
-        raise TracingError(
-            f"{label} is a new {kind.__name__} after the call of {self.state.trace.name}, and a "
-            "program makes arrays, numbers and containers of them alone: make it outside"
-        )
-
-    def _output(self, value: Traced, label: str) -> str:
-        position = self._by_identity.get(id(value))
-        if position is None:
-            position = self._by_identity[id(value)] = len(self.outputs)
-            self.outputs.append(value.ref)
-            self.held.append(value)
-            self.labels.append(label)
-        if isinstance(value.value, np.ndarray) and value.value.ndim == 0:
-            return f"asarray(o{position})"
-        return f"o{position}[()]" if isinstance(value.value, np.generic) else f"o{position}"
-
-    def _tensor(self, value: Tensor, label: str) -> str:
-        data = self._expression(value.data, label)
-        if value.node is None:
-            return f"tensor({data})"
-        if value.node.op is None:
-            return f"leaf({data})"
-        if value.node.parents is None:
-            return f"spent({data}, {self.state.bound(value.node.op)})"
-        self.live.append(value)
-        self.live_outputs.append(int(re.findall(r"o(\d+)", data)[0]))
-        return f"h[{len(self.live) - 1}]"
-
-
-# -- what the code calls --------------------------------------------------------------------------
-
-_new = object.__new__
-_set_data, _set_grad = vars(Tensor)["data"].__set__, vars(Node)["grad"].__set__
-
-
-def _tensor(data: Any) -> Tensor:
-    result = _new(Tensor)
-    result.data, result.node = np.asarray(data), None
-    return result
-
-
-def _leaf(data: Any) -> Tensor:
-    result = _tensor(data)
-    result.node = new_leaf()
-    return result
-
-
-def _spent(data: Any, op: Any) -> Tensor:
-    """Make the result of a call whose graph a backward pass has freed."""
-    result = _tensor(data)
-    result.node = record(op, None, {}, None, None)
-    return result
-
-
-def _consume(*changes: Iterator[Any]) -> None:
-    deque(chain(*changes), maxlen=0)  # one call: no interrupt comes between the changes
-
-
-class Code:
-    """The code around a program: what reads the state of a call, and what changes it.
-
-    It holds nothing of the call that was recorded, but for what every call reads anew.
-    """
-
-    def __init__(self, state: State, changes: Changes, past: Any) -> None:
-        self.name = state.trace.name
-        self.reads, self.inputs, self.drawn = state.reads, state.inputs, state.drawn
-        self.past = past
-        self.outs = [f"o{i}" for i in range(len(changes.outputs))]
-        self.space = {**_SPACE, **state.constants, "past": past}
-        self.labels = state.labels()
-        self.writes = list(self._writes(state, changes))
-
-    def _writes(self, state: State, changes: Changes) -> Iterator[str]:
-        if self.past is not None:
-            draws = [f"d{i}" for i in range(self.past.draws)]
-            self.outs += draws
-            values = [state.inputs[i] for i in self.past.stay]
-            nodes = [
-                state.tracked[i][1] if i in self.past.reached else "None" for i in self.past.stay
-            ]
-            live = [f"o{i}" for i in changes.live_outputs]
-            yield f"h = past.attach({', '.join(map(_tuple_text, (live, values, nodes, draws)))})"
-        yield f"result = {changes.result}"
-        parts = []
-        for attribute, pairs in changes.setters.items():
-            if pairs:
-                names, new = (_tuple_text(column) for column in zip(*pairs, strict=True))
-                parts.append(f"map(set_{attribute}, {names}, {new})")
-        if changes.calls:
-            parts.append(f"starmap(call, {_tuple_text(changes.calls)})")
-        if parts:
-            yield f"consume({', '.join(parts)})"
-
-    def commit(
-        self, objects: Mapping[str, Any], inputs: Sequence[Any], values: Sequence[Any]
-    ) -> Any:
-        """Make the changes of the call that was recorded, and give its result."""
-        space = {
-            **self.space, **objects, **dict(zip(self.inputs, inputs, strict=True)),
-            **dict(zip(self.outs, values, strict=True)),
-        }  # fmt: skip
-        exec(compile("\n".join(self.writes), f"<changes of {self.name}>", "exec"), space)
-        return space["result"]
-
-    def compiled(self, stay: Sequence[int]) -> Callable[..., Any]:
-        """Compile ``call(run, args, kwargs)``: read the state, run the program, change the state.
-
-        It returns :data:`MISS` if the program is not for this call, before anything has changed.
-        ``stay`` are the inputs that the program takes.
-        """
-        inputs = [self.inputs[i] for i in stay]
-        used = {*inputs, *(self.inputs[i] for i in (self.past.stay if self.past else ()))}
-        reads = [line.text for line in self.reads if line.needed_by in used or not line.needed_by]
-        run = _drawing(f"[{', '.join(self.outs)}] = run({', '.join(inputs)})", self.drawn)
-        text = "def call_recorded(run, args, kwargs):\n try:\n"
-        text += "".join(f"  {line}\n" for line in reads or ["pass"])
-        text += " except (KeyError, IndexError, AttributeError):\n  return MISS\n"
-        text += "".join(f" {line}\n" for line in [*run, *self.writes, "return result"])
-        space = dict(self.space)
-        exec(compile(text, f"<state of {self.name}>", "exec"), space)
-        return space["call_recorded"]
-
-    def fix(self, position: int, value: Any) -> None:
-        """Expect of later calls that a number is what it is, which is all that depends on it."""
-        variable = self.inputs[position]
-        name = f"fixed{position}"
-        self.space[name] = value
-        for i, line in enumerate(self.reads):
-            if line.needed_by == variable:
-                self.reads[i] = line._replace(needed_by=None)
-        condition = f"{variable} == {name}"
-        self.reads.append(Line(f"if not ({condition}): return MISS", None, condition, variable))
-
-
-    def difference(self, args: Any, kwargs: Any) -> tuple[str, str]:
-        """Say why a call is not one of these: in words, and the path of what is another."""
-        space = {**self.space, "args": args, "kwargs": kwargs}
-        for line in self.reads:
-            try:
-                if line.condition is None:
-                    exec(line.text, space)
-                elif not eval(line.condition, space):
-                    return self._difference(line.subject, space)
-            except (KeyError, IndexError, AttributeError):
-                return self._difference(line.subject or line.text.partition(" = ")[2], {})
-        return "a branch that went another way", ""
-
-    def _difference(self, subject: str, space: Mapping[str, Any]) -> tuple[str, str]:
-        path = subject.removeprefix("len(").removesuffix(")")
-        head = re.split(r"[.\[]", path, maxsplit=1)[0]
-        label = _dotted(self.labels.get(head, head) + path[len(head) :])
-        if subject.startswith("len({"):
-            return "parameters, of which two are one now, or were", ""
-        try:
-            value = eval(subject, dict(space))
-        except (KeyError, IndexError, AttributeError, NameError):
-            return f"{label}, which is not there any more", label
-        if subject.startswith("len("):
-            return f"{label or 'the function'}, which has {value} entries now", label
-        return f"{label}, which is {describe(value)} now", label
-
-
-def _returned(value: Any) -> Any:
-    """Put refs and constants into the structure of a result; what is neither is left out."""
-    value = value.data if isinstance(value, Tensor) else value
-    if type(value) is Traced:
-        return value.ref
-    if isinstance(value, dict):
-        return {key: _returned(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        items = [_returned(item) for item in value]
-        return items if isinstance(value, list) else tuple(items)
-    return value if isinstance(value, (*CONSTANT, np.ndarray, np.generic)) else None
-
-
-def _tuple_text(items: Sequence[str]) -> str:
-    return f"({', '.join(items)}{',' * bool(items)})"
-
-
-MISS = object()  # what the code returns where something is not as it was
-
-_SPACE: dict[str, Any] = {
-    "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator, "asarray": np.asarray,
-    "starmap": starmap, "call": call, "set_data": _set_data, "set_grad": _set_grad,
-    "set_attribute": object.__setattr__, "consume": _consume, "tensor": _tensor, "leaf": _leaf,
-    "spent": _spent,
-}  # fmt: skip
-
-
-def _drawing(line: str, generators: Sequence[str]) -> list[str]:
-    """Let a line that fails take back what it has drawn."""
-    if not generators:
-        return [line]
-    before = [f"s{g} = {g}.bit_generator.state" for g in generators]
-    after = [f" {g}.bit_generator.state = s{g}" for g in generators]
-    return [*before, "try:", f" {line}", "except BaseException:", *after, " raise"]
-
-
-def _dotted(path: str) -> str:
+def dotted(path: str) -> str:
     """Write ``a['b'][0].c`` as ``a.b.0.c``."""
     return re.sub(r"\[[\"']?(.*?)[\"']?\]", r".\1", path).lstrip(".")
-
-
-# -- what a function can reach --------------------------------------------------------------------
-
-
-def _home_of(f: Any) -> str:
-    f = getattr(f, "__func__", getattr(f, "func", f))
-    return (getattr(f, "__module__", "") or type(f).__module__ or "").partition(".")[0]
-
-
-def _named(function: FunctionType) -> list[str]:
-    """The names in a function's code, and in that of the functions inside it."""
-    names: dict[str, None] = {}
-    waiting = [function.__code__]
-    while waiting:
-        code = waiting.pop()
-        names.update(dict.fromkeys(code.co_names))
-        waiting += [c for c in code.co_consts if hasattr(c, "co_names")]
-    return list(names)
-
-
-def _may_hold_state(value: Any) -> bool:
-    if isinstance(value, (type, ModuleType)) or value is None:
-        return False
-    return not isinstance(value, (str, bool, np.ufunc, type(len), type(np.sum)))
-
-
-def _parameter_names(f: Any, count: int) -> list[str]:
-    parameters: Iterable[inspect.Parameter] = ()
-    with suppress(TypeError, ValueError):  # of a ufunc, say
-        parameters = inspect.signature(f).parameters.values()
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return [names[i] if i < len(names) else f"x{i}" for i in range(count)]
-
-
-def refuse_leaks(trace: Trace) -> None:
-    """Refuse a call that keeps a traced value somewhere where nobody looks."""
-    if not any(reference() is not None for reference in trace.alive):
-        return
-    gc.collect()
-    leaked = [t for t in (reference() for reference in trace.alive) if t is not None]
-    if leaked:
-        raise TracingError(
-            f"a value ({describe(leaked[0])}) computed in {trace.name} was kept somewhere that is "
-            "neither an argument, nor closed over, nor a global that the function names, so later "
-            "calls could not put a new one there: return it, or hand over what keeps it"
-        )
-
-
-def refuse_unseen(trace: Trace, program: Program, constants: Mapping[str, Any]) -> None:
-    """Refuse a call that used an array which somebody else can change.
-
-    An array that was made inside the call is held by the trace and by the program alone.
-    """
-    arrays = trace.constants
-    trace.constants = {}
-    holders = Counter(map(id, _constants_in(program)))
-    holders.update(id(value) for value in constants.values() if isinstance(value, np.ndarray))
-    distinct = {id(a): id(a.base) for a in (*arrays.values(), *_constants_in(program))}
-    views = Counter(distinct.values())  # each holds what it is a view of
-    while arrays:
-        _, array = arrays.popitem()
-        owner = array if not isinstance(array.base, np.ndarray) else array.base
-        own = holders[id(owner)] + views[id(owner)] + (id(owner) in arrays)
-        if owner.flags.writeable and getrefcount(owner) - own > _ALONE + (owner is array):
-            raise TracingError(
-                f"{trace.name} used an array ({describe(array)}) that is neither among its "
-                "arguments, nor closed over, nor a global that it names: later calls would take "
-                "it for a constant. Hand it over, or make it read-only: a.flags.writeable = False"
-            )
-
-
-def _constants_in(value: Any) -> Iterator[Any]:
-    """The arrays among the constants of a program, each as often as it is held."""
-    if isinstance(value, Program):
-        for line in value.instructions:
-            yield from _constants_in((line.args, dict(line.kwargs)))
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _constants_in(item)
-    elif isinstance(value, dict):
-        yield from _constants_in(tuple(value.values()))
-    elif isinstance(value, slice):
-        yield from _constants_in((value.start, value.stop, value.step))
-    elif isinstance(value, np.ndarray):
-        yield value
-
-
-def _held_alone() -> int:
-    owner = np.empty(2)
-    return getrefcount(owner)
-
-
-#: How often an array is referred to that one variable holds.
-_ALONE = _held_alone()

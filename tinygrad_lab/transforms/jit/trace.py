@@ -200,7 +200,7 @@ class Trace:
             return slice(*map(self._referred, (value.start, value.stop, value.step)))
         if kind is TracedGenerator:
             return value.ref
-        if isinstance(value, np.ndarray) and value.size > 1:
+        if isinstance(value, np.ndarray):
             self.constants[id(value)] = value
         return value
 
@@ -243,6 +243,8 @@ class Trace:
                 if parent is not None and parent.op is None:
                     of_leaf.setdefault(parent, _number(arg))
             of = of_leaf.get(node) if node.op is None else _number(node.value)
+            if self._unseen == begin and not self._had_backward and g.size == 1:
+                self.credit(node.value, "loss", 0)
             self._note_backward(node.name, of)
             self._note_gradient(_number(g), of, begin, node.op is None)
             if visit is not None:
@@ -258,13 +260,18 @@ class Trace:
         self._unseen = len(self.instructions)
         self._had_backward = True
 
-    def _note_gradient(self, number: int | None, of: int | None, begin: int, last: bool) -> None:
+    def _note_gradient(self, number: int | None, of: int | None, begin: int, leaf: bool) -> None:
         """Note that a value is the gradient of another, if a pass that began there computed it.
 
-        What is the gradient of several values is called after the ``last`` of them, a leaf.
+        What is the gradient of several is called after a leaf, or after what a primitive gave.
         """
         at = (number or 0) - len(self.inputs)
-        if at >= begin and (last or self.instructions[at].gradient_of is None):
+        if at < begin:
+            return
+        is_better = leaf or (of is not None and of >= len(self.inputs) and (
+            self.instructions[of - len(self.inputs)].hint != ""
+        ))  # fmt: skip
+        if is_better or self.instructions[at].gradient_of is None:
             self.instructions[at] = self.instructions[at]._replace(gradient_of=of)
 
     @contextmanager

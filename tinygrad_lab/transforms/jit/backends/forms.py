@@ -36,6 +36,10 @@ _UFUNCS: dict[Op, np.ufunc] = {
 }  # fmt: skip
 
 
+#: Of numbers of Python's alone.
+_DIVISIONS: dict[Op, str] = {operator.floordiv: "//", operator.mod: "%"}
+
+
 def as_ufunc(op: Op) -> np.ufunc | None:
     """Give the ufunc that an operation is, if it is one."""
     return op if isinstance(op, np.ufunc) else _UFUNCS.get(op)
@@ -126,6 +130,7 @@ class Elementwise(NamedTuple):
     dtypes: tuple[np.dtype[Any], ...]  # that the operands are converted to
     pattern: str  # with {0}, {1}, ... where they stand
     hides: bool = False  # whether a NaN may go in and none come out
+    stops: str = ""  # where this holds, the call is no call of numbers
 
 
 def hides_nan(line: Instruction) -> bool:
@@ -152,6 +157,9 @@ def _elementwise(line: Instruction, kind: Callable[[Any], Kind]) -> Elementwise 
     if op is astype:
         lossy = dtype.kind in "iu" and kind(args[0]).dtype.kind == "f"
         return None if lossy else Elementwise(args[:1], (dtype,), "{0}")
+    if op in _DIVISIONS and not any(kind(arg).is_array for arg in args):
+        dtypes = tuple(np.dtype(kind(arg).dtype) for arg in args)
+        return Elementwise(args, dtypes, f"{{0}} {_DIVISIONS[op]} {{1}}", stops="{1} == 0")
     ufunc = as_ufunc(op)
     if ufunc is None or kwargs or len(args) != ufunc.nin or ufunc.nout != 1:
         return None

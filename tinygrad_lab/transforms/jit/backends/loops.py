@@ -159,6 +159,8 @@ class Writer:
                 for access, dtype in zip(line.accesses, line.form.dtypes, strict=True)
             ]
             self.body.append(f"v{line.number}_{k} = {line.form.pattern.format(*operands)}")
+            if line.form.stops:
+                self.body.append(f"bad = bad | int64({line.form.stops.format(*operands)})")
 
     def _notice_nan(self, nest: Nest, line: Line) -> None:
         """Notice a NaN of the backward pass that nothing shows later: the engine may have none."""

@@ -1,0 +1,122 @@
+"""One convolution on several threads: the same numbers, errors, settings and processes."""
+
+import os
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import tinygrad_lab as tl
+from tinygrad_lab.nn import conv, threads
+
+
+@pytest.fixture
+def several():
+    """Set the number of threads to 3, and back."""
+    before = tl.get_num_threads()
+    tl.set_num_threads(3)
+    yield
+    tl.set_num_threads(before)
+
+
+def results(groups=2, stride=1):
+    rng = np.random.default_rng(0)
+    x = tl.tensor(rng.normal(size=(13, 4, 12, 9)), requires_grad=True)
+    w = tl.tensor(rng.normal(size=(6, 4 // groups, 3, 3)), requires_grad=True)
+    y = tl.conv2d(x, w, None, stride, 1, groups=groups)
+    y.backward(np.cos(y.data))
+    return y.data, x.grad, w.grad
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_number_of_threads_changes_no_bit(monkeypatch, several, stride):
+    monkeypatch.setattr(conv, "SHARE", 1000)
+    assert len(conv._shares(13, 1, 4000)) > 3
+    shared = results(stride=stride)
+    tl.set_num_threads(1)
+    for a, b in zip(shared, results(stride=stride), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_shares_are_all_images_once():
+    for n, abreast, products in [(0, 1, 10), (1, 8, 10**9), (32, 8, 10**6), (33, 4, 10**8)]:
+        shares = conv._shares(n, abreast, products)
+        assert [i for share in shares for i in range(share.start, share.stop)] == list(range(n))
+        assert all(share.start % abreast == 0 for share in shares)
+
+
+def test_helpers_do_their_part_and_answer_in_order(several):
+    everybody = threading.Barrier(3, timeout=60)
+
+    def work(part):
+        everybody.wait()  # three at once, or never
+        return part * part
+
+    assert threads.in_parts(work, range(3)) == [0, 1, 4]
+
+
+def test_an_error_in_any_thread_reaches_the_caller(several):
+    both = threading.Barrier(2, timeout=60)
+
+    def work(part):
+        both.wait()
+        if threading.current_thread() is not threading.main_thread():
+            raise ValueError(f"part {part}")
+
+    tl.set_num_threads(2)
+    with pytest.raises(ValueError, match="part"):
+        threads.in_parts(work, range(2))
+
+
+def test_helpers_heed_the_callers_errstate(several):
+    everybody = threading.Barrier(3, timeout=60)
+
+    def work(_):
+        everybody.wait()
+        with pytest.raises(FloatingPointError):
+            np.log(np.zeros(1) - 1)
+
+    with warnings.catch_warnings(), np.errstate(invalid="raise"):
+        warnings.simplefilter("error")
+        threads.in_parts(work, range(3))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_forked_off_convolves(monkeypatch, several):
+    monkeypatch.setattr(conv, "SHARE", 1000)
+    expected = results()
+    child = os.fork()
+    if child == 0:
+        same = all(np.array_equal(a, b) for a, b in zip(results(), expected, strict=True))
+        os._exit(0 if same else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "2", True, None])
+def test_bad_numbers_of_threads(number):
+    before = tl.get_num_threads()
+    with pytest.raises(ValueError, match=r"set_num_threads\(.*expected an integer of 1 or more"):
+        tl.set_num_threads(number)
+    assert tl.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("environment", "number"),
+    [
+        ({"OMP_NUM_THREADS": "1"}, 1),
+        ({"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": ""}, 1),
+        ({"OMP_NUM_THREADS": "4,2"}, 8),
+        ({"OMP_NUM_THREADS": "0"}, 1),
+        ({"MKL_NUM_THREADS": "99"}, 8),
+        ({}, 8),
+    ],
+)
+def test_the_environment_limits_threads(monkeypatch, environment, number):
+    monkeypatch.setattr(threads, "processors", lambda: 8)
+    for name in threads._VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert threads._number_at_start() == number
