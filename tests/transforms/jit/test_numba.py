@@ -588,3 +588,12 @@ def test_two_processes_at_once_and_a_third_after_them():
     third = begin().communicate()[0].split()
     assert len(third) == 1
     assert all(text[-1:] == third for text in texts)
+
+
+def test_a_program_of_thousands_of_lines_is_not_compiled():
+    kind = Kind(np.dtype(float), (40,))
+    lines = tuple(Instruction(np.sin, (Ref(i),), {}, kind) for i in range(3000))
+    program = Program("long", (Input("x", kind),), lines, (Ref(3000),), ("y",))
+    assert backend.compile_or_say(program, is_asked_for=False) is None
+    with pytest.raises(backend.TooLong, match="3,000 statements"):
+        backend.compile(program)

@@ -96,7 +96,7 @@ class Recording:
         if self.past is not None:
             self.past.run = numpy_backend.compile(self.past.program)
         if self.wanted == "numba":
-            self._use(numba_backend.compile_or_say, begin)
+            self._compile(begin)
         self.call = self.code.compiled(self.stay)
         self.seconds_to_compile = perf_counter() - begin
 
@@ -104,10 +104,10 @@ class Recording:
         """Compile beside the calls that go on."""
         if self.wanted == "auto" and len(self.misfires) < _STRICT:
             begin = perf_counter()
-            in_background(lambda: self._use(numba_backend.compile_if_there, begin))
+            in_background(lambda: self._compile(begin))
 
-    def _use(self, compile: Callable[[Program], Any], begin: float) -> None:
-        run = compile(self.program)
+    def _compile(self, begin: float) -> None:
+        run = numba_backend.compile_or_say(self.program, self.wanted == "numba")
         if run is not None:
             self.seconds_to_compile += perf_counter() - begin
             self.run, self.backend = run, "numba"

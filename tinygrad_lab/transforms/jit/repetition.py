@@ -206,8 +206,9 @@ class _Repetition:
             recording.loops[key] = None
 
             def compile() -> None:
-                program = recording.program
-                recording.loops[key] = numba_backend.compile_loop_or_say(program, carried, stacked)
+                recording.loops[key] = numba_backend.compile_loop_or_say(
+                    recording.program, carried, stacked, recording.wanted == "numba"
+                )
 
             if recording.wanted == "numba":
                 compile()

@@ -55,7 +55,8 @@ __all__ = [
 
 _ARRAYS = frozenset({np.where, np.copy})  # what gives arrays also without axes
 _TURNS = 1 << 26  # elements computed in one go of a loop: a tenth of a second
-_STATEMENTS = 500  # of a kernel: Numba needs some milliseconds for each
+_LONGEST = 2000  # statements that are compiled, at 4 ms each
+_STATEMENTS = 500  # of a program; with more, fewer arrays are written out element by element
 
 
 class NotFinite(FloatingPointError):  # noqa: N818 - not an error: the call is to be made eagerly
@@ -83,42 +84,40 @@ def compile(program: Program) -> Callable[..., list[Any]]:
     return _Caller(_planned(program), _entry).function()
 
 
-def compile_or_say(program: Program) -> Callable[..., list[Any]] | None:
-    """Compile, or say why not."""
-    return _or_say(program, lambda: compile(program))
+def compile_or_say(program: Program, is_asked_for: bool) -> Callable[..., list[Any]] | None:
+    """Compile, or say why not; what is only missing or too long is not said to who did not ask."""
+    return _or_say(program, is_asked_for, lambda: compile(program))
 
 
 def compile_loop_or_say(
-    program: Program, carried: Mapping[int, int], stacked: Set[int]
+    program: Program, carried: Mapping[int, int], stacked: Set[int], is_asked_for: bool
 ) -> Callable[..., Looped] | None:
-    """Compile a loop, or say why not."""
-    return _or_say(program, lambda: compile_loop(program, carried, stacked))
+    """Compile a loop, or say why not, as :func:`compile_or_say` does."""
+    return _or_say(program, is_asked_for, lambda: compile_loop(program, carried, stacked))
 
 
-def _or_say(program: Program, compile: Callable[[], Any]) -> Any:
+def _or_say(program: Program, is_asked_for: bool, compile: Callable[[], Any]) -> Any:
     try:
         return compile()
-    except ImportError as error:
-        why = f'{error}. pip install "tinygrad-lab[fast]" brings Numba'
+    except (ImportError, TooLong) as error:
+        if not is_asked_for:
+            return None
+        help = '. pip install "tinygrad-lab[fast]" brings Numba' * isinstance(error, ImportError)
+        why = f"{error}{help}"
     except Exception as error:  # noqa: BLE001 - whatever it is, NumPy calls are the remedy
         why = f"{type(error).__name__}: {error}".partition("\n")[0]
     warn(f"{program.name} is not compiled and runs as NumPy calls: {why}", CompilingWarning)
     return None
 
 
-def compile_if_there(program: Program) -> Callable[..., list[Any]] | None:
-    """Compile, if there is a Numba."""
-    try:
-        import numba  # noqa: F401
-    except ImportError:
-        return None
-    return compile_or_say(program)
-
-
 def kernels(program: Program) -> list[str]:
     """Give the text of a program's kernels."""
     caller = _Caller(_planned(program), lambda kernel: None)
     return [kernel.text for kernel in caller.kernels]
+
+
+class TooLong(ValueError):  # noqa: N818 - not an error: NumPy calls do as well
+    """Compiling a program would take too long."""
 
 
 class Looped(NamedTuple):
@@ -230,8 +229,11 @@ def _planned(program: Program, with_numbers: bool = False) -> Plan:
     for straight, row in ((16, 8), (4, 4), (1, 1)):
         plan = Plan(program, straight, row, with_numbers)
         lines = [line for g in plan.groups if isinstance(g, Nest) for line in g.lines]
-        if sum(_weight(line) for line in lines) <= _STATEMENTS:
+        statements = sum(map(_weight, lines))
+        if statements <= _STATEMENTS:
             break
+    if statements > _LONGEST:
+        raise TooLong(f"{statements:,} statements are too many to compile")
     return plan
 
 
