@@ -412,6 +412,24 @@ def test_two_threads_call_one_function():
     assert wrong == []
 
 
+def test_memory_is_used_again_when_nobody_holds_what_was_in_it():
+    kind = Kind(np.dtype(float), (100, 100))
+    lines = (
+        Instruction(np.multiply, (Ref(0), 2), {}, kind),
+        Instruction(np.matmul, (Ref(1), Ref(0)), {}, kind),
+    )
+    run = backend.compile(Program("f", (Input("x", kind),), lines, (Ref(1), Ref(2)), ("y", "z")))
+    inputs = [np.full((100, 100), float(k)) for k in range(8)]
+    taken = [run(x) for x in inputs]  # held
+    views = [run(x)[0][50:, ::2].T for x in inputs]  # held by a part
+    for k in range(8):
+        np.testing.assert_array_equal(taken[k][0], np.full((100, 100), 2.0 * k))
+        np.testing.assert_array_equal(taken[k][1], np.full((100, 100), 200.0 * k * k))
+        np.testing.assert_array_equal(views[k], np.full((50, 50), 2.0 * k))
+    places = {array.ctypes.data for x in inputs for array in run(x)}  # dropped at once
+    assert len(places) <= 4
+
+
 # -- compiling ------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ Not for: which loops (``loops.py``), or keeping compiled kernels (``cache.py``).
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable, Iterator, Mapping, Set
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -27,11 +28,13 @@ from tinygrad_lab.transforms.jit.backends.loops import (
     element_dtype,
 )
 from tinygrad_lab.transforms.jit.backends.plan import Calls, Nest, Plan
+from tinygrad_lab.transforms.jit.backends.pool import Pool
 from tinygrad_lab.transforms.jit.expressions import call_text
 from tinygrad_lab.transforms.jit.program import (
     VIEWS,
     GuardFailed,
     Instruction,
+    Kind,
     Program,
     Ref,
     astype,
@@ -43,18 +46,13 @@ from tinygrad_lab.transforms.jit.program import (
 from tinygrad_lab.warnings import CompilingWarning, warn
 
 __all__ = [
-    "Looped",
-    "NotFinite",
-    "compile",
-    "compile_if_there",
-    "compile_loop",
-    "compile_loop_or_say",
-    "compile_or_say",
-    "kernels",
+    "Looped", "NotFinite", "TooLong", "compile", "compile_loop", "compile_loop_or_say",
+    "compile_or_say", "kernels",
 ]
 
 _ARRAYS = frozenset({np.where, np.copy})  # what gives arrays also without axes
 _TURNS = 1 << 26  # elements computed in one go of a loop: a tenth of a second
+_LARGE = 1 << 15  # bytes, from where on it pays to use memory again
 _LONGEST = 2000  # statements that are compiled, at 4 ms each
 _STATEMENTS = 500  # of a program; with more, fewer arrays are written out element by element
 
@@ -256,7 +254,7 @@ class _Caller:
         self.space: dict[str, Any] = {
             "np": np, "GuardFailed": GuardFailed, "NotFinite": NotFinite, "empty": np.empty,
             "ascontiguous": np.ascontiguousarray, "ordered": _ordered, "shape": np.shape,
-            "again": _again, "errstate": np.errstate,
+            "again": _again, "is_finite": _is_finite, "errstate": np.errstate,
         }  # fmt: skip
         self.kernels: list[Kernel] = []
         self.text: list[str] = []
@@ -355,8 +353,7 @@ class _Caller:
         number, kind = parameter.number, parameter.kind
         name = f"v{number}"
         if parameter.role in ("result", "scratch"):
-            dtype = self._constant(kind.dtype)
-            self.text.append(f"{name} = empty({kind.shape!r}, {dtype})")
+            self.text.append(f"{name} = {self._memory(kind)}")
             return name
         if number in self.plan.constants:
             return self._constant(self.plan.constants[number])
@@ -366,6 +363,12 @@ class _Caller:
         if number not in self.contiguous:
             self.contiguous[number] = self._contiguous(number)
         return self.contiguous[number]
+
+    def _memory(self, kind: Kind) -> str:
+        """Write where a result goes: large ones where an earlier one was that nobody holds."""
+        if kind.nbytes < _LARGE:
+            return f"empty({kind.shape!r}, {self._constant(kind.dtype)})"
+        return f"{self._constant(Pool(kind))}.take()"
 
     def _contiguous(self, number: int) -> str:
         """Make an array one whose rows follow each other, and name that."""
@@ -413,13 +416,16 @@ class _Caller:
             return f"if {'not ' * bool(line.args[1])}{value}: raise GuardFailed"
         if line.op is expect_shape:
             return f"if shape({self._refer(line.args[0])}) != {line.args[1]!r}: raise GuardFailed"
+        if line.op is np.matmul and not line.kwargs and line.kind.nbytes >= _LARGE:
+            x, y = (self._refer(a) if type(a) is Ref else self._constant(a) for a in line.args)
+            return f"v{number} = np.matmul({x}, {y}, {self._memory(line.kind)})"
         return f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}"
 
     def _check(self, number: int) -> None:
         """See whether an output that a call gives is finite: kernels do so themselves."""
         kind = self.plan.kind(Ref(number))
         if number not in self.plan.line and kind.is_array and kind.dtype.kind in "fc":
-            self.text.append(f"if not np.isfinite(v{number}).all(): raise NotFinite")
+            self.text.append(f"if not is_finite(v{number}): raise NotFinite")
 
     def _output(self, output: Any) -> str:
         if type(output) is not Ref:
@@ -477,3 +483,9 @@ def _again(run: Callable[..., list[Any]], inputs: list[Any]) -> list[Any]:
     if all(x is y for x, y in zip(ordered, inputs, strict=True)):
         raise TypeError("the arguments are not of the kinds that the program is for")
     return run(*ordered)
+
+
+def _is_finite(x: Any) -> bool:
+    """Whether all elements are finite: a sum of squares says so if it is, and reads them once."""
+    flat = np.ravel(x)
+    return math.isfinite(abs(np.vdot(flat, flat))) or bool(np.isfinite(x).all())
