@@ -30,7 +30,7 @@ def _no_folder(monkeypatch):
 
 
 def problem(make: Any = optim.SGD, **settings: Any) -> tuple[Any, Any]:
-    model = nn.MLP([2, 2, 1], activation="tanh", output_activation="sigmoid", rng=0)
+    model = nn.Linear(2, 1, rng=0)  # small: the kernel is compiled faster
     return model, make(model.parameters(), lr=0.1, **settings)
 
 
@@ -198,13 +198,13 @@ class TestRepeat:
     def test_a_branch_in_the_middle(self, loops):
         def careful(model: Any, optimizer: Any) -> Any:
             loss = step(model, optimizer)
-            if loss.data < 0.2495:
+            if loss.data < 0.2:
                 optimizer.param_groups[0]["lr"] = optimizer.param_groups[0]["lr"] * 0.9
             return loss
 
         here, there = problem(), problem()
         expected = [careful(*here).item() for _ in range(60)]
-        assert min(expected) < 0.2495 < max(expected)
+        assert min(expected) < 0.2 < max(expected)
         assert_close(tl.repeat(tl.jit(careful, backend="numba"), 60)(*there), expected)
         assert_same_state(here[0], there[0])
         assert sum(loops) > 20

@@ -45,7 +45,7 @@ from tinygrad_lab.transforms.jit.backends import (  # noqa: E402 - they are ther
 from tinygrad_lab.transforms.jit.backends import numba as backend  # noqa: E402
 from tinygrad_lab.transforms.jit.backends.background import in_background  # noqa: E402
 
-EXAMPLES = max(settings.default.max_examples // 6, 1)
+EXAMPLES = max(settings.default.max_examples // 8, 1)
 POLYNOMIALS = (np.exp, np.log, np.log1p, np.expm1, np.cosh, np.tanh)
 LIBRARY = (np.sin, np.arctan, np.arctan2, np.hypot, np.power)
 SUMS = (np.sum, np.mean, np.prod, np.add.reduce, np.matmul)
@@ -239,15 +239,15 @@ def lab_step() -> Program:
 
 def digit_step() -> Program:
     rng = np.random.default_rng(0)
-    model = nn.MLP([40, 24, 10], activation="relu", output_activation=None, dtype="f4", rng=0)
+    model = nn.MLP([40, 24, 9], activation="relu", output_activation=None, dtype="f4", rng=0)
     step = training_step(model, optim.Adam(model.parameters()), nn.functional.cross_entropy)
-    return step(tl.tensor(rng.uniform(size=(16, 40)).astype("f4")), rng.integers(10, size=16))
+    return step(tl.tensor(rng.uniform(size=(16, 40)).astype("f4")), rng.integers(9, size=16))
 
 
 def convolution_step() -> Program:
     rng = np.random.default_rng(0)
     model = nn.Sequential(
-        nn.Conv2d(1, 3, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(27, 4, rng=0)
+        nn.Conv2d(1, 2, 3, rng=0), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(18, 4, rng=0)
     )
     step = training_step(model, optim.SGD(model.parameters(), lr=0.1), nn.functional.cross_entropy)
     return step(tl.tensor(rng.uniform(size=(5, 1, 8, 8))), rng.integers(4, size=5))
