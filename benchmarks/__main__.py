@@ -15,6 +15,7 @@ import tinygrad_lab as tl
 from benchmarks import (
     chain,
     checks,
+    cnn_step,
     convolution,
     costs,
     derivatives,
@@ -30,8 +31,10 @@ WORKLOADS = {
     workload.name: workload
     for workload in (
         lab_step.WORKLOAD,
+        lab_step.RUN,
         chain.WORKLOAD,
         digit_step.WORKLOAD,
+        cnn_step.WORKLOAD,
         *convolution.WORKLOADS,
         *pooling.WORKLOADS,
         derivatives.WORKLOAD,
@@ -39,7 +42,7 @@ WORKLOADS = {
         imports.WORKLOAD,
     )
 }
-PEERS = ("numpy", "torch", "mygrad", "autograd", "jax")
+PEERS = ("numpy", "numba", "torch", "mygrad", "autograd", "jax")
 
 
 def main() -> None:
@@ -132,7 +135,8 @@ def print_machine(facts: dict[str, str | int | None]) -> None:
     """Say what runs, and how to read it."""
     print(" · ".join(f"{name} {value}" for name, value in facts.items()))
     print("ratio: median over rounds of the time divided by the first line's in the same round,")
-    print("with its quartiles. Garbage collector on. JAX chooses its threads itself.")
+    print("with its quartiles. start: what the first three steps took beyond three later ones, to")
+    print("record and to compile. Garbage collector on. JAX chooses its threads itself.")
 
 
 def print_table(
@@ -143,7 +147,7 @@ def print_table(
     print(f"\n{workload.title}{limited}  [{workload.name}]")
     rate = f"{'GFLOP/s':>9}" if workload.flops else ""
     then = f"{'then':>8}{'now/then':>10}" if earlier else ""
-    print(f"{'':24}{workload.unit:>16}{'ratio':>8}{'quartiles':>16}{rate}{then}")
+    print(f"{'':24}{workload.unit:>16}{'ratio':>8}{'quartiles':>16}{rate}{'start':>11}{then}")
     for result in results:
         if result.absent:
             print(f"{result.contender:24}{result.absent:>16}")
@@ -153,6 +157,7 @@ def print_table(
         line += f"{f'{low:.2f}-{high:.2f}':>16}"
         if result.gflops is not None:
             line += f"{result.gflops:9.0f}"
+        line += f"{1e3 * result.begin:8.1f} ms"
         if result.contender in earlier:
             ratio = earlier[result.contender]["ratio"]
             line += f"{ratio:8.2f}{result.ratio / ratio:10.2f}"
@@ -167,6 +172,7 @@ def as_json(result: Result, unit: str, limit: int | None) -> dict:
         "unit": unit,
         "ratio": result.ratio,
         "quartiles": result.quartiles,
+        "start": result.begin,
         "seconds_by_round": result.rounds,
     }
     return record | ({"gflops": result.gflops} if result.gflops is not None else {})

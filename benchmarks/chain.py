@@ -63,6 +63,29 @@ def ours() -> Runner:
     return with_backward(lambda x: tl.tensor(x, requires_grad=True), problem()[1])
 
 
+def ours_jitted(backend: Any) -> Runner:
+    """The gradient of the chain, recorded."""
+    import tinygrad_lab as tl
+
+    if backend == "numba":
+        import numba  # noqa: F401 - to say so where it is missing
+    x, c = problem()
+    build = lambda: tl.jit(tl.grad(lambda x: np.sum(chain(x, c))), backend=backend)
+    gradient, another = build(), build()
+    return Runner(lambda: gradient(x), lambda: [another(x) for _ in range(3)][-1:])
+
+
+def jax_jit() -> Runner:
+    """JAX, compiled."""
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    x, c = map(jnp.asarray, problem())
+    gradient, another = (jax.jit(jax.grad(lambda x: jnp.sum(chain(x, c)))) for _ in range(2))
+    return Runner(lambda: jax.block_until_ready(gradient(x)), lambda: [np.asarray(another(x))])
+
+
 def torch_eager() -> Runner:
     """PyTorch, with constants that are tensors of its own."""
     import torch
@@ -107,10 +130,13 @@ WORKLOAD = Workload(
     contenders={
         "NumPy by hand": by_hand,
         "tinygrad_lab": ours,
+        "tinygrad_lab, jit numpy": lambda: ours_jitted("numpy"),
+        "tinygrad_lab, jit numba": lambda: ours_jitted("numba"),
         "PyTorch": torch_eager,
         "MyGrad": mygrad_,
         "MyGrad, guard off": mygrad_unguarded,
         "autograd": autograd_,
+        "JAX jit": jax_jit,
     },
     tolerance=1e-12,
     threads=1,

@@ -4,12 +4,14 @@
 and Adam over 109,386 parameters is most of the rest.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from benchmarks.timing import Runner, Workload
-from benchmarks.training import torch_layers, training
+from benchmarks.training import compiled_torch, jitted, torch_layers, training
 
 SIZES = (784, 128, 64, 10)
 RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
@@ -75,36 +77,28 @@ def by_hand() -> Runner:
     return Runner(lambda: adam.step(gradients()[1]), lambda: gradients()[1])
 
 
-def ours() -> Runner:
-    """As a user writes it: a model, a loss, an optimizer."""
+def parts() -> tuple[Any, Any, Any]:
+    """Return loss, optimizer and model, as a user writes them."""
     import tinygrad_lab as tl
 
     x, y, start = problem()
     model = tl.nn.MLP(SIZES, activation="relu", output_activation=None, dtype=np.float32, rng=0)
     for parameter, value in zip(model.parameters(), start, strict=True):
         parameter.data = value
-    optimizer = tl.optim.Adam(model.parameters(), lr=RATE)
     images = tl.tensor(x)
-
-    def loss():
-        return tl.nn.functional.cross_entropy(model(images), y)
-
-    return training(loss, optimizer, list(model.parameters()))
+    loss = lambda: tl.nn.functional.cross_entropy(model(images), y)
+    return loss, tl.optim.Adam(model.parameters(), lr=RATE), model
 
 
-def torch_optim() -> Runner:
-    """PyTorch as its tutorials write it."""
+def torch_parts() -> tuple[Any, Any, Any]:
+    """Return the same of PyTorch, as its tutorials write it."""
     import torch
 
     x, y, start = problem()
     model = torch.nn.Sequential(*torch_layers(SIZES, start, torch.nn.ReLU)[:-1])
-    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     images, classes = torch.from_numpy(x), torch.from_numpy(y)
-
-    def loss():
-        return torch.nn.functional.cross_entropy(model(images), classes)
-
-    return training(loss, optimizer, list(model.parameters()))
+    loss = lambda: torch.nn.functional.cross_entropy(model(images), classes)
+    return loss, torch.optim.Adam(model.parameters(), lr=RATE), model
 
 
 def mygrad_() -> Runner:
@@ -148,6 +142,14 @@ def jax_jit() -> Runner:
         log_p = jax.nn.log_softmax(a2 @ w3.T + b3)
         return -jnp.take_along_axis(log_p, classes[:, None], axis=1).mean()
 
+    return jax_training(loss, start)
+
+
+def jax_training(loss: Callable[[Any], Any], start: list[np.ndarray]) -> Runner:
+    """Return the step of a loss with Adam, compiled together."""
+    import jax
+    import jax.numpy as jnp
+
     def adam(p, g, m, v, t):
         m = BETA1 * m + (1 - BETA1) * g
         v = BETA2 * v + (1 - BETA2) * g * g
@@ -179,8 +181,11 @@ WORKLOAD = Workload(
     title="digit step: 784-128-64-10 ReLU MLP, cross-entropy, Adam, batch 64, float32",
     contenders={
         "NumPy by hand": by_hand,
-        "tinygrad_lab": ours,
-        "PyTorch": torch_optim,
+        "tinygrad_lab": lambda: training(*parts()),
+        "tinygrad_lab, jit numpy": lambda: jitted(*parts(), backend="numpy"),
+        "tinygrad_lab, jit numba": lambda: jitted(*parts(), backend="numba"),
+        "PyTorch": lambda: training(*torch_parts()),
+        "PyTorch, compiled": lambda: compiled_torch(*torch_parts()),
         "MyGrad": mygrad_,
         "JAX jit": jax_jit,
     },

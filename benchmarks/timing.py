@@ -17,10 +17,14 @@ MISSING = "not installed"
 
 @dataclass(frozen=True)
 class Runner:
-    """What a contender hands over to be timed: one step, and its gradients for the check."""
+    """What a contender hands over to be timed: one step, and its gradients for the check.
+
+    `parameters` are the arrays that the step moves, where somebody else needs them.
+    """
 
     step: Callable[[], object]
     gradients: Callable[[], Sequence[np.ndarray]]
+    parameters: Sequence[np.ndarray] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Result:
     ratio: float = float("nan")
     quartiles: tuple[float, float] = (float("nan"), float("nan"))
     gflops: float | None = None
+    begin: float = 0.0
     absent: str = ""
     rounds: list[float] = field(default_factory=list, repr=False)
 
@@ -67,6 +72,7 @@ def measure(workload: Workload, *, rounds: int, seconds: float) -> list[Result]:
         except ImportError as error:
             absent.append(Result(name, absent=f"{error.name or error} {MISSING}"))
     check_gradients(runners, workload.tolerance)
+    begins = {name: begin(run.step) for name, run in runners.items()}
     repeats = {name: calibrate(run.step, seconds / rounds) for name, run in runners.items()}
     names = list(runners)
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -75,7 +81,7 @@ def measure(workload: Workload, *, rounds: int, seconds: float) -> list[Result]:
         for name in names[shift:] + names[:shift]:
             gc.collect()
             times[name].append(time_steps(runners[name].step, repeats[name]))
-    return [summarise(workload, name, times) for name in names] + absent
+    return [summarise(workload, name, times, begins[name]) for name in names] + absent
 
 
 def check_gradients(runners: dict[str, Runner], tolerance: float) -> None:
@@ -96,10 +102,14 @@ def check_gradients(runners: dict[str, Runner], tolerance: float) -> None:
             )
 
 
+def begin(step: Callable[[], object]) -> float:
+    """Return the seconds that the first steps take beyond later ones: recording, compiling."""
+    first = 3 * time_steps(step, 3)
+    return max(0.0, first - 3 * min(time_steps(step, 1) for _ in range(3)))
+
+
 def calibrate(step: Callable[[], object], seconds: float) -> int:
-    """Return how many steps take about this long; the first ones warm up (and compile)."""
-    for _ in range(3):
-        step()
+    """Return how many steps take about this long."""
     once = min(time_steps(step, 1) for _ in range(5))
     return max(1, round(seconds / once))
 
@@ -112,7 +122,9 @@ def time_steps(step: Callable[[], object], repeats: int) -> float:
     return (time.perf_counter() - started) / repeats
 
 
-def summarise(workload: Workload, name: str, times: dict[str, list[float]]) -> Result:
+def summarise(
+    workload: Workload, name: str, times: dict[str, list[float]], begin: float
+) -> Result:
     """Return medians for one contender, its ratios taken within rounds."""
     first = next(iter(times.values()))
     ratios = np.array(times[name]) / np.array(first)
@@ -124,5 +136,6 @@ def summarise(workload: Workload, name: str, times: dict[str, list[float]]) -> R
         ratio=float(middle),
         quartiles=(float(low), float(high)),
         gflops=workload.flops / median / 1e9 if workload.flops else None,
+        begin=begin,
         rounds=times[name],
     )

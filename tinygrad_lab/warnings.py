@@ -19,6 +19,7 @@ __all__ = [
     "NoGradientWarning",
     "NotAParameterWarning",
     "RecordingWarning",
+    "SlowBatchWarning",
     "TrainingWarning",
     "warn",
 ]
@@ -56,6 +57,10 @@ class RecordingWarning(UserWarning):
 
 class CompilingWarning(UserWarning):
     """A program is not compiled, or what was compiled is not kept for the next process."""
+
+
+class SlowBatchWarning(UserWarning):
+    """``tl.vmap`` calls a function for each example in turn, which is slow; under ``debug()``."""
 
 
 def warn(message: str, category: type[UserWarning]) -> None:

@@ -9,7 +9,9 @@ another in memory, so the matrix that belongs to one row of outputs is a view th
 next row's, and one ``np.matmul`` over all of those views is the convolution, written straight to
 the result where it lies right.  That is a ``kh``-th of the memory traffic of im2col.  A kernel with
 dilation, and the adjoint of a stride, are several dense correlations between slices of the images.
-Arrays that are not NumPy's (Dask, CuPy) take slices, a stack and a matrix product instead.
+Where there is enough to do, several threads have a share of the images each (``threads.py``), and
+the gradients are computed side by side.  Arrays that are not NumPy's (Dask, CuPy) take slices, a
+stack and a matrix product instead.
 
 Not for: what users call, which checks and fills in defaults (``functional.py``).
 """
@@ -24,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lab.core.operations import defvjp, primitive
+from tinygrad_lab.core.operations import defvjp, primitive, together, vjps_of
 from tinygrad_lab.nn.scratch import SCRATCH
 from tinygrad_lab.nn.threads import in_parts
 from tinygrad_lab.nn.windows import Array, NDArray, Taps, is_numpy, spread, unfold
@@ -65,8 +67,7 @@ def conv2d(
     dtype = np.result_type(x, w) if bias is None else np.result_type(x, w, bias)
     y = np.empty((x.shape[0], w.shape[0], rows.out, columns.out), dtype)
     dense = ((read, _Rows(w, taps, down)) for taps, read, down in _undilated(rows))
-    pieces = _pieces(columns, dense)
-    _correlate(x, pieces, groups, y)
+    _correlate(x, _pieces(columns, dense), groups, y)
     if bias is not None:
         y += bias.reshape(-1, 1, 1)
     return y
@@ -134,6 +135,22 @@ defvjp(
     lambda g, y, x, w, bias, **how: conv2d_weight_gradient(g, x, kernel=w.shape[2:], **how),
     lambda g, y, x, w, bias, **how: g.sum(axis=(0, 2, 3)),
 )
+
+
+def _gradients(
+    argnums: list[int], g: Array, y: Array, x: Array, w: Array, bias: Array, **how: Any
+) -> list[Array]:
+    """Compute the gradients by several arguments: side by side where that is worth a thread."""
+
+    def by(argnum: int) -> Array:
+        return RULES[argnum](g, y, x, w, bias, **how)
+
+    is_much = is_numpy(g, x, w) and g.size * prod(w.shape[1:]) >= 2 * SHARE
+    return in_parts(by, argnums) if is_much else list(map(by, argnums))
+
+
+RULES = vjps_of(conv2d)
+together(conv2d, _gradients)
 defvjp(
     conv2d_input_gradient,
     lambda u, y, g, w, size, **how: conv2d(u, w, None, **how),

@@ -21,6 +21,7 @@ from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.tensor import Tensor, start, tensor
 from tinygrad_lab.transforms.calls import Argnums, Call, Function, History, walk
 from tinygrad_lab.transforms.containers import leaves, rebuild, same_structure
+from tinygrad_lab.transforms.vmap import vmap
 
 __all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -291,8 +292,12 @@ def _partials(y: Any, inputs: Sequence[Tensor], graph: bool, retain: bool) -> li
     is_complex = y.dtype.kind == "c"
     rows = np.concatenate([units, 1j * units]) if is_complex else units
     is_live = isinstance(y, Tensor) and y.node is not None and y.size > 0
-    begin = [(y.node, rows)] if is_live else []
-    stacks = walk(begin, inputs, graph, retain, batch=len(rows))
+
+
+    def pulled_back(row: Any) -> list[Any]:
+        return walk([(y.node, row)] if is_live else [], inputs, graph, retain)
+
+    stacks = vmap(pulled_back)(rows)
     if is_complex:
         stacks = [_complex_rows(g[: y.size], g[y.size :]) for g in stacks]
     return [g.reshape((*y.shape, *x.shape)) for g, x in zip(stacks, inputs, strict=True)]

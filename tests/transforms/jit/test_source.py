@@ -198,6 +198,7 @@ UNARY = {
     "cubed": lambda a: a**3, "clipped": lambda a: np.minimum(a, np.float64(0.5)),
     "scaled": lambda a: np.float32(0.1) * a, "shifted": lambda a: a + (-0.25), "copy": np.copy,
     "taken": lambda a: np.take(a, [0, -1], axis=0) if a.ndim else a - 1, "sign": np.sign,
+    "summed": lambda a: a @ np.ones((3, 2)) if a.shape[-1:] == (3,) else 2 + a,
     "table": lambda a: a * np.array([0.1, -0.0, np.inf]) if a.shape[-1:] == (3,) else 1 - a,
 }  # fmt: skip
 BINARY = {
@@ -280,6 +281,10 @@ ROW, TABLE = np.arange(3.0), np.arange(6.0).reshape(2, 3)
         (lambda x: np.float64(2.5) * x, "result = 2.5 * x"),
         (lambda x: np.float32(0.1) * x, "result = np.float32(0.10000000149011612) * x"),
         (lambda x: x @ x[:, None], "result = x @ x[:, None]"),
+        (lambda x: x[:, None].T @ np.ones((3, 2)),
+         "result = x[:, None].T @ np.ones((3, 2), np.float64)"),
+        (lambda x: np.transpose(x[:, None], (1, 0)), "result = np.transpose(x[:, None], (1, 0))"),
+        (lambda x: np.clip(x, 0, 1), "result = np.clip(x, 0, 1)"),
         (lambda x: (x + 1)[::-1], "result = (x + 1)[::-1]"),
         (lambda x: np.sum(x, axis=0), "result = np.sum(x, axis=0)"),
         (lambda x: x * np.array([1.0, -0.0, 2.0]),
@@ -307,6 +312,19 @@ def test_a_large_constant_stands_above_the_function():
 def test_a_name_is_no_keyword_and_no_name_of_numpys():
     program = tl.program(lambda **words: words["lambda"] + words["np"] * words["sum"])
     assert "lambda_" in str(program(**{"lambda": ROW, "np": ROW, "sum": ROW}))
+
+
+def spread(row):
+    return row.max() - row.min()
+
+
+def test_a_function_that_numpy_calls_stands_above():
+    program = tl.program(lambda x: np.apply_along_axis(spread, 0, x))(TABLE)
+    assert "def spread(row):" in program.source
+    np.testing.assert_array_equal(program(TABLE), np.full(3, 3.0))
+    program = tl.program(lambda x: np.apply_along_axis(lambda row: row.max(), 0, x))(TABLE)
+    with pytest.raises(ValueError, match="<lambda>, which NumPy is to call, cannot be written"):
+        str(program)
 
 
 def test_a_guard_is_an_assertion():

@@ -199,7 +199,7 @@ def _finished(
     )  # fmt: skip
     trace.instructions.clear()
     code = Code(state, changes, past)
-    inputs, generators, objects = trace.values, state.generators, state.objects
+    inputs, objects = trace.values, state.objects
     numbers = {i: x for i, x in enumerate(inputs) if isinstance(x, (int, float, complex))}
     recording = Recording(
         whole, code, past, numbers, state.static, perf_counter() - begin
@@ -210,14 +210,7 @@ def _finished(
     refuse_leaks(trace)
     refuse_unseen(trace, whole, state.constants)
 
-    def settle() -> Any:
-        """Make the changes that the call made, and give its result."""
-        result = code.commit(objects, inputs, values)
-        for generator, twin in generators:
-            generator.bit_generator.state = twin.bit_generator.state
-        return result
-
-    return recording, settle, trace.is_repeatable
+    return recording, lambda: code.commit(objects, inputs, values), trace.is_repeatable
 
 
 # -- program --------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,7 +121,22 @@ def _defined(program: Program) -> list[Callable[..., Any]]:
             functions.setdefault(DEFINITIONS[line.op])
         elif line.op not in EFFECTS and not _is_known(line.op):
             functions.setdefault(inspect.unwrap(line.op))
+        for argument in (*line.args, *line.kwargs.values()):
+            if isinstance(argument, FunctionType) and not _is_known(argument):
+                functions.setdefault(_writable(argument))
     return _with_helpers(functions)
+
+
+def _writable(function: FunctionType) -> Callable[..., Any]:
+    """Give a function that another is handed, if its own text is all that it needs."""
+    if function in DEFINITIONS:
+        return DEFINITIONS[function]
+    if function.__name__ == "<lambda>" or function.__closure__:
+        raise ValueError(
+            f"the text of {function.__qualname__}, which NumPy is to call, cannot be written: "
+            "define it with def, outside of other functions"
+        )
+    return function
 
 
 def _with_helpers(functions: Iterable[Any]) -> list[Callable[..., Any]]:
