@@ -13,6 +13,7 @@ import warnings
 
 __all__ = [
     "AbandonedParameterWarning",
+    "CompilingWarning",
     "LossInputWarning",
     "MixedPrecisionWarning",
     "NoGradientWarning",
@@ -52,6 +53,10 @@ class NotAParameterWarning(TrainingWarning):
 
 class RecordingWarning(UserWarning):
     """A function under ``tl.jit`` does not run as a recorded program."""
+
+
+class CompilingWarning(UserWarning):
+    """A program is not compiled, or what was compiled is not kept for the next process."""
 
 
 class SlowBatchWarning(UserWarning):

@@ -213,9 +213,11 @@ class Code:
         self.outs = [f"o{i}" for i in range(len(changes.outputs))]
         self.space = {**_SPACE, **state.constants, "past": past}
         self.labels = state.labels()
-        self.writes = list(self._writes(state, changes))
+        self.results = list(self._results(state, changes))
+        self.setters, self.calls = changes.setters, changes.calls
 
-    def _writes(self, state: State, changes: Changes) -> Iterator[str]:
+    def _results(self, state: State, changes: Changes) -> Iterator[str]:
+        """Write what makes the result."""
         if self.past is not None:
             draws = [f"d{i}" for i in range(self.past.draws)]
             self.outs += draws
@@ -226,25 +228,31 @@ class Code:
             live = [f"o{i}" for i in changes.live_outputs]
             yield f"h = past.attach({', '.join(map(_tuple_text, (live, values, nodes, draws)))})"
         yield f"result = {changes.result}"
+
+    def _all_changes(self, *others: str) -> str:
+        """Write the call that makes all changes, and ``others``: no interrupt comes between."""
         parts = []
-        for attribute, pairs in changes.setters.items():
+        for attribute, pairs in self.setters.items():
             if pairs:
                 names, new = (_tuple_text(column) for column in zip(*pairs, strict=True))
                 parts.append(f"map(set_{attribute}, {names}, {new})")
-        if changes.calls:
-            parts.append(f"starmap(call, {_tuple_text(changes.calls)})")
-        if parts:
-            yield f"consume({', '.join(parts)})"
+        if calls := [*self.calls, *others]:
+            parts.append(f"starmap(call, {_tuple_text(calls)})")
+        return f"consume({', '.join(parts)})"
 
     def commit(
         self, objects: Mapping[str, Any], inputs: Sequence[Any], values: Sequence[Any]
     ) -> Any:
         """Make the changes of the call that was recorded, and give its result."""
+        twins = dict(zip(self.inputs, inputs, strict=True))
+        states = {f"s{g}": twins[g].bit_generator.state for g in self.drawn}
         space = {
-            **self.space, **objects, **dict(zip(self.inputs, inputs, strict=True)),
+            **self.space, **twins, **objects, **states,
             **dict(zip(self.outs, values, strict=True)),
         }  # fmt: skip
-        exec(compile("\n".join(self.writes), f"<changes of {self.name}>", "exec"), space)
+        advance = [f"(setattr, {g}.bit_generator, 'state', s{g})" for g in self.drawn]
+        text = "\n".join([*self.results, self._all_changes(*advance)])
+        exec(compile(text, f"<changes of {self.name}>", "exec"), space)
         return space["result"]
 
     def compiled(self, stay: Sequence[int]) -> Callable[..., Any]:
@@ -256,14 +264,24 @@ class Code:
         inputs = [self.inputs[i] for i in stay]
         used = {*inputs, *(self.inputs[i] for i in (self.past.stay if self.past else ()))}
         reads = [line.text for line in self.reads if line.needed_by in used or not line.needed_by]
-        run = _drawing(f"[{', '.join(self.outs)}] = run({', '.join(inputs)})", self.drawn)
+        lines = [f"[{', '.join(self.outs)}] = run({', '.join(inputs)})", *self.results]
         text = "def call_recorded(run, args, kwargs):\n try:\n"
         text += "".join(f"  {line}\n" for line in reads or ["pass"])
         text += " except (KeyError, IndexError, AttributeError):\n  return MISS\n"
-        text += "".join(f" {line}\n" for line in [*run, *self.writes, "return result"])
+        text += "".join(f" {line}\n" for line in [*self._drawing(lines), "return result"])
         space = dict(self.space)
         exec(compile(text, f"<state of {self.name}>", "exec"), space)
         return space["call_recorded"]
+
+    def _drawing(self, lines: Sequence[str]) -> list[str]:
+        """Add the changes to what comes before them; take back what was drawn if it fails."""
+        if not self.drawn:
+            return [*lines, self._all_changes()]
+        before = [f"s{g} = {g}.bit_generator.state" for g in self.drawn]
+        after = [f"  {g}.bit_generator.state = s{g}" for g in self.drawn]
+        inside = [f" {line}" for line in [*lines, self._all_changes("(done.append, True)")]]
+        undo = ["except BaseException:", " if not done:", *after, " raise"]
+        return ["done = []", *before, "try:", *inside, *undo]
 
     def fix(self, position: int, value: Any) -> None:
         """Expect of later calls that a number is what it is, which is all that depends on it."""
@@ -330,12 +348,3 @@ _SPACE: dict[str, Any] = {
     "set_attribute": object.__setattr__, "consume": _consume, "tensor": _tensor, "leaf": _leaf,
     "spent": _spent,
 }  # fmt: skip
-
-
-def _drawing(line: str, generators: Sequence[str]) -> list[str]:
-    """Let a line that fails take back what it has drawn."""
-    if not generators:
-        return [line]
-    before = [f"s{g} = {g}.bit_generator.state" for g in generators]
-    after = [f" {g}.bit_generator.state = s{g}" for g in generators]
-    return [*before, "try:", f" {line}", "except BaseException:", *after, " raise"]

@@ -169,7 +169,7 @@ class State(Twins):
     def array(self, array: Any, path: str) -> Any:
         """An array is an input."""
         if type(array) is not np.ndarray:
-            raise NotRecordable(f"an array of {type(array).__module__}")
+            raise NotRecordable(f"an array of {type(array).__module__} flows through it")
         variable = self._variable("a")
         self.read(f"{variable} = {path}", variable)
         self._expect_array(variable, array)
@@ -329,6 +329,8 @@ class State(Twins):
             return self._input(variable, path, value)
         if isinstance(value, FunctionType):
             return self.function(value, path)
+        if hasattr(type(value), "__array_function__"):
+            raise NotRecordable(f"an array of {type(value).__module__} flows through it")
         self.expect(f"{path} is {self.bound(value)}", path)
         return super().other(value, path)
 
