@@ -125,6 +125,8 @@ def test_bad_labels_and_probabilities_are_refused_in_every_call():
 
 
 class RNN(nn.Module):
+    """Recurrent, written out."""
+
     def __init__(self) -> None:
         make = lambda a, b, rng: nn.Linear(a, b, dtype=np.float32, rng=rng)
         self.into, self.again, self.out = make(4, 6, 0), make(6, 6, 1), make(6, 3, 2)
@@ -254,7 +256,11 @@ TRAININGS = [
 ]
 
 
-@pytest.mark.parametrize("training", TRAININGS, ids=lambda t: "-".join(map(str, (t[0].__name__, *t[1:]))))
+def name_of(training: Any) -> str:
+    return "-".join(map(str, (training[0].__name__, *training[1:])))
+
+
+@pytest.mark.parametrize("training", TRAININGS, ids=name_of)
 def test_training_is_the_same(training: Any):
     expected, _ = train(*training, jitted=False)
     actual, step = train(*training, jitted=True)
