@@ -22,6 +22,7 @@ from benchmarks import (
     digit_step,
     imports,
     lab_step,
+    per_example,
     pooling,
 )
 from benchmarks.timing import Result, Workload, measure
@@ -38,6 +39,7 @@ WORKLOADS = {
         *convolution.WORKLOADS,
         *pooling.WORKLOADS,
         derivatives.WORKLOAD,
+        per_example.WORKLOAD,
         checks.WORKLOAD,
         imports.WORKLOAD,
     )
