@@ -96,12 +96,12 @@ class Changes:
         if is_number:
             self.numbers.add(label)
             return
+        if isinstance(original, (Tensor, Node)):
+            self.assigned.append((f"{name}.{key}", self._array(value, label)))
+            return
         new = self._expression(value, label)
         if isinstance(original, (dict, list, deque)):
             self.assigned.append((f"{name}[{self._key(key)}]", new))
-        elif isinstance(original, (Tensor, Node)):
-            is_number = isinstance(getattr(value, "value", None), np.generic)
-            self.assigned.append((f"{name}.{key}", f"asarray({new})" if is_number else new))
         elif isinstance(original, CellType):
             self.assigned.append((f"{name}.cell_contents", new))
         else:  # the attributes themselves: a class may look at what is set
@@ -121,7 +121,7 @@ class Changes:
             return known
         kind = type(value)
         if kind is Traced:
-            return self._output(value, label)
+            return self._value(value, label)
         if isinstance(value, Tensor):
             return self._tensor(value, label)
         if kind is dict:
@@ -145,19 +145,32 @@ class Changes:
             "program makes arrays, numbers and containers of them alone: make it outside"
         )
 
+    def _array(self, value: Any, label: str) -> str:
+        """Write how an array is made: of a number, one without axes."""
+        if type(value) is not Traced:
+            return self._expression(value, label)
+        name = self._output(value, label)
+        return name if getattr(value, "ndim", 0) else f"asarray({name})"
+
+    def _value(self, value: Traced, label: str) -> str:
+        """Write how a value is made: NumPy's numbers and arrays without axes are two things."""
+        name = self._output(value, label)
+        if isinstance(value.value, np.generic):
+            return f"{name}[()]"
+        return f"asarray({name})" if getattr(value, "ndim", 1) == 0 else name
+
     def _output(self, value: Traced, label: str) -> str:
+        """Name an output."""
         position = self._by_identity.get(id(value))
         if position is None:
             position = self._by_identity[id(value)] = len(self.outputs)
             self.outputs.append(value.ref)
             self.held.append(value)
             self.labels.append(label)
-        if isinstance(value.value, np.ndarray) and value.value.ndim == 0:
-            return f"asarray(o{position})"
-        return f"o{position}[()]" if isinstance(value.value, np.generic) else f"o{position}"
+        return f"o{position}"
 
     def _tensor(self, value: Tensor, label: str) -> str:
-        data = self._expression(value.data, label)
+        data = self._array(value.data, label)
         if value.node is None:
             return f"tensor({data})"
         if value.node.op is None:
@@ -176,7 +189,7 @@ _new = object.__new__
 
 def _tensor(data: Any) -> Tensor:
     result = _new(Tensor)
-    result.data, result.node = np.asarray(data), None
+    result.data, result.node = data, None
     return result
 
 
@@ -188,8 +201,8 @@ def _leaf(data: Any) -> Tensor:
 
 def _spent(data: Any, op: Any) -> Tensor:
     """Make the result of a call whose graph a backward pass has freed."""
-    result = _tensor(data)
-    result.node = record(op, None, {}, None, None)
+    result = _new(Tensor)
+    result.data, result.node = data, record(op, None, None, None, None)
     return result
 
 
