@@ -310,8 +310,11 @@ def _number(value: Any) -> int | None:
     return value.ref.number if type(value) is Traced else None
 
 
-def _has_mask(trace: Trace, _: Any, index: Any) -> bool:
-    """Whether an index has a mask in it whose values are the call's own."""
+def _takes_some(trace: Trace, _: Any, index: Any) -> bool:
+    """Whether an index has a mask or a slice in it whose values are the call's own."""
+    parts = index if type(index) is tuple else (index,)
+    if any(type(part) is slice and any(True for _ in refs(part)) for part in parts):
+        return True
     count = len(trace.inputs)
     for ref in refs(index):
         n = ref.number
@@ -323,7 +326,7 @@ def _has_mask(trace: Trace, _: Any, index: Any) -> bool:
 
 #: What gives results whose shape depends on values in some of its forms.
 _PERHAPS_RAGGED: dict[Op, Callable[..., bool]] = {
-    operator.getitem: _has_mask,
+    operator.getitem: _takes_some,
     np.where: lambda trace, condition, *choices: not choices,
     np.histogram: lambda trace, a, bins=10, *args, **kwargs: isinstance(bins, str),
 }
