@@ -294,7 +294,9 @@ class Jitted:
             return self.function(*args, **kwargs)  # part of what happens around it
         if is_differentiating():
             mode = mode, "differentiated"
-        recordings = self._recordings.setdefault(mode, [])
+        recordings = self._recordings.get(mode)
+        if recordings is None:
+            recordings = self._recordings.setdefault(mode, [])
         number = len(recordings)
         for recording in recordings:
             try:
