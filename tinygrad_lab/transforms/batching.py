@@ -66,7 +66,7 @@ def _ndim(x: Any) -> int:
 
 form_of(
     np.add, np.sinc, np.i0, np.isclose, np.nan_to_num, np.isneginf, np.isposinf, np.fix,
-    indexing.where, elementwise.clip, elementwise.sigmoid, lengths.vanishing, sums.recurrence,
+    indexing.where, elementwise.clip, elementwise.sigmoid, lengths.vanishing,
 )(elementwise_form)  # fmt: skip
 
 
@@ -149,6 +149,9 @@ form_of(
     np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft,
 )(along("one"))  # fmt: skip
 form_of(np.roll)(along("restored"))
+
+
+form_of(sums.recurrence)(lambda level, op, a, b: op(level.front(a), level.front(b)))
 
 
 @form_of(np.take_along_axis)
