@@ -38,6 +38,7 @@ from tinygrad_lab.nn.functional import (
 from tinygrad_lab.nn.threads import get_num_threads, set_num_threads
 from tinygrad_lab.transforms import (
     checkpoint,
+    functional_call,
     grad,
     gradients,
     hessian,
@@ -47,8 +48,10 @@ from tinygrad_lab.transforms import (
     jvp,
     program,
     repeat,
+    stack_module_state,
     value_and_grad,
     vjp,
+    vmap,
 )
 from tinygrad_lab.warnings import TrainingWarning
 
@@ -67,6 +70,7 @@ __all__ = [
     "defvjp_joint",
     "defvjp_variadic",
     "enable_grad",
+    "functional_call",
     "get_num_threads",
     "grad",
     "gradients",
@@ -91,9 +95,11 @@ __all__ = [
     "set_num_threads",
     "sigmoid",
     "softmax",
+    "stack_module_state",
     "tensor",
     "value_and_grad",
     "vjp",
+    "vmap",
     "warnings",
 ]
 

@@ -13,11 +13,13 @@ import warnings
 
 __all__ = [
     "AbandonedParameterWarning",
+    "CompilingWarning",
     "LossInputWarning",
     "MixedPrecisionWarning",
     "NoGradientWarning",
     "NotAParameterWarning",
     "RecordingWarning",
+    "SlowBatchWarning",
     "TrainingWarning",
     "warn",
 ]
@@ -51,6 +53,14 @@ class NotAParameterWarning(TrainingWarning):
 
 class RecordingWarning(UserWarning):
     """A function under ``tl.jit`` does not run as a recorded program."""
+
+
+class CompilingWarning(UserWarning):
+    """A program is not compiled, or what was compiled is not kept for the next process."""
+
+
+class SlowBatchWarning(UserWarning):
+    """``tl.vmap`` calls a function for each example in turn, which is slow; under ``debug()``."""
 
 
 def warn(message: str, category: type[UserWarning]) -> None:

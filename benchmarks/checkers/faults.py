@@ -597,12 +597,12 @@ _engine(46, "nested derivatives confused", _method(engine, "_lifted", _unlifted)
 _fitted = cotangents.fitted
 
 
-def _no_leading_axes(c: Any, operand: Any, batched: bool = False) -> Any:
+def _no_leading_axes(c: Any, operand: Any) -> Any:
     return c.sum(axis=tuple(range(c.ndim - operand.ndim)))
 
 
-def _not_cast(c: Any, operand: Any, batched: bool = False) -> Any:
-    return _fitted(c.astype(operand.dtype), operand, batched).astype(c.dtype)
+def _not_cast(c: Any, operand: Any) -> Any:
+    return _fitted(c.astype(operand.dtype), operand).astype(c.dtype)
 
 
 @contextlib.contextmanager
@@ -615,7 +615,7 @@ def _wide_rule_not_cast() -> Iterator[None]:
 
 _engine(
     20, "the engine does not sum over broadcast axes",
-    _method(engine, "fitted", lambda c, operand, batched=False: c), np.multiply,
+    _method(engine, "fitted", lambda c, operand: c), np.multiply,
 )  # fmt: skip
 _engine(
     21, "the engine sums over leading axes only", _method(engine, "fitted", _no_leading_axes),

@@ -10,7 +10,7 @@ import pytest
 
 HEAVY = (
     "matplotlib", "hypothesis", "graphviz", "pygraphviz", "dask", "torch", "scipy", "pytest",
-    "typer", "tqdm",
+    "typer", "tqdm", "numba", "llvmlite",
 )  # fmt: skip
 
 

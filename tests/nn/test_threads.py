@@ -1,6 +1,8 @@
 """One convolution on several threads: the same numbers, errors, settings and processes."""
 
 import os
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -80,6 +82,25 @@ def test_helpers_heed_the_callers_errstate(several):
     with warnings.catch_warnings(), np.errstate(invalid="raise"):
         warnings.simplefilter("error")
         threads.in_parts(work, range(3))
+
+
+def test_parts_within_parts(several):
+    def work(part):
+        return sum(threads.in_parts(lambda n: part * n, range(5)))
+
+    assert threads.in_parts(work, range(7)) == [10 * part for part in range(7)]
+
+
+def test_a_convolution_while_python_ends():
+    code = """
+import atexit, numpy as np, tinygrad_lab as tl
+tl.set_num_threads(2)
+x, w = np.ones((64, 8, 32, 32)), np.ones((8, 8, 3, 3))
+right = tl.conv2d(x, w)
+atexit.register(lambda: print(np.array_equal(tl.conv2d(x, w), right)))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("True\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")

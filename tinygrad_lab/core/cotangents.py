@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.core.operations import Array, Op
+from tinygrad_lab.core.operations import NUMPYS, Array, Op
 from tinygrad_lab.core.several import Parts, Pieces, whole
 
 if TYPE_CHECKING:
@@ -39,23 +39,18 @@ def _quietly(function: Op, *args: Any) -> Array:
             return function(*args)
 
 
-def fitted(c: Array, operand: Array, batched: bool = False) -> Array:
-    """Undo broadcasting and casting: bring a contribution to its operand's shape and dtype.
-
-    With ``batched``, ``c`` has one more axis in front, which stays.
-    """
+def fitted(c: Array, operand: Array) -> Array:
+    """Undo broadcasting and casting: bring a contribution to its operand's shape and dtype."""
     c = whole(c)
-    shape, skip = operand.shape, int(batched)
-    lead = c.ndim - len(shape)  # axes that are not the operand's, one of them the batch's
-    if lead > skip and c.shape[lead:] == shape:  # the usual case: a bias
-        c = _quietly(type(c).sum, c, tuple(range(skip, lead)))
-    elif c.shape[skip:] != shape:
-        if lead < skip or any(n not in (1, m) for n, m in zip(shape, c.shape[lead:], strict=True)):
+    shape = operand.shape
+    lead = c.ndim - len(shape)  # axes that are not the operand's
+    if lead > 0 and c.shape[lead:] == shape:  # the usual case: a bias
+        c = _quietly(type(c).sum, c, tuple(range(lead)))
+    elif c.shape != shape:
+        if lead < 0 or any(n not in (1, m) for n, m in zip(shape, c.shape[lead:], strict=True)):
             raise ValueError(f"it gave {describe(c)} for an argument of shape {shape}")
         stretched = [lead + i for i, n in enumerate(shape) if n == 1 and c.shape[lead + i] != 1]
-        c = _quietly(type(c).sum, c, (*range(skip, lead), *stretched)).reshape(
-            (*c.shape[:skip], *shape)
-        )
+        c = _quietly(type(c).sum, c, (*range(lead), *stretched)).reshape(shape)
     if c.dtype != operand.dtype:
         if c.dtype.kind == "c" and operand.dtype.kind != "c":
             c = np.real(c)
@@ -65,7 +60,7 @@ def fitted(c: Array, operand: Array, batched: bool = False) -> Array:
 
 def own(g: Array) -> Array:
     """Make of a cotangent a gradient that nobody else can write to."""
-    return conjugate(g.copy() if type(g) is np.ndarray else from_scalar(g))
+    return conjugate(g.copy() if type(g) in NUMPYS else from_scalar(g))
 
 
 def from_scalar(value: Any) -> Any:

@@ -24,6 +24,7 @@ from tinygrad_lab.core import dispatch, engine
 from tinygrad_lab.core.arguments import plain
 from tinygrad_lab.core.engine import OPEN, Node, propagate
 from tinygrad_lab.core.graph import between, history
+from tinygrad_lab.core.levels import detached, is_of_tensors, one_at_a_time
 from tinygrad_lab.core.modes import enable_grad
 from tinygrad_lab.core.operations import Array
 from tinygrad_lab.core.several import Outputs, Parts, pick
@@ -77,9 +78,7 @@ def _are_open_vectors(node: Node, of_others_than: Node | None = None) -> bool:
 
 
 def _plain(g: Any) -> Any:
-    if isinstance(g, Parts):
-        return Parts(plain(dict(g)))
-    return plain(g)
+    return Parts((i, detached(c)) for i, c in g.items()) if isinstance(g, Parts) else detached(g)
 
 
 def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts] | None:
@@ -90,6 +89,7 @@ def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts
     """
     if not hasattr(y[position], "node"):
         return None
+    one_at_a_time(*g.values())
     if _depth.get() > _DEEPEST:
         raise np.linalg.LinAlgError(
             "three decompositions, each of the result of the one before and with equal values: "
@@ -115,7 +115,7 @@ def change(
 
 def by_results(
     terms: Sequence[tuple[Array, Array]], y: Outputs, keep_graph: bool = False
-) -> tuple[Parts, float]:
+) -> tuple[Parts, Any]:
     """Differentiate as :func:`gradient` does, by the several results of one call."""
     slopes, other = gradient(terms, y[0].node.parents[0], keep_graph)
     return Parts() if slopes is None else slopes, other
@@ -123,7 +123,7 @@ def by_results(
 
 def gradient(
     terms: Sequence[tuple[Array, Array]], origin: Node, keep_graph: bool = False
-) -> tuple[Array | None, float]:
+) -> tuple[Array | None, Any]:
     """Differentiate ``sum(weights * x)`` over the ``terms`` (x, weights) by a node; None for 0.
 
     And say how much it depends on anything else: the largest product of a leaf and its slope, if
@@ -157,7 +157,7 @@ def _leaves(nodes: Collection[Node], origin: Node) -> dict[Node, Array]:
 
 def is_recorded(g: Array) -> bool:
     """Whether what a rule makes of a cotangent is going to be differentiated."""
-    return hasattr(g, "node") and _to_differentiate.get()
+    return is_of_tensors(g) and _to_differentiate.get()
 
 
 def bend(g: Array, y: Array) -> Array:
@@ -165,8 +165,7 @@ def bend(g: Array, y: Array) -> Array:
 
     Infinite where it depends on anything else too: then it is not even in this length.
     """
-    if g.ndim > y.ndim:  # several cotangents
-        return np.stack([bend(one, y) for one in g])
+    one_at_a_time(g)
     if y.node is None:
         return 0 * y
     zero = plain(y) == 0

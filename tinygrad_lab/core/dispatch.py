@@ -27,9 +27,10 @@ from tinygrad_lab.core.arguments import (
 )
 from tinygrad_lab.core.cotangents import from_scalar
 from tinygrad_lab.core.engine import NO_KWARGS, OPEN, Node, record
-from tinygrad_lab.core.errors import name_of, qualified_name, raise_explained
+from tinygrad_lab.core.errors import BatchedValueError, name_of, qualified_name, raise_explained
+from tinygrad_lab.core.levels import RUNNING, in_turn, settled
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
-from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op, Operation
+from tinygrad_lab.core.operations import OPERATIONS, TENSORS, Op, Operation
 from tinygrad_lab.core.ownership import copied, preserved
 from tinygrad_lab.core.several import Outputs, holds_tensor, pick
 
@@ -53,11 +54,16 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     An operation without rules is composed of others, computed plainly, or refused.  ``body``, if
     given, computes the same on NumPy's own arrays, without asking who else would.
     """
+    if RUNNING:
+        args, kwargs, taker = settled(args, kwargs)
+        if taker is not None:
+            return taker.call(op, args, kwargs, body)
     operation = OPERATIONS.get(op, _UNKNOWN)
     if not (operation.complete or operation.vjps or (body and operation is _UNKNOWN)):
         return _without_rules(op, operation, args, kwargs)
     if kwargs:
         args, kwargs = positional(op, operation, args, kwargs)
+        body = None  # an index in them may be somebody else's array
     values: list[Any] = []
     parents: list[Node | None] = []
     on_lists = None
@@ -65,9 +71,9 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     has_integers = False  # or booleans
     for arg in args:
         parent, kind = None, type(arg)
-        if kind not in TAKES and kind not in ORDERLY:
+        if kind not in TENSORS and kind not in ORDERLY:
             arg = ordered(op, operation, len(values), arg)
-        if type(arg) in TAKES:
+        if type(arg) in TENSORS:
             parent, arg = arg.node, arg.data
         if type(arg) is np.ndarray:
             if parent is None:
@@ -202,6 +208,8 @@ def _without_rules(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> 
             if tracked or operation.always or holds_foreign(inputs):
                 return operation.composition(*args, **kwargs)
             return _as_tensors(op, op(*plain(args), **plain(dict(kwargs))))
+        except BatchedValueError as error:
+            return in_turn(error, operation.composition, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - and raised again
             raise_explained(error, op, args, kwargs, outside=True)
     written = operation.in_place and isinstance(args[0], Tensor)

@@ -26,13 +26,13 @@ from weakref import WeakSet, WeakValueDictionary
 import numpy as np
 
 from tinygrad_lab.core.cotangents import conjugate, fitted, own, run_hooks, total
-from tinygrad_lab.core.errors import name_of, raise_explained
+from tinygrad_lab.core.errors import BatchedValueError, name_of, raise_explained
 from tinygrad_lab.core.graph import between, differentiating_behind, parents_of
 from tinygrad_lab.core.modes import stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, Array
 from tinygrad_lab.core.ownership import is_shared, refuse_changed
-from tinygrad_lab.core.several import Parts, Pieces, one_by_one, whole
-from tinygrad_lab.core.zeros import Run, hides_nan, keeping_zeros, rescued
+from tinygrad_lab.core.several import Parts, Pieces, whole
+from tinygrad_lab.core.zeros import hides_nan, rescued, with_zeros
 
 Lift = Callable[[Any, "Node | None"], Array]
 Visit = Callable[["Node", Array, tuple[Array | None, ...]], None]
@@ -114,7 +114,6 @@ def propagate(
     ends: bool = False,  # nothing is wanted behind them
     retain_graph: bool = False,  # keep what was recorded, so that it can be walked again
     lift: Lift | None = None,  # turns a recorded value and its node into a tracked array
-    batched: bool = False,  # the cotangents have one more axis, the first
     visit: Visit | None = None,  # called with each node, its cotangent, and its contributions
 ) -> dict[Node, Array]:
     """Carry the ``cotangents`` of ``outputs`` back, and return the gradients of the leaves.
@@ -131,12 +130,10 @@ def propagate(
     if (recording := recorder.get()) is not None:
         visit = recording.visiting(visit)
     if OPEN and lift is None and not ends:
-        gradients = tracked_pass(
-            outputs, cotangents, retain_graph, visit, wanted=wanted, batched=batched
-        )
+        gradients = tracked_pass(outputs, cotangents, retain_graph, visit, wanted=wanted)
         if gradients is not None:
             return gradients
-    walk = _Walk(outputs, cotangents, wanted, ends, retain_graph, lift, batched, visit)
+    walk = _Walk(outputs, cotangents, wanted, ends, retain_graph, lift, visit)
     if lift is None:
         return walk.gradients()
     with differentiating_behind(outputs, cotangents):
@@ -152,8 +149,8 @@ class _Walk:
     """One pass: what has arrived at which nodes, and how the rules are run."""
 
     __slots__ = (
-        "batched", "careful", "clean", "ends", "heap", "lift", "needed", "outside", "result",
-        "retain_graph", "run", "visit", "waiting", "wanted",
+        "careful", "clean", "ends", "heap", "lift", "needed", "outside", "result", "retain_graph",
+        "visit", "waiting", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -164,7 +161,6 @@ class _Walk:
         ends: bool,
         retain_graph: bool,
         lift: Lift | None,
-        batched: bool,
         visit: Visit | None,
     ) -> None:
         self.waiting: dict[Node, Array] = {}  # what has arrived so far, by where
@@ -176,8 +172,7 @@ class _Walk:
         self.wanted = wanted if wanted is None else frozenset(wanted)
         self.needed = None if self.wanted is None else between(outputs, self.wanted)
         self.ends = ends
-        self.retain_graph, self.lift, self.batched, self.visit = retain_graph, lift, batched, visit
-        self.run: Run | None = one_by_one if batched else None  # None for a plain call of a rule
+        self.retain_graph, self.lift, self.visit = retain_graph, lift, visit
         self.careful = False  # a NaN was hidden in the forward pass: see zeros.py
         self.clean: WeakValueDictionary[int, Any] | None = None  # arrays that hold none
         self.outside = copy_context()  # what users hang in runs under their own settings
@@ -196,7 +191,8 @@ class _Walk:
                 g = self.look(leaf, g)
             if self.visit is not None:
                 self.outside.run(self.visit, leaf, g, ())
-            self.result[leaf] = own(g) if is_shared(g) or g.dtype.kind == "c" else g
+            is_own = not is_shared(g) and g.dtype.kind != "c" and g.flags.c_contiguous
+            self.result[leaf] = g if is_own else own(g)
         return self.result
 
     def visit_node(self, node: Node) -> None:
@@ -228,10 +224,7 @@ class _Walk:
             g = self.lift(g, None)
         if node.hooks is not None:
             retained = None if self.wanted is not None else self.result
-            each = [
-                self.outside.run(run_hooks, node, h, retained) for h in (g if self.batched else [g])
-            ]
-            g = np.stack(each) if self.batched else each[0]
+            g = self.outside.run(run_hooks, node, g, retained)
         return g
 
     def pull_back(  # noqa: C901 - where most of a pass is spent, so it is written out
@@ -245,27 +238,26 @@ class _Walk:
         operation = OPERATIONS[op]
         if operation.selects and not self.careful:
             self.take_care(node)
-        rules, run = operation.vjps, self.run
+        rules, careful = operation.vjps, self.careful
         try:
             if operation.joint is not None:
-                rules = self.answers(op, operation.joint, parents, (g, value, args, kwargs))
-                run, args = None, ()
+                rules = self.answers(op, operation.joint, parents, g, value, args, kwargs)
+                careful, args = False, ()
             for rule, parent, operand in zip(rules, parents, operands):
                 if parent is None or (needed is not None and parent not in needed):
                     if contributions is not None:
                         contributions.append(None)
                     continue
                 try:
-                    if run is not None:
-                        c = run(op, rule, g, value, args, kwargs)
-                    else:
-                        c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
-                except FloatingPointError:
-                    c = rescued(run, op, rule, g, value, args, kwargs)
+                    c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
+                    if careful:
+                        c = with_zeros(op, g, c)
+                except (FloatingPointError, BatchedValueError) as error:
+                    c = rescued(error, op, rule, g, value, args, kwargs)
                 if type(c) is list:
                     c = Parts.listed(c)
                 if c.shape != operand.shape or c.dtype is not operand.dtype:
-                    c = fitted(c, operand, self.batched)
+                    c = fitted(c, operand)
                 if node.site is not None:
                     stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
                 if contributions is not None:
@@ -284,11 +276,13 @@ class _Walk:
         """From the first operation on that left out a NaN, keep zeros zero."""
         self.clean = WeakValueDictionary() if self.clean is None else self.clean
         if hides_nan(node, self.clean):
-            self.careful, self.run = True, keeping_zeros(self.run)
+            self.careful = True
 
-    def answers(self, op: Any, joint: Any, parents: Any, call: Any) -> list[Any]:
+    def answers(
+        self, op: Any, joint: Any, parents: Any, g: Array, value: Any, args: Any, kwargs: Any
+    ) -> list[Any]:
         """Call a joint rule once, and let its answers stand in for the rules by argument."""
-        needed, run, (g, value, args, kwargs) = self.needed, self.run, call
+        needed = self.needed
         argnums = [
             position
             for position, parent in enumerate(parents)
@@ -296,9 +290,11 @@ class _Walk:
         ]
         rule = partial(joint, argnums)
         try:
-            answers = run(op, rule, *call) if run else rule(g, value, *args, **kwargs)
-        except FloatingPointError:
-            answers = rescued(run, op, rule, *call)
+            answers = rule(g, value, *args, **kwargs)
+            if self.careful:
+                answers = with_zeros(op, g, answers)
+        except (FloatingPointError, BatchedValueError) as error:
+            answers = rescued(error, op, rule, g, value, args, kwargs)
         if len(answers) != len(argnums):
             raise ValueError(f"it gave {len(answers)} gradients where {len(argnums)} were asked")
         of = dict(zip(argnums, answers))

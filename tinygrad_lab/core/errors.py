@@ -10,6 +10,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+
+class BatchedValueError(TypeError):
+    """Somebody asked for the one value of what has as many as a batch has examples."""
+
+    def __init__(self, message: str, level: Any = None) -> None:
+        super().__init__(message)
+        self.level = level  # the vmap that can do the same in turn, for each example
+
+
 # NumPy's own exception types, the special before the general: the first that fits is raised anew.
 _KINDS: tuple[type[Exception], ...] = (
     np.linalg.LinAlgError, np.exceptions.AxisError, IndexError, FloatingPointError,

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
+from tinygrad_lab.core.levels import innermost_array
 from tinygrad_lab.core.operations import NUMPYS
 
 P = ParamSpec("P")
@@ -119,7 +120,8 @@ def call_site() -> str:
 def stop_if_not_finite(value: Any, what: str, here: str) -> None:
     """Raise at the first number that is not finite, saying ``what`` it is and who called."""
     with _Mode(IGNORE):
-        array = value if type(value) in NUMPYS else np.asarray(value)
+        array = innermost_array(value)
+        array = array if type(array) in NUMPYS else np.asarray(array)
     bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(array.shape, dtype=bool)
     if n := operator.index(bad.sum()):
         index = tuple(operator.index(i) for i in np.argwhere(bad)[0])

@@ -48,7 +48,6 @@ class Operation:
     in_place: bool = False  # it writes into its first argument: no tensor may be there
     no_array: bool = False  # it takes sizes, types, text or files, and no array
     selects: bool = False  # it leaves some elements of its operands out, a NaN perhaps
-    batches: bool = False  # rules may be given several cotangents, along a new first axis
     branch: Op | None = None  # (y, *args, **kwargs): which side of each of its kinks a call was on
     degenerate: Op | None = None  # (*results): values are near each other, their vectors not unique
     complete: int = field(init=False)  # how many of the first arguments have rules
@@ -103,7 +102,6 @@ def defvjp(
     *vjps: Rule | None,
     argnums: Sequence[int] | None = None,
     selects: bool = False,
-    batches: bool = False,
     branch: Op | None = None,
     degenerate: Op | None = None,
 ) -> None:
@@ -119,9 +117,9 @@ def defvjp(
         argument that is a list of arrays it returns a list.  None where there is no derivative.
     argnums : sequence of int, optional
         Which positional arguments ``vjps`` belong to; by default the first, the second ...
-    selects, batches : bool
+    selects : bool
         The operation leaves some elements of its operands out, so that a NaN there must not reach
-        a gradient; the rules may be given several cotangents, along a new first axis.
+        a gradient.
     branch : callable, optional
         ``branch(y, *args, **kwargs)``: which side of each of its kinks a call was on, in arrays.
         Calls on the same side have one smooth derivative between them: gradient checks ask.
@@ -161,7 +159,7 @@ def defvjp(
     by_position = dict(zip(where, vjps, strict=True))
     rules = tuple(by_position.get(i) for i in range(max(where, default=-1) + 1))
     OPERATIONS[op] = Operation(
-        rules, selects=selects, batches=batches, branch=branch, degenerate=degenerate,
+        rules, selects=selects, branch=branch, degenerate=degenerate,
         lists=_takes_lists(op),
     )  # fmt: skip
 
@@ -172,7 +170,6 @@ def defvjp_joint(
     *,
     argnums: Sequence[int] | None = None,
     selects: bool = False,
-    batches: bool = False,
 ) -> None:
     """Give an operation one rule for all its arguments, however many it takes.
 
@@ -186,7 +183,7 @@ def defvjp_joint(
         the solution of an adjoint equation, which is then computed once.
     argnums : sequence of int, optional
         Which positional arguments have a derivative; by default all of them.
-    selects, batches : bool
+    selects : bool
         As in :func:`defvjp`.
 
     Examples
@@ -202,7 +199,7 @@ def defvjp_joint(
     if argnums is not None:
         rules = tuple(rules[i] if i in argnums else None for i in range(max(argnums) + 1))
     OPERATIONS[op] = Operation(
-        rules, joint=vjp, selects=selects, batches=batches, lists=_takes_lists(op)
+        rules, joint=vjp, selects=selects, lists=_takes_lists(op)
     )
 
 
@@ -335,7 +332,7 @@ def planted(
         others = dict(zip(argnums, vjps, strict=True))
         rules = tuple(others.get(i, vjp) for i, vjp in enumerate(known.vjps))
     mine = Operation(
-        rules, selects=known.selects, batches=known.batches, branch=known.branch,
+        rules, selects=known.selects, branch=known.branch,
         degenerate=known.degenerate, lists=_takes_lists(op),
     )  # fmt: skip
     OPERATIONS[op] = mine
@@ -357,6 +354,8 @@ NUMPYS: set[type] = {np.ndarray}
 #: Types that take every primitive without being asked, and what they call with the operation, its
 #: arguments, and its body.
 TAKES: dict[type, Op] = {}
+#: Those of them that are tensors: an array in ``.data``, and the call that made it in ``.node``.
+TENSORS: set[type] = set()
 
 
 class Primitive:
@@ -391,7 +390,7 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
             kind = type(arg)
             if kind is np.ndarray:
                 continue
-            if take := _taker(arg):
+            if take := TAKES.get(kind) or _taker(arg):
                 return cast(T, take(operation, args, kwargs, body))
         return body(*args, **kwargs)
 

@@ -2,19 +2,18 @@
 
 To the engine both are one value, a tuple.  The results of one call are a node, and each is a node
 of its own that picks it; the arrays of a list are nodes, and the list is a node that bundles them.
-What comes back is gathered as :class:`Parts`.  And several cotangents in one backward pass, along a
-new first axis, which Jacobians are made with.
+What comes back is gathered as :class:`Parts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.operations import OPERATIONS, TAKES, Array, Rule, defvjp, defvjp_joint
+from tinygrad_lab.core.operations import TAKES, TENSORS, defvjp, defvjp_joint
 
 _SEVERAL: Any = SimpleNamespace(kind="f")  # the shape and the dtype of what has more than one
 
@@ -45,16 +44,11 @@ class Parts(dict[int, Any]):
         """Give the cotangent of one member: zeros where nothing came back."""
         return self[position] if position in self else np.zeros_like(outputs[position])
 
-    def one_by_one(self) -> Iterator[Parts]:
-        """Give the members of a batch of cotangents, each as parts."""
-        for together in zip(*self.values(), strict=True):
-            yield Parts(zip(self.keys(), together, strict=True))
-
 
 def holds_tensor(value: Any, tracked: bool = False) -> bool:
     """Whether a value is a (tracked) tensor, or a list, tuple or dict with one inside."""
     if type(value) in TAKES:
-        return value.node is not None or not tracked
+        return not tracked or (type(value) in TENSORS and value.node is not None)
     if type(value) is dict:
         value = tuple(value.values())
     return isinstance(value, (tuple, list)) and any(holds_tensor(item, tracked) for item in value)
@@ -129,26 +123,5 @@ def bundle(*arrays: Any) -> Outputs:
     return Outputs(arrays)
 
 
-defvjp(pick, lambda g, y, outputs, position: Parts({position: g}), batches=True)
+defvjp(pick, lambda g, y, outputs, position: Parts({position: g}))
 defvjp_joint(bundle, lambda argnums, g, y, *arrays: [g.of(i, y) for i in argnums])
-
-
-def one_by_one(op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any) -> Array:
-    """Run a rule on a batch of cotangents: on each in turn, unless it takes them together.
-
-    Elementwise rules do: what has one more axis in front broadcasts against all the rest.
-    """
-    if (isinstance(op, np.ufunc) and op.signature is None) or OPERATIONS[op].batches:
-        return rule(g, value, *args, **kwargs)
-    each = g.one_by_one() if isinstance(g, Parts) else g
-    return _stacked([rule(one, value, *args, **kwargs) for one in each])
-
-
-def _stacked(answers: list[Any]) -> Any:
-    """Stack what a rule gave for each cotangent of a batch."""
-    first = answers[0]
-    if isinstance(first, list):
-        return [None if c[0] is None else _stacked(list(c)) for c in zip(*answers, strict=True)]
-    if type(first) is Parts:
-        return Parts((i, _stacked([parts[i] for parts in answers])) for i in first)
-    return np.stack(list(map(whole, answers)))

@@ -24,8 +24,9 @@ from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import describe, name_of, would_detach, would_detach_inside
 from tinygrad_lab.core.graph import is_differentiated
+from tinygrad_lab.core.levels import RUNNING, level_of, lifted
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
-from tinygrad_lab.core.operations import OPERATIONS, TAKES, Op
+from tinygrad_lab.core.operations import OPERATIONS, TAKES, TENSORS, Op
 from tinygrad_lab.core.ownership import COPIED, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
@@ -54,7 +55,7 @@ def _unary(op: Op) -> Callable[[Tensor], Tensor]:
     return _named(method, op)
 
 
-def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
+def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:  # noqa: C901 - as it says above
     def method(self: Tensor, other: Any) -> Tensor:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (self, other))
@@ -71,6 +72,8 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
             return apply(op, (self, other))
         if type(value) is not np.ndarray:
+            if RUNNING and left and right and level_of(x) is not level_of(y):
+                return apply(op, (self, other))
             value = from_scalar(value)
         result = _new(Tensor)
         result.data = value
@@ -171,6 +174,13 @@ def _named(method: Any, op: Op) -> Any:
 _POWERS: dict[float, Op] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 _OUR_POWER = OPERATIONS[np.power]
 _new = object.__new__
+
+
+def _take_calls(cls: type) -> None:
+    TENSORS.add(cls)
+    TAKES[cls] = apply
+
+
 _PRINTED_WHOLE = 12  # elements: of larger tensors the text says what matters about them
 
 
@@ -217,7 +227,7 @@ class Tensor:
                 "a Tensor has no subclasses: its operations could not return them. Keep a tensor "
                 "as an attribute, or add an operation with tl.primitive"
             )
-        TAKES[cls] = apply
+        _take_calls(cls)
 
     if TYPE_CHECKING:  # the methods that are set below, and by `methods`
 
@@ -243,6 +253,8 @@ class Tensor:
                 "floats have one. Say tl.tensor(data, dtype=float, requires_grad=True), or write "
                 "the numbers with a point (1.0)"
             )
+        if wanted:
+            self.data = lifted(self.data)
         self.node = new_leaf() if wanted else None
 
     def requires_grad_(self, wanted: bool = True) -> Tensor:
@@ -563,7 +575,7 @@ class Tensor:
 
 
 arguments.Tensor = dispatch.Tensor = Tensor
-TAKES[Tensor] = apply
+_take_calls(Tensor)
 
 
 def methods(*functions: Op) -> None:

@@ -11,7 +11,6 @@ out a NaN, the whole pass takes care.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from tinygrad_lab.core.errors import BatchedValueError
+from tinygrad_lab.core.levels import in_turn, innermost_array, somewhere
 from tinygrad_lab.core.modes import WATCH, current_mode, enable_grad
 from tinygrad_lab.core.operations import NUMPYS, Array, Rule
 from tinygrad_lab.core.several import every
@@ -28,24 +29,26 @@ if TYPE_CHECKING:
 
 _SMALL = 256  # elements: looking at these costs no more than remembering to have looked
 
-Run = Callable[[Any, Rule, Array, Array, Any, Any], Array]
 
+def rescued(
+    error: Exception, op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any
+) -> Array:
+    """Run a rule again, one that answers for no whole batch for each example.
 
-def rescued(run: Run | None, *call: Any) -> Array:
-    """Run a rule again whose arithmetic was invalid somewhere, and keep zeros zero."""
+    Where its arithmetic was invalid somewhere, zeros are kept zero.
+    """
+    if isinstance(error, BatchedValueError):
+        rule = partial(in_turn, error, rule)
+        try:
+            return with_zeros(op, g, rule(g, value, *args, **kwargs))
+        except FloatingPointError:
+            pass
     recording = enable_grad() if current_mode() is WATCH else nullcontext()  # not to stop at it
     with np.errstate(invalid="ignore"), recording:
-        return keeping_zeros(run)(*call)
-
-
-def keeping_zeros(run: Run | None) -> Run:
-    """Make a way to run rules that keeps zeros zero, from another (or from a plain call)."""
-
-    def carefully(op: Any, rule: Rule, g: Array, value: Array, args: Any, kwargs: Any) -> Array:
-        call = (op, rule, g, value, args, kwargs)
-        return _with_zeros(op, g, run(*call) if run else rule(g, value, *args, **kwargs))
-
-    return carefully
+        try:
+            return with_zeros(op, g, rule(g, value, *args, **kwargs))
+        except BatchedValueError as batched:
+            return with_zeros(op, g, in_turn(batched, rule, g, value, *args, **kwargs))
 
 
 def hides_nan(node: Node, clean: WeakValueDictionary[int, Any]) -> bool:
@@ -53,7 +56,7 @@ def hides_nan(node: Node, clean: WeakValueDictionary[int, Any]) -> bool:
 
     Large arrays without one are remembered in ``clean``: one may be indexed many times.
     """
-    for operand, parent in zip(node.args, node.parents or ()):
+    for operand, parent in zip(map(innermost_array, node.args), node.parents or ()):
         if parent is None or type(operand) not in NUMPYS:
             continue
         is_large = operand.size > _SMALL
@@ -66,7 +69,8 @@ def hides_nan(node: Node, clean: WeakValueDictionary[int, Any]) -> bool:
     return False
 
 
-def _with_zeros(op: Any, g: Array, answer: Any) -> Any:
+def with_zeros(op: Any, g: Array, answer: Any) -> Any:
+    """Give what a rule answered, with zeros where nothing came in."""
     return every(partial(_with_zero, op, g), answer)
 
 
@@ -74,4 +78,5 @@ def _with_zero(op: Any, g: Array, c: Array) -> Array:
     if c.shape == g.shape and getattr(op, "signature", None) is None:
         return np.where((g == 0) & np.isnan(c), 0, c)
     # Not elementwise: an element of c meets more than one of g.
-    return c if np.any(g != 0) else np.where(np.isnan(c), 0, c)
+    nothing = ~np.any(g != 0)
+    return np.where(np.isnan(c) & nothing, 0, c) if somewhere(nothing) else c

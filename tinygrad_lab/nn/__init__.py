@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from tinygrad_lab.habits import missing, teach
+from tinygrad_lab.nn import batching as _batching  # noqa: F401 - declares its forms
 from tinygrad_lab.nn import definitions as _definitions  # noqa: F401 - declares them
 from tinygrad_lab.nn import functional, init
 from tinygrad_lab.nn.layers import (

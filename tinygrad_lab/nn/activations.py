@@ -53,7 +53,7 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-defvjp(relu, lambda g, y, x: g * np.sign(y), batches=True, branch=lambda y, x: np.sign(x))
+defvjp(relu, lambda g, y, x: g * np.sign(y), branch=lambda y, x: np.sign(x))
 
 
 @primitive
@@ -72,7 +72,6 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
 defvjp(
     leaky_relu,
     lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope),
-    batches=True,
     branch=lambda y, x, negative_slope=0.01: np.sign(x),
 )
 
@@ -93,7 +92,6 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
 defvjp(
     elu,
     lambda g, y, x, alpha=1.0: np.where(x > 0, g, g * (alpha * np.exp(np.where(x > 0, 0, x)))),
-    batches=True,
     branch=lambda y, x, alpha=1.0: np.sign(x),
 )
 
@@ -117,7 +115,7 @@ def softplus(x: Array, beta: float = 1.0) -> Array:
     return (np.maximum(z, 0) + np.log1p(decay(z))) / beta
 
 
-defvjp(softplus, lambda g, y, x, beta=1.0: g * sigmoid(x * beta), batches=True)
+defvjp(softplus, lambda g, y, x, beta=1.0: g * sigmoid(x * beta))
 
 
 @primitive
@@ -143,7 +141,7 @@ def damped(x: Array, weight: Array) -> Array:
     return np.where((weight == 0) & np.isinf(x), 0, x) * weight
 
 
-defvjp(silu, lambda g, y, x: g * _silu_slope(x), batches=True)
+defvjp(silu, lambda g, y, x: g * _silu_slope(x))
 
 
 @takes_arrays
@@ -183,7 +181,7 @@ def _gelu_slope(x: Array) -> Array:
     return s + x * (s * sigmoid(-v)) * (1 + 3 * 0.044715 * x * x) * _GELU_SCALE
 
 
-defvjp(_gelu, lambda g, y, x: g * _gelu_slope(x), batches=True)
+defvjp(_gelu, lambda g, y, x: g * _gelu_slope(x))
 _gelu.__name__ = "gelu"
 _SATURATED = 40.0  # gelu(x) is 0 below -40 and x above 40, in every dtype
 _GELU_SCALE = 1.5957691216057308  # 2 * sqrt(2 / pi)

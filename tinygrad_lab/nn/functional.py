@@ -16,6 +16,7 @@ from typing import Any, Literal, NoReturn, cast
 import numpy as np
 
 from tinygrad_lab.core.engine import recorder
+from tinygrad_lab.core.levels import drawing
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.tensor import methods
 from tinygrad_lab.habits import missing
@@ -106,8 +107,7 @@ def _linear_weight(g: Array, y: Array, x: Array, weight: Array, bias: Any = None
     if g.ndim == 2 and x.ndim == 2:
         return g.T @ x
     rows, (out, into) = math.prod(x.shape[:-1]), weight.shape
-    several = g.shape[: g.ndim - y.ndim]  # cotangents carried at once
-    return np.swapaxes(g.reshape((*several, rows, out)), -1, -2) @ x.reshape((rows, into))
+    return g.reshape((rows, out)).T @ x.reshape((rows, into))
 
 
 defvjp(
@@ -115,7 +115,6 @@ defvjp(
     lambda g, y, x, weight, bias=None: g @ weight,
     _linear_weight,
     lambda g, y, x, weight, bias=None: g.sum(axis=0) if g.ndim == 2 == y.ndim else g,
-    batches=True,
 )
 
 
@@ -151,6 +150,8 @@ def dropout(
 
 def _generator(rng: int | np.random.Generator | None) -> np.random.Generator:
     """Make a generator of a seed; one that nobody has seeded is another in each recorded call."""
+    if isinstance(rng, np.random.Generator):
+        return drawing(rng)
     recording = recorder.get()
     is_others = rng is None and recording is not None
     return recording.unseeded() if is_others else np.random.default_rng(rng)

@@ -11,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from functools import cache
+from functools import lru_cache
 from typing import Any, TypeVar
 
 __all__ = ["get_num_threads", "in_parts", "processors", "set_num_threads"]
@@ -72,7 +72,8 @@ def set_num_threads(number: int) -> None:
 
 def in_parts(work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
     """Call ``work`` with each of the parts, on several threads, and list what it returns."""
-    helpers = min(_number, len(parts)) - 1
+    number = _number
+    helpers = min(number, len(parts)) - 1
     if helpers < 1:
         return [work(part) for part in parts]
     results: list[Any] = [None] * len(parts)
@@ -86,8 +87,12 @@ def in_parts(work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
                 return
             results[position] = work(part)
 
-    # Each helper is in the caller's context: np.errstate is a part of that.
-    jobs = [_pool(helpers).submit(copy_context().run, take_turns) for _ in range(helpers)]
+    try:  # each helper in the caller's context: np.errstate is a part of that
+        submit = _pool(number - 1).submit
+        jobs = [submit(copy_context().run, take_turns) for _ in range(helpers)]
+    except RuntimeError:  # no more threads: Python is ending, or the system has no more
+        waiting.clear()
+        return [work(part) for part in parts]
     try:
         take_turns()
     finally:
@@ -98,7 +103,7 @@ def in_parts(work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
     return results
 
 
-@cache
+@lru_cache(1)
 def _pool(helpers: int) -> Any:
     from concurrent.futures import ThreadPoolExecutor  # loads the logging of Python: 5 ms
 

@@ -15,12 +15,15 @@ from tinygrad_lab.transforms.derivatives import (
     vjp,
 )
 from tinygrad_lab.transforms.jit import Jitted, Program, TracingError, jit, program, repeat
+from tinygrad_lab.transforms.stateless import functional_call, stack_module_state
+from tinygrad_lab.transforms.vmap import vmap
 
 __all__ = [
     "Jitted",
     "Program",
     "TracingError",
     "checkpoint",
+    "functional_call",
     "grad",
     "gradients",
     "hessian",
@@ -30,6 +33,8 @@ __all__ = [
     "jvp",
     "program",
     "repeat",
+    "stack_module_state",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -16,10 +16,12 @@ from tinygrad_lab.core.dispatch import apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, Visit, propagate
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.graph import differentiating, is_differentiated, is_differentiating
+from tinygrad_lab.core.levels import innermost, level_of
 from tinygrad_lab.core.modes import is_grad_enabled, recording
 from tinygrad_lab.core.rules.creation import copied
 from tinygrad_lab.core.tensor import Tensor, refuse_complex, start, tensor
 from tinygrad_lab.transforms.containers import is_module, leaves, rebuild, same_structure
+from tinygrad_lab.transforms.stateless import replaced
 
 __all__ = ["Argnums", "Call", "Function", "History", "walk"]
 
@@ -32,10 +34,9 @@ def walk(
     inputs: Sequence[Tensor],
     create_graph: bool,
     retain_graph: bool,
-    batch: int | None = None,
     visit: Visit | None = None,
 ) -> list[Any]:
-    """Carry cotangents (a batch of them, where ``batch`` says how many) back to the inputs."""
+    """Carry cotangents back to the inputs."""
     for position, x in enumerate(inputs):
         if x.node is None:
             raise RuntimeError(f"gradients(): input {position} requires no gradient")
@@ -47,7 +48,6 @@ def walk(
             wanted=set(nodes),
             retain_graph=retain_graph,
             lift=from_node if create_graph else None,
-            batched=batch is not None,
             visit=visit,
         )
     gradients: list[Any] = []
@@ -56,8 +56,7 @@ def walk(
         if gradient is None and node in nodes[: len(gradients)]:  # asked for twice
             gradient = gradients[nodes.index(node)].copy()
         elif gradient is None:  # no output depends on it
-            shape = x.shape if batch is None else (batch, *x.shape)
-            gradient = np.zeros_like(x.data, shape=shape)
+            gradient = np.zeros_like(x.data)
         is_plain = create_graph and not isinstance(gradient, Tensor)
         gradients.append(Tensor(gradient) if is_plain else gradient)
     return gradients
@@ -128,14 +127,20 @@ class Call:
         """Replace every number in an argument by a tensor of this call's own."""
         new = []
         for path, leaf in leaves(argument, open_modules=False):
-            if is_module(leaf):  # it is called with its own parameters
-                new.append(leaf)
-                self.inputs += [parameter for _, parameter in leaves(leaf)]
+            level = innermost.get()
+            if is_module(leaf):  # it is called with its own parameters, or those of each example
+                own = [parameter for _, parameter in leaves(leaf)]
+                inside = [p if level_of(p) is level else _lifted(level, p, path) for p in own]
+                twins = {id(p): t for p, t in zip(own, inside, strict=True) if p is not t}
+                new.append(replaced(leaf, twins) if twins else leaf)
+                self.inputs += inside
                 continue
-            if isinstance(leaf, Tensor) and leaf.requires_grad and is_grad_enabled():
+            is_tracked = isinstance(leaf, Tensor) and leaf.requires_grad and is_grad_enabled()
+            if is_tracked and level_of(leaf) is level:
                 fresh = apply(copied, (leaf,))  # keeps the history of an outer derivative
             else:
                 data = leaf.data if isinstance(leaf, Tensor) else leaf
+                data = level.share(leaf) if is_tracked else data  # and so does this, in a vmap
                 fresh = _leaf(data, f"argument {position}{path}")
             new.append(fresh)
             self.inputs.append(fresh)
@@ -197,6 +202,12 @@ class Call:
         remaining = iter(gradients)
         structured = [rebuild(argument, remaining) for argument in self.arguments]
         return structured[0] if self.single else tuple(structured)
+
+
+def _lifted(level: Any, parameter: Tensor, path: str) -> Tensor:
+    """A parameter for a vmap, with its history if that matters to somebody outside."""
+    matters = is_differentiated(parameter.node)
+    return _leaf(level.share(parameter if matters else parameter.data), path)
 
 
 def _positions(argnums: Argnums, count: int) -> list[int]:

@@ -18,6 +18,7 @@ from tinygrad_lab.core.dispatch import from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, new_leaf, record
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.graph import differentiating, history, is_differentiating
+from tinygrad_lab.core.levels import innermost, innermost_array, level_of
 from tinygrad_lab.core.modes import (
     WATCH,
     call_site,
@@ -29,9 +30,11 @@ from tinygrad_lab.core.modes import (
 from tinygrad_lab.core.operations import defvjp_joint
 from tinygrad_lab.core.rules.creation import copied
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.transforms.batched import Level
 from tinygrad_lab.transforms.calls import walk
 from tinygrad_lab.transforms.containers import rebuild
 from tinygrad_lab.transforms.replicas import Twins, twin_of
+from tinygrad_lab.transforms.vmap import vmap
 
 __all__ = ["checkpoint"]
 
@@ -78,16 +81,20 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
     """
     if not is_grad_enabled():
         return f(*args)
+    level = innermost.get()
     tracked: dict[Node, Any] = {}
 
     def remember(t: Tensor) -> Tensor:
+        if level_of(t) is not level:  # a constant of the derivative inside the vmap around
+            return t
         tracked[t.node] = t.data  # type: ignore[index]
         return twin_of(t, t.data, t.node)
 
     twins = Twins(remember, all_arrays=False)
     before = twins.of((f, args))
     if not tracked:
-        return f(*args)
+        is_of_batch = level is not None and level.holds(args)
+        return _of_batch(level, f, args) if is_of_batch else f(*args)
     arguments = rebuild(args, _own_tensor, open_modules=False)
     is_watching = current_mode() is WATCH
     with nullcontext() if is_watching else no_grad():
@@ -105,6 +112,24 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
     node = record(recomputed, values, NO_KWARGS, y, (None, *tracked))
     node.site = call_site() if is_watching else None
     return from_node(y, node)
+
+
+def _of_batch(level: Level, f: Callable[..., Any], args: Sequence[Any]) -> Any:
+    """Do so for all examples of a vmap at once, so that nothing that is inside is kept."""
+    axes = rebuild(args, lambda arg: 0 if level.is_batched(arg) else None, open_modules=False)
+    return level.batch(checkpoint(_Mapped(axes, level), f, *level.inner(args)))
+
+
+class _Mapped:
+    """Calls a function for all examples of a batch."""
+
+    def __init__(self, axes: Any, level: Level) -> None:
+        self._axes, self._size, self._randomness = axes, level.size, level.randomness
+        self.__name__ = level.name
+
+    def __call__(self, f: Callable[..., Any], *args: Any) -> Any:
+        mapped = vmap(f, self._axes, axis_size=self._size, randomness=self._randomness)
+        return mapped(*args)
 
 
 def _own_tensor(value: Any) -> Any:
@@ -173,12 +198,12 @@ def _recompute(argnums: Sequence[int], g: Any, y: Any, again: _Again, *values: A
     node = getattr(result, "node", None)
     begin = [(node, conjugate(g))] if node is not None else []
     wanted = [inputs[argnum - 1] for argnum in argnums]
-    graph, batch = isinstance(g, Tensor), g.shape[0] if g.ndim > y.ndim else None
-    gradients = walk(begin, wanted, create_graph=graph, retain_graph=graph, batch=batch)
+    graph = isinstance(g, Tensor)
+    gradients = walk(begin, wanted, create_graph=graph, retain_graph=graph)
     return [conjugate(gradient) for gradient in gradients]
 
 
-defvjp_joint(recomputed, _recompute, batches=True)
+defvjp_joint(recomputed, _recompute)
 
 
 def _refuse_strangers(output: Node | None, inputs: Sequence[Node], birth: Node) -> None:
@@ -194,6 +219,7 @@ def _refuse_strangers(output: Node | None, inputs: Sequence[Node], birth: Node) 
 
 def _refuse_change(again: Any, first: Any) -> None:
     """Refuse a result that is not, but for rounding, what it was the first time."""
+    again, first = innermost_array(again), innermost_array(first)
     if np.array_equal(again, first):
         return
     if np.shape(again) == first.shape:

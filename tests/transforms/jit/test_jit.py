@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.interrupts import assert_all_or_none
 from tinygrad_lab import nn, optim
 from tinygrad_lab.transforms.jit import TracingError
 from tinygrad_lab.warnings import RecordingWarning
@@ -556,6 +557,38 @@ class TestTogether:
         stop = pytest.raises(FloatingPointError, match="log gave -inf")
         with tl.debug(), np.errstate(divide="ignore"), stop:
             f(x)
+
+
+class Subject:
+    """A network with dropout and momentum, and a step of it that is or will be recorded."""
+
+    def __init__(self, calls):
+        self.rng = np.random.default_rng(5)
+        layers = nn.Linear(2, 3, rng=0), nn.Dropout(0.5, rng=self.rng), nn.Linear(3, 1, rng=1)
+        self.model = nn.Sequential(*layers)
+        self.optimizer = optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
+        self.step = tl.jit(trained)
+        for _ in range(calls):
+            self.step(self.model, self.optimizer)
+
+    def state(self):
+        parameters = self.model.state_dict()
+        gradients = [None if p.grad is None else p.grad.copy() for p in self.model.parameters()]
+        drawn = str(self.rng.bit_generator.state)
+        return parameters, gradients, self.optimizer.state_dict()["state"], drawn
+
+
+class TestInterrupts:
+    """A call under jit is made, or it is not."""
+
+    @pytest.mark.parametrize(("calls", "stride"), [(0, 499), (2, 2003), (3, 1)])
+    def test_at_every_line(self, calls, stride):
+        assert_all_or_none(
+            lambda: Subject(calls),
+            lambda subject: subject.step(subject.model, subject.optimizer),
+            Subject.state,
+            stride=stride,
+        )
 
 
 class TestReport:

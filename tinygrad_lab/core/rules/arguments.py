@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_lab.core.operations import TAKES
+from tinygrad_lab.core.operations import TENSORS
 from tinygrad_lab.core.several import as_array
 
 __all__ = ["as_array", "as_floats", "untracked"]
@@ -21,4 +21,4 @@ def as_floats(a: Any) -> Any:
 
 def untracked(x: Any) -> Any:
     """Return the plain array of a tensor, to look at; an array as it is."""
-    return x.data if type(x) in TAKES else x
+    return x.data if type(x) in TENSORS else x

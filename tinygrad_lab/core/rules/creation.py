@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import as_array
 from tinygrad_lab.core.rules.indexing import onto_diagonal
@@ -81,7 +82,7 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
 @composed(np.geomspace, by=("start", "stop"))
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     start, stop = as_array(start), as_array(stop)
-    if np.any(start == 0) or np.any(stop == 0):
+    if somewhere(start == 0) or somewhere(stop == 0):
         raise ValueError("Geometric sequence cannot include zero")
     wide = np.result_type(start.dtype, stop.dtype, np.float64 if dtype is None else dtype)
     start, stop = start.astype(wide), stop.astype(wide)

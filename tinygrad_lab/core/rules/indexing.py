@@ -173,7 +173,6 @@ defvjp(
     lambda g, y, condition, a, b: np.where(condition, g, 0),
     lambda g, y, condition, a, b: np.where(condition, 0, g),
     selects=True,
-    batches=True,
 )
 
 

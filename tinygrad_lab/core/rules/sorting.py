@@ -26,9 +26,10 @@ def _shared_by_ties(g, y):
     new = y[..., 1:] != y[..., :-1]
     first = np.concatenate([np.ones((*y.shape[:-1], 1), dtype=bool), new], axis=-1)
     run = np.cumsum(first.reshape(-1)) - 1
-    total = scatter_add(g.reshape(-1), (y.size,), (run,))
-    length = np.bincount(run, minlength=y.size)
-    return (total[run] / length[run]).reshape(y.shape)
+    total, length = (
+        scatter_add(x.reshape(-1), (y.size,), (run,))[run] for x in (g, np.ones_like(untracked(y)))
+    )
+    return (total / length).reshape(y.shape)
 
 
 def _order(y, x, axis=-1, kind=None, order=None, *, stable=None, descending=False):

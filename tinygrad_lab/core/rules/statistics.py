@@ -7,6 +7,7 @@ already in the table.
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import composed, constant, defvjp
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 from tinygrad_lab.core.rules.indexing import scatter_add
@@ -39,7 +40,7 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
         return (mean, np.full(mean.shape, a.size / mean.size)) if returned else mean
     weights = _aligned(as_array(weights), a, axis)
     total = np.sum(np.broadcast_to(weights, a.shape), axis=axis, keepdims=keepdims)
-    if np.any(total == 0):
+    if somewhere(total == 0):
         raise ZeroDivisionError("Weights sum to zero, can't be normalized")
     mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
     return (mean, np.broadcast_to(total, mean.shape)) if returned else mean
@@ -109,7 +110,7 @@ def _define_nan_spread(function, spread):
             options["mean"] = mean
         result = spread(nan_filled(a, 0), axis, dtype, **options)
         enough = np.sum(present, axis=axis, keepdims=keepdims) > ddof
-        return result if np.all(enough) else np.where(enough, result, a.dtype.type(np.nan))
+        return result if not somewhere(~enough) else np.where(enough, result, a.dtype.type(np.nan))
 
 
 _define_nan_spread(np.nanvar, np.var)

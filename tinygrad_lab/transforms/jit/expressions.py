@@ -171,25 +171,24 @@ def _special(
         inside = [nested(arg, operand) for arg in args[2:]]
         inside += [f"{key}={nested(value, operand)}" for key, value in kwargs.items()]
         return Text(f"{operand(args[0]).text}.{args[1]}({', '.join(inside)})")
+    if op is operator.getitem:
+        return Text(f"{operand(args[0]).inside(8)}[{_index_text(args[1], operand)}]")
     if not args or type(args[0]) is not Ref:
         return None
-    first = operand(args[0])
-    of = first.inside(8)
-    if op is operator.getitem:
-        return Text(f"{of}[{_index_text(args[1], operand)}]")
+    of = operand(args[0]).inside(8)
     if op is astype:
         return Text(f"{of}.astype({operand(args[1]).text})")
+    if op is np.copy and kwargs == {"order": "C"} and is_array:
+        return Text(f"{of}.copy()")
     if op is np.sum and is_array and len(args) == 2 and not kwargs and type(args[1]) is tuple:
         axis = args[1][0] if len(args[1]) == 1 else args[1]
-        return Text(f"np.sum({first.text}, axis={axis})")
+        return Text(f"np.sum({operand(args[0]).text}, axis={axis})")
     if kwargs or not is_array:
         return None
     if is_transpose(line, kind):
         return Text(f"{of}.T")
     if op is np.reshape and len(args) == 2:
         return Text(f"{of}.reshape({nested(args[1], operand)})")
-    if op is np.copy:
-        return Text(f"{of}.copy()")
     if op is np.square and line.kind.is_array and line.kind.shape and line.kind.dtype.kind in "fc":
         return Text(f"{of} ** 2", _POWER)  # which NumPy computes as a square
     return None

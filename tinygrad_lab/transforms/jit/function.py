@@ -1,4 +1,4 @@
-"""``program``, ``jit`` and ``repeat``: record a function once, and run what was recorded.
+"""``program`` and ``jit``: record a function once, and run what was recorded.
 
 Not for: recording itself (``trace.py``, ``state.py``), or running programs (``backends/``).
 """
@@ -19,10 +19,11 @@ import numpy as np
 from tinygrad_lab.core.engine import recorder
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.graph import differentiating, is_differentiating
+from tinygrad_lab.core.levels import innermost
 from tinygrad_lab.core.modes import WATCH, current_mode
-from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.transforms.containers import leaves, rebuild
+from tinygrad_lab.transforms.jit.backends import numba as numba_backend
 from tinygrad_lab.transforms.jit.backends import numpy as numpy_backend
+from tinygrad_lab.transforms.jit.backends.background import in_background
 from tinygrad_lab.transforms.jit.changes import MISS, Changes, Code
 from tinygrad_lab.transforms.jit.history import Past, pullback
 from tinygrad_lab.transforms.jit.passes import simplified, used_inputs, without_facts
@@ -32,13 +33,14 @@ from tinygrad_lab.transforms.jit.state import Changed, NotRecordable, State
 from tinygrad_lab.transforms.jit.trace import Trace, TracingError, untraced
 from tinygrad_lab.warnings import RecordingWarning, warn
 
-__all__ = ["Jitted", "jit", "program", "repeat"]
+__all__ = ["Jitted", "jit", "plain", "program"]
 
-Backend = Literal["auto", "numpy"]
-_BACKENDS = ("auto", "numpy")
+Backend = Literal["auto", "numpy", "numba"]
+_BACKENDS = ("auto", "numpy", "numba")
 
 _VARIANTS = 8  # programs kept for one function
 _ATTEMPTS = 6  # at recording one call: each time, numbers turn out to be inputs, or not
+_PATIENCE = 20  # calls that a program serves before it is worth compiling
 _STRICT = 3  # calls with an infinite slope, after which these are told from infinite values
 
 
@@ -63,6 +65,9 @@ class Recording:
     backend: str = ""
     seconds_to_compile: float = 0.0
     lock: Any = field(default_factory=Lock)
+    wanted: str = "auto"
+    loops: dict[Any, Any] = field(default_factory=dict)  # of ``repeat``
+    patience: int = _PATIENCE
 
     def __post_init__(self) -> None:
         self.call = self._first_call
@@ -91,8 +96,22 @@ class Recording:
         self.run, self.backend = numpy_backend.compile(program), "numpy"
         if self.past is not None:
             self.past.run = numpy_backend.compile(self.past.program)
+        if self.wanted == "numba":
+            self._compile(begin)
         self.call = self.code.compiled(self.stay)
         self.seconds_to_compile = perf_counter() - begin
+
+    def compile_soon(self) -> None:
+        """Compile beside the calls that go on."""
+        if self.wanted == "auto" and len(self.misfires) < _STRICT:
+            begin = perf_counter()
+            in_background(lambda: self._compile(begin))
+
+    def _compile(self, begin: float) -> None:
+        run = numba_backend.compile_or_say(self.program, self.wanted == "numba")
+        if run is not None:
+            self.seconds_to_compile += perf_counter() - begin
+            self.run, self.backend = run, "numba"
 
 
 def recorded(
@@ -181,7 +200,7 @@ def _finished(
     )  # fmt: skip
     trace.instructions.clear()
     code = Code(state, changes, past)
-    inputs, generators, objects = trace.values, state.generators, state.objects
+    inputs, objects = trace.values, state.objects
     numbers = {i: x for i, x in enumerate(inputs) if isinstance(x, (int, float, complex))}
     recording = Recording(
         whole, code, past, numbers, state.static, perf_counter() - begin
@@ -192,14 +211,7 @@ def _finished(
     refuse_leaks(trace)
     refuse_unseen(trace, whole, state.constants)
 
-    def settle() -> Any:
-        """Make the changes that the call made, and give its result."""
-        result = code.commit(objects, inputs, values)
-        for generator, twin in generators:
-            generator.bit_generator.state = twin.bit_generator.state
-        return result
-
-    return recording, settle, trace.is_repeatable
+    return recording, lambda: code.commit(objects, inputs, values), trace.is_repeatable
 
 
 # -- program --------------------------------------------------------------------------------------
@@ -232,7 +244,7 @@ def program(f: Callable[..., Any]) -> Callable[..., Program]:
     >>> print(program.source.splitlines()[-3].strip())
     d_x = np.cos(x)  # (2)
     """
-    function = _function(f)
+    function = plain(f)
 
     @functools.wraps(function)
     def programmed(*args: Any, **kwargs: Any) -> Program:
@@ -241,7 +253,8 @@ def program(f: Callable[..., Any]) -> Callable[..., Program]:
     return programmed
 
 
-def _function(f: Any) -> Any:
+def plain(f: Any) -> Any:
+    """Give the function that is to be recorded."""
     if not callable(f):
         raise TypeError(
             f"a transform takes a function, not {describe(f)}: say tl.jit(f), and not tl.jit(f(x))"
@@ -277,11 +290,13 @@ class Jitted:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run what was recorded for such a call; the first time, make the call and record it."""
         mode: Any = current_mode()
-        if mode is WATCH or recorder.get() is not None:
+        if mode is WATCH or recorder.get() is not None or innermost.get() is not None:
             return self.function(*args, **kwargs)  # part of what happens around it
         if is_differentiating():
             mode = mode, "differentiated"
-        recordings = self._recordings.setdefault(mode, [])
+        recordings = self._recordings.get(mode)
+        if recordings is None:
+            recordings = self._recordings.setdefault(mode, [])
         number = len(recordings)
         for recording in recordings:
             try:
@@ -292,10 +307,34 @@ class Jitted:
                 return self._misfired(recording, error, args, kwargs)
             if result is not MISS:
                 recording.calls += 1
+                if recording.calls == recording.patience:
+                    recording.compile_soon()
                 if recording is not recordings[0]:
                     self._put_first(recordings, recording)
                 return result
         return self._record(recordings, number, args, kwargs)
+
+    def latest(self) -> Recording | None:
+        """Give the recording that served the last call, or was made of it."""
+        if recorder.get() is not None or is_differentiating():
+            return None
+        recordings = self._recordings.get(current_mode())
+        return recordings[0] if recordings else None
+
+    def served(
+        self, recording: Recording, run: Any, args: Any, kwargs: Any,
+        count: Callable[[], int] = lambda: 1,
+    ) -> Any:  # fmt: skip
+        """Let something else run the program of a recording; MISS if it cannot serve the call."""
+        if not recording.backend:  # nothing has run it yet
+            return MISS
+        try:
+            result = recording.call(run, args, kwargs)
+        except Exception:  # noqa: BLE001 - whoever makes the call as it is says it as it should
+            return MISS
+        if result is not MISS:
+            recording.calls += count()
+        return result
 
     def _put_first(self, recordings: list[Recording], recording: Recording) -> None:
         with self._lock:
@@ -308,6 +347,7 @@ class Jitted:
         recording.misfires.append(f"{type(error).__name__}: {error}".partition("\n")[0])
         if isinstance(error, FloatingPointError) and len(recording.misfires) == _STRICT:
             recording.run = numpy_backend.compile(recording.program, is_strict=False)
+            recording.backend = "numpy"
         return self._as_it_is("a value was not finite, or a call failed", args, kwargs)
 
     def _as_it_is(self, why: str, args: Any, kwargs: Any) -> Any:
@@ -333,7 +373,7 @@ class Jitted:
                 return self._as_it_is(f"{type(error).__name__}: {error}", args, kwargs)
             result = settle()
             if is_repeatable:
-                recording.reason = reason
+                recording.reason, recording.wanted = reason, self.backend
                 recordings.insert(0, recording)
             return result
 
@@ -428,8 +468,12 @@ def jit(f: Callable[..., Any] | None = None, *, backend: Backend = "auto") -> An
         A function, a method, a module; a training step with ``backward()`` and ``step()`` in it.
         What it uses may be among its arguments, in its closure, or a global that it names: arrays,
         tensors, modules, optimizers, schedules, random generators, containers of these.
-    backend : {"auto", "numpy"}
-        What runs the program.
+    backend : {"auto", "numpy", "numba"}
+        What runs the program.  ``"numpy"`` gives the results of the call itself to the last bit.
+        ``"numba"`` compiles loops, in the second call; sums are added in another order there, and
+        ``exp`` and its like are within 3 units in the last place.  ``"auto"`` begins with the
+        first, and goes over to the second when a program has served for a while, Numba is there,
+        and a thread beside has compiled it.
 
     Returns
     -------
@@ -459,64 +503,4 @@ def jit(f: Callable[..., Any] | None = None, *, backend: Backend = "auto") -> An
         raise ValueError(f"backend={backend!r}: expected one of {', '.join(map(repr, _BACKENDS))}")
     if f is None:
         return functools.partial(jit, backend=backend)
-    return Jitted(_function(f), backend)
-
-
-# -- repeat ---------------------------------------------------------------------------------------
-
-
-def repeat(step: Callable[..., Any], n: int) -> Callable[..., Any]:
-    """Make a function that calls ``step`` ``n`` times, and stacks what that returned.
-
-    Parameters
-    ----------
-    step : callable
-        As for :func:`jit`: a training step, say.
-    n : int
-        How often, at least once.
-
-    Returns
-    -------
-    callable
-        It takes the arguments of ``step``, the same ones for each call.  What comes back has the
-        structure of what ``step`` returns, with a new first axis of length ``n``, in plain arrays.
-
-    Raises
-    ------
-    TypeError, ValueError
-        ``n`` is no integer of 1 or more; or a result is no array or number.
-
-    Examples
-    --------
-    >>> import numpy as np, tinygrad_lab as tl
-    >>> x = tl.tensor(1.0)
-    >>> def halve():
-    ...     x.data = x.data / 2
-    ...     return x.data
-    >>> tl.repeat(halve, 3)()
-    array([0.5  , 0.25 , 0.125])
-    """
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-        raise TypeError(f"repeat(step, n): n is how often, an integer, not {describe(n)}")
-    if n < 1:
-        raise ValueError(f"repeat(step, {n}): expected 1 or more")
-    jitted = step if isinstance(step, Jitted) else Jitted(_function(step), "auto")
-
-    @functools.wraps(jitted.function)
-    def repeated(*args: Any, **kwargs: Any) -> Any:
-        results = [jitted(*args, **kwargs) for _ in range(n)]
-        columns = zip(*([x for _, x in leaves(result)] for result in results), strict=True)
-        return rebuild(results[0], iter([_stacked(column) for column in columns]))
-
-    return repeated
-
-
-def _stacked(column: Any) -> Any:
-    if column[0] is None:
-        return None
-    arrays = [x.data if isinstance(x, Tensor) else x for x in column]
-    if not all(isinstance(a, (np.ndarray, np.generic, int, float, complex)) for a in arrays):
-        raise TypeError(
-            f"repeat: the step must return arrays and numbers, not {describe(arrays[0])}"
-        )
-    return np.stack(arrays)
+    return Jitted(plain(f), backend)

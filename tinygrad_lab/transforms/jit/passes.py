@@ -58,7 +58,7 @@ def merged(program: Program) -> Program:
             same = known.setdefault(_key(line), here)
         new[ref.number] = same or here
         if same is None or same == here:
-            lines.append(line)
+            lines.append(_put_in_order(lines, count, line))
         else:
             _inherit(lines, same.number - count, line)
     result = mapped(program.result, look)
@@ -74,12 +74,21 @@ def _inherit(lines: list[Instruction], at: int, line: Instruction) -> None:
         )
 
 
+def _put_in_order(lines: list[Instruction], count: int, line: Instruction) -> Instruction:
+    """Let a copy in another order in memory be the gradient that it is a copy of."""
+    of = line.args[0] if line.op is np.copy else None
+    if type(of) is not Ref or of.number < count or line.gradient_of is not None:
+        return line
+    origin = lines[of.number - count]
+    lines[of.number - count] = origin._replace(gradient_of=None)
+    return line._replace(gradient_of=origin.gradient_of)
 
 
 def _repeated(line: Instruction, program: Program) -> Ref | None:
     """Find the operand that a line only repeats: in a copy, or a product with 1."""
     if line.op is np.copy or line.op is np.positive:
-        return line.args[0]
+        of = line.args[0]
+        return of if type(of) is Ref and program.kind(of) == line.kind else None
     if line.op is np.multiply and len(line.args) == 2:
         for factor, other in (line.args, line.args[::-1]):
             if type(other) is Ref and _is_one(factor) and program.kind(other) == line.kind:

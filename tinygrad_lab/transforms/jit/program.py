@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tinygrad_lab.transforms.jit.cost import Cost
 
 __all__ = [
-    "EFFECTS", "GuardFailed", "Input", "Instruction", "Kind", "Ref", "astype", "draw", "expect",
-    "expect_shape", "kind_of", "mapped", "refs",
+    "EFFECTS", "GuardFailed", "Input", "Instruction", "Kind", "Ref", "astype", "draw", "empty",
+    "expect", "expect_shape", "kind_of", "mapped", "refs",
 ]  # fmt: skip
 
 
@@ -43,11 +43,14 @@ class Kind(NamedTuple):
     """What a value is: an array of a dtype and shape, a number of Python's, or something else.
 
     ``dtype`` is NumPy's; for numbers of Python's it is ``int``, ``float``, ``complex`` or ``bool``,
-    and for what is neither (a generator, a tuple of arrays) its class.
+    and for what is neither (a generator, a tuple of arrays) its class.  ``order`` has the axes from
+    the slowest to the fastest in memory where that is not C's, and is None where memory lies
+    between the elements: sums round differently in another order.
     """
 
     dtype: Any
     shape: tuple[int, ...] = ()
+    order: tuple[int, ...] | None = ()
 
     @property
     def is_array(self) -> bool:
@@ -72,9 +75,24 @@ class Kind(NamedTuple):
 
 def kind_of(value: Any) -> Kind:
     """Say what a value is."""
+    if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
+        return Kind(value.dtype, value.shape, _order(value))
     if isinstance(value, (np.ndarray, np.generic)):
         return Kind(value.dtype, value.shape)
     return Kind(type(value))
+
+
+def _order(array: np.ndarray[Any, Any]) -> tuple[int, ...] | None:
+    order = tuple(int(i) for i in np.argsort([-n for n in array.strides], kind="stable"))
+    return order if array.transpose(order).flags.c_contiguous else None
+
+
+def empty(kind: Kind) -> np.ndarray[Any, Any]:
+    """Make an array of a kind, in its order."""
+    if not kind.order:
+        return np.empty(kind.shape, kind.dtype)
+    memory = np.empty([kind.shape[i] for i in kind.order], kind.dtype)
+    return memory.transpose(np.argsort(kind.order))
 
 
 class Input(NamedTuple):

@@ -48,7 +48,10 @@ from tinygrad_lab.transforms.jit.program import (
     refs,
 )
 
-__all__ = ["Statement", "input_names", "result_names", "shape_text", "source", "statements"]
+__all__ = [
+    "Statement", "input_names", "result_names", "shape_text", "source", "statements",
+    "with_helpers",
+]  # fmt: skip
 
 _WIDTH = 100
 _LONGEST = 84  # of a statement that has shorter ones folded in
@@ -124,7 +127,7 @@ def _defined(program: Program) -> list[Callable[..., Any]]:
         for argument in (*line.args, *line.kwargs.values()):
             if isinstance(argument, FunctionType) and not _is_known(argument):
                 functions.setdefault(_writable(argument))
-    return _with_helpers(functions)
+    return with_helpers(functions)
 
 
 def _writable(function: FunctionType) -> Callable[..., Any]:
@@ -139,13 +142,13 @@ def _writable(function: FunctionType) -> Callable[..., Any]:
     return function
 
 
-def _with_helpers(functions: Iterable[Any]) -> list[Callable[..., Any]]:
+def with_helpers(functions: Iterable[Any]) -> list[Callable[..., Any]]:
     """Give functions, each after those of its own file that it calls."""
     ordered: dict[Any, None] = {}
     for function in functions:
         named = [function.__globals__.get(name) for name in function.__code__.co_names]
         helpers = [f for f in named if getattr(f, "__module__", None) == function.__module__]
-        ordered.update(dict.fromkeys([*_with_helpers(helpers), function]))
+        ordered.update(dict.fromkeys([*with_helpers(helpers), function]))
     return list(ordered)
 
 

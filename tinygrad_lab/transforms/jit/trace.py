@@ -256,6 +256,8 @@ class Trace:
         """Note that the newest lines differentiate the value ``of``."""
         for i in range(self._unseen, len(self.instructions)):
             line = self.instructions[i]
+            if rule == "leaf" and i:  # a copy of what the rule before has given
+                rule = self.instructions[i - 1].rule
             self.instructions[i] = line._replace(phase="backward", of=of, rule=rule)
         self._unseen = len(self.instructions)
         self._had_backward = True
@@ -308,8 +310,11 @@ def _number(value: Any) -> int | None:
     return value.ref.number if type(value) is Traced else None
 
 
-def _has_mask(trace: Trace, _: Any, index: Any) -> bool:
-    """Whether an index has a mask in it whose values are the call's own."""
+def _takes_some(trace: Trace, _: Any, index: Any) -> bool:
+    """Whether an index has a mask or a slice in it whose values are the call's own."""
+    parts = index if type(index) is tuple else (index,)
+    if any(type(part) is slice and any(True for _ in refs(part)) for part in parts):
+        return True
     count = len(trace.inputs)
     for ref in refs(index):
         n = ref.number
@@ -321,7 +326,7 @@ def _has_mask(trace: Trace, _: Any, index: Any) -> bool:
 
 #: What gives results whose shape depends on values in some of its forms.
 _PERHAPS_RAGGED: dict[Op, Callable[..., bool]] = {
-    operator.getitem: _has_mask,
+    operator.getitem: _takes_some,
     np.where: lambda trace, condition, *choices: not choices,
     np.histogram: lambda trace, a, bins=10, *args, **kwargs: isinstance(bins, str),
 }
@@ -548,6 +553,10 @@ class Traced:
     imag = property(lambda self: self.trace.call(np.imag, (self,)))
     flat = property(lambda self: self.trace.call(np.ravel, (self,)))
 
+    def copy(self, order: str = "C") -> Any:
+        """The same values, in C's order unless told otherwise: ``np.copy`` keeps theirs."""
+        return self.trace.call(np.copy, (self,), {"order": order})
+
     def flatten(self, order: str = "C") -> Any:
         """All elements along one axis."""
         return self.trace.call(np.ravel, (self, order))
@@ -556,7 +565,7 @@ class Traced:
     sum, mean, prod, min, max = map(_method, (np.sum, np.mean, np.prod, np.min, np.max))
     std, var, any, all = map(_method, (np.std, np.var, np.any, np.all))
     argmin, argmax, argsort, nonzero = map(_method, (np.argmin, np.argmax, np.argsort, np.nonzero))
-    copy, ravel, squeeze, swapaxes = map(_method, (np.copy, np.ravel, np.squeeze, np.swapaxes))
+    ravel, squeeze, swapaxes = map(_method, (np.ravel, np.squeeze, np.swapaxes))
     cumsum, cumprod, clip, dot = map(_method, (np.cumsum, np.cumprod, np.clip, np.dot))
     take, repeat, round, trace_ = map(_method, (np.take, np.repeat, np.round, np.trace))
     diagonal, searchsorted, ptp = map(_method, (np.diagonal, np.searchsorted, np.ptp))

@@ -6,6 +6,7 @@ At kinks, and at 0, norms take the zero subgradient; ties of the largest share e
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_diagonal, as_row, mH, mT
@@ -137,7 +138,7 @@ def _turned_back(u, inner, v):
 
 
 def _det(g, y, a):
-    inverse_exists = not np.any(y == 0)
+    inverse_exists = not somewhere(y == 0)
     return g[..., None, None] * (
         y[..., None, None] * mT(np.linalg.inv(a)) if inverse_exists else cofactors(a)
     )
@@ -148,7 +149,7 @@ def _slogdet(g, y, a):
     slope = g.of(1, y)
     if a.dtype.kind == "c":
         slope = slope + np.imag(g.of(0, y) * sign) * 1j
-    if np.any(np.isneginf(size)):  # of a singular matrix: infinite along its cofactors
+    if somewhere(np.isneginf(size)):  # of a singular matrix: infinite along its cofactors
         inverse = cofactors(a) / (sign * np.exp(size))[..., None, None]
     else:
         inverse = mT(np.linalg.inv(a))

@@ -34,7 +34,7 @@ def _matmul_right(g, y, a, b):
     return mT(a) @ g
 
 
-defvjp(np.matmul, _matmul_left, _matmul_right, batches=True)
+defvjp(np.matmul, _matmul_left, _matmul_right)
 composed(np.linalg.matmul, by=("x1", "x2"))(lambda x1, x2, /: np.matmul(x1, x2))
 
 
@@ -115,7 +115,7 @@ def np_cross(x1, x2, /, *, axis=-1):
 # Contractions
 
 
-def _tensordot_axes(a, b, axes):
+def tensordot_axes(a, b, axes):
     """The contracted axes of each operand, none of them negative."""
     if np.ndim(axes) == 0:
         return list(range(a.ndim - axes, a.ndim)), list(range(axes))
@@ -125,7 +125,7 @@ def _tensordot_axes(a, b, axes):
 
 def _tensordot_left(g, y, a, b, axes=2):
     b = as_array(b)
-    of_a, of_b = _tensordot_axes(a, b, axes)
+    of_a, of_b = tensordot_axes(a, b, axes)
     free_a = [i for i in range(a.ndim) if i not in of_a]
     free_b = [i for i in range(b.ndim) if i not in of_b]
     # g's axes are a's free ones, then b's.  Contracting b's away leaves b's contracted axes, in
@@ -137,7 +137,7 @@ def _tensordot_left(g, y, a, b, axes=2):
 
 def _tensordot_right(g, y, a, b, axes=2):
     a = as_array(a)
-    of_a, of_b = _tensordot_axes(a, b, axes)
+    of_a, of_b = tensordot_axes(a, b, axes)
     free_a = [i for i in range(a.ndim) if i not in of_a]
     free_b = [i for i in range(b.ndim) if i not in of_b]
     c = np.tensordot(a, g, (free_a, list(range(len(free_a)))))
@@ -153,7 +153,7 @@ def tensordot(x1, x2, /, *, axes=2):
     return np.tensordot(x1, x2, axes)
 
 
-def _dot_axes(a, b):
+def dot_axes(a, b):
     """np.dot as a tensordot: the last axis of a with the last but one of b (or its only one)."""
     return ([a.ndim - 1], [max(b.ndim - 2, 0)])
 
@@ -162,14 +162,14 @@ def _dot_left(g, y, a, b):
     b = as_array(b)
     if a.ndim == 0 or b.ndim == 0:
         return np.sum(g * b) if a.ndim == 0 else g * b
-    return _tensordot_left(g, y, a, b, _dot_axes(a, b))
+    return _tensordot_left(g, y, a, b, dot_axes(a, b))
 
 
 def _dot_right(g, y, a, b):
     a = as_array(a)
     if a.ndim == 0 or b.ndim == 0:
         return np.sum(g * a) if b.ndim == 0 else g * a
-    return _tensordot_right(g, y, a, b, _dot_axes(a, b))
+    return _tensordot_right(g, y, a, b, dot_axes(a, b))
 
 
 defvjp(np.dot, _dot_left, _dot_right)
@@ -210,7 +210,7 @@ def _letters(term):
 
 
 def _einsum(argnum, g, y, subscripts, *operands, optimize=False):
-    *terms, result = _explicit_terms(subscripts, operands)
+    *terms, result = explicit_terms(subscripts, operands)
     own, x = terms[argnum - 1], operands[argnum - 1]
     factors = [(result, g)]
     factors += [(t, o) for i, (t, o) in enumerate(zip(terms, operands)) if i != argnum - 1]
@@ -234,7 +234,7 @@ def _einsum(argnum, g, y, subscripts, *operands, optimize=False):
     return np.einsum(text, *(o for _, o in factors), optimize=len(factors) > 2)
 
 
-def _explicit_terms(subscripts, operands):
+def explicit_terms(subscripts, operands):
     """Split subscripts into one term an operand and the result's, with no ellipsis left."""
     left, arrow, right = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")

@@ -13,6 +13,7 @@ complex vector) has no limit, and its quotient is not finite.
 import numpy as np
 
 from tinygrad_lab.core import degenerate
+from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_row
@@ -38,7 +39,7 @@ def are_near(values, gaps, power=_PREPARED):
     """Tell whether values, or one and 0, are so near that rounding counts in their gap."""
     bound, steps = _eps(values) ** power * _largest(values), gaps(_ramp(values))
     return any(
-        bool(np.any((np.abs(gap) <= bound) & (step != 0))) for gap, step in zip(gaps(values), steps)
+        somewhere((np.abs(gap) <= bound) & (step != 0)) for gap, step in zip(gaps(values), steps)
     )
 
 
@@ -61,7 +62,7 @@ def of_sizes(g, y, position):
     zero = are_equal(values[..., None], values)[..., 0]
     is_kink = zero & (np.abs(untracked(up)) > _eps(values) ** 0.5 * _largest(untracked(up))[..., 0])
     up = np.where(is_kink, 0, up)
-    if not degenerate.is_recorded(up) or not np.any(zero):
+    if not degenerate.is_recorded(up) or not somewhere(zero):
         return up
     # The second derivative is finite only if each value of 0 counts by its square.
     ramp = _ramp(values)

@@ -148,7 +148,7 @@ def _sigmoid_slope(y, x):
     return decay / np.square(1 + decay)
 
 
-defvjp(sigmoid, lambda g, y, x: g * _sigmoid_slope(y, x), batches=True)
+defvjp(sigmoid, lambda g, y, x: g * _sigmoid_slope(y, x))
 
 defvjp(np.exp, lambda g, y, x: g * y)
 defvjp(np.exp2, lambda g, y, x: g * y * LN2)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import composed, defvjp
 from tinygrad_lab.core.rules.mathematical.sums import axes_of, keep
 
@@ -55,7 +56,7 @@ defvjp(
 def _extreme(g, y, x, axis=None, out=None, keepdims=False, initial=None, where=True):
     extreme = keep(y, x, axis)
     hit = x == extreme
-    if np.any(y != y):  # a NaN among the elements is the extreme
+    if somewhere(y != y):  # a NaN among the elements is the extreme
         hit = hit | ((x != x) & (extreme != extreme))
     if where is not True:
         hit = hit & where

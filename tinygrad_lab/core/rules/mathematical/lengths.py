@@ -10,6 +10,7 @@ Not for: the lengths themselves, or their first derivatives.
 import numpy as np
 
 from tinygrad_lab.core import degenerate
+from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.rules.arguments import untracked
 
@@ -32,7 +33,7 @@ def slope_at_zero(g, y, at_kink=np.inf, at_curve=None):
     if not degenerate.is_recorded(g):
         return None
     zero = untracked(y) == 0
-    bend = degenerate.bend(g, y) if np.any(zero & (untracked(g) == 0)) else 0
+    bend = degenerate.bend(g, y) if somewhere(zero & (untracked(g) == 0)) else 0
     if at_curve is not None:
         bend = np.where(untracked(bend) == 0, 0, at_curve)
     return np.where(zero, np.where(untracked(g) == 0, bend, at_kink), 0)

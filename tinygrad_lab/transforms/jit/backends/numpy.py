@@ -20,6 +20,7 @@ from tinygrad_lab.transforms.jit.program import (
     Kind,
     Program,
     Ref,
+    empty,
     expect,
     expect_shape,
     refs,
@@ -93,7 +94,7 @@ class _Writer:
         spaces: deque[list[Any]] = deque(maxlen=_WORKSPACES)
         kinds = self.buffers
         self.space["spaces"] = spaces
-        self.space["workspace"] = lambda: [np.empty(kind.shape, kind.dtype) for kind in kinds]
+        self.space["workspace"] = lambda: list(map(empty, kinds))
         names = ", ".join(f"b{i}" for i in range(len(kinds)))
         yield f"def run({inputs}):"
         if kinds:

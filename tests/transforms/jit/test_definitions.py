@@ -1,0 +1,104 @@
+"""The lines that are printed for a kernel compute what the kernel computes.
+
+Not for: how a program is printed (``test_source.py``).
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import textwrap
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinygrad_lab.core.rules import indexing
+from tinygrad_lab.nn import conv, functional, pool
+from tinygrad_lab.transforms.jit.kernels import DEFINITIONS
+from tinygrad_lab.transforms.jit.source import with_helpers
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.normal(size=(2, 4, 8, 7))
+NO_MARGIN = ((0, 0), (0, 0))
+FILTERS = RNG.normal(size=(6, 2, 3, 2))
+
+
+def alone(op: Any) -> Any:
+    """The definition of a kernel, from its text and NumPy."""
+    definition = DEFINITIONS[op]
+    space: dict[str, Any] = {"np": np}
+    for function in with_helpers([definition]):
+        exec(textwrap.dedent(inspect.getsource(function)), space)
+    return space[definition.__name__]
+
+
+def check(op: Any, *args: Any, **kwargs: Any) -> None:
+    plain = {k: tuple(v) if isinstance(v, tuple) else v for k, v in kwargs.items()}
+    actual, expected = alone(op)(*args, **plain), op(*args, **kwargs)
+    assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5 if actual.dtype == "f4" else 1e-12,
+                               atol=1e-6 if actual.dtype == "f4" else 1e-12)  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize(
+    ("stride", "dilation", "padding"),
+    list(itertools.product([(1, 1), (2, 3)], [(1, 1), (2, 1)], [NO_MARGIN, ((1, 2), (0, 1))])),
+)
+def test_convolution(stride: Any, dilation: Any, padding: Any, dtype: str):
+    x, w, bias = (a.astype(dtype) for a in (IMAGES, FILTERS, np.arange(6.0)))
+    how = {"stride": stride, "dilation": dilation, "padding": padding, "groups": 2}
+    y = conv.conv2d(x, w, bias, **how)
+    g = RNG.normal(size=y.shape).astype(dtype)
+    check(conv.conv2d, x, w, bias, **how)
+    check(conv.conv2d, x, w, None, **how)
+    check(conv.conv2d_input_gradient, g, w, size=x.shape[2:], **how)
+    check(conv.conv2d_weight_gradient, g, x, kernel=w.shape[2:], **how)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation", "ceil"),
+    [(2, 2, 0, 1, False), (3, 2, 1, 1, True), ((2, 3), (1, 2), (1, 0), (2, 1), False)],
+)
+def test_pooling(kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, dtype: str):
+    x = np.round(IMAGES * 2).astype(dtype)  # with ties
+    x[0, 0, 2, 3] = np.nan
+    settings = "max_pool2d", x, kernel, stride, padding, dilation, ceil
+    rows, columns = functional._pooling(*settings)
+    how = {"rows": rows, "columns": columns}
+    g = RNG.normal(size=pool.max_pool2d(x, **how).shape).astype(dtype)
+    check(pool.max_pool2d, x, **how)
+    check(pool.max_pool2d_input_gradient, g, x, **how)
+    check(pool.max_pool2d_gather, IMAGES.astype(dtype), x, **how)
+    divisor = np.full(g.shape[2:], 3.0).astype(dtype)
+    check(pool.avg_pool2d, IMAGES.astype(dtype), **how, divisor=divisor)
+    check(pool.avg_pool2d_input_gradient, g, size=x.shape[2:], **how, divisor=divisor)
+
+
+def test_the_largest_of_integers():
+    rows, columns = functional._pooling("max_pool2d", IMAGES, 3, 2, 1, 1, False)
+    for dtype in (np.int8, np.uint8, bool):
+        check(pool.max_pool2d, (IMAGES * 9).astype(dtype), rows=rows, columns=columns)
+
+
+X = np.arange(12.0).reshape(3, 4)
+
+
+@pytest.mark.parametrize(
+    "index", [1, (slice(None), 2), (np.array([0, 2, 0]),), X > 5, (Ellipsis, None, 1)]
+)
+def test_indexing(index: Any):
+    values = np.sin(np.arange(X[index].size)).reshape(X[index].shape)
+    check(indexing.scatter_add, values, X.shape, index)
+    check(indexing.assembled, values, values * 2, shape=X.shape, places=[index, index])
+    check(indexing.setitem, X, values, values[..., :1] * 0, places=[index, index])
+
+
+def test_each_kernel_has_a_test():
+    tested = {conv.conv2d, conv.conv2d_input_gradient, conv.conv2d_weight_gradient,
+              pool.max_pool2d, pool.max_pool2d_input_gradient, pool.max_pool2d_gather,
+              pool.avg_pool2d, pool.avg_pool2d_input_gradient,
+              indexing.scatter_add, indexing.assembled, indexing.setitem}  # fmt: skip
+    assert set(DEFINITIONS) == tested

@@ -1,0 +1,85 @@
+"""What the operations of networks are for a whole batch of examples, under ``tl.vmap``.
+
+Images have an axis for many of them already, which takes the batch; where filters differ, the
+channels of each example are a group.  What is not here consists of NumPy's functions, which have
+their forms (``transforms/batching.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.core.operations import Op
+from tinygrad_lab.nn import activations, conv, functional, losses, pool
+from tinygrad_lab.transforms.batched import Level
+from tinygrad_lab.transforms.batching import along, elementwise_form, form_of
+
+Array = Any
+
+form_of(
+    activations.relu, activations.leaky_relu, activations.elu, activations.softplus,
+    activations.silu, activations._gelu,  # noqa: SLF001 - the operations behind the functions
+    losses._bernoulli_loss, losses._logistic_loss,  # noqa: SLF001
+)(elementwise_form)  # fmt: skip
+form_of(activations.softmax, activations.log_softmax)(along("one"))
+form_of(activations.logsumexp)(along("each"))
+
+
+@form_of(functional.linear)
+def _linear(level: Level, op: Op, input: Any, weight: Any, bias: Any = None) -> Any:
+    if not level.holds((weight, bias)):
+        return op(input.data, level.inner(weight), level.inner(bias))
+    x, w = level.front(input), np.swapaxes(level.front(weight), 1, 2)
+    single = (slice(None),) + (None,) * max(1, input.ndim - 1)  # axes beside the batch
+    y = (x[:, None] if input.ndim == 1 else x) @ w[(slice(None), *(None,) * (input.ndim - 2))]
+    y = y if bias is None else y + level.front(bias)[single]
+    return y[:, 0] if input.ndim == 1 else y
+
+
+def _merged(x: Array) -> Array:
+    """Take the batch into the images."""
+    return x.reshape((x.shape[0] * x.shape[1], *x.shape[2:]))
+
+
+@form_of(
+    pool.max_pool2d, pool.max_pool2d_input_gradient, pool.max_pool2d_gather, pool.avg_pool2d,
+    pool.avg_pool2d_input_gradient,
+)  # fmt: skip
+def _of_images(level: Level, op: Op, *images: Any, **how: Any) -> Any:
+    y = op(*(_merged(level.front(x)) for x in images), **how)
+    return y.reshape((level.size, images[0].shape[0], *y.shape[1:]))
+
+
+def _grouped(x: Array) -> Array:
+    """Take the batch into the channels: ``(B, N, C, H, W)`` to ``(N, B * C, H, W)``."""
+    x = np.moveaxis(x, 0, 1)
+    return x.reshape((x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:]))
+
+
+def _apart(level: Level, y: Array) -> Array:
+    n, channels = y.shape[:2]
+    y = y.reshape((n, level.size, channels // max(1, level.size), *y.shape[2:]))
+    return np.moveaxis(y, 1, 0)
+
+
+@form_of(conv.conv2d, conv.conv2d_input_gradient)
+def _filtered(
+    level: Level, op: Op, x: Any, w: Any, bias: Any = None, *, groups: int, **how: Any
+) -> Any:
+    others = () if op is conv.conv2d_input_gradient else (None,)
+    if not level.holds((w, bias)):
+        rest = [level.inner(v) for v in (w, bias)][: 1 + len(others)]
+        return _of_images(level, lambda x: op(x, *rest, groups=groups, **how), x)
+    filters, groups = _merged(level.front(w)), groups * level.size
+    y = op(_grouped(level.front(x)), filters, *others, groups=max(1, groups), **how)
+    y = _apart(level, y)
+    return y if bias is None else y + level.front(bias).reshape((level.size, 1, y.shape[2], 1, 1))
+
+
+@form_of(conv.conv2d_weight_gradient)
+def _by_weight(level: Level, op: Op, g: Any, x: Any, *, groups: int, **how: Any) -> Any:
+    pair = (_grouped(level.front(v)) for v in (g, x))
+    w = op(*pair, groups=max(1, groups * level.size), **how)
+    return w.reshape((level.size, w.shape[0] // max(1, level.size), *w.shape[1:]))
