@@ -28,7 +28,7 @@ from tinygrad_lab.transforms.jit.backends.loops import (
     element_dtype,
 )
 from tinygrad_lab.transforms.jit.backends.plan import Access, Calls, Line, Nest, Plan, Product
-from tinygrad_lab.transforms.jit.backends.pool import Pool
+from tinygrad_lab.transforms.jit.backends.pool import LARGE, Pool
 from tinygrad_lab.transforms.jit.expressions import call_text
 from tinygrad_lab.transforms.jit.program import (
     VIEWS,
@@ -52,7 +52,6 @@ __all__ = [
 
 _ARRAYS = frozenset({np.where, np.copy})  # what gives arrays also without axes
 _TURNS = 1 << 26  # elements computed in one go of a loop: a tenth of a second
-_LARGE = 1 << 15  # bytes, from where on it pays to use memory again
 _LONGEST = 2000  # statements that are compiled, at 4 ms each
 _STATEMENTS = 500  # of a program; with more, fewer arrays are written out element by element
 
@@ -371,7 +370,7 @@ class _Caller:
 
     def _memory(self, kind: Kind) -> str:
         """Write where a result goes: large ones where an earlier one was that nobody holds."""
-        if kind.nbytes < _LARGE:
+        if kind.nbytes < LARGE:
             return f"empty({kind.shape!r}, {self._constant(kind.dtype)})"
         return f"{self._constant(Pool(kind))}.take()"
 
@@ -421,7 +420,7 @@ class _Caller:
             return f"if {'not ' * bool(line.args[1])}{value}: raise GuardFailed"
         if line.op is expect_shape:
             return f"if shape({self._refer(line.args[0])}) != {line.args[1]!r}: raise GuardFailed"
-        if line.op is np.matmul and not line.kwargs and line.kind.nbytes >= _LARGE:
+        if line.op is np.matmul and not line.kwargs and line.kind.nbytes >= LARGE:
             x, y = (self._refer(a) if type(a) is Ref else self._constant(a) for a in line.args)
             return f"v{number} = np.matmul({x}, {y}, {self._memory(line.kind)})"
         return f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}"
