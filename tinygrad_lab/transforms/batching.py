@@ -28,7 +28,7 @@ from tinygrad_lab.core.rules.linalg import decompositions, norms, products
 from tinygrad_lab.core.rules.linalg.matrices import mT
 from tinygrad_lab.core.rules.mathematical import elementwise, lengths, sequences, sums
 from tinygrad_lab.core.several import as_array
-from tinygrad_lab.transforms.batched import FORMS, OF_SHAPES, Level
+from tinygrad_lab.transforms.level import FORMS, OF_SHAPES, Level
 
 __all__ = ["along", "as_it_is", "elementwise_form", "form_of"]
 
