@@ -19,6 +19,8 @@ import numpy as np
 from tinygrad_lab.core.errors import BatchedValueError
 from tinygrad_lab.core.operations import TENSORS
 
+_PLAIN = frozenset({np.ndarray, int, float, bool, complex, str, slice, type(None), type, np.dtype})
+
 #: The vmaps that are running, in whatever thread: where there are none, nobody need ask.
 RUNNING: list[Any] = []
 #: The innermost vmap around this call.
@@ -35,6 +37,17 @@ def settled(args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
 
     What is tracked outside of the innermost vmap is a constant in there, and shared by all.
     """
+    top = None
+    for x in (*args, *kwargs.values()) if kwargs else args:
+        level = getattr(x, "level", None)
+        if level is not None:
+            top = level if top is None or level.depth > top.depth else top
+        elif type(x) not in _PLAIN and not (type(x) is tuple and _PLAIN.issuperset(map(type, x))):
+            return _settled(args, kwargs)  # a tensor, or something in a container
+    return args, kwargs, top
+
+
+def _settled(args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
     members = [*_members(args), *_members(kwargs)]
     levels = [level for level in map(level_of, members) if level is not None]
     if not levels:

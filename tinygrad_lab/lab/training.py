@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 import tinygrad_lab as tl
 from tinygrad_lab import nn, optim
 from tinygrad_lab.lab.data import Data, load
-from tinygrad_lab.lab.ensemble import Ensemble
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.nn import functional
 
@@ -162,7 +161,7 @@ def train(
 
 
 def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
-    """Train one network a seed, all of them at once as one batched model.
+    """Train one network a seed, all of them at once: one network, by ``vmap`` over its parameters.
 
     Each result is what :func:`train` gives for its seed: the networks share no parameter, so the
     gradient of the sum of their losses is each one's own gradient, and every optimizer works
@@ -187,7 +186,7 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
     """
     prepared = [prepare(settings, seed) for seed in seeds]
     models = [model for _, model in prepared]
-    ensemble = Ensemble(models, _activations(settings))
+    networks = _Networks(models)
     x, y = (np.stack([getattr(data, name) for data, _ in prepared]) for name in ("x", "y"))
     diverged = np.full(len(seeds), -1)
 
@@ -195,8 +194,9 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
         if not finite.all():
             diverged[~finite & (diverged < 0)] = epoch
 
-    history = _descend(ensemble, settings, x, y, watch)
-    ensemble.hand_back(models)
+    history = _descend(networks, settings, x, y, watch)
+    for index, model in enumerate(models):
+        model.load_state_dict({k: stack.data[index] for k, stack in networks.state.items()})
     return [
         _result(settings, seed, data, model, history.of(index), int(diverged[index]))
         for index, (seed, (data, model)) in enumerate(zip(seeds, prepared, strict=True))
@@ -271,12 +271,25 @@ class _History:
     losses: list[Array]
 
     def of(self, index: int) -> _History:
-        """The history of one network of an ensemble."""
+        """The history of one network of many."""
         return _History(self.epochs, [losses[index] for losses in self.losses])
 
 
+class _Networks(nn.Module):
+    """Networks of one shape side by side, which share no parameter: each is a stack of them."""
+
+    def __init__(self, members: Sequence[nn.MLP]) -> None:
+        one, (stacks, _) = members[0], tl.stack_module_state(members)
+        self.state = {name: nn.Parameter(stack) for name, stack in stacks.items()}
+        self.each = tl.vmap(lambda state, x: tl.functional_call(one, state, x))
+
+    def forward(self, x: Any) -> Any:
+        """The outputs of all, from inputs for each."""
+        return self.each(self.state, x)
+
+
 def _descend(
-    model: Callable[[Any], Any],
+    model: nn.Module,
     settings: Settings,
     x: Array,
     y: Array,
@@ -293,10 +306,20 @@ def _descend(
     optimizer = _optimizer(settings, model)
     stride = _stride(settings.epochs)
     history = _History([], [])
+
+    @tl.jit
+    def step(update: bool) -> tuple[Any, Any]:
+        scores = model(inputs)
+        total = objective(scores, y, reduction="none").sum(axis=(-2, -1))
+        if update:
+            optimizer.zero_grad()
+            total.backward(np.full(total.shape, upstream))
+            optimizer.step()
+        return scores, total
+
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is reported by `watch`
         for epoch in range(settings.epochs + 1):
-            scores = model(inputs)
-            total = objective(scores, y, reduction="none").sum(axis=(-2, -1))
+            scores, total = step(epoch < settings.epochs)
             watch(epoch, np.isfinite(total.data))
             if epoch % stride == 0 or epoch == settings.epochs:
                 losses = np.square(_outputs(settings, scores.data) - y).mean(axis=(-2, -1))
@@ -304,11 +327,6 @@ def _descend(
                 history.losses.append(losses)
                 if on_epoch is not None:
                     on_epoch(epoch, float(losses))
-            if epoch == settings.epochs:
-                break
-            optimizer.zero_grad()
-            total.backward(np.full(total.shape, upstream))
-            optimizer.step()
     return history
 
 
@@ -330,7 +348,7 @@ def _activations(settings: Settings) -> tuple[str, str]:
     return settings.activation, settings.last_activation if settings.loss == "mse" else "none"
 
 
-def _optimizer(settings: Settings, model: Any) -> Any:
+def _optimizer(settings: Settings, model: nn.Module) -> Any:
     parameters = model.parameters()
     if settings.optimizer == "momentum":
         return optim.SGD(parameters, lr=settings.lr, momentum=0.9)

@@ -29,9 +29,13 @@ form_of(activations.logsumexp)(along("each"))
 
 @form_of(functional.linear)
 def _linear(level: Level, op: Op, input: Any, weight: Any, bias: Any = None) -> Any:
-    if level.holds((weight, bias)):
-        return NotImplemented  # as what it consists of
-    return op(input.data, level.inner(weight), level.inner(bias))
+    if not level.holds((weight, bias)):
+        return op(input.data, level.inner(weight), level.inner(bias))
+    x, w = level.front(input), np.swapaxes(level.front(weight), 1, 2)
+    single = (slice(None),) + (None,) * max(1, input.ndim - 1)  # axes beside the batch
+    y = (x[:, None] if input.ndim == 1 else x) @ w[(slice(None), *(None,) * (input.ndim - 2))]
+    y = y if bias is None else y + level.front(bias)[single]
+    return y[:, 0] if input.ndim == 1 else y
 
 
 def _merged(x: Array) -> Array:

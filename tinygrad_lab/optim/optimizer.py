@@ -175,6 +175,12 @@ class Optimizer:
 
     def check_options(self) -> None:
         """Check the options that somebody has set since they were last checked, as step() does."""
+        for group, checked in zip(self.param_groups, self._checked, strict=False):
+            if len(group) != len(checked) or not all(map(is_, group.values(), checked)):
+                break
+        else:
+            if len(self._checked) == len(self.param_groups):  # mostly so, and at once
+                return
         for i, group in enumerate(self.param_groups):
             self._check_if_changed(i, group)
 

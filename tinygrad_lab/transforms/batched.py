@@ -80,7 +80,7 @@ def _binary(op: Op) -> Any:
     def method(self: Batched, other: Any) -> Any:
         kind, level = type(other), self.level
         if not self.shared and level.is_open:
-            if kind is float or kind is int:
+            if kind is float or kind is int or (kind is np.ndarray and other.ndim < self.data.ndim):
                 return _made(op(self.data, other), level, False)
             if kind is Batched and other.level is level and not other.shared:
                 data, by = self.data, other.data
@@ -133,12 +133,28 @@ class Batched:
     # -- NumPy's protocols --------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        is_elementwise = not kwargs and method == "__call__" and ufunc.signature is None
+        if is_elementwise and (plain := self._aligned(inputs)):
+            return self.level.wrapped(ufunc(*plain))
         _refuse_out(ufunc, kwargs)
         inputs, kwargs, level = settled(inputs, dict(without_out(ufunc, kwargs)))
         if level is None:  # a tensor takes it
             return NotImplemented
         op, kwargs = _method_of(ufunc, method, kwargs)
         return level.call(op, inputs, kwargs)
+
+    def _aligned(self, inputs: Any) -> list[Any] | None:
+        """What an elementwise function of these gets, where nothing is to be moved."""
+        level, ndim = self.level, self.data.ndim
+        plain = []
+        for x in inputs:
+            kind = type(x)
+            if kind is Batched and x.level is level and not x.shared and x.data.ndim == ndim:
+                x = x.data
+            elif not (kind is float or kind is int or (kind is np.ndarray and x.ndim < ndim)):
+                return None
+            plain.append(x)
+        return plain if level.is_open else None
 
     def __array_function__(self, function: Op, types: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs, level = settled(args, dict(without_out(function, kwargs, args)))
@@ -412,6 +428,8 @@ class Level:
     def front(self, x: Any) -> Any:
         """The array with the batch axis in front, whether or not all examples share it."""
         x = as_array(x)
+        if type(x) in TENSORS and level_of(x) is self:
+            x = x.data  # what it was computed from is inside, and nobody outside can ask for it
         if self.is_batched(x):
             return x.data
         x = from_scalar(self.inner(x))

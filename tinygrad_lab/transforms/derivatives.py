@@ -18,10 +18,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.graph import is_differentiated
+from tinygrad_lab.core.levels import somewhere
+from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.tensor import Tensor, start, tensor
+from tinygrad_lab.transforms.batched import Level
 from tinygrad_lab.transforms.calls import Argnums, Call, Function, History, walk
 from tinygrad_lab.transforms.containers import leaves, rebuild, same_structure
-from tinygrad_lab.transforms.vmap import vmap
+from tinygrad_lab.transforms.vmap import owned
 
 __all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -292,12 +295,10 @@ def _partials(y: Any, inputs: Sequence[Tensor], graph: bool, retain: bool) -> li
     is_complex = y.dtype.kind == "c"
     rows = np.concatenate([units, 1j * units]) if is_complex else units
     is_live = isinstance(y, Tensor) and y.node is not None and y.size > 0
-
-
-    def pulled_back(row: Any) -> list[Any]:
-        return walk([(y.node, row)] if is_live else [], inputs, graph, retain)
-
-    stacks = vmap(pulled_back)(rows)
+    with Level("jacobian", len(rows)) as level:
+        begin = [(y.node, level.batch(rows))] if is_live else []
+        gradients = walk(begin, inputs, graph, retain)
+        stacks = [owned(level.front(gradient), rows) for gradient in gradients]
     if is_complex:
         stacks = [_complex_rows(g[: y.size], g[y.size :]) for g in stacks]
     return [g.reshape((*y.shape, *x.shape)) for g, x in zip(stacks, inputs, strict=True)]
@@ -312,9 +313,9 @@ def _complex_rows(re: Any, im: Any) -> Any:
     """
     if re.dtype.kind != "c":
         return re + 1j * im
-    a, b = (part.data if isinstance(part, Tensor) else part for part in (re, im))
+    a, b = map(untracked, (re, im))
     tolerance = np.sqrt(np.finfo(a.dtype).eps) * np.max(np.abs(a) + np.abs(b), initial=0)
-    if np.any(np.abs(b - 1j * a) > tolerance):
+    if somewhere(np.abs(b - 1j * a) > tolerance):
         raise ValueError(
             "jacobian: a complex result is no holomorphic function of a complex argument here "
             "(np.conj, np.real, np.abs are none), so it has no complex derivative; differentiate "

@@ -16,12 +16,12 @@ import numpy as np
 from tinygrad_lab.core.arguments import refuse_strange
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.levels import level_of
-from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.transforms import batching  # noqa: F401 - for its forms
 from tinygrad_lab.transforms.batched import Level
 from tinygrad_lab.transforms.containers import rebuild
 
-__all__ = ["vmap"]
+__all__ = ["owned", "vmap"]
 
 Axes = Any  # an int, None, or a container of them
 
@@ -100,8 +100,8 @@ def vmap(
             args, kwargs = rebuild((args, kwargs), inside, open_modules=False)
             result = f(*args, **kwargs)
             outside = [_left(level, *place) for place in _leaves(out_axes, result, "", "out_axes")]
-        owned = [_owned(y, [x for _, x, _ in arrays]) for y in outside]
-        return rebuild(result, iter(owned), open_modules=False)
+        results = [owned(y, *(x for _, x, _ in arrays)) for y in outside]
+        return rebuild(result, iter(results), open_modules=False)
 
     return mapped
 
@@ -182,8 +182,6 @@ def _entered(level: Level, value: Any, axis: Any) -> Any:
 
 def _left(level: Level, path: str, value: Any, axis: Any) -> Any:
     """What a result is outside."""
-    if isinstance(value, Tensor) and level_of(value) is level:
-        value = value.data  # what it was computed from is inside, and nobody can ask for it
     if value is None:
         return None
     if not _is_array(value):
@@ -192,12 +190,12 @@ def _left(level: Level, path: str, value: Any, axis: Any) -> Any:
             + (f" at result{path}" if path else "")
         )
     if axis is None:
-        if level.is_batched(value):
+        if level.is_batched(untracked(value)):
             raise ValueError(
                 f"vmap: out_axes=None for result{path}, which is another in each example: say the "
                 "axis that counts them"
             )
-        return level.inner(value)
+        return level.inner(untracked(value) if level_of(value) is level else value)
     whole = level.front(value)
     if not -whole.ndim <= axis < whole.ndim:
         raise ValueError(
@@ -207,8 +205,8 @@ def _left(level: Level, path: str, value: Any, axis: Any) -> Any:
     return whole if axis in (0, -whole.ndim) else np.moveaxis(whole, 0, axis)
 
 
-def _owned(result: Any, inputs: list[Any]) -> Any:
-    """A result that its caller may write to, and nobody else."""
+def owned(result: Any, *inputs: Any) -> Any:
+    """Give a result that its caller may write to, and nobody else."""
     if not isinstance(result, np.ndarray):
         return result
     arrays = [x for x in inputs if isinstance(x, np.ndarray)]

@@ -11,8 +11,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain, starmap
-from operator import call
 from types import CellType, FunctionType
 from typing import Any
 
@@ -21,7 +19,7 @@ import numpy as np
 from tinygrad_lab.core.engine import Node, new_leaf, record
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.transforms.jit.state import Changed, Line, State, dotted
+from tinygrad_lab.transforms.jit.state import Changed, Line, State, dotted, same_number
 from tinygrad_lab.transforms.jit.trace import Traced, TracingError
 from tinygrad_lab.transforms.replicas import CONSTANT
 
@@ -37,8 +35,8 @@ class Changes:
         self.state = state
         self.outputs: list[Any] = []  # what the program must compute
         self.labels: list[str] = []
-        self.setters: dict[str, list[tuple[str, str]]] = {"data": [], "grad": []}
-        self.calls: list[str] = []
+        self.assigned: list[tuple[str, str]] = []  # where a value goes, and the value
+        self.deleted: list[str] = []
         self.numbers: set[str] = set()
         self.live: list[Tensor] = []  # results that have a history
         self.live_outputs: list[int] = []
@@ -68,7 +66,7 @@ class Changes:
         for key in before.keys() - now.keys():
             if isinstance(original, (list, deque)):
                 raise TracingError(self._resized(name))
-            self.calls.append(f"({name}.__delitem__, {self._key(key)})")
+            self.deleted.append(f"{name}[{self._key(key)}]")
         for key, value in now.items():
             if key in before and before[key] is value:
                 continue
@@ -98,16 +96,16 @@ class Changes:
         if is_number:
             self.numbers.add(label)
             return
+        if isinstance(original, (Tensor, Node)):
+            self.assigned.append((f"{name}.{key}", self._array(value, label)))
+            return
         new = self._expression(value, label)
         if isinstance(original, (dict, list, deque)):
-            self.calls.append(f"({name}.__setitem__, {self._key(key)}, {new})")
-        elif isinstance(original, (Tensor, Node)):
-            is_number = isinstance(getattr(value, "value", None), np.generic)
-            self.setters[key].append((name, f"asarray({new})" if is_number else new))
+            self.assigned.append((f"{name}[{self._key(key)}]", new))
         elif isinstance(original, CellType):
-            self.calls.append(f"(setattr, {name}, 'cell_contents', {new})")
-        else:
-            self.calls.append(f"(set_attribute, {name}, {key!r}, {new})")
+            self.assigned.append((f"{name}.cell_contents", new))
+        else:  # the attributes themselves: a class may look at what is set
+            self.assigned.append((f"{name}.__dict__[{key!r}]", new))
 
     def _key(self, key: Any) -> str:
         known = self.state.originals.get(id(key))
@@ -123,7 +121,7 @@ class Changes:
             return known
         kind = type(value)
         if kind is Traced:
-            return self._output(value, label)
+            return self._value(value, label)
         if isinstance(value, Tensor):
             return self._tensor(value, label)
         if kind is dict:
@@ -147,19 +145,32 @@ class Changes:
             "program makes arrays, numbers and containers of them alone: make it outside"
         )
 
+    def _array(self, value: Any, label: str) -> str:
+        """Write how an array is made: of a number, one without axes."""
+        if type(value) is not Traced:
+            return self._expression(value, label)
+        name = self._output(value, label)
+        return name if getattr(value, "ndim", 0) else f"asarray({name})"
+
+    def _value(self, value: Traced, label: str) -> str:
+        """Write how a value is made: NumPy's numbers and arrays without axes are two things."""
+        name = self._output(value, label)
+        if isinstance(value.value, np.generic):
+            return f"{name}[()]"
+        return f"asarray({name})" if getattr(value, "ndim", 1) == 0 else name
+
     def _output(self, value: Traced, label: str) -> str:
+        """Name an output."""
         position = self._by_identity.get(id(value))
         if position is None:
             position = self._by_identity[id(value)] = len(self.outputs)
             self.outputs.append(value.ref)
             self.held.append(value)
             self.labels.append(label)
-        if isinstance(value.value, np.ndarray) and value.value.ndim == 0:
-            return f"asarray(o{position})"
-        return f"o{position}[()]" if isinstance(value.value, np.generic) else f"o{position}"
+        return f"o{position}"
 
     def _tensor(self, value: Tensor, label: str) -> str:
-        data = self._expression(value.data, label)
+        data = self._array(value.data, label)
         if value.node is None:
             return f"tensor({data})"
         if value.node.op is None:
@@ -174,12 +185,11 @@ class Changes:
 # -- what the code calls --------------------------------------------------------------------------
 
 _new = object.__new__
-_set_data, _set_grad = vars(Tensor)["data"].__set__, vars(Node)["grad"].__set__
 
 
 def _tensor(data: Any) -> Tensor:
     result = _new(Tensor)
-    result.data, result.node = np.asarray(data), None
+    result.data, result.node = data, None
     return result
 
 
@@ -191,13 +201,9 @@ def _leaf(data: Any) -> Tensor:
 
 def _spent(data: Any, op: Any) -> Tensor:
     """Make the result of a call whose graph a backward pass has freed."""
-    result = _tensor(data)
-    result.node = record(op, None, {}, None, None)
+    result = _new(Tensor)
+    result.data, result.node = data, record(op, None, None, None, None)
     return result
-
-
-def _consume(*changes: Iterator[Any]) -> None:
-    deque(chain(*changes), maxlen=0)  # one call: no interrupt comes between the changes
 
 
 class Code:
@@ -214,7 +220,7 @@ class Code:
         self.space = {**_SPACE, **state.constants, "past": past}
         self.labels = state.labels()
         self.results = list(self._results(state, changes))
-        self.setters, self.calls = changes.setters, changes.calls
+        self.assigned, self.deleted = changes.assigned, changes.deleted
 
     def _results(self, state: State, changes: Changes) -> Iterator[str]:
         """Write what makes the result."""
@@ -229,16 +235,16 @@ class Code:
             yield f"h = past.attach({', '.join(map(_tuple_text, (live, values, nodes, draws)))})"
         yield f"result = {changes.result}"
 
-    def _all_changes(self, *others: str) -> str:
-        """Write the call that makes all changes, and ``others``: no interrupt comes between."""
-        parts = []
-        for attribute, pairs in self.setters.items():
-            if pairs:
-                names, new = (_tuple_text(column) for column in zip(*pairs, strict=True))
-                parts.append(f"map(set_{attribute}, {names}, {new})")
-        if calls := [*self.calls, *others]:
-            parts.append(f"starmap(call, {_tuple_text(calls)})")
-        return f"consume({', '.join(parts)})"
+    def _all_changes(self, *others: tuple[str, str]) -> str:
+        """Write the line that makes all changes, and assigns to ``others``.
+
+        It is one line of assignments, and no call of a function written in Python: Python looks
+        for an interrupt between lines and after calls, so that none comes between the changes.
+        """
+        pairs = [*self.assigned, *others]
+        targets, values = (", ".join(pair[i] for pair in pairs) for i in (0, 1))
+        statements = [f"{targets} = {values}"] * bool(pairs) + [f"del {d}" for d in self.deleted]
+        return "; ".join(statements) or "pass"
 
     def commit(
         self, objects: Mapping[str, Any], inputs: Sequence[Any], values: Sequence[Any]
@@ -250,7 +256,7 @@ class Code:
             **self.space, **twins, **objects, **states,
             **dict(zip(self.outs, values, strict=True)),
         }  # fmt: skip
-        advance = [f"(setattr, {g}.bit_generator, 'state', s{g})" for g in self.drawn]
+        advance = [(f"{g}.bit_generator.state", f"s{g}") for g in self.drawn]
         text = "\n".join([*self.results, self._all_changes(*advance)])
         exec(compile(text, f"<changes of {self.name}>", "exec"), space)
         return space["result"]
@@ -279,21 +285,23 @@ class Code:
             return [*lines, self._all_changes()]
         before = [f"s{g} = {g}.bit_generator.state" for g in self.drawn]
         after = [f"  {g}.bit_generator.state = s{g}" for g in self.drawn]
-        inside = [f" {line}" for line in [*lines, self._all_changes("(done.append, True)")]]
+        inside = [f" {line}" for line in [*lines, self._all_changes(("done", "True"))]]
         undo = ["except BaseException:", " if not done:", *after, " raise"]
-        return ["done = []", *before, "try:", *inside, *undo]
+        return ["done = False", *before, "try:", *inside, *undo]
 
     def fix(self, position: int, value: Any) -> None:
         """Expect of later calls that a number is what it is, which is all that depends on it."""
-        variable = self.inputs[position]
-        name = f"fixed{position}"
+        variable, name = self.inputs[position], f"fixed{position}"
         self.space[name] = value
         for i, line in enumerate(self.reads):
-            if line.needed_by == variable:
-                self.reads[i] = line._replace(needed_by=None)
-        condition = f"{variable} == {name}"
-        self.reads.append(Line(f"if not ({condition}): return MISS", None, condition, variable))
-
+            if line.text.startswith(f"{variable} = "):
+                path = line.text.partition(" = ")[2]
+                self.reads[i] = Line.expecting(same_number(path, name), path)
+        self.reads[:] = [
+            line
+            for line in self.reads
+            if line.needed_by != variable and not line.text.startswith(f"if {variable} is not ")
+        ]
 
     def difference(self, args: Any, kwargs: Any) -> tuple[str, str]:
         """Say why a call is not one of these: in words, and the path of what is another."""
@@ -344,7 +352,5 @@ MISS = object()  # what the code returns where something is not as it was
 
 _SPACE: dict[str, Any] = {
     "MISS": MISS, "ndarray": np.ndarray, "Generator": np.random.Generator, "asarray": np.asarray,
-    "starmap": starmap, "call": call, "set_data": _set_data, "set_grad": _set_grad,
-    "set_attribute": object.__setattr__, "consume": _consume, "tensor": _tensor, "leaf": _leaf,
-    "spent": _spent,
+    "tensor": _tensor, "leaf": _leaf, "spent": _spent,
 }  # fmt: skip

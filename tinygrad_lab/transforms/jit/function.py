@@ -19,6 +19,7 @@ import numpy as np
 from tinygrad_lab.core.engine import recorder
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.graph import differentiating, is_differentiating
+from tinygrad_lab.core.levels import innermost
 from tinygrad_lab.core.modes import WATCH, current_mode
 from tinygrad_lab.transforms.jit.backends import numba as numba_backend
 from tinygrad_lab.transforms.jit.backends import numpy as numpy_backend
@@ -289,11 +290,13 @@ class Jitted:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run what was recorded for such a call; the first time, make the call and record it."""
         mode: Any = current_mode()
-        if mode is WATCH or recorder.get() is not None:
+        if mode is WATCH or recorder.get() is not None or innermost.get() is not None:
             return self.function(*args, **kwargs)  # part of what happens around it
         if is_differentiating():
             mode = mode, "differentiated"
-        recordings = self._recordings.setdefault(mode, [])
+        recordings = self._recordings.get(mode)
+        if recordings is None:
+            recordings = self._recordings.setdefault(mode, [])
         number = len(recordings)
         for recording in recordings:
             try:

@@ -26,7 +26,7 @@ from tinygrad_lab.transforms.jit.reach import is_users, may_hold_state, names_in
 from tinygrad_lab.transforms.jit.trace import Trace, Traced
 from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
 
-__all__ = ["Changed", "Line", "NotRecordable", "State", "dotted"]
+__all__ = ["Changed", "Line", "NotRecordable", "State", "dotted", "same_number"]
 
 _PACKAGE = __name__.partition(".")[0]
 _MOST = 5000  # arrays and numbers that a recorded call may reach
@@ -51,6 +51,16 @@ class Line(NamedTuple):
     needed_by: str | None = None  # the variable of the input that alone needs it
     condition: str | None = None  # what it expects
     subject: str = ""  # of what
+
+    @classmethod
+    def expecting(cls, condition: str, subject: str, needed_by: str | None = None) -> Line:
+        """Make the line that lets a call miss unless a condition on a subject holds."""
+        return cls(f"if not ({condition}): return MISS", needed_by, condition, subject)
+
+
+def same_number(path: str, name: str) -> str:
+    """Write that the number at a path is another, of the same type."""
+    return f"{path} is {name} or ({path} == {name} and type({path}) is type({name}))"
 
 
 class State(Twins):
@@ -79,7 +89,7 @@ class State(Twins):
         self.records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
         self.objects: dict[str, Any] = {}  # what the variables are, in this call
         self.originals: dict[int, str] = {}  # the variable of the original of a twin, by its id
-        self._in_optimizer = 0
+        self._optimizer = ""  # the variable of the optimizer or schedule that is being read
         self.tracked: dict[int, tuple[Node, str]] = {}  # by input: the twin of its node, the node
         self.differentiated: list[Node] = []  # the twins of what somebody around differentiates by
         self._leaves: list[str] = []  # the variables of nodes: no two may be one
@@ -105,8 +115,7 @@ class State(Twins):
 
     def expect(self, condition: str, subject: str, needed_by: str | None = None) -> None:
         """Let later calls miss unless a condition holds, which is one on a ``subject``."""
-        line = f"if not ({condition}): return MISS"
-        self.reads.append(Line(line, needed_by, condition, subject))
+        self.reads.append(Line.expecting(condition, subject, needed_by))
 
     def label(self, path: str) -> str:
         """Say what a path is, without variables."""
@@ -136,10 +145,16 @@ class State(Twins):
         label = self.label(path)
         is_number = type(value) in (int, float, complex)
         if is_number and label not in self.fixed and (
-            label in self.numbers or self._in_optimizer or type(value) in (float, complex)
+            label in self.numbers or self._optimizer or type(value) in (float, complex)
         ):
             variable = self._variable("n")
-            self.read(f"{variable} = {path}", variable)
+            if self._optimizer and ".param_groups." in label:  # an option: the step would check it
+                known = self.bound([value])
+                self.read(f"{variable} = {path}")
+                check = f"{self._optimizer}.check_options(); {known}[0] = {variable}"
+                self.read(f"if {variable} is not {known}[0]: {check}")
+            else:
+                self.read(f"{variable} = {path}", variable)
             self.expect(f"type({variable}) is {type(value).__name__}", variable, variable)
             return self._input(variable, path, value)
         if is_number:
@@ -147,9 +162,7 @@ class State(Twins):
         if value is None or type(value) in (bool, str):
             self.expect(f"{path} {'==' if type(value) is str else 'is'} {value!r}", path)
         else:
-            name = self.bound(value)
-            same = f"({path} == {name} and type({path}) is type({name}))"
-            self.expect(f"{path} is {name} or {same}", path)
+            self.expect(same_number(path, self.bound(value)), path)
         return value
 
     def again(self, value: Any, twin: Any, path: str) -> Any:
@@ -253,10 +266,9 @@ class State(Twins):
         is_optimizer = type(thing).__module__.startswith(f"{_PACKAGE}.optim")
         if has_options := hasattr(thing, "check_options"):
             thing.check_options()
-            self.read(f"{name}.check_options()")
-        self._in_optimizer += is_optimizer
+        outside, self._optimizer = self._optimizer, name if is_optimizer else ""
         twin = super().stateful(thing, own)
-        self._in_optimizer -= is_optimizer
+        self._optimizer = outside
         if has_options:
             twin.take_options()
         self._record(thing, twin, name, dict(vars(twin)))

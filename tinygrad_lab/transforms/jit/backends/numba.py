@@ -13,9 +13,9 @@ Not for: which loops (``loops.py``), or keeping compiled kernels (``cache.py``).
 from __future__ import annotations
 
 import builtins
-import math
 from collections.abc import Callable, Iterator, Mapping, Set
 from itertools import groupby
+from math import isfinite, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,8 +27,8 @@ from tinygrad_lab.transforms.jit.backends.loops import (
     Writer,
     element_dtype,
 )
-from tinygrad_lab.transforms.jit.backends.plan import Calls, Nest, Plan
-from tinygrad_lab.transforms.jit.backends.pool import Pool
+from tinygrad_lab.transforms.jit.backends.plan import Access, Calls, Line, Nest, Plan, Product
+from tinygrad_lab.transforms.jit.backends.pool import LARGE, Pool
 from tinygrad_lab.transforms.jit.expressions import call_text
 from tinygrad_lab.transforms.jit.program import (
     VIEWS,
@@ -46,13 +46,12 @@ from tinygrad_lab.transforms.jit.program import (
 from tinygrad_lab.warnings import CompilingWarning, warn
 
 __all__ = [
-    "Looped", "NotFinite", "TooLong", "compile", "compile_loop", "compile_loop_or_say",
+    "Looped", "NotFinite", "Unfit", "compile", "compile_loop", "compile_loop_or_say",
     "compile_or_say", "kernels",
 ]
 
 _ARRAYS = frozenset({np.where, np.copy})  # what gives arrays also without axes
 _TURNS = 1 << 26  # elements computed in one go of a loop: a tenth of a second
-_LARGE = 1 << 15  # bytes, from where on it pays to use memory again
 _LONGEST = 2000  # statements that are compiled, at 4 ms each
 _STATEMENTS = 500  # of a program; with more, fewer arrays are written out element by element
 
@@ -97,7 +96,7 @@ def compile_loop_or_say(
 def _or_say(program: Program, is_asked_for: bool, compile: Callable[[], Any]) -> Any:
     try:
         return compile()
-    except (ImportError, TooLong) as error:
+    except (ImportError, Unfit) as error:
         if not is_asked_for:
             return None
         help = '. pip install "tinygrad-lab[fast]" brings Numba' * isinstance(error, ImportError)
@@ -114,8 +113,8 @@ def kernels(program: Program) -> list[str]:
     return [kernel.text for kernel in caller.kernels]
 
 
-class TooLong(ValueError):  # noqa: N818 - not an error: NumPy calls do as well
-    """Compiling a program would take too long."""
+class Unfit(ValueError):  # noqa: N818 - not an error: NumPy calls do as well
+    """Compiling a program is not worth it."""
 
 
 class Looped(NamedTuple):
@@ -230,13 +229,18 @@ def _planned(program: Program, with_numbers: bool = False) -> Plan:
         statements = sum(map(_weight, lines))
         if statements <= _STATEMENTS:
             break
+    if not lines:
+        raise Unfit("nothing in it is a loop")
     if statements > _LONGEST:
-        raise TooLong(f"{statements:,} statements are too many to compile")
+        raise Unfit(f"{statements:,} statements are too many to compile")
     return plan
 
 
-def _weight(line: Any) -> int:
-    return sum(len(access.offsets) for access in line.accesses if hasattr(access, "offsets"))
+def _weight(line: Line) -> int:
+    """Count the statements of a line."""
+    if isinstance(line.form, Product):
+        return prod(line.form)
+    return max((len(a.offsets) for a in line.accesses if isinstance(a, Access)), default=1)
 
 
 def _entry(kernel: Kernel) -> Callable[..., int]:
@@ -366,7 +370,7 @@ class _Caller:
 
     def _memory(self, kind: Kind) -> str:
         """Write where a result goes: large ones where an earlier one was that nobody holds."""
-        if kind.nbytes < _LARGE:
+        if kind.nbytes < LARGE:
             return f"empty({kind.shape!r}, {self._constant(kind.dtype)})"
         return f"{self._constant(Pool(kind))}.take()"
 
@@ -416,7 +420,7 @@ class _Caller:
             return f"if {'not ' * bool(line.args[1])}{value}: raise GuardFailed"
         if line.op is expect_shape:
             return f"if shape({self._refer(line.args[0])}) != {line.args[1]!r}: raise GuardFailed"
-        if line.op is np.matmul and not line.kwargs and line.kind.nbytes >= _LARGE:
+        if line.op is np.matmul and not line.kwargs and line.kind.nbytes >= LARGE:
             x, y = (self._refer(a) if type(a) is Ref else self._constant(a) for a in line.args)
             return f"v{number} = np.matmul({x}, {y}, {self._memory(line.kind)})"
         return f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}"
@@ -488,4 +492,4 @@ def _again(run: Callable[..., list[Any]], inputs: list[Any]) -> list[Any]:
 def _is_finite(x: Any) -> bool:
     """Whether all elements are finite: a sum of squares says so if it is, and reads them once."""
     flat = np.ravel(x)
-    return math.isfinite(abs(np.vdot(flat, flat))) or bool(np.isfinite(x).all())
+    return isfinite(abs(np.vdot(flat, flat))) or bool(np.isfinite(x).all())
