@@ -154,7 +154,7 @@ class _Writer:
 
     def _take(self, ref: Ref, line: Instruction) -> int:
         """Choose the memory for a result: that of an operand that ends here, where it may be."""
-        if line.op is not np.matmul:
+        if line.op is not np.matmul and line.kind.dtype.kind != "c":  # which rounds otherwise
             for operand in refs(line):
                 ends = operand.number in self.last.get(ref.number, ())
                 buffer = self.buffer_of.get(operand.number)
