@@ -293,6 +293,9 @@ def _in_batch(level: Level, index: Any, ndim: int) -> tuple[Any, Callable[..., A
     return (np.arange(level.size).reshape((-1, *(1,) * wide)), *parts), moved
 
 
+_BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
 def _if_places_are_as_many(form: Op) -> Op:
     def tried(level: Level, op: Op, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -306,6 +309,9 @@ def _if_places_are_as_many(form: Op) -> Op:
 @form_of(indexing.getitem)
 @_if_places_are_as_many
 def _getitem(level: Level, op: Op, x: Any, index: Any) -> Any:
+    parts = index if isinstance(index, tuple) else (index,)
+    if _BASIC.issuperset(map(type, parts)):
+        return op(x.data, (slice(None), *parts))
     places, moved = _in_batch(level, index, x.ndim)
     if not level.is_batched(x) and level.is_batched(index):  # rows of a table: no copies of it
         return op(level.inner(x), index.data)

@@ -46,6 +46,9 @@ FORMS: dict[Op, Op] = {}
 #: Those of them that are of shapes and dtypes alone, so that their results are plain.
 OF_SHAPES: set[Op] = set()
 
+_ALONE = frozenset({np.ndarray, int, float, bool, str, type(None)})  # nothing is in these
+_UNKNOWN = Operation()
+
 
 class Level:
     """One vmap while it runs: how many examples there are, and what calls inside it do."""
@@ -93,6 +96,8 @@ class Level:
 
     def holds(self, value: Any) -> bool:
         """Whether something in a value is another in each example."""
+        if type(value) in _ALONE:
+            return False
         if isinstance(value, (tuple, list)):
             return any(map(self.holds, value))
         if isinstance(value, dict):
@@ -166,7 +171,7 @@ class Level:
             return self.wrapped(op(*self.inner(args), **self.inner(dict(kwargs))), shared=True)
         if form is not None:
             return self.wrapped(form(self, op, *args, **kwargs))
-        operation = OPERATIONS.get(op, Operation())
+        operation = OPERATIONS.get(op, _UNKNOWN)
         if operation.in_place:
             raise BatchedValueError(f"{qualified_name(op)} {operation.refusal}")
         if body is not None and operation.vjps and any(map(is_tracked, args)):
