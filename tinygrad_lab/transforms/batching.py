@@ -324,6 +324,11 @@ def _assigned(
     """Values for places in an array of a shape, and those places in the batch."""
     arranged, places = [], []
     for value, index in zip(values, indices, strict=True):
+        parts = index if isinstance(index, tuple) else (index,)
+        if _BASIC.issuperset(map(type, parts)) and _ndim(value) == _ndim_at(parts, len(shape)):
+            arranged.append(level.front(value))
+            places.append((slice(None), *parts))
+            continue
         place, moved = _in_batch(level, index, len(shape))
         target = np.broadcast_to(0, shape)[_stand_in(index)].shape
         value = level.aligned(as_array(value), len(target))
@@ -332,6 +337,11 @@ def _assigned(
         arranged.append(moved(np.broadcast_to(value, (level.size, *target)), back=True))
         places.append(place)
     return arranged, places
+
+
+def _ndim_at(parts: tuple[Any, ...], ndim: int) -> int:
+    """How many axes an array has at an index of integers, slices and None."""
+    return ndim + sum((part is None) - (type(part) is int) for part in parts)
 
 
 def _stand_in(index: Any) -> Any:
