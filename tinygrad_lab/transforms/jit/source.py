@@ -463,8 +463,8 @@ class _Writer:
         return "\n".join([*constants, *[""] * bool(constants), *lines])
 
     def _docstring(self) -> Iterator[str]:
-        inputs = self.program.inputs
-        yield f'"""What one call of `{_function_name(self.program)}` computes, recorded by tinygrad_lab.'
+        inputs, name = self.program.inputs, _function_name(self.program)
+        yield f'"""What one call of `{name}` computes, recorded by tinygrad_lab.'
         yield from [""] if inputs else []
         rows = [(self.names.of[i], _kind_text(item.kind)) for i, item in enumerate(inputs)]
         name_width, kind_width = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
@@ -613,8 +613,9 @@ class _Sections:
         """Say which section a line belongs to, after one of the section ``before``."""
         line = self.folding.line(ref.number)
         if line.phase != "backward":
-            is_update = not self.is_forward[ref.number]
-            return "forward" if not is_update else "update" if self.has_state else (before or "forward")
+            if self.is_forward[ref.number]:
+                return "forward"
+            return "update" if self.has_state else before or "forward"
         is_second = line.of is not None and line.of >= self.folding.first and (
             self.folding.line(line.of).phase == "backward"
         )
