@@ -124,7 +124,7 @@ def recorded(
     repeated: an invalid operation, after which the eager pass takes care, cannot.
     """
     begin = perf_counter()
-    name = name_of(f) if hasattr(f, "__name__") else type(f).__name__
+    name = _full_name(f)
     for _ in range(_ATTEMPTS):
         trace = Trace(name)
         state = State(trace, numbers, fixed)
@@ -151,6 +151,15 @@ def recorded(
         past = _past(name, f, args, kwargs, numbers, fixed, changes) if changes.live else None
         return _finished(trace, state, changes, past, begin)
     raise TracingError(f"{name} could not be recorded: its numbers change in each attempt")
+
+
+def _full_name(f: Any) -> str:
+    """Name a function, and the transforms that made it: ``grad_loss``."""
+    name = name_of(f) if hasattr(f, "__name__") else type(f).__name__
+    home = getattr(f, "__globals__", {}).get("__name__", "")
+    if not hasattr(f, "__wrapped__") or not home.startswith(__name__.rpartition(".jit.")[0]):
+        return name
+    return f"{f.__code__.co_qualname.partition('.')[0]}_{_full_name(f.__wrapped__)}"
 
 
 def _refusal_in(error: BaseException | None) -> TracingError | None:
