@@ -38,6 +38,7 @@ __all__ = ["Jitted", "jit", "plain", "program"]
 Backend = Literal["auto", "numpy", "numba"]
 _BACKENDS = ("auto", "numpy", "numba")
 
+_WITH_CARE = "an infinite slope met a zero, and the pass went on with care"
 _VARIANTS = 8  # programs kept for one function
 _ATTEMPTS = 6  # at recording one call: each time, numbers turn out to be inputs, or not
 _PATIENCE = 20  # calls that a program serves before it is worth compiling
@@ -369,6 +370,9 @@ class Jitted:
                 return self(*args, **kwargs)
             if len(recordings) >= _VARIANTS:
                 return self._refuse_another(recordings, args, kwargs)
+            cases = self._events.get(_WITH_CARE, 0)
+            if cases & (cases - 1):  # recorded in vain so often: tried again ever more seldom
+                return self._as_it_is(_WITH_CARE, args, kwargs)
             reason = self._reason(recordings, args, kwargs)
             try:
                 recording, settle, is_repeatable = recorded(
@@ -384,6 +388,8 @@ class Jitted:
             if is_repeatable:
                 recording.reason, recording.wanted = reason, self.backend
                 recordings.insert(0, recording)
+            else:
+                self._events[_WITH_CARE] = self._events.get(_WITH_CARE, 0) + 1
             return result
 
     def _reason(self, recordings: list[Recording], args: Any, kwargs: Any) -> str:
