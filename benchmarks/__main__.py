@@ -22,6 +22,7 @@ from benchmarks import (
     digit_step,
     imports,
     lab_step,
+    per_example,
     pooling,
 )
 from benchmarks.timing import Result, Workload, measure
@@ -38,6 +39,7 @@ WORKLOADS = {
         *convolution.WORKLOADS,
         *pooling.WORKLOADS,
         derivatives.WORKLOAD,
+        per_example.WORKLOAD,
         checks.WORKLOAD,
         imports.WORKLOAD,
     )
@@ -147,14 +149,14 @@ def print_table(
     print(f"\n{workload.title}{limited}  [{workload.name}]")
     rate = f"{'GFLOP/s':>9}" if workload.flops else ""
     then = f"{'then':>8}{'now/then':>10}" if earlier else ""
-    print(f"{'':24}{workload.unit:>16}{'ratio':>8}{'quartiles':>16}{rate}{'start':>11}{then}")
+    print(f"{'':27}{workload.unit:>16}{'ratio':>8}{'quartiles':>16}{rate}{'start':>11}{then}")
     for result in results:
         if result.absent:
-            print(f"{result.contender:24}{result.absent:>16}")
+            print(f"{result.contender:27}{result.absent:>16}")
             continue
         low, high = result.quartiles
-        line = f"{result.contender:24}{result.time:16.2f}{result.ratio:8.2f}"
-        line += f"{f'{low:.2f}-{high:.2f}':>16}"
+        line = f"{result.contender:27}{figure(result.time):>16}{figure(result.ratio):>8}"
+        line += f"{f'{figure(low)}-{figure(high)}':>16}"
         if result.gflops is not None:
             line += f"{result.gflops:9.0f}"
         line += f"{1e3 * result.begin:8.1f} ms"
@@ -162,6 +164,11 @@ def print_table(
             ratio = earlier[result.contender]["ratio"]
             line += f"{ratio:8.2f}{result.ratio / ratio:10.2f}"
         print(line, flush=True)
+
+
+def figure(x: float) -> str:
+    """Write a number with two or three digits, or all before the point."""
+    return f"{x:.2f}" if 0.1 <= x < 100 else f"{x:.0f}" if x >= 100 else f"{x:.2g}"
 
 
 def as_json(result: Result, unit: str, limit: int | None) -> dict:

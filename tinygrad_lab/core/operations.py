@@ -400,7 +400,7 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
 def _taker(value: Any) -> Op | None:
     """Find what takes a primitive with such an argument, or with a list that holds one."""
     kind = type(value)
-    if kind in (list, tuple) or isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)):
         return next(filter(None, map(_taker, value)), None)
     if take := TAKES.get(kind):
         return take

@@ -98,7 +98,7 @@ def preserved(
 def copied(value: Any) -> Any:
     """Copy an array, and those inside an index or a list; return what else there is as it is."""
     if type(value) is np.ndarray:
-        return value.copy()
+        return value.copy("K")
     if type(value) in (tuple, list) and any(type(part) in _HOLDS for part in value):
         return type(value)(map(copied, value))
     return value

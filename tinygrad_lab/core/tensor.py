@@ -26,7 +26,7 @@ from tinygrad_lab.core.errors import describe, name_of, would_detach, would_deta
 from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.levels import RUNNING, level_of, lifted
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
-from tinygrad_lab.core.operations import OPERATIONS, TAKES, TENSORS, Op
+from tinygrad_lab.core.operations import NUMPYS, OPERATIONS, TAKES, TENSORS, Op
 from tinygrad_lab.core.ownership import COPIED, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
@@ -83,7 +83,7 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:  # noqa: C901 - as it sa
         prints = None
         if right is None and type(y) is np.ndarray:  # perhaps the user's own: see ownership.py
             if y.size <= COPIED:
-                y = y.copy()
+                y = y.copy("K")
             else:
                 prints = preserved((x, y), (left, right))[1]
         elif left is None:
@@ -619,7 +619,8 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     if isinstance(data, Tensor) and data.node is not None and not data.is_leaf:
         raise TypeError(would_detach("tl.tensor(t)", "t.copy()"))
     if hasattr(array, "__array_function__") and not isinstance(array, (np.ndarray, np.generic)):
-        array = array.copy() if dtype is None else array.astype(dtype)  # a foreign array stays one
+        copy = np.copy if type(array) in NUMPYS else type(array).copy  # in the same order in memory
+        array = copy(array) if dtype is None else array.astype(dtype)  # a foreign array stays one
     else:
         refuse_strange(array)
         array = np.array(array, dtype=dtype)

@@ -26,7 +26,7 @@ from tinygrad_lab.core.operations import Op
 from tinygrad_lab.core.rules import creation, indexing, manipulation
 from tinygrad_lab.core.rules.linalg import decompositions, norms, products
 from tinygrad_lab.core.rules.linalg.matrices import mT
-from tinygrad_lab.core.rules.mathematical import elementwise, lengths, sequences
+from tinygrad_lab.core.rules.mathematical import elementwise, lengths, sequences, sums
 from tinygrad_lab.core.several import as_array
 from tinygrad_lab.transforms.batched import FORMS, OF_SHAPES, Level
 
@@ -145,10 +145,13 @@ form_of(
 )(along("each", "where", "mean"))  # fmt: skip
 form_of(
     np.cumsum, np.cumprod, np.nancumsum, np.nancumprod, np.argmax, np.argmin, np.nanargmax,
-    np.nanargmin, np.repeat, np.sort, np.argsort, np.argpartition,
+    np.nanargmin, np.repeat, np.sort, np.argsort, np.argpartition, np.unwrap,
     np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft,
 )(along("one"))  # fmt: skip
 form_of(np.roll)(along("restored"))
+
+
+form_of(sums.recurrence)(lambda level, op, a, b: op(level.front(a), level.front(b)))
 
 
 @form_of(np.take_along_axis)
@@ -391,8 +394,8 @@ form_of(sequences.interp)(_looking_up("x", "xp", "fp", "left", "right"))
 
 @form_of(
     np.tril, np.triu, np.linalg.inv, np.linalg.pinv, np.linalg.det, np.linalg.slogdet,
-    np.linalg.cholesky, np.linalg.eigh, np.linalg.eig, np.linalg.matrix_rank, decompositions.qr,
-    decompositions.svd, norms.cofactors,
+    np.linalg.cholesky, np.linalg.eigh, np.linalg.eig, np.linalg.matrix_rank,
+    np.linalg.matrix_power, decompositions.qr, decompositions.svd, norms.cofactors,
 )  # fmt: skip
 def _of_stacks(level: Level, op: Op, x: Any, *args: Any, **kwargs: Any) -> Any:
     return (as_it_is if x.ndim > 1 else _in_turn)(level, op, x, *args, **kwargs)
@@ -486,13 +489,16 @@ def _of_shapes(level: Level, op: Op, *args: Any, **kwargs: Any) -> Any:
 OF_SHAPES.update({
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj,
     np.common_type, np.min_scalar_type, np.zeros_like, np.ones_like, np.empty_like,
+    np.diag_indices_from, np.tril_indices_from, np.triu_indices_from,
 })  # fmt: skip
 form_of(*OF_SHAPES)(_of_shapes)
 
 
-@form_of(np.save, np.savez, np.savez_compressed, np.savetxt, np.array2string, np.array_repr,
-         np.array_str)  # fmt: skip
-def _refuse(level: Level, op: Op, *args: Any, **kwargs: Any) -> NoReturn:
+@form_of(
+    np.save, np.savez, np.savez_compressed, np.savetxt, np.array2string, np.array_repr,
+    np.array_str, np.shares_memory, np.may_share_memory,
+)  # fmt: skip
+def refuse(level: Level, op: Op, *args: Any, **kwargs: Any) -> NoReturn:
     raise BatchedValueError(
         f"np.{op.__name__} inside vmap: a batch of {level.size} examples has no one value. Do it "
         "with what vmap returns"

@@ -61,8 +61,9 @@ def test_each_function_goes_through_jit(op: Any, data: Any):
     call = data.draw(CASES[op])
     f = frozen(call)
     with np.errstate(all="ignore"):
-        for function in orders(f, len(call.arrays)).values():
-            assert_goes(function, list(versions(call.arrays)) if floats(call.arrays) else [])
+        turns = list(versions(call.arrays)) if floats(call.arrays) else []
+        for order, function in orders(f, len(call.arrays)).items():
+            assert_goes(function, turns[: 3 if order == "second" and EXAMPLES == 1 else None])
 
 
 @each_operation

@@ -32,7 +32,7 @@ def recordings(jitted):
 def beside(make, body, calls=6):
     """Call `body(*make())` as it is and jitted: results, parameters, gradients are the same."""
     here, there = make(), make()
-    step, jitted = (lambda: body(*here)), tl.jit(lambda: body(*there))
+    step, jitted = (lambda: body(*here)), tl.jit(lambda: body(*there), backend="numpy")
     for _ in range(calls):
         expected, got = step(), jitted()
         assert np.array_equal(plain(got), plain(expected))
@@ -522,7 +522,7 @@ class TestTogether:
     """Threads, and transforms around one another."""
 
     def test_threads_share_a_recording(self):
-        f = tl.jit(lambda x: np.sum(np.sin(x) @ np.cos(x).T))
+        f = tl.jit(lambda x: np.sum(np.sin(x) @ np.cos(x).T), backend="numpy")
         arrays = [np.full((30, 30), i * 0.1) for i in range(40)]
         with ThreadPoolExecutor(8) as pool:
             got = list(pool.map(f, arrays))

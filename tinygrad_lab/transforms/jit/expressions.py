@@ -187,6 +187,8 @@ def _special(
         return None
     if is_transpose(line, kind):
         return Text(f"{of}.T")
+    if op is np.reshape and len(args) == 2 and kind(args[0]).shape == line.kind.shape:
+        return operand(args[0])
     if op is np.reshape and len(args) == 2:
         return Text(f"{of}.reshape({nested(args[1], operand)})")
     if op is np.square and line.kind.is_array and line.kind.shape and line.kind.dtype.kind in "fc":

@@ -313,9 +313,11 @@ class _Names:
 
     def _is_affine(self, line: Instruction) -> bool:
         """Whether a line is a product of matrices, perhaps with something added."""
-        operands = [r.number for r in refs(line) if r.number in self.folding.inside]
-        ops = [line.op, *(self.folding.line(n).op for n in operands if line.op is np.add)]
-        return np.matmul in ops
+        if line.op is np.matmul:
+            return True
+        inside = [r.number for r in refs(line) if r.number in self.folding.inside]
+        goes_on = line.op is np.add or line.op in VIEWS
+        return goes_on and any(self._is_affine(self.folding.line(n)) for n in inside)
 
     def _state_name(self, ref: Ref, label: str) -> str:
         """Name what a parameter becomes: as before, if nobody needs what it was."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_lab.transforms.jit.backends.loops import Kernel, Parameter, Writer
 from tinygrad_lab.transforms.jit.backends.plan import Access, Calls, Nest, Plan
-from tinygrad_lab.transforms.jit.backends.pool import Pool
+from tinygrad_lab.transforms.jit.backends.pool import LARGE, Pool
 from tinygrad_lab.transforms.jit.expressions import call_text
 from tinygrad_lab.transforms.jit.program import (
     VIEWS,
@@ -33,7 +33,6 @@ from tinygrad_lab.transforms.jit.program import (
 __all__ = ["Caller", "NotFinite", "ordered"]
 
 _ARRAYS = frozenset({np.where, np.copy})  # what gives arrays also without axes
-_LARGE = 1 << 15  # bytes, from where on it pays to use memory again
 
 
 class NotFinite(FloatingPointError):  # noqa: N818 - not an error: the call is to be made eagerly
@@ -161,7 +160,7 @@ class Caller:
 
     def _memory(self, kind: Kind) -> str:
         """Write where a result goes: large ones where an earlier one was that nobody holds."""
-        if kind.nbytes < _LARGE:
+        if kind.nbytes < LARGE:
             return f"empty({kind.shape!r}, {self._constant(kind.dtype)})"
         return f"{self._constant(Pool(kind))}.take()"
 
@@ -211,7 +210,7 @@ class Caller:
             return f"if {'not ' * bool(line.args[1])}{value}: raise GuardFailed"
         if line.op is expect_shape:
             return f"if shape({self._refer(line.args[0])}) != {line.args[1]!r}: raise GuardFailed"
-        if line.op is np.matmul and not line.kwargs and line.kind.nbytes >= _LARGE:
+        if line.op is np.matmul and not line.kwargs and line.kind.nbytes >= LARGE:
             x, y = (self._refer(a) if type(a) is Ref else self._constant(a) for a in line.args)
             return f"v{number} = np.matmul({x}, {y}, {self._memory(line.kind)})"
         return f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}"

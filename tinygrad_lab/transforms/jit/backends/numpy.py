@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.transforms.jit.backends.pool import LARGE, Pool
 from tinygrad_lab.transforms.jit.expressions import call_text
 from tinygrad_lab.transforms.jit.program import (
     GuardFailed,
@@ -146,12 +147,14 @@ class _Writer:
             ]
             if ref.number in self.inside and len(line.kind.shape) >= _SMALLEST and line.kind.size:
                 inside.append(f"out=b{self._take(ref, line)}")
+            elif line.kind.nbytes >= LARGE:  # it comes out: memory that nobody holds any more
+                inside.append(f"out={self.constant(Pool(line.kind))}.take()")
             return f"{function}({', '.join(inside)})"
         return call_text(line, self.refer, self.constant, self.program.kind)
 
     def _take(self, ref: Ref, line: Instruction) -> int:
         """Choose the memory for a result: that of an operand that ends here, where it may be."""
-        if line.op is not np.matmul:
+        if line.op is not np.matmul and line.kind.dtype.kind != "c":  # which rounds otherwise
             for operand in refs(line):
                 ends = operand.number in self.last.get(ref.number, ())
                 buffer = self.buffer_of.get(operand.number)

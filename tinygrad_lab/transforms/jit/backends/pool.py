@@ -17,7 +17,9 @@ import numpy as np
 
 from tinygrad_lab.transforms.jit.program import Kind
 
-__all__ = ["Pool"]
+__all__ = ["LARGE", "Pool"]
+
+LARGE = 1 << 15  # bytes, from where on it pays to use memory again
 
 
 class Pool:
