@@ -71,21 +71,38 @@ def jacobian() -> Runner:
     return Runner(partial(tl.jacobian(model), x[0]), list)
 
 
-def by_jax() -> Runner:
-    """The gradient of each example, compiled by JAX."""
+def jitted(what: str, backend: Any) -> Runner:
+    """The gradient of each example, or the Jacobian, recorded."""
+    import tinygrad_lab as tl
+
+    if backend == "numba":
+        import numba  # noqa: F401 - to say so where it is missing
+    model, x, y = problem()
+    if what == "each":
+        each = tl.jit(tl.vmap(tl.grad(loss), (None, 0, 0)), backend=backend)
+        return Runner(partial(each, model, x, y), list)
+    return Runner(partial(tl.jit(tl.jacobian(model), backend=backend), x[0]), list)
+
+
+def by_jax(what: str) -> Runner:
+    """The gradient of each example, or the Jacobian, compiled by JAX."""
     import jax
 
     model, x, y = problem()
     state = [(p.data, q.data) for p, q in zip(*[iter(model.parameters())] * 2, strict=True)]
 
-    def loss(state: Any, x: Any, y: Any) -> Any:
+    def outputs(state: Any, x: Any) -> Any:
         for i, (w, b) in enumerate(state):
             x = w @ x + b
             x = jax.nn.relu(x) if i < len(state) - 1 else x
-        return -jax.nn.log_softmax(x)[y]
+        return x
 
-    each = jax.jit(jax.vmap(jax.grad(loss), (None, 0, 0)))
-    return Runner(lambda: jax.block_until_ready(each(state, x, y)), list)
+    if what == "each":
+        of_one = jax.grad(lambda state, x, y: -jax.nn.log_softmax(outputs(state, x))[y])
+        each = jax.jit(jax.vmap(of_one, (None, 0, 0)))
+        return Runner(lambda: jax.block_until_ready(each(state, x, y)), list)
+    rows = jax.jit(jax.jacrev(partial(outputs, state)))
+    return Runner(lambda: jax.block_until_ready(rows(x[0])), list)
 
 
 WORKLOAD = Workload(
@@ -94,10 +111,15 @@ WORKLOAD = Workload(
     contenders={
         "one gradient of all": of_batch,
         "of each": of_each,
+        "of each, jit numpy": partial(jitted, "each", "numpy"),
+        "of each, jit numba": partial(jitted, "each", "numba"),
+        "of each, JAX jit": partial(by_jax, "each"),
         "of each, in a loop": in_a_loop,
         "memory of the first layer's": written,
         "Jacobian by one input": jacobian,
-        "jax, jit": by_jax,
+        "Jacobian, jit numpy": partial(jitted, "jacobian", "numpy"),
+        "Jacobian, jit numba": partial(jitted, "jacobian", "numba"),
+        "Jacobian, JAX jit": partial(by_jax, "jacobian"),
     },
     tolerance=0.0,
     threads=1,

@@ -15,8 +15,8 @@ import tinygrad_lab as tl
 from tinygrad_lab.core.operations import OPERATIONS, Operation
 from tinygrad_lab.core.rules.namespace import kind, public_functions
 from tinygrad_lab.testing.inputs.catalogue import CASES
-from tinygrad_lab.transforms.batched import FORMS, OF_SHAPES
 from tinygrad_lab.transforms.batching import refuse
+from tinygrad_lab.transforms.level import FORMS, OF_SHAPES
 from tinygrad_lab.warnings import SlowBatchWarning
 
 _UNKNOWN = Operation(refusal="is unknown")

@@ -270,19 +270,19 @@ def test_an_ensemble():
 def test_functional_call_leaves_the_module_alone():
     class Counting(nn.Module):
         def __init__(self):
-            self.weight, self.seen = nn.Parameter([1.0, 2.0]), [np.zeros(2)]
+            self.weight, self.offsets = nn.Parameter([1.0, 2.0]), [np.zeros(2)]
 
         def forward(self, x: Any) -> Any:
             self.last = x
-            return x * self.weight + self.seen[0]
+            return x * self.weight + self.offsets[0]
 
     model = Counting()
-    state = ({"weight": np.ones(2)}, {"seen.0": np.full(2, 5.0)})
+    state = ({"weight": np.ones(2)}, {"offsets.0": np.full(2, 5.0)})
     y = tl.functional_call(model, state, (X[:, :2],))
     np.testing.assert_array_equal(y, X[:, :2] + 5)
     assert not hasattr(model, "last")
     np.testing.assert_array_equal(model.weight.data, [1, 2])
-    with pytest.raises(KeyError, match=r"Counting has no bias; it has weight, seen\.0"):
+    with pytest.raises(KeyError, match=r"Counting has no bias; it has weight, offsets\.0"):
         tl.functional_call(model, {"bias": 1.0}, X)
     with pytest.raises(ValueError, match="module 1 holds"):
         tl.stack_module_state([nn.Linear(2, 1, rng=0), nn.Linear(3, 1, rng=0)])
@@ -362,12 +362,12 @@ def test_what_all_share_has_one_value():
 
 
 def test_an_array_that_was_kept():
-    kept: list[Any] = []
-    tl.vmap(lambda x: kept.append(x) or x)(X)
+    stored: list[Any] = []
+    tl.vmap(lambda x: stored.append(x) or x)(X)
     for use in (lambda x: x + 1, lambda x: -x, np.sin, lambda x: x[0], lambda x: x @ W):
         with pytest.raises(TypeError, match="used after that call"):
-            use(kept[0])
-    assert repr(kept[0]).startswith("<float64(3,), one of 4 inside vmap(")
+            use(stored[0])
+    assert repr(stored[0]).startswith("<float64(3,), one of 4 inside vmap(")
 
 
 CALLS: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 import tinygrad_lab as tl
 from benchmarks.checkers.primitives import CASES, name_of
 from tinygrad_lab.nn import functional as fn
-from tinygrad_lab.transforms.batched import FORMS
 from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.transforms.level import FORMS
 
 EXAMPLES = {"max_examples": 1, "phases": [Phase.generate]}
 SIZE = 3

@@ -13,8 +13,8 @@ import numpy as np
 
 from tinygrad_lab.core.operations import Op
 from tinygrad_lab.nn import activations, conv, functional, losses, pool
-from tinygrad_lab.transforms.batched import Level
 from tinygrad_lab.transforms.batching import along, elementwise_form, form_of
+from tinygrad_lab.transforms.level import Level
 
 Array = Any
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tinygrad_lab.core.levels import innermost_array
 from tinygrad_lab.core.operations import NUMPYS, defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.activations import damped, log_softmax, sigmoid, softmax, softplus
@@ -162,7 +163,7 @@ def binary_cross_entropy(
     0.3993
     """
     _check_shapes(input, target)
-    values = input.data if isinstance(input, Tensor) else input
+    values = innermost_array(input)
     if type(values) in NUMPYS and ((values < 0) | (values > 1)).any():
         raise ValueError(
             f"binary_cross_entropy takes probabilities, but input spans {values.min()} to "
@@ -378,12 +379,13 @@ def _one_hot(labels: Array, shape: tuple[int, ...], ignore_index: int) -> tuple[
             f"{(shape[0], *shape[2:])}, one label for each sample"
         )
     counted = labels != ignore_index
-    if type(labels) in NUMPYS:
-        wrong = counted & ((labels < 0) | (labels >= shape[1]))
+    values = innermost_array(labels)
+    if type(values) in NUMPYS:
+        wrong = (values != ignore_index) & ((values < 0) | (values >= shape[1]))
         if wrong.any():
             where = tuple(index(i) for i in np.argwhere(wrong)[0])
             raise IndexError(
-                f"label {labels[where]} at {list(where)} is outside the classes 0 to "
+                f"label {values[where]} at {list(where)} is outside the classes 0 to "
                 f"{shape[1] - 1} (the input has shape {shape})"
             )
     classes = np.arange(shape[1]).reshape((-1, *(1,) * (labels.ndim - 1)))

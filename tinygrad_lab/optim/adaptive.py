@@ -314,8 +314,8 @@ class Adam(Optimizer):
         new = {**state, "mean": mean, "square": square}
         if group["amsgrad"]:
             square = new["largest"] = np.maximum(state["largest"], square)
-        kept = parameter.data if shrink is None else parameter.data * shrink
-        moved = kept - mean / (np.sqrt(square) + eps) * rate
+        start = parameter.data if shrink is None else parameter.data * shrink
+        moved = start - mean / (np.sqrt(square) + eps) * rate
         return [replace(parameter, moved), self._keep(parameter, new)]
 
     def _update_in_place(

@@ -28,7 +28,7 @@ from tinygrad_lab.core.rules.linalg import decompositions, norms, products
 from tinygrad_lab.core.rules.linalg.matrices import mT
 from tinygrad_lab.core.rules.mathematical import elementwise, lengths, sequences, sums
 from tinygrad_lab.core.several import as_array
-from tinygrad_lab.transforms.batched import FORMS, OF_SHAPES, Level
+from tinygrad_lab.transforms.level import FORMS, OF_SHAPES, Level
 
 __all__ = ["along", "as_it_is", "elementwise_form", "form_of"]
 
@@ -293,6 +293,9 @@ def _in_batch(level: Level, index: Any, ndim: int) -> tuple[Any, Callable[..., A
     return (np.arange(level.size).reshape((-1, *(1,) * wide)), *parts), moved
 
 
+_BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
 def _if_places_are_as_many(form: Op) -> Op:
     def tried(level: Level, op: Op, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -306,6 +309,9 @@ def _if_places_are_as_many(form: Op) -> Op:
 @form_of(indexing.getitem)
 @_if_places_are_as_many
 def _getitem(level: Level, op: Op, x: Any, index: Any) -> Any:
+    parts = index if isinstance(index, tuple) else (index,)
+    if _BASIC.issuperset(map(type, parts)):
+        return op(x.data, (slice(None), *parts))
     places, moved = _in_batch(level, index, x.ndim)
     if not level.is_batched(x) and level.is_batched(index):  # rows of a table: no copies of it
         return op(level.inner(x), index.data)
@@ -318,6 +324,11 @@ def _assigned(
     """Values for places in an array of a shape, and those places in the batch."""
     arranged, places = [], []
     for value, index in zip(values, indices, strict=True):
+        parts = index if isinstance(index, tuple) else (index,)
+        if _BASIC.issuperset(map(type, parts)) and _ndim(value) == _ndim_at(parts, len(shape)):
+            arranged.append(level.front(value))
+            places.append((slice(None), *parts))
+            continue
         place, moved = _in_batch(level, index, len(shape))
         target = np.broadcast_to(0, shape)[_stand_in(index)].shape
         value = level.aligned(as_array(value), len(target))
@@ -326,6 +337,11 @@ def _assigned(
         arranged.append(moved(np.broadcast_to(value, (level.size, *target)), back=True))
         places.append(place)
     return arranged, places
+
+
+def _ndim_at(parts: tuple[Any, ...], ndim: int) -> int:
+    """How many axes an array has at an index of integers, slices and None."""
+    return ndim + sum((part is None) - (type(part) is int) for part in parts)
 
 
 def _stand_in(index: Any) -> Any:

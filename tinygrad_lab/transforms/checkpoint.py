@@ -30,9 +30,9 @@ from tinygrad_lab.core.modes import (
 from tinygrad_lab.core.operations import defvjp_joint
 from tinygrad_lab.core.rules.creation import copied
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.transforms.batched import Level
 from tinygrad_lab.transforms.calls import walk
 from tinygrad_lab.transforms.containers import rebuild
+from tinygrad_lab.transforms.level import Level
 from tinygrad_lab.transforms.replicas import Twins, twin_of
 from tinygrad_lab.transforms.vmap import vmap
 

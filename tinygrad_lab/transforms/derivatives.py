@@ -21,9 +21,9 @@ from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.tensor import Tensor, start, tensor
-from tinygrad_lab.transforms.batched import Level
 from tinygrad_lab.transforms.calls import Argnums, Call, Function, History, walk
 from tinygrad_lab.transforms.containers import leaves, rebuild, same_structure
+from tinygrad_lab.transforms.level import Level
 from tinygrad_lab.transforms.vmap import owned
 
 __all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]

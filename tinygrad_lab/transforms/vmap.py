@@ -18,8 +18,8 @@ from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.levels import level_of
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.transforms import batching  # noqa: F401 - for its forms
-from tinygrad_lab.transforms.batched import Level
 from tinygrad_lab.transforms.containers import rebuild
+from tinygrad_lab.transforms.level import Level
 
 __all__ = ["owned", "vmap"]
 
@@ -130,9 +130,8 @@ def _leaves(axes: Axes, value: Any, path: str, name: str) -> Iterator[tuple[str,
                 "share, or one number for all"
             )
     for key, item in items:
-        at = f"argument {key}" if not path and isinstance(value, tuple) and name == "in_axes" else (
-            f"{path}[{key!r}]" if path or name != "in_axes" else f"argument {key}"
-        )
+        is_argument = name == "in_axes" and not path
+        at = f"argument {key}" if is_argument else f"{path}[{key!r}]"
         yield from _leaves(axes[key] if is_container else axes, item, at, name)
 
 

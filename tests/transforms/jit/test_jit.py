@@ -170,6 +170,19 @@ class TestState:
         assert np.array_equal(scaled(np.ones(3)), np.full(3, 40.0))
         assert settings.n == 8.0
 
+    def test_a_dict_of_results(self):
+        log = {}
+
+        @tl.jit
+        def halved(x):
+            log["sum"] = x.sum()
+            return x / 2
+
+        for k in range(4):
+            halved(np.full(2, float(k)))
+            assert log["sum"] == 2 * k
+        assert len(recordings(halved)) == 2  # without the entry, and with it
+
     def test_what_is_in_a_namespace_is_read_at_each_call(self):
         settings = SimpleNamespace(a=np.ones(3))
         scaled = tl.jit(lambda x: x * settings.a)

@@ -117,3 +117,13 @@ def test_a_table_as_a_tensor_takes_computed_places():
     picked = tl.jit(lambda x: tl.Tensor(np.eye(4))[np.argsort(x)])
     for x in (X, X, X[::-1].copy()):
         np.testing.assert_array_equal(picked(x).data, np.eye(4)[np.argsort(x)])
+
+
+def test_a_pass_that_takes_care_is_recorded_in_vain_only_now_and_then():
+    slope = tl.grad(lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0)))
+    root = tl.jit(slope, backend="numpy")
+    for _ in range(20):
+        np.testing.assert_array_equal(root(X), slope(X))
+    assert "20 calls, because an infinite slope met a zero" in root.report()
+    assert not any(root._recordings.values())
+    assert root(X)[2] == 0

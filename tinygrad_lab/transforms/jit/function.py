@@ -38,6 +38,7 @@ __all__ = ["Jitted", "jit", "plain", "program"]
 Backend = Literal["auto", "numpy", "numba"]
 _BACKENDS = ("auto", "numpy", "numba")
 
+_WITH_CARE = "an infinite slope met a zero, and the pass went on with care"
 _VARIANTS = 8  # programs kept for one function
 _ATTEMPTS = 6  # at recording one call: each time, numbers turn out to be inputs, or not
 _PATIENCE = 20  # calls that a program serves before it is worth compiling
@@ -123,7 +124,7 @@ def recorded(
     repeated: an invalid operation, after which the eager pass takes care, cannot.
     """
     begin = perf_counter()
-    name = name_of(f) if hasattr(f, "__name__") else type(f).__name__
+    name = _full_name(f)
     for _ in range(_ATTEMPTS):
         trace = Trace(name)
         state = State(trace, numbers, fixed)
@@ -150,6 +151,15 @@ def recorded(
         past = _past(name, f, args, kwargs, numbers, fixed, changes) if changes.live else None
         return _finished(trace, state, changes, past, begin)
     raise TracingError(f"{name} could not be recorded: its numbers change in each attempt")
+
+
+def _full_name(f: Any) -> str:
+    """Name a function, and the transforms that made it: ``grad_loss``."""
+    name = name_of(f) if hasattr(f, "__name__") else type(f).__name__
+    home = getattr(f, "__globals__", {}).get("__name__", "")
+    if not hasattr(f, "__wrapped__") or not home.startswith(__name__.rpartition(".jit.")[0]):
+        return name
+    return f"{f.__code__.co_qualname.partition('.')[0]}_{_full_name(f.__wrapped__)}"
 
 
 def _refusal_in(error: BaseException | None) -> TracingError | None:
@@ -360,6 +370,9 @@ class Jitted:
                 return self(*args, **kwargs)
             if len(recordings) >= _VARIANTS:
                 return self._refuse_another(recordings, args, kwargs)
+            cases = self._events.get(_WITH_CARE, 0)
+            if cases & (cases - 1):  # recorded in vain so often: tried again ever more seldom
+                return self._as_it_is(_WITH_CARE, args, kwargs)
             reason = self._reason(recordings, args, kwargs)
             try:
                 recording, settle, is_repeatable = recorded(
@@ -375,6 +388,8 @@ class Jitted:
             if is_repeatable:
                 recording.reason, recording.wanted = reason, self.backend
                 recordings.insert(0, recording)
+            else:
+                self._events[_WITH_CARE] = self._events.get(_WITH_CARE, 0) + 1
             return result
 
     def _reason(self, recordings: list[Recording], args: Any, kwargs: Any) -> str:

@@ -360,7 +360,7 @@ def _is_state(label: str) -> bool:
 
 
 def _function_name(program: Program) -> str:
-    return "f" if "<lambda>" in program.name else _identifier(program.name)
+    return _identifier(program.name.replace("<lambda>", "f"))
 
 
 # -- the text -------------------------------------------------------------------------------------
@@ -463,8 +463,8 @@ class _Writer:
         return "\n".join([*constants, *[""] * bool(constants), *lines])
 
     def _docstring(self) -> Iterator[str]:
-        inputs = self.program.inputs
-        yield f'"""What one call of `{self.program.name}` computes, recorded by tinygrad_lab.'
+        inputs, name = self.program.inputs, _function_name(self.program)
+        yield f'"""What one call of `{name}` computes, recorded by tinygrad_lab.'
         yield from [""] if inputs else []
         rows = [(self.names.of[i], _kind_text(item.kind)) for i, item in enumerate(inputs)]
         name_width, kind_width = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
@@ -592,6 +592,7 @@ class _Sections:
 
     def __init__(self, program: Program, folding: _Folding) -> None:
         self.program, self.folding = program, folding
+        self.has_state = not all(map(_is_result, program.labels))
         self.differentiated = {line.of for line in program.instructions if line.of is not None}
         self.is_forward: dict[int, bool] = {}
         users: dict[int, list[int]] = {}
@@ -612,7 +613,9 @@ class _Sections:
         """Say which section a line belongs to, after one of the section ``before``."""
         line = self.folding.line(ref.number)
         if line.phase != "backward":
-            return "forward" if self.is_forward[ref.number] else "update"
+            if self.is_forward[ref.number]:
+                return "forward"
+            return "update" if self.has_state else before or "forward"
         is_second = line.of is not None and line.of >= self.folding.first and (
             self.folding.line(line.of).phase == "backward"
         )

@@ -142,6 +142,8 @@ class State(Twins):
 
     def constant(self, value: Any, path: str) -> Any:
         """A number that differs from call to call is an input; all else is part of the record."""
+        if isinstance(value, np.generic):  # np.float64 is a float
+            return self.other(value, path)
         label = self.label(path)
         is_number = type(value) in (int, float, complex)
         if is_number and label not in self.fixed and (
