@@ -296,16 +296,3 @@ def test_a_rate_that_is_set_by_hand_is_read_in_each_call():
         step(models[0], descents[0])
         jitted(models[1], descents[1])
         assert_alike(models[1].weight, models[0].weight)
-
-
-def test_a_schedule_is_compiled_too():
-    pytest.importorskip("numba")
-    descents = [optim.SGD([nn.Parameter(np.zeros(3))], lr=1.0) for _ in range(2)]
-    rates = [optim.CosineAnnealingLR(descent, 10) for descent in descents]
-    step = tl.jit(lambda rates: rates.step(), backend="numba")
-    for _ in range(6):
-        rates[0].step()
-        step(rates[1])
-        assert rates[1].get_last_lr() == pytest.approx(rates[0].get_last_lr())
-    assert not any(r.misfires for r in recordings(step))
-    assert sum(r.calls for r in recordings(step)) >= 4
