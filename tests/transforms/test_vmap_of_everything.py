@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from benchmarks.checkers.primitives import CASES, name_of
+from tinygrad_lab import nn
 from tinygrad_lab.nn import functional as fn
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.level import FORMS
@@ -94,6 +95,8 @@ def test_of_numpy(op: Any, data: Any, first: int):
 
 
 IMAGES, FILTERS = (2, 2, 5, 5), (4, 2, 3, 3)
+ACTIVATIONS = (nn.ELU, nn.GELU, nn.Identity, nn.LeakyReLU, nn.ReLU, nn.SiLU, nn.Sigmoid,
+               nn.Softplus, nn.Tanh, nn.LogSoftmax, nn.Softmax)  # fmt: skip
 share = lambda x: fn.sigmoid(x)
 OF_NN: dict[str, tuple[Any, ...]] = {
     "relu": (fn.relu, (4,)),
@@ -144,6 +147,31 @@ def test_of_networks(name: str):
                 arrays.append(drawn if axis is None else np.moveaxis(drawn, 0, axis))
             for g in orders(f, len(shapes)):
                 check(g, axes, tuple(arrays), 1e-9)
+
+
+LAYERS = {
+    "Conv2d": (nn.Conv2d(2, 3, 3, padding=1, rng=0), IMAGES),
+    "MaxPool2d": (nn.MaxPool2d(2), IMAGES),
+    "AvgPool2d": (nn.AvgPool2d(2), IMAGES),
+    "Flatten": (nn.Flatten(), IMAGES),
+    "Linear": (nn.Linear(4, 3, rng=0), (4,)),
+    "MLP": (nn.MLP([4, 5, 2], activation="gelu", rng=0), (2, 4)),
+    "Sequential": (nn.Sequential(*(cls() for cls in ACTIVATIONS)), (4,)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_of_layers(name: str):
+    layer, shape = LAYERS[name]
+    x = np.random.default_rng(0).normal(size=(SIZE, *shape))
+    loss = lambda layer, x: (layer(x) ** 2).sum()
+    check(layer, (0,), (x,), 1e-12)
+    if not list(layer.parameters()):
+        return
+    each = tl.vmap(tl.grad(loss), (None, 0))(layer, x)
+    rows = [tl.grad(loss)(layer, one) for one in x]
+    for key, stack in each.items():
+        np.testing.assert_allclose(stack, [row[key] for row in rows], rtol=1e-10, atol=1e-10)
 
 
 # -- random programs -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 They rest on the core, and add no rules of their own.
 """
 
+from tinygrad_lab.core.errors import BatchedValueError
 from tinygrad_lab.transforms.checkpoint import checkpoint
 from tinygrad_lab.transforms.derivatives import (
     grad,
@@ -19,6 +20,7 @@ from tinygrad_lab.transforms.stateless import functional_call, stack_module_stat
 from tinygrad_lab.transforms.vmap import vmap
 
 __all__ = [
+    "BatchedValueError",
     "Jitted",
     "Program",
     "TracingError",

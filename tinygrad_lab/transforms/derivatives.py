@@ -295,7 +295,7 @@ def _partials(y: Any, inputs: Sequence[Tensor], graph: bool, retain: bool) -> li
     is_complex = y.dtype.kind == "c"
     rows = np.concatenate([units, 1j * units]) if is_complex else units
     is_live = isinstance(y, Tensor) and y.node is not None and y.size > 0
-    with Level("jacobian", len(rows)) as level:
+    with Level("jacobian", len(rows)).running() as level:
         begin = [(y.node, level.batch(rows))] if is_live else []
         gradients = walk(begin, inputs, graph, retain)
         stacks = [owned(level.front(gradient), rows) for gradient in gradients]

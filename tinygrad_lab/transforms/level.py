@@ -10,7 +10,8 @@ Not for: the array (``batched.py``), random numbers (``draws.py``).
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, Self
 
@@ -58,19 +59,20 @@ class Level:
         self.around: Level | None = innermost.get()
         self.depth = 1 if self.around is None else self.around.depth + 1
         self.is_open = True
-        self._token: Any = None
         self._composing: set[Op] = set()
         self._generators: dict[int, Any] = {}
 
-    def __enter__(self) -> Self:
-        RUNNING.append(self)
-        self._token = innermost.set(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        innermost.reset(self._token)
-        RUNNING.remove(self)
-        self.is_open = False
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Be the innermost vmap inside this block, and none afterwards."""
+        try:  # around setting it too, so that no interrupt leaves it set
+            innermost.set(self)
+            RUNNING.append(self)
+            yield self
+        finally:
+            innermost.set(self.around)
+            self.is_open = False
+            RUNNING[:] = [level for level in RUNNING if level is not self]
 
     def check(self) -> None:
         """Refuse a call with what was kept beyond the vmap that it belongs to."""
@@ -323,7 +325,7 @@ class _Call(NamedTuple):
     def __call__(self, f: Op, *args: Any) -> Any:
         """Call a function that takes such arguments, and maybe others before them, which are."""
         axes = (0,) * (len(args) - len(self.axes)) + self.axes
-        with Level(f"vmap({name_of(self.op)})", self.size) as level:
+        with Level(f"vmap({name_of(self.op)})", self.size).running() as level:
             pairs = zip(args, axes, strict=True)
             result = f(*[level.batch(x) if axis == 0 else x for x, axis in pairs])
             fronts = [level.front(y) for y in (result if type(result) is list else [result])]

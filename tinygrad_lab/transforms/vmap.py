@@ -95,7 +95,8 @@ def vmap(
         arrays = list(_leaves(in_axes, args, "", "in_axes"))
         arrays += _leaves(0, kwargs, "", "in_axes")
         size = _batch_size(arrays, axis_size)
-        with Level(f"vmap({getattr(f, '__name__', type(f).__name__)})", size, randomness) as level:
+        name = f"vmap({getattr(f, '__name__', type(f).__name__)})"
+        with Level(name, size, randomness).running() as level:
             inside = iter([_entered(level, value, axis) for _, value, axis in arrays])
             args, kwargs = rebuild((args, kwargs), inside, open_modules=False)
             result = f(*args, **kwargs)

@@ -93,7 +93,8 @@ class _Writer:
 
     def _label(self, head: str, shape: str) -> str:
         muted = self.theme.muted
-        return f'{head}<BR/><FONT POINT-SIZE="9" COLOR="{muted}">{shape}</FONT>' if shape else head
+        facts = f'&#160; <FONT POINT-SIZE="9" COLOR="{muted}">{shape}</FONT>'
+        return head + facts if shape else head
 
     def _frames(self) -> Iterator[str]:
         """Yield each section of the text in a frame, one after the other."""
@@ -117,11 +118,11 @@ class _Writer:
         name, text = statement.name, statement.text.removeprefix(f"{statement.name} = ")
         is_output = name in self.results
         paint = self.theme.paint["loss" if is_output else "operation" if name else "wrong"]
-        head = f"<B>{escape(name)}</B> = {escape(text)}" if name else escape(text)
+        head = self._label(f"<B>{escape(name)}</B>", statement.shape) if name else ""
         about = [statement.text] + [f"through {statement.topic}"] * bool(statement.topic)
         return (
             f'  s{i} [fillcolor="{paint.fill}" color="{paint.line}" '
-            f"label=<{self._label(head, statement.shape)}> tooltip={tooltip(about)}]"
+            f"label=<{head}{'<BR/>' * bool(name)}{escape(text)}> tooltip={tooltip(about)}]"
         )
 
     def _edges(self) -> Iterator[str]:
@@ -139,7 +140,7 @@ class _Writer:
                 partner = next((s for s in sources if section[s] == "backward"), None)
             if partner is not None and partner not in beside:
                 beside.add(partner)
-                yield f"  {{rank=same; {partner}; {box}}}"
+                yield f"  {{rank=same; {partner} -> {box} [style=invis]}}"  # in this order
             self.box[statement.name] = box
 
     def _edge(self, source: str, target: str, before: str, here: str) -> str:

@@ -575,16 +575,24 @@ def _without_own_copies(program: Program) -> Program:
     uses.update(ref.number for ref in refs(list(program.outputs)))
     first = len(program.inputs)
 
-    def original(ref: Ref) -> Ref:
-        line = program.instructions[ref.number - first] if ref.number >= first else None
-        source = line.args[0] if line is not None and line.op is np.copy else None
-        if type(source) is not Ref or source.number < first or uses[source.number] > 1:
-            return ref
-        return ref if program.instructions[source.number - first].op in VIEWS else source
+    def is_fresh(value: Any) -> bool:
+        if type(value) is not Ref or value.number < first or uses[value.number] > 1:
+            return False
+        line = program.instructions[value.number - first]
+        return line.op not in VIEWS or is_fresh(line.args[0])
 
+    originals: dict[Ref, Ref] = {}
+    lines = list(program.instructions)
+    for ref, line in program.numbered():
+        if line.op is np.copy and is_fresh(line.args[0]):
+            source = originals[ref] = line.args[0]
+            at = source.number - first
+            if lines[at].gradient_of is None:
+                lines[at] = lines[at]._replace(gradient_of=line.gradient_of)
+    original = lambda ref: originals.get(ref, ref)
     outputs = tuple(mapped(output, original) for output in program.outputs)
     result = mapped(program.result, original)
-    return without_dead(program.replaced(outputs=outputs, result=result))
+    return without_dead(program.replaced(instructions=lines, outputs=outputs, result=result))
 
 
 class _Sections:
