@@ -51,7 +51,7 @@ check: ## ruff, mypy and import-linter alone
 	@$(BIN)/lint-imports --no-logo
 
 bench: ## time ours beside NumPy and peers (PEERS="torch jax", ARGS="--compare earlier.json")
-	$(ENVIRONMENT) lab threadpoolctl $(PEERS)
+	$(ENVIRONMENT) lab numba threadpoolctl $(PEERS)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: ## build docs/_build/html; a warning is an error

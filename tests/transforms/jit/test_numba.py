@@ -38,7 +38,9 @@ numba = pytest.importorskip("numba", exc_type=ImportError)
 
 from tinygrad_lab.transforms.jit.backends import (  # noqa: E402 - they are there without Numba
     cache,
+    calling,
     forms,
+    looping,
     loops,
     plan,
 )
@@ -110,7 +112,7 @@ def test_random_programs_line_by_line(seed: int, steps: int, limits: tuple[int, 
     lines = [Ref(i) for i in range(count, len(values)) if values[i] is not None]
     program = builder.program([ref for ref in lines if random.random() < 0.7])
     before = [np.copy(x) for x in builder.inputs]
-    caller = backend._Caller(plan.Plan(program, *limits, with_numbers=False), cache.compiled)
+    caller = calling.Caller(plan.Plan(program, *limits, with_numbers=False), cache.compiled)
     outputs = caller.function()(*builder.inputs)
     check_lines(builder, program, outputs)
     for x, y in zip(before, builder.inputs, strict=True):
@@ -287,7 +289,7 @@ def test_a_loop_gives_what_calling_again_and_again_gives(monkeypatch):
     program = lab_step()
     carried, stacked = loop_of(program)
     assert len(carried) == 6
-    monkeypatch.setattr(backend, "_TURNS", 10_000)  # a few turns in each call of the kernel
+    monkeypatch.setattr(looping, "TURNS", 10_000)  # a few turns in each call of the kernel
     run = backend.compile_loop(program, carried, stacked)
     inputs = inputs_of(program, 0)
     before = [np.copy(x) for x in inputs]

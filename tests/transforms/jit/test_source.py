@@ -325,6 +325,7 @@ def test_a_function_that_numpy_calls_stands_above():
     program = tl.program(lambda x: np.apply_along_axis(lambda row: row.max(), 0, x))(TABLE)
     with pytest.raises(ValueError, match="<lambda>, which NumPy is to call, cannot be written"):
         str(program)
+    assert program == program  # without its text
 
 
 def test_a_guard_is_an_assertion():

@@ -226,7 +226,7 @@ def _function_text(op: Op, operand: Operand) -> str:
     module = getattr(op, "__module__", "") or ""
     if isinstance(op, np.ufunc) or module.startswith("numpy"):
         return numpy_name(op)
-    return f"math.{op.__name__}" if module == "math" else operand(op).text
+    return operand(op).text
 
 
 def numpy_name(op: Op) -> str:
@@ -245,6 +245,8 @@ def constant_text(value: Any) -> str:
     """Write a constant, so that it is the same to the last bit when read."""
     if callable(value) and value in DEFINITIONS:
         return DEFINITIONS[value].__name__
+    if getattr(value, "__module__", None) == "math":
+        return f"math.{value.__name__}"
     for kinds, write in _WRITERS:
         if isinstance(value, kinds):
             return write(value)

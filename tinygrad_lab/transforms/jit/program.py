@@ -290,7 +290,9 @@ class Program:
         return f"```python\n{self.source}```"
 
     def __eq__(self, other: object) -> bool:
-        return self.source == other.source if isinstance(other, Program) else NotImplemented
+        if not isinstance(other, Program):
+            return NotImplemented
+        return self is other or self.source == other.source
 
     def __hash__(self) -> int:
         return hash(self.source)

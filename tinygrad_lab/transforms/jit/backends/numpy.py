@@ -6,7 +6,6 @@ Not for: loops (``numba.py``), or a text that people read (``source.py``).
 from __future__ import annotations
 
 import builtins
-import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -59,7 +58,7 @@ class _Writer:
     def __init__(self, program: Program, is_strict: bool) -> None:
         self.program, self.is_strict = program, is_strict
         self.space: dict[str, Any] = {
-            "np": np, "math": math, "GuardFailed": GuardFailed, "errstate": np.errstate,
+            "np": np, "GuardFailed": GuardFailed, "errstate": np.errstate,
             "shape": np.shape,
         }  # fmt: skip
         self.last = _last_uses(program)
