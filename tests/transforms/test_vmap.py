@@ -427,6 +427,30 @@ def test_assignment_makes_another_value():
     np.testing.assert_array_equal(x, X)
 
 
+def test_assignment_to_a_tensor_made_inside_or_outside():
+    def f(x: Any) -> Any:
+        t = tl.tensor(np.zeros(3))
+        t[0] = x[0]
+        t += x
+        return (t * t).sum()
+
+    np.testing.assert_allclose(plain(tl.vmap(f)(X)), looped(lambda x: plain(f(x)), X))
+    np.testing.assert_allclose(tl.vmap(tl.grad(f))(X), looped(tl.grad(f), X))
+    outside = tl.tensor(np.zeros(3))
+
+    def leak(x: Any) -> Any:
+        outside[0] = x[0]
+        return x
+
+    tl.vmap(leak)(X)
+    with pytest.raises(TypeError, match="used after that call"):
+        outside + 1
+
+
+def plain(y: Any) -> Any:
+    return y.data if isinstance(y, tl.Tensor) else y
+
+
 def test_methods_of_arrays_and_of_tensors():
     methods = {
         "sum": (1,), "mean": (), "T": None, "mT": None, "real": None, "imag": None, "ravel": (),

@@ -512,9 +512,10 @@ class Tensor:
         data, parent = (value.data, value.node) if isinstance(value, Tensor) else (value, None)
         if not join(self, data, parent, place):
             updated = apply(setitem, (self, value), {"places": [place]})
-            self.data = updated.data
+            is_ours = isinstance(updated, Tensor)  # and not a batch, inside vmap
+            self.data = updated.data if is_ours else updated
             if recording:
-                self.node = updated.node
+                self.node = updated.node if is_ours else None
         if is_temporary(self):
             raise TypeError(
                 "t[i][j] = v writes to a value that nobody holds, and tensors are values: say "
