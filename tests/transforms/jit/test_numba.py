@@ -398,6 +398,29 @@ def test_arguments_of_another_kind_are_refused():
         np.testing.assert_array_equal(run(right)[0], -np.ones((20, 3)))
 
 
+def test_moments_that_fade_away_are_zero_and_gradients_are_not():
+    shape = (128, 128)  # large enough for the update to be a loop of its own
+
+    def trained(compiled):
+        w = tl.tensor(np.ones(shape, np.float32), requires_grad=True)
+        optimizer = optim.SGD([w], lr=1e-3, momentum=0.5)
+
+        def step(x):
+            optimizer.zero_grad()
+            np.sum(x @ w).backward()
+            optimizer.step()
+
+        step = tl.jit(step, backend="numba") if compiled else step
+        for x in [1] * 3 + [0] * 136 + [1e-42]:
+            step(np.full(shape, x, np.float32))
+        return optimizer.state[w]["velocity"], w.grad
+
+    velocity, gradient = trained(compiled=False)
+    assert 0 < velocity[0, 0] < np.finfo(np.float32).tiny
+    assert np.array_equal(trained(compiled=True), (np.zeros(shape), gradient))
+    assert np.float32(1e-40) * np.float32(0.5) > 0  # nothing else computes so
+
+
 def test_two_threads_call_one_function():
     program = lab_step()
     run = backend.compile(program)

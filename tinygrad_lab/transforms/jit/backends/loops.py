@@ -123,12 +123,17 @@ class Writer:
         for line in nest.lines:
             self._line(nest, line)
         self.lines += self.before
+        is_update = all(self.plan.phase(line.number) == "update" for line in nest.lines)
+        if is_update:
+            self.lines.append("control = flush()")
         depth = 0
         for depth, count in enumerate(self.turns.counts):
             self.lines.append(f"{'    ' * depth}for i{depth} in range({count}):")
         indent = "    " * len(self.turns.counts)
         self.lines += [indent + text for text in self.body]
         self.lines += self.after
+        if is_update:
+            self.lines.append("restore(control)")
 
     def _line(self, nest: Nest, line: Line) -> None:
         dtype = element_dtype(self.plan.kind(Ref(line.number)))
@@ -165,7 +170,7 @@ class Writer:
     def _notice_nan(self, nest: Nest, line: Line) -> None:
         """Notice a NaN of the backward pass that nothing shows later: the engine may have none."""
         for access in line.accesses:
-            if not isinstance(access, Access) or self.plan.is_forward(access.root):
+            if not isinstance(access, Access) or self.plan.phase(access.root) == "forward":
                 continue
             dtype = element_dtype(self.plan.kind(Ref(access.root)))
             for k in range(line.width if dtype.kind == "f" else 0):

@@ -4,7 +4,8 @@ Most of a program becomes one kernel or a few; calls that no loop has a form for
 Python between them.  Numba (extra ``fast``) is imported when the first kernel is compiled.
 
 What comes out differs from ``evaluate`` only in this: sums and products of matrices add in another
-order, and ``exp``, ``log``, ``tanh`` and others are within 3 units in the last place.  All else is
+order; ``exp``, ``log``, ``tanh`` and others are within 3 units in the last place; and where
+parameters are moved, numbers below the smallest normal one are taken for 0.  All else is
 bit for bit the same.
 
 Not for: which loops (``loops.py``), or keeping compiled kernels (``cache.py``).

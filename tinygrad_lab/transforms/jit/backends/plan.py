@@ -185,12 +185,11 @@ class Plan:
             return isinstance(self.groups[self.home[root]], Calls)
         return self.kind(Ref(root)).dtype not in forms.DTYPES
 
-    def is_forward(self, number: int) -> bool:
-        """Whether a value is an input, or was computed before the backward pass."""
+    def phase(self, number: int) -> str:
+        """Give the phase in which a value was computed; inputs are there before the first."""
         position = number - self.count
-        return not 0 <= position < len(self.program.instructions) or (
-            self.program.instructions[position].phase == "forward"
-        )
+        lines = self.program.instructions
+        return lines[position].phase if 0 <= position < len(lines) else "forward"
 
     # -- placing lines ------------------------------------------------------------------------
 
