@@ -7,6 +7,8 @@ axis: tap ``i`` of output ``t`` reads input ``t * stride + i * dilation + offset
 Not for: the kernels themselves, which are for speed (``conv.py``, ``pool.py``).
 """
 
+from math import prod
+
 import numpy as np
 
 from tinygrad_lab.nn import conv, pool
@@ -141,14 +143,12 @@ def avg_pool2d_input_gradient(g, size, rows, columns, divisor):
     return put_back([g / divisor] * (rows[1] * columns[1]), size, rows, columns)
 
 
-for _op, _definition in {
-    conv.conv2d: conv2d,
-    conv.conv2d_input_gradient: conv2d_input_gradient,
-    conv.conv2d_weight_gradient: conv2d_weight_gradient,
-    pool.max_pool2d: max_pool2d,
-    pool.max_pool2d_input_gradient: max_pool2d_input_gradient,
-    pool.max_pool2d_gather: max_pool2d_gather,
-    pool.avg_pool2d: avg_pool2d,
-    pool.avg_pool2d_input_gradient: avg_pool2d_input_gradient,
-}.items():
-    kernel(_op, _definition)  # type: ignore[arg-type]
+# Each output of a convolution is one multiplication for each weight of its filter.
+kernel(conv.conv2d, conv2d, lambda y, x, w, *bias: prod(y) * prod(w[1:]))
+kernel(conv.conv2d_input_gradient, conv2d_input_gradient, lambda y, g, w: prod(g) * prod(w[1:]))
+kernel(conv.conv2d_weight_gradient, conv2d_weight_gradient, lambda y, g, x: prod(g) * prod(y[1:]))
+kernel(pool.max_pool2d, max_pool2d)
+kernel(pool.max_pool2d_input_gradient, max_pool2d_input_gradient)
+kernel(pool.max_pool2d_gather, max_pool2d_gather)
+kernel(pool.avg_pool2d, avg_pool2d)
+kernel(pool.avg_pool2d_input_gradient, avg_pool2d_input_gradient)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.transforms.jit.kernels import MULTIPLY_ADDS
 from tinygrad_lab.transforms.jit.program import (
     VIEWS,
     Instruction,
@@ -36,7 +37,7 @@ class Cost:
     calls : int
         Calls that compute something: views and checks are none.
     multiply_adds : int
-        Multiplications, each with an addition, in products of matrices.
+        Multiplications, each with an addition, in products of matrices and convolutions.
     bytes_moved : int
         What the calls read and write, if each goes through memory on its own.
     peak_bytes : int
@@ -51,7 +52,7 @@ class Cost:
 
     def __str__(self) -> str:
         return (
-            f"{self.calls:,} calls, {self.multiply_adds:,} multiply-adds in matrix products, "
+            f"{self.calls:,} calls, {self.multiply_adds:,} multiply-adds, "
             f"{_size(self.bytes_moved)} moved, {_size(self.peak_bytes)} at once"
         )
 
@@ -90,6 +91,8 @@ def _arrays(line: Instruction) -> Iterator[Any]:
 
 def _multiply_adds(program: Program, line: Instruction) -> int:
     shapes = [program.kind(v).shape for v in _arrays(line)]
+    if line.op in MULTIPLY_ADDS:
+        return MULTIPLY_ADDS[line.op](line.kind.shape, *shapes)
     if line.op in _PRODUCTS:
         return line.kind.size * (shapes[0][-1] if shapes[0] else 1)
     if line.op is np.tensordot:  # of m·k and k·n elements: m·n·k

@@ -16,7 +16,7 @@ from typing import Any
 from tinygrad_lab.core.operations import Op
 from tinygrad_lab.core.rules import creation, indexing
 
-__all__ = ["DEFINITIONS", "PLAIN", "is_kernel", "kernel"]
+__all__ = ["DEFINITIONS", "MULTIPLY_ADDS", "PLAIN", "is_kernel", "kernel"]
 
 #: The kernels, and the function whose text says the same with NumPy alone.
 DEFINITIONS: dict[Op, Callable[..., Any]] = {}
@@ -25,9 +25,17 @@ DEFINITIONS: dict[Op, Callable[..., Any]] = {}
 PLAIN: dict[Op, Op] = {indexing.getitem: operator.getitem, creation.as_float: float}
 
 
-def kernel(op: Op, definition: Callable[..., Any]) -> None:
-    """Declare that a primitive is one instruction, and what it says."""
+#: Of those that multiply and add, how often: from the shapes of the result and of the operands.
+MULTIPLY_ADDS: dict[Op, Callable[..., int]] = {}
+
+
+def kernel(
+    op: Op, definition: Callable[..., Any], multiply_adds: Callable[..., int] | None = None
+) -> None:
+    """Declare that a primitive is one instruction, what it says, and what it costs."""
     DEFINITIONS[op] = definition
+    if multiply_adds is not None:
+        MULTIPLY_ADDS[op] = multiply_adds
 
 
 def is_kernel(op: Op) -> bool:
