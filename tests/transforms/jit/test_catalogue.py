@@ -111,7 +111,6 @@ def another_instruction(program: Any) -> Any:
 
 X = np.linspace(-1, 2, 6).reshape(2, 3)
 WIDE = np.random.default_rng(0).normal(size=(40, 33))
-TURN = np.array([[0.0, 1.0], [-1.0, 0.0]])
 
 FAULTS: dict[str, Any] = {
     "no guards": (
@@ -136,8 +135,8 @@ FAULTS: dict[str, Any] = {
     ),
     "no guard of a dtype": (
         lambda: patched(trace, "_REAL_OR_COMPLEX", frozenset()),
-        lambda x: np.zeros(2, np.linalg.eigvals(x).dtype),
-        [TURN @ TURN, TURN @ TURN, TURN],
+        lambda x: np.zeros(2, np.emath.sqrt(x).dtype),
+        [np.abs(X), np.abs(X), X],
     ),
     "a wrong instruction": (
         lambda: patched(passes, "merged", lambda p, f=passes.merged: another_instruction(f(p))),
