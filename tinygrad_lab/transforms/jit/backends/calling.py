@@ -14,19 +14,18 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.transforms.jit.backends.loops import Kernel, Parameter, Writer
+from tinygrad_lab.transforms.jit.backends.names import Named
 from tinygrad_lab.transforms.jit.backends.plan import Access, Calls, Nest, Plan
 from tinygrad_lab.transforms.jit.backends.pool import LARGE, Pool
 from tinygrad_lab.transforms.jit.expressions import call_text
 from tinygrad_lab.transforms.jit.program import (
     VIEWS,
-    GuardFailed,
     Instruction,
     Kind,
     Ref,
     astype,
     draw,
     expect,
-    expect_shape,
     refs,
 )
 
@@ -39,17 +38,16 @@ class NotFinite(FloatingPointError):  # noqa: N818 - not an error: the call is t
     """A result of a program is infinite or undefined, which eager code may do otherwise."""
 
 
-class Caller:
+class Caller(Named):
     """Writes the Python function that calls kernels, and what lies between them."""
 
     def __init__(self, plan: Plan, entry: Callable[[Kernel], Any]) -> None:
+        super().__init__({
+            "NotFinite": NotFinite, "empty": np.empty, "ascontiguous": np.ascontiguousarray,
+            "ordered": ordered, "again": _again, "is_finite": _is_finite,
+        })  # fmt: skip
         self.plan = plan
         self.program = plan.program
-        self.space: dict[str, Any] = {
-            "np": np, "GuardFailed": GuardFailed, "NotFinite": NotFinite, "empty": np.empty,
-            "ascontiguous": np.ascontiguousarray, "ordered": ordered, "shape": np.shape,
-            "again": _again, "is_finite": _is_finite, "errstate": np.errstate,
-        }  # fmt: skip
         self.kernels: list[Kernel] = []
         self.text: list[str] = []
         self.defined: set[int] = set(range(len(self.program.inputs)))
@@ -150,7 +148,7 @@ class Caller:
             self.text.append(f"{name} = {self._memory(kind)}")
             return name
         if number in self.plan.constants:
-            return self._constant(self.plan.constants[number])
+            return self.constant(self.plan.constants[number])
         self._define(number)
         if parameter.role == "number":
             return name
@@ -161,8 +159,8 @@ class Caller:
     def _memory(self, kind: Kind) -> str:
         """Write where a result goes: large ones where an earlier one was that nobody holds."""
         if kind.nbytes < LARGE:
-            return f"empty({kind.shape!r}, {self._constant(kind.dtype)})"
-        return f"{self._constant(Pool(kind))}.take()"
+            return f"empty({kind.shape!r}, {self.constant(kind.dtype)})"
+        return f"{self.constant(Pool(kind))}.take()"
 
     def _contiguous(self, number: int) -> str:
         """Make an array one whose rows follow each other, and name that."""
@@ -182,7 +180,7 @@ class Caller:
         for ref in refs(line):
             self._define(ref.number)
         self.text.append(
-            f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}"
+            f"v{number} = {call_text(line, self.refer, self.constant, self.plan.kind)}"
         )
 
     def _calls(self, numbers: list[int]) -> None:
@@ -205,15 +203,12 @@ class Caller:
                 ]
 
     def _statement(self, number: int, line: Instruction) -> str:
-        if line.op is expect:
-            value = self._refer(line.args[0])
-            return f"if {'not ' * bool(line.args[1])}{value}: raise GuardFailed"
-        if line.op is expect_shape:
-            return f"if shape({self._refer(line.args[0])}) != {line.args[1]!r}: raise GuardFailed"
+        if (guard := self.guard(line)) is not None:
+            return guard
         if line.op is np.matmul and not line.kwargs and line.kind.nbytes >= LARGE:
-            x, y = (self._refer(a) if type(a) is Ref else self._constant(a) for a in line.args)
+            x, y = (self.refer(a) if type(a) is Ref else self.constant(a) for a in line.args)
             return f"v{number} = np.matmul({x}, {y}, {self._memory(line.kind)})"
-        return f"v{number} = {call_text(line, self._refer, self._constant, self.plan.kind)}"
+        return f"v{number} = {call_text(line, self.refer, self.constant, self.plan.kind)}"
 
     def _check(self, number: int) -> None:
         """See whether an output that a call gives is finite: kernels do so themselves."""
@@ -223,7 +218,7 @@ class Caller:
 
     def _output(self, output: Any) -> str:
         if type(output) is not Ref:
-            name = self._constant(output)
+            name = self.constant(output)
             return f"{name}.copy()" if isinstance(output, np.ndarray) else name
         number, kind = output.number, self.plan.kind(output)
         is_shared = number < self.plan.count or number in self.plan.views
@@ -231,21 +226,6 @@ class Caller:
             is_shared = self._instruction(number).op in VIEWS
         is_copied = is_shared and kind.is_array and kind.shape
         return f"np.copy(v{number})" if is_copied else f"v{number}"
-
-    def _refer(self, ref: Ref) -> str:
-        return f"v{ref.number}"
-
-    def _constant(self, value: Any) -> str:
-        if value is None or type(value) in (bool, int, str):
-            return repr(value)
-        if isinstance(value, slice):
-            return f"slice({', '.join(map(self._constant, (value.start, value.stop, value.step)))})"
-        for name, other in self.space.items():
-            if other is value:
-                return name
-        name = f"k{len(self.space)}"
-        self.space[name] = value
-        return name
 
 
 def _segments(plan: Plan) -> Iterator[Calls | list[Nest]]:

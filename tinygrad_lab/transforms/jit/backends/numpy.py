@@ -12,17 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.transforms.jit.backends.names import Named
 from tinygrad_lab.transforms.jit.backends.pool import LARGE, Pool
 from tinygrad_lab.transforms.jit.expressions import call_text
 from tinygrad_lab.transforms.jit.program import (
-    GuardFailed,
     Instruction,
     Kind,
     Program,
     Ref,
     empty,
-    expect,
-    expect_shape,
     refs,
 )
 
@@ -52,37 +50,17 @@ def compile(program: Program, is_strict: bool = True) -> Callable[..., Any]:
 
 
 
-class _Writer:
+class _Writer(Named):
     """Writes the text of one program."""
 
     def __init__(self, program: Program, is_strict: bool) -> None:
+        super().__init__({})
         self.program, self.is_strict = program, is_strict
-        self.space: dict[str, Any] = {
-            "np": np, "GuardFailed": GuardFailed, "errstate": np.errstate,
-            "shape": np.shape,
-        }  # fmt: skip
         self.last = _last_uses(program)
         self.inside = _never_shown(program)
         self.buffers: list[Kind] = []
         self.free: dict[Kind, list[int]] = {}
         self.buffer_of: dict[int, int] = {}
-
-    def refer(self, ref: Ref) -> str:
-        """Name a value."""
-        return f"v{ref.number}"
-
-    def constant(self, value: Any) -> str:
-        """Name a constant."""
-        if value is None or type(value) in (bool, int, str):
-            return repr(value)
-        if isinstance(value, slice):
-            return f"slice({', '.join(map(self.constant, (value.start, value.stop, value.step)))})"
-        for name, other in self.space.items():
-            if other is value:
-                return name
-        name = f"k{len(self.space)}"
-        self.space[name] = value
-        return name
 
     def lines(self) -> Iterator[str]:
         """Write the function."""
@@ -124,12 +102,7 @@ class _Writer:
             self.free.setdefault(self.buffers[buffer], []).append(buffer)
 
     def _statement(self, ref: Ref, line: Instruction) -> str:
-        if line.op is expect:
-            value = self.refer(line.args[0])
-            return f"if {'not ' * bool(line.args[1])}{value}: raise GuardFailed"
-        if line.op is expect_shape:
-            return f"if shape({self.refer(line.args[0])}) != {line.args[1]!r}: raise GuardFailed"
-        return f"{self.refer(ref)} = {self._call(ref, line)}"
+        return self.guard(line) or f"{self.refer(ref)} = {self._call(ref, line)}"
 
     def _call(self, ref: Ref, line: Instruction) -> str:
         args, op = line.args, line.op
