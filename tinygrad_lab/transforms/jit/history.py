@@ -47,7 +47,6 @@ class Past:
         self.reached = reached  # those of them whose cotangents it gives
         self.draws = draws
         self.run: Callable[..., Any] | None = None
-        self.backend: str | None = None
 
     def __repr__(self) -> str:
         return self.program.name

@@ -23,6 +23,7 @@ from tinygrad_lab.transforms.jit.program import (
     expect,
     mapped,
     refs,
+    values_shown,
 )
 
 __all__ = ["simplified", "used_inputs", "without_dead"]
@@ -38,7 +39,7 @@ def simplified(program: Program) -> Program:
 
 def merged(program: Program) -> Program:
     """Compute each value once: nothing that is computed already, no copies, no products with 1."""
-    shown = _shown(program)
+    shown = values_shown(program, lambda line: refs(line.args[:1]) if line.op in VIEWS else ())
     count = len(program.inputs)
     new: dict[int, Ref] = {i: Ref(i) for i in range(count)}
     known: dict[Any, Ref] = {}
@@ -100,21 +101,6 @@ def _is_fresh(ref: Ref, program: Program, shown: set[int]) -> bool:
     """Whether a value is in memory of its own, which nothing that comes out shares."""
     at = ref.number - len(program.inputs)
     return at >= 0 and ref.number not in shown and program.instructions[at].op not in VIEWS
-
-
-def _shown(program: Program) -> set[int]:
-    """The values that come out, and those that what comes out may be a view of."""
-    count = len(program.inputs)
-    shown: set[int] = set()
-    waiting = [ref.number for ref in refs(list(program.outputs))]
-    while waiting:
-        n = waiting.pop()
-        if n in shown:
-            continue
-        shown.add(n)
-        if n >= count and program.instructions[n - count].op in VIEWS:
-            waiting += [ref.number for ref in refs(program.instructions[n - count].args[:1])]
-    return shown
 
 
 def _is_one(value: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -314,6 +314,23 @@ VIEWS: frozenset[Op] = frozenset({
     np.fliplr, np.flipud, np.permute_dims if hasattr(np, "permute_dims") else np.transpose,
     np.real_if_close, np.nan_to_num,
 })  # fmt: skip
+
+
+def values_shown(program: Program, shared: Callable[[Instruction], Iterable[Ref]]) -> set[int]:
+    """Give the values that come out, and those in whose memory what comes out may be.
+
+    ``shared`` gives the operands of a line that its result may share memory with.
+    """
+    count = len(program.inputs)
+    shown: set[int] = set()
+    waiting = [ref.number for ref in refs(list(program.outputs))]
+    while waiting:
+        n = waiting.pop()
+        if n not in shown:
+            shown.add(n)
+            if n >= count:
+                waiting += [ref.number for ref in shared(program.instructions[n - count])]
+    return shown
 
 
 def evaluate(program: Program, inputs: Any) -> list[Any]:

@@ -243,6 +243,12 @@ class State(Twins):
         self._labels[name] = self.label(path)
         return name
 
+    def _container(self, value: Any, path: str) -> str:
+        """Name a container, which must be of the same class and length."""
+        variable = self._object(value, path, "v")
+        self.expect(f"len({variable}) == {len(value)}", f"len({variable})")
+        return variable
+
     def _tracked(self, value: Tensor) -> Tensor:
         raise AssertionError("`tensor` makes those")
 
@@ -286,12 +292,7 @@ class State(Twins):
 
     def filled(self, container: Any, path: str) -> Any:
         """A container may be another one, as long as the same is in it."""
-        variable = self._variable("v")
-        self.read(f"{variable} = {path}")
-        self._labels[variable] = self.label(path)
-        kind = self.bound(type(container))
-        self.expect(f"type({variable}) is {kind}", variable)
-        self.expect(f"len({variable}) == {len(container)}", f"len({variable})")
+        variable = self._container(container, path)
         if isinstance(container, dict):
             twin = self._settled(container, container.copy())
             twin.clear()
@@ -315,12 +316,7 @@ class State(Twins):
 
     def row(self, value: Any, path: str) -> Any:
         """A tuple is read as a container is."""
-        variable = self._variable("v")
-        self.read(f"{variable} = {path}")
-        self._labels[variable] = self.label(path)
-        kind = self.bound(type(value))
-        self.expect(f"type({variable}) is {kind}", variable)
-        self.expect(f"len({variable}) == {len(value)}", f"len({variable})")
+        variable = self._container(value, path)
         return self._known(super().row(value, variable), variable, value)
 
     def generator(self, value: np.random.Generator, path: str) -> Any:

@@ -11,7 +11,7 @@ Not for: what is an input (``state.py``), or what becomes of the instructions (`
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 from weakref import ref as weak
@@ -19,6 +19,7 @@ from weakref import ref as weak
 import numpy as np
 
 from tinygrad_lab.core import engine
+from tinygrad_lab.core.engine import NO_KWARGS
 from tinygrad_lab.core.operations import NUMPYS, Op, Primitive
 from tinygrad_lab.transforms.jit.kernels import PLAIN, is_kernel
 from tinygrad_lab.transforms.jit.program import (
@@ -111,13 +112,13 @@ class Trace:
         self.alive.append(weak(result))
         return result
 
-    def call(self, op: Op, args: Sequence[Any], kwargs: Any = {}, run: Op | None = None) -> Any:  # noqa: B006
-        """Compute a call and note it; ``run`` computes what ``op`` says."""
+    def call(self, op: Op, args: Sequence[Any], kwargs: Mapping[str, Any] = NO_KWARGS) -> Any:
+        """Compute a call and note it."""
         values = untraced(tuple(args))
         named = {key: untraced(value) for key, value in kwargs.items()}
         self._check()
         try:
-            value = (run or op)(*values, **named)
+            value = op(*values, **named)
         except FloatingPointError:
             self.is_repeatable = False
             raise

@@ -22,11 +22,11 @@ from tinygrad_lab.transforms.jit.program import (
     Ref,
     empty,
     refs,
+    values_shown,
 )
 
 __all__ = ["compile"]
 
-_SMALLEST = 1  # axes of what is written into a buffer: numbers are not
 _REDUCTIONS = {
     np.sum: "add.reduce", np.max: "maximum.reduce", np.min: "minimum.reduce",
     np.prod: "multiply.reduce",
@@ -48,8 +48,6 @@ def compile(program: Program, is_strict: bool = True) -> Callable[..., Any]:
     return space["run"]
 
 
-
-
 class _Writer(Named):
     """Writes the text of one program."""
 
@@ -57,7 +55,7 @@ class _Writer(Named):
         super().__init__({})
         self.program, self.is_strict = program, is_strict
         self.last = _last_uses(program)
-        self.inside = _never_shown(program)
+        self.shown = values_shown(program, lambda line: refs(line) if _may_share(line) else ())
         self.buffers: list[Kind] = []
         self.free: dict[Kind, list[int]] = {}
         self.buffer_of: dict[int, int] = {}
@@ -117,7 +115,7 @@ class _Writer(Named):
             inside = [
                 self.refer(arg) if type(arg) is Ref else self.constant(arg) for arg in line.args
             ]
-            if ref.number in self.inside and len(line.kind.shape) >= _SMALLEST and line.kind.size:
+            if ref.number not in self.shown and line.kind.shape and line.kind.size:
                 inside.append(f"out=b{self._take(ref, line)}")
             elif line.kind.nbytes >= LARGE:  # it comes out: memory that nobody holds any more
                 inside.append(f"out={self.constant(Pool(line.kind))}.take()")
@@ -155,20 +153,6 @@ def _is_plain_reduction(line: Instruction, program: Program) -> bool:
 def _writes_out(line: Instruction) -> bool:
     """Whether a call can write its result where it is told to."""
     return isinstance(line.op, np.ufunc) and line.op.nout == 1 and not line.kwargs
-
-
-def _never_shown(program: Program) -> set[int]:
-    """Values that no output is, nor is a view of."""
-    count = len(program.inputs)
-    shown: set[int] = set()
-    waiting = [ref.number for ref in refs(list(program.outputs))]
-    while waiting:
-        n = waiting.pop()
-        if n not in shown:
-            shown.add(n)
-            if n >= count and _may_share(program.instructions[n - count]):
-                waiting += [ref.number for ref in refs(program.instructions[n - count])]
-    return {ref.number for ref, _ in program.numbered()} - shown
 
 
 def _may_share(line: Instruction) -> bool:
