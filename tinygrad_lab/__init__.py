@@ -35,7 +35,7 @@ from tinygrad_lab.nn.functional import (
     sigmoid,
     softmax,
 )
-from tinygrad_lab.nn.threads import get_num_threads, set_num_threads
+from tinygrad_lab.nn.kernels.threads import get_num_threads, set_num_threads
 from tinygrad_lab.transforms import (
     checkpoint,
     functional_call,

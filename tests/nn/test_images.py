@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from tests.support import check_gradients
-from tinygrad_lab.nn import conv, pool
 from tinygrad_lab.nn import functional as fn
+from tinygrad_lab.nn.kernels import conv, pool
 
 
 def normal(shape, seed=0):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
-from tinygrad_lab.nn import conv, threads
+from tinygrad_lab.nn.kernels import conv, threads
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.streams import Forgiving
 from tinygrad_lab.lab.training import Result, train_many
 from tinygrad_lab.lab.workers import pool_of
-from tinygrad_lab.nn.threads import processors
+from tinygrad_lab.nn.kernels.threads import processors
 
 # Networks trained as one batch in one task: enough to amortise Python's overhead, few enough to
 # stay in the cache, to move the progress bar, and to stop soon when asked to.

@@ -11,65 +11,37 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tinygrad_lab.habits import missing, teach
-from tinygrad_lab.nn import batching as _batching  # noqa: F401 - declares its forms
-from tinygrad_lab.nn import definitions as _definitions  # noqa: F401 - declares them
-from tinygrad_lab.nn import functional, init
-from tinygrad_lab.nn.layers import (
-    ELU,
-    GELU,
-    MLP,
-    AvgPool2d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    Identity,
-    LeakyReLU,
-    Linear,
-    LogSoftmax,
-    MaxPool2d,
-    ReLU,
-    Sequential,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
+from tinygrad_lab.nn import functional, init, layers
+from tinygrad_lab.nn.kernels import batching as _batching  # noqa: F401 - declares its forms
+from tinygrad_lab.nn.kernels import definitions as _definitions  # noqa: F401 - declares them
+from tinygrad_lab.nn.layers.activations import *
+from tinygrad_lab.nn.layers.containers import *
+from tinygrad_lab.nn.layers.convolution import *
+from tinygrad_lab.nn.layers.dropout import *
+from tinygrad_lab.nn.layers.linear import *
+from tinygrad_lab.nn.layers.mlp import *
+from tinygrad_lab.nn.layers.pooling import *
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
 
-__all__ = [
-    "ELU",
-    "GELU",
-    "MLP",
-    "AvgPool2d",
-    "Conv2d",
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "MaxPool2d",
-    "Module",
-    "Parameter",
-    "ReLU",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Tanh",
-    "functional",
-    "init",
-]
+# Each family lists its names.
+__all__ = ["Module", "Parameter", "functional", "init"]
+__all__ += layers.activations.__all__
+__all__ += layers.containers.__all__
+__all__ += layers.convolution.__all__
+__all__ += layers.dropout.__all__
+__all__ += layers.linear.__all__
+__all__ += layers.mlp.__all__
+__all__ += layers.pooling.__all__
 
 
-def __getattr__(name: str) -> NoReturn:
-    raise missing(__name__, name, __all__)
+if not TYPE_CHECKING:  # a type checker knows by itself what is missing
+
+    def __getattr__(name: str) -> NoReturn:
+        raise missing(__name__, name, __all__)
 
 
 teach(Module)

@@ -3,7 +3,7 @@
 Every initialiser is ``init(shape, rng, dtype)``: it draws from the generator it is given, and from
 nothing else.  ``shape`` is that of a weight: (out, in), or (out, in, kh, kw).
 
-Not for: which layer uses which (``layers.py``).
+Not for: which layer uses which (``layers/``).
 """
 
 from __future__ import annotations

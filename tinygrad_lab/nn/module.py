@@ -4,7 +4,7 @@ Nothing is registered.  What a module holds is found by walking its attributes, 
 in them: a Parameter is a parameter and a Module a layer within, under whatever name; a plain array
 or Tensor is a buffer, unless its name begins with an underscore.
 
-Not for: the layers themselves (``layers.py``).
+Not for: the layers themselves (``layers/``).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ each kind of function: those of each element, of the last axes, along an axis, o
 composed of others (``core/rules``) needs none, and what is not here either is called for each
 example in turn (``Level.in_turn``): right, but slow.
 
-Not for: the array itself (``batched.py``), or images (``nn/batching.py``).
+Not for: the array itself (``batched.py``), or images (``nn/kernels/batching.py``).
 """
 
 from __future__ import annotations

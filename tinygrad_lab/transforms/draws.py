@@ -1,6 +1,6 @@
 """Random numbers inside vmap: drawn for each example, or once for all.
 
-Not for: what draws (dropout in ``nn/functional.py``).
+Not for: what draws (dropout in ``nn/functional/``).
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from tinygrad_lab.core.rules import indexing
-from tinygrad_lab.nn import conv, functional, pool
+from tinygrad_lab.nn import functional
+from tinygrad_lab.nn.kernels import conv, pool
 from tinygrad_lab.transforms.jit.kernels import DEFINITIONS
 from tinygrad_lab.transforms.jit.source import with_helpers
 

@@ -2,7 +2,8 @@
 
 These are printed with a program that calls the kernel, and compute the same.
 
-Not for: the kernels themselves (``core/rules/``), or those of networks (``nn/definitions.py``).
+Not for: the kernels themselves (``core/rules/``), or those of networks
+(``nn/kernels/definitions.py``).
 """
 
 import numpy as np

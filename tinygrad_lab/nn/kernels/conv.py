@@ -13,7 +13,7 @@ Where there is enough to do, several threads have a share of the images each (``
 the gradients are computed side by side.  Arrays that are not NumPy's (Dask, CuPy) take slices, a
 stack and a matrix product instead.
 
-Not for: what users call, which checks and fills in defaults (``functional.py``).
+Not for: what users call, which checks and fills in defaults (``functional/``).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive, together, vjps_of
-from tinygrad_lab.nn.scratch import SCRATCH
-from tinygrad_lab.nn.threads import in_parts
-from tinygrad_lab.nn.windows import Array, NDArray, Taps, is_numpy, spread, unfold
+from tinygrad_lab.nn.kernels.scratch import SCRATCH
+from tinygrad_lab.nn.kernels.threads import in_parts
+from tinygrad_lab.nn.kernels.windows import Array, NDArray, Taps, is_numpy, spread, unfold
 
 __all__ = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
 

@@ -6,7 +6,7 @@ differentiation: the gradient's own derivative gathers where the gradient scatte
 NumPy's own arrays are taken a few images at a time: what is computed on the way is then small, and
 stays in the cache.
 
-Not for: what users call, which checks and fills in defaults (``functional.py``).
+Not for: what users call, which checks and fills in defaults (``functional/``).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
-from tinygrad_lab.nn.scratch import SCRATCH
-from tinygrad_lab.nn.windows import Array, Taps, fold, is_numpy, taps_along, taps_of
+from tinygrad_lab.nn.kernels.scratch import SCRATCH
+from tinygrad_lab.nn.kernels.windows import Array, Taps, fold, is_numpy, taps_along, taps_of
 
 __all__ = ["avg_pool2d", "max_pool2d"]
 

@@ -4,7 +4,7 @@ Names, arguments and conventions are PyTorch's.  Each takes ``reduction="mean"``
 ``"none"``.  Shapes must agree exactly: a prediction ``(n, 1)`` against a target ``(n,)`` would
 broadcast to ``(n, n)`` and train on nonsense, so it is an error here.
 
-Not for: activations and layers' arithmetic (``functional.py``).
+Not for: activations (``activations.py``).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 from tinygrad_lab.core.levels import innermost_array
 from tinygrad_lab.core.operations import NUMPYS, defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.nn.activations import damped, log_softmax, sigmoid, softmax, softplus
 from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.cautions import expect_log_probabilities, expect_logits
-from tinygrad_lab.nn.windows import Array
+from tinygrad_lab.nn.functional.activations import damped, log_softmax, sigmoid, softmax, softplus
+from tinygrad_lab.nn.kernels.windows import Array
 
 __all__ = [
     "binary_cross_entropy",

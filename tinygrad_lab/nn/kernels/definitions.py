@@ -11,7 +11,7 @@ from math import prod
 
 import numpy as np
 
-from tinygrad_lab.nn import conv, pool
+from tinygrad_lab.nn.kernels import conv, pool
 from tinygrad_lab.transforms.jit.kernels import kernel
 
 __all__: list[str] = []

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.operations import Op
-from tinygrad_lab.nn import activations, conv, functional, losses, pool
+from tinygrad_lab.nn import functional
+from tinygrad_lab.nn.functional import activations, losses
+from tinygrad_lab.nn.kernels import conv, pool
 from tinygrad_lab.transforms.batching import along, elementwise_form, form_of
 from tinygrad_lab.transforms.level import Level
 

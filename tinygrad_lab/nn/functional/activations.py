@@ -3,7 +3,7 @@
 Each is one operation with a rule of its own where that makes the graph smaller or the result more
 precise.  Conventions at kinks: the slope of ``relu`` at 0 is 0, and so of its relatives.
 
-Not for: layers (``layers.py``) or losses (``losses.py``).
+Not for: layers (``layers/``) or losses (``losses.py``).
 """
 
 from __future__ import annotations

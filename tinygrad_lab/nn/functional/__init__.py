@@ -1,0 +1,53 @@
+"""The functions that layers are made of: PyTorch's names, signatures and memory layouts.
+
+Each works on Tensors, and on plain arrays, where it gives plain arrays.  The common ones are
+methods of :class:`~tinygrad_lab.Tensor` too: ``x.relu()``, ``x.conv2d(w)``.
+
+A family is a file, which lists its names in ``__all__``.
+
+Not for: anything with parameters (``layers/``); nor the arithmetic of images (``kernels/``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from tinygrad_lab.core.tensor import methods
+from tinygrad_lab.habits import missing
+from tinygrad_lab.nn.functional import activations, affine, convolution, dropouts, losses, pooling
+from tinygrad_lab.nn.functional.activations import *
+from tinygrad_lab.nn.functional.affine import *
+from tinygrad_lab.nn.functional.convolution import *
+from tinygrad_lab.nn.functional.dropouts import *
+from tinygrad_lab.nn.functional.losses import *
+from tinygrad_lab.nn.functional.pooling import *
+
+__all__: list[str] = []
+__all__ += activations.__all__
+__all__ += affine.__all__
+__all__ += convolution.__all__
+__all__ += dropouts.__all__
+__all__ += losses.__all__
+__all__ += pooling.__all__
+
+methods(
+    avg_pool2d,
+    conv2d,
+    elu,
+    gelu,
+    leaky_relu,
+    log_softmax,
+    logsumexp,
+    max_pool2d,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+)
+
+
+if not TYPE_CHECKING:  # a type checker knows by itself what is missing
+
+    def __getattr__(name: str) -> NoReturn:
+        raise missing(__name__, name, __all__)

@@ -1,0 +1,1 @@
+"""The arithmetic of images: primitives, with kernels that know where the data lies in memory."""

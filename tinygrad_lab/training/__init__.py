@@ -1,0 +1,1 @@
+"""Training loops: ``tl.fit``, its metrics and what it tells while it runs."""
