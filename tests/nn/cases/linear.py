@@ -1,0 +1,15 @@
+"""Affine functions and layers."""
+
+from __future__ import annotations
+
+from tests.nn.cases import Case, apart
+
+CASES = [
+    Case("linear", (apart(3, 4), apart(2, 4, seed=1), apart(2, seed=2))),
+    Case("linear", (apart(4), apart(2, 4, seed=1))),
+    Case("linear", (apart(2, 3, 4), apart(2, 4, seed=1), apart(2, seed=2))),
+    Case("Linear", (apart(3, 4),), (4, 2)),
+    Case("Linear", (apart(4),), (4, 2), {"bias": False}),
+    Case("Flatten", (apart(2, 3, 4),)),
+    Case("Identity", (apart(2, 3),)),
+]
