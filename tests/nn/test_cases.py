@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
-from tests.nn.cases import Case, every_case, number, of_output, tested_elsewhere
+from tests.nn.cases import Case, every_case, number, of_output, names_elsewhere
 from tests.support import check_gradients
 from tinygrad_lab import nn
 from tinygrad_lab.nn import functional as F
@@ -32,7 +32,7 @@ def assert_close(actual, expected, tolerance=1e-12):
 def test_nothing_is_left_out():
     functions = {name for name in F.__all__ if callable(getattr(F, name))}
     layers = {name for name in nn.__all__ if inspect.isclass(getattr(nn, name))}
-    missing = (functions | layers) - {case.name for case in CASES} - tested_elsewhere()
+    missing = (functions | layers) - {case.name for case in CASES} - names_elsewhere()
     assert not missing, f"add cases for {sorted(missing)}, or say where they are tested"
 
 

@@ -57,7 +57,7 @@ ALONG_AN_AXIS = {fn.softmax, fn.log_softmax, fn.logsumexp}
 
 
 def test_no_activation_is_left_out():
-    listed = {getattr(fn, name) for name in tl.nn.activations.__all__}
+    listed = {getattr(fn, name) for name in fn.activations.__all__}
     assert listed == ACTIVATIONS.keys() | ALONG_AN_AXIS
 
 

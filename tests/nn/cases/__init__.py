@@ -144,7 +144,7 @@ def every_case() -> list[Case]:
     return list(cases.values())
 
 
-def tested_elsewhere() -> set[str]:
+def names_elsewhere() -> set[str]:
     """The names that have tests of another kind."""
     modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
     return {name for module in modules for name in getattr(module, "ELSEWHERE", ())}

@@ -31,6 +31,7 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> linear(np.array([[1.0, 2.0]]), np.array([[1.0, 1.0], [0.0, 3.0]]), np.array([0.0, 1.0]))
     array([[3., 7.]])
     """

@@ -53,6 +53,7 @@ def conv2d(
 
     Examples
     --------
+    >>> import numpy as np
     >>> image, filters = np.ones((1, 1, 4, 4)), np.ones((1, 1, 3, 3))
     >>> conv2d(image, filters, padding="same")[0, 0]
     array([[4., 6., 6., 4.],

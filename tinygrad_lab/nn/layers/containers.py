@@ -25,6 +25,7 @@ class Sequential(Module):
 
     Examples
     --------
+    >>> from tinygrad_lab.nn import Linear, Sequential, Tanh
     >>> model = Sequential(Linear(2, 3, rng=0), Tanh(), Linear(3, 1, rng=1))
     >>> model
     Sequential(
