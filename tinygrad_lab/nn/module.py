@@ -8,7 +8,6 @@ Not for: the layers themselves (``layers/``), or what a state is (``state.py``).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from reprlib import recursive_repr
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core.atomic import at_once
-from tinygrad_lab.core.errors import KEYWORDS, describe
+from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.hooks import RemovableHandle, call_hooked, register
 from tinygrad_lab.nn.layers.making import on_cpu
@@ -70,15 +69,6 @@ class Module(Holder):
     _forward_hooks: Mapping[int, Any] = {}
     _backward_pre_hooks: Mapping[int, Any] = {}
     _backward_hooks: Mapping[int, Any] = {}
-
-    def __new__(cls, *_: Any, **kwargs: Any) -> Self:
-        """Make a module, unless it is given PyTorch's name of an argument that has NumPy's here."""
-        for name in kwargs.keys() & KEYWORDS.keys():
-            taken = inspect.signature(cls.__init__).parameters
-            if name not in taken and KEYWORDS[name] in taken:
-                own = KEYWORDS[name]
-                raise TypeError(f"{cls.__name__}({name}=...): say {own}=..., as NumPy does")
-        return super().__new__(cls)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: what a subclass defines."""

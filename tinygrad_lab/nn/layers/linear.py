@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.nn import functional
+from tinygrad_lab.nn.arguments import takes_words
 from tinygrad_lab.nn.init import Init
 from tinygrad_lab.nn.layers.making import Rng, on_cpu, parameters, positive
 from tinygrad_lab.nn.module import Module
@@ -132,6 +133,7 @@ class Unflatten(Module):
     (5, 2, 3)
     """
 
+    @takes_words
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 

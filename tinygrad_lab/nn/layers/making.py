@@ -21,7 +21,11 @@ Rng = int | np.random.Generator | None
 
 
 def parameters(
-    shape: tuple[int, ...], bias: bool, dtype: npt.DTypeLike | None, init: str | Init | None, rng: Rng
+    shape: tuple[int, ...],
+    bias: bool,
+    dtype: npt.DTypeLike | None,
+    init: str | Init | None,
+    rng: Rng,
 ) -> tuple[Parameter, Parameter | None]:
     """A weight of ``shape``, and a bias or None; None stands for float64."""
     dtype = np.float64 if dtype is None else dtype
