@@ -11,6 +11,7 @@ Not for training (:func:`tinygrad_lab.fit`), nor for anything that would come ov
 
 from __future__ import annotations
 
+from tinygrad_lab.data.collate import default_collate
 from tinygrad_lab.data.datasets import (
     ConcatDataset,
     Dataset,
@@ -20,7 +21,7 @@ from tinygrad_lab.data.datasets import (
     random_split,
 )
 from tinygrad_lab.data.files import Table, read_csv, read_idx
-from tinygrad_lab.data.loader import DataLoader, default_collate
+from tinygrad_lab.data.loader import DataLoader
 from tinygrad_lab.data.named import Split, load
 from tinygrad_lab.data.samplers import (
     BatchSampler,

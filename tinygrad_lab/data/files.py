@@ -102,7 +102,7 @@ def read_csv(
     delimiter: str = ",",
     dtype: DTypeLike = np.float64,
 ) -> Table:
-    """Read a table of numbers, one column of which may be the target.
+    r"""Read a table of numbers, one column of which may be the target.
 
     Parameters
     ----------
@@ -133,12 +133,12 @@ def read_csv(
     --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     size = Path(folder, "a.csv").write_text("long,wide,kind\\n1,2,rose\\n3,4,lily\\n")
+    ...     size = Path(folder, "a.csv").write_text("long,wide,kind\n1,2,rose\n3,4,lily\n")
     ...     table = read_csv(Path(folder, "a.csv"), target="kind")
     >>> table.x.tolist(), table.y.tolist(), table.columns, table.classes
     ([[1.0, 2.0], [3.0, 4.0]], [1, 0], ['long', 'wide'], ['lily', 'rose'])
     """
-    with open(path, encoding="utf-8-sig", newline="") as stream:
+    with Path(path).open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True)
         lines = [(reader.line_num, row) for row in reader if row]
     if len(lines) <= header:
@@ -195,7 +195,7 @@ def _numbers(
         raise
 
 
-def _is_number(cell: str, dtype: Any = np.dtype(np.float64)) -> bool:
+def _is_number(cell: str, dtype: DTypeLike = np.float64) -> bool:
     try:
         np.array(cell).astype(dtype)
     except ValueError:

@@ -18,7 +18,7 @@ from tinygrad_lab.data.collate import default_collate
 from tinygrad_lab.data.datasets import IterableDataset, Rng, batch_of
 from tinygrad_lab.data.samplers import BatchSampler, RandomSampler, SequentialSampler, batches_of
 
-__all__ = ["DataLoader", "default_collate"]
+__all__ = ["DataLoader"]
 
 _END = object()
 
@@ -61,7 +61,7 @@ class DataLoader:
     --------
     >>> loader = DataLoader(range(5), batch_size=2, shuffle=True, rng=0)
     >>> [batch.data.tolist() for batch in loader]
-    [[4, 2], [3, 1], [0]]
+    [[2, 4], [3, 0], [1]]
     >>> len(loader)
     3
     """
@@ -151,7 +151,7 @@ class DataLoader:
 
 def _made_ahead(batches: Iterator[Any], number: int) -> Iterator[Any]:
     """Let a thread make batches while those before are used; it ends with the iteration."""
-    run = copy_context().run  # `no_grad` holds in the thread as it does here
+    run: Any = copy_context().run  # `no_grad` holds in the thread as it does here
     with ThreadPoolExecutor(1, "DataLoader") as thread:
         ready = deque(thread.submit(run, next, batches, _END) for _ in range(number))
         try:
