@@ -46,9 +46,6 @@ class Dataset:
         """Give an example."""
         raise NotImplementedError(f"{type(self).__name__} defines no __getitem__(self, index)")
 
-    def __len__(self) -> int:
-        raise NotImplementedError(f"{type(self).__name__} defines no __len__(self)")
-
     def __add__(self, other: Dataset) -> ConcatDataset:
         return ConcatDataset([self, other])
 

@@ -61,9 +61,11 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
             "type (8 for bytes) and the number of axes"
         )
     dtype, begin = np.dtype(_IDX_TYPES[content[2]]), 4 + 4 * content[3]
-    shape = tuple(np.frombuffer(content[4:begin][: 4 * content[3]], ">u4").tolist())
+    if len(content) < begin:
+        raise ValueError(f"{path} ends within the {content[3]} sizes that it begins with")
+    shape = tuple(np.frombuffer(content[4:begin], ">u4").tolist())
     expected = begin + prod(shape) * dtype.itemsize
-    if len(shape) != content[3] or len(content) != expected:
+    if len(content) != expected:
         raise ValueError(
             f"{path} says that it holds {dtype.name}{shape}, which makes {expected:,} bytes, and "
             f"has {len(content):,}: it is not complete, or not what it says"

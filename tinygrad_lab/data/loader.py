@@ -134,7 +134,7 @@ class DataLoader:
     def __len__(self) -> int:
         """The number of batches in an epoch."""
         if isinstance(self.dataset, IterableDataset):
-            number = len(self.dataset)  # which may refuse
+            number = len(self.dataset)  # type: ignore[arg-type]  # which may refuse
             if self.batch_size is not None:
                 return len(BatchSampler(range(number), self.batch_size, self.drop_last))
             return number
