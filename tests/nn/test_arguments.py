@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.nn.cases import every_case
 from tinygrad_lab.nn import functional as fn
 
 IMAGES = np.arange(16.0).reshape(1, 1, 4, 4)
 ROW, TARGET = np.array([[0.25, 0.5], [0.75, 0.125]]), np.array([[0.0, 1.0], [1.0, 0.0]])
 LABELS = np.array([0, 1])
+FIRST: dict[str, dict[str, Any]] = {}
 #: A call of each function with all its array arguments, by name.
 CALLS: dict[str, dict[str, Any]] = {
     "avg_pool2d": {"input": IMAGES, "kernel_size": 2},
@@ -30,6 +32,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "mse_loss": {"input": ROW, "target": TARGET},
     "nll_loss": {"input": -ROW, "target": LABELS, "weight": ROW[0]},
 }  # fmt: skip
+#: And the first case of each other one, its inputs under their names.
+for case in reversed(every_case()):
+    if not case.is_layer and case.name not in CALLS:
+        names = inspect.signature(getattr(fn, case.name)).parameters
+        FIRST[case.name] = dict(zip(names, case.inputs, strict=False)) | case.options
+CALLS |= FIRST
 CALLS |= {
     name: {next(iter(inspect.signature(getattr(fn, name)).parameters)): ROW}
     for name in fn.__all__
