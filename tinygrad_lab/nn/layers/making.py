@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tinygrad_lab.nn.init import Init, fans, initialiser, uniform
 from tinygrad_lab.nn.parameter import Parameter
 
-__all__ = ["Rng", "Size", "parameters", "positive"]
+__all__ = ["Rng", "Size", "on_cpu", "parameters", "positive"]
 
 Size = int | tuple[int, int]
 Rng = int | np.random.Generator | None
@@ -44,3 +44,9 @@ def positive(value: Any, name: str) -> int:
     if not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name}={value!r}: expected an integer of 1 or more")
     return int(value)
+
+
+def on_cpu(device: Any) -> None:
+    """Check PyTorch's ``device=``: there is one here, the CPU."""
+    if device is not None and str(device) != "cpu":
+        raise ValueError(f"device={device!r}: arrays are NumPy's, in the memory of the CPU")
