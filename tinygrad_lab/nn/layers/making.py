@@ -52,12 +52,6 @@ def positive(value: Any, name: str) -> int:
 
 
 def on_cpu(device: Any) -> None:
-    """Check a device: there is one.
-
-    Raises
-    ------
-    ValueError
-        It is another than None or ``"cpu"``.
-    """
+    """Check PyTorch's ``device=``: there is one here, the CPU."""
     if device is not None and str(device).partition(":")[0] != "cpu":
-        raise ValueError(f"device={device!r}: there is one, 'cpu': leave device= out")
+        raise ValueError(f"device={device!r}: arrays are NumPy's, in the memory of the CPU")
