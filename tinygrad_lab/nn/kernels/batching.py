@@ -25,8 +25,8 @@ form_of(
     activations.silu, activations._gelu,  # noqa: SLF001 - the operations behind the functions
     losses._bernoulli_loss, losses._logistic_loss,  # noqa: SLF001
 )(elementwise_form)  # fmt: skip
-form_of(activations.softmax, activations.log_softmax)(along("one"))
-form_of(activations.logsumexp)(along("each"))
+form_of(activations._softmax, activations._log_softmax)(along("one"))  # noqa: SLF001
+form_of(activations._logsumexp)(along("each"))  # noqa: SLF001
 
 
 @form_of(functional.linear)
