@@ -66,4 +66,4 @@ def probability(value: float, name: str) -> float:
 def on_cpu(device: Any) -> None:
     """Check PyTorch's ``device=``: there is one place for arrays."""
     if device is not None and str(device) != "cpu":
-        raise ValueError(f"device={device!r}: arrays are in the memory of this machine; leave it out")
+        raise ValueError(f"device={device!r}: arrays are in memory: leave it out")

@@ -49,6 +49,10 @@ class _Cell(Module):
 
     _mode: str
     _names = "hx"
+    weight_ih: Parameter
+    weight_hh: Parameter
+    bias_ih: Parameter | None = None
+    bias_hh: Parameter | None = None
 
     def __init__(
         self,
@@ -77,9 +81,8 @@ class _Cell(Module):
         shape = (*input.shape[:-1], self.hidden_size)
         count = 2 if self._mode == "LSTM" else 1
         state = _fitting(state, [shape] * count, input, self._names)
-        biases = (self.bias_ih, self.bias_hh) if self.bias else (None, None)
-        gates = functional.linear(input, self.weight_ih, biases[0])
-        y = recurrence(gates[None], self.weight_hh, biases[1], None, *state, cell=self._mode)
+        gates = functional.linear(input, self.weight_ih, self.bias_ih)
+        y = recurrence(gates[None], self.weight_hh, self.bias_hh, None, *state, cell=self._mode)
         return tuple(states_of(y[0], [self.hidden_size] * count))
 
     def extra_repr(self) -> str:
@@ -154,7 +157,7 @@ class LSTMCell(GRUCell):
     _mode = "LSTM"
     _names = "(h_0, c_0)"
 
-    def forward(self, input: Array, hx: State | None = None) -> State:  # type: ignore[override]
+    def forward(self, input: Array, hx: State | None = None) -> State:
         """The new (h, c)."""
         return self._step(input, hx)
 
@@ -276,13 +279,11 @@ class _Recurrent(Module):
         shapes = [(count, *batch, width) for width in self._state_widths]
         return _fitting(state, shapes, input, self._names)
 
-    def _layers(
-        self, x: Array, state: State, is_there: Array | None = None
-    ) -> tuple[Array, State]:
+    def _layers(self, x: Array, state: State, is_there: Array | None = None) -> tuple[Array, State]:
         """All layers of (T, N, input_size)."""
         if x.shape[0] == 0:
             raise ValueError(f"{type(self).__name__} takes one step or more, not shape {x.shape}")
-        last = []
+        last: list[list[Array]] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 x = functional.dropout(x, self.dropout, self.training, rng=self._rng)
@@ -338,7 +339,7 @@ class RNN(_Recurrent):
     -----
     Called with ``(input, h_0=None)`` it returns ``(output, h_n)``: the last layer's states at all
     steps, and the last states of all layers, of shape (num_layers * directions, N, hidden_size).
-    The input may be a :class:`~tinygrad_lab.nn.utils.rnn.PackedSequence`, and the output is one then.
+    Of a :class:`~tinygrad_lab.nn.utils.rnn.PackedSequence` the output is one too.
 
     Examples
     --------

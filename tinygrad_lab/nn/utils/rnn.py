@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-
 __all__ = [
     "PackedSequence",
     "invert_permutation",
