@@ -176,7 +176,7 @@ class TestErrors:
             made("RNNCell", 3, 2)(np.ones((4, 3)), np.zeros(2))
 
     def test_settings(self):
-        with pytest.raises(ValueError, match="dropout=1.5: expected a probability"):
+        with pytest.raises(ValueError, match=r"dropout=1\.5: expected a probability"):
             nn.LSTM(3, 2, dropout=1.5)
         with pytest.raises(ValueError, match="proj_size=2: 0 for no projection, or below"):
             nn.LSTM(3, 2, proj_size=2)
@@ -187,9 +187,13 @@ class TestErrors:
 
     @pytest.mark.parametrize(
         ("lengths", "said"),
-        [([4, 4], "2 lengths for a batch of 3"), ([5, 4, 1], "at most 4"), ([2, 1, 0], "at least 1"),
-         ([1, 2, 3], "do not fall")],
-    )  # fmt: skip
+        [
+            ([4, 4], "2 lengths for a batch of 3"),
+            ([5, 4, 1], "at most 4"),
+            ([2, 1, 0], "at least 1"),
+            ([1, 2, 3], "do not fall"),
+        ],
+    )
     def test_lengths(self, lengths, said):
         with pytest.raises(ValueError, match=said):
             rnn.pack_padded_sequence(X, lengths)

@@ -23,6 +23,7 @@ from tinygrad_lab.nn.layers.convolution import *
 from tinygrad_lab.nn.layers.dropout import *
 from tinygrad_lab.nn.layers.linear import *
 from tinygrad_lab.nn.layers.mlp import *
+from tinygrad_lab.nn.layers.normalization import *
 from tinygrad_lab.nn.layers.pooling import *
 from tinygrad_lab.nn.layers.recurrent import *
 from tinygrad_lab.nn.module import Module
@@ -36,6 +37,7 @@ __all__ += layers.convolution.__all__
 __all__ += layers.dropout.__all__
 __all__ += layers.linear.__all__
 __all__ += layers.mlp.__all__
+__all__ += layers.normalization.__all__
 __all__ += layers.pooling.__all__
 __all__ += layers.recurrent.__all__
 

@@ -64,6 +64,6 @@ def probability(value: float, name: str) -> float:
 
 
 def on_cpu(device: Any) -> None:
-    """Check PyTorch's ``device=``: there is one place for arrays."""
+    """Check PyTorch's ``device=``: there is one here, the CPU."""
     if device is not None and str(device) != "cpu":
-        raise ValueError(f"device={device!r}: arrays are in memory: leave it out")
+        raise ValueError(f"device={device!r}: arrays are NumPy's, in the memory of the CPU")
