@@ -267,7 +267,6 @@ FUNCTIONAL = {
 OPTIM = {
     "lr_scheduler": "optim.StepLR(optimizer, n), or optim.CosineAnnealingLR(optimizer, n)",
     "ExponentialLR": "optim.StepLR(optimizer, 1, gamma)",
-    "LBFGS": "scipy.optimize.minimize(f, x, jac=tl.grad(f))",
 }
 
 #: The tables by what is asked, as one writes it.
