@@ -53,7 +53,7 @@ def place(modules: Iterable[tuple[str, Any]]) -> None:
                     _set(module, name, known.entropy, key if is_longer else key + old)
 
 
-def seed(modules: Iterable[tuple[str, Any]], number: int) -> None:
+def seed(modules: Iterable[tuple[str, Any]], number: Any) -> None:
     """Give all that draws new generators, from one number and the paths."""
     if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
         raise ValueError(f"seed({number!r}): expected an integer, 0 or more")

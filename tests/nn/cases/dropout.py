@@ -12,7 +12,7 @@ ELSEWHERE = dict.fromkeys(NAMES, "tests/nn/test_dropout.py")
 
 CASES = [
     Case("dropout", (apart(2, 3),), options={"p": 0.3, "training": False}),
-    Case("dropout2d", (apart(2, 3, 2),), options={"p": 1.0}),
+    Case("dropout1d", (apart(2, 3, 2),), options={"p": 1.0}),
     Case("alpha_dropout", (apart(2, 3),), options={"p": 1.0, "training": True}),
     Case("Dropout2d", (apart(2, 3, 2, 2),), (0.5,), training=False),
 ]
