@@ -59,7 +59,7 @@ def test_outside_training_and_at_its_ends(name):
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
 @pytest.mark.parametrize("name", F.dropouts.__all__)
 def test_p_is_a_probability(name, p):
-    with pytest.raises(ValueError, match=rf"{name}: p={p} is no probability"):
+    with pytest.raises(ValueError, match=rf"{name}: p={p}: expected a probability"):
         getattr(F, name)(np.ones((2, 3, 4, 5)[: 3 if name == "dropout1d" else 4]), p)
     with pytest.raises(ValueError, match=f"Dropout2d: p={p}"):
         nn.Dropout2d(p)
@@ -260,3 +260,11 @@ def test_inside_vmap(randomness):
     model = nn.Sequential(nn.Dropout(rng=0), nn.Dropout(rng=0))
     y = tl.vmap(model, randomness=randomness)(ONES)
     assert (y == y[0]).all() == (randomness == "same")
+
+
+def test_recurrent_layers_drop_by_their_place():
+    make = lambda: nn.GRU(2, 3, num_layers=2, dropout=0.5, rng=0)
+    model = nn.Sequential(make(), nn.Sequential(make()))
+    x = np.ones((4, 2))
+    assert not np.array_equal(model[0](x)[0].data, model[1][0](x)[0].data)
+    np.testing.assert_array_equal(model[0].weight_hh_l1.data, model[1][0].weight_hh_l1.data)

@@ -128,7 +128,7 @@ def _dropped(
     name: str, x: Array, shape: tuple[int, ...], p: float, training: bool, rng: Rng
 ) -> Array:
     """Drop what belongs to the same element of ``shape`` together."""
-    expect_probability(name, p)
+    probability(p, f"{name}: p")
     if not training or p == 0:
         return x
     stays = _generator(rng).random(shape) >= p
@@ -138,7 +138,7 @@ def _dropped(
 def _alpha_dropped(
     name: str, x: Array, shape: tuple[int, ...], p: float, training: bool, rng: Rng
 ) -> Array:
-    expect_probability(name, p)
+    probability(p, f"{name}: p")
     if not training or p == 0:
         return x
     stays = (_generator(rng).random(shape) >= p).astype(x.dtype)
@@ -148,12 +148,11 @@ def _alpha_dropped(
     return x * (stays * scale) + (1 - p - stays) * (scale * _SELU_FLOOR)
 
 
-def expect_probability(name: str, p: float) -> None:
-    """Check the rate of something that drops."""
-    if not 0 <= p <= 1:
-        raise ValueError(
-            f"{name}: p={p} is no probability: 0 (drop nothing) to 1 (drop everything)"
-        )
+def probability(value: float, name: str) -> float:
+    """Check a probability, 0 to 1."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name}={value}: expected a probability, 0 to 1")
+    return value
 
 
 def _generator(rng: Rng) -> np.random.Generator:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_lab.nn import functional
-from tinygrad_lab.nn.functional.dropouts import expect_probability
+from tinygrad_lab.nn.functional.dropouts import probability
 from tinygrad_lab.nn.layers.making import Rng
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.seeds import stream
@@ -24,8 +24,7 @@ class _Dropping(Module):
     """What all of them share: a rate, and a generator."""
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: Rng = None) -> None:
-        expect_probability(type(self).__name__, p)
-        self.p, self.inplace = p, inplace
+        self.p, self.inplace = probability(p, f"{type(self).__name__}: p"), inplace
         self._rng = stream(rng)
 
     def extra_repr(self) -> str:
