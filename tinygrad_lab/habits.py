@@ -230,7 +230,6 @@ NN = {
     "Softmin": "F.softmax(-t)",
     "LogSigmoid": "-F.softplus(-t)",
     "Swish": "nn.SiLU()",
-    "Dropout2d": "nn.Dropout(p)",
 }
 
 #: Functions of layers.

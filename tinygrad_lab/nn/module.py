@@ -8,6 +8,7 @@ Not for: the layers themselves (``layers/``), or what a state is (``state.py``).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from reprlib import recursive_repr
@@ -24,6 +25,7 @@ from tinygrad_lab.nn.hooks import RemovableHandle, call_hooked, register
 from tinygrad_lab.nn.layers.making import on_cpu
 from tinygrad_lab.nn.parameter import Parameter
 from tinygrad_lab.nn.places import locate
+from tinygrad_lab.nn.seeds import place, seed
 from tinygrad_lab.nn.state import IncompatibleKeys, load, state_of
 from tinygrad_lab.nn.walking import (
     Holder,
@@ -70,6 +72,19 @@ class Module(Holder):
     _backward_pre_hooks: Mapping[int, Any] = {}
     _backward_hooks: Mapping[int, Any] = {}
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let what draws know its place when a module has been made: a list may have grown."""
+        super().__init_subclass__(**kwargs)
+        if init := vars(cls).get("__init__"):
+
+            @functools.wraps(init)
+            def made_and_placed(self: Any, *args: Any, **kwargs: Any) -> None:
+                init(self, *args, **kwargs)
+                if type(self).__init__ is made_and_placed:
+                    place(self.named_modules())
+
+            cls.__init__ = made_and_placed  # type: ignore[method-assign]
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: what a subclass defines."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(self, ...)")
@@ -106,6 +121,10 @@ class Module(Holder):
         if name in self._registered_buffers:
             value = _as_buffer(value, f"{type(self).__name__}.{name}")
         super().__setattr__(name, value)
+        if isinstance(value, Module):
+            place(value.named_modules(prefix=name))
+        elif isinstance(value, (list, tuple, dict)):
+            place(self.named_modules())
 
     def __delattr__(self, name: str) -> None:
         """Delete an attribute, whatever it is."""
@@ -368,6 +387,23 @@ class Module(Holder):
     def eval(self) -> Self:
         """Leave training: dropout lets everything pass."""
         return self.train(False)
+
+    def seed(self, number: int) -> Self:
+        """Give all layers within that draw (dropout) new generators, from one number.
+
+        The stream of each comes from the number and the layer's path, so the same model seeded
+        alike draws the same.  Generators that were handed over are let go of; layers that shared
+        one share one.
+
+        Examples
+        --------
+        >>> from tinygrad_lab import nn
+        >>> model = nn.Sequential(nn.Dropout(), nn.Dropout()).seed(0)
+        >>> model[0](np.ones(4)), model[1](np.ones(4))
+        (array([2., 2., 2., 2.]), array([0., 2., 0., 2.]))
+        """
+        seed(self.named_modules(), number)
+        return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set those that there are to 0."""

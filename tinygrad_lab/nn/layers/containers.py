@@ -40,7 +40,8 @@ class _Row(Module):
         items = [self._checked(item) for item in items]
         for name in self._names():
             del vars(self)[name]
-        vars(self).update({str(i): item for i, item in enumerate(items)})
+        for i, item in enumerate(items):
+            setattr(self, str(i), item)
 
     def _of(self, items: Iterable[Any]) -> Any:
         """Make a container that holds these, whatever arguments a subclass takes."""
@@ -67,7 +68,7 @@ class _Row(Module):
             items[index] = item
             self._fill(items)
         else:
-            vars(self)[self._place(index, self._names())] = self._checked(item)
+            setattr(self, self._place(index, self._names()), self._checked(item))
 
     def __delitem__(self, index: Any) -> None:
         self._place(index, self._names())
@@ -290,7 +291,7 @@ class _Names(Module, MutableMapping[str, Any]):
     def __setitem__(self, key: str, item: Any) -> None:
         item = self._checked(item)
         if key in self:
-            vars(self)[key] = item
+            setattr(self, key, item)
         else:
             self._register(key, item, NoneType)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tinygrad_lab.nn.init import Init, fans, initialiser, uniform
 from tinygrad_lab.nn.parameter import Parameter
 
-__all__ = ["Rng", "Size", "first_values", "on_cpu", "parameters", "positive", "probability"]
+__all__ = ["Rng", "Size", "first_values", "on_cpu", "parameters", "positive"]
 
 Size = int | tuple[int, int]
 Rng = int | np.random.Generator | None
@@ -59,13 +59,6 @@ def positive(value: Any, name: str) -> int:
     if not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name}={value!r}: expected an integer of 1 or more")
     return int(value)
-
-
-def probability(value: float, name: str) -> float:
-    """Check a probability, 0 to 1."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name}={value}: expected a probability, 0 to 1")
-    return value
 
 
 def on_cpu(device: Any) -> None:

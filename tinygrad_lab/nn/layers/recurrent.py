@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.nn import functional
+from tinygrad_lab.nn.functional.dropouts import probability
 from tinygrad_lab.nn.init import Init
 from tinygrad_lab.nn.kernels.recurrence import CELLS, recurrence, states_of
-from tinygrad_lab.nn.layers.making import Rng, first_values, on_cpu, positive, probability
+from tinygrad_lab.nn.layers.making import Rng, first_values, on_cpu, positive
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.names import look_up
 from tinygrad_lab.nn.parameter import Parameter
+from tinygrad_lab.nn.seeds import stream
 from tinygrad_lab.nn.utils.rnn import PackedSequence, steps_of
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
@@ -200,14 +202,14 @@ class _Recurrent(Module):
                 f"proj_size={proj_size}: 0 for no projection, or below hidden_size={hidden_size}"
             )
         self.proj_size = proj_size
-        self._rng = np.random.default_rng(rng)
+        self._rng, generator = stream(rng), np.random.default_rng(rng)
         for layer in range(num_layers):
             width = self.input_size if layer == 0 else self._width * len(self._directions)
             shapes = _weight_shapes(
                 self._mode, width, self.hidden_size, bias=bias, proj_size=proj_size
             )
             for end in self._directions:
-                values = _drawn(shapes, self.hidden_size, dtype, init, self._rng)
+                values = _drawn(shapes, self.hidden_size, dtype, init, generator)
                 for name, value in values.items():
                     setattr(self, f"{name}_l{layer}{end}", value)
 
