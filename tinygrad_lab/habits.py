@@ -239,8 +239,6 @@ NN = {
     "Softmin": "F.softmax(-t)",
     "LogSigmoid": "-F.softplus(-t)",
     "Swish": "nn.SiLU()",
-    "Dropout2d": "nn.Dropout(p)",
-    "utils": "tl.optim.clip_grad_norm_(parameters, max_norm)",
 }
 
 #: Functions of layers.
@@ -267,7 +265,6 @@ FUNCTIONAL = {
 OPTIM = {
     "lr_scheduler": "optim.StepLR(optimizer, n), or optim.CosineAnnealingLR(optimizer, n)",
     "ExponentialLR": "optim.StepLR(optimizer, 1, gamma)",
-    "LBFGS": "scipy.optimize.minimize(f, x, jac=tl.grad(f))",
 }
 
 #: The tables by what is asked, as one writes it.

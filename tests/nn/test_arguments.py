@@ -29,7 +29,12 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "conv2d": {"input": IMAGES, "weight": np.ones((2, 1, 2, 2)), "bias": ROW[0]},
     "cross_entropy": {"input": ROW, "target": LABELS, "weight": ROW[0]},
+    "alpha_dropout": {"input": ROW, "training": True, "rng": 0},
     "dropout": {"input": ROW, "rng": 0},
+    "dropout1d": {"input": ROW, "rng": 0},
+    "dropout2d": {"input": IMAGES, "rng": 0},
+    "dropout3d": {"input": IMAGES, "rng": 0},
+    "feature_alpha_dropout": {"input": ROW, "training": True, "rng": 0},
     "instance_norm": {
         "input": ROW[None], "running_mean": ROW[0], "running_var": ROW[1], "weight": ROW[0],
         "bias": ROW[1], "use_input_stats": False,
