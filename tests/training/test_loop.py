@@ -104,6 +104,14 @@ def test_several_inputs():
     assert history["val_loss"][1] < history["val_loss"][0]
 
 
+def test_lbfgs_which_calls_the_loss_several_times():
+    model, _ = parts()
+    optimizer = optim.LBFGS(model.parameters(), line_search_fn="strong_wolfe")
+    with pytest.warns(RecordingWarning, match="without jit.*LBFGS"):
+        history = fit(model, (X, Y), loss, optimizer, 3, batch_size=50)
+    assert history["loss"][-1] < 0.01 < history["loss"][0]
+
+
 def test_the_gradients_are_clipped():
     model, _ = parts()
     before = model.state_dict()
@@ -230,7 +238,9 @@ def test_what_is_no_model_or_optimizer():
     model, optimizer = parts()
     with pytest.raises(TypeError, match="the model must be of the class Module"):
         fit(np.tanh, (X, Y), loss, optimizer)
-    with pytest.raises(TypeError, match="the optimizer must be of the class Optimizer, and is 0.1"):
+    with pytest.raises(
+        TypeError, match=r"the optimizer must be of the class Optimizer, and is 0.1"
+    ):
         fit(model, (X, Y), loss, 0.1)
 
 

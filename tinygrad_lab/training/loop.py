@@ -250,22 +250,32 @@ def _step(
 
     def step(*batch: Any) -> tuple[Tensor, Any]:
         *inputs, target = batch
-        optimizer.zero_grad()
-        output = model(*inputs)
-        value = loss(output, target)
-        if not isinstance(value, Tensor) or value.size != 1:
-            remedy = "; a loss of each example has reduction='mean', or .mean()"
-            raise TypeError(
-                f"the loss must be one number to go down: {name_of(loss)}(output, target) gave "
-                f"{describe(value)}{remedy if isinstance(value, Tensor) else ''}"
-            )
-        value.backward(np.ones_like(value.data))
-        if clip is not None:
-            clip_grad_norm_(parameters, clip)
-        optimizer.step()
-        return value, output
+        results: list[tuple[Tensor, Any]] = []
+
+        def closure() -> Tensor:  # which LBFGS calls more than once
+            optimizer.zero_grad()
+            output = model(*inputs)
+            value = loss(output, target)
+            _check_loss(loss, value)
+            value.backward(np.ones_like(value.data))
+            if clip is not None:
+                clip_grad_norm_(parameters, clip)
+            results.append((value, output))
+            return value
+
+        optimizer.step(closure)
+        return results[0]
 
     return step
+
+
+def _check_loss(loss: Metric, value: Any) -> None:
+    if not isinstance(value, Tensor) or value.size != 1:
+        remedy = "; a loss of each example has reduction='mean', or .mean()"
+        raise TypeError(
+            f"the loss must be one number to go down: {name_of(loss)}(output, target) gave "
+            f"{describe(value)}{remedy if isinstance(value, Tensor) else ''}"
+        )
 
 
 def _epoch(run: Run, step: Callable[..., Any], metrics: Mapping[str, Metric]) -> dict[str, float]:
