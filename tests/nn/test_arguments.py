@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.nn.cases import Case, every_case
 from tinygrad_lab import nn
 from tinygrad_lab.nn import functional as fn
 
@@ -25,17 +26,26 @@ CALLS: dict[str, dict[str, Any]] = {
     "conv2d": {"input": IMAGES, "weight": np.ones((2, 1, 2, 2)), "bias": ROW[0]},
     "cross_entropy": {"input": ROW, "target": LABELS, "weight": ROW[0]},
     "dropout": {"input": ROW, "rng": 0},
+    "gumbel_softmax": {"logits": ROW, "rng": 0},
+    "leaky_relu": {"input": ROW, "negative_slope": ROW},
     "l1_loss": {"input": ROW, "target": TARGET},
     "linear": {"input": ROW, "weight": TARGET, "bias": ROW[0]},
     "max_pool2d": {"input": IMAGES, "kernel_size": 2},
     "mse_loss": {"input": ROW, "target": TARGET},
     "nll_loss": {"input": -ROW, "target": LABELS, "weight": ROW[0]},
 }  # fmt: skip
-CALLS |= {
-    name: {next(iter(inspect.signature(getattr(fn, name)).parameters)): ROW}
-    for name in fn.__all__
-    if name not in CALLS
-}
+
+
+def of_case(case: Case) -> dict[str, Any]:
+    """The arguments of a case's call, by name."""
+    parameters = inspect.signature(getattr(fn, case.name)).parameters
+    return dict(zip(parameters, case.inputs, strict=False)) | case.options
+
+
+for case in sorted(every_case(), key=lambda case: len(case.inputs)):
+    if not case.is_layer and len(CALLS.get(case.name, ())) < len(case.inputs):
+        CALLS[case.name] = of_case(case)
+CALLS |= {name: {"input": ROW} for name in fn.__all__ if name not in CALLS}
 PLACES = [
     (name, place)
     for name in fn.__all__
