@@ -235,8 +235,6 @@ NN = {
     "AdaptiveMaxPool2d": "np.max(images, axis=(2, 3))",
     "ZeroPad2d": "np.pad(images, ((0, 0), (0, 0), (n, n), (n, n)))",
     "Swish": "nn.SiLU()",
-    "Dropout2d": "nn.Dropout(p)",
-    "utils": "tl.optim.clip_grad_norm_(parameters, max_norm)",
 }
 
 #: Functions of layers.
@@ -257,7 +255,6 @@ FUNCTIONAL = {
 OPTIM = {
     "lr_scheduler": "optim.StepLR(optimizer, n), or optim.CosineAnnealingLR(optimizer, n)",
     "ExponentialLR": "optim.StepLR(optimizer, 1, gamma)",
-    "LBFGS": "scipy.optimize.minimize(f, x, jac=tl.grad(f))",
 }
 
 #: The tables by what is asked, as one writes it.

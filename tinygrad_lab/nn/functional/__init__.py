@@ -20,6 +20,7 @@ from tinygrad_lab.nn.functional import (
     convolution,
     dropouts,
     losses,
+    normalization,
     pooling,
     softmaxes,
 )
@@ -28,6 +29,7 @@ from tinygrad_lab.nn.functional.affine import *
 from tinygrad_lab.nn.functional.convolution import *
 from tinygrad_lab.nn.functional.dropouts import *
 from tinygrad_lab.nn.functional.losses import *
+from tinygrad_lab.nn.functional.normalization import *
 from tinygrad_lab.nn.functional.pooling import *
 from tinygrad_lab.nn.functional.softmaxes import *
 
@@ -37,6 +39,7 @@ __all__ += affine.__all__
 __all__ += convolution.__all__
 __all__ += dropouts.__all__
 __all__ += losses.__all__
+__all__ += normalization.__all__
 __all__ += pooling.__all__
 __all__ += softmaxes.__all__
 

@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from tinygrad_lab.nn import functional
 from tinygrad_lab.nn.layers.linear import Identity
-from tinygrad_lab.nn.layers.making import Rng, positive
+from tinygrad_lab.nn.layers.making import Rng, on_cpu, positive
 from tinygrad_lab.nn.layers.of_functions import OfFunction
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.names import look_up
 from tinygrad_lab.nn.parameter import Parameter
+from tinygrad_lab.nn.seeds import stream
 
 __all__ = [
     "CELU",
@@ -187,8 +188,13 @@ class PReLU(Module):
     """
 
     def __init__(
-        self, num_parameters: int = 1, init: float = 0.25, *, dtype: npt.DTypeLike = np.float64
+        self,
+        num_parameters: int = 1,
+        init: float = 0.25,
+        device: Any = None,
+        dtype: npt.DTypeLike = np.float64,
     ) -> None:
+        on_cpu(device)
         self.num_parameters = positive(num_parameters, "num_parameters")
         self.weight = Parameter(np.full(num_parameters, init, dtype))
 
@@ -208,7 +214,7 @@ class RReLU(Module):
         self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False, *, rng: Rng = None
     ) -> None:
         self.lower, self.upper, self.inplace = lower, upper, inplace
-        self._rng = np.random.default_rng(rng)
+        self._rng = stream(rng)
 
     def forward(self, input: Array) -> Array:
         """Keep the shape."""
