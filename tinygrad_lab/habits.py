@@ -173,8 +173,6 @@ PACKAGE = {
     "Size": "tuple(shape)",
     "cat": "np.concatenate([t, u], axis)",
     "sub": "t - u",
-    "save": "np.savez(file, **model.state_dict())",
-    "load": "model.load_state_dict(np.load(file))",
     "rand_like": _RNG.format("random(t.shape)"),
     "randn_like": _RNG.format("normal(size=t.shape)"),
     "Variable": "tl.tensor(a, requires_grad=True)",

@@ -28,9 +28,13 @@ from tinygrad_lab.nn.layers.pooling import *
 from tinygrad_lab.nn.layers.recurrent import *
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
+from tinygrad_lab.nn.seeds import generator_state, load_generator_state
 
 # Each family lists its names.
-__all__ = ["Module", "Parameter", "functional", "init", "utils"]
+__all__ = [
+    "Module", "Parameter", "functional", "generator_state", "init", "load_generator_state",
+    "utils",
+]  # fmt: skip
 __all__ += layers.activations.__all__
 __all__ += layers.containers.__all__
 __all__ += layers.convolution.__all__
