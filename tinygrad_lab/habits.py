@@ -234,10 +234,6 @@ NN = {
     "AdaptiveAvgPool2d": "np.mean(images, axis=(2, 3))",
     "AdaptiveMaxPool2d": "np.max(images, axis=(2, 3))",
     "ZeroPad2d": "np.pad(images, ((0, 0), (0, 0), (n, n), (n, n)))",
-    "Hardtanh": "np.clip(t, -1, 1)",
-    "ReLU6": "np.clip(t, 0, 6)",
-    "Softmin": "F.softmax(-t)",
-    "LogSigmoid": "-F.softplus(-t)",
     "Swish": "nn.SiLU()",
 }
 
@@ -252,12 +248,6 @@ FUNCTIONAL = {
     "flatten": "t.reshape(len(t), -1)",
     "adaptive_avg_pool2d": "np.mean(images, axis=(2, 3))",
     "adaptive_max_pool2d": "np.max(images, axis=(2, 3))",
-    "hardtanh": "np.clip(t, -1, 1)",
-    "relu6": "np.clip(t, 0, 6)",
-    "softmin": "F.softmax(-t)",
-    "logsigmoid": "-F.softplus(-t)",
-    "softsign": "t / (1 + np.abs(t))",
-    "mish": "t * np.tanh(F.softplus(t))",
     "swish": "F.silu(t)",
 }
 

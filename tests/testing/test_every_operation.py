@@ -53,6 +53,11 @@ OF_NN = {
     "softplus": (lambda x: fn.softplus(x, 2.0), None),
     "silu": (fn.silu, None),
     "gelu": (fn.gelu, None),
+    "gelu, by tanh": (lambda x: fn.gelu(x, approximate="tanh"), None),
+    "mish": (fn.mish, None),
+    "softsign": (fn.softsign, of_shapes((3,), values=UNIT)),
+    "hardtanh": (fn.hardtanh, None),
+    "prelu": (fn.prelu, of_shapes((2, 3), (3,))),
     "softmax": (fn.softmax, of_shapes((2, 3))),
     "log_softmax": (lambda x: fn.log_softmax(x, 0), of_shapes((2, 3))),
     "layer_norm": (lambda x: fn.layer_norm(x, 3, eps=0.5), of_shapes((2, 3))),
@@ -88,7 +93,7 @@ def test_operations_of_the_core(op):
 @pytest.mark.parametrize("name", OF_NN)
 def test_operations_of_nn(name):
     f, inputs = OF_NN[name]
-    piecewise_linear = ("l1_loss", "relu", "max_pool2d")
+    piecewise_linear = ("l1_loss", "relu", "hardtanh", "max_pool2d")
     order = 1 if name in piecewise_linear else 2
     report = tgt.check_op(f, inputs, examples=EXAMPLES, order=order, kwargs={})
     assert report.verdict == "pass", str(report)
