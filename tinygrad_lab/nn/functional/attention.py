@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.nn.arguments import takes_arrays
-from tinygrad_lab.nn.functional.activations import softmax
 from tinygrad_lab.nn.functional.dropouts import dropout
+from tinygrad_lab.nn.functional.softmaxes import softmax
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -67,8 +67,8 @@ def scaled_dot_product_attention(
     >>> from tinygrad_lab.nn import functional as F
     >>> x = np.array([[1.0, 0.0], [0.0, 1.0]])
     >>> F.scaled_dot_product_attention(x, x, x, is_causal=True).round(3)
-    array([[1.   , 0.   ],
-           [0.33 , 0.67 ]])
+    array([[1.  , 0.  ],
+           [0.33, 0.67]])
     """
     if enable_gqa:
         groups = query.shape[-3] // key.shape[-3]
