@@ -34,7 +34,7 @@ Array = Any  # a Tensor, or whatever speaks NumPy's protocols
 Activation = str | Callable[[Any], Any]
 M = TypeVar("M", bound=Module)
 
-_ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
+_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"relu": functional.relu, "gelu": functional.gelu}
 
 
 class _Layer(Module):
@@ -83,9 +83,9 @@ class _Layer(Module):
             setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
         for i in numbers:
             setattr(self, f"dropout{i}", Dropout(dropout, rng=rng))
-        if isinstance(activation, str):
-            activation = look_up(activation, _ACTIVATIONS, "activation")
-        self.activation = activation
+        self.activation: Callable[[Any], Any] = (
+            activation if callable(activation) else look_up(activation, _ACTIVATIONS, "activation")
+        )
 
     def _added(self, x: Array, number: int, block: Callable[[Array], Array]) -> Array:
         """Add a block to ``x``, with its dropout and its normalisation."""
