@@ -21,6 +21,7 @@ from tinygrad_lab.nn.layers.activations import *
 from tinygrad_lab.nn.layers.containers import *
 from tinygrad_lab.nn.layers.convolution import *
 from tinygrad_lab.nn.layers.dropout import *
+from tinygrad_lab.nn.layers.embedding import *
 from tinygrad_lab.nn.layers.linear import *
 from tinygrad_lab.nn.layers.mlp import *
 from tinygrad_lab.nn.layers.normalization import *
@@ -35,6 +36,7 @@ __all__ += layers.activations.__all__
 __all__ += layers.containers.__all__
 __all__ += layers.convolution.__all__
 __all__ += layers.dropout.__all__
+__all__ += layers.embedding.__all__
 __all__ += layers.linear.__all__
 __all__ += layers.mlp.__all__
 __all__ += layers.normalization.__all__

@@ -19,6 +19,7 @@ from tinygrad_lab.nn.functional import (
     affine,
     convolution,
     dropouts,
+    embeddings,
     losses,
     normalization,
     pooling,
@@ -27,6 +28,7 @@ from tinygrad_lab.nn.functional.activations import *
 from tinygrad_lab.nn.functional.affine import *
 from tinygrad_lab.nn.functional.convolution import *
 from tinygrad_lab.nn.functional.dropouts import *
+from tinygrad_lab.nn.functional.embeddings import *
 from tinygrad_lab.nn.functional.losses import *
 from tinygrad_lab.nn.functional.normalization import *
 from tinygrad_lab.nn.functional.pooling import *
@@ -36,6 +38,7 @@ __all__ += activations.__all__
 __all__ += affine.__all__
 __all__ += convolution.__all__
 __all__ += dropouts.__all__
+__all__ += embeddings.__all__
 __all__ += losses.__all__
 __all__ += normalization.__all__
 __all__ += pooling.__all__
