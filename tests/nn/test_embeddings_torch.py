@@ -12,7 +12,8 @@ pytestmark = pytest.mark.oracle
 
 WORDS = np.array([[1, 3, 1], [0, 2, 3]])
 OPTIONS = [
-    {"padding_idx": 3}, {"padding_idx": -4, "scale_grad_by_freq": True}, {"max_norm": 1.0}, {"max_norm": 0.7, "norm_type": 1.0, "padding_idx": 1},
+    {"padding_idx": 3}, {"padding_idx": -4, "scale_grad_by_freq": True},
+    {"max_norm": 1.0}, {"max_norm": 0.7, "norm_type": 1.0, "padding_idx": 1},
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from tinygrad_lab.nn.functional import (
     losses,
     normalization,
     pooling,
+    softmaxes,
 )
 from tinygrad_lab.nn.functional.activations import *
 from tinygrad_lab.nn.functional.affine import *
@@ -32,6 +33,7 @@ from tinygrad_lab.nn.functional.embeddings import *
 from tinygrad_lab.nn.functional.losses import *
 from tinygrad_lab.nn.functional.normalization import *
 from tinygrad_lab.nn.functional.pooling import *
+from tinygrad_lab.nn.functional.softmaxes import *
 
 __all__: list[str] = []
 __all__ += activations.__all__
@@ -42,6 +44,7 @@ __all__ += embeddings.__all__
 __all__ += losses.__all__
 __all__ += normalization.__all__
 __all__ += pooling.__all__
+__all__ += softmaxes.__all__
 
 methods(
     avg_pool2d,

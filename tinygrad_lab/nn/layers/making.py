@@ -22,7 +22,11 @@ Rng = int | np.random.Generator | None
 
 
 def parameters(
-    shape: tuple[int, ...], bias: bool, dtype: npt.DTypeLike, init: str | Init | None, rng: Rng
+    shape: tuple[int, ...],
+    bias: bool,
+    dtype: npt.DTypeLike | None,
+    init: str | Init | None,
+    rng: Rng,
 ) -> tuple[Parameter, Parameter | None]:
     """A weight of ``shape``, and a bias or None."""
     generator, bound = np.random.default_rng(rng), 1 / sqrt(fans(shape)[0])
@@ -33,11 +37,12 @@ def parameters(
 def first_values(
     shape: tuple[int, ...],
     bound: float,
-    dtype: npt.DTypeLike,
+    dtype: npt.DTypeLike | None,
     init: str | Init | None,
     rng: np.random.Generator,
 ) -> Parameter:
     """A parameter: uniform within ``bound``, or as ``init`` says, where vectors begin at 0."""
+    dtype = np.float64 if dtype is None else dtype
     if np.dtype(dtype).kind not in "fc":
         raise ValueError(f"dtype={np.dtype(dtype)}: parameters are floats")
     if init is None:
@@ -59,7 +64,7 @@ def positive(value: Any, name: str) -> int:
 
 def on_cpu(device: Any) -> None:
     """Check PyTorch's ``device=``: there is one here, the CPU."""
-    if device is not None and str(device) != "cpu":
+    if device is not None and str(device).partition(":")[0] != "cpu":
         raise ValueError(f"device={device!r}: arrays are NumPy's, in the memory of the CPU")
 
 
