@@ -22,6 +22,7 @@ from tinygrad_lab.nn.layers.attention import *
 from tinygrad_lab.nn.layers.containers import *
 from tinygrad_lab.nn.layers.convolution import *
 from tinygrad_lab.nn.layers.dropout import *
+from tinygrad_lab.nn.layers.embedding import *
 from tinygrad_lab.nn.layers.linear import *
 from tinygrad_lab.nn.layers.mlp import *
 from tinygrad_lab.nn.layers.normalization import *
@@ -38,6 +39,7 @@ __all__ += layers.attention.__all__
 __all__ += layers.containers.__all__
 __all__ += layers.convolution.__all__
 __all__ += layers.dropout.__all__
+__all__ += layers.embedding.__all__
 __all__ += layers.linear.__all__
 __all__ += layers.mlp.__all__
 __all__ += layers.normalization.__all__

@@ -20,6 +20,7 @@ from tinygrad_lab.nn.functional import (
     attention,
     convolution,
     dropouts,
+    embeddings,
     losses,
     normalization,
     pooling,
@@ -30,6 +31,7 @@ from tinygrad_lab.nn.functional.affine import *
 from tinygrad_lab.nn.functional.attention import *
 from tinygrad_lab.nn.functional.convolution import *
 from tinygrad_lab.nn.functional.dropouts import *
+from tinygrad_lab.nn.functional.embeddings import *
 from tinygrad_lab.nn.functional.losses import *
 from tinygrad_lab.nn.functional.normalization import *
 from tinygrad_lab.nn.functional.pooling import *
@@ -41,6 +43,7 @@ __all__ += affine.__all__
 __all__ += attention.__all__
 __all__ += convolution.__all__
 __all__ += dropouts.__all__
+__all__ += embeddings.__all__
 __all__ += losses.__all__
 __all__ += normalization.__all__
 __all__ += pooling.__all__
