@@ -228,12 +228,10 @@ NN = {
 
 #: Functions of layers.
 FUNCTIONAL = {
-    "one_hot": "np.eye(n)[labels]",
     "pad": "np.pad(t, widths)",
     "normalize": "t / np.linalg.norm(t, axis=axis, keepdims=True)",
     "cosine_similarity": "np.sum(t * u) / (np.linalg.norm(t) * np.linalg.norm(u))",
     "pairwise_distance": "np.linalg.norm(t - u, axis=-1)",
-    "embedding": "parameter[labels]",
     "flatten": "t.reshape(len(t), -1)",
     "adaptive_avg_pool2d": "np.mean(images, axis=(2, 3))",
     "adaptive_max_pool2d": "np.max(images, axis=(2, 3))",
