@@ -36,6 +36,7 @@ from tinygrad_lab.nn.functional import (
     softmax,
 )
 from tinygrad_lab.nn.kernels.threads import get_num_threads, set_num_threads
+from tinygrad_lab.nn.summary import summary
 from tinygrad_lab.saving import load, save
 from tinygrad_lab.transforms import (
     checkpoint,
@@ -99,6 +100,7 @@ __all__ = [
     "sigmoid",
     "softmax",
     "stack_module_state",
+    "summary",
     "tensor",
     "value_and_grad",
     "vjp",
