@@ -23,7 +23,10 @@ from tinygrad_lab.nn.layers.convolution import *
 from tinygrad_lab.nn.layers.dropout import *
 from tinygrad_lab.nn.layers.linear import *
 from tinygrad_lab.nn.layers.mlp import *
+from tinygrad_lab.nn.layers.padding import *
+from tinygrad_lab.nn.layers.patches import *
 from tinygrad_lab.nn.layers.pooling import *
+from tinygrad_lab.nn.layers.resizing import *
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
 
@@ -35,7 +38,10 @@ __all__ += layers.convolution.__all__
 __all__ += layers.dropout.__all__
 __all__ += layers.linear.__all__
 __all__ += layers.mlp.__all__
+__all__ += layers.padding.__all__
+__all__ += layers.patches.__all__
 __all__ += layers.pooling.__all__
+__all__ += layers.resizing.__all__
 
 
 if not TYPE_CHECKING:  # a type checker knows by itself what is missing

@@ -14,13 +14,26 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tinygrad_lab.core.tensor import methods
 from tinygrad_lab.habits import missing
-from tinygrad_lab.nn.functional import activations, affine, convolution, dropouts, losses, pooling
+from tinygrad_lab.nn.functional import (
+    activations,
+    affine,
+    convolution,
+    dropouts,
+    losses,
+    padding,
+    patches,
+    pooling,
+    resizing,
+)
 from tinygrad_lab.nn.functional.activations import *
 from tinygrad_lab.nn.functional.affine import *
 from tinygrad_lab.nn.functional.convolution import *
 from tinygrad_lab.nn.functional.dropouts import *
 from tinygrad_lab.nn.functional.losses import *
+from tinygrad_lab.nn.functional.padding import *
+from tinygrad_lab.nn.functional.patches import *
 from tinygrad_lab.nn.functional.pooling import *
+from tinygrad_lab.nn.functional.resizing import *
 
 __all__: list[str] = []
 __all__ += activations.__all__
@@ -28,7 +41,10 @@ __all__ += affine.__all__
 __all__ += convolution.__all__
 __all__ += dropouts.__all__
 __all__ += losses.__all__
+__all__ += padding.__all__
+__all__ += patches.__all__
 __all__ += pooling.__all__
+__all__ += resizing.__all__
 
 methods(
     avg_pool2d,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tinygrad_lab.nn.init import Init, fans, initialiser, uniform
 from tinygrad_lab.nn.parameter import Parameter
 
-__all__ = ["Rng", "Size", "parameters", "positive"]
+__all__ = ["Rng", "Size", "on_cpu", "parameters", "positive"]
 
 Size = int | tuple[int, int]
 Rng = int | np.random.Generator | None
@@ -23,19 +23,20 @@ Rng = int | np.random.Generator | None
 def parameters(
     shape: tuple[int, ...], bias: bool, dtype: npt.DTypeLike, init: str | Init | None, rng: Rng
 ) -> tuple[Parameter, Parameter | None]:
-    """A weight of ``shape``, and a bias or None."""
+    """A weight of ``shape``, and a bias or None; None stands for float64."""
+    dtype = np.float64 if dtype is None else dtype
     if np.dtype(dtype).kind not in "fc":
         raise ValueError(f"dtype={np.dtype(dtype)}: parameters are floats")
     generator = np.random.default_rng(rng)
     if init is None:
         bound = 1 / sqrt(fans(shape)[0])
         weight = uniform(shape, generator, dtype, low=-bound, high=bound)
-        offset = uniform(shape[:1], generator, dtype, low=-bound, high=bound) if bias else None
+        offset = uniform(of_bias, generator, dtype, low=-bound, high=bound) if bias else None
     else:
         weight = initialiser(init)(shape, generator, dtype)
         if weight.shape != shape:
             raise ValueError(f"init gave shape {weight.shape} for a weight of shape {shape}")
-        offset = np.zeros(shape[0], dtype) if bias else None
+        offset = np.zeros(of_bias, dtype) if bias else None
     return Parameter(weight), None if offset is None else Parameter(offset)
 
 
@@ -44,3 +45,15 @@ def positive(value: Any, name: str) -> int:
     if not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name}={value!r}: expected an integer of 1 or more")
     return int(value)
+
+
+def on_cpu(device: Any) -> None:
+    """Check a device: there is one.
+
+    Raises
+    ------
+    ValueError
+        It is another than None or ``"cpu"``.
+    """
+    if device is not None and str(device).partition(":")[0] != "cpu":
+        raise ValueError(f"device={device!r}: there is one, 'cpu': leave device= out")
