@@ -129,27 +129,12 @@ def test_what_is_to_be_written_runs(remedy: str):
 
 @pytest.mark.parametrize("method", [
     "mean", "sum", "prod", "max", "min", "var", "std", "cumsum", "cumprod", "argmax", "argmin",
-    "all", "any", "squeeze", "softmax", "log_softmax", "logsumexp",
+    "all", "any", "squeeze",
 ])  # fmt: skip
 def test_dim_is_answered_with_axis(method: str):
     for t in (tensor(), tensor().detach()):
         with pytest.raises(TypeError, match="say axis=, as NumPy does"):
             getattr(t, method)(dim=1)
-    if hasattr(F, method):
-        with pytest.raises(TypeError, match="say axis=, as NumPy does"):
-            getattr(F, method)(tensor(), dim=1)
-
-
-def test_a_layer_answers_dim_with_axis():
-    for layer in (nn.Softmax, nn.LogSoftmax):
-        with pytest.raises(TypeError, match=rf"{layer.__name__}\(dim=...\): say axis=..."):
-            layer(dim=1)
-
-    class Attention(nn.Module):
-        def __init__(self, dim: int) -> None:
-            self.dim = dim
-
-    assert Attention(dim=3).dim == copy.deepcopy(Attention(3)).dim == 3
 
 
 def test_forward_without_a_return_is_told():

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.nn.cases import every_case
+from tinygrad_lab import nn
 from tinygrad_lab.nn import functional as fn
 
 IMAGES = np.arange(16.0).reshape(1, 1, 4, 4)
@@ -17,6 +19,10 @@ LABELS = np.array([0, 1])
 #: A call of each function with all its array arguments, by name.
 CALLS: dict[str, dict[str, Any]] = {
     "avg_pool2d": {"input": IMAGES, "kernel_size": 2},
+    "batch_norm": {
+        "input": ROW, "running_mean": ROW[0], "running_var": ROW[1], "weight": ROW[0],
+        "bias": ROW[1],
+    },
     "binary_cross_entropy": {"input": ROW, "target": TARGET, "weight": ROW},
     "binary_cross_entropy_with_logits": {
         "input": ROW, "target": TARGET, "weight": ROW, "pos_weight": ROW[0],
@@ -24,12 +30,26 @@ CALLS: dict[str, dict[str, Any]] = {
     "conv2d": {"input": IMAGES, "weight": np.ones((2, 1, 2, 2)), "bias": ROW[0]},
     "cross_entropy": {"input": ROW, "target": LABELS, "weight": ROW[0]},
     "dropout": {"input": ROW, "rng": 0},
+    "instance_norm": {
+        "input": ROW[None], "running_mean": ROW[0], "running_var": ROW[1], "weight": ROW[0],
+        "bias": ROW[1], "use_input_stats": False,
+    },
     "l1_loss": {"input": ROW, "target": TARGET},
     "linear": {"input": ROW, "weight": TARGET, "bias": ROW[0]},
     "max_pool2d": {"input": IMAGES, "kernel_size": 2},
     "mse_loss": {"input": ROW, "target": TARGET},
     "nll_loss": {"input": -ROW, "target": LABELS, "weight": ROW[0]},
+    "running_statistics": {"input": ROW, "running_mean": ROW[0], "running_var": ROW[1]},
 }  # fmt: skip
+#: And of each other one the case with the most inputs, under their names.
+CALLS = {
+    case.name: dict(
+        zip(inspect.signature(getattr(fn, case.name)).parameters, case.inputs, strict=False)
+    )
+    | case.options
+    for case in sorted(every_case(), key=lambda case: len(case.inputs))
+    if not case.is_layer
+} | CALLS
 CALLS |= {
     name: {next(iter(inspect.signature(getattr(fn, name)).parameters)): ROW}
     for name in fn.__all__
@@ -38,6 +58,7 @@ CALLS |= {
 PLACES = [
     (name, place)
     for name in fn.__all__
+    if name != "running_statistics"  # a pair
     for place, value in CALLS[name].items()
     if isinstance(value, np.ndarray)
 ]
@@ -99,6 +120,41 @@ def test_arrays_of_another_arithmetic_are_refused(name: str, place: str):
 def test_numbers(name: str, number: Any):
     f = getattr(fn, name)
     np.testing.assert_array_equal(f(number), f(np.asarray(number)))
+
+
+WORDED = [
+    lambda t, **how: fn.softmax(t, **how),
+    lambda t, **how: t.log_softmax(**how),
+    lambda t, **how: nn.Softmax(**how)(t),
+    lambda t, **how: nn.LogSoftmax(**how)(t),
+    lambda t, keepdim=False, **how: fn.logsumexp(t, **how, keepdim=keepdim),
+]
+
+
+@pytest.mark.parametrize("call", WORDED)
+def test_words_of_numpy_and_of_pytorch_are_the_same(call: Any):
+    t = tl.tensor(ROW, requires_grad=True)
+    for dim in (0, 1):
+        np.testing.assert_array_equal(call(t, axis=dim).data, call(t, dim=dim).data)
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, tl.tensor])
+def test_words_for_the_array_and_for_kept_axes(wrap: Any):
+    t = wrap(ROW)
+    assert fn.logsumexp(x=t, axis=0, keepdims=True).shape == (1, 2)
+    for f in (fn.relu, fn.sigmoid, fn.tanh, fn.gelu, fn.softmax):
+        np.testing.assert_array_equal(np.asarray(f(x=t) == f(input=t)), True)
+    assert tl.jit(lambda t: fn.relu(x=t).sum())(t).item() == 1.625
+    assert tl.vmap(lambda row: fn.softmax(x=row, axis=0))(t).shape == (2, 2)
+
+
+def test_an_argument_by_both_its_names():
+    with pytest.raises(TypeError, match="axis= and dim= are one argument"):
+        fn.softmax(ROW, axis=0, dim=0)
+    with pytest.raises(TypeError, match="axis= and dim= are one argument"):
+        nn.Softmax(axis=0, dim=0)
+    with pytest.raises(TypeError, match="two values for input"):
+        fn.relu(tl.tensor(ROW), x=tl.tensor(ROW))
 
 
 def test_losses_of_numbers():

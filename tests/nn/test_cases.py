@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
-from tests.nn.cases import Case, every_case, number, of_output, names_elsewhere
+from tests.nn.cases import Case, every_case, names_elsewhere, number, of_output
 from tests.support import check_gradients
 from tinygrad_lab import nn
 from tinygrad_lab.nn import functional as F

@@ -22,7 +22,7 @@ from tinygrad_lab.nn import functional as fn
         (nn.SiLU(), fn.silu),
         (nn.Softplus(2.0), lambda x: fn.softplus(x, 2.0)),
         (nn.Softmax(0), lambda x: fn.softmax(x, 0)),
-        (nn.LogSoftmax(), fn.log_softmax),
+        (nn.LogSoftmax(-1), lambda x: fn.log_softmax(x, -1)),
         (nn.Identity(), lambda x: x),
         (nn.Flatten(), lambda x: x.reshape(2, -1)),
         (nn.MaxPool2d(2, 1), lambda x: fn.max_pool2d(x, 2, 1)),

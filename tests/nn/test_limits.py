@@ -53,7 +53,7 @@ ACTIVATIONS: dict[Any, tuple[Formula, Formula]] = {
     fn.silu: (lambda x: x * logistic(x), lambda x: logistic(x) * (1 + x * logistic(-x))),
     fn.gelu: (lambda x: x * logistic(gelu_argument(x)), gelu_slope),
 }
-ALONG_AN_AXIS = {fn.softmax, fn.log_softmax, fn.logsumexp}
+ALONG_AN_AXIS = {fn.softmax, fn.softmin, fn.log_softmax, fn.logsumexp}
 
 
 def test_no_activation_is_left_out():
@@ -141,6 +141,7 @@ def test_softmax_and_its_relatives(row: list[float]):
         loose = 16 + min(800.0, abs(float(right)))
         assert is_that(logs[i].item(), right, float, 16), i
         assert is_that(shares[i].item(), share, float, loose), i
+        assert fn.softmin(-t)[i].item() == shares[i].item()
         assert is_that(into_total[i], share, float, loose), i
         of_log = tl.gradients(fn.log_softmax(t)[i], t)
         loss = fn.cross_entropy(t, np.array(i))

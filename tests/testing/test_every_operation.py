@@ -54,6 +54,7 @@ OF_NN = {
     "gelu": (fn.gelu, None),
     "softmax": (fn.softmax, of_shapes((2, 3))),
     "log_softmax": (lambda x: fn.log_softmax(x, 0), of_shapes((2, 3))),
+    "layer_norm": (lambda x: fn.layer_norm(x, 3, eps=0.5), of_shapes((2, 3))),
     "logsumexp": (lambda x: fn.logsumexp(x, axis=(0, 1)), of_shapes((2, 3, 2))),
     "linear": (fn.linear, of_shapes((2, 3), (4, 3), (4,))),
     "mse_loss": (fn.mse_loss, of_shapes((2, 3), (2, 3))),

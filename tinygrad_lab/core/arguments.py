@@ -123,6 +123,8 @@ def positional(op: Op, operation: Operation, args: Args, kwargs: Kwargs) -> tupl
         is_array = operation.takes_arrays or holds_tensor(value)
         if type(value) not in ORDERLY and is_array and key in defaults:
             position = names.index(key)
+            if position < len(args):
+                raise TypeError(f"{qualified_name(op)} has two values for {key}")
             last = max(last, position if operation.has_rule(position) else -1)
     for name in names[len(args) : last + 1]:
         default = defaults[name]

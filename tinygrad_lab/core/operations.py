@@ -10,7 +10,7 @@ Not for: the rules themselves (``rules/``), or a call as it arrives (``dispatch.
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar, cast
@@ -198,9 +198,7 @@ def defvjp_joint(
     rules: Sequence[Any] = _Variadic(lambda argnum, *call, **kw: vjp([argnum], *call, **kw)[0])
     if argnums is not None:
         rules = tuple(rules[i] if i in argnums else None for i in range(max(argnums) + 1))
-    OPERATIONS[op] = Operation(
-        rules, joint=vjp, selects=selects, lists=_takes_lists(op)
-    )
+    OPERATIONS[op] = Operation(rules, joint=vjp, selects=selects, lists=_takes_lists(op))
 
 
 def together(op: Op, joint: Op) -> None:
@@ -383,9 +381,12 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
     >>> softplus(np.array([0.0])), tl.grad(softplus)(0.0)
     (array([0.69314718]), array(0.5))
     """
+    words: Mapping[str, str] = getattr(body, "words", {})  # other names of its arguments
 
     @functools.wraps(body)
     def operation(*args: P.args, **kwargs: P.kwargs) -> T:
+        if kwargs and words:
+            kwargs = renamed(body, words, kwargs)  # type: ignore[assignment]
         for arg in (*args, *kwargs.values()) if kwargs else args:
             kind = type(arg)
             if kind is np.ndarray:
@@ -395,6 +396,17 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
         return body(*args, **kwargs)
 
     return operation
+
+
+def renamed(op: Op, words: Mapping[str, str], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Give arguments the names that an operation knows, where ``words`` has others for them."""
+    if words.keys().isdisjoint(kwargs):
+        return kwargs
+    own = {words.get(name, name): value for name, value in kwargs.items()}
+    if len(own) < len(kwargs):
+        twice = [f"{name}= and {words[name]}=" for name in kwargs if words.get(name) in kwargs]
+        raise TypeError(f"{name_of(op)}: {', '.join(twice)} are one argument: say it once")
+    return own
 
 
 def _taker(value: Any) -> Op | None:

@@ -23,6 +23,7 @@ from tinygrad_lab.nn.layers.convolution import *
 from tinygrad_lab.nn.layers.dropout import *
 from tinygrad_lab.nn.layers.linear import *
 from tinygrad_lab.nn.layers.mlp import *
+from tinygrad_lab.nn.layers.normalization import *
 from tinygrad_lab.nn.layers.padding import *
 from tinygrad_lab.nn.layers.patches import *
 from tinygrad_lab.nn.layers.pooling import *
@@ -38,6 +39,7 @@ __all__ += layers.convolution.__all__
 __all__ += layers.dropout.__all__
 __all__ += layers.linear.__all__
 __all__ += layers.mlp.__all__
+__all__ += layers.normalization.__all__
 __all__ += layers.padding.__all__
 __all__ += layers.patches.__all__
 __all__ += layers.pooling.__all__

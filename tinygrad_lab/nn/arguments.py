@@ -1,4 +1,6 @@
-"""What the functions of ``nn`` take for arrays: whatever NumPy's own functions do.
+"""What the functions of ``nn`` take: whatever NumPy's own functions take for arrays, and its words.
+
+Their arguments have PyTorch's names; NumPy's ``axis``, ``keepdims`` and ``x`` are taken too.
 
 Not for: what an operation does with tensors among its arguments (``core/arguments.py``).
 """
@@ -14,21 +16,54 @@ import numpy as np
 
 from tinygrad_lab.core.arguments import operand
 from tinygrad_lab.core.cotangents import from_scalar, is_traced_number
+from tinygrad_lab.core.operations import renamed
 from tinygrad_lab.core.tensor import Tensor
 
-__all__ = ["takes_arrays"]
+__all__ = ["WORDS", "takes_arrays", "takes_words"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: NumPy's names of arguments, and PyTorch's.
+WORDS = {"axis": "dim", "keepdims": "keepdim", "x": "input"}
+
 _IN_ORDER = frozenset({np.ndarray, Tensor, type(None)})
+
+
+def takes_words(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function, or a layer's ``__init__``: ``axis=`` is taken for ``dim=``, and so on.
+
+    Examples
+    --------
+    >>> from tinygrad_lab.nn.arguments import takes_words
+    >>> @takes_words
+    ... def total(array, dim):
+    ...     return array.sum(dim)
+    >>> total(np.ones((2, 3)), axis=1)
+    array([3., 3.])
+    """
+    words = _words(function)
+
+    @functools.wraps(function)
+    def worded(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            kwargs = renamed(function, words, kwargs)
+        return function(*args, **kwargs)
+
+    return cast(Callable[P, T], worded)
+
+
+def _words(function: Callable[..., Any]) -> dict[str, str]:
+    """The words that a function is taken to know under PyTorch's names."""
+    own = inspect.signature(function).parameters
+    return {word: name for word, name in WORDS.items() if name in own and word not in own}
 
 
 def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function: lists and numbers for parameters annotated ``Array`` become arrays.
 
-    Numbers stay what they are for parameters that have a default, and a Python float takes the
-    dtype of the array before it, as in NumPy.
+    NumPy's words are taken as :func:`takes_words` does.  Numbers stay what they are for parameters
+    that have a default, and a Python float takes the dtype of the array before it, as in NumPy.
 
     Examples
     --------
@@ -38,6 +73,7 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
     >>> shape_of([1.0, 2.0]), shape_of(3)
     ((2,), ())
     """
+    words = _words(function)
     parameters = inspect.signature(function).parameters.values()
     of_arrays = [
         (i, p.name, p.default is p.empty)
@@ -47,6 +83,8 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def ordered(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            kwargs = renamed(function, words, kwargs)
         for i, name, _ in of_arrays:
             if type(args[i] if i < len(args) else kwargs.get(name)) not in _IN_ORDER:
                 args, kwargs = in_order(args, kwargs)
@@ -63,6 +101,7 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
                 dtype = dtype or getattr(values[key], "dtype", None)
         return [values[i] for i in range(len(args))], {key: values[key] for key in kwargs}
 
+    ordered.words = words  # type: ignore[attr-defined]  # which a primitive is asked by too
     ordered.takes_lists = False  # type: ignore[attr-defined]  # to an operation, lists are arrays
     return cast(Callable[P, T], ordered)
 

@@ -9,7 +9,6 @@ Not for: the layers themselves (``layers/``).
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -21,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core.atomic import at_once
-from tinygrad_lab.core.errors import KEYWORDS, describe
+from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.parameter import Parameter
 from tinygrad_lab.transforms.containers import attributes
@@ -50,15 +49,6 @@ class Module:
 
     #: Whether it is being trained; ``train()`` and ``eval()`` set it.
     training: bool = True
-
-    def __new__(cls, *_: Any, **kwargs: Any) -> Self:
-        """Make a module, unless it is given PyTorch's name of an argument that has NumPy's here."""
-        for name in kwargs.keys() & KEYWORDS.keys():
-            taken = inspect.signature(cls.__init__).parameters
-            if name not in taken and KEYWORDS[name] in taken:
-                own = KEYWORDS[name]
-                raise TypeError(f"{cls.__name__}({name}=...): say {own}=..., as NumPy does")
-        return super().__new__(cls)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: what a subclass defines."""

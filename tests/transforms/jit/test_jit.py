@@ -474,6 +474,30 @@ class TestRefusals:
             Holder.value + 1
         Holder.value = None
 
+    def test_a_value_that_the_busy_collector_has_not_freed_yet(self):
+        collecting, refused = threading.Event(), threading.Event()
+
+        def wait(phase, _):
+            if phase == "start" and threading.current_thread() is other:
+                collecting.set()
+                refused.wait(0.05)  # as long, the collector does nothing for anybody
+
+        def leave_a_cycle(x):
+            cycle = [np.sin(x)]
+            cycle.append(cycle)
+            return x * 2
+
+        other = threading.Thread(target=gc.collect)
+        gc.callbacks.append(wait)
+        try:
+            other.start()
+            collecting.wait()
+            assert np.array_equal(tl.jit(leave_a_cycle, backend="numpy")(V), V * 2)
+        finally:
+            refused.set()
+            other.join()
+            gc.callbacks.remove(wait)
+
     def test_an_array_that_nobody_sees(self):
         hidden = [np.ones(3)]
         functions = {"hidden": type("Hidden", (), {"array": hidden[0]})}

@@ -20,6 +20,7 @@ from tinygrad_lab.nn.functional import (
     convolution,
     dropouts,
     losses,
+    normalization,
     padding,
     patches,
     pooling,
@@ -30,6 +31,7 @@ from tinygrad_lab.nn.functional.affine import *
 from tinygrad_lab.nn.functional.convolution import *
 from tinygrad_lab.nn.functional.dropouts import *
 from tinygrad_lab.nn.functional.losses import *
+from tinygrad_lab.nn.functional.normalization import *
 from tinygrad_lab.nn.functional.padding import *
 from tinygrad_lab.nn.functional.patches import *
 from tinygrad_lab.nn.functional.pooling import *
@@ -41,6 +43,7 @@ __all__ += affine.__all__
 __all__ += convolution.__all__
 __all__ += dropouts.__all__
 __all__ += losses.__all__
+__all__ += normalization.__all__
 __all__ += padding.__all__
 __all__ += patches.__all__
 __all__ += pooling.__all__

@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from tinygrad_lab.core.operations import defvjp, primitive
-from tinygrad_lab.core.rules.mathematical.elementwise import sigmoid
+from tinygrad_lab.core.rules.mathematical.elementwise import sigmoid as logistic
 from tinygrad_lab.nn.arguments import takes_arrays
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "softmax",
+    "softmin",
     "softplus",
     "tanh",
 ]
@@ -35,22 +37,28 @@ Axis = int | tuple[int, ...] | None
 
 
 @takes_arrays
-def tanh(x: Array) -> Array:
+def sigmoid(input: Array) -> Array:
+    """``1 / (1 + exp(-input))``, to full relative precision at both ends."""
+    return logistic(input)
+
+
+@takes_arrays
+def tanh(input: Array) -> Array:
     """The hyperbolic tangent: NumPy's own."""
-    return np.tanh(x)
+    return np.tanh(input)
 
 
 @primitive
 @takes_arrays
-def relu(x: Array) -> Array:
-    """``max(x, 0)``.
+def relu(input: Array) -> Array:
+    """``max(input, 0)``.
 
     Examples
     --------
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
-    return np.maximum(x, 0)
+    return np.maximum(input, 0)
 
 
 defvjp(relu, lambda g, y, x: g * np.sign(y), branch=lambda y, x: np.sign(x))
@@ -58,15 +66,15 @@ defvjp(relu, lambda g, y, x: g * np.sign(y), branch=lambda y, x: np.sign(x))
 
 @primitive
 @takes_arrays
-def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
-    """``x`` where it is positive, ``negative_slope * x`` elsewhere.
+def leaky_relu(input: Array, negative_slope: float = 0.01) -> Array:
+    """``input`` where it is positive, ``negative_slope * input`` elsewhere.
 
     Examples
     --------
     >>> leaky_relu(np.array([-1.0, 2.0]), 0.1)
     array([-0.1,  2. ])
     """
-    return np.where(x > 0, x, x * negative_slope)
+    return np.where(input > 0, input, input * negative_slope)
 
 
 defvjp(
@@ -78,15 +86,15 @@ defvjp(
 
 @primitive
 @takes_arrays
-def elu(x: Array, alpha: float = 1.0) -> Array:
-    """``x`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
+def elu(input: Array, alpha: float = 1.0) -> Array:
+    """``input`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
 
     Examples
     --------
     >>> elu(np.array([-1.0, 2.0])).round(4)
     array([-0.6321,  2.    ])
     """
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.where(input > 0, input, alpha * np.expm1(np.minimum(input, 0)))
 
 
 defvjp(
@@ -103,37 +111,37 @@ def decay(x: Array) -> Array:
 
 @primitive
 @takes_arrays
-def softplus(x: Array, beta: float = 1.0) -> Array:
-    """``log(1 + exp(beta * x)) / beta``, a smooth ``relu``; exact for every ``x``.
+def softplus(input: Array, beta: float = 1.0) -> Array:
+    """``log(1 + exp(beta * input)) / beta``, a smooth ``relu``; exact for every ``input``.
 
     Examples
     --------
     >>> softplus(np.array([0.0, 10.0])).round(4)
     array([ 0.6931, 10.    ])
     """
-    z = x * beta
+    z = input * beta
     return (np.maximum(z, 0) + np.log1p(decay(z))) / beta
 
 
-defvjp(softplus, lambda g, y, x, beta=1.0: g * sigmoid(x * beta))
+defvjp(softplus, lambda g, y, x, beta=1.0: g * logistic(x * beta))
 
 
 @primitive
 @takes_arrays
-def silu(x: Array) -> Array:
-    """``x * sigmoid(x)``, also called swish.
+def silu(input: Array) -> Array:
+    """``input * sigmoid(input)``, also called swish.
 
     Examples
     --------
     >>> silu(np.array([0.0, 10.0])).round(4)
     array([0.    , 9.9995])
     """
-    root = np.exp(np.minimum(x, 0) / 2)  # where exp(x) would be subnormal, it is not
-    return damped(x, root) * (root / (1 + decay(x)))
+    root = np.exp(np.minimum(input, 0) / 2)  # where exp(input) would be subnormal, it is not
+    return damped(input, root) * (root / (1 + decay(input)))
 
 
 def _silu_slope(x: Array) -> Array:
-    return sigmoid(x) + damped(silu(x), sigmoid(-x))
+    return logistic(x) + damped(silu(x), logistic(-x))
 
 
 def damped(x: Array, weight: Array) -> Array:
@@ -145,7 +153,7 @@ defvjp(silu, lambda g, y, x: g * _silu_slope(x))
 
 
 @takes_arrays
-def gelu(x: Array, approximate: Literal["tanh"] = "tanh") -> Array:
+def gelu(input: Array, approximate: Literal["tanh"] = "tanh") -> Array:
     """The Gaussian error linear unit, in its tanh approximation (the exact one needs ``erf``).
 
     Raises
@@ -160,13 +168,13 @@ def gelu(x: Array, approximate: Literal["tanh"] = "tanh") -> Array:
     """
     if approximate != "tanh":
         raise ValueError(f"gelu(approximate={approximate!r}): only 'tanh' is implemented")
-    return _gelu(x)
+    return _gelu(input)
 
 
 @primitive
 def _gelu(x: Array) -> Array:
     # 0.5 * (1 + tanh(u)) is sigmoid(2u), which keeps its precision for very negative x.
-    return damped(x, sigmoid(_twice_u(x)))
+    return damped(x, logistic(_twice_u(x)))
 
 
 def _twice_u(x: Array) -> Array:
@@ -176,9 +184,9 @@ def _twice_u(x: Array) -> Array:
 
 def _gelu_slope(x: Array) -> Array:
     v = _twice_u(x)
-    s = sigmoid(v)
+    s = logistic(v)
     x = np.clip(x, -_SATURATED, _SATURATED)
-    return s + x * (s * sigmoid(-v)) * (1 + 3 * 0.044715 * x * x) * _GELU_SCALE
+    return s + x * (s * logistic(-v)) * (1 + 3 * 0.044715 * x * x) * _GELU_SCALE
 
 
 defvjp(_gelu, lambda g, y, x: g * _gelu_slope(x))
@@ -187,27 +195,43 @@ _SATURATED = 40.0  # gelu(x) is 0 below -40 and x above 40, in every dtype
 _GELU_SCALE = 1.5957691216057308  # 2 * sqrt(2 / pi)
 
 
-@primitive
 @takes_arrays
-def softmax(x: Array, axis: int = -1) -> Array:
-    """``exp(x) / sum(exp(x))`` along ``axis``: positive numbers that sum to 1.
+def softmax(input: Array, dim: int | None = None, *, dtype: npt.DTypeLike | None = None) -> Array:
+    """``exp(input) / sum(exp(input))`` along ``dim``: positive numbers that sum to 1.
 
-    Elements of infinity share evenly; where all are minus infinity, the result is NaN.
+    Elements of infinity share evenly; where all are minus infinity, the result is NaN.  ``dim`` may
+    be left out where there are one or two axes: it is the last.  The input is converted to
+    ``dtype`` first, if given.
+
+    Raises
+    ------
+    ValueError
+        There are more than two axes, and no ``dim``.
 
     Examples
     --------
     >>> softmax(np.array([0.0, 0.0, -np.inf]))
     array([0.5, 0.5, 0. ])
     """
-    return _shares(x, axis)
+    return _softmax(_as_type(input, dtype), _axis(input, dim, "softmax"))
 
 
-defvjp(softmax, lambda g, y, x, axis=-1: y * (g - (g * y).sum(axis=axis, keepdims=True)))
-
-
-@primitive
 @takes_arrays
-def log_softmax(x: Array, axis: int = -1) -> Array:
+def softmin(input: Array, dim: int | None = None, *, dtype: npt.DTypeLike | None = None) -> Array:
+    """:func:`softmax` of ``-input``: the smallest number has the largest share.
+
+    Examples
+    --------
+    >>> softmin(np.array([0.0, 0.0, np.inf]))
+    array([0.5, 0.5, 0. ])
+    """
+    return _softmax(-_as_type(input, dtype), _axis(input, dim, "softmin"))
+
+
+@takes_arrays
+def log_softmax(
+    input: Array, dim: int | None = None, *, dtype: npt.DTypeLike | None = None
+) -> Array:
     """The logarithm of :func:`softmax`, exact where that rounds to 0 or 1.
 
     Examples
@@ -215,20 +239,12 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
     >>> log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
-    shifted = _below_largest(x, np.max(x, axis=axis, keepdims=True))
-    return shifted - _log_sum_exp(shifted, axis)
+    return _log_softmax(_as_type(input, dtype), _axis(input, dim, "log_softmax"))
 
 
-defvjp(
-    log_softmax,
-    lambda g, y, x, axis=-1: g - np.exp(y) * g.sum(axis=axis, keepdims=True),
-)
-
-
-@primitive
 @takes_arrays
-def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """``log(sum(exp(x)))`` along ``axis`` (None: over everything), without overflow.
+def logsumexp(input: Array, dim: Axis = None, keepdim: bool = False) -> Array:
+    """``log(sum(exp(input)))`` along ``dim`` (None: over everything), without overflow.
 
     Where all elements are minus infinity, so is the result, and the slope is 0.
 
@@ -237,6 +253,47 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     >>> float(logsumexp(np.array([1000.0, 1000.0])).round(4))
     1000.6931
     """
+    return _logsumexp(input, dim, keepdim)
+
+
+def _as_type(x: Array, dtype: npt.DTypeLike | None) -> Array:
+    return x if dtype is None else x.astype(dtype)
+
+
+def _axis(x: Array, dim: int | None, name: str) -> int:
+    """The axis to go along; one that is not named is the last of at most two."""
+    if dim is not None:
+        return dim
+    if x.ndim > 2:
+        raise ValueError(
+            f"{name} of shape {x.shape}: say along which axis, dim=-1 for the last (PyTorch would "
+            f"take {0 if x.ndim == 3 else 1} here, and warn)"
+        )
+    return -1
+
+
+# The operations behind them have NumPy's words.
+
+
+@primitive
+def _softmax(x: Array, axis: int) -> Array:
+    return _shares(x, axis)
+
+
+defvjp(_softmax, lambda g, y, x, axis: y * (g - (g * y).sum(axis=axis, keepdims=True)))
+
+
+@primitive
+def _log_softmax(x: Array, axis: int) -> Array:
+    shifted = _below_largest(x, np.max(x, axis=axis, keepdims=True))
+    return shifted - _log_sum_exp(shifted, axis)
+
+
+defvjp(_log_softmax, lambda g, y, x, axis: g - np.exp(y) * g.sum(axis=axis, keepdims=True))
+
+
+@primitive
+def _logsumexp(x: Array, axis: Axis, keepdims: bool) -> Array:
     largest = np.max(x, axis=axis, keepdims=True)
     above = _log_sum_exp(_below_largest(x, largest), axis)
     y = np.where(largest == -np.inf, largest, largest + above)
@@ -248,7 +305,11 @@ def _logsumexp_slope(g: Array, y: Array, x: Array, axis: Axis) -> Array:
     return g.reshape(shape) * np.where(y.reshape(shape) == -np.inf, 0, _shares(x, axis))
 
 
-defvjp(logsumexp, lambda g, y, x, axis=None, keepdims=False: _logsumexp_slope(g, y, x, axis))
+defvjp(_logsumexp, lambda g, y, x, axis, keepdims: _logsumexp_slope(g, y, x, axis))
+
+# What graph pictures, programs and errors call them.
+_softmax.__name__, _log_softmax.__name__ = "softmax", "log_softmax"
+_logsumexp.__name__ = "logsumexp"
 
 
 def _below_largest(x: Array, largest: Array) -> Array:

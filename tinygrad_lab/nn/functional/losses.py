@@ -224,7 +224,7 @@ def _class_loss(x: Array, share: Array, total: bool) -> Array:
     ``share`` is the weight of each class in each sample; where it is 0, the logit may be minus
     infinity.
     """
-    loss = np.where(share == 0, 0, -log_softmax(x, axis=1)) * share
+    loss = np.where(share == 0, 0, -log_softmax(x, 1)) * share
     return loss.sum() if total else loss.sum(axis=1)
 
 
@@ -234,13 +234,13 @@ def _per_sample(g: Array, total: bool) -> Array:
 
 def _class_slope(g: Array, x: Array, share: Array, total: bool) -> Array:
     whole = share.sum(axis=1, keepdims=True)
-    return _per_sample(g, total) * (softmax(x, axis=1) * whole - share)
+    return _per_sample(g, total) * (softmax(x, 1) * whole - share)
 
 
 defvjp(
     _class_loss,
     lambda g, y, x, share, total: _class_slope(g, x, share, total),
-    lambda g, y, x, share, total: -_per_sample(g, total) * log_softmax(x, axis=1),
+    lambda g, y, x, share, total: -_per_sample(g, total) * log_softmax(x, 1),
 )
 _class_loss.__name__ = "cross_entropy"  # what graph pictures and errors call it
 

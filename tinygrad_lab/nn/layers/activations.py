@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.nn import functional
+from tinygrad_lab.nn.arguments import takes_words
 from tinygrad_lab.nn.layers.linear import Identity
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.names import look_up
@@ -111,24 +112,25 @@ class Softplus(Module):
 class Softmax(Module):
     """:func:`tinygrad_lab.nn.functional.softmax` as a layer."""
 
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+    @takes_words
+    def __init__(self, dim: int | None = None) -> None:
+        self.dim = dim
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, input: Array) -> Array:
         """Keep the shape."""
-        return functional.softmax(x, self.axis)
+        return functional.softmax(input, self.dim)
 
     def extra_repr(self) -> str:
         """The axis."""
-        return f"axis={self.axis}"
+        return f"dim={self.dim}"
 
 
 class LogSoftmax(Softmax):
     """:func:`tinygrad_lab.nn.functional.log_softmax` as a layer."""
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, input: Array) -> Array:
         """Keep the shape."""
-        return functional.log_softmax(x, self.axis)
+        return functional.log_softmax(input, self.dim)
 
 
 ACTIVATIONS: dict[str, Callable[[], Module]] = {

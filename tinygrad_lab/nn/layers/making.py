@@ -21,10 +21,15 @@ Rng = int | np.random.Generator | None
 
 
 def parameters(
-    shape: tuple[int, ...], bias: bool, dtype: npt.DTypeLike, init: str | Init | None, rng: Rng
+    shape: tuple[int, ...],
+    bias: bool,
+    dtype: npt.DTypeLike,
+    init: str | Init | None,
+    rng: Rng,
+    outputs: int | None = None,
 ) -> tuple[Parameter, Parameter | None]:
-    """A weight of ``shape``, and a bias or None; None stands for float64."""
-    dtype = np.float64 if dtype is None else dtype
+    """A weight of ``shape``, and a bias or None: one for each output, the weight's first axis."""
+    of_bias = shape[:1] if outputs is None else (outputs,)
     if np.dtype(dtype).kind not in "fc":
         raise ValueError(f"dtype={np.dtype(dtype)}: parameters are floats")
     generator = np.random.default_rng(rng)
@@ -48,12 +53,6 @@ def positive(value: Any, name: str) -> int:
 
 
 def on_cpu(device: Any) -> None:
-    """Check a device: there is one.
-
-    Raises
-    ------
-    ValueError
-        It is another than None or ``"cpu"``.
-    """
-    if device is not None and str(device).partition(":")[0] != "cpu":
-        raise ValueError(f"device={device!r}: there is one, 'cpu': leave device= out")
+    """Check PyTorch's ``device=``: there is one here, the CPU."""
+    if device is not None and str(device) != "cpu":
+        raise ValueError(f"device={device!r}: arrays are NumPy's, in the memory of the CPU")

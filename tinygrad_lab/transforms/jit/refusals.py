@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from sys import getrefcount
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def refuse_leaks(trace: Trace) -> None:
     """Refuse a call that keeps a traced value somewhere where nobody looks."""
     if not any(reference() is not None for reference in trace.alive):
         return
-    gc.collect()
+    _collect()
     leaked = [t for t in (reference() for reference in trace.alive) if t is not None]
     if leaked:
         raise TracingError(
@@ -56,6 +57,16 @@ def refuse_leaks(trace: Trace) -> None:
             "neither an argument, nor closed over, nor a global that the function names, so later "
             "calls could not put a new one there: return it, or hand over what keeps it"
         )
+
+
+def _collect() -> None:
+    """Free what nobody holds.  The collector refuses while it is at work in another thread."""
+    for _ in range(100):
+        before = gc.get_stats()[-1]["collections"]
+        gc.collect()
+        if gc.get_stats()[-1]["collections"] > before:
+            return
+        sleep(0.001)
 
 
 def refuse_unseen(trace: Trace, program: Program, constants: Mapping[str, Any]) -> None:
