@@ -55,7 +55,10 @@ def test_convolution(stride: Any, dilation: Any, padding: Any, dtype: str):
 @pytest.mark.parametrize("ndim", [1, 3])
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 3)])
 def test_convolution_of_signals_and_volumes(ndim: int, stride: int, dilation: int):
-    x, w = RNG.normal(size=(2, 4, 7, 6, 9)[: 2 + ndim]), RNG.normal(size=(6, 2, 3, 2, 1)[: 2 + ndim])
+    x, w = (
+        RNG.normal(size=(2, 4, 7, 6, 9)[: 2 + ndim]),
+        RNG.normal(size=(6, 2, 3, 2, 1)[: 2 + ndim]),
+    )
     how = {"stride": (stride,) * ndim, "dilation": (1, dilation, 1)[-ndim:], "groups": 2}
     check_convolution(x, w, **how, padding=((1, 0),) * ndim)
     check_convolution(x, w, **how, padding=((1, -1),) * ndim)  # of a transposed convolution

@@ -209,9 +209,10 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Size = 1,
 ) -> Array:
-    """Transposed convolution of volumes ``(N, C, D, H, W)``, filters ``(C, O / groups, kd, kh, kw)``.
+    """Transposed convolution of volumes ``(N, C, D, H, W)``.
 
-    All else is as in :func:`conv_transpose2d`, for three axes.
+    Filters are ``(C, O / groups, kd, kh, kw)``; all else is as in :func:`conv_transpose2d`, for
+    three axes.
 
     Examples
     --------

@@ -78,8 +78,8 @@ def _by_axis(input: Array, pad: Sequence[int]) -> dict[int, tuple[int, int]]:
     """The widths before and after each axis that has some."""
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise ValueError(
-            f"pad={tuple(pad)}: expected two numbers for each of the last axes of an array of shape "
-            f"{input.shape}, the last axis first"
+            f"pad={tuple(pad)}: expected two numbers for each of the last axes, the last axis "
+            f"first, of an array of shape {input.shape}"
         )
     widths = {
         input.ndim - 1 - i: (int(pad[2 * i]), int(pad[2 * i + 1])) for i in range(len(pad) // 2)

@@ -82,8 +82,8 @@ def fold(
     kernel, outputs = prod(t.kernel for t in taps), tuple(t.out for t in taps)
     if input.ndim != 3 or input.shape[1] % kernel or input.shape[2] != prod(outputs):
         raise ValueError(
-            f"fold: columns of shape {input.shape} for images of {size}: expected (N, C * {kernel}, "
-            f"{prod(outputs)}), with the elements of a kernel and {outputs} patches"
+            f"fold: columns of shape {input.shape} for images of {size}: expected "
+            f"(N, C * {kernel}, {prod(outputs)}): kernels, and {outputs} patches"
         )
     n, c = input.shape[0], input.shape[1] // kernel
     pieces = input.reshape((n, c, kernel, *outputs))
@@ -103,7 +103,7 @@ def _taps(
     )
     if any(t.out < 1 for t in taps):
         raise ValueError(
-            f"{name}: a window of {settings[0]} with dilation {settings[2]} does not fit on an image "
-            f"of {size} with padding {settings[3]}"
+            f"{name}: a window of {settings[0]} with dilation {settings[2]} does not fit on an "
+            f"image of {size} with padding {settings[3]}"
         )
     return taps

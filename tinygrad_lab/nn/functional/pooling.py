@@ -55,9 +55,7 @@ def max_pool1d(
     >>> max_pool1d(np.array([[3.0, 1.0, 4.0, 1.0, 5.0]]), 2, return_indices=True)
     (array([[3., 4.]]), array([[0, 2]]))
     """
-    return _largest(
-        1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    )
+    return _largest(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @takes_arrays
@@ -88,9 +86,7 @@ def max_pool2d(
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    return _largest(
-        2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    )
+    return _largest(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @takes_arrays
@@ -112,15 +108,11 @@ def max_pool3d(
     >>> max_pool3d(np.arange(64.0).reshape(1, 4, 4, 4), 2).shape
     (1, 2, 2, 2)
     """
-    return _largest(
-        3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    )
+    return _largest(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @takes_arrays
-def adaptive_max_pool1d(
-    input: Array, output_size: OutputSize, return_indices: bool = False
-) -> Any:
+def adaptive_max_pool1d(input: Array, output_size: OutputSize, return_indices: bool = False) -> Any:
     """The largest element of each of ``output_size`` parts of signals ``(N, C, L)`` or ``(C, L)``.
 
     The parts, and all else, are as in :func:`adaptive_max_pool2d`, for one axis.
@@ -134,9 +126,7 @@ def adaptive_max_pool1d(
 
 
 @takes_arrays
-def adaptive_max_pool2d(
-    input: Array, output_size: OutputSize, return_indices: bool = False
-) -> Any:
+def adaptive_max_pool2d(input: Array, output_size: OutputSize, return_indices: bool = False) -> Any:
     """The largest element of each of ``output_size`` parts of images, which are about as large.
 
     Along an axis of length ``n``, part ``i`` of ``out`` goes from ``floor(i n / out)`` to before
@@ -157,9 +147,7 @@ def adaptive_max_pool2d(
 
 
 @takes_arrays
-def adaptive_max_pool3d(
-    input: Array, output_size: OutputSize, return_indices: bool = False
-) -> Any:
+def adaptive_max_pool3d(input: Array, output_size: OutputSize, return_indices: bool = False) -> Any:
     """The largest element of each of ``output_size`` parts of volumes.
 
     The parts, and all else, are as in :func:`adaptive_max_pool2d`, for three axes.
@@ -377,9 +365,7 @@ def avg_pool1d(
     >>> avg_pool1d(np.array([[3.0, 1.0, 4.0, 2.0]]), 2)
     array([[2., 3.]])
     """
-    return _mean(
-        1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None
-    )
+    return _mean(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
 @takes_arrays

@@ -78,37 +78,46 @@ def interpolate(
             f"axes, (N, C, ...), not {input.shape}"
         )
     if antialias:
-        raise ValueError("interpolate(antialias=True) is not here: average first, F.avg_pool2d(...)")
-    by_corners = mode.endswith(("linear", "cubic"))
-    if align_corners is not None and not by_corners:
+        raise ValueError(
+            "interpolate(antialias=True) is not here: average first, F.avg_pool2d(...)"
+        )
+    if align_corners is not None and not mode.endswith(("linear", "cubic")):
         raise ValueError(f"interpolate(align_corners={align_corners}) is not for mode={mode!r}")
+    if 0 in input.shape[2:]:
+        raise ValueError(f"interpolate: an input of shape {input.shape} has no elements")
+    out, steps = _sizes_and_steps(input, size, scale_factor, recompute_scale_factor)
+    for axis, (m, step) in enumerate(zip(out, steps, strict=True), 2):
+        n = input.shape[axis]
+        if mode.startswith("nearest"):
+            input = _nearest(input, axis, m, step, 0.5 * (mode == "nearest-exact"))
+        elif mode == "area":
+            input = mapped(input, axis, means(n, m))
+        else:
+            places = _places(n, m, step, bool(align_corners))
+            elements, weights = (_cubic if mode == "bicubic" else _linear)(places)
+            input = mapped(input, axis, _matrix(n, elements, weights))
+    return input
+
+
+def _sizes_and_steps(
+    input: Array, size: Any, scale_factor: Any, recompute_scale_factor: bool | None
+) -> tuple[tuple[int, ...], list[float]]:
+    """The new length of each axis, and how many old elements a new one is from the next."""
+    image = input.shape[2:]
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate takes either size or scale_factor, and one of them")
-    image = input.shape[2:]
-    if 0 in image:
-        raise ValueError(f"interpolate: an input of shape {input.shape} has no elements")
-    steps: Sequence[float | None] = [None] * ndim
     if size is not None:
         if recompute_scale_factor:
             raise ValueError("interpolate(recompute_scale_factor=True) goes with scale_factor")
-        out = sizes(size, "size", 1, ndim)
+        out = sizes(size, "size", 1, len(image))
     else:
-        factors = _factors(scale_factor, ndim)
+        factors = _factors(scale_factor, len(image))
         out = tuple(int(n * factor) for n, factor in zip(image, factors, strict=True))
         if min(out) < 1:
             raise ValueError(f"scale_factor={scale_factor} leaves nothing of {input.shape}: {out}")
         if not recompute_scale_factor:
-            steps = [1 / factor for factor in factors]
-    for axis, (n, m, step) in enumerate(zip(image, out, steps, strict=True), 2):
-        if mode.startswith("nearest"):
-            input = _nearest(input, axis, m, step or n / m, 0.5 * (mode == "nearest-exact"))
-        elif mode == "area":
-            input = mapped(input, axis, means(n, m))
-        else:
-            taps = _cubic if mode == "bicubic" else _linear
-            places = _places(n, m, step or n / m, bool(align_corners))
-            input = mapped(input, axis, _matrix(n, *taps(places, n)))
-    return input
+            return out, [1 / factor for factor in factors]
+    return out, [n / m for n, m in zip(image, out, strict=True)]
 
 
 def _factors(scale_factor: Any, ndim: int) -> tuple[float, ...]:
@@ -139,14 +148,14 @@ def _places(n: int, m: int, step: float, align_corners: bool) -> NDArray:
     return (np.arange(m) + 0.5) * step - 0.5
 
 
-def _linear(places: NDArray, n: int) -> tuple[NDArray, NDArray]:
+def _linear(places: NDArray) -> tuple[NDArray, NDArray]:
     """The elements on both sides of each place, and their weights."""
-    places = np.clip(places, 0, n - 1)
+    places = np.maximum(places, 0)
     first = np.floor(places)
     return np.stack([first, first + 1]), np.stack([1 - (places - first), places - first])
 
 
-def _cubic(places: NDArray, n: int) -> tuple[NDArray, NDArray]:  # noqa: ARG001 - as for _linear
+def _cubic(places: NDArray) -> tuple[NDArray, NDArray]:
     """The four elements around each place, and their weights by convolution with a cubic.
 
     R. G. Keys, "Cubic convolution interpolation for digital image processing", 1981, with the
@@ -240,7 +249,8 @@ def channel_shuffle(input: Array, groups: int) -> Array:
     (groups,) = sizes(groups, "groups", 1, 1)
     if input.ndim < 3 or input.shape[1] % groups:
         raise ValueError(
-            f"channel_shuffle takes (N, C, ...) with channels for {groups} groups, not {input.shape}"
+            f"channel_shuffle(groups={groups}) takes (N, C, ...), with a multiple of {groups} "
+            f"channels, not {input.shape}"
         )
     n, channels, *rest = input.shape
     split = input.reshape((n, groups, channels // groups, *rest))

@@ -78,8 +78,8 @@ def convolution_input_gradient(
     windows = _windows(size, w.shape[2:], stride, padding, dilation)
     if not is_numpy(g, w):
         return _input_gradient_anywhere(g, w, size, windows, groups)
-    g, w = _one_image_each(g, windows), _flat_filters(w)
-    dx = planes.input_gradient(g, w, (1, *size)[-2:], _two(windows), groups)
+    g, w, (high, wide) = _one_image_each(g, windows), _flat_filters(w), (1, *size)[-2:]
+    dx = planes.input_gradient(g, w, (high, wide), _two(windows), groups)
     if len(windows) < 3:
         return dx if len(windows) == 2 else dx[:, :, 0]
     depth = windows[0]

@@ -17,71 +17,7 @@ from tinygrad_lab.transforms.jit.kernels import kernel
 __all__: list[str] = []
 
 
-# -- convolution ------------------------------------------------------------------------------
-
-
-def conv_taps(size, kernel, stride, padding, dilation):
-    """For each tap of a kernel, the slices of the padded images that its outputs read."""
-    outputs = [
-        (n + before + after - d * (k - 1) - 1) // s + 1
-        for n, k, s, (before, after), d in zip(size, kernel, stride, padding, dilation)
-    ]
-    return [
-        (slice(None), slice(None), *(
-            slice(i * d, i * d + (out - 1) * s + 1, s)
-            for i, out, s, d in zip(tap, outputs, stride, dilation)
-        ))
-        for tap in np.ndindex(*kernel)
-    ]  # fmt: skip
-
-
-def conv_padded(x, padding):
-    """Images between zeros."""
-    return np.pad(x, ((0, 0), (0, 0), *((before, max(0, after)) for before, after in padding)))
-
-
-def by_group(x, groups, axis):
-    """Split the channels into groups."""
-    return x.reshape(*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1 :])
-
-
-def convolution(x, w, bias, stride, padding, dilation, groups):
-    """Cross-correlate images (N, C, *size) with filters (O, C / groups, *kernel)."""
-    taps = conv_taps(x.shape[2:], w.shape[2:], stride, padding, dilation)
-    x = conv_padded(x, padding)
-    filters = by_group(w.reshape(*w.shape[:2], len(taps)), groups, 0)
-    y = sum(
-        np.einsum("ngc...,goc->ngo...", by_group(x[read], groups, 1), filters[..., i])
-        for i, read in enumerate(taps)
-    )
-    y = y.reshape(len(x), len(w), *y.shape[3:])
-    return y if bias is None else y + bias.reshape(-1, *(1,) * (x.ndim - 2))
-
-
-def convolution_weight_gradient(g, x, kernel, stride, padding, dilation, groups):
-    """The gradient of a convolution by its filters."""
-    taps = conv_taps(x.shape[2:], kernel, stride, padding, dilation)
-    x, flat = conv_padded(x, padding), (*g.shape[:2], np.prod(g.shape[2:]))
-    g = by_group(g.reshape(flat), groups, 1)
-    read = [by_group(x[where].reshape(*x.shape[:2], flat[2]), groups, 1) for where in taps]
-    dw = np.stack([np.einsum("ngop,ngcp->goc", g, part) for part in read], -1)
-    return dw.reshape(flat[1], x.shape[1] // groups, *kernel)
-
-
-def convolution_input_gradient(g, w, size, stride, padding, dilation, groups):
-    """The gradient of a convolution by its images: each tap's part, where the tap read."""
-    taps = conv_taps(size, w.shape[2:], stride, padding, dilation)
-    filters = by_group(w.reshape(*w.shape[:2], len(taps)), groups, 0)
-    channels = groups * w.shape[1]
-    sides = [before + n + max(0, after) for n, (before, after) in zip(size, padding)]
-    dx = np.zeros((len(g), channels, *sides), np.result_type(g, w))
-    for i, read in enumerate(taps):
-        part = np.einsum("ngo...,goc->ngc...", by_group(g, groups, 1), filters[..., i])
-        dx[read] += part.reshape(len(g), channels, *g.shape[2:])
-    return dx[(..., *(slice(before, before + n) for n, (before, _) in zip(size, padding)))]
-
-
-# -- pooling ----------------------------------------------------------------------------------
+# -- windows ----------------------------------------------------------------------------------
 
 
 def window_slices(windows):
@@ -118,7 +54,52 @@ def put_back(parts, size, windows):
     images = np.zeros((*parts[0].shape[:2], *sides), parts[0].dtype)
     for where, part in zip(window_slices(windows), parts):
         images[where] += part
-    return images[(..., *(slice(before, before + n) for n, (before, _) in zip(size, margins)))]
+    inside = tuple(slice(before, before + n) for n, (before, _) in zip(size, margins))
+    return images[:, :, *inside]
+
+
+# -- convolution ------------------------------------------------------------------------------
+
+
+def conv_windows(size, kernel, stride, padding, dilation):
+    """Where a kernel lies along each axis."""
+    return [
+        ((n + before + after - d * (k - 1) - 1) // s + 1, k, s, d, -before)
+        for n, k, s, (before, after), d in zip(size, kernel, stride, padding, dilation)
+    ]
+
+
+def by_group(x, groups, axis):
+    """Split the channels into groups."""
+    return x.reshape(*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1 :])
+
+
+def convolution(x, w, bias, stride, padding, dilation, groups):
+    """Cross-correlate images (N, C, *size) with filters (O, C / groups, *kernel)."""
+    taps = taps_of(x, conv_windows(x.shape[2:], w.shape[2:], stride, padding, dilation))
+    filters = by_group(w.reshape(*w.shape[:2], len(taps)), groups, 0)
+    y = np.einsum("tngc...,goct->ngo...", by_group(taps, groups, 2), filters)
+    y = y.reshape(len(x), len(w), *y.shape[3:])
+    return y if bias is None else y + bias.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def convolution_weight_gradient(g, x, kernel, stride, padding, dilation, groups):
+    """The gradient of a convolution by its filters."""
+    taps = taps_of(x, conv_windows(x.shape[2:], kernel, stride, padding, dilation))
+    taps, g = (y.reshape(*y.shape[: 2 - g.ndim], np.prod(g.shape[2:])) for y in (taps, g))
+    dw = np.einsum("tngcp,ngop->goct", by_group(taps, groups, 2), by_group(g, groups, 1))
+    return dw.reshape(g.shape[1], x.shape[1] // groups, *kernel)
+
+
+def convolution_input_gradient(g, w, size, stride, padding, dilation, groups):
+    """The gradient of a convolution by its images: each tap's part, where the tap read."""
+    filters = by_group(w.reshape(*w.shape[:2], np.prod(w.shape[2:])), groups, 0)
+    parts = np.einsum("ngo...,goct->tngc...", by_group(g, groups, 1), filters)
+    parts = parts.reshape(len(parts), len(g), groups * w.shape[1], *g.shape[2:])
+    return put_back(parts, size, conv_windows(size, w.shape[2:], stride, padding, dilation))
+
+
+# -- pooling ----------------------------------------------------------------------------------
 
 
 def smallest(x):

@@ -92,7 +92,6 @@ def turned(w: Any, groups: int) -> Any:
     return w[(slice(None), slice(None), *(slice(None, None, -1),) * len(kernel))]
 
 
-
 class _Rows(NamedTuple):
     """Filters without dilation along rows, where their taps fall, and which rows they give."""
 

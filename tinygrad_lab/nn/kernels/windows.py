@@ -76,9 +76,7 @@ def sizes(value: Any, name: str, least: int, ndim: int) -> tuple[int, ...]:
     each = each * ndim if len(each) == 1 else each
     if len(each) != ndim or any(not isinstance(v, (int, np.integer)) or v < least for v in each):
         several = {1: "one in a tuple", 2: "a pair of them"}.get(ndim, f"{ndim} of them")
-        raise ValueError(
-            f"{name}={value!r}: expected an integer of {least} or more, or {several}"
-        )
+        raise ValueError(f"{name}={value!r}: expected an integer of {least} or more, or {several}")
     return tuple(map(int, each))
 
 

@@ -18,6 +18,7 @@ from tinygrad_lab.nn.kernels.windows import Array, sizes
 from tinygrad_lab.nn.layers.making import Rng, on_cpu, parameters, positive
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.names import look_up
+from tinygrad_lab.nn.parameter import Parameter
 
 __all__ = [
     "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
@@ -35,6 +36,7 @@ class _Convolution(Module):
 
     ndim: int
     output_padding: tuple[int, ...] = ()
+    bias: Parameter | None
 
     def _set(
         self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size, dilation: Size,

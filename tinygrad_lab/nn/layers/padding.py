@@ -28,8 +28,10 @@ class _Pad(Module):
     value: float | None = None
 
     def __init__(self, padding: Widths) -> None:
-        is_one = not isinstance(padding, (tuple, list))
-        self.padding: tuple[int, ...] = (padding,) * 2 * self.ndim if is_one else tuple(padding)
+        several = (
+            tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * self.ndim * 2
+        )
+        self.padding: tuple[int, ...] = several
         if len(self.padding) != 2 * self.ndim:
             raise ValueError(
                 f"padding={padding!r}: expected an integer, or two for each of {self.ndim} axes, "

@@ -32,9 +32,7 @@ class Unfold(Module):
 
     def forward(self, input: Array) -> Array:
         """Shapes (N, C, H, W) to (N, C * kh * kw, patches), or both without N."""
-        return functional.unfold(
-            input, self.kernel_size, self.dilation, self.padding, self.stride
-        )
+        return functional.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:
         """The window."""

@@ -30,6 +30,7 @@ class _Pool(Module):
 
     ndim: int
     name: str
+    stride: Size | None
 
     def _window(self, kernel_size: Size, stride: Size | None, padding: Size = 0) -> None:
         sizes(kernel_size, "kernel_size", 1, self.ndim)
@@ -41,7 +42,7 @@ class _Pool(Module):
 
     @property
     def _function(self) -> Callable[..., Any]:
-        return getattr(functional, f"{self.name}{self.ndim}d")  # type: ignore[no-any-return]
+        return getattr(functional, f"{self.name}{self.ndim}d")
 
 
 class _MaxPool(_Pool):
@@ -149,9 +150,7 @@ class _LPPool(_Pool):
 
     def forward(self, input: Array) -> Array:
         """Shape (N, C, ...), or without N, to a smaller one."""
-        return self._function(
-            input, self.norm_type, self.kernel_size, self.stride, self.ceil_mode
-        )
+        return self._function(input, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
 
     def extra_repr(self) -> str:
         """The exponent and the window."""
