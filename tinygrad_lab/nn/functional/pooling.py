@@ -558,11 +558,9 @@ def _mean(
                 raise ValueError(f"{name}: divisor_override=0 would divide by zero")
             return pool.avg_pool(_floats(x), windows=windows, divisor=divisor_override)
         margins = sizes(padding, "padding", 0, ndim) if count_include_pad else (0,) * ndim
-        divisor: Any = 1
-        for taps, size, margin in zip(windows, x.shape[2:], margins, strict=True):
-            divisor = np.multiply.outer(divisor, _count(taps, size, margin))
-        x = _floats(x)
-        return pool.avg_pool(x, windows=windows, divisor=divisor.astype(x.dtype))
+        x, counts = _floats(x), _elements(windows, x.shape[2:], margins)
+        divisor = counts if isinstance(counts, int) else counts.astype(x.dtype)
+        return pool.avg_pool(x, windows=windows, divisor=divisor)
 
     return of_batch(name, mean, input, ndim)
 
@@ -572,11 +570,17 @@ def _floats(x: Array) -> Array:
     return x if x.dtype.kind in "fc" else x.astype(float)
 
 
-def _count(taps: Taps, size: int, margin: int) -> Any:
-    """How many elements of an axis, widened by ``margin``, each window covers."""
-    first = np.arange(taps.out) * taps.stride + taps.offset
-    last = np.minimum(first + taps.kernel, size + margin)
-    return last - np.maximum(first, -margin)
+def _elements(windows: Windows, image: tuple[int, ...], margins: tuple[int, ...]) -> Any:
+    """How many elements of an image, widened by its margins, each window covers."""
+    ends = list(zip(windows, image, margins, strict=True))
+    if all(taps.offset >= -margin and taps.reach <= n + margin for taps, n, margin in ends):
+        return prod(taps.kernel for taps in windows)
+    counts: Any = 1
+    for taps, n, margin in ends:
+        first = np.arange(taps.out) * taps.stride + taps.offset
+        last = np.minimum(first + taps.kernel, n + margin)
+        counts = np.multiply.outer(counts, last - np.maximum(first, -margin))
+    return counts
 
 
 def _adaptive_mean(ndim: int, input: Array, output_size: OutputSize) -> Array:

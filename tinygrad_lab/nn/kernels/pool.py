@@ -95,8 +95,8 @@ def smallest(dtype: np.dtype[Any]) -> Any:
 
 def places_of_largest(x: Array, windows: Windows) -> Array:
     """Where in its image the first of the largest elements of each window is."""
-    inside = _Peaks(x.shape[2:], windows).inside
-    tap = np.argmax(_largest_anywhere(taps_of(x, windows, smallest(x.dtype))) & inside, axis=0)
+    largest = _largest_anywhere(taps_of(x, windows, smallest(x.dtype)))
+    tap = np.argmax(_Peaks(x.shape[2:], windows).without_margins(largest), axis=0)
     place, step = np.zeros_like(tap), 1
     for axis in reversed(range(len(windows))):
         taps, n = windows[axis], x.shape[2 + axis]
@@ -112,16 +112,22 @@ class _Peaks:
 
     def __init__(self, image: tuple[int, ...], windows: Windows) -> None:
         self.windows = windows
-        self.inside = np.stack(taps_of(np.ones((1, 1, *image), bool), windows, fill=False))
-        self.all_inside = self.inside.all()
-        self.size = self.inside.size  # of an image with one channel
+        self.size = prod(taps.kernel * taps.out for taps in windows)  # of one channel of an image
+        ends = zip(windows, image, strict=True)
+        self.all_inside = all(taps.offset >= 0 and taps.reach <= n for taps, n in ends)
+        if not self.all_inside:
+            self.inside = np.stack(taps_of(np.ones((1, 1, *image), bool), windows, fill=False))
 
     def __call__(self, x: Array, dtype: Any) -> tuple[Array, Array]:
         """Ones where taps read the largest, ``(taps, N, C, *outputs)``, and how many those are."""
         views = taps_of(x, self.windows, smallest(x.dtype))
         largest = _largest_of(views) if is_numpy(x) else _largest_anywhere(views)
-        peaks = (largest if self.all_inside else largest & self.inside).astype(dtype)
+        peaks = self.without_margins(largest).astype(dtype)
         return peaks, np.maximum(peaks.sum(axis=0), 1)  # a window may lie outside
+
+    def without_margins(self, largest: Array) -> Array:
+        """Taps that fall outside the image read no largest element."""
+        return largest if self.all_inside else largest & self.inside
 
 
 def _largest_anywhere(views: list[Array]) -> Array:
