@@ -231,13 +231,7 @@ NN = {
     "ParameterList": "[parameter, parameter]: a list as an attribute of the module",
     "ModuleDict": '{"name": layer}: a dict as an attribute of the module',
     "ParameterDict": '{"name": parameter}: a dict as an attribute of the module',
-    "Hardtanh": "np.clip(t, -1, 1)",
-    "ReLU6": "np.clip(t, 0, 6)",
-    "Softmin": "F.softmax(-t)",
-    "LogSigmoid": "-F.softplus(-t)",
     "Swish": "nn.SiLU()",
-    "Dropout2d": "nn.Dropout(p)",
-    "utils": "tl.optim.clip_grad_norm_(parameters, max_norm)",
 }
 
 #: Functions of layers.
@@ -248,12 +242,6 @@ FUNCTIONAL = {
     "pairwise_distance": "np.linalg.norm(t - u, axis=-1)",
     "embedding": "parameter[labels]",
     "flatten": "t.reshape(len(t), -1)",
-    "hardtanh": "np.clip(t, -1, 1)",
-    "relu6": "np.clip(t, 0, 6)",
-    "softmin": "F.softmax(-t)",
-    "logsigmoid": "-F.softplus(-t)",
-    "softsign": "t / (1 + np.abs(t))",
-    "mish": "t * np.tanh(F.softplus(t))",
     "swish": "F.silu(t)",
 }
 
@@ -261,7 +249,6 @@ FUNCTIONAL = {
 OPTIM = {
     "lr_scheduler": "optim.StepLR(optimizer, n), or optim.CosineAnnealingLR(optimizer, n)",
     "ExponentialLR": "optim.StepLR(optimizer, 1, gamma)",
-    "LBFGS": "scipy.optimize.minimize(f, x, jac=tl.grad(f))",
 }
 
 #: The tables by what is asked, as one writes it.

@@ -22,7 +22,7 @@ CASES = [
     Case("conv2d", (X2, filters(2, 2, 2, 2), B), options=STEPS),
     Case("conv2d", (X2[0], filters(2, 2, 3, 2)), options={"stride": (1, 2), "padding": "valid"}),
     Case("conv3d", (X3, filters(2, 2, 2, 2, 2), B)),
-    Case("conv3d", (X3, filters(2, 1, 2, 1, 3), B), options={"groups": 2, "padding": "same"}),
+    Case("conv3d", (X3, filters(2, 1, 3, 1, 3), B), options={"groups": 2, "padding": "same"}),
     Case("conv3d", (X3[0], filters(2, 2, 2, 2, 2)), options=STEPS),
     Case("conv_transpose1d", (X1, filters(2, 2, 3), B)),
     Case("conv_transpose1d", (X1[0], filters(2, 1, 3)), options={"stride": 2, "groups": 2}),

@@ -25,6 +25,7 @@ from tinygrad_lab.nn.functional import (
     patches,
     pooling,
     resizing,
+    softmaxes,
 )
 from tinygrad_lab.nn.functional.activations import *
 from tinygrad_lab.nn.functional.affine import *
@@ -36,6 +37,7 @@ from tinygrad_lab.nn.functional.padding import *
 from tinygrad_lab.nn.functional.patches import *
 from tinygrad_lab.nn.functional.pooling import *
 from tinygrad_lab.nn.functional.resizing import *
+from tinygrad_lab.nn.functional.softmaxes import *
 
 __all__: list[str] = []
 __all__ += activations.__all__
@@ -48,6 +50,7 @@ __all__ += padding.__all__
 __all__ += patches.__all__
 __all__ += pooling.__all__
 __all__ += resizing.__all__
+__all__ += softmaxes.__all__
 
 methods(
     avg_pool2d,
