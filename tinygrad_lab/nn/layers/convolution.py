@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.nn import functional
@@ -91,7 +90,7 @@ class _Conv(_Convolution):
         bias: bool = True,
         padding_mode: str = "zeros",
         device: Any = None,
-        dtype: npt.DTypeLike = np.float64,
+        dtype: npt.DTypeLike | None = None,
         *,
         init: str | Init | None = None,
         rng: Rng = None,
@@ -134,7 +133,7 @@ class _ConvTranspose(_Convolution):
         dilation: Size = 1,
         padding_mode: str = "zeros",
         device: Any = None,
-        dtype: npt.DTypeLike = np.float64,
+        dtype: npt.DTypeLike | None = None,
         *,
         init: str | Init | None = None,
         rng: Rng = None,
@@ -196,6 +195,7 @@ class Conv1d(_Conv):
 
     Examples
     --------
+    >>> import numpy as np
     >>> layer = Conv1d(3, 8, 5, padding="same", rng=0)
     >>> layer(np.ones((1, 3, 12))).shape
     (1, 8, 12)
@@ -219,6 +219,7 @@ class Conv2d(_Conv):
 
     Examples
     --------
+    >>> import numpy as np
     >>> layer = Conv2d(3, 8, 5, padding=2, rng=0)
     >>> layer
     Conv2d(3, 8, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2))
@@ -244,6 +245,7 @@ class Conv3d(_Conv):
 
     Examples
     --------
+    >>> import numpy as np
     >>> layer = Conv3d(1, 2, 3, stride=(1, 2, 2), rng=0)
     >>> layer(np.ones((1, 1, 5, 7, 7))).shape
     (1, 2, 3, 3, 3)
@@ -266,6 +268,7 @@ class ConvTranspose1d(_ConvTranspose):
 
     Examples
     --------
+    >>> import numpy as np
     >>> layer = ConvTranspose1d(2, 1, 4, stride=2, padding=1, rng=0)
     >>> layer(np.ones((1, 2, 5))).shape
     (1, 1, 10)
@@ -288,6 +291,7 @@ class ConvTranspose2d(_ConvTranspose):
 
     Examples
     --------
+    >>> import numpy as np
     >>> layer = ConvTranspose2d(2, 1, 3, stride=2, padding=1, rng=0)
     >>> layer(np.ones((1, 2, 5, 5))).shape
     (1, 1, 9, 9)
@@ -312,6 +316,7 @@ class ConvTranspose3d(_ConvTranspose):
 
     Examples
     --------
+    >>> import numpy as np
     >>> layer = ConvTranspose3d(2, 1, 2, stride=2, rng=0)
     >>> layer(np.ones((1, 2, 2, 3, 3))).shape
     (1, 1, 4, 6, 6)
