@@ -103,7 +103,7 @@ __all__ = [
     "warnings",
 ]
 
-_ON_DEMAND = ("lab", "testing", "viz")  # they bring matplotlib, graphviz, hypothesis ...
+_ON_DEMAND = ("data", "lab", "testing", "training", "viz")  # they bring matplotlib, hypothesis ...
 
 
 def __getattr__(name: str) -> Any:

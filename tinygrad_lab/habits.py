@@ -239,8 +239,6 @@ NN = {
     "Softmin": "F.softmax(-t)",
     "LogSigmoid": "-F.softplus(-t)",
     "Swish": "nn.SiLU()",
-    "Dropout2d": "nn.Dropout(p)",
-    "utils": "tl.optim.clip_grad_norm_(parameters, max_norm)",
 }
 
 #: Functions of layers.

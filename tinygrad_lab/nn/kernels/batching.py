@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lab.core.operations import Op
 from tinygrad_lab.nn import functional
-from tinygrad_lab.nn.functional import activations, losses
+from tinygrad_lab.nn.functional import activations, losses, normalization
 from tinygrad_lab.nn.kernels import conv, pool
 from tinygrad_lab.transforms.batching import along, elementwise_form, form_of
 from tinygrad_lab.transforms.level import Level
@@ -26,7 +26,7 @@ form_of(
     losses._bernoulli_loss, losses._logistic_loss,  # noqa: SLF001
 )(elementwise_form)  # fmt: skip
 form_of(activations._softmax, activations._log_softmax)(along("one"))  # noqa: SLF001
-form_of(activations._logsumexp)(along("each"))  # noqa: SLF001
+form_of(activations._logsumexp, normalization.standardized)(along("each"))  # noqa: SLF001
 
 
 @form_of(functional.linear)
