@@ -128,7 +128,8 @@ def get_total_norm(
     """
     _check_above_zero("norm_type", norm_type)
     every = [tensors] if hasattr(tensors, "shape") else list(tensors)
-    labelled = [(f"tensor {i} (shape {t.shape})", t) for i, t in enumerate(every)]
+    arrays = [t.data if isinstance(t, Tensor) else t for t in every]
+    labelled = [(f"tensor {i} (shape {a.shape})", a) for i, a in enumerate(arrays)]
     return _norm(labelled, norm_type, error_if_nonfinite)
 
 

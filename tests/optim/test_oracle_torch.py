@@ -263,7 +263,7 @@ def course(optimizer: Any, schedule: Any, steps: int, by_hand: int = -1) -> list
 
 def assert_same_course(ours: Any, theirs: Any) -> None:
     for a, b in zip(ours, theirs, strict=True):
-        flat = lambda row: [x for x in np.hstack([v for v in row if v is not None])]
+        flat = lambda row: np.hstack([v for v in row if v is not None])
         np.testing.assert_allclose(flat(a), flat(b), rtol=1e-12, atol=1e-12)
 
 
@@ -271,9 +271,7 @@ def assert_same_course(ours: Any, theirs: Any) -> None:
 @pytest.mark.parametrize("kind", ["Adam", "SGD"])
 @pytest.mark.parametrize("by_hand", [-1, 11])
 def test_60_epochs(name, arguments, kind, by_hand):
-    assert_same_course(
-        *(course(*scheduled(*h, name, arguments, kind), 60, by_hand) for h in HOMES)
-    )
+    assert_same_course(*(course(*scheduled(*h, name, arguments, kind), 60, by_hand) for h in HOMES))
 
 
 @every_schedule
@@ -313,6 +311,52 @@ def test_schedule_arguments_their_order_and_defaults(name, arguments):
     assert [(p.name, p.kind, p.default) for p in own] == [
         (p.name, p.kind, p.default) for p in other
     ]
+
+
+SWALRS = [
+    {"swa_lr": 0.05},
+    {"swa_lr": [0.05, 0.9], "anneal_epochs": 4, "anneal_strategy": "linear"},
+    {"swa_lr": 0.05, "anneal_epochs": 0},
+]
+
+
+@pytest.mark.parametrize("arguments", SWALRS, ids=map(str, SWALRS))
+@pytest.mark.parametrize("by_hand", [-1, 2])
+def test_swalr(arguments, by_hand):
+    courses = []
+    for home, wrap in HOMES:
+        optimizer = home.SGD([{"params": [wrap([1.0])]}, {"params": [wrap([2.0])], "lr": 0.5}], 0.3)
+        schedule = home.swa_utils.SWALR(optimizer, **arguments)
+        courses.append(course(optimizer, schedule, 20, by_hand))
+    assert_same_course(*courses)
+
+
+@pytest.mark.parametrize("use_buffers", [False, True])
+@pytest.mark.parametrize("kind", ["swa", "ema"])
+def test_averaged_models(use_buffers, kind):
+    ours = tl.nn.Sequential(tl.nn.Linear(2, 3, rng=0), tl.nn.BatchNorm1d(3))
+    theirs = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    averages = []
+    for home, model in ((optim, ours), (torch.optim, theirs)):
+        utils = home.swa_utils
+        fn = {"ema": utils.get_ema_multi_avg_fn(0.8), "swa": None}[kind]
+        averages.append(utils.AveragedModel(model, multi_avg_fn=fn, use_buffers=use_buffers))
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        state = {k: rng.random(v.shape) for k, v in ours.state_dict().items()}
+        state["1.num_batches_tracked"] = np.array(3)
+        ours.load_state_dict(state)
+        theirs.load_state_dict(tensors(state))
+        for average, model in zip(averages, (ours, theirs), strict=True):
+            average.update_parameters(model)
+    batches = rng.normal(size=(3, 5, 2))
+    for _ in range(2):
+        a, b = (average.state_dict() for average in averages)
+        assert list(a) == ["n_averaged", *b] or {*a} == {*b}
+        for name, value in b.items():
+            np.testing.assert_allclose(a[name], value.numpy(), rtol=1e-12, err_msg=name)
+        optim.swa_utils.update_bn(list(batches), averages[0])
+        torch.optim.swa_utils.update_bn(torch.tensor(batches), averages[1])
 
 
 PLATEAUS = [
@@ -366,7 +410,7 @@ def test_several_schedules(make):
         optimizer = home.SGD([wrap([1.0])], lr=0.3, momentum=0.9)
         pairs.append((optimizer, make(home, optimizer)))
     assert_same_course(*(course(*pair, 25) for pair in pairs))
-    (own, ours), (other, theirs) = pairs
+    (_, ours), (other, theirs) = pairs
     fresh = optim.SGD([tl.nn.Parameter([1.0])], lr=0.3, momentum=0.9)
     schedule = make(optim, fresh)
     schedule.load_state_dict(theirs.state_dict())

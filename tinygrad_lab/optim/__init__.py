@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from tinygrad_lab.clipping import clip_grad_norm_, clip_grad_value_, get_total_norm
 from tinygrad_lab.habits import missing
-from tinygrad_lab.optim import lr_scheduler
+from tinygrad_lab.optim import lr_scheduler, swa_utils
 from tinygrad_lab.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from tinygrad_lab.optim.adaptive import Adadelta, Adagrad, RMSprop, Rprop
 from tinygrad_lab.optim.descent import ASGD, SGD, Muon
@@ -46,6 +46,7 @@ __all__ = [
     "clip_grad_value_",
     "get_total_norm",
     "lr_scheduler",
+    "swa_utils",
 ]
 
 

@@ -101,7 +101,7 @@ class LRScheduler:
     _is_initial = False  # whether the rate is that of the first epoch of all
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        _check_optimizer(self, optimizer)
+        check_optimizer(self, optimizer)
         check_integer("last_epoch", last_epoch, least=-1)
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
@@ -306,7 +306,7 @@ class LambdaLR(LRScheduler):
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
-        _check_optimizer(self, optimizer)
+        check_optimizer(self, optimizer)
         self.lr_lambdas = _for_groups("lr_lambda", lr_lambda, optimizer)
         for f in self.lr_lambdas:
             if not callable(f):
@@ -715,7 +715,7 @@ class CyclicLR(_Cycle):
         max_momentum: float | list[float] = 0.9,
         last_epoch: int = -1,
     ) -> None:
-        _check_optimizer(self, optimizer)
+        check_optimizer(self, optimizer)
         check_number("step_size_up", step_size_up, positive=True)
         down = step_size_up if step_size_down is None else step_size_down
         check_number("step_size_down", down)
@@ -725,8 +725,8 @@ class CyclicLR(_Cycle):
         if scale_fn is None:
             one_of("triangular", "triangular2", "exp_range")("mode", mode)
             scale_mode = "iterations" if mode == "exp_range" else "cycle"
-        bases = _rates_for_groups("base_lr", base_lr, optimizer)
-        self.max_lrs = _rates_for_groups("max_lr", max_lr, optimizer)
+        bases = rates_for_groups("base_lr", base_lr, optimizer)
+        self.max_lrs = rates_for_groups("max_lr", max_lr, optimizer)
         self.total_size = float(step_size_up + down)
         self.step_ratio = step_size_up / self.total_size
         self.mode, self.gamma, self.scale_mode = mode, float(gamma), scale_mode
@@ -822,7 +822,7 @@ class OneCycleLR(_Cycle):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        _check_optimizer(self, optimizer)
+        check_optimizer(self, optimizer)
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError(
@@ -838,7 +838,7 @@ class OneCycleLR(_Cycle):
         check_flag("three_phase", three_phase)
         check_number("div_factor", div_factor, positive=True)
         check_number("final_div_factor", final_div_factor, positive=True)
-        tops = _rates_for_groups("max_lr", max_lr, optimizer)
+        tops = rates_for_groups("max_lr", max_lr, optimizer)
         self.total_steps, self._anneal_func_type = total_steps, anneal_strategy
         self._schedule_phases = _phases(total_steps, pct_start, three_phase)
         self.cycle_momentum = cycle_momentum
@@ -951,7 +951,7 @@ class ReduceLROnPlateau(LRScheduler):
         min_lr: float | list[float] = 0,
         eps: float = 1e-8,
     ) -> None:
-        _check_optimizer(self, optimizer)
+        check_optimizer(self, optimizer)
         one_of("min", "max")("mode", mode)
         one_of("rel", "abs")("threshold_mode", threshold_mode)
         check_number("factor", factor, below=1.0)
@@ -961,7 +961,7 @@ class ReduceLROnPlateau(LRScheduler):
         check_integer("cooldown", cooldown, least=0)
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode, self.cooldown = threshold, threshold_mode, cooldown
-        self.min_lrs = _rates_for_groups("min_lr", min_lr, optimizer)
+        self.min_lrs = rates_for_groups("min_lr", min_lr, optimizer)
         self.default_min_lr = None if isinstance(min_lr, (list, tuple)) else min_lr
         self.eps, self.last_epoch = eps, 0
         self.best, self.num_bad_epochs, self.cooldown_counter = inf, 0, 0
@@ -1016,7 +1016,7 @@ class _Several(LRScheduler):
 
     _schedulers: list[LRScheduler]
 
-    def _take(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None) -> None:
+    def _take(self, schedulers: Iterable[Any], optimizer: Optimizer | None) -> None:
         schedulers = list(schedulers)
         if not schedulers:
             raise ValueError(f"{type(self).__name__} of no schedules: there must be one at least")
@@ -1029,7 +1029,7 @@ class _Several(LRScheduler):
                     f"call its step beside that of {type(self).__name__}"
                 )
         self.optimizer = schedulers[0].optimizer if optimizer is None else optimizer
-        _check_optimizer(self, self.optimizer)
+        check_optimizer(self, self.optimizer)
         for i, schedule in enumerate(schedulers):
             if schedule.optimizer is not self.optimizer:
                 raise ValueError(
@@ -1204,7 +1204,8 @@ class SequentialLR(_Several):
 # -- arguments ------------------------------------------------------------------------------------
 
 
-def _check_optimizer(schedule: LRScheduler, optimizer: Any) -> None:
+def check_optimizer(schedule: LRScheduler, optimizer: Any) -> None:
+    """Raise TypeError unless a schedule is given an optimizer."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"{type(schedule).__name__}({describe(optimizer)}, ...): the first argument is the "
@@ -1225,7 +1226,8 @@ def _for_groups(name: str, value: Any, optimizer: Optimizer) -> list[Any]:
     return list(value)
 
 
-def _rates_for_groups(name: str, value: Any, optimizer: Optimizer) -> list[float]:
+def rates_for_groups(name: str, value: Any, optimizer: Optimizer) -> list[float]:
+    """Return a rate for each group."""
     rates = _for_groups(name, value, optimizer)
     for rate in rates:
         check_number(name, rate)
