@@ -1,7 +1,7 @@
 """What people who know PyTorch write, and NumPy's words for it: one table, asked on every miss.
 
 ``t.view(6)`` fails with the word to write; so do ``tl.zeros``, ``nn.CrossEntropyLoss``,
-``F.one_hot``, ``optim.lr_scheduler`` and ``t.mean(dim=1)``.  The documentation's page about
+``F.one_hot``, ``optim.ExponentialLR`` and ``t.mean(dim=1)``.  The documentation's page about
 PyTorch's words is made of the same table.
 
 Not for: names that mean the same, which are simply there; nor aliases, of which there are none.
@@ -242,9 +242,16 @@ FUNCTIONAL = {
 
 #: Optimizers and schedules.
 OPTIM = {
-    "lr_scheduler": "optim.StepLR(optimizer, n), or optim.CosineAnnealingLR(optimizer, n)",
-    "ExponentialLR": "optim.StepLR(optimizer, 1, gamma)",
-}
+    "SparseAdam": "optim.Adam(parameters): gradients are whole arrays",
+    "Adafactor": "optim.Adam(parameters)",
+    **{name: f"optim.lr_scheduler.{name}" for name in (
+        "LambdaLR", "MultiplicativeLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR",
+        "PolynomialLR", "CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR",
+        "ReduceLROnPlateau", "ChainedScheduler", "SequentialLR", "LRScheduler",
+    )},
+    "SWALR": "optim.swa_utils.SWALR",
+    "AveragedModel": "optim.swa_utils.AveragedModel(model)",
+}  # fmt: skip
 
 #: The tables by what is asked, as one writes it.
 TABLES: dict[str, Mapping[str, str]] = {
