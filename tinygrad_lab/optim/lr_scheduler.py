@@ -1055,7 +1055,7 @@ class _Several(LRScheduler):
             at_once(before)
             raise
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Any) -> None:
         """Go on from what ``state_dict`` gave, here or in PyTorch."""
         states = state_dict.get("_schedulers") if isinstance(state_dict, Mapping) else None
         if not isinstance(states, list) or len(states) != len(self._schedulers):

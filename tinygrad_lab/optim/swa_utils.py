@@ -129,7 +129,7 @@ class AveragedModel(Module):
 
         Raises
         ------
-        ValueError
+        RuntimeError
             ``model`` has other parameters.  Nothing is changed then.
         """
         own, new = self.module.state_dict(), model.state_dict()
