@@ -157,7 +157,7 @@ def test_a_word_is_differentiated_twice_batched_and_recorded(name: str):
         return (upstream * call(t * t)).sum()
 
     slope = tl.grad(weighted)  # of the square, so that there is a second derivative
-    plain = lambda a: call(tl.tensor(a * a)).data  # noqa: E731
+    plain = lambda a: call(tl.tensor(a * a)).data
     numerical = directional_slope(plain, [x], 0, upstream, direction)
     np.testing.assert_allclose((slope(x) * direction).sum(), numerical, rtol=1e-7, atol=1e-8)
     (second,) = tl.hvp(weighted, (x,), (direction,))

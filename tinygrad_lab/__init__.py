@@ -103,12 +103,15 @@ __all__ = [
     "warnings",
 ]
 
-_ON_DEMAND = ("lab", "testing", "viz")  # they bring matplotlib, graphviz, hypothesis ...
+_OF_TRAINING = ("fit", "metrics")
+_ON_DEMAND = ("data", "lab", "testing", "training", "viz")  # they bring matplotlib, hypothesis ...
 
 
 def __getattr__(name: str) -> Any:
     if name in _ON_DEMAND:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _OF_TRAINING:
+        return getattr(importlib.import_module(f"{__name__}.training"), name)
     if name in words.PACKAGE:
         return words.PACKAGE[name]
     says_which = name in habits.PACKAGE
@@ -130,7 +133,7 @@ def _is_differentiable_or_constant(function: Any) -> bool:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_ON_DEMAND])
+    return sorted([*__all__, *_ON_DEMAND, *_OF_TRAINING])
 
 
 words.teach()

@@ -102,13 +102,7 @@ NN = {
     "AdaptiveAvgPool2d": "np.mean(images, axis=(2, 3))",
     "AdaptiveMaxPool2d": "np.max(images, axis=(2, 3))",
     "ZeroPad2d": "np.pad(images, ((0, 0), (0, 0), (n, n), (n, n)))",
-    "Hardtanh": "np.clip(t, -1, 1)",
-    "ReLU6": "np.clip(t, 0, 6)",
-    "Softmin": "F.softmax(-t)",
-    "LogSigmoid": "-F.softplus(-t)",
     "Swish": "nn.SiLU()",
-    "Dropout2d": "nn.Dropout(p)",
-    "utils": "tl.optim.clip_grad_norm_(parameters, max_norm)",
 }
 
 #: Functions of layers.
@@ -122,12 +116,6 @@ FUNCTIONAL = {
     "flatten": "t.reshape(len(t), -1)",
     "adaptive_avg_pool2d": "np.mean(images, axis=(2, 3))",
     "adaptive_max_pool2d": "np.max(images, axis=(2, 3))",
-    "hardtanh": "np.clip(t, -1, 1)",
-    "relu6": "np.clip(t, 0, 6)",
-    "softmin": "F.softmax(-t)",
-    "logsigmoid": "-F.softplus(-t)",
-    "softsign": "t / (1 + np.abs(t))",
-    "mish": "t * np.tanh(F.softplus(t))",
     "swish": "F.silu(t)",
 }
 
@@ -135,7 +123,6 @@ FUNCTIONAL = {
 OPTIM = {
     "lr_scheduler": "optim.StepLR(optimizer, n), or optim.CosineAnnealingLR(optimizer, n)",
     "ExponentialLR": "optim.StepLR(optimizer, 1, gamma)",
-    "LBFGS": "scipy.optimize.minimize(f, x, jac=tl.grad(f))",
 }
 
 #: The tables by what is asked, as one writes it.

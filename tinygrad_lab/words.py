@@ -292,10 +292,9 @@ def _drawn(name: str, draw: Callable[..., Any]) -> Callable[..., Tensor]:
 
 def _integers(rng: Any, *bounds: Any, low: int = 0, high: Any = None, size: Any = None) -> Any:
     """``rng.integers(low, high, size)``; one bound alone is the upper one."""
-    *bounds, size = (*bounds, size) if size is not None else bounds
-    bounds = [*bounds, *(() if high is None else (high,))]
-    low, high = bounds if len(bounds) == 2 else (low, bounds[0])
-    return rng.integers(low, high, size)
+    *limits, size = (*bounds, size) if size is not None else bounds
+    limits += [] if high is None else [high]
+    return rng.integers(*(limits if len(limits) == 2 else (low, limits[0])), size)
 
 
 def _multinomial(rng: Any, input: Any, num_samples: int, replacement: bool = False) -> Any:

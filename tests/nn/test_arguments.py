@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.nn.cases import every_case
 from tinygrad_lab import nn
 from tinygrad_lab.nn import functional as fn
 
@@ -18,19 +19,44 @@ LABELS = np.array([0, 1])
 #: A call of each function with all its array arguments, by name.
 CALLS: dict[str, dict[str, Any]] = {
     "avg_pool2d": {"input": IMAGES, "kernel_size": 2},
+    "batch_norm": {
+        "input": ROW, "running_mean": ROW[0], "running_var": ROW[1], "weight": ROW[0],
+        "bias": ROW[1],
+    },
     "binary_cross_entropy": {"input": ROW, "target": TARGET, "weight": ROW},
     "binary_cross_entropy_with_logits": {
         "input": ROW, "target": TARGET, "weight": ROW, "pos_weight": ROW[0],
     },
     "conv2d": {"input": IMAGES, "weight": np.ones((2, 1, 2, 2)), "bias": ROW[0]},
     "cross_entropy": {"input": ROW, "target": LABELS, "weight": ROW[0]},
+    "alpha_dropout": {"input": ROW, "training": True, "rng": 0},
     "dropout": {"input": ROW, "rng": 0},
+    "gumbel_softmax": {"logits": ROW, "rng": 0},
+    "leaky_relu": {"input": ROW, "negative_slope": ROW},
+    "dropout1d": {"input": ROW, "rng": 0},
+    "dropout2d": {"input": IMAGES, "rng": 0},
+    "dropout3d": {"input": IMAGES, "rng": 0},
+    "feature_alpha_dropout": {"input": ROW, "training": True, "rng": 0},
+    "instance_norm": {
+        "input": ROW[None], "running_mean": ROW[0], "running_var": ROW[1], "weight": ROW[0],
+        "bias": ROW[1], "use_input_stats": False,
+    },
     "l1_loss": {"input": ROW, "target": TARGET},
     "linear": {"input": ROW, "weight": TARGET, "bias": ROW[0]},
     "max_pool2d": {"input": IMAGES, "kernel_size": 2},
     "mse_loss": {"input": ROW, "target": TARGET},
     "nll_loss": {"input": -ROW, "target": LABELS, "weight": ROW[0]},
+    "running_statistics": {"input": ROW, "running_mean": ROW[0], "running_var": ROW[1]},
 }  # fmt: skip
+#: And of each other one the case with the most inputs, under their names.
+CALLS = {
+    case.name: dict(
+        zip(inspect.signature(getattr(fn, case.name)).parameters, case.inputs, strict=False)
+    )
+    | case.options
+    for case in sorted(every_case(), key=lambda case: len(case.inputs))
+    if not case.is_layer
+} | CALLS
 CALLS |= {
     name: {next(iter(inspect.signature(getattr(fn, name)).parameters)): ROW}
     for name in fn.__all__
@@ -39,6 +65,7 @@ CALLS |= {
 PLACES = [
     (name, place)
     for name in fn.__all__
+    if name != "running_statistics"  # a pair
     for place, value in CALLS[name].items()
     if isinstance(value, np.ndarray)
 ]

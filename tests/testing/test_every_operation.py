@@ -15,6 +15,7 @@ from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.core.rules.mathematical.lengths import vanishing
 from tinygrad_lab.core.several import bundle, pick
 from tinygrad_lab.nn import functional as fn
+from tinygrad_lab.nn.kernels.recurrence import recurrence
 from tinygrad_lab.testing.inputs.calls import arrays, grid
 from tinygrad_lab.transforms.checkpoint import recomputed
 from tinygrad_lab.transforms.jit.history import replayed
@@ -52,8 +53,14 @@ OF_NN = {
     "softplus": (lambda x: fn.softplus(x, 2.0), None),
     "silu": (fn.silu, None),
     "gelu": (fn.gelu, None),
+    "gelu, by tanh": (lambda x: fn.gelu(x, approximate="tanh"), None),
+    "mish": (fn.mish, None),
+    "softsign": (fn.softsign, of_shapes((3,), values=UNIT)),
+    "hardtanh": (fn.hardtanh, None),
+    "prelu": (fn.prelu, of_shapes((2, 3), (3,))),
     "softmax": (fn.softmax, of_shapes((2, 3))),
     "log_softmax": (lambda x: fn.log_softmax(x, 0), of_shapes((2, 3))),
+    "layer_norm": (lambda x: fn.layer_norm(x, 3, eps=0.5), of_shapes((2, 3))),
     "logsumexp": (lambda x: fn.logsumexp(x, axis=(0, 1)), of_shapes((2, 3, 2))),
     "linear": (fn.linear, of_shapes((2, 3), (4, 3), (4,))),
     "mse_loss": (fn.mse_loss, of_shapes((2, 3), (2, 3))),
@@ -64,6 +71,10 @@ OF_NN = {
         of_shapes((3,), (3,)),
     ),
     "cross_entropy": (lambda x: fn.cross_entropy(x, labels), of_shapes((3, 4))),
+    "recurrence": (
+        lambda a, w, b, *state: recurrence(a, w, b, None, *state, cell="LSTM"),
+        of_shapes((2, 1, 4), (4, 1), (4,), (1, 1), (1, 1)),
+    ),
     "conv2d": (conv(), images((2, 1, 4, 3), (2, 1, 2, 2))),
     "conv2d, strided": (conv(stride=2, padding=1, dilation=2), images((1, 1, 6, 5), (1, 1, 2, 2))),
     "conv2d, groups": (conv(groups=2), images((1, 2, 3, 3), (2, 1, 2, 2))),
@@ -82,7 +93,7 @@ def test_operations_of_the_core(op):
 @pytest.mark.parametrize("name", OF_NN)
 def test_operations_of_nn(name):
     f, inputs = OF_NN[name]
-    piecewise_linear = ("l1_loss", "relu", "max_pool2d")
+    piecewise_linear = ("l1_loss", "relu", "hardtanh", "max_pool2d")
     order = 1 if name in piecewise_linear else 2
     report = tgt.check_op(f, inputs, examples=EXAMPLES, order=order, kwargs={})
     assert report.verdict == "pass", str(report)

@@ -80,10 +80,12 @@ def in_numpys_words(op: Op, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
     return renamed
 
 
-def refuse_ambiguous(op: Op, args: tuple[Any, ...]) -> None:
-    """Refuse an axis, or a number of repeats, that is told by its position (see ``AMBIGUOUS``)."""
-    if args:
-        raise _two_meanings(op, describe(args[0] if op is not np.repeat else args))
+def refuse_ambiguous(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Refuse an axis that is told by its position, or a number of repeats without one."""
+    if op is np.repeat and (len(args) > 1 or "axis" not in kwargs):
+        raise _two_meanings(op, describe(args))
+    if op is not np.repeat and args:
+        raise _two_meanings(op, describe(args[0]))
 
 
 def _two_meanings(op: Op, written: str) -> TypeError:
@@ -102,7 +104,7 @@ def _taking_words(op: Callable[..., Any]) -> Callable[..., Any]:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         if ambiguous:
-            refuse_ambiguous(op, args[1:])
+            refuse_ambiguous(op, args[1:], kwargs)
         return op(*args, **in_numpys_words(op, kwargs))
 
     function.__name__ = function.__qualname__ = op.__name__

@@ -170,6 +170,7 @@ def defvjp_joint(
     *,
     argnums: Sequence[int] | None = None,
     selects: bool = False,
+    branch: Op | None = None,
 ) -> None:
     """Give an operation one rule for all its arguments, however many it takes.
 
@@ -183,7 +184,7 @@ def defvjp_joint(
         the solution of an adjoint equation, which is then computed once.
     argnums : sequence of int, optional
         Which positional arguments have a derivative; by default all of them.
-    selects : bool
+    selects, branch
         As in :func:`defvjp`.
 
     Examples
@@ -198,7 +199,9 @@ def defvjp_joint(
     rules: Sequence[Any] = _Variadic(lambda argnum, *call, **kw: vjp([argnum], *call, **kw)[0])
     if argnums is not None:
         rules = tuple(rules[i] if i in argnums else None for i in range(max(argnums) + 1))
-    OPERATIONS[op] = Operation(rules, joint=vjp, selects=selects, lists=_takes_lists(op))
+    OPERATIONS[op] = Operation(
+        rules, joint=vjp, selects=selects, branch=branch, lists=_takes_lists(op)
+    )
 
 
 def together(op: Op, joint: Op) -> None:

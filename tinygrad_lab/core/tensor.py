@@ -240,7 +240,7 @@ def _of_numpy(op: Op) -> Any:
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         if is_ambiguous:
-            refuse_ambiguous(op, args)
+            refuse_ambiguous(op, args, kwargs)
         if kwargs:
             kwargs = dict(in_numpys_words(op, kwargs))
         args = (self, *args)

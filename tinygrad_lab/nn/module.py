@@ -9,6 +9,7 @@ Not for: the layers themselves (``layers/``).
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -23,6 +24,7 @@ from tinygrad_lab.core.atomic import at_once
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.parameter import Parameter
+from tinygrad_lab.nn.seeds import place, seed
 from tinygrad_lab.transforms.containers import attributes
 from tinygrad_lab.warnings import NotAParameterWarning, warn
 
@@ -49,6 +51,19 @@ class Module:
 
     #: Whether it is being trained; ``train()`` and ``eval()`` set it.
     training: bool = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let what draws know its place when a module has been made: a list may have grown."""
+        super().__init_subclass__(**kwargs)
+        if init := vars(cls).get("__init__"):
+
+            @functools.wraps(init)
+            def made_and_placed(self: Any, *args: Any, **kwargs: Any) -> None:
+                init(self, *args, **kwargs)
+                if type(self).__init__ is made_and_placed:
+                    place(self.named_modules())
+
+            cls.__init__ = made_and_placed  # type: ignore[method-assign]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: what a subclass defines."""
@@ -78,6 +93,10 @@ class Module:
                 f"None for no parameter, or .{name}.data = array for other values"
             )
         super().__setattr__(name, value)
+        if isinstance(value, Module):
+            place(value.named_modules(name))
+        elif isinstance(value, (list, tuple, dict)):
+            place(self.named_modules())
 
     def children(self) -> Iterator[Module]:
         """The layers directly within, each once."""
@@ -138,6 +157,23 @@ class Module:
     def eval(self) -> Self:
         """Leave training: dropout lets everything pass."""
         return self.train(False)
+
+    def seed(self, number: int) -> Self:
+        """Give all layers within that draw (dropout) new generators, from one number.
+
+        The stream of each comes from the number and the layer's path, so the same model seeded
+        alike draws the same.  Generators that were handed over are let go of; layers that shared
+        one share one.
+
+        Examples
+        --------
+        >>> from tinygrad_lab import nn
+        >>> model = nn.Sequential(nn.Dropout(), nn.Dropout()).seed(0)
+        >>> model[0](np.ones(4)), model[1](np.ones(4))
+        (array([2., 2., 2., 2.]), array([0., 2., 0., 2.]))
+        """
+        seed(self.named_modules(), number)
+        return self
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

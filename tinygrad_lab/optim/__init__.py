@@ -16,8 +16,10 @@ from __future__ import annotations
 from typing import NoReturn
 
 from tinygrad_lab.habits import missing
-from tinygrad_lab.optim.adaptive import Adagrad, Adam, AdamW, RMSprop
-from tinygrad_lab.optim.descent import SGD
+from tinygrad_lab.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
+from tinygrad_lab.optim.adaptive import Adadelta, Adagrad, RMSprop, Rprop
+from tinygrad_lab.optim.descent import ASGD, SGD, Muon
+from tinygrad_lab.optim.lbfgs import LBFGS
 from tinygrad_lab.optim.optimizer import Optimizer
 from tinygrad_lab.optim.schedules import (
     CosineAnnealingLR,
@@ -27,13 +29,21 @@ from tinygrad_lab.optim.schedules import (
 )
 
 __all__ = [
+    "ASGD",
+    "LBFGS",
     "SGD",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "CosineAnnealingLR",
+    "Muon",
+    "NAdam",
     "Optimizer",
+    "RAdam",
     "RMSprop",
+    "Rprop",
     "StepLR",
     "clip_grad_norm_",
     "clip_grad_value_",

@@ -1,34 +1,22 @@
-"""Optimizers whose step adapts to the size that each element's gradient has had.
+"""Optimizers whose step adapts to the gradients that each element has had, without momentum first.
 
-Formulas, defaults and trajectories are PyTorch's.  Adam reuses its memory from step to step,
-because most training uses it; the others make new arrays, which is easier to read.
+Adagrad, Adadelta and RMSprop divide by the root of sums of squares; Rprop looks at signs alone.
+Formulas, defaults and trajectories are PyTorch's.
 
-Not for: one step size for all elements (``descent.py``).
+Not for: one step size for all elements (``descent.py``); Adam and its family (``adam.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from tinygrad_lab.core.ownership import is_shared
-from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.optim.checks import check_flag, check_number
-from tinygrad_lab.optim.optimizer import (
-    Array,
-    Change,
-    Optimizer,
-    Options,
-    Parameters,
-    effective_gradient,
-    replace,
-)
+from tinygrad_lab.optim.checks import check_flag, check_number, number, numbers, usual
+from tinygrad_lab.optim.optimizer import Array, Optimizer, Options, Parameters, decayed, options
 
-__all__ = ["Adagrad", "Adam", "AdamW", "RMSprop"]
+__all__ = ["Adadelta", "Adagrad", "RMSprop", "Rprop"]
 
 
 class Adagrad(Optimizer):
@@ -38,14 +26,12 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    params, lr, weight_decay, maximize
-        As for :class:`~tinygrad_lab.optim.SGD`.
+    params, lr, weight_decay, eps, maximize
+        See :class:`Optimizer`.
     lr_decay : float
         How fast the learning rate falls.
     initial_accumulator_value : float
         The initial ``s``.
-    eps : float
-        Keeps the division defined.
 
     Raises
     ------
@@ -63,49 +49,99 @@ class Adagrad(Optimizer):
     array([  0.9, -19.9])
     """
 
+    entries: ClassVar[Mapping[str, str]] = {"step": "count", "sum": "positive"}
+    checks = usual(
+        "weight_decay", "eps", "maximize", "foreach", "differentiable", "fused",
+        lr_decay=check_number, initial_accumulator_value=check_number,
+    )  # fmt: skip
+
     def __init__(
         self,
         params: Parameters,
         lr: float = 1e-2,
-        lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
         eps: float = 1e-10,
+        foreach: bool | None = None,
         *,
         maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "lr_decay": lr_decay,
-                "weight_decay": weight_decay,
-                "initial_accumulator_value": initial_accumulator_value,
-                "eps": eps,
-                "maximize": maximize,
-            },
-        )
+        super().__init__(params, options(locals()))
 
-    entries: ClassVar[Mapping[str, str]] = {"step": "count", "sum": "positive"}
+    def _start(self, p: Array, group: Options) -> Options:
+        return {"step": 0, "sum": np.full_like(p, group["initial_accumulator_value"])}
 
-    def _check(self, group: Options) -> None:
-        for name in ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps"):
-            check_number(group, name)
-        check_flag(group, "maximize")
-
-    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
-        state = self._kept(parameter, "sum")
-        if state is None:
-            start = np.full_like(parameter.data, group["initial_accumulator_value"])
-            state = {"step": 0, "sum": start}
-        g = effective_gradient(parameter, g, group)
+    def _moved(self, p: Array, g: Array, state: Options, group: Options) -> tuple[Array, Options]:
+        p, g = decayed(p, g, group)
         total = state["sum"] + g * g
         rate = group["lr"] / (1 + state["step"] * group["lr_decay"])
-        step = g * rate / (np.sqrt(total) + group["eps"])
-        return [
-            replace(parameter, parameter.data - step),
-            self._keep(parameter, {"step": state["step"] + 1, "sum": total}),
-        ]
+        p = p - g * rate / (np.sqrt(total) + group["eps"])
+        return p, {"step": state["step"] + 1, "sum": total}
+
+
+class Adadelta(Optimizer):
+    """Scale each step to the size of the steps before it (Zeiler, 2012).
+
+    ``s = rho * s + (1 - rho) * g²``, ``d = sqrt(u + eps) / sqrt(s + eps) * g``, ``p -= lr * d``,
+    and ``u = rho * u + (1 - rho) * d²``.
+
+    Parameters
+    ----------
+    params, lr, weight_decay, eps, maximize
+        See :class:`Optimizer`.
+    rho : float
+        How long the running means remember, at most 1.
+
+    Raises
+    ------
+    ValueError
+        An option is out of range.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> p = tl.tensor([1.0, -20.0], requires_grad=True)
+    >>> optimizer = Adadelta([p], rho=0.75, eps=0.01)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> p.data.round(3)
+    array([  0.801, -19.8  ])
+    """
+
+    entries: ClassVar[Mapping[str, str]] = {
+        "step": "count", "square_avg": "positive", "acc_delta": "positive",
+    }  # fmt: skip
+    checks = usual(
+        "weight_decay", "eps", "maximize", "foreach", "differentiable", "capturable",
+        rho=number(most=1.0),
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        capturable: bool = False,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        super().__init__(params, options(locals()))
+
+    def _moved(self, p: Array, g: Array, state: Options, group: Options) -> tuple[Array, Options]:
+        p, g = decayed(p, g, group)
+        rho, eps = group["rho"], group["eps"]
+        square = state["square_avg"] * rho + g * g * (1 - rho)
+        change = np.sqrt(state["acc_delta"] + eps) / np.sqrt(square + eps) * g
+        changes = state["acc_delta"] * rho + change * change * (1 - rho)
+        entries = {"step": state["step"] + 1, "square_avg": square, "acc_delta": changes}
+        return p - change * group["lr"], entries
 
 
 class RMSprop(Optimizer):
@@ -116,12 +152,10 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    params, lr, weight_decay, maximize
-        As for :class:`~tinygrad_lab.optim.SGD`.
+    params, lr, weight_decay, eps, maximize
+        See :class:`Optimizer`.
     alpha : float
-        How long the running means remember.
-    eps : float
-        Keeps the division defined.
+        How long the running means remember, at most 1.
     momentum : float
         ``v = momentum * v + step``, and ``v`` is what moves the parameter.
     centered : bool
@@ -143,79 +177,68 @@ class RMSprop(Optimizer):
     array([  0., -19.])
     """
 
+    entries: ClassVar[Mapping[str, str]] = {
+        "step": "count", "square_avg": "positive", "grad_avg": "array?",
+        "momentum_buffer": "array?",
+    }  # fmt: skip
+    checks = usual(
+        "weight_decay", "eps", "maximize", "foreach", "differentiable", "capturable",
+        alpha=number(most=1.0), momentum=check_number, centered=check_flag,
+    )  # fmt: skip
+
     def __init__(
         self,
         params: Parameters,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum: float = 0.0,
+        weight_decay: float = 0,
+        momentum: float = 0,
         centered: bool = False,
-        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "alpha": alpha,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "momentum": momentum,
-                "centered": centered,
-                "maximize": maximize,
-            },
-        )
+        super().__init__(params, options(locals()))
 
-    entries: ClassVar[Mapping[str, str]] = {
-        "square": "positive", "mean": "array", "velocity": "array",
-    }  # fmt: skip
-
-    def _check(self, group: Options) -> None:
-        for name in ("lr", "eps", "weight_decay", "momentum"):
-            check_number(group, name)
-        check_number(group, "alpha", most=1.0)
-        check_flag(group, "centered")
-        check_flag(group, "maximize")
-
-    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
-        zeros = np.zeros_like(parameter.data)
-        old = self._kept(parameter, "square") or {"square": zeros, "mean": zeros, "velocity": zeros}
+    def _moved(self, p: Array, g: Array, state: Options, group: Options) -> tuple[Array, Options]:
+        p, g = decayed(p, g, group)
         alpha, momentum = group["alpha"], group["momentum"]
-        g = effective_gradient(parameter, g, group)
-        new = {**old, "square": old["square"] * alpha + g * g * (1 - alpha)}
-        size = new["square"]
+        size = state["square_avg"] * alpha + g * g * (1 - alpha)
+        new = {**state, "step": state["step"] + 1, "square_avg": size}
         if group["centered"]:
-            new["mean"] = old["mean"] * alpha + g * (1 - alpha)
-            size = size - new["mean"] * new["mean"]
+            mean = new["grad_avg"] = _or_zeros(state, "grad_avg", p) * alpha + g * (1 - alpha)
+            size = size - mean * mean
         step = g / (np.sqrt(size) + group["eps"])
         if momentum:
-            step = new["velocity"] = old["velocity"] * momentum + step
-        return [
-            replace(parameter, parameter.data - step * group["lr"]),
-            self._keep(parameter, new),
-        ]
+            step = _or_zeros(state, "momentum_buffer", p) * momentum + step
+            new["momentum_buffer"] = step
+        return p - step * group["lr"], new
 
 
-class Adam(Optimizer):
-    """Divide a running mean of gradients by the root of one of their squares (Kingma, 2015).
+def _or_zeros(state: Options, name: str, p: Array) -> Any:
+    return state[name] if name in state else np.zeros_like(p)
 
-    ``m = β₁ m + (1 - β₁) g`` and ``v = β₂ v + (1 - β₂) g²``; both begin at 0, which is corrected
-    for: ``p -= lr * m / (1 - β₁ᵗ) / (sqrt(v / (1 - β₂ᵗ)) + eps)`` in step ``t``.
+
+class Rprop(Optimizer):
+    """Look at signs alone: longer steps while they stay, shorter ones when they turn.
+
+    Each element has a step size of its own, at first ``lr``.  Where the gradient has the sign of
+    the one before, it grows by ``etas[1]``; where it has the other, it shrinks by ``etas[0]``, and
+    the element waits for a step (Riedmiller and Braun, 1993; without going back).  For gradients of
+    all the data: those of batches turn too often.
 
     Parameters
     ----------
-    params, lr, maximize
-        As for :class:`~tinygrad_lab.optim.SGD`.
-    betas : (float, float)
-        How long the running means remember, each in [0, 1).
-    eps : float
-        Keeps the division defined.
-    weight_decay : float
-        Added to the gradient, times the parameter.
-    amsgrad : bool
-        Use the largest ``v`` so far (Reddi, 2018).
+    params, maximize
+        See :class:`Optimizer`.
+    lr : float
+        The first step size.
+    etas : (float, float)
+        The factors, below and above 1.
+    step_sizes : (float, float)
+        The least and the largest step size.
 
     Raises
     ------
@@ -226,173 +249,55 @@ class Adam(Optimizer):
     --------
     >>> import tinygrad_lab as tl
     >>> p = tl.tensor([1.0, -20.0], requires_grad=True)
-    >>> optimizer = Adam([p], lr=0.1)
-    >>> (p * p).sum().backward()
-    >>> optimizer.step()
+    >>> optimizer = Rprop([p], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (p * p).sum().backward()
+    ...     optimizer.step()
     >>> p.data
-    array([  0.9, -19.9])
+    array([  0.78, -19.78])
     """
 
-    #: Whether weight decay leaves the gradient alone and shrinks the parameter itself.
-    decoupled: ClassVar[bool] = False
-    in_place: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {
-        "step": "count", "mean": "array", "square": "positive", "largest": "positive?",
+        "step": "count", "prev": "array", "step_size": "positive",
     }  # fmt: skip
+    checks = usual(
+        "maximize", "foreach", "differentiable", "capturable",
+        etas=numbers(2, positive=True), step_sizes=numbers(2),
+    )  # fmt: skip
 
     def __init__(
         self,
         params: Parameters,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        amsgrad: bool = False,
+        lr: float = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
         *,
+        capturable: bool = False,
+        foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
-        self._scratch: dict[Any, npt.NDArray[Any]] = {}
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "amsgrad": amsgrad,
-                "maximize": maximize,
-            },
-        )
+        super().__init__(params, options(locals()))
 
     def _check(self, group: Options) -> None:
-        for name in ("lr", "eps", "weight_decay"):
-            check_number(group, name)
-        check_flag(group, "amsgrad")
-        check_flag(group, "maximize")
-        betas = group["betas"]
-        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise ValueError(f"betas={betas!r}: expected two numbers")
-        for i, beta in enumerate(betas):
-            check_number({f"betas[{i}]": beta}, f"betas[{i}]", below=1.0)
-        group["betas"] = tuple(betas)  # so that nothing in it changes unchecked
+        super()._check(group)
+        (down, up), (least, most) = group["etas"], group["step_sizes"]
+        if not down < 1 < up:
+            raise ValueError(f"etas={(down, up)}: expected one below 1 and one above")
+        if least > most:
+            raise ValueError(f"step_sizes={(least, most)}: expected the least and the largest")
 
-    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
-        state = self._kept(parameter, "mean")
-        if state is None:
-            zeros = np.zeros_like(parameter.data)
-            state = {"step": 0, "mean": zeros, "square": zeros.copy()}
-        if group["amsgrad"] and "largest" not in state:
-            state = {**state, "largest": np.zeros_like(parameter.data)}
-        state = {**state, "step": state["step"] + 1}
-        if self.decoupled:
-            shrink = 1 - group["lr"] * group["weight_decay"]
-            g = -g if group["maximize"] else g
-        else:
-            shrink = None
-            g = effective_gradient(parameter, g, group)
-        is_numpys = isinstance(g, np.ndarray) and isinstance(parameter.data, np.ndarray)
-        in_place = is_numpys and isinstance(state["mean"], np.ndarray)
-        update = self._update_in_place if in_place else self._update_anew
-        return update(parameter, g, state, group, shrink)
+    def _start(self, p: Array, group: Options) -> Options:
+        return {**super()._start(p, group), "step_size": np.full_like(p, group["lr"])}
 
-    def _factors(self, state: Options, group: Options) -> tuple[float, float, float, float]:
-        """Return β₁, β₂, and what corrects for the beginning: rate and eps of the step.
-
-        ``p -= rate * m / (sqrt(v) + eps)`` is the formula of the class.
-        """
-        first, second = group["betas"]
-        correction = (1 - second ** state["step"]) ** 0.5
-        rate = group["lr"] * correction / (1 - first ** state["step"])
-        return first, second, rate, group["eps"] * correction
-
-    def _update_anew(
-        self, parameter: Tensor, g: Array, state: Options, group: Options, shrink: float | None
-    ) -> list[Change]:
-        first, second, rate, eps = self._factors(state, group)
-        mean = state["mean"] + (g - state["mean"]) * (1 - first)
-        square = state["square"] + (g * g - state["square"]) * (1 - second)
-        new = {**state, "mean": mean, "square": square}
-        if group["amsgrad"]:
-            square = new["largest"] = np.maximum(state["largest"], square)
-        start = parameter.data if shrink is None else parameter.data * shrink
-        moved = start - mean / (np.sqrt(square) + eps) * rate
-        return [replace(parameter, moved), self._keep(parameter, new)]
-
-    def _update_in_place(
-        self, parameter: Tensor, g: Array, state: Options, group: Options, shrink: float | None
-    ) -> list[Change]:
-        """Do the same without a new array: a fresh one costs more than the arithmetic on it."""
-        first, second, rate, eps = self._factors(state, group)
-        mean, square = state["mean"], state["square"]
-        in_use = is_shared(parameter.data) or not parameter.data.flags.writeable
-        target = np.empty_like(parameter.data) if in_use else parameter.data
-        source, work = parameter.data, self._work(parameter.data)
-        changes: list[Change] = [
-            (np.subtract, g, mean, work),  # mean += (1 - β₁) (g - mean)
-            (np.multiply, work, 1 - first, work),
-            (np.add, mean, work, mean),
-            (np.multiply, g, g, work),  # square += (1 - β₂) (g² - square)
-            (np.subtract, work, square, work),
-            (np.multiply, work, 1 - second, work),
-            (np.add, square, work, square),
-        ]
-        if group["amsgrad"]:
-            changes.append((partial(np.maximum, out=state["largest"]), square, state["largest"]))
-            square = state["largest"]
-        if shrink is not None:
-            changes.append((np.multiply, source, shrink, target))
-            source = target
-        changes += [
-            (np.sqrt, square, work),  # p -= rate * mean / (sqrt(square) + eps)
-            (np.add, work, eps, work),
-            (np.divide, mean, work, work),
-            (np.multiply, work, rate, work),
-            (np.subtract, source, work, target),
-            (self.state.__setitem__, parameter, state),
-        ]
-        if in_use:
-            changes.append(replace(parameter, target))
-        return changes
-
-    def _work(self, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Memory for one parameter's arithmetic, of the size of the largest so far."""
-        memory = self._scratch.get(like.dtype)
-        if memory is None or memory.size < like.size:
-            memory = self._scratch[like.dtype] = np.empty(like.size, like.dtype)
-        return memory[: like.size].reshape(like.shape)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_scratch": {}}
-
-
-class AdamW(Adam):
-    """:class:`Adam` with weight decay that shrinks the parameters themselves (Loshchilov, 2019).
-
-    Before each step ``p -= lr * weight_decay * p``; gradients and their running means do not
-    contain it.
-
-    Examples
-    --------
-    >>> import tinygrad_lab as tl
-    >>> p = tl.tensor([1.0, -20.0], requires_grad=True)
-    >>> optimizer = AdamW([p], lr=0.1, weight_decay=0.5)
-    >>> (p * p).sum().backward()
-    >>> optimizer.step()
-    >>> p.data
-    array([  0.85, -18.9 ])
-    """
-
-    decoupled: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        params: Parameters,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+    def _moved(self, p: Array, g: Array, state: Options, group: Options) -> tuple[Array, Options]:
+        (down, up), (least, most) = group["etas"], group["step_sizes"]
+        g = -g if group["maximize"] else g
+        turn = np.sign(g) * np.sign(state["prev"])
+        size = state["step_size"]
+        size = np.where(turn > 0, size * up, np.where(turn < 0, size * down, size))
+        size = np.minimum(np.maximum(size, least), most)
+        g = np.where(turn < 0, np.zeros_like(g), g)
+        entries = {"step": state["step"] + 1, "prev": g, "step_size": size}
+        return p - np.sign(g) * size, entries

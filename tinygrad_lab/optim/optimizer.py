@@ -4,14 +4,14 @@ A step is all or none.  Each parameter's update is worked out first, as a list o
 goes well for all of them, the changes are made at once.  A retained graph or a detached view keeps
 the old values: the array of a parameter is written only where nobody else can see it.
 
-Not for: the update formulas (``descent.py``, ``adaptive.py``), or what is a good option or state
-(``checks.py``).
+Not for: the update formulas (``descent.py``, ``adaptive.py``, ``adam.py``, ``lbfgs.py``), or what
+is a good option or state (``checks.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from numbers import Real
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from operator import is_
 from sys import getrefcount
 from typing import Any, ClassVar
@@ -21,24 +21,28 @@ import numpy as np
 from tinygrad_lab.core.atomic import at_once
 from tinygrad_lab.core.cotangents import from_scalar
 from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.modes import enable_grad
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.optim.checks import (
-    check_entries,
+    ARRAYS,
+    LATER,
+    Check,
     check_gradient,
     check_names,
-    check_number,
     check_parameters,
     check_real,
     check_saved,
-)  # fmt: skip
+    loaded_entries,
+    of_python,
+    strangers,
+)
 from tinygrad_lab.warnings import AbandonedParameterWarning, NoGradientWarning, warn
 
-__all__ = ["Optimizer", "effective_gradient", "replace"]
+__all__ = ["Optimizer", "decayed", "options", "replace"]
 
 Array = Any  # an ndarray, or a foreign array such as Dask's
 Options = dict[str, Any]
-Parameters = Iterable[Tensor] | Iterable[Mapping[str, Any]]
-_PLAIN = (float, int, bool)
+Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Mapping[str, Any]]
 Change = tuple[Any, ...]  # a function of C, and its arguments: see `at_once`
 
 
@@ -47,12 +51,13 @@ class Optimizer:
 
     Parameters
     ----------
-    params : iterable of Tensor, or of dict
-        Parameters; or groups of them, ``{"params": [...], "lr": 0.1}``, with options of their own.
-        Frozen ones (:class:`~tinygrad_lab.nn.Parameter` with ``requires_grad=False``) may be among
-        them, and stay where they are.
-    options : dict
-        Defaults for what the groups leave out.
+    params : iterable of Tensor, of (str, Tensor), or of dict
+        Parameters; or ``model.named_parameters()``, whose names errors then say; or groups of
+        either, ``{"params": [...], "lr": 0.1}``, with options of their own.  Frozen parameters
+        (:class:`~tinygrad_lab.nn.Parameter` with ``requires_grad=False``) may be among them, and
+        stay where they are.
+    defaults : dict
+        Options for what the groups leave out.
 
     Raises
     ------
@@ -60,50 +65,115 @@ class Optimizer:
         ``params`` is a single tensor, a module, or contains something that is not a tensor.
     ValueError
         There are no parameters, one occurs twice or is no leaf that requires a gradient, or
-        an option is out of range.
+        an option is unknown or out of range.
 
     Notes
     -----
-    A subclass implements ``_check`` for one group's options, and ``_update``, which lists the
-    changes that move one parameter; it names what it keeps for each parameter in ``entries``.
+    All optimizers here take these arguments of PyTorch's too:
+
+    - ``lr``, ``weight_decay``, ``eps``: the learning rate; how much of the parameter is added to
+      its gradient, or with ``decoupled_weight_decay`` taken from the parameter itself; what keeps
+      a division defined.  Each is a finite number of 0 or more.
+    - ``maximize``: climb instead of descend.
+    - ``foreach``, ``fused``, ``capturable``: which of its implementations PyTorch uses.  They are
+      accepted, kept and saved, and have no effect.
+    - ``differentiable``: False; ``step()`` is no part of a graph.
+
+    A subclass may override :meth:`step` alone, as in PyTorch: ``param_groups`` are dicts with
+    ``"params"``, and ``self.state[p]`` is a dict that is empty at first.  Or it describes one
+    parameter's update, and has from here that a step is all or none, that options and states are
+    checked, and that it runs under :func:`tinygrad_lab.jit`: ``_moved`` gives the new value of a
+    parameter and what is kept for it, ``entries`` names what is kept, ``checks`` says what options
+    must be.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_lab as tl
+    >>> class SignDescent(Optimizer):
+    ...     def __init__(self, params, lr=0.1):
+    ...         super().__init__(params, {"lr": lr})
+    ...     def step(self, closure=None):
+    ...         for group in self.param_groups:
+    ...             for p in group["params"]:
+    ...                 if p.grad is not None:
+    ...                     p.data = p.data - group["lr"] * np.sign(p.grad)
+    >>> p = tl.tensor([1.0, -20.0], requires_grad=True)
+    >>> (p * p).sum().backward()
+    >>> SignDescent([p]).step()
+    >>> p.data
+    array([  0.9, -19.9])
     """
 
-    #: What is kept for each parameter: ``"count"``, ``"array"``, ``"positive"`` (an array of
-    #: numbers of 0 or more); with ``?`` if it is not always there.
-    entries: ClassVar[Mapping[str, str]] = {}
+    #: What is kept for each parameter: ``"count"``, ``"number"``, ``"array"``, ``"positive"`` (an
+    #: array of numbers of 0 or more); with ``?`` if it is not always there.  None: anything.
+    entries: ClassVar[Mapping[str, str] | None] = None
+    #: What each option must be.
+    checks: ClassVar[Mapping[str, Check]] = {}
     #: Whether updates write into arrays, and not only put new ones in their places.
     in_place: ClassVar[bool] = False
     #: Attributes that no step depends on: a recorded step does not look at them.
-    unread: ClassVar[frozenset[str]] = frozenset({"defaults", "_checked"})
+    unread: ClassVar[frozenset[str]] = frozenset({"defaults", "_checked", "has_stepped"})
+    _array: ClassVar[str] = ""  # the first array among the entries
 
-    def __init__(self, params: Parameters, options: Options) -> None:
-        self.defaults = options
+    def __init_subclass__(cls) -> None:
+        arrays = (name for name, kind in (cls.entries or {}).items() if kind in ARRAYS)
+        cls._array = next(arrays, "")
+
+    def __init__(self, params: Parameters, defaults: Options) -> None:
+        self.defaults = defaults
         self.param_groups: list[Options] = []
-        self.state: dict[Tensor, Options] = {}
+        self.state: dict[Tensor, Options] = defaultdict(dict)
+        self.has_stepped = False
         self._checked: list[list[Any]] = []  # the values of each group's options when last checked
         for group in _grouped(params):
             self.add_param_group(group)
 
-    def add_param_group(self, group: Mapping[str, Any]) -> None:
-        """Train more parameters, with the options in ``group`` or else the defaults."""
-        if "params" not in group:
-            raise ValueError(f'a group has its parameters under "params", not in {list(group)}')
-        complete = {**self.defaults, **group}
-        params = complete["params"]
-        complete["params"] = params = [params] if isinstance(params, Tensor) else list(params)
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Train more parameters, with the options in ``param_group`` or else the defaults."""
+        if not isinstance(param_group, Mapping):
+            raise TypeError(
+                f'a group is a dict, {{"params": [...], "lr": 0.1}}, not {describe(param_group)}'
+            )
+        if "params" not in param_group:
+            raise ValueError(
+                f'a group has its parameters under "params", not in {list(param_group)}'
+            )
+        complete = {**self.defaults, **param_group}
+        params, names = _named(complete["params"])
+        complete["params"] = params
+        if names:
+            complete["param_names"] = names
         self._check_group(complete)
-        check_number(complete, "lr", positive=True)
-        check_parameters(params, [p for other in self.param_groups for p in other["params"]])
+        others = self.param_groups
+        check_parameters(params, names, [p for other in others for p in other["params"]])
+        if any(bool(names) != ("param_names" in other) for other in others):
+            raise ValueError("some groups have named parameters and some not: name all, or none")
+        for parameter in params:
+            self._check_member(parameter)
         self.param_groups.append(complete)
 
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients; without ``set_to_none``, those that there are become 0."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                parameter.grad = None
+                if set_to_none:
+                    parameter.grad = None
+                elif parameter.grad is not None:
+                    parameter.grad = np.zeros_like(parameter.data)
 
-    def step(self) -> None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient by one update: all of them, or none.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Called first: it forgets the gradients, computes the loss and its gradients, and
+            returns the loss.
+
+        Returns
+        -------
+        Tensor or None
+            What ``closure`` returned.
 
         Raises
         ------
@@ -111,6 +181,7 @@ class Optimizer:
             An option was set to something that is none; or a gradient or a kept array does not fit
             its parameter, whose ``data`` was replaced.  Nothing has moved then.
         """
+        loss = called(closure)
         changes: list[Change] = []
         abandoned: list[Tensor] = []
         for i, group in enumerate(self.param_groups):
@@ -129,15 +200,36 @@ class Optimizer:
             self._warn_of_abandoned(abandoned)
         elif not changes:
             self._warn_of_no_gradient()
+        changes.append((vars(self).__setitem__, "has_stepped", True))
         at_once(changes, arithmetic=self.in_place)
+        return loss
 
     def _check(self, group: Options) -> None:
         """Raise ValueError if an option is out of range."""
-        raise NotImplementedError
+        for name, check in self.checks.items():
+            check(name, group[name])
+
+    def _check_member(self, parameter: Tensor) -> None:
+        """Raise if a parameter is none for this kind of optimizer."""
 
     def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
         """List what moves a parameter and its state.  It changes nothing that others can see."""
-        raise NotImplementedError
+        p = parameter.data
+        state = self._kept(parameter) or self._start(p, group)
+        moved, entries = self._moved(p, g, state, group)
+        return [replace(parameter, moved), self._keep(parameter, entries)]
+
+    def _start(self, p: Array, group: Options) -> Options:  # noqa: ARG002 - for subclasses
+        """What is kept for a parameter before its first update: zeros, and ones for factors."""
+        zeros = np.zeros_like(p)
+        first = {"count": 0, "number": 1.0, "array": zeros, "positive": zeros}
+        return {name: first[kind] for name, kind in (self.entries or {}).items() if kind in first}
+
+    def _moved(self, p: Array, g: Array, state: Options, group: Options) -> tuple[Array, Options]:
+        """Give a parameter's new value and what is kept for it, of plain arrays."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no step(): override it, or _moved for one parameter"
+        )
 
     def _keep(self, parameter: Tensor, entries: Options) -> Change:
         """Keep ``entries`` for a parameter from now on."""
@@ -146,22 +238,20 @@ class Optimizer:
                 entries[name] = from_scalar(value)
         return (self.state.__setitem__, parameter, entries)
 
-    def _kept(self, parameter: Tensor, name: str) -> Options | None:
-        """What is kept for a parameter; None before its first update.
-
-        The array ``name`` in it is looked at: whether it fits the parameter as it is by now.
-        """
+    def _kept(self, parameter: Tensor) -> Options | None:
+        """What is kept for a parameter, with a look at whether it fits it; None at first."""
         entries = self.state.get(parameter)
-        if entries is None and "positive" in self.entries.values():
-            check_real(type(self).__name__, parameter)
-        if entries is not None:
-            array, data = entries[name], parameter.data
-            if array.shape != data.shape or array.dtype != data.dtype:
-                raise ValueError(
-                    f"{type(self).__name__} keeps {name} of {array.dtype}{array.shape} for a "
-                    f"parameter that is {data.dtype}{data.shape} by now: make the optimizer after "
-                    "the model has its final sizes and dtype"
-                )
+        if not entries:
+            if "positive" in (self.entries or {}).values():
+                check_real(type(self).__name__, parameter)
+            return None
+        array, data = entries[self._array], parameter.data
+        if array.shape != data.shape or array.dtype != data.dtype:
+            raise ValueError(
+                f"{type(self).__name__} keeps {self._array} of {array.dtype}{array.shape} for a "
+                f"parameter that is {data.dtype}{data.shape} by now: make the optimizer after "
+                "the model has its final sizes and dtype"
+            )
         return entries
 
     def _check_if_changed(self, i: int, group: Options) -> None:
@@ -189,9 +279,12 @@ class Optimizer:
         self._checked = [list(group.values()) for group in self.param_groups]
 
     def _check_group(self, group: Options) -> None:
+        if self.entries is None:  # the options are what a subclass makes of them
+            return
         check_names(type(self).__name__, group, self.defaults)
         self._check(group)
-        group.update({name: _of_python(value) for name, value in group.items()})
+        for name in self.defaults:  # so that nothing in it changes unchecked
+            group[name] = of_python(group[name])
 
     def _warn_of_no_gradient(self) -> None:
         every = [p for group in self.param_groups for p in group["params"]]
@@ -234,65 +327,80 @@ class Optimizer:
             ],
         }
 
-    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` gave.  Nothing is changed unless everything fits.
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave, here or in PyTorch.
+
+        Nothing is changed unless everything fits.  Numbers of another precision are taken in the
+        parameter's dtype.
 
         Raises
         ------
         TypeError, ValueError
             It is no such state; an option is missing, unknown or out of range; the groups have
             other sizes; or what is kept for a parameter is not what this optimizer keeps, of the
-            parameter's shape and dtype.
+            parameter's shape.
         """
-        groups, entries = check_saved(saved, [len(g["params"]) for g in self.param_groups])
+        sizes = [len(g["params"]) for g in self.param_groups]
+        groups, entries = check_saved(state_dict, sizes)
         changes: list[Change] = []
-        for i, (group, options) in enumerate(zip(self.param_groups, groups, strict=True)):
-            new = {**options, "params": group["params"]}
+        later = {name: self.defaults[name] for name in LATER if name in self.defaults}
+        for i, (group, saved) in enumerate(zip(self.param_groups, groups, strict=True)):
+            strange = strangers(saved, self.defaults)
+            new = {**later, **{k: v for k, v in saved.items() if k not in strange}}
+            new.update({k: v for k, v in group.items() if k in ("params", "param_names")})
             try:
                 self._check_group(new)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"param_groups[{i}] of the state: {error}") from None
             changes.append((group.update, new))
         parameters = [p for group in self.param_groups for p in group["params"]]
-        state: dict[Tensor, Options] = {}
+        state: dict[Tensor, Options] = defaultdict(dict)
         for i, values in entries.items():
-            check_entries(f"state[{i}]", values, self.entries, parameters[i])
-            state[parameters[i]] = {
-                key: int(value) if self.entries[key] == "count" else value.copy()
-                for key, value in values.items()
-            }
+            known = self._loaded(f"state[{i}]", values, parameters[i])
+            if known:
+                state[parameters[i]] = known
         at_once([*changes, (vars(self).update, {"state": state})])
+
+    def _loaded(self, where: str, values: Any, parameter: Tensor) -> Options:
+        """Give a copy of what a state has for a parameter, if it is what is kept here."""
+        return loaded_entries(where, values, self.entries, parameter)
 
     def __repr__(self) -> str:
         lines = []
-        for group in self.param_groups:
-            size = sum(p.size for p in group["params"])
-            options = ", ".join(f"{k}={v}" for k, v in group.items() if k != "params")
-            lines.append(f"{len(group['params'])} parameters, {size} numbers: {options}")
-        return f"{type(self).__name__}(" + "; ".join(lines) + ")"
+        for i, group in enumerate(self.param_groups):
+            lines += ["", f"Parameter Group {i}"]
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return f"{type(self).__name__} (" + "\n".join(lines) + "\n)"
 
 
-def effective_gradient(parameter: Tensor, g: Array, group: Options) -> Array:
-    """Return the gradient to descend along: ``g`` with ``maximize`` and weight decay applied."""
+def options(names: Mapping[str, Any]) -> Options:
+    """Return the options among the local names of a constructor: all but what is no option."""
+    return {key: v for key, v in names.items() if key not in ("self", "params", "__class__")}
+
+
+def called(closure: Callable[[], Any] | None) -> Any:
+    """Call what computes the loss and its gradients, where it can: gradients are recorded there."""
+    if closure is None:
+        return None
+    with enable_grad():
+        return closure()
+
+
+def decayed(p: Array, g: Array, group: Options) -> tuple[Array, Array]:
+    """Return the parameter and the gradient to descend along: with weight decay and maximize."""
     if group["maximize"]:
         g = -g
-    if group["weight_decay"]:
-        g = g + parameter.data * group["weight_decay"]
-    return g
+    if not group["weight_decay"]:
+        return p, g
+    if group.get("decoupled_weight_decay"):
+        return p * (1 - group["lr"] * group["weight_decay"]), g
+    return p, g + p * group["weight_decay"]
 
 
 def replace(parameter: Tensor, value: Array) -> Change:
     """Give a parameter a new array; whoever holds the old one keeps it."""
     value = value if type(value) is np.ndarray else from_scalar(value)
     return (setattr, parameter, "data", value)
-
-
-def _of_python(value: Any) -> Any:
-    """Make a number of Python's of NumPy's, so that float32 parameters stay float32."""
-    if type(value) is tuple:
-        return tuple(map(_of_python, value))
-    is_other = isinstance(value, Real) and type(value) not in _PLAIN  # type: ignore[comparison-overlap]
-    return float(value) if is_other else value
 
 
 def _grouped(params: Any) -> list[Mapping[str, Any]]:
@@ -311,6 +419,22 @@ def _grouped(params: Any) -> list[Mapping[str, Any]]:
     return items
 
 
+def _named(params: Any) -> tuple[list[Any], list[str]]:
+    """Return parameters and their names, if they have any."""
+    if isinstance(params, (set, frozenset)):
+        raise TypeError("the parameters of a group are always in one order: a list, and not a set")
+    items = [params] if isinstance(params, Tensor) else list(params)
+    is_named = [isinstance(item, tuple) and len(item) == 2 for item in items]
+    if not any(is_named):
+        return items, []
+    if not all(is_named) or not all(isinstance(name, str) for name, _ in items):
+        raise ValueError(
+            "some parameters are given as (name, parameter) and some are not: say "
+            "model.named_parameters(), or model.parameters()"
+        )
+    return [parameter for _, parameter in items], [name for name, _ in items]
+
+
 def _references(parameters: list[Any]) -> int:
     for parameter in parameters:
         return getrefcount(parameter)
@@ -322,4 +446,6 @@ _ALONE = _references([object()])
 
 
 def _copy(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_copy, value))
     return value.copy() if hasattr(value, "copy") else value

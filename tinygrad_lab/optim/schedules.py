@@ -94,8 +94,8 @@ class StepLR(_Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        check_integer({"step_size": step_size}, "step_size")
-        check_number({"gamma": gamma}, "gamma", positive=True)
+        check_integer("step_size", step_size)
+        check_number("gamma", gamma, positive=True)
         super().__init__(optimizer)
         self.step_size, self.gamma = step_size, float(gamma)
 
@@ -125,8 +125,8 @@ class CosineAnnealingLR(_Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        check_integer({"T_max": T_max}, "T_max")
-        check_number({"eta_min": eta_min}, "eta_min")
+        check_integer("T_max", T_max)
+        check_number("eta_min", eta_min)
         super().__init__(optimizer)
         self.T_max, self.eta_min = T_max, float(eta_min)
 
@@ -159,9 +159,9 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float, norm_type: fl
     array([0.6, 0.8])
     """
     if max_norm != inf:
-        check_number({"max_norm": max_norm}, "max_norm", positive=True)
+        check_number("max_norm", max_norm, positive=True)
     if norm_type != inf:
-        check_number({"norm_type": norm_type}, "norm_type", positive=True)
+        check_number("norm_type", norm_type, positive=True)
     parameters = _with_gradients(parameters)
     largest = [as_float(np.max(np.abs(p.grad), initial=0)) for p in parameters]
     norm = as_float(np.max(np.stack([0.0, *largest])))
@@ -182,7 +182,7 @@ def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
     ValueError
         ``clip_value`` is not above 0.
     """
-    check_number({"clip_value": clip_value}, "clip_value", positive=True)
+    check_number("clip_value", clip_value, positive=True)
     clipped = [
         (setattr, p.node, "grad", np.clip(p.grad, -clip_value, clip_value))
         for p in _with_gradients(parameters)

@@ -58,7 +58,8 @@ class Case:
     def make(self, dtype: Any = np.float64) -> Any:
         """The layer, or the function with its options."""
         if not self.is_layer:
-            return lambda *inputs: getattr(F, self.name)(*inputs, **self.options)
+            options = {name: _cast(value, dtype) for name, value in self.options.items()}
+            return lambda *inputs: getattr(F, self.name)(*inputs, **options)
         layer = getattr(nn, self.name)(*self.args, **self.options)
         layer.to(dtype)
         rng = np.random.default_rng(crc32(str(self).encode()))
@@ -68,10 +69,7 @@ class Case:
 
     def of(self, dtype: Any = np.float64) -> tuple[Callable[..., Any], list[Array]]:
         """A function of all that it is differentiable by, and the values of that."""
-        given = [
-            x.astype(dtype) if getattr(x, "dtype", np.dtype(int)).kind == "f" else x
-            for x in self.inputs
-        ]
+        given = [_cast(x, dtype) for x in self.inputs]
         places = [i for i, x in enumerate(given) if getattr(x, "dtype", np.dtype(int)).kind == "f"]
         target = self.make(dtype)
         parameters = dict(target.named_parameters()) if self.is_layer else {}
@@ -87,6 +85,12 @@ class Case:
 
         values = [given[i] for i in places] + [p.data for p in parameters.values()]
         return f, values
+
+
+def _cast(value: Any, dtype: Any) -> Any:
+    """An array of floats in another precision; all else as it is."""
+    is_of_floats = getattr(value, "dtype", np.dtype(int)).kind == "f"
+    return value.astype(dtype) if is_of_floats else value
 
 
 def _short(value: Any) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.nn.cases import every_case, names_elsewhere
 from tests.transforms.jit.alike import assert_alike, assert_goes
 from tinygrad_lab import nn, optim
 
@@ -54,7 +55,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Any]] = {
 
 def test_each_layer_is_here():
     layers = {n for n in nn.__all__ if isinstance(getattr(nn, n), type)} - {"Module", "Parameter"}
-    assert layers - {"ModuleList", "ModuleDict"} <= {name.partition(",")[0] for name in LAYERS}
+    of_cases = {case.name for case in every_case()} | names_elsewhere()  # tests/nn/test_cases.py
+    assert layers <= {name.partition(",")[0] for name in LAYERS} | of_cases
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -413,7 +413,7 @@ def test_moments_that_fade_away_are_zero_and_gradients_are_not():
         step = tl.jit(step, backend="numba") if compiled else step
         for x in [1] * 3 + [0] * 136 + [1e-42]:
             step(np.full(shape, x, np.float32))
-        return optimizer.state[w]["velocity"], w.grad
+        return optimizer.state[w]["momentum_buffer"], w.grad
 
     velocity, gradient = trained(compiled=False)
     assert 0 < velocity[0, 0] < np.finfo(np.float32).tiny

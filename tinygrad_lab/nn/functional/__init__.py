@@ -14,13 +14,24 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tinygrad_lab.core.tensor import methods
 from tinygrad_lab.habits import missing
-from tinygrad_lab.nn.functional import activations, affine, convolution, dropouts, losses, pooling
+from tinygrad_lab.nn.functional import (
+    activations,
+    affine,
+    convolution,
+    dropouts,
+    losses,
+    normalization,
+    pooling,
+    softmaxes,
+)
 from tinygrad_lab.nn.functional.activations import *
 from tinygrad_lab.nn.functional.affine import *
 from tinygrad_lab.nn.functional.convolution import *
 from tinygrad_lab.nn.functional.dropouts import *
 from tinygrad_lab.nn.functional.losses import *
+from tinygrad_lab.nn.functional.normalization import *
 from tinygrad_lab.nn.functional.pooling import *
+from tinygrad_lab.nn.functional.softmaxes import *
 
 __all__: list[str] = []
 __all__ += activations.__all__
@@ -28,7 +39,9 @@ __all__ += affine.__all__
 __all__ += convolution.__all__
 __all__ += dropouts.__all__
 __all__ += losses.__all__
+__all__ += normalization.__all__
 __all__ += pooling.__all__
+__all__ += softmaxes.__all__
 
 methods(
     avg_pool2d,

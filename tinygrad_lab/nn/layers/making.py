@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lab.core.arguments import on_cpu
 from tinygrad_lab.nn.init import Init, fans, initialiser, uniform
 from tinygrad_lab.nn.parameter import Parameter
 
-__all__ = ["Rng", "Size", "parameters", "positive"]
+__all__ = ["Rng", "Size", "first_values", "on_cpu", "parameters", "positive"]
 
 Size = int | tuple[int, int]
 Rng = int | np.random.Generator | None
@@ -24,19 +25,29 @@ def parameters(
     shape: tuple[int, ...], bias: bool, dtype: npt.DTypeLike, init: str | Init | None, rng: Rng
 ) -> tuple[Parameter, Parameter | None]:
     """A weight of ``shape``, and a bias or None."""
+    generator, bound = np.random.default_rng(rng), 1 / sqrt(fans(shape)[0])
+    weight = first_values(shape, bound, dtype, init, generator)
+    return weight, first_values(shape[:1], bound, dtype, init, generator) if bias else None
+
+
+def first_values(
+    shape: tuple[int, ...],
+    bound: float,
+    dtype: npt.DTypeLike,
+    init: str | Init | None,
+    rng: np.random.Generator,
+) -> Parameter:
+    """A parameter: uniform within ``bound``, or as ``init`` says, where vectors begin at 0."""
     if np.dtype(dtype).kind not in "fc":
         raise ValueError(f"dtype={np.dtype(dtype)}: parameters are floats")
-    generator = np.random.default_rng(rng)
     if init is None:
-        bound = 1 / sqrt(fans(shape)[0])
-        weight = uniform(shape, generator, dtype, low=-bound, high=bound)
-        offset = uniform(shape[:1], generator, dtype, low=-bound, high=bound) if bias else None
-    else:
-        weight = initialiser(init)(shape, generator, dtype)
-        if weight.shape != shape:
-            raise ValueError(f"init gave shape {weight.shape} for a weight of shape {shape}")
-        offset = np.zeros(shape[0], dtype) if bias else None
-    return Parameter(weight), None if offset is None else Parameter(offset)
+        return Parameter(uniform(shape, rng, dtype, low=-bound, high=bound))
+    if len(shape) == 1:
+        return Parameter(np.zeros(shape, dtype))
+    values = initialiser(init)(shape, rng, dtype)
+    if values.shape != shape:
+        raise ValueError(f"init gave shape {values.shape} for a weight of shape {shape}")
+    return Parameter(values)
 
 
 def positive(value: Any, name: str) -> int:

@@ -1,4 +1,4 @@
-"""The fused linear map, and dropout."""
+"""The fused linear map."""
 
 import numpy as np
 import pytest
@@ -46,33 +46,3 @@ def test_linear_stays_in_float32():
 def test_linear_names_the_shapes_that_do_not_fit():
     with pytest.raises(ValueError, match=r"\(5, 3\).*\(2, 4\)"):
         fn.linear(np.ones((5, 3)), np.ones((2, 4)))
-
-
-def test_dropout_keeps_the_mean_and_scales_the_gradient_alike():
-    x = tl.tensor(np.ones((200, 50)), requires_grad=True)
-    y = fn.dropout(x, 0.25, rng=0)
-    assert set(np.unique(y.data)) == {0.0, 1 / 0.75}
-    assert abs(y.data.mean() - 1) < 0.03
-    y.sum().backward()
-    np.testing.assert_array_equal(x.grad, y.data)
-
-
-def test_dropout_by_one_seed_is_one_pattern_and_by_a_generator_goes_on():
-    x = np.ones(100)
-    np.testing.assert_array_equal(fn.dropout(x, rng=3), fn.dropout(x, rng=3))
-    rng = np.random.default_rng(3)
-    assert (fn.dropout(x, rng=rng) != fn.dropout(x, rng=rng)).any()
-
-
-def test_dropout_outside_training_and_at_its_ends():
-    x = np.ones(5, dtype=np.float32)
-    assert fn.dropout(x, 0.9, training=False) is x
-    assert fn.dropout(x, 0.0) is x
-    np.testing.assert_array_equal(fn.dropout(x, 1.0, rng=0), np.zeros(5))
-    assert fn.dropout(x, 0.5, rng=0).dtype == np.float32
-
-
-@pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
-def test_dropout_takes_a_probability(p):
-    with pytest.raises(ValueError, match="probability"):
-        fn.dropout(np.ones(3), p)

@@ -1,0 +1,83 @@
+"""Where the random numbers of a model come from: a seed, and a place in the model.
+
+A layer that draws, made with an integer, holds a generator of its own.  When the layer becomes part
+of a model, and has not drawn yet, the generator begins anew from the seed and the path of the
+layer.  So equal seeds at two places are two streams, and the same model built again draws the same.
+
+The seed and the path are kept by the generator itself, as its ``SeedSequence``.
+
+Not for: first values of parameters, which are drawn when a layer is made (``layers/making.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.random import Generator, SeedSequence, default_rng
+
+__all__ = ["place", "seed", "stream"]
+
+
+class Place(SeedSequence):
+    """The seed of a generator that a layer has made for itself, and where the layer is."""
+
+
+def stream(rng: int | Generator | None) -> Generator:
+    """The generator of a layer that draws: from a seed one of its own; a generator as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> stream(rng) is rng
+    True
+    """
+    if isinstance(rng, (bool, float)):
+        raise TypeError(f"rng={rng!r}: expected a seed, which is an integer, or a Generator")
+    is_seed = isinstance(rng, (int, np.integer))
+    return default_rng(Place(int(rng)) if is_seed else rng)  # type: ignore[arg-type]
+
+
+def place(modules: Iterable[tuple[str, Any]]) -> None:
+    """Let the layers that draw, and have not yet, begin anew by seed and path."""
+    for path, module in modules:
+        for name, generator in _generators(module):
+            known = generator.bit_generator.seed_seq
+            if path and isinstance(known, Place) and _is_unused(generator):
+                key, old = _key(path), known.spawn_key
+                if key != old[: len(key)]:  # it has no place in this model yet
+                    is_longer = key[len(key) - len(old) :] == old  # the model is part of another
+                    _set(module, name, known.entropy, key if is_longer else key + old)
+
+
+def seed(modules: Iterable[tuple[str, Any]], number: Any) -> None:
+    """Give all that draws new generators, from one number and the paths."""
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
+        raise ValueError(f"seed({number!r}): expected an integer, 0 or more")
+    new: dict[int, Generator] = {}  # by the identity of the old one: what was shared stays so
+    for path, module in modules:
+        for i, (name, generator) in enumerate(_generators(module)):
+            if id(generator) not in new:
+                _set(module, name, int(number), _key(path) + (i,) * (i > 0))
+                new[id(generator)] = getattr(module, name)
+            object.__setattr__(module, name, new[id(generator)])
+
+
+def _generators(module: Any) -> Iterator[tuple[str, Generator]]:
+    return iter([item for item in vars(module).items() if type(item[1]) is Generator])
+
+
+def _is_unused(generator: Generator) -> bool:
+    bits: Any = generator.bit_generator
+    return bool(bits.state == type(bits)(bits.seed_seq).state)
+
+
+def _key(path: str) -> tuple[int, ...]:
+    return tuple(crc32(name.encode()) for name in path.split(".")) if path else ()
+
+
+def _set(module: Any, name: str, entropy: Any, key: tuple[int, ...]) -> None:
+    object.__setattr__(module, name, default_rng(Place(entropy, spawn_key=key)))
