@@ -15,6 +15,7 @@ from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.core.rules.mathematical.lengths import vanishing
 from tinygrad_lab.core.several import bundle, pick
 from tinygrad_lab.nn import functional as fn
+from tinygrad_lab.nn.hooks import watched
 from tinygrad_lab.nn.kernels.recurrence import recurrence
 from tinygrad_lab.testing.inputs.calls import arrays, grid
 from tinygrad_lab.transforms.checkpoint import recomputed
@@ -110,7 +111,7 @@ def home(op: object) -> str:
 def test_no_rule_is_left_out():
     """A new rule without a check fails here."""
     # Recorded calls are checked by what is in them; the last is 0, whatever its slopes.
-    covered = {*CASES, pick, bundle, recomputed, replayed, vanishing}
+    covered = {*CASES, pick, bundle, recomputed, replayed, vanishing, watched}
     for f, inputs in OF_NN.values():
         covered |= operations_in(f, inputs)
     with_rules = {op for op, operation in OPERATIONS.items() if operation.vjps}

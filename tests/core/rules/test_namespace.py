@@ -136,8 +136,11 @@ METHODS: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize(
     "name",
-    [n for n in DIFFERENTIABLE if hasattr(leaf(1), n) and n not in words.TENSOR
-     and n not in ("astype", "imag", "real")],
+    [
+        n
+        for n in DIFFERENTIABLE
+        if hasattr(leaf(1), n) and n not in words.TENSOR and n not in ("astype", "imag", "real")
+    ],
 )
 def test_methods_use_a_users_rule_too(name: str):
     t = tl.tensor([[0.25, 0.5], [0.75, 0.125]], requires_grad=True)

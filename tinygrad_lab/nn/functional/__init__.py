@@ -17,8 +17,10 @@ from tinygrad_lab.habits import missing
 from tinygrad_lab.nn.functional import (
     activations,
     affine,
+    attention,
     convolution,
     dropouts,
+    embeddings,
     losses,
     normalization,
     pooling,
@@ -26,8 +28,10 @@ from tinygrad_lab.nn.functional import (
 )
 from tinygrad_lab.nn.functional.activations import *
 from tinygrad_lab.nn.functional.affine import *
+from tinygrad_lab.nn.functional.attention import *
 from tinygrad_lab.nn.functional.convolution import *
 from tinygrad_lab.nn.functional.dropouts import *
+from tinygrad_lab.nn.functional.embeddings import *
 from tinygrad_lab.nn.functional.losses import *
 from tinygrad_lab.nn.functional.normalization import *
 from tinygrad_lab.nn.functional.pooling import *
@@ -36,8 +40,10 @@ from tinygrad_lab.nn.functional.softmaxes import *
 __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += affine.__all__
+__all__ += attention.__all__
 __all__ += convolution.__all__
 __all__ += dropouts.__all__
+__all__ += embeddings.__all__
 __all__ += losses.__all__
 __all__ += normalization.__all__
 __all__ += pooling.__all__

@@ -15,7 +15,14 @@ import numpy as np
 
 from tinygrad_lab.core.operations import Op
 from tinygrad_lab.nn import functional
-from tinygrad_lab.nn.functional import activations, gaussian, losses, normalization, softmaxes
+from tinygrad_lab.nn.functional import (
+    activations,
+    embeddings,
+    gaussian,
+    losses,
+    normalization,
+    softmaxes,
+)
 from tinygrad_lab.nn.kernels import conv, pool
 from tinygrad_lab.transforms.batching import along, elementwise_form, form_of
 from tinygrad_lab.transforms.level import Level
@@ -27,6 +34,7 @@ form_of(
     activations.silu, activations.mish, activations.softsign, activations.hardtanh,
     activations._gelu, activations._gelu_tanh, gaussian.normal_cdf, gaussian.normal_density,
     losses._bernoulli_loss, losses._logistic_loss,
+    embeddings.with_slope,
 )(elementwise_form)  # fmt: skip
 form_of(softmaxes._softmax, softmaxes._log_softmax, softmaxes._hardened)(along("one"))
 form_of(softmaxes._logsumexp, normalization.standardized)(along("each"))
