@@ -3,6 +3,10 @@
 Not for: the layers themselves (``layers/``).
 """
 
-from tinygrad_lab.nn.utils import rnn
+from tinygrad_lab.nn.utils import computed, parametrizations, parametrize, rnn, vectors
+from tinygrad_lab.nn.utils.computed import *
+from tinygrad_lab.nn.utils.vectors import *
 
-__all__ = ["rnn"]
+__all__ = ["parametrizations", "parametrize", "rnn"]
+__all__ += computed.__all__
+__all__ += vectors.__all__
