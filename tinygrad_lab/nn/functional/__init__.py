@@ -17,6 +17,7 @@ from tinygrad_lab.habits import missing
 from tinygrad_lab.nn.functional import (
     activations,
     affine,
+    attention,
     convolution,
     dropouts,
     embeddings,
@@ -27,6 +28,7 @@ from tinygrad_lab.nn.functional import (
 )
 from tinygrad_lab.nn.functional.activations import *
 from tinygrad_lab.nn.functional.affine import *
+from tinygrad_lab.nn.functional.attention import *
 from tinygrad_lab.nn.functional.convolution import *
 from tinygrad_lab.nn.functional.dropouts import *
 from tinygrad_lab.nn.functional.embeddings import *
@@ -38,6 +40,7 @@ from tinygrad_lab.nn.functional.softmaxes import *
 __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += affine.__all__
+__all__ += attention.__all__
 __all__ += convolution.__all__
 __all__ += dropouts.__all__
 __all__ += embeddings.__all__
