@@ -110,9 +110,16 @@ FUNCTIONAL = {
 
 #: Optimizers and schedules.
 OPTIM = {
-    "lr_scheduler": "optim.StepLR(optimizer, n), or optim.CosineAnnealingLR(optimizer, n)",
-    "ExponentialLR": "optim.StepLR(optimizer, 1, gamma)",
-}
+    "SparseAdam": "optim.Adam(parameters): gradients are whole arrays",
+    "Adafactor": "optim.Adam(parameters)",
+    **{name: f"optim.lr_scheduler.{name}" for name in (
+        "LambdaLR", "MultiplicativeLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR",
+        "PolynomialLR", "CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR",
+        "ReduceLROnPlateau", "ChainedScheduler", "SequentialLR", "LRScheduler",
+    )},
+    "SWALR": "optim.swa_utils.SWALR",
+    "AveragedModel": "optim.swa_utils.AveragedModel(model)",
+}  # fmt: skip
 
 #: The tables by what is asked, as one writes it.
 TABLES: dict[str, Mapping[str, str]] = {
