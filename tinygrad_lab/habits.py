@@ -1,6 +1,6 @@
 """What people who know PyTorch write, and NumPy's words for it: one table, asked on every miss.
 
-``t.view(6)`` fails with the word to write; so do ``tl.zeros``, ``nn.CrossEntropyLoss``,
+``t.view(6)`` fails with the word to write; so do ``tl.zeros``, ``nn.Swish``,
 ``F.one_hot``, ``optim.lr_scheduler`` and ``t.mean(dim=1)``.  The documentation's page about
 PyTorch's words is made of the same table.
 
@@ -216,12 +216,6 @@ MODULE = {
 
 #: Layers and losses.
 NN = {
-    "CrossEntropyLoss": "F.cross_entropy(logits, labels)",
-    "NLLLoss": "F.nll_loss(F.log_softmax(logits), labels)",
-    "MSELoss": "F.mse_loss(t, u)",
-    "L1Loss": "F.l1_loss(t, u)",
-    "BCELoss": "F.binary_cross_entropy(t, u)",
-    "BCEWithLogitsLoss": "F.binary_cross_entropy_with_logits(t, u)",
     "AdaptiveAvgPool2d": "np.mean(images, axis=(2, 3))",
     "AdaptiveMaxPool2d": "np.max(images, axis=(2, 3))",
     "ZeroPad2d": "np.pad(images, ((0, 0), (0, 0), (n, n), (n, n)))",
@@ -232,9 +226,6 @@ NN = {
 FUNCTIONAL = {
     "one_hot": "np.eye(n)[labels]",
     "pad": "np.pad(t, widths)",
-    "normalize": "t / np.linalg.norm(t, axis=axis, keepdims=True)",
-    "cosine_similarity": "np.sum(t * u) / (np.linalg.norm(t) * np.linalg.norm(u))",
-    "pairwise_distance": "np.linalg.norm(t - u, axis=-1)",
     "embedding": "parameter[labels]",
     "flatten": "t.reshape(len(t), -1)",
     "adaptive_avg_pool2d": "np.mean(images, axis=(2, 3))",
@@ -264,8 +255,8 @@ def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> At
 
     Examples
     --------
-    >>> str(missing("tinygrad_lab.nn", "MSELoss"))
-    'tinygrad_lab.nn has no MSELoss: say F.mse_loss(t, u)'
+    >>> str(missing("tinygrad_lab.nn", "Swish"))
+    'tinygrad_lab.nn has no Swish: say nn.SiLU()'
     """
     own = [word for word in own if word[0].lower() == name[0].lower() != "_"]
     own.sort(key=lambda word: word.islower() != name.islower())

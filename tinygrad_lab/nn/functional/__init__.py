@@ -18,9 +18,12 @@ from tinygrad_lab.nn.functional import (
     activations,
     affine,
     attention,
+    classification,
     convolution,
+    distances,
     dropouts,
     losses,
+    margins,
     normalization,
     pooling,
     softmaxes,
@@ -28,9 +31,12 @@ from tinygrad_lab.nn.functional import (
 from tinygrad_lab.nn.functional.activations import *
 from tinygrad_lab.nn.functional.affine import *
 from tinygrad_lab.nn.functional.attention import *
+from tinygrad_lab.nn.functional.classification import *
 from tinygrad_lab.nn.functional.convolution import *
+from tinygrad_lab.nn.functional.distances import *
 from tinygrad_lab.nn.functional.dropouts import *
 from tinygrad_lab.nn.functional.losses import *
+from tinygrad_lab.nn.functional.margins import *
 from tinygrad_lab.nn.functional.normalization import *
 from tinygrad_lab.nn.functional.pooling import *
 from tinygrad_lab.nn.functional.softmaxes import *
@@ -38,10 +44,13 @@ from tinygrad_lab.nn.functional.softmaxes import *
 __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += affine.__all__
+__all__ += classification.__all__
 __all__ += attention.__all__
 __all__ += convolution.__all__
+__all__ += distances.__all__
 __all__ += dropouts.__all__
 __all__ += losses.__all__
+__all__ += margins.__all__
 __all__ += normalization.__all__
 __all__ += pooling.__all__
 __all__ += softmaxes.__all__
