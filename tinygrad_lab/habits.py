@@ -90,29 +90,30 @@ NN = {
     "L1Loss": "F.l1_loss(t, u)",
     "BCELoss": "F.binary_cross_entropy(t, u)",
     "BCEWithLogitsLoss": "F.binary_cross_entropy_with_logits(t, u)",
-    "AdaptiveAvgPool2d": "np.mean(images, axis=(2, 3))",
-    "AdaptiveMaxPool2d": "np.max(images, axis=(2, 3))",
-    "ZeroPad2d": "np.pad(images, ((0, 0), (0, 0), (n, n), (n, n)))",
     "Swish": "nn.SiLU()",
 }
 
 #: Functions of layers.
 FUNCTIONAL = {
-    "pad": "np.pad(t, widths)",
     "normalize": "t / np.linalg.norm(t, axis=axis, keepdims=True)",
     "cosine_similarity": "np.sum(t * u) / (np.linalg.norm(t) * np.linalg.norm(u))",
     "pairwise_distance": "np.linalg.norm(t - u, axis=-1)",
     "flatten": "t.reshape(len(t), -1)",
-    "adaptive_avg_pool2d": "np.mean(images, axis=(2, 3))",
-    "adaptive_max_pool2d": "np.max(images, axis=(2, 3))",
     "swish": "F.silu(t)",
 }
 
 #: Optimizers and schedules.
 OPTIM = {
-    "lr_scheduler": "optim.StepLR(optimizer, n), or optim.CosineAnnealingLR(optimizer, n)",
-    "ExponentialLR": "optim.StepLR(optimizer, 1, gamma)",
-}
+    "SparseAdam": "optim.Adam(parameters): gradients are whole arrays",
+    "Adafactor": "optim.Adam(parameters)",
+    **{name: f"optim.lr_scheduler.{name}" for name in (
+        "LambdaLR", "MultiplicativeLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR",
+        "PolynomialLR", "CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR",
+        "ReduceLROnPlateau", "ChainedScheduler", "SequentialLR", "LRScheduler",
+    )},
+    "SWALR": "optim.swa_utils.SWALR",
+    "AveragedModel": "optim.swa_utils.AveragedModel(model)",
+}  # fmt: skip
 
 #: The tables by what is asked, as one writes it.
 TABLES: dict[str, Mapping[str, str]] = {
