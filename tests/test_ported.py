@@ -86,6 +86,11 @@ def run(text: str, prepare: Callable[[dict[str, Any]], Any] = lambda space: None
     return space
 
 
+def losses_of(text: str) -> Any:
+    space = run(text)
+    return space["train"](*space["parts"]())
+
+
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "print", lambda *args, **kwargs: None)
@@ -104,17 +109,14 @@ def test_few_lines_change():
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_runs(script: str):
-    space = run(ours(script))
-    losses = space["train"](*space["parts"]())
-    assert np.all(np.isfinite(losses))
+    assert np.all(np.isfinite(losses_of(ours(script))))
 
 
 @pytest.mark.parametrize(("script", "number"), EVERY_CHANGE)
 def test_a_line_left_as_it_is_says_what_to_write(script: str, number: int):
     text = CHANGES[script][number][2]
     with pytest.raises((TypeError, AttributeError), match=re.escape(text)):
-        space = run(ours(script, without=number))
-        space["train"](*space["parts"]())
+        losses_of(ours(script, without=number))
 
 
 @pytest.mark.oracle
