@@ -16,6 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tinygrad_lab.habits import markdown as refused
+from tinygrad_lab.words import expressions
+
 FOLDER = Path(__file__).parent
 NAMES, REMARKS = FOLDER / "pytorch.json", FOLDER / "pytorch.toml"
 
@@ -63,6 +66,7 @@ def _said(parameter: inspect.Parameter) -> str:
     if default is parameter.empty:
         return {2: "*", 4: "**"}.get(parameter.kind, "") + parameter.name
     default = getattr(default, "__name__", default)
+    default = "..." if " at 0x" in repr(default) else default  # a generator, at its address
     is_number = isinstance(default, (int, float)) and not isinstance(default, bool)
     return f"{parameter.name}={float(default) if is_number else default!r}"
 
@@ -146,6 +150,22 @@ def markdown() -> str:
                 lines += [f"| `{n}` | {about[n]} |" for n in rows]
                 lines.append("")
     return "\n".join(lines)
+
+
+def words() -> str:
+    """Write the tables of words that work, and of those that are refused."""
+    tables = expressions()
+    tables["IN_PLACE"] = {name: f"the tensor's value is {text}"
+                          for name, text in tables["IN_PLACE"].items()}  # fmt: skip
+    titles = {"TENSOR": "Methods of tensors, and functions", "IN_PLACE": "In place",
+              "PACKAGE": "The package's own", "_DRAWS": "Draws, from `rng=`"}  # fmt: skip
+    lines = ["## Words that work", ""]
+    for table, title in titles.items():
+        lines += [f"### {title}", "", "| PyTorch | is |", "|---|---|"]
+        lines += [f"| `{word}` | {text.replace('|', chr(92) + '|')} |"
+                  for word, text in tables[table].items()]  # fmt: skip
+        lines.append("")
+    return "\n".join([*lines, "## Words that are refused", "", refused()])
 
 
 if __name__ == "__main__":
