@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tinygrad_lab.absent import ABSENT
 from tinygrad_lab.habits import markdown as refused
 from tinygrad_lab.words import expressions
 
@@ -132,7 +133,8 @@ def difference(home: str, name: str, theirs: list[str] | None) -> str:
 
 def remarks() -> dict[str, dict[str, str]]:
     """The remarks by home and name: what is absent and why, what differs and how."""
-    return tomllib.loads(REMARKS.read_text(encoding="utf-8"))
+    differs = tomllib.loads(REMARKS.read_text(encoding="utf-8"))
+    return {home: ABSENT.get(home, {}) | differs.get(home, {}) for home in HOMES}
 
 
 def markdown() -> str:
