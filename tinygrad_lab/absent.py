@@ -74,7 +74,7 @@ ABSENT: dict[str, dict[str, str]] = {
     "optim": {
         "Adafactor": "saves memory on a GPU: optim.Adam",
         "SparseAdam": "gradients are dense: optim.Adam",
-        "swap_in_optimizer_params_and_state": "for PyTorch's compiler: tl.jit reads parameters and state at each call",
+        "swap_in_optimizer_params_and_state": "of PyTorch's compiler, and tl.jit needs none",
     },
     "utils.data": {
         "ChainDataset": "itertools.chain(a, b) in the __iter__ of an IterableDataset",
