@@ -64,8 +64,8 @@ def _torchs(home: str, module: Any) -> Iterator[tuple[str, Any]]:
 
 def _said(parameter: inspect.Parameter) -> str:
     default = parameter.default
-    if default is parameter.empty:
-        return {2: "*", 4: "**"}.get(parameter.kind, "") + parameter.name
+    if default is parameter.empty:  # the name of what takes all the rest is nobody's
+        return {2: "*", 4: "**"}.get(parameter.kind, parameter.name)
     default = getattr(default, "__name__", default)
     default = "..." if " at 0x" in repr(default) else default  # a generator, at its address
     is_number = isinstance(default, (int, float)) and not isinstance(default, bool)
