@@ -87,7 +87,7 @@ def arguments(value: Any) -> list[str] | None:
             return None
         return arguments(space["told"])
     listed = [_said(p) for p in parameters if p.name not in ("self", "_stacklevel")]
-    return None if listed == ["*args", "**kwargs"] else listed
+    return None if listed == ["*", "**"] else listed
 
 
 def installed() -> dict[str, Any]:
