@@ -21,18 +21,17 @@ import tinygrad_lab as tl
 FOLDER = Path(__file__).parent / "ported"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
 
-#: Of each script: a line, what is to be written, and what the error of the line says.  Arrays are
-#: NumPy's own, and so are their errors.
+#: Of each script: a line, what is to be written, and what the error of the line says.
 CHANGES: dict[str, list[tuple[str, str, str]]] = {
     "nn_tutorial": [
         ("weights = torch.randn(64, 10) / math.sqrt(64)",
          "weights = torch.randn(64, 10, rng=rng) / math.sqrt(64)", "say randn(..., rng=rng)"),
         ("return (preds == yb).float().mean()", "return (preds == yb).mean()",
-         "'numpy.ndarray' object has no attribute 'float'"),
+         "say t.mean() for a share"),
         ("weights.grad.zero_()", "weights.grad = None",
-         "'numpy.ndarray' object has no attribute 'zero_'"),
+         "say p.grad = None"),
         ("bias.grad.zero_()", "bias.grad = None",
-         "'numpy.ndarray' object has no attribute 'zero_'"),
+         "say p.grad = None"),
     ],
     "image_classifier": [
         ("_, predicted = torch.max(outputs, 1)", "predicted = outputs.argmax(1)",
