@@ -92,7 +92,7 @@ def interpolate(
             input = _nearest(input, axis, m, step, 0.5 * (mode == "nearest-exact"))
         elif mode == "area":
             input = mapped(input, axis, means(n, m))
-        else:
+        elif mode == "bicubic" or n != m:  # with as many elements, linear modes change none
             places = _places(n, m, step, bool(align_corners))
             elements, weights = (_cubic if mode == "bicubic" else _linear)(places)
             input = mapped(input, axis, _matrix(n, elements, weights))
