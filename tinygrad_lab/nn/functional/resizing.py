@@ -136,8 +136,10 @@ def _nearest(x: Array, axis: int, m: int, step: float, middle: float) -> Array:
     places = np.floor(((np.arange(m) + middle) * step).astype(np.float32)).astype(int)
     places = np.minimum(places, n - 1)
     times = np.bincount(places, minlength=n)
-    if (times == times[0]).all():
-        return np.repeat(x, m // n, axis)
+    if (times == times[0]).all():  # as of whole factors: the derivative of this is a sum
+        before, behind = x.shape[: axis + 1], x.shape[axis + 1 :]
+        wide = np.broadcast_to(np.expand_dims(x, axis + 1), (*before, m // n, *behind))
+        return wide.reshape((*before[:-1], m, *behind))
     return np.take(x, places, axis)
 
 
