@@ -82,7 +82,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "log_softmax": (lambda x: F.log_softmax(x, 0), [ROWS]),
     "logsumexp": (lambda x: F.logsumexp(x, (0, 1), keepdims=True), [ROWS]),
     "mse_loss": (F.mse_loss, [ROWS, Q]),
-    "l1_loss": (lambda x, y: F.l1_loss(x, y, "sum"), [ROWS, Q]),
+    "l1_loss": (lambda x, y: F.l1_loss(x, y, reduction="sum"), [ROWS, Q]),
     "binary_cross_entropy": (lambda x, y: F.binary_cross_entropy(x, y), [P, Q]),
     "binary_cross_entropy with ends": (
         lambda x, y: F.binary_cross_entropy(x, y), [np.where(ROWS > 1, 1.0, P), Q],
