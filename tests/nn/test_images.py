@@ -551,6 +551,10 @@ def test_dask_arrays_of_signals_and_volumes(ndim):
         (lambda x: fn.pixel_shuffle(x, 2), "multiple of"),
         (lambda x: fn.pixel_unshuffle(x, 2), "multiples of"),
         (lambda x: fn.channel_shuffle(x, 3), "multiple of 3"),
+        (lambda x: fn.grid_sample(x, np.zeros((1, 3, 3, 3))), "a place for each element"),
+        (lambda x: fn.grid_sample(x[0], np.zeros((1, 3, 2))), "takes arrays"),
+        (lambda x: fn.grid_sample(x, np.zeros((1, 3, 3, 2)), "linear"), "bilinear"),
+        (lambda x: fn.affine_grid(np.zeros((1, 3, 3)), (1, 1, 2, 2)), "affine_grid: matrices"),
     ],
 )
 def test_what_images_do_not_fit_is_named(call, message):
