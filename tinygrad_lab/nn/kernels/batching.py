@@ -34,7 +34,7 @@ form_of(
     activations.silu, activations.mish, activations.softsign, activations.hardtanh,
     activations._gelu, activations._gelu_tanh, gaussian.normal_cdf, gaussian.normal_density,
     losses._bernoulli_loss, losses._huber, losses.logistic_loss, losses._at_least,
-    embeddings.with_slope,
+    embeddings._with_slope,
 )(elementwise_form)  # fmt: skip
 form_of(softmaxes._softmax, softmaxes._log_softmax, softmaxes._hardened)(along("one"))
 form_of(softmaxes._logsumexp, normalization.standardized)(along("each"))
