@@ -20,9 +20,13 @@ from tinygrad_lab.nn.functional import (
     attention,
     convolution,
     dropouts,
+    embeddings,
     losses,
     normalization,
+    padding,
+    patches,
     pooling,
+    resizing,
     softmaxes,
 )
 from tinygrad_lab.nn.functional.activations import *
@@ -30,9 +34,13 @@ from tinygrad_lab.nn.functional.affine import *
 from tinygrad_lab.nn.functional.attention import *
 from tinygrad_lab.nn.functional.convolution import *
 from tinygrad_lab.nn.functional.dropouts import *
+from tinygrad_lab.nn.functional.embeddings import *
 from tinygrad_lab.nn.functional.losses import *
 from tinygrad_lab.nn.functional.normalization import *
+from tinygrad_lab.nn.functional.padding import *
+from tinygrad_lab.nn.functional.patches import *
 from tinygrad_lab.nn.functional.pooling import *
+from tinygrad_lab.nn.functional.resizing import *
 from tinygrad_lab.nn.functional.softmaxes import *
 
 __all__: list[str] = []
@@ -41,9 +49,13 @@ __all__ += affine.__all__
 __all__ += attention.__all__
 __all__ += convolution.__all__
 __all__ += dropouts.__all__
+__all__ += embeddings.__all__
 __all__ += losses.__all__
 __all__ += normalization.__all__
+__all__ += padding.__all__
+__all__ += patches.__all__
 __all__ += pooling.__all__
+__all__ += resizing.__all__
 __all__ += softmaxes.__all__
 
 methods(

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from tinygrad_lab.nn import functional
 from tinygrad_lab.nn.arguments import takes_words
 from tinygrad_lab.nn.init import Init
-from tinygrad_lab.nn.layers.making import Rng, on_cpu, parameters, positive
+from tinygrad_lab.nn.layers.making import Rng, first_values, on_cpu, parameters, positive
 from tinygrad_lab.nn.module import Module
 
-__all__ = ["Flatten", "Identity", "Linear", "Unflatten"]
+__all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]
 
 Array = Any  # a Tensor, or whatever speaks NumPy's protocols
 
@@ -81,6 +81,53 @@ class Linear(Module):
         """Sizes, and whether there is a bias."""
         sizes = f"in_features={self.in_features}, out_features={self.out_features}"
         return f"{sizes}, bias={self.bias is not None}"
+
+
+class Bilinear(Module):
+    """:func:`tinygrad_lab.nn.functional.bilinear` as a layer; parameters as :class:`Linear`.
+
+    By default weight and bias are uniform within ``1 / sqrt(in1_features)``, as in PyTorch.
+
+    Examples
+    --------
+    >>> layer = Bilinear(2, 3, 4, rng=0)
+    >>> layer
+    Bilinear(in1_features=2, in2_features=3, out_features=4, bias=True)
+    >>> layer(np.ones((5, 2)), np.ones((5, 3))).shape
+    (5, 4)
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: npt.DTypeLike | None = None,
+        *,
+        init: str | Init | None = None,
+        rng: Rng = None,
+    ) -> None:
+        on_cpu(device)
+        self.in1_features = positive(in1_features, "in1_features")
+        self.in2_features = positive(in2_features, "in2_features")
+        self.out_features = positive(out_features, "out_features")
+        shape = (out_features, in1_features, in2_features)
+        generator, bound, dtype = np.random.default_rng(rng), in1_features**-0.5, dtype or float
+        self.weight = first_values(shape, bound, dtype, init, generator)
+        self.bias = first_values(shape[:1], bound, dtype, init, generator) if bias else None
+
+    def forward(self, input1: Array, input2: Array) -> Array:
+        """Shapes (..., in1) and (..., in2) to (..., out)."""
+        return functional.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes, and whether there is a bias."""
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
 
 
 class Flatten(Module):

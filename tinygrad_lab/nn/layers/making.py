@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lab.core.arguments import on_cpu
+from tinygrad_lab.core.levels import level_of
 from tinygrad_lab.nn.init import Init, fans, initialiser, uniform
 from tinygrad_lab.nn.parameter import Parameter
 
-__all__ = ["Rng", "Size", "first_values", "on_cpu", "parameters", "positive"]
+__all__ = ["Rng", "Size", "expect_one_for_all", "first_values", "on_cpu", "parameters", "positive"]
 
 Size = int | tuple[int, int]
 Rng = int | np.random.Generator | None
@@ -26,11 +28,13 @@ def parameters(
     dtype: npt.DTypeLike | None,
     init: str | Init | None,
     rng: Rng,
+    outputs: int | None = None,
 ) -> tuple[Parameter, Parameter | None]:
-    """A weight of ``shape``, and a bias or None."""
+    """A weight of ``shape``, and a bias or None: one for each output, the weight's first axis."""
     generator, bound = np.random.default_rng(rng), 1 / sqrt(fans(shape)[0])
     weight = first_values(shape, bound, dtype, init, generator)
-    return weight, first_values(shape[:1], bound, dtype, init, generator) if bias else None
+    of_bias = shape[:1] if outputs is None else (outputs,)
+    return weight, first_values(of_bias, bound, dtype, init, generator) if bias else None
 
 
 def first_values(
@@ -61,7 +65,11 @@ def positive(value: Any, name: str) -> int:
     return int(value)
 
 
-def on_cpu(device: Any) -> None:
-    """Check PyTorch's ``device=``: there is one here, the CPU."""
-    if device is not None and str(device).partition(":")[0] != "cpu":
-        raise ValueError(f"device={device!r}: arrays are NumPy's, in the memory of the CPU")
+def expect_one_for_all(new: Any, old: Any, layer: Any, what: str) -> None:
+    """Refuse to keep in a layer what a ``vmap`` around the call has one of for each example."""
+    if level_of(new) is not level_of(old):
+        raise RuntimeError(
+            f"{type(layer).__name__} inside vmap: {what} one layer. Hand over what it holds with "
+            "the call (functional_call; stack_module_state gives parameters and buffers of many), "
+            "or leave that out"
+        )
