@@ -17,7 +17,7 @@ from tinygrad_lab import nn, optim
 from tinygrad_lab.nn import functional as F
 
 STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 800
-LENGTH, BATCH, WIDTH = 48, 24, 96  # of a passage, of a batch, of what stands for a character
+LENGTH, BATCH, WIDTH = 32, 32, 64  # of a passage, of a batch, of what stands for a character
 
 text = topics["compound"][:50_000]
 alphabet = sorted(set(text))
@@ -30,7 +30,7 @@ class Writer(nn.Module):
         self.characters = nn.Parameter(0.1 * rng.normal(size=(len(alphabet), WIDTH)))
         self.positions = nn.Parameter(0.1 * rng.normal(size=(LENGTH, WIDTH)))
         layer = nn.TransformerEncoderLayer(
-            WIDTH, nhead=4, dim_feedforward=4 * WIDTH, dropout=0.0, activation="gelu",
+            WIDTH, nhead=4, dim_feedforward=4 * WIDTH, dropout=0.0,
             batch_first=True, norm_first=True, rng=rng,
         )  # fmt: skip
         self.layers = nn.TransformerEncoder(layer, num_layers=2, norm=nn.LayerNorm(WIDTH))
