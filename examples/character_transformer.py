@@ -59,24 +59,20 @@ def write(model, beginning, count, temperature=0.5):
     return "".join(alphabet[n] for n in written)
 
 
-@tl.jit
-def step(model, optimizer, read, expected):
-    logits = model(read)
-    loss = F.cross_entropy(logits.reshape(-1, len(alphabet)), expected.reshape(-1))
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss
-
-
 model = Writer().to(np.float32)
 optimizer = optim.AdamW(model.parameters(), lr=3e-3)
 schedule = optim.CosineAnnealingLR(optimizer, T_max=STEPS)
 losses = []
 
 for n in range(1, STEPS + 1):
-    losses.append(step(model, optimizer, *passages()).item())
+    read, expected = passages()
+    logits = model(read)
+    loss = F.cross_entropy(logits.reshape(-1, len(alphabet)), expected.reshape(-1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
     schedule.step()
+    losses.append(loss.item())
     if n % 100 == 0 or n == STEPS:
         print(f"step {n:5}  loss of the last 100: {np.mean(losses[-100:]):.3f}")
 
