@@ -84,20 +84,11 @@ MODULE = {
 
 #: Layers and losses.
 NN = {
-    "CrossEntropyLoss": "F.cross_entropy(logits, labels)",
-    "NLLLoss": "F.nll_loss(F.log_softmax(logits), labels)",
-    "MSELoss": "F.mse_loss(t, u)",
-    "L1Loss": "F.l1_loss(t, u)",
-    "BCELoss": "F.binary_cross_entropy(t, u)",
-    "BCEWithLogitsLoss": "F.binary_cross_entropy_with_logits(t, u)",
     "Swish": "nn.SiLU()",
 }
 
 #: Functions of layers.
 FUNCTIONAL = {
-    "normalize": "t / np.linalg.norm(t, axis=axis, keepdims=True)",
-    "cosine_similarity": "np.sum(t * u) / (np.linalg.norm(t) * np.linalg.norm(u))",
-    "pairwise_distance": "np.linalg.norm(t - u, axis=-1)",
     "flatten": "t.reshape(len(t), -1)",
     "swish": "F.silu(t)",
 }
@@ -131,8 +122,8 @@ def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> At
 
     Examples
     --------
-    >>> str(missing("tinygrad_lab.nn", "MSELoss"))
-    'tinygrad_lab.nn has no MSELoss: say F.mse_loss(t, u)'
+    >>> str(missing("tinygrad_lab.nn", "Swish"))
+    'tinygrad_lab.nn has no Swish: say nn.SiLU()'
     """
     own = [word for word in own if word[0].lower() == name[0].lower() != "_"]
     own.sort(key=lambda word: word.islower() != name.islower())

@@ -56,6 +56,17 @@ def test_softplus_is_the_identity_beyond_its_threshold():
     assert fn.softplus(np.array(20.5), threshold=np.inf) > 20.5
 
 
+def test_gelu_of_many_elements_is_that_of_few():
+    x = np.random.default_rng(0).normal(size=(3, 20_000)) * 5
+    y = fn.gelu(x)
+    np.testing.assert_array_equal(y[:, ::100], fn.gelu(x[:, ::100]))
+    jitted = tl.jit(tl.grad(lambda x: fn.gelu(x).sum()), backend="numpy")
+    for _ in range(3):
+        np.testing.assert_allclose(jitted(x), tl.grad(lambda x: fn.gelu(x).sum())(x), rtol=1e-14)
+    np.testing.assert_array_equal(tl.vmap(fn.gelu)(x), y)
+    assert fn.gelu(x[:, :0]).shape == (3, 0)
+
+
 def test_what_is_in_place_in_pytorch_is_not_here():
     x = np.array([-1.0, 2.0])
     for name in ("relu", "leaky_relu", "elu", "celu", "selu", "silu", "mish", "relu6", "hardtanh",

@@ -33,6 +33,7 @@ from tinygrad_lab.nn.walking import (
     buffers_of,
     child,
     inner_first,
+    modules_in,
     put,
     replaced,
     walk,
@@ -129,10 +130,8 @@ class Module(Holder):
         if name in self._registered_buffers:
             value = _as_buffer(value, f"{type(self).__name__}.{name}")
         super().__setattr__(name, value)
-        if isinstance(value, Module):
-            place(value.named_modules(prefix=name))
-        elif isinstance(value, (list, tuple, dict)):
-            place(self.named_modules())
+        if isinstance(value, (Module, list, tuple, dict)):
+            place(modules_in(value, name))
 
     def __delattr__(self, name: str) -> None:
         """Delete an attribute, whatever it is."""

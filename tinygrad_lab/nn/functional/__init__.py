@@ -18,10 +18,13 @@ from tinygrad_lab.nn.functional import (
     activations,
     affine,
     attention,
+    classification,
     convolution,
+    distances,
     dropouts,
     embeddings,
     losses,
+    margins,
     normalization,
     padding,
     patches,
@@ -32,10 +35,13 @@ from tinygrad_lab.nn.functional import (
 from tinygrad_lab.nn.functional.activations import *
 from tinygrad_lab.nn.functional.affine import *
 from tinygrad_lab.nn.functional.attention import *
+from tinygrad_lab.nn.functional.classification import *
 from tinygrad_lab.nn.functional.convolution import *
+from tinygrad_lab.nn.functional.distances import *
 from tinygrad_lab.nn.functional.dropouts import *
 from tinygrad_lab.nn.functional.embeddings import *
 from tinygrad_lab.nn.functional.losses import *
+from tinygrad_lab.nn.functional.margins import *
 from tinygrad_lab.nn.functional.normalization import *
 from tinygrad_lab.nn.functional.padding import *
 from tinygrad_lab.nn.functional.patches import *
@@ -46,11 +52,14 @@ from tinygrad_lab.nn.functional.softmaxes import *
 __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += affine.__all__
+__all__ += classification.__all__
 __all__ += attention.__all__
 __all__ += convolution.__all__
+__all__ += distances.__all__
 __all__ += dropouts.__all__
 __all__ += embeddings.__all__
 __all__ += losses.__all__
+__all__ += margins.__all__
 __all__ += normalization.__all__
 __all__ += padding.__all__
 __all__ += patches.__all__

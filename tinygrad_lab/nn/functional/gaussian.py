@@ -37,7 +37,7 @@ def normal_cdf(x: Array) -> Array:
     x = as_floats(x)
     if x.dtype.itemsize < 4:  # where the coefficients would overflow
         return normal_cdf(x.astype(np.float32)).astype(x.dtype)
-    return _in_blocks(_cdf, x) if type(x) is np.ndarray else _cdf(x)
+    return _in_blocks(_cdf, x) if type(x) is np.ndarray else _cdf(x)  # the same numbers
 
 
 def _in_blocks(f: Callable[[Array], Array], x: Array) -> Array:
