@@ -1,8 +1,9 @@
 """An LSTM learns to write as Python's manual does, one character after the other.
 
-It reads the chapter on compound statements, which comes with Python: help("compound"). What it knows
-of the text so far is its state; from that it tells the next character. The loss is the mean surprise
-at a character in nats, about 3.2 if one knows only how often each occurs. With tinygrad_lab installed:
+It reads the chapter on compound statements, which comes with Python: help("compound"). What it
+knows of the text so far is its state; from that it tells the next character. The loss is the mean
+surprise at a character in nats: about 3.2 if one knows how often each occurs, below 1.3 at the end.
+With tinygrad_lab installed:
 
     python examples/character_lstm.py [steps]
 """
@@ -27,11 +28,14 @@ rng = np.random.default_rng(0)
 
 
 class Writer(nn.Module):
+    """From a character and a state to how likely each character is next."""
+
     def __init__(self):
         self.lstm = nn.LSTM(len(alphabet), HIDDEN, batch_first=True, dtype=np.float32, rng=rng)
         self.head = nn.Linear(HIDDEN, len(alphabet), dtype=np.float32, rng=rng)
 
     def forward(self, characters, state=None):
+        """Logits for what follows each character, and the state at the end."""
         y, state = self.lstm(one_hot[characters], state)
         return self.head(y), state
 

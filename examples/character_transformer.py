@@ -1,8 +1,9 @@
 """A small causal transformer learns to write as Python's manual does, character by character.
 
-It reads the same chapter as character_lstm.py, help("compound"). It has no state: each character looks
-at those before it, and a position tells how far they are. The loss is the mean surprise at a character
-in nats, about 3.2 if one knows only how often each occurs. With tinygrad_lab installed:
+It reads the same chapter as character_lstm.py, help("compound"). It has no state: each character
+looks at those before it, and a position tells how far they are. The loss is the mean surprise at a
+character in nats: about 3.2 if one knows how often each occurs, below 1.4 at the end.
+With tinygrad_lab installed:
 
     python examples/character_transformer.py [steps]
 """
@@ -26,6 +27,8 @@ rng = np.random.default_rng(0)
 
 
 class Writer(nn.Module):
+    """From the characters of a passage to how likely each character is next."""
+
     def __init__(self):
         self.characters = nn.Parameter(0.1 * rng.normal(size=(len(alphabet), WIDTH)))
         self.positions = nn.Parameter(0.1 * rng.normal(size=(LENGTH, WIDTH)))
@@ -37,6 +40,7 @@ class Writer(nn.Module):
         self.head = nn.Linear(WIDTH, len(alphabet), rng=rng)
 
     def forward(self, read):
+        """Logits for what follows each character."""
         x = self.characters[read] + self.positions[: read.shape[1]]
         return self.head(self.layers(x, is_causal=True))
 
