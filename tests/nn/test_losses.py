@@ -153,8 +153,9 @@ def test_labels_under_jit_and_vmap():
         np.testing.assert_allclose(jitted(x, labels[::-1]), slope(x, labels[::-1]), rtol=1e-14)
         each = tl.vmap(slope)(x, labels)
         np.testing.assert_allclose(each / 4, expected, rtol=1e-14)
-        with pytest.raises(IndexError, match="label 3"):
-            jitted(x, np.where(labels == 2, 3, labels))
+        for wrong in (jitted, tl.vmap(slope)):
+            with pytest.raises(IndexError, match="label 3"):
+                wrong(x, np.where(labels == 2, 3, labels))
 
 
 @pytest.mark.parametrize("size", [1e4, -1e4])

@@ -66,7 +66,7 @@ def _spelled(function: Any, words: dict[str, str], kwargs: dict[str, Any]) -> di
             f"{function.__name__}: {' and '.join(sorted(_OLD & kwargs.keys()))} went out of use in "
             "PyTorch: say reduction='mean', 'sum' or 'none'"
         )
-    return renamed(function, words, kwargs)
+    return kwargs if words.keys().isdisjoint(kwargs) else renamed(function, words, kwargs)
 
 
 _OLD = frozenset({"size_average", "reduce"})

@@ -1,8 +1,8 @@
 """Where the random numbers of a model come from: a seed, and a place in the model.
 
 A layer that draws, made with an integer, holds a generator of its own.  When the layer becomes part
-of a model, and has not drawn yet, the generator begins anew from the seed and the path of the
-layer.  So equal seeds at two places are two streams, and the same model built again draws the same.
+of a model, and has not drawn yet, the generator begins anew from the seed and the layer's path.  So
+equal seeds at two places are two streams, and the same model built again draws the same.
 
 The seed and the path are kept by the generator itself, as its ``SeedSequence``.
 
@@ -44,15 +44,22 @@ def stream(rng: int | Generator | None) -> Generator:
 
 
 def place(modules: Iterable[tuple[str, Any]]) -> None:
-    """Let the layers that draw, and have not yet, begin anew by seed and path."""
+    """Let the layers that draw, and have not yet, begin anew by seed and path.
+
+    One that has a place keeps it, unless its path is longer now: the model is part of another.
+    """
+    taken: dict[tuple[Any, ...], Any] = {}  # which layer a seed and a place belong to
     for path, module in modules:
         for name, generator in _generators(module):
             known = generator.bit_generator.seed_seq
-            if path and isinstance(known, Place) and _is_unused(generator):
-                key, old = _key(path), known.spawn_key
-                if key != old[: len(key)]:  # it has no place in this model yet
-                    is_longer = key[len(key) - len(old) :] == old  # the model is part of another
-                    _set(module, name, known.entropy, key if is_longer else key + old)
+            if path and isinstance(known, Place):
+                old, key = known.spawn_key, _key(path)
+                is_longer = key[len(key) - len(old) :] == old
+                key = key if is_longer and _is_unused(generator) else old
+                while taken.setdefault((known.entropy, key), module) is not module:
+                    key = (*key, 0)  # a layer that came from elsewhere has this place
+                if key != old and _is_unused(generator):
+                    _set(module, name, known.entropy, key)
 
 
 def seed(modules: Iterable[tuple[str, Any]], number: Any) -> None:

@@ -49,7 +49,7 @@ def check_reduction(reduction: str) -> None:
 
 
 def known(x: Array) -> Any:
-    """The values of an array, if they are known now, and None while a program is recorded."""
+    """The values of an array, to be checked; None where they are not at hand (Dask's)."""
     values = innermost_array(x)
     return values if type(values) in NUMPYS else None
 
