@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import NoReturn
 
+from tinygrad_lab.absent import ABSENT
+
 __all__ = ["PACKAGE", "TABLES", "Absent", "markdown", "missing", "teach"]
 
 _NOTHING = "t as it is: arrays are in the memory of this machine"
@@ -130,6 +132,8 @@ def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> At
     near = get_close_matches(name.lower(), [word.lower() for word in own], n=1, cutoff=0.75)
     if remedy := TABLES[home].get(name):
         hint = f": say {remedy}"
+    elif reason := ABSENT.get(home.partition(".")[2], {}).get(name):
+        hint = f": {reason}"
     elif near:
         hint = f"; did you mean {next(word for word in own if word.lower() == near[0])}?"
     return AttributeError(f"{home} has no {name}{hint}", name=name)
