@@ -30,6 +30,7 @@ from tinygrad_lab.nn.functional import (
     patches,
     pooling,
     resizing,
+    sampling,
     softmaxes,
 )
 from tinygrad_lab.nn.functional.activations import *
@@ -47,6 +48,7 @@ from tinygrad_lab.nn.functional.padding import *
 from tinygrad_lab.nn.functional.patches import *
 from tinygrad_lab.nn.functional.pooling import *
 from tinygrad_lab.nn.functional.resizing import *
+from tinygrad_lab.nn.functional.sampling import *
 from tinygrad_lab.nn.functional.softmaxes import *
 
 __all__: list[str] = []
@@ -65,6 +67,7 @@ __all__ += padding.__all__
 __all__ += patches.__all__
 __all__ += pooling.__all__
 __all__ += resizing.__all__
+__all__ += sampling.__all__
 __all__ += softmaxes.__all__
 
 methods(
