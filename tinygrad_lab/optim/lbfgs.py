@@ -161,13 +161,14 @@ class LBFGS(Optimizer):
         (group,) = self.param_groups
         self._check_if_changed(0, group)
         parameters = group["params"]
+        state = {"func_evals": 0, "n_iter": 0, **self._known()}
         point = _Point(parameters, closure)
         first = point.loss
         if all(p.grad is None for p in parameters):
             self._warn_of_no_gradient()
         before = [p.data for p in parameters]
         try:
-            state = _minimised(point, {"func_evals": 0, "n_iter": 0, **self._known()}, group)
+            state = _minimised(point, state, group)
         except BaseException:
             at_once([replace(p, data) for p, data in zip(parameters, before, strict=True)])
             raise
