@@ -59,20 +59,21 @@ def place(modules: Iterable[tuple[str, Any]]) -> None:
                 while taken.setdefault((known.entropy, key), module) is not module:
                     key = (*key, 0)  # a layer that came from elsewhere has this place
                 if key != old and _is_unused(generator):
-                    _set(module, name, known.entropy, key)
+                    new = default_rng(Place(known.entropy, spawn_key=key))
+                    object.__setattr__(module, name, new)
 
 
 def seed(modules: Iterable[tuple[str, Any]], number: Any) -> None:
     """Give all that draws new generators, from one number and the paths."""
     if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
         raise ValueError(f"seed({number!r}): expected an integer, 0 or more")
-    new: dict[int, Generator] = {}  # by the identity of the old one: what was shared stays so
+    new: dict[int, tuple[Generator, Generator]] = {}  # by identity: an old one, and for it this
     for path, module in modules:
-        for i, (name, generator) in enumerate(_generators(module)):
-            if id(generator) not in new:
-                _set(module, name, int(number), _key(path) + (i,) * (i > 0))
-                new[id(generator)] = getattr(module, name)
-            object.__setattr__(module, name, new[id(generator)])
+        for i, (name, old) in enumerate(_generators(module)):
+            if id(old) not in new:
+                key = _key(path) + (i,) * (i > 0)
+                new[id(old)] = old, default_rng(Place(int(number), spawn_key=key))
+            object.__setattr__(module, name, new[id(old)][1])
 
 
 def generator_state(model: Any) -> dict[str, Any]:
@@ -134,7 +135,3 @@ def _is_unused(generator: Generator) -> bool:
 
 def _key(path: str) -> tuple[int, ...]:
     return tuple(crc32(name.encode()) for name in path.split(".")) if path else ()
-
-
-def _set(module: Any, name: str, entropy: Any, key: tuple[int, ...]) -> None:
-    object.__setattr__(module, name, default_rng(Place(entropy, spawn_key=key)))
