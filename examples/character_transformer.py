@@ -8,6 +8,7 @@ With tinygrad_lab installed:
     python examples/character_transformer.py [steps]
 """
 
+import re
 import sys
 from pydoc_data.topics import topics
 
@@ -20,7 +21,7 @@ from tinygrad_lab.nn import functional as F
 STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 800
 LENGTH, BATCH, WIDTH = 32, 32, 64  # of a passage, of a batch, of what stands for a character
 
-text = topics["compound"][:50_000]
+text = re.sub(" +", " ", topics["compound"])[:45_000]
 alphabet = sorted(set(text))
 numbers = np.array([alphabet.index(character) for character in text])
 rng = np.random.default_rng(0)
