@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import NoReturn
 
+from tinygrad_lab.absent import ABSENT
+
 __all__ = ["PACKAGE", "TABLES", "Absent", "markdown", "missing", "teach"]
 
 _NOTHING = "t as it is: arrays are in the memory of this machine"
@@ -59,8 +61,6 @@ PACKAGE = {
     "Generator": "np.random.default_rng(seed)",
     "array": "tl.tensor(a)",
     "Parameter": "tl.nn.Parameter(a)",
-    "save": "np.savez(file, **model.state_dict())",
-    "load": "model.load_state_dict(np.load(file))",
     "Variable": "tl.tensor(a, requires_grad=True)",
     "FloatTensor": "tl.tensor(a, dtype=np.float32)",
     "DoubleTensor": "tl.tensor(a, dtype=np.float64)",
@@ -130,6 +130,8 @@ def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> At
     near = get_close_matches(name.lower(), [word.lower() for word in own], n=1, cutoff=0.75)
     if remedy := TABLES[home].get(name):
         hint = f": say {remedy}"
+    elif reason := ABSENT.get(home.partition(".")[2], {}).get(name):
+        hint = f": {reason}"
     elif near:
         hint = f"; did you mean {next(word for word in own if word.lower() == near[0])}?"
     return AttributeError(f"{home} has no {name}{hint}", name=name)

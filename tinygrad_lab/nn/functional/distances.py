@@ -62,8 +62,9 @@ def pairwise_distance(
     >>> pairwise_distance(np.array([[3.0, 4.0]]), np.zeros(2)).round(4)
     array([5.])
     """
-    return np.linalg.vector_norm(x1 - x2 + eps, ord=p, axis=-1, keepdims=keepdim)
+    return np.linalg.norm(x1 - x2 + eps, p, axis=-1, keepdims=keepdim)
 
 
 def _length(x: Array, p: float, dim: int | tuple[int, ...], eps: float) -> Array:
-    return np.clip(np.linalg.vector_norm(x, ord=p, axis=dim, keepdims=True), eps, None)
+    norm = np.linalg.norm if isinstance(dim, int) else np.linalg.vector_norm  # of two, a matrix's
+    return np.clip(norm(x, ord=p, axis=dim, keepdims=True), eps, None)
