@@ -77,8 +77,6 @@ PACKAGE = {
     "Generator": "np.random.default_rng(seed)",
     "array": "tl.tensor(a)",
     "Parameter": "tl.nn.Parameter(a)",
-    "save": "np.savez(file, **model.state_dict())",
-    "load": "model.load_state_dict(np.load(file))",
     "linalg": "np.linalg: it takes tensors",
     "fft": "np.fft: it takes tensors",
     "utils": "tl.data, or tl.nn.utils",

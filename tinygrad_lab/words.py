@@ -261,7 +261,8 @@ TENSOR: dict[str, Callable[..., Any]] = {
 #: Functions of NumPy's that PyTorch has as methods too, and means the same by.
 _METHODS = (
     "absolute acos acosh angle arccosh arcsinh arctan2 arctanh argwhere asin asinh atan atan2 "
-    "atanh bincount broadcast_to copysign corrcoef cov deg2rad diagflat divide exp2 fix fliplr flipud "
+    "atanh bincount broadcast_to copysign corrcoef cov deg2rad diagflat divide exp2 fix fliplr "
+    "flipud "
     "float_power floor_divide fmax fmin fmod gcd greater greater_equal heaviside hypot isneginf "
     "isposinf isreal kron lcm ldexp less less_equal logaddexp logaddexp2 logical_and logical_or "
     "logical_xor moveaxis multiply nan_to_num nanmean nanquantile negative nextafter not_equal "

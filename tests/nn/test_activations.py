@@ -213,3 +213,8 @@ def test_complex_numbers_are_computed_with_or_refused(f):
     else:
         with pytest.raises(TypeError, match="not supported for the input types"):
             f(z)
+
+
+def test_gelu_of_many_numbers_goes_through_jit():
+    x = np.linspace(-3, 3, 40_000)
+    np.testing.assert_allclose(tl.jit(fn.gelu, backend="numpy")(x), fn.gelu(x), rtol=1e-12)

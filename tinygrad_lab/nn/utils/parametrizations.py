@@ -96,7 +96,9 @@ class _SpectralNorm(Module):
 
     def _iterate(self, matrix: Array, steps: int) -> None:
         u, v = power_iteration(matrix, self._u, self._v, steps, self.eps, u_first=True)
-        expect_one_for_all(u, self._u, self, "each example would leave vectors of its own in")
+        expect_one_for_all(
+            u, self._u, self, "spectral_norm would leave each example's own vectors in"
+        )
         self._u, self._v = u, v
 
     def forward(self, weight: Array) -> Array:
