@@ -28,7 +28,7 @@ from tinygrad_lab.core.levels import drawing
 from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.core.tensor import Tensor, become, flatten
 
-__all__ = ["IN_PLACE", "PACKAGE", "TENSOR", "Sorted", "expressions", "teach"]
+__all__ = ["IN_PLACE", "METHODS", "PACKAGE", "TENSOR", "Sorted", "expressions", "teach"]
 
 Shape = Any  # lengths, or one tuple of them
 Rng = int | np.random.Generator | None
@@ -259,7 +259,7 @@ TENSOR: dict[str, Callable[..., Any]] = {
 }
 
 #: Functions of NumPy's that PyTorch has as methods too, and means the same by.
-_METHODS = (
+METHODS = (
     "absolute acos acosh angle arccosh arcsinh arctan2 arctanh argwhere asin asinh atan atan2 "
     "atanh bincount broadcast_to copysign corrcoef cov deg2rad diagflat divide exp2 fix fliplr "
     "flipud "
@@ -267,7 +267,7 @@ _METHODS = (
     "isposinf isreal kron lcm ldexp less less_equal logaddexp logaddexp2 logical_and logical_or "
     "logical_xor moveaxis multiply nan_to_num nanmean nanquantile negative nextafter not_equal "
     "positive rad2deg remainder rot90 signbit sinc subtract vdot"
-)
+).split()
 
 
 # What is made, of a shape
@@ -431,7 +431,7 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def teach() -> None:
     """Give tensors the methods of the tables."""
-    for name in _METHODS.split():
+    for name in METHODS:
         setattr(Tensor, name, _method(getattr(np, name)))
     for name, method in TENSOR.items():
         if not hasattr(Tensor, name):
