@@ -259,7 +259,7 @@ TENSOR: dict[str, Callable[..., Any]] = {
 }
 
 #: Functions of NumPy's that PyTorch has as methods too, and means the same by.
-METHODS = (
+_NUMPYS = (
     "absolute acos acosh angle arccosh arcsinh arctan2 arctanh argwhere asin asinh atan atan2 "
     "atanh bincount broadcast_to copysign corrcoef cov deg2rad diagflat divide exp2 fix fliplr "
     "flipud "
@@ -267,7 +267,8 @@ METHODS = (
     "isposinf isreal kron lcm ldexp less less_equal logaddexp logaddexp2 logical_and logical_or "
     "logical_xor moveaxis multiply nan_to_num nanmean nanquantile negative nextafter not_equal "
     "positive rad2deg remainder rot90 signbit sinc subtract vdot"
-).split()
+)
+METHODS = frozenset(_NUMPYS.split())
 
 
 # What is made, of a shape
