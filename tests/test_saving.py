@@ -229,7 +229,6 @@ if __name__ == "__main__":
 '''
 
 
-@pytest.mark.skipif("lr_scheduler" not in dir(tl.optim), reason="schedules have no state yet")
 def test_training_goes_on_from_a_file_in_another_process_bit_for_bit(tmp_path):
     space = {}
     exec(TRAIN.replace("__main__", "no"), space)
@@ -307,18 +306,21 @@ def layers(of):
             of.Flatten(), of.Linear(16, 3),
         ),
         "norms": of.Sequential(of.LayerNorm(6), of.Linear(6, 4), of.GroupNorm(2, 4)),
+        "transformer": of.TransformerEncoder(
+            of.TransformerEncoderLayer(6, 2, 8, batch_first=True), 2, enable_nested_tensor=False
+        ),
         "lstm": of.LSTM(6, 4, num_layers=2, bidirectional=True, batch_first=True),
     }  # fmt: skip
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", ["mlp", "cnn", "norms", "lstm"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "norms", "lstm", "transformer"])
 def test_files_go_to_pytorch_and_come_from_there(path, name):
     torch = pytest.importorskip("torch")
     from safetensors.torch import load_file, save_file
 
     ours, theirs = layers(nn)[name], layers(torch.nn)[name].double()
-    shape = {"cnn": (5, 1, 4, 4), "lstm": (5, 3, 6)}.get(name, (5, 6))
+    shape = {"cnn": (5, 1, 4, 4), "lstm": (5, 3, 6), "transformer": (5, 3, 6)}.get(name, (5, 6))
     x = np.random.default_rng(0).normal(size=shape)
     if name == "cnn":
         theirs(torch.tensor(x))  # running statistics
