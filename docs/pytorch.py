@@ -27,6 +27,7 @@ NAMES, REMARKS = FOLDER / "pytorch.json", FOLDER / "pytorch.toml"
 HOMES = {
     "nn": "tinygrad_lab.nn",
     "nn.functional": "tinygrad_lab.nn.functional",
+    "nn.init": "tinygrad_lab.nn.init",
     "nn.utils": "tinygrad_lab.nn.utils",
     "optim": "tinygrad_lab.optim",
     "optim.lr_scheduler": "tinygrad_lab.optim.lr_scheduler",

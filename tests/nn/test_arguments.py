@@ -168,6 +168,11 @@ def test_an_argument_by_both_its_names():
         fn.relu(tl.tensor(ROW), x=tl.tensor(ROW))
 
 
+def test_options_of_losses_go_by_name():
+    with pytest.raises(TypeError, match=r"2 arguments by their position, not 3.*reduction="):
+        fn.mse_loss(ROW, TARGET, "sum")
+
+
 def test_losses_of_numbers():
     assert fn.mse_loss(2.0, 3) == 1
     assert fn.mse_loss(tl.tensor(np.float32(2.0)), 3.0).dtype == np.float32

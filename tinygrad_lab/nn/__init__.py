@@ -36,9 +36,13 @@ from tinygrad_lab.nn.layers.resizing import *
 from tinygrad_lab.nn.layers.transformer import *
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
+from tinygrad_lab.nn.seeds import generator_state, load_generator_state
 
 # Each family lists its names.
-__all__ = ["Module", "Parameter", "functional", "init", "utils"]
+__all__ = [
+    "Module", "Parameter", "functional", "generator_state", "init", "load_generator_state",
+    "utils",
+]  # fmt: skip
 __all__ += layers.activations.__all__
 __all__ += layers.attention.__all__
 __all__ += layers.containers.__all__

@@ -88,6 +88,8 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
     """
     words = _words(function)
     parameters = inspect.signature(function).parameters.values()
+    by_name = [f"{p.name}=" for p in parameters if p.kind is p.KEYWORD_ONLY]
+    most = len(parameters) - len(by_name)
     of_arrays = [
         (i, p.name, p.default is p.empty)
         for i, p in enumerate(parameters)
@@ -98,6 +100,11 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
     def ordered(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             kwargs = _spelled(function, words, kwargs)
+        if len(args) > most and by_name:
+            raise TypeError(
+                f"{function.__name__} takes {most} arguments by their position, not {len(args)}; "
+                f"these go by name: {', '.join(by_name)}"
+            )
         for i, name, _ in of_arrays:
             if type(args[i] if i < len(args) else kwargs.get(name)) not in _IN_ORDER:
                 args, kwargs = in_order(args, kwargs)

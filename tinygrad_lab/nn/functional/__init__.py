@@ -16,6 +16,7 @@ from tinygrad_lab.core.tensor import methods
 from tinygrad_lab.habits import missing
 from tinygrad_lab.nn.functional import (
     activations,
+    adaptive_pooling,
     affine,
     attention,
     classification,
@@ -34,6 +35,7 @@ from tinygrad_lab.nn.functional import (
     softmaxes,
 )
 from tinygrad_lab.nn.functional.activations import *
+from tinygrad_lab.nn.functional.adaptive_pooling import *
 from tinygrad_lab.nn.functional.affine import *
 from tinygrad_lab.nn.functional.attention import *
 from tinygrad_lab.nn.functional.classification import *
@@ -53,6 +55,7 @@ from tinygrad_lab.nn.functional.softmaxes import *
 
 __all__: list[str] = []
 __all__ += activations.__all__
+__all__ += adaptive_pooling.__all__
 __all__ += affine.__all__
 __all__ += classification.__all__
 __all__ += attention.__all__

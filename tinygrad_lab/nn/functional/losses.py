@@ -21,6 +21,7 @@ from tinygrad_lab.nn.functional.activations import damped, logsigmoid, sigmoid
 from tinygrad_lab.nn.functional.reductions import (
     Reduction,
     alike,
+    check_reduction,
     known,
     reduced,
     weighted_mean,
@@ -339,6 +340,7 @@ def kl_div(
     >>> round(float(kl_div(log_p, q, reduction="batchmean")), 4)
     0.6931
     """
+    check_reduction(reduction, "batchmean")
     input, target = alike(input=input, target=target)
     if log_target:
         loss = np.exp(target) * (target - input)

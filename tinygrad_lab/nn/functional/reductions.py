@@ -42,10 +42,11 @@ def alike(**arrays: Array) -> list[Array]:
     ]
 
 
-def check_reduction(reduction: str) -> None:
+def check_reduction(reduction: str, *more: str) -> None:
     """Raise ValueError if there is no such reduction."""
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction={reduction!r}: expected 'mean', 'sum' or 'none'")
+    if reduction not in (*more, "mean", "sum", "none"):
+        names = "".join(f"{name!r}, " for name in more)
+        raise ValueError(f"reduction={reduction!r}: expected {names}'mean', 'sum' or 'none'")
 
 
 def known(x: Array) -> Any:
