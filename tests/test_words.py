@@ -237,6 +237,20 @@ def test_chunks_and_splits_are_told_lengths():
         t.split([2, 4])
 
 
+def test_division_rounds_in_its_own_type():
+    assert tl.tensor([7, -7]).div(2, rounding_mode="trunc").tolist() == [3, -3]
+    assert tl.tensor([7, -7]).div(2, rounding_mode="floor").tolist() == [3, -4]
+    assert tl.tensor([7, -7]).div(2, rounding_mode="floor").dtype == np.int64
+    assert tl.tensor([7.5]).div(tl.tensor([2.0]), rounding_mode="floor").tolist() == [3.0]
+
+
+def test_float32_stays_float32():
+    t = tl.tensor(X, dtype=np.float32)
+    for y in (t.masked_fill(MASK, 7.0), t.clamp(min=0.5), t.where(MASK, 0.0), t.add(1, alpha=2),
+              t.lerp(t, 0.5), t.norm(), t.rsqrt(), t.pow(2), t.mul(t.size)):  # fmt: skip
+        assert y.dtype == np.float32
+
+
 def test_sorted_ties_keep_their_order():
     t = tl.tensor([2.0, 1.0, 2.0, 1.0])
     assert t.sort().indices.tolist() == [1, 3, 0, 2]
@@ -439,6 +453,7 @@ class TestArrays:
     @pytest.mark.parametrize(("call", "text"), [
         (lambda t: t.grad.zero_(), "a gradient is a NumPy array"),
         (lambda t: t.grad.detach(), "say t as it is"),
+        (lambda t: 0.1 * t.grad.data, "say t as it is"),
         (lambda t: (t == 0.5).float().mean(), "say t.mean() for a share"),
         (lambda t: t.argmax(dim=1).unsqueeze(1), "say np.expand_dims(t, dim)"),
         (lambda t: (t > 0).masked_fill(t < 0, 1), "say tl.Tensor(t).masked_fill"),

@@ -142,6 +142,10 @@ TABLES: dict[str, Mapping[str, str]] = {
 }
 
 
+#: What PyTorch calls a home, where that is not our name of it.
+_HOMES = {"tinygrad_lab.data": "utils.data"}
+
+
 def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> AttributeError:
     """Make the error of a name that a module does not have: PyTorch's, a near miss, or neither.
 
@@ -153,9 +157,9 @@ def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> At
     own = [word for word in own if word[0].lower() == name[0].lower() != "_"]
     own.sort(key=lambda word: word.islower() != name.islower())
     near = get_close_matches(name.lower(), [word.lower() for word in own], n=1, cutoff=0.75)
-    if remedy := TABLES[home].get(name):
+    if remedy := TABLES.get(home, {}).get(name):
         hint = f": say {remedy}"
-    elif reason := ABSENT.get(home.partition(".")[2], {}).get(name):
+    elif reason := ABSENT.get(_HOMES.get(home, home.partition(".")[2]), {}).get(name):
         hint = f": {reason}"
     elif near:
         hint = f"; did you mean {next(word for word in own if word.lower() == near[0])}?"

@@ -85,7 +85,8 @@ def _divide(t: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """``t / other``; with ``rounding_mode`` ``np.trunc`` or ``np.floor`` of it."""
     if rounding_mode is None:
         return t / other
-    return {"trunc": np.trunc, "floor": np.floor}[rounding_mode](t / other)
+    rounded = _like(t, {"trunc": np.trunc, "floor": np.floor}[rounding_mode](t / other))
+    return _cast(rounded, np.result_type(t.dtype, getattr(other, "dtype", other)))
 
 
 def _cut(t: Any, lengths: Sequence[int], dim: int) -> tuple[Any, ...]:
