@@ -207,16 +207,11 @@ PACKAGE = {
 
 #: Methods of modules.
 MODULE = {
-    "cpu": "model as it is: arrays are in the memory of this machine",
     "cuda": "model as it is: arrays are in the memory of this machine",
-    "float": "model.to(np.float32)",
-    "double": "model.to(np.float64)",
-    "half": "model.to(np.float16)",
-    "register_buffer": "model.name = a",
-    "register_parameter": "model.name = nn.Parameter(a)",
-    "add_module": "model.name = layer",
-    "register_module": "model.name = layer",
-    "apply": "[f(module) for module in model.modules()]",
+    "bfloat16": "model.to(np.float32): NumPy has no bfloat16",
+    "type": "model.to(dtype)",
+    "compile": "tl.jit(model)",
+    "register_backward_hook": "model.register_full_backward_hook(print)",
 }
 
 #: Layers and losses.
@@ -227,37 +222,21 @@ NN = {
     "L1Loss": "F.l1_loss(t, u)",
     "BCELoss": "F.binary_cross_entropy(t, u)",
     "BCEWithLogitsLoss": "F.binary_cross_entropy_with_logits(t, u)",
-    "ModuleList": "[layer, layer]: a list as an attribute of the module",
-    "ParameterList": "[parameter, parameter]: a list as an attribute of the module",
-    "ModuleDict": '{"name": layer}: a dict as an attribute of the module',
-    "ParameterDict": '{"name": parameter}: a dict as an attribute of the module',
     "AdaptiveAvgPool2d": "np.mean(images, axis=(2, 3))",
     "AdaptiveMaxPool2d": "np.max(images, axis=(2, 3))",
     "ZeroPad2d": "np.pad(images, ((0, 0), (0, 0), (n, n), (n, n)))",
-    "Hardtanh": "np.clip(t, -1, 1)",
-    "ReLU6": "np.clip(t, 0, 6)",
-    "Softmin": "F.softmax(-t)",
-    "LogSigmoid": "-F.softplus(-t)",
     "Swish": "nn.SiLU()",
 }
 
 #: Functions of layers.
 FUNCTIONAL = {
-    "one_hot": "np.eye(n)[labels]",
     "pad": "np.pad(t, widths)",
     "normalize": "t / np.linalg.norm(t, axis=axis, keepdims=True)",
     "cosine_similarity": "np.sum(t * u) / (np.linalg.norm(t) * np.linalg.norm(u))",
     "pairwise_distance": "np.linalg.norm(t - u, axis=-1)",
-    "embedding": "parameter[labels]",
     "flatten": "t.reshape(len(t), -1)",
     "adaptive_avg_pool2d": "np.mean(images, axis=(2, 3))",
     "adaptive_max_pool2d": "np.max(images, axis=(2, 3))",
-    "hardtanh": "np.clip(t, -1, 1)",
-    "relu6": "np.clip(t, 0, 6)",
-    "softmin": "F.softmax(-t)",
-    "logsigmoid": "-F.softplus(-t)",
-    "softsign": "t / (1 + np.abs(t))",
-    "mish": "t * np.tanh(F.softplus(t))",
     "swish": "F.silu(t)",
 }
 

@@ -1,4 +1,9 @@
-"""Activations against finite differences, identities and PyTorch; extremes, ties, dtypes, sizes."""
+"""Activations: what the cases (``cases/activations.py``) and limits do not say.
+
+Kinks, ties, infinities, draws, refusals.
+"""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
@@ -7,98 +12,112 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import tinygrad_lab as tl
-from tests.support import check_gradients
+from tinygrad_lab import nn
 from tinygrad_lab.nn import functional as fn
 
-ELEMENTWISE = {
-    "sigmoid": fn.sigmoid,
-    "tanh": fn.tanh,
-    "relu": fn.relu,
-    "leaky_relu": fn.leaky_relu,
-    "leaky_relu 0.3": lambda x: fn.leaky_relu(x, 0.3),
-    "leaky_relu keyword": lambda x: fn.leaky_relu(x, negative_slope=0.3),
-    "elu": fn.elu,
-    "elu 2": lambda x: fn.elu(x, alpha=2.0),
-    "gelu": fn.gelu,
-    "silu": fn.silu,
-    "softplus": fn.softplus,
-    "softplus 3": lambda x: fn.softplus(x, beta=3.0),
-}
-ALONG = {"softmax": fn.softmax, "log_softmax": fn.log_softmax, "logsumexp": fn.logsumexp}
-
-SHAPES = npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
-away_from_kinks = st.floats(0.1, 4.0).flatmap(lambda v: st.sampled_from([v, -v]))
-elementwise = pytest.mark.parametrize("name", ELEMENTWISE)
+#: The slope at each kink, PyTorch's.
+AT_KINKS = {
+    "relu": {0.0: 0.0}, "leaky_relu": {0.0: 0.01}, "elu": {0.0: 1.0}, "celu": {0.0: 1.0},
+    "selu": {0.0: 1.7580993408473766}, "relu6": {0.0: 0.0, 6.0: 0.0},
+    "hardtanh": {-1.0: 0.0, 1.0: 0.0}, "hardsigmoid": {-3.0: 0.0, 3.0: 0.0},
+    "hardswish": {-3.0: 0.0, 3.0: 1.0}, "hardshrink": {-0.5: 0.0, 0.5: 0.0},
+    "softshrink": {-0.5: 0.0, 0.5: 0.0}, "softsign": {0.0: 1.0},
+}  # fmt: skip
 
 
-@elementwise
-@given(data=st.data())
-def test_elementwise_gradients_are_those_of_finite_differences(name, data):
-    x = data.draw(npst.arrays(np.float64, SHAPES, elements=away_from_kinks))
-    check_gradients(ELEMENTWISE[name], x)
+@pytest.mark.parametrize("name", AT_KINKS)
+def test_slopes_at_kinks(name: str):
+    x = tl.tensor(list(AT_KINKS[name]), requires_grad=True)
+    slopes = tl.gradients(getattr(fn, name)(x).sum(), x)
+    np.testing.assert_allclose(slopes, list(AT_KINKS[name].values()), rtol=1e-15)
 
 
-@pytest.mark.parametrize("name", ALONG)
-@given(data=st.data())
-def test_gradients_along_an_axis_are_those_of_finite_differences(name, data):
-    shape = data.draw(npst.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=3))
-    x = data.draw(npst.arrays(np.float64, shape, elements=st.floats(-4, 4)))
-    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
-    check_gradients(lambda a: ALONG[name](a, axis=axis), x)
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", AT_KINKS)
+def test_slopes_at_kinks_are_those_of_pytorch(name: str):
+    torch = pytest.importorskip("torch")
+    x = torch.tensor(list(AT_KINKS[name]), dtype=torch.float64, requires_grad=True)
+    getattr(torch.nn.functional, name)(x).sum().backward()
+    np.testing.assert_allclose(x.grad, list(AT_KINKS[name].values()), rtol=1e-15)
 
 
-@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2)])
-@pytest.mark.parametrize("keepdims", [False, True])
-def test_logsumexp_reduces_the_axes_asked_for(axis, keepdims):
-    x = np.random.default_rng(0).normal(size=(2, 3, 4))
-    expected = np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
-    result = fn.logsumexp(x, axis=axis, keepdims=keepdims)
-    np.testing.assert_allclose(result, expected)
-    assert np.shape(result) == expected.shape
-    check_gradients(lambda a: fn.logsumexp(a, axis=axis, keepdims=keepdims), x)
+def test_slopes_of_prelu_and_threshold_at_their_kinks():
+    x, w = tl.tensor([0.0, 0.5], requires_grad=True), tl.tensor([0.25], requires_grad=True)
+    by_x, by_w = tl.gradients(fn.prelu(x, w).sum(), [x, w])
+    assert (by_x.tolist(), by_w.tolist()) == ([0.25, 1.0], [0.0])
+    assert tl.gradients(fn.threshold(x, 0.5, 9.0).sum(), x).tolist() == [0.0, 0.0]
 
 
-@elementwise
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_dtypes_stay(name, dtype):
-    x = tl.tensor(np.linspace(-3, 3, 7), dtype=dtype, requires_grad=True)
-    y = ELEMENTWISE[name](x)
-    assert y.dtype == dtype
-    y.sum().backward()
-    assert x.grad.dtype == dtype
+def test_softplus_is_the_identity_beyond_its_threshold():
+    x = tl.tensor([20.0, 20.5], requires_grad=True)
+    y = fn.softplus(x)
+    assert y.data.tolist() == [20.000000002061153, 20.5]
+    assert tl.gradients(y.sum(), x)[1] == 1.0
+    assert fn.softplus(np.array(20.5), threshold=np.inf) > 20.5
 
 
-@pytest.mark.parametrize("name", ALONG)
-def test_dtypes_stay_along_an_axis(name):
-    x = tl.tensor(np.linspace(-3, 3, 6).reshape(2, 3), dtype=np.float32, requires_grad=True)
-    y = ALONG[name](x, axis=1)
-    assert y.dtype == np.float32
-    y.sum().backward()
-    assert x.grad.dtype == np.float32
+def test_what_is_in_place_in_pytorch_is_not_here():
+    x = np.array([-1.0, 2.0])
+    for name in ("relu", "leaky_relu", "elu", "celu", "selu", "silu", "mish", "relu6", "hardtanh",
+                 "hardsigmoid", "hardswish", "rrelu"):  # fmt: skip
+        f = getattr(fn, name)
+        np.testing.assert_array_equal(f(x, inplace=True), f(x))
+        t = tl.tensor(x, requires_grad=True)
+        np.testing.assert_array_equal(f(t, inplace=True).data, f(x))
+        tl.grad(lambda t, f=f: f(t, inplace=True).sum())(x)
+    assert x.tolist() == [-1.0, 2.0]
 
 
-@elementwise
-def test_plain_arrays_give_plain_arrays(name):
-    assert type(ELEMENTWISE[name](np.ones(3))) is np.ndarray
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: fn.gelu(np.ones(1), approximate="erf"), "'erf'.*'none' or 'tanh'"),
+        (lambda: fn.hardtanh(np.ones(1), 2, 1), "min_val=2 is above max_val=1"),
+        (lambda: fn.rrelu(np.ones(1), 0.5, 0.1), "lower=0.5 is above upper=0.1"),
+        (lambda: fn.softshrink(np.ones(1), -1), "lambd=-1"),
+        (lambda: fn.celu(np.ones(1), 0), "alpha=0"),
+        (lambda: fn.glu(np.ones((2, 3))), r"\(2, 3\) halves axis -1"),
+        (lambda: fn.glu(np.ones(())), r"\(\)"),
+        (lambda: fn.prelu(np.ones((2, 3)), np.ones(2)), r"\(2,\).*3 channels"),
+        (lambda: fn.softmax(np.ones((2, 3, 4))), r"\(2, 3, 4\).*dim=-1"),
+        (lambda: nn.Softmax2d()(np.ones((2, 3))), r"\(2, 3\).*images"),
+        (lambda: nn.PReLU(0), "num_parameters=0"),
+    ],
+)
+def test_what_cannot_be_is_refused(call, text: str):
+    with pytest.raises(ValueError, match=text):
+        call()
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_sigmoid_is_precise_everywhere_and_never_overflows(dtype):
-    largest = {np.float16: 9.0, np.float32: 87.0, np.float64: 708.0}[dtype]
-    x = np.linspace(-largest, largest, 1001).astype(dtype)
-    wide = x.astype(np.longdouble)
-    expected = np.where(wide < 0, np.exp(wide) / (1 + np.exp(wide)), 1 / (1 + np.exp(-wide)))
-    eps = np.finfo(dtype).eps
-    # exp itself loses some bits where its argument is large
-    np.testing.assert_allclose(fn.sigmoid(x), expected.astype(dtype), rtol=8 * eps)
-    extreme = fn.sigmoid(np.array([-np.inf, -60000, 60000, np.inf], dtype=dtype))
-    assert extreme[0] <= np.finfo(dtype).tiny * 2
-    assert extreme[3] == 1
-    assert extreme.dtype == dtype
+def test_a_layer_names_itself_where_its_options_are_wrong():
+    with pytest.raises(TypeError, match=r"LeakyReLU\(...\).*'slope'"):
+        nn.LeakyReLU(slope=0.1)
 
 
-def test_sigmoid_passes_nan_on():
-    assert np.isnan(fn.sigmoid(np.array([np.nan]))).all()
+LAYERS = {
+    "ReLU()": nn.ReLU(), "ReLU(inplace=True)": nn.ReLU(True), "GELU(approximate='none')": nn.GELU(),
+    "LeakyReLU(negative_slope=0.2, inplace=True)": nn.LeakyReLU(0.2, True),
+    "PReLU(num_parameters=3)": nn.PReLU(3), "Hardshrink(0.5)": nn.Hardshrink(),
+    "RReLU(lower=0.125, upper=0.3333333333333333)": nn.RReLU(),
+    "Hardtanh(min_val=-1.0, max_val=1.0)": nn.Hardtanh(), "Softmax(dim=1)": nn.Softmax(axis=1),
+    "Softplus(beta=1.0, threshold=20.0)": nn.Softplus(), "Softmin(dim=None)": nn.Softmin(),
+    "Threshold(threshold=0.1, value=20)": nn.Threshold(0.1, 20), "GLU(dim=-1)": nn.GLU(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LAYERS)
+def test_text_of_layers_is_that_of_pytorch(text: str):
+    assert repr(LAYERS[text]) == text
+
+
+# -- along an axis ----------------------------------------------------------------------------
+
+
+def test_the_last_of_two_axes_needs_no_name():
+    x = np.random.default_rng(0).normal(size=(2, 3))
+    for f in (fn.softmax, fn.softmin, fn.log_softmax):
+        np.testing.assert_array_equal(f(x), f(x, 1))
+        assert f(x, dim=0, dtype=np.float32).dtype == np.float32
 
 
 @given(npst.arrays(np.float64, (2, 3), elements=st.floats(-700, 700)))
@@ -119,13 +138,6 @@ def test_logsumexp_of_infinities():
     np.testing.assert_array_equal(t.grad, [[0.0, 1.0]])
 
 
-@pytest.mark.parametrize("f", [fn.relu, fn.leaky_relu, fn.elu])
-def test_slope_at_zero(f):
-    x = tl.tensor([0.0], requires_grad=True)
-    f(x).backward()
-    assert x.grad[0] == {fn.relu: 0.0, fn.leaky_relu: 0.01, fn.elu: 1.0}[f]
-
-
 def test_they_are_methods_too():
     x = tl.tensor([[1.0, -2.0]], requires_grad=True)
     np.testing.assert_array_equal(x.relu().data, [[1.0, 0.0]])
@@ -133,38 +145,47 @@ def test_they_are_methods_too():
     np.testing.assert_array_equal(x.softmax(axis=1).data, fn.softmax(x.data, 1))
 
 
-def test_gelu_says_what_it_has():
-    with pytest.raises(ValueError, match="only 'tanh'"):
-        fn.gelu(np.ones(1), approximate="none")
+# -- by chance --------------------------------------------------------------------------------
 
 
-@pytest.mark.oracle
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (fn.sigmoid, "sigmoid"),
-        (fn.relu, "relu"),
-        (fn.leaky_relu, "leaky_relu"),
-        (fn.elu, "elu"),
-        (fn.silu, "silu"),
-        (fn.gelu, "gelu"),
-        (lambda x: fn.softmax(x, 1), "softmax"),
-        (lambda x: fn.log_softmax(x, 1), "log_softmax"),
-    ],
-)
-def test_pytorch_gives_the_same(ours, theirs):
-    torch = pytest.importorskip("torch")
-    x = np.random.default_rng(0).normal(size=(4, 5)) * 3
-    keywords = {"gelu": {"approximate": "tanh"}, "softmax": {"dim": 1}, "log_softmax": {"dim": 1}}
-    other = torch.tensor(x, requires_grad=True)
-    expected = getattr(torch.nn.functional, theirs)(other, **keywords.get(theirs, {}))
-    g = np.random.default_rng(1).normal(size=x.shape)
-    expected.backward(torch.tensor(g))
+def test_slopes_are_drawn_in_training():
+    x = -np.ones((100, 100))
+    drawn = -fn.rrelu(x, 0.25, 0.5, training=True, rng=0)
+    assert 0.25 <= drawn.min() < 0.251
+    assert 0.499 < drawn.max() <= 0.5
+    assert abs(drawn.mean() - 0.375) < 0.002
+    np.testing.assert_array_equal(drawn, -fn.rrelu(x, 0.25, 0.5, training=True, rng=0))
     t = tl.tensor(x, requires_grad=True)
-    y = ours(t)
-    y.backward(g)
-    np.testing.assert_allclose(y.data, expected.detach().numpy(), atol=1e-12)
-    np.testing.assert_allclose(t.grad, other.grad.numpy(), atol=1e-12)
+    slopes = tl.gradients(fn.rrelu(t, 0.25, 0.5, training=True, rng=0).sum(), t)
+    np.testing.assert_array_equal(slopes, drawn)
+    layer = nn.RReLU(0.25, 0.5, rng=0)
+    np.testing.assert_array_equal(layer(x), -drawn)
+    assert (layer(x) != -drawn).any()
+    assert (layer.eval()(x) == -0.375).all()
+    x32 = x.astype(np.float32)
+    assert fn.rrelu(x32, training=True, rng=0).dtype == np.float32
+
+
+def test_gumbel_softmax_draws_classes_by_their_shares():
+    shares = np.array([0.5, 0.3, 0.2])
+    logits = np.broadcast_to(np.log(shares), (20_000, 3))
+    drawn = fn.gumbel_softmax(logits, hard=True, rng=0)
+    assert set(np.unique(drawn)) == {0.0, 1.0}
+    np.testing.assert_allclose(drawn.mean(axis=0), shares, atol=0.01)
+    soft = fn.gumbel_softmax(logits, tau=0.7, rng=0)
+    np.testing.assert_allclose(soft.sum(axis=1), 1)
+    np.testing.assert_array_equal(soft.argmax(axis=1), drawn.argmax(axis=1))
+    along = fn.gumbel_softmax(logits.T, hard=True, dim=0, rng=1)
+    np.testing.assert_array_equal(along.sum(axis=0), 1)
+
+
+def test_gumbel_softmax_has_the_gradient_of_the_relaxed_sample():
+    logits, g = np.random.default_rng(0).normal(size=(2, 2, 3))
+    hard, soft = (
+        tl.grad(lambda x, h=h: (fn.gumbel_softmax(x, 0.5, hard=h, rng=0) * g).sum())(logits)
+        for h in (True, False)
+    )
+    np.testing.assert_array_equal(hard, soft)
 
 
 @pytest.mark.parametrize("f", [fn.sigmoid, fn.tanh, fn.softplus, fn.silu], ids=lambda f: f.__name__)

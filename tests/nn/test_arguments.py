@@ -31,6 +31,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "cross_entropy": {"input": ROW, "target": LABELS, "weight": ROW[0]},
     "alpha_dropout": {"input": ROW, "training": True, "rng": 0},
     "dropout": {"input": ROW, "rng": 0},
+    "gumbel_softmax": {"logits": ROW, "rng": 0},
+    "leaky_relu": {"input": ROW, "negative_slope": ROW},
     "dropout1d": {"input": ROW, "rng": 0},
     "dropout2d": {"input": IMAGES, "rng": 0},
     "dropout3d": {"input": IMAGES, "rng": 0},

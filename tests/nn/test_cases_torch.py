@@ -16,6 +16,13 @@ pytestmark = pytest.mark.oracle
 each_case = pytest.mark.parametrize("case", [c for c in every_case() if c.torch], ids=str)
 
 
+@pytest.fixture(autouse=True)
+def attention_by_formula():
+    """PyTorch's fast attention has no second derivative."""
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        yield
+
+
 def to_torch(x):
     return torch.tensor(x) if isinstance(x, np.ndarray) else x
 

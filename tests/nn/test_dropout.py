@@ -156,7 +156,18 @@ def test_a_layer_set_later_is_placed_too():
     model = nn.Sequential(nn.Dropout(rng=0))
     model.append(nn.Dropout(rng=0))
     model.extra = [nn.Dropout(rng=0)]
-    assert all_differ(masks(model))
+    model.listed = nn.ModuleList([nn.Dropout(rng=0)])
+    model.add_module("added", nn.ModuleDict({"a": nn.Dropout(rng=0)}))
+    drawn = masks(model)
+    assert len(drawn) == 5
+    assert all_differ(drawn)
+
+
+def test_a_container_within_that_grows_is_placed_with_the_whole():
+    model = nn.Sequential(nn.Dropout(rng=0), nn.Sequential())
+    model[1].append(nn.Dropout(rng=0))  # where that is, its own container alone does not know
+    assert all_differ(masks(nn.Sequential(model)))
+    assert all_differ(masks(model.seed(0)))
 
 
 def test_clones_are_independent():

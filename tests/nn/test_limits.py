@@ -38,32 +38,93 @@ def gelu_slope(x: Number) -> Number:
     return s + x * s * rest * 2 * mp.sqrt(2 / mp.pi) * (1 + 3 * mp.mpf("0.044715") * x * x)
 
 
-HUNDREDTH = mp.mpf(0.01)
+def gelu_tanh(x: Any) -> Any:
+    return fn.gelu(x, approximate="tanh")
+
+
+def mish_curvature(x: Number) -> Number:
+    t, s = mp.tanh(softplus(x)), logistic(x)
+    bend = 1 - t * t
+    return 2 * s * bend + x * bend * s * (1 - s - 2 * t * s)
+
+
+def normal(x: Number) -> Number:
+    return mp.erfc(-x / mp.sqrt(2)) / 2 if abs(x) < 1e3 else mp.mpf(x > 0)
+
+
+def bell(x: Number) -> Number:
+    return mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi) if abs(x) < 1e3 else mp.mpf(0)
+
+
+def mish_slope(x: Number) -> Number:
+    t = mp.tanh(softplus(x))
+    return t + x * logistic(x) / mp.cosh(softplus(x)) ** 2
+
+
+def clipped(x: Number, low: float, high: float) -> Number:
+    return min(max(x, low), high)
+
+
+HUNDREDTH, HALF = mp.mpf(0.01), mp.mpf(0.5)
+SELU_SCALE, SELU_ALPHA = mp.mpf("1.0507009873554804934"), mp.mpf("1.6732632423543772848")
 #: The value and the slope of each.
 ACTIVATIONS: dict[Any, tuple[Formula, Formula]] = {
     fn.sigmoid: (logistic, lambda x: logistic(x) * logistic(-x)),
+    fn.logsigmoid: (lambda x: -softplus(-x), lambda x: logistic(-x)),
     fn.tanh: (mp.tanh, lambda x: mp.sech(x) ** 2),
+    fn.tanhshrink: (lambda x: x - mp.tanh(x), lambda x: mp.tanh(x) ** 2),
+    fn.softsign: (lambda x: x / (1 + abs(x)), lambda x: 1 / (1 + abs(x)) ** 2),
+    fn.hardtanh: (lambda x: clipped(x, -1, 1), lambda x: int(abs(x) < 1)),
+    fn.relu6: (lambda x: clipped(x, 0, 6), lambda x: int(0 < x < 6)),
+    fn.hardsigmoid: (
+        lambda x: clipped(x + 3, 0, 6) / 6,
+        lambda x: mp.mpf(1) / 6 if -3 < x < 3 else 0,
+    ),
+    fn.hardswish: (
+        lambda x: x * clipped(x + 3, 0, 6) / 6,
+        lambda x: x / 3 + HALF if -3 < x < 3 else int(x > 0),
+    ),
     fn.relu: (lambda x: max(x, 0), lambda x: int(x > 0)),
     fn.leaky_relu: (
         lambda x: x if x > 0 else x * HUNDREDTH,
         lambda x: 1 if x > 0 else HUNDREDTH,
     ),
+    fn.hardshrink: (lambda x: x if abs(x) > HALF else 0, lambda x: int(abs(x) > HALF)),
+    fn.softshrink: (
+        lambda x: x - mp.sign(x) * HALF if abs(x) > HALF else 0,
+        lambda x: int(abs(x) > HALF),
+    ),
     fn.elu: (lambda x: x if x > 0 else mp.expm1(x), lambda x: 1 if x > 0 else mp.exp(x)),
+    fn.celu: (lambda x: x if x > 0 else mp.expm1(x), lambda x: 1 if x > 0 else mp.exp(x)),
+    fn.selu: (
+        lambda x: SELU_SCALE * (x if x > 0 else SELU_ALPHA * mp.expm1(x)),
+        lambda x: SELU_SCALE * (1 if x > 0 else SELU_ALPHA * mp.exp(x)),
+    ),
     fn.softplus: (softplus, logistic),
     fn.silu: (lambda x: x * logistic(x), lambda x: logistic(x) * (1 + x * logistic(-x))),
-    fn.gelu: (lambda x: x * logistic(gelu_argument(x)), gelu_slope),
+    fn.mish: (lambda x: x * mp.tanh(softplus(x)), mish_slope),
+    fn.gelu: (lambda x: x * normal(x), lambda x: normal(x) + x * bell(x)),
+    gelu_tanh: (lambda x: x * logistic(gelu_argument(x)), gelu_slope),
 }
 ALONG_AN_AXIS = {fn.softmax, fn.softmin, fn.log_softmax, fn.logsumexp}
+#: With an argument more: `leaky_relu` at other slopes, `sigmoid`, and a choice.
+MADE_OF_THEM = {fn.prelu, fn.rrelu, fn.glu, fn.threshold, fn.gumbel_softmax}
 
 
 def test_no_activation_is_left_out():
-    listed = {getattr(fn, name) for name in fn.activations.__all__}
-    assert listed == ACTIVATIONS.keys() | ALONG_AN_AXIS
+    listed = {getattr(fn, name) for name in fn.activations.__all__ + fn.softmaxes.__all__}
+    assert listed == ACTIVATIONS.keys() - {gelu_tanh} | ALONG_AN_AXIS | MADE_OF_THEM
 
 
 def looseness(f: Any) -> Callable[[float], float]:
     """The tanh of gelu's formula is of a rounded number, the larger the less exact."""
-    return lambda x: 16 + 4 * min(abs(x), 14.0) ** 3 if f is fn.gelu else 16
+    return lambda x: 16 + 4 * min(abs(x), 14.0) ** 3 if f is gelu_tanh else 16
+
+
+#: What has zeros near which only its parts are exact: a number of the size of 1, or of x.
+CANCEL_IN_VALUE, CANCEL_IN_SLOPE = {fn.tanhshrink}, {fn.gelu, gelu_tanh, fn.tanhshrink, fn.mish}
+#: Of NaN the slope is the one of a branch.
+DO_NOT_LOOK = {fn.leaky_relu, fn.hardtanh, fn.relu6, fn.hardsigmoid, fn.hardshrink, fn.softshrink}
 
 
 @dtypes
@@ -71,18 +132,26 @@ def looseness(f: Any) -> Callable[[float], float]:
 def test_activations(f: Any, dtype: Any):
     x = grid(dtype)
     t = tl.tensor(x, requires_grad=True)
-    y = f(t)  # warns of nothing
+    with np.errstate(over="ignore" if f is fn.selu else "warn"):  # 1.05 times the largest float
+        y = f(t)  # warns of nothing else
     slope = tl.gradients(y, t, np.ones_like(x))
     value, right = ACTIVATIONS[f]
-    assert not differing(value, [x], y.data, looseness(f))
-    if f is fn.leaky_relu:  # which does not look at NaN
+    eps = float(np.finfo(dtype).eps)
+    small = abs(x) < 1 if f in CANCEL_IN_VALUE else x != x
+    assert not differing(value, [x[~small]], y.data[~small], looseness(f))
+    assert not differing(value, [x[small]], y.data[small], looseness(f), 2 * eps)
+    if f in DO_NOT_LOOK:
         x, slope = x[:-1], slope[:-1]
-    # The slope of gelu has zeros, near which only its parts are exact.
-    absolute = 4 * float(np.finfo(dtype).eps) if f is fn.gelu else 0
+    absolute = 4 * eps if f in CANCEL_IN_SLOPE else 0
     assert not differing(right, [x], slope, looseness(f), absolute)
 
 
-@pytest.mark.parametrize("f", [fn.sigmoid, fn.tanh, fn.softplus, fn.silu], ids=lambda f: f.__name__)
+SMOOTH = [
+    fn.sigmoid, fn.logsigmoid, fn.tanh, fn.softplus, fn.silu, fn.mish, fn.gelu, fn.softsign,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f", SMOOTH, ids=lambda f: f.__name__)
 def test_curvatures(f: Any):
     x = grid(np.float64)[:-1]
     x = x[(abs(x) < 200) | (abs(x) > 800)]  # between them parts of it are too small for floats
@@ -92,11 +161,15 @@ def test_curvatures(f: Any):
     s = logistic
     right = {
         fn.sigmoid: lambda x: s(x) * s(-x) * (s(-x) - s(x)),
+        fn.logsigmoid: lambda x: -s(x) * s(-x),
         fn.tanh: lambda x: -2 * mp.tanh(x) * mp.sech(x) ** 2,
         fn.softplus: lambda x: s(x) * s(-x),
         fn.silu: lambda x: s(x) * s(-x) * (2 + x * (s(-x) - s(x))),
+        fn.mish: mish_curvature,
+        fn.gelu: lambda x: bell(x) * (2 - x * x),
+        fn.softsign: lambda x: -2 * mp.sign(x) / (1 + abs(x)) ** 3,
     }[f]
-    assert not differing(right, [x], curvature, lambda x: 32, absolute=1e-16)
+    assert not differing(right, [x], curvature, lambda x: 32, absolute=1e-15)
 
 
 # -- along an axis ----------------------------------------------------------------------------

@@ -174,7 +174,8 @@ def test_arrays_in_containers_are_converted_and_the_containers_stay():
     model = holding(**containers)
     model.to(np.float32)
     assert {b.dtype for _, b in model.named_buffers()} == {np.dtype(np.float32)}
-    assert len(list(model.named_buffers())) == 8
+    assert len(list(model.named_buffers(remove_duplicate=False))) == 8
+    assert [name for name, _ in model.named_buffers()] == ["list.0"]
     for name, container in containers.items():
         assert (getattr(model, name) is container) == (name != "pair")
     assert (type(model.pair).__name__, model.pair.b, model.deque[1]) == ("Pair", 1, 3)
@@ -233,13 +234,23 @@ def test_state_goes_out_and_in():
 def test_a_state_that_does_not_fit_says_so_and_changes_nothing():
     model = nn.Linear(2, 3, rng=0)
     before = model.state_dict()
-    with pytest.raises(KeyError, match=r"missing: bias; unexpected: offset"):
-        model.load_state_dict({"weight": np.ones((3, 2)), "offset": np.ones(3)})
-    with pytest.raises(ValueError, match=r"bias has shape \(3,\) here and \(4,\)"):
-        model.load_state_dict({"weight": np.ones((3, 2)), "bias": np.ones(4)})
+    with pytest.raises(RuntimeError) as refused:
+        model.load_state_dict({"weight": np.ones((3, 4)), "offset": np.ones(3)})
+    assert str(refused.value).splitlines() == [
+        "the state does not fit Linear, which is left as it was:",
+        "  unexpected, the model has no such place: offset",
+        "  missing from the state: bias",
+        "  weight has shape (3, 2) here and (3, 4) in the state",
+        "Build the model as the one that was saved, or say strict=False",
+    ]
+    with pytest.raises(RuntimeError, match=r"bias has shape \(3,\) here and \(4,\)"):
+        model.load_state_dict({"bias": np.ones(4)}, strict=False)
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
-    model.load_state_dict({"weight": np.ones((3, 2)), "offset": 0}, strict=False)
+    assert str(model.load_state_dict(before)) == "<All keys matched successfully>"
+    report = model.load_state_dict({"weight": np.ones((3, 2)), "offset": 0}, strict=False)
+    assert report == (["bias"], ["offset"])
+    assert repr(report) == "_IncompatibleKeys(missing_keys=['bias'], unexpected_keys=['offset'])"
     assert (model.weight.data == 1).all()
 
 
@@ -322,14 +333,14 @@ def test_copies_are_independent_and_keep_what_is_shared(duplicate):
 def test_an_error_names_the_layer():
     model = nn.MLP([2, 5, 4, 7], rng=0)
     model.layers[4] = nn.Linear(3, 7, rng=0)
-    with pytest.raises(ValueError, match=r"in layer 'layers\.4': Linear\(3 -> 7\)") as caught:
+    with pytest.raises(ValueError, match=r"in layer 'layers\.4': Linear\(in_features=3") as caught:
         model(np.ones((10, 2)))
     assert "(10, 4)" in str(caught.value)
     assert str(caught.value).count("in layer") == 1
     outer = nn.Sequential(nn.Identity(), model)
-    with pytest.raises(ValueError, match=r"in layer '1\.layers\.4': Linear\(3 -> 7\)"):
+    with pytest.raises(ValueError, match=r"in layer '1\.layers\.4': Linear\(in_features=3"):
         outer(np.ones((10, 2)))
-    with pytest.raises(ValueError, match=r"in Linear\(3 -> 7\)"):
+    with pytest.raises(ValueError, match=r"in Linear\(in_features=3"):
         model.layers[4](np.ones((10, 4)))
 
 
@@ -361,7 +372,8 @@ def test_a_module_without_forward():
 def test_repr_is_a_tree():
     model = nn.Sequential(nn.Linear(2, 3, bias=False, rng=0), nn.Sequential(nn.LeakyReLU(0.2)))
     assert repr(model) == (
-        "Sequential(\n  (0): Linear(2 -> 3, bias=False)\n  (1): Sequential(\n"
+        "Sequential(\n  (0): Linear(in_features=2, out_features=3, bias=False)\n"
+        "  (1): Sequential(\n"
         "    (0): LeakyReLU(negative_slope=0.2)\n  )\n)"
     )
 

@@ -15,6 +15,7 @@ from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.core.rules.mathematical.lengths import vanishing
 from tinygrad_lab.core.several import bundle, pick
 from tinygrad_lab.nn import functional as fn
+from tinygrad_lab.nn.hooks import watched
 from tinygrad_lab.nn.kernels.recurrence import recurrence
 from tinygrad_lab.testing.inputs.calls import arrays, grid
 from tinygrad_lab.transforms.checkpoint import recomputed
@@ -53,6 +54,11 @@ OF_NN = {
     "softplus": (lambda x: fn.softplus(x, 2.0), None),
     "silu": (fn.silu, None),
     "gelu": (fn.gelu, None),
+    "gelu, by tanh": (lambda x: fn.gelu(x, approximate="tanh"), None),
+    "mish": (fn.mish, None),
+    "softsign": (fn.softsign, of_shapes((3,), values=UNIT)),
+    "hardtanh": (fn.hardtanh, None),
+    "prelu": (fn.prelu, of_shapes((2, 3), (3,))),
     "softmax": (fn.softmax, of_shapes((2, 3))),
     "log_softmax": (lambda x: fn.log_softmax(x, 0), of_shapes((2, 3))),
     "layer_norm": (lambda x: fn.layer_norm(x, 3, eps=0.5), of_shapes((2, 3))),
@@ -88,7 +94,7 @@ def test_operations_of_the_core(op):
 @pytest.mark.parametrize("name", OF_NN)
 def test_operations_of_nn(name):
     f, inputs = OF_NN[name]
-    piecewise_linear = ("l1_loss", "relu", "max_pool2d")
+    piecewise_linear = ("l1_loss", "relu", "hardtanh", "max_pool2d")
     order = 1 if name in piecewise_linear else 2
     report = tgt.check_op(f, inputs, examples=EXAMPLES, order=order, kwargs={})
     assert report.verdict == "pass", str(report)
@@ -105,7 +111,7 @@ def home(op: object) -> str:
 def test_no_rule_is_left_out():
     """A new rule without a check fails here."""
     # Recorded calls are checked by what is in them; the last is 0, whatever its slopes.
-    covered = {*CASES, pick, bundle, recomputed, replayed, vanishing}
+    covered = {*CASES, pick, bundle, recomputed, replayed, vanishing, watched}
     for f, inputs in OF_NN.values():
         covered |= operations_in(f, inputs)
     with_rules = {op for op, operation in OPERATIONS.items() if operation.vjps}

@@ -18,28 +18,34 @@ from tinygrad_lab.nn import functional, init, layers, utils
 from tinygrad_lab.nn.kernels import batching as _batching  # noqa: F401 - declares its forms
 from tinygrad_lab.nn.kernels import definitions as _definitions  # noqa: F401 - declares them
 from tinygrad_lab.nn.layers.activations import *
+from tinygrad_lab.nn.layers.attention import *
 from tinygrad_lab.nn.layers.containers import *
 from tinygrad_lab.nn.layers.convolution import *
 from tinygrad_lab.nn.layers.dropout import *
+from tinygrad_lab.nn.layers.embedding import *
 from tinygrad_lab.nn.layers.linear import *
 from tinygrad_lab.nn.layers.mlp import *
 from tinygrad_lab.nn.layers.normalization import *
 from tinygrad_lab.nn.layers.pooling import *
 from tinygrad_lab.nn.layers.recurrent import *
+from tinygrad_lab.nn.layers.transformer import *
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
 
 # Each family lists its names.
 __all__ = ["Module", "Parameter", "functional", "init", "utils"]
 __all__ += layers.activations.__all__
+__all__ += layers.attention.__all__
 __all__ += layers.containers.__all__
 __all__ += layers.convolution.__all__
 __all__ += layers.dropout.__all__
+__all__ += layers.embedding.__all__
 __all__ += layers.linear.__all__
 __all__ += layers.mlp.__all__
 __all__ += layers.normalization.__all__
 __all__ += layers.pooling.__all__
 __all__ += layers.recurrent.__all__
+__all__ += layers.transformer.__all__
 
 
 if not TYPE_CHECKING:  # a type checker knows by itself what is missing

@@ -1,21 +1,19 @@
 """``Module``: something with parameters and a ``forward``, and what all of them can do.
 
-Nothing is registered.  What a module holds is found by walking its attributes, and the containers
-in them: a Parameter is a parameter and a Module a layer within, under whatever name; a plain array
-or Tensor is a buffer, unless its name begins with an underscore.
+Nothing has to be registered.  What a module holds is found by walking its attributes
+(``walking.py``).
 
-Not for: the layers themselves (``layers/``).
+Not for: the layers themselves (``layers/``), or what a state is (``state.py``).
 """
 
 from __future__ import annotations
 
 import functools
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from reprlib import recursive_repr
-from types import NoneType, SimpleNamespace
-from typing import Any, Self
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,15 +21,31 @@ import numpy.typing as npt
 from tinygrad_lab.core.atomic import at_once
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.nn.hooks import RemovableHandle, call_hooked, register
+from tinygrad_lab.nn.layers.making import on_cpu
 from tinygrad_lab.nn.parameter import Parameter
+from tinygrad_lab.nn.places import locate
 from tinygrad_lab.nn.seeds import place, seed
-from tinygrad_lab.transforms.containers import attributes
+from tinygrad_lab.nn.state import IncompatibleKeys, load, state_of
+from tinygrad_lab.nn.walking import (
+    Holder,
+    attributes_of,
+    buffers_of,
+    child,
+    inner_first,
+    put,
+    replaced,
+    walk,
+    walk_modules,
+)
 from tinygrad_lab.warnings import NotAParameterWarning, warn
 
 __all__ = ["Module"]
 
+T = TypeVar("T")
 
-class Module:
+
+class Module(Holder):
     """The base of layers and models: give it attributes, and a ``forward``.
 
     Examples
@@ -52,6 +66,12 @@ class Module:
     #: Whether it is being trained; ``train()`` and ``eval()`` set it.
     training: bool = True
 
+    # Hooks by the order in which they were registered; those of one module are its own attributes.
+    _forward_pre_hooks: Mapping[int, Any] = {}
+    _forward_hooks: Mapping[int, Any] = {}
+    _backward_pre_hooks: Mapping[int, Any] = {}
+    _backward_hooks: Mapping[int, Any] = {}
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let what draws know its place when a module has been made: a list may have grown."""
         super().__init_subclass__(**kwargs)
@@ -70,20 +90,26 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward(self, ...)")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run ``forward``; an error raised in it names the layer."""
+        """Run ``forward``, with the hooks around it; an error raised in it names the layer."""
         try:
-            result = self.forward(*args, **kwargs)
+            if (
+                self._forward_hooks or self._forward_pre_hooks
+                or self._backward_hooks or self._backward_pre_hooks
+            ):  # fmt: skip
+                result = call_hooked(self, args, kwargs)
+            else:
+                result = self.forward(*args, **kwargs)
             if result is None:
                 raise TypeError(f"{type(self).__name__}.forward returned None: say `return` in it")
             return result
         except Exception as error:
-            _locate(error, self)
+            locate(error, self)
             raise
 
     # -- what it holds ------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute, but let nothing that is no Parameter take the place of one."""
+        """Set an attribute, but nothing else in the place of a parameter or a buffer."""
         if isinstance(vars(self).get(name), Parameter) and not isinstance(
             value, (Parameter, NoneType)
         ):
@@ -92,61 +118,265 @@ class Module:
                 f"place would be none, so no optimizer would get it: say nn.Parameter(...), or "
                 f"None for no parameter, or .{name}.data = array for other values"
             )
+        if name in self._registered_buffers:
+            value = _as_buffer(value, f"{type(self).__name__}.{name}")
         super().__setattr__(name, value)
         if isinstance(value, Module):
-            place(value.named_modules(name))
+            place(value.named_modules(prefix=name))
         elif isinstance(value, (list, tuple, dict)):
             place(self.named_modules())
 
+    def __delattr__(self, name: str) -> None:
+        """Delete an attribute, whatever it is."""
+        super().__delattr__(name)
+        if name in self._registered_buffers:
+            self._registered_buffers = {
+                key: saved for key, saved in self._registered_buffers.items() if key != name
+            }
+
+    if not TYPE_CHECKING:  # a type checker knows by itself what is missing
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say what is missing, and what there is that has nearly this name."""
+            if any(name in vars(cls) for cls in type(self).__mro__):
+                object.__getattribute__(self, name)  # a property: what failed inside it says so
+            near = get_close_matches(name, dir(self), n=1, cutoff=0.75)
+            hint = f"; did you mean {near[0]}?" if near and name[0] != "_" else ""
+            text = f"{type(self).__name__} has no attribute {name!r}{hint}"
+            raise AttributeError(text, name=name)
+
+    def __dir__(self) -> list[str]:
+        """The names of attributes that can be written with a dot."""
+        return [name for name in super().__dir__() if not name[0].isdigit()]
+
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Keep an array that is not trained: it is converted and, if ``persistent``, saved.
+
+        An array or a tensor as an attribute is a buffer without being registered, if its name does
+        not begin with an underscore.
+
+        Parameters
+        ----------
+        name : str
+            That of the attribute, without dots.
+        tensor : array, Tensor or None
+            None for one that is not there yet.
+        persistent : bool
+            Whether it is part of the state.
+
+        Raises
+        ------
+        KeyError
+            The module has an attribute of this name that is no buffer, or it cannot be a name.
+        TypeError
+            It is no array, or a tensor with a history.
+
+        Examples
+        --------
+        >>> from tinygrad_lab import nn
+        >>> module = nn.Module()
+        >>> module.register_buffer("mean", np.zeros(2))
+        >>> module.register_buffer("mask", np.ones(2), persistent=False)
+        >>> [name for name, _ in module.named_buffers()], list(module.state_dict())
+        (['mean', 'mask'], ['mean'])
+        """
+        value = _as_buffer(tensor, f"register_buffer({name!r}, ...)")
+        self._register(name, value, (np.ndarray, Tensor))
+        self._registered_buffers = {**self._registered_buffers, name: persistent}
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Set an attribute that is a parameter, or None: ``model.name = param``."""
+        if not isinstance(param, (Parameter, NoneType)):
+            raise TypeError(
+                f"register_parameter({name!r}, ...) takes an nn.Parameter or None, not "
+                f"{describe(param)}: say nn.Parameter(...)"
+            )
+        self._register(name, param, Parameter)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Set an attribute that is a module, or None: ``model.name = module``."""
+        if not isinstance(module, (Module, NoneType)):
+            raise TypeError(f"add_module({name!r}, ...) takes a Module, not {describe(module)}")
+        self._register(name, module, Module)
+
+    register_module = add_module
+
+    def _register(self, name: str, value: Any, kind: Any) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of an attribute is a str, not {name!r}")
+        if not name or "." in name:
+            raise KeyError(f"{name!r} cannot be the name of an attribute: it is empty, or has dots")
+        if not isinstance(getattr(self, name, None), (kind, NoneType)):
+            raise KeyError(f"{type(self).__name__} has an attribute {name!r} already")
+        setattr(self, name, value)
+
     def children(self) -> Iterator[Module]:
         """The layers directly within, each once."""
-        return iter({id(m): m for _, m in _walk(self) if isinstance(m, Module)}.values())
+        return (module for _, module in self.named_children())
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Itself (named ``""``) and all within, by path, each once."""
-        return _named_modules(self, prefix, set())
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The layers directly within by path, each once."""
+        visited: set[int] = set()
+        for name, value in walk(self):
+            if isinstance(value, Module) and id(value) not in visited:
+                visited.add(id(value))
+                yield name, value
 
     def modules(self) -> Iterator[Module]:
         """Itself and all within, each once."""
         return (module for _, module in self.named_modules())
 
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """Itself (named ``""``) and all within, by path, each once.
+
+        Parameters
+        ----------
+        memo : set of Module, optional
+            Those to leave out, with what is in them.
+        prefix : str
+            What the paths begin with.
+        remove_duplicate : bool
+            False gives what is shared under each of its names.
+        """
+        left_out = set(map(id, memo or ()))
+        if id(self) not in left_out:
+            yield from walk_modules(self, prefix, left_out, again=not remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters, each once: what an optimizer takes."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """The parameters by path (``layers.0.weight``), frozen ones too; each once.
 
         A tensor that requires a gradient and is no :class:`Parameter` is a
         :class:`~tinygrad_lab.warnings.NotAParameterWarning`.
+
+        Parameters
+        ----------
+        prefix : str
+            What the paths begin with.
+        recurse : bool
+            False leaves out those of the layers within.
+        remove_duplicate : bool
+            False gives what is shared under each of its names.
         """
+        return self._named(self._own_parameters, prefix, recurse, remove_duplicate)
+
+    def _own_parameters(self, module: Module, path: str) -> Iterator[tuple[str, Any]]:
+        for name, value in walk(module, path):
+            if isinstance(value, Parameter):
+                yield name, value
+            elif isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
+                warn(
+                    f"{type(self).__name__}.{name} requires a gradient but is no "
+                    "nn.Parameter, so no optimizer will get it: say nn.Parameter(...), or "
+                    "requires_grad=False for a constant",
+                    NotAParameterWarning,
+                )
+
+    def buffers(self, recurse: bool = True) -> Iterator[Any]:
+        """The buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Any]]:
+        """The arrays and tensors that belong to the model but are not trained, by path, each once.
+
+        Attributes whose names begin with an underscore are left out, unless they were registered,
+        and so are results that have a history.  The arguments are those of
+        :meth:`named_parameters`.
+        """
+        return self._named(buffers_of, prefix, recurse, remove_duplicate)
+
+    def _named(
+        self, of: Callable[..., Any], prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
         visited: set[int] = set()
-        for path, module in self.named_modules(prefix):
-            for name, value in _walk(module, path):
-                if isinstance(value, Parameter):
-                    if id(value) not in visited:
-                        visited.add(id(value))
-                        yield name, value
-                elif isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
-                    warn(
-                        f"{type(self).__name__}.{name} requires a gradient but is no "
-                        "nn.Parameter, so no optimizer will get it: say nn.Parameter(...), or "
-                        "requires_grad=False for a constant",
-                        NotAParameterWarning,
-                    )
-
-    def parameters(self) -> Iterator[Parameter]:
-        """The parameters, each once: what an optimizer takes."""
-        return (parameter for _, parameter in self.named_parameters())
-
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
-        """The arrays and tensors that belong to the state but are not trained, by path.
-
-        Attributes whose names begin with an underscore are left out, and so are results that have
-        a history.
-        """
-        for path, module in self.named_modules(prefix):
-            for name, value in _walk(module, path, private=False):
-                if _is_buffer(value):
+        within = self.named_modules(None, prefix, remove_duplicate)
+        for path, module in within if recurse else [(prefix, self)]:
+            for name, value in of(module, path):
+                if id(value) not in visited:
                     yield name, value
+                if remove_duplicate:
+                    visited.add(id(value))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module at a path (``"layers.0"``); itself at ``""``.
+
+        Raises
+        ------
+        AttributeError
+            There is none.
+        """
+        return self._at(target, Module)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a path (``"layers.0.weight"``), or an AttributeError."""
+        return self._at(target, Parameter)
+
+    def get_buffer(self, target: str) -> Any:
+        """The buffer at a path, or an AttributeError."""
+        buffers = dict(self.named_buffers(remove_duplicate=False))
+        if target not in buffers:
+            raise _nothing_at(self, target, "buffer", buffers)
+        return buffers[target]
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module at a path; with ``strict`` there must be one.
+
+        Examples
+        --------
+        >>> from tinygrad_lab import nn
+        >>> model = nn.MLP([2, 3, 1], rng=0)
+        >>> model.set_submodule("layers.1", nn.Tanh())
+        >>> model.layers[1]
+        Tanh()
+        """
+        if not isinstance(module, Module):
+            raise TypeError(f"set_submodule takes a Module, not {describe(module)}")
+        path, _, name = target.rpartition(".")
+        if not name:
+            raise ValueError("set_submodule needs the path of a layer within")
+        holder = self._at(path, object)
+        key, old = child(holder, name) or (name, None)
+        if strict and not isinstance(old, Module):
+            raise _nothing_at(self, target, "module", dict(self.named_modules()))
+        call, *where = put(holder, key)
+        call(*where, module)
+
+    def _at(self, target: str, kind: type[T]) -> T:
+        value: Any = self
+        for name in target.split(".") if target else ():
+            _, value = child(value, name) or (None, _NOTHING)
+        if value is _NOTHING or not isinstance(value, kind):
+            of_kind = {path: None for path, part in state_of(self) if isinstance(part, kind)}
+            known = dict(self.named_modules()) if issubclass(Module, kind) else of_kind
+            raise _nothing_at(self, target, kind.__name__.lower(), known)
+        return value
 
     # -- what it does to all of them ----------------------------------------------------------
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call ``fn`` with every module within and then with this one, each once.
+
+        Examples
+        --------
+        >>> from tinygrad_lab import nn
+        >>> model = nn.Sequential(nn.Linear(2, 1, rng=0), nn.Tanh())
+        >>> _ = model.apply(lambda module: print(type(module).__name__))
+        Linear
+        Tanh
+        Sequential
+        """
+        for module in list(inner_first(self, set())):
+            fn(module)
+        return self
 
     def train(self, mode: bool = True) -> Self:
         """Set ``training`` here and in all layers within."""
@@ -175,24 +405,44 @@ class Module:
         seed(self.named_modules(), number)
         return self
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or set those that there are to 0."""
         for parameter in self.parameters():
-            parameter.grad = None
+            if set_to_none or parameter.grad is None:
+                parameter.grad = None
+            else:
+                parameter.grad = np.zeros_like(parameter.grad)
 
-    def requires_grad_(self, wanted: bool = True) -> Self:
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Switch the gradients of all parameters within on, or off (which freezes them)."""
         for parameter in self.parameters():
-            parameter.requires_grad_(wanted)
+            parameter.requires_grad_(requires_grad)
         return self
 
-    def to(self, dtype: npt.DTypeLike) -> Self:
+    def to(
+        self,
+        *args: Any,
+        dtype: npt.DTypeLike | None = None,
+        device: Any = None,
+        non_blocking: bool = False,  # noqa: ARG002 - PyTorch's, and without effect here
+    ) -> Self:
         """Convert parameters and floating buffers in place, and forget gradients: all, or none.
+
+        Parameters
+        ----------
+        *args
+            A dtype, a tensor or an array that has the dtype, or ``"cpu"``.
+        dtype : dtype, optional
+            The dtype by name.
+        device : "cpu", optional
+            There is no other.
 
         Raises
         ------
         TypeError
             ``dtype`` is not a float.
+        ValueError
+            Another device.
 
         Examples
         --------
@@ -200,10 +450,15 @@ class Module:
         >>> nn.Linear(2, 3, rng=0).to(np.float32).weight.dtype
         dtype('float32')
         """
+        on_cpu(device)
+        for arg in args:
+            dtype = _dtype_of(arg) or dtype
+        if dtype is None:
+            return self
         kind = np.dtype(dtype)
         if kind.kind not in "fc":
             raise TypeError(f"parameters are floats, so a module cannot be converted to {kind}")
-        values = [*self.parameters(), *(value for _, value in self.named_buffers())]
+        values = [*self.parameters(), *self.buffers()]
         new = {
             id(value): value.data.astype(kind) if isinstance(value, Tensor) else value.astype(kind)
             for value in values
@@ -216,71 +471,187 @@ class Module:
                 if value.node is not None:
                     changes.append((setattr, value.node, "grad", None))
         for module in self.modules():
-            for name, value in _attributes(module).items():
-                if (replaced := _replaced(value, new, changes)) is not value:
-                    changes.append((object.__setattr__, module, name, replaced))
+            for name, value in attributes_of(module).items():
+                if (whole := replaced(value, new, changes)) is not value:
+                    changes.append((object.__setattr__, module, name, whole))
         at_once(changes)
         return self
 
-    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
+    def float(self) -> Self:
+        """Convert to float32: ``to(np.float32)``."""
+        return self.to(np.float32)
+
+    def double(self) -> Self:
+        """Convert to float64: ``to(np.float64)``."""
+        return self.to(np.float64)
+
+    def half(self) -> Self:
+        """Convert to float16: ``to(np.float16)``."""
+        return self.to(np.float16)
+
+    def cpu(self) -> Self:
+        """Return the module: its arrays are in the memory of this machine."""
+        return self
+
+    def state_dict(
+        self,
+        *,
+        destination: dict[str, Any] | None = None,
+        prefix: str = "",
+        keep_vars: bool = False,
+    ) -> dict[str, Any]:
         """Copies of all parameters, frozen ones too, and buffers, by path.
 
         What is shared is there under each of its names.
-        """
-        return {
-            name: value.data.copy() if isinstance(value, Tensor) else value.copy()
-            for name, value in self._state()
-        }
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        Parameters
+        ----------
+        destination : dict, optional
+            Where to put them.
+        prefix : str
+            What the names begin with, with a dot at its end.
+        keep_vars : bool
+            True gives parameters and buffers themselves.
+        """
+        state = {} if destination is None else destination
+        for name, value in state_of(self):
+            array = value.data if isinstance(value, Tensor) else value
+            state[prefix + name] = value if keep_vars else array.copy()
+        return state
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True
+    ) -> IncompatibleKeys:
         """Load values by path, each converted to the dtype it has here.
 
         Nothing is changed unless everything fits; an interrupt leaves all of it or nothing.
 
+        Parameters
+        ----------
+        state_dict : dict
+            Arrays or tensors by path, PyTorch's too.
+        strict : bool
+            False lets names be missing, or unknown here.
+
+        Returns
+        -------
+        IncompatibleKeys
+            ``missing_keys`` and ``unexpected_keys``.
+
         Raises
         ------
-        KeyError
-            With ``strict``: names are missing, or unknown here.  The text lists them.
-        ValueError
-            A shape differs, or one shared parameter would get two values.
+        RuntimeError
+            With ``strict``: names are missing, or unknown here.  With or without: a shape differs,
+            one shared parameter would get two values, or a value is no array of numbers that its
+            place can hold.  The text lists all of them.
         TypeError
-            A value is no array of numbers, or of a kind that its place cannot hold.
-        """
-        if not isinstance(state, Mapping):
-            raise TypeError(
-                f"a state is a dict of arrays by name, as state_dict() gives, not {describe(state)}"
-            )
-        targets = dict(self._state())
-        missing = [name for name in targets if name not in state]
-        unexpected = [str(name) for name in state if name not in targets]
-        if strict and (missing or unexpected):
-            raise KeyError(_mismatch(self, missing, unexpected))
-        fitting: dict[int, tuple[str, Any, Any]] = {}  # by target: name, target, new value
-        for name, target in targets.items():
-            if name in state:
-                new = _fitting(name, target, state[name])
-                first, _, other = fitting.setdefault(id(target), (name, target, new))
-                if other is not new and not np.array_equal(other, new, equal_nan=True):
-                    raise ValueError(
-                        f"{first} and {name} are one parameter here, and two different ones in the "
-                        "state: the state was saved by a model that did not share it"
-                    )
-        at_once(
-            (setattr, target, "data", new)
-            if isinstance(target, Tensor)
-            else (np.copyto, target, new)
-            for _, target, new in [*fitting.values()]
-        )
+            ``state_dict`` is no dict.
 
-    def _state(self) -> Iterator[tuple[str, Any]]:
-        """Parameters and buffers by path, what is shared under each of its names."""
-        for path, module in _named_modules(self, "", set(), again=True):
-            for name, value in _walk(module, path):
-                if isinstance(value, Parameter):
-                    yield name, value
-            for name, value in _walk(module, path, private=False):
-                if _is_buffer(value):
-                    yield name, value
+        Examples
+        --------
+        >>> from tinygrad_lab import nn
+        >>> layer = nn.Linear(2, 1, rng=0)
+        >>> layer.load_state_dict({"weight": [[1.0, 2.0]], "bias": [0.5]})
+        <All keys matched successfully>
+        >>> layer.load_state_dict({"weight": [[3.0, 4.0]]}, strict=False)
+        _IncompatibleKeys(missing_keys=['bias'], unexpected_keys=[])
+        """
+        return load(self, state_dict, strict)
+
+    # -- hooks --------------------------------------------------------------------------------
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` before each ``forward``.
+
+        What it returns, unless None, takes the place of the arguments: a tuple of them, or one.
+
+        Parameters
+        ----------
+        hook : callable
+            Called with the module and the tuple of its positional arguments.
+        prepend : bool
+            Whether it comes before the hooks that are there.
+        with_kwargs : bool
+            Call ``hook(module, args, kwargs)``, which returns None or ``(args, kwargs)``.
+
+        Returns
+        -------
+        RemovableHandle
+            Its ``remove()`` takes the hook away.
+        """
+        return register(self, "_forward_pre_hooks", hook, prepend, with_kwargs)
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after each ``forward``.
+
+        What it returns, unless None, takes the output's place.
+
+        Parameters
+        ----------
+        hook : callable
+            Called with the module, the tuple of its positional arguments, and its output.
+        prepend : bool
+            Whether it comes before the hooks that are there.
+        with_kwargs : bool
+            Call ``hook(module, args, kwargs, output)``.
+        always_call : bool
+            Call it also when ``forward`` raises, with None for the output.
+
+        Returns
+        -------
+        RemovableHandle
+            Its ``remove()`` takes the hook away.
+
+        Examples
+        --------
+        >>> from tinygrad_lab import nn
+        >>> model = nn.MLP([2, 3, 1], rng=0)
+        >>> shapes = []
+        >>> for layer in model.layers:
+        ...     _ = layer.register_forward_hook(lambda m, args, output: shapes.append(output.shape))
+        >>> _ = model(np.ones((4, 2)))
+        >>> shapes
+        [(4, 3), (4, 3), (4, 1)]
+        """
+        return register(self, "_forward_hooks", hook, prepend, with_kwargs, always_call)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` when the gradients of all outputs are complete.
+
+        What it returns, unless None, takes their place.
+        """
+        return register(self, "_backward_pre_hooks", hook, prepend)
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when both are complete.
+
+        They are tuples with a gradient, or None, for each positional argument and each output.
+        What the hook returns, unless None, takes the place of ``grad_input``.
+
+        Examples
+        --------
+        >>> import tinygrad_lab as tl
+        >>> layer = tl.nn.Linear(2, 1, rng=0)
+        >>> handle = layer.register_full_backward_hook(
+        ...     lambda module, grad_input, grad_output: print(grad_input[0].shape, grad_output[0])
+        ... )
+        >>> layer(tl.tensor([[1.0, 2.0]], requires_grad=True)).sum().backward()
+        (1, 2) [[1.]]
+        """
+        return register(self, "_backward_hooks", hook, prepend)
 
     # -- text ---------------------------------------------------------------------------------
 
@@ -290,164 +661,50 @@ class Module:
 
     @recursive_repr()
     def __repr__(self) -> str:
-        name, extra = type(self).__name__, self.extra_repr()
-        within = [(path, value) for path, value in _walk(self) if isinstance(value, Module)]
-        if not within:
-            return f"{name}({extra})"
-        lines = [f"({path}): {value!r}".replace("\n", "\n  ") for path, value in within]
-        return f"{name}({extra}\n  " + "\n  ".join(lines) + "\n)"
+        extra = self.extra_repr().split("\n") if self.extra_repr() else []
+        within = self._children_repr()
+        name = type(self).__name__
+        if not within and len(extra) < 2:
+            return f"{name}({''.join(extra)})"
+        return f"{name}(\n  " + "\n  ".join([*extra, *within]) + "\n)"
+
+    def _children_repr(self) -> list[str]:
+        """A text for each layer within."""
+        within = [(path, value) for path, value in walk(self) if isinstance(value, Module)]
+        return [f"({path}): {value!r}".replace("\n", "\n  ") for path, value in within]
 
 
-# -- walking --------------------------------------------------------------------------------------
+_NOTHING = object()
 
 
-def _attributes(module: Module) -> dict[str, Any]:
-    return attributes(module, lambda value: isinstance(value, (Parameter, Module)))
+def _nothing_at(module: Module, target: str, kind: str, known: Iterable[str]) -> AttributeError:
+    near = get_close_matches(target, known, n=3)
+    hint = f"; near it: {', '.join(near)}" if near else ""
+    return AttributeError(f"{type(module).__name__} has no {kind} {target!r}{hint}", name=target)
 
 
-def _walk(module: Module, path: str = "", *, private: bool = True) -> Iterator[tuple[str, Any]]:
-    """What a module's attributes hold, and the containers in them, by path."""
-    for name, value in _attributes(module).items():
-        if private or not name.startswith("_"):
-            yield from _inside(value, f"{path}.{name}" if path else name, ())
+def _dtype_of(arg: Any) -> Any:
+    """The dtype that an argument of ``to`` stands for, or None."""
+    if hasattr(arg, "dtype") and not isinstance(arg, type):
+        return arg.dtype
+    if isinstance(arg, str):
+        try:
+            return np.dtype(arg)
+        except TypeError:
+            on_cpu(arg)
+            return None
+    return None if isinstance(arg, bool) else arg
 
 
-def _inside(value: Any, path: str, around: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
-    parts = _parts(value, path)
-    if parts is None:
-        yield path, value
-    elif id(value) not in around:  # a container may hold itself
-        for key, item in parts:
-            yield from _inside(item, f"{path}.{key}", (*around, id(value)))
-
-
-def _parts(value: Any, path: str) -> Iterable[tuple[Any, Any]] | None:
-    """The parts of a container with their keys; None for what is none."""
-    if isinstance(value, Mapping):
-        return value.items()
-    if isinstance(value, (list, tuple, deque)):
-        return enumerate(value)
-    if isinstance(value, SimpleNamespace):
-        return vars(value).items()
-    if is_dataclass(value) and not isinstance(value, (type, Module)):
-        return [(f.name, getattr(value, f.name)) for f in fields(value) if hasattr(value, f.name)]
-    if isinstance(value, (set, frozenset)):
-        for item in value:
-            if isinstance(item, (Parameter, Module)):
-                raise TypeError(
-                    f"{path} is a {type(value).__name__} with a {type(item).__name__} in it, which "
-                    "would have another name in each run: say a list or a dict"
-                )
-    return None
-
-
-def _named_modules(
-    module: Module, path: str, visited: set[int], *, again: bool = False
-) -> Iterator[tuple[str, Module]]:
-    """A module and all within by path, each once, or ``again`` for each way that leads to it.
-
-    None is reached through itself: a layer may hold the model that it belongs to.
-    """
-    visited.add(id(module))
-    yield path, module
-    for name, value in _walk(module, path):
-        if isinstance(value, Module) and id(value) not in visited:
-            yield from _named_modules(value, name, visited, again=again)
-    if again:
-        visited.remove(id(module))
-
-
-def _is_buffer(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return value.is_leaf and not isinstance(value, Parameter)
-    return isinstance(value, np.ndarray) and value.dtype.kind in "biufc"
-
-
-def _replaced(value: Any, new: Mapping[int, Any], changes: list[tuple[Any, ...]]) -> Any:
-    """Put new arrays for old: what takes the value's place, and the ``changes`` inside it.
-
-    Whatever can be written to stays the same object.
-    """
-    if isinstance(value, np.ndarray):
-        return new.get(id(value), value)
-    parts = dict(_parts(value, "") or ())
-    replaced = {key: _replaced(item, new, changes) for key, item in parts.items()}
-    different = {key: item for key, item in replaced.items() if item is not parts[key]}
-    if isinstance(value, tuple) and different:
-        items = replaced.values()
-        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-    if hasattr(value, "__setitem__"):
-        changes += [(type(value).__setitem__, value, *change) for change in different.items()]
-    elif not isinstance(value, Mapping):  # a namespace; a mapping that is read-only stays as it is
-        changes += [(object.__setattr__, value, *change) for change in different.items()]
-    return value
-
-
-# -- loading --------------------------------------------------------------------------------------
-
-
-def _fitting(name: str, target: Any, value: Any) -> npt.NDArray[Any]:
-    """Make of a loaded value an array for its place."""
-    try:
-        array = np.asarray(value.detach() if hasattr(value, "detach") else value)
-    except ValueError as error:
-        raise ValueError(f"{name} in the state is no array: {error}") from None
-    if not np.can_cast(array.dtype, target.dtype, "same_kind"):
+def _as_buffer(value: Any, place: str) -> Any:
+    """What is kept as a buffer: an array for a NumPy number, which is the result of a 0-d one."""
+    if isinstance(value, np.generic):
+        return np.asarray(value)
+    if value is not None and not hasattr(value, "shape"):
+        raise TypeError(f"{place}: a buffer is an array, a Tensor or None, not {describe(value)}")
+    if isinstance(value, Tensor) and not value.is_leaf:
         raise TypeError(
-            f"{name} holds {target.dtype} here, and the state has {describe(value)} for it"
+            f"{place}: a buffer is a constant, and this tensor is the result of a tracked "
+            f"computation ({value!r}): say t.detach()"
         )
-    if array.shape != target.shape:
-        raise ValueError(
-            f"{name} has shape {target.shape} here and {array.shape} in the state: "
-            "the model was built with other sizes"
-        )
-    with np.errstate(over="ignore"):
-        converted = array.astype(target.dtype)
-    if (np.isfinite(array) & ~np.isfinite(converted)).any():
-        raise ValueError(
-            f"{name} has numbers in the state that {target.dtype} cannot hold, the largest "
-            f"{np.abs(array).max():.3g}: convert the model first, with to({array.dtype})"
-        )
-    if isinstance(target, np.ndarray) and not target.flags.writeable:
-        raise ValueError(f"{name} is a read-only array here: nothing can be loaded into it")
-    return converted
-
-
-def _mismatch(module: Module, missing: list[str], unexpected: list[str]) -> str:
-    parts = [f"the state does not fit {type(module).__name__}"]
-    if missing:
-        parts.append(f"missing: {', '.join(missing)}")
-    if unexpected:
-        parts.append(f"unexpected: {', '.join(unexpected)}")
-    return "; ".join(parts) + ". Build the model with the same sizes, or say strict=False"
-
-
-def _locate(error: Exception, module: Module) -> None:
-    """Put into the text of ``error`` which layer it came from.
-
-    The innermost layer catches it first; each layer around that one writes the place anew, as the
-    path from itself, so that the text has the whole path when it leaves the outermost.
-    """
-    attributes = vars(error)
-    innermost, text = attributes.setdefault("_raised_in", (module, _text(error)))
-    name = next((path for path, inner in module.named_modules() if inner is innermost), None)
-    if name is None:
-        return  # it was called, but is not among the layers of this module
-    described = repr(innermost)
-    if "\n" in described:
-        described = type(innermost).__name__
-    place = f"in layer {name!r}: {described}" if name else f"in {described}"
-    if text is not None:
-        error.args = (f"{text}\n  {place}",)
-        return
-    if attributes.get("_place"):
-        error.__notes__.remove(attributes["_place"])
-    error.add_note(place)
-    attributes["_place"] = place
-
-
-def _text(error: Exception) -> str | None:
-    """The text that ``str(error)`` shows, if it can be replaced: else a note is added."""
-    simple = len(error.args) == 1 and type(error).__str__ in (Exception.__str__, OSError.__str__)
-    text = error.args[0] if simple else None
-    return text if isinstance(text, str) and str(error) == text else None
+    return value

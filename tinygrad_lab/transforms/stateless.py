@@ -53,7 +53,7 @@ def functional_call(
     state = parameters_and_buffers
     dicts = [state] if isinstance(state, Mapping) else list(state)
     values: dict[str, Any] = {name: value for each in dicts for name, value in each.items()}
-    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    own = {**dict(module.named_parameters()), **dict(module.named_buffers(remove_duplicate=False))}
     if unknown := [name for name in values if name not in own]:
         raise KeyError(
             f"functional_call: {type(module).__name__} has no {', '.join(unknown)}; it has "

@@ -17,28 +17,37 @@ from tinygrad_lab.habits import missing
 from tinygrad_lab.nn.functional import (
     activations,
     affine,
+    attention,
     convolution,
     dropouts,
+    embeddings,
     losses,
     normalization,
     pooling,
+    softmaxes,
 )
 from tinygrad_lab.nn.functional.activations import *
 from tinygrad_lab.nn.functional.affine import *
+from tinygrad_lab.nn.functional.attention import *
 from tinygrad_lab.nn.functional.convolution import *
 from tinygrad_lab.nn.functional.dropouts import *
+from tinygrad_lab.nn.functional.embeddings import *
 from tinygrad_lab.nn.functional.losses import *
 from tinygrad_lab.nn.functional.normalization import *
 from tinygrad_lab.nn.functional.pooling import *
+from tinygrad_lab.nn.functional.softmaxes import *
 
 __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += affine.__all__
+__all__ += attention.__all__
 __all__ += convolution.__all__
 __all__ += dropouts.__all__
+__all__ += embeddings.__all__
 __all__ += losses.__all__
 __all__ += normalization.__all__
 __all__ += pooling.__all__
+__all__ += softmaxes.__all__
 
 methods(
     avg_pool2d,

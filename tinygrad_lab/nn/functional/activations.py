@@ -1,9 +1,11 @@
-"""Activation functions and their relatives, elementwise or along one axis.
+"""Activation functions: of each element, or gates of half of them.
 
-Each is one operation with a rule of its own where that makes the graph smaller or the result more
-precise.  Conventions at kinks: the slope of ``relu`` at 0 is 0, and so of its relatives.
+Each is composed of NumPy's functions, or one operation with a rule of its own where that makes the
+graph smaller or the result right at the limits.  Conventions at kinks are PyTorch's: the slope of
+``relu`` at 0 is 0.  ``inplace=`` is accepted, and without effect: tensors are values.
 
-Not for: layers (``layers/``) or losses (``losses.py``).
+Not for: ``softmax`` and its relatives (``softmaxes.py``), layers (``layers/``) or losses
+(``losses.py``).
 """
 
 from __future__ import annotations
@@ -11,29 +13,23 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.rules.mathematical.elementwise import sigmoid as logistic
 from tinygrad_lab.nn.arguments import takes_arrays
+from tinygrad_lab.nn.functional.dropouts import _generator
+from tinygrad_lab.nn.functional.gaussian import FAR, normal_cdf, normal_density
 
 __all__ = [
-    "elu",
-    "gelu",
-    "leaky_relu",
-    "log_softmax",
-    "logsumexp",
-    "relu",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softmin",
-    "softplus",
-    "tanh",
-]
+    "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "leaky_relu", "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid",
+    "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
+]  # fmt: skip
 
 Array = Any  # a Tensor, or whatever speaks NumPy's protocols
-Axis = int | tuple[int, ...] | None
+
+
+# -- saturating -------------------------------------------------------------------------------
 
 
 @takes_arrays
@@ -43,34 +39,155 @@ def sigmoid(input: Array) -> Array:
 
 
 @takes_arrays
+def logsigmoid(input: Array) -> Array:
+    """The logarithm of :func:`sigmoid`, exact where that rounds to 0 or 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> logsigmoid(np.array([-1000.0, 0.0])).round(4)
+    array([-1.000e+03, -6.931e-01])
+    """
+    return -softplus(-input, 1.0, np.inf)
+
+
+@takes_arrays
 def tanh(input: Array) -> Array:
     """The hyperbolic tangent: NumPy's own."""
     return np.tanh(input)
 
 
+@takes_arrays
+def tanhshrink(input: Array) -> Array:
+    """``input - tanh(input)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tanhshrink(np.array([0.0, 2.0])).round(4)
+    array([0.   , 1.036])
+    """
+    return input - np.tanh(input)
+
+
 @primitive
 @takes_arrays
-def relu(input: Array) -> Array:
+def softsign(input: Array) -> Array:
+    """``input / (1 + abs(input))``, between -1 and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> softsign(np.array([-1.0, 0.0, np.inf]))
+    array([-0.5,  0. ,  1. ])
+    """
+    far = np.isinf(input)
+    return np.where(far, np.sign(input), input) / np.where(far, 1, 1 + np.fabs(input))
+
+
+defvjp(
+    softsign,
+    lambda g, y, x: g * np.square(1 / (1 + np.absolute(x))),
+    branch=lambda y, x: np.sign(x),  # where the second derivative jumps
+)
+
+
+@primitive
+@takes_arrays
+def hardtanh(
+    input: Array, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Array:
+    """``input``, but at least ``min_val`` and at most ``max_val``; the slope there is 0.
+
+    Raises
+    ------
+    ValueError
+        ``min_val`` is above ``max_val``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hardtanh(np.array([-2.0, 0.5, 2.0]))
+    array([-1. ,  0.5,  1. ])
+    """
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val={min_val} is above max_val={max_val}")
+    return np.minimum(np.maximum(input, min_val), max_val)
+
+
+def _outside(x: Array, min_val: float, max_val: float) -> Array:
+    return (x <= min_val) | (x >= max_val)
+
+
+defvjp(
+    hardtanh,
+    lambda g, y, x, min_val=-1.0, max_val=1.0, inplace=False: np.where(
+        _outside(x, min_val, max_val), 0, g
+    ),
+    branch=lambda y, x, min_val=-1.0, max_val=1.0, inplace=False: (
+        np.sign(x - min_val) + np.sign(x - max_val)
+    ),
+)
+
+
+@takes_arrays
+def relu6(input: Array, inplace: bool = False) -> Array:
+    """``min(max(input, 0), 6)``; the slope at 0 and 6 is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> relu6(np.array([-1.0, 2.0, 7.0]))
+    array([0., 2., 6.])
+    """
+    return hardtanh(input, 0.0, 6.0)
+
+
+@takes_arrays
+def hardsigmoid(input: Array, inplace: bool = False) -> Array:
+    """``relu6(input + 3) / 6``: a sigmoid of three straight pieces.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hardsigmoid(np.array([-4.0, 0.0, 1.5]))
+    array([0.  , 0.5 , 0.75])
+    """
+    return hardtanh(input + 3, 0.0, 6.0) / 6
+
+
+# -- rectifiers -------------------------------------------------------------------------------
+
+
+@primitive
+@takes_arrays
+def relu(input: Array, inplace: bool = False) -> Array:
     """``max(input, 0)``.
 
     Examples
     --------
+    >>> import numpy as np
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
     return np.maximum(input, 0)
 
 
-defvjp(relu, lambda g, y, x: g * np.sign(y), branch=lambda y, x: np.sign(x))
+defvjp(
+    relu,
+    lambda g, y, x, inplace=False: g * np.sign(y),
+    branch=lambda y, x, inplace=False: np.sign(x),
+)
 
 
 @primitive
 @takes_arrays
-def leaky_relu(input: Array, negative_slope: float = 0.01) -> Array:
+def leaky_relu(input: Array, negative_slope: Array = 0.01, inplace: bool = False) -> Array:
     """``input`` where it is positive, ``negative_slope * input`` elsewhere.
 
     Examples
     --------
+    >>> import numpy as np
     >>> leaky_relu(np.array([-1.0, 2.0]), 0.1)
     array([-0.1,  2. ])
     """
@@ -79,29 +196,179 @@ def leaky_relu(input: Array, negative_slope: float = 0.01) -> Array:
 
 defvjp(
     leaky_relu,
-    lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope),
-    branch=lambda y, x, negative_slope=0.01: np.sign(x),
+    lambda g, y, x, negative_slope=0.01, inplace=False: np.where(x > 0, g, g * negative_slope),
+    lambda g, y, x, negative_slope=0.01, inplace=False: g * np.where(x > 0, 0, x),
+    branch=lambda y, x, negative_slope=0.01, inplace=False: np.sign(x),
 )
+
+
+@takes_arrays
+def prelu(input: Array, weight: Array) -> Array:
+    """:func:`leaky_relu` with a slope to learn: one, or one for each channel (axis 1).
+
+    Raises
+    ------
+    ValueError
+        ``weight`` has neither one element nor one for each channel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> prelu(np.array([[-1.0, -1.0]]), np.array([0.5, 0.25]))
+    array([[-0.5 , -0.25]])
+    """
+    channels = input.shape[1] if input.ndim > 1 else 1
+    if weight.ndim > 1 or weight.size not in (1, channels):
+        raise ValueError(
+            f"prelu: weight of shape {weight.shape} for an input of shape {input.shape}: expected "
+            f"one slope, or one for each of {channels} channels"
+        )
+    return leaky_relu(input, weight.reshape((-1, *(1,) * (input.ndim - 2))))
+
+
+@takes_arrays
+def rrelu(
+    input: Array,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    inplace: bool = False,
+    *,
+    rng: int | np.random.Generator | None = None,
+) -> Array:
+    """:func:`leaky_relu` with a slope that is drawn for each element in training.
+
+    It is drawn evenly from ``lower`` to ``upper``, and their mean outside training.
+
+    Raises
+    ------
+    ValueError
+        ``lower`` is above ``upper``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rrelu(np.array([-1.0, 2.0]), 0.25, 0.75)
+    array([-0.5,  2. ])
+    """
+    if lower > upper:
+        raise ValueError(f"rrelu: lower={lower} is above upper={upper}")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2)
+    slopes = lower + (upper - lower) * _generator(rng).random(input.shape)
+    return leaky_relu(input, slopes.astype(input.dtype))
+
+
+@takes_arrays
+def threshold(input: Array, threshold: float, value: float, inplace: bool = False) -> Array:
+    """``input`` where it is above ``threshold``, and ``value`` elsewhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_lab.nn import functional as F
+    >>> F.threshold(np.array([0.0, 1.0]), 0.5, -1.0)
+    array([-1.,  1.])
+    """
+    return np.where(input <= threshold, value, input)
+
+
+@takes_arrays
+def hardshrink(input: Array, lambd: float = 0.5) -> Array:
+    """``input``, but 0 from ``-lambd`` to ``lambd``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hardshrink(np.array([-1.0, 0.2]))
+    array([-1.,  0.])
+    """
+    return np.where((input >= -lambd) & (input <= lambd), 0, input)
+
+
+@takes_arrays
+def softshrink(input: Array, lambd: float = 0.5) -> Array:
+    """``input`` moved towards 0 by ``lambd``, and 0 where it is no further away.
+
+    Raises
+    ------
+    ValueError
+        ``lambd`` is negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> softshrink(np.array([-1.0, 0.2]))
+    array([-0.5,  0. ])
+    """
+    if lambd < 0:
+        raise ValueError(f"softshrink lambd={lambd}: expected 0 or more")
+    moved = input - np.sign(input) * lambd
+    return np.where((input >= -lambd) & (input <= lambd), 0, moved)
+
+
+# -- smooth rectifiers ------------------------------------------------------------------------
 
 
 @primitive
 @takes_arrays
-def elu(input: Array, alpha: float = 1.0) -> Array:
-    """``input`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
+def elu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
+    """``input`` where it is positive, ``alpha * (exp(input) - 1)`` elsewhere.
 
     Examples
     --------
+    >>> import numpy as np
     >>> elu(np.array([-1.0, 2.0])).round(4)
     array([-0.6321,  2.    ])
     """
     return np.where(input > 0, input, alpha * np.expm1(np.minimum(input, 0)))
 
 
+def _elu_slope(g: Array, x: Array, alpha: float) -> Array:
+    return np.where(x > 0, g, g * (alpha * np.exp(np.where(x > 0, 0, x))))
+
+
 defvjp(
     elu,
-    lambda g, y, x, alpha=1.0: np.where(x > 0, g, g * (alpha * np.exp(np.where(x > 0, 0, x)))),
-    branch=lambda y, x, alpha=1.0: np.sign(x),
+    lambda g, y, x, alpha=1.0, inplace=False: _elu_slope(g, x, alpha),
+    branch=lambda y, x, alpha=1.0, inplace=False: np.sign(x),
 )
+
+
+@takes_arrays
+def celu(input: Array, alpha: float = 1.0, inplace: bool = False) -> Array:
+    """``input`` where it is positive, ``alpha * (exp(input / alpha) - 1)`` elsewhere.
+
+    Raises
+    ------
+    ValueError
+        ``alpha`` is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> celu(np.array([-2.0, 2.0]), 2.0).round(4)
+    array([-1.2642,  2.    ])
+    """
+    if alpha == 0:
+        raise ValueError("celu alpha=0: it divides by alpha; relu is what it tends to")
+    negative = np.where(input > 0, 0, input)
+    return np.where(input > 0, input, alpha * np.expm1(negative / alpha))
+
+
+@takes_arrays
+def selu(input: Array, inplace: bool = False) -> Array:
+    """:func:`elu` scaled so that mean 0 and variance 1 pass through layers unchanged.
+
+    The numbers are those of Klambauer et al., Self-Normalizing Neural Networks (2017).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> selu(np.array([-1.0, 1.0])).round(4)
+    array([-1.1113,  1.0507])
+    """
+    return elu(input, 1.6732632423543772) * 1.0507009873554805
 
 
 def decay(x: Array) -> Array:
@@ -111,32 +378,45 @@ def decay(x: Array) -> Array:
 
 @primitive
 @takes_arrays
-def softplus(input: Array, beta: float = 1.0) -> Array:
-    """``log(1 + exp(beta * input)) / beta``, a smooth ``relu``; exact for every ``input``.
+def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """``log(1 + exp(beta * input)) / beta``, a smooth ``relu``.
+
+    Where ``beta * input`` is above ``threshold``, it is ``input`` itself, as in PyTorch; with
+    ``threshold=np.inf`` it is exact everywhere.
 
     Examples
     --------
+    >>> import numpy as np
     >>> softplus(np.array([0.0, 10.0])).round(4)
     array([ 0.6931, 10.    ])
     """
     z = input * beta
-    return (np.maximum(z, 0) + np.log1p(decay(z))) / beta
+    return np.where(z > threshold, input, (np.maximum(z, 0) + np.log1p(decay(z))) / beta)
 
 
-defvjp(softplus, lambda g, y, x, beta=1.0: g * logistic(x * beta))
+def _softplus_slope(x: Array, beta: float, threshold: float) -> Array:
+    z = x * beta
+    return np.where(z > threshold, 1, logistic(z))
+
+
+defvjp(
+    softplus,
+    lambda g, y, x, beta=1.0, threshold=20.0: g * _softplus_slope(x, beta, threshold),
+)
 
 
 @primitive
 @takes_arrays
-def silu(input: Array) -> Array:
+def silu(input: Array, inplace: bool = False) -> Array:
     """``input * sigmoid(input)``, also called swish.
 
     Examples
     --------
+    >>> import numpy as np
     >>> silu(np.array([0.0, 10.0])).round(4)
     array([0.    , 9.9995])
     """
-    root = np.exp(np.minimum(input, 0) / 2)  # where exp(input) would be subnormal, it is not
+    root = np.exp(np.minimum(input, 0) / 2)  # where exp(x) would be subnormal, it is not
     return damped(input, root) * (root / (1 + decay(input)))
 
 
@@ -144,17 +424,46 @@ def _silu_slope(x: Array) -> Array:
     return logistic(x) + damped(silu(x), logistic(-x))
 
 
+defvjp(silu, lambda g, y, x, inplace=False: g * _silu_slope(x))
+
+
 def damped(x: Array, weight: Array) -> Array:
     """``x * weight``, where a weight of 0 wins against infinity."""
     return np.where((weight == 0) & np.isinf(x), 0, x) * weight
 
 
-defvjp(silu, lambda g, y, x: g * _silu_slope(x))
+@primitive
+@takes_arrays
+def mish(input: Array, inplace: bool = False) -> Array:
+    """``input * tanh(log(1 + exp(input)))``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mish(np.array([-1.0, 1.0])).round(4)
+    array([-0.3034,  0.8651])
+    """
+    d, right = decay(input), input > 0  # exp(x), or what it divides 1 by
+    top = np.where(right, 1 + 2 * d, 2 + d)
+    whole = np.where(right, 1 + 2 * d + 2 * d * d, 2 + 2 * d + d * d)
+    root = np.exp(np.minimum(input, 0) / 2)
+    return damped(input, root) * (root * (top / whole))
+
+
+def _mish_slope(x: Array) -> Array:
+    rest = np.square(logistic(-x))  # exp(-2 softplus(x)), of which tanh² falls short of 1
+    steepness = 4 * rest / np.square(1 + rest)
+    return np.tanh(softplus(x, 1.0, np.inf)) + silu(np.minimum(x, FAR)) * steepness
+
+
+defvjp(mish, lambda g, y, x, inplace=False: g * _mish_slope(x))
 
 
 @takes_arrays
-def gelu(input: Array, approximate: Literal["tanh"] = "tanh") -> Array:
-    """The Gaussian error linear unit, in its tanh approximation (the exact one needs ``erf``).
+def gelu(input: Array, approximate: Literal["none", "tanh"] = "none") -> Array:
+    """``input`` times the probability that a standard normal number is below it.
+
+    ``approximate="tanh"`` takes the formula with tanh that is near it.
 
     Raises
     ------
@@ -163,183 +472,84 @@ def gelu(input: Array, approximate: Literal["tanh"] = "tanh") -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> gelu(np.array([-1.0, 1.0])).round(4)
+    array([-0.1587,  0.8413])
+    >>> gelu(np.array([-1.0, 1.0]), approximate="tanh").round(4)
     array([-0.1588,  0.8412])
     """
-    if approximate != "tanh":
-        raise ValueError(f"gelu(approximate={approximate!r}): only 'tanh' is implemented")
-    return _gelu(input)
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu(approximate={approximate!r}): expected 'none' or 'tanh'")
+    return _gelu(input) if approximate == "none" else _gelu_tanh(input)
 
 
 @primitive
 def _gelu(x: Array) -> Array:
+    return damped(x, normal_cdf(x))
+
+
+def _gelu_slope(x: Array) -> Array:
+    return normal_cdf(x) + np.clip(x, -FAR, FAR) * normal_density(x)
+
+
+defvjp(_gelu, lambda g, y, x: g * _gelu_slope(x))
+
+
+@primitive
+def _gelu_tanh(x: Array) -> Array:
     # 0.5 * (1 + tanh(u)) is sigmoid(2u), which keeps its precision for very negative x.
     return damped(x, logistic(_twice_u(x)))
 
 
 def _twice_u(x: Array) -> Array:
-    x = np.clip(x, -_SATURATED, _SATURATED)
+    x = np.clip(x, -FAR, FAR)
     return x * (1 + 0.044715 * x * x) * _GELU_SCALE
 
 
-def _gelu_slope(x: Array) -> Array:
+def _gelu_tanh_slope(x: Array) -> Array:
     v = _twice_u(x)
     s = logistic(v)
-    x = np.clip(x, -_SATURATED, _SATURATED)
+    x = np.clip(x, -FAR, FAR)
     return s + x * (s * logistic(-v)) * (1 + 3 * 0.044715 * x * x) * _GELU_SCALE
 
 
-defvjp(_gelu, lambda g, y, x: g * _gelu_slope(x))
-_gelu.__name__ = "gelu"
-_SATURATED = 40.0  # gelu(x) is 0 below -40 and x above 40, in every dtype
+defvjp(_gelu_tanh, lambda g, y, x: g * _gelu_tanh_slope(x))
+_gelu.__name__ = _gelu_tanh.__name__ = "gelu"  # what graph pictures and errors call them
 _GELU_SCALE = 1.5957691216057308  # 2 * sqrt(2 / pi)
 
 
-@takes_arrays
-def softmax(input: Array, dim: int | None = None, *, dtype: npt.DTypeLike | None = None) -> Array:
-    """``exp(input) / sum(exp(input))`` along ``dim``: positive numbers that sum to 1.
+# -- gates ------------------------------------------------------------------------------------
 
-    Elements of infinity share evenly; where all are minus infinity, the result is NaN.  ``dim`` may
-    be left out where there are one or two axes: it is the last.  The input is converted to
-    ``dtype`` first, if given.
+
+@takes_arrays
+def hardswish(input: Array, inplace: bool = False) -> Array:
+    """``input * hardsigmoid(input)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hardswish(np.array([-4.0, 1.5, 4.0]))
+    array([-0.   ,  1.125,  4.   ])
+    """
+    return damped(input, hardsigmoid(input))
+
+
+@takes_arrays
+def glu(input: Array, dim: int = -1) -> Array:
+    """The first half of ``input`` along ``dim``, times the sigmoid of the second half.
 
     Raises
     ------
     ValueError
-        There are more than two axes, and no ``dim``.
+        The length along ``dim`` is odd, or there are no axes.
 
     Examples
     --------
-    >>> softmax(np.array([0.0, 0.0, -np.inf]))
-    array([0.5, 0.5, 0. ])
+    >>> import numpy as np
+    >>> glu(np.array([2.0, 0.0]))
+    array([1.])
     """
-    return _softmax(_as_type(input, dtype), _axis(input, dim, "softmax"))
-
-
-@takes_arrays
-def softmin(input: Array, dim: int | None = None, *, dtype: npt.DTypeLike | None = None) -> Array:
-    """:func:`softmax` of ``-input``: the smallest number has the largest share.
-
-    Examples
-    --------
-    >>> softmin(np.array([0.0, 0.0, np.inf]))
-    array([0.5, 0.5, 0. ])
-    """
-    return _softmax(-_as_type(input, dtype), _axis(input, dim, "softmin"))
-
-
-@takes_arrays
-def log_softmax(
-    input: Array, dim: int | None = None, *, dtype: npt.DTypeLike | None = None
-) -> Array:
-    """The logarithm of :func:`softmax`, exact where that rounds to 0 or 1.
-
-    Examples
-    --------
-    >>> log_softmax(np.array([0.0, 1000.0]))
-    array([-1000.,     0.])
-    """
-    return _log_softmax(_as_type(input, dtype), _axis(input, dim, "log_softmax"))
-
-
-@takes_arrays
-def logsumexp(input: Array, dim: Axis = None, keepdim: bool = False) -> Array:
-    """``log(sum(exp(input)))`` along ``dim`` (None: over everything), without overflow.
-
-    Where all elements are minus infinity, so is the result, and the slope is 0.
-
-    Examples
-    --------
-    >>> float(logsumexp(np.array([1000.0, 1000.0])).round(4))
-    1000.6931
-    """
-    return _logsumexp(input, dim, keepdim)
-
-
-def _as_type(x: Array, dtype: npt.DTypeLike | None) -> Array:
-    return x if dtype is None else x.astype(dtype)
-
-
-def _axis(x: Array, dim: int | None, name: str) -> int:
-    """The axis to go along; one that is not named is the last of at most two."""
-    if dim is not None:
-        return dim
-    if x.ndim > 2:
-        raise ValueError(
-            f"{name} of shape {x.shape}: say along which axis, dim=-1 for the last (PyTorch would "
-            f"take {0 if x.ndim == 3 else 1} here, and warn)"
-        )
-    return -1
-
-
-# The operations behind them have NumPy's words.
-
-
-@primitive
-def _softmax(x: Array, axis: int) -> Array:
-    return _shares(x, axis)
-
-
-defvjp(_softmax, lambda g, y, x, axis: y * (g - (g * y).sum(axis=axis, keepdims=True)))
-
-
-@primitive
-def _log_softmax(x: Array, axis: int) -> Array:
-    shifted = _below_largest(x, np.max(x, axis=axis, keepdims=True))
-    return shifted - _log_sum_exp(shifted, axis)
-
-
-defvjp(_log_softmax, lambda g, y, x, axis: g - np.exp(y) * g.sum(axis=axis, keepdims=True))
-
-
-@primitive
-def _logsumexp(x: Array, axis: Axis, keepdims: bool) -> Array:
-    largest = np.max(x, axis=axis, keepdims=True)
-    above = _log_sum_exp(_below_largest(x, largest), axis)
-    y = np.where(largest == -np.inf, largest, largest + above)
-    return y if keepdims else y.reshape(_shape_dropping_axes(x, axis))
-
-
-def _logsumexp_slope(g: Array, y: Array, x: Array, axis: Axis) -> Array:
-    shape = _shape_keeping_axes(x, axis)
-    return g.reshape(shape) * np.where(y.reshape(shape) == -np.inf, 0, _shares(x, axis))
-
-
-defvjp(_logsumexp, lambda g, y, x, axis, keepdims: _logsumexp_slope(g, y, x, axis))
-
-# What graph pictures, programs and errors call them.
-_softmax.__name__, _log_softmax.__name__ = "softmax", "log_softmax"
-_logsumexp.__name__ = "logsumexp"
-
-
-def _below_largest(x: Array, largest: Array) -> Array:
-    """``x - largest``, which is 0 where both are infinity."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.where(x == np.inf, 0, x - largest)
-
-
-def _log_sum_exp(shifted: Array, axis: Axis) -> Array:
-    """``log(sum(exp(shifted)))`` where the largest is 0: exact where the others are small."""
-    e, top = np.exp(shifted), shifted == 0
-    others = (e - top).sum(axis=axis, keepdims=True)
-    return np.log1p(others + ((e * top).sum(axis=axis, keepdims=True) - 1))
-
-
-def _shares(x: Array, axis: Axis) -> Array:
-    e = np.exp(_below_largest(x, np.max(x, axis=axis, keepdims=True)))
-    return e / e.sum(axis=axis, keepdims=True)
-
-
-def _reduced_axes(x: Array, axis: Axis) -> set[int]:
-    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return {a % x.ndim for a in axes}
-
-
-def _shape_keeping_axes(x: Array, axis: Axis) -> tuple[int, ...]:
-    reduced = _reduced_axes(x, axis)
-    return tuple(1 if i in reduced else n for i, n in enumerate(x.shape))
-
-
-def _shape_dropping_axes(x: Array, axis: Axis) -> tuple[int, ...]:
-    reduced = _reduced_axes(x, axis)
-    return tuple(n for i, n in enumerate(x.shape) if i not in reduced)
+    if input.ndim == 0 or input.shape[dim] % 2:
+        raise ValueError(f"glu of shape {input.shape} halves axis {dim}, whose length must be even")
+    first, second = np.split(input, 2, axis=dim)
+    return first * logistic(second)

@@ -12,7 +12,7 @@ from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.cautions import expect_one_precision
 
-__all__ = ["linear"]
+__all__ = ["bilinear", "linear"]
 
 Array = Any  # a Tensor, or whatever speaks NumPy's protocols
 
@@ -60,3 +60,36 @@ defvjp(
     _linear_weight,
     lambda g, y, x, weight, bias=None: g.sum(axis=0) if g.ndim == 2 == y.ndim else g,
 )
+
+
+@takes_arrays
+def bilinear(input1: Array, input2: Array, weight: Array, bias: Array | None = None) -> Array:
+    """``input1 @ weight[k] @ input2 + bias[k]`` for each output ``k``.
+
+    Shapes: ``input1`` (..., in1), ``input2`` (..., in2), ``weight`` (out, in1, in2), ``bias``
+    (out,); the result is (..., out).
+
+    Raises
+    ------
+    ValueError
+        The shapes do not fit; the text names them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.ones((1, 2, 1)))
+    array([9.])
+    """
+    leading = input1.shape[:-1]
+    if weight.ndim != 3 or (leading, weight.shape[1:]) != (
+        input2.shape[:-1], (*input1.shape[-1:], *input2.shape[-1:])
+    ):  # fmt: skip
+        raise ValueError(
+            f"bilinear: inputs of shape {input1.shape} and {input2.shape} do not fit a weight of "
+            f"shape {weight.shape}: expected (..., in1), (..., in2) and (out, in1, in2)"
+        )
+    out, first, second = weight.shape
+    by_first = weight.transpose((1, 0, 2)).reshape((first, out * second))
+    halves = (input1 @ by_first).reshape((*leading, out, second))
+    y = (halves @ input2[..., None])[..., 0]
+    return y if bias is None else y + bias

@@ -19,7 +19,8 @@ from tinygrad_lab.core.operations import NUMPYS, defvjp, primitive
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.cautions import expect_log_probabilities, expect_logits
-from tinygrad_lab.nn.functional.activations import damped, log_softmax, sigmoid, softmax, softplus
+from tinygrad_lab.nn.functional.activations import damped, logsigmoid, sigmoid
+from tinygrad_lab.nn.functional.softmaxes import log_softmax, softmax
 from tinygrad_lab.nn.kernels.windows import Array
 
 __all__ = [
@@ -210,7 +211,7 @@ def binary_cross_entropy_with_logits(
         loss = _logistic_loss(input, target)
     else:
         hit, miss = target * pos_weight, 1 - target
-        loss = damped(softplus(-input), hit) + damped(softplus(input), miss)
+        loss = damped(-logsigmoid(input), hit) + damped(-logsigmoid(-input), miss)
     return _reduce(loss if weight is None else loss * weight, reduction)
 
 

@@ -5,6 +5,8 @@ channels of each example are a group.  What is not here consists of NumPy's func
 their forms (``transforms/batching.py``).
 """
 
+# ruff: noqa: SLF001 - the operations behind the functions
+
 from __future__ import annotations
 
 from typing import Any
@@ -13,7 +15,14 @@ import numpy as np
 
 from tinygrad_lab.core.operations import Op
 from tinygrad_lab.nn import functional
-from tinygrad_lab.nn.functional import activations, losses, normalization
+from tinygrad_lab.nn.functional import (
+    activations,
+    embeddings,
+    gaussian,
+    losses,
+    normalization,
+    softmaxes,
+)
 from tinygrad_lab.nn.kernels import conv, pool
 from tinygrad_lab.transforms.batching import along, elementwise_form, form_of
 from tinygrad_lab.transforms.level import Level
@@ -22,11 +31,13 @@ Array = Any
 
 form_of(
     activations.relu, activations.leaky_relu, activations.elu, activations.softplus,
-    activations.silu, activations._gelu,  # noqa: SLF001 - the operations behind the functions
-    losses._bernoulli_loss, losses._logistic_loss,  # noqa: SLF001
+    activations.silu, activations.mish, activations.softsign, activations.hardtanh,
+    activations._gelu, activations._gelu_tanh, gaussian.normal_cdf, gaussian.normal_density,
+    losses._bernoulli_loss, losses._logistic_loss,
+    embeddings.with_slope,
 )(elementwise_form)  # fmt: skip
-form_of(activations._softmax, activations._log_softmax)(along("one"))  # noqa: SLF001
-form_of(activations._logsumexp, normalization.standardized)(along("each"))  # noqa: SLF001
+form_of(softmaxes._softmax, softmaxes._log_softmax, softmaxes._hardened)(along("one"))
+form_of(softmaxes._logsumexp, normalization.standardized)(along("each"))
 
 
 @form_of(functional.linear)

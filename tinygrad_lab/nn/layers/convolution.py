@@ -35,7 +35,7 @@ class Conv2d(Module):
     --------
     >>> layer = Conv2d(3, 8, 5, padding=2, rng=0)
     >>> layer
-    Conv2d(3 -> 8, kernel_size=(5, 5), padding=2)
+    Conv2d(3, 8, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2))
     >>> layer(np.ones((1, 3, 12, 12))).shape
     (1, 8, 12, 12)
     """
@@ -75,16 +75,15 @@ class Conv2d(Module):
         )
 
     def extra_repr(self) -> str:
-        """Channels, and what differs from the defaults."""
-        settings = [f"kernel_size={self.kernel_size}"]
-        for name, usual in (
-            ("stride", (1, 1)),
-            ("padding", 0),
-            ("dilation", (1, 1)),
-            ("groups", 1),
-        ):
-            if getattr(self, name) != usual:
-                settings.append(f"{name}={getattr(self, name)!r}")
-        if self.bias is None:
-            settings.append("bias=False")
-        return f"{self.in_channels} -> {self.out_channels}, {', '.join(settings)}"
+        """Channels, the window, and what differs from the defaults."""
+        padding = self.padding
+        padding = padding if isinstance(padding, str) else pair(padding, "padding", 0)
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        text += f", stride={self.stride}"
+        if padding != (0, 0):
+            text += f", padding={padding}"
+        if self.dilation != (1, 1):
+            text += f", dilation={self.dilation}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        return text if self.bias is not None else f"{text}, bias=False"

@@ -11,17 +11,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lab.core.levels import level_of
 from tinygrad_lab.nn.init import Init, fans, initialiser, uniform
 from tinygrad_lab.nn.parameter import Parameter
 
-__all__ = ["Rng", "Size", "first_values", "on_cpu", "parameters", "positive"]
+__all__ = ["Rng", "Size", "expect_one_for_all", "first_values", "on_cpu", "parameters", "positive"]
 
 Size = int | tuple[int, int]
 Rng = int | np.random.Generator | None
 
 
 def parameters(
-    shape: tuple[int, ...], bias: bool, dtype: npt.DTypeLike, init: str | Init | None, rng: Rng
+    shape: tuple[int, ...],
+    bias: bool,
+    dtype: npt.DTypeLike | None,
+    init: str | Init | None,
+    rng: Rng,
 ) -> tuple[Parameter, Parameter | None]:
     """A weight of ``shape``, and a bias or None."""
     generator, bound = np.random.default_rng(rng), 1 / sqrt(fans(shape)[0])
@@ -32,11 +37,12 @@ def parameters(
 def first_values(
     shape: tuple[int, ...],
     bound: float,
-    dtype: npt.DTypeLike,
+    dtype: npt.DTypeLike | None,
     init: str | Init | None,
     rng: np.random.Generator,
 ) -> Parameter:
     """A parameter: uniform within ``bound``, or as ``init`` says, where vectors begin at 0."""
+    dtype = np.float64 if dtype is None else dtype
     if np.dtype(dtype).kind not in "fc":
         raise ValueError(f"dtype={np.dtype(dtype)}: parameters are floats")
     if init is None:
@@ -58,5 +64,15 @@ def positive(value: Any, name: str) -> int:
 
 def on_cpu(device: Any) -> None:
     """Check PyTorch's ``device=``: there is one here, the CPU."""
-    if device is not None and str(device) != "cpu":
+    if device is not None and str(device).partition(":")[0] != "cpu":
         raise ValueError(f"device={device!r}: arrays are NumPy's, in the memory of the CPU")
+
+
+def expect_one_for_all(new: Any, old: Any, layer: Any, what: str) -> None:
+    """Refuse to keep in a layer what a ``vmap`` around the call has one of for each example."""
+    if level_of(new) is not level_of(old):
+        raise RuntimeError(
+            f"{type(layer).__name__} inside vmap: {what} one layer. Hand over what it holds with "
+            "the call (functional_call; stack_module_state gives parameters and buffers of many), "
+            "or leave that out"
+        )

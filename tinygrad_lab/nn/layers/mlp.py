@@ -48,9 +48,9 @@ class MLP(Module):
     >>> model = MLP([2, 3, 1], rng=0)
     >>> model
     MLP(
-      (layers.0): Linear(2 -> 3)
+      (layers.0): Linear(in_features=2, out_features=3, bias=True)
       (layers.1): Sigmoid()
-      (layers.2): Linear(3 -> 1)
+      (layers.2): Linear(in_features=3, out_features=1, bias=True)
     )
     >>> model(np.zeros((5, 2))).shape
     (5, 1)
@@ -73,7 +73,8 @@ class MLP(Module):
         generator = np.random.default_rng(rng)
         self.layers: list[Callable[[Any], Any]] = []
         for i, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
-            self.layers.append(Linear(inputs, outputs, bias, dtype, init, generator))
+            layer = Linear(inputs, outputs, bias, dtype=dtype, init=init, rng=generator)
+            self.layers.append(layer)
             last = i == len(self.sizes) - 2
             function = _activation(output_activation if last else activation)
             if not isinstance(function, Identity):

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lab.core.levels import level_of
 from tinygrad_lab.nn import functional
-from tinygrad_lab.nn.layers.making import on_cpu, positive
+from tinygrad_lab.nn.layers.making import expect_one_for_all, on_cpu, positive
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
 
@@ -81,13 +80,8 @@ class _OfChannels(Module):
         new = functional.running_statistics(
             input, mean, var, momentum, by_instance=self._by_instance
         )
-        if level_of(new[0]) is not level_of(mean):
-            raise RuntimeError(
-                f"{type(self).__name__} in training inside vmap: each example would leave running "
-                "statistics of its own in one layer. Hand over the buffers with the parameters "
-                "(functional_call, as stack_module_state gives both), or say eval(), or "
-                "track_running_stats=False"
-            )
+        what = "training would leave each example's own running statistics in"
+        expect_one_for_all(new[0], mean, self, what)
         self.running_mean, self.running_var = new
         if not self._by_instance:
             self.num_batches_tracked = count
