@@ -31,7 +31,7 @@ ROWS = [(home, name) for home in HOMES for name in habits.TABLES[home]]
 @pytest.mark.parametrize(("home", "name"), ROWS)
 def test_a_module_says_what_to_write(home: str, name: str):
     if home in ("tinygrad_lab", "tinygrad_lab.nn.functional") and hasattr(HOMES[home], name):
-        assert name not in habits.PACKAGE  # NumPy's function of that name
+        assert name not in habits.PACKAGE  # a function of NumPy's, or a word that works
         return
     with pytest.raises(AttributeError) as miss:
         getattr(HOMES[home], name)
@@ -61,12 +61,6 @@ def test_a_module_of_layers_says_what_to_write(name: str):
             setattr(self, name, nn.Parameter([1.0]))
 
     assert [path for path, _ in Own().named_parameters()] == [name]
-
-
-@pytest.mark.parametrize("name", ["add_", "sub_", "mul_", "div_", "clamp_", "relu_", "exp_"])
-def test_what_writes_in_place_says_that_tensors_are_values(name: str):
-    with pytest.raises(AttributeError, match="say t = t"):
-        getattr(tensor(), name)(1.0)
 
 
 def names() -> dict[str, Any]:
@@ -127,16 +121,6 @@ def test_what_is_to_be_written_runs(remedy: str):
     exec(compiled, space)
 
 
-@pytest.mark.parametrize("method", [
-    "mean", "sum", "prod", "max", "min", "var", "std", "cumsum", "cumprod", "argmax", "argmin",
-    "all", "any", "squeeze",
-])  # fmt: skip
-def test_dim_is_answered_with_axis(method: str):
-    for t in (tensor(), tensor().detach()):
-        with pytest.raises(TypeError, match="say axis=, as NumPy does"):
-            getattr(t, method)(dim=1)
-
-
 def test_forward_without_a_return_is_told():
     class Forgetful(nn.Module):
         def forward(self, x: Any) -> Any:
@@ -151,11 +135,6 @@ def test_forward_without_a_return_is_told():
 
     with pytest.raises(TypeError, match=r"(?s)Forgetful.forward returned None.*inner"):
         Model()(1.0)
-
-
-def test_keepdim_is_answered_with_keepdims():
-    with pytest.raises(TypeError, match="say axis=, keepdims=, as NumPy does"):
-        tensor().sum(dim=0, keepdim=True)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as _np
 
-from tinygrad_lab import habits, nn, optim, warnings
+from tinygrad_lab import habits, nn, optim, warnings, words
 from tinygrad_lab.core import operations
 from tinygrad_lab.core.modes import debug, enable_grad, is_grad_enabled, no_grad
 from tinygrad_lab.core.operations import defvjp, defvjp_joint, defvjp_variadic, primitive
@@ -112,9 +112,14 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _OF_TRAINING:
         return getattr(importlib.import_module(f"{__name__}.training"), name)
-    function = None if name in habits.PACKAGE else getattr(_np, name, None)
+    if name in words.PACKAGE:
+        return words.PACKAGE[name]
+    says_which = name in habits.PACKAGE
+    function = None if says_which else getattr(_np, name, None)
     if _is_differentiable_or_constant(function):
         return function
+    if name in words.TENSOR and not says_which:
+        return words.TENSOR[name]
     hint = f"; numpy.{name} has no derivative rule" if callable(function) else ""
     for home in (nn, optim, nn.functional):
         hint = f": say {home.__name__}.{name}" if name in home.__all__ else hint
@@ -131,4 +136,5 @@ def __dir__() -> list[str]:
     return sorted([*__all__, *_ON_DEMAND, *_OF_TRAINING])
 
 
+words.teach()
 habits.teach(Tensor)

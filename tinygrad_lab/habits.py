@@ -1,10 +1,9 @@
-"""What people who know PyTorch write, and NumPy's words for it: one table, asked on every miss.
+"""What people who know PyTorch write, and what to write here instead: asked on every miss.
 
-``t.view(6)`` fails with the word to write; so do ``tl.zeros``, ``nn.CrossEntropyLoss``,
-``F.one_hot``, ``optim.lr_scheduler`` and ``t.mean(dim=1)``.  The documentation's page about
-PyTorch's words is made of the same table.
+``tl.manual_seed(0)`` fails with the word to write; so do ``t.median()`` and ``tl.std(t)``.  The
+documentation's page about PyTorch's words is made of the same tables.
 
-Not for: names that mean the same, which are simply there; nor aliases, of which there are none.
+Not for: words that mean the same, which work (``words.py``).
 """
 
 from __future__ import annotations
@@ -13,192 +12,61 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import NoReturn
 
-from tinygrad_lab.core.errors import KEYWORDS
-
 __all__ = ["PACKAGE", "TABLES", "Absent", "markdown", "missing", "teach"]
 
 _NOTHING = "t as it is: arrays are in the memory of this machine"
-_RNG = "tl.tensor(rng.{}), with rng = np.random.default_rng(seed)"
 
 #: Methods and attributes of tensors.  Each remedy begins with code, and may say more after a colon
 #: or give another way after ", or ".
 TENSOR = {
-    # shapes and axes
-    "view": "t.reshape(shape)",
-    "view_as": "t.reshape(u.shape)",
-    "reshape_as": "t.reshape(u.shape)",
-    "unflatten": "t.reshape(shape)",
-    "unsqueeze": "np.expand_dims(t, axis), or t[:, None]",
-    "permute": "t.transpose(axes)",
-    "movedim": "np.moveaxis(t, 0, 1)",
-    "t": "t.T",
     "mH": "t.conj().mT",
-    "expand": "np.broadcast_to(t, shape)",
-    "expand_as": "np.broadcast_to(t, u.shape)",
-    "tile": "np.tile(t, n)",
-    "repeat_interleave": "t.repeat(n, axis)",
-    "flip": "np.flip(t, axis)",
-    "roll": "np.roll(t, n, axis)",
-    "numel": "t.size",
-    "nelement": "t.size",
-    "dim": "t.ndim",
-    "ndimension": "t.ndim",
-    "element_size": "t.itemsize",
-    "contiguous": "t as it is: NumPy's functions take any layout",
     "is_contiguous": "t.data.flags.c_contiguous",
     "stride": "t.data.strides",
     "data_ptr": "t.data.ctypes.data",
-    # types and places
-    "to": "t.astype(dtype): there is one device",
-    "type": "t.astype(dtype)",
-    "type_as": "t.astype(u.dtype)",
-    "float": "t.astype(np.float32)",
-    "double": "t.astype(np.float64)",
-    "half": "t.astype(np.float16)",
-    "long": "t.astype(np.int64)",
-    "int": "t.astype(np.int32)",
-    "short": "t.astype(np.int16)",
-    "byte": "t.astype(np.uint8)",
-    "bool": "t.astype(bool)",
-    "cpu": _NOTHING,
     "cuda": _NOTHING,
     "device": _NOTHING,
     "is_cuda": _NOTHING,
     "grad_fn": "tl.viz.graph(t): it draws what t was computed from",
-    "clone": "t.copy()",
-    # arithmetic
-    "add": "t + u",
-    "sub": "t - u",
-    "mul": "t * u",
-    "div": "t / u",
-    "true_divide": "t / u",
-    "neg": "-t",
-    "pow": "t ** n",
-    "mm": "t @ A",
-    "mv": "t @ v",
-    "bmm": "t @ A",
-    "addmm": "t + t @ A",
-    "outer": "np.outer(t, u)",
-    "ger": "np.outer(t, u)",
-    "inner": "np.inner(t, u)",
     "cross": "np.cross(t, u)",
-    "clamp": "t.clip(low, high)",
-    "clamp_min": "np.maximum(t, low)",
-    "clamp_max": "np.minimum(t, high)",
-    "rsqrt": "1 / np.sqrt(t)",
-    "lerp": "t + (u - t) * w",
-    "sign": "np.sign(t)",
-    "floor": "np.floor(t)",
-    "ceil": "np.ceil(t)",
-    "trunc": "np.trunc(t)",
-    "logit": "np.log(t) - np.log1p(-t)",
-    "norm": "np.linalg.norm(t)",
-    "det": "np.linalg.det(A)",
-    "inverse": "np.linalg.inv(A)",
-    "tril": "np.tril(t)",
-    "triu": "np.triu(t)",
-    "diag": "np.diag(t)",
-    "median": "np.median(t, axis)",
-    "quantile": "np.quantile(t, 0.5, axis)",
-    "nansum": "np.nansum(t, axis)",
-    "amax": "t.max(axis)",
-    "amin": "t.min(axis)",
-    "count_nonzero": "np.count_nonzero(t)",
-    "diff": "np.diff(t)",
-    # comparisons
-    "eq": "t == u",
-    "ne": "t != u",
-    "lt": "t < u",
-    "le": "t <= u",
-    "gt": "t > u",
-    "ge": "t >= u",
-    "equal": "np.array_equal(t, u)",
-    "allclose": "np.allclose(t, u)",
-    "isclose": "np.isclose(t, u)",
-    "isnan": "np.isnan(t)",
-    "isinf": "np.isinf(t)",
-    "isfinite": "np.isfinite(t)",
-    "logical_not": "np.logical_not(t)",
-    # parts, and places in them
-    "where": "np.where(mask, t, u)",
-    "masked_fill": "np.where(mask, value, t)",
-    "masked_select": "t[mask]",
-    "index_select": "np.take(t, i, axis)",
-    "gather": "np.take_along_axis(t, index, axis)",
+    "median": "np.median(t, axis): of an even number the mean of two, PyTorch's the lower",
     "scatter": "u = t.copy(); u[i] = value",
     "index_put": "u = t.copy(); u[i] = value",
-    "narrow": "t[:, 0:n]",
-    "select": "t[:, 0]",
-    "chunk": "np.array_split(t, n)",
-    "split": "np.split(t, places)",
-    "unbind": "list(t)",
-    "sort": "np.sort(t, axis)",
-    "topk": "np.sort(t, axis)[..., -k:]",
     "kthvalue": "np.sort(t, axis)[..., k - 1]",
     "unique": "np.unique(t.data)",
-    # in place, where it is not only the underscore
-    "zero_": "t = tl.tensor(np.zeros(t.shape)), or t.grad = None for a gradient",
-    "fill_": "t = tl.tensor(np.full(t.shape, value))",
-    "copy_": "t = u.copy()",
-    "normal_": "t = tl.tensor(rng.normal(size=t.shape))",
-    "uniform_": "t = tl.tensor(rng.uniform(size=t.shape))",
     "detach_": "t = t.detach()",
-    "new_zeros": "tl.tensor(np.zeros(shape))",
-    "new_ones": "tl.tensor(np.ones(shape))",
+    "new_zeros": "tl.zeros(shape)",
+    "new_ones": "tl.ones(shape)",
     "new_tensor": "tl.tensor(a)",
 }
 
 #: Functions and types of the package itself.
 PACKAGE = {
-    "zeros": "tl.tensor(np.zeros(shape))",
-    "ones": "tl.tensor(np.ones(shape))",
-    "full": "tl.tensor(np.full(shape, value))",
-    "empty": "tl.tensor(np.zeros(shape))",
-    "eye": "tl.tensor(np.eye(n))",
-    "arange": "tl.tensor(np.arange(n))",
-    "rand": _RNG.format("random(shape)"),
-    "randn": _RNG.format("normal(size=shape)"),
-    "randint": _RNG.format("integers(low, high, shape)"),
-    "randperm": "rng.permutation(n), with rng = np.random.default_rng(seed)",
-    "bernoulli": "rng.random(shape) < p, with rng = np.random.default_rng(seed)",
-    "multinomial": "rng.choice(n, k), with rng = np.random.default_rng(seed)",
+    # what NumPy and PyTorch both have, and mean differently: say which
+    "std": "t.std(ddof=1), or np.std(t): PyTorch's divides by n - 1, NumPy's by n",
+    "var": "t.var(ddof=1), or np.var(t): PyTorch's divides by n - 1, NumPy's by n",
+    "sort": "t.sort(), or np.sort(t): PyTorch's gives values and places, NumPy's the values",
+    "split": "t.split(n), or np.split(t, n): PyTorch's is told lengths, NumPy's how many",
+    "median": "np.median(t): of an even number the mean of two, PyTorch's the lower",
+    "nanmedian": "np.nanmedian(t): of an even number the mean of two, PyTorch's the lower",
+    "equal": "np.array_equal(t, u), or t == u: PyTorch's is one answer, NumPy's one an element",
+    "meshgrid": 'np.meshgrid(t, u, indexing="ij"): which is PyTorch\'s order',
+    "nonzero": "np.argwhere(t), or np.nonzero(t): PyTorch's has rows, NumPy's an array an axis",
+    "cross": "np.cross(t, u): along the last axis",
+    "gradient": "np.gradient(t)",
+    "histogram": "np.histogram(t)",
+    # what is said in another way
     "manual_seed": "rng = np.random.default_rng(seed): what draws numbers takes rng=",
     "Generator": "np.random.default_rng(seed)",
     "array": "tl.tensor(a)",
-    "asarray": "tl.tensor(a)",
-    "as_tensor": "tl.tensor(a)",
-    "from_numpy": "tl.tensor(a)",
     "Parameter": "tl.nn.Parameter(a)",
-    "is_tensor": "isinstance(t, tl.Tensor)",
-    "Size": "tuple(shape)",
-    "cat": "np.concatenate([t, u], axis)",
-    "sub": "t - u",
     "save": "np.savez(file, **model.state_dict())",
     "load": "model.load_state_dict(np.load(file))",
-    "rand_like": _RNG.format("random(t.shape)"),
-    "randn_like": _RNG.format("normal(size=t.shape)"),
     "Variable": "tl.tensor(a, requires_grad=True)",
     "FloatTensor": "tl.tensor(a, dtype=np.float32)",
     "DoubleTensor": "tl.tensor(a, dtype=np.float64)",
     "LongTensor": "tl.tensor(a, dtype=np.int64)",
     "Function": "tl.primitive(f): and give it its derivative with tl.defvjp",
-    "half": "np.float16",
-    "float": "np.float32",
-    "double": "np.float64",
-    "int": "np.int32",
-    "long": "np.int64",
-    "bool": "np.bool_",
-    "float16": "np.float16",
-    "float32": "np.float32",
-    "float64": "np.float64",
-    "int32": "np.int32",
-    "int64": "np.int64",
-    "uint8": "np.uint8",
-    "complex64": "np.complex64",
-    "complex128": "np.complex128",
-    "set_default_dtype": "dtype=np.float32: layers and tl.tensor take it",
     "set_grad_enabled": "tl.no_grad(), or tl.enable_grad()",
-    "inference_mode": "tl.no_grad()",
     "autograd": "tl.gradients(y, t), or tl.grad(f)",
     "func": "tl.grad(f), or tl.jacobian(f)",
     "functional": "tl.nn.functional",
@@ -242,9 +110,16 @@ FUNCTIONAL = {
 
 #: Optimizers and schedules.
 OPTIM = {
-    "lr_scheduler": "optim.StepLR(optimizer, n), or optim.CosineAnnealingLR(optimizer, n)",
-    "ExponentialLR": "optim.StepLR(optimizer, 1, gamma)",
-}
+    "SparseAdam": "optim.Adam(parameters): gradients are whole arrays",
+    "Adafactor": "optim.Adam(parameters)",
+    **{name: f"optim.lr_scheduler.{name}" for name in (
+        "LambdaLR", "MultiplicativeLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR",
+        "PolynomialLR", "CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR",
+        "ReduceLROnPlateau", "ChainedScheduler", "SequentialLR", "LRScheduler",
+    )},
+    "SWALR": "optim.swa_utils.SWALR",
+    "AveragedModel": "optim.swa_utils.AveragedModel(model)",
+}  # fmt: skip
 
 #: The tables by what is asked, as one writes it.
 TABLES: dict[str, Mapping[str, str]] = {
@@ -291,13 +166,13 @@ class Absent:
 def teach(kind: type) -> None:
     """Let tensors, or modules, answer PyTorch's names for what they do not have.
 
-    A name with an underscore at its end is PyTorch's for writing in place, and tensors are values.
+    A name with an underscore at its end is PyTorch's for writing in place: those of words that
+    keep the shape are there (``words.py``), and of the others tensors are values.
     """
     table = dict(TABLES[kind.__name__])
     if table == TENSOR:
-        for name in [name for name in (*dir(kind), *TENSOR) if name.strip("_") == name]:
-            remedy = TENSOR.get(name, f"t.{name}(...)")
-            table.setdefault(f"{name}_", remedy if "=" in remedy else f"t = {remedy}")
+        for name in [name for name in dir(kind) if name.strip("_") == name]:
+            table.setdefault(f"{name}_", f"t = t.{name}(...)")
     for name, remedy in table.items():
         if not hasattr(kind, name):
             setattr(kind, name, Absent(kind.__name__, name, remedy))
@@ -305,12 +180,12 @@ def teach(kind: type) -> None:
 
 def markdown() -> str:
     """Write the tables down for the documentation."""
-    tables = {"A tensor's": TENSOR, "A module's": MODULE, "The package's": PACKAGE,
-              "`nn`": NN, "`nn.functional`": FUNCTIONAL, "`optim`": OPTIM,
-              "Arguments": {f"{name}=": f"{own}=" for name, own in KEYWORDS.items()}}  # fmt: skip
+    tables = {"A tensor's words": TENSOR, "A module's": MODULE, "The package's": PACKAGE,
+              "`nn`": NN, "`nn.functional`": FUNCTIONAL, "`optim`": OPTIM}  # fmt: skip
     lines = []
     for title, table in tables.items():
-        lines += [f"## {title}", "", "| PyTorch | here |", "|---|---|"]
+        if table:
+            lines += [f"### {title}", "", "| PyTorch | say |", "|---|---|"]
         for name, remedy in table.items():
             code, colon, remark = remedy.partition(": ")
             code = code.replace("|", "\\|").replace(", or ", "`, or `")

@@ -19,6 +19,7 @@ __all__ = [
     "NoGradientWarning",
     "NotAParameterWarning",
     "RecordingWarning",
+    "ScheduleOrderWarning",
     "SlowBatchWarning",
     "TrainingWarning",
     "warn",
@@ -49,6 +50,10 @@ class NoGradientWarning(TrainingWarning):
 
 class NotAParameterWarning(TrainingWarning):
     """A tensor that requires a gradient is an attribute of a module, and no Parameter."""
+
+
+class ScheduleOrderWarning(TrainingWarning):
+    """A schedule makes its first step before the optimizer, which skips its first rate."""
 
 
 class RecordingWarning(UserWarning):

@@ -135,10 +135,10 @@ def test_it_stays_tracked(how: str):
 
 
 METHODS: dict[str, tuple[Any, ...]] = {
-    "sum": (0,), "mean": (1,), "prod": (), "max": (-1,), "min": (0,), "var": (), "std": (1,),
+    "sum": (0,), "mean": (1,), "prod": (), "max": (), "min": (), "var": (), "std": (1,),
     "cumsum": (0,), "cumprod": (1,), "trace": (1,), "diagonal": (), "clip": (0.5, 3.0),
     "reshape": (3, 2), "ravel": (), "flatten": (), "transpose": (1, 0), "swapaxes": (0, 1),
-    "squeeze": (), "take": ([0, 0],), "repeat": (2,), "dot": (np.ones((3, 2)),), "copy": (),
+    "squeeze": (), "take": ([0, 0],), "dot": (np.ones((3, 2)),), "copy": (),
     "argmax": (), "argmin": (1,), "argsort": (), "round": (1,), "all": (), "any": (0,),
     "tolist": (), "astype": (np.float32,),
 }  # fmt: skip

@@ -191,3 +191,229 @@ def test_lbfgs_goes_on_from_the_others_state(options, back):
         np.testing.assert_allclose(
             np.asarray(p.detach().data), q.detach().numpy(), rtol=1e-7, atol=1e-9
         )
+
+
+# -- schedules --------------------------------------------------------------------------------
+
+SCHEDULES: list[tuple[str, dict[str, Any]]] = [
+    ("LambdaLR", {"lr_lambda": lambda epoch: 0.9**epoch}),
+    ("LambdaLR", {"lr_lambda": [lambda epoch: 1 / (1 + epoch), lambda epoch: min(1, epoch / 9)]}),
+    ("MultiplicativeLR", {"lr_lambda": lambda epoch: 0.9 + 0.01 * (epoch % 3)}),
+    ("StepLR", {"step_size": 3, "gamma": 0.5}),
+    ("StepLR", {"step_size": 1}),
+    ("MultiStepLR", {"milestones": [2, 5, 5, 30], "gamma": 0.5}),
+    ("MultiStepLR", {"milestones": [0, 7]}),
+    ("ConstantLR", {}),
+    ("ConstantLR", {"factor": 0.1, "total_iters": 9}),
+    ("LinearLR", {}),
+    ("LinearLR", {"start_factor": 1.0, "end_factor": 0.1, "total_iters": 20}),
+    ("LinearLR", {"start_factor": 0.5, "end_factor": 0.0, "total_iters": 7}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("PolynomialLR", {}),
+    ("PolynomialLR", {"total_iters": 40, "power": 2.5}),
+    ("CosineAnnealingLR", {"T_max": 7}),
+    ("CosineAnnealingLR", {"T_max": 20, "eta_min": 0.01}),
+    ("CosineAnnealingLR", {"T_max": 1, "eta_min": 0.1}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 7}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2, "eta_min": 0.01}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.5, "step_size_up": 4}),
+    ("CyclicLR", {"base_lr": [0.01, 0.02], "max_lr": 0.5, "step_size_up": 4, "step_size_down": 9,
+                  "mode": "triangular2", "base_momentum": 0.5, "max_momentum": 0.95}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.3, "step_size_up": 5, "mode": "exp_range",
+                  "gamma": 0.95, "cycle_momentum": False}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.3, "step_size_up": 5,
+                  "scale_fn": lambda x: 1 / (5**x * 0.01 + 1), "scale_mode": "iterations"}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 80}),
+    ("OneCycleLR", {"max_lr": [0.5, 0.1], "epochs": 10, "steps_per_epoch": 7, "pct_start": 0.25,
+                    "three_phase": True, "anneal_strategy": "linear"}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 61, "cycle_momentum": False, "div_factor": 3.0,
+                    "final_div_factor": 7.0, "pct_start": 0.9}),
+]  # fmt: skip
+every_schedule = pytest.mark.parametrize(
+    ("name", "arguments"), SCHEDULES, ids=[f"{name}-{i}" for i, (name, _) in enumerate(SCHEDULES)]
+)
+HOMES = ((optim, tl.nn.Parameter), (torch.optim, lambda a: torch.tensor(a, requires_grad=True)))
+
+
+def scheduled(home: Any, wrap: Any, name: str, arguments: Any, kind: str = "Adam") -> Any:
+    """An optimizer of two groups, and its schedule."""
+    groups = [{"params": [wrap([1.0])]}, {"params": [wrap([2.0])], "lr": 0.5}]
+    optimizer = getattr(home, kind)(groups, lr=0.3)
+    if kind == "SGD":
+        for group in optimizer.param_groups:
+            group["momentum"] = 0.9
+    return optimizer, getattr(home.lr_scheduler, name)(optimizer, **arguments)
+
+
+def course(optimizer: Any, schedule: Any, steps: int, by_hand: int = -1) -> list[Any]:
+    """Rates and momenta, epoch by epoch."""
+    rates = []
+    for step in range(steps):
+        rates += [[g["lr"], g.get("momentum"), g.get("betas")] for g in optimizer.param_groups]
+        rates.append(schedule.get_last_lr())
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                p.grad = type(p.grad)([1.0]) if p.grad is not None else None
+        optimizer.has_stepped = optimizer._opt_called = True
+        if step == by_hand:
+            optimizer.param_groups[0]["lr"] = 0.7
+        schedule.step()
+    return rates
+
+
+def assert_same_course(ours: Any, theirs: Any) -> None:
+    for a, b in zip(ours, theirs, strict=True):
+        flat = lambda row: np.hstack([v for v in row if v is not None])
+        np.testing.assert_allclose(flat(a), flat(b), rtol=1e-12, atol=1e-12)
+
+
+@every_schedule
+@pytest.mark.parametrize("kind", ["Adam", "SGD"])
+@pytest.mark.parametrize("by_hand", [-1, 11])
+def test_60_epochs(name, arguments, kind, by_hand):
+    assert_same_course(*(course(*scheduled(*h, name, arguments, kind), 60, by_hand) for h in HOMES))
+
+
+@every_schedule
+def test_a_schedule_goes_on_from_the_others_state(name, arguments):
+    (own, ours), (other, theirs) = (scheduled(*h, name, arguments) for h in HOMES)
+    course(other, theirs, 8)
+    course(own, ours, 3)
+    ours.load_state_dict(theirs.state_dict())
+    own.load_state_dict(other.state_dict())
+    assert_same_course(course(own, ours, 20), course(other, theirs, 20))
+    course(own, ours, 5)
+    theirs.load_state_dict(ours.state_dict())
+    other.load_state_dict(own.state_dict())
+    assert_same_course(course(own, ours, 12), course(other, theirs, 12))
+
+
+@every_schedule
+def test_last_epoch(name, arguments):
+    courses = []
+    for home, wrap in HOMES:
+        optimizer, schedule = scheduled(home, wrap, name, arguments)
+        course(optimizer, schedule, 6)
+        kwargs = {**arguments, "last_epoch": schedule.last_epoch}
+        courses.append(course(optimizer, getattr(home.lr_scheduler, name)(optimizer, **kwargs), 20))
+    if arguments.get("T_mult", 1) == 1:  # PyTorch begins in the wrong place of a longer period
+        assert_same_course(*courses)
+    else:
+        optimizer, schedule = scheduled(*HOMES[0], name, arguments)
+        assert_same_course(courses[0], course(optimizer, schedule, 27)[21:])
+
+
+@every_schedule
+def test_schedule_arguments_their_order_and_defaults(name, arguments):
+    own, other = (
+        inspect.signature(getattr(home.lr_scheduler, name)).parameters.values() for home, _ in HOMES
+    )
+    assert [(p.name, p.kind, p.default) for p in own] == [
+        (p.name, p.kind, p.default) for p in other
+    ]
+
+
+SWALRS = [
+    {"swa_lr": 0.05},
+    {"swa_lr": [0.05, 0.9], "anneal_epochs": 4, "anneal_strategy": "linear"},
+    {"swa_lr": 0.05, "anneal_epochs": 0},
+]
+
+
+@pytest.mark.parametrize("arguments", SWALRS, ids=map(str, SWALRS))
+@pytest.mark.parametrize("by_hand", [-1, 2])
+def test_swalr(arguments, by_hand):
+    courses = []
+    for home, wrap in HOMES:
+        optimizer = home.SGD([{"params": [wrap([1.0])]}, {"params": [wrap([2.0])], "lr": 0.5}], 0.3)
+        schedule = home.swa_utils.SWALR(optimizer, **arguments)
+        courses.append(course(optimizer, schedule, 20, by_hand))
+    assert_same_course(*courses)
+
+
+@pytest.mark.parametrize("use_buffers", [False, True])
+@pytest.mark.parametrize("kind", ["swa", "ema"])
+def test_averaged_models(use_buffers, kind):
+    ours = tl.nn.Sequential(tl.nn.Linear(2, 3, rng=0), tl.nn.BatchNorm1d(3))
+    theirs = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    averages = []
+    for home, model in ((optim, ours), (torch.optim, theirs)):
+        utils = home.swa_utils
+        fn = {"ema": utils.get_ema_multi_avg_fn(0.8), "swa": None}[kind]
+        averages.append(utils.AveragedModel(model, multi_avg_fn=fn, use_buffers=use_buffers))
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        state = {k: rng.random(v.shape) for k, v in ours.state_dict().items()}
+        state["1.num_batches_tracked"] = np.array(3)
+        ours.load_state_dict(state)
+        theirs.load_state_dict(tensors(state))
+        for average, model in zip(averages, (ours, theirs), strict=True):
+            average.update_parameters(model)
+    batches = rng.normal(size=(3, 5, 2))
+    for _ in range(2):
+        a, b = (average.state_dict() for average in averages)
+        assert list(a) == ["n_averaged", *b] or {*a} == {*b}
+        for name, value in b.items():
+            np.testing.assert_allclose(a[name], value.numpy(), rtol=1e-12, err_msg=name)
+        optim.swa_utils.update_bn(list(batches), averages[0])
+        torch.optim.swa_utils.update_bn(torch.tensor(batches), averages[1])
+
+
+PLATEAUS = [
+    {"patience": 2},
+    {"mode": "max", "factor": 0.5, "patience": 1, "threshold": 0.1, "cooldown": 2},
+    {"threshold_mode": "abs", "threshold": 0.01, "patience": 0, "min_lr": [0.1, 0.2]},
+    {"mode": "max", "threshold_mode": "abs", "patience": 1, "eps": 0.05, "min_lr": 0.01},
+]
+
+
+@pytest.mark.parametrize("arguments", PLATEAUS, ids=map(str, PLATEAUS))
+def test_reduce_on_plateau(arguments):
+    metrics = np.round(np.random.default_rng(0).normal(size=40).cumsum() / 3, 1)
+    pairs = [scheduled(*home, "ReduceLROnPlateau", arguments) for home in HOMES]
+    for i, value in enumerate(metrics):
+        for _, schedule in pairs:
+            schedule.step(float(value))
+        assert pairs[0][1].get_last_lr() == pairs[1][1].get_last_lr()
+        if i == 20:
+            pairs[0][1].load_state_dict(pairs[1][1].state_dict())
+            pairs[1][1].load_state_dict(pairs[0][1].state_dict())
+
+
+def chained(home: Any, optimizer: Any) -> Any:
+    s = home.lr_scheduler
+    return s.ChainedScheduler(
+        [
+            s.ConstantLR(optimizer, factor=0.1, total_iters=5),
+            s.ExponentialLR(optimizer, gamma=0.9),
+            s.CosineAnnealingLR(optimizer, T_max=9),
+        ]
+    )
+
+
+def in_a_row(home: Any, optimizer: Any) -> Any:
+    s = home.lr_scheduler
+    schedules = [
+        s.LinearLR(optimizer, 0.1, total_iters=4),
+        s.CosineAnnealingWarmRestarts(optimizer, 5),
+        s.MultiplicativeLR(optimizer, lambda epoch: 0.9),
+        s.StepLR(optimizer, 3, 0.5),
+        s.CosineAnnealingLR(optimizer, 6),
+    ]
+    return s.SequentialLR(optimizer, schedules, [4, 15, 20, 30])
+
+
+@pytest.mark.parametrize("make", [chained, in_a_row])
+def test_several_schedules(make):
+    pairs = []
+    for home, wrap in HOMES:
+        optimizer = home.SGD([wrap([1.0])], lr=0.3, momentum=0.9)
+        pairs.append((optimizer, make(home, optimizer)))
+    assert_same_course(*(course(*pair, 25) for pair in pairs))
+    (_, ours), (other, theirs) = pairs
+    fresh = optim.SGD([tl.nn.Parameter([1.0])], lr=0.3, momentum=0.9)
+    schedule = make(optim, fresh)
+    schedule.load_state_dict(theirs.state_dict())
+    fresh.load_state_dict(other.state_dict())
+    theirs.load_state_dict(ours.state_dict())
+    assert_same_course(course(fresh, schedule, 20), course(other, theirs, 20))

@@ -84,6 +84,8 @@ def operand(op: Op, arg: Any, lists: bool = False) -> Any:
     if isinstance(arg, Tensor) or type(arg) in ORDERLY:
         return arg
     refuse_strange(arg, op)
+    if isinstance(arg, int):
+        return int(arg)  # of a kind of its own: t.size
     if isinstance(arg, (Sequence, memoryview)):  # a list, a range, an array of Python's
         return arg if lists and holds_tensor(arg) else as_array(arg)
     is_foreign = hasattr(type(arg), "__array_function__") and not isinstance(arg, np.ndarray)
@@ -144,6 +146,15 @@ def _positional_parameters(op: Op) -> Mapping[str, Any] | None:
         return None
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return {p.name: p.default for p in parameters if p.kind in positional}
+
+
+def on_cpu(device: Any) -> None:
+    """Check PyTorch's ``device=``: there is one place for arrays."""
+    if device is not None and str(device).partition(":")[0] != "cpu":
+        raise ValueError(
+            f"device={device!r}: arrays are in the memory of this machine, which is 'cpu': leave "
+            "device= out"
+        )
 
 
 def without_out(op: Op, kwargs: Kwargs, args: Args = ()) -> Kwargs:

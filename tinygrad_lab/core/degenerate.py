@@ -103,9 +103,7 @@ def changes(g: Parts, y: Outputs, position: int, direction: Array) -> list[Parts
     return answers
 
 
-def change(
-    g: Parts, y: Outputs, position: int, direction: Array, keep_graph: bool = True
-) -> Parts:
+def change(g: Parts, y: Outputs, position: int, direction: Array, keep_graph: bool = True) -> Parts:
     """The first of the :func:`changes`.
 
     Second derivatives commute: it is the gradient of ``sum(direction * g[position])`` by ``y``.

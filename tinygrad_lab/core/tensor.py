@@ -7,6 +7,7 @@ graph is walked (``engine.py``).
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Iterator
 from operator import attrgetter
@@ -16,7 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core import arguments, dispatch
-from tinygrad_lab.core.arguments import ORDERLY, operand, plain, refuse_strange, without_out
+from tinygrad_lab.core.arguments import (
+    ORDERLY,
+    on_cpu,
+    operand,
+    plain,
+    refuse_strange,
+    without_out,
+)
 from tinygrad_lab.core.assignment import join
 from tinygrad_lab.core.callers import loses_nothing, says_so, what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
@@ -24,6 +32,7 @@ from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import describe, name_of, would_detach, would_detach_inside
 from tinygrad_lab.core.graph import is_differentiated
+from tinygrad_lab.core.keywords import AMBIGUOUS, in_numpys_words, refuse_ambiguous
 from tinygrad_lab.core.levels import RUNNING, level_of, lifted
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import NUMPYS, OPERATIONS, TAKES, TENSORS, Op
@@ -110,16 +119,45 @@ def _augmented(op: Op) -> Callable[[Tensor, Any], Any]:
         result = apply(op, (self, other))
         if not self.is_leaf or (type(result) is Tensor and result.requires_grad):
             return result
-        data = plain(result)
-        if data.shape != self.shape or not np.can_cast(data.dtype, self.dtype, "same_kind"):
-            raise TypeError(
-                f"np.{op.__name__} in place: it gives {describe(data)}, and the tensor is "
-                f"{describe(self)}. Say t = np.{op.__name__}(t, ...) for another tensor"
-            )
-        self.data = data.astype(self.dtype, copy=False)
+        _become(self, result, f"np.{op.__name__}", f"t = np.{op.__name__}(t, ...)")
         return self
 
     return _named(method, op)
+
+
+def _become(tensor: Tensor, value: Any, name: str, instead: str) -> None:
+    """Give a tensor itself the value of an untracked one, or of an array, if it fits."""
+    data = plain(value)
+    if data.shape != tensor.shape or not np.can_cast(data.dtype, tensor.dtype, "same_kind"):
+        raise TypeError(
+            f"{name} in place: it gives {describe(data)}, and the tensor is {describe(tensor)}. "
+            f"Say {instead} for another tensor"
+        )
+    tensor.data = data.astype(tensor.dtype, copy=False)
+
+
+def become(tensor: Tensor, value: Any, word: str) -> Tensor:
+    """Give a tensor another value, as PyTorch's words with ``_`` do, and return it.
+
+    Raises
+    ------
+    RuntimeError, TypeError
+        Gradients flow to or through it, or it is a part of another tensor, which PyTorch would
+        change too: tensors are values.
+    """
+    instead = f"t = t.{word[:-1]}(...)"
+    recording = current_mode() is not IGNORE
+    if recording and tensor.requires_grad and tensor.is_leaf:
+        raise RuntimeError(_on_a_leaf(f"t.{word}(...)"))
+    if not tensor.is_leaf or (recording and getattr(value, "requires_grad", False)):
+        raise TypeError(f"t.{word}(...) of a tracked result: tensors are values, say {instead}")
+    if not tensor.requires_grad and getattr(tensor.data, "base", None) is not None:
+        raise TypeError(
+            f"t.{word}(...) of what may be a part of another tensor, which would not change: "
+            f"tensors are values. Say {instead}, or u[i] = v for a part of u"
+        )
+    _become(tensor, value, f"t.{word}(...)", instead)
+    return tensor
 
 
 def _on_a_leaf(what: str) -> str:
@@ -152,12 +190,59 @@ def _number(function: Any) -> Any:
     return method
 
 
+def flatten(t: Any, start_dim: int | str = 0, end_dim: int = -1, order: str = "C") -> Any:
+    """All elements along one axis; or those of some axes, as PyTorch's: ``t.flatten(1)``."""
+    if isinstance(start_dim, str):  # NumPy's only argument
+        return t.ravel(start_dim)
+    if (start_dim, end_dim) == (0, -1):
+        return t.ravel(order)
+    first, last = (range(max(t.ndim, 1))[axis] for axis in (start_dim, end_dim))
+    if first > last:
+        raise ValueError(f"flatten({start_dim}, {end_dim}): the first axis is after the last")
+    lengths = t.shape[first : last + 1]
+    shape = (*t.shape[:first], math.prod(lengths), *t.shape[last + 1 :])
+    return t.reshape(shape, order=order)
+
+
+class Count(int):
+    """The number of elements, an int; called as PyTorch's ``t.size()``, the lengths of the axes."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, dim: int | None = None) -> Any:
+        """Give the shape, or the length of one axis."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Be the number itself: to NumPy a kind of int would be an int64, and widen a float32."""
+        numbers = [int(value) if type(value) is Count else value for value in inputs]
+        return getattr(ufunc, method)(*numbers, **kwargs)
+
+    def __reduce__(self) -> Any:
+        return int, (int(self),)
+
+
+def _size(tensor: Tensor) -> Any:
+    size = tensor.data.size
+    if type(size) is not int:  # of an array whose lengths are not known yet, nan
+        return size
+    count = Count(size)
+    count.shape = tensor.data.shape
+    return count
+
+
 def _of_data(name: str, doc: str) -> Any:
     return property(attrgetter(f"data.{name}"), doc=doc)
 
 
 def _of_numpy(op: Op) -> Any:
+    is_ambiguous = op in AMBIGUOUS
+
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if is_ambiguous:
+            refuse_ambiguous(op, args, kwargs)
+        if kwargs:
+            kwargs = dict(in_numpys_words(op, kwargs))
         args = (self, *args)
         return apply(op, args, without_out(op, kwargs, args))
 
@@ -396,7 +481,7 @@ class Tensor:
         return np.asarray(self.data).tolist()
 
     def _element(self, asked: str) -> Any:
-        if self.size != 1:
+        if self.data.size != 1:
             raise ValueError(
                 f"{asked} of a tensor of shape {self.shape}: it has {self.size} elements"
             )
@@ -411,7 +496,7 @@ class Tensor:
 
     shape = _of_data("shape", "The length of each axis.")
     ndim = _of_data("ndim", "The number of axes.")
-    size = _of_data("size", "The number of elements.")
+    size = property(_size, doc="The number of elements; `t.size(0)` is the length of an axis.")
     dtype = _of_data("dtype", "The type of an element.")
     nbytes = _of_data("nbytes", "The bytes of the data.")
     itemsize = _of_data("itemsize", "The bytes of an element.")
@@ -531,10 +616,21 @@ class Tensor:
         """All elements along one axis."""
         return apply(np.ravel, (self, order))
 
-    flatten = ravel
+    flatten = flatten
 
     def transpose(self, *axes: Any) -> Tensor:
-        """Permute the axes: ``t.transpose()``, ``t.transpose(1, 0, 2)`` or with one tuple."""
+        """Permute the axes: ``t.transpose()``, ``t.transpose(1, 0, 2)`` or with one tuple.
+
+        Two numbers exchange two axes, as PyTorch's do.  Of a matrix, NumPy's ``transpose(0, 1)``
+        leaves both where they are, so it is refused.
+        """
+        if len(axes) == 2:
+            if self.ndim == 2 and [axis % 2 for axis in axes] == [0, 1]:
+                raise TypeError(
+                    f"t.transpose{axes} of a matrix: PyTorch's exchanges the axes, NumPy's leaves "
+                    "them: say t.T, or t itself"
+                )
+            return apply(np.swapaxes, (self, *axes))
         wanted = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         return apply(np.transpose, (self, wanted) if wanted else (self,))
 
@@ -598,7 +694,12 @@ methods(
 )  # fmt: skip
 
 
-def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def tensor(
+    data: Any,
+    dtype: npt.DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: Any = None,
+) -> Tensor:
     """Make a Tensor of a copy of ``data``.
 
     Parameters
@@ -609,6 +710,8 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
         By default NumPy's choice: float64 for Python floats, int64 for ints.
     requires_grad : bool
         Make it a leaf that gradients are accumulated on; ``TypeError`` if not of floats.
+    device : "cpu", optional
+        As PyTorch's programs say it: there is no other.
 
     Examples
     --------
@@ -616,6 +719,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     >>> tl.tensor([1, 2, 3], dtype="float32", requires_grad=True)
     Tensor([1., 2., 3.], dtype=float32, requires_grad=True)
     """
+    on_cpu(device)
     array = data.data if isinstance(data, Tensor) else data
     if isinstance(data, Tensor) and data.node is not None and not data.is_leaf:
         raise TypeError(would_detach("tl.tensor(t)", "t.copy()"))

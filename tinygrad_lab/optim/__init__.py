@@ -15,18 +15,15 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from tinygrad_lab.clipping import clip_grad_norm_, clip_grad_value_, get_total_norm
 from tinygrad_lab.habits import missing
+from tinygrad_lab.optim import lr_scheduler, swa_utils
 from tinygrad_lab.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from tinygrad_lab.optim.adaptive import Adadelta, Adagrad, RMSprop, Rprop
 from tinygrad_lab.optim.descent import ASGD, SGD, Muon
 from tinygrad_lab.optim.lbfgs import LBFGS
+from tinygrad_lab.optim.lr_scheduler import CosineAnnealingLR, StepLR
 from tinygrad_lab.optim.optimizer import Optimizer
-from tinygrad_lab.optim.schedules import (
-    CosineAnnealingLR,
-    StepLR,
-    clip_grad_norm_,
-    clip_grad_value_,
-)
 
 __all__ = [
     "ASGD",
@@ -47,6 +44,9 @@ __all__ = [
     "StepLR",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "get_total_norm",
+    "lr_scheduler",
+    "swa_utils",
 ]
 
 

@@ -295,9 +295,7 @@ def _no_such(name: str) -> str:
     return f"an array inside vmap has no attribute {name!r}"
 
 
-def _call(
-    op: Op, args: Any, kwargs: Mapping[str, Any] = NO_KWARGS, body: Op | None = None
-) -> Any:
+def _call(op: Op, args: Any, kwargs: Mapping[str, Any] = NO_KWARGS, body: Op | None = None) -> Any:
     """Call one of our operations, whose arguments hold batched arrays."""
     args, kwargs, level = settled(args, kwargs)
     if level is None:  # a tensor takes it

@@ -216,7 +216,7 @@ INTEGERS: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "take along an axis": (lambda t, i: np.take_along_axis(t, i, axis=1), [[0, 2], [1, 1]]),
     "choose": (lambda t, i: np.choose(i, [t[0], t[1]]), [0, 1, 0]),
     "repeat": (lambda t, i: np.repeat(t, i, axis=0), [2, 3]),
-    "repeats": (lambda t, i: t.repeat(i), 2),
+    "repeats": (lambda t, i: t.repeat(i, axis=0), 2),
     "tile": (lambda t, i: np.tile(t, i), [2, 1]),
     "split": (lambda t, i: np.split(t, i, axis=1)[1], [1, 2]),
     "sections": (lambda t, i: np.array_split(t, i, axis=1)[0], 2),

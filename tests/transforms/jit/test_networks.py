@@ -200,10 +200,36 @@ OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "RMSprop": lambda ps: optim.RMSprop(ps, lr=0.003, centered=True, momentum=0.5),
     "Adagrad": lambda ps: optim.Adagrad(ps, lr=0.1, lr_decay=0.01),
 }
+OTHERS: dict[str, Callable[[Any], optim.Optimizer]] = {
+    "Adamax": lambda ps: optim.Adamax(ps, lr=0.01),
+    "NAdam": lambda ps: optim.NAdam(ps, lr=0.01, weight_decay=0.1, decoupled_weight_decay=True),
+    "RAdam": lambda ps: optim.RAdam(ps, lr=0.01),
+    "Adadelta": lambda ps: optim.Adadelta(ps),
+    "Rprop": lambda ps: optim.Rprop(ps),
+    "ASGD": lambda ps: optim.ASGD(ps, lr=0.1, t0=2),
+    "Muon": lambda ps: optim.Muon([p for p in ps if p.ndim == 2], lr=0.1),
+}
 SCHEDULES: dict[str, Callable[[optim.Optimizer], Any]] = {
     "no schedule": lambda optimizer: None,
     "StepLR": lambda optimizer: optim.StepLR(optimizer, 2, 0.7),
     "CosineAnnealingLR": lambda optimizer: optim.CosineAnnealingLR(optimizer, 2 * STEPS),
+    "restarts": lambda o: optim.lr_scheduler.CosineAnnealingWarmRestarts(o, 2, 2),
+    "one cycle": lambda o: optim.lr_scheduler.OneCycleLR(o, 0.1, 2 * STEPS, pct_start=0.2),
+    "in a row": lambda o: optim.lr_scheduler.SequentialLR(
+        o,
+        [
+            optim.lr_scheduler.LinearLR(o, 0.5, total_iters=2),
+            optim.lr_scheduler.CyclicLR(o, 0.01, 0.1, 2, mode="triangular2"),
+        ],
+        [2],
+    ),
+    "chained": lambda o: optim.lr_scheduler.ChainedScheduler(
+        [
+            optim.lr_scheduler.MultiStepLR(o, [1, 3], 0.5),
+            optim.lr_scheduler.LambdaLR(o, lambda epoch: 0.9**epoch),
+            optim.swa_utils.SWALR(o, 0.05, 3),
+        ]
+    ),
 }
 CLIPPING: dict[str, Callable[[Any], Any]] = {
     "no clipping": lambda ps: None,
@@ -223,7 +249,7 @@ def train(
 ) -> Any:
     """Give what each step returned and left behind."""
     model = make()
-    descent = OPTIMIZERS[optimizer](model.parameters())
+    descent = {**OPTIMIZERS, **OTHERS}[optimizer](model.parameters())
     rates = SCHEDULES[schedule](descent)
 
     def step(model: Any, descent: Any, rates: Any, xs: Any, ys: Any) -> Any:
@@ -251,7 +277,9 @@ def train(
 
 TRAININGS = [
     *((make, o, "no schedule", "no clipping", 1) for make in (mlp, cnn, RNN) for o in OPTIMIZERS),
-    *((mlp, o, s, "no clipping", 1) for o in ("SGD", "Adam") for s in list(SCHEDULES)[1:]),
+    *((mlp, o, "no schedule", "no clipping", 1) for o in OTHERS),
+    *((mlp, "Adam", s, "no clipping", 1) for s in list(SCHEDULES)[1:]),
+    (mlp, "SGD", "StepLR", "no clipping", 1),
     *((cnn, "momentum", "CosineAnnealingLR", c, 1) for c in list(CLIPPING)[1:]),
     *((make, "Adam", "StepLR", "norm", 1) for make in (Normed, Tied, frozen_below)),
     (mlp, "momentum", "StepLR", "norm", 3),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lab.core.arguments import on_cpu
 from tinygrad_lab.core.levels import level_of
 from tinygrad_lab.nn.init import Init, fans, initialiser, uniform
 from tinygrad_lab.nn.parameter import Parameter
@@ -60,12 +61,6 @@ def positive(value: Any, name: str) -> int:
     if not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name}={value!r}: expected an integer of 1 or more")
     return int(value)
-
-
-def on_cpu(device: Any) -> None:
-    """Check PyTorch's ``device=``: there is one here, the CPU."""
-    if device is not None and str(device).partition(":")[0] != "cpu":
-        raise ValueError(f"device={device!r}: arrays are NumPy's, in the memory of the CPU")
 
 
 def expect_one_for_all(new: Any, old: Any, layer: Any, what: str) -> None:

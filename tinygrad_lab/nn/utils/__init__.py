@@ -3,6 +3,8 @@
 Not for: the layers themselves (``layers/``).
 """
 
-from tinygrad_lab.nn.utils import rnn
+from tinygrad_lab.nn.utils import clip_grad, rnn
+from tinygrad_lab.nn.utils.clip_grad import *
 
-__all__ = ["rnn"]
+__all__ = ["clip_grad", "rnn"]
+__all__ += clip_grad.__all__

@@ -110,7 +110,8 @@ class Changes:
     def _key(self, key: Any) -> str:
         known = self.state.originals.get(id(key))
         return known or (
-            repr(key) if isinstance(key, (str, int, float, bool, type(None)))
+            repr(key)
+            if isinstance(key, (str, int, float, bool, type(None)))
             else self.state.bound(key)
         )
 

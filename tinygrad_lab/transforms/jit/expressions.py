@@ -133,8 +133,11 @@ def _is_number_beside(
     if not isinstance(value, np.ndarray | np.generic) or type(other) is not Ref or not value.size:
         return False
     beside = kind(other)
-    fits = beside.is_array and beside.shape == result.shape and value.dtype.kind in "fi" and (
-        value.dtype == beside.dtype or (value.dtype == float and beside.dtype.char in _WIDE)
+    fits = (
+        beside.is_array
+        and beside.shape == result.shape
+        and value.dtype.kind in "fi"
+        and (value.dtype == beside.dtype or (value.dtype == float and beside.dtype.char in _WIDE))
     )
     return fits and value.tobytes() == value.flat[0].tobytes() * value.size
 

@@ -212,9 +212,7 @@ def _finished(
     code = Code(state, changes, past)
     inputs, objects = trace.values, state.objects
     numbers = {i: x for i, x in enumerate(inputs) if isinstance(x, (int, float, complex))}
-    recording = Recording(
-        whole, code, past, numbers, state.static, perf_counter() - begin
-    )
+    recording = Recording(whole, code, past, numbers, state.static, perf_counter() - begin)
     changes.held.clear()
     changes.live.clear()
     state.forget()

@@ -51,9 +51,7 @@ class Past:
     def __repr__(self) -> str:
         return self.program.name
 
-    def attach(
-        self, results: Sequence[Any], values: Any, nodes: Any, draws: Any
-    ) -> Sequence[Any]:
+    def attach(self, results: Sequence[Any], values: Any, nodes: Any, draws: Any) -> Sequence[Any]:
         """Make tensors of the results, which came from the nodes."""
         values, nodes = (self, *values, *draws), (None, *nodes, *(None for _ in draws))
         results = [np.asarray(result) for result in results]

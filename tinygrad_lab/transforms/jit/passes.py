@@ -106,8 +106,10 @@ def _is_fresh(ref: Ref, program: Program, shown: set[int]) -> bool:
 def _is_one(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.size > 0 and bool(np.all(value == 1))
-    return isinstance(value, (int, float, np.generic)) and not isinstance(value, bool) and (
-        bool(value == 1)
+    return (
+        isinstance(value, (int, float, np.generic))
+        and not isinstance(value, bool)
+        and (bool(value == 1))
     )
 
 
@@ -199,7 +201,8 @@ def without_facts(program: Program) -> tuple[Program, set[int]]:
     facts = {
         i
         for i in range(count)
-        if i not in computed and not program.inputs[i].kind.is_array
+        if i not in computed
+        and not program.inputs[i].kind.is_array
         and program.inputs[i].kind.dtype in _NUMBERS
     }
     kept = [n for n, _ in guards if not sources[n] <= facts]

@@ -251,9 +251,9 @@ class _Names:
         self._short = _shortened(list(dict.fromkeys([*inputs, *state])))
         for i, label in enumerate(inputs):
             gradient = label.removesuffix(".grad")
-            self.of[i] = self._fresh(self.label(label) if gradient == label else (
-                f"d_{self.label(gradient)}_before"
-            ))
+            self.of[i] = self._fresh(
+                self.label(label) if gradient == label else (f"d_{self.label(gradient)}_before")
+            )
         self.arguments = {label: i for i, label in enumerate(inputs)}
         self._labels: dict[int, str] = {}
         for label, output in zip(program.labels, program.outputs, strict=True):
@@ -624,8 +624,10 @@ class _Sections:
             if self.is_forward[ref.number]:
                 return "forward"
             return "update" if self.has_state else before or "forward"
-        is_second = line.of is not None and line.of >= self.folding.first and (
-            self.folding.line(line.of).phase == "backward"
+        is_second = (
+            line.of is not None
+            and line.of >= self.folding.first
+            and (self.folding.line(line.of).phase == "backward")
         )
         return "again" if is_second or before == "again" else "backward"
 
@@ -667,7 +669,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _quoted(key: Any) -> str:
-    is_plain = isinstance(key, str) and key.isprintable() and not set(key) & set("\\\"")
+    is_plain = isinstance(key, str) and key.isprintable() and not set(key) & set('\\"')
     return f'"{key}"' if is_plain else repr(key)
 
 

@@ -146,8 +146,10 @@ class State(Twins):
             return self.other(value, path)
         label = self.label(path)
         is_number = type(value) in (int, float, complex)
-        if is_number and label not in self.fixed and (
-            label in self.numbers or self._optimizer or type(value) in (float, complex)
+        if (
+            is_number
+            and label not in self.fixed
+            and (label in self.numbers or self._optimizer or type(value) in (float, complex))
         ):
             variable = self._variable("n")
             if self._optimizer and ".param_groups." in label:  # an option: the step would check it

@@ -576,8 +576,11 @@ class Traced:
 def _declares_no_override(x: Any) -> bool:
     """Whether a ufunc's operand leaves the call to a traced array: a tensor does not."""
     kind = type(x)
-    return kind is Traced or kind is np.ndarray or not hasattr(kind, "__array_ufunc__") or (
-        isinstance(x, np.generic)
+    return (
+        kind is Traced
+        or kind is np.ndarray
+        or not hasattr(kind, "__array_ufunc__")
+        or (isinstance(x, np.generic))
     )
 
 

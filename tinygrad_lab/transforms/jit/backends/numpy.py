@@ -145,8 +145,12 @@ class _Writer(Named):
 def _is_plain_reduction(line: Instruction, program: Program) -> bool:
     allowed = set(line.kwargs) <= {"axis", "keepdims"} and len(line.args) <= 2
     kind = program.kind(line.args[0])
-    return allowed and type(line.args[0]) is Ref and kind.is_array and kind.dtype.kind in "fc" and (
-        bool(kind.shape)
+    return (
+        allowed
+        and type(line.args[0]) is Ref
+        and kind.is_array
+        and kind.dtype.kind in "fc"
+        and (bool(kind.shape))
     )
 
 
@@ -177,5 +181,3 @@ def _last_uses(program: Program) -> dict[int, list[int]]:
         if value >= count:
             ends.setdefault(line_number, []).append(value)
     return ends
-
-
