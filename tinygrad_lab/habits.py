@@ -90,21 +90,15 @@ NN = {
     "L1Loss": "F.l1_loss(t, u)",
     "BCELoss": "F.binary_cross_entropy(t, u)",
     "BCEWithLogitsLoss": "F.binary_cross_entropy_with_logits(t, u)",
-    "AdaptiveAvgPool2d": "np.mean(images, axis=(2, 3))",
-    "AdaptiveMaxPool2d": "np.max(images, axis=(2, 3))",
-    "ZeroPad2d": "np.pad(images, ((0, 0), (0, 0), (n, n), (n, n)))",
     "Swish": "nn.SiLU()",
 }
 
 #: Functions of layers.
 FUNCTIONAL = {
-    "pad": "np.pad(t, widths)",
     "normalize": "t / np.linalg.norm(t, axis=axis, keepdims=True)",
     "cosine_similarity": "np.sum(t * u) / (np.linalg.norm(t) * np.linalg.norm(u))",
     "pairwise_distance": "np.linalg.norm(t - u, axis=-1)",
     "flatten": "t.reshape(len(t), -1)",
-    "adaptive_avg_pool2d": "np.mean(images, axis=(2, 3))",
-    "adaptive_max_pool2d": "np.max(images, axis=(2, 3))",
     "swish": "F.silu(t)",
 }
 

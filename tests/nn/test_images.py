@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_lab as tl
 from tests.support import check_gradients
 from tinygrad_lab.nn import functional as fn
-from tinygrad_lab.nn.kernels import conv, pool
+from tinygrad_lab.nn.kernels import planes, pool
 
 
 def normal(shape, seed=0):
@@ -113,9 +113,9 @@ def test_small_blocks_compute_the_same(monkeypatch, stride, dilation):
         return y.data, tx.grad, tw.grad
 
     whole = results()
-    monkeypatch.setattr(conv, "BLOCK", 1)
-    monkeypatch.setattr(conv, "SMALL_PRODUCT", 1)
-    monkeypatch.setattr(conv, "FEWEST_OUTPUTS", 1)
+    monkeypatch.setattr(planes, "BLOCK", 1)
+    monkeypatch.setattr(planes, "SMALL_PRODUCT", 1)
+    monkeypatch.setattr(planes, "FEWEST_OUTPUTS", 1)
     for a, b in zip(results(), whole, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
-from tinygrad_lab.nn.kernels import conv, threads
+from tinygrad_lab.nn.kernels import planes, threads
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def results(groups=2, stride=1):
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_the_number_of_threads_changes_no_bit(monkeypatch, several, stride):
-    monkeypatch.setattr(conv, "SHARE", 1000)
-    assert len(conv._shares(13, 1, 4000)) > 3
+    monkeypatch.setattr(planes, "SHARE", 1000)
+    assert len(planes._shares(13, 1, 4000)) > 3
     shared = results(stride=stride)
     tl.set_num_threads(1)
     for a, b in zip(shared, results(stride=stride), strict=True):
@@ -44,7 +44,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch, several, stride):
 
 def test_shares_are_all_images_once():
     for n, abreast, products in [(0, 1, 10), (1, 8, 10**9), (32, 8, 10**6), (33, 4, 10**8)]:
-        shares = conv._shares(n, abreast, products)
+        shares = planes._shares(n, abreast, products)
         assert [i for share in shares for i in range(share.start, share.stop)] == list(range(n))
         assert all(share.start % abreast == 0 for share in shares)
 
@@ -109,9 +109,9 @@ def test_a_process_that_forked_off_convolves():
     code = """
 import os
 import numpy as np
-from tests.nn.test_threads import conv, results, tl
+from tests.nn.test_threads import planes, results, tl
 tl.set_num_threads(3)
-conv.SHARE = 1000
+planes.SHARE = 1000
 expected = results()
 child = os.fork()
 if child == 0:

@@ -26,8 +26,11 @@ from tinygrad_lab.nn.layers.embedding import *
 from tinygrad_lab.nn.layers.linear import *
 from tinygrad_lab.nn.layers.mlp import *
 from tinygrad_lab.nn.layers.normalization import *
+from tinygrad_lab.nn.layers.padding import *
+from tinygrad_lab.nn.layers.patches import *
 from tinygrad_lab.nn.layers.pooling import *
 from tinygrad_lab.nn.layers.recurrent import *
+from tinygrad_lab.nn.layers.resizing import *
 from tinygrad_lab.nn.layers.transformer import *
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
@@ -43,8 +46,11 @@ __all__ += layers.embedding.__all__
 __all__ += layers.linear.__all__
 __all__ += layers.mlp.__all__
 __all__ += layers.normalization.__all__
+__all__ += layers.padding.__all__
+__all__ += layers.patches.__all__
 __all__ += layers.pooling.__all__
 __all__ += layers.recurrent.__all__
+__all__ += layers.resizing.__all__
 __all__ += layers.transformer.__all__
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from reprlib import recursive_repr
 from types import NoneType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,9 @@ class Module(Holder):
     _backward_pre_hooks: Mapping[int, Any] = {}
     _backward_hooks: Mapping[int, Any] = {}
 
+    #: What computes an attribute that is not there, ``of(module, name)``, by name (``utils/``).
+    _computed: Mapping[str, Callable[[Any, str], Any]] = {}
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let what draws know its place when a module has been made: a list may have grown."""
         super().__init_subclass__(**kwargs)
@@ -118,6 +121,11 @@ class Module(Holder):
                 f"place would be none, so no optimizer would get it: say nn.Parameter(...), or "
                 f"None for no parameter, or .{name}.data = array for other values"
             )
+        if name in self._computed:
+            raise TypeError(
+                f"{type(self).__name__}.{name} is computed from other parameters at each use: set "
+                "those, or remove the parametrization first (nn.utils)"
+            )
         if name in self._registered_buffers:
             value = _as_buffer(value, f"{type(self).__name__}.{name}")
         super().__setattr__(name, value)
@@ -136,8 +144,10 @@ class Module(Holder):
 
     if not TYPE_CHECKING:  # a type checker knows by itself what is missing
 
-        def __getattr__(self, name: str) -> NoReturn:
-            """Say what is missing, and what there is that has nearly this name."""
+        def __getattr__(self, name: str) -> Any:
+            """Compute what is computed; say what is missing, and what has nearly this name."""
+            if name in self._computed:
+                return self._computed[name](self, name)
             if any(name in vars(cls) for cls in type(self).__mro__):
                 object.__getattribute__(self, name)  # a property: what failed inside it says so
             near = get_close_matches(name, dir(self), n=1, cutoff=0.75)

@@ -23,7 +23,10 @@ from tinygrad_lab.nn.functional import (
     embeddings,
     losses,
     normalization,
+    padding,
+    patches,
     pooling,
+    resizing,
     softmaxes,
 )
 from tinygrad_lab.nn.functional.activations import *
@@ -34,7 +37,10 @@ from tinygrad_lab.nn.functional.dropouts import *
 from tinygrad_lab.nn.functional.embeddings import *
 from tinygrad_lab.nn.functional.losses import *
 from tinygrad_lab.nn.functional.normalization import *
+from tinygrad_lab.nn.functional.padding import *
+from tinygrad_lab.nn.functional.patches import *
 from tinygrad_lab.nn.functional.pooling import *
+from tinygrad_lab.nn.functional.resizing import *
 from tinygrad_lab.nn.functional.softmaxes import *
 
 __all__: list[str] = []
@@ -46,7 +52,10 @@ __all__ += dropouts.__all__
 __all__ += embeddings.__all__
 __all__ += losses.__all__
 __all__ += normalization.__all__
+__all__ += padding.__all__
+__all__ += patches.__all__
 __all__ += pooling.__all__
+__all__ += resizing.__all__
 __all__ += softmaxes.__all__
 
 methods(

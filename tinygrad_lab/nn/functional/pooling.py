@@ -1,21 +1,61 @@
 """Pooling as users call it: checked, and with the defaults filled in.
 
+Each function is for signals, images and volumes; what is said of images holds for all of them.
+
 Not for: the arithmetic (``kernels/pool.py``), or layers (``layers/pooling.py``).
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.rules.indexing import setitem
 from tinygrad_lab.nn.arguments import takes_arrays
+from tinygrad_lab.nn.functional.images import of_batch
 from tinygrad_lab.nn.kernels import pool
-from tinygrad_lab.nn.kernels.windows import Array, Taps, pair
+from tinygrad_lab.nn.kernels.axes import mapped, means
+from tinygrad_lab.nn.kernels.windows import Array, Taps, Windows, sizes
 
-__all__ = ["avg_pool2d", "max_pool2d"]
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
+    "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
+    "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "lp_pool1d", "lp_pool2d", "lp_pool3d",
+    "max_pool1d", "max_pool2d", "max_pool3d",
+    "max_unpool1d", "max_unpool2d", "max_unpool3d",
+]  # fmt: skip
 
-Size = int | tuple[int, int]
+Size = int | tuple[int, ...]
+#: How long a result is: None along an axis keeps the image's length.
+OutputSize = int | None | tuple[int | None, ...]
+
+
+# -- the largest ------------------------------------------------------------------------------
+
+
+@takes_arrays
+def max_pool1d(
+    input: Array,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest element of each window of signals ``(N, C, L)`` or ``(C, L)``.
+
+    All else is as in :func:`max_pool2d`, for one axis.
+
+    Examples
+    --------
+    >>> max_pool1d(np.array([[3.0, 1.0, 4.0, 1.0, 5.0]]), 2, return_indices=True)
+    (array([[3., 4.]]), array([[0, 2]]))
+    """
+    return _largest(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @takes_arrays
@@ -26,12 +66,14 @@ def max_pool2d(
     padding: Size = 0,
     dilation: Size = 1,
     ceil_mode: bool = False,
-) -> Array:
+    return_indices: bool = False,
+) -> Any:
     """The largest element of each window of images ``(N, C, H, W)`` or ``(C, H, W)``.
 
     ``stride`` is the window's size unless given; ``ceil_mode`` keeps windows that the image's edge
     cuts off.  Elements that tie for the largest share the gradient evenly; the largest of a window
-    with NaN in it is NaN, and those share.
+    with NaN in it is NaN, and those share.  With ``return_indices`` a pair: the result, and the
+    place of each largest element (of ties the first) in its image, counted row by row.
 
     Raises
     ------
@@ -44,12 +86,286 @@ def max_pool2d(
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    if input.ndim == 3:
-        batch = input.reshape((1, *input.shape))
-        y = max_pool2d(batch, kernel_size, stride, padding, dilation, ceil_mode)
-        return y.reshape(y.shape[1:])
-    rows, columns = _pooling("max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode)
-    return pool.max_pool2d(input, rows=rows, columns=columns)
+    return _largest(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+@takes_arrays
+def max_pool3d(
+    input: Array,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest element of each window of volumes ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    All else is as in :func:`max_pool2d`, for three axes.
+
+    Examples
+    --------
+    >>> max_pool3d(np.arange(64.0).reshape(1, 4, 4, 4), 2).shape
+    (1, 2, 2, 2)
+    """
+    return _largest(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+@takes_arrays
+def adaptive_max_pool1d(input: Array, output_size: OutputSize, return_indices: bool = False) -> Any:
+    """The largest element of each of ``output_size`` parts of signals ``(N, C, L)`` or ``(C, L)``.
+
+    The parts, and all else, are as in :func:`adaptive_max_pool2d`, for one axis.
+
+    Examples
+    --------
+    >>> adaptive_max_pool1d(np.array([[3.0, 1.0, 4.0, 1.0, 5.0]]), 2)
+    array([[4., 5.]])
+    """
+    return _adaptive_largest(1, input, output_size, return_indices)
+
+
+@takes_arrays
+def adaptive_max_pool2d(input: Array, output_size: OutputSize, return_indices: bool = False) -> Any:
+    """The largest element of each of ``output_size`` parts of images, which are about as large.
+
+    Along an axis of length ``n``, part ``i`` of ``out`` goes from ``floor(i n / out)`` to before
+    ``ceil((i + 1) n / out)``.  A length of None is the image's.  Ties, NaN and ``return_indices``
+    are as in :func:`max_pool2d`.
+
+    Raises
+    ------
+    ValueError
+        The size is not positive integers or None, or the image is empty.
+
+    Examples
+    --------
+    >>> adaptive_max_pool2d(np.arange(15.0).reshape(1, 3, 5), (1, 2))
+    array([[[12., 14.]]])
+    """
+    return _adaptive_largest(2, input, output_size, return_indices)
+
+
+@takes_arrays
+def adaptive_max_pool3d(input: Array, output_size: OutputSize, return_indices: bool = False) -> Any:
+    """The largest element of each of ``output_size`` parts of volumes.
+
+    The parts, and all else, are as in :func:`adaptive_max_pool2d`, for three axes.
+
+    Examples
+    --------
+    >>> adaptive_max_pool3d(np.arange(64.0).reshape(1, 4, 4, 4), 1)
+    array([[[[63.]]]])
+    """
+    return _adaptive_largest(3, input, output_size, return_indices)
+
+
+@takes_arrays
+def max_unpool1d(
+    input: Array,
+    indices: Array,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: tuple[int, ...] | None = None,
+) -> Any:
+    """Put signals back where :func:`max_pool1d` took them from, among zeros.
+
+    All else is as in :func:`max_unpool2d`, for one axis.
+
+    Examples
+    --------
+    >>> y, places = max_pool1d(np.array([[3.0, 1.0, 4.0, 5.0]]), 2, return_indices=True)
+    >>> max_unpool1d(y, places, 2)
+    array([[3., 0., 0., 5.]])
+    """
+    return _put_back(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+@takes_arrays
+def max_unpool2d(
+    input: Array,
+    indices: Array,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: tuple[int, ...] | None = None,
+) -> Any:
+    """Put images back where :func:`max_pool2d` took them from, among zeros.
+
+    ``indices`` are those it returned, and the settings those it had.  Several sizes have a pooling
+    of the same: ``output_size``, with or without the first axes, says which it was; by default the
+    smallest.  Where several go to one place, the last stays.
+
+    Raises
+    ------
+    ValueError
+        Shapes or settings do not fit; the text names them.
+    IndexError
+        A place is not in the image.
+
+    Examples
+    --------
+    >>> x = np.array([[[1.0, 2.0, 0.0], [4.0, 3.0, 0.0]]])
+    >>> y, places = max_pool2d(x, 2, return_indices=True)
+    >>> max_unpool2d(y, places, 2, output_size=(2, 3))
+    array([[[0., 0., 0.],
+            [4., 0., 0.]]])
+    """
+    return _put_back(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+@takes_arrays
+def max_unpool3d(
+    input: Array,
+    indices: Array,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: tuple[int, ...] | None = None,
+) -> Any:
+    """Put volumes back where :func:`max_pool3d` took them from, among zeros.
+
+    All else is as in :func:`max_unpool2d`, for three axes.
+
+    Examples
+    --------
+    >>> y, places = max_pool3d(np.arange(8.0).reshape(1, 2, 2, 2), 2, return_indices=True)
+    >>> max_unpool3d(y, places, 2)[0, 1]
+    array([[0., 0.],
+           [0., 7.]])
+    """
+    return _put_back(3, input, indices, kernel_size, stride, padding, output_size)
+
+
+def _largest(
+    ndim: int,
+    input: Array,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
+    dilation: Size,
+    ceil_mode: bool,
+    return_indices: bool,
+) -> Any:
+    name = f"max_pool{ndim}d"
+
+    def largest(x: Array) -> Any:
+        windows = _pooling(name, x, kernel_size, stride, padding, dilation, ceil_mode)
+        y = pool.max_pool(x, windows=windows)
+        return (y, pool.places_of_largest(x, windows)) if return_indices else y
+
+    return of_batch(name, largest, input, ndim)
+
+
+def _adaptive_largest(
+    ndim: int, input: Array, output_size: OutputSize, return_indices: bool
+) -> Any:
+    name = f"adaptive_max_pool{ndim}d"
+
+    def largest(x: Array) -> Any:
+        out = _adaptive_size(name, x, output_size)
+        windows = _equal_parts(x, out)
+        if windows:
+            y = pool.max_pool(x, windows=windows)
+            return (y, pool.places_of_largest(x, windows)) if return_indices else y
+        read, numbers = _unequal_parts(x, out)
+        y = np.max(read, axis=2)
+        if not return_indices:
+            return y
+        places = np.argmax(read, axis=2)[:, :, None]
+        return y, np.take_along_axis(numbers, places, axis=2)[:, :, 0]
+
+    return of_batch(name, largest, input, ndim)
+
+
+def _unequal_parts(x: Array, out: tuple[int, ...]) -> tuple[Array, Any]:
+    """The elements of each part ``(N, C, elements, *out)``, and where these are in an image.
+
+    A part that is shorter than the longest is filled up with what is smaller than anything.
+    """
+    ndim, size = len(out), x.shape[2:]
+    numbers: Any = 0
+    index, inside = [], np.ones((1,) * (2 * ndim), bool)
+    for axis, (n, m) in enumerate(zip(size, out, strict=True)):
+        first = np.arange(m) * n // m
+        length = -(-(np.arange(m) + 1) * n // m) - first
+        element = np.arange(length.max())[:, None]
+        shape = [1] * (2 * ndim)
+        shape[axis], shape[ndim + axis] = len(element), m
+        inside = inside & (element < length).reshape(shape)
+        index.append(np.minimum(first + element, n - 1).reshape(shape))
+        numbers = numbers * n + index[-1]
+    flat = (prod(inside.shape[:ndim]), *out)
+    read = x[(slice(None), slice(None), *index)].reshape((*x.shape[:2], *flat))
+    read = np.where(inside.reshape(flat), read, pool.smallest(x.dtype))
+    return read, numbers.reshape((1, 1, *flat))
+
+
+def _put_back(
+    ndim: int,
+    input: Array,
+    indices: Array,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
+    output_size: tuple[int, ...] | None,
+) -> Array:
+    name = f"max_unpool{ndim}d"
+    if input.shape != indices.shape:
+        raise ValueError(
+            f"{name}: indices {indices.shape} for an input {input.shape}: each element has a place"
+        )
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name}: indices are integers, not {indices.dtype}")
+    kernel = sizes(kernel_size, "kernel_size", 1, ndim)
+    steps = kernel if stride is None else sizes(stride, "stride", 1, ndim)
+    edges = sizes(padding, "padding", 0, ndim)
+
+    def put_back(x: Array) -> Array:
+        least = tuple(
+            (n - 1) * s - 2 * p + k
+            for n, s, p, k in zip(x.shape[2:], steps, edges, kernel, strict=True)
+        )
+        size = least if output_size is None else tuple(output_size)[-ndim:]
+        if len(size) != ndim or any(
+            abs(m - n) >= s for m, n, s in zip(size, least, steps, strict=True)
+        ):
+            raise ValueError(
+                f"{name}: output_size={output_size}: an image that was pooled to {x.shape[2:]} "
+                f"differs from {least} by less than the stride, {steps}"
+            )
+        n, c = x.shape[:2]
+        flat = (n, c, prod(x.shape[2:]))
+        blank = np.zeros_like(x, shape=(n, c, prod(size)))
+        places = (np.arange(n)[:, None, None], np.arange(c)[:, None], indices.reshape(flat))
+        return setitem(blank, x.reshape(flat), places=(places,)).reshape((n, c, *size))
+
+    return of_batch(name, put_back, input, ndim)
+
+
+# -- the mean ---------------------------------------------------------------------------------
+
+
+@takes_arrays
+def avg_pool1d(
+    input: Array,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
+    """The mean of each window of signals ``(N, C, L)`` or ``(C, L)``.
+
+    All else is as in :func:`avg_pool2d`, for one axis.
+
+    Examples
+    --------
+    >>> avg_pool1d(np.array([[3.0, 1.0, 4.0, 2.0]]), 2)
+    array([[2., 3.]])
+    """
+    return _mean(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
 @takes_arrays
@@ -79,34 +395,224 @@ def avg_pool2d(
     array([[ 2.5,  4.5],
            [10.5, 12.5]])
     """
-    if input.ndim == 3:
-        batch = input.reshape((1, *input.shape))
-        y = avg_pool2d(
-            batch, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-        )
-        return y.reshape(y.shape[1:])
-    rows, columns = _pooling("avg_pool2d", input, kernel_size, stride, padding, 1, ceil_mode)
-    if input.dtype.kind not in "fc":
-        input = input.astype(float)  # a sum of small integers would overflow
-    if divisor_override is not None:
-        if divisor_override == 0:
-            raise ValueError("divisor_override=0 would divide by zero")
-        divisor: Any = divisor_override
-    else:
-        include = pair(padding, "padding", 0) if count_include_pad else (0, 0)
-        counts = [
-            _count(taps, size, margin)
-            for taps, size, margin in zip((rows, columns), input.shape[2:], include, strict=True)
-        ]
-        divisor = np.outer(counts[0], counts[1]).astype(input.dtype)
-    return pool.avg_pool2d(input, rows=rows, columns=columns, divisor=divisor)
+    return _mean(
+        2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
 
 
-def _count(taps: Taps, size: int, margin: int) -> Any:
-    """How many elements of an axis, widened by ``margin``, each window covers."""
-    first = np.arange(taps.out) * taps.stride + taps.offset
-    last = np.minimum(first + taps.kernel, size + margin)
-    return last - np.maximum(first, -margin)
+@takes_arrays
+def avg_pool3d(
+    input: Array,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """The mean of each window of volumes ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
+
+    All else is as in :func:`avg_pool2d`, for three axes.
+
+    Examples
+    --------
+    >>> avg_pool3d(np.ones((1, 4, 4, 4)), 2).shape
+    (1, 2, 2, 2)
+    """
+    return _mean(
+        3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+@takes_arrays
+def adaptive_avg_pool1d(input: Array, output_size: OutputSize) -> Array:
+    """The mean of each of ``output_size`` parts of signals ``(N, C, L)`` or ``(C, L)``.
+
+    The parts, and all else, are as in :func:`adaptive_avg_pool2d`, for one axis.
+
+    Examples
+    --------
+    >>> adaptive_avg_pool1d(np.array([[3.0, 1.0, 5.0]]), 2)
+    array([[2., 3.]])
+    """
+    return _adaptive_mean(1, input, output_size)
+
+
+@takes_arrays
+def adaptive_avg_pool2d(input: Array, output_size: OutputSize) -> Array:
+    """The mean of each of ``output_size`` parts of images, which are about as large.
+
+    Along an axis of length ``n``, part ``i`` of ``out`` goes from ``floor(i n / out)`` to before
+    ``ceil((i + 1) n / out)``.  A length of None is the image's.
+
+    Raises
+    ------
+    ValueError
+        The size is not positive integers or None, or the image is empty.
+
+    Examples
+    --------
+    >>> adaptive_avg_pool2d(np.arange(15.0).reshape(1, 3, 5), (1, None))
+    array([[[5., 6., 7., 8., 9.]]])
+    """
+    return _adaptive_mean(2, input, output_size)
+
+
+@takes_arrays
+def adaptive_avg_pool3d(input: Array, output_size: OutputSize) -> Array:
+    """The mean of each of ``output_size`` parts of volumes.
+
+    The parts, and all else, are as in :func:`adaptive_avg_pool2d`, for three axes.
+
+    Examples
+    --------
+    >>> adaptive_avg_pool3d(np.arange(64.0).reshape(1, 4, 4, 4), 1)
+    array([[[[31.5]]]])
+    """
+    return _adaptive_mean(3, input, output_size)
+
+
+@takes_arrays
+def lp_pool1d(
+    input: Array,
+    norm_type: float,
+    kernel_size: Size,
+    stride: Size | None = None,
+    ceil_mode: bool = False,
+) -> Array:
+    """The ``norm_type``-th root of the sum of the powers of each window of signals.
+
+    All else is as in :func:`lp_pool2d`, for one axis.
+
+    Examples
+    --------
+    >>> lp_pool1d(np.array([[3.0, 4.0, 5.0, 12.0]]), 2, 2)
+    array([[ 5., 13.]])
+    """
+    return _root_of_powers(1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+@takes_arrays
+def lp_pool2d(
+    input: Array,
+    norm_type: float,
+    kernel_size: Size,
+    stride: Size | None = None,
+    ceil_mode: bool = False,
+) -> Array:
+    """The ``norm_type``-th root of the sum of the powers of each window of images.
+
+    ``(sum of x ** norm_type) ** (1 / norm_type)``, without absolute values: where a sum is
+    negative, an odd root of it is NaN.  Windows are as in :func:`avg_pool2d`.  Of a window of
+    zeros the root has no slope.
+
+    Raises
+    ------
+    ValueError
+        Settings do not fit; the text names them.
+
+    Examples
+    --------
+    >>> lp_pool2d(np.array([[[1.0, 2.0], [2.0, 4.0]]]), 2, 2)
+    array([[[5.]]])
+    """
+    return _root_of_powers(2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+@takes_arrays
+def lp_pool3d(
+    input: Array,
+    norm_type: float,
+    kernel_size: Size,
+    stride: Size | None = None,
+    ceil_mode: bool = False,
+) -> Array:
+    """The ``norm_type``-th root of the sum of the powers of each window of volumes.
+
+    All else is as in :func:`lp_pool2d`, for three axes.
+
+    Examples
+    --------
+    >>> lp_pool3d(np.ones((1, 2, 2, 2)), 3, 2)
+    array([[[[2.]]]])
+    """
+    return _root_of_powers(3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _mean(
+    ndim: int,
+    input: Array,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Array:
+    name = f"avg_pool{ndim}d"
+
+    def mean(x: Array) -> Array:
+        windows = _pooling(name, x, kernel_size, stride, padding, 1, ceil_mode)
+        if divisor_override is not None:
+            if divisor_override == 0:
+                raise ValueError(f"{name}: divisor_override=0 would divide by zero")
+            return pool.avg_pool(_floats(x), windows=windows, divisor=divisor_override)
+        margins = sizes(padding, "padding", 0, ndim) if count_include_pad else (0,) * ndim
+        x, counts = _floats(x), _elements(windows, x.shape[2:], margins)
+        divisor = counts if isinstance(counts, int) else counts.astype(x.dtype)
+        return pool.avg_pool(x, windows=windows, divisor=divisor)
+
+    return of_batch(name, mean, input, ndim)
+
+
+def _floats(x: Array) -> Array:
+    """Numbers whose sums do not overflow, as those of small integers would."""
+    return x if x.dtype.kind in "fc" else x.astype(float)
+
+
+def _elements(windows: Windows, image: tuple[int, ...], margins: tuple[int, ...]) -> Any:
+    """How many elements of an image, widened by its margins, each window covers."""
+    ends = list(zip(windows, image, margins, strict=True))
+    if all(taps.offset >= -margin and taps.reach <= n + margin for taps, n, margin in ends):
+        return prod(taps.kernel for taps in windows)
+    counts: Any = 1
+    for taps, n, margin in ends:
+        first = np.arange(taps.out) * taps.stride + taps.offset
+        last = np.minimum(first + taps.kernel, n + margin)
+        counts = np.multiply.outer(counts, last - np.maximum(first, -margin))
+    return counts
+
+
+def _adaptive_mean(ndim: int, input: Array, output_size: OutputSize) -> Array:
+    name = f"adaptive_avg_pool{ndim}d"
+
+    def mean(x: Array) -> Array:
+        out = _adaptive_size(name, x, output_size)
+        x, windows = _floats(x), _equal_parts(x, out)
+        if windows:
+            elements = prod(taps.kernel for taps in windows)
+            return pool.avg_pool(x, windows=windows, divisor=elements)
+        for axis, m in enumerate(out, 2):
+            x = mapped(x, axis, means(x.shape[axis], m))
+        return x
+
+    return of_batch(name, mean, input, ndim)
+
+
+def _root_of_powers(
+    ndim: int,
+    input: Array,
+    norm_type: float,
+    kernel_size: Size,
+    stride: Size | None,
+    ceil_mode: bool,
+) -> Array:
+    elements = prod(sizes(kernel_size, "kernel_size", 1, ndim))
+    mean = _mean(ndim, input**norm_type, kernel_size, stride, 0, ceil_mode, True, None)
+    return (mean * elements) ** (1 / norm_type)
+
+
+# -- where the windows lie --------------------------------------------------------------------
 
 
 def _pooling(
@@ -117,13 +623,13 @@ def _pooling(
     padding: Size,
     dilation: Size,
     ceil_mode: bool,
-) -> tuple[Taps, Taps]:
+) -> Windows:
     """Check the settings, and work out where the windows lie."""
-    if input.ndim != 4:
-        raise ValueError(f"{name} takes images (N, C, H, W) or (C, H, W), not {input.shape}")
-    kernel = pair(kernel_size, "kernel_size", 1)
-    steps = kernel if stride is None else pair(stride, "stride", 1)
-    margins, spacing = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
+    ndim = input.ndim - 2
+    kernel = sizes(kernel_size, "kernel_size", 1, ndim)
+    steps = kernel if stride is None else sizes(stride, "stride", 1, ndim)
+    margins = sizes(padding, "padding", 0, ndim)
+    spacing = sizes(dilation, "dilation", 1, ndim)
     taps = []
     for n, k, s, p, d in zip(input.shape[2:], kernel, steps, margins, spacing, strict=True):
         if 2 * p > k:
@@ -134,11 +640,31 @@ def _pooling(
         room = n + 2 * p - d * (k - 1) - 1
         if room < 0:
             raise ValueError(
-                f"{name}: a window {kernel} with dilation {spacing} does not fit on an image of "
+                f"{name}: a window {kernel} with dilation {spacing} does not fit on an input of "
                 f"shape {input.shape} with padding {margins}"
             )
         out = room // s + 1
         if ceil_mode and room % s and out * s < n + p:
             out += 1  # its first element still lies on the image or the margin before it
         taps.append(Taps(out, k, s, d, -p))
-    return taps[0], taps[1]
+    return tuple(taps)
+
+
+def _adaptive_size(name: str, x: Array, output_size: OutputSize) -> tuple[int, ...]:
+    image = x.shape[2:]
+    each = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * len(image)
+    if len(each) != len(image):
+        raise ValueError(
+            f"{name}: output_size={output_size!r}: expected an integer, or {len(image)} of them"
+        )
+    if 0 in image:
+        raise ValueError(f"{name}: an input of shape {x.shape} has no elements to pool")
+    out = tuple(n if m is None else m for n, m in zip(image, each, strict=True))
+    return sizes(out, "output_size", 1, len(image))
+
+
+def _equal_parts(x: Array, out: tuple[int, ...]) -> Windows:
+    """The windows of adaptive pooling, where all are of one size; none where they are not."""
+    if any(n % m for n, m in zip(x.shape[2:], out, strict=True)):
+        return ()
+    return tuple(Taps(m, n // m, n // m, 1, 0) for n, m in zip(x.shape[2:], out, strict=True))

@@ -57,8 +57,8 @@ def _merged(x: Array) -> Array:
 
 
 @form_of(
-    pool.max_pool2d, pool.max_pool2d_input_gradient, pool.max_pool2d_gather, pool.avg_pool2d,
-    pool.avg_pool2d_input_gradient,
+    pool.max_pool, pool.max_pool_input_gradient, pool.max_pool_gather, pool.avg_pool,
+    pool.avg_pool_input_gradient,
 )  # fmt: skip
 def _of_images(level: Level, op: Op, *images: Any, **how: Any) -> Any:
     y = op(*(_merged(level.front(x)) for x in images), **how)
@@ -66,7 +66,7 @@ def _of_images(level: Level, op: Op, *images: Any, **how: Any) -> Any:
 
 
 def _grouped(x: Array) -> Array:
-    """Take the batch into the channels: ``(B, N, C, H, W)`` to ``(N, B * C, H, W)``."""
+    """Take the batch into the channels: ``(B, N, C, ...)`` to ``(N, B * C, ...)``."""
     x = np.moveaxis(x, 0, 1)
     return x.reshape((x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:]))
 
@@ -77,21 +77,23 @@ def _apart(level: Level, y: Array) -> Array:
     return np.moveaxis(y, 1, 0)
 
 
-@form_of(conv.conv2d, conv.conv2d_input_gradient)
+@form_of(conv.convolution, conv.convolution_input_gradient)
 def _filtered(
     level: Level, op: Op, x: Any, w: Any, bias: Any = None, *, groups: int, **how: Any
 ) -> Any:
-    others = () if op is conv.conv2d_input_gradient else (None,)
+    others = () if op is conv.convolution_input_gradient else (None,)
     if not level.holds((w, bias)):
         rest = [level.inner(v) for v in (w, bias)][: 1 + len(others)]
         return _of_images(level, lambda x: op(x, *rest, groups=groups, **how), x)
     filters, groups = _merged(level.front(w)), groups * level.size
     y = op(_grouped(level.front(x)), filters, *others, groups=max(1, groups), **how)
     y = _apart(level, y)
-    return y if bias is None else y + level.front(bias).reshape((level.size, 1, y.shape[2], 1, 1))
+    if bias is None:
+        return y
+    return y + level.front(bias).reshape((level.size, 1, y.shape[2], *(1,) * (y.ndim - 3)))
 
 
-@form_of(conv.conv2d_weight_gradient)
+@form_of(conv.convolution_weight_gradient)
 def _by_weight(level: Level, op: Op, g: Any, x: Any, *, groups: int, **how: Any) -> Any:
     pair = (_grouped(level.front(v)) for v in (g, x))
     w = op(*pair, groups=max(1, groups * level.size), **how)

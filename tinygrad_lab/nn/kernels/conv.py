@@ -1,139 +1,120 @@
-"""Convolution, as three bilinear primitives that are each other's derivatives.
+"""Convolution over any number of axes, as three bilinear primitives, each other's derivatives.
 
-With ``conv2d(x, w)``, the gradient by the input ``conv2d_input_gradient(g, w)`` and the gradient by
-the weight ``conv2d_weight_gradient(g, x)``, each of the three is linear in both of its arguments,
-and its derivatives are the other two: every order is closed, and each has a kernel of its own.
+With ``convolution(x, w)``, the gradient by the input ``convolution_input_gradient(g, w)`` and the
+gradient by the weight ``convolution_weight_gradient(g, x)``, each of the three is linear in both of
+its arguments, and its derivatives are the other two: every order is closed.  The gradient by the
+input is also what is called a transposed convolution.
 
-The NumPy kernels unfold images by the taps of one kernel row only.  The unfolded rows follow one
-another in memory, so the matrix that belongs to one row of outputs is a view that overlaps with the
-next row's, and one ``np.matmul`` over all of those views is the convolution, written straight to
-the result where it lies right.  That is a ``kh``-th of the memory traffic of im2col.  A kernel with
-dilation, and the adjoint of a stride, are several dense correlations between slices of the images.
-Where there is enough to do, several threads have a share of the images each (``threads.py``), and
-the gradients are computed side by side.  Arrays that are not NumPy's (Dask, CuPy) take slices, a
-stack and a matrix product instead.
+NumPy's images are brought to two axes, for which there are kernels (``planes.py``): a signal is an
+image of one row, and the depth of a volume goes into the batch, its taps into the channels.  Arrays
+that are not NumPy's (Dask, CuPy) take slices, a stack and a matrix product instead.
 
 Not for: what users call, which checks and fills in defaults (``functional/``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import reduce
-from math import gcd, prod
-from operator import add
-from typing import Any, NamedTuple
+from math import prod
+from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive, together, vjps_of
-from tinygrad_lab.nn.kernels.scratch import SCRATCH
+from tinygrad_lab.nn.kernels import planes
 from tinygrad_lab.nn.kernels.threads import in_parts
-from tinygrad_lab.nn.kernels.windows import Array, NDArray, Taps, is_numpy, spread, unfold
+from tinygrad_lab.nn.kernels.windows import (
+    Array,
+    NDArray,
+    Taps,
+    Windows,
+    fold,
+    is_numpy,
+    spread,
+    taps_along,
+    unfold,
+)
 
-__all__ = ["conv2d", "conv2d_input_gradient", "conv2d_weight_gradient"]
+__all__ = ["convolution", "convolution_input_gradient", "convolution_weight_gradient"]
 
-Pair = tuple[int, int]
-
-# Bytes of unfolded images to work on at once: a part of the L2 cache.
-BLOCK = 1 << 20
-# Multiply-adds that are worth a thread of their own.
-SHARE = 5_000_000
-# Multiply-adds up to which OpenBLAS multiplies without packing its operands first, at twice the
-# speed where one of them has few rows.
-SMALL_PRODUCT = 1_000_000
-# Outputs that a weight gradient sums over in one product, at least: adding products takes time too.
-FEWEST_OUTPUTS = 256
-# Taps of a filter, from which on a product with the transposed gradient pays for transposing it.
-WORTH_TURNING = 192
+Sizes = tuple[int, ...]
+Margins = tuple[tuple[int, int], ...]
 
 
 @primitive
-def conv2d(
+def convolution(
     x: Array,
     w: Array,
     bias: Array | None,
     *,
-    stride: Pair,
-    padding: tuple[Pair, Pair],
-    dilation: Pair,
+    stride: Sizes,
+    padding: Margins,
+    dilation: Sizes,
     groups: int,
 ) -> Array:
-    """Cross-correlate images ``(N, C, H, W)`` with filters ``(O, C / groups, kh, kw)``."""
-    rows, columns = _taps(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    """Cross-correlate images ``(N, C, *size)`` with filters ``(O, C / groups, *kernel)``."""
+    windows = _windows(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    offset = None if bias is None else bias.reshape((-1, *(1,) * len(windows)))
     if not is_numpy(x, w):
-        y = _correlate_anywhere(x, w, rows, columns, groups)
-        return y if bias is None else y + bias.reshape((-1, 1, 1))
-    dtype = np.result_type(x, w) if bias is None else np.result_type(x, w, bias)
-    y = np.empty((x.shape[0], w.shape[0], rows.out, columns.out), dtype)
-    dense = ((read, _Rows(w, taps, down)) for taps, read, down in _undilated(rows))
-    _correlate(x, _pieces(columns, dense), groups, y)
-    if bias is not None:
-        y += bias.reshape(-1, 1, 1)
-    return y
+        y = _convolved_anywhere(x, w, windows, groups)
+        return y if offset is None else y + offset
+    y = _raised(planes.convolved(*_lowered(x, w, windows), _two(windows), groups), len(x), windows)
+    if offset is None:
+        return y
+    return np.add(y, offset, out=y if np.result_type(y, offset) == y.dtype else None)
 
 
 @primitive
-def conv2d_input_gradient(
+def convolution_input_gradient(
     g: Array,
     w: Array,
     *,
-    size: Pair,
-    stride: Pair,
-    padding: tuple[Pair, Pair],
-    dilation: Pair,
+    size: Sizes,
+    stride: Sizes,
+    padding: Margins,
+    dilation: Sizes,
     groups: int,
 ) -> Array:
-    """Gradient ``(N, C, *size)`` of a convolution by its input, from ``g`` ``(N, O, Ho, Wo)``."""
-    rows, columns = _taps(size, w.shape[2:], stride, padding, dilation)
+    """Gradient ``(N, C, *size)`` of a convolution by its input, from ``g`` ``(N, O, *outputs)``."""
+    windows = _windows(size, w.shape[2:], stride, padding, dilation)
     if not is_numpy(g, w):
-        return _input_gradient_anywhere(g, w, size, rows, columns, groups)
-    turned = _turn(w, groups)
-    down, across = list(_phases(rows, size[0])), list(_phases(columns, size[1]))
-    phases = min(rows.stride, size[0]) * min(columns.stride, size[1])
-    make = np.empty if len(down) * len(across) == phases else np.zeros
-    dx = make((g.shape[0], turned.shape[0], *size), np.result_type(g, w))
-    pieces: list[_Piece] = []
-    for column_inputs, column_taps, some_columns in across:
-        filters = turned[..., some_columns]
-        strided = (
-            (read, _Rows(filters[:, :, some_rows], taps, inputs))
-            for row_inputs, row_taps, some_rows in down
-            for taps, read, inputs in _undilated(row_taps, row_inputs)
-        )
-        pieces += _pieces(column_taps, strided, column_inputs)
-    _correlate(g, pieces, groups, dx)
-    return dx
+        return _input_gradient_anywhere(g, w, size, windows, groups)
+    g, w, (high, wide) = _one_image_each(g, windows), _flat_filters(w), (1, *size)[-2:]
+    dx = planes.input_gradient(g, w, (high, wide), _two(windows), groups)
+    if len(windows) < 3:
+        return dx if len(windows) == 2 else dx[:, :, 0]
+    depth = windows[0]
+    n, c = len(dx) // depth.out, dx.shape[1] // depth.kernel
+    parts = dx.reshape(n, depth.out, c, depth.kernel, *size[1:])
+    return fold(np.moveaxis(parts, (3, 1), (0, 3)), size[:1], windows[:1])
 
 
 @primitive
-def conv2d_weight_gradient(
+def convolution_weight_gradient(
     g: Array,
     x: Array,
     *,
-    kernel: Pair,
-    stride: Pair,
-    padding: tuple[Pair, Pair],
-    dilation: Pair,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Margins,
+    dilation: Sizes,
     groups: int,
 ) -> Array:
     """Gradient ``(O, C / groups, *kernel)`` of a convolution by its weight."""
-    rows, columns = _taps(x.shape[2:], kernel, stride, padding, dilation)
+    windows = _windows(x.shape[2:], kernel, stride, padding, dilation)
+    shape = (g.shape[1], x.shape[1] // max(1, groups), *kernel)
     if is_numpy(g, x):
-
-        def by(share: slice) -> NDArray:
-            return _weight_gradient(g[share], x[share], rows, columns, groups)
-
-        products = prod((*g.shape[1:], x.shape[1] // groups, *kernel))
-        return reduce(add, in_parts(by, _shares(len(g), 1, products)))
-    return _weight_gradient_anywhere(g, x, rows, columns, groups)
+        g, x = _one_image_each(g, windows), _unfolded_depth(x, windows)
+        dw = planes.weight_gradient(g, x, _two(windows), groups)
+    else:
+        dw = _weight_gradient_anywhere(g, x, windows, groups)
+    return dw.reshape(shape)
 
 
 defvjp(
-    conv2d,
-    lambda g, y, x, w, bias, **how: conv2d_input_gradient(g, w, size=x.shape[2:], **how),
-    lambda g, y, x, w, bias, **how: conv2d_weight_gradient(g, x, kernel=w.shape[2:], **how),
-    lambda g, y, x, w, bias, **how: g.sum(axis=(0, 2, 3)),
+    convolution,
+    lambda g, y, x, w, bias, **how: convolution_input_gradient(g, w, size=x.shape[2:], **how),
+    lambda g, y, x, w, bias, **how: convolution_weight_gradient(g, x, kernel=w.shape[2:], **how),
+    lambda g, y, x, w, bias, **how: g.sum(axis=(0, *range(2, g.ndim))),
 )
 
 
@@ -145,337 +126,106 @@ def _gradients(
     def by(argnum: int) -> Array:
         return RULES[argnum](g, y, x, w, bias, **how)
 
-    is_much = is_numpy(g, x, w) and g.size * prod(w.shape[1:]) >= 2 * SHARE
+    is_much = is_numpy(g, x, w) and g.size * prod(w.shape[1:]) >= 2 * planes.SHARE
     return in_parts(by, argnums) if is_much else list(map(by, argnums))
 
 
-RULES = vjps_of(conv2d)
-together(conv2d, _gradients)
+RULES = vjps_of(convolution)
+together(convolution, _gradients)
 defvjp(
-    conv2d_input_gradient,
-    lambda u, y, g, w, size, **how: conv2d(u, w, None, **how),
-    lambda u, y, g, w, size, **how: conv2d_weight_gradient(g, u, kernel=w.shape[2:], **how),
+    convolution_input_gradient,
+    lambda u, y, g, w, size, **how: convolution(u, w, None, **how),
+    lambda u, y, g, w, size, **how: convolution_weight_gradient(g, u, kernel=w.shape[2:], **how),
 )
 defvjp(
-    conv2d_weight_gradient,
-    lambda u, y, g, x, kernel, **how: conv2d(x, u, None, **how),
-    lambda u, y, g, x, kernel, **how: conv2d_input_gradient(g, u, size=x.shape[2:], **how),
+    convolution_weight_gradient,
+    lambda u, y, g, x, kernel, **how: convolution(x, u, None, **how),
+    lambda u, y, g, x, kernel, **how: convolution_input_gradient(g, u, size=x.shape[2:], **how),
 )
 
 
-def _taps(
-    size: Pair, kernel: Pair, stride: Pair, padding: tuple[Pair, Pair], dilation: Pair
-) -> tuple[Taps, Taps]:
-    rows, columns = (
+def _windows(
+    size: Sizes, kernel: Sizes, stride: Sizes, padding: Margins, dilation: Sizes
+) -> Windows:
+    return tuple(
         Taps((n + before + after - d * (k - 1) - 1) // s + 1, k, s, d, -before)
         for n, k, s, (before, after), d in zip(size, kernel, stride, padding, dilation, strict=True)
     )
+
+
+# -- NumPy: images of one or three axes as such of two ----------------------------------------
+
+_ONE_ROW = Taps(1, 1, 1, 1, 0)
+
+
+def _two(windows: Windows) -> tuple[Taps, Taps]:
+    """The windows along the last two axes."""
+    rows, columns = (_ONE_ROW, *windows)[-2:]
     return rows, columns
 
 
-def _turn(w: Array, groups: int) -> Array:
-    """Return the filters of the adjoint: inputs and outputs exchanged, both image axes reversed."""
-    o, c, kh, kw = w.shape
-    turned = np.swapaxes(w.reshape((groups, o // groups, c, kh, kw)), 1, 2)
-    return turned.reshape((groups * c, o // groups, kh, kw))[:, :, ::-1, ::-1]
+def _lowered(x: NDArray, w: NDArray, windows: Windows) -> tuple[NDArray, NDArray]:
+    return _unfolded_depth(x, windows), _flat_filters(w)
 
 
-# -- NumPy ------------------------------------------------------------------------------------
+def _unfolded_depth(x: NDArray, windows: Windows) -> NDArray:
+    """For each output along the depth an image, and for each tap of a channel there a channel."""
+    if len(windows) < 3:
+        return x if len(windows) == 2 else x[:, :, None]
+    views = [np.moveaxis(view, 2, 1) for view in taps_along(x, 2, windows[0])]
+    unfolded = np.stack(views, axis=3)
+    n, outputs, c, taps, high, wide = unfolded.shape
+    return unfolded.reshape(n * outputs, c * taps, high, wide)
 
 
-class _Rows(NamedTuple):
-    """Filters without dilation along rows, where their taps fall, and which rows they give."""
-
-    filters: NDArray
-    taps: Taps
-    down: slice
-
-
-class _Piece(NamedTuple):
-    """Correlations of one slice of the images with several filters, whose columns agree."""
-
-    columns: Taps
-    read: slice  # rows of the images
-    rows: list[_Rows]
-    across: slice  # columns of the results
+def _flat_filters(w: NDArray) -> NDArray:
+    if w.ndim < 5:
+        return w if w.ndim == 4 else w[:, :, None]
+    o, c, depth, high, wide = w.shape
+    return w.reshape(o, c * depth, high, wide)
 
 
-def _pieces(
-    columns: Taps, rows: Iterable[tuple[slice, _Rows]], across: slice = slice(None)
-) -> list[_Piece]:
-    """Put together what reads the same rows of the images, so that these are unfolded once."""
-    pieces: dict[Any, _Piece] = {}
-    for read, some in rows:
-        key = (read.start, read.step)
-        pieces.setdefault(key, _Piece(columns, read, [], across)).rows.append(some)
-    return list(pieces.values())
+def _one_image_each(g: NDArray, windows: Windows) -> NDArray:
+    """For each output along the depth an image."""
+    if len(windows) < 3:
+        return g if len(windows) == 2 else g[:, :, None]
+    n, o, depth, high, wide = g.shape
+    return np.moveaxis(g, 2, 1).reshape(n * depth, o, high, wide)
 
 
-def _correlate(x: NDArray, pieces: list[_Piece], groups: int, out: NDArray) -> None:
-    """Write ``sum over taps of w[o, c, i, j] * x[n, c, rows(t, i), columns(u, j)]`` to ``out``."""
-    kernels = [_Kernel(piece, groups, out.dtype) for piece in pieces]
-    at_once = min((kernel.images_at_once for kernel in kernels), default=1)
-
-    def correlate(share: slice) -> None:
-        for start in range(share.start, share.stop, at_once):
-            some = slice(start, min(start + at_once, share.stop))
-            for piece, kernel in zip(pieces, kernels, strict=True):
-                kernel.run(x[some, :, piece.read], out[some, :, :, piece.across])
-
-    abreast = max((kernel.abreast for kernel in kernels), default=1)
-    in_parts(correlate, _shares(len(x), abreast, sum(kernel.products for kernel in kernels)))
-
-
-class _Kernel:
-    """How one piece is computed: its filters as matrices, and how the work is cut."""
-
-    def __init__(self, piece: _Piece, groups: int, dtype: np.dtype[Any]) -> None:
-        taps = [rows.taps for rows in piece.rows]
-        first = min(t.offset for t in taps)
-        last = max(t.offset + t.kernel for t in taps)
-        self.rows = Taps(max(t.out for t in taps), last - first, taps[0].stride, 1, first)
-        self.columns, width = piece.columns, piece.columns.out
-        self.matrices: list[tuple[NDArray, Taps, slice]] = []
-        self.abreast = self.products = 0
-        for filters, t, down in piece.rows:
-            o, c, kh, kw = filters.shape
-            length = kh * kw * c
-            abreast, chunk = _small_products(o // groups, length, width)
-            matrix = filters.transpose(0, 2, 3, 1).astype(dtype, copy=False)
-            matrix = matrix.reshape(groups, 1, o // groups // chunk, chunk, length)
-            self.matrices.append((matrix, t, down))
-            self.abreast = max(self.abreast, abreast)
-            self.products += filters.size * t.out * width
-        self.bytes_of_line = groups * kw * c * width * dtype.itemsize
-        self.images_at_once = _images_at_once(self.abreast, self.rows, self.bytes_of_line)
-
-    def run(self, x: NDArray, out: NDArray) -> None:
-        """Correlate images ``(N, C, H, W)``."""
-        for some, m, part, rows in _blocks(len(x), self.abreast, self.rows, self.bytes_of_line):
-            groups = len(self.matrices[0][0])
-            lines = Taps(rows.reach - rows.offset, 1, 1, 1, rows.offset)
-            view = _unfold(x[some], m, groups, lines, self.columns, out.dtype)
-            unfolded = SCRATCH.take(0, view.shape, out.dtype)
-            unfolded[...] = view
-            for matrix, taps, down in self.matrices:
-                y = _side_by_side(out[some, :, down][:, :, part], m, groups)
-                shape = (*y.shape[:3], *matrix.shape[2:4], m * self.columns.out)
-                direct = m == 1 and out.strides[3] == out.itemsize
-                product = y.reshape(shape) if direct else SCRATCH.take(1, shape, out.dtype)
-                read = taps._replace(out=y.shape[2])
-                np.matmul(matrix, _windows(unfolded, read, taps.offset - self.rows.offset), product)
-                if not direct:
-                    y[...] = product.reshape(y.shape)
-
-
-def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: int) -> NDArray:
-    """Sum over images and outputs of the outer products of ``g`` and what each tap read."""
-    og, c = g.shape[1] // groups, x.shape[1] // groups
-    kh, kw, width = rows.kernel, columns.kernel, columns.out
-    dtype = np.result_type(g, x)
-    gradient = np.zeros((kh, groups, kw * c, og), dtype)
-    bytes_of_line = groups * kw * c * width * dtype.itemsize
-    fewest = -(-FEWEST_OUTPUTS // max(1, rows.out * width))
-    for taps, read, written in _undilated(rows):
-        images, upstream = x[:, :, read], g[:, :, written]
-        step, phases = taps.stride, min(taps.stride, kh)
-        for some, m, part, strip in _blocks(len(x), fewest, taps, bytes_of_line):
-            last_line = strip.out + (kh - 1) // step - 1
-            lines = Taps(last_line * step + phases, 1, 1, 1, strip.offset)
-            view = _unfold(images[some], m, groups, lines, columns, dtype)
-            q = len(view)
-            unfolded = SCRATCH.take(0, (q, groups, kw, c, phases, last_line + 1, m, width), dtype)
-            for phase in range(phases):
-                unfolded[:, :, :, :, phase] = view[:, :, phase::step].transpose(0, 1, 3, 4, 2, 5, 6)
-            outputs = strip.out * m * width
-            g_lines = _side_by_side(upstream[some, :, part], m, groups)
-            if kh * kw * c >= WORTH_TURNING:
-                g_lines = g_lines.transpose(0, 1, 2, 4, 5, 3)
-                turned = SCRATCH.take(1, g_lines.shape, dtype)
-                turned[...] = g_lines
-                g_matrix = turned.reshape(q, groups, 1, outputs, og)
-            else:
-                g_matrix = g_lines.swapaxes(2, 3).reshape(q, groups, 1, og, outputs).swapaxes(3, 4)
-            chunk = 8 if kw * c * outputs * og > SMALL_PRODUCT and kw * c % 8 == 0 else kw * c
-            for i in range(kh):
-                read_lines = slice(i // step, i // step + strip.out)
-                matrix = unfolded[:, :, :, :, i % step, read_lines]
-                matrix = matrix.reshape(q, groups, kw * c // chunk, chunk, outputs)
-                gradient[i] += np.matmul(matrix, g_matrix).sum(axis=0).reshape(gradient.shape[1:])
-    gradient = gradient.reshape(kh, groups, kw, c, og).transpose(1, 4, 3, 0, 2)
-    return gradient.reshape(groups * og, c, kh, kw)
-
-
-def _shares(n: int, abreast: int, products: int) -> list[slice]:
-    """Share out ``n`` images of so many multiply-adds each, ``abreast`` or a multiple together.
-
-    Four times the work is in twice as many shares, each of twice the size.  How many threads there
-    are is not asked, so that the order of a sum, and with it the result, is the same everywhere.
-    """
-    shares = 1 << (n * products // SHARE).bit_length() // 2
-    each = abreast * max(1, -(-n // (abreast * shares)))
-    return [slice(start, min(start + each, n)) for start in range(0, max(n, 1), each)]
-
-
-def _small_products(filters: int, length: int, width: int) -> tuple[int, int]:
-    """Choose how many images lie side by side in a product, and how many filters it takes.
-
-    Vector units work on 16 columns at a time, and on 32 or 64 faster.
-    """
-    images = 1
-    while 2 * images * width <= 128 and (images * width < 32 or images * width % 16):
-        images *= 2
-    chunk = filters
-    while chunk % 2 == 0 and chunk >= 32 and chunk * length * images * width > SMALL_PRODUCT:
-        chunk //= 2
-    if chunk * length * images * width <= SMALL_PRODUCT:
-        return images, chunk
-    return max(images, -(-256 // max(1, width))), filters
-
-
-def _undilated(taps: Taps, down: slice = slice(None)) -> Iterator[tuple[Taps, slice, slice]]:
-    """Split an axis with dilation into axes without: one for each remainder of the outputs.
-
-    Yields the taps, which inputs they fall on, and which of the outputs ``down`` they give.
-    """
-    # A single tap has whatever dilation one likes: with the stride, nothing is left in between.
-    dilation = taps.dilation if taps.kernel > 1 else taps.stride
-    common = gcd(taps.stride, dilation)
-    step = dilation // common
-    begin, by = down.start or 0, down.step or 1
-    for first in range(min(step, taps.out)):
-        offset, phase = divmod(first * taps.stride + taps.offset, dilation)
-        out = (taps.out - first - 1) // step + 1
-        yield (
-            Taps(out, taps.kernel, taps.stride // common, 1, offset),
-            slice(phase, None, dilation),
-            slice(begin + first * by, None, step * by),
-        )
-
-
-def _images_at_once(m: int, rows: Taps, bytes_of_line: int) -> int:
-    """Return the multiple of ``m`` images whose unfolded rows fit in a block."""
-    return m * max(1, BLOCK // max(1, m * bytes_of_line * (rows.reach - rows.offset)))
-
-
-def _blocks(
-    n: int, m: int, rows: Taps, bytes_of_line: int
-) -> Iterator[tuple[slice, int, slice, Taps]]:
-    """Cut the work into images, and output rows of large images, whose unfolded rows fit a block.
-
-    Yields the images, how many of them lie side by side, the rows of outputs, and where the taps
-    of those rows fall.
-    """
-    at_once = _images_at_once(m, rows, bytes_of_line)
-    # Neighbouring strips both unfold the rows where they meet, so they are made much taller.
-    tall = max(8 * rows.kernel, BLOCK // max(1, m * bytes_of_line * rows.stride) + 1)
-    for start in range(0, n, at_once):
-        stop = min(n, start + at_once)
-        even = stop - (stop - start) % m
-        for some, side_by_side in ((slice(start, even), m), (slice(even, stop), stop - even)):
-            for first in range(0, rows.out if some.start < some.stop else 0, tall):
-                last = min(rows.out, first + tall)
-                strip = rows._replace(out=last - first, offset=rows.offset + first * rows.stride)
-                yield some, side_by_side, slice(first, last), strip
-
-
-def _side_by_side(x: NDArray, m: int, groups: int) -> NDArray:
-    """View images ``(N, C, H, W)`` as ``(N / m, groups, H, C / groups, m, W)``."""
-    n, c, h, w = x.shape
-    # Splitting an axis never copies, whatever the strides, so writing here writes to x.
-    return x.reshape(n // m, m, groups, c // groups, h, w).transpose(0, 2, 4, 3, 1, 5)
-
-
-def _unfold(
-    x: NDArray, m: int, groups: int, lines: Taps, columns: Taps, dtype: np.dtype[Any]
-) -> NDArray:
-    """View what each tap of a kernel row reads: ``(N / m, groups, lines, kw, C / groups, m, Wo)``.
-
-    The images are padded first, in the order in which they lie in memory, so that they are read
-    once and in one go.
-    """
-    n, c, h, w = x.shape
-    padded = SCRATCH.take(2, (n, c, lines.out, columns.reach - columns.offset), dtype)
-    down, read = lines.inside(0, h)
-    first, last = max(0, columns.offset), max(0, min(w, columns.reach))
-    across = slice(first - columns.offset, max(first, last) - columns.offset)
-    padded.fill(0)
-    padded[:, :, down, across] = x[:, :, read, first:last]
-    by_image, by_channel, by_line, item = padded.strides
-    c //= groups
-    shape = (n // m, groups, lines.out, columns.kernel, c, m, columns.out)
-    across_taps, across_outputs = columns.dilation * item, columns.stride * item
-    strides = (
-        m * by_image, c * by_channel, by_line, across_taps, by_channel, by_image, across_outputs
-    )  # fmt: skip
-    return np.ndarray(shape, dtype, padded, 0, strides)  # as_strided takes 10 µs
-
-
-def _windows(unfolded: NDArray, rows: Taps, first: int) -> NDArray:
-    """For each row of outputs, the matrix ``(kh * kw * C, m * Wo)`` of what its taps read.
-
-    The taps of the first row of outputs begin at the line ``first``.
-    """
-    q, groups, _, kw, c, m, width = unfolded.shape
-    shape = (q, groups, rows.out, 1, rows.kernel * kw * c, m * width)
-    by_image, by_group, by_line = unfolded.strides[:3]
-    item = unfolded.itemsize
-    strides = (by_image, by_group, by_line * rows.stride, 0, m * width * item, item)
-    return np.ndarray(shape, unfolded.dtype, unfolded, first * by_line, strides)
-
-
-def _phases(taps: Taps, size: int) -> Iterator[tuple[slice, Taps, slice]]:
-    """Split the adjoint of a strided axis into dense ones.
-
-    Inputs with one remainder modulo the stride were read by every (stride / gcd)-th tap, so their
-    gradient is a correlation of stride 1 with those taps alone, in reverse order.
-
-    Yields those inputs, where the taps of its correlation fall on the upstream gradient, and
-    which of the reversed kernel's elements they are.
-    """
-    common = gcd(taps.stride, taps.dilation)
-    step = taps.stride // common
-    for phase in range(min(taps.stride, size)):
-        shifted = [phase - taps.offset - i * taps.dilation for i in range(min(step, taps.kernel))]
-        first = next((i for i, s in enumerate(shifted) if s % taps.stride == 0), None)
-        if first is None:
-            continue  # no tap reads these inputs
-        kernel = (taps.kernel - 1 - first) // step + 1
-        dilation = taps.dilation // common
-        offset = shifted[first] // taps.stride - (kernel - 1) * dilation
-        out = (size - 1 - phase) // taps.stride + 1
-        reversed_last = taps.kernel - 1 - first
-        chosen = slice(reversed_last - (kernel - 1) * step, reversed_last + 1, step)
-        yield slice(phase, None, taps.stride), Taps(out, kernel, 1, dilation, offset), chosen
+def _raised(y: NDArray, n: int, windows: Windows) -> NDArray:
+    """Undo :func:`_one_image_each`."""
+    if len(windows) < 3:
+        return y if len(windows) == 2 else y[:, :, 0]
+    return np.moveaxis(y.reshape(n, windows[0].out, *y.shape[1:]), 1, 2)
 
 
 # -- any other kind of array ------------------------------------------------------------------
 
 
-def _correlate_anywhere(x: Array, w: Array, rows: Taps, columns: Taps, groups: int) -> Array:
-    n, o = x.shape[0], w.shape[0]
-    length = w.shape[1] * rows.kernel * columns.kernel
+def _convolved_anywhere(x: Array, w: Array, windows: Windows, groups: int) -> Array:
+    n, o, length = x.shape[0], w.shape[0], prod(w.shape[1:])
     filters = w.reshape((o, length)).reshape((groups, o // groups, length))
-    y = np.matmul(filters, unfold(x, groups, rows, columns))
-    return y.reshape((n, o, rows.out * columns.out)).reshape((n, o, rows.out, columns.out))
+    y = np.matmul(filters, unfold(x, groups, windows))
+    outputs = tuple(taps.out for taps in windows)
+    return y.reshape((n, o, prod(outputs))).reshape((n, o, *outputs))
 
 
 def _input_gradient_anywhere(
-    g: Array, w: Array, size: Pair, rows: Taps, columns: Taps, groups: int
+    g: Array, w: Array, size: Sizes, windows: Windows, groups: int
 ) -> Array:
-    apart = spread(spread(g, 2, rows.stride), 3, columns.stride)
-    row_taps, column_taps = (
+    for axis, taps in enumerate(windows, 2):
+        g = spread(g, axis, taps.stride)
+    dense = tuple(
         Taps(n, t.kernel, 1, t.dilation, -t.offset - (t.kernel - 1) * t.dilation)
-        for n, t in zip(size, (rows, columns), strict=True)
+        for n, t in zip(size, windows, strict=True)
     )
-    return _correlate_anywhere(apart, _turn(w, groups), row_taps, column_taps, groups)
+    return _convolved_anywhere(g, planes.turned(w, groups), dense, groups)
 
 
-def _weight_gradient_anywhere(g: Array, x: Array, rows: Taps, columns: Taps, groups: int) -> Array:
+def _weight_gradient_anywhere(g: Array, x: Array, windows: Windows, groups: int) -> Array:
     n, o = g.shape[:2]
-    outputs = rows.out * columns.out
+    outputs = prod(taps.out for taps in windows)
     upstream = g.reshape((n, o, outputs)).reshape((n, groups, o // groups, outputs))
-    unfolded = unfold(x, groups, rows, columns)
-    gradient = np.matmul(upstream, np.swapaxes(unfolded, 2, 3)).sum(axis=0)
-    gradient = gradient.reshape((o, gradient.shape[2]))
-    return gradient.reshape((o, x.shape[1] // groups, rows.kernel, columns.kernel))
+    gradient = np.matmul(upstream, np.swapaxes(unfold(x, groups, windows), 2, 3)).sum(axis=0)
+    return gradient.reshape((o, gradient.shape[2]))

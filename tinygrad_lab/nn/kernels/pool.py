@@ -1,4 +1,4 @@
-"""Pooling: the largest, or the mean, of what a window of an image holds.
+"""Pooling over any number of axes: the largest, or the mean, of what a window of an image holds.
 
 Each pooling and its gradient are linear in the upstream, so each pair closes under
 differentiation: the gradient's own derivative gathers where the gradient scatters.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from math import prod
 from operator import add
 from typing import Any
 
@@ -20,93 +21,113 @@ import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.nn.kernels.scratch import SCRATCH
-from tinygrad_lab.nn.kernels.windows import Array, Taps, fold, is_numpy, taps_along, taps_of
+from tinygrad_lab.nn.kernels.windows import Array, Windows, fold, is_numpy, taps_along, taps_of
 
-__all__ = ["avg_pool2d", "max_pool2d"]
+__all__ = ["avg_pool", "max_pool"]
 
 # Bytes to work on at once: a part of the L2 cache.
 BLOCK = 1 << 19
 
 
 @primitive
-def max_pool2d(x: Array, *, rows: Taps, columns: Taps) -> Array:
+def max_pool(x: Array, *, windows: Windows) -> Array:
     """The largest element of each window; what lies outside is smaller than anything."""
 
     def largest(x: Array) -> Array:
-        down = reduce(np.maximum, taps_along(x, 2, rows, _smallest(x)))
-        return reduce(np.maximum, taps_along(down, 3, columns, _smallest(x)))
+        for axis, taps in enumerate(windows, 2):
+            x = reduce(np.maximum, taps_along(x, axis, taps, smallest(x.dtype)))
+        return x
 
-    return _in_blocks(largest, 2 * x.shape[2] * x.shape[3], x)
+    return _in_blocks(largest, 2 * prod(x.shape[2:]), x)
 
 
 @primitive
-def max_pool2d_input_gradient(g: Array, x: Array, *, rows: Taps, columns: Taps) -> Array:
+def max_pool_input_gradient(g: Array, x: Array, *, windows: Windows) -> Array:
     """Give each window's gradient to its largest elements, in equal shares; to NaN, if any."""
-    peaks_of = _Peaks(x.shape[2:], rows, columns)
+    peaks_of = _Peaks(x.shape[2:], windows)
 
     def scatter(g: Array, x: Array) -> Array:
         peaks, ties = peaks_of(x, g.dtype)
         peaks *= g / ties
-        return fold(peaks, x.shape[2:], rows, columns)
+        return fold(peaks, x.shape[2:], windows)
 
     return _in_blocks(scatter, peaks_of.size, g, x)
 
 
 @primitive
-def max_pool2d_gather(u: Array, x: Array, *, rows: Taps, columns: Taps) -> Array:
+def max_pool_gather(u: Array, x: Array, *, windows: Windows) -> Array:
     """The mean of ``u`` over each window's largest elements: the adjoint of the one above."""
-    peaks_of = _Peaks(x.shape[2:], rows, columns)
+    peaks_of = _Peaks(x.shape[2:], windows)
 
     def gather(u: Array, x: Array) -> Array:
         peaks, ties = peaks_of(x, u.dtype)
-        peaks *= np.stack(taps_of(u, rows, columns))
+        peaks *= np.stack(taps_of(u, windows))
         return peaks.sum(axis=0) / ties
 
     return _in_blocks(gather, peaks_of.size, u, x)
 
 
 defvjp(
-    max_pool2d,
-    lambda g, y, x, **how: max_pool2d_input_gradient(g, x, **how),
-    branch=lambda y, x, **how: max_pool2d_input_gradient(np.ones_like(y), x, **how) != 0,
+    max_pool,
+    lambda g, y, x, **how: max_pool_input_gradient(g, x, **how),
+    branch=lambda y, x, **how: max_pool_input_gradient(np.ones_like(y), x, **how) != 0,
 )
 # A small change of x leaves the largest elements where they are, almost everywhere, so the
 # derivative by x is 0.  It is declared, because a tracked argument without a rule is an error.
 defvjp(
-    max_pool2d_input_gradient,
-    lambda u, y, g, x, **how: max_pool2d_gather(u, x, **how),
+    max_pool_input_gradient,
+    lambda u, y, g, x, **how: max_pool_gather(u, x, **how),
     lambda u, y, g, x, **how: np.zeros_like(x),
 )
 defvjp(
-    max_pool2d_gather,
-    lambda g, y, u, x, **how: max_pool2d_input_gradient(g, x, **how),
+    max_pool_gather,
+    lambda g, y, u, x, **how: max_pool_input_gradient(g, x, **how),
     lambda g, y, u, x, **how: np.zeros_like(x),
 )
 
 
-def _smallest(x: Array) -> Any:
-    if x.dtype.kind == "f":
+def smallest(dtype: np.dtype[Any]) -> Any:
+    """What no number of a dtype is smaller than."""
+    if dtype.kind == "f":
         return -np.inf
-    return False if x.dtype.kind == "b" else np.iinfo(x.dtype).min
+    return False if dtype.kind == "b" else np.iinfo(dtype).min
+
+
+def places_of_largest(x: Array, windows: Windows) -> Array:
+    """Where in its image the first of the largest elements of each window is."""
+    largest = _largest_anywhere(taps_of(x, windows, smallest(x.dtype)))
+    tap = np.argmax(_Peaks(x.shape[2:], windows).without_margins(largest), axis=0)
+    place, step = np.zeros_like(tap), 1
+    for axis in reversed(range(len(windows))):
+        taps, n = windows[axis], x.shape[2 + axis]
+        first = np.arange(taps.out) * taps.stride + taps.offset
+        first = first.reshape((-1, *(1,) * (len(windows) - axis - 1)))
+        place = place + (first + tap % taps.kernel * taps.dilation) * step
+        tap, step = tap // taps.kernel, step * n
+    return place
 
 
 class _Peaks:
     """Which taps read the largest element of their window."""
 
-    def __init__(self, image: tuple[int, int], rows: Taps, columns: Taps) -> None:
-        self.rows, self.columns = rows, columns
-        self.shape = (rows.kernel * columns.kernel, 1, 1, rows.out, columns.out)
-        self.size = self.shape[0] * rows.out * columns.out  # of an image with one channel
-        down, across = rows.inside_an_axis_of(image[0]), columns.inside_an_axis_of(image[1])
-        self.inside = (down[:, None, :, None] & across[:, None, :]).reshape(self.shape)
-        self.all_inside = self.inside.all()
+    def __init__(self, image: tuple[int, ...], windows: Windows) -> None:
+        self.windows = windows
+        self.size = prod(taps.kernel * taps.out for taps in windows)  # of one channel of an image
+        ends = zip(windows, image, strict=True)
+        self.all_inside = all(taps.offset >= 0 and taps.reach <= n for taps, n in ends)
+        if not self.all_inside:
+            self.inside = np.stack(taps_of(np.ones((1, 1, *image), bool), windows, fill=False))
 
     def __call__(self, x: Array, dtype: Any) -> tuple[Array, Array]:
-        """Ones where taps read the largest, ``(taps, N, C, Ho, Wo)``, and how many those are."""
-        views = taps_of(x, self.rows, self.columns, _smallest(x))
+        """Ones where taps read the largest, ``(taps, N, C, *outputs)``, and how many those are."""
+        views = taps_of(x, self.windows, smallest(x.dtype))
         largest = _largest_of(views) if is_numpy(x) else _largest_anywhere(views)
-        peaks = (largest if self.all_inside else largest & self.inside).astype(dtype)
+        peaks = self.without_margins(largest).astype(dtype)
         return peaks, np.maximum(peaks.sum(axis=0), 1)  # a window may lie outside
+
+    def without_margins(self, largest: Array) -> Array:
+        """Taps that fall outside the image read no largest element."""
+        return largest if self.all_inside else largest & self.inside
 
 
 def _largest_anywhere(views: list[Array]) -> Array:
@@ -125,36 +146,37 @@ def _largest_of(views: list[Array]) -> Array:
 
 
 @primitive
-def avg_pool2d(x: Array, *, rows: Taps, columns: Taps, divisor: Array) -> Array:
-    """The sum of each window over its ``divisor``, a scalar or ``(Ho, Wo)``."""
+def avg_pool(x: Array, *, windows: Windows, divisor: Array) -> Array:
+    """The sum of each window over its ``divisor``, a scalar or one for each output."""
 
     def mean(x: Array) -> Array:
-        down = reduce(add, taps_along(x, 2, rows))
-        return reduce(add, taps_along(down, 3, columns)) / divisor
+        for axis, taps in enumerate(windows, 2):
+            x = reduce(add, taps_along(x, axis, taps))
+        return x / divisor
 
-    return _in_blocks(mean, 2 * x.shape[2] * x.shape[3], x)
+    return _in_blocks(mean, 2 * prod(x.shape[2:]), x)
 
 
 @primitive
-def avg_pool2d_input_gradient(
-    g: Array, *, size: tuple[int, int], rows: Taps, columns: Taps, divisor: Array
+def avg_pool_input_gradient(
+    g: Array, *, size: tuple[int, ...], windows: Windows, divisor: Array
 ) -> Array:
     """Spread each window's gradient evenly over the window."""
 
     def spread(g: Array) -> Array:
         share = g / divisor
-        return fold([share] * (rows.kernel * columns.kernel), size, rows, columns)
+        return fold([share] * prod(taps.kernel for taps in windows), size, windows)
 
-    return _in_blocks(spread, 2 * size[0] * size[1], g)
+    return _in_blocks(spread, 2 * prod(size), g)
 
 
 defvjp(
-    avg_pool2d,
-    lambda g, y, x, **how: avg_pool2d_input_gradient(g, size=x.shape[2:], **how),
+    avg_pool,
+    lambda g, y, x, **how: avg_pool_input_gradient(g, size=x.shape[2:], **how),
 )
 defvjp(
-    avg_pool2d_input_gradient,
-    lambda u, y, g, size, **how: avg_pool2d(u, **how),
+    avg_pool_input_gradient,
+    lambda u, y, g, size, **how: avg_pool(u, **how),
 )
 
 

@@ -9,13 +9,15 @@ Not for: the arithmetic of convolution (``conv.py``) and pooling (``pool.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "Taps", "fold", "is_numpy", "pair", "place", "spread", "taps_along", "taps_of", "unfold",
+    "Taps", "Windows", "fold", "is_numpy", "place", "sizes", "spread", "taps_along", "taps_of",
+    "unfold",
 ]  # fmt: skip
 
 Array = Any  # an ndarray, a Dask or CuPy array: whatever speaks NumPy's protocols
@@ -58,20 +60,24 @@ class Taps(NamedTuple):
         return (read >= 0) & (read < size)
 
 
-def pair(value: Any, name: str, least: int) -> tuple[int, int]:
-    """Read an int, or a pair of them, for rows and columns.
+#: A window over images of any number of axes: the taps along each of them.
+Windows = tuple[Taps, ...]
+
+
+def sizes(value: Any, name: str, least: int, ndim: int) -> tuple[int, ...]:
+    """Read an integer for all axes of an image, or one for each of them.
 
     Raises
     ------
     ValueError
         It is neither, or smaller than ``least``.
     """
-    both = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2 or any(not isinstance(v, (int, np.integer)) or v < least for v in both):
-        raise ValueError(
-            f"{name}={value!r}: expected an integer of {least} or more, or a pair of them"
-        )
-    return int(both[0]), int(both[1])
+    each = tuple(value) if isinstance(value, (tuple, list)) else (value,) * ndim
+    each = each * ndim if len(each) == 1 else each
+    if len(each) != ndim or any(not isinstance(v, (int, np.integer)) or v < least for v in each):
+        several = {1: "one in a tuple", 2: "a pair of them"}.get(ndim, f"{ndim} of them")
+        raise ValueError(f"{name}={value!r}: expected an integer of {least} or more, or {several}")
+    return tuple(map(int, each))
 
 
 def is_numpy(*arrays: Any) -> bool:
@@ -87,13 +93,15 @@ def taps_along(x: Array, axis: int, taps: Taps, fill: float = 0.0) -> list[Array
     return _views(_pad(x, {axis: taps}, fill), axis, taps)
 
 
-def taps_of(x: Array, rows: Taps, columns: Taps, fill: float = 0.0) -> list[Array]:
-    """Views of what each tap reads, each of shape ``(N, C, rows.out, columns.out)``.
+def taps_of(x: Array, windows: Windows, fill: float = 0.0) -> list[Array]:
+    """Views of what each tap reads, each of shape ``(N, C, *outputs)``.
 
     The order is that of a kernel's elements, row by row.
     """
-    x = _pad(x, {2: rows, 3: columns}, fill)
-    return [view for row in _views(x, 2, rows) for view in _views(row, 3, columns)]
+    views = [_pad(x, dict(enumerate(windows, 2)), fill)]
+    for axis, taps in enumerate(windows, 2):
+        views = [part for view in views for part in _views(view, axis, taps)]
+    return views
 
 
 def _views(padded: Array, axis: int, taps: Taps) -> list[Array]:
@@ -118,36 +126,38 @@ def _pad(x: Array, taps: dict[int, Taps], fill: float) -> Array:
     return padded
 
 
-def unfold(x: Array, groups: int, rows: Taps, columns: Taps) -> Array:
+def unfold(x: Array, groups: int, windows: Windows) -> Array:
     """Columns of taps ``(N, groups, C / groups * taps, outputs)``, for any kind of array.
 
     Made of slices and one stack, and reshaped one axis at a time because Dask needs that.
     """
     n, c = x.shape[:2]
-    taps, outputs = rows.kernel * columns.kernel, rows.out * columns.out
-    unfolded = np.stack(taps_of(x, rows, columns), axis=2).reshape((n, c, taps, outputs))
+    taps, outputs = prod(t.kernel for t in windows), prod(t.out for t in windows)
+    unfolded = np.stack(taps_of(x, windows), axis=2).reshape((n, c, taps, outputs))
     unfolded = unfolded.reshape((n, c * taps, outputs))
     return unfolded.reshape((n, groups, c // groups * taps, outputs))
 
 
-def fold(pieces: Iterable[Array], size: tuple[int, int], rows: Taps, columns: Taps) -> Array:
+def fold(pieces: Iterable[Array], size: tuple[int, ...], windows: Windows) -> Array:
     """Add what belongs to each tap back to where :func:`taps_of` read it: the adjoint.
 
-    ``pieces`` come in the order of :func:`taps_of`.  The result has shape ``(N, C, *size)``.
+    ``pieces`` come in the order of :func:`taps_of`.  The result has shape ``(N, C, *size)``, and
+    behind these the axes of the pieces that no window slides along.
     """
-    where = [(i, j) for i in range(rows.kernel) for j in range(columns.kernel)]
-    overlap = rows.overlap or columns.overlap
+    overlap = any(taps.overlap for taps in windows)
     result: Array = None
-    for (i, j), piece in zip(where, pieces, strict=True):
+    for tap, piece in zip(np.ndindex(*(t.kernel for t in windows)), pieces, strict=True):
+        along = list(zip(windows, tap, size, strict=True))
         if not is_numpy(piece):
-            placed = place(place(piece, 2, i, size[0], rows), 3, j, size[1], columns)
-            result = placed if result is None else result + placed
+            for axis, (taps, i, n) in enumerate(along, 2):
+                piece = place(piece, axis, i, n, taps)
+            result = piece if result is None else result + piece
             continue
         if result is None:
-            result = np.zeros((*piece.shape[:2], *size), piece.dtype)
-        out_rows, in_rows = rows.inside(i, size[0])
-        out_columns, in_columns = columns.inside(j, size[1])
-        to, part = result[:, :, in_rows, in_columns], piece[:, :, out_rows, out_columns]
+            shape = (*piece.shape[:2], *size, *piece.shape[2 + len(size) :])
+            result = np.zeros(shape, piece.dtype)
+        out, read = zip(*(taps.inside(i, n) for taps, i, n in along), strict=True)
+        to, part = result[:, :, *read], piece[:, :, *out]
         if overlap:
             to += part
         else:

@@ -303,7 +303,7 @@ class _Names(Module, MutableMapping[str, Any]):
         return iter([name for name in vars(self) if name not in _OWN])
 
     def __len__(self) -> int:
-        return len(list(self))
+        return sum(1 for _ in self)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """Hold a default, where there is nothing yet; return what is there."""

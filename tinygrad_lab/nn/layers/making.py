@@ -28,11 +28,13 @@ def parameters(
     dtype: npt.DTypeLike | None,
     init: str | Init | None,
     rng: Rng,
+    outputs: int | None = None,
 ) -> tuple[Parameter, Parameter | None]:
-    """A weight of ``shape``, and a bias or None."""
+    """A weight of ``shape``, and a bias or None: one for each output, the weight's first axis."""
     generator, bound = np.random.default_rng(rng), 1 / sqrt(fans(shape)[0])
     weight = first_values(shape, bound, dtype, init, generator)
-    return weight, first_values(shape[:1], bound, dtype, init, generator) if bias else None
+    of_bias = shape[:1] if outputs is None else (outputs,)
+    return weight, first_values(of_bias, bound, dtype, init, generator) if bias else None
 
 
 def first_values(

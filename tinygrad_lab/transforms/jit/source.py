@@ -61,14 +61,14 @@ _LARGE = 8  # elements of a constant that stands above the function
 
 #: What values are called after the primitive or the function that made them.
 _STEMS: dict[str, str] = {
-    "linear": "z", "conv2d": "z", "sigmoid": "a", "relu": "a", "tanh": "a", "softmax": "a",
+    "linear": "z", "convolution": "z", "sigmoid": "a", "relu": "a", "tanh": "a", "softmax": "a",
     "log_softmax": "log_p", "loss": "loss", "mse_loss": "loss", "l1_loss": "loss", "add": "total",
     "subtract": "difference", "sub": "difference", "multiply": "product", "mul": "product",
     "matmul": "product", "divide": "quotient", "truediv": "quotient", "neg": "negative",
     "absolute": "size",
     "getitem": "part", "less": "is_less", "greater": "is_greater", "less_equal": "is_less",
     "greater_equal": "is_greater", "equal": "is_equal", "isnan": "is_nan", "pow": "power",
-    "max_pool2d": "pooled", "avg_pool2d": "pooled",
+    "max_pool": "pooled", "avg_pool": "pooled",
 }  # fmt: skip
 _SECTIONS = {
     "forward": "forward", "backward": "backward, from the end to the beginning",

@@ -1,0 +1,358 @@
+"""Convolution of NumPy's images with two axes, which the others are brought to (``conv.py``).
+
+The images are unfolded by the taps of one kernel row only.  The unfolded rows follow one another in
+memory, so the matrix that belongs to one row of outputs is a view that overlaps with the next
+row's, and one ``np.matmul`` over all of those views is the convolution, written straight to the
+result where it lies right.  That is a ``kh``-th of the memory traffic of im2col.  A kernel with
+dilation, and the adjoint of a stride, are several dense correlations between slices of the images.
+Where there is enough to do, several threads have a share of the images each (``threads.py``).
+
+Not for: other arrays, derivatives, or what users call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from math import gcd, prod
+from operator import add
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_lab.nn.kernels.scratch import SCRATCH
+from tinygrad_lab.nn.kernels.threads import in_parts
+from tinygrad_lab.nn.kernels.windows import NDArray, Taps
+
+__all__ = ["SHARE", "convolved", "input_gradient", "turned", "weight_gradient"]
+
+# Bytes of unfolded images to work on at once: a part of the L2 cache.
+BLOCK = 1 << 20
+# Multiply-adds that are worth a thread of their own.
+SHARE = 5_000_000
+# Multiply-adds up to which OpenBLAS multiplies without packing its operands first, at twice the
+# speed where one of them has few rows.
+SMALL_PRODUCT = 1_000_000
+# Outputs that a weight gradient sums over in one product, at least: adding products takes time too.
+FEWEST_OUTPUTS = 256
+# Taps of a filter, from which on a product with the transposed gradient pays for transposing it.
+WORTH_TURNING = 192
+
+Planes = tuple[Taps, Taps]
+
+
+def convolved(x: NDArray, w: NDArray, windows: Planes, groups: int) -> NDArray:
+    """Images ``(N, O, Ho, Wo)`` from ``(N, C, H, W)`` and filters ``(O, C / groups, kh, kw)``."""
+    rows, columns = windows
+    y = np.empty((x.shape[0], w.shape[0], rows.out, columns.out), np.result_type(x, w))
+    dense = ((read, _Rows(w, taps, down)) for taps, read, down in _undilated(rows))
+    _correlate(x, _pieces(columns, dense), groups, y)
+    return y
+
+
+def input_gradient(
+    g: NDArray, w: NDArray, size: tuple[int, int], windows: Planes, groups: int
+) -> NDArray:
+    """Gradient ``(N, C, *size)`` by the images, from ``g`` ``(N, O, Ho, Wo)``."""
+    rows, columns = windows
+    w = turned(w, groups)
+    down, across = list(_phases(rows, size[0])), list(_phases(columns, size[1]))
+    phases = min(rows.stride, size[0]) * min(columns.stride, size[1])
+    make = np.empty if len(down) * len(across) == phases else np.zeros
+    dx = make((g.shape[0], w.shape[0], *size), np.result_type(g, w))
+    pieces: list[_Piece] = []
+    for column_inputs, column_taps, some_columns in across:
+        filters = w[..., some_columns]
+        strided = (
+            (read, _Rows(filters[:, :, some_rows], taps, inputs))
+            for row_inputs, row_taps, some_rows in down
+            for taps, read, inputs in _undilated(row_taps, row_inputs)
+        )
+        pieces += _pieces(column_taps, strided, column_inputs)
+    _correlate(g, pieces, groups, dx)
+    return dx
+
+
+def weight_gradient(g: NDArray, x: NDArray, windows: Planes, groups: int) -> NDArray:
+    """Gradient ``(O, C / groups, kh, kw)`` by the filters."""
+
+    def by(share: slice) -> NDArray:
+        return _weight_gradient(g[share], x[share], *windows, groups)
+
+    kernel = prod(taps.kernel for taps in windows)
+    products = prod(g.shape[1:]) * (x.shape[1] // groups) * kernel
+    return reduce(add, in_parts(by, _shares(len(g), 1, products)))
+
+
+def turned(w: Any, groups: int) -> Any:
+    """Return the filters of the adjoint: inputs and outputs exchanged, all image axes reversed."""
+    o, c, *kernel = w.shape
+    w = np.swapaxes(w.reshape((groups, o // groups, c, *kernel)), 1, 2)
+    w = w.reshape((groups * c, o // groups, *kernel))
+    return w[(slice(None), slice(None), *(slice(None, None, -1),) * len(kernel))]
+
+
+class _Rows(NamedTuple):
+    """Filters without dilation along rows, where their taps fall, and which rows they give."""
+
+    filters: NDArray
+    taps: Taps
+    down: slice
+
+
+class _Piece(NamedTuple):
+    """Correlations of one slice of the images with several filters, whose columns agree."""
+
+    columns: Taps
+    read: slice  # rows of the images
+    rows: list[_Rows]
+    across: slice  # columns of the results
+
+
+def _pieces(
+    columns: Taps, rows: Iterable[tuple[slice, _Rows]], across: slice = slice(None)
+) -> list[_Piece]:
+    """Put together what reads the same rows of the images, so that these are unfolded once."""
+    pieces: dict[Any, _Piece] = {}
+    for read, some in rows:
+        key = (read.start, read.step)
+        pieces.setdefault(key, _Piece(columns, read, [], across)).rows.append(some)
+    return list(pieces.values())
+
+
+def _correlate(x: NDArray, pieces: list[_Piece], groups: int, out: NDArray) -> None:
+    """Write ``sum over taps of w[o, c, i, j] * x[n, c, rows(t, i), columns(u, j)]`` to ``out``."""
+    kernels = [_Kernel(piece, groups, out.dtype) for piece in pieces]
+    at_once = min((kernel.images_at_once for kernel in kernels), default=1)
+
+    def correlate(share: slice) -> None:
+        for start in range(share.start, share.stop, at_once):
+            some = slice(start, min(start + at_once, share.stop))
+            for piece, kernel in zip(pieces, kernels, strict=True):
+                kernel.run(x[some, :, piece.read], out[some, :, :, piece.across])
+
+    abreast = max((kernel.abreast for kernel in kernels), default=1)
+    in_parts(correlate, _shares(len(x), abreast, sum(kernel.products for kernel in kernels)))
+
+
+class _Kernel:
+    """How one piece is computed: its filters as matrices, and how the work is cut."""
+
+    def __init__(self, piece: _Piece, groups: int, dtype: np.dtype[Any]) -> None:
+        taps = [rows.taps for rows in piece.rows]
+        first = min(t.offset for t in taps)
+        last = max(t.offset + t.kernel for t in taps)
+        self.rows = Taps(max(t.out for t in taps), last - first, taps[0].stride, 1, first)
+        self.columns, width = piece.columns, piece.columns.out
+        self.matrices: list[tuple[NDArray, Taps, slice]] = []
+        self.abreast = self.products = 0
+        for filters, t, down in piece.rows:
+            o, c, kh, kw = filters.shape
+            length = kh * kw * c
+            abreast, chunk = _small_products(o // groups, length, width)
+            matrix = filters.transpose(0, 2, 3, 1).astype(dtype, copy=False)
+            matrix = matrix.reshape(groups, 1, o // groups // chunk, chunk, length)
+            self.matrices.append((matrix, t, down))
+            self.abreast = max(self.abreast, abreast)
+            self.products += filters.size * t.out * width
+        self.bytes_of_line = groups * kw * c * width * dtype.itemsize
+        self.images_at_once = _images_at_once(self.abreast, self.rows, self.bytes_of_line)
+
+    def run(self, x: NDArray, out: NDArray) -> None:
+        """Correlate images ``(N, C, H, W)``."""
+        for some, m, part, rows in _blocks(len(x), self.abreast, self.rows, self.bytes_of_line):
+            groups = len(self.matrices[0][0])
+            lines = Taps(rows.reach - rows.offset, 1, 1, 1, rows.offset)
+            view = _unfold(x[some], m, groups, lines, self.columns, out.dtype)
+            unfolded = SCRATCH.take(0, view.shape, out.dtype)
+            unfolded[...] = view
+            for matrix, taps, down in self.matrices:
+                y = _side_by_side(out[some, :, down][:, :, part], m, groups)
+                shape = (*y.shape[:3], *matrix.shape[2:4], m * self.columns.out)
+                direct = m == 1 and out.strides[3] == out.itemsize
+                product = y.reshape(shape) if direct else SCRATCH.take(1, shape, out.dtype)
+                read = taps._replace(out=y.shape[2])
+                np.matmul(matrix, _windows(unfolded, read, taps.offset - self.rows.offset), product)
+                if not direct:
+                    y[...] = product.reshape(y.shape)
+
+
+def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: int) -> NDArray:
+    """Sum over images and outputs of the outer products of ``g`` and what each tap read."""
+    og, c = g.shape[1] // groups, x.shape[1] // groups
+    kh, kw, width = rows.kernel, columns.kernel, columns.out
+    dtype = np.result_type(g, x)
+    gradient = np.zeros((kh, groups, kw * c, og), dtype)
+    bytes_of_line = groups * kw * c * width * dtype.itemsize
+    fewest = -(-FEWEST_OUTPUTS // max(1, rows.out * width))
+    for taps, read, written in _undilated(rows):
+        images, upstream = x[:, :, read], g[:, :, written]
+        step, phases = taps.stride, min(taps.stride, kh)
+        for some, m, part, strip in _blocks(len(x), fewest, taps, bytes_of_line):
+            last_line = strip.out + (kh - 1) // step - 1
+            lines = Taps(last_line * step + phases, 1, 1, 1, strip.offset)
+            view = _unfold(images[some], m, groups, lines, columns, dtype)
+            q = len(view)
+            unfolded = SCRATCH.take(0, (q, groups, kw, c, phases, last_line + 1, m, width), dtype)
+            for phase in range(phases):
+                unfolded[:, :, :, :, phase] = view[:, :, phase::step].transpose(0, 1, 3, 4, 2, 5, 6)
+            outputs = strip.out * m * width
+            g_lines = _side_by_side(upstream[some, :, part], m, groups)
+            if kh * kw * c >= WORTH_TURNING:
+                g_lines = g_lines.transpose(0, 1, 2, 4, 5, 3)
+                turned = SCRATCH.take(1, g_lines.shape, dtype)
+                turned[...] = g_lines
+                g_matrix = turned.reshape(q, groups, 1, outputs, og)
+            else:
+                g_matrix = g_lines.swapaxes(2, 3).reshape(q, groups, 1, og, outputs).swapaxes(3, 4)
+            chunk = 8 if kw * c * outputs * og > SMALL_PRODUCT and kw * c % 8 == 0 else kw * c
+            for i in range(kh):
+                read_lines = slice(i // step, i // step + strip.out)
+                matrix = unfolded[:, :, :, :, i % step, read_lines]
+                matrix = matrix.reshape(q, groups, kw * c // chunk, chunk, outputs)
+                gradient[i] += np.matmul(matrix, g_matrix).sum(axis=0).reshape(gradient.shape[1:])
+    gradient = gradient.reshape(kh, groups, kw, c, og).transpose(1, 4, 3, 0, 2)
+    return gradient.reshape(groups * og, c, kh, kw)
+
+
+def _shares(n: int, abreast: int, products: int) -> list[slice]:
+    """Share out ``n`` images of so many multiply-adds each, ``abreast`` or a multiple together.
+
+    Four times the work is in twice as many shares, each of twice the size.  How many threads there
+    are is not asked, so that the order of a sum, and with it the result, is the same everywhere.
+    """
+    shares = 1 << (n * products // SHARE).bit_length() // 2
+    each = abreast * max(1, -(-n // (abreast * shares)))
+    return [slice(start, min(start + each, n)) for start in range(0, max(n, 1), each)]
+
+
+def _small_products(filters: int, length: int, width: int) -> tuple[int, int]:
+    """Choose how many images lie side by side in a product, and how many filters it takes.
+
+    Vector units work on 16 columns at a time, and on 32 or 64 faster.
+    """
+    images = 1
+    while 2 * images * width <= 128 and (images * width < 32 or images * width % 16):
+        images *= 2
+    chunk = filters
+    while chunk % 2 == 0 and chunk >= 32 and chunk * length * images * width > SMALL_PRODUCT:
+        chunk //= 2
+    if chunk * length * images * width <= SMALL_PRODUCT:
+        return images, chunk
+    return max(images, -(-256 // max(1, width))), filters
+
+
+def _undilated(taps: Taps, down: slice = slice(None)) -> Iterator[tuple[Taps, slice, slice]]:
+    """Split an axis with dilation into axes without: one for each remainder of the outputs.
+
+    Yields the taps, which inputs they fall on, and which of the outputs ``down`` they give.
+    """
+    # A single tap has whatever dilation one likes: with the stride, nothing is left in between.
+    dilation = taps.dilation if taps.kernel > 1 else taps.stride
+    common = gcd(taps.stride, dilation)
+    step = dilation // common
+    begin, by = down.start or 0, down.step or 1
+    for first in range(min(step, taps.out)):
+        offset, phase = divmod(first * taps.stride + taps.offset, dilation)
+        out = (taps.out - first - 1) // step + 1
+        yield (
+            Taps(out, taps.kernel, taps.stride // common, 1, offset),
+            slice(phase, None, dilation),
+            slice(begin + first * by, None, step * by),
+        )
+
+
+def _images_at_once(m: int, rows: Taps, bytes_of_line: int) -> int:
+    """Return the multiple of ``m`` images whose unfolded rows fit in a block."""
+    return m * max(1, BLOCK // max(1, m * bytes_of_line * (rows.reach - rows.offset)))
+
+
+def _blocks(
+    n: int, m: int, rows: Taps, bytes_of_line: int
+) -> Iterator[tuple[slice, int, slice, Taps]]:
+    """Cut the work into images, and output rows of large images, whose unfolded rows fit a block.
+
+    Yields the images, how many of them lie side by side, the rows of outputs, and where the taps
+    of those rows fall.
+    """
+    at_once = _images_at_once(m, rows, bytes_of_line)
+    # Neighbouring strips both unfold the rows where they meet, so they are made much taller.
+    tall = max(8 * rows.kernel, BLOCK // max(1, m * bytes_of_line * rows.stride) + 1)
+    for start in range(0, n, at_once):
+        stop = min(n, start + at_once)
+        even = stop - (stop - start) % m
+        for some, side_by_side in ((slice(start, even), m), (slice(even, stop), stop - even)):
+            for first in range(0, rows.out if some.start < some.stop else 0, tall):
+                last = min(rows.out, first + tall)
+                strip = rows._replace(out=last - first, offset=rows.offset + first * rows.stride)
+                yield some, side_by_side, slice(first, last), strip
+
+
+def _side_by_side(x: NDArray, m: int, groups: int) -> NDArray:
+    """View images ``(N, C, H, W)`` as ``(N / m, groups, H, C / groups, m, W)``."""
+    n, c, h, w = x.shape
+    # Splitting an axis never copies, whatever the strides, so writing here writes to x.
+    return x.reshape(n // m, m, groups, c // groups, h, w).transpose(0, 2, 4, 3, 1, 5)
+
+
+def _unfold(
+    x: NDArray, m: int, groups: int, lines: Taps, columns: Taps, dtype: np.dtype[Any]
+) -> NDArray:
+    """View what each tap of a kernel row reads: ``(N / m, groups, lines, kw, C / groups, m, Wo)``.
+
+    The images are padded first, in the order in which they lie in memory, so that they are read
+    once and in one go.
+    """
+    n, c, h, w = x.shape
+    padded = SCRATCH.take(2, (n, c, lines.out, columns.reach - columns.offset), dtype)
+    down, read = lines.inside(0, h)
+    first, last = max(0, columns.offset), max(0, min(w, columns.reach))
+    across = slice(first - columns.offset, max(first, last) - columns.offset)
+    padded.fill(0)
+    padded[:, :, down, across] = x[:, :, read, first:last]
+    by_image, by_channel, by_line, item = padded.strides
+    c //= groups
+    shape = (n // m, groups, lines.out, columns.kernel, c, m, columns.out)
+    across_taps, across_outputs = columns.dilation * item, columns.stride * item
+    strides = (
+        m * by_image, c * by_channel, by_line, across_taps, by_channel, by_image, across_outputs
+    )  # fmt: skip
+    return np.ndarray(shape, dtype, padded, 0, strides)  # as_strided takes 10 µs
+
+
+def _windows(unfolded: NDArray, rows: Taps, first: int) -> NDArray:
+    """For each row of outputs, the matrix ``(kh * kw * C, m * Wo)`` of what its taps read.
+
+    The taps of the first row of outputs begin at the line ``first``.
+    """
+    q, groups, _, kw, c, m, width = unfolded.shape
+    shape = (q, groups, rows.out, 1, rows.kernel * kw * c, m * width)
+    by_image, by_group, by_line = unfolded.strides[:3]
+    item = unfolded.itemsize
+    strides = (by_image, by_group, by_line * rows.stride, 0, m * width * item, item)
+    return np.ndarray(shape, unfolded.dtype, unfolded, first * by_line, strides)
+
+
+def _phases(taps: Taps, size: int) -> Iterator[tuple[slice, Taps, slice]]:
+    """Split the adjoint of a strided axis into dense ones.
+
+    Inputs with one remainder modulo the stride were read by every (stride / gcd)-th tap, so their
+    gradient is a correlation of stride 1 with those taps alone, in reverse order.
+
+    Yields those inputs, where the taps of its correlation fall on the upstream gradient, and
+    which of the reversed kernel's elements they are.
+    """
+    common = gcd(taps.stride, taps.dilation)
+    step = taps.stride // common
+    for phase in range(min(taps.stride, size)):
+        shifted = [phase - taps.offset - i * taps.dilation for i in range(min(step, taps.kernel))]
+        first = next((i for i, s in enumerate(shifted) if s % taps.stride == 0), None)
+        if first is None:
+            continue  # no tap reads these inputs
+        kernel = (taps.kernel - 1 - first) // step + 1
+        dilation = taps.dilation // common
+        offset = shifted[first] // taps.stride - (kernel - 1) * dilation
+        out = (size - 1 - phase) // taps.stride + 1
+        reversed_last = taps.kernel - 1 - first
+        chosen = slice(reversed_last - (kernel - 1) * step, reversed_last + 1, step)
+        yield slice(phase, None, taps.stride), Taps(out, kernel, 1, dilation, offset), chosen
