@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
-SHORTENED = {"autoencoder": "1", "digits_cnn": "1", "pinn": "20"}
+SHORTENED = {"autoencoder": "1", "digits_cnn": "1", "pinn": "20", "resnet_block": "1"}
 
 
 def run(script: Path, folder: Path) -> str:

@@ -28,12 +28,12 @@ def test_a_long_table_has_a_gap():
     history = History(loss=[1 / n for n in range(1, 101)])
     history.stopped = "stopped by hand"
     lines = repr(history).splitlines()
-    assert len(lines) == 1 + 6 + 1 + 6 + 1
+    assert len(lines) == 1 + 10 + 1 + 10 + 1
     assert (lines[1].split(), lines[-2].split(), lines[-1]) == (
         ["1", "1"], ["100", "0.01"], "stopped by hand"
     )  # fmt: skip
     html = history._repr_html_()
-    assert html.count("<tr>") == 14 and "<td>0.01</td>" in html
+    assert html.count("<tr>") == 22 and "<td>0.01</td>" in html
 
 
 def test_it_draws_itself():

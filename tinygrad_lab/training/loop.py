@@ -190,7 +190,7 @@ def fit(
         every.append(progress_here())
     if resume is not None:
         restore(run, resume)
-    step = _recorded(_step(model, loss, optimizer, clip), jit)
+    step = step_of(model, loss, optimizer, clip, jit)
     predict = _recorded(lambda *inputs: model(*inputs), jit)
     held_out = None if validation is None else _batches(validation, batch_size, None)
     run.tell("on_start")
@@ -250,9 +250,14 @@ def evaluate(
 # -- one epoch ------------------------------------------------------------------------------------
 
 
-def _step(
-    model: Module, loss: Metric, optimizer: Optimizer, clip: float | None
+def step_of(
+    model: Module,
+    loss: Metric,
+    optimizer: Optimizer,
+    clip: float | None = None,
+    jit: bool | str = True,
 ) -> Callable[..., tuple[Tensor, Any]]:
+    """Make the function of a batch that makes a step, and returns the loss and the output."""
     parameters = list(model.parameters())
 
     def step(*batch: Any) -> tuple[Tensor, Any]:
@@ -273,7 +278,7 @@ def _step(
         optimizer.step(closure)
         return results[0]
 
-    return step
+    return _recorded(step, jit)
 
 
 def _check_loss(loss: Metric, value: Any) -> None:
