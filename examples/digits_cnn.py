@@ -28,32 +28,35 @@ def network(seed):
         nn.BatchNorm2d(48, dtype=dtype),
         nn.ReLU(),
         nn.MaxPool2d(2),
-        nn.Dropout(0.4, rng=rng),
+        nn.Dropout(0.3, rng=rng),
         nn.Conv2d(48, 48, 3, padding=1, rng=rng, dtype=dtype),
         nn.BatchNorm2d(48, dtype=dtype),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Dropout(0.4, rng=rng),
+        nn.Dropout(0.5, rng=rng),
         nn.Linear(192, 10, rng=rng, dtype=dtype),
     )
 
 
+def loss(scores, labels):
+    return nn.functional.cross_entropy(scores, labels, label_smoothing=0.1)
+
+
 train, test, _, classes = data.load("digits", dtype=np.float32)
 model = network(SEED)
-optimizer = optim.Adam(model.parameters(), lr=0.01)
+optimizer = optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.05)
 started = perf_counter()
 history = tl.fit(
     model,
     train,
-    nn.functional.cross_entropy,
+    loss,
     optimizer,
     EPOCHS,
     validation=test,
     metrics=tl.metrics.accuracy,
     schedule=optim.CosineAnnealingLR(optimizer, T_max=EPOCHS),
     callbacks=[print],
-    batch_size=64,
     rng=SEED,
 )
 print(f"{perf_counter() - started:.1f} s")
