@@ -192,7 +192,7 @@ def fit(
         restore(run, resume)
     step = step_of(model, loss, optimizer, clip, jit)
     predict = _recorded(lambda *inputs: model(*inputs), jit)
-    held_out = None if validation is None else _batches(validation, batch_size, None)
+    held_out = None if validation is None else _batches(validation, batch_size, None, False)
     run.tell("on_start")
     try:
         # a loss that is not finite is told of by itself
