@@ -1,13 +1,16 @@
 """Sphinx configuration: Markdown pages, and a reference made of the docstrings."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+import pytorch
+
 import tinygrad_lab
 from tinygrad_lab.core.rules.namespace import table
-from tinygrad_lab.habits import markdown
 
 project = "tinygrad-lab"
 author = "the tinygrad-lab authors"
@@ -42,7 +45,8 @@ def write_operations(app: Any) -> None:
     folder = Path(app.srcdir) / "reference" / "generated"
     folder.mkdir(exist_ok=True)
     (folder / "operations.md").write_text(table(), encoding="utf-8")
-    (folder / "pytorch.md").write_text(markdown(), encoding="utf-8")
+    (folder / "pytorch.md").write_text(pytorch.words(), encoding="utf-8")
+    (folder / "pytorch-names.md").write_text(pytorch.markdown(), encoding="utf-8")
 
 
 def point_to_numpy(_app: Any, what: str, _name: str, obj: Any, _options: Any, lines: list) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import tinygrad_lab as tl
 from tinygrad_lab import habits, nn, optim
+from tinygrad_lab.absent import ABSENT
 from tinygrad_lab.nn import functional as F
 
 HOMES: dict[str, Any] = {
@@ -169,3 +170,10 @@ def test_the_page_has_every_row():
     page = habits.markdown()
     for table in habits.TABLES.values():
         assert all(f"| `{name}` |" in page for name in table)
+
+
+@pytest.mark.parametrize("name", ABSENT["nn"])
+def test_what_is_absent_is_answered_with_what_to_do_without_it(name: str):
+    with pytest.raises(AttributeError) as miss:
+        getattr(nn, name)
+    assert str(miss.value) == f"tinygrad_lab.nn has no {name}: {ABSENT['nn'][name]}"

@@ -379,3 +379,33 @@ def test_the_page_has_the_expression_of_each_word():
     assert tables["TENSOR"].keys() == words.TENSOR.keys()
     assert tables["TENSOR"]["permute"] == "`np.transpose(t, dims)`"
     assert tables["PACKAGE"]["zeros"] == "`tl.tensor(np.zeros(size))`"
+
+
+class TestArrays:
+    """Gradients and comparisons are NumPy's arrays, and say so where a tensor's method is asked."""
+
+    @pytest.mark.parametrize(("call", "text"), [
+        (lambda t: t.grad.zero_(), "a gradient is a NumPy array"),
+        (lambda t: t.grad.detach(), "say t as it is"),
+        (lambda t: (t == 0.5).float().mean(), "say t.mean() for a share"),
+        (lambda t: t.argmax(dim=1).unsqueeze(1), "say np.expand_dims(t, dim)"),
+        (lambda t: (t > 0).masked_fill(t < 0, 1), "say tl.Tensor(t).masked_fill"),
+    ])  # fmt: skip
+    def test_a_method_of_tensors_is_answered(self, call: Callable[..., Any], text: str):
+        t = tl.tensor(X, requires_grad=True)
+        t.sum().backward()
+        for _ in range(2):  # read, and known
+            with pytest.raises(AttributeError) as miss:
+                call(t)
+            assert text in str(miss.value)
+
+    def test_arrays_are_as_they_are(self):
+        t = tl.tensor(X, requires_grad=True)
+        assert t.grad is None
+        t.sum().backward()
+        assert type(t.grad) is np.ndarray
+        assert t.grad.sum() == 24
+        assert (t > 0).all()
+        assert not hasattr(t.grad, "zero_")
+        with pytest.raises(AttributeError, match="object has no attribute"):
+            _ = t.grad.nothing_of_the_kind

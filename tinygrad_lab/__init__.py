@@ -36,6 +36,8 @@ from tinygrad_lab.nn.functional import (
     softmax,
 )
 from tinygrad_lab.nn.kernels.threads import get_num_threads, set_num_threads
+from tinygrad_lab.nn.summary import summary
+from tinygrad_lab.saving import load, save
 from tinygrad_lab.transforms import (
     checkpoint,
     functional_call,
@@ -80,6 +82,7 @@ __all__ = [
     "jacobian",
     "jit",
     "jvp",
+    "load",
     "log_softmax",
     "logsumexp",
     "max_pool2d",
@@ -92,10 +95,12 @@ __all__ = [
     "program",
     "relu",
     "repeat",
+    "save",
     "set_num_threads",
     "sigmoid",
     "softmax",
     "stack_module_state",
+    "summary",
     "tensor",
     "value_and_grad",
     "vjp",

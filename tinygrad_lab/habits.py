@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import NoReturn
 
+from tinygrad_lab.absent import ABSENT
+
 __all__ = ["PACKAGE", "TABLES", "Absent", "markdown", "missing", "teach"]
 
 _NOTHING = "t as it is: arrays are in the memory of this machine"
@@ -59,8 +61,6 @@ PACKAGE = {
     "Generator": "np.random.default_rng(seed)",
     "array": "tl.tensor(a)",
     "Parameter": "tl.nn.Parameter(a)",
-    "save": "np.savez(file, **model.state_dict())",
-    "load": "model.load_state_dict(np.load(file))",
     "Variable": "tl.tensor(a, requires_grad=True)",
     "FloatTensor": "tl.tensor(a, dtype=np.float32)",
     "DoubleTensor": "tl.tensor(a, dtype=np.float64)",
@@ -84,20 +84,11 @@ MODULE = {
 
 #: Layers and losses.
 NN = {
-    "CrossEntropyLoss": "F.cross_entropy(logits, labels)",
-    "NLLLoss": "F.nll_loss(F.log_softmax(logits), labels)",
-    "MSELoss": "F.mse_loss(t, u)",
-    "L1Loss": "F.l1_loss(t, u)",
-    "BCELoss": "F.binary_cross_entropy(t, u)",
-    "BCEWithLogitsLoss": "F.binary_cross_entropy_with_logits(t, u)",
     "Swish": "nn.SiLU()",
 }
 
 #: Functions of layers.
 FUNCTIONAL = {
-    "normalize": "t / np.linalg.norm(t, axis=axis, keepdims=True)",
-    "cosine_similarity": "np.sum(t * u) / (np.linalg.norm(t) * np.linalg.norm(u))",
-    "pairwise_distance": "np.linalg.norm(t - u, axis=-1)",
     "flatten": "t.reshape(len(t), -1)",
     "swish": "F.silu(t)",
 }
@@ -131,14 +122,16 @@ def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> At
 
     Examples
     --------
-    >>> str(missing("tinygrad_lab.nn", "MSELoss"))
-    'tinygrad_lab.nn has no MSELoss: say F.mse_loss(t, u)'
+    >>> str(missing("tinygrad_lab.nn", "Swish"))
+    'tinygrad_lab.nn has no Swish: say nn.SiLU()'
     """
     own = [word for word in own if word[0].lower() == name[0].lower() != "_"]
     own.sort(key=lambda word: word.islower() != name.islower())
     near = get_close_matches(name.lower(), [word.lower() for word in own], n=1, cutoff=0.75)
     if remedy := TABLES[home].get(name):
         hint = f": say {remedy}"
+    elif reason := ABSENT.get(home.partition(".")[2], {}).get(name):
+        hint = f": {reason}"
     elif near:
         hint = f"; did you mean {next(word for word in own if word.lower() == near[0])}?"
     return AttributeError(f"{home} has no {name}{hint}", name=name)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.nn.cases import activations, distances, losses
 
 da = pytest.importorskip("dask.array")
 
@@ -84,3 +85,19 @@ def test_second_derivatives_over_chunks(problem: dict[str, Any]):
         slope = tl.gradients((np.exp(w) * w).sum(), w, create_graph=True)
         results.append(np.asarray(tl.gradients((slope * slope).sum(), w)))
     np.testing.assert_allclose(results[1], results[0], rtol=1e-12)
+
+
+OF_NN = {
+    case.name: case
+    for family in (activations, losses, distances)
+    for case in reversed(family.CASES)
+    if not case.is_layer
+}
+
+
+@pytest.mark.parametrize("name", OF_NN)
+def test_functions_of_networks_are_lazy(name: str):
+    f, values = OF_NN[name].of()
+    lazy = f(*(da.from_array(x, chunks=-1) for x in values))
+    assert type(lazy) is da.Array
+    np.testing.assert_allclose(lazy.compute(), f(*values), rtol=1e-12, atol=1e-14)

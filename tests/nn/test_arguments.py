@@ -41,10 +41,14 @@ CALLS: dict[str, dict[str, Any]] = {
         "input": ROW[None], "running_mean": ROW[0], "running_var": ROW[1], "weight": ROW[0],
         "bias": ROW[1], "use_input_stats": False,
     },
-    "l1_loss": {"input": ROW, "target": TARGET},
+    "cosine_embedding_loss": {"input1": ROW, "input2": TARGET, "target": np.array([1, -1])},
+    "huber_loss": {"input": ROW, "target": TARGET, "weight": ROW},
+    "l1_loss": {"input": ROW, "target": TARGET, "weight": ROW},
     "linear": {"input": ROW, "weight": TARGET, "bias": ROW[0]},
     "max_pool2d": {"input": IMAGES, "kernel_size": 2},
-    "mse_loss": {"input": ROW, "target": TARGET},
+    "mse_loss": {"input": ROW, "target": TARGET, "weight": ROW},
+    "multi_margin_loss": {"input": ROW, "target": LABELS, "weight": ROW[0]},
+    "multilabel_soft_margin_loss": {"input": ROW, "target": TARGET, "weight": ROW[0]},
     "nll_loss": {"input": -ROW, "target": LABELS, "weight": ROW[0]},
     "running_statistics": {"input": ROW, "running_mean": ROW[0], "running_var": ROW[1]},
 }  # fmt: skip
@@ -156,12 +160,17 @@ def test_words_for_the_array_and_for_kept_axes(wrap: Any):
 
 
 def test_an_argument_by_both_its_names():
-    with pytest.raises(TypeError, match="axis= and dim= are one argument"):
+    with pytest.raises(TypeError, match="two of these are one argument"):
         fn.softmax(ROW, axis=0, dim=0)
-    with pytest.raises(TypeError, match="axis= and dim= are one argument"):
+    with pytest.raises(TypeError, match="two of these are one argument"):
         nn.Softmax(axis=0, dim=0)
     with pytest.raises(TypeError, match="two values for input"):
         fn.relu(tl.tensor(ROW), x=tl.tensor(ROW))
+
+
+def test_options_of_losses_go_by_name():
+    with pytest.raises(TypeError, match=r"2 arguments by their position, not 3.*reduction="):
+        fn.mse_loss(ROW, TARGET, "sum")
 
 
 def test_losses_of_numbers():

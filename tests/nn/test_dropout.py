@@ -176,12 +176,18 @@ def test_clones_are_independent():
     assert all_differ(masks(model))
 
 
-def test_a_layer_in_two_models_or_in_a_slice_stays_apart_from_its_neighbours():
-    model = nn.Sequential(nn.Dropout(rng=0), nn.Dropout(rng=0), nn.Dropout(rng=0))
-    nn.Sequential(*list(model)[1:])
-    assert all_differ(masks(model))
-    other = nn.Sequential(model[1], nn.Dropout(rng=0))
+def test_a_slice_changes_nothing():
+    model, untouched = (nn.Sequential(*(nn.Dropout(rng=0) for _ in range(3))) for _ in range(2))
+    part = model[1:]
+    assert same(masks(model), masks(untouched))
+    assert part[0] is model[1]
+
+
+def test_a_layer_from_another_model_stays_apart_from_its_new_neighbours():
+    model = nn.Sequential(nn.Dropout(rng=0), nn.Dropout(rng=0))
+    other = nn.Sequential(model[1], nn.Dropout(rng=0), copy.deepcopy(model[1]))
     assert all_differ(masks(other))
+    assert all_differ(masks(nn.Sequential(nn.Dropout(rng=0), model[0], other)))
 
 
 def test_a_layer_that_has_drawn_goes_on():
@@ -235,6 +241,8 @@ def test_a_seed_is_an_integer(number):
 def test_a_rate_in_the_place_of_a_seed_is_refused():
     with pytest.raises(TypeError, match="seed"):
         nn.Dropout(rng=0.5)
+    with pytest.raises(TypeError, match="rng="):
+        nn.Dropout(0.5, np.random.default_rng())
 
 
 def test_recorded_and_functional_calls_draw_the_same_streams():

@@ -1,6 +1,10 @@
-"""Convolution and pooling: finite differences, PyTorch, blocks, foreign arrays, bad input."""
+"""Convolution, pooling, padding, resizing: definitions, blocks, foreign arrays, bad input, PyTorch.
+
+Values and derivatives of every function with its options: ``cases/``.
+"""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
+from tests.nn.cases import every_case
 from tests.support import check_gradients
+from tinygrad_lab import nn
 from tinygrad_lab.nn import functional as fn
 from tinygrad_lab.nn.kernels import planes, pool
 
@@ -443,3 +449,206 @@ def test_dask_arrays_give_the_same_gradients(stride, groups):
     assert isinstance(actual[0], da.Array)
     for a, e in zip(dask.compute(*actual, scheduler="synchronous"), expected, strict=True):
         np.testing.assert_allclose(a, e, atol=1e-10)
+
+
+# -- of any number of axes --------------------------------------------------------------------
+
+
+@given(
+    ndim=st.sampled_from([1, 3]),
+    kernel=st.tuples(small, small, small),
+    stride=st.tuples(small, small, small),
+    padding=st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)),
+    dilation=st.tuples(small, small, small),
+    groups=small,
+)
+def test_convolution_of_signals_and_volumes_is_the_sum_over_its_taps(
+    ndim, kernel, stride, padding, dilation, groups
+):
+    """Also: the transposed one is its transpose, ``<conv(x), g> == <x, transposed(g)>``."""
+    kernel, stride, padding, dilation = (v[:ndim] for v in (kernel, stride, padding, dilation))
+    rng = np.random.default_rng(0)
+    x = rng.integers(-4, 5, (2, 2 * groups, 5, 4, 3)[: 2 + ndim]).astype(float)
+    w = rng.integers(-4, 5, (3 * groups, 2, *kernel)).astype(float)
+    y = getattr(fn, f"conv{ndim}d")(x, w, None, stride, padding, dilation, groups)
+    padded = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    expected = np.zeros_like(y)
+    for o, *tap in np.ndindex(3 * groups, *kernel):
+        first = o // 3 * 2
+        read = padded[:, first : first + 2, *(
+            slice(i * d, i * d + (m - 1) * s + 1, s)
+            for i, d, m, s in zip(tap, dilation, y.shape[2:], stride, strict=True)
+        )]  # fmt: skip
+        expected[:, o] += (read * w[o, :, *tap].reshape(-1, *(1,) * ndim)).sum(axis=1)
+    np.testing.assert_array_equal(y, expected)
+    g = rng.integers(-4, 5, y.shape).astype(float)
+    least = [
+        (m - 1) * s - 2 * p + d * (k - 1) + 1
+        for m, s, p, d, k in zip(y.shape[2:], stride, padding, dilation, kernel, strict=True)
+    ]
+    more = tuple(n - m for n, m in zip(x.shape[2:], least, strict=True))
+    transposed = getattr(fn, f"conv_transpose{ndim}d")
+    back = transposed(g, w, None, stride, padding, more, groups, dilation)
+    assert back.shape == x.shape
+    assert (y * g).sum() == (x * back).sum()
+
+
+@pytest.mark.parametrize("ndim", [1, 3])
+def test_dask_arrays_of_signals_and_volumes(ndim):
+    da = pytest.importorskip("dask.array")
+    x, w = normal((2, 2, 5, 4, 1)[: 2 + ndim]), normal((2, 2, 2, 1, 1)[: 2 + ndim], 1)
+    window = (2, 1, 1)[:ndim]
+
+    def gradients(image):
+        leaves = [tl.Tensor(a, requires_grad=True) for a in (image, w)]
+        y = getattr(fn, f"conv{ndim}d")(*leaves, stride=window)
+        largest, mean = getattr(fn, f"max_pool{ndim}d"), getattr(fn, f"avg_pool{ndim}d")
+        z = largest(y, window, 1) + mean(y, window, 1)
+        (z * z).sum().backward()
+        return [leaf.grad for leaf in leaves]
+
+    lazy = gradients(da.from_array(x, chunks=(1, *(-1,) * (ndim + 1))))
+    for a, e in zip(lazy, gradients(x), strict=True):
+        np.testing.assert_allclose(np.asarray(a), e, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: fn.conv_transpose2d(x, np.zeros((3, 1, 2, 2))), "2 channels"),
+        (lambda x: fn.conv_transpose2d(x, np.zeros((2, 1, 2, 2)), np.zeros(3)), "bias"),
+        (lambda x: fn.conv_transpose2d(x, np.zeros((2, 1, 2))), "filters of 4 axes"),
+        (lambda x: fn.conv_transpose2d(x, np.zeros((2, 1, 2, 2)), output_padding=1), "less than"),
+        (lambda x: fn.conv_transpose2d(x, np.zeros((2, 1, 2, 2)), padding=4), "nothing would be"),
+        (lambda x: fn.conv1d(x, np.zeros((1, 2, 2))), "signals"),
+        (lambda x: fn.conv3d(x[0], np.zeros((1, 2, 2, 2, 2))), "volumes"),
+        (lambda x: nn.Conv2d(2, 1, 2, padding_mode="mirror"), "reflect"),
+        (lambda x: nn.ConvTranspose2d(2, 1, 2, padding_mode="reflect"), "zeros"),
+        (lambda x: nn.ConvTranspose2d(2, 1, 2, rng=0)(x, output_size=(9, 9)), r"from \(6, 6\)"),
+        (lambda x: nn.Conv1d(3, 2, 2, groups=2), "groups=2"),
+        (lambda x: fn.unfold(x, 6), "does not fit"),
+        (lambda x: fn.fold(np.zeros((1, 7, 4)), 3, 2), r"\(N, C \* 4, 4\)"),
+        (lambda x: fn.max_unpool2d(x, np.zeros((1, 2, 5, 4), int), 2), "has a place"),
+        (lambda x: fn.max_unpool2d(x, x.astype(int), 2, output_size=(12, 10)), "output_size"),
+        (lambda x: fn.adaptive_avg_pool2d(x, 0), "output_size"),
+        (lambda x: fn.adaptive_avg_pool2d(x, (1, 2, 3)), "2 of them"),
+        (lambda x: fn.adaptive_max_pool2d(x[:, :, :0], 1), "no elements"),
+        (lambda x: fn.pad(x, (1, 2, 3)), "two numbers"),
+        (lambda x: fn.pad(x, (5, 0), "reflect"), "at most 4"),
+        (lambda x: fn.pad(x, (6, 0), "circular"), "at most 5"),
+        (lambda x: fn.pad(x, (-3, -3)), "crops"),
+        (lambda x: fn.pad(x, (1, 1), "mirror"), "padding mode"),
+        (lambda x: fn.pad(x, (1, 1), "reflect", 3.0), "only the mode"),
+        (lambda x: nn.ZeroPad2d((1, 2, 3)), "two for each"),
+        (lambda x: fn.interpolate(x), "either size or scale_factor"),
+        (lambda x: fn.interpolate(x, 3, 2.0), "either size or scale_factor"),
+        (lambda x: fn.interpolate(x, scale_factor=-1), "positive"),
+        (lambda x: fn.interpolate(x, scale_factor=0.1), "leaves nothing"),
+        (lambda x: fn.interpolate(x, 3, mode="linear"), "3 axes"),
+        (lambda x: fn.interpolate(x, 3, mode="cubic"), "bicubic"),
+        (lambda x: fn.interpolate(x, 3, align_corners=True), "align_corners"),
+        (lambda x: fn.interpolate(x, 3, mode="bilinear", antialias=True), "antialias"),
+        (lambda x: fn.pixel_shuffle(x, 2), "multiple of"),
+        (lambda x: fn.pixel_unshuffle(x, 2), "multiples of"),
+        (lambda x: fn.channel_shuffle(x, 3), "multiple of 3"),
+        (lambda x: fn.grid_sample(x, np.zeros((1, 3, 3, 3))), "a place for each element"),
+        (lambda x: fn.grid_sample(x[0], np.zeros((1, 3, 2))), "takes arrays"),
+        (lambda x: fn.grid_sample(x, np.zeros((1, 3, 3, 2)), "linear"), "bilinear"),
+        (lambda x: fn.affine_grid(np.zeros((1, 3, 3)), (1, 1, 2, 2)), "affine_grid: matrices"),
+    ],
+)
+def test_what_images_do_not_fit_is_named(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(np.zeros((1, 2, 5, 5)))
+
+
+# -- places -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("size", [4, (3, 2, 5)])
+def test_places_are_those_of_the_largest(ndim, size):
+    size = size if isinstance(size, int) else size[:ndim]
+    x = distinct((2, 3, 6, 7, 5)[: 2 + ndim])
+    flat = x.reshape(2, 3, -1)
+    pooled = getattr(fn, f"max_pool{ndim}d")(x, 3, 2, 1, ceil_mode=True, return_indices=True)
+    adapted = getattr(fn, f"adaptive_max_pool{ndim}d")(x, size, return_indices=True)
+    for y, places in (pooled, adapted):
+        read = np.take_along_axis(flat, places.reshape(2, 3, -1), 2)
+        np.testing.assert_array_equal(read.reshape(y.shape), y)
+
+
+def test_of_ties_the_place_of_the_first():
+    x = np.full((1, 3, 3), -np.inf)
+    _, places = fn.max_pool2d(x, 3, 1, 1, return_indices=True)
+    np.testing.assert_array_equal(places, [[[0, 0, 1], [0, 0, 1], [3, 3, 4]]])
+    _, places = fn.adaptive_max_pool2d(x, 2, return_indices=True)
+    np.testing.assert_array_equal(places, [[[0, 1], [3, 4]]])
+
+
+def test_adaptive_pooling_of_ties_shares_evenly_and_of_integers_is_exact():
+    x = tl.tensor(np.ones((1, 1, 3, 3)), requires_grad=True)
+    fn.adaptive_max_pool2d(x, 2).sum().backward()
+    np.testing.assert_array_equal(x.grad, [[[[1, 2, 1], [2, 4, 2], [1, 2, 1]]]] * np.array(0.25))
+    x = np.array([[[3, 200, 5]]], np.uint8)
+    assert fn.adaptive_max_pool1d(x, 2).tolist() == [[[200, 200]]]
+    assert fn.adaptive_avg_pool1d(x, 2).tolist() == [[[101.5, 102.5]]]
+
+
+def test_what_was_pooled_goes_back():
+    x = distinct((2, 3, 4, 6)) + 1
+    y, places = fn.max_pool2d(x, 2, return_indices=True)
+    back = fn.max_unpool2d(y, places, 2)
+    np.testing.assert_array_equal(back, np.where(np.isin(x, y), x, 0))
+    with pytest.raises(IndexError):
+        fn.max_unpool2d(y, places + 24, 2)
+
+
+def test_nearest_elements_are_moved_and_nothing_else():
+    x = np.array([[[1.0, np.nan, np.inf]]])
+    np.testing.assert_array_equal(fn.interpolate(x, 5), [[[1, 1, np.nan, np.nan, np.inf]]])
+    assert fn.interpolate(np.arange(4, dtype=np.uint8)[None, None], 2).dtype == np.uint8
+
+
+# -- beside PyTorch ---------------------------------------------------------------------------
+
+
+@pytest.mark.oracle
+def test_pytorch_gives_the_same_places():
+    torch = pytest.importorskip("torch")
+    functions = torch.nn.functional
+    for ndim, ceil, padding in itertools.product([1, 2, 3], [False, True], [0, 1]):
+        x = np.round(normal((2, 2, 6, 7, 5)[: 2 + ndim]) * 2)  # with ties
+        name, how = f"max_pool{ndim}d", {"padding": padding, "ceil_mode": ceil}
+        for size in (2, 3):
+            _, places = getattr(fn, name)(x, 3, size, return_indices=True, **how)
+            _, theirs = getattr(functions, name)(
+                torch.tensor(x), 3, size, return_indices=True, **how
+            )
+            np.testing.assert_array_equal(places, theirs.numpy())
+            name_of_parts = f"adaptive_max_pool{ndim}d"
+            _, places = getattr(fn, name_of_parts)(x, size, return_indices=True)
+            _, theirs = getattr(functions, name_of_parts)(torch.tensor(x), size, True)
+            np.testing.assert_array_equal(places, theirs.numpy())
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "linear", "area"])
+def test_pytorch_gives_the_same_sizes(mode):
+    torch = pytest.importorskip("torch")
+    for n in range(1, 20):
+        x = normal((1, 1, n))
+        sizes = [{"size": m} for m in range(1, 50)]
+        for how in [*sizes, *({"scale_factor": s} for s in (0.7, 1.3, 2.5, 3, 3.7) if n * s >= 1)]:
+            expected = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, **how)
+            actual = fn.interpolate(x, mode=mode, **how)
+            np.testing.assert_allclose(actual, expected.numpy(), atol=1e-12, err_msg=f"{n} {how}")
+
+
+@pytest.mark.oracle
+def test_layers_say_of_themselves_what_pytorch_says():
+    torch = pytest.importorskip("torch")
+    images = re.compile("Conv|.*Pool|.*Unpool|.*Pad|Upsampl|Fold|Unfold|.*huffle")
+    for case in (case for case in every_case() if images.match(case.name) and case.is_layer):
+        theirs = getattr(torch.nn, case.name)(*case.args, **case.options)
+        assert repr(case.make()) == repr(theirs)

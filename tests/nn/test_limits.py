@@ -302,3 +302,68 @@ def test_of_nan_a_loss_is_nan():
         assert np.isnan(loss(lost, np.ones((1, 2))))
     assert np.isnan(fn.binary_cross_entropy(lost, np.ones((1, 2))))
     assert np.isnan(fn.cross_entropy(lost, np.array([0])))
+
+
+#: Losses by the input, at a target: value and slope.
+OF_NUMBERS: dict[Any, tuple[Any, float, Formula, Formula]] = {
+    "huber_loss": (
+        lambda x, t: fn.huber_loss(x, t, "none", 2.0), 0.5,
+        lambda x: (x - HALF) ** 2 / 2 if abs(x - HALF) < 2 else 2 * (abs(x - HALF) - 1),
+        lambda x: clipped(x - HALF, -2, 2),
+    ),
+    "smooth_l1_loss": (
+        lambda x, t: fn.smooth_l1_loss(x, t, reduction="none", beta=2.0), 0.5,
+        lambda x: (x - HALF) ** 2 / 4 if abs(x - HALF) < 2 else abs(x - HALF) - 1,
+        lambda x: clipped(x - HALF, -2, 2) / 2,
+    ),
+    "soft_margin_loss": (
+        lambda x, t: fn.soft_margin_loss(x, t, reduction="none"), -1.0,
+        softplus, logistic,
+    ),
+    "kl_div": (
+        lambda x, t: fn.kl_div(x, t, reduction="none"), 0.5,
+        lambda x: HALF * (mp.log(HALF) - x), lambda x: -HALF,
+    ),
+    "hinge_embedding_loss": (
+        lambda x, t: fn.hinge_embedding_loss(x, t, 0.75, reduction="none"), -1.0,
+        lambda x: max(mp.mpf(0.75) - x, 0), lambda x: -int(x <= 0.75),
+    ),
+    "multilabel_soft_margin_loss": (
+        lambda x, t: fn.multilabel_soft_margin_loss(x[:, None], t[:, None], reduction="none"), 1.0,
+        lambda x: softplus(-x), lambda x: -logistic(-x),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_other_losses(name: str, dtype: Any):
+    loss, target, value, right = OF_NUMBERS[name]
+    x = grid(dtype)[:-1]
+    t = tl.tensor(x, requires_grad=True)
+    with np.errstate(over="ignore"):
+        y = loss(t, np.full_like(x, target))
+        slope = tl.gradients(y, t, np.ones_like(x))
+    assert not differing(value, [x], y.data, lambda x: 16)
+    assert not differing(right, [x], slope, lambda x: 16)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_losses_of_counts_and_variances(dtype: Any):
+    x = grid(dtype)[:-1]
+    n, limit_of_exp = mp.mpf(2.5), float(np.log(np.finfo(dtype).max))
+    x = x[x < limit_of_exp]
+    t = tl.tensor(x, requires_grad=True)
+    with np.errstate(over="ignore"):  # 2.5 times the largest float
+        y = fn.poisson_nll_loss(t, np.full_like(x, 2.5), reduction="none")
+    cancels = 8 * float(np.finfo(dtype).eps)  # near the best input: parts of the size of 1
+    assert not differing(lambda x: mp.exp(x) - n * x, [x], y.data, lambda x: 16, cancels)
+    slope = tl.gradients(y, t, np.ones_like(x))
+    assert not differing(lambda x: mp.exp(x) - n, [x], slope, lambda x: 16, cancels)
+    var = grid(dtype)[:-1]
+    var = var[(var > 1e-6) & np.isfinite(var)]
+    v = tl.tensor(var, requires_grad=True)
+    y = fn.gaussian_nll_loss(np.full_like(var, 1), np.full_like(var, 3), v, reduction="none")
+    slope = tl.gradients(y, v, np.ones_like(var))
+    assert not differing(lambda v: (mp.log(v) + 4 / v) / 2, [var], y.data, lambda v: 16)
+    assert not differing(lambda v: (1 - 4 / v) / v / 2, [var], slope, lambda v: 16)

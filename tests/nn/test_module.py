@@ -420,3 +420,169 @@ def test_a_parameter_changed_in_place_stays_one(op):
         assert layer.weight is weight
         assert isinstance(weight, nn.Parameter)
         np.testing.assert_array_equal(weight.data, expected)
+
+
+# -- buffers, paths and what they are called -----------------------------------------------------
+
+
+class Counted(nn.Module):
+    """A buffer of each kind, and a forward that assigns them anew."""
+
+    def __init__(self):
+        self.register_buffer("count", np.array(0))
+        self.register_buffer("_mean", np.zeros(2))
+        self.register_buffer("mask", np.ones(2), persistent=False)
+        self.register_buffer("later", None)
+        self._cache = np.zeros(2)
+
+    def forward(self, x):
+        self.count = self.count + 1
+        self._mean = 0.5 * self._mean + 0.5 * x
+        return x * self.mask
+
+
+def test_registered_buffers():
+    model = Counted()
+    assert [name for name, _ in model.named_buffers()] == ["count", "_mean", "mask"]
+    assert list(model.state_dict()) == ["count", "_mean"]
+    model(np.ones(2))
+    assert isinstance(model.count, np.ndarray)  # NumPy gives a number for a sum of 0-d arrays
+    assert model.state_dict()["count"].tolist() == 1
+    model.later = np.ones(3)
+    assert list(model.state_dict()) == ["count", "_mean", "later"]
+    assert {b.dtype.name for b in model.half().buffers()} == {"int64", "float16"}
+    with pytest.raises(TypeError, match=r"Counted.mask: a buffer is an array.*not "):
+        model.mask = [1.0]
+    with pytest.raises(TypeError, match=r"result of a tracked computation.*detach"):
+        model.mask = tl.tensor([1.0], requires_grad=True) * 2
+    del model.mask
+    model.mask = [1.0]
+    twin = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+    assert list(twin.state_dict()) == list(model.state_dict())
+
+
+def test_buffers_that_are_assigned_go_through_jit_and_functional_call():
+    model, eager = Counted(), Counted()
+    jitted = tl.jit(model, backend="numpy")
+    for i in range(4):
+        x = np.full(2, float(i))
+        np.testing.assert_array_equal(jitted(x), eager(x))
+        assert (model.count, model._mean.tolist()) == (i + 1, eager._mean.tolist())
+    out = tl.functional_call(model, {"mask": np.zeros(2), "count": np.array(9)}, np.ones(2))
+    assert (out.tolist(), model.count) == ([0, 0], 4)
+
+
+def test_what_is_registered_has_a_name_of_its_own():
+    model = nn.Module()
+    model.register_parameter("w", nn.Parameter([1.0]))
+    model.register_parameter("none", None)
+    model.add_module("layer", nn.Tanh())
+    assert [name for name, _ in model.named_parameters()] == ["w"]
+    for name in ("forward", "w", "training"):
+        with pytest.raises(KeyError, match="already"):
+            model.register_buffer(name, np.ones(1))
+    for name in ("", "a.b"):
+        with pytest.raises(KeyError, match="cannot be the name"):
+            model.add_module(name, nn.Tanh())
+    for call in (
+        lambda: model.register_parameter("v", np.ones(1)),
+        lambda: model.add_module("v", np.tanh),
+        lambda: model.register_buffer(3, np.ones(1)),
+        lambda: model.register_buffer("v", "text"),
+    ):
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_what_is_at_a_path():
+    model = Everything()
+    layer = model.listed[0]
+    assert model.get_submodule("") is model
+    assert model.get_submodule("listed.0") is layer
+    assert model.get_parameter("listed.0.weight") is layer.weight
+    assert model.get_buffer("running") is model.running
+    for path, kind in (("listed.0", "parameter"), ("weight", "submodule"), ("name", "buffer")):
+        with pytest.raises(AttributeError, match=f"Everything has no .* '{path}'"):
+            getattr(model, f"get_{kind}")(path)
+    with pytest.raises(AttributeError, match=r"'listed.0.wieght'; near it: listed.0.weight"):
+        model.get_parameter("listed.0.wieght")
+    new = nn.Linear(2, 3, rng=9)
+    model.set_submodule("listed.0", new)
+    model.set_submodule("nested.a", new)
+    assert (model.listed[0], model.nested["a"]) == (new, new)
+    with pytest.raises(AttributeError, match=r"no module 'listed\.1'"):
+        model.set_submodule("listed.1", new, strict=True)
+    with pytest.raises(TypeError, match="takes a Module"):
+        model.set_submodule("listed.0", np.tanh)
+
+
+def test_prefixes_recursion_and_duplicates():
+    model = Everything()
+    assert [n for n, _ in model.named_parameters("net", recurse=False)] == [
+        "net.weight", "net.listed.1", "net.frozen",
+    ]  # fmt: skip
+    assert "nested.b" in dict(model.named_parameters(remove_duplicate=False))
+    assert dict(model.named_modules(prefix="net"))["net.listed.0"] is model.listed[0]
+    assert list(dict(model.named_modules({model.listed[0]}))) == ["", "nested.a.0", "_private"]
+    assert next(iter(model.state_dict(prefix="x."))) == "x.weight"
+    assert model.state_dict(keep_vars=True)["weight"] is model.weight
+
+
+def test_a_function_is_applied_from_the_inside():
+    model = nn.Sequential(nn.Linear(1, 1, rng=0), nn.Sequential(nn.Tanh()))
+    order = []
+    assert model.apply(order.append) is model
+    assert order == [model[0], model[1][0], model[1], model]
+    family = Family()
+    family.apply(order.append)
+    assert len(order) == 7
+
+
+def test_a_missing_name_says_what_is_near():
+    model = nn.Linear(2, 3, rng=0)
+    with pytest.raises(
+        AttributeError, match="Linear has no attribute 'wieght'; did you mean weigh"
+    ):
+        _ = model.wieght
+    with pytest.raises(AttributeError, match=r"has no attribute 'qqq'$"):
+        _ = model.qqq
+    with pytest.raises(AttributeError, match=r"no cuda\(\): say model as it is"):
+        model.cuda()
+    assert not hasattr(model, "biass")
+    assert "weight" in dir(model)
+
+    class Fails(nn.Module):
+        @property
+        def size(self):
+            return self.inner.missing
+
+    with pytest.raises(AttributeError, match="no attribute 'inner'"):
+        _ = Fails().size
+
+
+def test_where_it_goes():
+    model = nn.Linear(2, 3, rng=0)
+    assert model.to("cpu").cpu() is model
+    assert model.float().weight.dtype == np.float32
+    assert model.double().weight.dtype == np.float64
+    assert model.to(np.zeros(1, np.float32), non_blocking=True).weight.dtype == np.float32
+    assert model.to(device="cpu", dtype=np.float64).weight.dtype == np.float64
+    assert model.to("cpu", "float32").weight.dtype == np.float32
+    assert model.to(tl.tensor([1.0])).weight.dtype == np.float64
+    for bad in (
+        lambda: model.to("cuda"),
+        lambda: model.to(device="mps"),
+        lambda: model.to("flaot"),
+    ):
+        with pytest.raises(ValueError, match="device="):
+            bad()
+
+
+def test_gradients_set_to_zero():
+    model = nn.Linear(2, 1, rng=0)
+    model.zero_grad(set_to_none=False)
+    assert model.weight.grad is None
+    model(np.ones(2)).sum().backward()
+    old = model.weight.grad
+    model.zero_grad(set_to_none=False)
+    assert (model.weight.grad.tolist(), old.tolist()) == ([[0, 0]], [[1, 1]])

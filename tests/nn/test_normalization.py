@@ -209,3 +209,26 @@ class TestRefusals:
     def test_with_the_shapes(self, call, text):
         with pytest.raises(ValueError, match=text):
             call()
+
+    @pytest.mark.parametrize("layer", [nn.BatchNorm1d(3), nn.LayerNorm(3), nn.RMSNorm(3)])
+    def test_complex_numbers(self, layer):
+        with pytest.raises(TypeError, match="real numbers, not complex128"):
+            layer(ROWS + 1j)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: nn.BatchNorm1d(3), lambda: nn.InstanceNorm1d(5), lambda: nn.RMSNorm(3)]
+)
+def test_lists_and_integers(make):
+    x = np.arange(15).reshape(5, 3)
+    for given in (x.tolist(), x):
+        with tl.no_grad():
+            y, expected = make().eval()(given), make().eval()(x.astype(float))
+        np.testing.assert_array_equal(y, expected)
+
+
+def test_statistics_that_were_taken_away_are_not_kept():
+    layer = nn.BatchNorm1d(3)
+    layer.running_mean = layer.running_var = None
+    layer(ROWS)
+    np.testing.assert_allclose(layer.eval()(ROWS).data, layer.train()(ROWS).data)

@@ -183,7 +183,7 @@ class TestOrthogonality:
     @pytest.mark.parametrize("base", [True, False])
     def test_it_is_orthogonal_and_stays_so(self, name, shape, base):
         layer = nn.Linear(shape[1], shape[0], rng=0)
-        parametrizations.orthogonal(layer, orthogonal_map=name, use_trivialization=base, rng=0)
+        parametrizations.orthogonal(layer, orthogonal_map=name, use_trivialization=base)
         for p in layer.parameters():
             p.data = p.data + np.random.default_rng(1).normal(size=p.shape) * 0.1 * (p.ndim > 1)
             if name == "householder" and p.ndim > 1:  # its signs are not to be moved
@@ -199,6 +199,11 @@ class TestOrthogonality:
             layer.weight.data = q.copy()
             parametrizations.orthogonal(layer, orthogonal_map=name, use_trivialization=base)
             np.testing.assert_allclose(layer.weight.data, q, atol=1e-14)
+
+    def test_a_weight_of_zeros_becomes_orthogonal_too(self):
+        layer = nn.Linear(3, 3, init="zeros")
+        w = parametrizations.orthogonal(layer).weight.data
+        np.testing.assert_allclose(w @ w.T, np.eye(3), atol=1e-14)
 
 
 class Doubled(nn.Module):

@@ -19,7 +19,6 @@ OPTIMIZERS = {
     "RMSprop": {"centered": True, "momentum": 0.5},
     "ASGD": {"lambd": 0.1, "t0": 1},
     "Rprop": {},
-    "Adadelta": {},
     "NAdam": {"decoupled_weight_decay": True, "weight_decay": 0.1},
     "Adam": {"amsgrad": True, "weight_decay": 0.1},
     "AdamW": {"maximize": True},
@@ -277,7 +276,7 @@ def test_a_schedule_that_ended_at_0_can_be_loaded():
 
 @every_optimizer
 def test_an_interrupted_step_has_moved_all_or_none(name):
-    assert_all_or_none(lambda: make(name), lambda subject: subject[1].step(), snapshot, stride=2)
+    assert_all_or_none(lambda: make(name), lambda subject: subject[1].step(), snapshot, stride=3)
 
 
 @every_optimizer
@@ -289,7 +288,7 @@ def test_an_interrupted_load_has_loaded_all_or_none(name):
         for i, entries in state["state"].items()
     }
     assert_all_or_none(
-        lambda: make(name), lambda subject: subject[1].load_state_dict(state), snapshot, stride=7
+        lambda: make(name), lambda subject: subject[1].load_state_dict(state), snapshot, stride=19
     )
 
 
@@ -302,10 +301,10 @@ def test_an_interrupted_load_or_conversion_of_a_module_is_all_or_none():
     def dtypes(net):
         return [(p.dtype, p.grad) for p in net.parameters()], net.running.dtype
 
-    assert_all_or_none(lambda: Net(0), lambda net: net.to(np.float32), dtypes, stride=5)
+    assert_all_or_none(lambda: Net(0), lambda net: net.to(np.float32), dtypes, stride=13)
     state = Net(1).state_dict()
     load = lambda net: net.load_state_dict(state)
-    assert_all_or_none(lambda: Net(0), load, Net.state_dict, stride=5)
+    assert_all_or_none(lambda: Net(0), load, Net.state_dict, stride=13)
 
 
 def test_interrupted_clipping():

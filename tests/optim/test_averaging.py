@@ -88,9 +88,9 @@ def test_what_is_refused():
 
 
 def test_an_interrupted_update_is_all_or_none():
-    third = model(3.0)
+    second, third = averaged([1.0, 2.0]), model(3.0)
     assert_all_or_none(
-        lambda: averaged([1.0, 2.0]),
+        lambda: copy.deepcopy(second),
         lambda average: average.update_parameters(third),
         lambda average: copy.deepcopy(average.state_dict()),
         within="optim/swa_utils.py",

@@ -15,10 +15,16 @@ from tinygrad_lab import nn, optim
 OPTIMIZERS = {
     "SGD": lambda p: optim.SGD(p, lr=0.1),
     "SGD with momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+    "ASGD": lambda p: optim.ASGD(p, t0=1),
+    "Rprop": lambda p: optim.Rprop(p),
     "Adagrad": lambda p: optim.Adagrad(p),
+    "Adadelta": lambda p: optim.Adadelta(p),
     "RMSprop": lambda p: optim.RMSprop(p, centered=True, momentum=0.5),
     "Adam": lambda p: optim.Adam(p, amsgrad=True),
     "AdamW": lambda p: optim.AdamW(p, weight_decay=0.1),
+    "Adamax": lambda p: optim.Adamax(p),
+    "NAdam": lambda p: optim.NAdam(p, decoupled_weight_decay=True, weight_decay=0.1),
+    "RAdam": lambda p: optim.RAdam(p),
 }
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_saving import kills_while_saving
+
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are ended in POSIX's way")
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +120,13 @@ def test_killed(tmp_path, rng, rounds, tried, writer):
         child.kill()
         child.communicate()
         left[one_run(tmp_path)] += 1
+    tried(f"{left.total()} kills, {dict(left)} left")
+
+
+def test_killed_while_saving_a_model(tmp_path, rng, rounds, tried):
+    kills = kills_while_saving(tmp_path / "a.safetensors", rng)
+    left = Counter(next(kills)[0] for _ in range(200))
+    left.update(next(kills)[0] for _ in rounds)
     tried(f"{left.total()} kills, {dict(left)} left")
 
 

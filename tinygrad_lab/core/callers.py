@@ -5,7 +5,10 @@ instruction, and its bytecode says what that is.  A tracked tensor becomes a pla
 code says so (``float(t)``) or nothing is lost (``"%f" % t``, ``math.floor(t)``); anywhere else its
 gradient would be lost in silence, so the answer is an error that says what to write instead.
 
-Not for: the text of that error (``errors.py``).
+In the same way ``p.grad.zero_()`` is told from ``p.grad``: the next instruction takes an attribute
+that a NumPy array does not have, and the error can say so before Python's does.
+
+Not for: the text of these errors (``errors.py``).
 """
 
 import cmath
@@ -50,6 +53,11 @@ _STANDARD_LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 - compared as t
 _PACKAGE = __name__.partition(".")[0]
 
 
+#: What was read of an instruction: its code, so that it is known again, and an attribute.
+_TAKEN: dict[tuple[int, int], tuple[CodeType, str]] = {}
+_SITES = 4096  # of them, and then they are read again
+
+
 class Call(NamedTuple):
     """What a frame is at: an instruction, and what it calls or writes to, as the code names it."""
 
@@ -73,6 +81,21 @@ def says_so(frame: FrameType) -> bool:
 def _is_one_of(functions: tuple[Any, ...], call: Call, frame: FrameType) -> bool:
     called = _called(call, frame)
     return any(called is function for function in functions)
+
+
+def attribute_taken(frame: FrameType) -> str:
+    """Name the attribute that a frame takes of what its call gives, with the next instruction."""
+    code, offset = frame.f_code, frame.f_lasti
+    known = _TAKEN.get((id(code), offset))  # a code's own hash reads all of it
+    if known is not None and known[0] is code:
+        return known[1]
+    after = next((i for i in dis.get_instructions(code) if i.offset > offset), None)
+    takes = after is not None and after.opname in ("LOAD_ATTR", "LOAD_METHOD")
+    name = after.argval if takes else ""  # type: ignore[union-attr]
+    if len(_TAKEN) >= _SITES:
+        _TAKEN.clear()
+    _TAKEN[id(code), offset] = code, name
+    return name
 
 
 def what_would_detach(frame: FrameType) -> tuple[str, str]:

@@ -101,6 +101,27 @@ def would_detach(what: str, instead: str = "") -> str:
     )
 
 
+#: What to write for a method of tensors on a plain array, where there is something shorter.
+_OF_ARRAYS = {
+    "zero_": "p.grad = None, or optimizer.zero_grad()",
+    "float": "t.mean() for a share, t.astype(float) for numbers",
+    "long": "t.astype(np.int64)",
+    "to": "t.astype(dtype)",
+    "type": "t.astype(dtype)",
+    "unsqueeze": "np.expand_dims(t, dim)",
+    "detach": "t as it is",
+    "numpy": "t as it is",
+    "cpu": "t as it is",
+}
+
+
+def array_has_none(what: str, name: str) -> AttributeError:
+    """Say that a result is a NumPy array, which does not have a method of tensors."""
+    instead = _OF_ARRAYS.get(name, f"tl.Tensor(t).{name}")
+    text = f"{what} is a NumPy array, t say, which has no {name}: say {instead}"
+    return AttributeError(text, name=name)
+
+
 def would_detach_inside(what: str) -> str:
     """Say that a number taken out of what is being differentiated is a constant from there on."""
     return (

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe, name_of
-from tinygrad_lab.core.operations import Op
+from tinygrad_lab.core.operations import Op, renamed
 
 __all__ = ["AMBIGUOUS", "FUNCTIONS", "SAME", "in_numpys_words", "refuse_ambiguous"]
 
@@ -72,12 +72,10 @@ def in_numpys_words(op: Op, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         if op in _DIFFERS:
             raise _two_meanings(op, describe(kwargs["dim"]) if "dim" in kwargs else "...")
         return kwargs  # which the function refuses
-    renamed = {_NUMPYS.get(key, key): value for key, value in kwargs.items()}
-    if len(renamed) < len(kwargs):
-        raise TypeError(f"{name_of(op)}({', '.join(kwargs)}): two of these are one argument")
-    if isinstance(renamed.get("axis"), list):
-        renamed["axis"] = tuple(renamed["axis"])
-    return renamed
+    own = renamed(op, _NUMPYS, kwargs)
+    if isinstance(own.get("axis"), list):
+        own["axis"] = tuple(own["axis"])
+    return own
 
 
 def refuse_ambiguous(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

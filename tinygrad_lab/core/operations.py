@@ -388,7 +388,7 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(body)
     def operation(*args: P.args, **kwargs: P.kwargs) -> T:
-        if kwargs and words:
+        if kwargs and not words.keys().isdisjoint(kwargs):
             kwargs = renamed(body, words, kwargs)  # type: ignore[assignment]
         for arg in (*args, *kwargs.values()) if kwargs else args:
             kind = type(arg)
@@ -401,14 +401,11 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
     return operation
 
 
-def renamed(op: Op, words: Mapping[str, str], kwargs: dict[str, Any]) -> dict[str, Any]:
+def renamed(op: Op, words: Mapping[str, str], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Give arguments the names that an operation knows, where ``words`` has others for them."""
-    if words.keys().isdisjoint(kwargs):
-        return kwargs
     own = {words.get(name, name): value for name, value in kwargs.items()}
     if len(own) < len(kwargs):
-        twice = [f"{name}= and {words[name]}=" for name in kwargs if words.get(name) in kwargs]
-        raise TypeError(f"{name_of(op)}: {', '.join(twice)} are one argument: say it once")
+        raise TypeError(f"{name_of(op)}({', '.join(kwargs)}): two of these are one argument")
     return own
 
 

@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from operator import attrgetter
+from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -26,11 +27,17 @@ from tinygrad_lab.core.arguments import (
     without_out,
 )
 from tinygrad_lab.core.assignment import join
-from tinygrad_lab.core.callers import loses_nothing, says_so, what_would_detach
+from tinygrad_lab.core.callers import attribute_taken, loses_nothing, says_so, what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
 from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
-from tinygrad_lab.core.errors import describe, name_of, would_detach, would_detach_inside
+from tinygrad_lab.core.errors import (
+    array_has_none,
+    describe,
+    name_of,
+    would_detach,
+    would_detach_inside,
+)
 from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.keywords import AMBIGUOUS, in_numpys_words, refuse_ambiguous
 from tinygrad_lab.core.levels import RUNNING, level_of, lifted
@@ -172,9 +179,19 @@ def _constant(op: Op) -> Callable[[Tensor, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         if not OPERATIONS[op].constant:  # somebody gave it a rule
             return apply(op, (self, other))
-        return op(self.data, other.data if isinstance(other, Tensor) else other)
+        value = op(self.data, other.data if isinstance(other, Tensor) else other)
+        return _as_array(value, "a comparison", sys._getframe(1))  # noqa: SLF001
 
     return _named(method, op)
+
+
+def _as_array(value: Any, what: str, caller: FrameType) -> Any:
+    """Give a plain array, or say that it is one if the caller asks it for a tensor's method."""
+    if type(value) is np.ndarray:
+        name = attribute_taken(caller)
+        if name and hasattr(Tensor, name) and not hasattr(np.ndarray, name):
+            raise array_has_none(what, name)
+    return value
 
 
 def _number(function: Any) -> Any:
@@ -244,7 +261,10 @@ def _of_numpy(op: Op) -> Any:
         if kwargs:
             kwargs = dict(in_numpys_words(op, kwargs))
         args = (self, *args)
-        return apply(op, args, without_out(op, kwargs, args))
+        result = apply(op, args, without_out(op, kwargs, args))
+        if type(result) is np.ndarray:
+            return _as_array(result, f"what t.{op.__name__}() gives", sys._getframe(1))  # noqa: SLF001
+        return result
 
     return _named(method, op)
 
@@ -358,7 +378,9 @@ class Tensor:
 
         After ``backward(create_graph=True)`` it is a Tensor, with a graph of its own.
         """
-        return None if self.node is None else self.node.grad
+        if self.node is None or self.node.grad is None:
+            return None
+        return _as_array(self.node.grad, "a gradient", sys._getframe(1))  # noqa: SLF001
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -649,7 +671,10 @@ class Tensor:
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return answer_ufunc(ufunc, method, inputs, kwargs)
+        result = answer_ufunc(ufunc, method, inputs, kwargs)
+        if type(result) is np.ndarray:  # array == t comes here too
+            return _as_array(result, f"what np.{ufunc.__name__} gives", sys._getframe(1))  # noqa: SLF001
+        return result
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -21,9 +21,11 @@ from tinygrad_lab.nn.layers.activations import *
 from tinygrad_lab.nn.layers.attention import *
 from tinygrad_lab.nn.layers.containers import *
 from tinygrad_lab.nn.layers.convolution import *
+from tinygrad_lab.nn.layers.distances import *
 from tinygrad_lab.nn.layers.dropout import *
 from tinygrad_lab.nn.layers.embedding import *
 from tinygrad_lab.nn.layers.linear import *
+from tinygrad_lab.nn.layers.losses import *
 from tinygrad_lab.nn.layers.mlp import *
 from tinygrad_lab.nn.layers.normalization import *
 from tinygrad_lab.nn.layers.padding import *
@@ -34,16 +36,22 @@ from tinygrad_lab.nn.layers.resizing import *
 from tinygrad_lab.nn.layers.transformer import *
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
+from tinygrad_lab.nn.seeds import generator_state, load_generator_state
 
 # Each family lists its names.
-__all__ = ["Module", "Parameter", "functional", "init", "utils"]
+__all__ = [
+    "Module", "Parameter", "functional", "generator_state", "init", "load_generator_state",
+    "utils",
+]  # fmt: skip
 __all__ += layers.activations.__all__
 __all__ += layers.attention.__all__
 __all__ += layers.containers.__all__
 __all__ += layers.convolution.__all__
+__all__ += layers.distances.__all__
 __all__ += layers.dropout.__all__
 __all__ += layers.embedding.__all__
 __all__ += layers.linear.__all__
+__all__ += layers.losses.__all__
 __all__ += layers.mlp.__all__
 __all__ += layers.normalization.__all__
 __all__ += layers.padding.__all__

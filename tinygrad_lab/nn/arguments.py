@@ -47,7 +47,7 @@ def takes_words(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def worded(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            kwargs = renamed(function, words, kwargs)
+            kwargs = _spelled(function, words, kwargs)
         return function(*args, **kwargs)
 
     return cast(Callable[P, T], worded)
@@ -57,6 +57,19 @@ def _words(function: Callable[..., Any]) -> dict[str, str]:
     """The words that a function is taken to know under PyTorch's names."""
     own = inspect.signature(function).parameters
     return {word: name for word, name in WORDS.items() if name in own and word not in own}
+
+
+def _spelled(function: Any, words: dict[str, str], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments under the names that a function knows; two old ones of losses are told of."""
+    if not _OLD.isdisjoint(kwargs):
+        raise TypeError(
+            f"{function.__name__}: {' and '.join(sorted(_OLD & kwargs.keys()))} went out of use in "
+            "PyTorch: say reduction='mean', 'sum' or 'none'"
+        )
+    return kwargs if words.keys().isdisjoint(kwargs) else renamed(function, words, kwargs)
+
+
+_OLD = frozenset({"size_average", "reduce"})
 
 
 def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
@@ -75,6 +88,8 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
     """
     words = _words(function)
     parameters = inspect.signature(function).parameters.values()
+    by_name = [f"{p.name}=" for p in parameters if p.kind is p.KEYWORD_ONLY]
+    most = len(parameters) - len(by_name)
     of_arrays = [
         (i, p.name, p.default is p.empty)
         for i, p in enumerate(parameters)
@@ -84,7 +99,12 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def ordered(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            kwargs = renamed(function, words, kwargs)
+            kwargs = _spelled(function, words, kwargs)
+        if len(args) > most and by_name:
+            raise TypeError(
+                f"{function.__name__} takes {most} arguments by their position, not {len(args)}; "
+                f"these go by name: {', '.join(by_name)}"
+            )
         for i, name, _ in of_arrays:
             if type(args[i] if i < len(args) else kwargs.get(name)) not in _IN_ORDER:
                 args, kwargs = in_order(args, kwargs)

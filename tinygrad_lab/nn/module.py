@@ -33,6 +33,7 @@ from tinygrad_lab.nn.walking import (
     buffers_of,
     child,
     inner_first,
+    modules_in,
     put,
     replaced,
     walk,
@@ -129,10 +130,8 @@ class Module(Holder):
         if name in self._registered_buffers:
             value = _as_buffer(value, f"{type(self).__name__}.{name}")
         super().__setattr__(name, value)
-        if isinstance(value, Module):
-            place(value.named_modules(prefix=name))
-        elif isinstance(value, (list, tuple, dict)):
-            place(self.named_modules())
+        if isinstance(value, (Module, list, tuple, dict)):
+            place(modules_in(value, name))
 
     def __delattr__(self, name: str) -> None:
         """Delete an attribute, whatever it is."""
@@ -216,7 +215,9 @@ class Module(Holder):
             raise TypeError(f"the name of an attribute is a str, not {name!r}")
         if not name or "." in name:
             raise KeyError(f"{name!r} cannot be the name of an attribute: it is empty, or has dots")
-        if not isinstance(getattr(self, name, None), (kind, NoneType)):
+        present = getattr(self, name, None)
+        is_other = isinstance(present, Parameter) and kind is not Parameter
+        if is_other or not isinstance(present, (kind, NoneType)):
             raise KeyError(f"{type(self).__name__} has an attribute {name!r} already")
         setattr(self, name, value)
 
@@ -708,8 +709,6 @@ def _dtype_of(arg: Any) -> Any:
 
 def _as_buffer(value: Any, place: str) -> Any:
     """What is kept as a buffer: an array for a NumPy number, which is the result of a 0-d one."""
-    if isinstance(value, np.generic):
-        return np.asarray(value)
     if value is not None and not hasattr(value, "shape"):
         raise TypeError(f"{place}: a buffer is an array, a Tensor or None, not {describe(value)}")
     if isinstance(value, Tensor) and not value.is_leaf:
@@ -717,4 +716,5 @@ def _as_buffer(value: Any, place: str) -> Any:
             f"{place}: a buffer is a constant, and this tensor is the result of a tracked "
             f"computation ({value!r}): say t.detach()"
         )
-    return value
+    is_number = value is not None and value.shape == () and not isinstance(value, Tensor)
+    return value[...] if is_number else value

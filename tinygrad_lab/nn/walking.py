@@ -21,8 +21,8 @@ from tinygrad_lab.nn.parameter import Parameter
 from tinygrad_lab.transforms.containers import attributes
 
 __all__ = [
-    "HOOKS", "Holder", "attributes_of", "buffers_of", "child", "inner_first", "put", "replaced",
-    "walk", "walk_modules",
+    "HOOKS", "Holder", "attributes_of", "buffers_of", "child", "inner_first", "modules_in", "put",
+    "replaced", "walk", "walk_modules",
 ]  # fmt: skip
 
 #: The attributes that hold hooks: what hooks hold is the user's, and no part of the model.
@@ -112,6 +112,13 @@ def walk_modules(
             yield from walk_modules(value, name, visited, again=again)
     if again:
         visited.remove(id(module))
+
+
+def modules_in(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """A module, or those in a container, and all within, by path."""
+    for where, part in _inside(value, path, ()):
+        if isinstance(part, Holder):
+            yield from walk_modules(part, where, set())
 
 
 def inner_first(module: Any, visited: set[int]) -> Iterator[Any]:

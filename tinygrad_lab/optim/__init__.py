@@ -26,28 +26,10 @@ from tinygrad_lab.optim.lr_scheduler import CosineAnnealingLR, StepLR
 from tinygrad_lab.optim.optimizer import Optimizer
 
 __all__ = [
-    "ASGD",
-    "LBFGS",
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "CosineAnnealingLR",
-    "Muon",
-    "NAdam",
-    "Optimizer",
-    "RAdam",
-    "RMSprop",
-    "Rprop",
-    "StepLR",
-    "clip_grad_norm_",
-    "clip_grad_value_",
-    "get_total_norm",
-    "lr_scheduler",
-    "swa_utils",
-]
+    "ASGD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "CosineAnnealingLR",
+    "Muon", "NAdam", "Optimizer", "RAdam", "RMSprop", "Rprop", "StepLR", "clip_grad_norm_",
+    "clip_grad_value_", "get_total_norm", "lr_scheduler", "swa_utils",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> NoReturn:

@@ -105,16 +105,10 @@ class LBFGS(Optimizer):
     )  # fmt: skip
 
     def __init__(
-        self,
-        params: Parameters,
-        lr: float = 1,
-        max_iter: int = 20,
-        max_eval: int | None = None,
-        tolerance_grad: float = 1e-7,
-        tolerance_change: float = 1e-9,
-        history_size: int = 100,
+        self, params: Parameters, lr: float = 1, max_iter: int = 20, max_eval: int | None = None,
+        tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9, history_size: int = 100,
         line_search_fn: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         check_integer("max_iter", max_iter)
         max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
         super().__init__(params, options(locals()))
@@ -161,13 +155,14 @@ class LBFGS(Optimizer):
         (group,) = self.param_groups
         self._check_if_changed(0, group)
         parameters = group["params"]
+        state = {"func_evals": 0, "n_iter": 0, **self._known()}
         point = _Point(parameters, closure)
         first = point.loss
         if all(p.grad is None for p in parameters):
             self._warn_of_no_gradient()
         before = [p.data for p in parameters]
         try:
-            state = _minimised(point, {"func_evals": 0, "n_iter": 0, **self._known()}, group)
+            state = _minimised(point, state, group)
         except BaseException:
             at_once([replace(p, data) for p, data in zip(parameters, before, strict=True)])
             raise

@@ -181,7 +181,7 @@ class Optimizer:
             An option was set to something that is none; or a gradient or a kept array does not fit
             its parameter, whose ``data`` was replaced.  Nothing has moved then.
         """
-        loss = called(closure)
+        loss = None if closure is None else called(closure)
         changes: list[Change] = []
         abandoned: list[Tensor] = []
         for i, group in enumerate(self.param_groups):
@@ -200,7 +200,8 @@ class Optimizer:
             self._warn_of_abandoned(abandoned)
         elif not changes:
             self._warn_of_no_gradient()
-        changes.append((vars(self).__setitem__, "has_stepped", True))
+        if not self.has_stepped:
+            changes.append((setattr, self, "has_stepped", True))
         at_once(changes, arithmetic=self.in_place)
         return loss
 
@@ -378,10 +379,8 @@ def options(names: Mapping[str, Any]) -> Options:
     return {key: v for key, v in names.items() if key not in ("self", "params", "__class__")}
 
 
-def called(closure: Callable[[], Any] | None) -> Any:
-    """Call what computes the loss and its gradients, where it can: gradients are recorded there."""
-    if closure is None:
-        return None
+def called(closure: Callable[[], Any]) -> Any:
+    """Call what computes the loss and its gradients, where these are recorded."""
     with enable_grad():
         return closure()
 

@@ -22,14 +22,9 @@ from tinygrad_lab.optim.lr_scheduler import LRScheduler, check_optimizer, cosine
 from tinygrad_lab.optim.optimizer import Optimizer, Options
 
 __all__ = [
-    "SWALR",
-    "AveragedModel",
-    "get_ema_avg_fn",
-    "get_ema_multi_avg_fn",
-    "get_swa_avg_fn",
-    "get_swa_multi_avg_fn",
-    "update_bn",
-]
+    "SWALR", "AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn",
+    "get_swa_multi_avg_fn", "update_bn",
+]  # fmt: skip
 
 Array = Any
 Average = Callable[[Array, Array, Any], Array]
@@ -105,13 +100,9 @@ class AveragedModel(Module):
     """
 
     def __init__(
-        self,
-        model: Module,
-        device: Any = None,
-        avg_fn: Average | None = None,
-        multi_avg_fn: ListAverage | None = None,
-        use_buffers: bool = False,
-    ) -> None:
+        self, model: Module, device: Any = None, avg_fn: Average | None = None,
+        multi_avg_fn: ListAverage | None = None, use_buffers: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         on_cpu(device)
         if avg_fn is not None and multi_avg_fn is not None:
@@ -218,13 +209,9 @@ class SWALR(LRScheduler):
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        swa_lr: float | list[float],
-        anneal_epochs: int = 10,
-        anneal_strategy: str = "cos",
-        last_epoch: int = -1,
-    ) -> None:
+        self, optimizer: Optimizer, swa_lr: float | list[float], anneal_epochs: int = 10,
+        anneal_strategy: str = "cos", last_epoch: int = -1,
+    ) -> None:  # fmt: skip
         check_optimizer(self, optimizer)
         rates = rates_for_groups("swa_lr", swa_lr, optimizer)
         check_integer("anneal_epochs", anneal_epochs, least=0)

@@ -397,6 +397,7 @@ def test_cost():
         (lambda a, b: np.einsum("bij,jk->bik", a, b), [(2, 3, 4), (4, 5)], 2 * 3 * 4 * 5),
         (lambda a, b: np.tensordot(a, b, axes=2), [(2, 3, 4), (3, 4, 5)], 2 * 3 * 4 * 5),
         (lambda a, b: np.matmul(a, b), [(7, 2, 3), (7, 3, 4)], 7 * 2 * 3 * 4),
+        (lambda b: np.zeros((2, 3)) @ b, [(3, 9)], 2 * 3 * 9),  # what is constant comes first
     ],
 )
 def test_cost_of_products(f, shapes, expected):

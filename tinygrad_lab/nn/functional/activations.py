@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.rules.mathematical.elementwise import sigmoid as logistic
@@ -541,7 +542,7 @@ def glu(input: Array, dim: int = -1) -> Array:
     Raises
     ------
     ValueError
-        The length along ``dim`` is odd, or there are no axes.
+        The length along ``dim`` is odd, or there is no such axis.
 
     Examples
     --------
@@ -549,7 +550,8 @@ def glu(input: Array, dim: int = -1) -> Array:
     >>> glu(np.array([2.0, 0.0]))
     array([1.])
     """
-    if input.ndim == 0 or input.shape[dim] % 2:
+    dim = normalize_axis_index(dim, input.ndim)
+    if input.shape[dim] % 2:
         raise ValueError(f"glu of shape {input.shape} halves axis {dim}, whose length must be even")
-    first, second = np.split(input, 2, axis=dim)
-    return first * logistic(second)
+    before, half = (slice(None),) * dim, input.shape[dim] // 2
+    return input[(*before, slice(half))] * logistic(input[(*before, slice(half, None))])

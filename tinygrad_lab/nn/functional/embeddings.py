@@ -71,20 +71,20 @@ def embedding(
     if max_norm is not None:
         rows = rows * shrinkage(rows, max_norm, norm_type)
     if padding_idx is not None:
-        rows = with_slope(rows, (numbers != padding_row(padding_idx, n))[..., None])
+        rows = _with_slope(rows, (numbers != padding_row(padding_idx, n))[..., None])
     if scale_grad_by_freq:
         often = getitem(np.bincount(numbers.reshape(-1), minlength=n), numbers)
-        rows = with_slope(rows, (1 / often)[..., None].astype(rows.dtype))
+        rows = _with_slope(rows, (1 / often)[..., None].astype(rows.dtype))
     return rows
 
 
 @primitive
-def with_slope(x: Array, factor: Array) -> Array:
+def _with_slope(x: Array, factor: Array) -> Array:
     """``x``, whose gradient is multiplied by a factor on its way back."""
     return x
 
 
-defvjp(with_slope, lambda g, y, x, factor: g * factor)
+defvjp(_with_slope, lambda g, y, x, factor: g * factor)
 
 
 def shrinkage(rows: Array, max_norm: float, norm_type: float) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygrad_lab.nn.kernels.windows import Array
 
-__all__ = ["AXES", "of_batch", "of_rank"]
+__all__ = ["AXES", "floats", "of_batch", "of_rank"]
 
 #: The axes of a batch, behind its channels, by their number.
 AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
@@ -43,3 +43,8 @@ def of_batch(name: str, function: Callable[[Array], Any], input: Array, ndim: in
     if isinstance(result, tuple):
         return tuple(y.reshape(y.shape[1:]) for y in result)
     return result.reshape(result.shape[1:])
+
+
+def floats(x: Array) -> Array:
+    """Numbers whose sums do not overflow, as those of small integers would."""
+    return x if x.dtype.kind in "fc" else x.astype(float)

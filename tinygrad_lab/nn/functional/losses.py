@@ -1,49 +1,51 @@
-"""Loss functions: how far a prediction is from the truth, as one number to minimise.
+"""Losses of numbers, of probabilities and of distributions, as one number to minimise.
 
 Names, arguments and conventions are PyTorch's.  Each takes ``reduction="mean"``, ``"sum"`` or
 ``"none"``.  Shapes must agree exactly: a prediction ``(n, 1)`` against a target ``(n,)`` would
-broadcast to ``(n, n)`` and train on nonsense, so it is an error here.
+broadcast to ``(n, n)`` and train on nonsense, so it is an error here; and so is the mean over no
+samples, which is NaN in PyTorch.
 
-Not for: activations (``activations.py``).
+Not for: classes (``classification.py``) or margins (``margins.py``).
 """
 
 from __future__ import annotations
 
-from operator import index
 from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_lab.core.levels import innermost_array
-from tinygrad_lab.core.operations import NUMPYS, defvjp, primitive
-from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.nn.arguments import takes_arrays
-from tinygrad_lab.nn.cautions import expect_log_probabilities, expect_logits
+from tinygrad_lab.nn.cautions import expect_logits
 from tinygrad_lab.nn.functional.activations import damped, logsigmoid, sigmoid
-from tinygrad_lab.nn.functional.softmaxes import log_softmax, softmax
-from tinygrad_lab.nn.kernels.windows import Array
+from tinygrad_lab.nn.functional.reductions import (
+    Reduction,
+    alike,
+    check_reduction,
+    known,
+    reduced,
+    weighted_mean,
+)
 
 __all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "l1_loss",
-    "mse_loss",
-    "nll_loss",
-]
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "gaussian_nll_loss", "huber_loss",
+    "kl_div", "l1_loss", "mse_loss", "poisson_nll_loss", "smooth_l1_loss",
+]  # fmt: skip
 
-Reduction = Literal["mean", "sum", "none"]
+Array = Any  # a Tensor, or whatever speaks NumPy's protocols
 
 
 # -- regression -------------------------------------------------------------------------------
 
 
-@primitive
 @takes_arrays
-def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Array:
+def mse_loss(
+    input: Array, target: Array, *, reduction: Reduction = "mean", weight: Array | None = None
+) -> Array:
     """Squared error, averaged over all elements (``reduction``: mean, sum or none).
 
-    ``input`` and ``target`` have one shape; the result has no axes, or theirs with ``"none"``.
+    ``input`` and ``target`` have one shape, and ``weight`` has it too; the result has no axes, or
+    theirs with ``"none"``.  With weights the mean is a weighted one.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Arra
 
     Examples
     --------
-    >>> import tinygrad_lab as tl
+    >>> import numpy as np, tinygrad_lab as tl
     >>> prediction = tl.tensor([1.0, 4.0], requires_grad=True)
     >>> loss = mse_loss(prediction, np.array([1.0, 2.0]))
     >>> loss.item()
@@ -61,48 +63,135 @@ def mse_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Arra
     >>> prediction.grad
     array([0., 2.])
     """
-    _check_shapes(input, target)
+    input, target = alike(input=input, target=target)
+    if weight is None:
+        return _mse(input, target, reduction)
+    return weighted_mean(_mse(input, target, "none"), weight, reduction)
+
+
+@primitive
+def _mse(input: Array, target: Array, reduction: str) -> Array:
     difference = input - target
-    return _reduce(difference * difference, reduction)
+    return reduced(difference * difference, reduction)
 
 
-def _mse_slope(g: Array, input: Array, target: Array, reduction: Reduction) -> Array:
+def _mse_slope(g: Array, input: Array, target: Array, reduction: str) -> Array:
     scale = 2.0 / input.size if reduction == "mean" else 2.0
     return (g * scale) * (input - target)
 
 
 defvjp(
-    mse_loss,
-    lambda g, y, input, target, reduction="mean": _mse_slope(g, input, target, reduction),
-    lambda g, y, input, target, reduction="mean": _mse_slope(g, target, input, reduction),
+    _mse,
+    lambda g, y, input, target, reduction: _mse_slope(g, input, target, reduction),
+    lambda g, y, input, target, reduction: _mse_slope(g, target, input, reduction),
 )
 
 
-@primitive
 @takes_arrays
-def l1_loss(input: Array, target: Array, reduction: Reduction = "mean") -> Array:
+def l1_loss(
+    input: Array, target: Array, *, reduction: Reduction = "mean", weight: Array | None = None
+) -> Array:
     """Absolute error, averaged over all elements; its slope at 0 is 0.
 
     Examples
     --------
+    >>> import numpy as np
     >>> float(l1_loss(np.array([1.0, 4.0]), np.array([1.0, 2.0])))
     1.0
     """
-    _check_shapes(input, target)
-    return _reduce(np.absolute(input - target), reduction)
+    input, target = alike(input=input, target=target)
+    if weight is None:
+        return _l1(input, target, reduction)
+    return weighted_mean(_l1(input, target, "none"), weight, reduction)
 
 
-def _l1_slope(g: Array, input: Array, target: Array, reduction: Reduction) -> Array:
+@primitive
+def _l1(input: Array, target: Array, reduction: str) -> Array:
+    return reduced(np.absolute(input - target), reduction)
+
+
+def _l1_slope(g: Array, input: Array, target: Array, reduction: str) -> Array:
     scale = 1.0 / input.size if reduction == "mean" else 1.0
     return (g * scale) * np.sign(input - target)
 
 
 defvjp(
-    l1_loss,
-    lambda g, y, input, target, reduction="mean": _l1_slope(g, input, target, reduction),
-    lambda g, y, input, target, reduction="mean": _l1_slope(g, target, input, reduction),
-    branch=lambda y, input, target, reduction="mean": np.sign(input - target),
+    _l1,
+    lambda g, y, input, target, reduction: _l1_slope(g, input, target, reduction),
+    lambda g, y, input, target, reduction: _l1_slope(g, target, input, reduction),
+    branch=lambda y, input, target, reduction: np.sign(input - target),
 )
+_mse.__name__, _l1.__name__ = "mse_loss", "l1_loss"  # what graph pictures and errors call them
+
+
+@takes_arrays
+def huber_loss(
+    input: Array,
+    target: Array,
+    reduction: Reduction = "mean",
+    delta: float = 1.0,
+    weight: Array | None = None,
+) -> Array:
+    """Half the squared error, which from ``delta`` on goes on in a straight line.
+
+    Raises
+    ------
+    ValueError
+        ``delta`` is not positive, or the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> huber_loss(np.array([0.5, 3.0]), np.zeros(2), reduction="none")
+    array([0.125, 2.5  ])
+    """
+    if not delta > 0:
+        raise ValueError(f"huber_loss delta={delta}: expected a positive number")
+    input, target = alike(input=input, target=target)
+    if weight is not None:
+        alike(input=input, weight=weight)
+    return reduced(_huber(input - target, delta), reduction, weight)
+
+
+@primitive
+def _huber(difference: Array, delta: float) -> Array:
+    size = np.absolute(difference)
+    near = np.minimum(size, delta)
+    return near * (size - near / 2)
+
+
+defvjp(
+    _huber,
+    lambda g, y, difference, delta: g * np.clip(difference, -delta, delta),
+    branch=lambda y, difference, delta: np.sign(np.absolute(difference) - delta),
+)
+
+
+@takes_arrays
+def smooth_l1_loss(
+    input: Array, target: Array, *, reduction: Reduction = "mean", beta: float = 1.0
+) -> Array:
+    """Absolute error, less ``beta / 2``, and smooth where it is below ``beta``.
+
+    It is :func:`huber_loss` over ``beta``; where that is 0, :func:`l1_loss`.
+
+    Raises
+    ------
+    ValueError
+        ``beta`` is negative, or the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> smooth_l1_loss(np.array([0.5, 3.0]), np.zeros(2), reduction="none")
+    array([0.125, 2.5  ])
+    """
+    if beta < 0:
+        raise ValueError(f"smooth_l1_loss beta={beta}: expected 0 or more")
+    input, target = alike(input=input, target=target)
+    if beta == 0:
+        return _l1(input, target, reduction)
+    return reduced(_huber(input - target, beta) / beta, reduction)
 
 
 # -- yes or no --------------------------------------------------------------------------------
@@ -146,7 +235,11 @@ defvjp(
 
 @takes_arrays
 def binary_cross_entropy(
-    input: Array, target: Array, weight: Array | None = None, reduction: Reduction = "mean"
+    input: Array,
+    target: Array,
+    weight: Array | None = None,
+    *,
+    reduction: Reduction = "mean",
 ) -> Array:
     """Cross-entropy of probabilities ``input`` against ``target``, both in [0, 1], of one shape.
 
@@ -156,33 +249,39 @@ def binary_cross_entropy(
     Raises
     ------
     ValueError
-        The shapes differ, or ``input`` leaves [0, 1].
+        The shapes differ, or ``input`` or ``target`` leaves [0, 1].
 
     Examples
     --------
+    >>> import numpy as np
     >>> round(float(binary_cross_entropy(np.array([0.5, 0.9]), np.array([0.0, 1.0]))), 4)
     0.3993
     """
-    _check_shapes(input, target)
-    values = innermost_array(input)
-    if type(values) in NUMPYS and ((values < 0) | (values > 1)).any():
-        raise ValueError(
-            f"binary_cross_entropy takes probabilities, but input spans {values.min()} to "
-            f"{values.max()}: apply sigmoid first, or say binary_cross_entropy_with_logits"
-        )
+    input, target = alike(input=input, target=target)
+    _check_probabilities(input, "input", "apply sigmoid first, or say ..._with_logits")
+    _check_probabilities(target, "target", "it is how likely a yes is")
     loss = _bernoulli_loss(input, target)
-    return _reduce(loss if weight is None else loss * weight, reduction)
+    return reduced(loss, reduction, weight)
+
+
+def _check_probabilities(x: Array, name: str, remedy: str) -> None:
+    values = known(x)
+    if values is not None and ((values < 0) | (values > 1)).any():
+        raise ValueError(
+            f"binary_cross_entropy takes probabilities, but {name} spans {values.min()} to "
+            f"{values.max()}: {remedy}"
+        )
 
 
 @primitive
-def _logistic_loss(x: Array, target: Array) -> Array:
+def logistic_loss(x: Array, target: Array) -> Array:
     """Cross-entropy of ``sigmoid(x)``, exact for logits of any size."""
     size = np.absolute(x)
     return damped(size, np.where(x < 0, target, 1 - target)) + np.log1p(np.exp(-size))
 
 
 defvjp(
-    _logistic_loss,
+    logistic_loss,
     lambda g, y, x, target: g * ((1 - target) * sigmoid(x) - target * sigmoid(-x)),
     lambda g, y, x, target: -g * x,
 )
@@ -193,6 +292,7 @@ def binary_cross_entropy_with_logits(
     input: Array,
     target: Array,
     weight: Array | None = None,
+    *,
     reduction: Reduction = "mean",
     pos_weight: Array | None = None,
 ) -> Array:
@@ -202,224 +302,135 @@ def binary_cross_entropy_with_logits(
 
     Examples
     --------
+    >>> import numpy as np
     >>> round(float(binary_cross_entropy_with_logits(np.array([0.0]), np.array([1.0]))), 4)
     0.6931
     """
     expect_logits(input, "binary_cross_entropy_with_logits", "sigmoid")
-    _check_shapes(input, target)
+    input, target = alike(input=input, target=target)
     if pos_weight is None:
-        loss = _logistic_loss(input, target)
+        loss = logistic_loss(input, target)
     else:
         hit, miss = target * pos_weight, 1 - target
         loss = damped(-logsigmoid(input), hit) + damped(-logsigmoid(-input), miss)
-    return _reduce(loss if weight is None else loss * weight, reduction)
+    return reduced(loss, reduction, weight)
 
 
-# -- one of several classes -------------------------------------------------------------------
-
-
-@primitive
-def _class_loss(x: Array, share: Array, total: bool) -> Array:
-    """``sum over classes (axis 1) of share * -log_softmax(x)``, summed over the rest if ``total``.
-
-    ``share`` is the weight of each class in each sample; where it is 0, the logit may be minus
-    infinity.
-    """
-    loss = np.where(share == 0, 0, -log_softmax(x, 1)) * share
-    return loss.sum() if total else loss.sum(axis=1)
-
-
-def _per_sample(g: Array, total: bool) -> Array:
-    return g if total else np.expand_dims(g, 1)
-
-
-def _class_slope(g: Array, x: Array, share: Array, total: bool) -> Array:
-    whole = share.sum(axis=1, keepdims=True)
-    return _per_sample(g, total) * (softmax(x, 1) * whole - share)
-
-
-defvjp(
-    _class_loss,
-    lambda g, y, x, share, total: _class_slope(g, x, share, total),
-    lambda g, y, x, share, total: -_per_sample(g, total) * log_softmax(x, 1),
-)
-_class_loss.__name__ = "cross_entropy"  # what graph pictures and errors call it
+# -- distributions ----------------------------------------------------------------------------
 
 
 @takes_arrays
-def cross_entropy(
+def kl_div(
     input: Array,
     target: Array,
-    weight: Array | None = None,
-    ignore_index: int = -100,
-    reduction: Reduction = "mean",
-    label_smoothing: float = 0.0,
+    *,
+    reduction: Literal["mean", "batchmean", "sum", "none"] = "mean",
+    log_target: bool = False,
 ) -> Array:
-    """Cross-entropy of logits against class labels, or against probabilities of classes.
+    """Kullback-Leibler divergence of ``target`` from ``exp(input)``: logarithms against shares.
 
-    Parameters
-    ----------
-    input : array, shape (N, C, ...) or (C,)
-        Logits: a score for each class, along axis 1.
-    target : array, shape (N, ...) of integers, or the shape of ``input``
-        Labels from 0 to C - 1, or a distribution over the classes.
-    weight : array, shape (C,), optional
-        The weight of each class.
-    ignore_index : int
-        Samples with this label are left out.
-    label_smoothing : float
-        The part of the target that is spread evenly over all classes, in [0, 1].
+    ``target * (log(target) - input)`` of each element, where 0 times a logarithm is 0.  With
+    ``log_target`` the target holds logarithms too.  ``"mean"`` divides by the number of elements,
+    as in PyTorch; the divergence itself, averaged over the samples of axis 0, is ``"batchmean"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_p, q = np.log(np.array([[0.5, 0.5]])), np.array([[1.0, 0.0]])
+    >>> round(float(kl_div(log_p, q, reduction="batchmean")), 4)
+    0.6931
+    """
+    check_reduction(reduction, "batchmean")
+    input, target = alike(input=input, target=target)
+    if log_target:
+        loss = np.exp(target) * (target - input)
+    else:
+        loss = target * np.log(np.where(target == 0, 1, target)) - target * input
+    if reduction != "batchmean":
+        return reduced(loss, reduction)
+    return loss.sum() / (len(loss) if loss.ndim else 1)
+
+
+@takes_arrays
+def poisson_nll_loss(
+    input: Array,
+    target: Array,
+    log_input: bool = True,
+    full: bool = False,
+    *,
+    eps: float = 1e-8,
+    reduction: Reduction = "mean",
+) -> Array:
+    """How unlikely counts are, if they are Poisson's: ``exp(input) - target * input``.
+
+    ``input`` is the logarithm of the expected count; without ``log_input`` it is the count itself,
+    and ``eps`` keeps its logarithm finite.  ``full`` adds Stirling's approximation of
+    ``log(target!)`` where ``target`` is above 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(poisson_nll_loss(np.array([0.0]), np.array([2.0])))
+    1.0
+    """
+    input, target = alike(input=input, target=target)
+    logarithm = input if log_input else np.log(input + eps)
+    loss = (np.exp(input) if log_input else input) - target * logarithm
+    if full:
+        n = np.where(target > 1, target, 1)
+        stirling = n * np.log(n) - n + 0.5 * np.log(2 * np.pi * n)
+        loss = loss + np.where(target > 1, stirling, 0)
+    return reduced(loss, reduction)
+
+
+@takes_arrays
+def gaussian_nll_loss(
+    input: Array,
+    target: Array,
+    var: Array,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: Reduction = "mean",
+) -> Array:
+    """How unlikely ``target`` is, if it is normal with mean ``input`` and variance ``var``.
+
+    ``var`` is a number, or has the shape of ``input``, or that without its last axis, or with 1
+    there.  It is taken as at least ``eps``, with the gradient it would have at that.  ``full`` adds
+    the constant ``log(2 pi) / 2``.
 
     Raises
     ------
-    IndexError
-        A label lies outside the classes; the text says which, and where.
     ValueError
-        The shapes do not fit.
-    TypeError
-        Labels are not integers.
+        The shapes do not fit, or a variance is negative.
 
     Examples
     --------
-    >>> import tinygrad_lab as tl
-    >>> logits = tl.tensor([[2.0, 0.0], [0.0, 2.0]], requires_grad=True)
-    >>> loss = cross_entropy(logits, np.array([0, 1]))
-    >>> round(loss.item(), 4)
-    0.1269
+    >>> import numpy as np
+    >>> float(gaussian_nll_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
+    2.0
     """
-    expect_logits(input, "cross_entropy", "log_softmax")
-    _check_reduction(reduction)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing={label_smoothing}: expected a number from 0 to 1")
-    if input.ndim == 0:
-        raise ValueError("cross_entropy of a 0-d input: it needs an axis of classes")
-    if input.ndim == 1:  # one sample without a batch axis
-        loss = cross_entropy(
-            input.reshape((1, -1)), target.reshape((1, *target.shape)), weight, ignore_index,
-            reduction, label_smoothing,
-        )  # fmt: skip
-        return loss if reduction != "none" else loss.reshape(())
-    classes = input.shape[1]
-    weight = _class_weights(weight, input)
-    if target.shape == input.shape and target.dtype.kind == "f":
-        share, count = target, target.size // max(1, classes)
-    else:
-        hot, counted = _one_hot(target, input.shape, ignore_index)
-        share = hot.astype(input.dtype)
-        count = counted if weight is None else (share * weight).sum()
-    if label_smoothing:
-        # A sample that is ignored has no label to smooth.
-        labelled = share.sum(axis=1, keepdims=True)
-        share = share * (1 - label_smoothing) + labelled * (label_smoothing / classes)
-    if weight is not None:
-        share = share * weight
-    if reduction == "mean":
-        share = share / _nonzero(count, "cross_entropy", share.dtype)
-    return _class_loss(input, share, reduction != "none")
-
-
-@takes_arrays
-def nll_loss(
-    input: Array,
-    target: Array,
-    weight: Array | None = None,
-    ignore_index: int = -100,
-    reduction: Reduction = "mean",
-) -> Array:
-    """Negative log-likelihood of labels, from log-probabilities ``(N, C, ...)``.
-
-    The parameters are those of :func:`cross_entropy`, which is this after ``log_softmax``.
-
-    Examples
-    --------
-    >>> log_p = np.log(np.array([[0.5, 0.5], [0.25, 0.75]]))
-    >>> round(float(nll_loss(log_p, np.array([0, 1]))), 4)
-    0.4904
-    """
-    expect_log_probabilities(input, "nll_loss")
-    _check_reduction(reduction)
-    if input.ndim == 1:
-        row, label = input.reshape((1, -1)), target.reshape((1,))
-        loss = nll_loss(row, label, weight, ignore_index, reduction)
-        return loss if reduction != "none" else loss.reshape(())
-    hot, count = _one_hot(target, input.shape, ignore_index)
-    picked = np.where(hot, -input, 0)
-    if weight is not None:
-        weight = _class_weights(weight, input)
-        picked = picked * weight
-        count = (hot * weight).sum()
-    if reduction == "none":
-        return picked.sum(axis=1)
-    loss = picked.sum()
-    return loss / _nonzero(count, "nll_loss", loss.dtype) if reduction == "mean" else loss
-
-
-def _class_weights(weight: Array | None, input: Array) -> Array | None:
-    """Shape the weights of classes to lie along axis 1."""
-    if weight is None:
-        return None
-    if weight.shape != (input.shape[1],):
-        raise ValueError(
-            f"weight of shape {weight.shape} for {input.shape[1]} classes (input {input.shape})"
-        )
-    return weight.reshape((-1, *(1,) * (input.ndim - 2)))
-
-
-def _one_hot(labels: Array, shape: tuple[int, ...], ignore_index: int) -> tuple[Array, Any]:
-    """Return labels ``(N, ...)`` as booleans ``(N, C, ...)``, and how many are not ignored."""
-    if isinstance(labels, Tensor):
-        labels = labels.data
-    if labels.dtype.kind not in "iu":
-        raise TypeError(
-            f"class labels are integers, not {labels.dtype}; class probabilities have the shape "
-            f"of the input, {shape}, not {labels.shape}"
-        )
-    if labels.shape != (shape[0], *shape[2:]):
-        raise ValueError(
-            f"labels of shape {labels.shape} for an input of shape {shape}: expected "
-            f"{(shape[0], *shape[2:])}, one label for each sample"
-        )
-    counted = labels != ignore_index
-    values = innermost_array(labels)
-    if type(values) in NUMPYS:
-        wrong = (values != ignore_index) & ((values < 0) | (values >= shape[1]))
-        if wrong.any():
-            where = tuple(index(i) for i in np.argwhere(wrong)[0])
-            raise IndexError(
-                f"label {values[where]} at {list(where)} is outside the classes 0 to "
-                f"{shape[1] - 1} (the input has shape {shape})"
+    input, target = alike(input=input, target=target)
+    if var.ndim and var.shape != input.shape:
+        if var.shape == input.shape[:-1]:
+            var = np.expand_dims(var, -1)
+        elif var.shape != (*input.shape[:-1], 1):
+            raise ValueError(
+                f"gaussian_nll_loss: var {var.shape} for an input {input.shape}: expected its "
+                f"shape, or {input.shape[:-1]}, or {(*input.shape[:-1], 1)}, or a number"
             )
-    classes = np.arange(shape[1]).reshape((-1, *(1,) * (labels.ndim - 1)))
-    across = (shape[0], 1, *shape[2:])
-    return (labels.reshape(across) == classes) & counted.reshape(across), counted.sum()
-
-
-# -- common to all ----------------------------------------------------------------------------
-
-
-def _check_shapes(input: Array, target: Array) -> None:
-    if input.shape != target.shape:
+    values = known(var)
+    if values is not None and (values < 0).any():
         raise ValueError(
-            f"input {input.shape} and target {target.shape} must have one shape; reshape one of "
-            "them, because broadcasting here would compare every sample with every other"
+            f"gaussian_nll_loss: a variance of {values.min()}; say var=np.exp(...), or square it"
         )
+    var = _at_least(var, eps)
+    loss = 0.5 * (np.log(var) + np.square(input - target) / var)
+    return reduced(loss + 0.9189385332046727 if full else loss, reduction)
 
 
-def _check_reduction(reduction: str) -> None:
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction={reduction!r}: expected 'mean', 'sum' or 'none'")
+@primitive
+def _at_least(x: Array, low: float) -> Array:
+    return np.maximum(x, low)
 
 
-def _nonzero(count: Any, name: str, dtype: np.dtype[Any]) -> Any:
-    """Return a divisor of type ``dtype``; where the count is known to be 0, raise ValueError."""
-    is_known = isinstance(count, (int, np.generic)) or type(count) in NUMPYS
-    if is_known and count == 0:
-        raise ValueError(f"{name}: no sample to average over; say reduction='sum' for 0")
-    return count if isinstance(count, int) else count.astype(dtype)
-
-
-def _reduce(loss: Array, reduction: Reduction) -> Array:
-    if reduction == "mean":
-        return loss.sum() / _nonzero(loss.size, "the mean of a loss", loss.dtype)
-    _check_reduction(reduction)
-    return loss.sum() if reduction == "sum" else loss
+defvjp(_at_least, lambda g, y, x, low: g)

@@ -44,6 +44,8 @@ def _centered(x: Array, axis: Axes) -> Array:
 
 
 def _spread(centered: Array, axis: Axes, eps: float) -> Array:
+    if centered.dtype.kind == "c":
+        raise TypeError(f"what is normalised is of real numbers, not {centered.dtype}")
     return np.sqrt(np.mean(centered * centered, axis=axis, keepdims=True) + eps)
 
 
@@ -303,7 +305,9 @@ def rms_norm(
     array([0.8485, 1.1314])
     """
     axes = _last_axes("rms_norm", input, normalized_shape, weight=weight)
-    y = input / _spread(input, axes, float(np.finfo(input.dtype).eps) if eps is None else eps)
+    if eps is None:
+        eps = float(np.finfo(input.dtype if input.dtype.kind == "f" else float).eps)
+    y = input / _spread(input, axes, eps)
     return y if weight is None else y * weight
 
 

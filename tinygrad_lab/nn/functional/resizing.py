@@ -92,9 +92,11 @@ def interpolate(
             input = _nearest(input, axis, m, step, 0.5 * (mode == "nearest-exact"))
         elif mode == "area":
             input = mapped(input, axis, means(n, m))
-        else:
+        elif mode == "bicubic" or n != m:  # with as many elements, linear modes change none
             places = _places(n, m, step, bool(align_corners))
-            elements, weights = (_cubic if mode == "bicubic" else _linear)(places)
+            elements, weights = (
+                cubic(places) if mode == "bicubic" else linear(np.maximum(places, 0))
+            )
             input = mapped(input, axis, _matrix(n, elements, weights))
     return input
 
@@ -136,8 +138,10 @@ def _nearest(x: Array, axis: int, m: int, step: float, middle: float) -> Array:
     places = np.floor(((np.arange(m) + middle) * step).astype(np.float32)).astype(int)
     places = np.minimum(places, n - 1)
     times = np.bincount(places, minlength=n)
-    if (times == times[0]).all():
-        return np.repeat(x, m // n, axis)
+    if (times == times[0]).all():  # as of whole factors: the derivative of this is a sum
+        before, behind = x.shape[: axis + 1], x.shape[axis + 1 :]
+        wide = np.broadcast_to(np.expand_dims(x, axis + 1), (*before, m // n, *behind))
+        return wide.reshape((*before[:-1], m, *behind))
     return np.take(x, places, axis)
 
 
@@ -148,14 +152,13 @@ def _places(n: int, m: int, step: float, align_corners: bool) -> NDArray:
     return (np.arange(m) + 0.5) * step - 0.5
 
 
-def _linear(places: NDArray) -> tuple[NDArray, NDArray]:
+def linear(places: Array) -> tuple[Array, Array]:
     """The elements on both sides of each place, and their weights."""
-    places = np.maximum(places, 0)
     first = np.floor(places)
     return np.stack([first, first + 1]), np.stack([1 - (places - first), places - first])
 
 
-def _cubic(places: NDArray) -> tuple[NDArray, NDArray]:
+def cubic(places: Array) -> tuple[Array, Array]:
     """The four elements around each place, and their weights by convolution with a cubic.
 
     R. G. Keys, "Cubic convolution interpolation for digital image processing", 1981, with the

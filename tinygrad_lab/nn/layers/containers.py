@@ -344,6 +344,9 @@ class ModuleDict(_Names):
     ['mean.weight', 'mean.bias']
     """
 
+    def __init__(self, modules: Any = None) -> None:
+        super().__init__(modules)
+
     def _checked(self, item: Any) -> Any:
         if not isinstance(item, Module):
             raise TypeError(f"ModuleDict takes modules, not {describe(item)}")
@@ -370,6 +373,9 @@ class ParameterDict(_Names):
         (offset): Parameter containing: [float64 of size 3]
     )
     """
+
+    def __init__(self, parameters: Any = None) -> None:
+        super().__init__(parameters)
 
     def _checked(self, item: Any) -> Any:
         return _as_parameter(item)

@@ -24,6 +24,8 @@ class _Dropping(Module):
     """What all of them share: a rate, and a generator."""
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: Rng = None) -> None:
+        if hasattr(inplace, "bit_generator"):
+            raise TypeError(f"{type(self).__name__}(p, inplace): a generator goes by name, rng=...")
         self.p, self.inplace = probability(p, f"{type(self).__name__}: p"), inplace
         self._rng = stream(rng)
 

@@ -64,7 +64,7 @@ class _Table(Module):
         is_used = np.isin(np.arange(self.num_embeddings), detached(input))
         scale = np.where(is_used[:, None], shrinkage(rows, self.max_norm, self.norm_type), 1)
         new = rows * scale.astype(rows.dtype)
-        expect_one_for_all(new, rows, self, "max_norm would make each example's own weights of")
+        expect_one_for_all(new, rows, self, "max_norm would leave each example's own rows in")
         self.weight.data = new
 
     def _settings(self, **usual: Any) -> str:

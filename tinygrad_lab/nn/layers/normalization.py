@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.nn import functional
+from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.layers.making import expect_one_for_all, on_cpu, positive
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.parameter import Parameter
@@ -33,9 +34,9 @@ class _OfChannels(Module):
     _by_instance = False
     weight: Parameter | None
     bias: Parameter | None
-    running_mean: Array | None
-    running_var: Array | None
-    num_batches_tracked: Array | None
+    running_mean: Array
+    running_var: Array
+    num_batches_tracked: Array
 
     def __init__(
         self,
@@ -70,9 +71,6 @@ class _OfChannels(Module):
     def _track(self, input: Array) -> None:
         """Put the running statistics after one more batch in place of those before."""
         mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
-        assert mean is not None
-        assert var is not None
-        assert count is not None
         count = (count + 1)[...]  # an array, where NumPy gives a number
         momentum: Any = self.momentum
         if momentum is None:
@@ -118,6 +116,7 @@ def _weights(
 class _BatchNorm(_OfChannels):
     """Normalise each channel over the batch."""
 
+    @takes_arrays
     def forward(self, input: Array) -> Array:
         """Keep the shape, (N, C, ...)."""
         self._expect(input)
@@ -125,7 +124,7 @@ class _BatchNorm(_OfChannels):
             y = functional.batch_norm(
                 input, None, None, self.weight, self.bias, training=True, eps=self.eps
             )
-            if self.training and self.track_running_stats:
+            if self.training and self.running_mean is not None:
                 self._track(input)
             return y
         return functional.batch_norm(
@@ -206,14 +205,15 @@ class _InstanceNorm(_OfChannels):
             num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
         )
 
+    @takes_arrays
     def forward(self, input: Array) -> Array:
         """Keep the shape, (N, C, ...) or (C, ...)."""
         self._expect(input)
         if input.ndim == min(self._axes):
             return self.forward(input[None])[0]
-        if self.training or not self.track_running_stats:
+        if self.training or self.running_mean is None:
             y = functional.instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
-            if self.track_running_stats:
+            if self.running_mean is not None:
                 self._track(input)
             return y
         return functional.instance_norm(

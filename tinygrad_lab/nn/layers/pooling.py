@@ -116,6 +116,10 @@ class _AvgPool(_Pool):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> None:
+        if self.ndim == 1:  # here PyTorch keeps tuples
+            kernel_size = sizes(kernel_size, "kernel_size", 1, 1)
+            stride = None if stride is None else sizes(stride, "stride", 1, 1)
+            padding = sizes(padding, "padding", 0, 1)
         self._window(kernel_size, stride, padding)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override

@@ -140,7 +140,9 @@ def _weight_of_stretch(module: Any, name: str, steps: int, eps: float, dim: int)
     u, v = getattr(module, f"{name}_u"), getattr(module, f"{name}_v")
     if module.training:
         new, v = power_iteration(matrix, u, v, steps, eps, u_first=False)
-        expect_one_for_all(new, u, module, "spectral_norm would make each example's own vectors of")
+        expect_one_for_all(
+            new, u, module, "spectral_norm would leave each example's own vectors in"
+        )
         u = new
         setattr(module, f"{name}_u", u)
         setattr(module, f"{name}_v", v)

@@ -73,6 +73,8 @@ def householder_factors(q: Array) -> Array:
 
 
 def orthonormal(a: Array) -> Array:
-    """The orthonormal columns nearest by the QR decomposition; those of an orthonormal matrix."""
-    q, r = np.linalg.qr(a)
-    return q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
+    """An orthogonal matrix whose first columns are those of ``a``, if these are orthonormal."""
+    q, r = np.linalg.qr(a, mode="complete")
+    diagonal = np.diagonal(r, axis1=-2, axis2=-1)
+    q[..., : a.shape[-1]] *= np.where(diagonal == 0, 1, np.sign(diagonal))[..., None, :]
+    return q

@@ -96,7 +96,9 @@ class _SpectralNorm(Module):
 
     def _iterate(self, matrix: Array, steps: int) -> None:
         u, v = power_iteration(matrix, self._u, self._v, steps, self.eps, u_first=True)
-        expect_one_for_all(u, self._u, self, "each example would leave vectors of its own in")
+        expect_one_for_all(
+            u, self._u, self, "spectral_norm would leave each example's own vectors in"
+        )
         self._u, self._v = u, v
 
     def forward(self, weight: Array) -> Array:
@@ -147,12 +149,11 @@ class _Orthogonal(Module):
 
     base: Array
 
-    def __init__(self, orthogonal_map: str, use_trivialization: bool, rng: Rng) -> None:
+    def __init__(self, orthogonal_map: str, use_trivialization: bool) -> None:
         look_up(orthogonal_map, MAPS, "orthogonal_map")
         self.orthogonal_map, self.use_trivialization = orthogonal_map, use_trivialization
         if use_trivialization:
             self.register_buffer("base", None)
-        self._drawn_from = np.random.default_rng(rng)
 
     def forward(self, x: Array) -> Array:
         is_wide = x.shape[-2] < x.shape[-1]
@@ -165,15 +166,11 @@ class _Orthogonal(Module):
         q: Any = detached(weight)
         is_wide = q.shape[-2] < q.shape[-1]
         q = q.mT if is_wide else q
-        n, k = q.shape[-2:]
         if not self.use_trivialization:
             if self.orthogonal_map != "householder":
                 return weight  # what it is computed of, and not what it is
             x = householder_factors(q)
             return x.mT if is_wide else x
-        if n != k:
-            others = self._drawn_from.standard_normal((*q.shape[:-1], n - k))
-            q = np.concatenate([q, others.astype(q.dtype)], axis=-1)
         self.base = orthonormal(q)
         return np.zeros(weight.shape, weight.dtype) - np.eye(*weight.shape[-2:], dtype=weight.dtype)
 
@@ -184,7 +181,6 @@ def orthogonal(
     orthogonal_map: Literal["matrix_exp", "cayley", "householder"] | None = None,
     *,
     use_trivialization: bool = True,
-    rng: Rng = None,
 ) -> M:
     """Keep the columns of a weight, or its rows if there are fewer of those, orthonormal.
 
@@ -200,8 +196,6 @@ def orthogonal(
     use_trivialization : bool
         Whether it is relative to an orthogonal matrix, the buffer ``base``: at first it is then
         the weight, made orthogonal (Lezcano Casado, 2019).
-    rng : int or numpy.random.Generator, optional
-        What completes a weight that is not square.
 
     Raises
     ------
@@ -212,7 +206,7 @@ def orthogonal(
     --------
     >>> import numpy as np
     >>> from tinygrad_lab import nn
-    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(2, 3, rng=0), rng=0)
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(2, 3, rng=0))
     >>> weight = layer.weight.data
     >>> bool(np.allclose(weight.T @ weight, np.eye(2)))
     True
@@ -223,5 +217,5 @@ def orthogonal(
     n, k = weight.shape[-2:]
     chosen = orthogonal_map or ("matrix_exp" if n == k else "householder")
     return register_parametrization(
-        module, name, _Orthogonal(chosen, use_trivialization, rng), unsafe=True
+        module, name, _Orthogonal(chosen, use_trivialization), unsafe=True
     )

@@ -23,7 +23,7 @@ from tinygrad_lab.transforms.jit.program import (
     refs,
 )
 
-__all__ = ["Cost", "cost"]
+__all__ = ["Cost", "cost", "multiply_adds", "size"]
 
 _PRODUCTS = frozenset({np.matmul, np.dot, np.inner, np.vdot})
 
@@ -53,11 +53,11 @@ class Cost:
     def __str__(self) -> str:
         return (
             f"{self.calls:,} calls, {self.multiply_adds:,} multiply-adds, "
-            f"{_size(self.bytes_moved)} moved, {_size(self.peak_bytes)} at once"
+            f"{size(self.bytes_moved)} moved, {size(self.peak_bytes)} at once"
         )
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
     """Write a number of bytes with three digits and a unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000 or unit == "GB":
@@ -79,14 +79,22 @@ def cost(program: Program) -> Cost:
     )
 
 
+def multiply_adds(program: Program) -> list[int]:
+    """Count multiplications that are followed by an addition, for each instruction."""
+    return [
+        0 if _is_free(line) else _multiply_adds(program, line) for line in program.instructions
+    ]
+
+
 def _is_free(line: Instruction) -> bool:
     return line.op in VIEWS or line.op in (expect, expect_shape)
 
 
 def _arrays(line: Instruction) -> Iterator[Any]:
-    """Give what a call reads: values of the program, and constant arrays."""
-    yield from refs(line)
-    yield from (arg for arg in line.args if isinstance(arg, np.ndarray))
+    """Give what a call reads, in order: values of the program, and constant arrays."""
+    for arg in line.args:
+        yield from [arg] if isinstance(arg, np.ndarray) else refs(arg)
+    yield from refs(line.kwargs)
 
 
 def _multiply_adds(program: Program, line: Instruction) -> int:

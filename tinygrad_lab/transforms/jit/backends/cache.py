@@ -213,6 +213,10 @@ def _save(path: Path, result: Any) -> None:
 
 def _prune(place: Path) -> None:
     """Throw away the files that were used longest ago."""
-    files = [(entry.stat().st_mtime, entry.path) for entry in os.scandir(place)]
+    files = []
+    with os.scandir(place) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # another process has moved it meanwhile
+                files.append((entry.stat().st_mtime, entry.path))
     for _, path in sorted(files)[: max(0, len(files) - _FILES)]:
         Path(path).unlink(missing_ok=True)
