@@ -3,7 +3,7 @@
 A network of 25 layers on the digits of scikit-learn, with its shortcuts and without: what both have
 learnt after a few epochs. With tinygrad_lab and scikit-learn installed:
 
-    python examples/resnet_block.py [epochs]
+    python examples/resnet_block.py [epochs] [images]
 """
 
 import sys
@@ -47,6 +47,8 @@ def network(shortcut):
 
 
 train, test, *_ = data.load("digits", dtype=DTYPE)
+if len(sys.argv) > 2:
+    train, test = (data.Subset(part, range(int(sys.argv[2]))) for part in (train, test))
 for name, shortcut in (("with shortcuts", True), ("without", False)):
     model = network(shortcut)
     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)

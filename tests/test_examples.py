@@ -14,7 +14,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 #: What a script is run with so that it is done in a second or two: how many steps it trains.
 SHORTENED = {
     "autoencoder": ["1"], "character_lstm": ["10"], "character_transformer": ["10"],
-    "digits_cnn": ["1"], "pinn": ["20"], "resnet_block": ["1"],
+    "digits_cnn": ["1"], "pinn": ["20"], "resnet_block": ["1", "64"],
 }  # fmt: skip
 
 
