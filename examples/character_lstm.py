@@ -8,6 +8,7 @@ With tinygrad_lab installed:
     python examples/character_lstm.py [steps]
 """
 
+import re
 import sys
 from pydoc_data.topics import topics
 
@@ -20,7 +21,7 @@ from tinygrad_lab.nn import functional as F
 STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 800
 LENGTH, BATCH, HIDDEN = 40, 32, 128  # of a passage, of a batch, of the state
 
-text = topics["compound"][:50_000]
+text = re.sub(" +", " ", topics["compound"])[:45_000]
 alphabet = sorted(set(text))
 numbers = np.array([alphabet.index(character) for character in text])
 one_hot = np.eye(len(alphabet), dtype=np.float32)

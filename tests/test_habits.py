@@ -172,6 +172,11 @@ def test_the_page_has_every_row():
         assert all(f"| `{name}` |" in page for name in table)
 
 
+def test_what_is_absent_of_data_is_answered_too():
+    with pytest.raises(AttributeError, match="has no StackDataset: TensorDataset"):
+        _ = tl.data.StackDataset
+
+
 @pytest.mark.parametrize("name", ABSENT["nn"])
 def test_what_is_absent_is_answered_with_what_to_do_without_it(name: str):
     with pytest.raises(AttributeError) as miss:

@@ -44,7 +44,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "contiguous": (lambda t: t.contiguous(), lambda x: x),
     "to": (lambda t: t.to("cpu").to(tl.float32), lambda x: x.astype(np.float32)),
     "type": (lambda t: t.type(tl.float32), lambda x: x.astype(np.float32)),
-    "type_as": (lambda t: t.type_as(np.float32(1)), lambda x: x.astype(np.float32)),
+    "type_as": (lambda t: t.type_as(t.float()), lambda x: x.astype(np.float32)),
     "float": (lambda t: t.float(), lambda x: x.astype(np.float32)),
     "double": (lambda t: t.float().double(), lambda x: x.astype(np.float32).astype(float)),
     "half": (lambda t: t.half(), lambda x: x.astype(np.float16)),
@@ -99,7 +99,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "ge": (lambda t: t.ge(0.5), lambda x: x >= 0.5),
     "equal": (lambda t: t.equal(t + 1), lambda x: False),
     "allclose": (lambda t: t.allclose(t + 1e-12), lambda x: True),
-    "isclose": (lambda t: t.isclose(0.5, atol=0.1), lambda x: np.isclose(x, 0.5, atol=0.1)),
+    "isclose": (lambda t: t.isclose(1 - t, atol=0.1), lambda x: np.isclose(x, 1 - x, atol=0.1)),
     "isnan": (lambda t: t.isnan(), lambda x: np.isnan(x)),
     "isinf": (lambda t: t.isinf(), lambda x: np.isinf(x)),
     "isfinite": (lambda t: t.isfinite(), lambda x: np.isfinite(x)),
@@ -170,10 +170,62 @@ def test_a_word_is_differentiated_twice_batched_and_recorded(name: str):
         np.testing.assert_allclose(jitted(x), slope(x), rtol=1e-12)
 
 
+METHODS = sorted(words.METHODS)
+OTHERS = {
+    "broadcast_to": ((5, 2, 3, 4),), "moveaxis": (0, 1), "nanquantile": (0.3,), "ldexp": (2,),
+    "bincount": (), "kron": (M,), "vdot": (X,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_function_of_numpys_is_a_method(name: str):
+    function = getattr(np, name)
+    array = {"bincount": np.array([1, 2, 2]), "corrcoef": M, "cov": M, "diagflat": M}.get(name, X)
+    array = np.array([4, 6]) if name in ("gcd", "lcm") else array
+    array = X + 1.5 if name in ("arccosh", "acosh") else array
+    binary = getattr(function, "nin", 1) == 2 or name == "vdot"
+    args = OTHERS.get(name, (array,) if binary else ())
+    actual = getattr(tl.tensor(array), name)(*args)
+    np.testing.assert_allclose(np.asarray(actual), function(array, *args))
+
+
 @pytest.mark.parametrize("name", sorted(words.TENSOR.keys() - set(dir(np)) - words.PACKAGE.keys()))
 def test_a_method_is_a_function_of_the_package_too(name: str):
     if name not in habits.PACKAGE:
         assert getattr(tl, name) is words.TENSOR[name]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", CALLS)
+def test_a_word_is_pytorchs(name: str, monkeypatch: pytest.MonkeyPatch):
+    torch = pytest.importorskip("torch")
+    call, _, x = call_of(name)
+    actual = call(tl.tensor(x))
+    for word in ("MASK", "PLACES"):
+        monkeypatch.setitem(globals(), word, torch.from_numpy(globals()[word]))
+
+    class OfTorch:
+        """Stands in for NumPy, and for this package, in the calls."""
+
+        float32, int64 = torch.float32, torch.int64
+        ones = staticmethod(torch.ones)
+
+        @staticmethod
+        def array(values: Any) -> Any:
+            return torch.tensor(values)
+
+        @staticmethod
+        def argsort(values: Any) -> Any:
+            return torch.from_numpy(values).argsort()
+
+    monkeypatch.setitem(globals(), "np", OfTorch)
+    monkeypatch.setitem(globals(), "tl", OfTorch)
+    expected = call(torch.from_numpy(x))
+    monkeypatch.undo()
+    arrays = expected.numpy() if hasattr(expected, "numpy") else expected
+    np.testing.assert_allclose(getattr(actual, "data", actual), arrays, rtol=1e-6)
+    if hasattr(actual, "dtype") and hasattr(arrays, "dtype") and np.ndim(actual):
+        assert actual.dtype == arrays.dtype
 
 
 def test_chunks_and_splits_are_told_lengths():
@@ -183,6 +235,20 @@ def test_chunks_and_splits_are_told_lengths():
     assert [len(part) for part in t.chunk(4)] == [2, 2, 2, 1]
     with pytest.raises(ValueError, match="add up to 6, and axis 0"):
         t.split([2, 4])
+
+
+def test_division_rounds_in_its_own_type():
+    assert tl.tensor([7, -7]).div(2, rounding_mode="trunc").tolist() == [3, -3]
+    assert tl.tensor([7, -7]).div(2, rounding_mode="floor").tolist() == [3, -4]
+    assert tl.tensor([7, -7]).div(2, rounding_mode="floor").dtype == np.int64
+    assert tl.tensor([7.5]).div(tl.tensor([2.0]), rounding_mode="floor").tolist() == [3.0]
+
+
+def test_float32_stays_float32():
+    t = tl.tensor(X, dtype=np.float32)
+    for y in (t.masked_fill(MASK, 7.0), t.clamp(min=0.5), t.where(MASK, 0.0), t.add(1, alpha=2),
+              t.lerp(t, 0.5), t.norm(), t.rsqrt(), t.pow(2), t.mul(t.size)):  # fmt: skip
+        assert y.dtype == np.float32
 
 
 def test_sorted_ties_keep_their_order():
@@ -387,6 +453,7 @@ class TestArrays:
     @pytest.mark.parametrize(("call", "text"), [
         (lambda t: t.grad.zero_(), "a gradient is a NumPy array"),
         (lambda t: t.grad.detach(), "say t as it is"),
+        (lambda t: 0.1 * t.grad.data, "say t as it is"),
         (lambda t: (t == 0.5).float().mean(), "say t.mean() for a share"),
         (lambda t: t.argmax(dim=1).unsqueeze(1), "say np.expand_dims(t, dim)"),
         (lambda t: (t > 0).masked_fill(t < 0, 1), "say tl.Tensor(t).masked_fill"),

@@ -36,8 +36,8 @@ from tinygrad_lab.nn.functional import (
     softmax,
 )
 from tinygrad_lab.nn.kernels.threads import get_num_threads, set_num_threads
-from tinygrad_lab.nn.summary import summary
 from tinygrad_lab.saving import load, save
+from tinygrad_lab.summaries import summary
 from tinygrad_lab.transforms import (
     checkpoint,
     functional_call,

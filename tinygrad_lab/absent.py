@@ -49,12 +49,10 @@ ABSENT: dict[str, dict[str, str]] = {
         },
     },
     "nn.functional": {
-        "affine_grid": "a grid is two lines of NumPy: np.meshgrid and a product with the matrix",
         "conv_tbc": "another layout for F.conv1d: exchange the axes",
         "ctc_loss": "write its recursion with np.logaddexp, which has its derivatives",
         "fractional_max_pool2d": "its regions are drawn; F.adaptive_max_pool2d has regular ones",
         "fractional_max_pool3d": "its regions are drawn; F.adaptive_max_pool3d has regular ones",
-        "grid_sample": "an index of its own for each pixel; F.interpolate samples regular grids",
         "grouped_mm": "for GPUs: a @ b",
         "linear_cross_entropy": "saves memory on a GPU: F.cross_entropy(F.linear(x, w), labels)",
         "pdist": "F.pairwise_distance(x[i], x[j]) with i, j = np.triu_indices(len(x), 1)",

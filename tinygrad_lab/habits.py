@@ -35,6 +35,22 @@ TENSOR = {
     "index_put": "u = t.copy(); u[i] = value",
     "kthvalue": "np.sort(t, axis)[..., k - 1]",
     "unique": "np.unique(t.data)",
+    "svd": "np.linalg.svd(t, full_matrices=False)",
+    "qr": "np.linalg.qr(t)",
+    "eig": "np.linalg.eig(A)",
+    "cholesky": "np.linalg.cholesky(A)",
+    "slogdet": "np.linalg.slogdet(A)",
+    "logdet": "np.linalg.slogdet(A)[1]",
+    "pinverse": "np.linalg.pinv(t)",
+    "matrix_power": "np.linalg.matrix_power(A, n)",
+    "histc": "np.histogram(t, n)[0]",
+    "std_mean": "t.std(axis=0, ddof=1), t.mean(axis=0)",
+    "var_mean": "t.var(axis=0, ddof=1), t.mean(axis=0)",
+    "xlogy": "u * np.log(t)",
+    "index_add": "u = t.copy(); u[i] = u[i] + value",
+    "index_fill": "u = t.copy(); u[i] = value",
+    "new_full": "tl.full(shape, value)",
+    "new_empty": "tl.zeros(shape)",
     "detach_": "t = t.detach()",
     "new_zeros": "tl.zeros(shape)",
     "new_ones": "tl.ones(shape)",
@@ -61,6 +77,15 @@ PACKAGE = {
     "Generator": "np.random.default_rng(seed)",
     "array": "tl.tensor(a)",
     "Parameter": "tl.nn.Parameter(a)",
+    "linalg": "np.linalg: it takes tensors",
+    "fft": "np.fft: it takes tensors",
+    "utils": "tl.data, or tl.nn.utils",
+    "compile": "tl.jit(f)",
+    "seed": "rng = np.random.default_rng(seed): what draws numbers takes rng=",
+    "get_rng_state": "rng.bit_generator.state",
+    "randint_like": "tl.randint(low, high, t.shape, rng=rng)",
+    "broadcast_tensors": "np.broadcast_arrays(t, u)",
+    "cdist": "np.linalg.norm(t[:, None] - u, axis=-1)",
     "Variable": "tl.tensor(a, requires_grad=True)",
     "FloatTensor": "tl.tensor(a, dtype=np.float32)",
     "DoubleTensor": "tl.tensor(a, dtype=np.float64)",
@@ -117,6 +142,10 @@ TABLES: dict[str, Mapping[str, str]] = {
 }
 
 
+#: What PyTorch calls a home, where that is not our name of it.
+_HOMES = {"tinygrad_lab.data": "utils.data"}
+
+
 def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> AttributeError:
     """Make the error of a name that a module does not have: PyTorch's, a near miss, or neither.
 
@@ -128,9 +157,9 @@ def missing(home: str, name: str, own: Iterable[str] = (), hint: str = "") -> At
     own = [word for word in own if word[0].lower() == name[0].lower() != "_"]
     own.sort(key=lambda word: word.islower() != name.islower())
     near = get_close_matches(name.lower(), [word.lower() for word in own], n=1, cutoff=0.75)
-    if remedy := TABLES[home].get(name):
+    if remedy := TABLES.get(home, {}).get(name):
         hint = f": say {remedy}"
-    elif reason := ABSENT.get(home.partition(".")[2], {}).get(name):
+    elif reason := ABSENT.get(_HOMES.get(home, home.partition(".")[2]), {}).get(name):
         hint = f": {reason}"
     elif near:
         hint = f"; did you mean {next(word for word in own if word.lower() == near[0])}?"

@@ -23,12 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core.arguments import on_cpu
-from tinygrad_lab.core.keywords import FUNCTIONS
+from tinygrad_lab.core.keywords import FUNCTIONS, in_numpys_words
 from tinygrad_lab.core.levels import drawing
 from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.core.tensor import Tensor, become, flatten
 
-__all__ = ["IN_PLACE", "PACKAGE", "TENSOR", "Sorted", "expressions", "teach"]
+__all__ = ["IN_PLACE", "METHODS", "PACKAGE", "TENSOR", "Sorted", "expressions", "teach"]
 
 Shape = Any  # lengths, or one tuple of them
 Rng = int | np.random.Generator | None
@@ -85,7 +85,8 @@ def _divide(t: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """``t / other``; with ``rounding_mode`` ``np.trunc`` or ``np.floor`` of it."""
     if rounding_mode is None:
         return t / other
-    return {"trunc": np.trunc, "floor": np.floor}[rounding_mode](t / other)
+    rounded = _like(t, {"trunc": np.trunc, "floor": np.floor}[rounding_mode](t / other))
+    return _cast(rounded, np.result_type(t.dtype, getattr(other, "dtype", other)))
 
 
 def _cut(t: Any, lengths: Sequence[int], dim: int) -> tuple[Any, ...]:
@@ -258,6 +259,18 @@ TENSOR: dict[str, Callable[..., Any]] = {
     "topk": _topk,
 }
 
+#: Functions of NumPy's that PyTorch has as methods too, and means the same by.
+_NUMPYS = (
+    "absolute acos acosh angle arccosh arcsinh arctan2 arctanh argwhere asin asinh atan atan2 "
+    "atanh bincount broadcast_to copysign corrcoef cov deg2rad diagflat divide exp2 fix fliplr "
+    "flipud "
+    "float_power floor_divide fmax fmin fmod gcd greater greater_equal heaviside hypot isneginf "
+    "isposinf isreal kron lcm ldexp less less_equal logaddexp logaddexp2 logical_and logical_or "
+    "logical_xor moveaxis multiply nan_to_num nanmean nanquantile negative nextafter not_equal "
+    "positive rad2deg remainder rot90 signbit sinc subtract vdot"
+)
+METHODS = frozenset(_NUMPYS.split())
+
 
 # What is made, of a shape
 
@@ -414,8 +427,14 @@ def _in_place(word: str, expression: Callable[..., Any]) -> Callable[..., Tensor
     return method
 
 
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda t, *args, **kwargs: function(t, *args, **in_numpys_words(function, kwargs))
+
+
 def teach() -> None:
     """Give tensors the methods of the tables."""
+    for name in METHODS:
+        setattr(Tensor, name, _method(getattr(np, name)))
     for name, method in TENSOR.items():
         if not hasattr(Tensor, name):
             setattr(Tensor, name, method)

@@ -241,8 +241,11 @@ def test_a_seed_is_an_integer(number):
 def test_a_rate_in_the_place_of_a_seed_is_refused():
     with pytest.raises(TypeError, match="seed"):
         nn.Dropout(rng=0.5)
-    with pytest.raises(TypeError, match="rng="):
-        nn.Dropout(0.5, np.random.default_rng())
+    for seed in (0, np.random.default_rng()):  # where PyTorch has inplace=
+        with pytest.raises(TypeError, match="rng="):
+            nn.Dropout(0.5, seed)
+        with pytest.raises(TypeError, match="rng="):
+            nn.functional.dropout(np.ones(3), 0.5, True, seed)
 
 
 def test_recorded_and_functional_calls_draw_the_same_streams():

@@ -214,6 +214,25 @@ def test_a_tracked_tensor_that_is_no_parameter_is_warned_of_once_a_place():
         assert "w" in model.state_dict()
 
 
+class Helper:
+    """An object of a class that is no container."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
+@pytest.mark.parametrize("hidden", [nn.Parameter([1.0]), nn.Linear(1, 1, rng=0)])
+def test_what_is_hidden_in_another_object_is_warned_of(hidden):
+    model = holding(parts=[Helper(inner=hidden)])
+    with pytest.warns(
+        tl.warnings.NotAParameterWarning, match=r"parts\.0 is a Helper, whose \.inner"
+    ):
+        assert list(model.parameters()) == []
+    model.inner = hidden  # and where it is found too, there is nothing to say
+    model.parts.append(Helper(model=model, loss=nn.Tanh(), name="x"))
+    assert len(list(model.parameters())) == len(list(holding(inner=hidden).parameters()))
+
+
 def test_state_goes_out_and_in():
     model, other = Everything(), Everything()
     for parameter in model.parameters():

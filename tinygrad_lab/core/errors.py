@@ -111,6 +111,7 @@ _OF_ARRAYS = {
     "unsqueeze": "np.expand_dims(t, dim)",
     "detach": "t as it is",
     "numpy": "t as it is",
+    "data": "t as it is",
     "cpu": "t as it is",
 }
 

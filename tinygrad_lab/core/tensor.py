@@ -189,7 +189,8 @@ def _as_array(value: Any, what: str, caller: FrameType) -> Any:
     """Give a plain array, or say that it is one if the caller asks it for a tensor's method."""
     if type(value) is np.ndarray:
         name = attribute_taken(caller)
-        if name and hasattr(Tensor, name) and not hasattr(np.ndarray, name):
+        is_tensors = hasattr(Tensor, name) and not hasattr(np.ndarray, name)
+        if name and (is_tensors or name == "data"):  # NumPy's is the memory, which nobody means
             raise array_has_none(what, name)
     return value
 

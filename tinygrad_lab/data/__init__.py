@@ -11,6 +11,8 @@ Not for training (:func:`tinygrad_lab.fit`), nor for anything that would come ov
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NoReturn
+
 from tinygrad_lab.data.collate import default_collate
 from tinygrad_lab.data.datasets import (
     ConcatDataset,
@@ -31,6 +33,7 @@ from tinygrad_lab.data.samplers import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from tinygrad_lab.habits import missing
 
 __all__ = [
     "BatchSampler",
@@ -53,3 +56,8 @@ __all__ = [
     "read_csv",
     "read_idx",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows by itself what is missing
+
+    def __getattr__(name: str) -> NoReturn:
+        raise missing(__name__, name, __all__)

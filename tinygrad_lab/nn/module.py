@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from reprlib import recursive_repr
-from types import NoneType
+from types import ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
@@ -265,7 +265,8 @@ class Module(Holder):
         """The parameters by path (``layers.0.weight``), frozen ones too; each once.
 
         A tensor that requires a gradient and is no :class:`Parameter` is a
-        :class:`~tinygrad_lab.warnings.NotAParameterWarning`.
+        :class:`~tinygrad_lab.warnings.NotAParameterWarning`, and so is an object of another class
+        that holds a parameter or a layer, where none is looked for.
 
         Parameters
         ----------
@@ -276,12 +277,25 @@ class Module(Holder):
         remove_duplicate : bool
             False gives what is shared under each of its names.
         """
-        return self._named(self._own_parameters, prefix, recurse, remove_duplicate)
+        others: list[tuple[str, Any]] = []
+        visited: set[int] = set()
+        of_each = functools.partial(self._own_parameters, others)
+        for name, parameter in self._named(of_each, prefix, recurse, remove_duplicate):
+            visited.add(id(parameter))
+            yield name, parameter
+        if others and recurse:
+            self._warn_of_hidden(others, visited.union(map(id, self.modules())))
 
-    def _own_parameters(self, module: Module, path: str) -> Iterator[tuple[str, Any]]:
+    def _own_parameters(
+        self, others: list[tuple[str, Any]], module: Module, path: str
+    ) -> Iterator[tuple[str, Any]]:
         for name, value in walk(module, path):
             if isinstance(value, Parameter):
                 yield name, value
+            elif getattr(value, "__dict__", None) and not isinstance(
+                value, (Module, type, ModuleType)
+            ):
+                others.append((name, value))
             elif isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
                 warn(
                     f"{type(self).__name__}.{name} requires a gradient but is no "
@@ -289,6 +303,19 @@ class Module(Holder):
                     "requires_grad=False for a constant",
                     NotAParameterWarning,
                 )
+
+    def _warn_of_hidden(self, others: Iterable[tuple[str, Any]], visited: set[int]) -> None:
+        """Warn of parameters and layers in objects of other classes, if they are nowhere else."""
+        for path, thing in others:
+            for name, value in vars(thing).items():
+                is_layer = isinstance(value, Module) and any(True for _ in value.parameters())
+                if (is_layer or isinstance(value, Parameter)) and id(value) not in visited:
+                    warn(
+                        f"{type(self).__name__}.{path} is a {type(thing).__name__}, whose .{name} "
+                        f"is a {type(value).__name__} that no optimizer will get, because other "
+                        "objects are not looked into: make a Module of it, or a dataclass",
+                        NotAParameterWarning,
+                    )
 
     def buffers(self, recurse: bool = True) -> Iterator[Any]:
         """The buffers, each once."""

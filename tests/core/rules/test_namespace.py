@@ -139,7 +139,9 @@ METHODS: dict[str, tuple[Any, ...]] = {
     [
         n
         for n in DIFFERENTIABLE
-        if hasattr(leaf(1), n) and n not in words.TENSOR and n not in ("astype", "imag", "real")
+        if hasattr(leaf(1), n)
+        and n not in {*words.TENSOR, *words.METHODS}
+        and n not in ("astype", "imag", "real")
     ],
 )
 def test_methods_use_a_users_rule_too(name: str):

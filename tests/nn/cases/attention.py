@@ -53,7 +53,8 @@ CASES = [
         for more in ({}, {"norm_first": True, "bias": False, "layer_norm_eps": 1e-3})
     ),
     Case("TransformerEncoderLayer", (Y,), (E, HEADS), options(activation="gelu", batch_first=True)),
-    Case("TransformerDecoderLayer", (apart(2, 1, 2), apart(3, 1, 2)), (2, 1), options()),
+    Case("TransformerDecoderLayer", (apart(2, 1, 2), apart(3, 1, 2)), (2, 1),
+         options(activation="gelu")),
 ]  # fmt: skip
 
 #: They hold layers.

@@ -50,7 +50,7 @@ def dropout(
     >>> dropout(np.ones(6), 0.5, rng=0)
     array([2., 0., 0., 0., 2., 2.])
     """
-    return _dropped("dropout", input, input.shape, p, training, rng)
+    return _dropped("dropout", input, input.shape, p, training, inplace, rng)
 
 
 @takes_arrays
@@ -58,7 +58,8 @@ def dropout1d(
     input: Array, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None
 ) -> Array:
     """Drop whole channels of series (N, C, L) or (C, L), as :func:`dropout` drops elements."""
-    return _dropped("dropout1d", input, _channels("dropout1d", input, 2, 3), p, training, rng)
+    shape = _channels("dropout1d", input, 2, 3)
+    return _dropped("dropout1d", input, shape, p, training, inplace, rng)
 
 
 @takes_arrays
@@ -77,7 +78,8 @@ def dropout2d(
            [0., 0.],
            [0., 0.]])
     """
-    return _dropped("dropout2d", input, _channels("dropout2d", input, 0, 3, 4), p, training, rng)
+    shape = _channels("dropout2d", input, 0, 3, 4)
+    return _dropped("dropout2d", input, shape, p, training, inplace, rng)
 
 
 @takes_arrays
@@ -85,7 +87,8 @@ def dropout3d(
     input: Array, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None
 ) -> Array:
     """Drop whole channels of volumes (N, C, D, H, W) or (C, D, H, W)."""
-    return _dropped("dropout3d", input, _channels("dropout3d", input, 4, 5), p, training, rng)
+    shape = _channels("dropout3d", input, 4, 5)
+    return _dropped("dropout3d", input, shape, p, training, inplace, rng)
 
 
 @takes_arrays
@@ -103,7 +106,7 @@ def alpha_dropout(
     >>> alpha_dropout(np.zeros(4), 0.5, training=True, rng=0).round(4)
     array([ 0.7792, -0.7792, -0.7792, -0.7792])
     """
-    return _alpha_dropped("alpha_dropout", input, input.shape, p, training, rng)
+    return _alpha_dropped("alpha_dropout", input, input.shape, p, training, inplace, rng)
 
 
 @takes_arrays
@@ -112,7 +115,7 @@ def feature_alpha_dropout(
 ) -> Array:
     """:func:`alpha_dropout` of whole channels, (N, C, ...)."""
     shape = _channels("feature_alpha_dropout", input, 0, *range(2, input.ndim + 1))
-    return _alpha_dropped("feature_alpha_dropout", input, shape, p, training, rng)
+    return _alpha_dropped("feature_alpha_dropout", input, shape, p, training, inplace, rng)
 
 
 def _channels(name: str, x: Array, unbatched: int, *batched: int) -> tuple[int, ...]:
@@ -125,10 +128,10 @@ def _channels(name: str, x: Array, unbatched: int, *batched: int) -> tuple[int, 
 
 
 def _dropped(
-    name: str, x: Array, shape: tuple[int, ...], p: float, training: bool, rng: Rng
+    name: str, x: Array, shape: tuple[int, ...], p: float, training: bool, inplace: bool, rng: Rng
 ) -> Array:
     """Drop what belongs to the same element of ``shape`` together."""
-    probability(p, f"{name}: p")
+    check_settings(name, p, inplace)
     if not training or p == 0:
         return x
     stays = _generator(rng).random(shape) >= p
@@ -136,9 +139,9 @@ def _dropped(
 
 
 def _alpha_dropped(
-    name: str, x: Array, shape: tuple[int, ...], p: float, training: bool, rng: Rng
+    name: str, x: Array, shape: tuple[int, ...], p: float, training: bool, inplace: bool, rng: Rng
 ) -> Array:
-    probability(p, f"{name}: p")
+    check_settings(name, p, inplace)
     if not training or p == 0:
         return x
     stays = (_generator(rng).random(shape) >= p).astype(x.dtype)
@@ -146,6 +149,13 @@ def _alpha_dropped(
         return x * stays
     scale = ((1 - p) * (1 + p * _SELU_FLOOR**2)) ** -0.5
     return x * (stays * scale) + (1 - p - stays) * (scale * _SELU_FLOOR)
+
+
+def check_settings(name: str, p: float, inplace: bool) -> None:
+    """Check a rate, and that nothing else is where PyTorch has ``inplace``."""
+    probability(p, f"{name}: p")
+    if not isinstance(inplace, bool):
+        raise TypeError(f"{name}: inplace={inplace!r}; a seed or a generator goes by name, rng=...")
 
 
 def probability(value: float, name: str) -> float:

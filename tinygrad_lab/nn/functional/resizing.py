@@ -57,6 +57,11 @@ def interpolate(
     antialias : bool
         False; True is not here.
 
+    Notes
+    -----
+    All modes but the nearest multiply by a matrix, in which an infinite element or a NaN makes NaN
+    of its whole row and column; PyTorch's makes them of its neighbours alone.
+
     Raises
     ------
     ValueError

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_lab.nn import functional
-from tinygrad_lab.nn.functional.dropouts import probability
+from tinygrad_lab.nn.functional.dropouts import check_settings
 from tinygrad_lab.nn.layers.making import Rng
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.nn.seeds import stream
@@ -24,9 +24,8 @@ class _Dropping(Module):
     """What all of them share: a rate, and a generator."""
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: Rng = None) -> None:
-        if hasattr(inplace, "bit_generator"):
-            raise TypeError(f"{type(self).__name__}(p, inplace): a generator goes by name, rng=...")
-        self.p, self.inplace = probability(p, f"{type(self).__name__}: p"), inplace
+        check_settings(type(self).__name__, p, inplace)
+        self.p, self.inplace = p, inplace
         self._rng = stream(rng)
 
     def extra_repr(self) -> str:

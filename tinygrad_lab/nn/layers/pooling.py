@@ -116,20 +116,15 @@ class _AvgPool(_Pool):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> None:
-        if self.ndim == 1:  # here PyTorch keeps tuples
-            kernel_size = sizes(kernel_size, "kernel_size", 1, 1)
-            stride = None if stride is None else sizes(stride, "stride", 1, 1)
-            padding = sizes(padding, "padding", 0, 1)
         self._window(kernel_size, stride, padding)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
     def forward(self, input: Array) -> Array:
         """Shape (N, C, ...), or without N, to a smaller one."""
-        more = () if self.ndim == 1 else (self.divisor_override,)
         return self._function(
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
-            self.count_include_pad, *more,
+            self.count_include_pad, self.divisor_override,
         )  # fmt: skip
 
     def extra_repr(self) -> str:
@@ -260,6 +255,26 @@ class AvgPool1d(_AvgPool):
     """
 
     ndim = 1
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        window = sizes(kernel_size, "kernel_size", 1, 1)  # which PyTorch keeps as tuples here
+        steps = window if stride is None else sizes(stride, "stride", 1, 1)
+        margin = sizes(padding, "padding", 0, 1)
+        super().__init__(window, steps, margin, ceil_mode, count_include_pad)
+
+    def forward(self, input: Array) -> Array:
+        """Shape (N, C, L), or without N, to a shorter one."""
+        return functional.avg_pool1d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+            self.count_include_pad,
+        )  # fmt: skip
 
 
 class AvgPool2d(_AvgPool):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tinygrad_lab.nn import functional
 from tinygrad_lab.nn.init import Init, xavier_uniform
 from tinygrad_lab.nn.layers.attention import MultiheadAttention
+from tinygrad_lab.nn.layers.containers import ModuleList
 from tinygrad_lab.nn.layers.dropout import Dropout
 from tinygrad_lab.nn.layers.linear import Linear
 from tinygrad_lab.nn.layers.making import Rng, on_cpu, positive
@@ -32,7 +33,6 @@ __all__ = [
 
 Array = Any  # a Tensor, or whatever speaks NumPy's protocols
 Activation = str | Callable[[Any], Any]
-M = TypeVar("M", bound=Module)
 
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"relu": functional.relu, "gelu": functional.gelu}
 
@@ -185,7 +185,7 @@ class TransformerDecoderLayer(_Layer):
         return self._added(x, 3, self._network)
 
 
-def _clones(layer: M, count: int) -> list[M]:
+def _clones(layer: Module, count: int) -> ModuleList:
     """Copies of a layer, with weights of their own that begin alike.
 
     A generator is not copied, as two that are alike would draw the same masks.
@@ -196,7 +196,7 @@ def _clones(layer: M, count: int) -> list[M]:
         for value in vars(module).values()
         if isinstance(value, np.random.Generator)
     }
-    return [copy.deepcopy(layer, dict(drawing)) for _ in range(count)]
+    return ModuleList([copy.deepcopy(layer, dict(drawing)) for _ in range(count)])
 
 
 class TransformerEncoder(Module):

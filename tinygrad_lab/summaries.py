@@ -18,8 +18,7 @@ import numpy as np
 
 from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.nn.module import Module
-from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.transforms.containers import is_module, leaves
 from tinygrad_lab.transforms.jit import Program, TracingError, program
 from tinygrad_lab.transforms.jit.cost import multiply_adds, size
 from tinygrad_lab.transforms.jit.trace import Traced
@@ -139,7 +138,7 @@ def _number(count: int | None) -> str:
     return "?" if count is None else f"{count:,}" if count else ""
 
 
-def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
+def summary(model: Any, *inputs: Any, **kwargs: Any) -> Summary:
     """Call a model once, on copies of what it could change, and make a table of its layers.
 
     Parameters
@@ -172,7 +171,7 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     -------------------------------------------------------------------------
     330 parameters (330 trainable, 2.64 kB), 7,920 multiply-adds, 11.6 kB of activations
     """
-    if not isinstance(model, Module):
+    if not is_module(model):
         raise TypeError(f"summary of a model, not of {model!r}")
     dtype = next((p.dtype for p in model.parameters()), np.dtype(float))
     args = tuple(np.zeros(x, dtype) if _is_shape(x) else x for x in inputs)
@@ -195,7 +194,7 @@ def _is_shape(value: Any) -> bool:
 class _Log:
     """What happens in one call of a model, module by module."""
 
-    def watch(self, model: Module) -> Module:
+    def watch(self, model: Any) -> Any:
         """Register hooks in a model that nobody else has."""
         self._start()
         for path, module in model.named_modules():
@@ -213,7 +212,7 @@ class _Log:
         self.shapes: dict[str, list[tuple[int, ...]]] = {}
         self.bytes: dict[str, int] = {}
 
-    def _enter(self, path: str, _: Module, args: Any, kwargs: Any) -> None:
+    def _enter(self, path: str, _: Any, args: Any, kwargs: Any) -> None:
         if not path:
             self._start()  # a call may be recorded in several attempts
         self._mark((args, kwargs))
@@ -221,7 +220,7 @@ class _Log:
         self.bytes.setdefault(path, 0)
         self._is_innermost = True
 
-    def _leave(self, path: str, _: Module, args: Any, output: Any) -> None:
+    def _leave(self, path: str, _: Any, args: Any, output: Any) -> None:
         self._mark((args, output))
         self._around.pop()
         arrays = [x for _, x in leaves(output) if hasattr(x, "shape")]
@@ -249,7 +248,7 @@ class _Log:
             self._counts[path] = self._counts.get(path, 0) + sum(counts[begin:end])
             begin = end
 
-    def row(self, path: str, module: Module, visited: set[int]) -> Row:
+    def row(self, path: str, module: Any, visited: set[int]) -> Row:
         """Make the row of one module; parameters that were in another row are left out."""
         own = [p for p in module.parameters(recurse=False) if id(p) not in visited]
         visited.update(map(id, own))
