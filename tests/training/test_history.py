@@ -102,11 +102,11 @@ def test_training_loads_nothing_heavy():
     from tests.core.test_imports import HEAVY, loaded_by
 
     loaded = loaded_by(
-        "import tinygrad_lab as tl\n"
+        "import sys, tinygrad_lab as tl\n"
+        "assert not {'tinygrad_lab.data', 'tinygrad_lab.training'} & set(sys.modules)\n"
         "model = tl.nn.Linear(2, 1, rng=0)\n"
         "optimizer = tl.optim.SGD(model.parameters(), lr=0.1)\n"
         "data = [[1.0, 2.0]], [[1.0]]\n"
         "tl.fit(model, data, tl.mse_loss, optimizer, progress=False)"
     )
     assert not {name for name in loaded if name.split(".")[0] in HEAVY}
-    assert "tinygrad_lab.training" not in loaded_by("import tinygrad_lab")
