@@ -212,6 +212,8 @@ def test_data_of_another_precision_than_the_model():
         ((X, Y), {"metrics": ["accuracy"]}, "tl.metrics.accuracy"),
         ((X, Y), {"metrics": tl.metrics.confusion_matrix}, "must give one number"),
         ((X, Y), {"callbacks": [3]}, "a callback is"),
+        ((X, Y), {"epochs": 2.5}, "epochs=2.5"),
+        ((X, Y), {"epochs": 0}, "epochs=0"),
     ],
 )
 def test_what_makes_no_training_is_refused(data, options, message):
@@ -234,14 +236,15 @@ def test_a_loss_that_gives_no_number(wrong, message):
         fit(model, (X, Y), wrong, optimizer)
 
 
-def test_what_is_no_model_or_optimizer():
+def test_what_is_no_model_loss_or_optimizer():
     model, optimizer = parts()
     with pytest.raises(TypeError, match="the model must be of the class Module"):
         fit(np.tanh, (X, Y), loss, optimizer)
-    with pytest.raises(
-        TypeError, match=r"the optimizer must be of the class Optimizer, and is 0.1"
-    ):
+    with pytest.raises(TypeError, match=r"class Optimizer, and is 0\.1"):
         fit(model, (X, Y), loss, 0.1)
+    for wrong in ("mse", nn.MSELoss):
+        with pytest.raises(TypeError, match=r"the loss is a function.* nn\.MSELoss\(\) say"):
+            fit(model, (X, Y), wrong, optimizer)
 
 
 def test_the_last_smaller_batch_is_recorded_once():

@@ -108,7 +108,7 @@ def fit(
     metrics: Metrics = None,
     schedule: Any = None,
     clip: float | None = None,
-    callbacks: Iterable[Callback | Callable[[Run], Any]] = (),
+    callbacks: Callback | Callable[[Run], Any] | Iterable[Callback | Callable[[Run], Any]] = (),
     batch_size: int = 32,
     rng: Rng = None,
     jit: bool | str = True,
@@ -140,7 +140,7 @@ def fit(
         Its ``step()`` is called after each epoch, with the loss if it takes one.
     clip : float, optional
         The largest norm that the gradients of a step may have together.
-    callbacks : iterable of Callback or callable
+    callbacks : Callback, callable, or iterable of them
         Called between epochs; a function after each.
     batch_size, rng
         Of data that come without a loader; ``rng`` is the seed of the shuffling.
@@ -177,14 +177,10 @@ def fit(
     >>> history["loss"][-1] < 0.01
     True
     """
-    for what, value, kind in ("model", model, Module), ("optimizer", optimizer, Optimizer):
-        if not isinstance(value, kind):
-            raise TypeError(
-                f"fit(model, data, loss, optimizer): the {what} must be of the class "
-                f"{kind.__name__}, and is {describe(value)}"
-            )
+    _check_arguments(model, loss, optimizer, epochs)
     measured = _by_name(metrics)
-    every = [c if isinstance(c, Callback) else _after_each_epoch(c) for c in callbacks]
+    several = callbacks if isinstance(callbacks, Iterable) else [callbacks]
+    every = [c if isinstance(c, Callback) else _after_each_epoch(c) for c in several]
     run = Run(model, optimizer, schedule, _batches(data, batch_size, rng), epochs, every)
     if progress:
         every.append(progress_here())
@@ -366,6 +362,22 @@ def _diverged(run: Run, inputs: list[Any]) -> DivergedError:
 
 
 # -- what comes in --------------------------------------------------------------------------------
+
+
+def _check_arguments(model: Any, loss: Any, optimizer: Any, epochs: Any) -> None:
+    for what, value, kind in ("model", model, Module), ("optimizer", optimizer, Optimizer):
+        if not isinstance(value, kind):
+            raise TypeError(
+                f"fit(model, data, loss, optimizer): the {what} must be of the class "
+                f"{kind.__name__}, and is {describe(value)}"
+            )
+    if isinstance(loss, type) or not callable(loss):
+        raise TypeError(
+            "fit(model, data, loss, optimizer): the loss is a function of output and target, "
+            f"nn.functional.mse_loss or nn.MSELoss() say, and not {loss!r}"
+        )
+    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
+        raise ValueError(f"epochs={epochs!r}: expected an integer of 1 or more")
 
 
 def _batches(data: Any, batch_size: int, rng: Rng, shuffle: bool = True) -> Any:
