@@ -29,6 +29,7 @@ HOMES = {
     "nn.functional": "tinygrad_lab.nn.functional",
     "nn.init": "tinygrad_lab.nn.init",
     "nn.utils": "tinygrad_lab.nn.utils",
+    "nn.utils.rnn": "tinygrad_lab.nn.utils.rnn",
     "optim": "tinygrad_lab.optim",
     "optim.lr_scheduler": "tinygrad_lab.optim.lr_scheduler",
     "optim.swa_utils": "tinygrad_lab.optim.swa_utils",

@@ -54,6 +54,7 @@ def test_a_layer_used_twice_is_one():
     model = nn.Sequential(layer, nn.Tanh(), layer)
     assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
     assert len(list(model.modules())) == 3
+    assert len(list(model.modules(remove_duplicate=False))) == 4
 
 
 class Family(nn.Module):

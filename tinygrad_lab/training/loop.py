@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from os import PathLike
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +23,7 @@ from tinygrad_lab.data import DataLoader, Dataset, TensorDataset
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.optim import Optimizer, clip_grad_norm_
 from tinygrad_lab.training.callbacks import Callback
+from tinygrad_lab.training.checkpoints import restore
 from tinygrad_lab.training.history import History
 from tinygrad_lab.training.progress import progress as progress_here
 from tinygrad_lab.transforms import TracingError
@@ -111,6 +113,7 @@ def fit(
     rng: Rng = None,
     jit: bool | str = True,
     progress: bool = True,
+    resume: str | PathLike[str] | None = None,
 ) -> History:
     """Train a model: for each batch, the loss, its gradients, and a step of the optimizer.
 
@@ -147,6 +150,8 @@ def fit(
         is, with a warning that says why.
     progress : bool
         Show a bar in a terminal, or the learning curves in a notebook.
+    resume : path, optional
+        Go on from the file of a :class:`~tinygrad_lab.training.Checkpoint`.
 
     Returns
     -------
@@ -183,9 +188,11 @@ def fit(
     run = Run(model, optimizer, schedule, _batches(data, batch_size, rng), epochs, every)
     if progress:
         every.append(progress_here())
-    step = _recorded(_step(model, loss, optimizer, clip), jit)
+    if resume is not None:
+        restore(run, resume)
+    step = step_of(model, loss, optimizer, clip, jit)
     predict = _recorded(lambda *inputs: model(*inputs), jit)
-    held_out = None if validation is None else _batches(validation, batch_size, None)
+    held_out = None if validation is None else _batches(validation, batch_size, None, False)
     run.tell("on_start")
     try:
         # a loss that is not finite is told of by itself
@@ -243,9 +250,14 @@ def evaluate(
 # -- one epoch ------------------------------------------------------------------------------------
 
 
-def _step(
-    model: Module, loss: Metric, optimizer: Optimizer, clip: float | None
+def step_of(
+    model: Module,
+    loss: Metric,
+    optimizer: Optimizer,
+    clip: float | None = None,
+    jit: bool | str = True,
 ) -> Callable[..., tuple[Tensor, Any]]:
+    """Make the function of a batch that makes a step, and returns the loss and the output."""
     parameters = list(model.parameters())
 
     def step(*batch: Any) -> tuple[Tensor, Any]:
@@ -266,7 +278,7 @@ def _step(
         optimizer.step(closure)
         return results[0]
 
-    return step
+    return _recorded(step, jit)
 
 
 def _check_loss(loss: Metric, value: Any) -> None:

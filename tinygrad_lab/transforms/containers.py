@@ -12,6 +12,9 @@ from typing import Any
 
 __all__ = ["attributes", "is_module", "leaves", "rebuild", "same_structure"]
 
+#: Whose classes hold neither slots nor parameters: our own, and Python's.
+_WITHOUT = frozenset({__name__.partition(".")[0], "builtins"})
+
 
 def is_module(value: Any) -> bool:
     """Whether a value is a module, which is called with parameters of its own."""
@@ -22,6 +25,8 @@ def attributes(module: Any, on_class: Callable[[Any], bool]) -> dict[str, Any]:
     """What a module's attributes hold: its own, those in slots, and what counts on its class."""
     values = dict(vars(module))
     for cls in type(module).__mro__:
+        if cls.__module__.partition(".")[0] in _WITHOUT:
+            continue
         for name, value in vars(cls).items():
             if type(value) is FunctionType or name in values:
                 continue
