@@ -1,5 +1,8 @@
 """``fit``: it does what a loop by hand does, and says what it cannot do."""
 
+import contextlib
+import threading
+
 import numpy as np
 import pytest
 
@@ -259,3 +262,18 @@ def test_the_last_smaller_batch_is_recorded_once():
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     fit(model, (X, Y), loss, optimizer, 8, batch_size=16)
     assert len(calls) < 16  # of 32 steps, the others ran from what was recorded
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_the_loaders_thread_ends_with_the_training(error):
+    def raising(run):
+        assert any(thread.name.startswith("DataLoader") for thread in threading.enumerate())
+        raise error
+
+    batch = Callback()
+    batch.on_batch = raising
+    model, optimizer = parts()
+    loader = DataLoader(TensorDataset(X, Y), 4, num_workers=2)
+    with contextlib.suppress(ValueError):
+        fit(model, loader, loss, optimizer, callbacks=batch)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("DataLoader")]
