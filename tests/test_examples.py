@@ -12,7 +12,10 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
 #: What a script is run with so that it is done in a second or two: how many steps it trains.
-SHORTENED = {"character_lstm": ["10"], "character_transformer": ["10"]}
+SHORTENED = {
+    "autoencoder": ["1"], "character_lstm": ["10"], "character_transformer": ["10"],
+    "digits_cnn": ["1"], "pinn": ["20"], "resnet_block": ["1", "64"],
+}  # fmt: skip
 
 
 def run(script: Path, folder: Path, *arguments: str) -> str:

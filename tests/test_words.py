@@ -380,6 +380,23 @@ class TestInPlace:
         with pytest.raises(TypeError, match="in place: it gives"):
             t.add_(tl.ones(4, 2, 3))
 
+    def test_what_nobody_holds_refuses(self):
+        t, model = tl.arange(3), nn.Linear(2, 1, rng=0)
+        with pytest.raises(TypeError, match=r"say t\[i\] = v for a part of t"):
+            t[0].add_(1)
+        with pytest.raises(TypeError, match="nobody holds"):
+            t[t.data > 1].zero_()
+        drawn = tl.empty(2).normal_(rng=0).mul_(2)
+        assert drawn.shape == (2,)
+        t.add_(1).mul_(2)
+        assert t.tolist() == [2, 4, 6]
+        with tl.no_grad():
+            model.weight.zero_()
+            [model.bias][0].fill_(3.0)
+            for p in model.parameters():
+                p.mul_(2)
+        assert (model.weight.tolist(), model.bias.tolist()) == ([[0.0, 0.0]], [6.0])
+
     def test_others_say_what_to_write(self):
         with pytest.raises(AttributeError, match=r"say t = t.cumsum\(...\)"):
             tl.zeros(2).cumsum_(0)

@@ -23,9 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core.arguments import on_cpu
+from tinygrad_lab.core.callers import is_dropped
 from tinygrad_lab.core.keywords import FUNCTIONS, in_numpys_words
 from tinygrad_lab.core.levels import drawing
 from tinygrad_lab.core.modes import no_grad
+from tinygrad_lab.core.ownership import is_for_the_call
 from tinygrad_lab.core.tensor import Tensor, become, flatten
 
 __all__ = ["IN_PLACE", "METHODS", "PACKAGE", "TENSOR", "Sorted", "expressions", "teach"]
@@ -422,7 +424,14 @@ _OWN_SHAPE = (
 
 def _in_place(word: str, expression: Callable[..., Any]) -> Callable[..., Tensor]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return become(self, expression(self, *args, **kwargs), word)
+        is_lost = is_for_the_call(sys.getrefcount(self))
+        become(self, expression(self, *args, **kwargs), word)
+        if is_lost and is_dropped(sys._getframe(1)):  # noqa: SLF001 - as callers.py says
+            raise TypeError(
+                f"t[i].{word}(...) changes a value that nobody holds, and tensors are values: say "
+                "t[i] = v for a part of t"
+            )
+        return self
 
     return method
 

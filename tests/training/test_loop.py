@@ -1,5 +1,8 @@
 """``fit``: it does what a loop by hand does, and says what it cannot do."""
 
+import contextlib
+import threading
+
 import numpy as np
 import pytest
 
@@ -212,6 +215,8 @@ def test_data_of_another_precision_than_the_model():
         ((X, Y), {"metrics": ["accuracy"]}, "tl.metrics.accuracy"),
         ((X, Y), {"metrics": tl.metrics.confusion_matrix}, "must give one number"),
         ((X, Y), {"callbacks": [3]}, "a callback is"),
+        ((X, Y), {"epochs": 2.5}, "epochs=2.5"),
+        ((X, Y), {"epochs": 0}, "epochs=0"),
     ],
 )
 def test_what_makes_no_training_is_refused(data, options, message):
@@ -234,14 +239,15 @@ def test_a_loss_that_gives_no_number(wrong, message):
         fit(model, (X, Y), wrong, optimizer)
 
 
-def test_what_is_no_model_or_optimizer():
+def test_what_is_no_model_loss_or_optimizer():
     model, optimizer = parts()
     with pytest.raises(TypeError, match="the model must be of the class Module"):
         fit(np.tanh, (X, Y), loss, optimizer)
-    with pytest.raises(
-        TypeError, match=r"the optimizer must be of the class Optimizer, and is 0.1"
-    ):
+    with pytest.raises(TypeError, match=r"class Optimizer, and is 0\.1"):
         fit(model, (X, Y), loss, 0.1)
+    for wrong in ("mse", nn.MSELoss):
+        with pytest.raises(TypeError, match=r"the loss is a function.* nn\.MSELoss\(\) say"):
+            fit(model, (X, Y), wrong, optimizer)
 
 
 def test_the_last_smaller_batch_is_recorded_once():
@@ -256,3 +262,18 @@ def test_the_last_smaller_batch_is_recorded_once():
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     fit(model, (X, Y), loss, optimizer, 8, batch_size=16)
     assert len(calls) < 16  # of 32 steps, the others ran from what was recorded
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_the_loaders_thread_ends_with_the_training(error):
+    def raising(run):
+        assert any(thread.name.startswith("DataLoader") for thread in threading.enumerate())
+        raise error
+
+    batch = Callback()
+    batch.on_batch = raising
+    model, optimizer = parts()
+    loader = DataLoader(TensorDataset(X, Y), 4, num_workers=2)
+    with contextlib.suppress(ValueError):
+        fit(model, loader, loss, optimizer, callbacks=batch)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("DataLoader")]

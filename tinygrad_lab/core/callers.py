@@ -98,6 +98,12 @@ def attribute_taken(frame: FrameType) -> str:
     return name
 
 
+def is_dropped(frame: FrameType) -> bool:
+    """Whether a frame does nothing with what its call gives."""
+    after = (i for i in dis.get_instructions(frame.f_code) if i.offset > frame.f_lasti)
+    return next((i.opname == "POP_TOP" for i in after), False)
+
+
 def what_would_detach(frame: FrameType) -> tuple[str, str]:
     """Say what asks for a tracked tensor's numbers, as its user wrote it, and what to write."""
     inside = ""  # the first function that the user called, where it is Python

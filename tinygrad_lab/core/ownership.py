@@ -45,6 +45,9 @@ class _Probe:
     def __setitem__(self, index: Any, counts: list[int]) -> None:
         counts.append(getrefcount(self))
 
+    def method(self, *_args: Any, **_kwargs: Any) -> int:
+        return getrefcount(self)
+
 
 _counts: list[int] = []
 _held = _Probe()
@@ -53,12 +56,25 @@ _held[0] = _counts
 _TEMPORARY, _HELD = _counts
 
 
+def _called() -> tuple[int, int]:
+    held = _Probe()  # a local variable, which an interpreter lends if it lends anything
+    return _Probe().method(), held.method()
+
+
+_CALLED, _HELD_CALLED = _called()
+
+
 def is_temporary(owner: Any) -> bool:
     """Tell, in its ``__setitem__``'s caller, whether nobody holds an object any longer than that.
 
     Interpreters that lend references (CPython 3.14) do not let it be told, and it is False.
     """
     return _TEMPORARY < _HELD and getrefcount(owner) <= _TEMPORARY + 1
+
+
+def is_for_the_call(references: int) -> bool:
+    """Tell from ``getrefcount(self)``, in a method, whether nobody holds an object any longer."""
+    return _CALLED < _HELD_CALLED and references <= _CALLED
 
 
 # An array of the user's that a call recorded may be written to before the backward pass: `x[:] = 2`

@@ -20,7 +20,7 @@ __all__ = ["default_collate"]
 def default_collate(batch: Sequence[Any]) -> Any:
     """Stack examples: arrays and numbers to tensors, tuples and dicts part by part.
 
-    Texts stay a list, and a tuple of parts becomes a list of them, as in PyTorch.
+    Texts stay as they are, and a tuple of parts becomes a list of them, as in PyTorch.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     --------
     >>> x, name = default_collate([(1.0, "a"), (2.0, "b")])
     >>> x.data, name
-    (array([1., 2.]), ['a', 'b'])
+    (array([1., 2.]), ('a', 'b'))
     """
     first = batch[0]
     if isinstance(first, Tensor):
@@ -44,7 +44,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
         _check_alike(batch, [array.shape for array in arrays])
         return Tensor(np.stack(arrays))
     if isinstance(first, (str, bytes)):
-        return list(batch)
+        return batch
     if isinstance(first, Mapping):
         return {key: default_collate([item[key] for item in batch]) for key in first}
     if isinstance(first, Sequence):

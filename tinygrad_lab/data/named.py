@@ -88,7 +88,7 @@ def load(
     if name not in _NAMES:
         near = get_close_matches(str(name), _NAMES, n=1)
         raise ValueError(
-            f"there is no data set {name!r}{f', did you mean {near[0]!r}?' if near else ''} There "
+            f"there is no data set {name!r}{f'; did you mean {near[0]!r}?' if near else '.'} There "
             f"are {', '.join(_NAMES)}. Nothing is downloaded: read_csv and read_idx read files"
         )
     if not 0 <= test < 1:

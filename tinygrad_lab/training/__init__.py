@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from tinygrad_lab.training import metrics
 from tinygrad_lab.training.callbacks import Callback, EarlyStopping
+from tinygrad_lab.training.checkpoints import Checkpoint
 from tinygrad_lab.training.history import History
 from tinygrad_lab.training.loop import DivergedError, Run, evaluate, fit
 
 __all__ = [
     "Callback",
+    "Checkpoint",
     "DivergedError",
     "EarlyStopping",
     "History",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["History"]
 
-_MOST_ROWS = 12
+_MOST_ROWS = 20
 
 
 class History(dict[str, list[float]]):

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from os import PathLike
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +23,7 @@ from tinygrad_lab.data import DataLoader, Dataset, TensorDataset
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.optim import Optimizer, clip_grad_norm_
 from tinygrad_lab.training.callbacks import Callback
+from tinygrad_lab.training.checkpoints import restore
 from tinygrad_lab.training.history import History
 from tinygrad_lab.training.progress import progress as progress_here
 from tinygrad_lab.transforms import TracingError
@@ -106,11 +108,12 @@ def fit(
     metrics: Metrics = None,
     schedule: Any = None,
     clip: float | None = None,
-    callbacks: Iterable[Callback | Callable[[Run], Any]] = (),
+    callbacks: Callback | Callable[[Run], Any] | Iterable[Callback | Callable[[Run], Any]] = (),
     batch_size: int = 32,
     rng: Rng = None,
     jit: bool | str = True,
     progress: bool = True,
+    resume: str | PathLike[str] | None = None,
 ) -> History:
     """Train a model: for each batch, the loss, its gradients, and a step of the optimizer.
 
@@ -137,7 +140,7 @@ def fit(
         Its ``step()`` is called after each epoch, with the loss if it takes one.
     clip : float, optional
         The largest norm that the gradients of a step may have together.
-    callbacks : iterable of Callback or callable
+    callbacks : Callback, callable, or iterable of them
         Called between epochs; a function after each.
     batch_size, rng
         Of data that come without a loader; ``rng`` is the seed of the shuffling.
@@ -147,6 +150,8 @@ def fit(
         is, with a warning that says why.
     progress : bool
         Show a bar in a terminal, or the learning curves in a notebook.
+    resume : path, optional
+        Go on from the file of a :class:`~tinygrad_lab.training.Checkpoint`.
 
     Returns
     -------
@@ -172,20 +177,18 @@ def fit(
     >>> history["loss"][-1] < 0.01
     True
     """
-    for what, value, kind in ("model", model, Module), ("optimizer", optimizer, Optimizer):
-        if not isinstance(value, kind):
-            raise TypeError(
-                f"fit(model, data, loss, optimizer): the {what} must be of the class "
-                f"{kind.__name__}, and is {describe(value)}"
-            )
+    _check_arguments(model, loss, optimizer, epochs)
     measured = _by_name(metrics)
-    every = [c if isinstance(c, Callback) else _after_each_epoch(c) for c in callbacks]
+    several = callbacks if isinstance(callbacks, Iterable) else [callbacks]
+    every = [c if isinstance(c, Callback) else _after_each_epoch(c) for c in several]
     run = Run(model, optimizer, schedule, _batches(data, batch_size, rng), epochs, every)
     if progress:
         every.append(progress_here())
-    step = _recorded(_step(model, loss, optimizer, clip), jit)
+    if resume is not None:
+        restore(run, resume)
+    step = step_of(model, loss, optimizer, clip, jit)
     predict = _recorded(lambda *inputs: model(*inputs), jit)
-    held_out = None if validation is None else _batches(validation, batch_size, None)
+    held_out = None if validation is None else _batches(validation, batch_size, None, False)
     run.tell("on_start")
     try:
         # a loss that is not finite is told of by itself
@@ -243,9 +246,14 @@ def evaluate(
 # -- one epoch ------------------------------------------------------------------------------------
 
 
-def _step(
-    model: Module, loss: Metric, optimizer: Optimizer, clip: float | None
+def step_of(
+    model: Module,
+    loss: Metric,
+    optimizer: Optimizer,
+    clip: float | None = None,
+    jit: bool | str = True,
 ) -> Callable[..., tuple[Tensor, Any]]:
+    """Make the function of a batch that makes a step, and returns the loss and the output."""
     parameters = list(model.parameters())
 
     def step(*batch: Any) -> tuple[Tensor, Any]:
@@ -266,7 +274,7 @@ def _step(
         optimizer.step(closure)
         return results[0]
 
-    return step
+    return _recorded(step, jit)
 
 
 def _check_loss(loss: Metric, value: Any) -> None:
@@ -354,6 +362,22 @@ def _diverged(run: Run, inputs: list[Any]) -> DivergedError:
 
 
 # -- what comes in --------------------------------------------------------------------------------
+
+
+def _check_arguments(model: Any, loss: Any, optimizer: Any, epochs: Any) -> None:
+    for what, value, kind in ("model", model, Module), ("optimizer", optimizer, Optimizer):
+        if not isinstance(value, kind):
+            raise TypeError(
+                f"fit(model, data, loss, optimizer): the {what} must be of the class "
+                f"{kind.__name__}, and is {describe(value)}"
+            )
+    if isinstance(loss, type) or not callable(loss):
+        raise TypeError(
+            "fit(model, data, loss, optimizer): the loss is a function of output and target, "
+            f"nn.functional.mse_loss or nn.MSELoss() say, and not {loss!r}"
+        )
+    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
+        raise ValueError(f"epochs={epochs!r}: expected an integer of 1 or more")
 
 
 def _batches(data: Any, batch_size: int, rng: Rng, shuffle: bool = True) -> Any:
