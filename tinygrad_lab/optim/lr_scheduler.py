@@ -359,8 +359,9 @@ class StepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def _rate(self, group: Options, base: float) -> float:  # noqa: ARG002
-        epoch = self.last_epoch
-        return group["lr"] * self.gamma ** ((epoch % self.step_size == 0) * (epoch > 0))
+        if self.last_epoch == 0:
+            return group["lr"]
+        return group["lr"] * self.gamma ** (self.last_epoch % self.step_size == 0)
 
     def _direct_rate(self, base: float) -> float:
         return base * self.gamma ** (self.last_epoch // self.step_size)
