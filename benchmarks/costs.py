@@ -25,6 +25,7 @@ import numpy as np
 
 import tinygrad_lab as tl
 from benchmarks.sized_calls import Array, Row, every_row
+from tinygrad_lab.nn.kernels.scratch import SCRATCH
 
 LIMIT = 1.2
 LARGEST = 1 << 14  # elements: beyond, caches make linear costs look steeper
@@ -82,7 +83,8 @@ def once(row: Row, n: int, repeats: int) -> tuple[float, float, float, float]:
 
 
 def peak(f: Callable[..., Any], operands: list[Array]) -> float:
-    """The most bytes that were in use at once."""
+    """The most bytes that were in use at once, with what convolutions keep for the next one."""
+    SCRATCH.clear()
     leaves = [tl.tensor(x, requires_grad=True) for x in operands]
     tracemalloc.start()
     results = tracked(f(*leaves))

@@ -256,23 +256,120 @@ def numpys() -> list[Row]:
     ]
 
 
+def rows(n: int) -> Array:
+    """A matrix of four columns."""
+    return numbers(n // 4, 4)
+
+
+def sequences(n: int) -> Array:
+    """Sequences of sixteen rows, more of them for a larger n: attention is quadratic in length."""
+    return numbers(n // 64, 16, 4)
+
+
+def channels(n: int) -> Array:
+    """Images of 4 by 4 elements, in four channels."""
+    return numbers(n // 64, 4, 4, 4)
+
+
+def labels(x: Array) -> Array:
+    """For each row one of four classes."""
+    return np.arange(len(x)) % 4
+
+
+def signs(x: Array) -> Array:
+    """For each row 1 or -1."""
+    return np.arange(len(x)) % 2 * 2 - 1
+
+
+def functionals(names: str, family: Callable[..., Any]) -> list[Row]:
+    """One row for each of the functions of `nn.functional` of these names."""
+    return [Row(f"F.{name}", family(getattr(F, name))) for name in names.split()]
+
+
+ACTIVATIONS = """
+celu elu gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_softmax logsigmoid
+logsumexp mish relu relu6 selu sigmoid silu softmax softmin softplus softshrink softsign tanh
+tanhshrink
+"""
+PAIRS_OF_ROWS = """
+binary_cross_entropy binary_cross_entropy_with_logits cosine_similarity huber_loss kl_div l1_loss
+mse_loss multilabel_soft_margin_loss pairwise_distance poisson_nll_loss smooth_l1_loss
+"""
+THREES_OF_ROWS = "gaussian_nll_loss triplet_margin_loss triplet_margin_with_distance_loss"
+LABELLED = "cross_entropy multi_margin_loss nll_loss"
+SIGNED = "hinge_embedding_loss soft_margin_loss"
+DROPOUTS = "alpha_dropout dropout feature_alpha_dropout rrelu"
+IN_TWOS = "channel_shuffle group_norm pixel_shuffle pixel_unshuffle unfold"
+
+
 def layers() -> list[Row]:
     """A row for each function of `nn.functional`."""
-    one = "elu gelu leaky_relu log_softmax logsumexp relu sigmoid silu softmax softplus tanh"
-    two = "binary_cross_entropy binary_cross_entropy_with_logits l1_loss mse_loss"
-    images, kernel = lambda n: numbers(n // 64, 1, 8, 8), numbers(2, 1, 3, 3)
-    labels = lambda n: np.arange(n // 4) % 4
-    classes = lambda n: numbers(n // 4, 4)
+    few = lambda n: numbers(4)
+    with_arguments: dict[str, Callable[[int], Call]] = {
+        "affine_grid": of(lambda n: numbers(n // 64, 2, 3))(
+            lambda x: F.affine_grid(x, (len(x), 1, 8, 8))
+        ),
+        "batch_norm": of(channels, few, few)(
+            lambda x, weight, bias: F.batch_norm(x, None, None, weight, bias, training=True)
+        ),
+        "bilinear": of(rows, rows, lambda n: numbers(3, 4, 4))(F.bilinear),
+        "cosine_embedding_loss": of(rows, rows)(
+            lambda x, y: F.cosine_embedding_loss(x, y, signs(x))
+        ),
+        "embedding": of(rows)(lambda x: F.embedding(np.arange(len(x)), x)),
+        "embedding_bag": of(rows)(
+            lambda x: F.embedding_bag(np.arange(len(x)).reshape(-1, 2), x)
+        ),
+        "fold": of(lambda n: numbers(n // 64, 4, 16))(lambda x: F.fold(x, (5, 5), 2)),
+        "grid_sample": of(channels, lambda n: numbers(n // 64, 4, 4, 2))(F.grid_sample),
+        "gumbel_softmax": of(rows)(lambda x: F.gumbel_softmax(x, rng=0)),
+        "instance_norm": of(channels)(F.instance_norm),
+        "interpolate": of(channels)(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear")),
+        "layer_norm": of(rows, few, few)(lambda x, *weights: F.layer_norm(x, 4, *weights)),
+        "linear": of(rows, lambda n: numbers(3, 4))(F.linear),
+        "local_response_norm": of(channels)(lambda x: F.local_response_norm(x, 3)),
+        "margin_ranking_loss": PAIR(lambda x, y: F.margin_ranking_loss(x, y, signs(x))),
+        "multilabel_margin_loss": of(rows)(
+            lambda x: F.multilabel_margin_loss(x, np.tile([2, 0, -1, -1], (len(x), 1)))
+        ),
+        "normalize": of(rows)(F.normalize),
+        "one_hot": of(rows)(lambda x: x * F.one_hot(labels(x), 4)),
+        "pad": of(channels)(lambda x: F.pad(x, (1, 2), mode="reflect")),
+        "prelu": of(channels, few)(F.prelu),
+        "rms_norm": of(rows, few)(lambda x, weight: F.rms_norm(x, 4, weight)),
+        "running_statistics": of(channels, few, few)(F.running_statistics),
+        "scaled_dot_product_attention": of(sequences, sequences, sequences)(
+            F.scaled_dot_product_attention
+        ),
+        "threshold": VECTOR(lambda x: F.threshold(x, 0.5, 0.0)),
+    }  # fmt: skip
     return [
-        *(Row(f"F.{name}", VECTOR(getattr(F, name))) for name in one.split()),
-        *(Row(f"F.{name}", PAIR(getattr(F, name))) for name in two.split()),
-        Row("F.cross_entropy", lambda n: (lambda x: F.cross_entropy(x, labels(n)), [classes(n)])),
-        Row("F.nll_loss", lambda n: (lambda x: F.nll_loss(x, labels(n)), [classes(n)])),
-        Row("F.dropout", VECTOR(lambda x: F.dropout(x, 0.5, rng=0))),
-        Row("F.linear", of(classes, lambda n: numbers(3, 4))(F.linear)),
-        Row("F.conv2d", of(images, lambda n: kernel)(F.conv2d)),
-        Row("F.max_pool2d", of(images)(lambda x: F.max_pool2d(x, 2))),
-        Row("F.avg_pool2d", of(images)(lambda x: F.avg_pool2d(x, 2))),
+        *functionals(ACTIVATIONS, VECTOR),
+        *functionals(PAIRS_OF_ROWS, of(rows, rows)),
+        *functionals(THREES_OF_ROWS, of(rows, rows, rows)),
+        *functionals(LABELLED, lambda f: of(rows)(lambda x: f(x, labels(x)))),
+        *functionals(SIGNED, lambda f: VECTOR(lambda x: f(x, signs(x)))),
+        *functionals(DROPOUTS, lambda f: of(channels)(lambda x: f(x, training=True, rng=0))),
+        *functionals(IN_TWOS, lambda f: of(channels)(lambda x: f(x, 2))),
+        *(row for axes in (1, 2, 3) for row in windows(axes)),
+        *(Row(f"F.{name}", call) for name, call in with_arguments.items()),
+    ]
+
+
+def windows(axes: int) -> list[Row]:
+    """A row for each function of images that has its number of axes in its name."""
+    d, kernel = f"{axes}d", (3,) * axes
+    images = lambda n: numbers(n // 64, 1, *[round(64 ** (1 / axes))] * axes)
+    pool = getattr(F, f"max_pool{d}")
+    pools = f"adaptive_avg_pool{d} adaptive_max_pool{d} avg_pool{d} max_pool{d}"
+    unpooled = lambda f: lambda x: f(*pool(x, 2, return_indices=True), 2)
+    return [
+        *functionals(f"conv{d}", of(images, lambda n: numbers(2, 1, *kernel))),
+        *functionals(f"conv_transpose{d}", of(images, lambda n: numbers(1, 2, *kernel))),
+        *functionals(f"dropout{d}", lambda f: of(images)(lambda x: f(x, rng=0))),
+        *functionals(pools, lambda f: of(images)(lambda x: f(x, 2))),
+        *functionals(f"lp_pool{d}", lambda f: of(images)(lambda x: f(x, 2, 2))),
+        *functionals(f"max_unpool{d}", lambda f: of(images)(unpooled(f))),
     ]
 
 

@@ -161,7 +161,7 @@ def fit(
 
     Raises
     ------
-    DivergedError
+    tinygrad_lab.training.DivergedError
         A loss is infinite or not a number.  The model and the optimizer are as they were after the
         last whole epoch.
     TypeError, ValueError

@@ -262,7 +262,7 @@ def layer_norm(
 ) -> Array:
     """Normalise over the last axes, ``normalized_shape`` (Ba, Kiros and Hinton, 2016).
 
-    Shapes: ``input`` (..., *normalized_shape), ``weight`` and ``bias`` of ``normalized_shape``.
+    Shapes: ``input`` ``(..., *normalized_shape)``, ``weight`` and ``bias`` of ``normalized_shape``.
 
     Raises
     ------

@@ -41,5 +41,9 @@ class _Scratch(threading.local):
             buffer = self._buffers[slot] = buffer[start : start + needed]
         return np.ndarray(shape, dtype, buffer)
 
+    def clear(self) -> None:
+        """Give the memory of this thread back."""
+        self._buffers.clear()
+
 
 SCRATCH = _Scratch()

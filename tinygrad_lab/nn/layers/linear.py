@@ -185,7 +185,7 @@ class Unflatten(Module):
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
     def forward(self, input: Array) -> Array:
-        """Shapes (..., n, ...) to (..., *unflattened_size, ...)."""
+        """Shapes ``(..., n, ...)`` to ``(..., *unflattened_size, ...)``."""
         if not -input.ndim <= self.dim < input.ndim:
             raise ValueError(f"there is no axis {self.dim} in shape {input.shape} to unflatten")
         dim = self.dim % input.ndim

@@ -290,7 +290,7 @@ class LayerNorm(Module):
         self.weight, self.bias = _weights(self.normalized_shape, elementwise_affine, bias, dtype)
 
     def forward(self, input: Array) -> Array:
-        """Keep the shape, (..., *normalized_shape)."""
+        """Keep the shape, ``(..., *normalized_shape)``."""
         return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -331,7 +331,7 @@ class RMSNorm(Module):
         self.weight, _ = _weights(self.normalized_shape, elementwise_affine, False, dtype)
 
     def forward(self, input: Array) -> Array:
-        """Keep the shape, (..., *normalized_shape)."""
+        """Keep the shape, ``(..., *normalized_shape)``."""
         return functional.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:

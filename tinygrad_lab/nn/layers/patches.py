@@ -31,7 +31,7 @@ class Unfold(Module):
         self.stride = stride
 
     def forward(self, input: Array) -> Array:
-        """Shapes (N, C, H, W) to (N, C * kh * kw, patches), or both without N."""
+        """Shapes ``(N, C, H, W)`` to ``(N, C * kh * kw, patches)``, or both without N."""
         return functional.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:
@@ -64,7 +64,7 @@ class Fold(Module):
         self.padding, self.stride = padding, stride
 
     def forward(self, input: Array) -> Array:
-        """Shapes (N, C * kh * kw, patches) to (N, C, *output_size), or both without N."""
+        """Shapes ``(N, C * kh * kw, patches)`` to ``(N, C, *output_size)``, or both without N."""
         return functional.fold(
             input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride
         )

@@ -166,7 +166,7 @@ class _AdaptivePool(_Pool):
         self.output_size = output_size
 
     def forward(self, input: Array) -> Any:
-        """Shape (N, C, ...), or without N, to (N, C, *output_size)."""
+        """Shape (N, C, ...), or without N, to ``(N, C, *output_size)``."""
         return self._function(input, self.output_size)
 
     def extra_repr(self) -> str:
@@ -184,7 +184,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
         self.return_indices = return_indices
 
     def forward(self, input: Array) -> Any:
-        """Shape (N, C, ...), or without N, to (N, C, *output_size), or a pair of these."""
+        """Shape (N, C, ...), or without N, to ``(N, C, *output_size)``, or a pair of these."""
         return self._function(input, self.output_size, self.return_indices)
 
 

@@ -49,7 +49,7 @@ class Upsample(Module):
         self.recompute_scale_factor = recompute_scale_factor
 
     def forward(self, input: Array) -> Array:
-        """Shapes (N, C, ...) to (N, C, *size)."""
+        """Shapes ``(N, C, ...)`` to ``(N, C, *size)``."""
         return functional.interpolate(
             input, self.size, self.scale_factor, self.mode, self.align_corners,
             self.recompute_scale_factor,
