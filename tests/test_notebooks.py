@@ -10,6 +10,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 #: What takes long is shorter here: a text of a cell, and what stands in its place.
 SHORTENED = {
     "04_digits": ("EPOCHS = 8", "EPOCHS = 2"),
+    "05_from_and_to_pytorch": ("for _ in range(4):", "for _ in range(1):"),
     "06_a_transformer_in_an_hour": ("STEPS, BATCH = 420, 16", "STEPS, BATCH = 20, 16"),
 }
 

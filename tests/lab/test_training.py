@@ -55,7 +55,7 @@ def test_report_a_descends_by_two_times_the_error():
     np.testing.assert_allclose(after["layers.2.bias"], b2 - step.sum(axis=0), rtol=1e-12)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     setting=st.builds(
         Settings,

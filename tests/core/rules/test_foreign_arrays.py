@@ -21,7 +21,7 @@ from tinygrad_lab.core.rules.linalg import decompositions
 from tinygrad_lab.core.rules.mathematical import sequences
 
 EXAMPLES = settings(
-    max_examples=max(settings.default.max_examples // 10, 4),
+    max_examples=max(settings.default.max_examples // 20, 2),
     suppress_health_check=[HealthCheck.filter_too_much],
 )
 
@@ -159,7 +159,7 @@ def test_on_cupy_where_there_is_a_gpu(op: Any, data: Any):
 
 
 @each_operation
-@settings(EXAMPLES, max_examples=max(EXAMPLES.max_examples // 2, 3))
+@settings(EXAMPLES, max_examples=max(EXAMPLES.max_examples // 2, 2))
 @given(data=st.data())
 def test_on_dask_wherever_dask_has_the_operation(op: Any, data: Any):
     if op in WHOLE_ON_DASK:
