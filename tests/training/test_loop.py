@@ -115,6 +115,20 @@ def test_lbfgs_which_calls_the_loss_several_times():
     assert history["loss"][-1] < 0.01 < history["loss"][0]
 
 
+def test_an_optimizer_of_ones_own_whose_step_takes_nothing():
+    class Plain(optim.SGD):
+        def step(self):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p.data = p.data - group["lr"] * p.grad
+
+    (here, _), (there, _) = parts(), parts()
+    fit(here, (X, Y), loss, optim.SGD(here.parameters(), lr=0.1), 2, rng=0)
+    fit(there, (X, Y), loss, Plain(there.parameters(), lr=0.1), 2, rng=0)
+    for p, q in zip(here.parameters(), there.parameters(), strict=True):
+        np.testing.assert_allclose(q.data, p.data, rtol=1e-12)
+
+
 def test_the_gradients_are_clipped():
     model, _ = parts()
     before = model.state_dict()

@@ -255,6 +255,7 @@ def step_of(
 ) -> Callable[..., tuple[Tensor, Any]]:
     """Make the function of a batch that makes a step, and returns the loss and the output."""
     parameters = list(model.parameters())
+    takes_closure = "closure" in inspect.signature(optimizer.step).parameters
 
     def step(*batch: Any) -> tuple[Tensor, Any]:
         *inputs, target = batch
@@ -271,7 +272,11 @@ def step_of(
             results.append((value, output))
             return value
 
-        optimizer.step(closure)
+        if takes_closure:
+            optimizer.step(closure)
+        else:  # a subclass that overrides step alone
+            closure()
+            optimizer.step()
         return results[0]
 
     return _recorded(step, jit)
