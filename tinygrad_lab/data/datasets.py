@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.data.collate import default_collate
 
@@ -81,6 +82,8 @@ class TensorDataset(Dataset):
     >>> x, y = points[1]
     >>> x.data, y.item(), len(points)
     (array([1., 1.]), 1, 2)
+    >>> points
+    TensorDataset(float64(2, 2), int64(2,))
     """
 
     def __init__(self, *tensors: Any) -> None:
@@ -103,6 +106,9 @@ class TensorDataset(Dataset):
 
     def __len__(self) -> int:
         return len(self.tensors[0])
+
+    def __repr__(self) -> str:
+        return f"TensorDataset({', '.join(map(describe, self.tensors))})"
 
     def batch(self, indices: Any) -> list[Tensor]:
         """Index each tensor once."""
