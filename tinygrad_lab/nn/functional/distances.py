@@ -66,5 +66,6 @@ def pairwise_distance(
 
 
 def _length(x: Array, p: float, dim: int | tuple[int, ...], eps: float) -> Array:
-    norm = np.linalg.norm if isinstance(dim, int) else np.linalg.vector_norm  # of two, a matrix's
+    # Of two axes, `norm` is a matrix's.
+    norm: Any = np.linalg.norm if isinstance(dim, int) else np.linalg.vector_norm
     return np.clip(norm(x, ord=p, axis=dim, keepdims=True), eps, None)

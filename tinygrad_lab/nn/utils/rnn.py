@@ -130,7 +130,7 @@ def pack_padded_sequence(
             f"lengths {counts.tolist()} do not fall from the longest to the shortest: sort the "
             "sequences, or say enforce_sorted=False"
         )
-    is_there = np.arange(counts.max())[:, None] < counts
+    is_there = np.arange(max(counts))[:, None] < counts
     sizes = is_there.sum(axis=1)
     return PackedSequence(steps[np.nonzero(is_there)], sizes, order, invert_permutation(order))
 
