@@ -30,15 +30,10 @@ def test_a_planted_fault_is_noticed_and_its_operation_blamed(fault):
 
 
 @by_name
-def test_no_false_alarm_where_nothing_is_planted(fault):
-    assert fault.check(EXAMPLES // 20, 1).verdict != "fail"
-
-
-@by_name
-def test_what_was_planted_is_taken_out_again(fault):
+def test_no_false_alarm_once_what_was_planted_is_taken_out(fault):
     with contextlib.suppress(tgt.GradientError), fault.plant():
         fault.check(1, 0)
-    fault.check(1, 0)
+    assert fault.check(EXAMPLES // 20, 1).verdict != "fail"
 
 
 def test_each_planting_is_a_fresh_one():
