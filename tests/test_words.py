@@ -177,6 +177,7 @@ OTHERS = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")  # NumPy lets some go
 @pytest.mark.parametrize("name", METHODS)
 def test_a_function_of_numpys_is_a_method(name: str):
     function = getattr(np, name)
