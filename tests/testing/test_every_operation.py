@@ -21,7 +21,7 @@ from tinygrad_lab.testing.inputs.calls import arrays, grid
 from tinygrad_lab.transforms.checkpoint import recomputed
 from tinygrad_lab.transforms.jit.history import replayed
 
-EXAMPLES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 3
+EXAMPLES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 2
 
 
 def of_shapes(*sides, values=None, **options):

@@ -25,7 +25,7 @@ from tinygrad_lab.core.rules.namespace import kind
 from tinygrad_lab.testing.inputs.calls import Call
 
 EXAMPLES = settings.default.max_examples
-FEWER = settings(max_examples=max(EXAMPLES // 7, 5))
+FEWER = settings(max_examples=max(EXAMPLES // 10, 5))
 FEWEST = settings(max_examples=max(EXAMPLES // 8, 5))  # what one call shows, and its shapes
 
 each_operation = pytest.mark.parametrize("op", CASES, ids=name_of)
