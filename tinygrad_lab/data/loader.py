@@ -89,9 +89,9 @@ class DataLoader:
                 "say TensorDataset(x, y) for arrays, or derive from Dataset or IterableDataset"
             )
         _check_choices(is_stream, batch_size, shuffle, sampler, batch_sampler, drop_last)
-        _check_number("num_workers", num_workers, 0)
+        check_number("num_workers", num_workers, 0)
         if prefetch_factor is not None:
-            _check_number("prefetch_factor", prefetch_factor, 1)
+            check_number("prefetch_factor", prefetch_factor, 1)
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
         self.num_workers, self.prefetch_factor = num_workers, prefetch_factor or 2
         self.collate_fn = collate_fn
@@ -167,7 +167,8 @@ def _as_it_is(item: Any) -> Any:
     return item
 
 
-def _check_number(name: str, value: Any, least: int) -> None:
+def check_number(name: str, value: Any, least: int) -> None:
+    """Check a number of things: an integer, and not too small."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{name}={value!r}: expected an integer of {least} or more")
 

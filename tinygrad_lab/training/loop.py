@@ -20,6 +20,7 @@ from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.data import DataLoader, Dataset, TensorDataset
+from tinygrad_lab.data.loader import check_number
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.optim import Optimizer, clip_grad_norm_
 from tinygrad_lab.training.callbacks import Callback
@@ -381,8 +382,7 @@ def _check_arguments(model: Any, loss: Any, optimizer: Any, epochs: Any) -> None
             "fit(model, data, loss, optimizer): the loss is a function of output and target, "
             f"nn.functional.mse_loss or nn.MSELoss() say, and not {loss!r}"
         )
-    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
-        raise ValueError(f"epochs={epochs!r}: expected an integer of 1 or more")
+    check_number("epochs", epochs, 1)
 
 
 def _batches(data: Any, batch_size: int, rng: Rng, shuffle: bool = True) -> Any:

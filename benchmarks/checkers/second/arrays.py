@@ -18,11 +18,6 @@ def normal(*shapes: tuple[int, ...]) -> Any:
     return lambda rng: tuple(rng.normal(size=shape) for shape in shapes)
 
 
-def between(low: float, high: float, *shapes: tuple[int, ...]) -> Any:
-    """Draw arrays uniformly."""
-    return lambda rng: tuple(rng.uniform(low, high, shape) for shape in shapes)
-
-
 def sigmoid(x: Array) -> Array:
     """The logistic function."""
     return 1 / (1 + np.exp(-x))
@@ -216,11 +211,6 @@ def _renorm_swapped(g: Array, x: Array) -> Array:
     size = _norm(x)[:, None]
     inner = (g * x).sum(-1, keepdims=True)
     return np.where(size > 1.0, g, g / size - x * inner / size**3)
-
-
-def _upsample_right(g: Array, x: Array) -> Array:
-    h, w = x.shape[-2:]
-    return g.reshape((*x.shape[:-2], h, 2, w, 2)).sum(axis=(-3, -1))
 
 
 def _outer_sum(x: Array) -> Array:

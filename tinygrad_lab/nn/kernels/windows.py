@@ -53,12 +53,6 @@ class Taps(NamedTuple):
         read = slice(first * self.stride + start, (last - 1) * self.stride + start + 1, self.stride)
         return slice(first, last), read
 
-    def inside_an_axis_of(self, size: int) -> npt.NDArray[np.bool_]:
-        """Whether each tap of each output, ``(kernel, out)``, reads inside an axis of ``size``."""
-        outputs = np.arange(self.out) * self.stride + self.offset
-        read = np.arange(self.kernel)[:, None] * self.dilation + outputs
-        return (read >= 0) & (read < size)
-
 
 #: A window over images of any number of axes: the taps along each of them.
 Windows = tuple[Taps, ...]
