@@ -65,10 +65,15 @@ def _called(fn: Any) -> str:
 
 
 def numpy(
-    f: Callable[..., Any],
+    f: Callable[..., Any] | None = None,
     vjp: Callable[..., Any] | None = None,
     *,
     grad: Callable[..., Any] | None = None,
+    loss_and_grads: Callable[..., Any] | None = None,
+    update: Callable[..., Any] | None = None,
+    rate: float | None = None,
+    cache: bool = False,
+    intended: Callable[..., Any] | float | None = None,
     name: str | None = None,
 ) -> Adapter:
     """Adapt a function of arrays and its gradient, both written by hand.
@@ -84,13 +89,28 @@ def numpy(
     grad : callable, optional
         In place of ``vjp``: ``grad(*inputs)`` gives the gradients of ``f``, which gives one
         number.  A whole step of training is such a function, of the parameters.
+    loss_and_grads : callable, optional
+        In place of ``f`` and ``vjp``: it gives the number and the gradients at once.
+    update : callable, optional
+        In place of ``vjp``, where ``f`` gives one number: ``update(*inputs)`` makes a step of
+        gradient descent, in place or by returning what comes out.  The gradients are read off it.
+    rate : float, optional
+        The learning rate of that step.  A rate about 1 loses no digits.
+    cache : bool
+        ``f`` returns ``(result, cache)``, and it is ``vjp(g, cache)``.
+    intended : callable or float, optional
+        The gradient is meant to be that of another function, ``intended(*inputs)``, as of a
+        straight-through estimator, or so many times that of ``f``, -1 of a reversal.
     name : str, optional
         What to call it in messages.
+
+    Gradients come as a tuple in the order of the inputs, as a dict by their names (``W1`` or
+    ``dW1``), or in containers like those that the inputs are in.
 
     Raises
     ------
     TypeError
-        Neither or both of ``vjp`` and ``grad`` are given.
+        Not one of ``vjp``, ``grad``, ``loss_and_grads`` and ``update`` is given, or two.
 
     Examples
     --------
@@ -104,12 +124,103 @@ def numpy(
     >>> hand_written = tgt.adapters.numpy(loss, grad=step)
     >>> tgt.gradcheck(hand_written, np.array([1.0, 2.0]), np.array(0.5)).verdict
     'pass'
+
+    A function that rounds, and passes its upstream on as if it did not:
+
+    >>> rounded = tgt.adapters.numpy(np.round, lambda g, x: 1.0 * g, intended=lambda x: x)
+    >>> tgt.gradcheck(rounded, np.array([0.4, 1.7])).verdict
+    'pass'
     """
-    if vjp is not None and grad is None:
-        return adapter(_Vjp, f, name, vjp)
-    if grad is not None and vjp is None:
-        return adapter(_Grad, f, name, grad)
-    raise TypeError("adapters.numpy(f, vjp) or adapters.numpy(f, grad=...): one of the two")
+    _exactly_one(f, vjp=vjp, grad=grad, loss_and_grads=loss_and_grads, update=update)
+    if cache:
+        if vjp is None or f is None:
+            raise TypeError("cache=True goes with adapters.numpy(forward, backward)")
+        made = adapter(_Cached, f, name, vjp)
+        made.value = lambda *inputs: f(*inputs)[0]
+    elif vjp is not None and f is not None:
+        made = adapter(_Vjp, f, name, vjp)
+    elif update is not None and f is not None:
+        if not rate:
+            raise TypeError("update= makes a step; say its learning rate with rate=")
+        made = adapter(_Grad, f, name, _Step(update, rate))
+    elif loss_and_grads is not None:
+        made = adapter(_Grad, _First(loss_and_grads), name, _Second(loss_and_grads))
+    else:
+        assert f is not None
+        assert grad is not None
+        made = adapter(_Grad, f, name, grad)
+    return made if intended is None else meant(made, intended)
+
+
+def _exactly_one(f: Callable[..., Any] | None, **ways: Callable[..., Any] | None) -> None:
+    chosen = [way for way, function in ways.items() if function is not None]
+    if len(chosen) != 1 or (f is None) != (chosen == ["loss_and_grads"]):
+        raise TypeError(
+            "say adapters.numpy(f, vjp), adapters.numpy(f, grad=...), "
+            "adapters.numpy(f, update=..., rate=...) or adapters.numpy(loss_and_grads=...): "
+            "one of these"
+        )
+
+
+class _OfBoth:
+    """One part of what a function returns that gives a loss and its gradients."""
+
+    part: int
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = self.__wrapped__ = function
+        self.__name__ = name_of(function)
+        self.__code__ = getattr(function, "__code__", None)  # tells two of one name apart
+
+    def __call__(self, *inputs: Any) -> Any:
+        result = self.function(*inputs)
+        if not isinstance(result, (tuple, list)) or len(result) < 2:
+            raise TypeError(
+                f"{self.__name__} has to return the loss and its gradients, "
+                f"it returned {describe(result)}"
+            )
+        return result[0] if self.part == 0 else _only(result[1:])
+
+
+def _only(parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else parts
+
+
+class _First(_OfBoth):
+    part = 0
+
+
+class _Second(_OfBoth):
+    part = 1
+
+
+class _Step:
+    """The gradients of a function that makes a step: what it moved its inputs by."""
+
+    def __init__(self, update: Callable[..., Any], rate: float) -> None:
+        self.update, self.rate, self.__wrapped__ = update, rate, update
+        self.__name__ = name_of(update)
+        self.__code__ = getattr(update, "__code__", None)
+
+    def __call__(self, *inputs: Any) -> Any:
+        moved = [rebuild(x, np.array) for x in inputs]  # of its own, to be written into
+        result = self.update(*moved)
+        after = moved if result is None else _alike(result, inputs)
+        pairs = [
+            (before, now)
+            for x, y in zip(inputs, after, strict=True)
+            for (_, before), (_, now) in zip(leaves(x), leaves(y), strict=True)
+        ]
+        return [(before - np.asarray(now)) / self.rate for before, now in pairs]
+
+
+def _alike(result: Any, inputs: Sequence[Any]) -> Any:
+    """Give what a step returned as a list, one for each input."""
+    return [result] if len(inputs) == 1 and not _is_list_of_one(result, inputs) else list(result)
+
+
+def _is_list_of_one(result: Any, inputs: Sequence[Any]) -> bool:
+    return isinstance(result, (list, tuple)) and not isinstance(inputs[0], (list, tuple))
 
 
 class _Vjp(Adapted):
@@ -129,7 +240,7 @@ class _Vjp(Adapted):
         outputs = [np.asarray(y) for y in outputs_of(result)]
 
         def pull(upstreams: Sequence[Array]) -> list[Any]:
-            args, g = self.args.filled(inputs), _joined(result, upstreams)
+            args, g = self.args.filled(inputs), joined(result, upstreams)
             return self._in_parts(self._gradients(g, args))
 
         return Recorded(outputs, pull)
@@ -162,9 +273,16 @@ class _Vjp(Adapted):
 
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
         args = self.args.filled(inputs)
-        g = _joined(self.fn(*args), upstreams)
-        run = functools.partial(self._called, g, args)
-        return BackwardPass(self.fn, self.backward, args, self.args.positions, run, upstreams)
+        result = self.fn(*args)
+        g = joined(self.value(result), upstreams)
+
+        def forward(*moved: Any) -> Any:
+            return self.value(self.fn(*moved))
+
+        def run() -> Any:
+            return self._gradients(g, args, result)
+
+        return BackwardPass(forward, run, args, self.args.positions, self.names, upstreams)
 
 
 class _Grad(_Vjp):
@@ -186,7 +304,7 @@ class _Grad(_Vjp):
         return super().backward_pass(inputs, [np.ones_like(u) for u in upstreams])
 
 
-def _joined(result: Any, upstreams: Sequence[Array]) -> Any:
+def joined(result: Any, upstreams: Sequence[Array]) -> Any:
     """Make complex upstreams of their two parts; a single upstream is not put in a tuple."""
     parts, ys = iter(upstreams), [y for _, y in leaves(result)]
     joined = [next(parts) + 1j * next(parts) if np.iscomplexobj(y) else next(parts) for y in ys]

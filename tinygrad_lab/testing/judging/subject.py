@@ -9,6 +9,7 @@ Not for: checking (``properties``).
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
-from tinygrad_lab.core.operations import vjps_of
+from tinygrad_lab.core.operations import defvjp_joint, primitive, vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
@@ -56,14 +57,14 @@ class Origin(NamedTuple):
 
 
 class BackwardPass(NamedTuple):
-    """A backward function that somebody wrote, and what it is called with."""
+    """A backward pass that somebody wrote, beside its forward pass, to be read line by line."""
 
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
-    args: Sequence[Any]  # of the forward function
+    forward: Callable[..., Any]  # gives the outputs for some arguments, Tensors among them
+    run: Callable[[], Sequence[Any]]  # runs the backward pass alone, and gives the gradients
+    args: Sequence[Any]  # of the forward pass
     positions: Sequence[int]  # of those that are differentiated by
-    run: Callable[[], Any]  # calls the backward function
-    upstreams: Sequence[Array]  # what it pulls back
+    names: Sequence[str]  # of these
+    upstreams: Sequence[Array]  # what is pulled back
 
 
 class Subject(ABC):
@@ -74,6 +75,7 @@ class Subject(ABC):
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
         self.fn, self.args, self.name = fn, args, name or name_of(fn)
         self.names: Sequence[str] = args.names(fn)
+        self.notes: list[str] = []  # what is worth knowing about it, and no failure
 
     @abstractmethod
     def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
@@ -113,11 +115,49 @@ class Subject(ABC):
 
 
 class Adapter:
-    """What is checked in place of a function of Tensors: it makes a subject of the arguments."""
+    """What is checked in place of a function of Tensors: it makes a subject of the arguments.
 
-    def __init__(self, subject: Callable[[Arguments], Subject], name: str) -> None:
-        self.subject = subject
+    It can be called: with arrays it gives the value of what was adapted, and in a function of
+    Tensors it is an operation, with the gradient that was adapted.
+    """
+
+    def __init__(
+        self,
+        subject: Callable[[Arguments], Subject],
+        name: str,
+        value: Callable[..., Any] | None = None,
+        has_parameters: bool = False,
+    ) -> None:
+        self.subject, self._value = subject, value
+        self.has_parameters = has_parameters  # to differentiate by, whatever it is called with
         self.__name__ = name
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Compute the value."""
+        if any(isinstance(x, Tensor) for x in inputs):
+            return self._operation(*inputs)
+        if self._value is not None:
+            return self._value(*inputs)
+        evaluation = self.subject(Arguments(inputs, ())).evaluate([])
+        return evaluation.outputs[0] if len(evaluation.outputs) == 1 else evaluation.outputs
+
+    @functools.cached_property
+    def _operation(self) -> Callable[..., Any]:
+        """The operation that it is among those of Tensors, with the gradient that was adapted."""
+
+        def body(*inputs: Any) -> Any:
+            return np.asarray(self(*inputs))
+
+        def rule(argnums: Sequence[int], g: Any, _y: Any, *inputs: Any) -> list[Any]:
+            values = tuple(map(array_of, inputs))
+            subject = self.subject(Arguments(values, tuple(argnums)))
+            # behind the gradients by what it was called with come those by its parameters
+            return subject.record(subject.args.arrays).pull([array_of(g)])[: len(argnums)]
+
+        body.__name__ = self.__name__
+        operation = primitive(body)
+        defvjp_joint(operation, rule)
+        return operation
 
 
 def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = "") -> Subject:
