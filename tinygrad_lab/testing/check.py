@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.judging.arrays import Arguments, Array, bind, first_difference, frozen
+from tinygrad_lab.testing.judging.arrays import Array, bind, first_difference, frozen
 from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Reason, Site, skipped
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.running import checking
-from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
+from tinygrad_lab.testing.judging.subject import Adapter, Intended, Subject, subject_of
 from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
@@ -43,6 +43,8 @@ def gradcheck(
     rng: int | np.random.Generator | None = 0,
     raises: bool = True,
     context: str = "input: ",
+    names: Sequence[str] | None = None,
+    intended: Callable[..., Any] | float | None = None,
 ) -> GradReport:
     """Check the gradient of ``fn`` at some inputs: the numbers, and everything else that can fail.
 
@@ -73,6 +75,11 @@ def gradcheck(
         Raise the finding.  If not, it is in the report.
     context : str
         What introduces the inputs in a message.
+    names : sequence of str, optional
+        What to call the inputs in messages: all of them, or those that are differentiated by.
+    intended : callable or float, optional
+        The gradient is meant to be that of another function, ``intended(*inputs)``, as of a
+        straight-through estimator, or so many times that of ``fn``, -1 of a reversal.
 
     Returns
     -------
@@ -96,13 +103,17 @@ def gradcheck(
     """
     if order < 1:
         raise ValueError(f"order={order}: 1 checks the gradient, 2 the gradient of that as well")
-    if not (callable(fn) or isinstance(fn, Adapter)):
+    if not callable(fn):
         raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
     generator = np.random.default_rng(rng)
-    args = bind(inputs, wrt)
+    args = bind(inputs, wrt, alone=not getattr(fn, "has_parameters", False))
     subject = subject_of(fn, args, name or "")
+    if intended is not None:
+        subject = Intended(subject, intended)
+    if names is not None:
+        subject.call_inputs(names)
     chosen = choose(properties, without)
-    report = GradReport(subject.name, inputs=_in_words(subject, args, context))
+    report = GradReport(subject.name, inputs=_in_words(subject, context))
     if isinstance(without, Mapping):
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
@@ -143,8 +154,9 @@ def choose(properties: str | Iterable[str], without: Collection[str]) -> list[st
     return [label for label in PROPERTIES if label in names and label not in without]
 
 
-def _in_words(subject: Subject, args: Arguments, context: str) -> str:
+def _in_words(subject: Subject, context: str) -> str:
     """Write the inputs for a message: by name, then what is not differentiated by."""
+    args = subject.args
     differentiated = [args.values[i] for i in args.positions]
     parts = [f"{n} = {shown(x)}" for n, x in zip(subject.names, differentiated, strict=True)]
     rest = [shown(x) for i, x in enumerate(args.values) if i not in args.positions]

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, in_parts
+from tinygrad_lab.testing.judging.gradient_names import key_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import (
     Adapter,
@@ -20,10 +21,11 @@ from tinygrad_lab.testing.judging.subject import (
     Evaluation,
     Recorded,
     Subject,
+    meant,
     outputs_of,
 )
 from tinygrad_lab.testing.session import current_session
-from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.transforms.containers import leaves, rebuild
 
 
 class Adapted(Subject):
@@ -131,7 +133,6 @@ def numpy(
         if vjp is None or f is None:
             raise TypeError("cache=True goes with adapters.numpy(forward, backward)")
         made = adapter(_Cached, f, name, vjp)
-        made.value = lambda *inputs: f(*inputs)[0]
     elif vjp is not None and f is not None:
         made = adapter(_Vjp, f, name, vjp)
     elif update is not None and f is not None:
@@ -227,36 +228,49 @@ class _Vjp(Adapted):
         super().__init__(f, args, name)
         self.backward = self.gradient_of = backward
 
+    def value(self, result: Any) -> Any:
+        """Give what is differentiated of what the function returned."""
+        return result
+
     def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
         return Evaluation(self.recorded(inputs).outputs)
 
     def recorded(self, inputs: Sequence[Array]) -> Recorded:
         result = self.fn(*self.args.filled(inputs))
-        outputs = [np.asarray(y) for y in outputs_of(result)]
+        outputs = [np.asarray(y) for y in outputs_of(self.value(result))]
 
         def pull(upstreams: Sequence[Array]) -> list[Any]:
-            args, g = self.args.filled(inputs), joined(result, upstreams)
-            return self._in_parts(self._gradients(g, args))
+            args, g = self.args.filled(inputs), joined(self.value(result), upstreams)
+            return self._in_parts(self._gradients(g, args, result))
 
         return Recorded(outputs, pull)
 
-    def _called(self, g: Any, args: Sequence[Any]) -> Any:
+    def _called(self, g: Any, args: Sequence[Any], result: Any) -> Any:  # noqa: ARG002
         return self.backward(g, *args)
 
-    def _gradients(self, g: Any, args: Sequence[Any]) -> list[Any]:
+    def _gradients(self, g: Any, args: Sequence[Any], result: Any) -> list[Any]:
         """Call the backward pass, and select the gradients by what is differentiated by."""
-        result = self._called(g, args)
-        if result is None:
+        returned = self._called(g, args, result)
+        if returned is None:
             raise Misbehaved(Kind.RETURNS_NOTHING, by_gradient=True)
-        if isinstance(result, dict):
-            missing = [n for n in self.names if n not in result]
-            if missing:
-                raise Misbehaved(Kind.COUNT, missing=missing)
-            return [result[n] for n in self.names]
-        gradients = list(result) if isinstance(result, (tuple, list)) else [result]
-        if len(gradients) == len(self.args.values) != len(self.args.positions):
-            return [gradients[i] for i in self.args.positions]
-        return gradients
+        items = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+        named = {k: g for x in items if isinstance(x, dict) for k, g in x.items()}
+        if named:
+            return self._by_name(named, [x for x in items if not isinstance(x, dict)])
+        if any(isinstance(x, (tuple, list)) for x in items):
+            items = [x for _, x in leaves(items)]
+        if len(items) == len(self.args.values) != len(self.args.positions):
+            return [items[i] for i in self.args.positions]
+        return items
+
+    def _by_name(self, named: dict[str, Any], others: list[Any]) -> list[Any]:
+        """Choose gradients from a dict, and in turn those that are beside it."""
+        keys = [key_of(name, named) for name in self.names]
+        missing = [name for name, key in zip(self.names, keys, strict=True) if key is None]
+        if len(missing) > len(others):
+            raise Misbehaved(Kind.COUNT, missing=missing)
+        rest = iter(others)
+        return [next(rest) if key is None else named[key] for key in keys]
 
     def _in_parts(self, gradients: list[Any]) -> list[Any]:
         """Split gradients by complex inputs into real and imaginary parts, like the inputs."""
@@ -277,7 +291,9 @@ class _Vjp(Adapted):
         def run() -> Any:
             return self._gradients(g, args, result)
 
-        return BackwardPass(forward, run, args, self.args.positions, self.names, upstreams)
+        return BackwardPass(
+            forward, run, args, self.args.positions, self.names, upstreams, (self.fn, self.backward)
+        )
 
 
 class _Grad(_Vjp):
@@ -285,18 +301,33 @@ class _Grad(_Vjp):
 
     upstream = 1.0  # so that messages show the numbers that its author knows
 
-    def _called(self, g: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002
+    def _called(self, g: Any, args: Sequence[Any], result: Any) -> Any:  # noqa: ARG002
         return self.backward(*args)
 
-    def _gradients(self, g: Any, args: Sequence[Any]) -> list[Any]:
+    def _gradients(self, g: Any, args: Sequence[Any], result: Any) -> list[Any]:
         if isinstance(g, tuple) or g.size != 1 or np.iscomplexobj(g):
             raise Misbehaved(Kind.NOT_A_NUMBER)
-        pairs = [(x, np.asarray(x)) for x in super()._gradients(g, args)]
+        pairs = [(x, np.asarray(x)) for x in super()._gradients(g, args, result)]
         scale = g.reshape(())
         return [x if x is None else np.asarray(scale * y, dtype=y.dtype) for x, y in pairs]
 
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
         return super().backward_pass(inputs, [np.ones_like(u) for u in upstreams])
+
+
+class _Cached(_Vjp):
+    """A function that returns its result with a cache, and a backward pass that takes both."""
+
+    def value(self, result: Any) -> Any:
+        if not isinstance(result, tuple) or len(result) < 2:
+            raise TypeError(
+                f"with cache=True {self.name} has to return (result, cache), "
+                f"it returned {describe(result)}"
+            )
+        return result[0] if len(result) == 2 else result[:-1]
+
+    def _called(self, g: Any, args: Sequence[Any], result: Any) -> Any:  # noqa: ARG002
+        return self.backward(g, result[-1])
 
 
 def joined(result: Any, upstreams: Sequence[Array]) -> Any:

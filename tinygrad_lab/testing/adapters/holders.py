@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lab.testing.judging.arrays import Array
-from tinygrad_lab.testing.judging.gradient_names import holds_gradients, variable_of
+from tinygrad_lab.testing.judging.gradient_names import holds_gradients, split, variable_of
 
 DEEPEST = 10  # layers of a network of blocks of layers
 #: What a parameter object calls its value, and its gradient.
@@ -141,56 +141,45 @@ def pairs(root: Any, parameters: Sequence[str]) -> dict[str, str]:
     values = {path: value for path, _, value in walk(root)}
     by_holder: dict[str, list[str]] = {}
     for path in values:
-        by_holder.setdefault(_split(path)[0], []).append(path)
+        by_holder.setdefault(split(path)[0], []).append(path)
     result: dict[str, str] = {}
     for path in parameters:
         places = [path, *(p for p, v in values.items() if v is values.get(path) and p != path)]
-        found_at = (_gradient_path(p, values, by_holder) for p in places)
-        gradient = next(filter(None, found_at), None)
+        candidates = (_gradient_path(p, values, by_holder) for p in places)
+        gradient = next(filter(None, candidates), None)
         if gradient is not None and gradient not in result.values():
             result[path] = gradient
     return result
 
 
-def _split(path: str) -> tuple[str, str]:
-    """Divide a path into that of the holder, and the last name or key."""
-    if path.endswith("]"):
-        start = path.rindex("[")
-        return path[:start], path[start + 1 : -1].strip("'\"")
-    holder, _, name = path.rpartition(".")
-    return holder, name
-
-
 def _gradient_path(
     path: str, values: dict[str, Any], by_holder: dict[str, list[str]]
 ) -> str | None:
-    holder, name = _split(path)
+    holder, name = split(path)
     shape = np.shape(values[path])
 
     def fits(other: str) -> bool:
-        value = values[other]
-        return other != path and (value is None or is_floats(value) and np.shape(value) == shape)
+        return other != path and (values[other] is None or is_floats(values[other]))
 
     def named(siblings: Collection[str], also_same: bool = False) -> str | None:
-        for other in siblings:
-            key = _split(other)[1]
-            if fits(other) and (also_same and key == name or variable_of(key, [name])):
-                return other
-        return None
+        keys = ((other, split(other)[1]) for other in siblings if fits(other))
+        names = [o for o, k in keys if (also_same and k == name) or variable_of(k, [name])]
+        # one of another shape is one all the same: a wrong one
+        return next((o for o in names if np.shape(values[o]) == shape), next(iter(names), None))
 
     siblings = by_holder.get(holder, [])
     if (beside := named(siblings)) is not None:
         return beside
     if holder and name in VALUES:
-        own = [s for s in siblings if _split(s)[1] in GRADIENTS and fits(s)]
+        own = [s for s in siblings if split(s)[1] in GRADIENTS and fits(s)]
         if own:
             return own[0]
     # in a container of gradients beside this one, or beside the container that it is in
-    owners = [holder, _split(holder)[0]] if path.endswith("]") else [holder]
+    owners = [holder, split(holder)[0]] if path.endswith("]") else [holder]
     for owner in owners:
         for container in by_holder.get(owner, []):
             same = container == holder or not isinstance(values[container], (dict, list, tuple))
-            if same or not holds_gradients(_split(container)[1]):
+            if same or not holds_gradients(split(container)[1]):
                 continue
             if (inside := named(by_holder.get(container, []), also_same=True)) is not None:
                 return inside
@@ -199,19 +188,19 @@ def _gradient_path(
 
 def is_gradient(path: str, others: Collection[str]) -> bool:
     """Whether a path has the name of a gradient by one of the others, or of a holder of such."""
-    holder, name = _split(path)
-    siblings = [_split(other)[1] for other in others if other != path]
+    holder, name = split(path)
+    siblings = [split(other)[1] for other in others if other != path]
     in_one = any(holds_gradients(part) for part in re.findall(r"[A-Za-z_]\w*", holder))
-    return in_one or name in GRADIENTS and bool(holder) or variable_of(name, siblings) is not None
+    return in_one or (name in GRADIENTS and bool(holder)) or variable_of(name, siblings) is not None
 
 
 def plain_name(path: str, others: Collection[str]) -> str:
     """Shorten a path for messages: ``params['W1']`` is W1, where nothing else is."""
-    holder, name = _split(path)
+    holder, name = split(path)
     if name in VALUES and holder and not path.endswith("]"):
-        holder, name = _split(holder)
+        holder, name = split(holder)
         path = f"{holder}.{name}" if holder and not name.isdigit() else holder or name
-    if path.endswith("]") and name.isdigit() or "." in holder or "[" in holder:
+    if (path.endswith("]") and name.isdigit()) or "." in holder or "[" in holder:
         return path
-    same = [other for other in others if _split(other)[1] == name]
+    same = [other for other in others if split(other)[1] == name]
     return name if len(same) <= 1 else path

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.adapters.adapted import Adapted, adapter, joined
+from tinygrad_lab.testing.adapters.adapted import Adapted, joined
 from tinygrad_lab.testing.adapters.holders import (
     arrays_in,
     is_floats,
@@ -45,7 +45,7 @@ from tinygrad_lab.testing.adapters.holders import (
     walk,
 )
 from tinygrad_lab.testing.judging.arrays import Arguments, Array
-from tinygrad_lab.testing.judging.gradient_names import variable_of
+from tinygrad_lab.testing.judging.gradient_names import is_weight, key_of, variable_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import (
     Adapter,
@@ -144,14 +144,16 @@ def layer(
     _refuse_functions(make, backward)
     use = _Use(make, forward, backward, params, dict(options or {}), rate)
     label = name or _label(make)
-    made = adapter(_Layer, make, label, use)
-    made.call = lambda *inputs: use.value(inputs)
-    made.has_parameters = True
-    return made
+    return Adapter(
+        lambda args: _Layer(make, args, label, use),
+        label,
+        value=lambda *inputs: use.value(inputs),
+        has_parameters=True,
+    )
 
 
 def _refuse_functions(make: Any, backward: Any) -> None:
-    if not (inspect.isclass(make) or inspect.isroutine(make) or isinstance(make, functools.partial)):
+    if not _is_maker(make):
         return
     try:
         inspect.signature(make).bind()
@@ -167,6 +169,10 @@ def _refuse_functions(make: Any, backward: Any) -> None:
         raise TypeError(f"adapters.layer({_label(make)}): {error}; {words}") from None
 
 
+def _is_maker(make: Any) -> bool:
+    return inspect.isclass(make) or inspect.isroutine(make) or isinstance(make, functools.partial)
+
+
 def _label(make: Any) -> str:
     if inspect.isclass(make) or isinstance(make, types.ModuleType):
         return make.__name__
@@ -174,6 +180,10 @@ def _label(make: Any) -> str:
         name = getattr(make, "__name__", "<lambda>")
         return "layer" if name == "<lambda>" else name
     return type(make).__name__
+
+
+class NotALayerError(TypeError):
+    """An object cannot be used as it was said, or not without saying more."""
 
 
 @dataclass
@@ -205,11 +215,11 @@ class _Use:
     ) -> None:
         self.make, self.params, self.options, self.rate = make, params, options, rate
         self.named_forward, self.named_backward = forward, backward
-        is_maker = inspect.isclass(make) or inspect.isroutine(make)
-        self.is_maker = is_maker or isinstance(make, functools.partial)
+        self.is_maker = _is_maker(make)
         self.in_place = isinstance(make, types.ModuleType)  # there is one, which cannot be copied
         self.is_one = False  # make() hands out the same object each time
         self.takes_upstream = True
+        self.went_forward = False  # the first time
 
     # -- objects ----------------------------------------------------------------------------------
 
@@ -218,7 +228,7 @@ class _Use:
         if self.is_maker:
             one = self.make()
             if one is None:
-                raise TypeError("adapters.layer(make): make() returned None")
+                raise NotALayerError("adapters.layer(make): make() returned None")
             return self._copied(one) if self.is_one else one
         return self.make if self.in_place else self._copied(self.make)
 
@@ -274,7 +284,7 @@ class _Use:
             return functools.partial(said, one)
         if isinstance(said, str):
             if not callable(getattr(one, said, None)):
-                raise TypeError(f"{describe(one)} has no method {said}")
+                raise NotALayerError(f"{_label(one)} has no method {said}")
             return getattr(one, said)
         return next((getattr(one, n) for n in common if callable(getattr(one, n, None))), None)
 
@@ -282,7 +292,9 @@ class _Use:
         """Run the forward pass, and give what it computed: returned, or left on the object."""
         method = self.method(one, self.named_forward, FORWARD)
         if method is None:
-            raise TypeError(f"{type(one).__name__} has no forward pass: say forward='its name'")
+            raise NotALayerError(
+                f"{type(one).__name__} has no forward pass: say forward='its name'"
+            )
         result = method(*inputs, **self.options)
         if result is not None:
             return result
@@ -351,7 +363,7 @@ class _Use:
                 args.append(result[1] if isinstance(result, tuple) else result)
         keywords: dict[str, Any] = {}
         for n, default in optional.items() if not takes_upstream else ():
-            plain = default is None or default in (1, 1.0) and not isinstance(default, bool)
+            plain = default is None or (default in (1, 1.0) and not isinstance(default, bool))
             if n not in names and n not in RATES and (plain or n.lower() in UPSTREAMS):
                 keywords[n], takes_upstream = g, True
                 break
@@ -378,6 +390,8 @@ class _Use:
         values = {p: np.array(v) for p, v in before.items()}
         ups = [np.ones(np.shape(y), np.asarray(y).dtype) for y in outputs_of(self.output(result))]
         g = joined(self.output(result), ups)
+        self.went_forward = True
+        still = {p: np.array(v) for p, _, v in walk(one) if p in values and is_floats(v)}
         returned = self.backward(one, g, inputs, result)
         shape = _Shape()
         candidates = [
@@ -395,18 +409,40 @@ class _Use:
             values |= {p: np.array(place_of(one, p).get()) for p in shape.gradients}
             candidates = candidates or lazy
         self._match_returned(shape, returned, args, candidates, values, one)
+        after = {p: place_of(one, p).get() for p in candidates if p in still}
         moved = [
-            p for p in candidates
-            if p in values and p not in shape.gradients and p not in shape.returned
-            and not np.array_equal(values[p], np.asarray(place_of(one, p).get(), float))
-            and (self.params is not None or np.size(values[p]) > 0)
+            p for p, x in after.items()
+            if p not in shape.gradients and p not in shape.returned and not _same(still[p], x)
         ]  # fmt: skip
         self._add_steps(shape, moved, one)
         chosen = [p for p in candidates if self._is_parameter(p, shape, moved)]
         shape.parameters = {p: np.asarray(values[p]) for p in chosen}
         shape.names = [plain_name(p, chosen) for p in chosen]
         self._compare_two(shape)
+        rest = {p: np.array(v) for p, v in before.items() if p in candidates and p not in chosen}
+        if self.params is None:
+            self._look_at_others(shape, rest, inputs, self.output(result))
         return shape
+
+    def _look_at_others(
+        self, shape: _Shape, others: Mapping[str, Array], inputs: Sequence[Any], output: Any
+    ) -> None:
+        """Find arrays that the output moves with, and no gradient comes back for."""
+        before, left = [np.array(y) for y in outputs_of(output)], []
+        for path, x in others.items():
+            one = _Shape({**shape.parameters, path: x})
+            values = [*shape.parameters.values(), x + 2.0**-9 * np.maximum(np.abs(x), 1)]
+            try:
+                moved = self.output(self.forward(self.filled(one, values, inputs), inputs))
+            except Exception:  # noqa: BLE001 - so it is no number to move
+                continue
+            if not all(map(_same, before, outputs_of(moved))):
+                left.append(path)
+        missing = [p for p in left if is_weight(p)]
+        if missing:
+            raise Misbehaved(Kind.COUNT, missing=missing, of_layer=True)
+        if left:
+            shape.notes.append(f"not differentiated by: {', '.join(left)} (no gradient for it)")
 
     def _first_result(self, one: Any, inputs: Sequence[Any]) -> Any:
         """Run the first forward pass, and see what comes with the result."""
@@ -418,7 +454,7 @@ class _Use:
             if isinstance(result, tuple) and len(result) == 2 and np.ndim(result[0]) == 0:
                 self.gives_gradients = True
                 return result
-            raise TypeError(
+            raise NotALayerError(
                 f"{type(one).__name__} has no backward pass: say backward='its name', or "
                 "backward=lambda layer, g, *inputs: ..."
             )
@@ -434,7 +470,7 @@ class _Use:
         absent = [p for p in paths if not is_floats(place_of(one, p).get())]
         if absent:
             what = ", ".join(f"{p} is {describe(place_of(one, p).get())}" for p in absent)
-            raise TypeError(f"params: {what}, not an array of floats, after a forward pass")
+            raise NotALayerError(f"params: {what}, not an array of floats, after a forward pass")
         return list(paths)
 
     def _pair(self, shape: _Shape, one: Any, candidates: Sequence[str]) -> None:
@@ -473,7 +509,7 @@ class _Use:
             waiting = list(self.params) if isinstance(returned, dict) else []
         slots: list[Any] = [None] * len(positions)
         if isinstance(returned, dict):
-            slots = [_key_of(names[i], returned) for i in positions]
+            slots = [_step_to(names[i], returned) for i in positions]
             self._by_key(shape, returned, waiting, ())
         elif isinstance(returned, (tuple, list)):
             items = list(returned)
@@ -503,9 +539,9 @@ class _Use:
         self, shape: _Shape, gradients: dict[Any, Any], waiting: Sequence[str], where: Any
     ) -> None:
         for path in waiting:
-            key = _key_of(path.rpartition(".")[2].rpartition("[")[2].strip("]'\""), gradients)
-            if key is not None:
-                shape.returned[path] = (*where, *key)
+            step = _step_to(path, gradients)
+            if step is not None:
+                shape.returned[path] = (*where, *step)
                 shape.gradients.pop(path, None)
 
     @staticmethod
@@ -534,7 +570,7 @@ class _Use:
             n in RATES for n in _parameters(method)[0]
         )
         if self.rate is None and not takes_rate and not self.rates(one):
-            raise TypeError(
+            raise NotALayerError(
                 f"the backward pass moves {', '.join(moved)}, and its rate is not known: say "
                 "rate=, or params={} to leave the parameters out"
             )
@@ -547,7 +583,7 @@ class _Use:
         return in_use
 
     def _compare_two(self, shape: _Shape) -> None:
-        """Refuse an object that is made of other numbers each time, where these are no parameters."""
+        """Refuse an object that is made of other numbers each time, but for its parameters."""
         if not self.is_maker:
             return
         first, second = (arrays_in(self.fresh()) for _ in range(2))
@@ -563,14 +599,18 @@ class _Use:
 
 
 class _State:
-    """What a module's variables are, to be put back."""
+    """What an object holds, or a module, that cannot be copied: to be put back."""
 
     def __init__(self, holder: Any) -> None:
+        self.holder, self.names = holder, set(vars(holder))
         self.places = [(p, v) for _, p, v in walk(holder)]
         arrays = (v for _, v in self.places if isinstance(v, np.ndarray))
         self.arrays = [(v, v.copy()) for v in arrays]
 
     def restore(self) -> None:
+        """Put it back."""
+        for name in set(vars(self.holder)) - self.names:
+            delattr(self.holder, name)
         for place, value in self.places:
             if place.get() is not value:
                 place.put(value)
@@ -587,6 +627,8 @@ class _Layer(Adapted):
         self.number = len(args.values)
         try:
             self.shape = use.look(args)
+        except NotALayerError:
+            raise
         except Exception as error:  # noqa: BLE001 - raised again where errors of a call are judged
             self.error = error
         else:
@@ -596,7 +638,7 @@ class _Layer(Adapted):
         super().__init__(fn, args, name)
         self.notes = list(self.shape.notes)
         if not use.takes_upstream:
-            self.upstream = 1.0
+            self.upstream = 1.0  # so that messages show the numbers that its author knows
         if self.error is None:
             one = use.fresh()
             names = [*use.names_of_inputs(one, self.number), *self.shape.names]
@@ -604,7 +646,7 @@ class _Layer(Adapted):
             method = use.method(one, use.named_backward, BACKWARD)
             self.gradient_of = getattr(method, "func", getattr(method, "__func__", method)) or fn
 
-    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
         """Compute the outputs."""
         if self.error is not None:
             raise self.error
@@ -630,7 +672,7 @@ class _Layer(Adapted):
     def recorded(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs; the first pass back goes through the object, later ones a copy."""
         if self.error is not None:
-            raise self.error
+            return self._failing(self.error, inputs)
         args = self.args.filled(inputs)
         if self.use.in_place:
             return Recorded(self._outputs(self._call(args)[1]), lambda ups: self._redone(args, ups))
@@ -643,6 +685,17 @@ class _Layer(Adapted):
             return self._pulled(one, result, args, upstreams)
 
         return Recorded(outputs, pull)
+
+    def _failing(self, error: Exception, inputs: Sequence[Array]) -> Recorded:
+        """Raise again what the first passes raised, in the pass where it belongs."""
+        if not self.use.went_forward:
+            raise error
+
+        def pull(_upstreams: Sequence[Array]) -> list[Any]:
+            raise error
+
+        result = self.use.forward(self.use.fresh(), self.args.filled(inputs))
+        return Recorded(self._outputs(result), pull)
 
     def _redone(self, args: Sequence[Any], upstreams: Sequence[Array]) -> list[Any]:
         """Run both passes one after the other, on the one object that there is."""
@@ -739,12 +792,9 @@ def _scaled(gradients: Any, g: Any) -> Any:
     return gradients if gradients is None else np.asarray(gradients) * g
 
 
-def _key_of(name: str, gradients: Mapping[Any, Any]) -> tuple[Any] | None:
-    """Find the key of the gradient by a variable in a dict of gradients."""
-    if name in gradients:
-        return (name,)
-    keys = [k for k in gradients if isinstance(k, str) and variable_of(k, [name])]
-    return (keys[0],) if keys else None
+def _step_to(name: str, gradients: Mapping[Any, Any]) -> tuple[Any] | None:
+    key = key_of(name, gradients)
+    return None if key is None else (key,)
 
 
 def _are_gradients_by(gradients: Sequence[Any], values: Sequence[Any]) -> bool:
@@ -753,5 +803,5 @@ def _are_gradients_by(gradients: Sequence[Any], values: Sequence[Any]) -> bool:
     return len(gradients) == len(values) and all(np.shape(g) == np.shape(v) for g, v in pairs_)
 
 
-def _same(a: Array, b: Array) -> bool:
-    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=True))
+def _same(a: Any, b: Any) -> bool:
+    return np.shape(a) == np.shape(b) and bool(np.array_equal(a, b, equal_nan=True))

@@ -96,23 +96,25 @@ class Arguments:
         return np.iscomplexobj(self.values[position])
 
 
-def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None) -> Arguments:
+def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None, alone: bool = True) -> Arguments:
     """Choose what to differentiate by: ``wrt``, or every array of floats or complex numbers.
 
-    A Python number counts as an array when nothing else is one.
+    A Python number counts as an array when nothing else is one.  There has to be an input to
+    differentiate by, if they stand ``alone``: a layer has parameters besides.
     """
     values = [array_of(x) for x in inputs]
     if wrt is None:
         numbers = (float, complex, np.inexact)
         chosen = [i for i, x in enumerate(values) if isinstance(x, np.ndarray) and _is_float(x)]
-        chosen = chosen or [i for i, x in enumerate(values) if isinstance(x, numbers)]
+        if not chosen and alone:
+            chosen = [i for i, x in enumerate(values) if isinstance(x, numbers)]
     else:
         chosen = [wrt] if isinstance(wrt, int) else list(wrt)
     for i in chosen:
         if not 0 <= i < len(values) or not _is_float(np.asarray(values[i])):
             what = describe(values[i]) if 0 <= i < len(values) else "not there"
             raise TypeError(f"cannot differentiate by input {i}: it is {what}, not floats")
-    if not chosen:
+    if not chosen and alone:
         raise TypeError(
             f"none of the inputs ({', '.join(describe(x) for x in values)}) is an array of "
             "floats, so there is nothing to differentiate by; hand over arrays such as "

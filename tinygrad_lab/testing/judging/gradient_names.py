@@ -61,6 +61,40 @@ def _rests(name: str) -> list[str]:
     return [rest.strip("_") for rest in rests if rest.strip("_")]
 
 
+def is_weight(path: str) -> bool:
+    """Whether a path has the name of what is learned: W, b2, weights, kernel, bias."""
+    plain = last_name(path).lower().rstrip("0123456789").strip("_")
+    return any(plain in words for words in SYNONYMS[:2])
+
+
+def key_of(name: str, gradients: Collection[str]) -> str | None:
+    """Find which of some gradients is the one by a variable: by the same name, or one made of it.
+
+    Examples
+    --------
+    >>> key_of("params['W1']", ["dW1", "db1"]), key_of("b", ["W", "b"])
+    ('dW1', 'b')
+    """
+    last = last_name(name)
+    exact = [key for key in gradients if key in (name, last)]
+    derived = [key for key in gradients if variable_of(str(key), [last])]
+    return next(iter(exact + derived), None)
+
+
+def last_name(path: str) -> str:
+    """Give the last attribute or key of a path: ``params['W1']`` ends with W1."""
+    return split(path)[1]
+
+
+def split(path: str) -> tuple[str, str]:
+    """Divide a path into that of the holder, and the last name or key."""
+    if path.endswith("]"):
+        start = path.rindex("[")
+        return path[:start], path[start + 1 : -1].strip("'\"")
+    holder, _, name = path.rpartition(".")
+    return holder, name
+
+
 def holds_gradients(name: str) -> bool:
     """Whether a dict or list of this name holds gradients.
 

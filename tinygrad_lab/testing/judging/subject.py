@@ -68,6 +68,7 @@ class BackwardPass(NamedTuple):
     positions: Sequence[int]  # of those that are differentiated by
     names: Sequence[str]  # of these
     upstreams: Sequence[Array]  # what is pulled back
+    functions: tuple[Any, Any] = (None, None)
 
 
 class Subject(ABC):
@@ -130,6 +131,20 @@ class Subject(ABC):
             index, part = self.args.element(i, index)
         return Site(i, self.names[i], index, part)
 
+    def call_inputs(self, names: Sequence[str]) -> None:
+        """Name the inputs: all arguments, or those that are differentiated by."""
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise TypeError(f"names={names!r}: say a list of strings")
+        if len(names) == len(self.args.positions):
+            self.names = list(names)
+        elif len(names) == len(self.args.values):
+            self.names = [names[i] for i in self.args.positions]
+        else:
+            raise ValueError(
+                f"names= has {len(names)}, and there are {len(self.args.values)} inputs, of which "
+                f"{len(self.args.positions)} are differentiated by: {', '.join(self.names)}"
+            )
+
     def names_of_derivative(self, args: Arguments) -> list[str]:
         """Name the inputs of the gradient: those of the function, then the upstreams."""
         upstreams = range(len(args.positions) - len(self.names))
@@ -189,6 +204,50 @@ def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = ""
     subject = fn.subject(args)
     subject.name = name or subject.name
     return subject
+
+
+class Intended(Subject):
+    """A function whose gradient is meant to be that of another one, or a multiple of its own."""
+
+    def __init__(self, of: Subject, intended: Callable[..., Any] | float) -> None:
+        super().__init__(of.fn, of.args, of.name)
+        self.of, self.intended = of, intended
+        self.names, self.upstream = of.names, of.upstream
+        if callable(intended):
+            what = f"the slope of {name_of(intended)}, which it is meant to have"
+        else:
+            what = f"{intended:g} times the slope of the function"
+        self.notes = [*of.notes, f"the gradient is compared with {what}"]
+
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
+        """Compute what is meant: another function, or so many times this one."""
+        if not callable(self.intended):
+            outputs = self.of.evaluated(inputs).outputs
+            return Evaluation([np.asarray(self.intended * y, y.dtype) for y in outputs])
+        result = outputs_of(self.intended(*self.args.filled(inputs)))
+        return Evaluation([np.asarray(array_of(y)) for y in result])
+
+    def recorded(self, inputs: Sequence[Array]) -> Recorded:
+        """Compute what is meant, and record the function whose gradient is asked for."""
+        recorded = self.of.record(inputs)
+        outputs = self.evaluated(inputs).outputs
+        shapes = [[y.shape for y in ys] for ys in (recorded.outputs, outputs)]
+        if shapes[0] != shapes[1]:
+            raise TypeError(
+                f"intended= gives results of the shapes {shapes[1]}, the function itself of "
+                f"{shapes[0]}"
+            )
+        return Recorded(outputs, recorded.pull)
+
+
+def meant(adapter: Adapter, intended: Callable[..., Any] | float) -> Adapter:
+    """Compare the gradient that was adapted with the slope that is intended."""
+    return Adapter(
+        lambda args: Intended(adapter.subject(args), intended),
+        adapter.__name__,
+        adapter,
+        adapter.has_parameters,
+    )
 
 
 class TensorSubject(Subject):

@@ -53,7 +53,7 @@ def audit(backward_pass: BackwardPass) -> Audit:
     It has no lines to say where the forward function does not run on Tensors, or where no
     variable of the backward pass has the name of a gradient.
     """
-    code = getattr(backward_pass.backward, "__code__", None)
+    code = getattr(backward_pass.functions[1], "__code__", None)
     try:
         truth, values = _truth(backward_pass)
         if code is None:
@@ -64,14 +64,14 @@ def audit(backward_pass: BackwardPass) -> Audit:
         return Audit([])
     named = [(a, _belongs_to(a.name, truth)) for a in assigned if a.name not in truth]
     readings = [_Reading(a, by, truth[by]) for a, by in named if by is not None]
-    names = backward_pass.forward.__code__.co_varnames
+    names = backward_pass.functions[0].__code__.co_varnames
     parameters = [names[i] for i in backward_pass.positions if i < len(names)]
     return _first_wrong(readings, values, parameters)
 
 
 def _truth(backward_pass: BackwardPass) -> tuple[dict[str, list[Array]], dict[str, Array]]:
     """Give the true gradients by, and the values of, all variables of the forward function."""
-    forward, args = backward_pass.forward, list(backward_pass.args)
+    forward, args = backward_pass.functions[0], list(backward_pass.args)
     for i in backward_pass.positions:
         args[i] = Tensor(np.array(args[i]), requires_grad=True)
     result, assigned = _watched(forward.__code__, lambda: forward(*args))

@@ -85,8 +85,12 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     ],
     Kind.RANDOM: ["the function is random: it draws from a global generator at each call"],
     Kind.GLOBAL_STATE: [
-        "the function gives another value at each call: it draws random numbers, or depends on "
-        "state outside of its inputs"
+        {
+            "unseeded": "make() gives an object with other numbers in {unseeded} each time: seed "
+            "it, np.random.default_rng(0) say, or hand over an object",
+            "": "the function gives another value at each call: it draws random numbers, or "
+            "depends on state outside of its inputs",
+        }
     ],
     Kind.MUTATES_INPUT: [
         {
@@ -107,7 +111,8 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         {
             "missing": "no gradient came back for {missing}",
             "": "{gradients:gradient} came back for {inputs:input}",
-        }
+        },
+        {"of_layer": "where it is fixed, params=[] leaves parameters out", "": ""},
     ],
     Kind.MISSING: ["{gradient} is None"],
     Kind.SHAPE: [
@@ -245,7 +250,7 @@ def note(judgement: Judgement) -> str:
 def input_label(site: Site) -> str:
     """Name an input: "input 0 (x)", and without the name where it has none of its own."""
     label = f"input {site.input}"
-    return label if site.name.startswith("input") else f"{label} ({site.name})"
+    return label if site.name == label else f"{label} ({site.name})"
 
 
 def element(site: Site) -> str:
