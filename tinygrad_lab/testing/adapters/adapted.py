@@ -5,6 +5,7 @@ Not for: functions that another library differentiates (``libraries.py``).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -190,6 +191,11 @@ class _Second(_OfBoth):
     part = 1
 
 
+def own(x: Any) -> Any:
+    """Copy an array, to be written into."""
+    return np.array(x) if isinstance(x, (np.ndarray, np.generic)) else x
+
+
 class _Step:
     """The gradients of a function that makes a step: what it moved its inputs by."""
 
@@ -199,15 +205,21 @@ class _Step:
         self.__code__ = getattr(update, "__code__", None)
 
     def __call__(self, *inputs: Any) -> Any:
-        moved = [rebuild(x, np.array) for x in inputs]  # of its own, to be written into
+        moved = [rebuild(x, own, open_modules=False) for x in inputs]  # of its own, to be written into
         result = self.update(*moved)
         after = moved if result is None else _alike(result, inputs)
-        pairs = [
-            (before, now)
-            for x, y in zip(inputs, after, strict=True)
-            for (_, before), (_, now) in zip(leaves(x), leaves(y), strict=True)
-        ]
-        return [(before - np.asarray(now)) / self.rate for before, now in pairs]
+        return [_moved_by(x, y, self.rate) for x, y in zip(inputs, after, strict=True)]
+
+
+def _moved_by(before: Any, after: Any, rate: float) -> Any:
+    """Divide what a step moved by its rate, in containers too; None for what is no array."""
+    if isinstance(before, dict):
+        return {key: _moved_by(x, after[key], rate) for key, x in before.items()}
+    if isinstance(before, (list, tuple)):
+        return [_moved_by(x, y, rate) for x, y in zip(before, after, strict=True)]
+    if isinstance(before, (np.ndarray, np.generic, float)):
+        return np.asarray((before - np.asarray(after)) / rate)
+    return None
 
 
 def _alike(result: Any, inputs: Sequence[Any]) -> Any:
@@ -254,11 +266,13 @@ class _Vjp(Adapted):
         if returned is None:
             raise Misbehaved(Kind.RETURNS_NOTHING, by_gradient=True)
         items = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+        if self.args.containers is not None:
+            with contextlib.suppress(LookupError, ValueError, TypeError):  # not in the same ones
+                parts = self.args.flattened(items)
+                return [parts[i] for i in self.args.positions]
         named = {k: g for x in items if isinstance(x, dict) for k, g in x.items()}
         if named:
             return self._by_name(named, [x for x in items if not isinstance(x, dict)])
-        if any(isinstance(x, (tuple, list)) for x in items):
-            items = [x for _, x in leaves(items)]
         if len(items) == len(self.args.values) != len(self.args.positions):
             return [items[i] for i in self.args.positions]
         return items
@@ -285,15 +299,13 @@ class _Vjp(Adapted):
         result = self.fn(*args)
         g = joined(self.value(result), upstreams)
 
-        def forward(*moved: Any) -> Any:
-            return self.value(self.fn(*moved))
+        def forward(moved: Sequence[Any]) -> Any:
+            return self.value(self.fn(*self.args.filled(moved)))
 
         def run() -> Any:
             return self._gradients(g, args, result)
 
-        return BackwardPass(
-            forward, run, args, self.args.positions, self.names, upstreams, (self.fn, self.backward)
-        )
+        return BackwardPass(forward, run, inputs, self.names, upstreams)
 
 
 class _Grad(_Vjp):

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.adapters.adapted import Adapted, joined
+from tinygrad_lab.testing.adapters.adapted import Adapted, joined, own
 from tinygrad_lab.testing.adapters.holders import (
     arrays_in,
     is_floats,
@@ -54,6 +54,7 @@ from tinygrad_lab.testing.judging.subject import (
     Recorded,
     outputs_of,
 )
+from tinygrad_lab.transforms.containers import leaves, rebuild
 
 FORWARD = (
     "forward", "forward_pass", "forward_propagation", "forward_prop", "feedforward", "fprop",
@@ -308,6 +309,17 @@ class _Use:
         names = _positional(getattr(method, "func", method))[skip:]
         return [names[i] if i < len(names) else f"input {i}" for i in range(number)]
 
+    def names_of(self, one: Any, args: Arguments) -> list[str]:
+        """Name what is differentiated by: by the names in the forward pass, and paths in them."""
+        names = self.names_of_inputs(one, len(args.inputs))
+        holders = args.containers or (None,) * len(names)
+        every = [
+            f"{n}{path}"
+            for n, x in zip(names, holders, strict=True)
+            for path, _ in leaves(x, open_modules=False)
+        ]
+        return [every[i] for i in args.positions]
+
     def value(self, inputs: Sequence[Any]) -> Any:
         """Compute the value alone."""
         return self.output(self.forward(self.fresh(), inputs))
@@ -373,7 +385,7 @@ class _Use:
 
     def look(self, args: Arguments) -> _Shape:
         """Run both passes once, and learn where parameters and gradients are."""
-        inputs = [np.array(x) if isinstance(x, np.ndarray) else x for x in args.values]
+        inputs = [rebuild(x, own, open_modules=False) for x in args.inputs]
         self.is_one = self.is_maker and self.make() is self.make()
         one = self.fresh()
         state = _State(one) if self.in_place else None
@@ -502,7 +514,7 @@ class _Use:
         one: Any,
     ) -> None:
         """Say which input or parameter each of the returned gradients belongs to."""
-        names = self.names_of_inputs(one, len(args.values))
+        names = dict(zip(args.positions, self.names_of(one, args), strict=True))
         positions = list(args.positions)
         waiting = [p for p in candidates if p not in shape.gradients]
         if isinstance(self.params, Mapping):  # a key, then, of what is returned
@@ -549,7 +561,7 @@ class _Use:
         shape: _Shape,
         slots: Sequence[Any],
         positions: Sequence[int],
-        names: Sequence[str],
+        names: Mapping[int, str],
         has_arrays: bool,
     ) -> None:
         """Differentiate by the inputs that a gradient comes back for, or by all if by none."""
@@ -624,7 +636,7 @@ class _Layer(Adapted):
 
     def __init__(self, fn: Any, args: Arguments, name: str, use: _Use) -> None:
         self.use, self.shape, self.error = use, _Shape(), None
-        self.number = len(args.values)
+        self.number = len(args.inputs)
         try:
             self.shape = use.look(args)
         except NotALayerError:
@@ -632,17 +644,15 @@ class _Layer(Adapted):
         except Exception as error:  # noqa: BLE001 - raised again where errors of a call are judged
             self.error = error
         else:
-            parameters = list(self.shape.parameters.values())
-            at = range(self.number, self.number + len(parameters))
-            args = Arguments((*args.values, *parameters), (*self.shape.positions, *at))
+            chosen = Arguments(args.values, self.shape.positions, args.containers)
+            args = chosen.followed_by(list(self.shape.parameters.values()))
         super().__init__(fn, args, name)
         self.notes = list(self.shape.notes)
         if not use.takes_upstream:
             self.upstream = 1.0  # so that messages show the numbers that its author knows
         if self.error is None:
             one = use.fresh()
-            names = [*use.names_of_inputs(one, self.number), *self.shape.names]
-            self.names = [names[i] for i in args.positions]
+            self.names = [*use.names_of(one, chosen), *self.shape.names]
             method = use.method(one, use.named_backward, BACKWARD)
             self.gradient_of = getattr(method, "func", getattr(method, "__func__", method)) or fn
 
@@ -730,14 +740,23 @@ class _Layer(Adapted):
         args = self.args.filled(inputs)
         one, result = self._call(args)
 
+        self.paths = {id(one): ""} | {id(v): p for p, _, v in walk(one)}
+
         def run() -> Any:
             return self._pulled(one, result, args, upstreams)
 
-        def forward(*moved: Any) -> Any:
-            return self.use.output(self._call(moved)[1])
+        objects = [one]
 
-        names = list(self.names)
-        return BackwardPass(forward, run, args, self.args.positions, names, upstreams)
+        def forward(moved: Sequence[Any]) -> Any:
+            another, output = self._call(self.args.filled(moved))
+            objects.append(another)  # so that no other one gets its identity
+            self.paths |= {id(another): ""} | {id(v): p for p, _, v in walk(another)}
+            return self.use.output(output)
+
+        def path(holder: Any) -> str | None:
+            return self.paths.get(id(holder))
+
+        return BackwardPass(forward, run, inputs, self.names, upstreams, path)
 
 
 def _copied_but(value: Any, shared: Sequence[Any]) -> Any:

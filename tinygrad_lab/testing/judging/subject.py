@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
@@ -62,13 +62,13 @@ class Origin(NamedTuple):
 class BackwardPass(NamedTuple):
     """A backward pass that somebody wrote, beside its forward pass, to be read line by line."""
 
-    forward: Callable[..., Any]  # gives the outputs for some arguments, Tensors among them
+    forward: Callable[[Sequence[Any]], Any]  # of arrays or Tensors in the places of ``arrays``
     run: Callable[[], Sequence[Any]]  # runs the backward pass alone, and gives the gradients
-    args: Sequence[Any]  # of the forward pass
-    positions: Sequence[int]  # of those that are differentiated by
+    arrays: Sequence[Array]  # what is differentiated by
     names: Sequence[str]  # of these
     upstreams: Sequence[Array]  # what is pulled back
-    functions: tuple[Any, Any] = (None, None)
+    #: Names an object whose methods run, by where it is; the passes may have two such objects.
+    path: Callable[[Any], Hashable] = id
 
 
 class Subject(ABC):

@@ -20,18 +20,20 @@ from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
-from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
+from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
 from tinygrad_lab.testing.telling.pasted import reproducer
 from tinygrad_lab.testing.telling.words import element, note, sentences
 
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
+    parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
-        report.results.append(Result(label, FAIL))
+        report.results.append(Result(label, FAIL, parts=parts))
         report.findings.append(finding_of(label, judgement, point))
     else:
-        result = Result(label, judgement.verdict, judgement.resolution, note(judgement))
+        words = note(judgement)
+        result = Result(label, judgement.verdict, judgement.resolution, words, parts)
         report.results.append(result)
 
 
@@ -92,7 +94,7 @@ def _accuse(finding: Finding, analytic: float, evidence: Evidence) -> None:
     point = evidence.point
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
-        lines, finding.site = audit(backward_pass)
+        lines, finding.site = audit(backward_pass, finding.input)
         finding.lines += lines
         return
     is_finite = evidence.climb.ladder.finite and np.isfinite(analytic)
