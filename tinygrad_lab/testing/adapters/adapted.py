@@ -205,7 +205,9 @@ class _Step:
         self.__code__ = getattr(update, "__code__", None)
 
     def __call__(self, *inputs: Any) -> Any:
-        moved = [rebuild(x, own, open_modules=False) for x in inputs]  # of its own, to be written into
+        moved = [
+            rebuild(x, own, open_modules=False) for x in inputs
+        ]  # of its own, to be written into
         result = self.update(*moved)
         after = moved if result is None else _alike(result, inputs)
         return [_moved_by(x, y, self.rate) for x, y in zip(inputs, after, strict=True)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.gradient_names import split, variable_of
 from tinygrad_lab.testing.judging.subject import BackwardPass, outputs_of
 from tinygrad_lab.testing.telling.diagnosis import diagnose, wrong_factor
-from tinygrad_lab.testing.telling.watching import Assigned, names_in, watched
+from tinygrad_lab.testing.telling.watching import Assigned, is_a_copy, names_in, watched
 
 AGREEMENT = 1e-7
 MEASURED = 1e-5  # agreement with a slope by plain differences
@@ -38,7 +38,7 @@ class Audit(NamedTuple):
     site: str = ""
 
 
-def audit(backward_pass: BackwardPass, input: int | None = None) -> Audit:  # noqa: A002
+def audit(backward_pass: BackwardPass, input: int | None = None) -> Audit:
     """Say which line of a backward pass is the first to be wrong, and by what factor.
 
     ``input`` is the one whose gradient is known to be wrong: where no line is certain, it says
@@ -60,12 +60,21 @@ def _where_assigned(
     """Say where the wrong gradient was assigned, as the least that is certain."""
     if i is None or i >= len(gradients) or not isinstance(gradients[i], np.ndarray):
         return Audit([])
-    wrong = gradients[i]
-    for event in assigned:
-        if not event.is_argument and _same_numbers(event.value, wrong):
-            text = f"the gradient by {passes.names[i]} is from {event.site}: {event.source}"
-            return Audit([text], event.site)
+    events = [e for e in assigned if not e.is_argument]
+    same = [e for e in events if _same_numbers(e.value, gradients[i])]
+    moved = [e for e in events if _path(e) == passes.names[i]]  # by a step
+    for event in (*same[:1], *moved[-1:]):
+        text = f"the gradient by {passes.names[i]} is from {event.site}: {event.source}"
+        return Audit([text], event.site)
     return Audit([])
+
+
+def _path(event: Assigned) -> str:
+    """Name an attribute from outside, as parameters are called."""
+    if not event.name.startswith("self."):
+        return ""
+    name = event.name.removeprefix("self.")
+    return f"{event.scope}.{name}" if event.scope else name
 
 
 def _same_numbers(a: Any, b: Array) -> bool:
@@ -94,7 +103,9 @@ class _Variable:
         if not 1 < len(self.parts) <= MOST_PARTS:
             return []
         numbers = range(1, len(self.parts))
-        return [sum(some) for n in numbers for some in itertools.combinations(self.parts, n)]
+        return [
+            np.sum(some, axis=0) for n in numbers for some in itertools.combinations(self.parts, n)
+        ]
 
 
 class _Truth:
@@ -105,8 +116,10 @@ class _Truth:
         variables: list[_Variable],
         values: dict[str, Array],
         measure: Callable[[_Variable], None] | None = None,
+        nodes: Sequence[tuple[Any, Array]] = (),
     ) -> None:
         self.variables, self.values, self.measure = variables, values, measure
+        self.nodes = nodes  # of the whole forward pass, named or not, with the gradient by each
         self.tolerance = AGREEMENT if measure is None else MEASURED
         self.by_scope: dict[Hashable, dict[str, list[_Variable]]] = {}
         for variable in variables:
@@ -124,6 +137,46 @@ class _Truth:
                 if chosen := [one for one in chosen if one.true is not None]:
                     return chosen
         return []
+
+    def by_result(self, gradient: Assigned) -> list[_Variable]:
+        """Give what the forward pass of an object returned, for what is handed to its backward."""
+        if not gradient.is_argument or gradient.scope is None or "[" in gradient.name:
+            return []
+        results = self.by_scope.get(gradient.scope, {}).get("return", [])
+        shape = np.shape(gradient.value)
+        return [v for v in results if v.true is not None and v.true.shape == shape]
+
+    def by_value(self, gradient: Assigned) -> list[_Variable]:
+        """Give what an array is the gradient by, or a multiple of it, from its numbers."""
+        value = np.asarray(gradient.value)
+        if value.size < 3 or np.ptp(value) == 0 or "[" in gradient.name:
+            return []
+        alike = [(node, true) for node, true in self.nodes if true.shape == value.shape]
+        for node, true in alike:
+            if self.agree(value, true):
+                return [self._unnamed(gradient, node, true)]
+        for node, true in alike:
+            if _ratio(value, true) is not None:
+                return [self._unnamed(gradient, node, true)]
+        return []
+
+    def _unnamed(self, gradient: Assigned, node: Any, true: Array) -> _Variable:
+        names = [v.name for v in self.variables if v.event.value.node is node]
+        named = [name for name in names if name != "return"] or [f"the result of {node.name}"]
+        event = replace(gradient, name=named[0], value=Tensor(node.value), is_argument=False)
+        return _Variable(event, true)
+
+    def named(self, name: str, scope: Hashable) -> list[_Variable]:
+        """Give the values that a variable had, by its own name."""
+        return self.by_scope.get(scope, {}).get(name.removeprefix("self."), [])
+
+    def agree(self, gradient: Array, right: Array) -> bool:
+        """Whether two arrays are the same, but for rounding."""
+        size = float(np.max(np.abs(right), initial=0.0))
+        tolerance = self.tolerance
+        return gradient.shape == right.shape and bool(
+            np.allclose(gradient, right, rtol=tolerance, atol=tolerance * size)
+        )
 
     def _scopes(self, scope: Hashable) -> Iterable[dict[str, list[_Variable]]]:
         """Look in the same object first, then in all, for a name that there is once."""
@@ -185,7 +238,7 @@ def _by_tensors(passes: BackwardPass) -> _Truth:
             contributions = [c for c in parts.get(x.node, []) if c.shape == x.shape]
             variables.append(_Variable(event, true, contributions))
             values[event.name.removeprefix("self.")] = x.data
-    return _Truth(variables, values)
+    return _Truth(variables, values, nodes=list(total.items()))
 
 
 def _by_measuring(passes: BackwardPass) -> _Truth:
@@ -208,9 +261,7 @@ def _by_measuring(passes: BackwardPass) -> _Truth:
             if k == number:
                 value[index] += h
 
-        result, _ = watched(
-            lambda: passes.forward([x.copy() for x in arrays]), passes.path, hook
-        )
+        result, _ = watched(lambda: passes.forward([x.copy() for x in arrays]), passes.path, hook)
         return float(flat([np.asarray(y) for y in outputs_of(result)]) @ ups)
 
     def measure(variable: _Variable) -> None:
@@ -236,7 +287,7 @@ def _by_measuring(passes: BackwardPass) -> _Truth:
 
 
 class _Reading:
-    """A gradient that was assigned, beside the true ones by the variable that its name says."""
+    """A gradient that was assigned, beside the true ones by the variable that it belongs to."""
 
     def __init__(
         self, chain: Sequence[Assigned], variables: Sequence[_Variable], truth: _Truth
@@ -246,12 +297,12 @@ class _Reading:
         self.gradient = np.asarray(self.assigned.value)
         shape = self.gradient.shape
         self.shape = variables[-1].event.value.shape
-        comparable = [v for v in variables if v.true is not None and v.true.shape == shape]
-        rights = [v.true for v in comparable if v.true is not None]
-        self.right = self._nearest(rights)
-        self.is_right = any(self._agrees(t) for t in rights)
-        sums = [s for v in comparable for s in v.sums()]
-        self.is_part = not self.is_right and any(self._agrees(s) for s in sums)
+        self.variables = [v for v in variables if v.true is not None and v.true.shape == shape]
+        rights = [v.true for v in self.variables if v.true is not None]
+        self.right = _nearest(self.gradient, rights)
+        self.is_right = any(truth.agree(self.gradient, t) for t in rights)
+        sums = [s for v in self.variables for s in v.sums()]
+        self.is_part = not self.is_right and any(truth.agree(self.gradient, s) for s in sums)
         self.is_parameter = any(v.event.is_argument for v in variables)
         self.pattern = None
         if self.right is not None and not self.is_right:
@@ -261,13 +312,30 @@ class _Reading:
             self.pattern = diagnose(self.gradient, self.right, sizes)
         self.ratio = None if self.pattern is None else self.pattern.ratio
 
-    def _agrees(self, right: Array) -> bool:
-        size, tolerance = float(np.max(np.abs(right), initial=0.0)), self.truth.tolerance
-        return bool(np.allclose(self.gradient, right, rtol=tolerance, atol=tolerance * size))
-
-    def _nearest(self, rights: Sequence[Array]) -> Array | None:
-        off = [float(np.linalg.norm(self.gradient - right)) for right in rights]
-        return rights[int(np.argmin(off))] if rights else None
+    def guilty(self) -> Assigned:
+        """Choose the step that went wrong, where the gradient was made in several."""
+        if self.right is None or len(self.chain) == 1:
+            return self.chain[-1]
+        lines = {event.line for event in self.chain}
+        values = [np.asarray(event.value) for event in self.chain]
+        ratios = [_ratio(value, self.right) for value in values]
+        if self.ratio is not None:
+            # the first from which on it is off by this factor
+            same = [r is not None and abs(r - self.ratio) <= 1e-6 * abs(self.ratio) for r in ratios]
+            first = len(same)
+            while first and same[first - 1]:
+                first -= 1
+            return self.chain[min(first, len(self.chain) - 1)]
+        good = [k for k, ratio in enumerate(ratios) if ratio is not None]
+        if good:
+            return self.chain[good[-1] + 1]
+        parts = [p for v in self.variables for p in (*v.parts, *v.sums())]
+        as_far = [k for k, x in enumerate(values) if any(self.truth.agree(x, p) for p in parts)]
+        if as_far and as_far[-1] + 1 < len(self.chain):
+            return self.chain[as_far[-1] + 1]
+        if len(lines) > 1 and is_a_copy(self.chain[0].file, self.chain[0].line):
+            return self.chain[1]
+        return self.chain[0]
 
     def lines(self) -> list[str]:
         """Say what is wrong with it."""
@@ -285,6 +353,21 @@ class _Reading:
         ]
 
 
+def _nearest(gradient: Array, rights: Sequence[Array]) -> Array | None:
+    off = [float(np.linalg.norm(gradient - right)) for right in rights]
+    return rights[int(np.argmin(off))] if rights else None
+
+
+def _ratio(a: Array, right: Array) -> float | None:
+    """Give the factor between two arrays, if it is one number."""
+    square = float(np.vdot(right, right)) if a.shape == right.shape else 0.0
+    if square == 0:
+        return None
+    ratio = float(np.vdot(right, a)) / square
+    size = float(np.max(np.abs(a), initial=0.0))
+    return ratio if np.allclose(a, ratio * right, rtol=1e-6, atol=1e-6 * size) else None
+
+
 class _Story:
     """What the backward pass assigned, in turn."""
 
@@ -292,7 +375,10 @@ class _Story:
         self.assigned, self.truth = assigned, truth
         self.readings: list[_Reading] = []
         for chain in _chains(assigned):
-            variables = truth.by_name(chain[-1])
+            event = chain[-1]
+            if event.is_argument and not event.file:
+                continue  # handed over by the checker
+            variables = truth.by_name(event) or truth.by_result(event) or truth.by_value(event)
             if variables:
                 self.readings.append(_Reading(chain, variables, truth))
 
@@ -300,31 +386,77 @@ class _Story:
         """Find the first gradient that is wrong.
 
         A constant factor on the way may be a convention, such as dividing by n at the end.  It is
-        one if the gradient by some parameter comes out right all the same.
+        one if the gradient by some parameter comes out right all the same, later on.
         """
-        right = [reading for reading in self.readings if reading.is_right]
-        is_convention = any(reading.is_parameter for reading in right)
-        convention = None
         part = None  # the last that was right as far as it goes
-        for reading in self.readings:
+        for k, reading in enumerate(self.readings):
             if reading.is_right:
                 part = None
-                continue
-            if reading.is_part:
+            elif reading.is_part:
                 part = reading
-                continue
-            if is_convention and not reading.is_parameter and reading.ratio is not None:
-                if convention is None:
-                    convention = reading.ratio
-                if abs(reading.ratio - convention) <= 1e-6 * abs(convention):
-                    continue
-            return self._told(part or reading)
+            elif not self._is_convention(reading, self.readings[k + 1 :]):
+                return self._blamed(part or reading)
         return None
 
-    def _told(self, reading: _Reading) -> Audit:
-        event = _guilty_of(reading, self.assigned)
+    @staticmethod
+    def _is_convention(reading: _Reading, later: Sequence[_Reading]) -> bool:
+        if reading.is_parameter or reading.ratio is None:
+            return False
+        return any(other.is_parameter and other.is_right for other in later)
+
+    def _blamed(self, reading: _Reading) -> Audit:
+        event = reading.guilty()
+        event = self._before(event)
         first = f"first wrong line: {event.site}: {event.source}"
         return Audit([first, *reading.lines()], event.site)
+
+    def _before(self, event: Assigned) -> Assigned:
+        """Go back from where a wrong gradient shows to where it comes from."""
+        number = next(k for k, other in enumerate(self.assigned) if other is event)
+        earlier = self.assigned[:number]
+        # the same numbers under another name
+        if isinstance(event.value, np.ndarray):
+            for other in reversed(earlier):
+                if not other.is_argument and _same_numbers(other.value, event.value):
+                    event = other
+        if not event.file:
+            return event
+        wrong = [r for r in self.readings if not r.is_right and not r.is_part]
+        return self._forward_value(event) or self._common_cause(event, wrong) or event
+
+    def _forward_value(self, event: Assigned) -> Assigned | None:
+        """Find a value of the forward pass that was computed again, otherwise, and is read here."""
+        for name in names_in(event.file, event.line):
+            value = self._latest(name, event)
+            same = self.truth.named(name, event.scope)
+            if value is None or not same or value.is_argument:
+                continue
+            others = [np.asarray(getattr(v.event.value, "data", v.event.value)) for v in same]
+            here = np.asarray(value.value)
+            if any(o.shape == here.shape for o in others) and not any(
+                o.shape == here.shape and self.truth.agree(here, o) for o in others
+            ):
+                return value
+        return None
+
+    def _common_cause(self, event: Assigned, wrong: Sequence[_Reading]) -> Assigned | None:
+        """Find what all wrong lines of a call read, and nothing says is right."""
+        here = [r.guilty() for r in wrong if r.assigned.frame == event.frame]
+        lines = {(e.file, e.line) for e in here if e.file}
+        if len(lines) < 2:
+            return None
+        common = set.intersection(*(names_in(file, line) for file, line in lines))
+        judged = {r.assigned.name for r in self.readings}
+        values = [self._latest(name, event) for name in sorted(common - judged)]
+        causes = [v for v in values if v is not None and not v.is_argument]
+        causes = [v for v in causes if not self.truth.named(v.name, v.scope)]
+        return causes[-1] if causes else None
+
+    def _latest(self, name: str, before: Assigned) -> Assigned | None:
+        """Give the latest assignment to a variable of a call, before another one."""
+        number = next(k for k, other in enumerate(self.assigned) if other is before)
+        earlier = [e for e in self.assigned[:number] if e.name == name and e.frame == before.frame]
+        return earlier[-1] if earlier else None
 
 
 def _chains(assigned: Sequence[Assigned]) -> list[list[Assigned]]:
@@ -332,20 +464,15 @@ def _chains(assigned: Sequence[Assigned]) -> list[list[Assigned]]:
     open_ones: dict[tuple[Any, str], list[Assigned]] = {}
     chains: list[list[Assigned]] = []
     for event in assigned:
-        if event.is_argument:
-            continue
         own = event.name.startswith("self.")
+        if event.is_argument and own:
+            continue  # an attribute that was there before
         key = (event.scope if own else event.frame, event.name)
         before = open_ones.get(key)
-        if before is not None and event.goes_on:
+        if before is not None and event.goes_on and not before[-1].is_argument:
             before.append(event)
         else:
             open_ones[key] = [event]
             chains.append(open_ones[key])
     order = {id(event): k for k, event in enumerate(assigned)}
     return sorted(chains, key=lambda chain: order[id(chain[-1])])
-
-
-def _guilty_of(reading: _Reading, assigned: Sequence[Assigned]) -> Assigned:
-    """Choose the line of those that made a gradient."""
-    return reading.assigned

@@ -41,8 +41,8 @@ class Assigned:
     file: str
     line: int
     frame: int  # which call
-    is_argument: bool = False  # it was there when the call began
-    goes_on: bool = False  # it is what the variable had before, with something added
+    is_argument: bool = False  # it was there when the call began, and this is who called
+    goes_on: bool = False  # it is made of what the variable had before
 
     @property
     def site(self) -> str:
@@ -67,24 +67,22 @@ class _Watch:
     def follow(self, frame: FrameType) -> Callable[..., Any]:
         """Make what watches one call."""
         self.frames += 1
-        number, line = self.frames, frame.f_code.co_firstlineno
+        number, line = self.frames, 0
         owner = _owner(frame)
         scope = None if owner is None else self.scope_of(owner)
-        begins = True
 
         def local(frame: FrameType, event: str, arg: Any) -> Any:
-            nonlocal line, begins
+            nonlocal line
             if event in ("line", "return") and len(self.events) < MOST_EVENTS:
-                here = statement(frame.f_code.co_filename, line)
-                at = (scope, frame.f_code.co_filename, here, number)
+                at = (scope, *(_place(frame, line) if line else _place_of_caller(frame)), number)
                 for name, value in arrays_in(frame.f_locals, owner):
                     own = name.startswith("self.")
-                    self.note((scope,) if own else (scope, number), name, value, at, begins)
+                    self.note((scope,) if own else (scope, number), name, value, at, not line)
                 if event == "return":
-                    last = (*at[:2], statement(frame.f_code.co_filename, frame.f_lineno), number)
+                    last = (scope, *_place(frame, frame.f_lineno), number)
                     for name, value in _parts("return", arg):
                         self.note((scope, number), name, value, last, False)
-                line, begins = frame.f_lineno, False
+                line = frame.f_lineno
             return local
 
         return local
@@ -98,7 +96,7 @@ class _Watch:
             return
         self.latest[key] = (value, numbers)
         scope, file, line, frame = at
-        goes_on = before is not None and (before[0] is value or adds(file, line, name))
+        goes_on = before is not None and (before[0] is value or goes_on_with(file, line, name))
         copied = numbers if isinstance(numbers, np.ndarray) else value
         event = Assigned(scope, name, copied, file, line, frame, begins, goes_on)
         self.hook(len(self.events), value)
@@ -132,6 +130,19 @@ def _is_looked_into(file: str) -> bool:
     if file.startswith(("<frozen", "<__array_function__")) or file.startswith(_NOT_LOOKED_INTO):
         return False
     return not file.startswith(_LIBRARY) or "site-packages" in file
+
+
+def _place(frame: FrameType, line: int) -> tuple[str, int]:
+    """Give file and line; of a statement that goes over several lines the first."""
+    file = frame.f_code.co_filename
+    return file, line if frame.f_code.co_name == "<lambda>" else statement(file, line)
+
+
+def _place_of_caller(frame: FrameType) -> tuple[str, int]:
+    caller = frame.f_back
+    if caller is None or not _is_looked_into(caller.f_code.co_filename):
+        return "", 0
+    return _place(caller, caller.f_lineno)
 
 
 def _owner(frame: FrameType) -> Any:
@@ -210,16 +221,25 @@ def statement(file: str, line: int) -> int:
     return line if node is None else node.lineno
 
 
-def adds(file: str, line: int, name: str) -> bool:
-    """Whether a statement adds to a variable: ``name += ...``, or ``name = name + ...``."""
+def goes_on_with(file: str, line: int, name: str) -> bool:
+    """Whether a statement makes a variable of what it was: ``dx += ...``, ``dx = dx * dout``."""
     node = _statements(file).get(line)
     if isinstance(node, ast.AugAssign):
         return True
     if not isinstance(node, ast.Assign):
         return False
-    targets = {ast.unparse(target) for target in node.targets} & {name, name.replace("self.", "")}
-    added = isinstance(node.value, ast.BinOp) and isinstance(node.value.op, (ast.Add, ast.Sub))
-    return added and any(ast.unparse(part) in targets for part in ast.walk(node.value))
+    targets = {ast.unparse(target) for target in node.targets}
+    return not targets.isdisjoint(names_in(file, line)) and name in targets
+
+
+def is_a_copy(file: str, line: int) -> bool:
+    """Whether a statement copies an array, or makes one of zeros, to be written into later."""
+    node = _statements(file).get(line)
+    value = getattr(node, "value", None)
+    if isinstance(value, ast.Call):
+        called = ast.unparse(value.func).rpartition(".")[2]
+        return called in ("copy", "zeros", "zeros_like", "empty", "empty_like", "array", "asarray")
+    return isinstance(value, (ast.Name, ast.Attribute, ast.Subscript))
 
 
 def names_in(file: str, line: int) -> set[str]:
