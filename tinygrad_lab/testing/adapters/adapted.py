@@ -6,6 +6,7 @@ Not for: functions that another library differentiates (``libraries.py``).
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -297,15 +298,16 @@ class _Vjp(Adapted):
         return [in_parts(g) if split and isinstance(g, np.ndarray) else g for g, split in pairs]
 
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
-        args = self.args.filled(inputs)
-        result = self.fn(*args)
-        g = joined(self.value(result), upstreams)
-
         def forward(moved: Sequence[Any]) -> Any:
             return self.value(self.fn(*self.args.filled(moved)))
 
+        once = [np.array(x) for x in inputs]
+        result = self.fn(*self.args.filled(once))
+
         def run() -> Any:
-            return self._gradients(g, args, result)
+            # everything is its own, because the audit writes into it
+            copied = copy.deepcopy((list(upstreams), self.args.filled(once), result))
+            return self._gradients(joined(self.value(copied[2]), copied[0]), *copied[1:])
 
         return BackwardPass(forward, run, inputs, self.names, upstreams)
 

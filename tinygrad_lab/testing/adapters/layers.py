@@ -342,6 +342,7 @@ class _Use:
     def backward(self, one: Any, g: Any, inputs: Sequence[Any], result: Any) -> Any:
         """Run the backward pass, with the arguments that it has by their names."""
         if self.gives_gradients:
+            self.takes_upstream = False
             return _scaled(result[1], g)
         if callable(self.named_backward):
             return self.named_backward(one, g, *inputs)
@@ -738,27 +739,42 @@ class _Layer(Adapted):
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
         """Give both passes, to be read line by line."""
         args = self.args.filled(inputs)
-        one, result = self._call(args)
+        own = args[: self.number]
+        use, paths = self.use, dict[int, str]()
+        if not use.takes_upstream:  # what it computes is for an upstream of 1
+            upstreams = [np.ones_like(u) for u in upstreams]
+        objects: list[Any] = []  # so that no other one gets the identity of one that is watched
+        once = None if use.in_place else self._call(args)
+        fresh = None if use.in_place else use.filled(self.shape, args[self.number :], own)
 
-        self.paths = {id(one): ""} | {id(v): p for p, _, v in walk(one)}
+        def watched(one: Any) -> Any:
+            objects.append(one)
+            paths.update({id(v): p for p, _, v in walk(one)} | {id(one): ""})
+            return one
 
-        def run() -> Any:
-            if self.use.gives_gradients:  # the forward pass is the backward pass
-                another, both = self._call(args)
-                self.paths[id(another)] = ""
-                return self._pulled(another, both, args, upstreams)
-            return self._pulled(one, result, args, upstreams)
-
-        objects = [one]
+        def run() -> list[Any]:
+            # everything is its own, because the audit writes into it
+            ups, copied = copy.deepcopy((list(upstreams), args))
+            if once is None:
+                watched(use.make)
+                return self._redone(copied, ups)
+            if use.gives_gradients:  # the forward pass is the backward pass
+                one = watched(_copied_but(fresh, ()))
+                result = use.forward(one, copied[: self.number])
+            else:
+                one, result = _copied_but(once, ())
+            return self._pulled(watched(one), result, copied, ups)
 
         def forward(moved: Sequence[Any]) -> Any:
-            another, output = self._call(self.args.filled(moved))
-            objects.append(another)  # so that no other one gets its identity
-            self.paths |= {id(another): ""} | {id(v): p for p, _, v in walk(another)}
-            return self.use.output(output)
+            those = self.args.filled(moved)
+            if once is None:
+                watched(use.make)
+                return use.output(self._call(those)[1])
+            one = watched(use.filled(self.shape, those[self.number :], those[: self.number]))
+            return use.output(use.forward(one, those[: self.number]))
 
         def path(holder: Any) -> str | None:
-            return self.paths.get(id(holder))
+            return paths.get(id(holder))
 
         return BackwardPass(forward, run, inputs, self.names, upstreams, path)
 

@@ -1,34 +1,28 @@
 """Read a hand-written backward pass line by line, and find the first line that is wrong.
 
-The forward pass runs on Tensors, which gives the true gradient by every variable that it assigns;
-where it cannot, by moving a variable as it is assigned, and measuring.  What the backward pass
-assigns to ``dZ3``, ``self.dW`` or ``grads["W1"]``, or returns, is compared with that by the
-variable of its name.  What is right on the way is left behind; the first wrong one is named.
+What it assigns to ``dZ3``, ``self.dW`` or ``grads["W1"]``, or returns, is compared with the true
+gradient by the variable of its name.  Where one differs, the pass runs again with the right one in
+its place.  If everything comes out right then, that line is the one at fault, and no other.
 
-Not for: deciding that a gradient is wrong; it looks on after that is known.
+Not for: deciding that a gradient is wrong; it looks on after that is known.  Nor for the true
+gradients (``truth.py``), or what was assigned (``watching.py``).
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+import functools
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lab.core.engine import propagate
-from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.testing.judging.arrays import Array, flat
-from tinygrad_lab.testing.judging.gradient_names import split, variable_of
-from tinygrad_lab.testing.judging.subject import BackwardPass, outputs_of
+from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.subject import BackwardPass
 from tinygrad_lab.testing.telling.diagnosis import diagnose, wrong_factor
-from tinygrad_lab.testing.telling.watching import Assigned, is_a_copy, names_in, watched
+from tinygrad_lab.testing.telling.truth import Truth, Variable, ratio_of, truth_of
+from tinygrad_lab.testing.telling.watching import Assigned, is_a_copy, watched
 
-AGREEMENT = 1e-7
-MEASURED = 1e-5  # agreement with a slope by plain differences
-MOST_PARTS = 4  # of a gradient that several uses of a variable contribute to
-MOST_MEASURED = 1500  # evaluations, where the forward pass takes no Tensors
+MOST_RUNS = 80  # of the backward pass, with something else in the place of what it assigned
 
 
 class Audit(NamedTuple):
@@ -49,8 +43,7 @@ def audit(backward_pass: BackwardPass, input: int | None = None) -> Audit:
             gradients, assigned = watched(backward_pass.run, backward_pass.path)
         except Exception:  # noqa: BLE001 - it is judged elsewhere
             return Audit([])
-        truth = _truth_of(backward_pass)
-        story = _Story(assigned, truth)
+        story = _Story(backward_pass, gradients, assigned)
         return story.first_wrong() or _where_assigned(gradients, input, assigned, backward_pass)
 
 
@@ -81,229 +74,20 @@ def _same_numbers(a: Any, b: Array) -> bool:
     return isinstance(a, np.ndarray) and a.shape == b.shape and bool(np.array_equal(a, b))
 
 
-# ---------------------------------------------------------------------------------------------
-# The truth: the gradients by the variables of the forward pass
-
-
-@dataclass
-class _Variable:
-    """A value that a variable had in the forward pass, and the gradient by it."""
-
-    event: Assigned
-    true: Array | None = None
-    #: What each use of it contributes: a layer by itself knows of its own use alone.
-    parts: list[Array] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.event.name.removeprefix("self.")
-
-    def sums(self) -> list[Array]:
-        """Give what some of its uses contribute together."""
-        if not 1 < len(self.parts) <= MOST_PARTS:
-            return []
-        numbers = range(1, len(self.parts))
-        return [
-            np.sum(some, axis=0) for n in numbers for some in itertools.combinations(self.parts, n)
-        ]
-
-
-class _Truth:
-    """The variables of the forward pass, by the object whose they are, and their gradients."""
-
-    def __init__(
-        self,
-        variables: list[_Variable],
-        values: dict[str, Array],
-        measure: Callable[[_Variable], None] | None = None,
-        nodes: Sequence[tuple[Any, Array]] = (),
-    ) -> None:
-        self.variables, self.values, self.measure = variables, values, measure
-        self.nodes = nodes  # of the whole forward pass, named or not, with the gradient by each
-        self.tolerance = AGREEMENT if measure is None else MEASURED
-        self.by_scope: dict[Hashable, dict[str, list[_Variable]]] = {}
-        for variable in variables:
-            names = self.by_scope.setdefault(variable.event.scope, {})
-            names.setdefault(variable.name, []).append(variable)
-
-    def by_name(self, gradient: Assigned) -> list[_Variable]:
-        """Give the variables that a gradient may be the one by, from its name and its object."""
-        for names in self._scopes(gradient.scope):
-            for variable in _candidates(gradient, names):
-                chosen = names[variable]
-                for one in chosen:
-                    if one.true is None and self.measure is not None:
-                        self.measure(one)
-                if chosen := [one for one in chosen if one.true is not None]:
-                    return chosen
-        return []
-
-    def by_result(self, gradient: Assigned) -> list[_Variable]:
-        """Give what the forward pass of an object returned, for what is handed to its backward."""
-        if not gradient.is_argument or gradient.scope is None or "[" in gradient.name:
-            return []
-        results = self.by_scope.get(gradient.scope, {}).get("return", [])
-        shape = np.shape(gradient.value)
-        return [v for v in results if v.true is not None and v.true.shape == shape]
-
-    def by_value(self, gradient: Assigned) -> list[_Variable]:
-        """Give what an array is the gradient by, or a multiple of it, from its numbers."""
-        value = np.asarray(gradient.value)
-        if value.size < 3 or np.ptp(value) == 0 or "[" in gradient.name:
-            return []
-        alike = [(node, true) for node, true in self.nodes if true.shape == value.shape]
-        for node, true in alike:
-            if self.agree(value, true):
-                return [self._unnamed(gradient, node, true)]
-        for node, true in alike:
-            if _ratio(value, true) is not None:
-                return [self._unnamed(gradient, node, true)]
-        return []
-
-    def _unnamed(self, gradient: Assigned, node: Any, true: Array) -> _Variable:
-        names = [v.name for v in self.variables if v.event.value.node is node]
-        named = [name for name in names if name != "return"] or [f"the result of {node.name}"]
-        event = replace(gradient, name=named[0], value=Tensor(node.value), is_argument=False)
-        return _Variable(event, true)
-
-    def named(self, name: str, scope: Hashable) -> list[_Variable]:
-        """Give the values that a variable had, by its own name."""
-        return self.by_scope.get(scope, {}).get(name.removeprefix("self."), [])
-
-    def agree(self, gradient: Array, right: Array) -> bool:
-        """Whether two arrays are the same, but for rounding."""
-        size = float(np.max(np.abs(right), initial=0.0))
-        tolerance = self.tolerance
-        return gradient.shape == right.shape and bool(
-            np.allclose(gradient, right, rtol=tolerance, atol=tolerance * size)
-        )
-
-    def _scopes(self, scope: Hashable) -> Iterable[dict[str, list[_Variable]]]:
-        """Look in the same object first, then in all, for a name that there is once."""
-        if scope in self.by_scope:
-            yield self.by_scope[scope]
-        every: dict[str, list[dict[str, list[_Variable]]]] = {}
-        for names in self.by_scope.values():
-            for name in names:
-                every.setdefault(name, []).append(names)
-        yield {name: holders[0][name] for name, holders in every.items() if len(holders) == 1}
-
-
-def _candidates(gradient: Assigned, names: dict[str, list[_Variable]]) -> list[str]:
-    """List the variables whose gradient something is by its name, or by what returns it."""
-    name = gradient.name.removeprefix("self.")
-    if name.startswith("return"):
-        return []
-    keys = {n: n for n in names if "[" not in n} | {split(n)[1]: n for n in names if "[" in n}
-    holder, last = split(name)
-    if holder and last.lstrip("-").isdigit():
-        return []  # the place in a list of gradients says nothing
-    if holder and last in ("grad", "gradient", "g", "d"):  # of a parameter that is an object
-        inside = [n for n in names if split(n)[0] == holder and split(n)[1] != last]
-        if inside:
-            return inside
-    derived = variable_of(last, keys)
-    plain = [keys[last]] if holder and last in keys else []
-    return ([keys[derived]] if derived is not None else []) + plain
-
-
-def _truth_of(passes: BackwardPass) -> _Truth:
-    try:
-        return _by_tensors(passes)
-    except Exception:  # noqa: BLE001 - the forward pass does not run on Tensors
-        return _by_measuring(passes)
-
-
-def _by_tensors(passes: BackwardPass) -> _Truth:
-    tensors = [Tensor(np.array(x), requires_grad=True) for x in passes.arrays]
-    result, events = watched(lambda: passes.forward(tensors), passes.path)
-    ys = outputs_of(result)
-    if not all(isinstance(y, Tensor) and y.requires_grad for y in ys):
-        raise TypeError("what comes out has lost its history")
-    total: dict[Any, Array] = {}
-    parts: dict[Any, list[Array]] = {}
-
-    def visit(node: Any, g: Any, contributions: tuple[Any, ...]) -> None:
-        total[node] = np.asarray(g)
-        for parent, c in zip(node.parents or (), contributions, strict=False):
-            if parent is not None and c is not None:
-                parts.setdefault(parent, []).append(np.asarray(c))
-
-    propagate([y.node for y in ys], list(passes.upstreams), retain_graph=True, visit=visit)
-    variables, values = [], {}
-    for event in events:
-        x = event.value
-        if isinstance(x, Tensor) and x.requires_grad and x.node is not None:
-            true = total.get(x.node, np.zeros(x.shape))
-            contributions = [c for c in parts.get(x.node, []) if c.shape == x.shape]
-            variables.append(_Variable(event, true, contributions))
-            values[event.name.removeprefix("self.")] = x.data
-    return _Truth(variables, values, nodes=list(total.items()))
-
-
-def _by_measuring(passes: BackwardPass) -> _Truth:
-    """Give variables whose gradients are measured when they are asked for."""
-    arrays = [np.array(x) for x in passes.arrays]
-    try:
-        _, events = watched(lambda: passes.forward([x.copy() for x in arrays]), passes.path)
-    except Exception:  # noqa: BLE001 - so nothing can be said
-        return _Truth([], {})
-    variables = [_Variable(e) for e in events if isinstance(e.value, np.ndarray) and e.value.size]
-    numbers = {id(e): k for k, e in enumerate(events)}
-    values = {v.name: v.event.value for v in variables}
-    budget = [MOST_MEASURED]
-    ups = flat(passes.upstreams)
-
-    def moved(number: int, index: tuple[int, ...], h: float) -> float:
-        """Run the forward pass, and move one element of a variable as it is assigned."""
-
-        def hook(k: int, value: Any) -> None:
-            if k == number:
-                value[index] += h
-
-        result, _ = watched(lambda: passes.forward([x.copy() for x in arrays]), passes.path, hook)
-        return float(flat([np.asarray(y) for y in outputs_of(result)]) @ ups)
-
-    def measure(variable: _Variable) -> None:
-        x = variable.event.value
-        budget[0] -= 2 * x.size
-        if budget[0] < 0:
-            return
-        true = np.zeros(x.shape)
-        try:
-            for index in np.ndindex(*x.shape):
-                h = 1e-5 * max(abs(float(x[index])), 1.0)
-                ends = [moved(numbers[id(variable.event)], index, s * h) for s in (1, -1)]
-                true[index] = (ends[0] - ends[1]) / (2 * h)
-        except Exception:  # noqa: BLE001 - it is read-only, or not defined there
-            return
-        variable.true = true
-
-    return _Truth(variables, values, measure)
-
-
-# ---------------------------------------------------------------------------------------------
-# What the backward pass assigned, and the first of it that is wrong
-
-
 class _Reading:
     """A gradient that was assigned, beside the true ones by the variable that it belongs to."""
 
     def __init__(
-        self, chain: Sequence[Assigned], variables: Sequence[_Variable], truth: _Truth
+        self, chain: Sequence[Assigned], variables: Sequence[Variable], truth: Truth
     ) -> None:
         self.chain, self.assigned, self.truth = chain, chain[-1], truth
-        self.by = variables[-1].name
+        self.by, self.shape = variables[-1].name, variables[-1].value.shape
         self.gradient = np.asarray(self.assigned.value)
-        shape = self.gradient.shape
-        self.shape = variables[-1].event.value.shape
-        self.variables = [v for v in variables if v.true is not None and v.true.shape == shape]
-        rights = [v.true for v in self.variables if v.true is not None]
+        pairs = [(v, v.true) for v in variables if v.true is not None]
+        self.variables = [v for v, true in pairs if true.shape == self.gradient.shape]
+        rights = [true for _, true in pairs if true.shape == self.gradient.shape]
         self.right = _nearest(self.gradient, rights)
         self.is_right = any(truth.agree(self.gradient, t) for t in rights)
-        sums = [s for v in self.variables for s in v.sums()]
-        self.is_part = not self.is_right and any(truth.agree(self.gradient, s) for s in sums)
-        self.is_parameter = any(v.event.is_argument for v in variables)
         self.pattern = None
         if self.right is not None and not self.is_right:
             lengths = enumerate(self.right.shape)
@@ -312,30 +96,45 @@ class _Reading:
             self.pattern = diagnose(self.gradient, self.right, sizes)
         self.ratio = None if self.pattern is None else self.pattern.ratio
 
-    def guilty(self) -> Assigned:
+    def step(self) -> Assigned:
         """Choose the step that went wrong, where the gradient was made in several."""
         if self.right is None or len(self.chain) == 1:
-            return self.chain[-1]
-        lines = {event.line for event in self.chain}
+            return self.assigned
         values = [np.asarray(event.value) for event in self.chain]
-        ratios = [_ratio(value, self.right) for value in values]
-        if self.ratio is not None:
-            # the first from which on it is off by this factor
-            same = [r is not None and abs(r - self.ratio) <= 1e-6 * abs(self.ratio) for r in ratios]
-            first = len(same)
-            while first and same[first - 1]:
-                first -= 1
+        ratios = [ratio_of(value, self.right) for value in values]
+        if self.ratio is not None:  # the first from which on it is off by this factor
+            off = [r is None or abs(r - self.ratio) > 1e-6 * abs(self.ratio) for r in ratios]
+            first = max((k + 1 for k, is_off in enumerate(off) if is_off), default=0)
             return self.chain[min(first, len(self.chain) - 1)]
-        good = [k for k, ratio in enumerate(ratios) if ratio is not None]
+        parts = [p for v in self.variables for p in (*v.parts, *v.sums())]
+        good = [
+            k for k, x in enumerate(values[:-1])
+            if ratios[k] is not None or any(self.truth.agree(x, p) for p in parts)
+        ]  # fmt: skip
         if good:
             return self.chain[good[-1] + 1]
-        parts = [p for v in self.variables for p in (*v.parts, *v.sums())]
-        as_far = [k for k, x in enumerate(values) if any(self.truth.agree(x, p) for p in parts)]
-        if as_far and as_far[-1] + 1 < len(self.chain):
-            return self.chain[as_far[-1] + 1]
-        if len(lines) > 1 and is_a_copy(self.chain[0].file, self.chain[0].line):
-            return self.chain[1]
-        return self.chain[0]
+        for k, x in enumerate(values[:-1]):
+            if any(x.shape == p.shape and self.truth.agree(values[-1] - x, p) for p in parts):
+                return self.chain[k]  # what was added since is right
+        starts_with_a_copy = is_a_copy(self.chain[0].file, self.chain[0].line)
+        return self.chain[1 if starts_with_a_copy else 0]
+
+    def origin(self, assigned: Sequence[Assigned], right: Collection[int]) -> Assigned:
+        """Go back from where it shows to where its numbers come from, unless they are right there.
+
+        ``right`` are the assignments of right gradients, by identity.
+        """
+        event = self.step()
+        while event.is_argument or is_a_copy(event.file, event.line):
+            number = next(k for k, other in enumerate(assigned) if other is event)
+            same = [
+                other for other in assigned[:number]
+                if not other.is_argument and _same_numbers(other.value, np.asarray(event.value))
+            ]  # fmt: skip
+            if not same or id(same[-1]) in right:
+                return event
+            event = same[-1]
+        return event
 
     def lines(self) -> list[str]:
         """Say what is wrong with it."""
@@ -358,109 +157,167 @@ def _nearest(gradient: Array, rights: Sequence[Array]) -> Array | None:
     return rights[int(np.argmin(off))] if rights else None
 
 
-def _ratio(a: Array, right: Array) -> float | None:
-    """Give the factor between two arrays, if it is one number."""
-    square = float(np.vdot(right, right)) if a.shape == right.shape else 0.0
-    if square == 0:
-        return None
-    ratio = float(np.vdot(right, a)) / square
-    size = float(np.max(np.abs(a), initial=0.0))
-    return ratio if np.allclose(a, ratio * right, rtol=1e-6, atol=1e-6 * size) else None
+class _Place(NamedTuple):
+    """A line, and what it assigns."""
+
+    file: str
+    line: int
+    name: str
+    is_argument: bool
+
+    @classmethod
+    def of(cls, event: Assigned) -> _Place:
+        return cls(event.file, event.line, event.name, event.is_argument)
+
+
+#: Says what would be right, for an assignment, its value and how many came before in that place.
+_Rights = Callable[[Assigned, Array, int], Array | None]
+
+
+class _Suspect(NamedTuple):
+    """Something that may be wrong, and what would be right there."""
+
+    event: Assigned
+    rights: _Rights
+    reading: _Reading | None = None
+    text: str = ""  # what is wrong, where there is no reading
 
 
 class _Story:
-    """What the backward pass assigned, in turn."""
+    """What the backward pass assigned, in turn, and what comes out."""
 
-    def __init__(self, assigned: Sequence[Assigned], truth: _Truth) -> None:
-        self.assigned, self.truth = assigned, truth
-        self.readings: list[_Reading] = []
+    def __init__(
+        self, passes: BackwardPass, gradients: Sequence[Any], assigned: Sequence[Assigned]
+    ) -> None:
+        self.passes, self.assigned = passes, assigned
+        self.truth = truth_of(passes)
+        self.wrong = self._wrong(gradients)
+        self.readings: dict[int, _Reading] = {}
+        self.inside: set[int] = set()  # steps that are not the last
         for chain in _chains(assigned):
-            event = chain[-1]
-            if event.is_argument and not event.file:
-                continue  # handed over by the checker
-            variables = truth.by_name(event) or truth.by_result(event) or truth.by_value(event)
-            if variables:
-                self.readings.append(_Reading(chain, variables, truth))
+            self.inside |= {id(event) for event in chain[:-1]}
+            if variables := self.truth.of(chain[-1]):
+                self.readings[id(chain[-1])] = _Reading(chain, variables, self.truth)
+
+    def _wrong(self, gradients: Sequence[Any]) -> set[int]:
+        """Say the gradients by which inputs are wrong."""
+        pairs = enumerate(zip(gradients, self.truth.inputs, strict=False))
+        return {
+            i for i, (g, true) in pairs
+            if true is not None and not self.truth.agree(np.asarray(g), true)
+        }  # fmt: skip
 
     def first_wrong(self) -> Audit | None:
-        """Find the first gradient that is wrong.
+        """Find the first wrong gradient that mends what comes out, if the right one is put there.
 
-        A constant factor on the way may be a convention, such as dividing by n at the end.  It is
-        one if the gradient by some parameter comes out right all the same, later on.
+        So a constant factor on the way that is a convention, such as dividing by n at the end, is
+        not called wrong: with the right gradient there, something else would be wrong.
         """
-        part = None  # the last that was right as far as it goes
-        for k, reading in enumerate(self.readings):
-            if reading.is_right:
-                part = None
-            elif reading.is_part:
-                part = reading
-            elif not self._is_convention(reading, self.readings[k + 1 :]):
-                return self._blamed(part or reading)
-        return None
+        right = {id(event) for event in self.assigned if self._is_right(event)}
+        some = None
+        suspects = iter(self._suspects())
+        for suspect, _ in zip(suspects, range(MOST_RUNS)):  # noqa: B905
+            mended = self._mended(suspect)
+            if mended and mended == self.wrong:
+                return self._told("first wrong line", suspect, right)
+            if mended and some is None:
+                some = suspect
+        return None if some is None else self._told("wrong in this line at the latest", some, right)
 
-    @staticmethod
-    def _is_convention(reading: _Reading, later: Sequence[_Reading]) -> bool:
-        if reading.is_parameter or reading.ratio is None:
-            return False
-        return any(other.is_parameter and other.is_right for other in later)
+    def _is_right(self, event: Assigned) -> bool:
+        rights = [v.true for v in self.truth.of(event) if v.true is not None]
+        return any(self.truth.agree(np.asarray(event.value), right) for right in rights)
 
-    def _blamed(self, reading: _Reading) -> Audit:
-        event = reading.guilty()
-        event = self._before(event)
-        first = f"first wrong line: {event.site}: {event.source}"
-        return Audit([first, *reading.lines()], event.site)
+    def _told(self, what: str, suspect: _Suspect, right: Collection[int]) -> Audit:
+        reading = suspect.reading
+        event = suspect.event if reading is None else reading.origin(self.assigned, right)
+        lines = [f"  {suspect.text}"] if reading is None else reading.lines()
+        return Audit([f"{what}: {event.site}: {event.source}", *lines], event.site)
 
-    def _before(self, event: Assigned) -> Assigned:
-        """Go back from where a wrong gradient shows to where it comes from."""
-        number = next(k for k, other in enumerate(self.assigned) if other is event)
-        earlier = self.assigned[:number]
-        # the same numbers under another name
-        if isinstance(event.value, np.ndarray):
-            for other in reversed(earlier):
-                if not other.is_argument and _same_numbers(other.value, event.value):
-                    event = other
-        if not event.file:
-            return event
-        wrong = [r for r in self.readings if not r.is_right and not r.is_part]
-        return self._forward_value(event) or self._common_cause(event, wrong) or event
-
-    def _forward_value(self, event: Assigned) -> Assigned | None:
-        """Find a value of the forward pass that was computed again, otherwise, and is read here."""
-        for name in names_in(event.file, event.line):
-            value = self._latest(name, event)
-            same = self.truth.named(name, event.scope)
-            if value is None or not same or value.is_argument:
+    def _suspects(self) -> Iterator[_Suspect]:
+        """Give what may be wrong, in turn: each line once, for each thing it may have to be."""
+        if not self.wrong:
+            return
+        tried: set[_Place] = set()
+        for event in self.assigned:
+            place = _Place.of(event)
+            is_handed_over = event.is_argument and not event.file  # by the checker
+            if place in tried or is_handed_over or id(event) in self.inside:
                 continue
-            others = [np.asarray(getattr(v.event.value, "data", v.event.value)) for v in same]
-            here = np.asarray(value.value)
-            if any(o.shape == here.shape for o in others) and not any(
-                o.shape == here.shape and self.truth.agree(here, o) for o in others
-            ):
-                return value
-        return None
+            reading = self.readings.get(id(event))
+            if reading is None:
+                tried.add(place)
+                yield from self._unnamed(event)
+            elif not reading.is_right:
+                tried.add(place)
+                for sign in (1.0, -1.0) if reading.ratio is not None else (1.0,):
+                    yield _Suspect(event, functools.partial(self._by_variable, sign), reading)
 
-    def _common_cause(self, event: Assigned, wrong: Sequence[_Reading]) -> Assigned | None:
-        """Find what all wrong lines of a call read, and nothing says is right."""
-        here = [r.guilty() for r in wrong if r.assigned.frame == event.frame]
-        lines = {(e.file, e.line) for e in here if e.file}
-        if len(lines) < 2:
-            return None
-        common = set.intersection(*(names_in(file, line) for file, line in lines))
-        judged = {r.assigned.name for r in self.readings}
-        values = [self._latest(name, event) for name in sorted(common - judged)]
-        causes = [v for v in values if v is not None and not v.is_argument]
-        causes = [v for v in causes if not self.truth.named(v.name, v.scope)]
-        return causes[-1] if causes else None
+    def _by_variable(self, sign: float, event: Assigned, value: Array, _: int) -> Array | None:
+        """Give the gradient by the variable that an assignment belongs to."""
+        rights = [v.true for v in self.truth.of(event) if v.true is not None]
+        right = _nearest(value, [r for r in rights if r.shape == value.shape])
+        return None if right is None else sign * right
 
-    def _latest(self, name: str, before: Assigned) -> Assigned | None:
-        """Give the latest assignment to a variable of a call, before another one."""
-        number = next(k for k, other in enumerate(self.assigned) if other is before)
-        earlier = [e for e in self.assigned[:number] if e.name == name and e.frame == before.frame]
-        return earlier[-1] if earlier else None
+    def _unnamed(self, event: Assigned) -> Iterator[_Suspect]:
+        """Give what something without the name of a gradient may have to be."""
+        if event.is_argument or not isinstance(event.value, np.ndarray) or event.value.size < 2:
+            return
+        values = self.truth.values_for(event)
+        if any(self.truth.agree(event.value, x) for x in values):
+            return  # a value of the forward pass, and right
+        if values:
+            text = f"{event.name} is not what it is in the forward pass"
+            yield _Suspect(event, self._by_value_of_forward, text=text)
+        multiple = self.truth.by_value(event)
+        if multiple is not None and not self.truth.agree(event.value, np.asarray(multiple.true)):
+            reading = _Reading([event], [multiple], self.truth)
+            yield _Suspect(event, self._by_multiple, reading)
+        place = _Place.of(event)
+        number = sum(_Place.of(other) == place for other in self.assigned)
+        for group in self.truth.groups(event.value.shape, number):
+            if self.truth.agree(event.value, group[-1]):
+                continue  # right where it first runs
+            text = f"{event.name} is not the gradient that is passed on here"
+            yield _Suspect(event, functools.partial(_in_turn, group[::-1]), text=text)
+
+    def _by_value_of_forward(self, event: Assigned, value: Array, _: int) -> Array | None:
+        return _nearest(value, self.truth.values_for(event))
+
+    def _by_multiple(self, event: Assigned, _value: Array, _: int) -> Array | None:
+        variable = self.truth.by_value(event)
+        return None if variable is None else variable.true
+
+    def _mended(self, suspect: _Suspect) -> set[int]:
+        """Run the pass with what is right in that place; say what comes out right by that."""
+        place, number = _Place.of(suspect.event), 0
+
+        def hook(event: Assigned, value: Any) -> bool:
+            nonlocal number
+            if _Place.of(event) != place:
+                return False
+            right = suspect.rights(event, np.asarray(value), number)
+            number += 1
+            if right is None:
+                return False
+            value[...] = right
+            return True
+
+        try:
+            gradients, _ = watched(self.passes.run, self.passes.path, hook)
+        except Exception:  # noqa: BLE001 - it cannot be written into
+            return set()
+        left = self._wrong(gradients)
+        return self.wrong - left if left < self.wrong else set()
+
+
+def _in_turn(rights: Sequence[Array], _event: Assigned, _value: Array, number: int) -> Array:
+    """Give what is right each time that a line runs: the last call of the forward pass first."""
+    return rights[number % len(rights)]
 
 
 def _chains(assigned: Sequence[Assigned]) -> list[list[Assigned]]:
-    """Put together what one variable came to be in several steps; order them by the last one."""
+    """Put together what one variable came to be in several steps."""
     open_ones: dict[tuple[Any, str], list[Assigned]] = {}
     chains: list[list[Assigned]] = []
     for event in assigned:
@@ -474,5 +331,4 @@ def _chains(assigned: Sequence[Assigned]) -> list[list[Assigned]]:
         else:
             open_ones[key] = [event]
             chains.append(open_ones[key])
-    order = {id(event): k for k, event in enumerate(assigned)}
-    return sorted(chains, key=lambda chain: order[id(chain[-1])])
+    return chains

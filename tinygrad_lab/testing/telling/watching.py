@@ -55,10 +55,14 @@ class Assigned:
         return linecache.getline(self.file, self.line).strip()
 
 
+#: Called with what was noted, and the value itself.
+Hook = Callable[[Assigned, Any], bool]
+
+
 class _Watch:
     """What was seen of one run."""
 
-    def __init__(self, scope_of: Callable[[Any], Any], hook: Callable[[int, Any], None]) -> None:
+    def __init__(self, scope_of: Callable[[Any], Any], hook: Hook) -> None:
         self.scope_of, self.hook = scope_of, hook
         self.events: list[Assigned] = []
         self.latest: dict[tuple[Any, str], tuple[Any, Any]] = {}  # the value, and its numbers
@@ -99,18 +103,20 @@ class _Watch:
         goes_on = before is not None and (before[0] is value or goes_on_with(file, line, name))
         copied = numbers if isinstance(numbers, np.ndarray) else value
         event = Assigned(scope, name, copied, file, line, frame, begins, goes_on)
-        self.hook(len(self.events), value)
         self.events.append(event)
+        if self.hook(event, value):
+            event.value = np.array(value)
+            self.latest[key] = (value, _numbers(value))
 
 
 def watched(
     call: Callable[[], Any],
     scope_of: Callable[[Any], Any] = id,
-    hook: Callable[[int, Any], None] = lambda _number, _value: None,
+    hook: Hook = lambda _event, _value: False,
 ) -> tuple[Any, list[Assigned]]:
     """Run a call, and note what it assigns.
 
-    ``hook`` gets each value as it is assigned, with its number, and may write into it.
+    ``hook`` gets each value as it is assigned, may write into it, and then says so.
     """
     watch = _Watch(scope_of, hook)
 
@@ -127,7 +133,7 @@ def watched(
 
 @functools.cache
 def _is_looked_into(file: str) -> bool:
-    if file.startswith(("<frozen", "<__array_function__")) or file.startswith(_NOT_LOOKED_INTO):
+    if file.startswith(("<frozen", "<__array_function__", "<string>", *_NOT_LOOKED_INTO)):
         return False
     return not file.startswith(_LIBRARY) or "site-packages" in file
 
@@ -239,7 +245,8 @@ def is_a_copy(file: str, line: int) -> bool:
     if isinstance(value, ast.Call):
         called = ast.unparse(value.func).rpartition(".")[2]
         return called in ("copy", "zeros", "zeros_like", "empty", "empty_like", "array", "asarray")
-    return isinstance(value, (ast.Name, ast.Attribute, ast.Subscript))
+    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+    return all(isinstance(part, (ast.Name, ast.Attribute, ast.Subscript)) for part in parts)
 
 
 def names_in(file: str, line: int) -> set[str]:
