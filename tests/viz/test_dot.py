@@ -159,7 +159,7 @@ def test_a_value_used_everywhere_is_drawn_with_straight_lines_and_no_shares():
     h = x
     for _ in range(60):
         h = np.tanh(h * 0.5 + x)
-    source = to_dot(build(h.sum()))
+    source = to_dot(build(h.sum(), fold=False))
     assert "splines=line" in source
     assert "label=<&#160;" not in source
     assert source.count("adds ") >= 60  # in tooltips
