@@ -11,8 +11,8 @@ import math
 from collections.abc import Collection, Iterator
 from itertools import groupby
 
-from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
 from tinygrad_lab.viz.measures import Measure
+from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
 from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, plural
 
 __all__ = ["FONT", "escape", "to_dot", "tooltip"]
@@ -178,7 +178,9 @@ class _Writer:
 
     def _box(self, box: Box) -> str:
         """Write one box."""
-        paint = self.theme.paint["wrong" if box.trouble else {"layer": "operation"}.get(box.role, box.role)]
+        paint = self.theme.paint[
+            "wrong" if box.trouble else {"layer": "operation"}.get(box.role, box.role)
+        ]
         width = 2 if box.trouble else 1.2
         return (
             f'  {box.id} [{_SHAPES[box.role]} fillcolor="{paint.fill}" color="{paint.line}" '

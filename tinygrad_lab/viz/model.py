@@ -238,13 +238,14 @@ def _history(loss: Any) -> list[Node]:
 
 def _too_large(nodes: list[Node], boxes: int, limit: int) -> str:
     """Describe a graph that is too large to be drawn."""
-    commonest = Counter(words.title_of(node) for node in nodes if node.op is not None).most_common(5)
+    commonest = Counter(words.title_of(node) for node in nodes if node.op is not None).most_common(
+        5
+    )
     summary = ", ".join(f"{count} × {name}" for name, count in commonest)
     return (
         f"this graph has {boxes} boxes, too many to read (the limit is {limit}); most are "
         f"{summary}. Draw the graph of one layer or of fewer steps, or pass limit={boxes}"
     )
-
 
 
 # ---- boxes, frames and lines --------------------------------------------------------------------
@@ -386,8 +387,10 @@ class _Reader:
             if line.source.is_leaf
             for trace in self._traces(line.source)
         }
-        return words.called(place.call), words.arguments_of(place.call, shapes), (
-            name or (place.call.path or "")
+        return (
+            words.called(place.call),
+            words.arguments_of(place.call, shapes),
+            (name or (place.call.path or "")),
         )
 
     def _traces(self, leaf: Place) -> list[Any]:
@@ -474,7 +477,7 @@ def _values(plan: Plan, loss: Tensor) -> dict[Place, list[Any]]:
     values: dict[Place, list[Any]] = {}
     for place in plan.places:
         if place.is_leaf:
-            values[place] = [place.value]
+            values[place] = [loss.data if place.value is None else place.value]
         else:
             results = [loss.data if n is loss.node else n.value for n in _results(place)]
             values[place] = [v[0] if isinstance(v, (tuple, list)) else v for v in results]

@@ -220,5 +220,3 @@ def _plain_text(value: Any) -> str:
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"array{tuple(value.shape)}"
     return str(value)
-
-

@@ -119,7 +119,9 @@ def fold(whole: Call) -> dict[Node, list[Copy]]:
     return copies
 
 
-def _folded(parts: list[Part], known: dict[Node, list[Copy]], numbers: dict[Any, int]) -> list[Part]:
+def _folded(
+    parts: list[Part], known: dict[Node, list[Copy]], numbers: dict[Any, int]
+) -> list[Part]:
     forms = [_form(part, numbers) for part in parts]
     folded: list[Part] = []
     i = 0

@@ -100,7 +100,16 @@ def graph(
         _check("show", what, _SHOWN)
     if isinstance(loss, Program):
         return ProgramGraph(loss, program_dot(loss, theme=theme, limit=limit), engine)
-    boxes = build(loss, model=model, names=names, gradients="grad" in show, limit=limit, detail=detail, fold=fold, collapse=collapse)
+    boxes = build(
+        loss,
+        model=model,
+        names=names,
+        gradients="grad" in show,
+        limit=limit,
+        detail=detail,
+        fold=fold,
+        collapse=collapse,
+    )
     text = to_dot(boxes, show=show, direction=_DIRECTIONS[direction], theme=theme)
     return Graph(boxes, text, engine)
 

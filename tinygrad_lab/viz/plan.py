@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.scopes import trace_of
-from tinygrad_lab.viz.outline import Call, Copy, Part, Repeat, fold, nodes_of, outline
+from tinygrad_lab.viz.outline import Call, Copy, Repeat, fold, nodes_of, outline
 
 __all__ = ["DETAILS", "Detail", "Line", "Place", "Plan", "Settings", "operands"]
 
@@ -84,6 +84,8 @@ class Plan:
                 self._of[node].nodes.append(node)
         self.given: list[Line] = []  # arrays that a call made others of
         self.uses = self._leaves()
+        if nodes[-1] not in self._of:  # nothing was computed
+            self._of[nodes[-1]] = Place(nodes=[nodes[-1]])
         self.lines = self._lines()
         self.places = self._in_order()
 
@@ -98,7 +100,7 @@ class Plan:
         for part in within.parts:
             if isinstance(part, Node):
                 self._of[part] = Place(nodes=[part], frame=frame)
-            elif self._is_a_box(part, depth):
+            elif isinstance(part, Call) and self._is_a_box(part, depth):
                 place = Place(part, list(nodes_of(part)), frame=frame)
                 self._of.update(dict.fromkeys(place.nodes, place))
             elif isinstance(part, Repeat) or part.is_layer:
@@ -107,9 +109,7 @@ class Plan:
             else:
                 self._set_out(part, frame, depth)
 
-    def _is_a_box(self, part: Part, depth: int) -> bool:
-        if not isinstance(part, Call):
-            return False
+    def _is_a_box(self, part: Call, depth: int) -> bool:
         if not part.is_layer:
             return self.settings.detail != "primitives"
         if part.path is not None and part.path in self.settings.collapsed:
@@ -150,8 +150,8 @@ class Plan:
             if leaf is not None:
                 place.nodes.append(leaf)
             uses[place] += [(self._of[node], position) for node, position in each]
-        for place, each in uses.items():
-            targets = {target for target, _ in each}
+        for place, used in uses.items():
+            targets = {target for target, _ in used}
             if place.nodes and place.nodes[0].order in self.parameters:
                 place.frame = self._innermost([target.frame for target in targets])
             if len(targets) == 1 and self._is_absorbed(place, *targets):
@@ -234,7 +234,7 @@ class Plan:
 
     def _in_order(self) -> list[Place]:
         """List the boxes: leaves before their first use, calls where their last operation is."""
-        ranks: dict[Place, tuple[float, ...]] = {}
+        ranks: dict[Place, tuple[float, ...]] = {self._of[self.nodes[-1]]: (math.inf,)}
         for number, node in enumerate(self.nodes):
             if node.op is not None and self._drawn(node) is node:
                 ranks[self._of[node]] = (number, math.inf)
