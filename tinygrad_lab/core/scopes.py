@@ -87,7 +87,8 @@ def trace_of(value: Any) -> Any:
     if node is not None:
         return node.order
     array = value.data if isinstance(value, Tensor) else value
-    own = id(array) if array.size > COPIED else array.tobytes()
+    is_small = type(array) is np.ndarray and array.size <= COPIED
+    own = array.tobytes() if is_small else id(array)
     return array.shape, array.dtype.str, own
 
 
