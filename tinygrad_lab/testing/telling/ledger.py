@@ -10,8 +10,9 @@ derivatives of all intermediate values.  Then
                              - sum over outputs without a history     <v, t_out>
 
 exactly: the first sum holds the faults of rules, the second and third those of the engine (fan-out,
-order).  Where an operand without a history moves with the inputs, what it moves is taken out of the
-first sum, and has an entry of its own: there the gradient was lost, and no rule is wrong.
+order).  Where an operand without a history moves with the inputs, t are measured as if it stayed,
+and what it moves of the output has an entry of its own: there the gradient was lost, and no rule is
+wrong.
 
 Not for: deciding that something is wrong (``judging``), or how values move (``tangents.py``).
 """
@@ -37,7 +38,7 @@ from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import Climb, promised
 from tinygrad_lab.testing.judging.subject import Origin, TensorSubject
 from tinygrad_lab.testing.telling.places import Place, operand_at, place_of
-from tinygrad_lab.testing.telling.tangents import Graphs, Operand, graphs_of, inner
+from tinygrad_lab.testing.telling.tangents import Graphs, graphs_of, inner
 from tinygrad_lab.transforms.checkpoint import recomputed
 
 NOTICED = 1e-3  # of the discrepancy; entries below are not told one by one
@@ -73,6 +74,7 @@ class Entry:
     origin: Origin | None = None
     operand: int | str | None = None
     written: str = ""
+    cotangent: Any = field(default=None, repr=False)  # what arrived there
 
     @property
     def what(self) -> str:
@@ -118,6 +120,7 @@ class Ledger:
     discrepancy: float
     entries: list[Entry] = field(default_factory=list)
     parting: str = ""
+    nodes: Sequence[Node] = field(default=(), repr=False)  # of the graph, the oldest first
 
     @property
     def guilty(self) -> Entry | None:
@@ -244,14 +247,15 @@ def _of_graphs(evidence: Evidence, graphs: Graphs, climbed: Climb) -> Ledger:
     tangents: dict[Node, Any] = {}
     returned: dict[Node, float] = {}
     for i, node in enumerate(point.recorded.inputs):
-        if node in graphs.nodes:
+        if node is not None and node in graphs.nodes:
             tangents[node] = climbed.directions[i]
             returned[node] = inner(np.asarray(evidence.gradients[i]), tangents[node])
     account = _Account(graphs, tangents, returned)
     entries = account.entries(point.recorded.roots, evidence.upstreams)
     entries += _without_history(evidence, climbed)
     slope, _ = promised(evidence.gradients, climbed.directions)
-    ledger = Ledger(slope - climbed.ladder.slope(evidence.weights).value, entries)
+    discrepancy = slope - climbed.ladder.slope(evidence.weights).value
+    ledger = Ledger(discrepancy, entries, nodes=graphs.nodes)
     for entry in entries:
         entry.share = entry.amount / (ledger.discrepancy or 1.0)
     entries.sort(key=lambda entry: -abs(entry.amount))
@@ -274,35 +278,30 @@ def _without_history(evidence: Evidence, climbed: Climb) -> list[Entry]:
 
 
 class _Account:
-    """The account of one backward pass through a graph, in the directions of the tangents."""
+    """The account of one backward pass through a graph, in the directions of the tangents.
+
+    Where constants move, the graph is computed again with constants that stay: so every rule is
+    held against what it can know of.  What each constant moves of the results is measured alone.
+    One that is used twice is one: so it is seen that what is taken away in one place is added in
+    another, as with the maximum in a stable softmax.
+    """
 
     def __init__(
-        self, graphs: Graphs, tangents: dict[Node, Any], returned: Mapping[Node, float]
+        self, graphs: Graphs, tangents: Mapping[Node, Any], returned: Mapping[Node, float]
     ) -> None:
         """Take the tangents of the inputs, and what was returned in their direction."""
-        self.graphs, self.tangents, self.returned = graphs, tangents, dict(returned)
-        self.uses: dict[int, list[tuple[Operand, float]]] = {}
-        inputs = frozenset(tangents)
+        self.graphs, self.tangents, self.returned = graphs, dict(tangents), returned
+        self.values, self.constants = graphs.values(), graphs.moving(tangents)
+        if self.constants:
+            try:
+                self.values = graphs.replayed(graphs.inputs)
+            except Exception:  # noqa: BLE001 - no call that can be made by itself: with its rule
+                self.constants = []
         for k, node in enumerate(graphs.nodes):
             if node.op is not None:
-                tangents[node] = graphs.tangent(lambda graph, k=k: graph[k].value)
-        self.constants = list(graphs.moving(inputs).values())
-        self.anew: dict[Node, Operand] = {}  # tensors made of values, by where they are used
-        for operand in (each for alike in self.constants for each in alike):
-            leaf = self._leaf(operand)
-            if leaf is not None:
-                tangents[leaf] = graphs.tangent(lambda graph, o=operand: graphs.value_of(o, graph))
-                self.anew.setdefault(leaf, operand)
-                self.returned[leaf] = 0.0
+                self.tangents[node] = graphs.tangent(k, self.values)
 
-    def _leaf(self, operand: Operand) -> Node | None:
-        if isinstance(operand.place, str):
-            return None
-        return (self.graphs.nodes[operand.call].parents or ())[operand.place]
-
-    def entries(
-        self, roots: Sequence[Node | None], upstreams: Sequence[Array]
-    ) -> list[Entry]:
+    def entries(self, roots: Sequence[Node | None], upstreams: Sequence[Array]) -> list[Entry]:
         """Watch a backward pass, and write the account of it."""
         tangents, nodes = self.tangents, self.graphs.nodes
         arrived: defaultdict[Node, float] = defaultdict(float)
@@ -328,7 +327,7 @@ class _Account:
             arrive(root, u)
         outputs, ups = [root for root, _ in begin], [u for _, u in begin]
         propagate(outputs, ups, retain_graph=True, visit=visit)
-        entries = self._of_constants(cotangents, rules)
+        entries = self._of_constants(begin)
         for number, node in enumerate(nodes):
             if node in rules:
                 amount = rules[node] - used[node]
@@ -337,63 +336,28 @@ class _Account:
             if abs(amount) > 1e-12 * (abs(used[node]) + abs(arrived[node])):
                 entries.append(Entry(Part.ARRIVAL, node, number, amount))
             amount = self.returned.get(node, used[node]) - used[node]
-            if node in self.anew:
-                call, place = self.anew[node]
-                entries.append(Entry(Part.CONSTANT, nodes[call], call, amount, operand=place))
-            elif abs(amount) > 1e-12 * abs(used[node]):
+            if abs(amount) > 1e-12 * abs(used[node]):
                 entries.append(Entry(Part.RETURN, node, number, amount))
         return entries
 
-    def _of_constants(
-        self, cotangents: Mapping[Node, Any], rules: dict[Node, float]
-    ) -> list[Entry]:
-        """Take out of the rules what constants move, and enter it with them.
-
-        A constant that is used twice is one entry: so it is seen that what is taken away in one
-        place is added in the other, as with the maximum in a stable softmax.
-        """
-        entries = []
+    def _of_constants(self, begin: Sequence[tuple[Node, Array]]) -> list[Entry]:
+        """Enter what each constant moves of the results, which no rule is told of."""
+        graphs, entries = self.graphs, []
+        still = dict.fromkeys(graphs.around, graphs.inputs[0.0])
+        places = {node: k for k, node in enumerate(graphs.nodes)}
         for alike in self.constants:
-            amounts = []
-            for operand in alike:
-                node = self.graphs.nodes[operand.call]
-                if node not in rules or self._leaf(operand) is not None:
-                    continue
-                moved = self._moved_by(operand, cotangents.get(node))
-                rules[node] += moved
-                amounts.append((abs(moved), operand, moved))
-            if amounts:
-                _, (call, place), _ = max(amounts, key=lambda each: each[0])
-                amount = -sum(moved for *_, moved in amounts)
-                node = self.graphs.nodes[call]
-                entries.append(Entry(Part.CONSTANT, node, call, amount, operand=place))
+            values = graphs.replayed(still, alike)
+            moved = sum(inner(u, graphs.tangent(places[root], values)) for root, u in begin)
+            call, place = alike[0]
+            entry = Entry(Part.CONSTANT, graphs.nodes[call], call, -moved, operand=place)
+            entries.append(entry)
         return entries
-
-    def _moved_by(self, operand: Operand, g: Any) -> float:
-        """Measure what a constant moves: the call is made with its other values, all else equal."""
-        nodes = self.graphs.nodes
-        node = nodes[operand.call]
-
-        def moved(graph: Sequence[Node]) -> Any:
-            value = self.graphs.value_of(operand, graph)
-            args, kwargs = list(node.args), dict(node.kwargs or {})
-            if isinstance(operand.place, str):
-                kwargs[operand.place] = value
-            else:
-                args[operand.place] = value
-            result = node.op(*args, **kwargs)
-            return tuple(result) if isinstance(node.value, tuple) else result
-
-        try:
-            return inner(g, self.graphs.tangent(moved))
-        except Exception:  # noqa: BLE001 - no call that can be made by itself: left with its rule
-            return 0.0
 
     def _of_rule(self, node: Node, number: int, amount: float, g: Any) -> list[Entry]:
         """Enter what a rule took in and did not give out; of a checkpoint, what is inside."""
         inside = _inside(node, number, g, self) if node.op is recomputed and amount else []
         rest = amount - sum(entry.amount for entry in inside)
-        return [*inside, Entry(Part.RULE, node, number, rest)]
+        return [*inside, Entry(Part.RULE, node, number, rest, cotangent=g)]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -403,28 +367,34 @@ class _Account:
 def _inside(node: Node, number: int, g: Any, account: _Account) -> list[Entry]:
     """Draw up the account of a checkpointed function, which is called again for that."""
     graphs = account.graphs
+    parents = (node.parents or ())[1:]
+    call, *values = node.args
+    places = {each: k for k, each in enumerate(graphs.nodes)}
 
-    def again(graph: Sequence[Node]) -> tuple[Any, list[Any]]:
-        call, *values = graph[number].args
-        return call(values)
+    def at(h: float) -> list[Any]:
+        computed = {each: account.values[h][k] for each, k in places.items() if each.op is not None}
+        there = {**graphs.inputs[h], **computed}
+        return [there.get(parent, arg) for parent, arg in zip(parents, values, strict=True)]
 
     try:
         with debug():
-            result, inputs = again(graphs.nodes)
-            around = {h: again(graph)[0] for h, graph in graphs.around.items()}
+            result, inputs = call(values)
+            calls = {h: call(at(h)) for h in graphs.around}
     except Exception:  # noqa: BLE001 - it was known to be wrong before: no more than that is said
         return []
-    histories = {h: history([y.node])[::-1] for h, y in around.items()}
+    histories = {h: history([y.node])[::-1] for h, (y, _) in calls.items()}
     nodes = history([result.node])[::-1]
     if any([n.op for n in graph] != [n.op for n in nodes] for graph in histories.values()):
         return []
-    parents = (node.parents or ())[1:]
+    leaves: list[Any] = [x.node for x in inputs]
+    moved = {h: dict(zip(leaves, at(h), strict=True)) for h in graphs.around}
+    moved[0.0] = dict(zip(leaves, values, strict=True))
     tangents = {
         x.node: account.tangents[parent]
         for x, parent in zip(inputs, parents, strict=True)
         if parent in account.tangents
     }
-    of_these = _Account(Graphs(nodes, histories, graphs.steps), tangents, {})
+    of_these = _Account(Graphs(nodes, histories, graphs.steps, moved), tangents, {})
     entries = of_these.entries([result.node], [np.conj(g)])
     return [
         replace(e, number=number, site=str(place_of(getattr(e.node, "site", None) or "")))

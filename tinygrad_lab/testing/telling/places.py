@@ -19,6 +19,10 @@ _OPERATORS: dict[type[ast.operator], str] = {
 }  # fmt: skip
 
 
+#: What takes a gradient away; of several expressions on a line, the one with such a sign is it.
+_SIGNS = ("detach(", ".data", "float(", ".item(", "asarray(", "np.array(", "numpy(", "Tensor(")
+
+
 class Place(NamedTuple):
     """A line of a program."""
 
@@ -45,13 +49,13 @@ def operand_at(place: Place, name: str, position: int | str, operands: int) -> s
     tree = _parsed(place.file)
     if tree is None:
         return ""
-    calls = list(_calls(tree, place.line, name.rpartition(".")[2], position, operands))
-    if len(calls) != 1:
-        return ""
-    text = ast.unparse(calls[0])
-    if isinstance(calls[0], ast.Name):
-        text += _assigned(tree, place, calls[0].id)
-    return text if len(text) <= 80 else ""
+    texts: dict[str, None] = {}
+    for call in _calls(tree, place.line, name.rpartition(".")[2], position, operands):
+        assigned = _assigned(tree, place, call.id) if isinstance(call, ast.Name) else ""
+        texts[ast.unparse(call) + assigned] = None
+    likely = [text for text in texts if any(sign in text for sign in _SIGNS)]
+    fitting = likely if len(likely) == 1 else list(texts)
+    return fitting[0] if len(fitting) == 1 and len(fitting[0]) <= 80 else ""
 
 
 @functools.lru_cache(maxsize=8)
@@ -72,7 +76,11 @@ def _calls(
             continue
         if isinstance(node, (ast.BinOp, ast.AugAssign)):
             if _OPERATORS.get(type(node.op)) == name and isinstance(position, int):
-                pair = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.target, node.value)
+                pair = (
+                    (node.left, node.right)
+                    if isinstance(node, ast.BinOp)
+                    else (node.target, node.value)
+                )
                 yield pair[position]
         elif isinstance(node, ast.Call) and _name(node.func) == name:
             yield from _argument(node, position, operands)

@@ -8,7 +8,7 @@ Not for: what follows for a gradient (``ledger.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from tinygrad_lab.core.graph import history
 from tinygrad_lab.testing.judging.arrays import Array, in_parts
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import BAND, Ladder
+from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import Climb
 
 #: First steps at which a function that takes other paths further away may take one path.
@@ -33,6 +34,9 @@ class Operand(NamedTuple):
     place: int | str
 
 
+Values = list[Any]  # of each node of a graph, from the oldest
+
+
 @dataclass(frozen=True)
 class Graphs:
     """One function's graph at a point, and at the steps of a ladder around it; the oldest first."""
@@ -40,13 +44,45 @@ class Graphs:
     nodes: Sequence[Node]
     around: Mapping[float, Sequence[Node]]
     steps: tuple[float, ...]
+    inputs: Mapping[float, Mapping[Node, Any]]  # the values of the inputs, by step
 
-    def tangent(self, read: Callable[[Sequence[Node]], Any]) -> Any:
-        """Measure how what is read of each graph moves along the ladder."""
-        values = {h: read(graph) for h, graph in self.around.items()}
-        return _slope_of(values, read(self.nodes), self.steps)[0]
+    def values(self) -> dict[float, Values]:
+        """Give every value as it was computed, by step."""
+        return {h: [node.value for node in graph] for h, graph in self.around.items()}
 
-    def moving(self, inputs: Collection[Node]) -> dict[bytes, list[Operand]]:
+    def replayed(
+        self, inputs: Mapping[float, Mapping[Node, Any]], moved: Sequence[Operand] = ()
+    ) -> dict[float, Values]:
+        """Compute every value again, with some values of inputs, and constants that stay.
+
+        But for those that are ``moved``: they take the values that they had at each step.
+        """
+        return {h: self._replay(inputs[h], moved, graph) for h, graph in self.around.items()}
+
+    def _replay(
+        self, inputs: Mapping[Node, Any], moved: Sequence[Operand], there: Sequence[Node]
+    ) -> Values:
+        values: dict[Node, Any] = dict(inputs)
+        for k, node in enumerate(self.nodes):
+            if node.op is None:
+                continue
+            pairs = zip(node.args, node.parents or (), strict=True)
+            args = [arg if parent is None else values.get(parent, arg) for arg, parent in pairs]
+            kwargs = dict(node.kwargs or {})
+            for operand in moved:
+                if operand.call == k:
+                    into: Any = kwargs if isinstance(operand.place, str) else args
+                    into[operand.place] = self.value_of(operand, there)
+            values[node] = node.op(*args, **kwargs)
+        return [values.get(node) for node in self.nodes]
+
+    def tangent(self, k: int, values: Mapping[float, Values]) -> Any:
+        """Measure how the value of a node moves along the ladder."""
+        return _slope_of({h: row[k] for h, row in values.items()}, self.nodes[k].value, self.steps)[
+            0
+        ]
+
+    def moving(self, inputs: Collection[Node]) -> list[list[Operand]]:
         """Find operands without a history that move; those that move alike are one constant."""
         alike: dict[bytes, list[Operand]] = {}
         for operand in self._loose(inputs):
@@ -56,13 +92,14 @@ class Graphs:
                 continue
             if len({row.tobytes() for row in rows}) > 1 and self._certainly_moves(operand):
                 alike.setdefault(b"".join(row.tobytes() for row in rows), []).append(operand)
-        return alike
+        return list(alike.values())
 
     def _loose(self, inputs: Collection[Node]) -> Iterator[Operand]:
         """List operands that are floats, and have no history or end at no input."""
         for k, node in enumerate(self.nodes):
-            for i, (arg, parent) in enumerate(zip(node.args or (), node.parents or (), strict=False)):
-                if is_loose(parent, inputs) and _is_of_floats(arg):
+            pairs = zip(node.args or (), node.parents or (), strict=False)
+            for i, (arg, parent) in enumerate(pairs):
+                if _is_loose(parent, inputs) and _is_of_floats(arg):
                     yield Operand(k, i)
             for key, value in (node.kwargs or {}).items():
                 if _is_of_floats(value):
@@ -85,7 +122,7 @@ class Graphs:
         return node.kwargs[operand.place] if by_keyword else node.args[operand.place]
 
 
-def is_loose(parent: Node | None, inputs: Collection[Node]) -> bool:
+def _is_loose(parent: Node | None, inputs: Collection[Node]) -> bool:
     """Whether no gradient gets from here to an input: no history, or a tensor made anew."""
     return parent is None or (parent.op is None and parent not in inputs)
 
@@ -98,7 +135,8 @@ def graphs_of(evidence: Evidence) -> tuple[Graphs, Climb] | str:
         around = {h: history(call.roots)[::-1] for h, call in climbed.calls.items() if h != 0}
         other = next((graph for graph in around.values() if _form(graph) != _form(nodes)), None)
         if other is None and climbed.ladder.finite:
-            return Graphs(nodes, around, climbed.ladder.steps), climbed
+            inputs = {h: _moved(evidence.point, climbed, h) for h in (0.0, *around)}
+            return Graphs(nodes, around, climbed.ladder.steps, inputs), climbed
         parted = parted or ("" if other is None else parting(nodes, other))
     return parted
 
@@ -108,6 +146,12 @@ def _climbs(evidence: Evidence) -> Iterator[Climb]:
     for first in SHORTER:
         if first < evidence.climb.ladder.steps[0]:
             yield evidence.point.measurer.climb(evidence.climb.directions, first)
+
+
+def _moved(point: Point, climbed: Climb, h: float) -> dict[Node, Any]:
+    """Give the values of the inputs at a step."""
+    triples = zip(point.recorded.inputs, point.arrays, climbed.directions, strict=True)
+    return {node: x + h * u for node, x, u in triples if node is not None}
 
 
 def _form(graph: Sequence[Node]) -> list[tuple[Any, Any]]:
