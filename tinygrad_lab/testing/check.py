@@ -52,10 +52,12 @@ def gradcheck(
         A function of Tensors, or what an adapter made of another library's (:mod:`adapters`).
     *inputs
         What it is called with.  Arrays of floats are differentiated by, and converted to float64;
-        complex ones too, by their real and imaginary parts.  Anything else (integers, masks,
-        options) is passed on.
+        complex ones too, by their real and imaginary parts.  NumPy's scalars are arrays; those in
+        dicts, lists and tuples count one by one, and the function gets the same containers.
+        Anything else (integers, masks, options) is passed on: a Python number too, unless nothing
+        is an array.
     wrt : int or sequence of int, optional
-        Which inputs to differentiate by, where not by all of these.
+        Which inputs to differentiate by, where not by all of these: Python numbers too.
     order : int
         2 checks the gradient of the gradient as well, and so on.
     properties : "default", "numbers", or names

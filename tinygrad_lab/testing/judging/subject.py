@@ -107,7 +107,7 @@ class Subject(ABC):
 
     @property
     def written(self) -> tuple[str, tuple[Any, ...]]:
-        """Give how a program says what is checked: a template, and the functions to fill it with."""
+        """Give what a program says for what is checked: a template, and the functions in it."""
         return "{}", (self.fn,)
 
     def derivative(self, args: Arguments) -> Subject | None:  # noqa: ARG002

@@ -20,30 +20,22 @@ from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
-from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
-from tinygrad_lab.testing.telling.reproducers import (
-    of_adapted,
-    rehearsing,
-    reproducer,
-)
-from tinygrad_lab.testing.telling.words import (
-    RIGHT_ALONE,
-    element,
-    note,
-    of_blame,
-    sentences,
-)
+from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
+from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
+from tinygrad_lab.testing.telling.words import RIGHT_ALONE, element, note, of_blame, sentences
 
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
+    parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
-        report.results.append(Result(label, FAIL))
+        report.results.append(Result(label, FAIL, parts=parts))
         explained = not rehearsing.get()
         finding = finding_of(label, judgement, point) if explained else _bare(label, judgement)
         report.findings.append(finding)
     else:
-        result = Result(label, judgement.verdict, judgement.resolution, note(judgement))
+        words = note(judgement)
+        result = Result(label, judgement.verdict, judgement.resolution, words, parts)
         report.results.append(result)
 
 

@@ -374,7 +374,8 @@ def _inside(node: Node, number: int, g: Any, account: _Account) -> list[Entry]:
     def at(h: float) -> list[Any]:
         computed = {each: account.values[h][k] for each, k in places.items() if each.op is not None}
         there = {**graphs.inputs[h], **computed}
-        return [there.get(parent, arg) for parent, arg in zip(parents, values, strict=True)]
+        pairs = zip(parents, values, strict=True)
+        return [arg if parent is None else there.get(parent, arg) for parent, arg in pairs]
 
     try:
         with debug():
