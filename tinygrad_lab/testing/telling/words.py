@@ -44,6 +44,7 @@ _REASONS = {
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
     Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
+    Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.BY_COMPLEX_STEP: "by complex step",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
     Reason.AT_RATE: "at rate {rate:g}",
@@ -212,6 +213,17 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
 }
 
 
+#: What is at fault besides rules, by the step of the backward pass.
+_PARTS = {
+    "constant": "no gradient goes through this constant: detach(), .data, float(), item(), "
+    "np.asarray, no_grad, or a Tensor made anew",
+    "output": "no gradient comes from this output: detach(), .data, or plain NumPy on the way",
+    "accumulation": "what several calls gave back to one value was not added up as it came",
+}
+
+RIGHT_ALONE = "alone, this call is right: the fault is in how it is used"
+
+
 class _Formatter(string.Formatter):
     """Writes lists item by item, and dicts as assignments.
 
@@ -238,7 +250,13 @@ class _Formatter(string.Formatter):
 
 
 def note(judgement: Judgement) -> str:
-    """Say how something was decided, or why it was not; "" where there is nothing to say."""
+    """Say how something was decided, or why it was not; "" where there is nothing to say.
+
+    Of a judgement with several parts it is said by name, unless it is the same of all.
+    """
+    texts = {part.site.name: note(part) for part in judgement.parts}
+    if len(set(texts.values())) > 1:
+        return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
     return "" if judgement.reason is None else _REASONS[judgement.reason].format(**judgement.facts)
 
 
@@ -276,3 +294,8 @@ def sentences(judgement: Judgement) -> list[str]:
 
 def _chosen(texts: dict[str, str], facts: dict[str, Any]) -> str:
     return next((text for fact, text in texts.items() if not fact or fact in facts), "")
+
+
+def of_blame(part: str) -> list[str]:
+    """Say what an entry of the account means, where that is no matter of a rule."""
+    return [_PARTS[part]] if part in _PARTS else []
