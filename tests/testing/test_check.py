@@ -353,9 +353,7 @@ def test_the_decorator(x, y, axis):
 
 
 def test_the_decorator_finds_and_shrinks():
-    @tgt.gradtest(
-        inputs=tgt.tensors(1, domain=tgt.Domain(0.5, 2)), using=settings(database=None)
-    )
+    @tgt.gradtest(inputs=tgt.tensors(1, domain=tgt.Domain(0.5, 2)), using=settings(database=None))
     def wrong(x):
         return negated_log(x)
 

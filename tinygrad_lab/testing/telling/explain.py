@@ -27,6 +27,7 @@ from tinygrad_lab.testing.telling.words import element, note, sentences
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
+    report.add_notes(": ".join(sentences(about)) for about in judgement.notes)
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL))
         report.findings.append(finding_of(label, judgement, point))
