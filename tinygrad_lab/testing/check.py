@@ -12,8 +12,8 @@ import numpy as np
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.arrays import Arguments, bind
-from tinygrad_lab.testing.judging.examination import Examination
-from tinygrad_lab.testing.judging.judgement import Judgement, Reason, skipped
+from tinygrad_lab.testing.judging.examination import Examination, Looked
+from tinygrad_lab.testing.judging.judgement import Reason, skipped
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.running import checking
 from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
@@ -48,10 +48,12 @@ def gradcheck(
         A function of Tensors, or what an adapter made of another library's (:mod:`adapters`).
     *inputs
         What it is called with.  Arrays of floats are differentiated by, and converted to float64;
-        complex ones too, by their real and imaginary parts.  Anything else (integers, masks,
-        options) is passed on.
+        complex ones too, by their real and imaginary parts.  NumPy's scalars are arrays; those in
+        dicts, lists and tuples count one by one, and the function gets the same containers.
+        Anything else (integers, masks, options) is passed on: a Python number too, unless nothing
+        is an array.
     wrt : int or sequence of int, optional
-        Which inputs to differentiate by, where not by all of these.
+        Which inputs to differentiate by, where not by all of these: Python numbers too.
     order : int
         2 checks the gradient of the gradient as well, and so on.
     properties : "default", "numbers", or names
@@ -117,10 +119,11 @@ def gradcheck(
     return report
 
 
-def _cause(report: GradReport, failures: Sequence[Judgement]) -> BaseException | None:
+def _cause(report: GradReport, failures: Sequence[Looked]) -> BaseException | None:
     """Give the error that the first finding is about, if it is about one."""
+    judgements = [failure.judgement for failure in failures]
     kind = report.findings[0].kind if report.findings else None
-    errors = (failure.facts.get("error") for failure in failures if failure.kind is kind)
+    errors = (judgement.facts.get("error") for judgement in judgements if judgement.kind is kind)
     return next((error for error in errors if error is not None), None)
 
 

@@ -80,7 +80,7 @@ class Examination:
     upstream: Any = None
     order: int = 1
     strict: bool = False
-    failures: list[Judgement] = field(default_factory=list)
+    failures: list[Looked] = field(default_factory=list)
 
     def look(self) -> Iterator[Looked]:
         """Look at one property after the other."""
@@ -90,8 +90,8 @@ class Examination:
             yield Looked("call", _out_of_time(spent))
 
     def _failed(self, label: str, judgement: Judgement, point: Point | None = None) -> Looked:
-        self.failures.append(judgement)
-        return Looked(label, judgement, point)
+        self.failures.append(Looked(label, judgement, point))
+        return self.failures[-1]
 
     # -- the first call ---------------------------------------------------------------------------
 
@@ -180,14 +180,16 @@ class Examination:
     def _judged(self, label: str, point: Point) -> Judgement:
         """Judge one property, if anything can be said of it after the failures so far."""
         for past in self.failures:
-            if past.kind is not None and label in MEANINGLESS_AFTER.get(past.kind, ()):
-                return skipped(Reason.MEANINGLESS, kind=past.kind)
+            kind = past.judgement.kind
+            if kind is not None and label in MEANINGLESS_AFTER.get(kind, ()):
+                return skipped(Reason.MEANINGLESS, after=past.property)
         try:
             with accusing(Kind.MUTATES, property=label):
                 return PROPERTIES[label](point)
         except Misbehaved as error:
-            if any(_is_the_same(error.judgement, past) for past in self.failures):
-                return skipped(Reason.MEANINGLESS, kind=error.judgement.kind)
+            for past in self.failures:
+                if _is_the_same(error.judgement, past.judgement):
+                    return skipped(Reason.MEANINGLESS, after=past.property)
             return error.judgement
 
     def _pulled_from_ones(self, point: Point) -> Point:

@@ -37,7 +37,9 @@ def form_of(gradient: Any, x: Array) -> Form:
     if gradient is None:
         return Form(nothing, Kind.MISSING, is_harmless=False, is_missing=True)
     is_number = isinstance(gradient, (np.ndarray, np.generic, numbers.Real))
-    g = np.array(gradient) if is_number else nothing  # a copy: it may be written into again
+    # a copy, for it may be written into again; a Python number has no precision of its own
+    dtype = x.dtype if type(gradient) in (int, float) else None
+    g = np.array(gradient, dtype) if is_number else nothing
     if not is_number or g.dtype.kind not in "fiub":
         what = getattr(gradient, "dtype", type(gradient).__name__)
         return Form(

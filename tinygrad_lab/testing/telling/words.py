@@ -26,7 +26,7 @@ _REASONS = {
     Reason.NOT_DEFINED_NEARBY: "not defined nearby",
     Reason.NOT_A_POLYNOMIAL: "not a polynomial of degree two on integers",
     Reason.STEPS_ON_INTEGERS: "a step function on the integers",
-    Reason.MEANINGLESS: "it would only say again that it is {kind}",
+    Reason.MEANINGLESS: "it would say nothing beside what {after} has shown",
     Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls} calls "
     "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
@@ -47,6 +47,7 @@ _REASONS = {
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
     Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
+    Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.BY_COMPLEX_STEP: "by complex step",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
     Reason.AT_RATE: "at rate {rate:g}",
@@ -244,7 +245,13 @@ class _Formatter(string.Formatter):
 
 
 def note(judgement: Judgement) -> str:
-    """Say how something was decided, or why it was not; "" where there is nothing to say."""
+    """Say how something was decided, or why it was not; "" where there is nothing to say.
+
+    Of a judgement with several parts it is said by name, unless it is the same of all.
+    """
+    texts = {part.site.name: note(part) for part in judgement.parts}
+    if len(set(texts.values())) > 1:
+        return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
     return "" if judgement.reason is None else _REASONS[judgement.reason].format(**judgement.facts)
 
 

@@ -30,7 +30,8 @@ def well_formed(point: Point) -> Judgement:
             is_a_note = form.is_harmless and point.is_lenient
             judged = notes if is_a_note else faults
             judged.append(point.failed(form.kind, i, **form.facts))
-    return replace(faults[0] if faults else passed(), notes=tuple(notes))
+    worst = replace(faults[0], parts=tuple(faults)) if faults else passed()
+    return replace(worst, notes=tuple(notes))
 
 
 def no_aliasing(point: Point) -> Judgement:
