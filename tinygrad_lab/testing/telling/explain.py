@@ -15,6 +15,7 @@ from tinygrad_lab.testing.judging.judgement import FAIL, Evidence, Judgement, Ki
 from tinygrad_lab.testing.judging.locating import Located, most_wrong
 from tinygrad_lab.testing.judging.numerical import direction_like
 from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.running import OutOfTime
 from tinygrad_lab.testing.judging.subject import TensorSubject
 from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
@@ -31,13 +32,25 @@ def enter(report: GradReport, label: str, judgement: Judgement, point: Point | N
     parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL, parts=parts))
-        explained = not rehearsing.get()
-        finding = finding_of(label, judgement, point) if explained else _bare(label, judgement)
-        report.findings.append(finding)
+        report.findings.append(_explained(label, judgement, point))
     else:
         words = note(judgement)
         result = Result(label, judgement.verdict, judgement.resolution, words, parts)
         report.results.append(result)
+
+
+def _explained(label: str, judgement: Judgement, point: Point | None) -> Finding:
+    """Explain a failure, as far as somebody reads it and there is time to."""
+    if rehearsing.get():
+        return _bare(label, judgement)
+    try:
+        return finding_of(label, judgement, point)
+    except OutOfTime:
+        finding = _bare(label, judgement)
+        if judgement.evidence is not None:
+            _add_numbers(finding, judgement, judgement.evidence.point, None)
+        finding.lines.append("there was no time left to look closer")
+        return finding
 
 
 def _bare(label: str, judgement: Judgement) -> Finding:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
-from tinygrad_lab.testing.telling.pasted import shown
+from tinygrad_lab.testing.telling.inputs import line_of
 
 _REASONS = {
     Reason.LEFT_OUT: "left out: {why}",
@@ -27,7 +27,7 @@ _REASONS = {
     Reason.NOT_A_POLYNOMIAL: "not a polynomial of degree two on integers",
     Reason.STEPS_ON_INTEGERS: "a step function on the integers",
     Reason.MEANINGLESS: "it would say nothing beside what {after} has shown",
-    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls} calls "
+    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls:call} "
     "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
@@ -117,6 +117,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.SHAPE: [
         "{gradient} has shape {shape}, the input {expected}",
         {
+            "harmless": "where it is subtracted from its input that makes no difference",
             "stretched": "the gradient of a broadcast operand has to be summed over the axes it "
             "was stretched",
             "transposed": "transposed",
@@ -128,7 +129,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "expected": "{gradient} is {dtype}, the input {expected}",
             "": "{gradient} is {dtype} for a float32 input",
         },
-        {"expected": "", "": "a constant of the rule is float64"},
+        {
+            "harmless": "a constant of the rule may be",
+            "expected": "",
+            "": "a constant of the rule is {dtype}",
+        },
     ],
     Kind.ALIASING: [
         {
@@ -136,7 +141,10 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "other": "{gradient} shares its memory with {other}",
             "": "{gradient} shares its memory with the upstream",
         },
-        "whoever adds to one in place changes the other: return a copy",
+        {
+            "harmless": "whoever writes into one changes the other",
+            "": "whoever adds to one in place changes the other: return a copy",
+        },
     ],
     Kind.NOT_REPEATABLE: [
         "{gradient} is another one the second time",
@@ -245,7 +253,7 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, dict):
-            value = [f"{name} = {shown(x)}" for name, x in value.items()]
+            value = line_of(list(value), list(value.values()))
         if isinstance(value, list):
             return ", ".join(map(str, value))
         if isinstance(value, Site):
@@ -263,7 +271,11 @@ def note(judgement: Judgement) -> str:
     texts = {part.site.name: note(part) for part in judgement.parts}
     if len(set(texts.values())) > 1:
         return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
-    return "" if judgement.reason is None else _REASONS[judgement.reason].format(**judgement.facts)
+    return (
+        ""
+        if judgement.reason is None
+        else _Formatter().vformat(_REASONS[judgement.reason], (), judgement.facts)
+    )
 
 
 def input_label(site: Site) -> str:
