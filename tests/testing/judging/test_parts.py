@@ -53,7 +53,7 @@ def layers(first, x):
 
 
 def test_the_first_of_many_layers():
-    x, weights = RNG.normal(size=(3, 4)), [RNG.normal(size=(4, 4)) for _ in range(22)]
+    x, weights = RNG.normal(size=(3, 4)), [RNG.normal(size=(4, 4)) for _ in range(16)]
 
     @tl.primitive
     def backwards(h, w):

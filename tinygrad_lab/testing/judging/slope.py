@@ -146,6 +146,10 @@ class Measurer:
             return np.full(self.centre.size, np.nan, dtype=dtype)
         return row
 
+    def row(self, arrays: Sequence[Array]) -> Array:
+        """Give all outputs somewhere near, in one row; remember nothing."""
+        return self._row(self.subject.evaluate(arrays))
+
     def shorter(self, directions: Sequence[Array]) -> float:
         """Say by how much steps are shorter for all the elements that a direction moves.
 

@@ -22,7 +22,14 @@ from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
 from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
-from tinygrad_lab.testing.telling.words import RIGHT_ALONE, element, note, of_blame, sentences
+from tinygrad_lab.testing.telling.words import (
+    RIGHT_ALONE,
+    element,
+    extent,
+    note,
+    of_blame,
+    sentences,
+)
 
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
@@ -81,7 +88,8 @@ def _add_numbers(
         ratio = f"ratio {analytic / numeric.value:.3g} here" if numeric.value else ""
         hint = finding.diagnosis or ratio
         line += f"        ({hint})" if hint else ""
-    finding.lines.insert(0, line)
+    where = "" if located is None else extent(located, point)
+    finding.lines[:0] = [line, where] if where else [line]
     size = max(abs(numeric.value), abs(analytic) if not np.isinf(analytic) else 0.0)
     finding.error = abs(analytic - numeric.value) / size if size else 0.0
 
@@ -91,6 +99,9 @@ def _pattern(point: Point, located: Located) -> str:
     if np.any(located.errors > 1e-7 * np.max(np.abs(located.measured), initial=0.0)):
         return ""
     x = point.arrays[located.input]
+    everywhere = located.promised.size == x.size or (located.region and not located.all_known)
+    if not everywhere and not np.any(located.promised):
+        return "zero there"
     sizes = [(n, f"elements along axis {axis}") for axis, n in enumerate(x.shape)]
     sizes += [(x.size, "elements"), *((y.size, "results") for y in point.recorded.outputs)]
     pattern = diagnose(located.promised, located.measured, sizes)
