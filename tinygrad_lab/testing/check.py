@@ -20,7 +20,7 @@ from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Re
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
-from tinygrad_lab.testing.session import announced
+from tinygrad_lab.testing.session import announced, current_session
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
 from tinygrad_lab.testing.telling.pasted import shown
@@ -114,7 +114,7 @@ def gradcheck(
             for label in chosen:
                 with _accusing(Kind.MUTATES, property=label):
                     judgement = PROPERTIES[label](point)
-                enter(report, label, judgement, point)
+                enter(report, label, judgement, point, current_session().explains)
                 if report.findings:
                     break
         except Misbehaved as error:

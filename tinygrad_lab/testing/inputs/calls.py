@@ -6,6 +6,7 @@ Not for: which calls an operation has (``catalogue``), or what users draw from (
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -49,6 +50,7 @@ def grid(low: float, high: float, away: Sequence[float] = (), offset: float = 0.
     return sorted(allowed, key=abs)  # Hypothesis shrinks towards the first
 
 
+ONE_BY_ONE = 64  # up to so many elements, each is drawn, and made small, by itself
 EVERYWHERE = grid(-3, 3)
 ENOUGH = grid(-3.75, 3.75)  # for 27 elements, all different
 NOT_ZERO = grid(-3, 3, away=[0])
@@ -60,8 +62,11 @@ HALVES = [n + 0.5 for n in (0, -1, 1, -2, 2, -3, 3)]  # no whole multiple of 1 o
 def arrays(
     draw: Any, shape: Shape, values: Sequence[float] = EVERYWHERE, unique: bool = False
 ) -> Array:
-    """An array of ``shape`` with elements from ``values``."""
-    n = int(np.prod(shape, dtype=int))
+    """An array of ``shape`` with elements from ``values``; of very many, only a seed is drawn."""
+    n = math.prod(shape)
+    if n > ONE_BY_ONE and not unique:
+        generator = np.random.default_rng(draw(st.integers(0, 2**16)))
+        return generator.choice(np.array(values, dtype=float), shape)
     elements = st.lists(st.sampled_from(values), min_size=n, max_size=n, unique=unique)
     return np.array(draw(elements), dtype=float).reshape(shape)
 

@@ -25,14 +25,28 @@ from tinygrad_lab.testing.telling.pasted import reproducer
 from tinygrad_lab.testing.telling.words import element, note, sentences
 
 
-def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
+def enter(
+    report: GradReport,
+    label: str,
+    judgement: Judgement,
+    point: Point | None = None,
+    explained: bool = True,
+) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL))
-        report.findings.append(finding_of(label, judgement, point))
+        finding = finding_of(label, judgement, point) if explained else named(label, judgement)
+        report.findings.append(finding)
     else:
         result = Result(label, judgement.verdict, judgement.resolution, note(judgement))
         report.results.append(result)
+
+
+def named(label: str, judgement: Judgement) -> Finding:
+    """Name a failure of one property, without looking for its cause."""
+    assert judgement.kind is not None
+    text, *lines = sentences(judgement)
+    return Finding(label, judgement.kind, text, judgement.site.input, lines)
 
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
@@ -43,9 +57,7 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
         site = evidence.point.subject.site(located.input, located.place)
         analytic, estimate = located.analytic, located.estimate
         judgement = replace(judgement, site=site, analytic=analytic, estimate=estimate)
-    text, *lines = sentences(judgement)
-    assert judgement.kind is not None
-    finding = Finding(label, judgement.kind, text, judgement.site.input, lines)
+    finding = named(label, judgement)
     if evidence is not None:
         _add_numbers(finding, judgement, evidence.point, located)
         _accuse(finding, promised, evidence)
