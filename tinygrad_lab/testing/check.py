@@ -19,12 +19,12 @@ from tinygrad_lab.testing.judging.arrays import Arguments, Array, bind, first_di
 from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Reason, Site, skipped
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
+from tinygrad_lab.testing.judging.running import checking
 from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
 from tinygrad_lab.testing.session import announced, current_session
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
 from tinygrad_lab.testing.telling.pasted import shown
-from tinygrad_lab.warnings import MixedPrecisionWarning
 
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
 _NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)
@@ -107,10 +107,10 @@ def gradcheck(
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
     cause: BaseException | None = None
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", MixedPrecisionWarning)  # other precisions are tried here
+    with checking():
         try:
             point = _begin(subject, upstream, generator, order)
+            warnings.simplefilter("ignore")  # from here on at points that nobody asked about
             for label in chosen:
                 with _accusing(Kind.MUTATES, property=label):
                     judgement = PROPERTIES[label](point)

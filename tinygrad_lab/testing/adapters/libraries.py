@@ -68,7 +68,7 @@ class _OfALibrary(Adapted):
         outputs_of([self.plain(y) for y in ys] or result)
         return [part for y in ys for part in self.parts(y)]
 
-    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
         with self.context():
             ys = self.call([self.to_library(x) for x in inputs])
             return Evaluation([self.to_numpy(y) for y in ys])
