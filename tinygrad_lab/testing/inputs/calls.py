@@ -40,6 +40,19 @@ def call(op: Any, arrays: Sequence[Array], *args: Any, **kwargs: Any) -> Call:
     return Call(f"{op.__name__}({', '.join(operands)})", f, arrays)
 
 
+def length_along(call: Call, axis: int) -> int:
+    """Give the length of an axis that all arrays of a call share, or 0 where they differ."""
+    lengths = {x.shape[axis] for x in call.arrays if np.ndim(x) > axis}
+    return lengths.pop() if len(lengths) == 1 else 0
+
+
+def without(call: Call, axis: int, start: int, stop: int) -> Call:
+    """The same call without some elements along an axis that all its arrays share."""
+    outside = np.r_[0:start, stop : length_along(call, axis)]
+    shorter = [np.take(x, outside, axis) if np.ndim(x) > axis else x for x in call.arrays]
+    return Call(call.text, call.f, shorter)
+
+
 def grid(low: float, high: float, away: Sequence[float] = (), offset: float = 0.0) -> list[float]:
     """Quarters from ``low`` to ``high``, moved by ``offset``, none within 1/5 of ``away``.
 

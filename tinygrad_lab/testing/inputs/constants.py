@@ -38,9 +38,10 @@ def constants_of(*functions: Any) -> tuple[float, ...]:
 
     Examples
     --------
-    >>> EDGE = 20.0
+    >>> from tinygrad_lab.testing.inputs.constants import constants_of
+    >>> edge = 20.0
     >>> def f(x):
-    ...     return x if x > EDGE else 1.5 * x
+    ...     return x if x > edge else 1.5 * x
     >>> constants_of(f)
     (1.5, 20.0)
     """
@@ -49,8 +50,8 @@ def constants_of(*functions: Any) -> tuple[float, ...]:
     collected: dict[float, None] = {}
     while waiting and len(met) < MOST_PLACES:
         item = waiting.popleft()
-        if isinstance(item, (numbers.Real, np.number)) and not isinstance(item, bool):
-            if math.isfinite(item):
+        if isinstance(item, (int, float, np.integer, np.floating)):
+            if math.isfinite(item) and item is not True and item is not False:
                 collected.setdefault(float(item))
         elif id(item) not in met and not isinstance(item, (str, bytes)):
             parts = list(_parts_of(item))
@@ -60,7 +61,7 @@ def constants_of(*functions: Any) -> tuple[float, ...]:
     return tuple(collected)
 
 
-def _parts_of(item: Any) -> Iterable[Any]:  # noqa: PLR0911 - one line for each sort
+def _parts_of(item: Any) -> Iterable[Any]:
     """List what an object is made of, as far as numbers may be in it."""
     if isinstance(item, np.ndarray):
         return item.ravel().tolist() if item.size <= FEW and item.dtype.kind in "iuf" else ()

@@ -1,4 +1,4 @@
-"""Kinds of inputs that gradients go wrong on, beside small tame ones, and the plan to meet them all.
+"""Kinds of inputs that gradients go wrong on, beside small tame ones, and a plan to meet them.
 
 A kind says what numbers an array holds, or what shape it has.  Strategies ask :func:`wanted` which
 kind is looked for just now, and mark it as met where they could give it: a domain or a shape that
@@ -26,22 +26,31 @@ Numbers = tuple[float, ...]
 MOST_CONSTANTS = 10  # numbers of the user's code that inputs are drawn around
 LONGEST = 2048  # of lengths that stand in the user's code
 
+FAR = 1e16  # beyond it, a constant is treated as a number near overflow is
+
 LEADING = (1.0, 2.0, 1.5, 3.0, 1.25, 1.75)  # digits that shrink to what reads well
 
 #: The powers of ten of each size, and what arrays of that size are called.
 SIZES: dict[str, Numbers] = {
     "large": (10.0, 30.0, 100.0, 1e3),
     "huge": (1e5, 1e8, 1e12),
-    "near overflow": (1e30, 1e150, 5e307),
+    "near overflow": (1e30, 1e150, 1e300),
     "small": (1e-1, 1e-2, 1e-3, 1e-4),
     "tiny": (1e-6, 1e-9, 1e-13),
-    "near underflow": (1e-30, 1e-150, 1e-307),
+    "near underflow": (1e-30, 1e-150, 1e-300),
 }
+IN_ORDER: tuple[Shape, ...] = ((3,), (7,), (2, 4), (3, 1, 2))
 LENGTHS = (33, 129, 1025)
 MANY_AXES: tuple[Shape, ...] = ((2, 1, 3, 2), (2, 3, 1, 2, 2), (1, 2, 2, 1, 2, 3))
 ODD_SIDES: tuple[Shape, ...] = ((5,), (7,), (4, 5), (7, 3), (11,), (6, 6))
 DENSE = 1023  # numbers of a sweep, which leaves no gap of a hundredth
 WIDE = (-5.0, 5.0)  # the ends of a sweep where nobody says
+
+
+#: What is looked at on arrays of a kind; everything else does not depend on it.
+OF_NUMBERS = ("well_formed", "finite", "directional")
+AT_TIES = (*OF_NUMBERS, "tied_direction")
+OF_SHAPES = (*OF_NUMBERS, "no_aliasing", "linear_in_upstream", "layouts")
 
 
 @dataclass(eq=False)
@@ -62,6 +71,10 @@ class InputKind:
         Whether the array is to cover the whole domain instead.
     arranged
         What is done with the elements: "equal", "sorted", "falling".
+    strict
+        Whether a function that overflows or underflows on the way has no value there.
+    looked_at
+        The properties that may depend on it.
     met
         Whether a strategy has given such an array.
     """
@@ -72,6 +85,8 @@ class InputKind:
     signed: bool = True
     sweep: bool = False
     arranged: str = ""
+    strict: bool = False
+    looked_at: tuple[str, ...] = OF_NUMBERS
     met: bool = False
 
 
@@ -94,21 +109,29 @@ def plan(constants: Sequence[float] = ()) -> list[InputKind]:
 
     ``constants`` are numbers around which inputs are to lie, and lengths they are to have.
     """
-    return [*_of_values(), *_of_shapes(constants), *_around(constants), *_beyond()]
+    return [
+        *_off_the_grid(), *_around(constants), *_of_shapes(constants), *_arranged(), *_beyond(),
+    ]  # fmt: skip
 
 
-def _of_values() -> Iterator[InputKind]:
+def _off_the_grid() -> Iterator[InputKind]:
     yield InputKind("between the quarters", numbers=thousandths(-3.0, 3.0), signed=False)
-    yield InputKind("sweep", sweep=True, shapes=((DENSE,),))
     yield from sized("large")
     yield from sized("small")
-    yield InputKind("close neighbours", numbers=neighbours(1.0))
-    yield InputKind("equal", numbers=(1.0, 2.0, 0.5, 3.0), arranged="equal")
-    yield InputKind("zeros of both signs", numbers=(-0.0, 0.0, 1.0), signed=False)
+
+
+def _arranged() -> Iterator[InputKind]:
+    yield InputKind("close neighbours", numbers=neighbours(1.0), looked_at=AT_TIES)
+    yield InputKind("equal", numbers=(1.0, 2.0, 0.5, 3.0), arranged="equal", looked_at=AT_TIES)
+    yield InputKind(
+        "zeros of both signs", numbers=(-0.0, 0.0, 1.0), signed=False, looked_at=AT_TIES
+    )
     for order in ("sorted", "falling"):
-        yield InputKind(order, numbers=thousandths(-3.0, 3.0), signed=False, arranged=order)
+        fine = thousandths(-3.0, 3.0)
+        yield InputKind(order, shapes=IN_ORDER, numbers=fine, signed=False, arranged=order)
     yield InputKind("whole", numbers=tuple(float(n) for n in range(13)))
     yield InputKind("of many sizes", numbers=(1.0, 1e-3, 1e3, 1e-6, 1e6))
+    yield InputKind("sweep", sweep=True, shapes=((DENSE,),))
 
 
 def _beyond() -> Iterator[InputKind]:
@@ -119,7 +142,8 @@ def _beyond() -> Iterator[InputKind]:
 def sized(name: str) -> Iterator[InputKind]:
     """Give the kinds of one name of :data:`SIZES`, one for each power of ten."""
     for power in SIZES[name]:
-        yield InputKind(name, numbers=tuple(_short(x * power) for x in LEADING))
+        numbers = tuple(_short(x * power) for x in LEADING)
+        yield InputKind(name, numbers=numbers, strict=name.startswith("near"))
 
 
 def _short(x: float) -> float:
@@ -136,21 +160,22 @@ def neighbours(x: float) -> Numbers:
 def _of_shapes(constants: Sequence[float]) -> Iterator[InputKind]:
     own = [int(c) for c in constants if c == int(c) and 3 <= c <= LONGEST]
     around = [n for c in own[:MOST_CONSTANTS] for n in (c + 1, c, c - 1, 2 * c + 1)]
-    yield InputKind("odd sides", shapes=ODD_SIDES)
-    yield InputKind("many axes", shapes=MANY_AXES)
+    yield InputKind("odd sides", shapes=ODD_SIDES, looked_at=OF_SHAPES)
+    yield InputKind("many axes", shapes=MANY_AXES, looked_at=OF_SHAPES)
     for n in sorted({*LENGTHS, *around}):
-        yield InputKind("long", shapes=((n,), (n, 2), (2, n)))
+        yield InputKind("long", shapes=((n,), (n, 2), (2, n)), looked_at=OF_SHAPES)
 
 
 def _around(constants: Sequence[float]) -> Iterator[InputKind]:
     """Give kinds of numbers just above, just below, and equal to each of the constants."""
     marks = sorted({abs(c) for c in constants[:MOST_CONSTANTS]})
     for low, mark, high in zip([0.0, *marks], marks, [*marks[1:], math.inf], strict=False):
+        strict = mark > FAR or 0 < mark < 1 / FAR
         if mark:
-            yield InputKind(f"below {mark:g}", numbers=_between(mark, low))
+            yield InputKind(f"below {mark:g}", numbers=_between(mark, low), strict=strict)
         if high != mark:
-            yield InputKind(f"above {mark:g}", numbers=_between(mark, high))
-        yield InputKind(f"at {mark:g}", numbers=(mark, 1.0, mark / 2))
+            yield InputKind(f"above {mark:g}", numbers=_between(mark, high), strict=strict)
+        yield InputKind(f"at {mark:g}", numbers=(mark, 1.0, mark / 2), strict=strict)
 
 
 def _between(mark: float, other: float) -> Numbers:

@@ -11,12 +11,20 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, Unsatisfiable
 
-from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate, mostly
-from tinygrad_lab.testing.inputs.generated import is_defined
+from tinygrad_lab.testing.inputs.calls import (
+    DEGENERATE,
+    Call,
+    is_degenerate,
+    length_along,
+    mostly,
+    without,
+)
+from tinygrad_lab.testing.inputs.generated import is_defined, is_steady
 from tinygrad_lab.testing.inputs.kinds import InputKind, wanting
 from tinygrad_lab.testing.session import session
 from tinygrad_lab.testing.telling.finding import GradientError
@@ -28,7 +36,8 @@ Calls = st.SearchStrategy[Call]
 BATCH = 25  # examples of one run
 REFUSALS = 40  # after so many calls without a degenerate shape the operation takes none
 PATIENCE = 6  # and after so many calls of a kind that have no value it has none there
-SHRINKING = 10.0  # seconds
+SHRINKING = 3.0  # seconds
+FEWEST = 100  # checks to leave out the elements that are not needed
 TOO_LONG = 0.25  # seconds; where a check takes as long, longer arrays are not tried
 
 
@@ -53,25 +62,33 @@ def _is_defined_and_degenerate(name: str, call: Call) -> bool:
 
 
 def search_kinds(
-    check: Check, calls: Calls, kinds: Iterable[InputKind], examples: int, rng: int
+    check: Callable[[Sequence[str], Call, Sequence[str] | None], None],
+    calls: Calls,
+    kinds: Iterable[InputKind],
+    examples: int,
+    rng: int,
 ) -> None:
-    """Check calls with each kind of inputs, where the operation has a value there."""
+    """Check calls with each kind of inputs, where the operation has a value there.
+
+    ``check(looked_at, call, only)`` is told which properties may depend on the kind.
+    """
     too_long = False
     for number, kind in enumerate(kinds):
         if kind.shapes and too_long:
             continue
         begin = time.perf_counter()
-        accepts = functools.partial(_is_defined_and_met, kind)
+        accepts = functools.partial(_is_met, kind)
+        hunt = _Hunt(functools.partial(check, kind.looked_at), accepts, PATIENCE)
         with wanting(kind), contextlib.suppress(Unsatisfiable):
-            _run(_Hunt(check, accepts, PATIENCE), calls, examples, 1000 * rng + 500 + number)
+            _run(hunt, calls, examples, 1000 * rng + 500 + number)
         if not kind.met and not kind.shapes:
             return  # nothing of these strategies is ours to choose
         if kind.shapes:
             too_long = time.perf_counter() - begin > TOO_LONG * examples
 
 
-def _is_defined_and_met(kind: InputKind, call: Call) -> bool:
-    return kind.met and is_defined(call)
+def _is_met(kind: InputKind, call: Call) -> bool:
+    return kind.met and is_steady(call, strictly=kind.strict)
 
 
 class _EnoughError(BaseException):
@@ -124,11 +141,41 @@ class _Hunt:
             return only
         return None
 
+    def _fails(self, call: Call) -> bool:
+        try:
+            with session(explains=False):
+                self.check(call, self.only)
+        except GradientError:
+            return True
+        return False
+
+    def _shortened(self, call: Call) -> Call:
+        """Leave out elements that a failing call does not need: half of them, a quarter, ..."""
+        until, tries = time.perf_counter() + SHRINKING, FEWEST
+        for axis in range(max((np.ndim(x) for x in call.arrays), default=0)):
+            chunk = length_along(call, axis) // 2
+            while chunk:
+                for start in range(length_along(call, axis) - chunk, -1, -chunk):
+                    if length_along(call, axis) <= chunk:
+                        break
+                    shorter = without(call, axis, start, start + chunk)
+                    tries -= 1
+                    if tries < 0 or time.perf_counter() > until:
+                        return call
+                    if self._is_met(shorter) and self._fails(shorter):
+                        call = shorter
+                chunk //= 2
+        return call
+
+    def _is_met(self, call: Call) -> bool:
+        return self.accepts(call) if self.patience else is_defined(call)
+
     def conclude(self) -> None:
         """Raise the smallest failure, if there was one, with everything there is to say of it."""
         if self.failed is None:
             return
         call, error = self.failed
+        self.check(self._shortened(call), None)
         self.check(call, None)
         raise error.with_traceback(None)
 

@@ -197,8 +197,9 @@ def _arranged(draw: Any, request: _Request, kind: InputKind, side: Shape) -> Arr
     size = math.prod(side)
     if kind.arranged == "equal":
         return np.full(side, draw(st.sampled_from(numbers)))
-    unique = request.unique and len(set(numbers)) >= size
-    drawn = draw(calls.arrays(side, numbers, unique=unique))
+    if request.unique and len(set(numbers)) < size:
+        numbers = request.grid
+    drawn = draw(calls.arrays(side, numbers, unique=request.unique))
     if kind.arranged and drawn.ndim:
         drawn = np.sort(drawn)
         drawn = drawn[..., ::-1].copy() if kind.arranged == "falling" else drawn
@@ -218,8 +219,7 @@ def _sides(draw: Any, request: _Request, wholes: Sequence[Shape] = ()) -> list[S
     if not request.broadcast or request.number == 1:
         return [whole] * request.number
     narrow = draw(st.integers(-1, request.number - 1))  # which one is stretched, if any
-    parts = [draw(calls.narrowed(whole)) if i == narrow else whole for i in range(request.number)]
-    return parts
+    return [draw(calls.narrowed(whole)) if i == narrow else whole for i in range(request.number)]
 
 
 def broadcastable(
