@@ -31,7 +31,7 @@ from tinygrad_lab.testing.judging.arrays import Arguments
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
-from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Result
+from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Part, Result
 from tinygrad_lab.testing.telling.pasted import literal
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
@@ -127,7 +127,9 @@ def check_op(
         if raises:
             raise
         return error.report
-    return GradReport(name_of(op), list(looking.worst.values()))
+    report = GradReport(name_of(op), list(looking.worst.values()))
+    report.add_notes(looking.notes)
+    return report
 
 
 @dataclass
@@ -139,6 +141,7 @@ class _Search:
     watch: Callable[[Call, GradReport], None] | None
     options: Mapping[str, Any]  # of gradcheck
     worst: dict[str, Result] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def run(
         self, calls: st.SearchStrategy[Call], examples: int, rng: int, by_default: bool
@@ -166,6 +169,7 @@ class _Search:
         names = [p for p in self.chosen if only is None or p in only]
         report = _checked(call, self.op, self.watch, properties=names, **self.options)
         _merge(self.worst, report.results)
+        self.notes += [text for text in report.notes if text not in self.notes]
 
     def special(self, looked_at: Collection[str], call: Call, only: Sequence[str] | None) -> None:
         """Look at some properties, where numbers need not be decided on."""
@@ -217,7 +221,19 @@ def _merge(
             worst[r.property] = r
         elif r.verdict == old.verdict and not only_verdicts:
             resolution = max(old.resolution or 0.0, r.resolution or 0.0) or None
-            worst[r.property] = replace(r, resolution=resolution)
+            parts = _worst_parts(old.parts, r.parts)
+            worst[r.property] = replace(r, resolution=resolution, parts=parts)
+
+
+def _worst_parts(old: Sequence[Part], new: Sequence[Part]) -> tuple[Part, ...]:
+    """Remember the worst of each input, by name."""
+    worst = {part.name: part for part in old}
+    for part in new:
+        before = worst.setdefault(part.name, part)
+        rank, least = _RANK.get(part.verdict, 0), _RANK.get(before.verdict, 0)
+        if (rank, part.resolution or 0.0) > (least, before.resolution or 0.0):
+            worst[part.name] = part
+    return tuple(worst.values())
 
 
 def check_module(

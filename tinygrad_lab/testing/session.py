@@ -34,8 +34,6 @@ class Session:
     listeners: tuple[Callable[[GradReport], None], ...] = ()
     #: Each may put another pullback in place of a recorded call's: how faults are planted.
     interceptors: tuple[Callable[[Subject, Pull], Pull], ...] = ()
-    #: Whether failures are explained: not while a search makes one small, when none is read.
-    explains: bool = True
 
 
 _CURRENT: ContextVar[Session] = ContextVar("session", default=Session())  # noqa: B039 - frozen

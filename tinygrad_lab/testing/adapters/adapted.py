@@ -29,6 +29,8 @@ from tinygrad_lab.transforms.containers import leaves
 class Adapted(Subject):
     """A function at some arguments, whose gradient does not come from Tensors."""
 
+    is_lenient = True
+
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
         super().__init__(fn, args, name)
         self.gradient_of = fn  # the code of its gradient: tells two functions of one name apart
@@ -155,6 +157,10 @@ class _Vjp(Adapted):
         pairs = zip(gradients, by_complex, strict=True)
         return [in_parts(g) if split and isinstance(g, np.ndarray) else g for g, split in pairs]
 
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        return "tgt.adapters.numpy({}, {})", (self.fn, self.backward)
+
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
         args = self.args.filled(inputs)
         g = _joined(self.fn(*args), upstreams)
@@ -166,6 +172,10 @@ class _Grad(_Vjp):
     """A function that gives one number, and a function that computes its gradients directly."""
 
     upstream = 1.0  # so that messages show the numbers that its author knows
+
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        return "tgt.adapters.numpy({}, grad={})", (self.fn, self.backward)
 
     def _called(self, g: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002
         return self.backward(*args)

@@ -26,7 +26,7 @@ from tinygrad_lab.testing.inputs.calls import (
 )
 from tinygrad_lab.testing.inputs.generated import is_defined, is_steady
 from tinygrad_lab.testing.inputs.kinds import InputKind, wanting
-from tinygrad_lab.testing.session import session
+from tinygrad_lab.testing.telling.explain import unexplained
 from tinygrad_lab.testing.telling.finding import GradientError
 
 #: ``check(call, only)`` raises GradientError; ``only`` names properties, None stands for all.
@@ -122,7 +122,7 @@ class _Hunt:
         if time.perf_counter() > self.until:
             raise _EnoughError
         try:
-            with session(explains=False):
+            with unexplained():
                 self.check(call, self.only)
         except GradientError as error:
             if self.failed is None:
@@ -135,7 +135,7 @@ class _Hunt:
         """Choose the two properties that show the failure too, if they are enough."""
         only = ("well_formed", error.finding.property)
         try:
-            with session(explains=False):
+            with unexplained():
                 self.check(call, only)
         except GradientError:
             return only
@@ -143,7 +143,7 @@ class _Hunt:
 
     def _fails(self, call: Call) -> bool:
         try:
-            with session(explains=False):
+            with unexplained():
                 self.check(call, self.only)
         except GradientError:
             return True

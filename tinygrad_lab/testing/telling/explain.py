@@ -5,6 +5,8 @@ Not for: deciding that something is wrong (``judging``), or the sentences (``wor
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -20,33 +22,40 @@ from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
-from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
-from tinygrad_lab.testing.telling.pasted import reproducer
-from tinygrad_lab.testing.telling.words import element, note, sentences
+from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
+from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
+from tinygrad_lab.testing.telling.words import RIGHT_ALONE, element, note, of_blame, sentences
 
 
-def enter(
-    report: GradReport,
-    label: str,
-    judgement: Judgement,
-    point: Point | None = None,
-    explained: bool = True,
-) -> None:
+def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
+    report.add_notes(": ".join(sentences(about)) for about in judgement.notes)
+    parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
-        report.results.append(Result(label, FAIL))
-        finding = finding_of(label, judgement, point) if explained else named(label, judgement)
+        report.results.append(Result(label, FAIL, parts=parts))
+        explained = not rehearsing.get()
+        finding = finding_of(label, judgement, point) if explained else _bare(label, judgement)
         report.findings.append(finding)
     else:
-        result = Result(label, judgement.verdict, judgement.resolution, note(judgement))
+        words = note(judgement)
+        result = Result(label, judgement.verdict, judgement.resolution, words, parts)
         report.results.append(result)
 
 
-def named(label: str, judgement: Judgement) -> Finding:
-    """Name a failure of one property, without looking for its cause."""
+@contextlib.contextmanager
+def unexplained() -> Iterator[None]:
+    """Only name failures: while a search makes one small, nobody reads why."""
+    token = rehearsing.set(True)
+    try:
+        yield
+    finally:
+        rehearsing.reset(token)
+
+
+def _bare(label: str, judgement: Judgement) -> Finding:
+    """Say no more of a failure than its kind."""
     assert judgement.kind is not None
-    text, *lines = sentences(judgement)
-    return Finding(label, judgement.kind, text, judgement.site.input, lines)
+    return Finding(label, judgement.kind, sentences(judgement)[0], judgement.site.input)
 
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
@@ -57,10 +66,12 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
         site = evidence.point.subject.site(located.input, located.place)
         analytic, estimate = located.analytic, located.estimate
         judgement = replace(judgement, site=site, analytic=analytic, estimate=estimate)
-    finding = named(label, judgement)
+    text, *lines = sentences(judgement)
+    assert judgement.kind is not None
+    finding = Finding(label, judgement.kind, text, judgement.site.input, lines)
     if evidence is not None:
         _add_numbers(finding, judgement, evidence.point, located)
-        _accuse(finding, promised, evidence)
+        _accuse(finding, promised, evidence, judgement.order)
     elif judgement.kind is Kind.NONLINEAR and point is not None:
         _accuse_by_numbers(finding, point)
     elif judgement.kind is Kind.NOT_FINITE and point is not None:
@@ -99,24 +110,35 @@ def _pattern(point: Point, located: Located) -> str:
     return "" if pattern is None else pattern.text
 
 
-def _accuse(finding: Finding, analytic: float, evidence: Evidence) -> None:
+def _accuse(finding: Finding, analytic: float, evidence: Evidence, order: int = 1) -> None:
     """Say which operation is wrong; of a backward pass by hand, which line."""
+    point = evidence.point
+    if not isinstance(point.subject, TensorSubject):
+        _accuse_adapted(finding, evidence)
+        return
+    is_finite = evidence.climb.ladder.finite and np.isfinite(analytic)
+    account = ledger.draw_up(evidence) if is_finite else None
+    if account is None:
+        return
+    finding.blame = account
+    if account.guilty is not None:
+        finding.site = account.guilty.site
+        finding.lines += of_blame(account.guilty.kind)
+        shown = reproducer(account, order)
+        finding.reproducer = shown.text
+        if shown.is_right_alone:
+            finding.lines.append(RIGHT_ALONE)
+
+
+def _accuse_adapted(finding: Finding, evidence: Evidence) -> None:
+    """Say which line of a backward pass by hand is wrong, and how to see it again."""
     point = evidence.point
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
         lines, finding.site = audit(backward_pass)
         finding.lines += lines
-        return
-    is_finite = evidence.climb.ladder.finite and np.isfinite(analytic)
-    account = ledger.draw_up(evidence) if is_finite else None
-    if account is None or account.guilty is None:
-        return
-    guilty = account.guilty
-    finding.blame, finding.site = account, guilty.site
-    if guilty.origin is not None:
-        finding.reproducer = reproducer(guilty.origin.node, order=2)
-    elif guilty.kind is ledger.Part.RULE:
-        finding.reproducer = reproducer(guilty.node)
+    upstream = evidence.upstreams[0] if len(evidence.upstreams) == 1 else None
+    finding.reproducer = of_adapted(point.subject, upstream).text
 
 
 def _accuse_by_numbers(finding: Finding, point: Point) -> None:

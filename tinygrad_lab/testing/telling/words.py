@@ -26,6 +26,9 @@ _REASONS = {
     Reason.NOT_DEFINED_NEARBY: "not defined nearby",
     Reason.NOT_A_POLYNOMIAL: "not a polynomial of degree two on integers",
     Reason.STEPS_ON_INTEGERS: "a step function on the integers",
+    Reason.MEANINGLESS: "it would say nothing beside what {after} has shown",
+    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls} calls "
+    "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
     Reason.VALUE_NOT_FINITE: "the value is not finite",
@@ -44,6 +47,7 @@ _REASONS = {
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
     Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
+    Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.BY_COMPLEX_STEP: "by complex step",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
     Reason.AT_RATE: "at rate {rate:g}",
@@ -139,8 +143,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         "the value is the same: the backward pass is random, or keeps state between calls",
     ],
     Kind.SECOND_BACKWARD: [
-        "{gradient} is another one on a second backward pass",
-        "something is kept from the first pass, or was written over by it",
+        {
+            "error": "a second backward pass after one forward pass raises {error!e}",
+            "": "{gradient} is another one on a second backward pass",
+        },
+        {"error": "", "": "something is kept from the first pass, or was written over by it"},
     ],
     Kind.SHARED_STATE: [
         "{gradient} changes when the function is called in between",
@@ -212,6 +219,17 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
 }
 
 
+#: What is at fault besides rules, by the step of the backward pass.
+_PARTS = {
+    "constant": "no gradient goes through this constant: detach(), .data, float(), item(), "
+    "np.asarray, no_grad, or a Tensor made anew",
+    "output": "no gradient comes from this output: detach(), .data, or plain NumPy on the way",
+    "accumulation": "what several calls gave back to one value was not added up as it came",
+}
+
+RIGHT_ALONE = "alone, this call is right: the fault is in how it is used"
+
+
 class _Formatter(string.Formatter):
     """Writes lists item by item, and dicts as assignments.
 
@@ -238,7 +256,13 @@ class _Formatter(string.Formatter):
 
 
 def note(judgement: Judgement) -> str:
-    """Say how something was decided, or why it was not; "" where there is nothing to say."""
+    """Say how something was decided, or why it was not; "" where there is nothing to say.
+
+    Of a judgement with several parts it is said by name, unless it is the same of all.
+    """
+    texts = {part.site.name: note(part) for part in judgement.parts}
+    if len(set(texts.values())) > 1:
+        return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
     return "" if judgement.reason is None else _REASONS[judgement.reason].format(**judgement.facts)
 
 
@@ -276,3 +300,8 @@ def sentences(judgement: Judgement) -> list[str]:
 
 def _chosen(texts: dict[str, str], facts: dict[str, Any]) -> str:
     return next((text for fact, text in texts.items() if not fact or fact in facts), "")
+
+
+def of_blame(part: str) -> list[str]:
+    """Say what an entry of the account means, where that is no matter of a rule."""
+    return [_PARTS[part]] if part in _PARTS else []
