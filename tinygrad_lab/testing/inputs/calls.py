@@ -76,7 +76,7 @@ def arrays(
     draw: Any, shape: Shape, values: Sequence[float] = EVERYWHERE, unique: bool = False
 ) -> Array:
     """An array of ``shape`` with elements from ``values``; of very many, only a seed is drawn."""
-    n = math.prod(shape)
+    n = int(math.prod(shape))  # a side may be an integer of NumPy's
     if n > ONE_BY_ONE and not unique:
         generator = np.random.default_rng(draw(st.integers(0, 2**16)))
         return generator.choice(np.array(values, dtype=float), shape)

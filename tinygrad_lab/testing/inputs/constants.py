@@ -54,15 +54,18 @@ def constants_of(*functions: Any) -> tuple[float, ...]:
             if math.isfinite(item) and item is not True and item is not False:
                 collected.setdefault(float(item))
         elif id(item) not in met and not isinstance(item, (str, bytes)):
-            parts = list(_parts_of(item))
+            parts = list(_parts_of(item, asked=any(item is f for f in functions)))
             if parts:
                 met[id(item)] = item
                 waiting.extend(parts)
     return tuple(collected)
 
 
-def _parts_of(item: Any) -> Iterable[Any]:
-    """List what an object is made of, as far as numbers may be in it."""
+def _parts_of(item: Any, asked: bool = False) -> Iterable[Any]:
+    """List what an object is made of, as far as numbers may be in it.
+
+    Of a library's functions only those that were asked for by themselves are read.
+    """
     if isinstance(item, np.ndarray):
         return item.ravel().tolist() if item.size <= FEW and item.dtype.kind in "iuf" else ()
     if isinstance(item, Mapping):
@@ -78,16 +81,16 @@ def _parts_of(item: Any) -> Iterable[Any]:
     if isinstance(item, MethodType):
         return [item.__func__, item.__self__]
     if isinstance(item, FunctionType):
-        return _parts_of_function(item)
+        return _parts_of_function(item, asked)
     owner = getattr(item, "__self__", None)  # a built-in method, as the apply of a class
     if isinstance(owner, type):
         return [owner]
     return _parts_of_object(item)
 
 
-def _parts_of_function(function: FunctionType) -> list[Any]:
+def _parts_of_function(function: FunctionType, asked: bool) -> list[Any]:
     held = list(_held(function))
-    if _is_of_a_library(function):  # one of ours around the user's
+    if _is_of_a_library(function) and not asked:  # one of ours around the user's
         return [x for x in held if not isinstance(x, (numbers.Number, np.ndarray))]
     wrapped = getattr(function, "__wrapped__", None)
     parts = [] if wrapped is None else [wrapped]
