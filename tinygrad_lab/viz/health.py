@@ -194,7 +194,8 @@ def _not_finite(case: _Case) -> Iterator[Finding]:
         what = f"{bad} of {plural(m.size, 'element')} {verb} {m.trouble}"
         if node.op is None:
             yield Finding(
-                "not finite", f"{m.trouble} starts here", case.where(node), f"it holds them: {what}",
+                "not finite", f"{m.trouble} starts here", case.where(node),
+                f"it holds them: {what}",
                 "Look at where it comes from: the data, or the step that made it", node,
             )  # fmt: skip
             return
@@ -203,7 +204,7 @@ def _not_finite(case: _Case) -> Iterator[Finding]:
             continue
         yield Finding(
             "not finite", f"{m.trouble} starts here", case.where(node),
-            f"{what}, of finite operands: {_ranges(given)}", _remedy(node, given), node,
+            f"{what}, of finite operands: {_ranges(given)}", _remedy(node), node,
         )  # fmt: skip
         return
     for node in case.nodes:  # in data that nothing tracks
@@ -228,7 +229,7 @@ def _ranges(given: Sequence[tuple[int, Any]]) -> str:
     return "; ".join(parts)
 
 
-def _remedy(node: Node, given: Sequence[tuple[int, Any]]) -> str:
+def _remedy(node: Node) -> str:
     title = words.title_of(node)
     if title in ("log", "log2", "log10", "log1p"):
         return (
@@ -347,7 +348,7 @@ def _flow(case: _Case) -> Iterator[Finding]:
 
 def _has_weights(case: _Case, node: Node) -> bool:
     own = [p for _, _, p in operands(node) if p is not None and p.op is None]
-    return any(p.order in case.naming.parameters and np.ndim(case.values.get(p)) > 1 for p in own)
+    return any(p.order in case.naming.parameters and getattr(case.values.get(p), "ndim", 0) > 1 for p in own)
 
 
 def _symmetric(case: _Case) -> Iterator[Finding]:
