@@ -132,7 +132,7 @@ def float32(point: Point) -> Judgement:
         if not np.all(np.isfinite(e)) or np.all(off <= allowed):
             continue
         if not np.all(off <= allowed + _sensitivity(point, narrow, ups, i)):
-            return point.failed(Kind.FLOAT32, i, narrow=np.ravel(g)[:4], wide=e.ravel()[:4])
+            return point.failed(Kind.FLOAT32, i, narrow=np.ravel(g), wide=e.ravel())
     return passed()
 
 
