@@ -66,6 +66,7 @@ class _OfALibrary(Adapted):
 
     def call(self, xs: Sequence[Any]) -> list[Any]:
         """Call the function, take apart what it returns, and refuse what has no derivative."""
+
         def of_library(x: Any) -> Any:
             return self.to_library(x) if isinstance(x, np.ndarray) else x
 

@@ -72,6 +72,7 @@ class BackwardPass(NamedTuple):
 class Subject(ABC):
     """A function of float arrays whose gradient can be asked for."""
 
+    is_lenient = False  # whether form and manners that can make no number wrong are no failure
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:

@@ -31,6 +31,7 @@ MOST_EXPLAINED = 4  # mistakes of one check; of others, that they are there
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
+    report.add_notes(": ".join(sentences(about)) for about in judgement.notes)
     parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL, parts=parts))

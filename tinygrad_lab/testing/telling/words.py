@@ -30,6 +30,9 @@ _REASONS = {
     Reason.NOT_DEFINED_NEARBY: "not defined nearby",
     Reason.NOT_A_POLYNOMIAL: "not a polynomial of degree two on integers",
     Reason.STEPS_ON_INTEGERS: "a step function on the integers",
+    Reason.MEANINGLESS: "it would say nothing beside what {after} has shown",
+    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls} calls "
+    "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
     Reason.VALUE_NOT_FINITE: "the value is not finite",
@@ -148,8 +151,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         "the value is the same: the backward pass is random, or keeps state between calls",
     ],
     Kind.SECOND_BACKWARD: [
-        "{gradient} is another one on a second backward pass",
-        "something is kept from the first pass, or was written over by it",
+        {
+            "error": "a second backward pass after one forward pass raises {error!e}",
+            "": "{gradient} is another one on a second backward pass",
+        },
+        {"error": "", "": "something is kept from the first pass, or was written over by it"},
     ],
     Kind.SHARED_STATE: [
         "{gradient} changes when the function is called in between",
