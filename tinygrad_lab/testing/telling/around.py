@@ -21,20 +21,21 @@ from tinygrad_lab.testing.telling.ratios import Size
 
 
 def lengths_around(point: Point, i: int) -> list[Size]:
-    """List what a mean may divide by, the likeliest first: the rows of data, then other lengths."""
-    x = point.arrays[i]
+    """List what a mean may divide by, the likeliest first: the rows of data, then other lengths.
+
+    Data is what is not differentiated by; where there is nothing of it, every input.
+    """
     named = list(_named(point))
+    arrays = [(name, v) for name, v in named if np.ndim(v) > 0]
+    data = [(name, v) for name, v in arrays if name not in point.subject.names]
     sizes = [Size(v, name) for name, v in named if type(v) is int]
-    rows = [(name, v) for name, v in named if np.ndim(v) > 0]
-    sizes += [
-        Size(len(v), f"rows of {name}") for name, v in rows if name not in point.subject.names
-    ]
-    sizes += [Size(v.size, f"elements of {name}") for name, v in rows if np.ndim(v) > 1]
-    sizes += [Size(len(v), f"rows of {name}") for name, v in rows if np.ndim(v) > 1]
+    for name, v in data or arrays:
+        sizes += [Size(len(v), f"rows of {name}")] if np.ndim(v) > 1 or data else []
+        sizes += [Size(np.size(v), f"elements of {name}")]
     sizes += [Size(y.size, "results") for y in point.recorded.outputs]
-    own = [(n, f"elements along axis {axis}") for axis, n in enumerate(x.shape)]
-    sizes += [Size(n, what, is_likely=False) for n, what in own]
-    return [*sizes, Size(x.size, "elements")]
+    x = point.arrays[i]
+    sizes += [Size(n, f"elements along axis {axis}", False) for axis, n in enumerate(x.shape)]
+    return [*sizes, Size(x.size, "elements", is_likely=False)]
 
 
 def _named(point: Point) -> Iterator[tuple[str, Any]]:

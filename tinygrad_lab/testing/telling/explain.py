@@ -59,6 +59,9 @@ def findings_of(label: str, judgement: Judgement, point: Point | None = None) ->
     told: list[tuple[Mistake, Finding]] = []
     for mistake in mistakes:
         worst = mistake.parts[0]
+        if judgement.order > 1:  # of a gradient, which is told of the whole alone
+            kind, order, inner = judgement.kind, judgement.order, judgement.point
+            worst = mistake.parts[0] = replace(worst, kind=kind, order=order, point=inner)
         if len(told) == MOST_EXPLAINED:
             told.append((mistake, _bare(label, worst)))
             continue

@@ -65,9 +65,10 @@ def in_words(ratio: float, sizes: Sequence[Size | tuple[int, str]] = ()) -> str 
     readings = [text for value, text in _NAMED.items() if _is(ratio, value)]
     flipped = "sign flipped and " * (ratio < 0)
     absolute = abs(ratio)
-    of_lengths = [*_plain(absolute, likely), *_compound(absolute, likely)]
+    of_lengths = [*_plain(absolute, likely), *_of_squares(absolute, likely)]
     if not readings:  # what explains it less plainly, where nothing does
-        of_lengths = of_lengths or [*_plain(absolute, others), *_of_pairs(absolute, likely[:6])]
+        of_lengths = of_lengths or [*_plain(absolute, others), *_of_neighbours(absolute, likely)]
+        of_lengths = of_lengths or list(_of_pairs(absolute, likely[:6]))
     readings += [flipped + text for text in of_lengths]
     if readings:
         return "; or ".join(list(dict.fromkeys(readings))[:2])
@@ -83,8 +84,8 @@ def _plain(size: float, counted: Sequence[Size]) -> Iterator[str]:
             yield f"divided by {n}, the number of {what}, once too often"
 
 
-def _compound(size: float, counted: Sequence[Size]) -> Iterator[str]:
-    """Read a factor as a length beside a 2 or a 1, or as two lengths."""
+def _of_squares(size: float, counted: Sequence[Size]) -> Iterator[str]:
+    """Read a factor as a length beside a 2, as the mean of squares has one."""
     for n, what, _ in (each for each in counted if each.n > 2):
         if _is(size, n / 2):
             yield f"{n}/2, of {n} {what}: a sum in place of a mean, without the 2 of a square"
@@ -94,6 +95,11 @@ def _compound(size: float, counted: Sequence[Size]) -> Iterator[str]:
             yield f"not divided by {n}, the number of {what}, and doubled"
         if _is(size, 1 / (2 * n)):
             yield f"halved, and divided by {n}, the number of {what}, once too often"
+
+
+def _of_neighbours(size: float, counted: Sequence[Size]) -> Iterator[str]:
+    """Read a factor as a length less 1, as the variance of a sample has one."""
+    for n, what, _ in (each for each in counted if each.n > 2):
         if _is(size, 1 / (n - 1)):
             yield f"divided by {n} - 1, of {n} {what}"
         if _is(size, n - 1):

@@ -34,9 +34,10 @@ def region(wrong: Array, x: Array | None = None) -> str:
     wrong = np.asarray(wrong, dtype=bool)
     if not np.any(wrong) or np.all(wrong):
         return ""
-    texts = [*_along_axes(wrong), *_of_the_diagonal(wrong), *_in_a_row(wrong.ravel())]
+    texts = [*_along_axes(wrong), *_of_the_diagonal(wrong)]
     if x is not None and np.shape(x) == wrong.shape:
-        texts = [*_of_values(wrong.ravel(), np.asarray(x, float).ravel()), *texts]
+        texts += _of_values(wrong.ravel(), np.asarray(x, float).ravel())
+    texts += _in_a_row(wrong.ravel())
     return next(iter(texts), "")
 
 
@@ -71,7 +72,7 @@ def _along_axes(wrong: Array) -> Iterator[str]:
     for axis in range(wrong.ndim if wrong.ndim > 1 else 0):
         rest = tuple(k for k in range(wrong.ndim) if k != axis)
         some, every = wrong.any(rest), wrong.all(rest)
-        if not np.array_equal(some, every) or some.all():
+        if not np.array_equal(some, every) or wrong.size == some.size:
             continue
         n, k = wrong.shape[axis], int(some.sum())
         first = ", ".join(map(str, np.flatnonzero(some)[:6])) + (", ..." if k > 6 else "")
