@@ -58,7 +58,7 @@ def slope(x):
             np.sin,
             lambda g, x: np.where(np.arange(40) < 32, g * slope(x), 0),
             FORTY,
-            "right up to element 31, wrong from element 32 on: zero there",
+            "zero there",
         ),
         (
             np.sin,
@@ -76,7 +76,7 @@ def slope(x):
             np.sin,
             lambda g, x: g * slope(x) * (1 + (np.arange(4) == 2))[:, None],
             WIDE,
-            "wrong at index 2 of axis 0 alone: ratio 2.000: twice too large",
+            "ratio 2.000: twice too large",
         ),
         (
             lambda x: x @ x,

@@ -5,6 +5,8 @@ Not for: deciding that something is wrong (``judging``), or the sentences (``wor
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -24,7 +26,14 @@ from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Resu
 from tinygrad_lab.testing.telling.mistakes import Mistake, beside, is_same_fault, mistakes_of
 from tinygrad_lab.testing.telling.patterns import pattern_of
 from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
-from tinygrad_lab.testing.telling.words import RIGHT_ALONE, element, note, of_blame, sentences
+from tinygrad_lab.testing.telling.words import (
+    RIGHT_ALONE,
+    element,
+    extent,
+    note,
+    of_blame,
+    sentences,
+)
 
 MOST_EXPLAINED = 4  # mistakes of one check; of others, that they are there
 
@@ -43,6 +52,16 @@ def enter(report: GradReport, label: str, judgement: Judgement, point: Point | N
         words = note(judgement)
         result = Result(label, judgement.verdict, judgement.resolution, words, parts)
         report.results.append(result)
+
+
+@contextlib.contextmanager
+def unexplained() -> Iterator[None]:
+    """Only name failures: while a search makes one small, nobody reads why."""
+    token = rehearsing.set(True)
+    try:
+        yield
+    finally:
+        rehearsing.reset(token)
 
 
 def _bare(label: str, judgement: Judgement) -> Finding:
@@ -120,7 +139,8 @@ def _add_numbers(
         ratio = f"ratio {ratio_of(analytic, numeric.value)} here" if numeric.value else ""
         hint = finding.diagnosis or ratio
         line += f"        ({hint})" if hint else ""
-    finding.lines[:0] = [line] if line else []
+    where = "" if located is None else extent(located, evidence.point)
+    finding.lines[:0] = [text for text in (line, where) if text]
     size = max(abs(numeric.value), abs(analytic) if not np.isinf(analytic) else 0.0)
     finding.error = abs(analytic - numeric.value) / size if size else 0.0
 

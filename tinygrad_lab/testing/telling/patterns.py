@@ -44,6 +44,9 @@ def pattern_of(evidence: Evidence, located: Located) -> str:
     if constant is not None:
         name = evidence.point.subject.names[located.input]
         return f"right up to {constant:.2g} beside {name}, a small constant in the forward pass"
+    everywhere = is_whole or (located.region is not None and not located.all_known)
+    if not everywhere and not np.any(promised):
+        return "zero there"
     pattern = diagnose(promised, measured, lengths_around(evidence.point, located.input))
     if not is_whole or not np.all(np.isfinite(promised)):
         return "" if pattern is None else pattern.text
@@ -81,17 +84,18 @@ def _jacobian(evidence: Evidence, located: Located) -> Array | None:
 
 
 def _where(evidence: Evidence, located: Located, pattern: Pattern | None) -> str:
-    """Say where it is wrong, and by what factor there."""
+    """Say where it is wrong, if the message does not say so besides, and by what factor there."""
     promised, measured = located.promised, located.measured
     wrong = wrong_elements(promised, measured)
-    text = region(wrong, evidence.point.arrays[located.input])
-    if not text:
-        is_mixed = np.any(wrong) and not np.all(wrong)
-        otherwise = "right in some elements, wrong in others" if is_mixed else ""
-        return otherwise if pattern is None else pattern.text
+    is_told = located.region is not None
+    text = region(wrong, evidence.point.arrays[located.input], by_place=not is_told)
+    if not text and not is_told:
+        return "" if pattern is None else pattern.text
     if not np.any(promised[wrong]):
-        return f"{text}: zero there"
-    there = diagnose(promised[wrong], measured[wrong])
-    if there is not None and there.ratio is not None:
-        return f"{text}: {there.text}"
-    return text if pattern is None else f"{text}: {pattern.text}"
+        there = "zero there"
+    else:
+        closer = diagnose(promised[wrong], measured[wrong])
+        has_ratio = closer is not None and closer.ratio is not None
+        pattern = closer if has_ratio and not np.all(wrong) else pattern
+        there = "" if pattern is None else pattern.text
+    return ": ".join(filter(None, [text, there]))

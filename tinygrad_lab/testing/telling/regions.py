@@ -18,10 +18,11 @@ from tinygrad_lab.testing.judging.arrays import Array
 CHANCE = 0.1  # that as many elements fall into a region of some kind by themselves
 
 
-def region(wrong: Array, x: Array | None = None) -> str:
+def region(wrong: Array, x: Array | None = None, *, by_place: bool = True) -> str:
     """Say where elements are wrong: "" where no region is evident.
 
-    ``wrong`` is a mask, and ``x`` the input's values at the same elements.
+    ``wrong`` is a mask, and ``x`` the input's values at the same elements; without ``by_place``
+    it is only looked for among these.
 
     Examples
     --------
@@ -34,10 +35,10 @@ def region(wrong: Array, x: Array | None = None) -> str:
     wrong = np.asarray(wrong, dtype=bool)
     if not np.any(wrong) or np.all(wrong):
         return ""
-    texts = [*_along_axes(wrong), *_of_the_diagonal(wrong)]
+    texts = [*_along_axes(wrong), *_of_the_diagonal(wrong)] if by_place else []
     if x is not None and np.shape(x) == wrong.shape:
         texts += _of_values(wrong.ravel(), np.asarray(x, float).ravel())
-    texts += _in_a_row(wrong.ravel())
+    texts += _in_a_row(wrong.ravel()) if by_place else []
     return next(iter(texts), "")
 
 

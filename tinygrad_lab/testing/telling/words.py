@@ -14,8 +14,12 @@ import numpy as np
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
+from tinygrad_lab.testing.judging.locating import Located
+from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.telling.digits import arrays_side_by_side, side_by_side
 from tinygrad_lab.testing.telling.pasted import shown
+
+MOST_NAMED = 5  # so many wrong elements are named one by one
 
 _REASONS = {
     Reason.LEFT_OUT: "left out: {why}",
@@ -307,6 +311,38 @@ def element(site: Site) -> str:
     """Name an element of an input: "x[0, 1]"."""
     part = f".{site.part}" if site.part else ""
     return f"{site.name}{list(site.index) if site.index else ''}{part}"
+
+
+def extent(located: Located, point: Point) -> str:
+    """Say which elements are wrong, if not all of them are; "" where that is not known."""
+    x, site = point.arrays[located.input], point.subject.site(located.input)
+    if not located.all_known or len(located.places) == x.size:
+        return ""
+
+    def at(place: tuple[int, ...]) -> str:
+        return element(point.subject.site(located.input, place))
+
+    wrong = located.places
+    if located.run is not None:
+        ends = (located.run[0], located.run[1] - 1)
+        first, last = (tuple(map(int, np.unravel_index(k, x.shape))) for k in ends)
+        what = f"everything from {at(first)} to {at(last)}, in the order of memory, is"
+    elif located.region is not None and len(wrong) > 1:
+        complete = len(point.subject.site(located.input, wrong[0]).index or ()) == x.ndim
+        axes = list(zip(located.region, x.shape, strict=True))[: None if complete else -1]
+        ranges = ", ".join(_slice(low, high, length) for (low, high), length in axes)
+        what = f"all of {site.name}[{ranges}] is"
+    elif len(wrong) > MOST_NAMED:
+        what = f"{len(wrong)} of {x.size} elements are"
+    else:
+        what = f"{', '.join(map(at, wrong))} {'is' if len(wrong) == 1 else 'are'}"
+    return f"{what} wrong, the rest of {site.name} is right"
+
+
+def _slice(low: int, high: int, length: int) -> str:
+    if high - low == 1:
+        return str(low)
+    return f"{low or ''}:{'' if high == length else high}"
 
 
 def sentences(judgement: Judgement) -> list[str]:
