@@ -17,6 +17,7 @@ from tinygrad_lab.testing.judging.judgement import FAIL, Evidence, Judgement, Ki
 from tinygrad_lab.testing.judging.locating import Located, most_wrong
 from tinygrad_lab.testing.judging.numerical import direction_like
 from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.running import OutOfTime
 from tinygrad_lab.testing.judging.subject import TensorSubject
 from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
@@ -44,14 +45,25 @@ def enter(report: GradReport, label: str, judgement: Judgement, point: Point | N
     parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL, parts=parts))
-        explained = not rehearsing.get()
-        report.findings += (
-            findings_of(label, judgement, point) if explained else [_bare(label, judgement)]
-        )
+        report.findings += findings_of(label, judgement, point)
     else:
         words = note(judgement)
         result = Result(label, judgement.verdict, judgement.resolution, words, parts)
         report.results.append(result)
+
+
+def _explained(label: str, judgement: Judgement, point: Point | None) -> Finding:
+    """Explain a failure, as far as somebody reads it and there is time to."""
+    if rehearsing.get():
+        return _bare(label, judgement)
+    try:
+        return finding_of(label, judgement, point)
+    except OutOfTime:
+        finding = _bare(label, judgement)
+        if judgement.evidence is not None:
+            _add_numbers(finding, judgement, judgement.evidence, None)
+        finding.lines.append("there was no time left to look closer")
+        return finding
 
 
 @contextlib.contextmanager
@@ -74,7 +86,7 @@ def findings_of(label: str, judgement: Judgement, point: Point | None = None) ->
     """Explain a failure of one property: one finding for each mistake, the worst first."""
     mistakes = mistakes_of(judgement)
     if not mistakes:
-        return [finding_of(label, judgement, point)]
+        return [_explained(label, judgement, point)]
     told: list[tuple[Mistake, Finding]] = []
     for mistake in mistakes:
         worst = mistake.parts[0]
@@ -84,7 +96,7 @@ def findings_of(label: str, judgement: Judgement, point: Point | None = None) ->
         if len(told) == MOST_EXPLAINED:
             told.append((mistake, _bare(label, worst)))
             continue
-        finding = finding_of(label, worst, point)
+        finding = _explained(label, worst, point)
         same = next((m for m, other in told if is_same_fault(other, finding)), None)
         if same is None:
             finding.lines[1:1] = beside(mistake, judgement)
@@ -93,9 +105,8 @@ def findings_of(label: str, judgement: Judgement, point: Point | None = None) ->
             same.parts += mistake.parts
     for mistake, finding in told:
         if len(mistake.parts) > 1:
-            several = replace(
-                mistake.parts[0], facts={**mistake.parts[0].facts, "several": mistake.sites}
-            )
+            worst = mistake.parts[0]
+            several = replace(worst, facts={**worst.facts, "several": mistake.sites})
             finding.text = sentences(several)[0]
     return [finding for _, finding in told]
 

@@ -17,7 +17,7 @@ from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
 from tinygrad_lab.testing.judging.locating import Located
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.telling.digits import arrays_side_by_side, side_by_side
-from tinygrad_lab.testing.telling.pasted import shown
+from tinygrad_lab.testing.telling.inputs import line_of
 
 MOST_NAMED = 5  # so many wrong elements are named one by one
 
@@ -35,7 +35,7 @@ _REASONS = {
     Reason.NOT_A_POLYNOMIAL: "not a polynomial of degree two on integers",
     Reason.STEPS_ON_INTEGERS: "a step function on the integers",
     Reason.MEANINGLESS: "it would say nothing beside what {after} has shown",
-    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls} calls "
+    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls:call} "
     "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
@@ -129,6 +129,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.SHAPE: [
         "{gradient} has shape {shape}, the input {expected}",
         {
+            "harmless": "where it is subtracted from its input that makes no difference",
             "stretched": "the gradient of a broadcast operand has to be summed over the axes it "
             "was stretched",
             "transposed": "transposed",
@@ -140,7 +141,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "expected": "{gradient} is {dtype}, the input {expected}",
             "": "{gradient} is {dtype} for a float32 input",
         },
-        {"expected": "", "": "a constant of the rule is float64"},
+        {
+            "harmless": "a constant of the rule may be",
+            "expected": "",
+            "": "a constant of the rule is {dtype}",
+        },
     ],
     Kind.ALIASING: [
         {
@@ -148,7 +153,10 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "other": "{gradient} shares its memory with {other}",
             "": "{gradient} shares its memory with the upstream",
         },
-        "whoever adds to one in place changes the other: return a copy",
+        {
+            "harmless": "whoever writes into one changes the other",
+            "": "whoever adds to one in place changes the other: return a copy",
+        },
     ],
     Kind.NOT_REPEATABLE: [
         "{gradient} is another one the second time",
@@ -257,7 +265,7 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, dict):
-            value = [f"{name} = {shown(x)}" for name, x in value.items()]
+            value = line_of(list(value), list(value.values()))
         if isinstance(value, list):
             return ", ".join(map(str, value))
         if isinstance(value, Site):
@@ -277,7 +285,7 @@ def note(judgement: Judgement) -> str:
         return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
     if judgement.reason is None:
         return ""
-    return _REASONS[judgement.reason].format(**_side_by_side(judgement.facts))
+    return _Formatter().vformat(_REASONS[judgement.reason], (), _side_by_side(judgement.facts))
 
 
 #: Facts that are two numbers, or two arrays, to be held side by side.
