@@ -56,9 +56,7 @@ def sign_flipped(adapter, position):
         def wrong(inputs):
             call = recorded(inputs)
             pull = call.pull
-            call.pull = lambda ups: [
-                -g if i == position else g for i, g in enumerate(pull(ups))
-            ]
+            call.pull = lambda ups: [-g if i == position else g for i, g in enumerate(pull(ups))]
             return call
 
         made.recorded = wrong

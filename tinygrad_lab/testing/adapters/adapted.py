@@ -33,6 +33,8 @@ from tinygrad_lab.transforms.containers import leaves, rebuild
 class Adapted(Subject):
     """A function at some arguments, whose gradient does not come from Tensors."""
 
+    is_lenient = True
+
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
         super().__init__(fn, args, name)
         self.gradient_of = fn  # the code of its gradient: tells two functions of one name apart
@@ -297,6 +299,10 @@ class _Vjp(Adapted):
         pairs = zip(gradients, by_complex, strict=True)
         return [in_parts(g) if split and isinstance(g, np.ndarray) else g for g, split in pairs]
 
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        return "tgt.adapters.numpy({}, {})", (self.fn, self.backward)
+
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
         def forward(moved: Sequence[Any]) -> Any:
             return self.value(self.fn(*self.args.filled(moved)))
@@ -317,6 +323,15 @@ class _Grad(_Vjp):
 
     upstream = 1.0  # so that messages show the numbers that its author knows
 
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        if isinstance(self.backward, _Second):
+            return "tgt.adapters.numpy(loss_and_grads={})", (self.backward.function,)
+        if isinstance(self.backward, _Step):
+            template = f"tgt.adapters.numpy({{}}, update={{}}, rate={self.backward.rate!r})"
+            return template, (self.fn, self.backward.update)
+        return "tgt.adapters.numpy({}, grad={})", (self.fn, self.backward)
+
     def _called(self, g: Any, args: Sequence[Any], result: Any) -> Any:  # noqa: ARG002
         return self.backward(*args)
 
@@ -333,6 +348,10 @@ class _Grad(_Vjp):
 
 class _Cached(_Vjp):
     """A function that returns its result with a cache, and a backward pass that takes both."""
+
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        return "tgt.adapters.numpy({}, {}, cache=True)", (self.fn, self.backward)
 
     def value(self, result: Any) -> Any:
         if not isinstance(result, tuple) or len(result) < 2:

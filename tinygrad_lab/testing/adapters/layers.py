@@ -216,6 +216,11 @@ class _Use:
     ) -> None:
         self.make, self.params, self.options, self.rate = make, params, options, rate
         self.named_forward, self.named_backward = forward, backward
+        said = {
+            "forward": forward, "backward": backward, "params": params, "options": options,
+            "rate": rate,
+        }  # fmt: skip
+        self.said = {name: x for name, x in said.items() if x is not None and x != {}}
         self.is_maker = _is_maker(make)
         self.in_place = isinstance(make, types.ModuleType)  # there is one, which cannot be copied
         self.is_one = False  # make() hands out the same object each time
@@ -735,6 +740,15 @@ class _Layer(Adapted):
                 rate = 1.0 if self.use.rate is None else self.use.rate
                 gradients.append((x - np.asarray(place_of(one, path).get())) / rate)
         return gradients
+
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        """Give what a program says for it."""
+        template, functions = "tgt.adapters.layer({}", [self.use.make]
+        for name, value in self.use.said.items():
+            template += f", {name}={{}}" if callable(value) else f", {name}={value!r}"
+            functions += [value] if callable(value) else []
+        return template + ")", tuple(functions)
 
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
         """Give both passes, to be read line by line."""

@@ -32,6 +32,10 @@ class _OfALibrary(Adapted):
         self.library, *_ = map(importlib.import_module, self.modules)
         super().__init__(fn, args, name)
 
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        return f"tgt.adapters.{self.modules[0]}({{}})", (self.fn,)
+
     @abstractmethod
     def to_library(self, x: Array) -> Any:
         """Make an array of the library."""

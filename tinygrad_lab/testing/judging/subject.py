@@ -74,6 +74,7 @@ class BackwardPass(NamedTuple):
 class Subject(ABC):
     """A function of float arrays whose gradient can be asked for."""
 
+    is_lenient = False  # whether form and manners that can make no number wrong are no failure
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
@@ -107,6 +108,11 @@ class Subject(ABC):
     @abstractmethod
     def recorded(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, with what the way back needs: what ``record`` runs."""
+
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        """Give what a program says for what is checked: a template, and the functions in it."""
+        return "{}", (self.fn,)
 
     def derivative(self, args: Arguments) -> Subject | None:  # noqa: ARG002
         """Give the gradient as a subject of inputs and upstreams, where it can be derived again."""
@@ -212,6 +218,7 @@ class Intended(Subject):
     def __init__(self, of: Subject, intended: Callable[..., Any] | float) -> None:
         super().__init__(of.fn, of.args, of.name)
         self.of, self.intended = of, intended
+        self.is_lenient = of.is_lenient
         self.names, self.upstream = of.names, of.upstream
         if callable(intended):
             what = f"the slope of {name_of(intended)}, which it is meant to have"
