@@ -3,6 +3,7 @@
 Each class is as short as its style allows.  STYLES names them, with the glue that adapts each and
 with its inputs.  `test_layers.py` checks them, and makes each line of their backward passes wrong.
 """
+# ruff: noqa: RET504, RUF059 - so people write, and a line that has a name can be told wrong
 
 import numpy as np
 
@@ -201,6 +202,8 @@ class Stepping:
     """The backward pass moves the weights with an optimizer, and returns the rest."""
 
     class Descent:
+        """An optimizer without a memory."""
+
         def __init__(self, learning_rate=0.01):
             self.learning_rate = learning_rate
 
@@ -477,7 +480,10 @@ STYLES = {
     "WithRate": (lambda m: layer(m.WithRate), [weights(3, 4)]),
     "SoftmaxWithLoss": (lambda m: layer(m.SoftmaxWithLoss), [X, ROWS]),
     "MeanSquares": (
-        lambda m: layer(m.MeanSquares, backward=lambda loss, g, y, p: (-g * loss.gradient(y, p), g * loss.gradient(y, p))),
+        lambda m: layer(
+            m.MeanSquares,
+            backward=lambda loss, g, y, p: (g * loss.gradient(p, y), g * loss.gradient(y, p)),
+        ),
         [X, X[::-1] * 0.5],
     ),
     "TwoLayers": (lambda m: layer(m.TwoLayers), [X, ROWS]),

@@ -231,8 +231,17 @@ class _Story:
     def _told(self, what: str, suspect: _Suspect, right: Collection[int]) -> Audit:
         reading = suspect.reading
         event = suspect.event if reading is None else reading.origin(self.assigned, right)
+        named = self._named_later(suspect.event)
         lines = [f"  {suspect.text}"] if reading is None else reading.lines()
+        lines = lines if named is None else named.lines()
         return Audit([f"{what}: {event.site}: {event.source}", *lines], event.site)
+
+    def _named_later(self, event: Assigned) -> _Reading | None:
+        """Find the gradient with a name that has the same numbers: it has the more to tell."""
+        if id(event) in self.readings or not isinstance(event.value, np.ndarray):
+            return None
+        wrong = (r for r in self.readings.values() if not r.is_right)
+        return next((r for r in wrong if _same_numbers(r.assigned.value, event.value)), None)
 
     def _suspects(self) -> Iterator[_Suspect]:
         """Give what may be wrong, in turn: each line once, for each thing it may have to be."""
