@@ -2,7 +2,7 @@
 
 Each is NumPy's text with its gradient by hand, at 20 points of six kinds: ordinary, saturated,
 huge, tiny, near ties, and near an end of the domain.  That the gradients are right is proved in
-eighty digits (``digits.py``) by ``tests/benchmarks/checkers/test_right.py``.
+130 digits (``digits.py``) by ``tests/benchmarks/checkers/test_right.py``.
 
 ``python -m benchmarks.checkers.right`` asks this package's checker and those of PyTorch, JAX and
 autograd about all of them.

@@ -5,10 +5,12 @@ Not for: functions that are computed in float32 (``rounded.py``).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from benchmarks.checkers.right.elementwise import sigmoid
-from benchmarks.checkers.right.points import above, beside, between, reals
+from benchmarks.checkers.right.points import Where, above, beside, between, reals
 from benchmarks.checkers.right.right import Array, Right, elementwise, of_one_number
 
 SMALL = reals(saturated=None, huge=(5.0, 30.0), tiny=(1e-7, 1e-2))
@@ -19,9 +21,9 @@ def _variance_gradient(x: Array) -> Array:
     return 2 * (x - np.mean(x)) / x.size
 
 
-def _offset(scale: float) -> object:
+def _offset(scale: float) -> Where:
     """Numbers about a mean that is much larger than they differ."""
-    draw = lambda size: lambda rng: (size + rng.normal(0, scale, 6),)
+    draw: Any = lambda size: lambda rng: (size + rng.normal(0, scale, 6),)
     return {"ordinary": draw(3.0), "huge": draw(1e4), "tiny": lambda rng: (rng.normal(0, 1e-6, 6),),
             "saturated": draw(1e6)}  # fmt: skip
 
@@ -58,7 +60,7 @@ FUNCTIONS: list[Right] = [
     elementwise("1 - sigmoid", lambda x: 1 - sigmoid(x), lambda x: -sigmoid(x) * (1 - sigmoid(x)),
                 reals(huge=(50.0, 500.0))),
     elementwise("log of 1 - sigmoid", lambda x: np.log(1 - sigmoid(x)), lambda x: -sigmoid(x),
-                {k: v for k, v in reals(saturated=(4.0, 30.0), huge=None).items()}),
+                reals(saturated=(4.0, 30.0), huge=None)),
     elementwise("Langevin's function", lambda x: 1 / np.tanh(x) - 1 / x,
                 lambda x: 1 / x**2 - 1 / np.sinh(x) ** 2,
                 reals(huge=(50.0, 300.0), tiny=(1e-3, 1e-1))),
@@ -69,7 +71,8 @@ FUNCTIONS: list[Right] = [
                 lambda e: -np.exp((e - 1) / 0.05) / (np.exp((e - 1) / 0.05) + 1) ** 2 / 0.05,
                 between(-0.5, 3.0)),
     elementwise("expanded (x - 1)^7",
-                lambda x: x**7 - 7 * x**6 + 21 * x**5 - 35 * x**4 + 35 * x**3 - 21 * x**2 + 7 * x - 1,
+                lambda x: x**7 - 7 * x**6 + 21 * x**5 - 35 * x**4 + 35 * x**3 - 21 * x**2 + 7
+                * x - 1,
                 lambda x: 7 * (x - 1) ** 6,
                 {"ordinary": lambda rng: (rng.normal(0, 1, 3),),
                  "near ties": lambda rng: (1 + rng.normal(0, 0.05, 3),),
@@ -84,7 +87,8 @@ FUNCTIONS: list[Right] = [
           lambda g, x, y: (g * np.exp(x) / (np.exp(x) - np.exp(y)),
                            -g * np.exp(y) / (np.exp(x) - np.exp(y))),
           {"ordinary": lambda rng: (2 + rng.random(3), rng.random(3)),
-           "domain end": lambda rng: (lambda y: (y + 10 ** rng.uniform(-7, -2, 3), y))(rng.random(3)),
+           "domain end": lambda rng: (lambda y: (y + 10 ** rng.uniform(-7, -2, 3),
+               y))(rng.random(3)),
            "huge": lambda rng: (200 + rng.random(3), 100 + rng.random(3)),
            "saturated": lambda rng: (20 + 20 * rng.random(3), rng.random(3))}),
     Right("larger root of a quadratic", _quadratic_root, _quadratic_root_vjp,
@@ -104,7 +108,8 @@ FUNCTIONS: list[Right] = [
                        rng.normal(size=4)),
                    "huge": lambda rng: (1e4 * rng.normal(size=4), rng.normal(size=4))}),
     of_one_number("area of a triangle by Heron",
-                  lambda a, b, c: np.sqrt((a + b + c) * (-a + b + c) * (a - b + c) * (a + b - c)) / 4,
+                  lambda a, b, c: np.sqrt((a + b + c) * (-a + b + c) * (a - b + c) * (a + b
+                      - c)) / 4,
                   lambda a, b, c: tuple(
                       x * (y * y + z * z - x * x)
                       / (2 * np.sqrt((a + b + c) * (-a + b + c) * (a - b + c) * (a + b - c)))

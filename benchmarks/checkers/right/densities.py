@@ -6,9 +6,9 @@ Not for: mixtures of them (``losses.py``).
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
+from scipy import special  # type: ignore[import-untyped, unused-ignore]
 
-from benchmarks.checkers.right.points import Where, above, beside, between, fixed, reals
+from benchmarks.checkers.right.points import Draw, Where, above, beside, between, fixed, reals
 from benchmarks.checkers.right.right import Array, Right, elementwise, of_one_number
 
 POSITIVE = above(0.0, huge=(1e2, 1e5), end=(1e-9, 1e-3))
@@ -52,7 +52,7 @@ def _dirichlet(p: Array) -> Array:
     return np.sum(np.array([0.5, 2.0, 1.5]) * np.log(p))
 
 
-def _simplex(gap: float | None) -> object:
+def _simplex(gap: float | None) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[Array]:
         p = rng.dirichlet(np.full(3, 2.0))
         if gap is not None:
@@ -135,7 +135,8 @@ FUNCTIONS: list[Right] = [
     elementwise("density of the normal", lambda x: np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi),
                 lambda x: -x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi),
                 reals(saturated=(4.0, 9.0), huge=(10.0, 35.0))),
-    of_one_number("normal log-likelihood", lambda x, m, s: np.sum(-0.5 * ((x - m) / s) ** 2 - np.log(s)),
+    of_one_number("normal log-likelihood", lambda x, m,
+                  s: np.sum(-0.5 * ((x - m) / s) ** 2 - np.log(s)),
                   lambda x, m, s: (-(x - m) / s**2, np.sum(x - m) / s**2,
                                    np.sum((x - m) ** 2) / s**3 - x.size / s),
                   beside(reals((4,), huge=(1e2, 1e4), saturated=None), PLACE, SCALE)),
@@ -145,7 +146,8 @@ FUNCTIONS: list[Right] = [
                          above(0.0, (), huge=None, end=(1e-4, 1e-2)))),
     elementwise("triangular density, checked", _uniform_sum, lambda x: np.where(x < 1, 1.0, -1.0),
                 {**between(0.0, 2.0, end=(1e-12, 1e-4)),
-                 "near ties": lambda rng: (1 + 10 ** rng.uniform(-13, -3, 3) * rng.choice([-1, 1], 3),)}),
+                 "near ties": lambda rng: (1 + 10 ** rng.uniform(-13, -3, 3) * rng.choice([-1, 1],
+                     3),)}),
     elementwise("log-density of Pareto, checked", _pareto, lambda x: -3.5 / x, above(1.0)),
     of_one_number("log-density of Dirichlet, checked", _dirichlet,
                   lambda p: np.array([0.5, 2.0, 1.5]) / p, SIMPLEX),
@@ -181,7 +183,8 @@ FUNCTIONS: list[Right] = [
                 reals(saturated=(2.0, 4.0), huge=(50.0, 500.0), tiny=(1e-6, 1e-2))),
     Right("log-survival of the exponential", lambda x, r: np.log(1 - np.exp(-r * x)),
           lambda g, x, r: (g * r / np.expm1(r * x), np.sum(g * x / np.expm1(r * x))),
-          beside(above(0.0, huge=(1e1, 1e2), end=(1e-6, 1e-3)), above(0.5, (), huge=None, end=None))),
+          beside(above(0.0, huge=(1e1, 1e2), end=(1e-6, 1e-3)),
+              above(0.5, (), huge=None, end=None))),
     of_one_number("Poisson log-likelihood of counts",
                   lambda r: np.sum(np.array([0.0, 3.0, 11.0]) * np.log(r) - r),
                   lambda r: np.array([0.0, 3.0, 11.0]) / r - 1, above(0.0)),

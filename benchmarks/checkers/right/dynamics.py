@@ -97,7 +97,7 @@ def _cubic_root(a: Array) -> Array:
 
 
 def _equilibrium(w: Array, b: Array) -> Array:
-    """z = tanh(w z + b), a contraction."""
+    """Z = tanh(w z + b), a contraction."""
     z = 0 * b
     for _ in range(2 * ROUNDS):
         z = np.tanh(0.2 * np.tanh(w) @ z + b)
@@ -112,7 +112,7 @@ def _equilibrium_vjp(g: Array, w: Array, b: Array) -> tuple[Array, Array]:
 
 
 def _cosine_point(a: Array) -> Array:
-    """x = cos(a x), by bisection: a step function of fine steps, for all that floats tell."""
+    """X = cos(a x), by bisection: a step function of fine steps, for all that floats tell."""
     low, high = 0 * a, 1 + 0 * a
     for _ in range(ROUNDS * 3):
         middle = (low + high) / 2
@@ -219,7 +219,8 @@ FUNCTIONS: list[Right] = [
           beside(reals((6,), saturated=None, huge=(1e2, 1e8)), fixed(8))),
     elementwise("a ball that may bounce", _bounce, _bounce_slope,
                 {"ordinary": lambda rng: (rng.uniform(0.1, 0.4, 3),),
-                 "near ties": lambda rng: (0.5 + 10 ** rng.uniform(-13, -3, 3) * rng.choice([-1, 1], 3),),
+                 "near ties": lambda rng: (0.5 + 10 ** rng.uniform(-13, -3,
+                     3) * rng.choice([-1, 1], 3),),
                  "domain end": lambda rng: (10 ** rng.uniform(-9, -3, 3),)}),
     of_one_number("energy of coupled springs",
                   lambda x: np.sum((x[1:] - x[:-1]) ** 2) + 0.25 * np.sum(x**4),

@@ -50,7 +50,7 @@ def alarms(answers: Sequence[Asked]) -> str:
 
 
 def alarms_by_kind(answers: Sequence[Asked]) -> str:
-    """For each checker: the share of checks called wrong, and not decided, at each kind of point."""
+    """For each checker and kind of point: how often it objects, and how often it is undecided."""
     rows = []
     for checker in _checkers(answers):
         for verdict, word in (("fail", "called wrong"), ("inconclusive", "inconclusive")):
@@ -86,15 +86,18 @@ def twins(answers: Sequence[Asked]) -> str:
     for checker in _checkers(answers):
         mine = [a for a in answers if a.checker == checker]
         names = {a.function for a in mine}
-        said = lambda verdict: {a.function for a in mine if a.verdict == verdict}
-        hidden = names - said("fail")
-        count = lambda verdict: sum(a.verdict == verdict for a in mine)
+        count = {v: sum(a.verdict == v for a in mine) for v in ("fail", "inconclusive", "pass")}
+        unnoticed = names - _named(mine, "fail")
         rows.append((
-            checker, f"{len(names) - len(hidden)} of {len(names)}",
-            f"{count('fail')} of {len(mine)}", count("inconclusive"), count("pass"),
-            "; ".join(sorted(hidden - said("inconclusive"))) or "none",
+            checker, f"{len(names) - len(unnoticed)} of {len(names)}",
+            f"{count['fail']} of {len(mine)}", count["inconclusive"], count["pass"],
+            "; ".join(sorted(unnoticed - _named(mine, "inconclusive"))) or "none",
         ))  # fmt: skip
     return table(
         ("checker", "noticed at one of 5 points", "checks that fail", "inconclusive",
          "pass (hidden)", "passed at every point"), rows
     )  # fmt: skip
+
+
+def _named(answers: Sequence[Asked], verdict: str) -> set[str]:
+    return {a.function for a in answers if a.verdict == verdict}

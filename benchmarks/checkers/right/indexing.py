@@ -45,7 +45,7 @@ def _others(x: Array) -> Array:
 
 
 def _recurrence(x: Array, a: Array) -> Array:
-    """h = a h + x, from 0."""
+    """H = a h + x, from 0."""
     h, states = 0.0, []
     for v in x:
         h = a * h + v
@@ -85,11 +85,11 @@ def _segments(x: Array) -> Array:
 
 
 def _scatter(x: Array) -> Array:
-    return np.stack([np.sum(x * (INDICES == k)) ** 2 for k in range(3)])
+    return np.stack([np.sum(x * (k == INDICES)) ** 2 for k in range(3)])
 
 
 def _scatter_vjp(g: Array, x: Array) -> Array:
-    s = np.stack([np.sum(x * (INDICES == k)) for k in range(3)])
+    s = np.stack([np.sum(x * (k == INDICES)) for k in range(3)])
     return (2 * g * s)[INDICES]
 
 

@@ -5,10 +5,12 @@ Not for: those that compare elements with each other (``orders.py``).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from benchmarks.checkers.right.elementwise import sigmoid
-from benchmarks.checkers.right.points import beside, fixed, reals
+from benchmarks.checkers.right.points import Draw, beside, fixed, reals
 from benchmarks.checkers.right.right import Array, Right, elementwise, of_one_number
 
 AT_0 = reals(kinks=(0.0,))
@@ -25,7 +27,7 @@ def _margin_gradient(s: Array, y: int) -> Array:
     return d - np.sum(d) * (np.arange(s.size) == y)
 
 
-def _scores(gap: float | None, scale: float = 1.0) -> object:
+def _scores(gap: float | None, scale: float = 1.0) -> Draw:
     """Scores of classes, the first one's rival exactly at the margin but for a gap."""
 
     def draw(rng: np.random.Generator) -> tuple[Array, int]:
@@ -37,7 +39,7 @@ def _scores(gap: float | None, scale: float = 1.0) -> object:
     return draw
 
 
-def _huber(d: float) -> object:
+def _huber(d: float) -> Any:
     return lambda x: np.where(abs(x) <= d, 0.5 * x * x, d * (abs(x) - d / 2))
 
 
@@ -78,14 +80,16 @@ FUNCTIONS: list[Right] = [
     elementwise("sawtooth", lambda x: x - np.floor(x), lambda x: np.ones(np.shape(x)),
                 reals(huge=(1e2, 1e4), tiny=(1e-6, 1e-2), kinks=(1.0, 2.0))),
     elementwise("triangle wave", _triangle_wave,
-                lambda x: np.sign(x - 2 * np.round(x / 2)), reals(huge=(1e2, 1e4), kinks=(0.0, 1.0))),
+                lambda x: np.sign(x - 2 * np.round(x / 2)),
+                reals(huge=(1e2, 1e4), kinks=(0.0, 1.0))),
     elementwise("sign times logarithm", lambda x: np.sign(x) * np.log1p(abs(x)),
                 lambda x: 1 / (1 + abs(x)), AT_0),
     elementwise("absolute value", lambda x: abs(x), lambda x: np.sign(x), AT_0),
     elementwise("absolute value cubed", lambda x: abs(x) ** 3, lambda x: 3 * x * abs(x), AT_0),
     elementwise("x |x|", lambda x: x * abs(x), lambda x: 2 * abs(x), AT_0),
     elementwise("root of the absolute value", lambda x: np.sqrt(abs(x)),
-                lambda x: 0.5 * np.sign(x) / np.sqrt(abs(x)), reals(kinks=(0.0,), tiny=(1e-9, 1e-2))),
+                lambda x: 0.5 * np.sign(x) / np.sqrt(abs(x)),
+                reals(kinks=(0.0,), tiny=(1e-9, 1e-2))),
     elementwise("exp of minus the absolute value", lambda x: np.exp(-abs(x)),
                 lambda x: -np.sign(x) * np.exp(-abs(x)), reals(huge=(50.0, 300.0), kinks=(0.0,))),
     elementwise("huber", _huber(1.0), lambda x: np.clip(x, -1, 1), AT_1),
@@ -93,14 +97,16 @@ FUNCTIONS: list[Right] = [
                 reals(tiny=(1e-9, 1e-4), kinks=(0.0,))),
     elementwise("epsilon-insensitive", lambda x: np.maximum(abs(x) - 0.1, 0.0),
                 lambda x: np.where(abs(x) > 0.1, np.sign(x), 0.0), reals(kinks=(0.1, -0.1))),
-    elementwise("Tukey's biweight", lambda x: np.where(abs(x) < 2, 1 - (1 - (x / 2) ** 2) ** 3, 1.0),
+    elementwise("Tukey's biweight",
+                lambda x: np.where(abs(x) < 2, 1 - (1 - (x / 2) ** 2) ** 3, 1.0),
                 lambda x: np.where(abs(x) < 2, 1.5 * x * (1 - (x / 2) ** 2) ** 2, 0.0),
                 reals(kinks=(-2.0, 2.0))),
     elementwise("smoothstep", lambda x: np.clip(x, 0, 1) ** 2 * (3 - 2 * np.clip(x, 0, 1)),
                 lambda x: np.where((x > 0) & (x < 1), 6 * x * (1 - x), 0.0),
                 reals(kinks=(0.0, 1.0))),
     elementwise("a bump of finite support",
-                lambda x: np.where(abs(x) < 1, np.exp(-1 / np.where(abs(x) < 1, 1 - x * x, 1.0)), 0.0),
+                lambda x: np.where(abs(x) < 1, np.exp(-1 / np.where(abs(x) < 1, 1 - x * x, 1.0)),
+                    0.0),
                 lambda x: np.where(
                     abs(x) < 1,
                     -2 * x * np.exp(-1 / np.where(abs(x) < 1, 1 - x * x, 1.0))
@@ -112,7 +118,8 @@ FUNCTIONS: list[Right] = [
                 lambda x: np.where(x > 0, sigmoid(x) * (1 + x * (1 - sigmoid(x))), 0.5),
                 reals(kinks=(0.0,), huge=(50.0, 300.0))),
     of_one_number("multiclass hinge", lambda s, y: np.sum(_margin(s, y)), _margin_gradient,
-                  {"ordinary": _scores(None), "near ties": _scores(1e-3), "huge": _scores(None, 1e5),
+                  {"ordinary": _scores(None), "near ties": _scores(1e-3),
+                      "huge": _scores(None, 1e5),
                    "tiny": _scores(None, 1e-6)}),
     of_one_number("pinball", lambda x, q: np.sum(np.maximum(q * x, (q - 1) * x)),
                   lambda x, q: np.where(x > 0, q, q - 1), beside(AT_0, fixed(0.3))),
@@ -120,8 +127,8 @@ FUNCTIONS: list[Right] = [
           lambda g, x, a: (g * np.where(x > 0, 1, a), np.sum(g * np.where(x > 0, 0, x))),
           beside(reals(kinks=(0.0,)), reals((), saturated=None, huge=None, tiny=None))),
     Right("clip between moving bounds", lambda x, a, b: np.minimum(np.maximum(x, a), b),
-          lambda g, x, a, b: (g * ((x > a) & (x < b)), g * ((x < a) & (a < b)),
-                                g * (np.maximum(x, a) > b)),
+          lambda g, x, a, b: (g * ((x >= a) & (x <= b)), g * ((x < a) & (a <= b)),
+                              g * (np.maximum(x, a) > b)),
           {"ordinary": lambda rng: (3 * rng.normal(size=3), -rng.random(3), rng.random(3)),
            "near ties": lambda rng: (lambda a, b: (
                np.array([a[0] + 1e-5 * rng.normal(), b[1] + 1e-9 * rng.normal(), 0.0]), a, b))(

@@ -38,18 +38,18 @@ class Dense:
         return d @ self.w.T
 
 
-def _stack(x: Array, *parameters: Array) -> list[Dense]:
+def _stack(*parameters: Array) -> list[Dense]:
     return [Dense(w, b) for w, b in zip(parameters[::2], parameters[1::2], strict=True)]
 
 
 def _network(x: Array, *parameters: Array) -> Array:
-    for layer in _stack(x, *parameters):
+    for layer in _stack(*parameters):
         x = layer.forward(x)
     return x
 
 
 def _network_vjp(g: Array, x: Array, *parameters: Array) -> tuple[Array, ...]:
-    layers = _stack(x, *parameters)
+    layers = _stack(*parameters)
     for layer in layers:
         x = layer.forward(x)
     for layer in reversed(layers):
@@ -160,7 +160,7 @@ def _wide_sum(x: Array) -> Array:
     return np.sum(np.tanh(x) * np.arange(x.size))
 
 
-def _chain(depth: int) -> Any:
+def _chain(depth: int) -> tuple[Any, Any]:
     """Sigmoids one after the other: the first ones' gradients all but vanish."""
 
     def value(x: Array, w: Array) -> Array:
@@ -196,11 +196,14 @@ def _hinge_network_gradient(x: Array, w: Array) -> tuple[Array, Array]:
     return d @ w.T, x.T @ d
 
 
-NETWORK = reals((3, 2), (2, 4), (4,), (4, 2), (2,), saturated=(2.0, 4.0), huge=None, tiny=(1e-4, 1e-2))
+NETWORK = reals(
+    (3, 2), (2, 4), (4,), (4, 2), (2,), saturated=(2.0, 4.0), huge=None, tiny=(1e-4, 1e-2)
+)
 
 FUNCTIONS: list[Right] = [
     Right("network of two layers, as classes", _network, _network_vjp, NETWORK),
-    Right("gated cell over a sequence, as a class", lambda x, w, u: Cell(w, u).forward(x), _cell_vjp,
+    Right("gated cell over a sequence, as a class", lambda x, w, u: Cell(w, u).forward(x),
+          _cell_vjp,
           reals((4, 2), (2, 6), (3, 6), saturated=(2.0, 4.0), huge=(5.0, 10.0), tiny=(1e-4, 1e-2))),
     Right("residual block", _block, _block_vjp,
           reals((3, 4), (4, 5), (5, 4), saturated=None, huge=(1e2, 1e4), tiny=(1e-4, 1e-2))),
@@ -211,7 +214,8 @@ FUNCTIONS: list[Right] = [
     Right("mixture of experts", _experts, _experts_vjp,
           reals((3, 2), (2, 3), (3, 2, 2), saturated=(2.0, 5.0), huge=(10.0, 20.0))),
     of_one_number("parts of unlike size", _scaled_parts,
-                  lambda a, b, c: (1e6 * np.cos(a), 2 * b, 1e-5 * np.exp(c)), _unlike(1e2, 1e4, 2.0)),
+                  lambda a, b, c: (1e6 * np.cos(a), 2 * b, 1e-5 * np.exp(c)),
+                  _unlike(1e2, 1e4, 2.0)),
     of_one_number("loss and a small penalty", _penalised,
                   lambda w, b: (1e3 * np.tanh(w), 1.5e-2 * np.sign(b) * np.sqrt(abs(b))),
                   _unlike(10.0, 1e4)),
@@ -225,7 +229,8 @@ FUNCTIONS: list[Right] = [
           reals((700,), saturated=(2.0, 5.0), huge=(6.0, 20.0))),
     Right("three sigmoids in a chain", *_chain(3), reals((2,), (3,), saturated=(4, 9), huge=None)),
     Right("ten sigmoids in a chain", *_chain(10), reals((2,), (10,), saturated=(4, 9), huge=None)),
-    Right("twenty-two sigmoids in a chain", *_chain(22), reals((2,), (22,), saturated=None, huge=None,
+    Right("twenty-two sigmoids in a chain", *_chain(22), reals((2,), (22,), saturated=None,
+              huge=None,
                                                               tiny=None)),
     of_one_number("matrix factors", _matrix_factors,
                   lambda u, v: (2 * (u @ v - np.eye(3)) @ v.T, 2 * u.T @ (u @ v - np.eye(3))),

@@ -7,9 +7,11 @@ Not for: products alone (``reductions.py``, ``layers.py``).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from benchmarks.checkers.right.points import Where, reals
+from benchmarks.checkers.right.points import Draw, Where, beside, reals
 from benchmarks.checkers.right.right import Array, Right, of_one_number
 
 N = 3
@@ -24,7 +26,7 @@ def _rotation(rng: np.random.Generator) -> Array:
     return np.linalg.qr(rng.normal(size=(N, N)))[0]
 
 
-def _spectrum(*values: float) -> object:
+def _spectrum(*values: float) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[Array]:
         q = _rotation(rng)
         return (symmetric((q * np.array(values)) @ q.T),)
@@ -32,7 +34,7 @@ def _spectrum(*values: float) -> object:
     return draw
 
 
-def _close(low: float, high: float) -> object:
+def _close(low: float, high: float) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[Array]:
         q = _rotation(rng)
         gap = 10 ** rng.uniform(low, high)
@@ -41,7 +43,7 @@ def _close(low: float, high: float) -> object:
     return draw
 
 
-def _normal(scale: float, shift: float = 0.0, shape: tuple[int, ...] = (N, N)) -> object:
+def _normal(scale: float, shift: float = 0.0, shape: tuple[int, ...] = (N, N)) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[Array]:
         a = scale * rng.normal(size=shape)
         return (a + scale * shift * np.eye(N) if shift else a,)
@@ -66,10 +68,7 @@ SPECTRA: Where = {
 
 
 def _with_vector(where: Where) -> Where:
-    return {
-        kind: (lambda rng, draw=draw: (*draw(rng), rng.normal(size=N)))
-        for kind, draw in where.items()
-    }
+    return beside(where, {"ordinary": lambda rng: (rng.normal(size=N),)})
 
 
 def _solve_vjp(g: Array, a: Array, b: Array) -> tuple[Array, Array]:
@@ -101,7 +100,7 @@ def _squared_vectors_vjp(g: Array, a: Array) -> Array:
     return symmetric(v @ (f * (v.T @ (g * 2 * v))) @ v.T)
 
 
-def _through_spectrum(f: object, slope: object) -> tuple[object, object]:
+def _through_spectrum(f: Any, slope: Any) -> tuple[Any, Any]:
     """A function of a symmetric matrix by its eigenvalues; its pullback by divided differences."""
 
     def value(a: Array) -> Array:
@@ -202,6 +201,16 @@ def _dominant(a: Array) -> Array:
     return np.linalg.eigh(symmetric(a))[0][-1]
 
 
+def _nuclear_gradient(a: Array) -> Array:
+    u, _, v = np.linalg.svd(a, full_matrices=False)
+    return u @ v
+
+
+def _spectral_gradient(a: Array) -> Array:
+    u, _, v = np.linalg.svd(a, full_matrices=False)
+    return np.outer(u[:, 0], v[0])
+
+
 def _log_condition(a: Array) -> Array:
     s = np.linalg.svd(a, full_matrices=False)[1]
     return np.log(s[0] / s[-1])
@@ -249,10 +258,9 @@ FUNCTIONS: list[Right] = [
     Right("singular values", lambda a: np.linalg.svd(a, full_matrices=False)[1], _singular_vjp,
           {**GENERAL, "near ties": _close(-6, -2)}),
     of_one_number("nuclear norm", lambda a: np.sum(np.linalg.svd(a, full_matrices=False)[1]),
-                  lambda a: (lambda u, s, v: u @ v)(*np.linalg.svd(a, full_matrices=False)), GENERAL),
+                  _nuclear_gradient, GENERAL),
     of_one_number("spectral norm", lambda a: np.linalg.svd(a, full_matrices=False)[1][0],
-                  lambda a: (lambda u, s, v: np.outer(u[:, 0], v[0]))(
-                      *np.linalg.svd(a, full_matrices=False)), GENERAL),
+                  _spectral_gradient, GENERAL),
     of_one_number("log of the condition", _log_condition, _log_condition_gradient, GENERAL),
     of_one_number("Frobenius norm", lambda a: np.sqrt(np.sum(a * a)),
                   lambda a: a / np.sqrt(np.sum(a * a)), GENERAL),
@@ -270,7 +278,8 @@ FUNCTIONS: list[Right] = [
            "domain end": lambda rng: (
                rng.normal(size=(5, 3)) @ np.diag([1, 1, 10 ** -rng.uniform(1, 3)]),
                rng.normal(size=5))}),
-    of_one_number("Mahalanobis distance", _mahalanobis, _mahalanobis_gradient, _with_vector(DEFINITE)),
+    of_one_number("Mahalanobis distance", _mahalanobis, _mahalanobis_gradient,
+                  _with_vector(DEFINITE)),
     of_one_number("gaussian process", _gaussian_process, _gaussian_process_gradient,
                   _with_vector(DEFINITE)),
     of_one_number("gaussian process on points", _kernel, _kernel_gradient,
@@ -285,9 +294,11 @@ FUNCTIONS: list[Right] = [
           lambda g, x, a, y: (g * (a @ y), g * np.outer(x, y), g * (x @ a)),
           reals((3,), (3, 3), (3,), saturated=None, huge=(1e2, 1e5))),
     Right("stacked solve", lambda a, b: np.linalg.solve(a, b[..., None])[..., 0],
-          lambda g, a, b: (lambda h: (-h[..., None] * np.linalg.solve(a, b[..., None])[..., 0][:, None], h))(
+          lambda g, a, b: (lambda h: (-h[..., None] * np.linalg.solve(a, b[..., None])[..., 0][:,
+              None], h))(
               np.linalg.solve(np.swapaxes(a, -1, -2), g[..., None])[..., 0]),
-          {"ordinary": lambda rng: (rng.normal(size=(2, 3, 3)) + 3 * np.eye(3), rng.normal(size=(2, 3))),
+          {"ordinary": lambda rng: (rng.normal(size=(2, 3, 3)) + 3 * np.eye(3),
+              rng.normal(size=(2, 3))),
            "huge": lambda rng: (1e4 * (rng.normal(size=(2, 3, 3)) + 3 * np.eye(3)),
                                 rng.normal(size=(2, 3)))}),
     Right("skew exponential: a rotation", lambda w: _expm(_skew(w)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.checkers.right.points import Where, above, beside, between, fixed, reals
+from benchmarks.checkers.right.points import Where, above, beside, between, reals
 from benchmarks.checkers.right.right import Array, Right, elementwise, of_one_number
 
 LOGITS = reals((5,), saturated=(8.0, 30.0), huge=(50.0, 600.0), tiny=(1e-9, 1e-2))

@@ -110,12 +110,12 @@ def _timed(
 
 def _check(checker: str, right: Right | Twin) -> Any:
     """A function of inputs and a seed that gives the verdict; None where it cannot be asked."""
-    adapter = tgt.adapters.numpy(right.f, right.vjp, name=right.name)
+    adapter: Any = tgt.adapters.numpy(right.f, right.vjp, name=right.name)
     if checker == "ours, NumPy":
         return lambda inputs, point: _ours(adapter, inputs, point)
     if checker in OURS:
         assert isinstance(right, Right)
-        subject = _in(checker, right)
+        subject: Any = _in(checker, right)
         if subject is None:
             return None
         if checker == "ours, PyTorch":
@@ -148,7 +148,7 @@ def _jax_library() -> tuple[Any, Any]:
 
 
 def _jax(right: Right | Twin, inputs: Any) -> tuple[str, str]:
-    """``jax.test_util.check_grads`` of a ``custom_vjp``, which runs NumPy while nothing is traced."""
+    """``jax.test_util.check_grads`` of a ``custom_vjp``: untraced, it may run NumPy."""
     jax, check_grads = _jax_library()
     moved = [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
 
@@ -158,7 +158,7 @@ def _jax(right: Right | Twin, inputs: Any) -> tuple[str, str]:
             args[i] = np.array(x)
         return args
 
-    wide = lambda y: jax.tree.map(lambda v: jax.numpy.asarray(np.asarray(v, np.float64)), y)
+    wide: Any = lambda y: jax.tree.map(lambda v: jax.numpy.asarray(np.asarray(v, np.float64)), y)
     carried = jax.custom_vjp(lambda *xs: wide(right.f(*filled(xs))))
 
     def backward(xs: Any, g: Any) -> Any:
@@ -234,7 +234,7 @@ def _pulled(f: Any, g: Any, inputs: Any) -> list[Array]:
 
 
 def _gradient_of(x: Any) -> Array:
-    return np.zeros(x.shape) if x.grad is None else np.asarray(x.grad.data)
+    return np.zeros(x.shape) if x.grad is None else np.asarray(x.grad)
 
 
 def _pulled_in_torch(f: Any, g: Any, inputs: Any) -> list[Array]:
@@ -244,8 +244,8 @@ def _pulled_in_torch(f: Any, g: Any, inputs: Any) -> list[Array]:
     y = f(*xs)
     ys, gs = (y, g) if isinstance(y, tuple) else ((y,), (g,))
     total = sum((part * torch.as_tensor(u)).sum() for part, u in zip(ys, gs, strict=True))
-    moved = [x for x in xs if isinstance(x, torch.Tensor) and x.requires_grad]
-    by = torch.autograd.grad(total, moved, allow_unused=True)
+    moved = [x for x in xs if getattr(x, "requires_grad", False)]
+    by: Any = torch.autograd.grad(total, moved, allow_unused=True)
     pairs = zip(by, moved, strict=True)
     return [np.zeros(x.shape) if d is None else d.detach().numpy() for d, x in pairs]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.checkers.right.losses import softmax, softmax_vjp
 from benchmarks.checkers.right.points import beside, fixed, tied
 from benchmarks.checkers.right.right import Array, Right, of_one_number
 
@@ -59,8 +60,11 @@ def _pool(x: Array) -> Array:
 
 
 def _pool_vjp(g: Array, x: Array) -> Array:
-    wide = lambda y: np.repeat(np.repeat(y, 2, 0), 2, 1)
-    return wide(g) * (x == wide(_pool(x)))
+    dx = np.zeros(x.shape)
+    for i, j in np.ndindex(*g.shape):
+        k = int(np.argmax(x[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]))  # one of them at a tie
+        dx[2 * i + k // 2, 2 * j + k % 2] = g[i, j]
+    return dx
 
 
 def _overlapping(x: Array) -> Array:
@@ -150,9 +154,9 @@ FUNCTIONS: list[Right] = [
     of_one_number("margin of the best two", lambda x: np.sort(x)[-1] - np.sort(x)[-2],
                   lambda x: _at(x, np.argsort(x)[-1]) - _at(x, np.argsort(x)[-2]), VECTOR),
     Right("maximum of two", lambda x, y: np.maximum(x, y),
-          lambda g, x, y: (g * (x > y), g * (x < y)), PAIRS),
+          lambda g, x, y: (g * (x >= y), g * (x < y)), PAIRS),
     Right("minimum of two", lambda x, y: np.minimum(x, y),
-          lambda g, x, y: (g * (x < y), g * (x > y)), PAIRS),
+          lambda g, x, y: (g * (x <= y), g * (x > y)), PAIRS),
     Right("distance of two", lambda x, y: abs(x - y),
           lambda g, x, y: (g * np.sign(x - y), g * np.sign(y - x)), PAIRS),
     Right("sort", lambda x: np.sort(x), _sort_vjp, VECTOR),
@@ -162,7 +166,8 @@ FUNCTIONS: list[Right] = [
     of_one_number("median of five", lambda x: np.median(x),
                   lambda x: _at(x, np.argsort(x)[2]), VECTOR),
     of_one_number("median of four", lambda x: np.median(x),
-                  lambda x: 0.5 * (_at(x, np.argsort(x)[1]) + _at(x, np.argsort(x)[2])), tied((4,))),
+                  lambda x: 0.5 * (_at(x, np.argsort(x)[1]) + _at(x, np.argsort(x)[2])),
+                  tied((4,))),
     of_one_number("a quantile", _quantile, _quantile_gradient, beside(VECTOR, fixed(0.3))),
     Right("top two", lambda x: _top(x, 2), lambda g, x: _top_vjp(g, x, 2), VECTOR),
     Right("max-pooling", _pool, _pool_vjp, tied((4, 4))),
@@ -179,7 +184,6 @@ FUNCTIONS: list[Right] = [
                   lambda x: (lambda d, m, at: np.sign(d[at]) * (_at(x, at) - _at(x, m)))(
                       x - np.median(x), np.argsort(x)[2],
                       np.argsort(abs(x - np.median(x)))[2]), VECTOR),
-    Right("softmax of the two largest", lambda x: (lambda t: np.exp(t) / np.sum(np.exp(t)))(_top(x, 2)),
-          lambda g, x: (lambda t: (lambda p: _top_vjp(p * (g - np.sum(g * p)), x, 2))(
-              np.exp(t) / np.sum(np.exp(t))))(_top(x, 2)), tied((4,), size=("tiny",))),
+    Right("softmax of the two largest", lambda x: softmax(_top(x, 2)),
+          lambda g, x: _top_vjp(softmax_vjp(g, _top(x, 2)), x, 2), tied((4,), size=("tiny",))),
 ]  # fmt: skip

@@ -91,7 +91,9 @@ def between(
         gap = width * log_uniform(rng, *(end or GAPS), shape)
         return np.where(rng.random(shape) < 0.5, low + gap, high - gap)
 
-    inner = drawn(lambda rng, shape: rng.uniform(low + width / 20, high - width / 20, shape), *shapes)
+    inner = drawn(
+        lambda rng, shape: rng.uniform(low + width / 20, high - width / 20, shape), *shapes
+    )
     where = {"ordinary": inner}
     if end is not None:
         where["domain end"] = drawn(near, *shapes)
@@ -104,20 +106,20 @@ def between(
     return where
 
 
-def tied(*shapes: Any, scale: float = 1.0, axis: int = -1, size: Sequence[str] = ("huge", "tiny")) -> Where:
+def tied(*shapes: Any, axis: int = -1, size: Sequence[str] = ("huge", "tiny")) -> Where:
     """Points for what compares elements: along an axis two of them are all but equal."""
     shapes = shapes or ((5,),)
 
     def near(rng: np.random.Generator, shape: Any) -> Array:
-        x = np.moveaxis(rng.normal(0, scale, shape), axis, 0).copy()
+        x = np.moveaxis(rng.normal(size=shape), axis, 0).copy()
         i, j = rng.choice(len(x), 2, replace=False)
         x[i] = x[j] + _of_either_sign(rng, GAPS, x[j].shape)
         return np.moveaxis(x, 0, axis)
 
     factors = {"huge": 1e6, "tiny": 1e-7}
-    where = {"ordinary": drawn(lambda rng, shape: rng.normal(0, scale, shape), *shapes)}
+    where = {"ordinary": drawn(lambda rng, shape: rng.normal(size=shape), *shapes)}
     for kind in size:
-        where[kind] = _scaled_normal(factors[kind] * scale, shapes)
+        where[kind] = _scaled_normal(factors[kind], shapes)
     where["near ties"] = drawn(near, *shapes)
     return where
 

@@ -5,6 +5,8 @@ Not for: losses and softmax (``losses.py``), or what compares elements (``orders
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from benchmarks.checkers.right.points import Where, above, beside, fixed, reals
@@ -16,9 +18,9 @@ PAIR = reals((4,), (4,), saturated=None, huge=(1e2, 1e6), tiny=(1e-6, 1e-2))
 POSITIVE = above(0.0, (4,))
 
 
-def _about(*means: float) -> Where:
+def _about() -> Where:
     """Values that lie close together, or about a large mean."""
-    draw = lambda mean, scale: lambda rng: (mean + scale * rng.normal(size=(3, 5)),)
+    draw: Any = lambda mean, scale: lambda rng: (mean + scale * rng.normal(size=(3, 5)),)
     return {"ordinary": draw(0, 1), "huge": draw(1e5, 10.0), "saturated": draw(10.0, 1e-3),
             "tiny": draw(0, 1e-5)}  # fmt: skip
 
@@ -141,14 +143,17 @@ FUNCTIONS: list[Right] = [
                   reals((5,), kinks=(0.0,))),
     of_one_number("3-norm", _power_norm, _power_norm_gradient, beside(VECTOR, fixed(3.0))),
     of_one_number("20-norm", _power_norm, _power_norm_gradient,
-                  beside(reals((5,), saturated=(4, 9), tiny=(1e-4, 1e-2), huge=(1e2, 1e4)), fixed(20.0))),
+                  beside(reals((5,), saturated=(4, 9), tiny=(1e-4, 1e-2), huge=(1e2, 1e4)),
+                      fixed(20.0))),
     of_one_number("1.1-norm", _power_norm, _power_norm_gradient,
                   beside(reals((5,), kinks=(0.0,)), fixed(1.1))),
     of_one_number("sum of squares", lambda x: np.sum(x * x), lambda x: 2 * x, VECTOR),
-    of_one_number("sum of squares of unlike sizes", lambda x: np.sum((x * 10.0 ** np.arange(5)) ** 2),
+    of_one_number("sum of squares of unlike sizes",
+                  lambda x: np.sum((x * 10.0 ** np.arange(5)) ** 2),
                   lambda x: 2 * x * 10.0 ** (2 * np.arange(5)), VECTOR),
     of_one_number("cosine similarity", _cosine, _cosine_gradient,
-                  {**PAIR, "near ties": lambda rng: (lambda x: (x, 2 * x + 1e-6 * rng.normal(size=4)))(
+                  {**PAIR, "near ties": lambda rng: (lambda x: (x,
+                      2 * x + 1e-6 * rng.normal(size=4)))(
                       rng.normal(size=4))}),
     of_one_number("correlation", _correlation, _correlation_gradient, PAIR),
     of_one_number("skewness", _skewness, _skewness_gradient,

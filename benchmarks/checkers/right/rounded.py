@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.checkers.right.points import Where, above, beside, between, reals
+from benchmarks.checkers.right.points import (
+    Draw,
+    Where,
+    above,
+    beside,
+    between,
+    log_uniform,
+    reals,
+)
 from benchmarks.checkers.right.right import Array, Right, elementwise
 
 SINGLE = np.float32
@@ -71,7 +79,7 @@ def _checked_table(x: Array) -> Array:
 
 
 def _checked_grid(x: Array) -> Array:
-    """Refuse numbers that are not within one half of the calibrated ones, as quantised code does."""
+    """Refuse numbers outside of the calibrated range, as quantised code does."""
     if np.max(abs(x)) >= 1.0:
         raise OverflowError("out of the calibrated range")
     return x / (1 - x * x)
@@ -100,10 +108,10 @@ def _beneath_one(rng: np.random.Generator, gap: float) -> tuple[Array]:
     return (p / p.sum() * (1 - gap),)
 
 
-def _intervals(gap: tuple[float, float]) -> object:
+def _intervals(gap: tuple[float, float]) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[Array, Array]:
         low = rng.normal(size=3)
-        return low, low + 10 ** rng.uniform(*np.log10(gap), 3)
+        return low, low + log_uniform(rng, *gap, 3)
 
     return draw
 
@@ -149,7 +157,8 @@ FUNCTIONS: list[Right] = [
           reals((5,), saturated=(4.0, 12.0), huge=(20.0, 60.0))),
     Right("sum in float32", lambda x: double(np.sum(single(x))),
           lambda g, x: double(np.ones(x.shape)) * g, reals((20,), huge=(1e2, 1e4))),
-    Right("dense layer in float32", lambda x, w, b: double(np.tanh(single(x) @ single(w) + single(b))),
+    Right("dense layer in float32", lambda x, w,
+          b: double(np.tanh(single(x) @ single(w) + single(b))),
           lambda g, x, w, b: (lambda d: (double(d @ single(w).T), double(single(x).T @ d),
                                          double(np.sum(d, 0))))(
               single(g) * (1 - np.tanh(single(x) @ single(w) + single(b)) ** 2)),

@@ -5,9 +5,11 @@ Not for: pooling (``orders.py``).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from benchmarks.checkers.right.points import Where, beside, between, reals
+from benchmarks.checkers.right.points import Draw, Where, beside, between, reals
 from benchmarks.checkers.right.right import Array, Right, of_one_number
 
 N = 8
@@ -64,7 +66,7 @@ def _circular(x: Array, y: Array) -> Array:
 
 
 def _circular_vjp(g: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    back = lambda z: np.real(np.fft.ifft(np.fft.fft(g) * np.conj(np.fft.fft(z))))
+    back: Any = lambda z: np.real(np.fft.ifft(np.fft.fft(g) * np.conj(np.fft.fft(z))))
     return back(y), back(x)
 
 
@@ -126,7 +128,7 @@ def _hermite_slope(x: Array) -> Array:
     return m + 2 * (3 * (q - p) - 2 * m - n) * t + 3 * (2 * (p - q) + m + n) * t**2
 
 
-def _knots(gap: float | None) -> object:
+def _knots(gap: float | None) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[Array]:
         if gap is None:
             return (rng.uniform(1.1, 3.9, 3),)
@@ -155,7 +157,7 @@ def _bilinear_gradient(x: Array, p: Array) -> tuple[Array, Array]:
     return dx, np.stack([by_a, by_b])
 
 
-def _place(gap: float | None) -> object:
+def _place(gap: float | None) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[Array, Array]:
         p = rng.uniform(0.1, 0.9, 2) + rng.integers(0, 2, 2)
         if gap is not None:
@@ -169,7 +171,7 @@ def _total_variation(x: Array) -> Array:
     return np.sum(abs(x[1:] - x[:-1]))
 
 
-def _steps(gap: float | None) -> object:
+def _steps(gap: float | None) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[Array]:
         x = rng.normal(size=N)
         if gap is not None:

@@ -6,7 +6,7 @@ Not for: densities that use them (``densities.py``).
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
+from scipy import special  # type: ignore[import-untyped, unused-ignore]
 
 from benchmarks.checkers.right.points import above, beside, between, reals
 from benchmarks.checkers.right.right import Array, Right, elementwise
@@ -26,7 +26,8 @@ def _normal(x: Array) -> Array:
 
 
 FUNCTIONS: list[Right] = [
-    elementwise("erf", lambda x: special.erf(x), lambda x: 2 / np.sqrt(np.pi) * np.exp(-x * x), TAIL),
+    elementwise("erf", lambda x: special.erf(x), lambda x: 2 / np.sqrt(np.pi) * np.exp(-x * x),
+                TAIL),
     elementwise("erfc", lambda x: special.erfc(x), lambda x: -2 / np.sqrt(np.pi) * np.exp(-x * x),
                 TAIL),
     elementwise("erfcx", lambda x: special.erfcx(x),
@@ -38,9 +39,11 @@ FUNCTIONS: list[Right] = [
                 lambda x: special.ndtr(x) + x * _normal(x), TAIL),
     elementwise("normal distribution", lambda x: special.ndtr(x), _normal, TAIL),
     elementwise("log of the normal distribution", lambda x: special.log_ndtr(x),
-                lambda x: _normal(x) / special.ndtr(x), reals(saturated=(2, 5.5), huge=(6.0, 25.0))),
+                lambda x: _normal(x) / special.ndtr(x),
+                reals(saturated=(2, 5.5), huge=(6.0, 25.0))),
     elementwise("expit", lambda x: special.expit(x),
-                lambda x: special.expit(x) * special.expit(-x), reals(saturated=(8, 30), huge=(50, 600))),
+                lambda x: special.expit(x) * special.expit(-x),
+                reals(saturated=(8, 30), huge=(50, 600))),
     elementwise("logit of SciPy's", lambda p: special.logit(p), lambda p: 1 / (p * (1 - p)), UNIT),
     elementwise("log-gamma", lambda x: special.gammaln(x), lambda x: special.digamma(x), POSITIVE),
     elementwise("gamma", lambda x: special.gamma(x),
@@ -49,7 +52,8 @@ FUNCTIONS: list[Right] = [
     elementwise("gamma of negative numbers", lambda x: special.gamma(x),
                 lambda x: special.gamma(x) * special.digamma(x),
                 between(-2.0, -1.0, end=(1e-6, 1e-3))),
-    elementwise("digamma", lambda x: special.digamma(x), lambda x: special.polygamma(1, x), POSITIVE),
+    elementwise("digamma", lambda x: special.digamma(x), lambda x: special.polygamma(1, x),
+                POSITIVE),
     elementwise("Bessel J0", lambda x: special.j0(x), lambda x: -special.j1(x), WAVE),
     elementwise("Bessel J1", lambda x: special.j1(x), lambda x: special.j0(x) - special.j1(x) / x,
                 reals(saturated=(4.0, 30.0), huge=(50.0, 1e3), tiny=(1e-5, 1e-2))),
@@ -61,7 +65,8 @@ FUNCTIONS: list[Right] = [
     elementwise("Bessel I0, scaled", lambda x: special.i0e(x),
                 lambda x: special.i1e(x) - np.sign(x) * special.i0e(x),
                 reals(huge=(50.0, 1e4), kinks=(0.0,))),
-    elementwise("Bessel K0", lambda x: special.k0(x), lambda x: -special.k1(x),
+    elementwise("Bessel K1/4", lambda x: special.kv(0.25, x),
+                lambda x: -(special.kv(0.75, x) + special.kv(1.25, x)) / 2,
                 above(0.0, huge=(20.0, 500.0), end=(1e-6, 1e-3))),
     elementwise("Lambert W", lambda x: special.lambertw(x).real,
                 lambda x: (lambda w: 1 / (np.exp(w) * (1 + w)))(special.lambertw(x).real),
@@ -77,7 +82,8 @@ FUNCTIONS: list[Right] = [
     elementwise("elliptic K", lambda m: special.ellipk(m),
                 lambda m: (special.ellipe(m) - (1 - m) * special.ellipk(m)) / (2 * m * (1 - m)),
                 between(0.0, 1.0, end=(1e-5, 1e-2), middle=False)),
-    elementwise("entropy of SciPy's", lambda p: special.entr(p), lambda p: -np.log(p) - 1, POSITIVE),
+    elementwise("entropy of SciPy's", lambda p: special.entr(p), lambda p: -np.log(p) - 1,
+                POSITIVE),
     Right("relative entropy", lambda x, y: special.rel_entr(x, y),
           lambda g, x, y: (g * (np.log(x / y) + 1), -g * x / y), beside(POSITIVE, POSITIVE)),
     Right("log-beta", lambda a, b: special.betaln(a, b),

@@ -85,7 +85,7 @@ def _one_hot(x: Array, i: Any) -> Array:
     return (np.arange(x.size) == i) * 1.0
 
 
-def _doubled_beyond(x: Array, where: Any, slope: Array) -> Array:
+def _doubled(where: Any, slope: Array) -> Array:
     return slope * np.where(where, 2.0, 1.0)
 
 
@@ -123,11 +123,15 @@ def _with_zero(rng: np.random.Generator) -> Array:
     return x
 
 
+def _solve_vjp(by_b: Array, a: Array, b: Array) -> tuple[Array, Array]:
+    return -symmetric(np.outer(by_b, np.linalg.solve(symmetric(a) + SKEW, b))), by_b
+
+
 SKEW = np.array([[0.0, 0.5, 0.0], [-0.5, 0.0, 0.25], [0.0, -0.25, 0.0]])
 
 TWINS: list[Twin] = [
     _slopes("tanh: twice in the tail", "saturated", lambda x: np.tanh(x),
-            lambda x: _doubled_beyond(x, x > 3, _sech2(x)), _sech2, _range(4, 9)),
+            lambda x: _doubled(x > 3, _sech2(x)), _sech2, _range(4, 9)),
     _slopes("tanh: 0 in the tail", "saturated", lambda x: np.tanh(x),
             lambda x: np.where(abs(x) > 5, 0.0, _sech2(x)), _sech2, _range(5.5, 8, True)),
     _slopes("sigmoid: sign lost in the tail", "saturated", sigmoid,
@@ -139,7 +143,7 @@ TWINS: list[Twin] = [
             lambda x: np.where(x > 10, 0.0, 1 / (1 + np.exp(x))), lambda x: 1 / (1 + np.exp(x)),
             _range(11, 20)),
     _slopes("bell: twice beyond 3", "saturated", lambda x: np.exp(-x * x),
-            lambda x: _doubled_beyond(x, abs(x) > 3, -2 * x * np.exp(-x * x)),
+            lambda x: _doubled(abs(x) > 3, -2 * x * np.exp(-x * x)),
             lambda x: -2 * x * np.exp(-x * x), _range(3.2, 5, True)),
     _slopes("gelu: the last term missing in the tail", "saturated",
             lambda x: 0.5 * x * (1 + np.tanh(0.8 * (x + 0.045 * x**3))),
@@ -209,7 +213,8 @@ TWINS: list[Twin] = [
          lambda g, x: g[np.argsort(x)], lambda g, x: g[np.argsort(np.argsort(x))],
          lambda rng: (np.array([2.0, 2.0 - log_uniform(rng, 1e-8, 1e-4), -1.0, 0.0]),)),
     Twin("median: of the neighbour", "near ties", lambda x: np.median(x),
-         lambda g, x: g * _one_hot(x, np.argsort(x)[3]), lambda g, x: g * _one_hot(x, np.argsort(x)[2]),
+         lambda g, x: g * _one_hot(x, np.argsort(x)[3]), lambda g,
+         x: g * _one_hot(x, np.argsort(x)[2]),
          lambda rng: (np.array([0.0, log_uniform(rng, 1e-7, 1e-3), 2.0, -1.0, -2.0]),)),
     _slopes("log: half near its end", "domain end", _checked_log,
             lambda x: np.where(x < 1e-2, 0.5, 1.0) / x, lambda x: 1 / x, _range(1e-6, 5e-3)),
@@ -226,10 +231,8 @@ TWINS: list[Twin] = [
          lambda g, a: g * symmetric(np.linalg.inv(symmetric(a))), _spectrum(1e-4, 1e-2)),
     Twin("solve: not transposed near singular", "domain end",
          lambda a, b: np.linalg.solve(symmetric(a) + SKEW, b),
-         lambda g, a, b: (lambda h: (-symmetric(np.outer(h, np.linalg.solve(symmetric(a) + SKEW, b))), h))(
-             np.linalg.solve(symmetric(a) + SKEW, g)),
-         lambda g, a, b: (lambda h: (-symmetric(np.outer(h, np.linalg.solve(symmetric(a) + SKEW, b))), h))(
-             np.linalg.solve((symmetric(a) + SKEW).T, g)),
+         lambda g, a, b: _solve_vjp(np.linalg.solve(symmetric(a) + SKEW, g), a, b),
+         lambda g, a, b: _solve_vjp(np.linalg.solve((symmetric(a) + SKEW).T, g), a, b),
          lambda rng: (*_spectrum(1e-2, 1e-1)(rng), rng.normal(size=3))),
     _slopes("exp in float32: a tenth too much", "saturated", lambda x: _single(np.exp(_single(x))),
             lambda x: 1.1 * np.exp(x), lambda x: np.exp(x), lambda rng: rng.normal(size=3)),
