@@ -50,7 +50,7 @@ def test_there_are_three_hundred_at_points_of_every_kind():
     assert {kind for right in ALL for kind in right.where} == set(KINDS)
 
 
-@pytest.mark.parametrize("right", ALL[::12], ids=lambda right: right.name)
+@pytest.mark.parametrize("right", ALL[::16], ids=lambda right: right.name)
 def test_some_gradients_are_right(right):
     prove(right)
 
@@ -61,7 +61,7 @@ def test_every_gradient_is_right(right):
     prove(right)
 
 
-@pytest.mark.parametrize("right", ALL[::12], ids=lambda right: right.name)
+@pytest.mark.parametrize("right", ALL[::16], ids=lambda right: right.name)
 def test_values_and_gradients_are_finite_at_every_point(right):
     for point in range(POINTS):
         inputs = right.inputs(point)
@@ -73,7 +73,7 @@ def test_values_and_gradients_are_finite_at_every_point(right):
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.name)
 def test_twins_are_wrong_where_they_are_asked_and_their_other_gradient_is_right(twin):
-    for point in range(twin.points):
+    for point in range(2):
         inputs, rng = twin.inputs(point), np.random.default_rng(point)
         assert gradient_error(twin.f, twin.right, inputs, rng, most=5)[0] < EXACT
         assert gradient_error(twin.f, twin.wrong, inputs, rng, most=5)[0] > 1e-5
