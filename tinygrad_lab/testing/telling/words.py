@@ -7,11 +7,19 @@ Not for: the pattern in wrong numbers (``diagnosis.py``), or how a message is la
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
-from tinygrad_lab.testing.telling.pasted import shown
+from tinygrad_lab.testing.judging.locating import Located
+from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.telling.digits import arrays_side_by_side, side_by_side
+from tinygrad_lab.testing.telling.inputs import line_of
+
+MOST_NAMED = 5  # so many wrong elements are named one by one
 
 _REASONS = {
     Reason.LEFT_OUT: "left out: {why}",
@@ -26,6 +34,9 @@ _REASONS = {
     Reason.NOT_DEFINED_NEARBY: "not defined nearby",
     Reason.NOT_A_POLYNOMIAL: "not a polynomial of degree two on integers",
     Reason.STEPS_ON_INTEGERS: "a step function on the integers",
+    Reason.MEANINGLESS: "it would say nothing beside what {after} has shown",
+    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls:call} "
+    "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
     Reason.VALUE_NOT_FINITE: "the value is not finite",
@@ -42,14 +53,19 @@ _REASONS = {
     Reason.VALUE_JUMPS: "the value jumps here: a step, or round-off",
     Reason.NOISE_OR_KINK: "noise, or a kink: the one-sided slopes are not certain",
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
-    Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
+    Reason.KINK: "kink: one-sided slopes {low} to {high}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
+    Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.BY_COMPLEX_STEP: "by complex step",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
     Reason.AT_RATE: "at rate {rate:g}",
 }
 
-_IS_WRONG = {"input": "{gradient} is wrong", "": "the gradient is wrong"}
+_IS_WRONG = {
+    "several": "{gradient} are wrong",
+    "input": "{gradient} is wrong",
+    "": "the gradient is wrong",
+}
 
 #: The sentence of each fault, and the lines below it.  Where it depends on the facts, the text is
 #: that of the first fact that there is, or else of "".
@@ -113,6 +129,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.SHAPE: [
         "{gradient} has shape {shape}, the input {expected}",
         {
+            "harmless": "where it is subtracted from its input that makes no difference",
             "stretched": "the gradient of a broadcast operand has to be summed over the axes it "
             "was stretched",
             "transposed": "transposed",
@@ -124,7 +141,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "expected": "{gradient} is {dtype}, the input {expected}",
             "": "{gradient} is {dtype} for a float32 input",
         },
-        {"expected": "", "": "a constant of the rule is float64"},
+        {
+            "harmless": "a constant of the rule may be",
+            "expected": "",
+            "": "a constant of the rule is {dtype}",
+        },
     ],
     Kind.ALIASING: [
         {
@@ -132,15 +153,21 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "other": "{gradient} shares its memory with {other}",
             "": "{gradient} shares its memory with the upstream",
         },
-        "whoever adds to one in place changes the other: return a copy",
+        {
+            "harmless": "whoever writes into one changes the other",
+            "": "whoever adds to one in place changes the other: return a copy",
+        },
     ],
     Kind.NOT_REPEATABLE: [
         "{gradient} is another one the second time",
         "the value is the same: the backward pass is random, or keeps state between calls",
     ],
     Kind.SECOND_BACKWARD: [
-        "{gradient} is another one on a second backward pass",
-        "something is kept from the first pass, or was written over by it",
+        {
+            "error": "a second backward pass after one forward pass raises {error!e}",
+            "": "{gradient} is another one on a second backward pass",
+        },
+        {"error": "", "": "something is kept from the first pass, or was written over by it"},
     ],
     Kind.SHARED_STATE: [
         "{gradient} changes when the function is called in between",
@@ -166,7 +193,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     ],
     Kind.NOT_FINITE: [
         "{gradient} is {value} where value and slope are finite",
-        "at {element} = {at:.6g}: one-sided slopes {left:.6g} and {right:.6g}",
+        "at {element} = {at:.6g}: one-sided slopes {left} and {right}",
     ],
     Kind.NONLINEAR: [
         {
@@ -186,8 +213,8 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.WRONG: [
         {"exactly": "the gradient is wrong (exact mode: on integers nothing is rounded)"}
         | _IS_WRONG,
-        {"exactly": "at {inputs}", "note": "{note}"},
-        {"exactly": "slope {slope:.17g}, exactly it is {exactly:.17g}"},
+        {"exactly": "not there, but at whole numbers: {inputs}", "note": "{note}"},
+        {"exactly": "along {directions}: slope {slope}, exactly it is {exactly}"},
     ],
     Kind.SUBGRADIENT: [_IS_WRONG, "{note}"],
     Kind.SECOND_ORDER: [
@@ -212,6 +239,17 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
 }
 
 
+#: What is at fault besides rules, by the step of the backward pass.
+_PARTS = {
+    "constant": "no gradient goes through this constant: detach(), .data, float(), item(), "
+    "np.asarray, no_grad, or a Tensor made anew",
+    "output": "no gradient comes from this output: detach(), .data, or plain NumPy on the way",
+    "accumulation": "what several calls gave back to one value was not added up as it came",
+}
+
+RIGHT_ALONE = "alone, this call is right: the fault is in how it is used"
+
+
 class _Formatter(string.Formatter):
     """Writes lists item by item, and dicts as assignments.
 
@@ -227,7 +265,7 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, dict):
-            value = [f"{name} = {shown(x)}" for name, x in value.items()]
+            value = line_of(list(value), list(value.values()))
         if isinstance(value, list):
             return ", ".join(map(str, value))
         if isinstance(value, Site):
@@ -238,8 +276,31 @@ class _Formatter(string.Formatter):
 
 
 def note(judgement: Judgement) -> str:
-    """Say how something was decided, or why it was not; "" where there is nothing to say."""
-    return "" if judgement.reason is None else _REASONS[judgement.reason].format(**judgement.facts)
+    """Say how something was decided, or why it was not; "" where there is nothing to say.
+
+    Of a judgement with several parts it is said by name, unless it is the same of all.
+    """
+    texts = {part.site.name: note(part) for part in judgement.parts}
+    if len(set(texts.values())) > 1:
+        return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
+    if judgement.reason is None:
+        return ""
+    return _Formatter().vformat(_REASONS[judgement.reason], (), _side_by_side(judgement.facts))
+
+
+#: Facts that are two numbers, or two arrays, to be held side by side.
+_PAIRS = (("low", "high"), ("left", "right"), ("slope", "exactly"), ("narrow", "wide"))
+
+
+def _side_by_side(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the facts that are pairs of numbers with the digits by which they differ."""
+    pairs = [pair for pair in _PAIRS if all(name in facts for name in pair)]
+    written = dict(facts)
+    for a, b in pairs:
+        are_arrays = np.ndim(facts[a]) > 0
+        write = arrays_side_by_side if are_arrays else side_by_side
+        written[a], written[b] = write(facts[a], facts[b])
+    return written
 
 
 def input_label(site: Site) -> str:
@@ -248,21 +309,61 @@ def input_label(site: Site) -> str:
     return label if site.name.startswith("input") else f"{label} ({site.name})"
 
 
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Write names in a row: "a, b and c"; of many the first, and how many more there are."""
+    *first, last = names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def element(site: Site) -> str:
     """Name an element of an input: "x[0, 1]"."""
     part = f".{site.part}" if site.part else ""
     return f"{site.name}{list(site.index) if site.index else ''}{part}"
 
 
+def extent(located: Located, point: Point) -> str:
+    """Say which elements are wrong, if not all of them are; "" where that is not known."""
+    x, site = point.arrays[located.input], point.subject.site(located.input)
+    if not located.all_known or len(located.places) == x.size:
+        return ""
+
+    def at(place: tuple[int, ...]) -> str:
+        return element(point.subject.site(located.input, place))
+
+    wrong = located.places
+    if located.run is not None:
+        ends = (located.run[0], located.run[1] - 1)
+        first, last = (tuple(map(int, np.unravel_index(k, x.shape))) for k in ends)
+        what = f"everything from {at(first)} to {at(last)}, in the order of memory, is"
+    elif located.region is not None and len(wrong) > 1:
+        complete = len(point.subject.site(located.input, wrong[0]).index or ()) == x.ndim
+        axes = list(zip(located.region, x.shape, strict=True))[: None if complete else -1]
+        ranges = ", ".join(_slice(low, high, length) for (low, high), length in axes)
+        what = f"all of {site.name}[{ranges}] is"
+    elif len(wrong) > MOST_NAMED:
+        what = f"{len(wrong)} of {x.size} elements are"
+    else:
+        what = f"{', '.join(map(at, wrong))} {'is' if len(wrong) == 1 else 'are'}"
+    return f"{what} wrong, the rest of {site.name} is right"
+
+
+def _slice(low: int, high: int, length: int) -> str:
+    if high - low == 1:
+        return str(low)
+    return f"{low or ''}:{'' if high == length else high}"
+
+
 def sentences(judgement: Judgement) -> list[str]:
     """Say what is wrong: the sentence of a message, and the lines below it."""
     assert judgement.kind is not None
-    site, facts = judgement.site, dict(judgement.facts)
+    site, facts = judgement.site, _side_by_side(judgement.facts)
     where = f"in {site.line}: {site.source}" if site.line else ""
     facts |= {"aside": where and f", {where}", "below": where and f"\n  {where}"}
     if site.input is not None:
         facts |= {"input": site.input, "name": site.name, "element": element(site)}
-        facts["gradient"] = f"gradient by {input_label(site)}"
+        several = [input_label(each) for each in facts.get("several", ())]
+        one = f"gradient by {input_label(site)}"
+        facts["gradient"] = f"gradients by {listed(several)}" if several else one
     if judgement.reason is not None:
         facts["note"] = note(judgement)
     lines = []
@@ -276,3 +377,8 @@ def sentences(judgement: Judgement) -> list[str]:
 
 def _chosen(texts: dict[str, str], facts: dict[str, Any]) -> str:
     return next((text for fact, text in texts.items() if not fact or fact in facts), "")
+
+
+def of_blame(part: str) -> list[str]:
+    """Say what an entry of the account means, where that is no matter of a rule."""
+    return [_PARTS[part]] if part in _PARTS else []
