@@ -103,12 +103,9 @@ def gradcheck(
     >>> report.verdict, report.resolution < 1e-7
     ('pass', True)
     """
-    if order < 1:
-        raise ValueError(f"order={order}: 1 checks the gradient, 2 the gradient of that as well")
     if not (callable(fn) or isinstance(fn, Adapter)):
         raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
-    if budget is not None and not budget > 0:
-        raise ValueError(f"budget={budget}: it is a number of seconds")
+    _refuse(wrt, order, upstream, budget)
     generator = np.random.default_rng(rng)
     args = bind(inputs, wrt)
     subject = subject_of(fn, args, name or "")
@@ -121,8 +118,10 @@ def gradcheck(
     with within(budget) as clock, checking():
         examination = Examination(subject, chosen, generator, upstream, order, strict, clock)
         for number, looked in enumerate(examination.look()):
-            if not number:
-                _say_how_long(subject, clock)
+            if number == 0:
+                first = clock.calls, clock.spent  # often no measure: it loads and compiles
+            elif number == 1 and clock.calls > first[0]:
+                _say_how_long(subject, clock, (clock.spent - first[1]) / (clock.calls - first[0]))
             enter(report, looked.property, looked.judgement, looked.point)
     if clock.spent > LONG:
         each = clock.spent / clock.calls
@@ -133,10 +132,9 @@ def gradcheck(
     return report
 
 
-def _say_how_long(subject: Subject, clock: Budget) -> None:
-    """Tell the log where a check is going to take long."""
+def _say_how_long(subject: Subject, clock: Budget, each: float) -> None:
+    """Tell the log where a check is going to take long, at so many seconds a call."""
     calls = CALLS + CALLS_OF_AN_INPUT * len(subject.names)
-    each = clock.spent / max(clock.calls, 1)
     if min(calls * each, clock.seconds) > LONG:
         import logging
 
@@ -159,6 +157,28 @@ def _cause(report: GradReport, failures: Sequence[Looked]) -> BaseException | No
     return next((error for error in errors if error is not None), None)
 
 
+def _refuse(wrt: Any, order: Any, upstream: Any, budget: Any) -> None:
+    """Refuse arguments that are none."""
+    positions = wrt if isinstance(wrt, (list, tuple, range)) else [] if wrt is None else [wrt]
+    if not all(isinstance(i, int) and not isinstance(i, bool) for i in positions):
+        raise TypeError(f"wrt={wrt!r}: it is the position of an input, 0 for the first, or several")
+    if wrt is not None and not positions:
+        raise ValueError(f"wrt={wrt!r} names no input to differentiate by")
+    if not isinstance(order, int) or order < 1:
+        raise ValueError(f"order={order}: 1 checks the gradient, 2 the gradient of that as well")
+    if upstream is not None and not np.all(np.isfinite(_floats(upstream))):
+        raise ValueError(f"upstream={describe(upstream)}: it is an array of finite floats")
+    if budget is not None and not (isinstance(budget, (int, float)) and budget > 0):
+        raise ValueError(f"budget={budget!r}: it is a number of seconds")
+
+
+def _floats(x: Any) -> Any:
+    try:
+        return np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.nan
+
+
 def choose(properties: str | Iterable[str], without: Collection[str]) -> list[str]:
     """Name the properties to check, in the order in which they are."""
     if properties == "default":
@@ -167,6 +187,8 @@ def choose(properties: str | Iterable[str], without: Collection[str]) -> list[st
         names = list(NUMBERS)
     else:
         names = [properties] if isinstance(properties, str) else list(properties)
+    if not names:
+        raise ValueError("properties=[] leaves nothing to check")
     unknown = sorted({*names, *without} - set(PROPERTIES))
     if unknown:
         known = ", ".join(PROPERTIES)

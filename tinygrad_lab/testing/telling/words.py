@@ -93,10 +93,14 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "": "the function raised {error!e}{below}",
         }
     ],
-    Kind.RANDOM: ["the function is random: it draws from a global generator at each call"],
+    Kind.RANDOM: [
+        "the function is random: at each call it draws from {source}",
+        "seed it anew within the function, or hand over what was drawn as an input; check a model "
+        "with dropout after .eval()",
+    ],
     Kind.GLOBAL_STATE: [
-        "the function gives another value at each call: it draws random numbers, or depends on "
-        "state outside of its inputs"
+        "the function gives another value at each call: it depends on state outside of its inputs, "
+        "or draws random numbers from a generator that it makes",
     ],
     Kind.MUTATES_INPUT: [
         {
