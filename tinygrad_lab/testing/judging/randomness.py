@@ -56,7 +56,7 @@ def source_of(fn: Any, value: Callable[[], list[Array]]) -> str | None:
 
 
 def _global_generators() -> Iterator[Generator]:
-    yield Generator("NumPy's global generator", np.random.get_state, np.random.set_state)  # noqa: NPY002
+    yield Generator("NumPy's global generator", np.random.get_state, np.random.set_state)
     yield Generator("the generator of Python's random", random.getstate, random.setstate)
     if (torch := getattr(sys.modules.get("torch"), "random", None)) is not None:
         yield Generator("PyTorch's generator", torch.get_rng_state, torch.set_rng_state)
@@ -64,7 +64,8 @@ def _global_generators() -> Iterator[Generator]:
 
 def _generators_in(fn: Any) -> Iterator[Generator]:
     """Look for generators in what a function has hold of."""
-    waiting, visited = [("", fn)], set()
+    waiting: list[tuple[str, Any]] = [("", fn)]
+    visited: set[int] = set()
     while waiting and len(visited) < MOST:
         name, x = waiting.pop(0)
         if id(x) in visited:
@@ -104,7 +105,7 @@ def _held_by(x: Any) -> Iterator[tuple[str, Any]]:
         yield from _defaults_of(x)
     else:
         yield from getattr(x, "__dict__", {}).items()
-        yield "", getattr(type(x), "__call__", None) if callable(x) else None
+        yield "", vars(type(x)).get("__call__")
 
 
 def _defaults_of(function: Any) -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_lab.core.modes import debug
 from tinygrad_lab.testing.judging.judgement import FAIL, Evidence, Judgement, Kind
+from tinygrad_lab.testing.judging.left_out import LeftOut, constant_left_out
 from tinygrad_lab.testing.judging.locating import Located, most_wrong
 from tinygrad_lab.testing.judging.numerical import direction_like
 from tinygrad_lab.testing.judging.point import Point
@@ -31,8 +32,11 @@ from tinygrad_lab.testing.telling.words import (
     extent,
     note,
     of_blame,
+    of_left_out,
     sentences,
 )
+
+NEARLY = 1e-3  # relative: a gradient that is off by less may well be meant so
 
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
@@ -90,7 +94,8 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
     assert judgement.kind is not None
     finding = Finding(label, judgement.kind, text, judgement.site.input, lines)
     if evidence is not None:
-        _add_numbers(finding, judgement, evidence.point, located)
+        left_out = None if located is None else _left_out(evidence, located)
+        _add_numbers(finding, judgement, evidence.point, located, left_out)
         _accuse(finding, promised, evidence, judgement.order)
     elif judgement.kind is Kind.NONLINEAR and point is not None:
         _accuse_by_numbers(finding, point)
@@ -100,7 +105,11 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
 
 
 def _add_numbers(
-    finding: Finding, judgement: Judgement, point: Point, located: Located | None
+    finding: Finding,
+    judgement: Judgement,
+    point: Point,
+    located: Located | None,
+    left_out: LeftOut | None = None,
 ) -> None:
     """Say where a gradient is most wrong, by how much, and what that looks like."""
     analytic, numeric = judgement.analytic, judgement.estimate
@@ -109,7 +118,7 @@ def _add_numbers(
         line = f"along a direction the gradient promises {analytic:.6g}, numeric {numeric}"
     else:
         finding.index = located.place
-        finding.diagnosis = _pattern(point, located)
+        finding.diagnosis = of_left_out(left_out) if left_out else _pattern(point, located)
         line = f"at {element(judgement.site)}: rule gives {analytic:.6g}, numeric {numeric}"
         ratio = f"ratio {analytic / numeric.value:.3g} here" if numeric.value else ""
         hint = finding.diagnosis or ratio
@@ -118,6 +127,16 @@ def _add_numbers(
     finding.lines[:0] = [line, where] if where else [line]
     size = max(abs(numeric.value), abs(analytic) if not np.isinf(analytic) else 0.0)
     finding.error = abs(analytic - numeric.value) / size if size else 0.0
+    if 0 < finding.error < NEARLY:
+        allowing = 10.0 ** np.ceil(np.log10(2 * finding.error))
+        finding.lines.append(f"tolerance={allowing:.0e} allows it, where that is meant")
+
+
+def _left_out(evidence: Evidence, located: Located) -> LeftOut | None:
+    """Look for a small constant that a gradient leaves out, where it is nearly right."""
+    off, size = np.abs(located.promised - located.measured), np.abs(located.measured)
+    is_small = np.all(np.isfinite(off)) and np.max(off) <= NEARLY * np.max(size)
+    return constant_left_out(evidence, located.input) if is_small else None
 
 
 def _pattern(point: Point, located: Located) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
+from tinygrad_lab.testing.judging.left_out import LeftOut
 from tinygrad_lab.testing.judging.locating import Located
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.telling.inputs import line_of
@@ -55,6 +56,7 @@ _REASONS = {
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.BY_COMPLEX_STEP: "by complex step",
+    Reason.WITHIN_TOLERANCE: "off by {off:.1e}, within tolerance={tolerance:g}",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
     Reason.AT_RATE: "at rate {rate:g}",
 }
@@ -246,6 +248,12 @@ _PARTS = {
 }
 
 RIGHT_ALONE = "alone, this call is right: the fault is in how it is used"
+
+
+def of_left_out(left: LeftOut) -> str:
+    """Say that a gradient leaves out a constant of the forward function."""
+    about = "" if left.constant is None else f", about {left.constant:.1g},"
+    return f"right up to a small constant in the forward{about} that it leaves out"
 
 
 class _Formatter(string.Formatter):
