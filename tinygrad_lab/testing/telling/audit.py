@@ -44,7 +44,7 @@ def audit(backward_pass: BackwardPass, input: int | None = None) -> Audit:
         except Exception:  # noqa: BLE001 - it is judged elsewhere
             return Audit([])
         story = _Story(backward_pass, gradients, assigned)
-        return story.first_wrong() or _where_assigned(gradients, input, assigned, backward_pass)
+        return story.first_wrong(input) or _where_assigned(gradients, input, assigned, backward_pass)
 
 
 def _where_assigned(
@@ -207,8 +207,11 @@ class _Story:
             if true is not None and not self.truth.agree(np.asarray(g), true)
         }  # fmt: skip
 
-    def first_wrong(self) -> Audit | None:
+    def first_wrong(self, input: int | None) -> Audit | None:  # noqa: A002
         """Find the first wrong gradient that mends what comes out, if the right one is put there.
+
+        Where no one does, several lines are wrong, or one without the name of a gradient; then the
+        first that mends the gradient by ``input``.
 
         So a constant factor on the way that is a convention, such as dividing by n at the end, is
         not called wrong: with the right gradient there, something else would be wrong.
@@ -220,7 +223,7 @@ class _Story:
             mended = self._mended(suspect)
             if mended and mended == self.wrong:
                 return self._told("first wrong line", suspect, right)
-            if mended and some is None:
+            if some is None and (input in mended or (input is None and mended)):
                 some = suspect
         return None if some is None else self._told("wrong in this line at the latest", some, right)
 
