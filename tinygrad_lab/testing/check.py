@@ -115,13 +115,7 @@ def gradcheck(
     >>> report.verdict, report.resolution < 1e-7
     ('pass', True)
     """
-<<<<<<< HEAD
-    if order < 1:
-        raise ValueError(f"order={order}: 1 checks the gradient, 2 the gradient of that as well")
     if not callable(fn):
-=======
-    if not (callable(fn) or isinstance(fn, Adapter)):
->>>>>>> main
         raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
     _refuse(wrt, order, upstream, tolerance, budget)
     generator = np.random.default_rng(rng)
