@@ -227,6 +227,18 @@ def test_a_script_with_its_parameters_in_global_variables():
     assert "(W1)" in str(error) or "(b1)" in str(error)
 
 
+def test_a_step_without_its_rate():
+    def backward_pass(self, accum_grad):
+        W = self.W
+        self.W = self.W - self.layer_input.T.dot(accum_grad)
+        self.w0 = self.w0_opt.update(self.w0, accum_grad.sum(axis=0, keepdims=True))
+        return accum_grad.dot(W.T)
+
+    error = failure(layer(variant(styles.Stepping, backward_pass=backward_pass)), X)
+    assert "(W) is wrong" in str(error)
+    assert "ratio 2.000" in str(error)
+
+
 def test_options_and_modes():
     class Dropout:
         def forward(self, x, train=False):

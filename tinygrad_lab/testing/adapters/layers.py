@@ -72,6 +72,7 @@ UPSTREAMS = (
     "upstream", "delta", "dvalues", "accum_grad", "error", "d", "dl", "dloss",
 )  # fmt: skip
 RATES = ("learning_rate", "lr", "eta", "alpha", "step_size", "rate", "learn_rate", "lrate")
+RATE = 0.5  #: Of a step, where it can be chosen: not 1, because one may have been forgotten.
 RESETS = ("flush_gradients", "zero_grad", "zero_grads", "zero_gradients", "clear_grads")
 
 
@@ -113,7 +114,7 @@ def layer(
     rate : float, optional
         Of a backward pass that moves the parameters: their gradients are what they moved by,
         divided by the rate.  Not needed where the object has it (``learning_rate``, ``lr``) or the
-        backward pass takes it: it is then 1, by which no digit gets lost.
+        backward pass takes it: it is then 1/2, by which hardly a digit gets lost.
     name : str, optional
         What to call it in messages.
 
@@ -266,7 +267,7 @@ class _Use:
                     each.put(np.zeros(np.shape(value), getattr(value, "dtype", float)))
         if shape.stepped and self.rate is None:
             for place in self.rates(one):
-                place.put(1.0)
+                place.put(RATE)
         return one
 
     def reset(self, one: Any) -> None:
@@ -373,7 +374,7 @@ class _Use:
             if parameter in by_inputs:
                 args.append(names[parameter])
             elif parameter in RATES:
-                args.append(1.0 if self.rate is None else self.rate)
+                args.append(RATE if self.rate is None else self.rate)
             elif not takes_upstream:
                 args.append(g)
                 takes_upstream = True
@@ -737,7 +738,7 @@ class _Layer(Adapted):
             elif path in shape.gradients:
                 gradients.append(_slot(one, returned, shape.gradients[path]))
             else:
-                rate = 1.0 if self.use.rate is None else self.use.rate
+                rate = RATE if self.use.rate is None else self.use.rate
                 gradients.append((x - np.asarray(place_of(one, path).get())) / rate)
         return gradients
 

@@ -26,7 +26,7 @@ MOST_RUNS = 80  # of the backward pass, with something else in the place of what
 
 
 class Audit(NamedTuple):
-    """Lines for a message, and file and line of the first that is wrong."""
+    """Lines for a message, and file and line of the first that is wrong, where one is certain."""
 
     lines: list[str]
     site: str = ""
@@ -44,7 +44,8 @@ def audit(backward_pass: BackwardPass, input: int | None = None) -> Audit:
         except Exception:  # noqa: BLE001 - it is judged elsewhere
             return Audit([])
         story = _Story(backward_pass, gradients, assigned)
-        return story.first_wrong(input) or _where_assigned(gradients, input, assigned, backward_pass)
+        least = _where_assigned(gradients, input, assigned, backward_pass)
+        return story.first_wrong(input) or least
 
 
 def _where_assigned(
@@ -58,7 +59,7 @@ def _where_assigned(
     moved = [e for e in events if _path(e) == passes.names[i]]  # by a step
     for event in (*same[:1], *moved[-1:]):
         text = f"the gradient by {passes.names[i]} is from {event.site}: {event.source}"
-        return Audit([text], event.site)
+        return Audit([text])
     return Audit([])
 
 
@@ -207,7 +208,7 @@ class _Story:
             if true is not None and not self.truth.agree(np.asarray(g), true)
         }  # fmt: skip
 
-    def first_wrong(self, input: int | None) -> Audit | None:  # noqa: A002
+    def first_wrong(self, input: int | None) -> Audit | None:
         """Find the first wrong gradient that mends what comes out, if the right one is put there.
 
         Where no one does, several lines are wrong, or one without the name of a gradient; then the
@@ -222,22 +223,26 @@ class _Story:
         for suspect, _ in zip(suspects, range(MOST_RUNS)):  # noqa: B905
             mended = self._mended(suspect)
             if mended and mended == self.wrong:
-                return self._told("first wrong line", suspect, right)
+                text, site = self._told("first wrong line", suspect, right)
+                return Audit(text, site)
             if some is None and (input in mended or (input is None and mended)):
                 some = suspect
-        return None if some is None else self._told("wrong in this line at the latest", some, right)
+        if some is None:
+            return None
+        return Audit(self._told("wrong in this line at the latest", some, right)[0])
 
     def _is_right(self, event: Assigned) -> bool:
         rights = [v.true for v in self.truth.of(event) if v.true is not None]
         return any(self.truth.agree(np.asarray(event.value), right) for right in rights)
 
-    def _told(self, what: str, suspect: _Suspect, right: Collection[int]) -> Audit:
+    def _told(self, what: str, suspect: _Suspect, right: Collection[int]) -> tuple[list[str], str]:
+        """Say what is wrong in which line."""
         reading = suspect.reading
         event = suspect.event if reading is None else reading.origin(self.assigned, right)
         named = self._named_later(suspect.event)
         lines = [f"  {suspect.text}"] if reading is None else reading.lines()
         lines = lines if named is None else named.lines()
-        return Audit([f"{what}: {event.site}: {event.source}", *lines], event.site)
+        return [f"{what}: {event.site}: {event.source}", *lines], event.site
 
     def _named_later(self, event: Assigned) -> _Reading | None:
         """Find the gradient with a name that has the same numbers: it has the more to tell."""
