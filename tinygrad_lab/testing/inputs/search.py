@@ -44,7 +44,7 @@ TOO_LONG = 0.25  # seconds; where a check takes as long, longer arrays are not t
 def search(check: Check, calls: Calls, examples: int, rng: int) -> None:
     """Check generated calls, and raise the smallest failure."""
     for batch in range(0, examples, BATCH):  # several short runs reach more rare shapes than one
-        _run(_Hunt(check), calls, min(BATCH, examples - batch), 1000 * rng + batch)
+        _run(Hunt(check), calls, min(BATCH, examples - batch), 1000 * rng + batch)
 
 
 def search_degenerate(
@@ -54,7 +54,7 @@ def search_degenerate(
     for number, name in enumerate(names):
         accepts = functools.partial(_is_defined_and_degenerate, name)
         with mostly(name), contextlib.suppress(Unsatisfiable):
-            _run(_Hunt(check, accepts, REFUSALS), calls, examples, 1000 * rng + 900 + number)
+            _run(Hunt(check, accepts, REFUSALS), calls, examples, 1000 * rng + 900 + number)
 
 
 def _is_defined_and_degenerate(name: str, call: Call) -> bool:
@@ -78,7 +78,7 @@ def search_kinds(
             continue
         begin = time.perf_counter()
         accepts = functools.partial(_is_met, kind)
-        hunt = _Hunt(functools.partial(check, kind.looked_at), accepts, PATIENCE)
+        hunt = Hunt(functools.partial(check, kind.looked_at), accepts, PATIENCE)
         with wanting(kind), contextlib.suppress(Unsatisfiable):
             _run(hunt, calls, examples, 1000 * rng + 500 + number)
         if not kind.met and not kind.shapes:
@@ -95,7 +95,11 @@ class _EnoughError(BaseException):
     """Shrinking has taken long enough.  An Exception would be a failure to Hypothesis."""
 
 
-class _Hunt:
+#: What a run of Hypothesis ends with where something failed; the hunt knows more.
+EXPECTED = (GradientError, Flaky, _EnoughError)
+
+
+class Hunt:
     """What Hypothesis calls with each example of one run.
 
     It shrinks by trying a hundred smaller calls or so.  On those only the property that failed is
@@ -114,6 +118,7 @@ class _Hunt:
         self.until = math.inf
 
     def __call__(self, call: Call) -> None:
+        """Check one call."""
         if self.patience and not self.accepts(call):
             self.refused += 1
             assume(self.refused > self.patience)
@@ -180,7 +185,7 @@ class _Hunt:
         raise error.with_traceback(None)
 
 
-def _run(hunt: _Hunt, calls: Calls, examples: int, seeded: int) -> None:
+def _run(hunt: Hunt, calls: Calls, examples: int, seeded: int) -> None:
     @seed(seeded)
     @settings(
         max_examples=examples,
@@ -196,6 +201,6 @@ def _run(hunt: _Hunt, calls: Calls, examples: int, seeded: int) -> None:
     def look(call: Call) -> None:
         hunt(call)
 
-    with contextlib.suppress(GradientError, Flaky, _EnoughError):
+    with contextlib.suppress(*EXPECTED):
         look()
     hunt.conclude()
