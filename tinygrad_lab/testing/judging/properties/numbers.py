@@ -6,7 +6,7 @@ Not for: measuring (``slope.py``), or what excuses a difference (``trial.py``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
     PASS,
+    Evidence,
     Judgement,
     Kind,
     Misbehaved,
@@ -30,6 +31,7 @@ from tinygrad_lab.testing.judging.numerical import (
     BAND,
     FIRST_STEP,
     Estimate,
+    Ladder,
     climb,
     direction_like,
     exact_slope,
@@ -37,8 +39,8 @@ from tinygrad_lab.testing.judging.numerical import (
 )
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties.form import well_formed
-from tinygrad_lab.testing.judging.slope import promised
-from tinygrad_lab.testing.judging.subject import TensorSubject
+from tinygrad_lab.testing.judging.slope import Climb, promised
+from tinygrad_lab.testing.judging.subject import Evaluation, TensorSubject
 from tinygrad_lab.testing.judging.trial import AGREEMENT, Trial, compare
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import jvp
@@ -169,10 +171,12 @@ def exact(point: Point) -> Judgement:
     whole = [np.asarray(generator.integers(-4, 5, x.shape), float) for x in point.arrays]
     moves = [np.asarray(generator.integers(1, 3, x.shape), float) for x in point.arrays]
     moves = [u * generator.choice([-1.0, 1.0], u.shape) for u in moves]
+    calls: dict[float, Evaluation] = {}
 
     def along(h: float) -> Array:
         moved = [x + h * u for x, u in zip(whole, moves, strict=True)]
-        return flat(point.subject.evaluate(moved).outputs)
+        calls[h] = point.subject.evaluate(moved)
+        return flat(calls[h].outputs)
 
     try:
         slopes = exact_slope(along)
@@ -188,8 +192,23 @@ def exact(point: Point) -> Judgement:
         return passed(EXACT)
     if _has_steps(along, right, flat(ups)):
         return skipped(Reason.STEPS_ON_INTEGERS)
-    inputs = dict(zip(point.subject.names, whole, strict=True))
-    return failed(Kind.WRONG, inputs=inputs, slope=slope, exactly=right)
+    there = Point(point.subject, whole, call, ups, generator, point.order)
+    climbed = Climb(_one_step(calls), {h: calls[h] for h in (1.0, -1.0)}, moves, [])
+    inputs, directions = (
+        dict(zip(point.subject.names, arrays, strict=True)) for arrays in (whole, moves)
+    )
+    return replace(
+        failed(Kind.WRONG, inputs=inputs, directions=directions, slope=slope, exactly=right),
+        analytic=slope,
+        estimate=Estimate(right, 0.0),
+        evidence=Evidence(climbed, there, there.gradients, ups),
+    )
+
+
+def _one_step(calls: Mapping[float, Evaluation]) -> Ladder:
+    """Make a ladder of one step, whose slopes are exact where ``exact_slope`` found any."""
+    centre, above, below = (flat(calls[h].outputs) for h in (0.0, 1.0, -1.0))
+    return Ladder((1.0,), centre, above[None], below[None])
 
 
 def _has_steps(along: Callable[[float], Array], right: float, weights: Array) -> bool:
