@@ -24,11 +24,12 @@ from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.inputs.constants import constants_of
 from tinygrad_lab.testing.inputs.generated import drawn_options
 from tinygrad_lab.testing.inputs.kinds import plan
-from tinygrad_lab.testing.inputs.search import EXPECTED, Hunt, search_kinds
+from tinygrad_lab.testing.inputs.search import EXPECTED, PER_KIND, Hunt, Refused, search_kinds
 from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.judging.subject import Adapter
 from tinygrad_lab.testing.session import current_session, session
 from tinygrad_lab.testing.telling.pasted import literal
+from tinygrad_lab.testing.telling.reproducers import rehearsing
 
 SMALLEST = "smallest failing input: "
 Strategy = st.SearchStrategy[Any]
@@ -208,10 +209,6 @@ def _alone(x: Any) -> Any:
     return x[0] if isinstance(x, tuple) and len(x) == 1 else x
 
 
-class _RefusedError(BaseException):
-    """The function called ``assume``.  An Exception would be a failure of the function."""
-
-
 #: The hunt that goes on: who is called with each example.
 _HUNT: ContextVar[Hunt] = ContextVar("hunt")
 
@@ -222,7 +219,7 @@ class _GradientTest:
     def __init__(
         self, function: Any, drawn: _Drawn, options: dict[str, Any], how: settings
     ) -> None:
-        if not callable(function):
+        if not (callable(function) or isinstance(function, Adapter)):
             raise TypeError(f"gradtest makes a test of a function, not of {describe(function)}")
         if isinstance(function, Adapter) and drawn.kwargs:
             raise TypeError("gradtest(kwargs=...) of an adapted function: it takes arrays alone")
@@ -237,10 +234,7 @@ class _GradientTest:
             *receiver: Any, example: tuple[Any, dict[str, Any]], **given_by_pytest: Any
         ) -> None:
             call = self.call(*example, receiver, given_by_pytest)
-            try:
-                _HUNT.get()(call)
-            except _RefusedError as refused:
-                raise UnsatisfiedAssumption from refused.__cause__
+            _HUNT.get()(call)
 
         self._name(body)
         vars(body)["__signature__"] = self._signature()
@@ -289,16 +283,16 @@ class _GradientTest:
             return
         calls = self.drawn.calls().map(lambda drawn: self.call(*drawn, receiver, fixtures))
         further = plan(constants_of(self.function))[: how.max_examples]
-        search_kinds(self.check_kind, calls, further, 1 + how.max_examples // 100, 0)
+        search_kinds(self.check_kind, calls, further, PER_KIND + how.max_examples // 200, 0)
 
     def call(
         self, xs: Any, options: dict[str, Any], receiver: Sequence[Any], fixtures: dict[str, Any]
     ) -> Call:
         """Make a call of what was drawn, and of what pytest gave."""
         text = ", ".join(f"{name}={literal(value)}" for name, value in options.items())
-        function: Any = self.function
-        if isinstance(function, Adapter):
-            return Call(text, function, xs)
+        if isinstance(self.function, Adapter):
+            adapted: Any = self.function
+            return Call(text, adapted, xs)
 
         def f(*tensors: Any) -> Any:
             by_name = {**options, **fixtures}
@@ -308,7 +302,7 @@ class _GradientTest:
             try:
                 return self.function(*receiver, *places, **by_name)
             except UnsatisfiedAssumption as refused:
-                raise _RefusedError from refused
+                raise Refused from refused
 
         f.__name__ = name_of(self.function)
         names = self.arrays or [f"input {i}" for i in range(len(xs))]
@@ -323,18 +317,24 @@ class _GradientTest:
     def check(self, call: Call, only: Sequence[str] | None) -> None:
         """Check one call; whoever listens hears of it, unless it is made small."""
         chosen = [p for p in self.options["properties"] if only is None or p in only]
-        listeners = current_session().listeners if only is None else ()
-        context = f"{SMALLEST}{call.text}{'  ' if call.text else ''}"
-        options = {**self.options, "properties": chosen}
-        with session(listeners=listeners):
-            gradcheck(call.f, *call.arrays, name=name_of(self.function), context=context, **options)
+        with session(listeners=current_session().listeners if only is None else ()):
+            self._checked(call, chosen)
 
     def check_kind(self, looked_at: Sequence[str], call: Call, only: Sequence[str] | None) -> None:
-        """Check one call of a further kind, where a number need not be decided on."""
+        """Check one call of a further kind.
+
+        A number need not be decided on there, so nobody hears of it but where it is told to fail.
+        """
         chosen = [p for p in looked_at if p in self.options["properties"]]
-        chosen = [p for p in chosen if only is None or p in only]
-        if chosen:
-            self.check(call, chosen)
+        names = [p for p in chosen if only is None or p in only]
+        if names:
+            with session(listeners=() if rehearsing.get() else current_session().listeners):
+                self._checked(call, names)
+
+    def _checked(self, call: Call, names: Sequence[str]) -> None:
+        context = f"{SMALLEST}{call.text}{'  ' if call.text else ''}"
+        options = {**self.options, "properties": names}
+        gradcheck(call.f, *call.arrays, name=name_of(self.function), context=context, **options)
 
 
 def _parameters(function: Any) -> Collection[str]:

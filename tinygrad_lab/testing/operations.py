@@ -24,7 +24,7 @@ from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.inputs.constants import constants_of
 from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, has_a_value
 from tinygrad_lab.testing.inputs.kinds import plan
-from tinygrad_lab.testing.inputs.search import search, search_degenerate, search_kinds
+from tinygrad_lab.testing.inputs.search import PER_KIND, search, search_degenerate, search_kinds
 from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.judging.arrays import Arguments
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
@@ -156,7 +156,7 @@ class _Search:
             search(self.smooth, calls, 1, rng)
             return
         search_degenerate(self.smooth, calls, 1 + examples // 20, rng)
-        search_kinds(self.special, calls, further, 1 + examples // 100, rng)
+        search_kinds(self.special, calls, further, PER_KIND + examples // 200, rng)
         if by_default and not set(self.chosen).isdisjoint(AT_KINKS):
             at_special_values = functools.partial(self.special, AT_KINKS)
             with contextlib.suppress(Unsatisfiable):

@@ -36,6 +36,7 @@ Calls = st.SearchStrategy[Call]
 BATCH = 25  # examples of one run
 REFUSALS = 40  # after so many calls without a degenerate shape the operation takes none
 PATIENCE = 6  # and after so many calls of a kind that have no value it has none there
+PER_KIND = 2  # examples of a kind: the simplest one, and another
 SHRINKING = 3.0  # seconds
 FEWEST = 100  # checks to leave out the elements that are not needed
 TOO_LONG = 0.25  # seconds; where a check takes as long, longer arrays are not tried
@@ -99,6 +100,10 @@ class _EnoughError(BaseException):
 EXPECTED = (GradientError, Flaky, _EnoughError)
 
 
+class Refused(BaseException):
+    """The function refuses its inputs.  An Exception would be a failure of the function."""
+
+
 class Hunt:
     """What Hypothesis calls with each example of one run.
 
@@ -118,8 +123,14 @@ class Hunt:
         self.until = math.inf
 
     def __call__(self, call: Call) -> None:
-        """Check one call."""
-        if self.patience and not self.accepts(call):
+        """Check one call, unless the function refuses it."""
+        try:
+            self._look_at(call)
+        except Refused:
+            assume(False)
+
+    def _look_at(self, call: Call) -> None:
+        if not self._is_met(call):
             self.refused += 1
             assume(self.refused > self.patience)
             return
@@ -149,9 +160,12 @@ class Hunt:
     def _fails(self, call: Call) -> bool:
         try:
             with unexplained():
-                self.check(call, self.only)
+                if is_defined(call):
+                    self.check(call, self.only)
         except GradientError:
             return True
+        except Refused:
+            pass
         return False
 
     def _shortened(self, call: Call) -> Call:
@@ -173,15 +187,19 @@ class Hunt:
         return call
 
     def _is_met(self, call: Call) -> bool:
-        return self.accepts(call) if self.patience else is_defined(call)
+        try:
+            return self.accepts(call)
+        except Refused:
+            return False
 
     def conclude(self) -> None:
         """Raise the smallest failure, if there was one, with everything there is to say of it."""
         if self.failed is None:
             return
         call, error = self.failed
-        self.check(self._shortened(call), None)
-        self.check(call, None)
+        with contextlib.suppress(Refused):
+            self.check(self._shortened(call), None)
+            self.check(call, None)
         raise error.with_traceback(None)
 
 

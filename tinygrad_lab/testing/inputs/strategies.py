@@ -199,21 +199,28 @@ def _swept(request: _Request, side: Shape, backwards: bool) -> Array:
 
 
 @st.composite
+def _signs(draw: Any, domain: Domain, kind: InputKind, side: Shape) -> tuple[Array, list[float]]:
+    """Draw signs, and the numbers that lie in the domain with them: both in turn, or one."""
+    both = (-1.0) ** np.arange(math.prod(side)).reshape(side)
+    positive, negative = domain.inside(kind.numbers), domain.inside([-x for x in kind.numbers])
+    either = [x for x in positive if -x in negative]
+    versions = ((both, either), (np.ones(side), positive), (-np.ones(side), [-x for x in negative]))
+    return draw(st.sampled_from([version for version in versions if version[1]]))
+
+
+@st.composite
 def _arranged(draw: Any, request: _Request, kind: InputKind, side: Shape) -> Array:
     domain = request.domain or EVERYWHERE
     numbers: Sequence[float] = domain.inside(kind.numbers) if kind.numbers else request.grid
+    signs = np.ones(side)
     if kind.numbers and kind.signed:
-        versions = (
-            [x for x in domain.inside(_both_signs(kind)) if keep(x)]
-            for keep in (lambda x: x > 0, lambda x: True, lambda x: x < 0)
-        )
-        numbers = draw(st.sampled_from([v for v in versions if v]))
+        signs, numbers = draw(_signs(domain, kind, side))
     size = math.prod(side)
     if kind.arranged == "equal":
-        return np.full(side, draw(st.sampled_from(numbers)))
+        return np.full(side, draw(st.sampled_from(numbers)) * (signs.flat[0] if size else 1.0))
     if request.unique and len(set(numbers)) < size:
-        numbers = request.grid
-    drawn = draw(calls.arrays(side, numbers, unique=request.unique))
+        numbers, signs = request.grid, np.ones(side)
+    drawn = draw(calls.arrays(side, numbers, unique=request.unique)) * signs
     if kind.arranged and drawn.ndim:
         drawn = np.sort(drawn)
         drawn = drawn[..., ::-1].copy() if kind.arranged == "falling" else drawn
