@@ -81,8 +81,8 @@ class TestMethods:
 
 @tgt.gradtest(tgt.tensors(1, domain=tgt.Domain(-1, 1)), using=QUICK)
 def test_that_assumes(x):
-    assume(np.sum(x.data) >= 0)
-    return x * np.sqrt(x.sum() + 0.1)
+    assume(x.ndim < 3)
+    return x * (1.0 if x.ndim < 3 else np.nan)
 
 
 def test_other_arguments_than_are_drawn_are_answered_with_what_to_write():

@@ -9,12 +9,13 @@ import contextlib
 import functools
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Flaky, Unsatisfiable
+from hypothesis.errors import Flaky, HypothesisDeprecationWarning, Unsatisfiable
 
 from tinygrad_lab.testing.inputs.calls import (
     DEGENERATE,
@@ -197,7 +198,9 @@ class Hunt:
         if self.failed is None:
             return
         call, error = self.failed
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(Refused), warnings.catch_warnings():
+            # the function may call ``assume``, for which it is late by now
+            warnings.simplefilter("ignore", HypothesisDeprecationWarning)
             self.check(self._shortened(call), None)
             self.check(call, None)
         raise error.with_traceback(None)
