@@ -121,7 +121,8 @@ def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement
     certainly than a whole input has to be.
     """
     seen = terms[terms > judgement.band]
-    if not seen.size or judgement.resolution is None:
+    allowed = judgement.reason is Reason.WITHIN_TOLERANCE
+    if not seen.size or judgement.resolution is None or allowed:
         return judgement
     resolution = max(AGREEMENT, judgement.band / float(np.min(seen)))
     off = abs(judgement.analytic - judgement.estimate.value)
@@ -154,6 +155,13 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     """Compare gradients along a direction, and name the kind of a failure."""
     judgement = trial.judge(directions)
     if judgement.verdict == FAIL:
+        _, terms = promised(trial.gradients, judgement.climb.directions)
+        off = _off(judgement.analytic, judgement.estimate.value, terms)
+        if off <= trial.point.tolerance:
+            allowed = judgement.because(
+                PASS, Reason.WITHIN_TOLERANCE, tolerance=trial.point.tolerance, off=off
+            )
+            return replace(allowed, resolution=trial.point.tolerance)
         kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
         return replace(judgement, kind=kind)
     if math.isfinite(judgement.resolution or math.inf):
@@ -161,6 +169,12 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     still = judgement.reason is None and judgement.climb.ladder.flat
     reason = Reason.NOTHING_MOVES if still else judgement.reason
     return replace(judgement, resolution=None, reason=reason)
+
+
+def _off(analytic: float, numeric: float, terms: float) -> float:
+    """Say how far off a slope is, relative to the terms that it is the sum of."""
+    size = max(terms, abs(numeric))
+    return abs(analytic - numeric) / size if size and math.isfinite(size) else math.inf
 
 
 def exact(point: Point) -> Judgement:
@@ -186,10 +200,13 @@ def exact(point: Point) -> Judgement:
         return skipped(Reason.NOT_A_POLYNOMIAL)
     call = point.fresh(whole)
     ups = [np.asarray(generator.integers(-3, 4, y.shape), float) for y in call.outputs]
-    slope, _ = promised(point.pulled(ups, call), moves)
+    slope, terms = promised(point.pulled(ups, call), moves)
     right = float(slopes @ flat(ups))
     if slope == right:
         return passed(EXACT)
+    off, tolerance = _off(slope, right, terms), point.tolerance
+    if off <= tolerance:
+        return passed(tolerance, Reason.WITHIN_TOLERANCE, tolerance=tolerance, off=off)
     if _has_steps(along, right, flat(ups)):
         return skipped(Reason.STEPS_ON_INTEGERS)
     there = Point(point.subject, whole, call, ups, generator, point.order)
@@ -306,7 +323,10 @@ def second_order(point: Point) -> Judgement:
     if not all(np.all(np.isfinite(y)) for y in recorded.outputs):
         return skipped(Reason.SLOPE_INFINITE)
     ups = [np.asarray(point.generator.uniform(0.5, 1, y.shape)) for y in recorded.outputs]
-    inner = Point(gradient, arrays, recorded, ups, point.generator, point.order - 1)
+    inner = Point(
+        gradient, arrays, recorded, ups, point.generator, point.order - 1,
+        tolerance=point.tolerance,
+    )  # fmt: skip
     return _of_the_gradient(inner, point)
 
 
