@@ -54,11 +54,14 @@ _REASONS = {
     Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
+    Reason.VANISHES: "the slope is less than the round-off of the function",
     Reason.BY_COMPLEX_STEP: "by complex step",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
+    Reason.RULE_ROUNDS: "the rule rounds, though on integers it need not",
     Reason.AT_RATE: "at rate {rate:g}",
 }
 
+_CUT_OFF = "the backward is cut off from its inputs: it computes with detached values"
 _IS_WRONG = {"input": "{gradient} is wrong", "": "the gradient is wrong"}
 
 #: The sentence of each fault, and the lines below it.  Where it depends on the facts, the text is
@@ -199,18 +202,24 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.WRONG: [
         {"exactly": "the gradient is wrong (exact mode: on integers nothing is rounded)"}
         | _IS_WRONG,
-        {"exactly": "at {inputs}", "note": "{note}"},
-        {"exactly": "slope {slope:.17g}, exactly it is {exactly:.17g}"},
+        {"exactly": "at the whole numbers {inputs}", "note": "{note}"},
+        {
+            "exactly": "along {moves}: the gradient promises {slope:.17g}, exactly it is "
+            "{exactly:.17g}"
+        },
     ],
     Kind.SUBGRADIENT: [_IS_WRONG, "{note}"],
     Kind.SECOND_ORDER: [
         {
             "tangent": "the derivative along a tangent, by differentiating the pullback, is "
-            "another one"
+            "another one",
+            "without_history": "the gradient has no history, and yet it is not constant",
         }
         | _IS_WRONG,
         {
             "tangent": "the rule is not differentiable itself: it uses detached values",
+            "without_history": _CUT_OFF,
+            "cut_off": _CUT_OFF,
             "note": "{note}",
         },
     ],
@@ -270,6 +279,11 @@ def note(judgement: Judgement) -> str:
     if len(set(texts.values())) > 1:
         return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
     return "" if judgement.reason is None else _REASONS[judgement.reason].format(**judgement.facts)
+
+
+def not_by(name: str) -> str:
+    """Say that a number is not differentiated by."""
+    return f"not differentiated by: {name}, a Python number; say wrt="
 
 
 def input_label(site: Site) -> str:
