@@ -147,7 +147,7 @@ def test_a_rule_that_rounds_on_whole_numbers_is_right():
 def test_a_small_factor_is_no_rounding(factor):
     f = tgt.adapters.numpy(lambda w: np.sum(w * w), lambda g, w: 2 * g * w * factor)
     finding = failure(f, A, properties=["exact"])
-    assert any("at the whole numbers w = " in line for line in finding.lines)
+    assert any("at whole numbers: w = " in line for line in finding.lines)
     assert any("along w = " in line for line in finding.lines)
 
 

@@ -172,6 +172,7 @@ def whole(parts: Sequence[Judgement]) -> Judgement:
 
     The resolution is the worst of any part, for that is what would have been seen in all of them.
     """
+
     def order(part: Judgement) -> tuple[int, float]:
         return _RANK[part.verdict], -part.relative_error if part.verdict == FAIL else 0.0
 

@@ -7,6 +7,7 @@ Not for: the pattern in wrong numbers (``diagnosis.py``), or how a message is la
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
 from tinygrad_lab.testing.judging.locating import Located
 from tinygrad_lab.testing.judging.point import Point
-from tinygrad_lab.testing.telling.pasted import shown
+from tinygrad_lab.testing.telling.digits import arrays_side_by_side, side_by_side
+from tinygrad_lab.testing.telling.inputs import line_of
 
 MOST_NAMED = 5  # so many wrong elements are named one by one
 
@@ -33,7 +35,7 @@ _REASONS = {
     Reason.NOT_A_POLYNOMIAL: "not a polynomial of degree two on integers",
     Reason.STEPS_ON_INTEGERS: "a step function on the integers",
     Reason.MEANINGLESS: "it would say nothing beside what {after} has shown",
-    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls} calls "
+    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls:call} "
     "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
@@ -51,7 +53,7 @@ _REASONS = {
     Reason.VALUE_JUMPS: "the value jumps here: a step, or round-off",
     Reason.NOISE_OR_KINK: "noise, or a kink: the one-sided slopes are not certain",
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
-    Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
+    Reason.KINK: "kink: one-sided slopes {low} to {high}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.VANISHES: "the slope is less than the round-off of the function",
@@ -62,7 +64,11 @@ _REASONS = {
 }
 
 _CUT_OFF = "the backward is cut off from its inputs: it computes with detached values"
-_IS_WRONG = {"input": "{gradient} is wrong", "": "the gradient is wrong"}
+_IS_WRONG = {
+    "several": "{gradient} are wrong",
+    "input": "{gradient} is wrong",
+    "": "the gradient is wrong",
+}
 
 #: The sentence of each fault, and the lines below it.  Where it depends on the facts, the text is
 #: that of the first fact that there is, or else of "".
@@ -126,6 +132,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.SHAPE: [
         "{gradient} has shape {shape}, the input {expected}",
         {
+            "harmless": "where it is subtracted from its input that makes no difference",
             "stretched": "the gradient of a broadcast operand has to be summed over the axes it "
             "was stretched",
             "transposed": "transposed",
@@ -137,7 +144,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "expected": "{gradient} is {dtype}, the input {expected}",
             "": "{gradient} is {dtype} for a float32 input",
         },
-        {"expected": "", "": "a constant of the rule is float64"},
+        {
+            "harmless": "a constant of the rule may be",
+            "expected": "",
+            "": "a constant of the rule is {dtype}",
+        },
     ],
     Kind.ALIASING: [
         {
@@ -145,7 +156,10 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "other": "{gradient} shares its memory with {other}",
             "": "{gradient} shares its memory with the upstream",
         },
-        "whoever adds to one in place changes the other: return a copy",
+        {
+            "harmless": "whoever writes into one changes the other",
+            "": "whoever adds to one in place changes the other: return a copy",
+        },
     ],
     Kind.NOT_REPEATABLE: [
         "{gradient} is another one the second time",
@@ -182,7 +196,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     ],
     Kind.NOT_FINITE: [
         "{gradient} is {value} where value and slope are finite",
-        "at {element} = {at:.6g}: one-sided slopes {left:.6g} and {right:.6g}",
+        "at {element} = {at:.6g}: one-sided slopes {left} and {right}",
     ],
     Kind.NONLINEAR: [
         {
@@ -202,11 +216,8 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.WRONG: [
         {"exactly": "the gradient is wrong (exact mode: on integers nothing is rounded)"}
         | _IS_WRONG,
-        {"exactly": "at the whole numbers {inputs}", "note": "{note}"},
-        {
-            "exactly": "along {moves}: the gradient promises {slope:.17g}, exactly it is "
-            "{exactly:.17g}"
-        },
+        {"exactly": "not there, but at whole numbers: {inputs}", "note": "{note}"},
+        {"exactly": "along {directions}: slope {slope}, exactly it is {exactly}"},
     ],
     Kind.SUBGRADIENT: [_IS_WRONG, "{note}"],
     Kind.SECOND_ORDER: [
@@ -260,7 +271,7 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, dict):
-            value = [f"{name} = {shown(x)}" for name, x in value.items()]
+            value = line_of(list(value), list(value.values()))
         if isinstance(value, list):
             return ", ".join(map(str, value))
         if isinstance(value, Site):
@@ -278,7 +289,24 @@ def note(judgement: Judgement) -> str:
     texts = {part.site.name: note(part) for part in judgement.parts}
     if len(set(texts.values())) > 1:
         return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
-    return "" if judgement.reason is None else _REASONS[judgement.reason].format(**judgement.facts)
+    if judgement.reason is None:
+        return ""
+    return _Formatter().vformat(_REASONS[judgement.reason], (), _side_by_side(judgement.facts))
+
+
+#: Facts that are two numbers, or two arrays, to be held side by side.
+_PAIRS = (("low", "high"), ("left", "right"), ("slope", "exactly"), ("narrow", "wide"))
+
+
+def _side_by_side(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the facts that are pairs of numbers with the digits by which they differ."""
+    pairs = [pair for pair in _PAIRS if all(name in facts for name in pair)]
+    written = dict(facts)
+    for a, b in pairs:
+        are_arrays = np.ndim(facts[a]) > 0
+        write = arrays_side_by_side if are_arrays else side_by_side
+        written[a], written[b] = write(facts[a], facts[b])
+    return written
 
 
 def not_by(name: str) -> str:
@@ -290,6 +318,12 @@ def input_label(site: Site) -> str:
     """Name an input: "input 0 (x)", and without the name where it has none of its own."""
     label = f"input {site.input}"
     return label if site.name.startswith("input") else f"{label} ({site.name})"
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Write names in a row: "a, b and c"; of many the first, and how many more there are."""
+    *first, last = names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def element(site: Site) -> str:
@@ -333,12 +367,14 @@ def _slice(low: int, high: int, length: int) -> str:
 def sentences(judgement: Judgement) -> list[str]:
     """Say what is wrong: the sentence of a message, and the lines below it."""
     assert judgement.kind is not None
-    site, facts = judgement.site, dict(judgement.facts)
+    site, facts = judgement.site, _side_by_side(judgement.facts)
     where = f"in {site.line}: {site.source}" if site.line else ""
     facts |= {"aside": where and f", {where}", "below": where and f"\n  {where}"}
     if site.input is not None:
         facts |= {"input": site.input, "name": site.name, "element": element(site)}
-        facts["gradient"] = f"gradient by {input_label(site)}"
+        several = [input_label(each) for each in facts.get("several", ())]
+        one = f"gradient by {input_label(site)}"
+        facts["gradient"] = f"gradients by {listed(several)}" if several else one
     if judgement.reason is not None:
         facts["note"] = note(judgement)
     lines = []

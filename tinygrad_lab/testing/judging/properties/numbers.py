@@ -6,7 +6,7 @@ Not for: measuring (``slope.py``), or what excuses a difference (``trial.py``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from tinygrad_lab.testing.judging.numerical import (
     BAND,
     FIRST_STEP,
     Estimate,
+    Ladder,
     climb,
     direction_like,
     exact_slope,
@@ -38,8 +39,8 @@ from tinygrad_lab.testing.judging.numerical import (
 )
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties.form import well_formed
-from tinygrad_lab.testing.judging.slope import promised
-from tinygrad_lab.testing.judging.subject import Subject, TensorSubject
+from tinygrad_lab.testing.judging.slope import Climb, promised
+from tinygrad_lab.testing.judging.subject import Evaluation, Subject, TensorSubject
 from tinygrad_lab.testing.judging.trial import AGREEMENT, Trial, compare
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import jvp
@@ -48,6 +49,7 @@ EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared
 MOST_ROWS = 16  # and up to so many results
 MOST_BLOCKS = 8  # so many measurements of one input: where there are many inputs, fewer
+SCATTERED = 8  # points at which the rounding of a rule is measured in exact mode
 MISTAKE = 1e-6  # relative; what is less in exact mode may be rounding, if it looks like it
 SEEN = 1e-5  # relative; elements in which such a fault would not be seen are looked at again
 
@@ -175,10 +177,12 @@ def exact(point: Point) -> Judgement:
     whole_numbers = [np.asarray(generator.integers(-4, 5, x.shape), float) for x in point.arrays]
     moves = [np.asarray(generator.integers(1, 3, x.shape), float) for x in point.arrays]
     moves = [u * generator.choice([-1.0, 1.0], u.shape) for u in moves]
+    calls: dict[float, Evaluation] = {}
 
     def along(h: float) -> Array:
         moved = [x + h * u for x, u in zip(whole_numbers, moves, strict=True)]
-        return flat(point.subject.evaluate(moved).outputs)
+        calls[h] = point.subject.evaluate(moved)
+        return flat(calls[h].outputs)
 
     try:
         slopes = exact_slope(along)
@@ -198,18 +202,26 @@ def exact(point: Point) -> Judgement:
         return skipped(Reason.STEPS_ON_INTEGERS)
     noise = 0.0
     if abs(slope - right) <= MISTAKE * largest:
-        noise = _bends(point, whole_numbers, moves, ups)
+        noise = _scatter(point, whole_numbers, moves, ups)
     if abs(slope - right) <= BAND * noise:
         return passed(BAND * noise / (abs(right) or largest), Reason.RULE_ROUNDS)
-    at = dict(zip(point.subject.names, whole_numbers, strict=True))
-    by = dict(zip(point.subject.names, moves, strict=True))
-    judgement = failed(Kind.WRONG, inputs=at, moves=by, slope=slope, exactly=right)
-    if abs(slope - right) <= MISTAKE * largest:  # too little for a measurement to see
-        return judgement
     there = Point(point.subject, whole_numbers, call, ups, generator, point.order)
-    climbed = there.measurer.climb(moves)
-    evidence = Evidence(climbed, there, gradients, ups)
-    return replace(judgement, analytic=slope, estimate=Estimate(right, 0.0), evidence=evidence)
+    climbed = Climb(_one_step(calls), {h: calls[h] for h in (1.0, -1.0)}, moves, [])
+    inputs, directions = (
+        dict(zip(point.subject.names, arrays, strict=True)) for arrays in (whole_numbers, moves)
+    )
+    return replace(
+        failed(Kind.WRONG, inputs=inputs, directions=directions, slope=slope, exactly=right),
+        analytic=slope,
+        estimate=Estimate(right, 0.0),
+        evidence=Evidence(climbed, there, gradients, ups),
+    )
+
+
+def _one_step(calls: Mapping[float, Evaluation]) -> Ladder:
+    """Make a ladder of one step, whose slopes are exact where ``exact_slope`` found any."""
+    centre, above, below = (flat(calls[h].outputs) for h in (0.0, 1.0, -1.0))
+    return Ladder((1.0,), centre, above[None], below[None])
 
 
 def _rounding_of_sum(largest: float, number: int) -> float:
@@ -217,18 +229,22 @@ def _rounding_of_sum(largest: float, number: int) -> float:
     return 0.0 if largest < 2.0**53 else EXACT * largest * number
 
 
-def _bends(
+def _scatter(
     point: Point, inputs: Sequence[Array], moves: Sequence[Array], upstreams: Sequence[Array]
 ) -> float:
-    """Measure how far the promised slopes along a line are off a straight one.
+    """Measure by how much the promised slopes of a polynomial of degree two scatter.
 
-    Those of a polynomial of degree two are on one; what is off is rounding of the rule.
+    Along a line they lie on another line, exactly; what bends it is rounding of the rule.
     """
-    slopes = []
-    for k in range(-3, 4):
-        moved = [x + k * u for x, u in zip(inputs, moves, strict=True)]
-        slopes.append(promised(point.pulled(upstreams, point.fresh(moved)), moves)[0])
-    return float(np.max(np.abs(np.diff(slopes, 2))))
+    bends = []
+    for _ in range(SCATTERED):
+        base = [x + point.generator.integers(-2, 3, x.shape) for x in inputs]
+        slopes = []
+        for k in (-1, 0, 1):
+            moved = [x + k * u for x, u in zip(base, moves, strict=True)]
+            slopes.append(promised(point.pulled(upstreams, point.fresh(moved)), moves)[0])
+        bends.append(slopes[0] - 2 * slopes[1] + slopes[2])
+    return float(np.sqrt(np.mean(np.square(bends)) / 6))  # a bend has the variance of six slopes
 
 
 def _has_steps(along: Callable[[float], Array], right: float, weights: Array) -> bool:
@@ -356,18 +372,24 @@ def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
         if judgement.verdict == FAIL and _is_round_off(judgement, outer):
             return Judgement(INCONCLUSIVE, reason=Reason.GRADIENT_IS_ROUND_OFF)
         if judgement.verdict == FAIL:
-            kind = Kind.SECOND_ORDER if judgement.kind is Kind.WRONG else judgement.kind
-            innermost, order = judgement.point or inner, judgement.order + 1
-            facts = dict(judgement.facts)
-            i = judgement.site.input
-            if kind is Kind.SECOND_ORDER and i is not None and not np.any(inner.gradients[i]):
-                facts["cut_off"] = True
-            return replace(judgement, kind=kind, facts=facts, point=innermost, order=order)
+            parts = tuple(_of_higher_order(part, inner) for part in judgement.parts)
+            return replace(_of_higher_order(judgement, inner), parts=parts)
         if judgement.verdict == INCONCLUSIVE:
             if inner.measurer.jumps(max(outer.noise)):
                 return skipped(Reason.SLOPE_JUMPS)
             return Judgement(INCONCLUSIVE, reason=judgement.reason)
     return passed()
+
+
+def _of_higher_order(judgement: Judgement, inner: Point) -> Judgement:
+    """Name a failure of the gradient for what it is of the function."""
+    kind, facts, i = judgement.kind, judgement.facts, judgement.site.input
+    if kind is Kind.WRONG:
+        kind = Kind.SECOND_ORDER
+        if i is not None and not np.any(inner.gradients[i]):
+            facts = {**facts, "cut_off": True}
+    point, order = judgement.point or inner, judgement.order + 1
+    return replace(judgement, kind=kind, facts=facts, point=point, order=order)
 
 
 def _is_round_off(judgement: Judgement, point: Point) -> bool:
