@@ -184,7 +184,7 @@ def half_of_total(x):
 def test_values_as_python():
     for value in (
         np.float32, np.dtype("float32"), np.zeros((0, 2)), np.array([np.nan, np.inf]),
-        (np.array([1]), 2.0), [True], slice(0, 2, None), ..., np.array([1 + 2j]),
+        (np.array([1]), 2.0), [True, np.nan, -np.inf], slice(0, 2, None), ..., np.array([1 + 2j]),
     ):  # fmt: skip
         again = eval(literal(value), {"np": np})
         assert type(again) is type(value)

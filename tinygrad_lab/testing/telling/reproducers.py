@@ -66,7 +66,8 @@ class Program:
                         raise
                     return None
         except GradientError as error:
-            return error.finding.kind in OF_NUMBERS
+            kind = error.finding.kind
+            return None if kind is Kind.RAISES else kind in OF_NUMBERS
         except Exception:  # noqa: BLE001 - a program that does not run is not printed
             return None
         finally:
