@@ -140,7 +140,7 @@ ROWS, PIXELS = Size(8, "rows of X"), Size(24, "elements of Y")
         (8 / 7, [ROWS], "divided by 8 - 1 where it should be 8, of 8 rows of X"),
         (7 / 8, [ROWS], "divided by 8 where it should be 8 - 1, of 8 rows of X"),
         (8 * 24, [ROWS, PIXELS], "not divided by 192, of 8 rows of X and 24 elements of Y"),
-        (56 / 8, [ROWS, Size(56, "results")], "divided by 8 where it should be 56"),
+        (88 / 8, [ROWS, Size(88, "results")], "divided by 8 where it should be 88"),
         (2 / 3, [ROWS], "a 2 in the place of a 3"),
         (1 + 1e-5, [], "right but for a small factor"),
         (np.pi, [], "a factor pi too many"),
