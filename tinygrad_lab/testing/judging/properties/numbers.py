@@ -123,7 +123,8 @@ def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement
     certainly than a whole input has to be.
     """
     seen = terms[terms > judgement.band]
-    if judgement.resolution is None:
+    allowed = judgement.reason is Reason.WITHIN_TOLERANCE
+    if judgement.resolution is None or allowed:
         return judgement
     if not seen.size:
         vanishes = judgement.verdict == PASS and judgement.reason is None
@@ -160,6 +161,13 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     """Compare gradients along a direction, and name the kind of a failure."""
     judgement = trial.judge(directions)
     if judgement.verdict == FAIL:
+        _, terms = promised(trial.gradients, judgement.climb.directions)
+        off = _off(judgement.analytic, judgement.estimate.value, terms)
+        if off <= trial.point.tolerance:
+            allowed = judgement.because(
+                PASS, Reason.WITHIN_TOLERANCE, tolerance=trial.point.tolerance, off=off
+            )
+            return replace(allowed, resolution=trial.point.tolerance)
         kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
         return replace(judgement, kind=kind)
     if math.isfinite(judgement.resolution or math.inf):
@@ -167,6 +175,12 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     still = judgement.reason is None and judgement.climb.ladder.flat
     reason = Reason.NOTHING_MOVES if still else judgement.reason
     return replace(judgement, resolution=None, reason=reason)
+
+
+def _off(analytic: float, numeric: float, terms: float) -> float:
+    """Say how far off a slope is, relative to the terms that it is the sum of."""
+    size = max(terms, abs(numeric))
+    return abs(analytic - numeric) / size if size and math.isfinite(size) else math.inf
 
 
 def exact(point: Point) -> Judgement:
@@ -198,6 +212,9 @@ def exact(point: Point) -> Judgement:
     largest = max(terms, float(np.abs(slopes) @ np.abs(flat(ups))))
     if abs(slope - right) <= _rounding_of_sum(largest, point.size + slopes.size):
         return passed(EXACT)
+    off, tolerance = _off(slope, right, terms), point.tolerance
+    if off <= tolerance:
+        return passed(tolerance, Reason.WITHIN_TOLERANCE, tolerance=tolerance, off=off)
     if _has_steps(along, right, flat(ups)):
         return skipped(Reason.STEPS_ON_INTEGERS)
     noise = 0.0
@@ -343,7 +360,10 @@ def second_order(point: Point) -> Judgement:
     if not all(np.all(np.isfinite(y)) for y in recorded.outputs):
         return skipped(Reason.SLOPE_INFINITE)
     ups = [np.asarray(point.generator.uniform(0.5, 1, y.shape)) for y in recorded.outputs]
-    inner = Point(gradient, arrays, recorded, ups, point.generator, point.order - 1)
+    inner = Point(
+        gradient, arrays, recorded, ups, point.generator, point.order - 1,
+        tolerance=point.tolerance,
+    )  # fmt: skip
     return _of_the_gradient(inner, point)
 
 
