@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.judging.arrays import bind
+from tinygrad_lab.testing.judging.arrays import Arguments, bind
 from tinygrad_lab.testing.judging.examination import Examination, Looked
 from tinygrad_lab.testing.judging.judgement import Judgement, Reason, skipped
 from tinygrad_lab.testing.judging.properties import PROPERTIES
@@ -121,11 +121,8 @@ def gradcheck(
     _refuse(wrt, order, upstream, tolerance, budget)
     generator = np.random.default_rng(rng)
     args = bind(inputs, wrt, alone=not getattr(fn, "has_parameters", False))
-    subject = subject_of(fn, args, name or "")
-    if intended is not None:
-        subject = Intended(subject, intended)
-    if names is not None:
-        subject.call_inputs(names)
+    with checking():  # a layer is looked at here
+        subject = _subject_of(fn, args, name, names, intended)
     chosen = choose(properties, without)
     report = GradReport(subject.name, inputs=_in_words(subject, context))
     report.add_notes(subject.notes)
@@ -156,6 +153,21 @@ def gradcheck(
     if raises:
         raise_for(report, _cause(report, examination.failures))
     return report
+
+
+def _subject_of(
+    fn: Callable[..., Any] | Adapter,
+    args: Arguments,
+    name: str | None,
+    names: Sequence[str] | None,
+    intended: Callable[..., Any] | float | None,
+) -> Subject:
+    subject = subject_of(fn, args, name or "")
+    if intended is not None:
+        subject = Intended(subject, intended)
+    if names is not None:
+        subject.call_inputs(names)
+    return subject
 
 
 def _say_how_long(subject: Subject, clock: Budget, each: float) -> None:

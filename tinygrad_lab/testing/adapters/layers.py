@@ -47,6 +47,7 @@ from tinygrad_lab.testing.adapters.holders import (
 from tinygrad_lab.testing.judging.arrays import Arguments, Array
 from tinygrad_lab.testing.judging.gradient_names import is_weight, key_of, variable_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
+from tinygrad_lab.testing.judging.running import as_the_user_has_it
 from tinygrad_lab.testing.judging.subject import (
     Adapter,
     BackwardPass,
@@ -645,7 +646,8 @@ class _Layer(Adapted):
         self.use, self.shape, self.error = use, _Shape(), None
         self.number = len(args.inputs)
         try:
-            self.shape = use.look(args)
+            with as_the_user_has_it():
+                self.shape = use.look(args)
         except NotALayerError:
             raise
         except Exception as error:  # noqa: BLE001 - raised again where errors of a call are judged
@@ -747,7 +749,8 @@ class _Layer(Adapted):
         """Give what a program says for it."""
         template, functions = "tgt.adapters.layer({}", [self.use.make]
         for name, value in self.use.said.items():
-            template += f", {name}={{}}" if callable(value) else f", {name}={value!r}"
+            plain = repr(value).replace("{", "{{").replace("}", "}}")
+            template += f", {name}={{}}" if callable(value) else f", {name}={plain}"
             functions += [value] if callable(value) else []
         return template + ")", tuple(functions)
 
