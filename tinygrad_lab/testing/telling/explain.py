@@ -25,7 +25,7 @@ from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.digits import compared, ratio_of
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
 from tinygrad_lab.testing.telling.mistakes import Mistake, beside, is_same_fault, mistakes_of
-from tinygrad_lab.testing.telling.patterns import pattern_of
+from tinygrad_lab.testing.telling.patterns import NEARLY_RIGHT, pattern_of
 from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
 from tinygrad_lab.testing.telling.words import (
     RIGHT_ALONE,
@@ -159,6 +159,9 @@ def _add_numbers(
     finding.lines[:0] = [text for text in (line, where) if text]
     size = max(abs(numeric.value), abs(analytic) if not np.isinf(analytic) else 0.0)
     finding.error = abs(analytic - numeric.value) / size if size else 0.0
+    if 0 < finding.error < NEARLY_RIGHT:
+        allowing = 10.0 ** np.ceil(np.log10(2 * finding.error))
+        finding.lines.append(f"tolerance={allowing:.0e} allows it, where that is meant")
 
 
 def _accuse(finding: Finding, analytic: float, evidence: Evidence, order: int = 1) -> None:
