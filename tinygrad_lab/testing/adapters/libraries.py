@@ -149,7 +149,7 @@ class _Torch(_OfALibrary):
         return np.array(self.plain(y))
 
     def plain(self, y: Any) -> Any:
-        return y.detach().numpy() if isinstance(y, self.library.Tensor) else y
+        return y.detach().numpy(force=True) if isinstance(y, self.library.Tensor) else y
 
     def context(self) -> contextlib.AbstractContextManager[Any]:
         return self.library.no_grad()

@@ -113,6 +113,10 @@ class Trial:
         best = min(tried, key=lambda j: j.band / (abs(j.analytic) or 1.0))
         return self._by_complex_step(best) or _undecided(best)
 
+    def look(self, directions: Sequence[Array]) -> Judgement:
+        """Compare along a direction once, and leave it at that."""
+        return self._once(directions, FIRST_STEP * self.measurer.shorter(directions))[0]
+
     def _places(self, directions: Sequence[Array]) -> Iterator[tuple[Sequence[Array], float]]:
         """Give directions and first steps: from the usual to those of inputs of unusual size."""
         arrays, shorter = self.measurer.arrays, self.measurer.shorter(directions)
