@@ -1,21 +1,21 @@
 """Compare the slope that gradients promise with the one measured, as surely as can be had.
 
-Escalation lives here: another scale, long double, kinks, a complex step.  Every retry is bounded.
+Most gradients agree with the first ladder that is climbed.  Where one does not, better and dearer
+measurements follow, in the order in which ``Trial.judge`` lists them.  Every retry is bounded.
 
-Not for: measuring (``slope.py``), or which slopes are compared (``properties``).
+Not for: measuring (``slope.py``, ``noise.py``), or which slopes are compared (``properties``).
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.holomorphic import complex_step
 from tinygrad_lab.testing.judging.judgement import (
@@ -26,6 +26,7 @@ from tinygrad_lab.testing.judging.judgement import (
     Judgement,
     Reason,
 )
+from tinygrad_lab.testing.judging.noise import Noise
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
     CANCELLED,
@@ -35,25 +36,37 @@ from tinygrad_lab.testing.judging.numerical import (
     scales_of,
 )
 from tinygrad_lab.testing.judging.point import Point
-from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, promised, subgradient_interval
+from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Climb, Subgradients, promised
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
 LONGER_STEPS = (2.0**-2, 1.0, 2.0**3, 2.0**6)  # over the stairs that round-off makes
-DOUBTFUL = 1e-4  # relative; where a function cancels, its gradient may be off by as much
 JUMP = 1.5  # a gap ratio above is that of a jump, not of a continuous function (1)
 AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
-TELLING = 1e-7  # relative; a wider band than this decides nothing
-INVISIBLE = 1e-10  # of the size of the function: a slope below this counts as 0
-UNDERFLOW = 1e-290  # what is smaller has lost its digits, or all of it
+SHARP = 1e-7  # relative; a band that is wider calls for a better measurement
+TELLING = 1e-2  # relative; a band that is wider after the last measurement decides nothing
+INVISIBLE = 1e-10  # of the size of the function: a band around 0 that is as good as nothing
+UNDERFLOW = 1e-300  # what is smaller has lost its digits, or all of it
+SURELY = 1000.0  # so many bands apart, and nothing has to be measured better
+CLEARLY = 3.0  # so many, where the noise was measured
+LARGE = 4096  # more elements are not computed with in long double, which has no BLAS
+NOTHING = 2.0**-60  # of the size of the function: a slope that moves no bit of it
+EXACTLY = Noise(0.0, 0.0, [])  # as long as nobody looked
 
 
-def compare(analytic: float, numeric: Estimate, terms: float = 0.0, size: float = 0.0) -> Judgement:
+def compare(
+    analytic: float,
+    numeric: Estimate,
+    terms: float = 0.0,
+    size: float = 0.0,
+    movement: float = 0.0,
+    noise: Noise = EXACTLY,
+) -> Judgement:
     """Decide whether a slope is the one that was measured.
 
-    ``terms`` are the magnitudes that ``analytic`` is the sum of, for its own round-off, and
-    ``size`` is that of the function.  The resolution is relative to the slope, or, where it
-    vanishes, to the terms that cancel in it and the function.
+    ``terms`` are the magnitudes that ``analytic`` is the sum of, ``size`` is that of the function,
+    ``movement`` its own over the steps, and ``noise`` what was measured of round-off.  The
+    resolution is relative to the slope, or, where it vanishes, to the first of these that does not.
     """
     judged = functools.partial(Judgement, analytic=analytic, estimate=numeric, resolution=math.inf)
     if not math.isfinite(analytic):
@@ -61,21 +74,25 @@ def compare(analytic: float, numeric: Estimate, terms: float = 0.0, size: float 
         return judged(FAIL if settled else INCONCLUSIVE)
     if 0 < max(terms, abs(analytic), abs(numeric.value)) < UNDERFLOW:
         return judged(INCONCLUSIVE, reason=Reason.UNDERFLOW)
-    uncertain = BAND * numeric.error + 16 * float(np.finfo(np.float64).eps) * terms
+    own = BAND * noise.slope + 16 * float(np.finfo(np.float64).eps) * terms
+    uncertain = BAND * numeric.error + own
     band = uncertain + AGREEMENT * abs(numeric.value)
-    reference = max(abs(numeric.value), abs(analytic))
-    against = reference if reference > uncertain else max(reference, terms, size)
-    resolution = max(band / against, AGREEMENT) if against > 0 else math.inf
     if not math.isfinite(band) or not math.isfinite(numeric.value):
         return judged(INCONCLUSIVE)
-    if abs(analytic - numeric.value) > band:
-        certain = uncertain <= TELLING * max(reference, 1e-3 * terms)
-        clear = abs(analytic - numeric.value) > 1000 * uncertain
-        return judged(FAIL if certain or clear else INCONCLUSIVE, resolution=resolution)
-    nothing = abs(analytic) <= CANCELLED * max(size, terms)
-    vanishes = nothing and reference <= uncertain <= INVISIBLE * size
-    agrees = band <= TELLING * max(reference, terms) or vanishes or band == 0
-    return judged(PASS if agrees else INCONCLUSIVE, resolution=resolution)
+    reference = max(abs(numeric.value), abs(analytic))
+    nothing = abs(analytic) <= own and band <= INVISIBLE * size
+    against = reference if reference > uncertain else max(reference, terms, movement)
+    against = size if nothing and band > SHARP * against else against
+    resolution = max(band / against, AGREEMENT) if against > 0 else math.inf
+    off = abs(analytic - numeric.value)
+    if off > band:
+        certain = uncertain <= SHARP * max(reference, 1e-3 * terms)
+        margin = SURELY if noise is EXACTLY else CLEARLY
+        verdict = FAIL if certain or off > margin * uncertain else INCONCLUSIVE
+    else:
+        tells = resolution <= (SHARP if noise is EXACTLY else TELLING)
+        verdict = PASS if tells or band == 0 else INCONCLUSIVE
+    return judged(verdict, resolution=resolution)
 
 
 class Trial:
@@ -90,72 +107,199 @@ class Trial:
     def judge(self, directions: Sequence[Array]) -> Judgement:
         """Compare the slopes along a direction.
 
-        The gradient is wrong if two scales agree on another slope.  It is right if it passes at any
-        scale: a wrong slope does not agree to nine digits by chance.
+        The gradient is right if it agrees sharply at any scale: a wrong slope does not do so by
+        chance.  It is wrong if two scales agree on another slope, no shorter one speaks against
+        them, and neither round-off nor a kink explains the difference.
         """
-        tried: list[Judgement] = []
-        failures: list[Judgement] = []
-        places = iter(self._places(directions))
-        for along, first in places:
-            judgement, crossed = self._once(along, first)
-            if judgement.verdict == PASS and (not tried or not judgement.climb.ladder.flat):
+        usual = self._at_several_scales(directions)
+        if usual.verdict == PASS:
+            return usual
+        for measured in (self._by_complex_step, self._in_long_double):
+            judgement = measured(directions)
+            if judgement.verdict == PASS:
                 return judgement
-            tried.append(judgement)
-            if judgement.verdict == FAIL and not crossed:
-                failures.append(judgement)
-            if len(failures) > 1 and _agree(failures[-1], failures[-2]):
-                return self._unless_excused(failures[-2], failures[-1], places)
-        if LONG_DOUBLE_IS_LONGER and not failures:
-            longer = self._long_double(directions)
-            if longer is not None and longer.verdict != INCONCLUSIVE:
-                return longer
-        best = min(tried, key=lambda j: j.resolution or 0.0)
-        return self._by_complex_step(best) or _undecided(best)
+        noise = self.measurer.noise(directions, self.upstreams)
+        judgement = self._at_scales_above(noise, directions)
+        if judgement.verdict == INCONCLUSIVE:
+            by_complex_step = self._by_complex_step(directions, noise)
+            if by_complex_step.verdict != INCONCLUSIVE:
+                return by_complex_step
+        return judgement
 
-    def _places(self, directions: Sequence[Array]) -> Iterator[tuple[Sequence[Array], float]]:
-        """Give directions and first steps: from the usual to those of inputs of unusual size."""
-        arrays, shorter = self.measurer.arrays, self.measurer.shorter
-        for step in (*STEPS, *SHORTER_STEPS):
-            yield directions, step * shorter
-        own = [_of_own_size(x, u) for x, u in zip(arrays, directions, strict=True)]
-        if any(np.any(u != w) for u, w in zip(own, directions, strict=True)):
-            for step in STEPS:
-                yield own, step * shorter
+    # -- one ladder -------------------------------------------------------------------------------
 
-    def _once(
-        self, directions: Sequence[Array], first: float, dtype: Any = np.float64
-    ) -> tuple[Judgement, bool]:
-        """Compare at one scale; where it fails, also whether the ladder crosses a kink."""
-        climbed = self.measurer.climb(directions, first, dtype)
-        ladder, weights = climbed.ladder, self.weights.astype(dtype)
-        numeric = ladder.slope(weights)
+    def _compared(self, climbed: Climb, noise: Noise = EXACTLY) -> Judgement:
+        """Compare along one ladder: from both sides, or from one, where only that is sharp."""
+        ladder, dtype = climbed.ladder, climbed.ladder.centre.dtype.type
+        weights = self.weights.astype(dtype)
         analytic, terms = promised(self.gradients, climbed.directions, dtype)
         _, beside = promised(self.gradients, climbed.missed)
-        size = ladder.size(weights)
-        if np.isfinite(beside):
-            numeric = Estimate(numeric.value, numeric.error + beside)
-        judgement = compare(analytic, numeric, terms, size)
-        still = CANCELLED * max(size, terms, float(np.sum(np.abs(weights))))
-        if ladder.flat and abs(analytic) <= still:
-            judgement = replace(judgement, verdict=PASS, resolution=math.inf, reason=None)
-        crossed = judgement.verdict == FAIL and self.measurer.crosses(climbed)
+        beside = beside if math.isfinite(beside) else 0.0
+        size, moved = ladder.size(weights), ladder.movement(weights)
         evidence = Evidence(climbed, self.point, self.gradients, self.upstreams)
-        return replace(judgement, evidence=evidence), crossed
+
+        def judged(slope: Estimate) -> Judgement:
+            numeric = Estimate(slope.value, slope.error + beside)
+            judgement = compare(analytic, numeric, terms, size, moved, noise)
+            return replace(judgement, evidence=evidence)
+
+        central = judged(ladder.slope(weights, noise.value))
+        if central.verdict == PASS:
+            return central
+        sides = [judged(ladder.side(weights, sign, noise.value)) for sign in (-1, 1)]
+        passing = next((side for side in sides if side.verdict == PASS), None)
+        if passing is not None and central.verdict == FAIL:
+            return passing.because(PASS, Reason.A_SUBGRADIENT)
+        if passing is not None:
+            return passing
+        if math.isfinite(central.estimate.error):
+            return central
+        return min(sides, key=lambda side: side.estimate.error)
+
+    # -- as it is done usually --------------------------------------------------------------------
+
+    def _at_several_scales(self, directions: Sequence[Array]) -> Judgement:
+        """Climb ladders until one agrees sharply, or two on another slope."""
+        looked: list[Judgement] = []
+        for climbed in itertools.chain(*self._families(directions)):
+            judgement = self._compared(climbed)
+            if self._promises_nothing_where_nothing_moves(judgement) and not looked:
+                return replace(judgement, verdict=PASS, resolution=math.inf, reason=None)
+            failures = [j for j in looked if j.verdict == FAIL]
+            if (
+                judgement.verdict == PASS
+                and not (looked and climbed.ladder.flat)
+                and (_is_visible(judgement) or not failures)
+            ):
+                return self._unless_nearer(judgement)
+            looked.append(judgement)
+            if judgement.verdict == FAIL and failures and _agree(failures[-1], judgement):
+                break
+        best = min(looked, key=lambda j: j.resolution or 0.0)
+        return best.because(INCONCLUSIVE, best.reason or Reason.UNCERTAIN)
+
+    def _families(self, directions: Sequence[Array]) -> Iterator[Iterator[Climb]]:
+        """Give ladders from the longest to the shortest; then those of inputs' own sizes."""
+        measurer = self.measurer
+        steps = [step * measurer.shorter for step in (*STEPS, *SHORTER_STEPS)]
+        yield (measurer.climb(directions, step) for step in steps)
+        pairs = list(zip(measurer.arrays, directions, strict=True))
+        own = [_of_own_size(x, u) for x, u in pairs]
+        if any(np.any(w != u) for w, (_, u) in zip(own, pairs, strict=True)):
+            yield (measurer.climb(own, step) for step in steps[: len(STEPS)])
+
+    def _promises_nothing_where_nothing_moves(self, judgement: Judgement) -> bool:
+        ladder = judgement.climb.ladder
+        size = ladder.size(self.weights)
+        return ladder.flat and abs(judgement.analytic) <= max(NOTHING * size, UNDERFLOW)
+
+    def _unless_nearer(self, passing: Judgement) -> Judgement:
+        """Tell a slope that is right on one side of a kink from one that has the kink farther."""
+        if passing.reason is not Reason.A_SUBGRADIENT:
+            return passing
+        nearest = SHORTER_STEPS[-2] * self.measurer.shorter
+        ladder = self.measurer.climb(passing.climb.directions, nearest, levels=2).ladder
+        slope = ladder.slope(self.weights)
+        if abs(slope.value - passing.analytic) <= BAND * slope.error + TELLING * abs(slope.value):
+            return replace(passing, reason=None)
+        self.measurer.at_a_kink = True
+        return replace(passing, resolution=math.inf)  # any slope in between is right
+
+    # -- in other arithmetic ----------------------------------------------------------------------
+
+    def _by_complex_step(self, directions: Sequence[Array], noise: Noise = EXACTLY) -> Judgement:
+        """Compare without a difference, where every operation is holomorphic."""
+        climbed = self.measurer.climb(directions, FIRST_STEP * self.measurer.shorter)
+        analytic, terms = promised(self.gradients, directions)
+        numeric = complex_step(self.measurer, directions, self.weights)
+        if numeric is None:
+            return Judgement(INCONCLUSIVE, analytic=analytic)
+        # what cancels in the gradient cancels here as well
+        numeric = Estimate(numeric.value, numeric.error + noise.slope)
+        judgement = compare(analytic, numeric, terms, noise=noise)
+        evidence = Evidence(climbed, self.point, self.gradients, self.upstreams)
+        return replace(judgement, reason=Reason.BY_COMPLEX_STEP, evidence=evidence)
+
+    def _in_long_double(self, directions: Sequence[Array]) -> Judgement:
+        """Compare gradient and slope in more digits, where both are computed in them.
+
+        What differs in float64 alone is round-off.
+        """
+        undecided = Judgement(INCONCLUSIVE)
+        if not LONG_DOUBLE_IS_LONGER or self.point.size + self.weights.size > LARGE:
+            return undecided
+        gradients = self._pulled_in_long_double
+        if gradients is None:
+            return undecided
+        longer, looked = Trial(self.point, gradients, self.upstreams), []
+        for step in STEPS:
+            climbed = self.measurer.climb(directions, step, np.longdouble)
+            if not climbed.is_in(np.longdouble):
+                return undecided
+            judgement = longer._compared(climbed)
+            if judgement.verdict == PASS and self._is_rounded(judgement):
+                return replace(judgement, reason=judgement.reason or Reason.IN_LONG_DOUBLE)
+            looked.append(judgement)
+        return undecided
+
+    @functools.cached_property
+    def _pulled_in_long_double(self) -> list[Array] | None:
+        """The gradients in long double, where everything is computed in that."""
+        try:
+            inputs = [x.astype(np.longdouble) for x in self.measurer.arrays]
+            call = self.measurer.subject.record(inputs)
+            pulled = call.pull([u.astype(np.longdouble) for u in self.upstreams])
+        except Exception:  # noqa: BLE001 - what does not compute in long double is no fault
+            return None
+        if any(getattr(x, "dtype", None) != np.longdouble for x in (*call.outputs, *pulled)):
+            return None
+        return [np.where(g == 0, 0, w) for g, w in zip(self.gradients, pulled, strict=True)]
+
+    def _is_rounded(self, longer: Judgement) -> bool:
+        """Whether the gradient in float64 is that in long double, but for round-off."""
+        analytic, terms = promised(self.gradients, longer.climb.directions)
+        size = terms + longer.climb.ladder.size(self.weights)
+        off = abs(analytic - longer.analytic)
+        return off <= TELLING * abs(longer.analytic) or off <= CANCELLED * size
+
+    # -- with the round-off that was measured -----------------------------------------------------
+
+    def _at_scales_above(self, noise: Noise, directions: Sequence[Array]) -> Judgement:
+        """Compare at all scales; inputs' own size comes first, where it is an unusual one."""
+        judgement = None
+        for family in reversed(list(self._families(directions))):
+            judgement = self._settled([self._compared(climbed, noise) for climbed in family])
+            if judgement.verdict != INCONCLUSIVE:
+                return judgement
+        assert judgement is not None
+        return judgement
+
+    def _settled(self, looked: list[Judgement]) -> Judgement:
+        """Decide by the sharpest of some ladders that no shorter one speaks against."""
+        defined = [j for j in looked if math.isfinite(j.estimate.error)]
+        if not defined:
+            return looked[0].because(INCONCLUSIVE, Reason.NOT_DEFINED_NEARBY)
+        sure = [j for j in defined if j.verdict != FAIL or not self.measurer.crosses(j.climb)]
+        after = [sure[k + 1 :] for k in range(len(sure))]
+        pairs = zip(sure, after, strict=True)
+        sure = [j for j, shorter in pairs if not any(_contradicts(s, j) for s in shorter)]
+        if not sure:
+            return _undecided(defined[-1])
+        best = min(sure, key=lambda j: j.estimate.error)
+        if best.verdict == PASS:
+            return self._unless_nearer(best)
+        witnesses = [j for j in sure if j is not best and j.verdict == FAIL and _agree(best, j)]
+        if best.verdict == FAIL and witnesses:
+            pair = sorted((best, witnesses[0]), key=lambda j: -j.climb.ladder.steps[0])
+            return self._unless_excused(*pair)
+        return _undecided(best)
 
     # -- what may excuse a slope that differs at two scales ---------------------------------------
 
-    def _unless_excused(
-        self, longer: Judgement, shorter: Judgement, places: Iterator[tuple[Sequence[Array], float]]
-    ) -> Judgement:
+    def _unless_excused(self, longer: Judgement, shorter: Judgement) -> Judgement:
         accused = self._unless_a_kink(longer, shorter)
-        slopes = (longer.estimate, shorter.estimate)
-        converged = all(x.error <= CONVERGED * abs(x.value) for x in slopes)
-        if accused.verdict == FAIL and not converged:
-            accused = self._second_opinion(accused, places)
-        if accused.verdict == FAIL:
-            accused = self._unless_rounded_away(accused)
-        if accused.verdict == INCONCLUSIVE:
-            return self._by_complex_step(accused) or accused
+        if accused.verdict == FAIL and self._climbs_stairs(accused):
+            return accused.because(INCONCLUSIVE, Reason.STAIRS)
         return accused
 
     def _unless_a_kink(self, longer: Judgement, shorter: Judgement) -> Judgement:
@@ -165,7 +309,7 @@ class Trial:
         alone = np.diag(weights) if weights.size <= 64 else ()  # one output at a time
         ratios = [ladder.gap_ratio(w) for w in (weights, *alone)]
         if any(abs(ratio) > JUMP for ratio in ratios):
-            return _undecided(longer, Reason.VALUE_JUMPS)
+            return longer.because(INCONCLUSIVE, Reason.VALUE_JUMPS)
         bent = any(abs(ratio) > KINK for ratio in ratios)
         if not (
             bent
@@ -174,26 +318,19 @@ class Trial:
         ):
             return longer
         measurer.at_a_kink = True
-        ladders = [ladder, *measurer.nearby(climbed.directions)]
-        low, high, band = subgradient_interval(ladders, weights)
-        if band > (high - low) / 4:
-            return _undecided(longer, Reason.NOISE_OR_KINK)
-        if low - band <= shorter.analytic <= high + band:
+        slopes = Subgradients.on_both_sides(ladder, weights)
+        pieces = measurer.nearby(climbed.directions)
+        while shorter.analytic not in slopes and (piece := next(pieces, None)) is not None:
+            slopes.include(piece)
+        low, high = slopes.interval
+        if slopes.band > (high - low) / 4:
+            return longer.because(INCONCLUSIVE, Reason.NOISE_OR_KINK)
+        if shorter.analytic in slopes:
             passing = shorter.because(PASS, Reason.A_SUBGRADIENT)
             return replace(passing, resolution=math.inf)  # any slope in between is right
         if measurer.has_several_kinks():
             return longer.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
         return longer.because(FAIL, Reason.KINK, low=low, high=high)
-
-    def _second_opinion(
-        self, accused: Judgement, places: Iterator[tuple[Sequence[Array], float]]
-    ) -> Judgement:
-        """Look for what may have misled measurements that did not converge."""
-        for along, first in places:
-            judgement, _ = self._once(along, first)
-            if judgement.verdict == PASS and not judgement.climb.ladder.flat:
-                return judgement
-        return _undecided(accused, Reason.STAIRS) if self._climbs_stairs(accused) else accused
 
     def _climbs_stairs(self, accused: Judgement) -> bool:
         """Whether a function that is constant over short steps moves as promised over long ones."""
@@ -210,60 +347,42 @@ class Trial:
                 return True
         return False
 
-    def _unless_rounded_away(self, accused: Judgement) -> Judgement:
-        """Excuse a difference that rounding the intermediate values may have made."""
-        moved = 0.0  # to first order, by cotangent times rounding error, summed over them all
-
-        def visit(node: Node, g: Any, _contributions: tuple[Any, ...]) -> None:
-            nonlocal moved
-            if node.op is not None and isinstance(g, np.ndarray):
-                moved += float(np.sum(np.abs(g) * np.abs(node.value)))
-
-        call = self.measurer.subject.record(self.measurer.arrays)
-        ups = [u.astype(y.dtype) for u, y in zip(self.upstreams, call.outputs, strict=True)]
-        begin = [(x, u) for x, u in zip(call.roots, ups, strict=False) if x is not None]
-        if begin:
-            roots, ups = zip(*begin, strict=True)
-            propagate(roots, ups, retain_graph=True, visit=visit)
-        noise = moved * 2.0**-53
-        off = abs(accused.analytic - accused.estimate.value)
-        if np.isfinite(noise) and off <= BAND * noise / accused.climb.ladder.steps[0]:
-            return _undecided(accused, Reason.ROUNDED_AWAY)
-        return accused
-
-    # -- other arithmetic -------------------------------------------------------------------------
-
-    def _long_double(self, directions: Sequence[Array]) -> Judgement | None:
-        try:
-            judgement, crossed = self._once(directions, FIRST_STEP, dtype=np.longdouble)
-        except Exception:  # noqa: BLE001 - what does not compute in long double is no fault
-            return None
-        outputs = (y for call in judgement.climb.calls.values() for y in call.outputs)
-        return judgement if all(y.dtype == np.longdouble for y in outputs) and not crossed else None
-
-    def _by_complex_step(self, uncertain: Judgement) -> Judgement | None:
-        """Decide without a difference, where every operation is holomorphic."""
-        directions = uncertain.climb.directions
-        numeric = complex_step(self.measurer, directions, self.weights)
-        if numeric is None:
-            return None
-        _, terms = promised(self.gradients, directions)
-        judgement = compare(uncertain.analytic, numeric, terms)
-        off = abs(uncertain.analytic - numeric.value)
-        if judgement.verdict == FAIL and off <= DOUBTFUL * terms:
-            return None  # terms that cancel in the function cancel in its gradient too
-        return replace(judgement, reason=Reason.BY_COMPLEX_STEP, evidence=uncertain.evidence)
-
-
-def _agree(a: Judgement, b: Judgement) -> bool:
-    """Whether two measurements gave one slope, along the same direction or a shorter one."""
-    x, y = a.estimate, b.estimate
-    unit = abs(a.analytic / b.analytic) if a.analytic and b.analytic else 1.0
-    return abs(x.value - y.value * unit) <= BAND * (x.error + y.error * unit) + 1e-6 * abs(x.value)
-
 
 def _undecided(judgement: Judgement, reason: Reason = Reason.UNCERTAIN) -> Judgement:
     return judgement.because(INCONCLUSIVE, judgement.reason or reason)
+
+
+def _agree(a: Judgement, b: Judgement) -> bool:
+    """Whether two ladders measured one slope, for certain beside how far off the promised is."""
+    apart, uncertain = _apart(a, b)
+    off = min(abs(j.analytic - j.estimate.value) for j in (a, b))
+    return apart <= min(uncertain + CONVERGED * abs(a.estimate.value), off / 4)
+
+
+def _contradicts(shorter: Judgement, longer: Judgement) -> bool:
+    """Whether a ladder measured another slope than a longer one, which crossed something then."""
+    apart, uncertain = _apart(longer, shorter)
+    return apart > 4 * uncertain + CONVERGED * abs(longer.estimate.value)
+
+
+def _apart(a: Judgement, b: Judgement) -> tuple[float, float]:
+    """Say how far apart two slopes are, and how uncertain that is.
+
+    Their directions are the same, but for the rounding of short steps.
+    """
+    u, w = (np.concatenate([x.ravel() for x in j.climb.directions]) for j in (a, b))
+    largest = float(np.max(np.abs(w), initial=0.0)) or 1.0
+    u, w = u / largest, w / largest
+    unit = float(u @ w / (w @ w))
+    tilted = np.abs(u - unit * w) / np.where(u == 0, 1.0, np.abs(u))
+    x, y = a.estimate, Estimate(b.estimate.value * unit, b.estimate.error * abs(unit))
+    tilt = float(np.max(tilted, initial=0.0)) * max(abs(x.value), abs(y.value))
+    return abs(x.value - y.value), BAND * (x.error + y.error) + 2 * tilt
+
+
+def _is_visible(judgement: Judgement) -> bool:
+    """Whether the slope that was measured is larger than its uncertainty."""
+    return abs(judgement.estimate.value) > 2 * BAND * judgement.estimate.error
 
 
 def _of_own_size(x: Array, u: Array) -> Array:

@@ -242,7 +242,7 @@ def _inner(g: Any, t: Any) -> float:
 def _tangents(nodes: Sequence[Node], climbed: Climb) -> dict[Node, Any] | None:
     """Measure the directional derivative of every intermediate value."""
     graphs = {h: history(call.roots)[::-1] for h, call in climbed.calls.items() if h != 0}
-    if any(_form(graph) != _form(nodes) for graph in graphs.values()):
+    if not climbed.ladder.finite or any(_form(g) != _form(nodes) for g in graphs.values()):
         return None
     tangents = {}
     for k, node in enumerate(nodes):

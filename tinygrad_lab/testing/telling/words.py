@@ -45,6 +45,7 @@ _REASONS = {
     Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.BY_COMPLEX_STEP: "by complex step",
+    Reason.IN_LONG_DOUBLE: "in long double: round-off hides it in float64",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
     Reason.AT_RATE: "at rate {rate:g}",
 }

@@ -1,0 +1,145 @@
+"""How much of the numbers near a point is the round-off of their own arithmetic.
+
+It is measured, because nothing tells it beforehand: neither the dtype of a result (a function may
+compute in float32 inside, and return float64) nor its size (terms may have cancelled in it).
+What is exact lies on a smooth curve; what scatters about that is noise (``noise_of``).
+
+Not for: what noise means for a verdict (``trial.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinygrad_lab.testing.judging.arrays import Array, flat, frozen
+from tinygrad_lab.testing.judging.numerical import noise_of
+from tinygrad_lab.testing.judging.subject import Subject
+
+AROUND = range(-4, 5)  # so many points, at equal distances
+FEWEST = 5  # of these have to be defined
+DISTANCES = (2.0**-20, 2.0**-12, 2.0**-7)  # longer ones where no bit changes over the short ones
+NEARER = (2.0**-30, 2.0**-40)  # where the slope is another one at each of the points
+STEADY = 0.25  # relative; how much it may change from the first to the last
+MULTIPLES = 2.0**-9  # of the upstream: relative distances
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard deviations of round-off."""
+
+    value: float  # in the weighted sum of the outputs
+    slope: float  # in the slope that the gradients promise
+    gradients: list[Array]  # in each element of each gradient
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Numbers at points beside each other along a direction, as far as they are defined."""
+
+    values: Array  # of shape (points,)
+    slopes: Array  # likewise
+    gradients: Array  # of shape (points, elements)
+
+    @property
+    def is_steady(self) -> bool:
+        size = np.max(np.abs(self.slopes), initial=0.0)
+        return len(self.slopes) >= FEWEST and bool(np.ptp(self.slopes) <= STEADY * size)
+
+
+def noise_around(
+    subject: Subject,
+    arrays: Sequence[Array],
+    directions: Sequence[Array],
+    upstreams: Sequence[Array],
+) -> Noise:
+    """Measure the noise of values and gradients around a point, along a direction.
+
+    Gradients are also pulled back from multiples of the upstream: what does not depend on the
+    inputs, as in a linear function, still loses digits of the upstream.
+    """
+    sampler = _Sampler(subject, arrays, directions, upstreams)
+    near = sampler.along(DISTANCES[0])
+    if not near.is_steady:
+        near = next((s for s in map(sampler.along, NEARER) if s.is_steady), near)
+    of_values = of_slopes = near
+    for distance in DISTANCES[1:]:
+        if np.any(of_values.values != of_values.values[:1]):
+            break
+        of_values = sampler.along(distance)
+        if not np.any(of_slopes.slopes != of_slopes.slopes[:1]):
+            of_slopes = of_values
+    multiples = sampler.of_multiples()
+    by_element = np.maximum(_noise(near.gradients), _noise(multiples.gradients))
+    ends = np.cumsum([x.size for x in arrays])[:-1]
+    rows = zip(np.split(by_element, ends), arrays, strict=True)
+    return Noise(
+        float(_noise(of_values.values)),
+        float(max(_noise(of_slopes.slopes), _noise(multiples.slopes))),
+        [row.reshape(x.shape) for row, x in rows],
+    )
+
+
+def _noise(values: Array) -> Array:
+    """Give the noise of each column, or none where too few points are defined to tell."""
+    noise = noise_of(values) if len(values) >= FEWEST else np.zeros(values.shape[1:])
+    return np.where(np.isfinite(noise), noise, 0.0)
+
+
+class _Sampler:
+    """Evaluates a subject, and pulls back, at points beside each other."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        arrays: Sequence[Array],
+        directions: Sequence[Array],
+        upstreams: Sequence[Array],
+    ) -> None:
+        self.subject, self.arrays = subject, arrays
+        self.directions, self.upstreams = directions, upstreams
+
+    def along(self, distance: float) -> _Sample:
+        """Move the inputs."""
+        return self._sample([(k * distance, 1.0) for k in AROUND])
+
+    def of_multiples(self) -> _Sample:
+        """Multiply the upstream."""
+        return self._sample([(0.0, 1 + k * MULTIPLES) for k in AROUND])
+
+    def _sample(self, points: Sequence[tuple[float, float]]) -> _Sample:
+        rows = _longest_run([self._row(*point) for point in points])
+        elements = sum(x.size for x in self.arrays)
+        table = np.stack(rows) if rows else np.zeros((0, 2 + elements))
+        return _Sample(table[:, 0], table[:, 1], table[:, 2:])
+
+    def _row(self, h: float, factor: float) -> Array | None:
+        """Give value, slope and gradients at one point; None where the function is undefined."""
+        moved = [frozen(x + h * u) for x, u in zip(self.arrays, self.directions, strict=True)]
+        ups = [np.asarray(factor * u, u.dtype) for u in self.upstreams]
+        try:
+            with np.errstate(all="ignore"):
+                call = self.subject.record(moved)
+                pulled = call.pull([frozen(u) for u in ups])
+                row = np.concatenate([np.ravel(np.asarray(g, np.float64)) for g in pulled])
+                value = float(flat(call.outputs) @ flat(self.upstreams))
+        except Exception:  # noqa: BLE001 - every function and library raises in its own way
+            return None
+        direction = np.concatenate([u.ravel() for u in self.directions])
+        if row.shape != direction.shape:
+            return None
+        slope = np.sum(row * direction, where=direction != 0)
+        row = np.concatenate([[value, slope / factor], row / factor])
+        return row if np.all(np.isfinite(row[:2])) else None
+
+
+def _longest_run(rows: Sequence[Array | None]) -> list[Array]:
+    """Give the longest run of neighbours that are all there."""
+    best: list[Array] = []
+    run: list[Array] = []
+    for row in rows:
+        run = [] if row is None else [*run, row]
+        best = max(best, run, key=len)
+    return best
