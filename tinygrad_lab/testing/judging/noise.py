@@ -11,42 +11,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from tinygrad_lab.testing.judging.arrays import Array, flat, frozen
-from tinygrad_lab.testing.judging.numerical import noise_of
+from tinygrad_lab.testing.judging.numerical import has_kink, is_white, noise_of
 from tinygrad_lab.testing.judging.subject import Subject
 
 AROUND = range(-4, 5)  # so many points, at equal distances
 FEWEST = 5  # of these have to be defined
-DISTANCES = (2.0**-20, 2.0**-12, 2.0**-7)  # longer ones where no bit changes over the short ones
-NEARER = (2.0**-30, 2.0**-40)  # where the slope is another one at each of the points
-STEADY = 0.25  # relative; how much it may change from the first to the last
+NEAR = 2.0**-20  # the usual distance
+FARTHER = (1.37 * 2.0**-12, 1.19 * 2.0**-9, 0.71 * 2.0**-7)  # where bits change that do not near
+NEARER = (
+    2.0**-30,
+    2.0**-40,
+)  # where a kink is left out, and an oscillation does not look like noise
+MUCH = 2.0**-10  # of the size of the values: more noise than float16 has
 MULTIPLES = 2.0**-9  # of the upstream: relative distances
 
 
-@dataclass(frozen=True)
-class Noise:
+class Rounding(NamedTuple):
     """Standard deviations of round-off."""
 
     value: float  # in the weighted sum of the outputs
     slope: float  # in the slope that the gradients promise
-    gradients: list[Array]  # in each element of each gradient
 
 
 @dataclass(frozen=True)
-class _Sample:
-    """Numbers at points beside each other along a direction, as far as they are defined."""
+class Noise:
+    """The round-off near a point, as it is over short and over longer distances."""
 
-    values: Array  # of shape (points,)
-    slopes: Array  # likewise
-    gradients: Array  # of shape (points, elements)
+    at: dict[float, Rounding]  # by distance between the points
+    gradients: list[Array]  # in each element of each gradient
 
-    @property
-    def is_steady(self) -> bool:
-        size = np.max(np.abs(self.slopes), initial=0.0)
-        return len(self.slopes) >= FEWEST and bool(np.ptp(self.slopes) <= STEADY * size)
+    def up_to(self, step: float) -> Rounding:
+        """Give the most that there is within a step, the shortest distances always included."""
+        within = [r for distance, r in self.at.items() if distance <= max(step / 4, NEAR)]
+        return Rounding(*map(max, zip(*within, strict=True)))
 
 
 def noise_around(
@@ -61,25 +63,53 @@ def noise_around(
     inputs, as in a linear function, still loses digits of the upstream.
     """
     sampler = _Sampler(subject, arrays, directions, upstreams)
-    near = sampler.along(DISTANCES[0])
-    if not near.is_steady:
-        near = next((s for s in map(sampler.along, NEARER) if s.is_steady), near)
-    of_values = of_slopes = near
-    for distance in DISTANCES[1:]:
-        if np.any(of_values.values != of_values.values[:1]):
-            break
-        of_values = sampler.along(distance)
-        if not np.any(of_slopes.slopes != of_slopes.slopes[:1]):
-            of_slopes = of_values
-    multiples = sampler.of_multiples()
+    near, multiples = sampler.along(NEAR), sampler.of_multiples()
+    if near.is_doubtful:
+        nearer = (sampler.along(distance) for distance in NEARER)
+        near = next((s for s in nearer if not (s.is_flat or s.is_doubtful)), near)
+    at = {NEAR: Rounding(near.value, max(near.slope, multiples.slope))}
+    for distance in FARTHER:
+        far, below = sampler.along(distance), at[NEAR]
+        if near.is_flat and not far.is_flat:  # as stairs are that are wider than the distance
+            near, at[NEAR] = far, Rounding(far.value, max(far.slope, below.slope))
+        if not far.has_kink:
+            at[distance] = Rounding(
+                far.value if is_white(far.values) else 0.0,
+                far.slope if is_white(far.slopes) else 0.0,
+            )
     by_element = np.maximum(_noise(near.gradients), _noise(multiples.gradients))
-    ends = np.cumsum([x.size for x in arrays])[:-1]
-    rows = zip(np.split(by_element, ends), arrays, strict=True)
-    return Noise(
-        float(_noise(of_values.values)),
-        float(max(_noise(of_slopes.slopes), _noise(multiples.slopes))),
-        [row.reshape(x.shape) for row, x in rows],
-    )
+    rows = np.split(by_element, np.cumsum([x.size for x in arrays])[:-1])
+    return Noise(at, [row.reshape(x.shape) for row, x in zip(rows, arrays, strict=True)])
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Numbers at points beside each other along a direction, as far as they are defined."""
+
+    values: Array  # of shape (points,)
+    slopes: Array  # likewise
+    gradients: Array  # of shape (points, elements)
+
+    @property
+    def is_flat(self) -> bool:
+        return not np.any(self.values != self.values[:1])
+
+    @property
+    def has_kink(self) -> bool:
+        return has_kink(self.values)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether what scatters may be something else than round-off."""
+        return self.has_kink or self.value > MUCH * np.max(np.abs(self.values), initial=0.0)
+
+    @property
+    def value(self) -> float:
+        return float(_noise(self.values))
+
+    @property
+    def slope(self) -> float:
+        return float(_noise(self.slopes))
 
 
 def _noise(values: Array) -> Array:

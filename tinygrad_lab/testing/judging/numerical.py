@@ -59,6 +59,12 @@ class Ladder:
         """Whether nothing moved at all, not by one bit."""
         return bool(np.all(self.above == self.centre) and np.all(self.below == self.centre))
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether float32 holds every value, as where a function computes in it."""
+        values = np.concatenate([self.above, self.below])
+        return bool(np.all(values == values.astype(np.float32)))
+
     def size(self, weights: Array) -> float:
         """Give the largest magnitude of the terms of the weighted sum, over all points."""
         sizes = np.abs(np.concatenate([self.centre[None], self.above, self.below])) @ np.abs(
@@ -149,13 +155,41 @@ def noise_of(values: Array) -> Array:
     >>> bool(noise_of(np.sin(x)) < 1e-15), bool(1e-4 < noise_of(np.sin(x).round(3)) < 1e-3)
     (True, True)
     """
-    least = np.full(values.shape[1:], np.inf)
+    return np.asarray(np.min(_by_order(values)[2:], axis=0))
+
+
+def is_white(values: Array) -> bool:
+    """Whether values scatter about a smooth curve, so that differences do not fall with the order.
+
+    Where they fall, the curve bends more from point to point than the values scatter.
+    """
+    *_, before, _, last = _by_order(values) if len(values) > 4 else (1, 1, 0)
+    return bool(last >= before / 4)
+
+
+def has_kink(values: Array) -> bool:
+    """Whether values at equal distances bend at one place, far more than anywhere else.
+
+    Where they jump, they bend twice, there and back.
+    """
+    bends = np.diff(values, 2)
+    if len(bends) < 4:
+        return False
+    k = int(np.argmax(np.abs(bends)))
+    around = slice(max(k - 1, 0), k + 2)
+    elsewhere = np.max(np.abs(np.delete(bends, around)))
+    return bool(
+        elsewhere < abs(bends[k]) / 32 and abs(np.sum(bends[around])) > np.max(np.abs(bends)) / 2
+    )
+
+
+def _by_order(values: Array) -> list[Array]:
+    """Give the standard deviation of noise by differences of the first order, the second, ..."""
+    deviations = []
     for order in range(1, len(values) - 1):
         values = np.diff(values, axis=0)
-        if order >= 3:
-            square = np.mean(np.square(values), axis=0) / math.comb(2 * order, order)
-            least = np.minimum(least, np.sqrt(square))
-    return least
+        deviations.append(np.sqrt(np.mean(np.square(values), axis=0) / math.comb(2 * order, order)))
+    return deviations
 
 
 def _central(

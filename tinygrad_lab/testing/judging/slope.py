@@ -2,7 +2,8 @@
 
 Our own operations say which branch they took (the sign under an absolute value, which element was
 the largest), so that no kink between two points is a certainty.  For everything else the gap
-between the one-sided slopes tells (``Ladder.gap_ratio``).  Where it raises, a function is undefined.
+between the one-sided slopes tells (``Ladder.gap_ratio``).  A function that raises is not defined
+there, and has no number.
 
 Not for: the arithmetic of one ladder (``numerical.py``), or what a disagreement with gradients
 means (``trial.py``).
