@@ -14,6 +14,7 @@ from tinygrad_lab.core.operations import OPERATIONS, planted
 from tinygrad_lab.testing.adapters import numpy as by_hand
 from tinygrad_lab.testing.inputs import search
 from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate
+from tinygrad_lab.testing.judging.judgement import Kind
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, raise_for
 
 
@@ -108,7 +109,7 @@ def test_every_operation_of_the_catalogue_meets_them(kind):
     reached = set()
     for op, calls in CASES.items():
         look = lambda call, only, op=op: reached.add(name_of(op))
-        search.search_degenerate(look, calls, 1, 0, kinds=[kind])
+        search.search_degenerate(look, calls, 1, 0, names=[kind])
     every = {name_of(op) for op in CASES}
     assert every - reached == NONE_EXPECTED[kind]
 
@@ -132,7 +133,7 @@ class Looked:
     def __call__(self, call, only):
         self.asked.append((call, only))
         if self.wrong(call) and (only is None or self.name in only):
-            finding = Finding(self.name, "kind", f"of {len(self.asked)}")
+            finding = Finding(self.name, Kind.LAYOUT, f"of {len(self.asked)}")
             raise_for(GradReport("f", findings=[finding]))
 
 
@@ -169,6 +170,7 @@ def test_what_fails_but_once_is_told_as_it_was():
 
 def test_making_it_small_takes_no_longer_than_it_may(monkeypatch):
     monkeypatch.setattr(search, "SHRINKING", 0.05)
+    monkeypatch.setattr(search, "FEWEST", 0)
     check = Looked(lambda call: time.sleep(0.01) or call.arrays[0].size > 3)
     with pytest.raises(tgt.GradientError):
         search.search(check, CALLS, 100, 0)

@@ -5,29 +5,27 @@ Not for: generating inputs (``operations.py``), or what the properties are (``ju
 
 from __future__ import annotations
 
-import os
-import traceback
-import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.judging.arrays import Arguments, Array, bind, first_difference, frozen
-from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Reason, Site, skipped
-from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.arrays import Arguments, bind
+from tinygrad_lab.testing.judging.examination import Examination, Looked
+from tinygrad_lab.testing.judging.judgement import Reason, skipped
 from tinygrad_lab.testing.judging.properties import PROPERTIES
+from tinygrad_lab.testing.judging.running import Budget, checking, within
 from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
 from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
-from tinygrad_lab.testing.telling.pasted import shown
-from tinygrad_lab.warnings import MixedPrecisionWarning
+from tinygrad_lab.testing.telling.inputs import LONGEST, line_of
 
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
-_NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)
+
+LONG = 10.0  # seconds, of which somebody who waits for a check wants to hear before
+CALLS, CALLS_OF_AN_INPUT = 50, 10  # that a check takes, about, where nothing is wrong
 
 
 @announced
@@ -39,8 +37,10 @@ def gradcheck(
     properties: str | Iterable[str] = "default",
     without: Collection[str] = (),
     upstream: Any = None,
+    strict: bool = False,
     name: str | None = None,
     rng: int | np.random.Generator | None = 0,
+    budget: float | None = None,
     raises: bool = True,
     context: str = "input: ",
 ) -> GradReport:
@@ -52,10 +52,12 @@ def gradcheck(
         A function of Tensors, or what an adapter made of another library's (:mod:`adapters`).
     *inputs
         What it is called with.  Arrays of floats are differentiated by, and converted to float64;
-        complex ones too, by their real and imaginary parts.  Anything else (integers, masks,
-        options) is passed on.
+        complex ones too, by their real and imaginary parts.  NumPy's scalars are arrays; those in
+        dicts, lists and tuples count one by one, and the function gets the same containers.
+        Anything else (integers, masks, options) is passed on: a Python number too, unless nothing
+        is an array.
     wrt : int or sequence of int, optional
-        Which inputs to differentiate by, where not by all of these.
+        Which inputs to differentiate by, where not by all of these: Python numbers too.
     order : int
         2 checks the gradient of the gradient as well, and so on.
     properties : "default", "numbers", or names
@@ -65,12 +67,19 @@ def gradcheck(
     upstream : array_like, optional
         The upstream to check with (of a single output); by default a random one, or 1 of a
         function that was adapted with its ``grad``.
+    strict : bool
+        Fail as well for what makes no number wrong.  Of gradients written by hand in NumPy another
+        dtype, memory that is shared and the like are otherwise notes in the report; of functions of
+        Tensors they are always failures.
     name : str, optional
         What to call the function in messages.
     rng : int, Generator or None
         For directions and upstreams.
+    budget : float, optional
+        How many seconds it may take.  No call is begun that would not fit; what could not be looked
+        at is ``inconclusive``.  Where a check is going to take long, a line of the log says so.
     raises : bool
-        Raise the finding.  If not, it is in the report.
+        Raise the findings.  If not, they are in the report.
     context : str
         What introduces the inputs in a message.
 
@@ -98,6 +107,8 @@ def gradcheck(
         raise ValueError(f"order={order}: 1 checks the gradient, 2 the gradient of that as well")
     if not (callable(fn) or isinstance(fn, Adapter)):
         raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
+    if budget is not None and not budget > 0:
+        raise ValueError(f"budget={budget}: it is a number of seconds")
     generator = np.random.default_rng(rng)
     args = bind(inputs, wrt)
     subject = subject_of(fn, args, name or "")
@@ -106,26 +117,46 @@ def gradcheck(
     if isinstance(without, Mapping):
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
-    cause: BaseException | None = None
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", MixedPrecisionWarning)  # other precisions are tried here
-        try:
-            point = _begin(subject, upstream, generator, order)
-            for label in chosen:
-                with _accusing(Kind.MUTATES, property=label):
-                    judgement = PROPERTIES[label](point)
-                enter(report, label, judgement, point)
-                if report.findings:
-                    break
-        except Misbehaved as error:
-            enter(report, error.judgement.facts.get("property", "call"), error.judgement)
-            cause = error.__cause__
-    try:
-        if raises:
-            raise_for(report, cause)
-    finally:
-        del cause  # its traceback holds this frame
+    upstream = subject.upstream if upstream is None else upstream
+    with within(budget) as clock, checking():
+        examination = Examination(subject, chosen, generator, upstream, order, strict, clock)
+        for number, looked in enumerate(examination.look()):
+            if not number:
+                _say_how_long(subject, clock)
+            enter(report, looked.property, looked.judgement, looked.point)
+    if clock.spent > LONG:
+        each = clock.spent / clock.calls
+        report.add_notes([f"{clock.calls} calls took {in_words(clock.spent)}, {each:.2g} s each"])
+    report.findings.sort(key=lambda finding: finding.kind.severity)
+    if raises:
+        raise_for(report, _cause(report, examination.failures))
     return report
+
+
+def _say_how_long(subject: Subject, clock: Budget) -> None:
+    """Tell the log where a check is going to take long."""
+    calls = CALLS + CALLS_OF_AN_INPUT * len(subject.names)
+    each = clock.spent / max(clock.calls, 1)
+    if min(calls * each, clock.seconds) > LONG:
+        import logging
+
+        logging.getLogger("tinygrad_lab.testing").warning(
+            "%s takes %.2g s a call: to check it will take about %s, unless budget= says less",
+            subject.name, each, in_words(calls * each),
+        )  # fmt: skip
+
+
+def in_words(seconds: float) -> str:
+    """Write a time as one says it."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
+def _cause(report: GradReport, failures: Sequence[Looked]) -> BaseException | None:
+    """Give the error that the first finding is about, if it is about one."""
+    judgements = [failure.judgement for failure in failures]
+    kind = report.findings[0].kind if report.findings else None
+    errors = (judgement.facts.get("error") for judgement in judgements if judgement.kind is kind)
+    return next((error for error in errors if error is not None), None)
 
 
 def choose(properties: str | Iterable[str], without: Collection[str]) -> list[str]:
@@ -145,76 +176,7 @@ def choose(properties: str | Iterable[str], without: Collection[str]) -> list[st
 
 def _in_words(subject: Subject, args: Arguments, context: str) -> str:
     """Write the inputs for a message: by name, then what is not differentiated by."""
-    differentiated = [args.values[i] for i in args.positions]
-    parts = [f"{n} = {shown(x)}" for n, x in zip(subject.names, differentiated, strict=True)]
-    rest = [shown(x) for i, x in enumerate(args.values) if i not in args.positions]
-    return context + ", ".join(parts + rest)
-
-
-def _begin(subject: Subject, upstream: Any, generator: np.random.Generator, order: int) -> Point:
-    """Call the function and its pullback for the first time, to see that they behave at all."""
-    arrays = [np.array(x, dtype=np.float64) for x in subject.args.arrays]
-    before = [x.copy() for x in arrays]
-    with _accusing(Kind.MUTATES_INPUT):
-        recorded = subject.record([frozen(x) for x in arrays])
-    _refuse_changed(subject, before, arrays)
-    # of either sign, some above 1 and some below, none near 0
-    drawn = (
-        generator.choice([-1.0, 1.0], y.shape) * generator.integers(24, 97, y.shape) / 48.0
-        for y in recorded.outputs
-    )
-    ups = [np.asarray(u, y.dtype) for u, y in zip(drawn, recorded.outputs, strict=True)]
-    upstream = subject.upstream if upstream is None else upstream
-    if upstream is not None:
-        try:
-            ups[0] = np.array(np.broadcast_to(upstream, ups[0].shape), ups[0].dtype)
-        except ValueError:
-            shapes = f"{np.shape(upstream)}, the output it belongs to {ups[0].shape}"
-            raise ValueError(f"the upstream has shape {shapes}") from None
-    ups_before = [u.copy() for u in ups]
-    with _accusing(Kind.MUTATES_UPSTREAM, backward=True):
-        point = Point(subject, arrays, recorded, ups, generator, order)
-    _refuse_changed(subject, before, arrays, backward=True)
-    if first_difference(ups, ups_before) is not None:
-        raise Misbehaved(Kind.MUTATES_UPSTREAM)
-    return point
-
-
-def _refuse_changed(
-    subject: Subject, before: Sequence[Array], after: Sequence[Array], **facts: Any
-) -> None:
-    i = first_difference(before, after)
-    if i is not None:
-        raise Misbehaved(Kind.MUTATES_INPUT, subject.site(i), **facts)
-
-
-class _accusing:  # noqa: N801 - used as a function is
-    """Take an error that is raised for a fault of the function: for ``mutates`` if by writing."""
-
-    def __init__(self, mutates: Kind, **facts: Any) -> None:
-        self.mutates, self.facts = mutates, facts
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
-        if isinstance(error, Misbehaved) or not isinstance(error, Exception):
-            return
-        read_only = isinstance(error, ValueError) and "read-only" in str(error)
-        kind = self.mutates if read_only else Kind.RAISES
-        raise Misbehaved(kind, _line_of(error), error=error, **self.facts) from error
-
-
-def _line_of(error: BaseException) -> Site:
-    """Find the innermost line that is not ours nor NumPy's, if there is one."""
-    chain: BaseException | None = error
-    last, visited = None, set()
-    while chain is not None and id(chain) not in visited:  # a cause may be an error's own
-        visited.add(id(chain))
-        for frame in traceback.extract_tb(chain.__traceback__):
-            if not any(folder in frame.filename for folder in _NOT_THE_READERS):
-                last = frame
-        chain = chain.__cause__
-    if last is None:
-        return NOWHERE
-    return Site(line=f"{PurePath(last.filename).name}:{last.lineno}", source=last.line or "")
+    rest = [i for i in range(len(args.values)) if i not in args.positions]
+    values = [args.values[i] for i in (*args.positions, *rest)]
+    names = [*subject.names, *[""] * len(rest)]
+    return context + line_of(names, values, max(LONGEST - len(context), LONGEST // 2))

@@ -6,7 +6,6 @@ Not for: functions that another library differentiates (``libraries.py``).
 from __future__ import annotations
 
 import functools
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,17 +29,15 @@ from tinygrad_lab.transforms.containers import leaves
 class Adapted(Subject):
     """A function at some arguments, whose gradient does not come from Tensors."""
 
+    is_lenient = True
+
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
         super().__init__(fn, args, name)
         self.gradient_of = fn  # the code of its gradient: tells two functions of one name apart
 
-    @abstractmethod
-    def recorded(self, inputs: Sequence[Array]) -> Recorded:
-        """Compute the outputs, and what pulls back."""
-
     def record(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, and let the session's interceptors have the pullback."""
-        recorded = self.recorded(inputs)
+        recorded = super().record(inputs)
         for intercept in current_session().interceptors:
             recorded.pull = intercept(self, recorded.pull)
         return recorded
@@ -121,7 +118,7 @@ class _Vjp(Adapted):
         super().__init__(f, args, name)
         self.backward = self.gradient_of = backward
 
-    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
         return Evaluation(self.recorded(inputs).outputs)
 
     def recorded(self, inputs: Sequence[Array]) -> Recorded:
@@ -160,6 +157,10 @@ class _Vjp(Adapted):
         pairs = zip(gradients, by_complex, strict=True)
         return [in_parts(g) if split and isinstance(g, np.ndarray) else g for g, split in pairs]
 
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        return "tgt.adapters.numpy({}, {})", (self.fn, self.backward)
+
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
         args = self.args.filled(inputs)
         g = _joined(self.fn(*args), upstreams)
@@ -171,6 +172,10 @@ class _Grad(_Vjp):
     """A function that gives one number, and a function that computes its gradients directly."""
 
     upstream = 1.0  # so that messages show the numbers that its author knows
+
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        return "tgt.adapters.numpy({}, grad={})", (self.fn, self.backward)
 
     def _called(self, g: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002
         return self.backward(*args)

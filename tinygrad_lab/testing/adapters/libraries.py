@@ -17,7 +17,7 @@ from tinygrad_lab.testing.adapters.adapted import Adapted, adapter
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, first_difference
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import Adapter, Evaluation, Recorded, Subject, outputs_of
-from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.transforms.containers import leaves, rebuild
 
 Pullback = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -31,6 +31,10 @@ class _OfALibrary(Adapted):
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
         self.library, *_ = map(importlib.import_module, self.modules)
         super().__init__(fn, args, name)
+
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        return f"tgt.adapters.{self.modules[0]}({{}})", (self.fn,)
 
     @abstractmethod
     def to_library(self, x: Array) -> Any:
@@ -62,13 +66,17 @@ class _OfALibrary(Adapted):
 
     def call(self, xs: Sequence[Any]) -> list[Any]:
         """Call the function, take apart what it returns, and refuse what has no derivative."""
+
+        def of_library(x: Any) -> Any:
+            return self.to_library(x) if isinstance(x, np.ndarray) else x
+
         filled = self.args.filled(xs)
-        result = self.fn(*[self.to_library(x) if isinstance(x, np.ndarray) else x for x in filled])
+        result = self.fn(*[rebuild(x, of_library, open_modules=False) for x in filled])
         ys = [] if result is None else list(self.leaves(result))
         outputs_of([self.plain(y) for y in ys] or result)
         return [part for y in ys for part in self.parts(y)]
 
-    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
         with self.context():
             ys = self.call([self.to_library(x) for x in inputs])
             return Evaluation([self.to_numpy(y) for y in ys])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tinygrad_lab.testing.judging.slope import Climb
 
 PASS, FAIL, INCONCLUSIVE, SKIPPED = "pass", "fail", "inconclusive", "not applicable"
+_RANK = {FAIL: 0, INCONCLUSIVE: 1, PASS: 2, SKIPPED: 3}  # the worst first
 
 
 class Kind(enum.StrEnum):
@@ -58,6 +59,21 @@ class Kind(enum.StrEnum):
     SECOND_ORDER = "second order"
     UPHILL = "uphill"
 
+    @property
+    def severity(self) -> int:
+        """How bad it is: 0 a wrong number, 1 no gradient, or none of the right form, 2 the rest."""
+        return 0 if self in _WRONG_NUMBERS else 2 if self in _MANNERS else 1
+
+
+_WRONG_NUMBERS = {
+    Kind.WRONG, Kind.SUBGRADIENT, Kind.NOT_FINITE, Kind.NONLINEAR, Kind.PARTIAL_UPSTREAM,
+    Kind.SECOND_ORDER, Kind.FAN_OUT, Kind.LAYOUT, Kind.FLOAT32, Kind.SHARED_STATE, Kind.UPHILL,
+}  # fmt: skip
+_MANNERS = {
+    Kind.MUTATES_INPUT, Kind.MUTATES_UPSTREAM, Kind.MUTATES, Kind.WRITES_GRAD, Kind.ALIASING,
+    Kind.SECOND_BACKWARD,
+}  # fmt: skip
+
 
 #: How something was decided, or why it was not.
 Reason = enum.Enum(
@@ -66,12 +82,13 @@ Reason = enum.Enum(
     "LEFT_OUT NOT_ASKED_FOR ONE_OUTPUT ONE_ELEMENT NO_ELEMENTS TOO_MANY_ELEMENTS NOT_OF_TENSORS "
     "NO_DERIVATIVE CONSTANT_GRADIENT NOT_DEFINED_NEARBY NOT_A_POLYNOMIAL STEPS_ON_INTEGERS "
     "NO_FLOAT32 COMPUTES_IN_FLOAT64 VALUE_NOT_FINITE GRADIENT_NOT_FINITE SLOPE_INFINITE "
-    "SLOPE_INFINITE_EVERYWHERE SLOPE_JUMPS "
+    "SLOPE_INFINITE_EVERYWHERE SLOPE_JUMPS MEANINGLESS "
     # no number is certain enough
     "UNCERTAIN UNDERFLOW STAIRS ROUNDED_AWAY GRADIENT_IS_ROUND_OFF VALUE_JUMPS NOISE_OR_KINK "
-    "SEVERAL_KINKS "
+    "SEVERAL_KINKS OUT_OF_TIME "
     # it was decided, though not as usual
-    "KINK A_SUBGRADIENT BY_COMPLEX_STEP IN_LONG_DOUBLE RESULT_IN_FLOAT64 AT_RATE",
+    "KINK A_SUBGRADIENT NOTHING_MOVES BY_COMPLEX_STEP IN_LONG_DOUBLE RESULT_IN_FLOAT64 "
+    "AT_RATE",
 )
 
 
@@ -115,18 +132,28 @@ class Judgement:
     reason: Reason | None = None
     analytic: float = math.nan  # the slope that gradients promise
     estimate: Estimate = NOT_MEASURED  # the slope that was measured
+    band: float = math.inf  # so far apart they may be and still agree
     resolution: float | None = None  # the smallest relative fault that would have been noticed
     site: Site = NOWHERE
     facts: Mapping[str, Any] = field(default_factory=dict)  # what else there is to say, by name
     evidence: Evidence | None = None  # of numbers
     order: int = 1  # 2 of the gradient of a gradient
     point: Point | None = None  # of the gradient, then
+    notes: tuple[Judgement, ...] = ()  # what would fail elsewhere, and here is only worth knowing
+    parts: tuple[Judgement, ...] = ()  # of each input, where each was measured by itself
 
     @property
     def climb(self) -> Climb:
         """The ladder that the slope was measured by, where one was."""
         assert self.evidence is not None
         return self.evidence.climb
+
+    @property
+    def relative_error(self) -> float:
+        """How far the promised slope is from the measured one, of the larger; 0 of no numbers."""
+        size = max(abs(self.analytic), abs(self.estimate.value))
+        off = abs(self.analytic - self.estimate.value)
+        return round(off / size, 6) if off > 0 and math.isfinite(size) else 0.0
 
     def because(self, verdict: str, reason: Reason, **facts: Any) -> Judgement:
         """Give another verdict on the same numbers."""
@@ -138,6 +165,20 @@ def passed(
 ) -> Judgement:
     """A property holds."""
     return Judgement(PASS, reason=reason, resolution=resolution, facts=facts)
+
+
+def whole(parts: Sequence[Judgement]) -> Judgement:
+    """Give the worst of several judgements, of wrong numbers that which is furthest off.
+
+    The resolution is the worst of any part, for that is what would have been seen in all of them.
+    """
+
+    def order(part: Judgement) -> tuple[int, float]:
+        return _RANK[part.verdict], -part.relative_error if part.verdict == FAIL else 0.0
+
+    worst = min(parts, key=order)
+    resolutions = [part.resolution for part in parts if part.resolution is not None]
+    return replace(worst, resolution=max(resolutions, default=None))
 
 
 def failed(kind: Kind, site: Site = NOWHERE, **facts: Any) -> Judgement:

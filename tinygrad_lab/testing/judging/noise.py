@@ -9,6 +9,7 @@ Not for: what noise means for a verdict (``trial.py``).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -46,9 +47,17 @@ class Noise:
     gradients: list[Array]  # in each element of each gradient
 
     def up_to(self, step: float) -> Rounding:
-        """Give the most that there is within a step, the shortest distances always included."""
+        """Give the most that there is within a step, the shortest distance always included."""
         within = [r for distance, r in self.at.items() if distance <= max(step / 4, NEAR)]
         return Rounding(*map(max, zip(*within, strict=True)))
+
+    @property
+    def stairs(self) -> float:
+        """How high the steps of values are that do not move, or move evenly, over short distances.
+
+        They are as high over any distance, unlike what a kink makes.
+        """
+        return min((r.value for distance, r in self.at.items() if distance > NEAR), default=0.0)
 
 
 def noise_around(
@@ -65,21 +74,37 @@ def noise_around(
     sampler = _Sampler(subject, arrays, directions, upstreams)
     near, multiples = sampler.along(NEAR), sampler.of_multiples()
     if near.is_doubtful:
+        beside = (sampler.beside(sign * NEAR) for sign in (1, -1))
         nearer = (sampler.along(distance) for distance in NEARER)
-        near = next((s for s in nearer if not (s.is_flat or s.is_doubtful)), near)
-    at = {NEAR: Rounding(near.value, max(near.slope, multiples.slope))}
-    for distance in FARTHER:
-        far, below = sampler.along(distance), at[NEAR]
-        if near.is_flat and not far.is_flat:  # as stairs are that are wider than the distance
-            near, at[NEAR] = far, Rounding(far.value, max(far.slope, below.slope))
-        if not far.has_kink:
-            at[distance] = Rounding(
-                far.value if is_white(far.values) else 0.0,
-                far.slope if is_white(far.slopes) else 0.0,
-            )
+        other = next((s for s in itertools.chain(beside, nearer) if not s.is_doubtful), near)
+        near = near if other.is_flat and not near.has_kink else other
     by_element = np.maximum(_noise(near.gradients), _noise(multiples.gradients))
     rows = np.split(by_element, np.cumsum([x.size for x in arrays])[:-1])
-    return Noise(at, [row.reshape(x.shape) for row, x in zip(rows, arrays, strict=True)])
+    gradients = [row.reshape(x.shape) for row, x in zip(rows, arrays, strict=True)]
+    slope = max(near.slope, multiples.slope)
+    if not near.is_flat:
+        return Noise({NEAR: Rounding(near.value, slope)}, gradients)
+    far = next((s for s in map(sampler.along, FARTHER) if not s.is_flat), near)
+    return Noise({NEAR: Rounding(far.value, max(far.slope, slope))}, gradients)
+
+
+def noise_farther_around(
+    noise: Noise,
+    subject: Subject,
+    arrays: Sequence[Array],
+    directions: Sequence[Array],
+    upstreams: Sequence[Array],
+) -> Noise:
+    """Add what there is over longer distances: stairs may be wider than the usual one."""
+    sampler = _Sampler(subject, arrays, directions, upstreams)
+    at = dict(noise.at)
+    for distance in FARTHER:
+        far = sampler.along(distance)
+        at[distance] = Rounding(
+            far.value if is_white(far.values) and not far.has_kink else 0.0,
+            far.slope if is_white(far.slopes) and not far.has_kink else 0.0,
+        )
+    return Noise(at, noise.gradients)
 
 
 @dataclass(frozen=True)
@@ -134,6 +159,10 @@ class _Sampler:
     def along(self, distance: float) -> _Sample:
         """Move the inputs."""
         return self._sample([(k * distance, 1.0) for k in AROUND])
+
+    def beside(self, distance: float) -> _Sample:
+        """Move the inputs, all of the points to one side."""
+        return self._sample([(k * distance, 1.0) for k in range(1, len(AROUND) + 1)])
 
     def of_multiples(self) -> _Sample:
         """Multiply the upstream."""

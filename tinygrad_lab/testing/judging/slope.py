@@ -22,7 +22,7 @@ from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.testing.judging.arrays import Array, flat
-from tinygrad_lab.testing.judging.noise import Noise, noise_around
+from tinygrad_lab.testing.judging.noise import Noise, noise_around, noise_farther_around
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
     FIRST_STEP,
@@ -50,9 +50,13 @@ class Climb:
     directions: list[Array]  # what each input was moved along
     missed: list[Array]  # how far a rounded step fell beside what was meant, divided by the step
 
-    def is_in(self, dtype: Any) -> bool:
-        """Whether all of it was computed in a precision, as far as its results tell."""
-        return all(y.dtype == dtype for call in self.calls.values() for y in call.outputs)
+    @property
+    def is_in_long_double(self) -> bool:
+        """Whether all of it was computed in long double: some results have digits of no float64."""
+        outputs = [y for call in self.calls.values() for y in call.outputs]
+        if not all(y.dtype == np.longdouble for y in outputs):
+            return False
+        return any(np.any(y != y.astype(np.float64)) for y in outputs)
 
     @property
     def roots(self) -> tuple[Node | None, ...]:
@@ -145,9 +149,6 @@ class Measurer:
         self.at_a_kink = False  # as far as was noticed
         self._climbs: dict[Any, Climb] = {}
         self._noises: dict[Any, Noise] = {}
-        moved = max(sum(x.size for x in self.arrays), 1)
-        # Many elements that move at once go far together, as the square root of their number.
-        self.shorter = 2.0 ** -min(int(math.log2(moved)) // 2, 8)
 
     def climb(
         self,
@@ -195,13 +196,32 @@ class Measurer:
             return np.full(self.centre.size, np.nan, dtype=dtype)
         return row
 
+    def row(self, arrays: Sequence[Array]) -> Array:
+        """Give all outputs somewhere near, in one row; remember nothing."""
+        return self._row(self._evaluate(arrays))
+
+    def shorter(self, directions: Sequence[Array]) -> float:
+        """Say by how much steps are shorter for all the elements that a direction moves.
+
+        Many elements that move at once go far together, as the square root of their number.
+        """
+        moved = max(sum(np.count_nonzero(u) for u in directions), 1)
+        return 2.0 ** -min(int(math.log2(moved)) // 2, 8)
+
     # -- noise ----------------------------------------------------------------------------------
 
-    def noise(self, directions: Sequence[Array], upstreams: Sequence[Array]) -> Noise:
+    def noise(
+        self, directions: Sequence[Array], upstreams: Sequence[Array], farther: bool = False
+    ) -> Noise:
         """Measure how much of values and gradients is round-off; remember it."""
-        key = tuple(x.tobytes() for x in (*directions, *upstreams))
+        key = (farther, *(x.tobytes() for x in (*directions, *upstreams)))
         if key not in self._noises:
-            self._noises[key] = noise_around(self.subject, self.arrays, directions, upstreams)
+            around = self.subject, self.arrays, directions, upstreams
+            self._noises[key] = (
+                noise_farther_around(self.noise(directions, upstreams), *around)
+                if farther
+                else noise_around(*around)
+            )
         return self._noises[key]
 
     # -- kinks ----------------------------------------------------------------------------------
@@ -233,7 +253,7 @@ class Measurer:
             second = [direction_like(x, generator) for x in self.arrays]
             both = [u + w for u, w in zip(first, second, strict=True)]
             a, b, c = (
-                self.climb(u, 2.0**-13 * self.shorter, levels=2).ladder.slope(weights)
+                self.climb(u, 2.0**-13 * self.shorter(u), levels=2).ladder.slope(weights)
                 for u in (first, second, both)
             )
             size = abs(a.value) + abs(b.value) + abs(c.value)

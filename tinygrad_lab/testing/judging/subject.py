@@ -1,8 +1,10 @@
 """What can be checked: anything with a value and a pullback.
 
 A :class:`Subject` is a function of float arrays.  ``evaluate`` computes; ``record`` computes and
-hands back the function that pulls cotangents back.  :class:`TensorSubject` is one made of a
-function of Tensors; ``adapters`` makes them of other libraries' functions.
+hands back the function that pulls cotangents back.  Both run what the user wrote as ``running.py``
+says, and so does the pullback; how they compute is for each kind of subject to say.
+:class:`TensorSubject` is one made of a function of Tensors; ``adapters`` makes them of other
+libraries' functions.
 
 Not for: checking (``properties``).
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
+from tinygrad_lab.testing.judging.running import as_the_user_has_it
 from tinygrad_lab.transforms.calls import walk
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import gradients
@@ -69,19 +72,44 @@ class BackwardPass(NamedTuple):
 class Subject(ABC):
     """A function of float arrays whose gradient can be asked for."""
 
+    is_lenient = False  # whether form and manners that can make no number wrong are no failure
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
         self.fn, self.args, self.name = fn, args, name or name_of(fn)
         self.names: Sequence[str] = args.names(fn)
 
-    @abstractmethod
+    @final
     def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
         """Compute the outputs."""
+        with as_the_user_has_it():
+            return self.evaluated(inputs)
 
-    @abstractmethod
     def record(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, with what the way back needs."""
+        with as_the_user_has_it():
+            recorded = self.recorded(inputs)
+        pull = recorded.pull
+
+        def pulled(upstreams: Sequence[Array]) -> list[Any]:
+            with as_the_user_has_it():
+                return pull(upstreams)
+
+        recorded.pull = pulled
+        return recorded
+
+    @abstractmethod
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
+        """Compute the outputs: what ``evaluate`` runs."""
+
+    @abstractmethod
+    def recorded(self, inputs: Sequence[Array]) -> Recorded:
+        """Compute the outputs, with what the way back needs: what ``record`` runs."""
+
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        """Give what a program says for what is checked: a template, and the functions in it."""
+        return "{}", (self.fn,)
 
     def derivative(self, args: Arguments) -> Subject | None:  # noqa: ARG002
         """Give the gradient as a subject of inputs and upstreams, where it can be derived again."""
@@ -137,12 +165,12 @@ class TensorSubject(Subject):
         ys = outputs_of(self.fn(*self.args.filled(tensors)))
         return tensors, ys, _nodes_of(ys)
 
-    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
         """Compute the outputs, with their graph, in which blame looks for its cause."""
         _, ys, roots = self._call(inputs)
         return Evaluation([np.asarray(array_of(y)) for y in ys], tuple(roots))
 
-    def record(self, inputs: Sequence[Array]) -> Recorded:
+    def recorded(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, to pull cotangents back as often as asked."""
         tensors, ys, roots = self._call(inputs)
         if not any(roots):

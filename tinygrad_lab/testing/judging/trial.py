@@ -53,6 +53,8 @@ CLEARLY = 3.0  # so many, where the noise was measured
 LARGE = 4096  # more elements are not computed with in long double, which has no BLAS
 NEARER = STEPS[2]  # than long steps, where something may be that they miss
 NOTHING = 2.0**-60  # of the size of the function: a slope that moves no bit of it
+COARSE = 2.0**-30  # of the size of the function: noise that may be there in any precision
+DIGIT = float(np.finfo(np.float64).eps)
 HEIGHT = 64.0  # in last digits of a number near 1, or of the largest input: stairs of round-off
 EXACTLY = Rounding(0.0, 0.0)  # as long as nobody looked
 
@@ -79,9 +81,10 @@ def compare(
         return judged(FAIL if settled else INCONCLUSIVE)
     if 0 < max(terms, abs(analytic), abs(numeric.value)) < UNDERFLOW:
         return judged(INCONCLUSIVE, reason=Reason.UNDERFLOW)
-    own = BAND * noise.slope + 16 * float(np.finfo(np.float64).eps) * terms
+    own = BAND * noise.slope + 16 * DIGIT * terms
     uncertain = BAND * numeric.error + own
     band = uncertain + AGREEMENT * abs(numeric.value)
+    judged = functools.partial(judged, band=band)
     if not math.isfinite(band) or not math.isfinite(numeric.value):
         return judged(INCONCLUSIVE)
     reference = max(abs(numeric.value), abs(analytic))
@@ -105,9 +108,14 @@ class Trial:
     """Gradients at a point, pulled from some upstreams, to be compared with measured slopes."""
 
     def __init__(
-        self, point: Point, gradients: Sequence[Array], upstreams: Sequence[Array]
+        self,
+        point: Point,
+        gradients: Sequence[Array],
+        upstreams: Sequence[Array],
+        dtype: Any = np.float64,
     ) -> None:
         self.point, self.measurer = point, point.measurer
+        self.dtype, self.eps = dtype, float(np.finfo(dtype).eps)
         self.gradients, self.upstreams, self.weights = gradients, upstreams, flat(upstreams)
 
     def judge(self, directions: Sequence[Array]) -> Judgement:
@@ -120,17 +128,18 @@ class Trial:
         usual = self._at_several_scales(directions)
         if usual.verdict == PASS:
             return usual
-        for elsewhere in (self._by_complex_step, self._in_long_double):
-            judgement = elsewhere(directions)
-            if judgement.verdict == PASS:
+        elsewhere = [self._by_complex_step(directions), self._in_long_double(directions)]
+        for judgement in elsewhere:
+            if judgement is not None and judgement.verdict == PASS:
                 return judgement
-        judgement = self._above_the_noise(directions)
-        if judgement.verdict == INCONCLUSIVE:
-            noise = self.measurer.noise(directions, self.upstreams).up_to(FIRST_STEP)
-            by_complex_step = self._by_complex_step(directions, noise)
-            if by_complex_step.verdict != INCONCLUSIVE:
-                return by_complex_step
-        return judgement
+        above = self._above_the_noise(directions)
+        *_, longer = elsewhere
+        if above.verdict != FAIL and longer is not None and longer.verdict == FAIL:
+            return longer
+        if above.verdict != INCONCLUSIVE:
+            return above
+        noise = self.measurer.noise(directions, self.upstreams).up_to(FIRST_STEP)
+        return self._by_complex_step(directions, noise) or above
 
     # -- one ladder -------------------------------------------------------------------------------
 
@@ -138,9 +147,8 @@ class Trial:
         self, climbed: Climb, noise: Rounding = EXACTLY, telling: float = SHARP
     ) -> Judgement:
         """Compare along one ladder: from both sides, or from one, where only that is sharp."""
-        ladder, dtype = climbed.ladder, climbed.ladder.centre.dtype.type
-        weights = self.weights.astype(dtype)
-        analytic, terms = promised(self.gradients, climbed.directions, dtype)
+        ladder, weights = climbed.ladder, self.weights.astype(self.dtype)
+        analytic, terms = promised(self.gradients, climbed.directions, self.dtype)
         _, beside = promised(self.gradients, climbed.missed)
         beside = beside if math.isfinite(beside) else 0.0
         size, moved = ladder.size(weights), ladder.movement(weights)
@@ -169,19 +177,21 @@ class Trial:
         vanishes beside what moves over long steps may not vanish over short ones.
         """
         directions = passing.climb.directions
-        dtype = passing.climb.ladder.centre.dtype.type
         if "side" in passing.facts:
             return self._confirmed_on_a_side(passing, noise)
         if not _is_visible(passing) and not passing.climb.ladder.flat:
             for along in (directions, self._of_own_size(directions)):
-                nearer = self.measurer.climb(along, NEARER * self.measurer.shorter, dtype)
+                nearer = self.measurer.climb(
+                    along, NEARER * self.measurer.shorter(along), self.dtype
+                )
                 if self._compared(nearer, noise).verdict == FAIL:
                     return None
         return passing
 
     def _confirmed_on_a_side(self, passing: Judgement, noise: Rounding) -> Judgement | None:
-        nearest = SHORTER_STEPS[0] * self.measurer.shorter
-        climbed = self.measurer.climb(passing.climb.directions, nearest)
+        directions = passing.climb.directions
+        nearest = SHORTER_STEPS[0] * self.measurer.shorter(directions)
+        climbed = self.measurer.climb(directions, nearest, self.dtype)
         analytic, _ = promised(self.gradients, climbed.directions)
         both = climbed.ladder.slope(self.weights, noise.value)
         side = climbed.ladder.side(self.weights, passing.facts["side"], noise.value)
@@ -213,18 +223,17 @@ class Trial:
                 failures.append(judgement)
                 if len(failures) > 1 and _agree(*failures[-2:]):
                     break
-        return _undecided(min(looked, key=lambda j: j.resolution or 0.0))
+        return _undecided(min(looked, key=lambda j: j.band / (abs(j.analytic) or 1.0)))
 
-    def _families(
-        self, directions: Sequence[Array], dtype: Any = np.float64
-    ) -> Iterator[Iterator[Climb]]:
+    def _families(self, directions: Sequence[Array]) -> Iterator[Iterator[Climb]]:
         """Give ladders from the longest to the shortest; then those of inputs' own sizes."""
         measurer = self.measurer
-        steps = [step * measurer.shorter for step in (*STEPS, *SHORTER_STEPS)]
-        yield (measurer.climb(directions, step, dtype) for step in steps)
+        shorter = measurer.shorter(directions)
+        steps = [step * shorter for step in (*STEPS, *SHORTER_STEPS)]
+        yield (measurer.climb(directions, step, self.dtype) for step in steps)
         own = self._of_own_size(directions)
         if _are_unusual(own, directions):
-            yield (measurer.climb(own, step, dtype) for step in steps[: len(STEPS)])
+            yield (measurer.climb(own, step, self.dtype) for step in steps[: len(STEPS)])
 
     def _of_own_size(self, directions: Sequence[Array]) -> list[Array]:
         """Shorten directions where an input is far smaller than the scale it is moved by."""
@@ -241,45 +250,52 @@ class Trial:
 
     # -- in other arithmetic ----------------------------------------------------------------------
 
-    def _by_complex_step(self, directions: Sequence[Array], noise: Rounding = EXACTLY) -> Judgement:
-        """Compare without a difference, where every operation is holomorphic."""
+    def _by_complex_step(
+        self, directions: Sequence[Array], noise: Rounding = EXACTLY
+    ) -> Judgement | None:
+        """Agree without a difference, where every operation is holomorphic."""
         numeric = complex_step(self.measurer, directions, self.weights)
         if numeric is None:
-            return Judgement(INCONCLUSIVE)
-        climbed = self.measurer.climb(directions, FIRST_STEP * self.measurer.shorter)
+            return None
+        climbed = self.measurer.climb(directions, FIRST_STEP * self.measurer.shorter(directions))
         analytic, terms = promised(self.gradients, directions)
         # what cancels in the gradient cancels here as well
         numeric = Estimate(numeric.value, numeric.error + noise.slope)
         judgement = compare(analytic, numeric, terms, noise=noise, telling=TELLING)
         evidence = Evidence(climbed, self.point, self.gradients, self.upstreams)
-        return replace(judgement, reason=Reason.BY_COMPLEX_STEP, evidence=evidence)
+        judgement = replace(judgement, reason=Reason.BY_COMPLEX_STEP, evidence=evidence)
+        digits = self._digit + DIGIT * climbed.ladder.size(self.weights)
+        fails = noise is not EXACTLY and abs(analytic - numeric.value) > HEIGHT * digits
+        return judgement if judgement.verdict == PASS or fails else None
 
-    def _in_long_double(self, directions: Sequence[Array]) -> Judgement:
+    @property
+    def _digit(self) -> float:
+        """The last digit of numbers near 1, or of the largest input, in the weighted sum."""
+        largest = max(float(np.max(np.abs(x), initial=1.0)) for x in self.measurer.arrays)
+        return self.eps * largest * float(np.sum(np.abs(self.weights)))
+
+    def _in_long_double(self, directions: Sequence[Array]) -> Judgement | None:
         """Compare gradient and slope in more digits, where both are computed in them.
 
         What differs in float64 alone is round-off.
         """
-        undecided = Judgement(INCONCLUSIVE)
         if not LONG_DOUBLE_IS_LONGER or self.point.size + self.weights.size > LARGE:
-            return undecided
+            return None
         gradients = self._gradients_in_long_double
         if gradients is None:
-            return undecided
-        longer, best = Trial(self.point, gradients, self.upstreams), undecided
-        for climbed in itertools.chain(*self._families(directions, np.longdouble)):
-            if not climbed.is_in(np.longdouble):
-                return undecided
-            judgement = longer._compared(climbed, telling=TELLING)
-            if judgement.verdict == FAIL and "side" not in best.facts:
-                break
-            if (judgement.resolution or 0.0) < (best.resolution or math.inf):
-                best = judgement
-            if best.verdict == PASS and (best.resolution or 0.0) <= SHARP:
-                break
-        agrees = best.verdict == PASS and "side" not in best.facts and self._is_rounded(best)
-        if agrees and longer._confirmed(best) is not None:
-            return replace(best, reason=Reason.IN_LONG_DOUBLE)
-        return undecided
+            return None
+        longer = Trial(self.point, gradients, self.upstreams, np.longdouble)
+        climbed = self.measurer.climb(directions, NEARER, np.longdouble)
+        if not climbed.is_in_long_double:
+            return None
+        judgement = longer._at_several_scales(directions)
+        noise = self.measurer.noise(climbed.directions, self.upstreams).up_to(FIRST_STEP)
+        rounds = noise.value <= COARSE * climbed.ladder.size(self.weights)  # not on purpose
+        if judgement.verdict != PASS and rounds:
+            judgement = longer._above_the_noise(directions)
+        if judgement.verdict == PASS and not self._is_rounded(judgement):
+            return None
+        return replace(judgement, reason=judgement.reason or Reason.IN_LONG_DOUBLE)
 
     @functools.cached_property
     def _gradients_in_long_double(self) -> list[Array] | None:
@@ -291,6 +307,8 @@ class Trial:
         except Exception:  # noqa: BLE001 - what does not compute in long double is no fault
             return None
         if any(getattr(x, "dtype", None) != np.longdouble for x in (*call.outputs, *pulled)):
+            return None
+        if any(w.shape != np.shape(g) for g, w in zip(self.gradients, pulled, strict=True)):
             return None
         return [np.where(np.isfinite(g), w, g) for g, w in zip(self.gradients, pulled, strict=True)]
 
@@ -305,102 +323,131 @@ class Trial:
 
     def _above_the_noise(self, directions: Sequence[Array]) -> Judgement:
         """Compare at all scales, where round-off counts as much as there was seen to be."""
-        judgements = []
-        for family in self._families(directions):
-            climbs = list(family)
-            noise = self.measurer.noise(climbs[0].directions, self.upstreams)
-            judgements.append(self._settled(climbs, noise))
+        judgements = [self._settled(list(family)) for family in self._families(directions)]
         usual, *own = judgements  # the latter where inputs are far smaller than their scale
         for judgement in own:
             if judgement.verdict == FAIL or (judgement.verdict == PASS and _is_visible(judgement)):
                 return judgement
         return min(judgements, key=lambda j: j.verdict == INCONCLUSIVE) if own else usual
 
-    def _settled(self, climbs: Sequence[Climb], noise: Noise) -> Judgement:
-        """Decide by the sharpest of some ladders that no shorter one speaks against."""
-        levels = [noise.up_to(climbed.ladder.steps[0]) for climbed in climbs]
-        pairs = zip(climbs, levels, strict=True)
-        looked = [self._compared(climbed, level, TELLING) for climbed, level in pairs]
-        defined = [j for j in looked if math.isfinite(j.estimate.error)]
-        if not defined:
-            return looked[0].because(INCONCLUSIVE, Reason.NOT_DEFINED_NEARBY)
-        sure = [j for j in defined if j.verdict != FAIL or not self.measurer.crosses(j.climb)]
-        after = [sure[k + 1 :] for k in range(len(sure))]
-        sure = [
-            j
-            for j, shorter in zip(sure, after, strict=True)
-            if not any(_contradicts(other, j) for other in shorter)
-        ]
-        if not sure:
-            return _undecided(defined[-1])
-        best = min(sure, key=lambda j: j.estimate.error)
-        if best.verdict == PASS:
-            return self._confirmed(best, levels[0]) or _undecided(best)
-        witnesses = [j for j in sure if j is not best and j.verdict == FAIL and _agree(best, j)]
-        if best.verdict == INCONCLUSIVE or not witnesses:
-            return _undecided(best)
-        pair = sorted((best, witnesses[0]), key=lambda j: -j.climb.ladder.steps[0])
-        accused = self._unless_a_kink(*pair)
-        dropped = [j for j in defined if _contradicts(accused, j)]
-        if accused.verdict == FAIL and self._climbs_stairs(accused, dropped):
+    def _settled(self, climbs: Sequence[Climb]) -> Judgement:
+        """Decide by the sharpest of some ladders; where it fails, after a look at all round-off."""
+        judgement, _ = self._weighed(climbs, self._noise(climbs))
+        if judgement.verdict != FAIL:
+            return judgement
+        noise = self._noise(climbs, farther=True)
+        judgement, looked = self._weighed(climbs, noise)
+        if judgement.verdict != FAIL:
+            return judgement
+        accused = self._unless_a_kink(judgement)
+        if accused.verdict == FAIL and self._climbs_stairs(accused, looked, noise):
             return accused.because(INCONCLUSIVE, Reason.STAIRS)
         return accused
 
-    def _unless_a_kink(self, longer: Judgement, shorter: Judgement) -> Judgement:
+    def _noise(self, climbs: Sequence[Climb], farther: bool = False) -> Noise:
+        return self.measurer.noise(climbs[0].directions, self.upstreams, farther)
+
+    def _level(self, climbed: Climb, noise: Noise) -> Rounding:
+        """Give the noise over a ladder; of values in long double, as much less as it has digits."""
+        level = noise.up_to(climbed.ladder.steps[0])
+        return Rounding(level.value * self.eps / DIGIT, level.slope)
+
+    def _weighed(self, climbs: Sequence[Climb], noise: Noise) -> tuple[Judgement, list[Judgement]]:
+        """Decide by the sharpest of some ladders that no shorter one speaks against; give all."""
+        looked = [self._compared(c, self._level(c, noise), TELLING) for c in climbs]
+        defined = [j for j in looked if math.isfinite(j.estimate.error)]
+        if not defined:
+            return looked[0].because(INCONCLUSIVE, Reason.NOT_DEFINED_NEARBY), defined
+        straight = [j for j in defined if j.verdict != FAIL or not self.measurer.crosses(j.climb)]
+        after = [straight[k + 1 :] for k in range(len(straight))]
+        pairs = zip(straight, after, strict=True)
+        sure = [j for j, shorter in pairs if not any(_contradicts(s, j) for s in shorter)]
+        if not sure:
+            return _undecided(defined[-1]), defined
+        best = min(sure, key=lambda j: j.estimate.error)
+        level = self._level(best.climb, noise)
+        confirmed = self._confirmed(best, level) if best.verdict == PASS else None
+        if confirmed is not None:
+            return confirmed, defined
+        witnesses = [j for j in sure if j is best or (j.verdict != PASS and _agree(best, j))]
+        if best.verdict == FAIL and len(witnesses) > 1:
+            return next(j for j in witnesses if j.verdict == FAIL), defined
+        rounds = level.value > 4 * self.eps * best.climb.ladder.size(self.weights)
+        return _undecided(best, Reason.ROUNDED_AWAY if rounds else Reason.UNCERTAIN), defined
+
+    # -- what may excuse a slope that differs at two scales ---------------------------------------
+
+    def _unless_a_kink(self, accused: Judgement) -> Judgement:
         """Where one-sided slopes differ, every slope between them is right."""
-        measurer, weights, climbed = self.measurer, self.weights, shorter.climb
+        measurer, weights, climbed = self.measurer, self.weights, accused.climb
         ladder = climbed.ladder
         alone = np.diag(weights) if weights.size <= 64 else ()  # one output at a time
         ratios = [ladder.gap_ratio(w) for w in (weights, *alone)]
         if any(abs(ratio) > JUMP for ratio in ratios):
-            return longer.because(INCONCLUSIVE, Reason.VALUE_JUMPS)
+            return accused.because(INCONCLUSIVE, Reason.VALUE_JUMPS)
         bent = any(abs(ratio) > KINK for ratio in ratios)
         if not (
             bent
             or measurer.is_on_a_boundary(climbed)
             or measurer.differs_by_direction(climbed, weights)
         ):
-            return longer
+            return accused
         measurer.at_a_kink = True
         slopes = Subgradients.on_both_sides(ladder, weights)
         pieces = measurer.nearby(climbed.directions)
-        while shorter.analytic not in slopes and (piece := next(pieces, None)) is not None:
+        while accused.analytic not in slopes and (piece := next(pieces, None)) is not None:
             slopes.include(piece)
         low, high = slopes.interval
         if slopes.band > (high - low) / 4:
-            return longer.because(INCONCLUSIVE, Reason.NOISE_OR_KINK)
-        if shorter.analytic in slopes:
-            passing = shorter.because(PASS, Reason.A_SUBGRADIENT)
+            return accused.because(INCONCLUSIVE, Reason.NOISE_OR_KINK)
+        if accused.analytic in slopes:
+            passing = accused.because(PASS, Reason.A_SUBGRADIENT)
             return replace(passing, resolution=math.inf)  # any slope in between is right
         if measurer.has_several_kinks():
-            return longer.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
-        return longer.because(FAIL, Reason.KINK, low=low, high=high)
+            return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
+        return accused.because(FAIL, Reason.KINK, low=low, high=high)
 
-    def _climbs_stairs(self, accused: Judgement, others: Sequence[Judgement]) -> bool:
-        """Whether a function moves as promised over long steps, though not over short ones.
+    def _climbs_stairs(self, accused: Judgement, looked: Sequence[Judgement], noise: Noise) -> bool:
+        """Whether a function climbs stairs, as round-off makes them; what its slope is depends.
 
-        Round-off makes stairs of a slope: flat ones, or parallel to what was not rounded.
+        Over short steps it is flat, or moves in parallel to what was not rounded; over long ones
+        it moves as it would without them.
         """
-        ladder, directions = accused.climb.ladder, accused.climb.directions
-        roughly = promised(self.gradients, directions)[1] / 3
-        agreeing = [j for j in others if abs(j.estimate.value - j.analytic) <= roughly]
-        largest = max(float(np.max(np.abs(x), initial=1.0)) for x in self.measurer.arrays)
-        digit = float(np.finfo(np.float64).eps) * largest * float(np.sum(np.abs(self.weights)))
-        if np.any(ladder.above[-1] != ladder.below[-1]):
-            off = abs(accused.analytic - accused.estimate.value)
+        ladder, slope = accused.climb.ladder, accused.estimate.value
+        size = ladder.size(self.weights)
+        off = abs(accused.analytic - slope)
+        if off * ladder.steps[0] <= HEIGHT * noise.stairs * self.eps / DIGIT:
+            return True
+        if not ladder.flat and abs(accused.analytic) <= NOTHING * size and not ladder.is_narrow:
+            high = 4 * HEIGHT * self.eps * size
+            flat = (j.climb.ladder for j in looked if j.climb.ladder.flat)
+            return any(abs(slope) * other.steps[0] > high for other in flat)
+        roughly = promised(self.gradients, accused.climb.directions)[1] / 3
+        agreeing = [
+            j
+            for j in looked
+            if _contradicts(accused, j) and abs(j.estimate.value - j.analytic) <= roughly
+        ]
+        digit = self._digit
+        if not ladder.flat:
             return any(off * j.climb.ladder.steps[0] <= HEIGHT * digit for j in agreeing)
         if ladder.is_narrow:
-            digit = max(digit, float(np.finfo(np.float32).eps) * ladder.size(self.weights))
-        if agreeing or abs(accused.analytic) * ladder.steps[0] <= digit:
+            digit = max(digit, float(np.finfo(np.float32).eps) * size)
+        if agreeing or off * ladder.steps[0] <= digit:
             return True
-        for step in LONGER_STEPS:
-            ladder = self.measurer.climb(directions, step).ladder
-            ahead, behind = (
-                (x[0] - ladder.centre) @ self.weights / step for x in (ladder.above, ladder.below)
-            )
-            if max(abs(ahead - accused.analytic), abs(behind + accused.analytic)) <= roughly:
-                return True
-        return False
+        return any(
+            max(abs(ahead - accused.analytic), abs(behind - accused.analytic)) <= roughly
+            for ahead, behind in map(functools.partial(self._chords, accused), LONGER_STEPS)
+        )
+
+    def _chords(self, accused: Judgement, step: float) -> tuple[float, float]:
+        """Give the mean slopes over a long step ahead and behind."""
+        ladder = self.measurer.climb(accused.climb.directions, step, levels=1).ladder
+        ahead, behind = (
+            float((x[0] - ladder.centre) @ self.weights) / step
+            for x in (ladder.above, ladder.below)
+        )
+        return ahead, -behind
 
 
 def _undecided(judgement: Judgement, reason: Reason = Reason.UNCERTAIN) -> Judgement:
@@ -411,7 +458,7 @@ def _agree(a: Judgement, b: Judgement) -> bool:
     """Whether two ladders measured one slope, for certain beside how far off the promised is."""
     apart, uncertain = _apart(a, b)
     off = min(abs(j.analytic - j.estimate.value) for j in (a, b))
-    return apart <= min(uncertain + CONVERGED * abs(a.estimate.value), off / 4)
+    return apart <= min(uncertain + CONVERGED * abs(a.estimate.value), off / 2)
 
 
 def _contradicts(shorter: Judgement, longer: Judgement) -> bool:

@@ -5,6 +5,8 @@ Not for: deciding that something is wrong (``judging``), or the sentences (``wor
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -15,24 +17,65 @@ from tinygrad_lab.testing.judging.judgement import FAIL, Evidence, Judgement, Ki
 from tinygrad_lab.testing.judging.locating import Located, most_wrong
 from tinygrad_lab.testing.judging.numerical import direction_like
 from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.running import OutOfTime
 from tinygrad_lab.testing.judging.subject import TensorSubject
 from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
-from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
-from tinygrad_lab.testing.telling.pasted import reproducer
-from tinygrad_lab.testing.telling.words import element, note, sentences
+from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
+from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
+from tinygrad_lab.testing.telling.words import (
+    RIGHT_ALONE,
+    element,
+    extent,
+    note,
+    of_blame,
+    sentences,
+)
 
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
+    report.add_notes(": ".join(sentences(about)) for about in judgement.notes)
+    parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
-        report.results.append(Result(label, FAIL))
-        report.findings.append(finding_of(label, judgement, point))
+        report.results.append(Result(label, FAIL, parts=parts))
+        report.findings.append(_explained(label, judgement, point))
     else:
-        result = Result(label, judgement.verdict, judgement.resolution, note(judgement))
+        words = note(judgement)
+        result = Result(label, judgement.verdict, judgement.resolution, words, parts)
         report.results.append(result)
+
+
+def _explained(label: str, judgement: Judgement, point: Point | None) -> Finding:
+    """Explain a failure, as far as somebody reads it and there is time to."""
+    if rehearsing.get():
+        return _bare(label, judgement)
+    try:
+        return finding_of(label, judgement, point)
+    except OutOfTime:
+        finding = _bare(label, judgement)
+        if judgement.evidence is not None:
+            _add_numbers(finding, judgement, judgement.evidence.point, None)
+        finding.lines.append("there was no time left to look closer")
+        return finding
+
+
+@contextlib.contextmanager
+def unexplained() -> Iterator[None]:
+    """Only name failures: while a search makes one small, nobody reads why."""
+    token = rehearsing.set(True)
+    try:
+        yield
+    finally:
+        rehearsing.reset(token)
+
+
+def _bare(label: str, judgement: Judgement) -> Finding:
+    """Say no more of a failure than its kind."""
+    assert judgement.kind is not None
+    return Finding(label, judgement.kind, sentences(judgement)[0], judgement.site.input)
 
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
@@ -48,7 +91,7 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
     finding = Finding(label, judgement.kind, text, judgement.site.input, lines)
     if evidence is not None:
         _add_numbers(finding, judgement, evidence.point, located)
-        _accuse(finding, promised, evidence)
+        _accuse(finding, promised, evidence, judgement.order)
     elif judgement.kind is Kind.NONLINEAR and point is not None:
         _accuse_by_numbers(finding, point)
     elif judgement.kind is Kind.NOT_FINITE and point is not None:
@@ -71,7 +114,8 @@ def _add_numbers(
         ratio = f"ratio {analytic / numeric.value:.3g} here" if numeric.value else ""
         hint = finding.diagnosis or ratio
         line += f"        ({hint})" if hint else ""
-    finding.lines.insert(0, line)
+    where = "" if located is None else extent(located, point)
+    finding.lines[:0] = [line, where] if where else [line]
     size = max(abs(numeric.value), abs(analytic) if not np.isinf(analytic) else 0.0)
     finding.error = abs(analytic - numeric.value) / size if size else 0.0
 
@@ -81,30 +125,44 @@ def _pattern(point: Point, located: Located) -> str:
     if np.any(located.errors > 1e-7 * np.max(np.abs(located.measured), initial=0.0)):
         return ""
     x = point.arrays[located.input]
+    everywhere = located.promised.size == x.size or (located.region and not located.all_known)
+    if not everywhere and not np.any(located.promised):
+        return "zero there"
     sizes = [(n, f"elements along axis {axis}") for axis, n in enumerate(x.shape)]
     sizes += [(x.size, "elements"), *((y.size, "results") for y in point.recorded.outputs)]
     pattern = diagnose(located.promised, located.measured, sizes)
     return "" if pattern is None else pattern.text
 
 
-def _accuse(finding: Finding, analytic: float, evidence: Evidence) -> None:
+def _accuse(finding: Finding, analytic: float, evidence: Evidence, order: int = 1) -> None:
     """Say which operation is wrong; of a backward pass by hand, which line."""
+    point = evidence.point
+    if not isinstance(point.subject, TensorSubject):
+        _accuse_adapted(finding, evidence)
+        return
+    is_finite = evidence.climb.ladder.finite and np.isfinite(analytic)
+    account = ledger.draw_up(evidence) if is_finite else None
+    if account is None:
+        return
+    finding.blame = account
+    if account.guilty is not None:
+        finding.site = account.guilty.site
+        finding.lines += of_blame(account.guilty.kind)
+        shown = reproducer(account, order)
+        finding.reproducer = shown.text
+        if shown.is_right_alone:
+            finding.lines.append(RIGHT_ALONE)
+
+
+def _accuse_adapted(finding: Finding, evidence: Evidence) -> None:
+    """Say which line of a backward pass by hand is wrong, and how to see it again."""
     point = evidence.point
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
         lines, finding.site = audit(backward_pass)
         finding.lines += lines
-        return
-    is_finite = evidence.climb.ladder.finite and np.isfinite(analytic)
-    account = ledger.draw_up(evidence) if is_finite else None
-    if account is None or account.guilty is None:
-        return
-    guilty = account.guilty
-    finding.blame, finding.site = account, guilty.site
-    if guilty.origin is not None:
-        finding.reproducer = reproducer(guilty.origin.node, order=2)
-    elif guilty.kind is ledger.Part.RULE:
-        finding.reproducer = reproducer(guilty.node)
+    upstream = evidence.upstreams[0] if len(evidence.upstreams) == 1 else None
+    finding.reproducer = of_adapted(point.subject, upstream).text
 
 
 def _accuse_by_numbers(finding: Finding, point: Point) -> None:

@@ -9,9 +9,15 @@ from __future__ import annotations
 import string
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
-from tinygrad_lab.testing.telling.pasted import shown
+from tinygrad_lab.testing.judging.locating import Located
+from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.telling.inputs import line_of
+
+MOST_NAMED = 5  # so many wrong elements are named one by one
 
 _REASONS = {
     Reason.LEFT_OUT: "left out: {why}",
@@ -26,6 +32,9 @@ _REASONS = {
     Reason.NOT_DEFINED_NEARBY: "not defined nearby",
     Reason.NOT_A_POLYNOMIAL: "not a polynomial of degree two on integers",
     Reason.STEPS_ON_INTEGERS: "a step function on the integers",
+    Reason.MEANINGLESS: "it would say nothing beside what {after} has shown",
+    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls:call} "
+    "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
     Reason.VALUE_NOT_FINITE: "the value is not finite",
@@ -44,6 +53,7 @@ _REASONS = {
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
     Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
+    Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.BY_COMPLEX_STEP: "by complex step",
     Reason.IN_LONG_DOUBLE: "in long double: round-off hides it in float64",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
@@ -114,6 +124,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.SHAPE: [
         "{gradient} has shape {shape}, the input {expected}",
         {
+            "harmless": "where it is subtracted from its input that makes no difference",
             "stretched": "the gradient of a broadcast operand has to be summed over the axes it "
             "was stretched",
             "transposed": "transposed",
@@ -125,7 +136,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "expected": "{gradient} is {dtype}, the input {expected}",
             "": "{gradient} is {dtype} for a float32 input",
         },
-        {"expected": "", "": "a constant of the rule is float64"},
+        {
+            "harmless": "a constant of the rule may be",
+            "expected": "",
+            "": "a constant of the rule is {dtype}",
+        },
     ],
     Kind.ALIASING: [
         {
@@ -133,15 +148,21 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "other": "{gradient} shares its memory with {other}",
             "": "{gradient} shares its memory with the upstream",
         },
-        "whoever adds to one in place changes the other: return a copy",
+        {
+            "harmless": "whoever writes into one changes the other",
+            "": "whoever adds to one in place changes the other: return a copy",
+        },
     ],
     Kind.NOT_REPEATABLE: [
         "{gradient} is another one the second time",
         "the value is the same: the backward pass is random, or keeps state between calls",
     ],
     Kind.SECOND_BACKWARD: [
-        "{gradient} is another one on a second backward pass",
-        "something is kept from the first pass, or was written over by it",
+        {
+            "error": "a second backward pass after one forward pass raises {error!e}",
+            "": "{gradient} is another one on a second backward pass",
+        },
+        {"error": "", "": "something is kept from the first pass, or was written over by it"},
     ],
     Kind.SHARED_STATE: [
         "{gradient} changes when the function is called in between",
@@ -213,6 +234,17 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
 }
 
 
+#: What is at fault besides rules, by the step of the backward pass.
+_PARTS = {
+    "constant": "no gradient goes through this constant: detach(), .data, float(), item(), "
+    "np.asarray, no_grad, or a Tensor made anew",
+    "output": "no gradient comes from this output: detach(), .data, or plain NumPy on the way",
+    "accumulation": "what several calls gave back to one value was not added up as it came",
+}
+
+RIGHT_ALONE = "alone, this call is right: the fault is in how it is used"
+
+
 class _Formatter(string.Formatter):
     """Writes lists item by item, and dicts as assignments.
 
@@ -228,7 +260,7 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, dict):
-            value = [f"{name} = {shown(x)}" for name, x in value.items()]
+            value = line_of(list(value), list(value.values()))
         if isinstance(value, list):
             return ", ".join(map(str, value))
         if isinstance(value, Site):
@@ -239,8 +271,18 @@ class _Formatter(string.Formatter):
 
 
 def note(judgement: Judgement) -> str:
-    """Say how something was decided, or why it was not; "" where there is nothing to say."""
-    return "" if judgement.reason is None else _REASONS[judgement.reason].format(**judgement.facts)
+    """Say how something was decided, or why it was not; "" where there is nothing to say.
+
+    Of a judgement with several parts it is said by name, unless it is the same of all.
+    """
+    texts = {part.site.name: note(part) for part in judgement.parts}
+    if len(set(texts.values())) > 1:
+        return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
+    return (
+        ""
+        if judgement.reason is None
+        else _Formatter().vformat(_REASONS[judgement.reason], (), judgement.facts)
+    )
 
 
 def input_label(site: Site) -> str:
@@ -253,6 +295,38 @@ def element(site: Site) -> str:
     """Name an element of an input: "x[0, 1]"."""
     part = f".{site.part}" if site.part else ""
     return f"{site.name}{list(site.index) if site.index else ''}{part}"
+
+
+def extent(located: Located, point: Point) -> str:
+    """Say which elements are wrong, if not all of them are; "" where that is not known."""
+    x, site = point.arrays[located.input], point.subject.site(located.input)
+    if not located.all_known or len(located.places) == x.size:
+        return ""
+
+    def at(place: tuple[int, ...]) -> str:
+        return element(point.subject.site(located.input, place))
+
+    wrong = located.places
+    if located.run is not None:
+        ends = (located.run[0], located.run[1] - 1)
+        first, last = (tuple(map(int, np.unravel_index(k, x.shape))) for k in ends)
+        what = f"everything from {at(first)} to {at(last)}, in the order of memory, is"
+    elif located.region is not None and len(wrong) > 1:
+        complete = len(point.subject.site(located.input, wrong[0]).index or ()) == x.ndim
+        axes = list(zip(located.region, x.shape, strict=True))[: None if complete else -1]
+        ranges = ", ".join(_slice(low, high, length) for (low, high), length in axes)
+        what = f"all of {site.name}[{ranges}] is"
+    elif len(wrong) > MOST_NAMED:
+        what = f"{len(wrong)} of {x.size} elements are"
+    else:
+        what = f"{', '.join(map(at, wrong))} {'is' if len(wrong) == 1 else 'are'}"
+    return f"{what} wrong, the rest of {site.name} is right"
+
+
+def _slice(low: int, high: int, length: int) -> str:
+    if high - low == 1:
+        return str(low)
+    return f"{low or ''}:{'' if high == length else high}"
 
 
 def sentences(judgement: Judgement) -> list[str]:
@@ -277,3 +351,8 @@ def sentences(judgement: Judgement) -> list[str]:
 
 def _chosen(texts: dict[str, str], facts: dict[str, Any]) -> str:
     return next((text for fact, text in texts.items() if not fact or fact in facts), "")
+
+
+def of_blame(part: str) -> list[str]:
+    """Say what an entry of the account means, where that is no matter of a rule."""
+    return [_PARTS[part]] if part in _PARTS else []

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import Arguments, Array, flat, frozen, unit
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, flat, unit
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
@@ -24,6 +24,7 @@ from tinygrad_lab.testing.judging.judgement import (
     failed,
     passed,
     skipped,
+    whole,
 )
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
@@ -38,18 +39,21 @@ from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties.form import well_formed
 from tinygrad_lab.testing.judging.slope import promised
 from tinygrad_lab.testing.judging.subject import TensorSubject
-from tinygrad_lab.testing.judging.trial import Trial, compare
+from tinygrad_lab.testing.judging.trial import AGREEMENT, Trial, compare
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import jvp
 
 EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared
 MOST_ROWS = 16  # and up to so many results
+MOST_BLOCKS = 8  # so many measurements of one input: where there are many inputs, fewer
+SEEN = 1e-5  # relative; elements in which such a fault would not be seen are looked at again
 
 
 def finite(point: Point) -> Judgement:
     """Where the value and the slope are finite, so is the gradient."""
     infinite = [i for i, g in enumerate(point.gradients) if not np.all(np.isfinite(g))]
+    infinite = [i for i in infinite if not point.forms[i].is_missing]
     if not infinite:
         return passed()
     if not point.has_finite_value:
@@ -72,10 +76,56 @@ def finite(point: Point) -> Judgement:
 
 
 def directional(point: Point) -> Judgement:
-    """Along a direction in which everything moves, the gradient promises the measured slope."""
+    """Along a direction in each input, the gradient promises the slope that is measured.
+
+    Each input is moved by itself, so that none hides behind a larger one.  A direction in which
+    all of them move would show nothing more: its slope is the sum of theirs.
+    """
     if not point.size:
         return passed(reason=Reason.NO_ELEMENTS)
-    return _along(point, [direction_like(x, point.generator) for x in point.arrays])
+    filled = [i for i, x in enumerate(point.arrays) if x.size]
+    most = max(2, min(MOST_BLOCKS, 4 * MOST_BLOCKS // len(filled)))
+    parts = tuple(_by_input(point, i, most) for i in filled)
+    return replace(whole(parts), parts=parts)
+
+
+def _by_input(point: Point, i: int, most: int) -> Judgement:
+    """Compare along a direction in one input; then along others in what hid behind the rest of it.
+
+    The resolution is that of the element in which the largest relative fault would go unnoticed.
+    """
+    x, gradient = point.arrays[i], np.abs(point.gradients[i])
+    block = np.ones(x.shape, bool)
+    judged: list[Judgement] = []
+    while len(judged) < most:
+        directions = [np.zeros(each.shape) for each in point.arrays]
+        directions[i] = np.where(block, direction_like(x, point.generator), 0.0)
+        judgement = _along(point, directions)
+        terms = np.where(block & np.isfinite(gradient), gradient * np.abs(directions[i]), 0.0)
+        hidden = block & (terms * SEEN < judgement.band)
+        is_last = len(judged) + 1 == most or not np.any(hidden) or np.all(hidden == block)
+        visible = terms if is_last else np.where(hidden, 0.0, terms)
+        judged.append(_of_elements(judgement, visible, is_rest=bool(judged)))
+        if judged[-1].verdict != PASS or is_last:
+            break
+        block = hidden
+    return replace(whole(judged), site=point.subject.site(i))
+
+
+def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement:
+    """State the resolution of the smallest of the terms that a slope consists of.
+
+    The small terms that are left when the large ones have been looked at may be known less
+    certainly than a whole input has to be.
+    """
+    seen = terms[terms > judgement.band]
+    if not seen.size or judgement.resolution is None:
+        return judgement
+    resolution = max(AGREEMENT, judgement.band / float(np.min(seen)))
+    off = abs(judgement.analytic - judgement.estimate.value)
+    if is_rest and judgement.reason is Reason.UNCERTAIN and off <= judgement.band:
+        judgement = replace(judgement, verdict=PASS, reason=None)
+    return replace(judgement, resolution=resolution)
 
 
 def tied_direction(point: Point) -> Judgement:
@@ -91,7 +141,7 @@ def _along(point: Point, directions: Sequence[Array]) -> Judgement:
     if not point.has_finite_value:
         return Judgement(INCONCLUSIVE, reason=Reason.VALUE_NOT_FINITE)
     finite = [np.isfinite(g) for g in point.gradients]
-    if not any(np.any(f) for f in finite):
+    if not any(np.any(f & (u != 0)) for f, u in zip(finite, directions, strict=True)):
         return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
     moves = [np.where(f, u, 0.0) for f, u in zip(finite, directions, strict=True)]
     gradients = [np.where(f, g, 0.0) for f, g in zip(finite, point.gradients, strict=True)]
@@ -104,8 +154,11 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     if judgement.verdict == FAIL:
         kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
         return replace(judgement, kind=kind)
-    is_finite = math.isfinite(judgement.resolution or math.inf)
-    return judgement if is_finite else replace(judgement, resolution=None)
+    if math.isfinite(judgement.resolution or math.inf):
+        return judgement
+    still = judgement.reason is None and judgement.climb.ladder.flat
+    reason = Reason.NOTHING_MOVES if still else judgement.reason
+    return replace(judgement, resolution=None, reason=reason)
 
 
 def exact(point: Point) -> Judgement:
@@ -228,7 +281,7 @@ def second_order(point: Point) -> Judgement:
     if point.measurer.at_a_kink:
         return skipped(Reason.SLOPE_JUMPS)
     try:
-        recorded = gradient.record([frozen(x) for x in arrays])
+        recorded = gradient.record([point.hand(x) for x in arrays])
     except Misbehaved:  # a gradient that is constant, by all of its inputs
         return skipped(Reason.CONSTANT_GRADIENT)
     if not all(np.all(np.isfinite(y)) for y in recorded.outputs):
