@@ -123,7 +123,11 @@ def in_a_checkpoint(x):
         (joined, "concatenate", "x.data * 3.0"),
         (by_keyword, "sum", "float(np.exp(x.data[0]))"),
         (in_a_product, "einsum", "x.data * 2"),
-        (of_a_statistic, "divide", "np.sqrt(variance + 1e-05)"),
+        (
+            of_a_statistic,
+            "divide",
+            "np.sqrt(variance + 1e-05), where variance = np.var(x.data), test_ledger.py:",
+        ),
         (in_a_recurrence, "multiply", "h.data if k == 2 else h"),
         (in_a_buffer, "multiply", "buffer"),
         (in_complex_numbers, "multiply", "np.conj(z.detach())"),
@@ -211,8 +215,19 @@ def test_paths_that_part_at_the_point_are_told():
     assert "control flow depends on values: #1 is cube here, and power beside it" in (
         failure.blame.line()
     )
-    with pytest.raises(ValueError, match="different paths near its input"):
+    with pytest.raises(ValueError, match="branching can be drawn up: control flow depends on"):
         tgt.blame(branching, np.array([0.5, 0.2]))
+
+
+def test_an_array_that_is_written_to_after_it_was_used_is_told():
+    buffer = np.zeros(200_000)
+
+    def overwriting(x):
+        buffer[:] = x.data.sum()
+        return (x.sum() * buffer).sum()
+
+    failure = finding(overwriting, X, properties=["directional"])
+    assert "has been written to since" in failure.blame.line()
 
 
 @contextlib.contextmanager

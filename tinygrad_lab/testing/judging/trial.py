@@ -426,7 +426,8 @@ class Trial:
         agreeing = [
             j
             for j in looked
-            if _contradicts(accused, j) and abs(j.estimate.value - j.analytic) <= roughly
+            if abs(j.estimate.value - j.analytic) <= roughly
+            and (ladder.flat or _contradicts(accused, j))
         ]
         digit = self._digit
         if not ladder.flat:

@@ -1,12 +1,13 @@
 """The numbers: promised slopes are the measured ones, of the function and of its gradient.
 
-Not for: measuring (``slope.py``), or what excuses a difference (``trial.py``).
+Not for: measuring (``slope.py``), what excuses a difference (``trial.py``), or whole numbers
+(``exact.py``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,23 +28,18 @@ from tinygrad_lab.testing.judging.judgement import (
     whole,
 )
 from tinygrad_lab.testing.judging.numerical import (
-    BAND,
-    FIRST_STEP,
     Estimate,
-    climb,
     direction_like,
-    exact_slope,
     scales_of,
 )
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties.form import well_formed
 from tinygrad_lab.testing.judging.slope import promised
-from tinygrad_lab.testing.judging.subject import TensorSubject
+from tinygrad_lab.testing.judging.subject import Subject, TensorSubject
 from tinygrad_lab.testing.judging.trial import AGREEMENT, Trial, compare
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import jvp
 
-EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared
 MOST_ROWS = 16  # and up to so many results
 MOST_BLOCKS = 8  # so many measurements of one input: where there are many inputs, fewer
@@ -109,7 +105,9 @@ def _by_input(point: Point, i: int, most: int) -> Judgement:
         if judged[-1].verdict != PASS or is_last:
             break
         block = hidden
-    return replace(whole(judged), site=point.subject.site(i))
+    judgement = whole(judged)
+    evidence = judgement.evidence if judgement.verdict == FAIL else None  # it may be large
+    return replace(judgement, evidence=evidence, site=point.subject.site(i))
 
 
 def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement:
@@ -119,8 +117,13 @@ def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement
     certainly than a whole input has to be.
     """
     seen = terms[terms > judgement.band]
-    if not seen.size or judgement.resolution is None:
+    allowed = judgement.reason is Reason.WITHIN_TOLERANCE
+    if judgement.resolution is None or allowed:
         return judgement
+    if not seen.size:
+        vanishes = judgement.verdict == PASS and judgement.reason is None
+        reason = Reason.VANISHES if vanishes else judgement.reason
+        return replace(judgement, resolution=None, reason=reason)
     resolution = max(AGREEMENT, judgement.band / float(np.min(seen)))
     off = abs(judgement.analytic - judgement.estimate.value)
     if is_rest and judgement.reason is Reason.UNCERTAIN and off <= judgement.band:
@@ -152,6 +155,13 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     """Compare gradients along a direction, and name the kind of a failure."""
     judgement = trial.judge(directions)
     if judgement.verdict == FAIL:
+        _, terms = promised(trial.gradients, judgement.climb.directions)
+        off = relative_error(judgement.analytic, judgement.estimate.value, terms)
+        if off <= trial.point.tolerance:
+            allowed = judgement.because(
+                PASS, Reason.WITHIN_TOLERANCE, tolerance=trial.point.tolerance, off=off
+            )
+            return replace(allowed, resolution=trial.point.tolerance)
         kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
         return replace(judgement, kind=kind)
     if math.isfinite(judgement.resolution or math.inf):
@@ -161,45 +171,10 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     return replace(judgement, resolution=None, reason=reason)
 
 
-def exact(point: Point) -> Judgement:
-    """A linear or bilinear operation on small integers has its gradient without any error."""
-    if not point.size:
-        return skipped(Reason.NO_ELEMENTS)
-    generator = point.generator
-    whole = [np.asarray(generator.integers(-4, 5, x.shape), float) for x in point.arrays]
-    moves = [np.asarray(generator.integers(1, 3, x.shape), float) for x in point.arrays]
-    moves = [u * generator.choice([-1.0, 1.0], u.shape) for u in moves]
-
-    def along(h: float) -> Array:
-        moved = [x + h * u for x, u in zip(whole, moves, strict=True)]
-        return flat(point.subject.evaluate(moved).outputs)
-
-    try:
-        slopes = exact_slope(along)
-    except Exception:  # noqa: BLE001 - the function need not be defined there
-        slopes = None
-    if slopes is None:
-        return skipped(Reason.NOT_A_POLYNOMIAL)
-    call = point.fresh(whole)
-    ups = [np.asarray(generator.integers(-3, 4, y.shape), float) for y in call.outputs]
-    slope, _ = promised(point.pulled(ups, call), moves)
-    right = float(slopes @ flat(ups))
-    if slope == right:
-        return passed(EXACT)
-    if _has_steps(along, right, flat(ups)):
-        return skipped(Reason.STEPS_ON_INTEGERS)
-    inputs = dict(zip(point.subject.names, whole, strict=True))
-    return failed(Kind.WRONG, inputs=inputs, slope=slope, exactly=right)
-
-
-def _has_steps(along: Callable[[float], Array], right: float, weights: Array) -> bool:
-    """Whether the slope over whole numbers is not that over short steps."""
-    for first in (FIRST_STEP, 2.0**-22):
-        fine = climb(along, first=first).slope(weights)
-        settled = fine.error <= 1e-4 * (1 + abs(right))
-        if not settled or abs(fine.value - right) > BAND * fine.error + 1e-9 * abs(right):
-            return True
-    return False
+def relative_error(analytic: float, numeric: float, terms: float) -> float:
+    """Say how far off a slope is, relative to the terms that it is the sum of."""
+    size = max(terms, abs(numeric))
+    return abs(analytic - numeric) / size if size and math.isfinite(size) else math.inf
 
 
 def jacobian(point: Point) -> Judgement:
@@ -213,7 +188,7 @@ def jacobian(point: Point) -> Judgement:
     rows = [point.pulled(ups, point.recorded) for ups in units]
     if not all(np.all(np.isfinite(g)) for row in rows for g in row):
         return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
-    worst, uncertain = 0.0, None
+    judged: list[list[Judgement]] = [[] for _ in point.arrays]
     for i, index in _elements(point.arrays):
         directions = point.direction(i, index)
         ladder = point.measurer.climb(directions).ladder
@@ -225,15 +200,14 @@ def jacobian(point: Point) -> Judgement:
             judgement = compare(slope, numeric, terms, abs(float(outputs[k])))
             if judgement.verdict != PASS or not ladder.finite:
                 judgement = _tried(Trial(point, row, units[k]), directions)
-                if judgement.verdict == FAIL:
-                    return judgement
-            if judgement.verdict == INCONCLUSIVE:
-                uncertain = judgement
-            elif judgement.resolution is not None and judgement.resolution < 1:
-                worst = max(worst, judgement.resolution)
-    if uncertain is not None and uncertain.reason is not None:
-        return Judgement(INCONCLUSIVE, reason=uncertain.reason)
-    return passed(worst or None)
+            judgement = replace(judgement, site=point.subject.site(i))
+            if judgement.verdict == FAIL:
+                return judgement
+            visible = abs(slope) > judgement.band
+            resolution = judgement.resolution if visible else None
+            judged[i].append(replace(judgement, resolution=resolution, evidence=None))
+    parts = tuple(whole(entries) for entries in judged if entries)
+    return replace(whole(parts), parts=parts)
 
 
 def _elements(arrays: Sequence[Array]) -> list[tuple[int, tuple[int, ...]]]:
@@ -281,26 +255,48 @@ def second_order(point: Point) -> Judgement:
     if point.measurer.at_a_kink:
         return skipped(Reason.SLOPE_JUMPS)
     try:
-        recorded = gradient.record([point.hand(x) for x in arrays])
-    except Misbehaved:  # a gradient that is constant, by all of its inputs
-        return skipped(Reason.CONSTANT_GRADIENT)
+        recorded = gradient.record(arrays)
+    except Misbehaved as error:
+        if error.judgement.kind is not Kind.UNTRACKED:
+            raise
+        return _without_history(gradient, point)
     if not all(np.all(np.isfinite(y)) for y in recorded.outputs):
         return skipped(Reason.SLOPE_INFINITE)
     ups = [np.asarray(point.generator.uniform(0.5, 1, y.shape)) for y in recorded.outputs]
-    inner = Point(gradient, arrays, recorded, ups, point.generator, point.order - 1)
+    inner = Point(
+        gradient, arrays, recorded, ups, point.generator, point.order - 1,
+        tolerance=point.tolerance,
+    )  # fmt: skip
     return _of_the_gradient(inner, point)
+
+
+def _without_history(gradient: Subject, point: Point) -> Judgement:
+    """Tell a gradient that is constant from one that is computed of detached values."""
+    here = flat(point.gradients)
+    allowed = 1e-6 * float(np.max(np.abs(here), initial=0.0)) + max(point.noise, default=0.0)
+    inputs, ups = (
+        [x + 2.0**-4 * direction_like(x, point.generator) for x in xs]
+        for xs in (point.arrays, point.upstreams)
+    )
+    for moved in ([*point.arrays, *ups], [*inputs, *ups]):
+        try:
+            there = flat(gradient.evaluate(moved).outputs)
+        except Exception:  # noqa: BLE001 - the function need not be defined there
+            break
+        if np.any(np.abs(there - here) > allowed):
+            return replace(failed(Kind.SECOND_ORDER, without_history=True), order=2)
+    return skipped(Reason.CONSTANT_GRADIENT)
 
 
 def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
     """Look at some properties of the gradient as a function itself."""
     for holds in (well_formed, finite, directional, second_order):
         judgement = holds(inner)
-        if judgement.verdict == FAIL and _is_round_off(judgement, outer):
+        if judgement.verdict == FAIL and _is_roundrelative_error(judgement, outer):
             return Judgement(INCONCLUSIVE, reason=Reason.GRADIENT_IS_ROUND_OFF)
         if judgement.verdict == FAIL:
-            kind = Kind.SECOND_ORDER if judgement.kind is Kind.WRONG else judgement.kind
-            innermost, order = judgement.point or inner, judgement.order + 1
-            return replace(judgement, kind=kind, point=innermost, order=order)
+            parts = tuple(_of_higher_order(part, inner) for part in judgement.parts)
+            return replace(_of_higher_order(judgement, inner), parts=parts)
         if judgement.verdict == INCONCLUSIVE:
             if inner.measurer.jumps(max(outer.noise)):
                 return skipped(Reason.SLOPE_JUMPS)
@@ -308,7 +304,18 @@ def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
     return passed()
 
 
-def _is_round_off(judgement: Judgement, point: Point) -> bool:
+def _of_higher_order(judgement: Judgement, inner: Point) -> Judgement:
+    """Name a failure of the gradient for what it is of the function."""
+    kind, facts, i = judgement.kind, judgement.facts, judgement.site.input
+    if kind is Kind.WRONG:
+        kind = Kind.SECOND_ORDER
+        if i is not None and not np.any(inner.gradients[i]):
+            facts = {**facts, "cut_off": True}
+    point, order = judgement.point or inner, judgement.order + 1
+    return replace(judgement, kind=kind, facts=facts, point=point, order=order)
+
+
+def _is_roundrelative_error(judgement: Judgement, point: Point) -> bool:
     """Whether both slopes of a gradient are what cancellation may leave of one that vanishes."""
     if judgement.evidence is None:
         return False
