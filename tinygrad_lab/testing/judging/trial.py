@@ -51,6 +51,7 @@ UNDERFLOW = 1e-300  # what is smaller has lost its digits, or all of it
 SURELY = 1000.0  # so many bands apart, and nothing has to be measured better
 CLEARLY = 3.0  # so many, where the noise was measured
 LARGE = 4096  # more elements are not computed with in long double, which has no BLAS
+BETWEEN = 0.75  # of a step: another ladder, as certain as the one that it bears witness to
 NEARER = STEPS[2]  # than long steps, where something may be that they miss
 NOTHING = 2.0**-60  # of the size of the function: a slope that moves no bit of it
 COARSE = 2.0**-30  # of the size of the function: noise that may be there in any precision
@@ -97,7 +98,8 @@ def compare(
     if off > band:
         certain = uncertain <= SHARP * max(reference, 1e-3 * terms)
         margin = SURELY if noise is EXACTLY else CLEARLY
-        verdict = FAIL if certain or off > margin * uncertain else INCONCLUSIVE
+        clear = certain or off > margin * uncertain
+        verdict = FAIL if clear and off > CLEARLY * own else INCONCLUSIVE
     else:
         tells = min(resolution / telling, band / (SHARP * beside or 1.0)) <= 1
         verdict = PASS if tells or band == 0 else INCONCLUSIVE
@@ -369,9 +371,14 @@ class Trial:
         confirmed = self._confirmed(best, level) if best.verdict == PASS else None
         if confirmed is not None:
             return confirmed, defined
-        witnesses = [j for j in sure if j is best or (j.verdict != PASS and _agree(best, j))]
-        if best.verdict == FAIL and len(witnesses) > 1:
-            return next(j for j in witnesses if j.verdict == FAIL), defined
+        if best.verdict == FAIL:
+            between = BETWEEN * best.climb.ladder.steps[0]
+            climbed = self.measurer.climb(best.climb.directions, between, self.dtype)
+            others = [*sure, self._compared(climbed, level, TELLING)]
+            witnesses = [j for j in others if j is not best and _is_off(j) and _agree(best, j)]
+            if witnesses:
+                failing = (j for j in sure if j is best or (j.verdict == FAIL and _agree(best, j)))
+                return next(failing), defined
         rounds = level.value > 4 * self.eps * best.climb.ladder.size(self.weights)
         return _undecided(best, Reason.ROUNDED_AWAY if rounds else Reason.UNCERTAIN), defined
 
@@ -487,6 +494,12 @@ def _near(analytic: float, numeric: Estimate) -> bool:
     """Whether a slope is the one that was measured, as far as can be told."""
     off = abs(analytic - numeric.value)
     return off <= BAND * numeric.error + AGREEMENT * abs(numeric.value)
+
+
+def _is_off(judgement: Judgement) -> bool:
+    """Whether the slope that was measured is another one than the promised, as far as it tells."""
+    off = abs(judgement.analytic - judgement.estimate.value)
+    return off > BAND * judgement.estimate.error and judgement.verdict != PASS
 
 
 def _is_visible(judgement: Judgement) -> bool:
