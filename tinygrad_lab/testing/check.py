@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.judging.arrays import Arguments, Array, bind, first_difference, frozen
+from tinygrad_lab.testing.judging.arrays import Array, bind, first_difference, frozen
 from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Reason, Site, skipped
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
-from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
+from tinygrad_lab.testing.judging.subject import Adapter, Subject, TensorSubject
 from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
@@ -99,10 +99,10 @@ def gradcheck(
     if not (callable(fn) or isinstance(fn, Adapter)):
         raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
     generator = np.random.default_rng(rng)
-    args = bind(inputs, wrt)
-    subject = subject_of(fn, args, name or "")
+    subject = fn.at(inputs, wrt) if isinstance(fn, Adapter) else TensorSubject(fn, bind(inputs, wrt))
+    subject.name = name or subject.name
     chosen = choose(properties, without)
-    report = GradReport(subject.name, inputs=_in_words(subject, args, context))
+    report = GradReport(subject.name, inputs=_in_words(subject, context))
     if isinstance(without, Mapping):
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
@@ -143,8 +143,9 @@ def choose(properties: str | Iterable[str], without: Collection[str]) -> list[st
     return [label for label in PROPERTIES if label in names and label not in without]
 
 
-def _in_words(subject: Subject, args: Arguments, context: str) -> str:
+def _in_words(subject: Subject, context: str) -> str:
     """Write the inputs for a message: by name, then what is not differentiated by."""
+    args = subject.args
     differentiated = [args.values[i] for i in args.positions]
     parts = [f"{n} = {shown(x)}" for n, x in zip(subject.names, differentiated, strict=True)]
     rest = [shown(x) for i, x in enumerate(args.values) if i not in args.positions]

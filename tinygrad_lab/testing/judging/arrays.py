@@ -76,6 +76,10 @@ class Arguments:
         arrays = [(i, np.asarray(self.values[i])) for i in self.positions]
         return [in_parts(x) if self._is_complex(i) else x for i, x in arrays]
 
+    def some(self, wanted: Sequence[int], inputs: Sequence[Array]) -> Arguments:
+        """Differentiate by some of the inputs alone; the others are constants now."""
+        return Arguments(tuple(self.filled(inputs)), tuple(self.positions[i] for i in wanted))
+
     def element(self, i: int, index: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
         """Give the index of an element in its argument, and the part it is of a complex number."""
         if self._is_complex(self.positions[i]):

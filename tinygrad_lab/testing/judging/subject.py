@@ -9,6 +9,8 @@ Not for: checking (``properties``).
 
 from __future__ import annotations
 
+import copy
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,13 +23,14 @@ from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
-from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of, bind
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
 from tinygrad_lab.transforms.calls import walk
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import gradients
 
-Pull = Callable[[Sequence[Array]], list[Any]]
+#: From an upstream for each output, None for one that nobody uses, to a gradient for each input.
+Pull = Callable[[Sequence[Any]], list[Any]]
 
 
 @dataclass
@@ -66,10 +69,30 @@ class BackwardPass(NamedTuple):
     upstreams: Sequence[Array]  # what it pulls back
 
 
+class Kept(NamedTuple):
+    """An array that a call keeps where nothing notices that it is written into."""
+
+    owner: str  # whose it is
+    name: str  # under which
+    whose: str  # "input" or "result" of the owner
+    site: Site
+    goes_wrong: bool  # whether the gradient changes, in silence, when it is written into
+
+
+class Inside(NamedTuple):
+    """A call, inside a function, of one that has a derivative by hand."""
+
+    subject: Subject
+    arrays: list[Array]  # what it is called with, of what is differentiated by
+    site: Site  # where the derivative is written
+    part: str  # what its author calls that
+
+
 class Subject(ABC):
     """A function of float arrays whose gradient can be asked for."""
 
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
+    computes_for_each = False  # whether it is told which gradients and which results are used
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
         self.fn, self.args, self.name = fn, args, name or name_of(fn)
@@ -86,6 +109,35 @@ class Subject(ABC):
     def derivative(self, args: Arguments) -> Subject | None:  # noqa: ARG002
         """Give the gradient as a subject of inputs and upstreams, where it can be derived again."""
         return None
+
+    def by_some(self, wanted: Sequence[int], inputs: Sequence[Array]) -> Subject:
+        """Give the function of some of its inputs, with the others constant."""
+        subject = copy.copy(self)
+        subject.args = self.args.some(wanted, inputs)
+        subject.names = [self.names[i] for i in wanted]
+        return subject
+
+    def generators(self) -> Callable[[], None]:
+        """Remember the state of the global generators; what is returned puts them back there."""
+        numpys, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002 - users draw here
+
+        def rewind() -> None:
+            np.random.set_state(numpys)  # noqa: NPY002
+            random.setstate(pythons)
+
+        return rewind
+
+    def unguarded(
+        self,
+        inputs: Sequence[Array],  # noqa: ARG002
+        upstreams: Sequence[Array],  # noqa: ARG002
+    ) -> list[Kept]:
+        """Find what the way back needs, and others may write into unnoticed."""
+        return []
+
+    def called(self, inputs: Sequence[Array]) -> list[Inside]:  # noqa: ARG002
+        """Give the calls inside that have a derivative by hand, each as a subject by itself."""
+        return []
 
     def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:  # noqa: ARG002
         """Say for each node of the graph in which derivative rule it was made, where known."""
@@ -119,6 +171,10 @@ class Adapter:
         self.subject = subject
         self.__name__ = name
 
+    def at(self, inputs: Sequence[Any], wrt: int | Sequence[int] | None = None) -> Subject:
+        """Make a subject of the inputs, and of what the function holds besides: parameters."""
+        return self.subject(bind(inputs, wrt))
+
 
 def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = "") -> Subject:
     """Make a subject of a function of Tensors, or of what was adapted."""
@@ -131,6 +187,8 @@ def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = ""
 
 class TensorSubject(Subject):
     """A function of Tensors."""
+
+    computes_for_each = True
 
     def _call(self, inputs: Sequence[Array]) -> tuple[list[Tensor], list[Any], list[Node | None]]:
         tensors = [Tensor(x, requires_grad=True) for x in inputs]
@@ -148,8 +206,9 @@ class TensorSubject(Subject):
         if not any(roots):
             raise Misbehaved(Kind.UNTRACKED, results=[array_of(y) for y in ys])
 
-        def pull(upstreams: Sequence[Array]) -> list[Any]:
-            pairs = [(y, u) for y, u in zip(ys, upstreams, strict=True) if _is_tracked(y)]
+        def pull(upstreams: Sequence[Any]) -> list[Any]:
+            every = zip(ys, upstreams, strict=True)
+            pairs = [(y, u) for y, u in every if _is_tracked(y) and u is not None]
             begin, cotangents = [y for y, _ in pairs], [u for _, u in pairs]
             result = list(gradients(begin, tensors, cotangents, retain_graph=True))
             if any(x.grad is not None for x in tensors):

@@ -16,6 +16,9 @@ from tinygrad_lab.testing.telling.pasted import shown
 _REASONS = {
     Reason.LEFT_OUT: "left out: {why}",
     Reason.NOT_ASKED_FOR: "asked for with order=2",
+    Reason.ONE_INPUT: "there is one input",
+    Reason.COMPUTES_ALL: "it is not told what is asked for",
+    Reason.ONCE_ONLY: "it says that it can be differentiated once only",
     Reason.ONE_OUTPUT: "there is one output",
     Reason.ONE_ELEMENT: "there is one element",
     Reason.NO_ELEMENTS: "no elements",
@@ -42,6 +45,7 @@ _REASONS = {
     Reason.VALUE_JUMPS: "the value jumps here: a step, or round-off",
     Reason.NOISE_OR_KINK: "noise, or a kink: the one-sided slopes are not certain",
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
+    Reason.KEPT: "{owner} keeps {kept}, which save_for_backward() is for: memory is freed late",
     Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.BY_COMPLEX_STEP: "by complex step",
@@ -149,6 +153,19 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.FAN_OUT: [
         "{gradient} of f(x) + f(x) is not twice that of f(x)",
         "contributions to one place overwrite each other, or are dropped",
+    ],
+    Kind.SUBSET: [
+        "{gradient} is another one when asked for with {wanted} alone",
+        "the backward pass looks at which gradients are wanted (needs_input_grad), and goes wrong",
+    ],
+    Kind.UNUSED_RESULT: [
+        "{gradient} is another one when only result {used} is used",
+        "the upstream of a result that is not used is missing, as if it were 0",
+    ],
+    Kind.KEPT: [
+        "the gradient goes wrong in silence when somebody writes into an array that it needs",
+        "{owner} keeps one of its {whose}s as {kept}: with ctx.save_for_backward() PyTorch notices, "
+        "and memory is freed in time{below}",
     ],
     Kind.LAYOUT: [
         {

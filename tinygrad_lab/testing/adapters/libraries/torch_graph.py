@@ -1,0 +1,188 @@
+"""The graph of a call in PyTorch, as far as ``torch.autograd.Function``s are in it.
+
+A node of the graph that belongs to a ``torch.autograd.Function`` is the ``ctx`` of its call, of a
+class that knows the Function (``_forward_cls``).
+
+Not for: calling and differentiating (``torch.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.judgement import NOWHERE, Site
+from tinygrad_lab.transforms.containers import leaves
+
+
+def numbers(x: Any) -> Array:
+    """Copy the numbers of a tensor, wherever it is and however it is stored."""
+    x = x.detach()
+    if x.layout is not _library().strided:
+        x = x.to_dense()
+    x = x.cpu().resolve_conj().resolve_neg()
+    narrow = x.dtype in (_library().bfloat16,)
+    return np.array((x.float() if narrow else x).numpy())
+
+
+def _library() -> Any:
+    return sys.modules["torch"]
+
+
+def is_about_dtypes(error: Exception) -> bool:
+    """Whether PyTorch complains that tensors of different precision meet."""
+    text = str(error)
+    return any(word in text for word in ("dtype", "scalar type", "Float", "Double"))
+
+
+# -- torch.autograd.Function -----------------------------------------------------------------------
+
+
+def is_function_class(fn: Any) -> bool:
+    """Whether something is a subclass of ``torch.autograd.Function``."""
+    return isinstance(fn, type) and hasattr(fn, "apply") and "torch" in sys.modules and (
+        issubclass(fn, _library().autograd.Function)
+    )
+
+
+def function_of(fn: Any) -> Any:
+    """Give the class whose ``apply`` a function is, if it is one."""
+    owner = getattr(fn, "__self__", None)
+    is_apply = getattr(fn, "__name__", "") == "apply"
+    return owner if is_apply and is_function_class(owner) else None
+
+
+def backward_of(cls: Any) -> Callable[..., Any]:
+    """Give the way back of a Function: ``backward``, or ``vjp``, which may stand for it."""
+    base = _library().autograd.Function
+    return cls.vjp if cls.vjp is not base.vjp else cls.backward
+
+
+def has_setup_context(cls: Any) -> bool:
+    """Whether ``forward`` takes no ``ctx``, because ``setup_context`` does."""
+    return cls.setup_context is not _library().autograd.Function.setup_context
+
+
+def argument_names(cls: Any) -> list[str]:
+    """Name the arguments of a Function as its ``forward`` does."""
+    try:
+        parameters = list(inspect.signature(cls.forward).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    named = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return named if has_setup_context(cls) else named[1:]
+
+
+def line_of(fn: Callable[..., Any]) -> Site:
+    """Give file, line and text of the definition of a function."""
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    if code is None:
+        return NOWHERE
+    line, source = code.co_firstlineno, ""
+    with contextlib.suppress(OSError, TypeError):
+        lines, line = inspect.getsourcelines(code)
+        past = next((k for k, text in enumerate(lines) if "def " in text or "lambda" in text), 0)
+        line, source = line + past, lines[past].strip()
+    return Site(line=f"{PurePath(code.co_filename).name}:{line}", source=source)
+
+
+# -- nodes -----------------------------------------------------------------------------------------
+
+
+def contexts(ys: Sequence[Any]) -> list[Any]:
+    """List the nodes behind some results that are a ``ctx`` of somebody's Function."""
+    waiting = [y.grad_fn for y in ys if getattr(y, "grad_fn", None) is not None]
+    visited, result = set(waiting), []
+    while waiting:
+        node = waiting.pop()
+        cls = getattr(type(node), "_forward_cls", None)
+        if cls is not None and cls.__module__.partition(".")[0] != "torch":
+            result.append(node)
+        for parent, _ in node.next_functions:
+            if parent is not None and parent not in visited:
+                visited.add(parent)
+                waiting.append(parent)
+    return result
+
+
+def function_classes(ys: Sequence[Any]) -> list[Any]:
+    """List the Functions that somebody wrote, and whose calls are behind some results."""
+    return list(dict.fromkeys(type(node)._forward_cls for node in contexts(ys)))
+
+
+def kept_on_ctx(ys: Sequence[Any]) -> list[tuple[Any, str, Any, bool]]:
+    """List inputs and results of Functions that are attributes of ``ctx``: class, name, tensor.
+
+    ``forward`` runs without a graph: what requires a gradient was not made there.
+    """
+    result = []
+    for node in contexts(ys):
+        for name, value in vars(node).items():
+            for path, tensor in leaves(value, open_modules=False):
+                if isinstance(tensor, _library().Tensor) and tensor.requires_grad:
+                    cls, label = type(node)._forward_cls, f"ctx.{name}{path}"
+                    result.append((cls, label, tensor, tensor.grad_fn is node))
+    return result
+
+
+@contextlib.contextmanager
+def declared_constant() -> Iterator[list[Any]]:
+    """Collect the tensors that are given to ``ctx.mark_non_differentiable``."""
+    declared: list[Any] = []
+    owner = _library().autograd.function.FunctionCtx
+    original = owner.mark_non_differentiable
+
+    def mark(ctx: Any, *tensors: Any) -> None:
+        declared.extend(tensors)
+        original(ctx, *tensors)
+
+    owner.mark_non_differentiable = mark
+    try:
+        yield declared
+    finally:
+        owner.mark_non_differentiable = original
+
+
+@contextlib.contextmanager
+def watched(classes: Sequence[Any]) -> Iterator[list[tuple[Any, list[Any]]]]:
+    """Collect what some Functions are called with, as copies."""
+    calls: list[tuple[Any, list[Any]]] = []
+    with contextlib.ExitStack() as stack:
+        for cls in classes:
+            stack.enter_context(_watched(cls, calls))
+        yield calls
+
+
+@contextlib.contextmanager
+def _watched(cls: Any, calls: list[tuple[Any, list[Any]]]) -> Iterator[None]:
+    forward, own = cls.forward, vars(cls).get("forward")
+    skipped = 0 if has_setup_context(cls) else 1
+
+    @functools.wraps(forward)
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        values = [_copied(x) for x in args[skipped:]]
+        calls.append((cls, values))
+        return forward(*args, **kwargs)
+
+    cls.forward = staticmethod(noting)
+    try:
+        yield
+    finally:
+        if own is None:
+            del cls.forward
+        else:
+            cls.forward = own
+
+
+def _copied(x: Any) -> Any:
+    if not isinstance(x, _library().Tensor):
+        return x
+    return x.detach().clone().requires_grad_(x.requires_grad)

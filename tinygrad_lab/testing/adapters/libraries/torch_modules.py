@@ -1,0 +1,109 @@
+"""A PyTorch module as a function of its inputs and its parameters, which leaves it as it was.
+
+Parameters and buffers are put in place for the time of a call (``torch.func.functional_call``): in
+float64, to compare numbers; buffers are copies, so that a call leaves no running statistics behind.
+
+Not for: modules of our own (``operations.py``).
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lab.testing.adapters.libraries.torch_graph import numbers
+from tinygrad_lab.testing.judging.arrays import Array
+
+
+def is_module(fn: Any) -> bool:
+    """Whether something is a module of PyTorch; it is not imported to tell."""
+    library = sys.modules.get("torch")
+    return library is not None and isinstance(fn, library.nn.Module)
+
+
+class FunctionOfParameters:
+    """A function of inputs and, behind them, of the parameters that require a gradient."""
+
+    def __init__(self, module: Any, inputs: Sequence[Any], device: str | None) -> None:
+        import torch as library  # noqa: PLC0415
+
+        self.library, self.device = library, device
+        self.module = _copied(module)
+        if any(library.nn.parameter.is_lazy(p) for p in self.module.parameters()):
+            self._make_lazy_ones(inputs)
+        every = dict(self.module.named_parameters())
+        self.parameters = {n: _numbers(p) for n, p in every.items() if p.requires_grad}
+        self.constants = {n: p.detach() for n, p in every.items() if not p.requires_grad}
+        self.constants |= {n: b.detach() for n, b in self.module.named_buffers()}
+        originals = dict(module.named_parameters())
+        self.hooks = {
+            n: list((getattr(originals.get(n), "_backward_hooks", None) or {}).values())
+            for n in self.parameters
+        }
+        self.__name__ = type(module).__name__
+
+    def _make_lazy_ones(self, inputs: Sequence[Any]) -> None:
+        """Call the copy once, so that its parameters get their shapes."""
+        state = self.library.get_rng_state()
+        dtype = self.library.get_default_dtype()
+        with self.library.no_grad():
+            self.module(*[self._like(x, dtype) for x in inputs])
+        self.library.set_rng_state(state)
+
+    def _like(self, x: Any, dtype: Any) -> Any:
+        if not isinstance(x, np.ndarray):
+            return x
+        tensor = self.library.from_numpy(np.array(x))
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    def input_names(self, number: int) -> list[str]:
+        """Name the inputs as ``forward`` does."""
+        parameters = inspect.signature(self.module.forward).parameters.values()
+        named = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        return [named[i] if i < len(named) else f"input {i}" for i in range(number)]
+
+    def __call__(self, *args: Any) -> Any:
+        first = len(args) - len(self.parameters)
+        # Parameters of a module lie in memory without gaps.
+        tensors = [x.contiguous() for x in args[first:]]
+        given = dict(zip(self.parameters, tensors, strict=True))
+        narrow = any(x.dtype == self.library.float32 for x in args if hasattr(x, "dtype"))
+        for name, tensor in given.items():
+            for hook in self.hooks[name]:
+                if tensor.requires_grad:
+                    tensor.register_hook(hook)
+        constants = {n: self._constant(c, narrow) for n, c in self.constants.items()}
+        before = [(m, dict(vars(m))) for m in self.module.modules()]
+        try:
+            call = self.library.func.functional_call
+            return call(self.module, given | constants, tuple(args[:first]))
+        finally:
+            for m, attributes in before:
+                vars(m).clear()
+                vars(m).update(attributes)
+
+    def _constant(self, c: Any, narrow: bool) -> Any:
+        library = self.library
+        if c.is_floating_point():
+            c = c.to(library.float32 if narrow else library.float64)
+        elif c.is_complex():
+            c = c.to(library.complex64 if narrow else library.complex128)
+        return c.clone() if self.device is None else c.to(self.device, copy=True)
+
+
+def _copied(module: Any) -> Any:
+    """Copy a module; one that cannot be copied is used as it is."""
+    try:
+        return copy.deepcopy(module)
+    except Exception:  # noqa: BLE001 - it may hold anything
+        return module
+
+
+def _numbers(p: Any) -> Array:
+    array = numbers(p)
+    return array.astype(np.complex128 if p.is_complex() else np.float64)
