@@ -19,12 +19,12 @@ from tinygrad_lab.testing.judging.arrays import Array, bind, first_difference, f
 from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Reason, Site, skipped
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
+from tinygrad_lab.testing.judging.running import checking
 from tinygrad_lab.testing.judging.subject import Adapter, Subject, TensorSubject
 from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
 from tinygrad_lab.testing.telling.pasted import shown
-from tinygrad_lab.warnings import MixedPrecisionWarning
 
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
 _NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)
@@ -99,7 +99,8 @@ def gradcheck(
     if not (callable(fn) or isinstance(fn, Adapter)):
         raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
     generator = np.random.default_rng(rng)
-    subject = fn.at(inputs, wrt) if isinstance(fn, Adapter) else TensorSubject(fn, bind(inputs, wrt))
+    adapted = isinstance(fn, Adapter)
+    subject = fn.at(inputs, wrt) if adapted else TensorSubject(fn, bind(inputs, wrt))
     subject.name = name or subject.name
     chosen = choose(properties, without)
     report = GradReport(subject.name, inputs=_in_words(subject, context))
@@ -107,10 +108,10 @@ def gradcheck(
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
     cause: BaseException | None = None
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", MixedPrecisionWarning)  # other precisions are tried here
+    with checking():
         try:
             point = _begin(subject, upstream, generator, order)
+            warnings.simplefilter("ignore")  # from here on at points that nobody asked about
             for label in chosen:
                 with _accusing(Kind.MUTATES, property=label):
                     judgement = PROPERTIES[label](point)

@@ -6,7 +6,6 @@ Not for: functions that another library differentiates (``libraries.py``).
 from __future__ import annotations
 
 import functools
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,13 +33,9 @@ class Adapted(Subject):
         super().__init__(fn, args, name)
         self.gradient_of = fn  # the code of its gradient: tells two functions of one name apart
 
-    @abstractmethod
-    def recorded(self, inputs: Sequence[Array]) -> Recorded:
-        """Compute the outputs, and what pulls back."""
-
     def record(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, and let the session's interceptors have the pullback."""
-        recorded = self.recorded(inputs)
+        recorded = super().record(inputs)
         for intercept in current_session().interceptors:
             recorded.pull = intercept(self, recorded.pull)
         return recorded
@@ -121,7 +116,7 @@ class _Vjp(Adapted):
         super().__init__(f, args, name)
         self.backward = self.gradient_of = backward
 
-    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
         return Evaluation(self.recorded(inputs).outputs)
 
     def recorded(self, inputs: Sequence[Array]) -> Recorded:

@@ -66,7 +66,8 @@ class Kind(enum.StrEnum):
 Reason = enum.Enum(
     "Reason",
     # there is nothing to look at
-    "LEFT_OUT NOT_ASKED_FOR ONE_INPUT COMPUTES_ALL ONCE_ONLY ONE_OUTPUT ONE_ELEMENT NO_ELEMENTS TOO_MANY_ELEMENTS NOT_OF_TENSORS "
+    "LEFT_OUT NOT_ASKED_FOR ONE_OUTPUT ONE_ELEMENT NO_ELEMENTS TOO_MANY_ELEMENTS NOT_OF_TENSORS "
+    "ONE_INPUT COMPUTES_ALL ONCE_ONLY "
     "NO_DERIVATIVE CONSTANT_GRADIENT NOT_DEFINED_NEARBY NOT_A_POLYNOMIAL STEPS_ON_INTEGERS "
     "NO_FLOAT32 COMPUTES_IN_FLOAT64 VALUE_NOT_FINITE GRADIENT_NOT_FINITE SLOPE_INFINITE "
     "SLOPE_INFINITE_EVERYWHERE SLOPE_JUMPS "
@@ -151,6 +152,10 @@ def failed(kind: Kind, site: Site = NOWHERE, **facts: Any) -> Judgement:
 def skipped(reason: Reason, **facts: Any) -> Judgement:
     """There is nothing to look at."""
     return Judgement(SKIPPED, reason=reason, facts=facts)
+
+
+class DerivedOnce(Exception):  # noqa: N818 - no error either
+    """A gradient says of itself that it cannot be differentiated again."""
 
 
 class Misbehaved(Exception):  # noqa: N818 - judged and reported, no error of the checker

@@ -1,8 +1,10 @@
 """What can be checked: anything with a value and a pullback.
 
 A :class:`Subject` is a function of float arrays.  ``evaluate`` computes; ``record`` computes and
-hands back the function that pulls cotangents back.  :class:`TensorSubject` is one made of a
-function of Tensors; ``adapters`` makes them of other libraries' functions.
+hands back the function that pulls cotangents back.  Both run what the user wrote as ``running.py``
+says, and so does the pullback; how they compute is for each kind of subject to say.
+:class:`TensorSubject` is one made of a function of Tensors; ``adapters`` makes them of other
+libraries' functions.
 
 Not for: checking (``properties``).
 """
@@ -10,11 +12,10 @@ Not for: checking (``properties``).
 from __future__ import annotations
 
 import copy
-import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of, bind
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
+from tinygrad_lab.testing.judging.running import as_the_user_has_it
 from tinygrad_lab.transforms.calls import walk
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import gradients
@@ -79,32 +81,58 @@ class Kept(NamedTuple):
     goes_wrong: bool  # whether the gradient changes, in silence, when it is written into
 
 
+class Rule(NamedTuple):
+    """A derivative by hand: where it is written, and what its author calls it."""
+
+    site: Site
+    part: str
+
+
 class Inside(NamedTuple):
     """A call, inside a function, of one that has a derivative by hand."""
 
     subject: Subject
     arrays: list[Array]  # what it is called with, of what is differentiated by
-    site: Site  # where the derivative is written
-    part: str  # what its author calls that
+    rule: Rule
 
 
 class Subject(ABC):
     """A function of float arrays whose gradient can be asked for."""
 
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
-    computes_for_each = False  # whether it is told which gradients and which results are used
+    told_inputs = False  # whether its rules are told which gradients are asked for
+    told_results = False  # and which results are used
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
         self.fn, self.args, self.name = fn, args, name or name_of(fn)
         self.names: Sequence[str] = args.names(fn)
 
-    @abstractmethod
+    @final
     def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
         """Compute the outputs."""
+        with as_the_user_has_it():
+            return self.evaluated(inputs)
 
-    @abstractmethod
     def record(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, with what the way back needs."""
+        with as_the_user_has_it():
+            recorded = self.recorded(inputs)
+        pull = recorded.pull
+
+        def pulled(upstreams: Sequence[Array]) -> list[Any]:
+            with as_the_user_has_it():
+                return pull(upstreams)
+
+        recorded.pull = pulled
+        return recorded
+
+    @abstractmethod
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
+        """Compute the outputs: what ``evaluate`` runs."""
+
+    @abstractmethod
+    def recorded(self, inputs: Sequence[Array]) -> Recorded:
+        """Compute the outputs, with what the way back needs: what ``record`` runs."""
 
     def derivative(self, args: Arguments) -> Subject | None:  # noqa: ARG002
         """Give the gradient as a subject of inputs and upstreams, where it can be derived again."""
@@ -117,16 +145,6 @@ class Subject(ABC):
         subject.names = [self.names[i] for i in wanted]
         return subject
 
-    def generators(self) -> Callable[[], None]:
-        """Remember the state of the global generators; what is returned puts them back there."""
-        numpys, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002 - users draw here
-
-        def rewind() -> None:
-            np.random.set_state(numpys)  # noqa: NPY002
-            random.setstate(pythons)
-
-        return rewind
-
     def unguarded(
         self,
         inputs: Sequence[Array],  # noqa: ARG002
@@ -134,6 +152,10 @@ class Subject(ABC):
     ) -> list[Kept]:
         """Find what the way back needs, and others may write into unnoticed."""
         return []
+
+    def rule(self) -> Rule | None:
+        """Give the derivative by hand that the function itself has, where it has one."""
+        return None
 
     def called(self, inputs: Sequence[Array]) -> list[Inside]:  # noqa: ARG002
         """Give the calls inside that have a derivative by hand, each as a subject by itself."""
@@ -188,19 +210,19 @@ def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = ""
 class TensorSubject(Subject):
     """A function of Tensors."""
 
-    computes_for_each = True
+    told_inputs = told_results = True
 
     def _call(self, inputs: Sequence[Array]) -> tuple[list[Tensor], list[Any], list[Node | None]]:
         tensors = [Tensor(x, requires_grad=True) for x in inputs]
         ys = outputs_of(self.fn(*self.args.filled(tensors)))
         return tensors, ys, _nodes_of(ys)
 
-    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
         """Compute the outputs, with their graph, in which blame looks for its cause."""
         _, ys, roots = self._call(inputs)
         return Evaluation([np.asarray(array_of(y)) for y in ys], tuple(roots))
 
-    def record(self, inputs: Sequence[Array]) -> Recorded:
+    def recorded(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, to pull cotangents back as often as asked."""
         tensors, ys, roots = self._call(inputs)
         if not any(roots):

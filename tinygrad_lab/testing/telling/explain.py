@@ -22,6 +22,7 @@ from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
 from tinygrad_lab.testing.telling.pasted import reproducer
+from tinygrad_lab.testing.telling.suspects import guilty
 from tinygrad_lab.testing.telling.words import element, note, sentences
 
 
@@ -37,6 +38,7 @@ def enter(report: GradReport, label: str, judgement: Judgement, point: Point | N
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
     """Explain a failure of one property at a point."""
+    whole = point
     point, evidence, promised = judgement.point or point, judgement.evidence, judgement.analytic
     located = most_wrong(evidence) if evidence is not None else None
     if located is not None and evidence is not None:
@@ -53,7 +55,34 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
         _accuse_by_numbers(finding, point)
     elif judgement.kind is Kind.NOT_FINITE and point is not None:
         finding.lines += _first_not_finite(point)
+    finding.site = finding.site or judgement.site.line
+    if whole is not None and not finding.site:
+        _name_the_rule(finding, label, whole)
     return finding
+
+
+def _name_the_rule(finding: Finding, label: str, point: Point) -> None:
+    """Say which derivative by hand is wrong: of the function itself, or of a call inside."""
+    own = point.subject.rule()
+    if own is not None:
+        finding.site = own.site.line
+        finding.lines.append(f"its {own.part} is at {own.site.line}: {own.site.source}")
+        return
+    suspects, number = guilty(point, label)
+    for suspect in suspects:
+        inside, (site, part) = suspect.inside, suspect.inside.rule
+        finding.site = finding.site or site.line
+        finding.lines.append(
+            f"{inside.subject.name}, {suspect.number} of {number} calls inside with a derivative by "
+            f"hand, is wrong by itself; its {part} is at {site.line}: {site.source}"
+        )
+        alone = finding_of(label, suspect.judgement, suspect.point)
+        finding.lines += [f"  {line}" for line in [alone.text, *alone.lines][:2]]
+    if number and not suspects:
+        finding.lines.append(
+            f"the {number} calls inside with a derivative by hand are right by themselves: look for "
+            "what is cut off on the way, and for hooks"
+        )
 
 
 def _add_numbers(

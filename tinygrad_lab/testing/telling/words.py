@@ -164,8 +164,8 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     ],
     Kind.KEPT: [
         "the gradient goes wrong in silence when somebody writes into an array that it needs",
-        "{owner} keeps one of its {whose}s as {kept}: with ctx.save_for_backward() PyTorch notices, "
-        "and memory is freed in time{below}",
+        "{owner} keeps one of its {whose}s as {kept}: with ctx.save_for_backward() PyTorch "
+        "notices, and memory is freed in time{below}",
     ],
     Kind.LAYOUT: [
         {

@@ -25,7 +25,7 @@ Pullback = Callable[[Sequence[Any]], Sequence[Any]]
 class LibrarySubject(Adapted):
     """A function of another library, which has arrays and a way back of its own."""
 
-    computes_for_each = True
+    told_inputs = True
     modules: tuple[str, ...]  # to import: the library itself, and what it does not import
     library: Any
 
@@ -96,12 +96,14 @@ class LibrarySubject(Adapted):
     def _is_whole(self, y: Any) -> bool:
         return getattr(self.plain(y), "dtype", np.asarray(y).dtype).kind in "biu"
 
-    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
+        """Compute the outputs."""
         with self.context():
             ys = self.values([self.to_library(x) for x in inputs])
             return Evaluation([self.to_numpy(y) for y in ys])
 
     def recorded(self, inputs: Sequence[Array]) -> Recorded:
+        """Compute the outputs, and what pulls back."""
         with self.context():
             ys, pullback = self.vjp([self.to_library(x) for x in inputs])
             outputs = [self.to_numpy(y) for y in ys]

@@ -7,6 +7,7 @@ Not for: looking into the graph of a call (``torch_graph.py``), or keeping a mod
 from __future__ import annotations
 
 import contextlib
+import enum
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,13 +18,14 @@ from tinygrad_lab.testing.adapters.libraries import torch_graph
 from tinygrad_lab.testing.adapters.libraries.library import LibrarySubject, Pullback
 from tinygrad_lab.testing.adapters.libraries.torch_modules import FunctionOfParameters, is_module
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, bind, first_difference
-from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
+from tinygrad_lab.testing.judging.judgement import DerivedOnce, Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import (
     Adapter,
     Evaluation,
     Inside,
     Kept,
     Recorded,
+    Rule,
     Subject,
 )
 
@@ -72,7 +74,7 @@ def torch(
 
 
 def _refuse_missing(device: str) -> None:
-    import torch as library  # noqa: PLC0415
+    import torch as library
 
     try:
         library.empty(1, device=device)
@@ -84,11 +86,19 @@ def _refuse_missing(device: str) -> None:
         ) from error
 
 
+class Precision(enum.IntEnum):
+    """In what a function computes."""
+
+    GIVEN = 0  # what its inputs are of
+    WIDENED = 1  # the same, its own float32 weights being converted
+    NARROW = 2  # float32
+
+
 class TorchAdapter(Adapter):
     """What is checked in place of a function of Tensors: one of PyTorch."""
 
     def __init__(self, fn: Callable[..., Any], name: str, device: str | None) -> None:
-        super().__init__(lambda args: TorchSubject(fn, args, name, device), name)
+        super().__init__(lambda args: _Torch(fn, args, name, device), name)
         self.fn, self.device = fn, device
 
     def at(self, inputs: Sequence[Any], wrt: int | Sequence[int] | None = None) -> Subject:
@@ -98,7 +108,7 @@ class TorchAdapter(Adapter):
             return self.subject(bind(arrays, wrt))
         fn = FunctionOfParameters(self.fn, arrays, self.device)
         args = bind([*arrays, *fn.parameters.values()], wrt)
-        subject = TorchSubject(fn, args, self.__name__, self.device)
+        subject = _Torch(fn, args, self.__name__, self.device)
         names = [*fn.input_names(len(inputs)), *fn.parameters]
         subject.names = [names[i] for i in args.positions]
         return subject
@@ -108,17 +118,18 @@ class TorchAdapter(Adapter):
         return torch_graph.numbers(x) if hasattr(x, "detach") else x
 
 
-class TorchSubject(LibrarySubject):
+class _Torch(LibrarySubject):
     """A function of PyTorch tensors at some arguments."""
 
     modules = ("torch",)
+    told_results = True
 
     def __init__(
         self, fn: Callable[..., Any], args: Arguments, name: str, device: str | None = None
     ) -> None:
         super().__init__(fn, args, name)
         self.device = device
-        self.narrow = False  # whether it computes in float32 only
+        self.precision = Precision.GIVEN
         self.constant: frozenset[int] = frozenset()  # results that it declared to be
         owner = torch_graph.function_of(fn)
         if owner is not None:
@@ -136,7 +147,7 @@ class TorchSubject(LibrarySubject):
             empty = self.library.empty_strided(once.shape, strides, dtype=tensor.dtype)
             tensor = empty.copy_(tensor)
         tensor = tensor if tensor.shape == x.shape else tensor.expand(x.shape)
-        if self.narrow and tensor.dtype == self.library.float64:
+        if self.precision is Precision.NARROW and tensor.dtype == self.library.float64:
             tensor = tensor.to(self.library.float32)
         return tensor if self.device is None else tensor.to(self.device)
 
@@ -149,33 +160,24 @@ class TorchSubject(LibrarySubject):
     @contextlib.contextmanager
     def context(self) -> Iterator[None]:
         """Differentiate, whatever is set outside: functions may do so inside themselves."""
-        with self.library.inference_mode(False), self.library.enable_grad():
+        with self.library.inference_mode(False), self.library.enable_grad(), self._precision():
             yield
 
     @contextlib.contextmanager
     def pulling(self) -> Iterator[None]:
-        with self.library.inference_mode(False), self.library.no_grad():
+        with self.library.inference_mode(False), self.library.no_grad(), self._precision():
             yield
 
-    def generators(self) -> Callable[[], None]:
-        others, state = super().generators(), self.library.get_rng_state()
-        on_cuda = self.library.cuda.is_available() and self.library.cuda.is_initialized()
-        states = self.library.cuda.get_rng_state_all() if on_cuda else []
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+        wide = self.precision is Precision.WIDENED
+        return torch_graph.widening() if wide else contextlib.nullcontext()
 
-        def rewind() -> None:
-            others()
-            self.library.set_rng_state(state)
-            if states:
-                self.library.cuda.set_rng_state_all(states)
-
-        return rewind
-
-    def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
-        return self._in_some_precision(lambda: super(TorchSubject, self).evaluate(inputs))
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
+        return self._in_some_precision(lambda: super(_Torch, self).evaluated(inputs))
 
     def recorded(self, inputs: Sequence[Array]) -> Recorded:
-        recorded = self._in_some_precision(lambda: super(TorchSubject, self).recorded(inputs))
-        if not self.narrow:
+        recorded = self._in_some_precision(lambda: super(_Torch, self).recorded(inputs))
+        if self.precision is not Precision.NARROW:
             return recorded
         pull = recorded.pull
 
@@ -186,18 +188,17 @@ class TorchSubject(LibrarySubject):
         return Recorded(recorded.outputs, widened)
 
     def _in_some_precision(self, compute: Callable[[], Any]) -> Any:
-        """Compute in the precision of the inputs, or where the function has another, in that."""
-        try:
-            return compute()
-        except RuntimeError as error:
-            if self.narrow or not torch_graph.is_about_dtypes(error):
-                raise
-            self.narrow = True
+        """Compute in float64; where the function has float32 weights, by widening those.
+
+        What cannot be widened is computed in float32.
+        """
+        while True:
             try:
                 return compute()
-            except RuntimeError:
-                self.narrow = False
-                raise TypeError(str(error)) from error
+            except RuntimeError as error:
+                if self.precision is Precision.NARROW or not torch_graph.is_about_dtypes(error):
+                    raise
+                self.precision = Precision(self.precision + 1)
 
     def _leaves_of(self, xs: Sequence[Any]) -> None:
         for x in xs:
@@ -218,7 +219,11 @@ class TorchSubject(LibrarySubject):
             ys = self._call_watched(xs)
         live = [i for i, y in enumerate(ys) if getattr(y, "requires_grad", False)]
         if not live:
-            raise Misbehaved(Kind.UNTRACKED, ways="detach() or .data")
+            tensors = all(isinstance(y, self.library.Tensor) for y in ys)
+            ways = "detach(), .data or no_grad()" if tensors else "float(), item() or numpy()"
+            raise Misbehaved(Kind.UNTRACKED, ways=ways)
+        if torch_graph.is_derived_once(ys):
+            raise DerivedOnce
         if len(live) < len(ys):
             self._leave_out_constants(ys, xs)
             if self.constant:
@@ -231,9 +236,7 @@ class TorchSubject(LibrarySubject):
             cotangents = [upstreams[i] for i in used]
             before = [self.to_numpy(u) for u in cotangents]
             twice = self.library.is_grad_enabled()  # while the gradient is differentiated itself
-            options = {"retain_graph": True, "create_graph": twice, "allow_unused": True}
-            outputs = [ys[i] for i in used]
-            gradients = self.library.autograd.grad(outputs, xs, cotangents, **options)
+            gradients = self._pulled([ys[i] for i in used], xs, cotangents, twice)
             if first_difference(before, [self.to_numpy(u) for u in cotangents]) is not None:
                 raise Misbehaved(Kind.MUTATES_UPSTREAM)
             zeros = self.library.zeros_like
@@ -241,6 +244,25 @@ class TorchSubject(LibrarySubject):
             return [zeros(x) if g is None else g for g, x in pairs]
 
         return ys, pullback
+
+    def _pulled(
+        self, ys: Sequence[Any], xs: Sequence[Any], ups: Sequence[Any], twice: bool
+    ) -> Sequence[Any]:
+        autograd = self.library.autograd
+        options = {"retain_graph": True, "create_graph": twice}
+        try:
+            gradients: Sequence[Any] = autograd.grad(ys, xs, ups, allow_unused=True, **options)
+        except RuntimeError as error:
+            if torch_graph.is_about_second_derivatives(error):
+                raise DerivedOnce(str(error)) from error
+            if "use_reentrant=True" not in str(error):  # checkpoint() knows backward() only
+                raise
+            if twice:
+                raise DerivedOnce(str(error)) from error
+            with torch_graph.gradients_of_leaves(ys):
+                autograd.backward(ys, ups, retain_graph=True)
+                return [x.grad for x in xs]
+        return gradients
 
     def _leave_out_constants(self, ys: Sequence[Any], xs: Sequence[Any]) -> None:
         """Remember which results were declared constant (``ctx.mark_non_differentiable``)."""
@@ -309,6 +331,10 @@ class TorchSubject(LibrarySubject):
 
         return ys, pull
 
+    def rule(self) -> Rule | None:
+        owner = torch_graph.function_of(self.fn)
+        return None if owner is None else torch_graph.rule_of(owner)
+
     def called(self, inputs: Sequence[Array]) -> list[Inside]:
         """Give the calls of ``torch.autograd.Function``s inside, each as a subject by itself."""
         if torch_graph.function_of(self.fn) is not None:
@@ -325,7 +351,6 @@ class TorchSubject(LibrarySubject):
         ]
         plain = [torch_graph.numbers(x) if i in differentiated else x for i, x in enumerate(values)]
         args = Arguments(tuple(plain), tuple(differentiated))
-        subject = TorchSubject(cls.apply, args, cls.__name__, self.device)
-        subject.narrow = self.narrow
-        site = torch_graph.line_of(torch_graph.backward_of(cls))
-        return Inside(subject, args.arrays, site, "backward")
+        subject = _Torch(cls.apply, args, cls.__name__, self.device)
+        subject.precision = self.precision
+        return Inside(subject, args.arrays, torch_graph.rule_of(cls))

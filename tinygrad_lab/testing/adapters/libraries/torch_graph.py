@@ -20,7 +20,8 @@ import numpy as np
 
 from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import NOWHERE, Site
-from tinygrad_lab.transforms.containers import leaves
+from tinygrad_lab.testing.judging.subject import Rule
+from tinygrad_lab.transforms.containers import leaves, rebuild
 
 
 def numbers(x: Any) -> Array:
@@ -39,8 +40,38 @@ def _library() -> Any:
 
 def is_about_dtypes(error: Exception) -> bool:
     """Whether PyTorch complains that tensors of different precision meet."""
-    text = str(error)
-    return any(word in text for word in ("dtype", "scalar type", "Float", "Double"))
+    text = str(error).lower()
+    return any(word in text for word in ("dtype", "scalar type", "double"))
+
+
+def is_about_second_derivatives(error: Exception) -> bool:
+    """Whether PyTorch says that something can be differentiated once only."""
+    return any(words in str(error) for words in ("once_differentiable", "double backward"))
+
+
+def widening() -> contextlib.AbstractContextManager[Any]:
+    """Compute in float64 where float32 weights meet float64 inputs, which PyTorch refuses to."""
+    library = _library()
+
+    class Widening(library.overrides.TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            try:
+                return func(*args, **kwargs)
+            except RuntimeError as error:
+                writes = getattr(func, "__name__", "").endswith("_")
+                if writes or not is_about_dtypes(error):
+                    raise
+            return func(*rebuild(args, wide), **rebuild(kwargs, wide))
+
+    def wide(x: Any) -> Any:
+        narrow = isinstance(x, library.Tensor) and x.dtype == library.float32
+        return x.to(library.float64) if narrow else x
+
+    mode: contextlib.AbstractContextManager[Any] = Widening()
+    return mode
 
 
 # -- torch.autograd.Function -----------------------------------------------------------------------
@@ -60,10 +91,10 @@ def function_of(fn: Any) -> Any:
     return owner if is_apply and is_function_class(owner) else None
 
 
-def backward_of(cls: Any) -> Callable[..., Any]:
+def rule_of(cls: Any) -> Rule:
     """Give the way back of a Function: ``backward``, or ``vjp``, which may stand for it."""
-    base = _library().autograd.Function
-    return cls.vjp if cls.vjp is not base.vjp else cls.backward
+    part = "vjp" if cls.vjp is not _library().autograd.Function.vjp else "backward"
+    return Rule(line_of(getattr(cls, part)), part)
 
 
 def has_setup_context(cls: Any) -> bool:
@@ -97,25 +128,53 @@ def line_of(fn: Callable[..., Any]) -> Site:
 # -- nodes -----------------------------------------------------------------------------------------
 
 
-def contexts(ys: Sequence[Any]) -> list[Any]:
-    """List the nodes behind some results that are a ``ctx`` of somebody's Function."""
+def function_behind(node: Any) -> Any:
+    """Give the ``torch.autograd.Function`` that a node belongs to, or None."""
+    return getattr(type(node), "_forward_cls", None)
+
+
+def nodes(ys: Sequence[Any]) -> list[Any]:
+    """List the nodes behind some results."""
     waiting = [y.grad_fn for y in ys if getattr(y, "grad_fn", None) is not None]
-    visited, result = set(waiting), []
+    result = list(dict.fromkeys(waiting))
+    visited = set(result)
     while waiting:
-        node = waiting.pop()
-        cls = getattr(type(node), "_forward_cls", None)
-        if cls is not None and cls.__module__.partition(".")[0] != "torch":
-            result.append(node)
-        for parent, _ in node.next_functions:
+        for parent, _ in waiting.pop().next_functions:
             if parent is not None and parent not in visited:
                 visited.add(parent)
                 waiting.append(parent)
+                result.append(parent)
     return result
+
+
+def contexts(ys: Sequence[Any]) -> list[Any]:
+    """List the nodes behind some results that are a ``ctx`` of somebody's Function."""
+    classes = ((node, function_behind(node)) for node in nodes(ys))
+    return [n for n, cls in classes if cls and cls.__module__.partition(".")[0] != "torch"]
+
+
+def is_derived_once(ys: Sequence[Any]) -> bool:
+    """Whether some results are gradients of a Function that is ``once_differentiable``."""
+    return any(type(node).__name__ == "Error" for node in nodes(ys))
+
+
+@contextlib.contextmanager
+def gradients_of_leaves(ys: Sequence[Any]) -> Iterator[None]:
+    """Leave ``.grad`` of every leaf behind some results as it was; it is None meanwhile."""
+    leaves_behind = [n.variable for n in nodes(ys) if hasattr(n, "variable")]
+    before = [x.grad for x in leaves_behind]
+    for x in leaves_behind:
+        x.grad = None
+    try:
+        yield
+    finally:
+        for x, g in zip(leaves_behind, before, strict=True):
+            x.grad = g
 
 
 def function_classes(ys: Sequence[Any]) -> list[Any]:
     """List the Functions that somebody wrote, and whose calls are behind some results."""
-    return list(dict.fromkeys(type(node)._forward_cls for node in contexts(ys)))
+    return list(dict.fromkeys(function_behind(node) for node in contexts(ys)))
 
 
 def kept_on_ctx(ys: Sequence[Any]) -> list[tuple[Any, str, Any, bool]]:
@@ -128,7 +187,7 @@ def kept_on_ctx(ys: Sequence[Any]) -> list[tuple[Any, str, Any, bool]]:
         for name, value in vars(node).items():
             for path, tensor in leaves(value, open_modules=False):
                 if isinstance(tensor, _library().Tensor) and tensor.requires_grad:
-                    cls, label = type(node)._forward_cls, f"ctx.{name}{path}"
+                    cls, label = function_behind(node), f"ctx.{name}{path}"
                     result.append((cls, label, tensor, tensor.grad_fn is node))
     return result
 

@@ -30,7 +30,7 @@ class FunctionOfParameters:
     """A function of inputs and, behind them, of the parameters that require a gradient."""
 
     def __init__(self, module: Any, inputs: Sequence[Any], device: str | None) -> None:
-        import torch as library  # noqa: PLC0415
+        import torch as library
 
         self.library, self.device = library, device
         self.module = _copied(module)
@@ -78,14 +78,8 @@ class FunctionOfParameters:
                 if tensor.requires_grad:
                     tensor.register_hook(hook)
         constants = {n: self._constant(c, narrow) for n, c in self.constants.items()}
-        before = [(m, dict(vars(m))) for m in self.module.modules()]
-        try:
-            call = self.library.func.functional_call
-            return call(self.module, given | constants, tuple(args[:first]))
-        finally:
-            for m, attributes in before:
-                vars(m).clear()
-                vars(m).update(attributes)
+        call = self.library.func.functional_call
+        return call(self.module, given | constants, tuple(args[:first]))
 
     def _constant(self, c: Any, narrow: bool) -> Any:
         library = self.library
@@ -97,11 +91,22 @@ class FunctionOfParameters:
 
 
 def _copied(module: Any) -> Any:
-    """Copy a module; one that cannot be copied is used as it is."""
+    """Copy a module; of one that cannot be copied, the modules it consists of alone."""
     try:
         return copy.deepcopy(module)
-    except Exception:  # noqa: BLE001 - it may hold anything
-        return module
+    except Exception:  # noqa: BLE001 - it may hold anything, and results of earlier calls
+        return _twin(module, {})
+
+
+def _twin(module: Any, built: dict[int, Any]) -> Any:
+    if id(module) not in built:
+        twin = built[id(module)] = object.__new__(type(module))
+        vars(twin).update(vars(module))
+        for kind in ("_parameters", "_buffers", "_modules"):
+            vars(twin)[kind] = dict(vars(module)[kind])
+        for name, child in vars(module)["_modules"].items():
+            vars(twin)["_modules"][name] = None if child is None else _twin(child, built)
+    return built[id(module)]
 
 
 def _numbers(p: Any) -> Array:

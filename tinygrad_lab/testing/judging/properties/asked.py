@@ -23,7 +23,7 @@ def subsets(point: Point) -> Judgement:
     number = len(point.arrays)
     if number < 2:
         return skipped(Reason.ONE_INPUT)
-    if not point.subject.computes_for_each:
+    if not point.subject.told_inputs:
         return skipped(Reason.COMPUTES_ALL)
     for wanted in _some(number):
         subject = point.subject.by_some(wanted, point.arrays)
@@ -49,7 +49,7 @@ def unused_results(point: Point) -> Judgement:
     """A result that nobody uses counts as one with an upstream of zero."""
     if len(point.upstreams) < 2:
         return skipped(Reason.ONE_OUTPUT)
-    if not point.subject.computes_for_each:
+    if not point.subject.told_results:
         return skipped(Reason.COMPUTES_ALL)
     for k in range(min(len(point.upstreams), SUBSETS)):
         ups = [u if j == k else np.zeros_like(u) for j, u in enumerate(point.upstreams)]

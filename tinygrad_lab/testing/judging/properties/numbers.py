@@ -17,6 +17,7 @@ from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
     PASS,
+    DerivedOnce,
     Judgement,
     Kind,
     Misbehaved,
@@ -231,10 +232,15 @@ def second_order(point: Point) -> Judgement:
         recorded = gradient.record([frozen(x) for x in arrays])
     except Misbehaved:  # a gradient that is constant, by all of its inputs
         return skipped(Reason.CONSTANT_GRADIENT)
+    except DerivedOnce:
+        return skipped(Reason.ONCE_ONLY)
     if not all(np.all(np.isfinite(y)) for y in recorded.outputs):
         return skipped(Reason.SLOPE_INFINITE)
     ups = [np.asarray(point.generator.uniform(0.5, 1, y.shape)) for y in recorded.outputs]
-    inner = Point(gradient, arrays, recorded, ups, point.generator, point.order - 1)
+    try:
+        inner = Point(gradient, arrays, recorded, ups, point.generator, point.order - 1)
+    except DerivedOnce:
+        return skipped(Reason.ONCE_ONLY)
     return _of_the_gradient(inner, point)
 
 
