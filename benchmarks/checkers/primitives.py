@@ -181,6 +181,7 @@ CASES |= table({
         EVERYWHERE, [-1.125, -0.625, 1.125], [0.375, 0.875]
     ),
     elementwise.sigmoid: families.unary(),
+    elementwise.sech: families.unary(),
     elementwise.sinc_derivative: variants(
         ANY,
         each(order=[1, 2, 5]),

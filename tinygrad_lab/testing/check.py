@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.judging.arrays import Array, bind, first_difference, frozen
+from tinygrad_lab.testing.judging.arrays import Array, first_difference, frozen
 from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Reason, Site, skipped
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.running import checking
-from tinygrad_lab.testing.judging.subject import Adapter, Subject, TensorSubject
+from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_at
 from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
@@ -52,10 +52,12 @@ def gradcheck(
         A function of Tensors, or what an adapter made of another library's (:mod:`adapters`).
     *inputs
         What it is called with.  Arrays of floats are differentiated by, and converted to float64;
-        complex ones too, by their real and imaginary parts.  Anything else (integers, masks,
-        options) is passed on.
+        complex ones too, by their real and imaginary parts.  NumPy's scalars are arrays; those in
+        dicts, lists and tuples count one by one, and the function gets the same containers.
+        Anything else (integers, masks, options) is passed on: a Python number too, unless nothing
+        is an array.
     wrt : int or sequence of int, optional
-        Which inputs to differentiate by, where not by all of these.
+        Which inputs to differentiate by, where not by all of these: Python numbers too.
     order : int
         2 checks the gradient of the gradient as well, and so on.
     properties : "default", "numbers", or names
@@ -99,8 +101,7 @@ def gradcheck(
     if not (callable(fn) or isinstance(fn, Adapter)):
         raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
     generator = np.random.default_rng(rng)
-    adapted = isinstance(fn, Adapter)
-    subject = fn.at(inputs, wrt) if adapted else TensorSubject(fn, bind(inputs, wrt))
+    subject = subject_at(fn, inputs, wrt)
     subject.name = name or subject.name
     chosen = choose(properties, without)
     report = GradReport(subject.name, inputs=_in_words(subject, context))

@@ -27,7 +27,7 @@ from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.subject import Adapter
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
-from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Result
+from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Part, Result
 from tinygrad_lab.testing.telling.pasted import literal
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
@@ -174,7 +174,19 @@ def _merge(
             worst[r.property] = r
         elif r.verdict == old.verdict and not only_verdicts:
             resolution = max(old.resolution or 0.0, r.resolution or 0.0) or None
-            worst[r.property] = replace(r, resolution=resolution)
+            parts = _worst_parts(old.parts, r.parts)
+            worst[r.property] = replace(r, resolution=resolution, parts=parts)
+
+
+def _worst_parts(old: Sequence[Part], new: Sequence[Part]) -> tuple[Part, ...]:
+    """Remember the worst of each input, by name."""
+    worst = {part.name: part for part in old}
+    for part in new:
+        before = worst.setdefault(part.name, part)
+        rank, least = _RANK.get(part.verdict, 0), _RANK.get(before.verdict, 0)
+        if (rank, part.resolution or 0.0) > (least, before.resolution or 0.0):
+            worst[part.name] = part
+    return tuple(worst.values())
 
 
 def check_module(

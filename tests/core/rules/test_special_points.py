@@ -201,3 +201,10 @@ def test_bad_input_raises_numpys_own_exception_and_names_the_operation(name: str
 def test_one_zero_holds_a_norm_of_negative_order_at_zero(p: float):
     with np.errstate(divide="ignore"):
         assert not np.any(slope(lambda x: linalg.vector_norm(x, ord=p), np.array([1.5, 0.0, -2])))
+
+
+def test_the_second_derivative_of_tanh_far_out_is_no_underflow():
+    x = np.array([-250.0, 0.0, 20.0, 300.0])
+    second = tl.grad(lambda y: tl.grad(lambda z: np.tanh(z).sum())(y).sum())(x)
+    exact = -8 * np.sign(x) * np.exp(-2 * np.abs(x))
+    assert second == pytest.approx(exact, rel=1e-13, abs=0)

@@ -38,8 +38,10 @@ class ModuleAdapter(Adapter):
     def at(self, inputs: Sequence[Any], wrt: int | Sequence[int] | None = None) -> Subject:
         """Make a subject of the inputs, and of the parameters behind them."""
         subject = self.subject(bind([*inputs, *self._values()], wrt))
-        names = [*(f"input {i}" for i in range(len(inputs))), *self.parameters]
-        subject.names = [names[i] for i in subject.args.positions]
+        args, names = subject.args, list(self.parameters)
+        first = len(args.values) - len(names)
+        inputs_named = zip(args.positions, args.names(None), strict=True)
+        subject.names = [name if i < first else names[i - first] for i, name in inputs_named]
         return subject
 
     def _values(self) -> list[Array]:

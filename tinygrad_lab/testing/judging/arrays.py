@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.transforms.containers import leaves, rebuild
 
 Array = NDArray[Any]
 
@@ -58,17 +59,37 @@ def first_difference(a: Sequence[Array], b: Sequence[Array]) -> int | None:
 
 @dataclass
 class Arguments:
-    """Everything that a function is called with, and which of it is differentiated by."""
+    """Everything that a function is called with, and which of it is differentiated by.
+
+    Arrays in dicts, lists and tuples count one by one, and are put back where they were.
+    """
 
     values: tuple[Any, ...]
-    positions: tuple[int, ...]
+    positions: tuple[int, ...]  # among the values
+    containers: tuple[Any, ...] | None = None  # that values came in; None of one that came alone
 
     def filled(self, inputs: Sequence[Any]) -> list[Any]:
-        """Put other arrays in the places that are differentiated by."""
+        """Put other arrays in the places that are differentiated by; numbers for numbers."""
+        args = self._replaced(inputs)
+        return args if self.containers is None else self.contained(args)
+
+    def _replaced(self, inputs: Sequence[Any]) -> list[Any]:
         args = list(self.values)
         for position, x in zip(self.positions, inputs, strict=True):
-            args[position] = x[..., 0] + 1j * x[..., 1] if self._is_complex(position) else x
+            y = x[..., 0] + 1j * x[..., 1] if self._is_complex(position) else x
+            is_number = not isinstance(self.values[position], np.ndarray)
+            args[position] = y[()] if is_number and isinstance(y, np.ndarray) else y
         return args
+
+    def contained(self, values: Sequence[Any]) -> list[Any]:
+        """Put one thing for each value into the containers that these came in."""
+        each = iter(values)
+        return [rebuild(x, each, open_modules=False) for x in self._containers]
+
+    def flattened(self, inputs: Sequence[Any]) -> list[Any]:
+        """Take what has the structure of the inputs apart as these were: the inverse of it."""
+        pairs = zip(self._containers, inputs, strict=True)
+        return [y for x, given in pairs for y in _parts_of(given, like=x)]
 
     @property
     def arrays(self) -> list[Array]:
@@ -78,7 +99,8 @@ class Arguments:
 
     def some(self, wanted: Sequence[int], inputs: Sequence[Array]) -> Arguments:
         """Differentiate by some of the inputs alone; the others are constants now."""
-        return Arguments(tuple(self.filled(inputs)), tuple(self.positions[i] for i in wanted))
+        positions = tuple(self.positions[i] for i in wanted)
+        return Arguments(tuple(self._replaced(inputs)), positions, self.containers)
 
     def element(self, i: int, index: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
         """Give the index of an element in its argument, and the part it is of a complex number."""
@@ -87,43 +109,91 @@ class Arguments:
         return index, ""
 
     def names(self, fn: Any) -> list[str]:
-        """Name the inputs as the signature of a function does."""
+        """Name the inputs as the signature of a function does: "x", "params['W1']"."""
         try:
             parameters = list(inspect.signature(fn).parameters.values())
         except (TypeError, ValueError):
             parameters = []
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         names = [p.name for p in parameters if p.kind in kinds]
-        return [names[i] if i < len(names) else f"input {i}" for i in self.positions]
+        names += [f"input {i}" for i in range(len(names), len(self._containers))]
+        every = [
+            name + path
+            for name, x in zip(names, self._containers, strict=False)
+            for path, _ in leaves(x, open_modules=False)
+        ]
+        return [every[i] for i in self.positions]
+
+    @property
+    def _containers(self) -> tuple[Any, ...]:
+        return (None,) * len(self.values) if self.containers is None else self.containers
 
     def _is_complex(self, position: int) -> bool:
         return np.iscomplexobj(self.values[position])
 
 
+def _parts_of(value: Any, like: Any) -> list[Any]:
+    """Take a value apart as a container was; a dict by the keys of that."""
+    if isinstance(like, dict):
+        return [y for key, x in like.items() for y in _parts_of(value[key], x)]
+    if isinstance(like, (list, tuple)):
+        pairs = zip(value, like, strict=True)
+        return [y for part, x in pairs for y in _parts_of(part, x)]
+    return [value]
+
+
 def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None) -> Arguments:
     """Choose what to differentiate by: ``wrt``, or every array of floats or complex numbers.
 
-    A Python number counts as an array when nothing else is one.
+    NumPy's scalars are arrays, and the arrays in dicts, lists and tuples count one by one; of such
+    an input ``wrt`` means all of them.  A Python number counts when nothing is an array.
     """
-    values = [array_of(x) for x in inputs]
+    containers = tuple(x if _holds_arrays(x) else None for x in inputs)
+    values, origins = [], []
+    for i, (x, container) in enumerate(zip(inputs, containers, strict=True)):
+        parts = [x] if container is None else [y for _, y in leaves(x, open_modules=False)]
+        values += [array_of(y) for y in parts]
+        origins += [i] * len(parts)
     if wrt is None:
-        numbers = (float, complex, np.inexact)
-        chosen = [i for i, x in enumerate(values) if isinstance(x, np.ndarray) and _is_float(x)]
-        chosen = chosen or [i for i, x in enumerate(values) if isinstance(x, numbers)]
+        chosen = [i for i, x in enumerate(values) if _is_array(x)]
+        chosen = chosen or [i for i, x in enumerate(values) if isinstance(x, (float, complex))]
     else:
-        chosen = [wrt] if isinstance(wrt, int) else list(wrt)
-    for i in chosen:
-        if not 0 <= i < len(values) or not _is_float(np.asarray(values[i])):
-            what = describe(values[i]) if 0 <= i < len(values) else "not there"
-            raise TypeError(f"cannot differentiate by input {i}: it is {what}, not floats")
+        wanted = [wrt] if isinstance(wrt, int) else list(wrt)
+        chosen = [k for i in wanted for k in _of_input(i, inputs, values, origins)]
     if not chosen:
         raise TypeError(
-            f"none of the inputs ({', '.join(describe(x) for x in values)}) is an array of "
-            "floats, so there is nothing to differentiate by; hand over arrays such as "
+            f"none of the inputs ({', '.join(describe(array_of(x)) for x in inputs)}) is an array "
+            "of floats, so there is nothing to differentiate by; hand over arrays such as "
             "np.array([1.0, 2.0]), with a point"
         )
-    return Arguments(tuple(values), tuple(chosen))
+    whole = containers if any(x is not None for x in containers) else None
+    return Arguments(tuple(values), tuple(chosen), whole)
 
 
-def _is_float(x: Array) -> bool:
-    return x.dtype.kind in "fc"
+def _of_input(
+    i: int, inputs: Sequence[Any], values: Sequence[Any], origins: Sequence[int]
+) -> list[int]:
+    """Give the positions of the values of an input that can be differentiated by."""
+    positions = [k for k, origin in enumerate(origins) if origin == i]
+    alone = len(positions) == 1
+    chosen = [k for k in positions if _is_array(values[k]) or (alone and _is_float(values[k]))]
+    if not chosen:
+        what = describe(array_of(inputs[i])) if 0 <= i < len(inputs) else "not there"
+        raise TypeError(f"cannot differentiate by input {i}: it is {what}, not floats")
+    return chosen
+
+
+def _holds_arrays(x: Any) -> bool:
+    """Whether an input is a container with arrays of floats, or Python numbers by name."""
+    if not isinstance(x, (dict, list, tuple)):
+        return False
+    parts = [array_of(y) for _, y in leaves(x, open_modules=False)]
+    return any(map(_is_array, parts)) or (isinstance(x, dict) and any(map(_is_float, parts)))
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc"
+
+
+def _is_float(x: Any) -> bool:
+    return np.asarray(x).dtype.kind in "fc"

@@ -18,6 +18,7 @@ import numpy as np
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.rules import indexing, manipulation
 from tinygrad_lab.core.rules.linalg import products
+from tinygrad_lab.core.rules.mathematical.elementwise import sigmoid
 from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.numerical import Estimate
 from tinygrad_lab.testing.judging.slope import Measurer
@@ -30,7 +31,7 @@ HOLOMORPHIC: set[Any] = {
     np.add, np.subtract, np.multiply, np.divide, np.negative, np.positive, np.reciprocal,
     np.square, np.sqrt, np.power, np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p,
     np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan,
-    np.sinh, np.cosh, np.tanh, np.arcsinh, np.arccosh, np.arctanh,
+    np.sinh, np.cosh, np.tanh, sigmoid, np.arcsinh, np.arccosh, np.arctanh,
     np.sum, np.mean, np.prod, np.cumsum, np.cumprod, np.trace, np.fft.fft, np.fft.ifft,
     np.matmul, np.dot, np.tensordot, products.einsum,
     np.linalg.det, np.linalg.inv, np.linalg.solve,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tinygrad_lab.testing.judging.slope import Climb
 
 PASS, FAIL, INCONCLUSIVE, SKIPPED = "pass", "fail", "inconclusive", "not applicable"
+_RANK = {FAIL: 0, INCONCLUSIVE: 1, PASS: 2, SKIPPED: 3}  # the worst first
 
 
 class Kind(enum.StrEnum):
@@ -75,7 +76,7 @@ Reason = enum.Enum(
     "UNCERTAIN UNDERFLOW STAIRS ROUNDED_AWAY GRADIENT_IS_ROUND_OFF VALUE_JUMPS NOISE_OR_KINK "
     "SEVERAL_KINKS "
     # it was decided, though not as usual
-    "KEPT KINK A_SUBGRADIENT BY_COMPLEX_STEP RESULT_IN_FLOAT64 AT_RATE",
+    "KEPT KINK A_SUBGRADIENT NOTHING_MOVES BY_COMPLEX_STEP RESULT_IN_FLOAT64 AT_RATE",
 )
 
 
@@ -125,12 +126,20 @@ class Judgement:
     evidence: Evidence | None = None  # of numbers
     order: int = 1  # 2 of the gradient of a gradient
     point: Point | None = None  # of the gradient, then
+    parts: tuple[Judgement, ...] = ()  # of each input, where each was measured by itself
 
     @property
     def climb(self) -> Climb:
         """The ladder that the slope was measured by, where one was."""
         assert self.evidence is not None
         return self.evidence.climb
+
+    @property
+    def relative_error(self) -> float:
+        """How far the promised slope is from the measured one, of the larger; 0 of no numbers."""
+        size = max(abs(self.analytic), abs(self.estimate.value))
+        off = abs(self.analytic - self.estimate.value)
+        return round(off / size, 6) if off > 0 and math.isfinite(size) else 0.0
 
     def because(self, verdict: str, reason: Reason, **facts: Any) -> Judgement:
         """Give another verdict on the same numbers."""
@@ -142,6 +151,16 @@ def passed(
 ) -> Judgement:
     """A property holds."""
     return Judgement(PASS, reason=reason, resolution=resolution, facts=facts)
+
+
+def whole(parts: Sequence[Judgement]) -> Judgement:
+    """Give the worst of several judgements, of wrong numbers that which is furthest off.
+
+    The resolution is the worst of any part, for that is what would have been seen in all of them.
+    """
+    worst = min(parts, key=lambda part: (_RANK[part.verdict], -part.relative_error))
+    resolutions = [part.resolution for part in parts if part.resolution is not None]
+    return replace(worst, resolution=max(resolutions, default=None))
 
 
 def failed(kind: Kind, site: Site = NOWHERE, **facts: Any) -> Judgement:

@@ -37,7 +37,8 @@ def most_wrong(evidence: Evidence) -> Located | None:
     point, weights, gradients = evidence.point, evidence.weights, evidence.gradients
     first = evidence.climb.ladder.steps[0]
     worst, located = -1.0, None
-    for i in _suspects(point, weights, gradients):
+    moved = [i for i, u in enumerate(evidence.climb.directions) if np.any(u)]
+    for i in _suspects(point, moved, weights, gradients):
         places = list(np.ndindex(*point.arrays[i].shape))
         some = np.linspace(0, len(places) - 1, min(len(places), EVERY_ELEMENT)).astype(int)
         places = [places[j] for j in some]
@@ -56,20 +57,21 @@ def most_wrong(evidence: Evidence) -> Located | None:
     return located
 
 
-def _suspects(point: Point, weights: Array, gradients: Sequence[Array]) -> list[int]:
+def _suspects(
+    point: Point, moved: Sequence[int], weights: Array, gradients: Sequence[Array]
+) -> Sequence[int]:
     """Choose the inputs to look at element by element: all, or the worst where there are many."""
-    filled = [i for i, x in enumerate(point.arrays) if x.size]
-    if len(filled) < 2 or point.size <= EVERY_ELEMENT:
-        return filled
+    if len(moved) < 2 or point.size <= EVERY_ELEMENT:
+        return moved
     off = []
-    for i in filled:
+    for i in moved:
         directions = [np.zeros(x.shape) for x in point.arrays]
         directions[i] = direction_like(point.arrays[i], point.generator)
         climbed = point.measurer.climb(directions, 2.0**-8)
         numeric = climbed.ladder.slope(weights)
         slope, _ = promised([gradients[i]], [climbed.directions[i]])
         off.append(abs(slope - numeric.value) / (abs(numeric.value) + 1e3 * numeric.error))
-    return [filled[int(np.argmax(np.nan_to_num(off, nan=np.inf)))]]
+    return [moved[int(np.argmax(np.nan_to_num(off, nan=np.inf)))]]
 
 
 def _measured(

@@ -33,7 +33,11 @@ class Point:
     order: int
 
     def __post_init__(self) -> None:
-        self.gradients: list[Any] = self.recorded.pull([frozen(u) for u in self.upstreams])
+        gradients = self.recorded.pull([frozen(u) for u in self.upstreams])
+        # a number is a gradient by a number
+        self.gradients: list[Any] = [
+            np.float64(g) if isinstance(g, float) else g for g in gradients
+        ]
         self.measurer = Measurer(self.subject, self.arrays, self.recorded.outputs)
 
     @property

@@ -207,6 +207,13 @@ def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = ""
     return subject
 
 
+def subject_at(
+    fn: Callable[..., Any] | Adapter, inputs: Sequence[Any], wrt: int | Sequence[int] | None
+) -> Subject:
+    """Make a subject of a function of Tensors, or of what was adapted, at some inputs."""
+    return fn.at(inputs, wrt) if isinstance(fn, Adapter) else TensorSubject(fn, bind(inputs, wrt))
+
+
 class TensorSubject(Subject):
     """A function of Tensors."""
 

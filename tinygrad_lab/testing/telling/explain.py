@@ -20,7 +20,7 @@ from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
-from tinygrad_lab.testing.telling.finding import Finding, GradReport, Result
+from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
 from tinygrad_lab.testing.telling.pasted import reproducer
 from tinygrad_lab.testing.telling.suspects import guilty
 from tinygrad_lab.testing.telling.words import element, note, sentences
@@ -28,11 +28,13 @@ from tinygrad_lab.testing.telling.words import element, note, sentences
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
+    parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
-        report.results.append(Result(label, FAIL))
+        report.results.append(Result(label, FAIL, parts=parts))
         report.findings.append(finding_of(label, judgement, point))
     else:
-        result = Result(label, judgement.verdict, judgement.resolution, note(judgement))
+        words = note(judgement)
+        result = Result(label, judgement.verdict, judgement.resolution, words, parts)
         report.results.append(result)
 
 
@@ -73,15 +75,15 @@ def _name_the_rule(finding: Finding, label: str, point: Point) -> None:
         inside, (site, part) = suspect.inside, suspect.inside.rule
         finding.site = finding.site or site.line
         finding.lines.append(
-            f"{inside.subject.name}, {suspect.number} of {number} calls inside with a derivative by "
-            f"hand, is wrong by itself; its {part} is at {site.line}: {site.source}"
+            f"{inside.subject.name}, {suspect.number} of {number} calls inside with a derivative "
+            f"by hand, is wrong by itself; its {part} is at {site.line}: {site.source}"
         )
         alone = finding_of(label, suspect.judgement, suspect.point)
         finding.lines += [f"  {line}" for line in [alone.text, *alone.lines][:2]]
     if number and not suspects:
         finding.lines.append(
-            f"the {number} calls inside with a derivative by hand are right by themselves: look for "
-            "what is cut off on the way, and for hooks"
+            f"the {number} calls inside with a derivative by hand are right by themselves: look "
+            "for what is cut off on the way, and for hooks"
         )
 
 

@@ -5,8 +5,10 @@ Not for: explaining a judgement (``explain.py``), or the sentences of it (``word
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import starmap
+from typing import Any, NamedTuple
 
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.numerical import Estimate
@@ -54,14 +56,27 @@ class Finding:
         return {**vars(self), "blame": None}
 
 
+class Part(NamedTuple):
+    """What became of one property for one input."""
+
+    name: str
+    verdict: str
+    resolution: float | None = None
+    note: str = ""
+
+
 @dataclass(frozen=True)
 class Result:
-    """What became of one property: its verdict, and the smallest relative fault it would notice."""
+    """What became of one property: its verdict, and the smallest relative fault it would notice.
+
+    Where each input was measured by itself, ``parts`` says the same of each of them.
+    """
 
     property: str
     verdict: str
     resolution: float | None = None
     note: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass
@@ -97,11 +112,31 @@ class GradReport:
         return self.verdict == PASS
 
     @property
-    def resolution(self) -> float | None:
-        """The smallest relative fault that the comparison of numbers would have seen.
+    def resolutions(self) -> dict[str, float | None]:
+        """The smallest relative fault that would have been seen, by the name of each input.
 
-        None where no number was compared, or none could be decided on.
+        It is that of whichever property looked closest, of those that measured the input by itself
+        and here: exact mode, which looks at whole numbers, is not among them.  None where nothing
+        moves with an input, or nothing could be decided.
         """
+        closest: dict[str, float | None] = {}
+        for name, verdict, resolution, _ in (p for r in self.results for p in r.parts):
+            before = closest.setdefault(name, None)
+            if verdict == PASS and resolution is not None:
+                closest[name] = resolution if before is None else min(before, resolution)
+        return closest
+
+    @property
+    def resolution(self) -> float | None:
+        """The smallest relative fault that would have been seen in any of the inputs.
+
+        So it is the largest of ``resolutions``; where no property measured inputs by themselves, it
+        is that of the property that looked closest.  None where no number was compared, or none
+        could be decided on.
+        """
+        by_input = self.resolutions
+        if by_input:
+            return max((r for r in by_input.values() if r is not None), default=None)
         resolutions = (r.resolution for r in self.results if r.verdict == PASS)
         return min((r for r in resolutions if r is not None), default=None)
 
@@ -109,6 +144,11 @@ class GradReport:
         rows = [f"{self.name}: {self.verdict}"]
         if self.resolution is not None and self.verdict == PASS:
             rows[0] += f", a relative error of {self.resolution:.0e} would have been seen"
+        if len(self.resolutions) > 1:
+            rows += textwrap.wrap(
+                "by input: " + ", ".join(starmap(_resolved, self.resolutions.items())),
+                100, initial_indent="  ", subsequent_indent="    ",
+            )  # fmt: skip
         for r in self.results:
             row = f"  {r.property:<20} {r.verdict}"
             if r.resolution is not None:
@@ -116,6 +156,10 @@ class GradReport:
             rows.append(row + (f" ({r.note})" if r.note else ""))
         rows += [message(self, finding) for finding in self.findings]
         return "\n".join(rows)
+
+
+def _resolved(name: str, resolution: float | None) -> str:
+    return f"{name} {'-' if resolution is None else f'{resolution:.0e}'}"
 
 
 class GradientError(AssertionError):

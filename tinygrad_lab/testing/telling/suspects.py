@@ -47,9 +47,7 @@ def guilty(point: Point, label: str) -> tuple[list[Suspect], int]:
     return list(suspects.values()), len(calls)
 
 
-def _failures(
-    inside: Inside, label: str, outer: Point
-) -> Iterator[tuple[Judgement, Point | None]]:
+def _failures(inside: Inside, label: str, outer: Point) -> Iterator[tuple[Judgement, Point | None]]:
     """Look at the property that failed, and at what makes the others of a call meaningless."""
     subject, arrays = inside.subject, [np.array(x, dtype=np.float64) for x in inside.arrays]
     try:

@@ -48,6 +48,7 @@ _REASONS = {
     Reason.KEPT: "{owner} keeps {kept}, which save_for_backward() is for: memory is freed late",
     Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
+    Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.BY_COMPLEX_STEP: "by complex step",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
     Reason.AT_RATE: "at rate {rate:g}",
@@ -255,7 +256,13 @@ class _Formatter(string.Formatter):
 
 
 def note(judgement: Judgement) -> str:
-    """Say how something was decided, or why it was not; "" where there is nothing to say."""
+    """Say how something was decided, or why it was not; "" where there is nothing to say.
+
+    Of a judgement with several parts it is said by name, unless it is the same of all.
+    """
+    texts = {part.site.name: note(part) for part in judgement.parts}
+    if len(set(texts.values())) > 1:
+        return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
     return "" if judgement.reason is None else _REASONS[judgement.reason].format(**judgement.facts)
 
 

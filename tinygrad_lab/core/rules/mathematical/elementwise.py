@@ -219,7 +219,16 @@ defvjp(np.arctanh, lambda g, y, x: g / _domain((1 - x) * (1 + x)))
 
 def _sech_squared(x, y):
     """The slope of tanh: 1 - y * y, which cancels unless the numbers are complex."""
-    return np.square(1 / np.cosh(x)) if x.dtype.kind != "c" else 1 - y * y
+    return np.square(sech(x)) if x.dtype.kind != "c" else 1 - y * y
+
+
+@primitive
+def sech(x):
+    """1 / cosh(x), whose derivative does not underflow before it does itself."""
+    return 1 / np.cosh(x)
+
+
+defvjp(sech, lambda g, y, x: -g * y * np.tanh(x))
 
 
 def hypot_1(x):

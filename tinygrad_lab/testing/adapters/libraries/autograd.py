@@ -57,4 +57,3 @@ class _Autograd(LibrarySubject):
 
         pullback, ys = self.library.make_vjp(of_all, 0)(tuple(xs))
         return list(ys), lambda upstreams: pullback(tuple(upstreams))
-

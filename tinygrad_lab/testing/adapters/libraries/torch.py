@@ -28,11 +28,10 @@ from tinygrad_lab.testing.judging.subject import (
     Rule,
     Subject,
 )
+from tinygrad_lab.transforms.containers import rebuild
 
 
-def torch(
-    fn: Callable[..., Any], name: str | None = None, *, device: str | None = None
-) -> Adapter:
+def torch(fn: Callable[..., Any], name: str | None = None, *, device: str | None = None) -> Adapter:
     """Adapt a function of PyTorch tensors, a module, or a ``torch.autograd.Function``.
 
     Of a module, the gradients by its parameters are looked at as well, under their names
@@ -86,6 +85,9 @@ def _refuse_missing(device: str) -> None:
         ) from error
 
 
+SMALL = 10_000  # numbers that threads are slower with than without
+
+
 class Precision(enum.IntEnum):
     """In what a function computes."""
 
@@ -103,14 +105,13 @@ class TorchAdapter(Adapter):
 
     def at(self, inputs: Sequence[Any], wrt: int | Sequence[int] | None = None) -> Subject:
         """Make a subject of the inputs, and of a module's parameters behind them."""
-        arrays = [self._array(x) for x in inputs]
+        arrays = rebuild(list(inputs), self._array, open_modules=False)
         if not is_module(self.fn):
             return self.subject(bind(arrays, wrt))
         fn = FunctionOfParameters(self.fn, arrays, self.device)
         args = bind([*arrays, *fn.parameters.values()], wrt)
         subject = _Torch(fn, args, self.__name__, self.device)
-        names = [*fn.input_names(len(inputs)), *fn.parameters]
-        subject.names = [names[i] for i in args.positions]
+        subject.names = fn.names(args)
         return subject
 
     def _array(self, x: Any) -> Any:
@@ -130,11 +131,11 @@ class _Torch(LibrarySubject):
         super().__init__(fn, args, name)
         self.device = device
         self.precision = Precision.GIVEN
+        self.is_small = sum(x.size for x in args.arrays) <= SMALL
         self.constant: frozenset[int] = frozenset()  # results that it declared to be
         owner = torch_graph.function_of(fn)
         if owner is not None:
-            names = torch_graph.argument_names(owner)
-            self.names = [names[i] if i < len(names) else f"input {i}" for i in args.positions]
+            self.names = args.names(torch_graph.forward_of(owner))
 
     def to_library(self, x: Array) -> Any:
         """Copy an array with its strides, except negative ones, which PyTorch does not have."""
@@ -160,17 +161,26 @@ class _Torch(LibrarySubject):
     @contextlib.contextmanager
     def context(self) -> Iterator[None]:
         """Differentiate, whatever is set outside: functions may do so inside themselves."""
-        with self.library.inference_mode(False), self.library.enable_grad(), self._precision():
+        with self.library.inference_mode(False), self.library.enable_grad(), self._computing():
             yield
 
     @contextlib.contextmanager
     def pulling(self) -> Iterator[None]:
-        with self.library.inference_mode(False), self.library.no_grad(), self._precision():
+        with self.library.inference_mode(False), self.library.no_grad(), self._computing():
             yield
 
-    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+    @contextlib.contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Widen where that is needed; let threads not wait for each other over a few numbers."""
+        threads = self.library.get_num_threads()
         wide = self.precision is Precision.WIDENED
-        return torch_graph.widening() if wide else contextlib.nullcontext()
+        try:
+            if self.is_small:
+                self.library.set_num_threads(1)
+            with torch_graph.widening() if wide else contextlib.nullcontext():
+                yield
+        finally:
+            self.library.set_num_threads(threads)
 
     def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
         return self._in_some_precision(lambda: super(_Torch, self).evaluated(inputs))
@@ -346,9 +356,7 @@ class _Torch(LibrarySubject):
         return [self._alone(*call) for call in calls]
 
     def _alone(self, cls: Any, values: Sequence[Any]) -> Inside:
-        differentiated = [
-            i for i, x in enumerate(values) if getattr(x, "requires_grad", False)
-        ]
+        differentiated = [i for i, x in enumerate(values) if getattr(x, "requires_grad", False)]
         plain = [torch_graph.numbers(x) if i in differentiated else x for i, x in enumerate(values)]
         args = Arguments(tuple(plain), tuple(differentiated))
         subject = _Torch(cls.apply, args, cls.__name__, self.device)

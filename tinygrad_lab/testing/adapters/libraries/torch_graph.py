@@ -12,6 +12,7 @@ import contextlib
 import functools
 import inspect
 import sys
+import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -53,7 +54,9 @@ def widening() -> contextlib.AbstractContextManager[Any]:
     """Compute in float64 where float32 weights meet float64 inputs, which PyTorch refuses to."""
     library = _library()
 
-    class Widening(library.overrides.TorchFunctionMode):  # type: ignore[misc]
+    base: Any = library.overrides.TorchFunctionMode
+
+    class Widening(base):  # type: ignore[misc]
         def __torch_function__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
@@ -79,8 +82,11 @@ def widening() -> contextlib.AbstractContextManager[Any]:
 
 def is_function_class(fn: Any) -> bool:
     """Whether something is a subclass of ``torch.autograd.Function``."""
-    return isinstance(fn, type) and hasattr(fn, "apply") and "torch" in sys.modules and (
-        issubclass(fn, _library().autograd.Function)
+    return (
+        isinstance(fn, type)
+        and hasattr(fn, "apply")
+        and "torch" in sys.modules
+        and (issubclass(fn, _library().autograd.Function))
     )
 
 
@@ -102,14 +108,10 @@ def has_setup_context(cls: Any) -> bool:
     return cls.setup_context is not _library().autograd.Function.setup_context
 
 
-def argument_names(cls: Any) -> list[str]:
-    """Name the arguments of a Function as its ``forward`` does."""
-    try:
-        parameters = list(inspect.signature(cls.forward).parameters.values())
-    except (TypeError, ValueError):
-        return []
-    named = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    return named if has_setup_context(cls) else named[1:]
+def forward_of(cls: Any) -> Callable[..., Any]:
+    """Give the forward function without the ``ctx``, for the names of its arguments."""
+    forward: Callable[..., Any] = cls.forward
+    return forward if has_setup_context(cls) else types.MethodType(forward, cls)
 
 
 def line_of(fn: Callable[..., Any]) -> Site:

@@ -9,7 +9,6 @@ Not for: modules of our own (``operations.py``).
 from __future__ import annotations
 
 import copy
-import inspect
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.testing.adapters.libraries.torch_graph import numbers
-from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.arrays import Arguments, Array
 
 
 def is_module(fn: Any) -> bool:
@@ -61,13 +60,15 @@ class FunctionOfParameters:
         tensor = self.library.from_numpy(np.array(x))
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
-    def input_names(self, number: int) -> list[str]:
-        """Name the inputs as ``forward`` does."""
-        parameters = inspect.signature(self.module.forward).parameters.values()
-        named = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        return [named[i] if i < len(named) else f"input {i}" for i in range(number)]
+    def names(self, args: Arguments) -> list[str]:
+        """Name the inputs as ``forward`` does, and parameters as the module."""
+        names, first = args.names(self.module.forward), len(args.values) - len(self.parameters)
+        parameters = list(self.parameters)
+        pairs = zip(args.positions, names, strict=True)
+        return [name if i < first else parameters[i - first] for i, name in pairs]
 
     def __call__(self, *args: Any) -> Any:
+        """Call the module with parameters in place of its own."""
         first = len(args) - len(self.parameters)
         # Parameters of a module lie in memory without gaps.
         tensors = [x.contiguous() for x in args[first:]]

@@ -118,7 +118,8 @@ def float32(point: Point) -> Judgement:
     if not native and not isinstance(point.subject, TensorSubject):
         return skipped(Reason.COMPUTES_IN_FLOAT64)
     for i, g in enumerate(gradients):
-        if g is not None and np.asarray(g).dtype != np.float32:
+        has_dtype = isinstance(g, (np.ndarray, np.generic))  # a Python number has none
+        if has_dtype and g.dtype != np.float32:
             return point.failed(Kind.DTYPE, i, dtype=np.asarray(g).dtype)
     if not native:
         return passed(reason=Reason.RESULT_IN_FLOAT64)

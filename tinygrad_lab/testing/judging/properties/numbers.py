@@ -25,6 +25,7 @@ from tinygrad_lab.testing.judging.judgement import (
     failed,
     passed,
     skipped,
+    whole,
 )
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
@@ -73,10 +74,23 @@ def finite(point: Point) -> Judgement:
 
 
 def directional(point: Point) -> Judgement:
-    """Along a direction in which everything moves, the gradient promises the measured slope."""
+    """Along a direction in each input, the gradient promises the slope that is measured.
+
+    Each input is moved by itself, so that none hides behind a larger one.  A direction in which
+    all of them move would show nothing more: its slope is the sum of theirs.
+    """
     if not point.size:
         return passed(reason=Reason.NO_ELEMENTS)
-    return _along(point, [direction_like(x, point.generator) for x in point.arrays])
+    filled = [i for i, x in enumerate(point.arrays) if x.size]
+    parts = tuple(_by_input(point, i) for i in filled)
+    return replace(whole(parts), parts=parts)
+
+
+def _by_input(point: Point, i: int) -> Judgement:
+    """Compare along a direction in one input."""
+    directions = [np.zeros(x.shape) for x in point.arrays]
+    directions[i] = direction_like(point.arrays[i], point.generator)
+    return replace(_along(point, directions), site=point.subject.site(i))
 
 
 def tied_direction(point: Point) -> Judgement:
@@ -92,7 +106,7 @@ def _along(point: Point, directions: Sequence[Array]) -> Judgement:
     if not point.has_finite_value:
         return Judgement(INCONCLUSIVE, reason=Reason.VALUE_NOT_FINITE)
     finite = [np.isfinite(g) for g in point.gradients]
-    if not any(np.any(f) for f in finite):
+    if not any(np.any(f & (u != 0)) for f, u in zip(finite, directions, strict=True)):
         return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
     moves = [np.where(f, u, 0.0) for f, u in zip(finite, directions, strict=True)]
     gradients = [np.where(f, g, 0.0) for f, g in zip(finite, point.gradients, strict=True)]
@@ -105,8 +119,11 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     if judgement.verdict == FAIL:
         kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
         return replace(judgement, kind=kind)
-    is_finite = math.isfinite(judgement.resolution or math.inf)
-    return judgement if is_finite else replace(judgement, resolution=None)
+    if math.isfinite(judgement.resolution or math.inf):
+        return judgement
+    still = judgement.reason is None and judgement.climb.ladder.flat
+    reason = Reason.NOTHING_MOVES if still else judgement.reason
+    return replace(judgement, resolution=None, reason=reason)
 
 
 def exact(point: Point) -> Judgement:
