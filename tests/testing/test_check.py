@@ -310,9 +310,9 @@ def test_a_fault_at_second_order_is_blamed_on_the_rule_and_its_line():
     tl.defvjp(squared, rule)
     error = failure(lambda x: np.exp(squared(np.tanh(x))), X, order=2, without=AHEAD)
     guilty = error.finding.blame.guilty
-    assert guilty.what == "multiply in the rule of squared"
+    assert guilty.what == "a constant of multiply in the rule of squared that moves with the inputs"
     assert guilty.origin.node.op is squared
-    assert guilty.suspects == ["multiply", "squared"]
+    assert guilty.suspects == ["squared"]
     assert guilty.share == pytest.approx(1.0, abs=1e-6)
     file, line = guilty.site.split(":")
     text = linecache.getline(__file__, int(line))
@@ -353,9 +353,7 @@ def test_the_decorator(x, y, axis):
 
 
 def test_the_decorator_finds_and_shrinks():
-    @tgt.gradtest(
-        inputs=tgt.tensors(1, domain=tgt.Domain(0.5, 2)), using=settings(database=None)
-    )
+    @tgt.gradtest(inputs=tgt.tensors(1, domain=tgt.Domain(0.5, 2)), using=settings(database=None))
     def wrong(x):
         return negated_log(x)
 

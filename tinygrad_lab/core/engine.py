@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar, copy_context
+from copy import copy
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
@@ -261,7 +262,7 @@ class _Walk:
                 if node.site is not None:
                     stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
                 if contributions is not None:
-                    contributions.append(c)
+                    contributions.append(copy(c) if type(c) is Pieces else c)
                 if parent in waiting:
                     waiting[parent] = total(waiting[parent], c)
                 else:

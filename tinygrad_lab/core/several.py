@@ -93,6 +93,13 @@ class Pieces:
             self.rest = other if self.rest is None else self.rest + other
         return self
 
+    def __copy__(self) -> Pieces:
+        """Keep what has arrived until now: more may be added to the original."""
+        copied = Pieces.__new__(Pieces)
+        copied.assemble, copied.shape, copied.dtype = self.assemble, self.shape, self.dtype
+        copied.values, copied.places, copied.rest = [*self.values], [*self.places], self.rest
+        return copied
+
     def dense(self) -> Any:
         """Give the array: NumPy's, or a tensor where the values are tensors."""
         array = self.assemble(*self.values, shape=self.shape, places=self.places)

@@ -155,6 +155,10 @@ class _Vjp(Adapted):
         pairs = zip(gradients, by_complex, strict=True)
         return [in_parts(g) if split and isinstance(g, np.ndarray) else g for g, split in pairs]
 
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        return "tgt.adapters.numpy({}, {})", (self.fn, self.backward)
+
     def backward_pass(self, inputs: Sequence[Array], upstreams: Sequence[Array]) -> BackwardPass:
         args = self.args.filled(inputs)
         g = _joined(self.fn(*args), upstreams)
@@ -166,6 +170,10 @@ class _Grad(_Vjp):
     """A function that gives one number, and a function that computes its gradients directly."""
 
     upstream = 1.0  # so that messages show the numbers that its author knows
+
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        return "tgt.adapters.numpy({}, grad={})", (self.fn, self.backward)
 
     def _called(self, g: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002
         return self.backward(*args)

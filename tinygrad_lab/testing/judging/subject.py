@@ -134,6 +134,11 @@ class Subject(ABC):
     def recorded(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, with what the way back needs: what ``record`` runs."""
 
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        """Give what a program says for what is checked: a template, and the functions in it."""
+        return "{}", (self.fn,)
+
     def derivative(self, args: Arguments) -> Subject | None:  # noqa: ARG002
         """Give the gradient as a subject of inputs and upstreams, where it can be derived again."""
         return None

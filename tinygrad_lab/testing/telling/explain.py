@@ -21,9 +21,9 @@ from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.diagnosis import diagnose
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
-from tinygrad_lab.testing.telling.pasted import reproducer
+from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
 from tinygrad_lab.testing.telling.suspects import guilty
-from tinygrad_lab.testing.telling.words import element, note, sentences
+from tinygrad_lab.testing.telling.words import RIGHT_ALONE, element, note, of_blame, sentences
 
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
@@ -31,17 +31,39 @@ def enter(report: GradReport, label: str, judgement: Judgement, point: Point | N
     parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL, parts=parts))
-        report.findings.append(finding_of(label, judgement, point))
+        explained = not rehearsing.get()
+        finding = finding_of(label, judgement, point) if explained else _bare(label, judgement)
+        report.findings.append(finding)
     else:
         words = note(judgement)
         result = Result(label, judgement.verdict, judgement.resolution, words, parts)
         report.results.append(result)
 
 
+def _bare(label: str, judgement: Judgement) -> Finding:
+    """Say no more of a failure than its kind."""
+    assert judgement.kind is not None
+    return Finding(label, judgement.kind, sentences(judgement)[0], judgement.site.input)
+
+
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
     """Explain a failure of one property at a point."""
-    whole = point
-    point, evidence, promised = judgement.point or point, judgement.evidence, judgement.analytic
+    finding = _described(label, judgement)
+    inner, evidence = judgement.point or point, judgement.evidence
+    if evidence is not None:
+        _accuse(finding, judgement.analytic, evidence, judgement.order)
+    elif judgement.kind is Kind.NONLINEAR and inner is not None:
+        _accuse_by_numbers(finding, inner)
+    elif judgement.kind is Kind.NOT_FINITE and inner is not None:
+        finding.lines += _first_not_finite(inner)
+    if point is not None and not finding.site:
+        _name_the_rule(finding, label, point)
+    return finding
+
+
+def _described(label: str, judgement: Judgement) -> Finding:
+    """Say what is wrong, where most, and by how much."""
+    evidence = judgement.evidence
     located = most_wrong(evidence) if evidence is not None else None
     if located is not None and evidence is not None:
         site = evidence.point.subject.site(located.input, located.place)
@@ -50,16 +72,9 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
     text, *lines = sentences(judgement)
     assert judgement.kind is not None
     finding = Finding(label, judgement.kind, text, judgement.site.input, lines)
+    finding.site = judgement.site.line
     if evidence is not None:
         _add_numbers(finding, judgement, evidence.point, located)
-        _accuse(finding, promised, evidence)
-    elif judgement.kind is Kind.NONLINEAR and point is not None:
-        _accuse_by_numbers(finding, point)
-    elif judgement.kind is Kind.NOT_FINITE and point is not None:
-        finding.lines += _first_not_finite(point)
-    finding.site = finding.site or judgement.site.line
-    if whole is not None and not finding.site:
-        _name_the_rule(finding, label, whole)
     return finding
 
 
@@ -78,7 +93,7 @@ def _name_the_rule(finding: Finding, label: str, point: Point) -> None:
             f"{inside.subject.name}, {suspect.number} of {number} calls inside with a derivative "
             f"by hand, is wrong by itself; its {part} is at {site.line}: {site.source}"
         )
-        alone = finding_of(label, suspect.judgement, suspect.point)
+        alone = _described(label, suspect.judgement)
         finding.lines += [f"  {line}" for line in [alone.text, *alone.lines][:2]]
     if number and not suspects:
         finding.lines.append(
@@ -118,24 +133,35 @@ def _pattern(point: Point, located: Located) -> str:
     return "" if pattern is None else pattern.text
 
 
-def _accuse(finding: Finding, analytic: float, evidence: Evidence) -> None:
+def _accuse(finding: Finding, analytic: float, evidence: Evidence, order: int = 1) -> None:
     """Say which operation is wrong; of a backward pass by hand, which line."""
+    point = evidence.point
+    if not isinstance(point.subject, TensorSubject):
+        _accuse_adapted(finding, evidence)
+        return
+    is_finite = evidence.climb.ladder.finite and np.isfinite(analytic)
+    account = ledger.draw_up(evidence) if is_finite else None
+    if account is None:
+        return
+    finding.blame = account
+    if account.guilty is not None:
+        finding.site = account.guilty.site
+        finding.lines += of_blame(account.guilty.kind)
+        shown = reproducer(account, order)
+        finding.reproducer = shown.text
+        if shown.is_right_alone:
+            finding.lines.append(RIGHT_ALONE)
+
+
+def _accuse_adapted(finding: Finding, evidence: Evidence) -> None:
+    """Say which line of a backward pass by hand is wrong, and how to see it again."""
     point = evidence.point
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
         lines, finding.site = audit(backward_pass)
         finding.lines += lines
-        return
-    is_finite = evidence.climb.ladder.finite and np.isfinite(analytic)
-    account = ledger.draw_up(evidence) if is_finite else None
-    if account is None or account.guilty is None:
-        return
-    guilty = account.guilty
-    finding.blame, finding.site = account, guilty.site
-    if guilty.origin is not None:
-        finding.reproducer = reproducer(guilty.origin.node, order=2)
-    elif guilty.kind is ledger.Part.RULE:
-        finding.reproducer = reproducer(guilty.node)
+    upstream = evidence.upstreams[0] if len(evidence.upstreams) == 1 else None
+    finding.reproducer = of_adapted(point.subject, upstream).text
 
 
 def _accuse_by_numbers(finding: Finding, point: Point) -> None:

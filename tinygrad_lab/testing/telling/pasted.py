@@ -1,18 +1,16 @@
-"""Python to be pasted: values with every digit, and a program that shows a wrong rule by itself.
+"""Python to be pasted: values with every digit, and functions by what they are imported from.
 
-Not for: sentences (``words.py``), or which rule is wrong (``ledger.py``).
+Not for: whole programs (``reproducers.py``), or sentences (``words.py``).
 """
 
 from __future__ import annotations
 
-import string
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lab.core.engine import Node
-from tinygrad_lab.core.errors import describe, name_of
+from tinygrad_lab.core.errors import name_of
 
 
 def shown(x: Any) -> str:
@@ -30,6 +28,10 @@ def literal(x: Any) -> str:
         if isinstance(x, list):
             return f"[{inside}]"
         return f"({inside},)" if len(x) == 1 else f"({inside})"
+    if isinstance(x, np.dtype):
+        return f"np.dtype({x.name!r})"
+    if isinstance(x, type) and issubclass(x, np.generic):
+        return f"np.{x.__name__}"
     if not isinstance(x, (np.ndarray, np.generic)):
         return repr(x)
     dtype = "" if x.dtype in (np.float64, np.int64, np.bool_) else f", dtype=np.{x.dtype}"
@@ -40,45 +42,34 @@ def literal(x: Any) -> str:
     return f"np.array({text}{dtype})"
 
 
-def reproducer(node: Node, order: int = 1) -> str:
-    """Write a program that checks one recorded call, alone, on what it was given."""
-    parameters, values, inside = [], [], []
-    for i, (parent, arg) in enumerate(zip(node.parents or (), _shortened(node), strict=False)):
-        inside.append(literal(arg))
-        if parent is not None:
-            values.append(inside[-1])
-            inside[-1] = string.ascii_lowercase[i % 26] + ("" if i < 26 else str(i // 26))
-            parameters.append(inside[-1])
-    inside += [f"{key}={literal(value)}" for key, value in (node.kwargs or {}).items()]
-    imports, spelled = _spelled(node.op)
-    check = (
-        f"tgt.gradcheck(lambda {', '.join(parameters)}: {spelled}({', '.join(inside)}), "
-        f"{', '.join(values)}, {'order=2, ' * (order > 1)}name={name_of(node.op)!r})"
+class Spelling(NamedTuple):
+    """How a function is written in a program: after which line, and under which name."""
+
+    line: str  # an import, or a comment where there is none to write
+    name: str
+    stands_alone: bool  # whether the line brings it
+
+
+def spelled(function: Any) -> Spelling:
+    """Write a function by what it can be imported from."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, type):  # the ``apply`` of a torch.autograd.Function
+        return spelled(owner)._replace(name=f"{spelled(owner).name}.{function.__name__}")
+    module, name = getattr(function, "__module__", "") or "", name_of(function)
+    if module.startswith("numpy") or isinstance(function, np.ufunc):
+        return Spelling("", f"np.{name}", True)
+    path = getattr(function, "__qualname__", name)
+    if module != "__main__" and _found(sys.modules.get(module), path) is function:
+        return Spelling(f"from {module} import {path.partition('.')[0]}", path, True)
+    where = (
+        "was defined inside a function"
+        if "<" in path
+        else f"is not importable from {module or 'anywhere'}"
     )
-    lines = ["import numpy as np", *imports, "from tinygrad_lab import testing as tgt", check]
-    text = "\n".join(lines)
-    if len(text) > 4000:
-        sizes = ", ".join(describe(arg) for arg in node.args)
-        return f"# {spelled}({sizes}): too large to print; see finding.blame.guilty.node.args"
-    return text
+    return Spelling(f"# {name} {where}: define it here first", name, False)
 
 
-def _shortened(node: Node, most: int = 12) -> tuple[Any, ...]:
-    """Give the arguments of an elementwise call at some elements only, where there are many."""
-    op, shape = node.op, getattr(node.value, "shape", ())
-    elementwise = isinstance(op, np.ufunc) and op.signature is None
-    if not elementwise or np.prod(shape) <= most:
-        return tuple(node.args)
-    places = np.linspace(0, np.prod(shape) - 1, most).astype(int)
-    return tuple(np.broadcast_to(a, shape).ravel()[places] for a in node.args)
-
-
-def _spelled(op: Any) -> tuple[list[str], str]:
-    module, name = getattr(op, "__module__", "") or "", name_of(op)
-    if module.startswith("numpy") or isinstance(op, np.ufunc):
-        return [], f"np.{name}"
-    if "<" in getattr(op, "__qualname__", ""):
-        return [f"# {name} was defined inside a function: define it here first"], name
-    if getattr(sys.modules.get(module), name, None) is op and module != "__main__":
-        return [f"from {module} import {name}"], name
-    return [f"# {name} is not importable from {module}: define it here first"], name
+def _found(module: Any, path: str) -> Any:
+    for part in path.split("."):
+        module = getattr(module, part, None)
+    return module

@@ -30,7 +30,6 @@ class Suspect(NamedTuple):
     inside: Inside
     number: int  # which call it was, from 1
     judgement: Judgement
-    point: Point | None
 
 
 def guilty(point: Point, label: str) -> tuple[list[Suspect], int]:
@@ -41,13 +40,13 @@ def guilty(point: Point, label: str) -> tuple[list[Suspect], int]:
     suspects: dict[str, Suspect] = {}
     for number, inside in enumerate(calls[:MOST], start=1):
         if inside.rule.site.line not in suspects:
-            for judgement, alone in _failures(inside, label, point):
-                suspects[inside.rule.site.line] = Suspect(inside, number, judgement, alone)
+            for judgement in _failures(inside, label, point):
+                suspects[inside.rule.site.line] = Suspect(inside, number, judgement)
                 break
     return list(suspects.values()), len(calls)
 
 
-def _failures(inside: Inside, label: str, outer: Point) -> Iterator[tuple[Judgement, Point | None]]:
+def _failures(inside: Inside, label: str, outer: Point) -> Iterator[Judgement]:
     """Look at the property that failed, and at what makes the others of a call meaningless."""
     subject, arrays = inside.subject, [np.array(x, dtype=np.float64) for x in inside.arrays]
     try:
@@ -59,8 +58,8 @@ def _failures(inside: Inside, label: str, outer: Point) -> Iterator[tuple[Judgem
             holds = PROPERTIES.get(name)
             judgement = None if holds is None else holds(alone)
             if judgement is not None and judgement.verdict == FAIL:
-                yield judgement, alone
+                yield judgement
     except Misbehaved as error:
-        yield error.judgement, None
+        yield error.judgement
     except Exception as error:  # noqa: BLE001 - it is what is looked for
-        yield failed(Kind.RAISES, error=error, backward=True), None
+        yield failed(Kind.RAISES, error=error, backward=True)

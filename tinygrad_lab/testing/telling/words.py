@@ -230,6 +230,17 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
 }
 
 
+#: What is at fault besides rules, by the step of the backward pass.
+_PARTS = {
+    "constant": "no gradient goes through this constant: detach(), .data, float(), item(), "
+    "np.asarray, no_grad, or a Tensor made anew",
+    "output": "no gradient comes from this output: detach(), .data, or plain NumPy on the way",
+    "accumulation": "what several calls gave back to one value was not added up as it came",
+}
+
+RIGHT_ALONE = "alone, this call is right: the fault is in how it is used"
+
+
 class _Formatter(string.Formatter):
     """Writes lists item by item, and dicts as assignments.
 
@@ -300,3 +311,8 @@ def sentences(judgement: Judgement) -> list[str]:
 
 def _chosen(texts: dict[str, str], facts: dict[str, Any]) -> str:
     return next((text for fact, text in texts.items() if not fact or fact in facts), "")
+
+
+def of_blame(part: str) -> list[str]:
+    """Say what an entry of the account means, where that is no matter of a rule."""
+    return [_PARTS[part]] if part in _PARTS else []

@@ -33,6 +33,11 @@ class LibrarySubject(Adapted):
         self.library, *_ = map(importlib.import_module, self.modules)
         super().__init__(fn, args, name)
 
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        """How to make it again, in a program."""
+        return f"tgt.adapters.{self.modules[0]}({{}})", (self.fn,)
+
     @abstractmethod
     def to_library(self, x: Array) -> Any:
         """Make an array of the library."""

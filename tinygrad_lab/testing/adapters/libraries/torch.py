@@ -137,6 +137,12 @@ class _Torch(LibrarySubject):
         if owner is not None:
             self.names = args.names(torch_graph.forward_of(owner))
 
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        template, functions = super().written
+        owner = torch_graph.function_of(self.fn)
+        return (template, functions) if owner is None else (template, (owner,))
+
     def to_library(self, x: Array) -> Any:
         """Copy an array with its strides, except negative ones, which PyTorch does not have."""
         if x.dtype == np.longdouble:
