@@ -124,7 +124,6 @@ def test_complex_numbers():
         (lambda g, a, b: (g * b, None), "missing"),
         (lambda g, a, b: (g * b, "no"), "not float"),
         (lambda g, a, b: (g * b, (g * a)[:1]), "shape"),
-        (lambda g, a, b: ((g * b).astype(np.float32), g * a), "dtype"),
         (lambda g, a, b: (1 / 0, g), "raises"),
         (lambda g, a, b: (g.__imul__(b), g * a), "mutates upstream"),
         (lambda g, a, b: (np.random.default_rng().random(a.shape) * b, g * a), "not repeatable"),
@@ -132,12 +131,16 @@ def test_complex_numbers():
 )
 def test_what_is_no_gradient_is_named_for_what_it_is(vjp, kind):
     error = failure(tgt.adapters.numpy(np.multiply, vjp), np.ones(3), np.full(3, 2.0))
-    assert error.finding.kind == kind
+    assert kind in [finding.kind for finding in error.report.findings]
 
 
 def test_one_buffer_for_two_gradients():
     shared = tgt.adapters.numpy(np.add, lambda g, a, b: (g, g))
-    assert failure(shared, np.ones(3), np.ones(3)).finding.kind == "aliasing"
+    report = tgt.gradcheck(shared, np.ones(3), np.ones(3))
+    assert report.passed
+    assert "shares its memory with the upstream" in report.notes[0]
+    strictly = failure(shared, np.ones(3), np.ones(3), strict=True)
+    assert strictly.finding.kind == "aliasing"
 
 
 # ---------------------------------------------------------------------------------------------
@@ -324,9 +327,7 @@ def test_a_gradient_knows_its_inputs_by_name(library):
 
 def test_the_third_order(library):
     adapted = library.adapt(lambda x: library.m.sin(x) * x)
-    once = adapted.subject(Arguments((POINT,), (0,))).derivative(
-        Arguments((POINT, POINT), (0, 1))
-    )
+    once = adapted.subject(Arguments((POINT,), (0,))).derivative(Arguments((POINT, POINT), (0, 1)))
     twice = Adapter(once.derivative, "twice")
     assert tgt.gradcheck(twice, POINT, POINT, POINT - 3).passed
     assert "takes 2 inputs and 1 upstreams" in str(failure(twice, POINT, POINT, POINT, POINT))
@@ -361,6 +362,7 @@ def torch():
 
 def function_of(torch, back, name="Scaled"):
     """Make an operation of PyTorch, 2 a, with some backward pass."""
+
     def forward(ctx, a):
         return a * 2
 

@@ -14,6 +14,7 @@ from tinygrad_lab.core.operations import OPERATIONS, planted
 from tinygrad_lab.testing.adapters import numpy as by_hand
 from tinygrad_lab.testing.inputs import search
 from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate
+from tinygrad_lab.testing.judging.judgement import Kind
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, raise_for
 
 
@@ -132,7 +133,7 @@ class Looked:
     def __call__(self, call, only):
         self.asked.append((call, only))
         if self.wrong(call) and (only is None or self.name in only):
-            finding = Finding(self.name, "kind", f"of {len(self.asked)}")
+            finding = Finding(self.name, Kind.LAYOUT, f"of {len(self.asked)}")
             raise_for(GradReport("f", findings=[finding]))
 
 

@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 import tinygrad_lab as tl
 from tests.viz.conftest import affine
-from tinygrad_lab.viz.model import Box, GraphModel, build, measure
+from tinygrad_lab.viz.measures import measure
+from tinygrad_lab.viz.model import Box, GraphModel, build
 
 
 def named(model: GraphModel, name: str) -> Box:
@@ -39,12 +40,13 @@ def test_boxes_of_an_mlp(case):
     assert named(model, "ŷ").title == "logistic"
     assert model.loss.name == "loss"
     assert model.parameters == 13
-    assert model.modules == {"fc1": "fc1: Linear(2→3)", "fc2": "fc2: Linear(3→1)"}
+    assert [f.title for f in model.frames] == ["fc1: Linear(2→3)", "fc2: Linear(3→1)"]
 
 
 def test_modules_hold_the_operations_their_parameters_enter(case):
     model = build(case.loss, model=case.model, names=case.names)
-    held = [(b.title, b.module) for b in model.boxes if b.role == "operation"]
+    paths = {f.id: f.path for f in model.frames}
+    held = [(b.title, paths.get(b.frame)) for b in model.boxes if b.role == "operation"]
     layer = ["transpose", "matmul", "add"]
     assert held == [
         *[(title, "fc1") for title in layer],

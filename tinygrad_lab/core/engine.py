@@ -48,7 +48,7 @@ tracked_pass: Any = None
 #: What records a program here and now, if anything: it looks at the nodes of each pass.
 recorder: ContextVar[Any] = ContextVar("tinygrad_lab.recorder", default=None)
 
-_next_order = count(0, -1).__next__  # counts downwards, so that the youngest node is the smallest
+next_order = count(0, -1).__next__  # counts downwards, so that the youngest node is the smallest
 _new = object.__new__
 
 
@@ -57,7 +57,7 @@ class Node:
 
     __slots__ = (
         "__weakref__", "args", "grad", "hooks", "kwargs", "op", "order", "parents", "prints",
-        "site", "value",
+        "scope", "site", "value",
     )  # fmt: skip
 
     op: Any  # the NumPy function or primitive that was called; None for a leaf
@@ -70,6 +70,7 @@ class Node:
     hooks: list[Any] | None  # called with the complete gradient when a pass arrives here
     site: str | None  # the source line of the call, kept under ``debug()``
     prints: Any  # what large arrays of the user's looked like at the call: see ownership.py
+    scope: Any  # which call of a layer or function it is the result of: see scopes.py
 
     def __repr__(self) -> str:
         return f"<Node {self.name} #{-self.order}>"
@@ -88,8 +89,8 @@ def record(op: Any, args: Any, kwargs: Any, value: Any, parents: Any) -> Node:
     node.kwargs = kwargs
     node.value = value
     node.parents = parents
-    node.order = _next_order()
-    node.grad = node.hooks = node.site = node.prints = None
+    node.order = next_order()
+    node.grad = node.hooks = node.site = node.prints = node.scope = None
     return node
 
 
@@ -104,7 +105,7 @@ def extend(node: Node, arg: Any, parent: Node | None) -> None:
         node.args, node.parents = list(node.args), list(node.parents or ())
     node.args.append(arg)
     node.parents.append(parent)  # type: ignore[union-attr]
-    node.order = _next_order()
+    node.order = next_order()
 
 
 def propagate(

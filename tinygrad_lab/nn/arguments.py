@@ -16,7 +16,9 @@ import numpy as np
 
 from tinygrad_lab.core.arguments import operand
 from tinygrad_lab.core.cotangents import from_scalar, is_traced_number
+from tinygrad_lab.core.engine import next_order
 from tinygrad_lab.core.operations import renamed
+from tinygrad_lab.core.scopes import note
 from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["WORDS", "takes_arrays", "takes_words"]
@@ -88,6 +90,7 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
     """
     words = _words(function)
     parameters = inspect.signature(function).parameters.values()
+    names = [p.name for p in parameters]
     by_name = [f"{p.name}=" for p in parameters if p.kind is p.KEYWORD_ONLY]
     most = len(parameters) - len(by_name)
     of_arrays = [
@@ -109,7 +112,10 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
             if type(args[i] if i < len(args) else kwargs.get(name)) not in _IN_ORDER:
                 args, kwargs = in_order(args, kwargs)
                 break
-        return function(*args, **kwargs)
+        since = next_order()
+        result = function(*args, **kwargs)
+        note(result, since, function, names, args, kwargs)
+        return result
 
     def in_order(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         values: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}

@@ -9,6 +9,7 @@ Not for: the layers themselves (``layers/``), or what a state is (``state.py``).
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from reprlib import recursive_repr
@@ -19,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lab.core.atomic import at_once
+from tinygrad_lab.core.engine import next_order
 from tinygrad_lab.core.errors import describe
+from tinygrad_lab.core.scopes import POSITIONS, note
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.hooks import RemovableHandle, call_hooked, register
 from tinygrad_lab.nn.layers.making import on_cpu
@@ -95,6 +98,7 @@ class Module(Holder):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward``, with the hooks around it; an error raised in it names the layer."""
+        since = next_order()
         try:
             if (
                 self._forward_hooks or self._forward_pre_hooks
@@ -105,6 +109,7 @@ class Module(Holder):
                 result = self.forward(*args, **kwargs)
             if result is None:
                 raise TypeError(f"{type(self).__name__}.forward returned None: say `return` in it")
+            note(result, since, weakref.ref(self), POSITIONS, args, kwargs)
             return result
         except Exception as error:
             locate(error, self)

@@ -5,19 +5,14 @@ Not for: generating inputs (``operations.py``), or what the properties are (``ju
 
 from __future__ import annotations
 
-import os
-import traceback
-import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
-from tinygrad_lab.testing.judging.arrays import Array, first_difference, frozen
-from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Reason, Site, skipped
-from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.examination import Examination, Looked
+from tinygrad_lab.testing.judging.judgement import Reason, skipped
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.running import checking
 from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_at
@@ -27,7 +22,6 @@ from tinygrad_lab.testing.telling.finding import GradReport, raise_for
 from tinygrad_lab.testing.telling.pasted import shown
 
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
-_NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)
 
 
 @announced
@@ -39,6 +33,7 @@ def gradcheck(
     properties: str | Iterable[str] = "default",
     without: Collection[str] = (),
     upstream: Any = None,
+    strict: bool = False,
     name: str | None = None,
     rng: int | np.random.Generator | None = 0,
     raises: bool = True,
@@ -67,6 +62,10 @@ def gradcheck(
     upstream : array_like, optional
         The upstream to check with (of a single output); by default a random one, or 1 of a
         function that was adapted with its ``grad``.
+    strict : bool
+        Fail as well for what makes no number wrong.  Of gradients written by hand in NumPy another
+        dtype, memory that is shared and the like are otherwise notes in the report; of functions of
+        Tensors they are always failures.
     name : str, optional
         What to call the function in messages.
     rng : int, Generator or None
@@ -108,26 +107,23 @@ def gradcheck(
     if isinstance(without, Mapping):
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
-    cause: BaseException | None = None
+    upstream = subject.upstream if upstream is None else upstream
+    examination = Examination(subject, chosen, generator, upstream, order, strict)
     with checking():
-        try:
-            point = _begin(subject, upstream, generator, order)
-            warnings.simplefilter("ignore")  # from here on at points that nobody asked about
-            for label in chosen:
-                with _accusing(Kind.MUTATES, property=label):
-                    judgement = PROPERTIES[label](point)
-                enter(report, label, judgement, point)
-                if report.findings:
-                    break
-        except Misbehaved as error:
-            enter(report, error.judgement.facts.get("property", "call"), error.judgement)
-            cause = error.__cause__
-    try:
-        if raises:
-            raise_for(report, cause)
-    finally:
-        del cause  # its traceback holds this frame
+        for looked in examination.look():
+            enter(report, looked.property, looked.judgement, looked.point)
+    report.findings.sort(key=lambda finding: finding.kind.severity)
+    if raises:
+        raise_for(report, _cause(report, examination.failures))
     return report
+
+
+def _cause(report: GradReport, failures: Sequence[Looked]) -> BaseException | None:
+    """Give the error that the first finding is about, if it is about one."""
+    judgements = [failure.judgement for failure in failures]
+    kind = report.findings[0].kind if report.findings else None
+    errors = (judgement.facts.get("error") for judgement in judgements if judgement.kind is kind)
+    return next((error for error in errors if error is not None), None)
 
 
 def choose(properties: str | Iterable[str], without: Collection[str]) -> list[str]:
@@ -152,72 +148,3 @@ def _in_words(subject: Subject, context: str) -> str:
     parts = [f"{n} = {shown(x)}" for n, x in zip(subject.names, differentiated, strict=True)]
     rest = [shown(x) for i, x in enumerate(args.values) if i not in args.positions]
     return context + ", ".join(parts + rest)
-
-
-def _begin(subject: Subject, upstream: Any, generator: np.random.Generator, order: int) -> Point:
-    """Call the function and its pullback for the first time, to see that they behave at all."""
-    arrays = [np.array(x, dtype=np.float64) for x in subject.args.arrays]
-    before = [x.copy() for x in arrays]
-    with _accusing(Kind.MUTATES_INPUT):
-        recorded = subject.record([frozen(x) for x in arrays])
-    _refuse_changed(subject, before, arrays)
-    # of either sign, some above 1 and some below, none near 0
-    drawn = (
-        generator.choice([-1.0, 1.0], y.shape) * generator.integers(24, 97, y.shape) / 48.0
-        for y in recorded.outputs
-    )
-    ups = [np.asarray(u, y.dtype) for u, y in zip(drawn, recorded.outputs, strict=True)]
-    upstream = subject.upstream if upstream is None else upstream
-    if upstream is not None:
-        try:
-            ups[0] = np.array(np.broadcast_to(upstream, ups[0].shape), ups[0].dtype)
-        except ValueError:
-            shapes = f"{np.shape(upstream)}, the output it belongs to {ups[0].shape}"
-            raise ValueError(f"the upstream has shape {shapes}") from None
-    ups_before = [u.copy() for u in ups]
-    with _accusing(Kind.MUTATES_UPSTREAM, backward=True):
-        point = Point(subject, arrays, recorded, ups, generator, order)
-    _refuse_changed(subject, before, arrays, backward=True)
-    if first_difference(ups, ups_before) is not None:
-        raise Misbehaved(Kind.MUTATES_UPSTREAM)
-    return point
-
-
-def _refuse_changed(
-    subject: Subject, before: Sequence[Array], after: Sequence[Array], **facts: Any
-) -> None:
-    i = first_difference(before, after)
-    if i is not None:
-        raise Misbehaved(Kind.MUTATES_INPUT, subject.site(i), **facts)
-
-
-class _accusing:  # noqa: N801 - used as a function is
-    """Take an error that is raised for a fault of the function: for ``mutates`` if by writing."""
-
-    def __init__(self, mutates: Kind, **facts: Any) -> None:
-        self.mutates, self.facts = mutates, facts
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
-        if isinstance(error, Misbehaved) or not isinstance(error, Exception):
-            return
-        read_only = isinstance(error, ValueError) and "read-only" in str(error)
-        kind = self.mutates if read_only else Kind.RAISES
-        raise Misbehaved(kind, _line_of(error), error=error, **self.facts) from error
-
-
-def _line_of(error: BaseException) -> Site:
-    """Find the innermost line that is not ours nor NumPy's, if there is one."""
-    chain: BaseException | None = error
-    last, visited = None, set()
-    while chain is not None and id(chain) not in visited:  # a cause may be an error's own
-        visited.add(id(chain))
-        for frame in traceback.extract_tb(chain.__traceback__):
-            if not any(folder in frame.filename for folder in _NOT_THE_READERS):
-                last = frame
-        chain = chain.__cause__
-    if last is None:
-        return NOWHERE
-    return Site(line=f"{PurePath(last.filename).name}:{last.lineno}", source=last.line or "")

@@ -11,7 +11,8 @@ import math
 from collections.abc import Collection, Iterator
 from itertools import groupby
 
-from tinygrad_lab.viz.model import Box, Edge, GraphModel, Measure
+from tinygrad_lab.viz.measures import Measure
+from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
 from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, plural
 
 __all__ = ["FONT", "escape", "to_dot", "tooltip"]
@@ -30,6 +31,7 @@ _SHAPES = {
     "input": 'style="rounded,dashed,filled"',
     "parameter": 'shape=cylinder style="filled"',
     "operation": 'style="rounded,filled"',
+    "layer": 'style="rounded,filled"',
     "loss": 'style="rounded,filled" peripheries=2',
 }
 
@@ -115,6 +117,7 @@ class _Writer:
         flows = [edge.grad.rms for edge in model.edges if edge.grad and not edge.grad.trouble]
         self.scale = Scale(flows, theme)
         self.usual_dtype = model.loss.dtype
+        self.paths = {frame.id: frame.path for frame in model.frames}
         self.names = {box.id: box.name or box.title for box in model.boxes}
         self.places = _places(model)
         self.uses: dict[str, int] = {}
@@ -143,28 +146,41 @@ class _Writer:
         yield "}"
 
     def _boxes(self) -> Iterator[str]:
-        """Yield the boxes, those of a module inside its cluster."""
-        inside: dict[str | None, list[Box]] = {None: []}
+        """Yield the boxes, those of a layer or of what repeats inside its frame."""
+        inside: dict[str | None, list[Box]] = {}
         for box in self.model.boxes:
-            inside.setdefault(box.module, []).append(box)
-        for number_, (path, boxes) in enumerate(inside.items()):
-            if path is None:
-                yield from (self._box(box) for box in boxes)
-                continue
-            paint = self.theme.cluster
-            title = escape(self.model.modules[path])
-            yield f"  subgraph cluster_{number_} {{"
-            yield (
-                f'    graph [style="rounded,filled" fillcolor="{paint.fill}" '
-                f'color="{paint.line}" labelloc=t labeljust=l margin=9 '
-                f"label=<{title}>]"
-            )
-            yield from (f"  {self._box(box)}" for box in boxes)
-            yield "  }"
+            inside.setdefault(box.frame, []).append(box)
+        within: dict[str | None, list[Frame]] = {}
+        for frame in self.model.frames:
+            within.setdefault(frame.within, []).append(frame)
+        yield from (self._box(box) for box in inside.get(None, ()))
+        waiting = [(frame, 1) for frame in reversed(within.get(None, []))]
+        closing: list[int] = []
+        while waiting:
+            frame, depth = waiting.pop()
+            yield from ("  " * closing.pop() + "}" for _ in range(len(closing) - depth + 1))
+            closing.append(depth)
+            yield from self._opened(frame, "  " * depth)
+            yield from ("  " * depth + self._box(box) for box in inside.get(frame.id, ()))
+            waiting += [(f, depth + 1) for f in reversed(within.get(frame.id, []))]
+        yield from ("  " * depth + "}" for depth in reversed(closing))
+
+    def _opened(self, frame: Frame, indent: str) -> Iterator[str]:
+        paint = self.theme.cluster
+        title = escape(frame.title) if frame.title else f"<B>× {frame.copies}</B>"
+        line = "rounded,filled" if frame.title else "rounded,dashed,filled"
+        yield f"{indent}subgraph cluster_{frame.id.replace('.', '_')} {{"
+        yield (
+            f'{indent}  graph [style="{line}" fillcolor="{paint.fill}" '
+            f'color="{paint.line}" labelloc=t labeljust=l margin=9 '
+            f"label=<{title}>]"
+        )
 
     def _box(self, box: Box) -> str:
         """Write one box."""
-        paint = self.theme.paint["wrong" if box.trouble else box.role]
+        paint = self.theme.paint[
+            "wrong" if box.trouble else {"layer": "operation"}.get(box.role, box.role)
+        ]
         width = 2 if box.trouble else 1.2
         return (
             f'  {box.id} [{_SHAPES[box.role]} fillcolor="{paint.fill}" color="{paint.line}" '
@@ -173,7 +189,7 @@ class _Writer:
 
     def _label(self, box: Box) -> str:
         """Write what a box says: a name, and under it a muted line of facts."""
-        head = _head(box)
+        head = _head(box, self.paths.get(box.frame or ""))
         facts = []
         if "shape" in self.show:
             facts.append(_size(box))
@@ -203,6 +219,12 @@ class _Writer:
                 if self.uses[edge.source] <= _MANY_USES:
                     attributes.append(f"label=<&#160;{share}&#160;>")
                 tip.append(f"adds {share} to the gradient of {source}")
+        if edge.role == "carried":
+            tip.append("carried from one copy to the next")
+            attributes = [a for a in attributes if not a.startswith("weight")]
+            attributes += ["style=dashed", "constraint=false"]
+        if edge.grad is not None:
+            pass
         elif edge.tracked and not self.model.has_gradients:
             attributes += ["penwidth=1.2", f'color="{self.theme.muted}"']
         else:
@@ -277,11 +299,11 @@ def _reach(model: GraphModel) -> int:
     return sum(rank[e.target] - rank[e.source] - 1 for e in model.edges if e.role == "skip")
 
 
-def _head(box: Box) -> str:
+def _head(box: Box, path: str | None = None) -> str:
     """Write the bold part of a label: the name of a leaf, or operation → name."""
     if box.role in ("input", "parameter"):
         # The frame around a module's boxes says whose weight it is.
-        name = box.name.removeprefix(f"{box.module}.") if box.module else box.name
+        name = box.name.removeprefix(f"{path}.") if path else box.name
         return f"<B>{escape(name or box.title)}</B>"
     head = f"<B>{escape(box.title)}</B>"
     if box.attributes:

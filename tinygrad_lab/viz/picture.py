@@ -15,7 +15,7 @@ from tinygrad_lab.files import write_file
 from tinygrad_lab.transforms import Program
 from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.dot import to_dot
-from tinygrad_lab.viz.model import Box, GraphModel, build
+from tinygrad_lab.viz.model import DETAILS, Box, GraphModel, build
 from tinygrad_lab.viz.program import program_dot
 from tinygrad_lab.viz.style import THEMES, number, plural
 
@@ -38,6 +38,9 @@ def graph(
     theme: str = "light",
     engine: str = "auto",
     limit: int = 600,
+    detail: str = "auto",
+    fold: bool | None = None,
+    collapse: Collection[str] = (),
 ) -> Graph:
     """Draw how a tensor was computed, and how its gradient flows back.
 
@@ -91,12 +94,22 @@ def graph(
     """
     _check("direction", direction, _DIRECTIONS)
     _check("theme", theme, THEMES)
+    _check("detail", detail, ("auto", *DETAILS))
     _check("engine", engine, rendering.ENGINES)
     for what in show:
         _check("show", what, _SHOWN)
     if isinstance(loss, Program):
         return ProgramGraph(loss, program_dot(loss, theme=theme, limit=limit), engine)
-    boxes = build(loss, model=model, names=names, gradients="grad" in show, limit=limit)
+    boxes = build(
+        loss,
+        model=model,
+        names=names,
+        gradients="grad" in show,
+        limit=limit,
+        detail=detail,
+        fold=fold,
+        collapse=collapse,
+    )
     text = to_dot(boxes, show=show, direction=_DIRECTIONS[direction], theme=theme)
     return Graph(boxes, text, engine)
 

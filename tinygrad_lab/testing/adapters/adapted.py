@@ -29,6 +29,8 @@ from tinygrad_lab.transforms.containers import leaves
 class Adapted(Subject):
     """A function at some arguments, whose gradient does not come from Tensors."""
 
+    is_lenient = True
+
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
         super().__init__(fn, args, name)
         self.gradient_of = fn  # the code of its gradient: tells two functions of one name apart

@@ -62,6 +62,22 @@ class Kind(enum.StrEnum):
     SECOND_ORDER = "second order"
     UPHILL = "uphill"
 
+    @property
+    def severity(self) -> int:
+        """How bad it is: 0 a wrong number, 1 no gradient, or none of the right form, 2 the rest."""
+        return 0 if self in _WRONG_NUMBERS else 2 if self in _MANNERS else 1
+
+
+_WRONG_NUMBERS = {
+    Kind.WRONG, Kind.SUBGRADIENT, Kind.NOT_FINITE, Kind.NONLINEAR, Kind.PARTIAL_UPSTREAM,
+    Kind.SECOND_ORDER, Kind.FAN_OUT, Kind.LAYOUT, Kind.FLOAT32, Kind.SHARED_STATE, Kind.UPHILL,
+    Kind.SUBSET, Kind.UNUSED_RESULT,
+}  # fmt: skip
+_MANNERS = {
+    Kind.MUTATES_INPUT, Kind.MUTATES_UPSTREAM, Kind.MUTATES, Kind.WRITES_GRAD, Kind.ALIASING,
+    Kind.SECOND_BACKWARD, Kind.KEPT,
+}  # fmt: skip
+
 
 #: How something was decided, or why it was not.
 Reason = enum.Enum(
@@ -71,12 +87,12 @@ Reason = enum.Enum(
     "ONE_INPUT COMPUTES_ALL ONCE_ONLY "
     "NO_DERIVATIVE CONSTANT_GRADIENT NOT_DEFINED_NEARBY NOT_A_POLYNOMIAL STEPS_ON_INTEGERS "
     "NO_FLOAT32 COMPUTES_IN_FLOAT64 VALUE_NOT_FINITE GRADIENT_NOT_FINITE SLOPE_INFINITE "
-    "SLOPE_INFINITE_EVERYWHERE SLOPE_JUMPS "
+    "SLOPE_INFINITE_EVERYWHERE SLOPE_JUMPS MEANINGLESS "
     # no number is certain enough
     "UNCERTAIN UNDERFLOW STAIRS ROUNDED_AWAY GRADIENT_IS_ROUND_OFF VALUE_JUMPS NOISE_OR_KINK "
-    "SEVERAL_KINKS "
+    "SEVERAL_KINKS OUT_OF_TIME "
     # it was decided, though not as usual
-    "KEPT KINK A_SUBGRADIENT NOTHING_MOVES BY_COMPLEX_STEP RESULT_IN_FLOAT64 AT_RATE",
+    "KINK A_SUBGRADIENT NOTHING_MOVES BY_COMPLEX_STEP RESULT_IN_FLOAT64 AT_RATE",
 )
 
 
@@ -126,6 +142,7 @@ class Judgement:
     evidence: Evidence | None = None  # of numbers
     order: int = 1  # 2 of the gradient of a gradient
     point: Point | None = None  # of the gradient, then
+    notes: tuple[Judgement, ...] = ()  # what would fail elsewhere, and here is only worth knowing
     parts: tuple[Judgement, ...] = ()  # of each input, where each was measured by itself
 
     @property

@@ -5,14 +5,15 @@ Not for: what must hold of them (``properties``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.testing.judging.arrays import Array, flat, frozen, unit
-from tinygrad_lab.testing.judging.judgement import Judgement, Kind, failed
+from tinygrad_lab.testing.judging.forms import Form, form_of
+from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Misbehaved, failed
 from tinygrad_lab.testing.judging.numerical import scales_of
 from tinygrad_lab.testing.judging.slope import Measurer
 from tinygrad_lab.testing.judging.subject import Recorded, Subject
@@ -31,14 +32,19 @@ class Point:
     upstreams: list[Array]
     generator: np.random.Generator
     order: int
+    hand: Callable[[Array], Array] = frozen  # what the function is handed of an array
+    strict: bool = False
 
     def __post_init__(self) -> None:
-        gradients = self.recorded.pull([frozen(u) for u in self.upstreams])
-        # a number is a gradient by a number
-        self.gradients: list[Any] = [
-            np.float64(g) if isinstance(g, float) else g for g in gradients
-        ]
+        self.pulls_once = False  # whether a second pullback of one call is none to count on
+        self.forms = self._forms_of(self.recorded.pull([self.hand(u) for u in self.upstreams]))
+        self.gradients: list[Array] = [form.array for form in self.forms]
         self.measurer = Measurer(self.subject, self.arrays, self.recorded.outputs)
+
+    @property
+    def is_lenient(self) -> bool:
+        """Whether what can make no number wrong is worth a note here, and no failure."""
+        return self.subject.is_lenient and not self.strict
 
     @property
     def weights(self) -> Array:
@@ -62,12 +68,21 @@ class Point:
     def fresh(self, arrays: Sequence[Array] | None = None) -> Recorded:
         """Call the function anew, on read-only inputs."""
         inputs = self.arrays if arrays is None else arrays
-        return self.subject.record([frozen(x) for x in inputs])
+        return self.subject.record([self.hand(x) for x in inputs])
 
     def pulled(self, upstreams: Sequence[Array], recorded: Recorded | None = None) -> list[Array]:
         """Pull read-only upstreams back through a fresh call, or through a recorded one."""
+        if self.pulls_once and recorded is self.recorded:
+            recorded = None
         call = recorded or self.fresh()
-        return [np.asarray(g) for g in call.pull([frozen(np.asarray(u)) for u in upstreams])]
+        gradients = call.pull([self.hand(np.asarray(u)) for u in upstreams])
+        return [form.array for form in self._forms_of(gradients)]
+
+    def _forms_of(self, gradients: Sequence[Any]) -> list[Form]:
+        """Look at the form of each gradient; refuse gradients that belong to no input."""
+        if len(gradients) != len(self.arrays):
+            raise Misbehaved(Kind.COUNT, gradients=len(gradients), inputs=len(self.arrays))
+        return [form_of(g, x) for g, x in zip(gradients, self.arrays, strict=True)]
 
     @property
     def noise(self) -> list[float]:

@@ -30,6 +30,10 @@ class OutOfTime(BaseException):
     It is no ``Exception``, so that nobody takes it for one that the function raised.
     """
 
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        super().__init__(budget)
+
 
 class Budget:
     """How long checks may take, and how long the calls of what the user wrote have taken."""
@@ -105,8 +109,9 @@ class as_the_user_has_it:  # noqa: N801 - used as a function is
         self.run = _RUN.get()
         if self.run is None:
             return
-        if any(budget.is_spent for budget in self.run.budgets):
-            raise OutOfTime
+        for budget in self.run.budgets:
+            if budget.is_spent:
+                raise OutOfTime(budget)
         # where nothing raises for the user, the settings of the check will do
         self.settings = np.errstate(**self.run.modes) if self.run.modes else None
         if self.settings is not None:

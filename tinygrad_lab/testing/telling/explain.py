@@ -28,6 +28,7 @@ from tinygrad_lab.testing.telling.words import RIGHT_ALONE, element, note, of_bl
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
+    report.add_notes(": ".join(sentences(about)) for about in judgement.notes)
     parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL, parts=parts))

@@ -6,12 +6,15 @@ Not for: explaining a judgement (``explain.py``), or the sentences of it (``word
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import starmap
 from typing import Any, NamedTuple
 
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.numerical import Estimate
+
+LINES_IN_SHORT = 2  # of a finding that is not the first of a message
 
 
 @dataclass
@@ -90,13 +93,21 @@ class GradReport:
     results
         A :class:`Result` for each property that was looked at, in that order.
     findings
-        The faults.
+        The faults, the worst first: wrong numbers, then what is no gradient by its form, then what
+        else the function does.
+    notes
+        What is worth knowing, and is no fault.
     """
 
     name: str
     results: list[Result] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     inputs: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def add_notes(self, notes: Iterable[str]) -> None:
+        """Add what has not been noted yet."""
+        self.notes += [note for note in dict.fromkeys(notes) if note not in self.notes]
 
     @property
     def verdict(self) -> str:
@@ -154,7 +165,9 @@ class GradReport:
             if r.resolution is not None:
                 row += f", resolution {r.resolution:.0e}"
             rows.append(row + (f" ({r.note})" if r.note else ""))
-        rows += [message(self, finding) for finding in self.findings]
+        rows += [f"  note: {note}" for note in self.notes]
+        if self.findings:
+            rows.append(message(self))
         return "\n".join(rows)
 
 
@@ -184,9 +197,11 @@ class GradientError(AssertionError):
 GradientError.__module__ = "tinygrad_lab.testing"
 
 
-#: Of each operation, input and kind of fault.  Hypothesis takes failures of one type from one line
-#: for the same fault, and shrinks towards the smallest of them; so each has a type of its own.
-_TYPES: dict[tuple[str, int | None, Kind], type[GradientError]] = {}
+#: Of each operation and severity.  Hypothesis takes failures of one type from one line for the
+#: same fault, and shrinks towards the smallest of them.  One mistake shows in one input or another,
+#: and in other ways at other shapes, so neither makes another type; but a wrong number does not
+#: shrink to a lesser fault.
+_TYPES: dict[tuple[str, int], type[GradientError]] = {}
 
 
 def raise_for(report: GradReport, cause: BaseException | None = None) -> None:
@@ -196,8 +211,8 @@ def raise_for(report: GradReport, cause: BaseException | None = None) -> None:
     finding = report.findings[0]
     about = {"__doc__": GradientError.__doc__, "__module__": GradientError.__module__}
     of_its_own = type("GradientError", (GradientError,), about)
-    sort = (report.name, finding.input, finding.kind)
-    error = _TYPES.setdefault(sort, of_its_own)(message(report, finding))
+    sort = (report.name, finding.kind.severity)
+    error = _TYPES.setdefault(sort, of_its_own)(message(report))
     error.report, error.finding = report, finding
     try:
         raise error from cause
@@ -205,16 +220,26 @@ def raise_for(report: GradReport, cause: BaseException | None = None) -> None:
         del error, cause  # a frame that holds the error that holds it is freed late
 
 
-def message(report: GradReport, finding: Finding) -> str:
-    """Lay out a finding as the lines of a message."""
-    size = "" if finding.error is None else f" (relative error {finding.error:.1e})"
-    rows = [f"{report.name}, {finding.text}{size}"]
+def message(report: GradReport) -> str:
+    """Lay out the findings of a report: the worst in full, the others in short below it."""
+    worst, *others = report.findings
+    rows = [f"{report.name}, {_headline(worst)}"]
     if report.inputs:
         rows.append(f"  {report.inputs}")
-    rows += [f"  {line}" for line in finding.lines]
-    if finding.blame is not None:
-        rows.append(f"  {finding.blame.line()}")
-    if finding.reproducer:
+    rows += [f"  {line}" for line in worst.lines]
+    if worst.blame is not None:
+        rows.append(f"  {worst.blame.line()}")
+    if worst.reproducer:
         rows.append("  reproduce:")
-        rows += [f"    {line}" for line in finding.reproducer.splitlines()]
+        rows += [f"    {line}" for line in worst.reproducer.splitlines()]
+    if others:
+        rows.append("besides:" if len(others) == 1 else f"besides, {len(others)} more:")
+    for finding in others:
+        rows.append(f"  {_headline(finding)}")
+        rows += [f"    {line}" for line in finding.lines[:LINES_IN_SHORT]]
     return "\n".join(rows)
+
+
+def _headline(finding: Finding) -> str:
+    size = "" if finding.error is None else f" (relative error {finding.error:.1e})"
+    return f"{finding.text}{size}"

@@ -41,7 +41,7 @@ class Tally:
             self.resolution = max(self.resolution or 0.0, report.resolution)
         if report.findings:  # the last of its sort is what Hypothesis has shrunk to
             finding = report.findings[0]
-            self.messages[finding.input, finding.kind] = message(report, finding)
+            self.messages[finding.input, finding.kind] = message(report)
 
     def join(self, data: Mapping[str, Any]) -> None:
         """Add what another tally came to."""

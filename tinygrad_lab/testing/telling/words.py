@@ -29,6 +29,9 @@ _REASONS = {
     Reason.NOT_DEFINED_NEARBY: "not defined nearby",
     Reason.NOT_A_POLYNOMIAL: "not a polynomial of degree two on integers",
     Reason.STEPS_ON_INTEGERS: "a step function on the integers",
+    Reason.MEANINGLESS: "it would say nothing beside what {after} has shown",
+    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls} calls "
+    "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
     Reason.VALUE_NOT_FINITE: "the value is not finite",
@@ -45,8 +48,7 @@ _REASONS = {
     Reason.VALUE_JUMPS: "the value jumps here: a step, or round-off",
     Reason.NOISE_OR_KINK: "noise, or a kink: the one-sided slopes are not certain",
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
-    Reason.KEPT: "{owner} keeps {kept}, which save_for_backward() is for: memory is freed late",
-    Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
+Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.BY_COMPLEX_STEP: "by complex step",
@@ -144,8 +146,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         "the value is the same: the backward pass is random, or keeps state between calls",
     ],
     Kind.SECOND_BACKWARD: [
-        "{gradient} is another one on a second backward pass",
-        "something is kept from the first pass, or was written over by it",
+        {
+            "error": "a second backward pass after one forward pass raises {error!e}",
+            "": "{gradient} is another one on a second backward pass",
+        },
+        {"error": "", "": "something is kept from the first pass, or was written over by it"},
     ],
     Kind.SHARED_STATE: [
         "{gradient} changes when the function is called in between",
@@ -164,9 +169,16 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         "the upstream of a result that is not used is missing, as if it were 0",
     ],
     Kind.KEPT: [
-        "the gradient goes wrong in silence when somebody writes into an array that it needs",
-        "{owner} keeps one of its {whose}s as {kept}: with ctx.save_for_backward() PyTorch "
-        "notices, and memory is freed in time{below}",
+        {
+            "wrong": "the gradient goes wrong in silence when somebody writes into an array that "
+            "it needs",
+            "": "{owner} keeps one of its {whose}s as {kept}",
+        },
+        {
+            "wrong": "{owner} keeps one of its {whose}s as {kept}: with ctx.save_for_backward() "
+            "PyTorch notices, and memory is freed in time{below}",
+            "": "with ctx.save_for_backward() memory is freed in time{aside}",
+        },
     ],
     Kind.LAYOUT: [
         {

@@ -8,10 +8,11 @@ Not for: what is asked for as a whole (``calls.py``, ``numbers.py``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import frozen
+from tinygrad_lab.testing.judging.forms import form_of
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, failed, passed, skipped
 from tinygrad_lab.testing.judging.point import Point
 
@@ -28,10 +29,10 @@ def subsets(point: Point) -> Judgement:
     for wanted in _some(number):
         subject = point.subject.by_some(wanted, point.arrays)
         expected = [point.gradients[i] for i in wanted]
-        recorded = subject.record([frozen(point.arrays[i]) for i in wanted])
-        gradients = point.pulled(point.upstreams, recorded)
+        recorded = subject.record([point.hand(point.arrays[i]) for i in wanted])
+        gradients = recorded.pull([point.hand(u) for u in point.upstreams])
         for i, g, e in zip(wanted, gradients, expected, strict=True):
-            if g.shape != np.shape(e) or point.differ(g, e, i):
+            if point.differ(form_of(g, point.arrays[i]).array, e, i):
                 names = [point.subject.names[k] for k in wanted]
                 return point.failed(Kind.SUBSET, i, wanted=names)
     return passed()
@@ -53,10 +54,10 @@ def unused_results(point: Point) -> Judgement:
         return skipped(Reason.COMPUTES_ALL)
     for k in range(min(len(point.upstreams), SUBSETS)):
         ups = [u if j == k else np.zeros_like(u) for j, u in enumerate(point.upstreams)]
-        some = [frozen(u) if j == k else None for j, u in enumerate(ups)]
+        some = [point.hand(u) if j == k else None for j, u in enumerate(ups)]
         expected = point.pulled(ups)
-        gradients = [np.asarray(g) for g in point.fresh().pull(some)]
-        i = point.apart(gradients, expected)
+        pairs = zip(point.fresh().pull(some), point.arrays, strict=True)
+        i = point.apart([form_of(g, x).array for g, x in pairs], expected)
         if i is not None:
             return point.failed(Kind.UNUSED_RESULT, i, used=k)
     return passed()
@@ -65,10 +66,11 @@ def unused_results(point: Point) -> Judgement:
 def kept_tensors(point: Point) -> Judgement:
     """Nobody can write into what the way back needs without its being noticed."""
     every = point.subject.unguarded(point.arrays, point.upstreams)
+    about = {
+        kept: failed(Kind.KEPT, kept.site, owner=kept.owner, kept=kept.name, whose=kept.whose)
+        for kept in every
+    }
     wrong = next((kept for kept in every if kept.goes_wrong), None)
     if wrong is not None:
-        facts = {"owner": wrong.owner, "kept": wrong.name, "whose": wrong.whose}
-        return failed(Kind.KEPT, wrong.site, **facts)
-    if every:
-        return passed(reason=Reason.KEPT, owner=every[0].owner, kept=every[0].name)
-    return passed()
+        return replace(about[wrong], facts={**about[wrong].facts, "wrong": True})
+    return replace(passed(), notes=tuple(about.values())[:1])
