@@ -12,12 +12,10 @@ from typing import Any
 
 from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Site
 
-_NOT_THE_READERS = tuple(
-    os.sep + os.path.join(*folders) + os.sep
-    for folders in (
-        ["tinygrad_lab"], ["numpy"],
-        *(["site-packages", library] for library in ("torch", "jax", "jaxlib", "autograd")),
-    )
+_LIBRARIES = ("torch", "jax", "jaxlib", "autograd")
+_NOT_THE_READERS = (
+    os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep,
+    *(f"{os.sep}site-packages{os.sep}{library}{os.sep}" for library in _LIBRARIES),
 )  # fmt: skip
 
 
