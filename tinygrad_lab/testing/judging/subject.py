@@ -159,6 +159,10 @@ class Subject(ABC):
         """Find what the way back needs, and others may write into unnoticed."""
         return []
 
+    def hints(self, kind: Kind) -> list[str]:  # noqa: ARG002
+        """Say what its author may want to know about a fault of a kind."""
+        return []
+
     def rule(self) -> Rule | None:
         """Give the derivative by hand that the function itself has, where it has one."""
         return None

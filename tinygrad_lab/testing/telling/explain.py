@@ -59,6 +59,8 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
         finding.lines += _first_not_finite(inner)
     if point is not None and not finding.site:
         _name_the_rule(finding, label, point)
+    if point is not None:
+        finding.lines += point.subject.hints(finding.kind)
     return finding
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.testing.adapters.adapted import Adapted
 from tinygrad_lab.testing.judging.arrays import Arguments, Array
+from tinygrad_lab.testing.judging.judgement import NOWHERE, Site
 from tinygrad_lab.testing.judging.subject import Evaluation, Recorded, Subject, outputs_of
 from tinygrad_lab.transforms.containers import leaves, rebuild
 
@@ -143,3 +146,16 @@ class LibrarySubject(Adapted):
         subject.names = self.names_of_derivative(args)
         subject.gradient_of = self.gradient_of
         return subject
+
+
+def line_of(fn: Callable[..., Any]) -> Site:
+    """Give file, line and text of the definition of a function."""
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    if code is None:
+        return NOWHERE
+    line, source = code.co_firstlineno, ""
+    with contextlib.suppress(OSError, TypeError):
+        lines, line = inspect.getsourcelines(code)
+        past = next((k for k, text in enumerate(lines) if "def " in text or "lambda" in text), 0)
+        line, source = line + past, lines[past].strip()
+    return Site(line=f"{PurePath(code.co_filename).name}:{line}", source=source)

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_lab.testing.adapters.adapted import called
 from tinygrad_lab.testing.adapters.libraries import torch_graph
-from tinygrad_lab.testing.adapters.libraries.library import LibrarySubject, Pullback
+from tinygrad_lab.testing.adapters.libraries.library import LibrarySubject, Pullback, line_of
 from tinygrad_lab.testing.adapters.libraries.torch_modules import FunctionOfParameters, is_module
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, bind, first_difference
 from tinygrad_lab.testing.judging.judgement import DerivedOnce, Kind, Misbehaved
@@ -130,6 +130,7 @@ class _Torch(LibrarySubject):
     ) -> None:
         super().__init__(fn, args, name)
         self.device = device
+        self.cut_off: list[int] = []  # results that are constant without a word
         self.precision = Precision.GIVEN
         self.is_small = sum(x.size for x in args.arrays) <= SMALL
         self.constant: frozenset[int] = frozenset()  # results that it declared to be
@@ -244,6 +245,7 @@ class _Torch(LibrarySubject):
             self._leave_out_constants(ys, xs)
             if self.constant:
                 return self.vjp(xs)
+        self.cut_off = [i for i in range(len(ys)) if i not in live]
 
         def pullback(upstreams: Sequence[Any]) -> list[Any]:
             used = [i for i in live if upstreams[i] is not None]
@@ -330,7 +332,7 @@ class _Torch(LibrarySubject):
             except RuntimeError:  # it is saved for backward as well
                 wrong = False
             whose = "result" if is_result else "input"
-            site = torch_graph.line_of(owner.forward)
+            site = line_of(owner.forward)
             result.append(Kept(owner.__name__, name, whose, site, wrong))
         return result
 
@@ -346,6 +348,14 @@ class _Torch(LibrarySubject):
                 return [self.to_numpy(g) for g in pullback([self.to_library(u) for u in upstreams])]
 
         return ys, pull
+
+    def hints(self, kind: Kind) -> list[str]:
+        lines = [
+            f"result {i} has no history (detach(), .data, made of numbers): it counts as constant"
+            for i in self.cut_off
+            if kind in (Kind.WRONG, Kind.SECOND_ORDER)
+        ]
+        return lines + (self.fn.hints(kind) if isinstance(self.fn, FunctionOfParameters) else [])
 
     def rule(self) -> Rule | None:
         owner = torch_graph.function_of(self.fn)

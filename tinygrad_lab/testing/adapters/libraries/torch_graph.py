@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.testing.adapters.libraries.library import line_of
 from tinygrad_lab.testing.judging.arrays import Array
-from tinygrad_lab.testing.judging.judgement import NOWHERE, Site
 from tinygrad_lab.testing.judging.subject import Rule
 from tinygrad_lab.transforms.containers import leaves, rebuild
 
@@ -112,19 +110,6 @@ def forward_of(cls: Any) -> Callable[..., Any]:
     """Give the forward function without the ``ctx``, for the names of its arguments."""
     forward: Callable[..., Any] = cls.forward
     return forward if has_setup_context(cls) else types.MethodType(forward, cls)
-
-
-def line_of(fn: Callable[..., Any]) -> Site:
-    """Give file, line and text of the definition of a function."""
-    code = getattr(inspect.unwrap(fn), "__code__", None)
-    if code is None:
-        return NOWHERE
-    line, source = code.co_firstlineno, ""
-    with contextlib.suppress(OSError, TypeError):
-        lines, line = inspect.getsourcelines(code)
-        past = next((k for k, text in enumerate(lines) if "def " in text or "lambda" in text), 0)
-        line, source = line + past, lines[past].strip()
-    return Site(line=f"{PurePath(code.co_filename).name}:{line}", source=source)
 
 
 # -- nodes -----------------------------------------------------------------------------------------

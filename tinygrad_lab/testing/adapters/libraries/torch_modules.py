@@ -17,12 +17,16 @@ import numpy as np
 
 from tinygrad_lab.testing.adapters.libraries.torch_graph import numbers
 from tinygrad_lab.testing.judging.arrays import Arguments, Array
+from tinygrad_lab.testing.judging.judgement import Kind
 
 
 def is_module(fn: Any) -> bool:
     """Whether something is a module of PyTorch; it is not imported to tell."""
     library = sys.modules.get("torch")
     return library is not None and isinstance(fn, library.nn.Module)
+
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # no result depends on them
 
 
 class FunctionOfParameters:
@@ -79,8 +83,25 @@ class FunctionOfParameters:
                 if tensor.requires_grad:
                     tensor.register_hook(hook)
         constants = {n: self._constant(c, narrow) for n, c in self.constants.items()}
+        versions = {name: c._version for name, c in constants.items()}  # noqa: SLF001
         call = self.library.func.functional_call
-        return call(self.module, given | constants, tuple(args[:first]))
+        result = call(self.module, given | constants, tuple(args[:first]))
+        self.written = [n for n, c in constants.items() if c._version != versions[n]]  # noqa: SLF001
+        return result
+
+    def hints(self, kind: Kind) -> list[str]:
+        """Say what the mode of the module has to do with a fault."""
+        if not any(m.training for m in self.module.modules()):
+            return []
+        if kind in (Kind.RANDOM, Kind.GLOBAL_STATE):
+            return ["the module is in training mode, where dropout is random: call eval() first"]
+        written = [n for n in self.written if n.rpartition(".")[2] not in _STATISTICS]
+        if kind is Kind.WRONG and written:
+            return [
+                f"in training mode a call writes into {', '.join(written)}: if the result depends "
+                "on that, it moves with the inputs, and is constant to the gradient; call eval()"
+            ]
+        return []
 
     def _constant(self, c: Any, narrow: bool) -> Any:
         library = self.library
