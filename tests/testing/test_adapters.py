@@ -65,7 +65,7 @@ def failure(fn, *inputs, **kwargs):
 def test_a_right_step_passes():
     report = tgt.gradcheck(watched(right), *PARAMETERS)
     assert report.passed
-    assert report.resolution < 1e-6
+    assert report.resolution < 1e-5  # in any element
 
 
 def test_the_missing_sigmoid_derivative_is_found_with_its_line_and_factor():

@@ -335,7 +335,7 @@ def test_a_check_of_740_parameters_takes_few_evaluations():
         return ((h @ w3 + b3) ** 2).mean()
 
     assert tgt.gradcheck(mlp, x, *parameters).passed
-    assert next(calls) < 150  # some 20 for each of 7 inputs
+    assert next(calls) < 250  # some 30 for each of 7 inputs
 
 
 def test_modules():

@@ -109,7 +109,7 @@ def test_every_operation_of_the_catalogue_meets_them(kind):
     reached = set()
     for op, calls in CASES.items():
         look = lambda call, only, op=op: reached.add(name_of(op))
-        search.search_degenerate(look, calls, 1, 0, kinds=[kind])
+        search.search_degenerate(look, calls, 1, 0, names=[kind])
     every = {name_of(op) for op in CASES}
     assert every - reached == NONE_EXPECTED[kind]
 
@@ -170,6 +170,7 @@ def test_what_fails_but_once_is_told_as_it_was():
 
 def test_making_it_small_takes_no_longer_than_it_may(monkeypatch):
     monkeypatch.setattr(search, "SHRINKING", 0.05)
+    monkeypatch.setattr(search, "FEWEST", 0)
     check = Looked(lambda call: time.sleep(0.01) or call.arrays[0].size > 3)
     with pytest.raises(tgt.GradientError):
         search.search(check, CALLS, 100, 0)

@@ -29,9 +29,12 @@ if TYPE_CHECKING:
         at_kinks,
         axes,
         broadcastable,
+        extremes,
         graphs,
         integers_exact,
         layouts,
+        long,
+        near_ties,
         tensors,
         upstreams,
     )
@@ -41,8 +44,8 @@ if TYPE_CHECKING:
 __all__ = [
     "HOLOMORPHIC", "PROPERTIES", "Domain", "Finding", "GradReport", "GradientError", "Ledger",
     "MutationScore", "adapters", "at_kinks", "axes", "blame", "broadcastable", "check_descent",
-    "check_module", "check_op", "gradcheck", "gradtest", "graphs", "integers_exact", "layouts",
-    "mutation_score", "strategies", "tensors", "upstreams",
+    "check_module", "check_op", "extremes", "gradcheck", "gradtest", "graphs", "integers_exact",
+    "layouts", "long", "mutation_score", "near_ties", "strategies", "tensors", "upstreams",
 ]  # fmt: skip
 
 # Where the rest is loaded from when it is first asked for, mostly because it brings Hypothesis.

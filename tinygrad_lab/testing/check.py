@@ -14,14 +14,17 @@ from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.examination import Examination, Looked
 from tinygrad_lab.testing.judging.judgement import Reason, skipped
 from tinygrad_lab.testing.judging.properties import PROPERTIES
-from tinygrad_lab.testing.judging.running import checking
+from tinygrad_lab.testing.judging.running import Budget, checking, within
 from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_at
 from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
-from tinygrad_lab.testing.telling.pasted import shown
+from tinygrad_lab.testing.telling.inputs import LONGEST, line_of
 
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
+
+LONG = 10.0  # seconds, of which somebody who waits for a check wants to hear before
+CALLS, CALLS_OF_AN_INPUT = 50, 10  # that a check takes, about, where nothing is wrong
 
 
 @announced
@@ -36,6 +39,7 @@ def gradcheck(
     strict: bool = False,
     name: str | None = None,
     rng: int | np.random.Generator | None = 0,
+    budget: float | None = None,
     raises: bool = True,
     context: str = "input: ",
 ) -> GradReport:
@@ -70,8 +74,11 @@ def gradcheck(
         What to call the function in messages.
     rng : int, Generator or None
         For directions and upstreams.
+    budget : float, optional
+        How many seconds it may take.  No call is begun that would not fit; what could not be looked
+        at is ``inconclusive``.  Where a check is going to take long, a line of the log says so.
     raises : bool
-        Raise the finding.  If not, it is in the report.
+        Raise the findings.  If not, they are in the report.
     context : str
         What introduces the inputs in a message.
 
@@ -99,6 +106,8 @@ def gradcheck(
         raise ValueError(f"order={order}: 1 checks the gradient, 2 the gradient of that as well")
     if not (callable(fn) or isinstance(fn, Adapter)):
         raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
+    if budget is not None and not budget > 0:
+        raise ValueError(f"budget={budget}: it is a number of seconds")
     generator = np.random.default_rng(rng)
     subject = subject_at(fn, inputs, wrt)
     subject.name = name or subject.name
@@ -108,14 +117,37 @@ def gradcheck(
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
     upstream = subject.upstream if upstream is None else upstream
-    examination = Examination(subject, chosen, generator, upstream, order, strict)
-    with checking():
-        for looked in examination.look():
+    with within(budget) as clock, checking():
+        examination = Examination(subject, chosen, generator, upstream, order, strict, clock)
+        for number, looked in enumerate(examination.look()):
+            if not number:
+                _say_how_long(subject, clock)
             enter(report, looked.property, looked.judgement, looked.point)
+    if clock.spent > LONG:
+        each = clock.spent / clock.calls
+        report.add_notes([f"{clock.calls} calls took {in_words(clock.spent)}, {each:.2g} s each"])
     report.findings.sort(key=lambda finding: finding.kind.severity)
     if raises:
         raise_for(report, _cause(report, examination.failures))
     return report
+
+
+def _say_how_long(subject: Subject, clock: Budget) -> None:
+    """Tell the log where a check is going to take long."""
+    calls = CALLS + CALLS_OF_AN_INPUT * len(subject.names)
+    each = clock.spent / max(clock.calls, 1)
+    if min(calls * each, clock.seconds) > LONG:
+        import logging
+
+        logging.getLogger("tinygrad_lab.testing").warning(
+            "%s takes %.2g s a call: to check it will take about %s, unless budget= says less",
+            subject.name, each, in_words(calls * each),
+        )  # fmt: skip
+
+
+def in_words(seconds: float) -> str:
+    """Write a time as one says it."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def _cause(report: GradReport, failures: Sequence[Looked]) -> BaseException | None:
@@ -144,7 +176,7 @@ def choose(properties: str | Iterable[str], without: Collection[str]) -> list[st
 def _in_words(subject: Subject, context: str) -> str:
     """Write the inputs for a message: by name, then what is not differentiated by."""
     args = subject.args
-    differentiated = [args.values[i] for i in args.positions]
-    parts = [f"{n} = {shown(x)}" for n, x in zip(subject.names, differentiated, strict=True)]
-    rest = [shown(x) for i, x in enumerate(args.values) if i not in args.positions]
-    return context + ", ".join(parts + rest)
+    rest = [i for i in range(len(args.values)) if i not in args.positions]
+    values = [args.values[i] for i in (*args.positions, *rest)]
+    names = [*subject.names, *[""] * len(rest)]
+    return context + line_of(names, values, max(LONGEST - len(context), LONGEST // 2))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -17,12 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.errors import describe, name_of
+from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.testing.adapters.modules import ModuleAdapter, of_module
 from tinygrad_lab.testing.check import choose, gradcheck
 from tinygrad_lab.testing.inputs import catalogue, strategies
 from tinygrad_lab.testing.inputs.calls import Call
+from tinygrad_lab.testing.inputs.constants import constants_of
 from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, drawn_options, has_a_value
-from tinygrad_lab.testing.inputs.search import search, search_degenerate
+from tinygrad_lab.testing.inputs.kinds import plan
+from tinygrad_lab.testing.inputs.search import search, search_degenerate, search_kinds
 from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.subject import Adapter
@@ -32,6 +35,8 @@ from tinygrad_lab.testing.telling.pasted import literal
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
 AT_KINKS = ("well_formed", "finite", "directional", "tied_direction")
+
+ORDINARY = 2  # of so many calls one is ordinary, and checked for everything; the others of kinds
 
 SMALLEST = "smallest failing input: "
 
@@ -54,7 +59,10 @@ def check_op(
     """Check an operation on generated inputs: shapes, options, layouts, ties, zeros, extremes.
 
     Arrays of no axes, of no elements and with an axis of length one are always among the inputs,
-    if the operation takes them.
+    if the operation takes them.  So are, unless the catalogue has calls of its own: numbers of a
+    fine grid, from 1e-307 to 1e308, equal, sorted, and next to each other; a sweep over the domain;
+    lengths up to 1025 and six axes; and numbers and lengths around those that stand in the code of
+    the function and of its gradient.  There an undecided number is no verdict on the whole.
 
     Parameters
     ----------
@@ -63,15 +71,17 @@ def check_op(
         function of Tensors, or what an adapter made.
     inputs : strategy of tuples of arrays, optional
         By default what the catalogue has for the operation, or else arrays that broadcast, as many
-        as it has rules for, from where it has a finite value.
+        as it has rules for, from where it has a finite value.  Those of :func:`tensors` come in
+        further kinds too, within its ``domain`` and of its ``shape``.
     kwargs : mapping of str to strategy or value, optional
         Keyword arguments; ``axis=tgt.axes()`` draws axes of the first input.  By default those
         that the catalogue has, or ``axis`` and ``keepdims`` where the signature names them.
     domain : Domain, optional
         Where the inputs lie.
     examples : int, optional
-        How many, half as many again at kinks, and a few of degenerate shapes; by default 100, or
-        what the pytest option ``--gradtest-profile`` says.
+        How many: half of them ordinary and checked for everything, half of further kinds; beside
+        them half as many at kinks, and a few of degenerate shapes.  By default 100, or what the
+        pytest option ``--gradtest-profile`` says.
     order : int
         2 checks second derivatives as well.
     properties, without
@@ -109,39 +119,75 @@ def check_op(
     if examples < 1:
         raise ValueError(f"examples={examples}: at least one has to be looked at")
     calls = calls_of(op, inputs, kwargs, domain)
-    chosen = choose(properties, without)
-    worst: dict[str, Result] = {}
-
-    def smooth(call: Call, only: Sequence[str] | None) -> None:
-        names = [p for p in chosen if only is None or p in only]
-        report = _checked(call, op, watch, order=order, properties=names, without=without)
-        _merge(worst, report.results)
-
-    def special(call: Call, only: Sequence[str] | None) -> None:
-        names = [p for p in AT_KINKS if p in chosen and (only is None or p in only)]
-        try:
-            results = _checked(call, op, watch, properties=names).results
-        except GradientError as error:
-            if error.finding.kind is not Kind.NOT_FLOAT:  # the result is complex there
-                raise
-        else:
-            _merge(worst, [r for r in results if r.verdict == PASS], only_verdicts=True)
-
+    looking = _Search(op, choose(properties, without), watch, {"order": order, "without": without})
     try:
-        known = inputs is not None or calls is catalogue.CASES.get(op)
-        try:
-            search(smooth, calls if known else calls.filter(has_a_value), examples, rng)
-        except Unsatisfiable:  # it has a value nowhere: show why
-            search(smooth, calls, 1, rng)
-        search_degenerate(smooth, calls, 1 + examples // 20, rng)
-        if inputs is None and not set(chosen).isdisjoint(AT_KINKS):
-            with contextlib.suppress(Unsatisfiable):
-                search(special, at_kinks(calls), examples // 2, rng)
+        looking.run(calls, examples, rng, by_default=inputs is None)
     except GradientError as error:
         if raises:
             raise
         return error.report
-    return GradReport(name_of(op), list(worst.values()))
+    report = GradReport(name_of(op), list(looking.worst.values()))
+    report.add_notes(looking.notes)
+    return report
+
+
+@dataclass
+class _Search:
+    """What is looked at of an operation, where, and the worst of it."""
+
+    op: Any
+    chosen: Sequence[str]
+    watch: Callable[[Call, GradReport], None] | None
+    options: Mapping[str, Any]  # of gradcheck
+    worst: dict[str, Result] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def run(
+        self, calls: st.SearchStrategy[Call], examples: int, rng: int, by_default: bool
+    ) -> None:
+        """Look at ordinary calls, at degenerate shapes, at further kinds of inputs, at kinks."""
+        of_the_catalogue = calls is catalogue.CASES.get(self.op)
+        further = [] if of_the_catalogue else plan(constants_of(self.op, *_rules_of(self.op)))
+        further = further[:examples]
+        ordinary = max(examples - len(further), -(-examples // ORDINARY))
+        filtered = by_default and not of_the_catalogue
+        try:
+            search(self.smooth, calls.filter(has_a_value) if filtered else calls, ordinary, rng)
+        except Unsatisfiable:  # it has a value nowhere: show why
+            search(self.smooth, calls, 1, rng)
+            return
+        search_degenerate(self.smooth, calls, 1 + examples // 20, rng)
+        search_kinds(self.special, calls, further, 1 + examples // 50, rng)
+        if by_default and not set(self.chosen).isdisjoint(AT_KINKS):
+            at_special_values = functools.partial(self.special, AT_KINKS)
+            with contextlib.suppress(Unsatisfiable):
+                search(at_special_values, at_kinks(calls), examples // 2, rng)
+
+    def smooth(self, call: Call, only: Sequence[str] | None) -> None:
+        """Look at everything."""
+        names = [p for p in self.chosen if only is None or p in only]
+        report = _checked(call, self.op, self.watch, properties=names, **self.options)
+        _merge(self.worst, report.results)
+        self.notes += [text for text in report.notes if text not in self.notes]
+
+    def special(self, looked_at: Collection[str], call: Call, only: Sequence[str] | None) -> None:
+        """Look at some properties, where numbers need not be decided on."""
+        chosen = [p for p in looked_at if p in self.chosen]
+        names = [p for p in chosen if only is None or p in only]
+        if not names:
+            return
+        try:
+            results = _checked(call, self.op, self.watch, properties=names).results
+        except GradientError as error:
+            if error.finding.kind is not Kind.NOT_FLOAT:  # the result is complex there
+                raise
+        else:
+            _merge(self.worst, [r for r in results if r.verdict == PASS], only_verdicts=True)
+
+
+def _rules_of(op: Any) -> Sequence[Any]:
+    rules = vjps_of(op) if callable(op) else ()
+    return rules if isinstance(rules, tuple) else (rules,)
 
 
 def _checked(
@@ -197,6 +243,7 @@ def check_module(
     without: Collection[str] = (),
     rng: int = 0,
     raises: bool = True,
+    budget: float | None = None,
 ) -> GradReport:
     """Check the gradients of a module by its inputs and by each of its parameters.
 
@@ -207,7 +254,7 @@ def check_module(
         in ``eval()`` mode), with parameters in float64, and left as it was.
     *inputs
         What it is called with.
-    order, properties, without, rng, raises
+    order, properties, without, rng, raises, budget
         As in :func:`gradcheck`.
 
     Raises
@@ -228,7 +275,7 @@ def check_module(
     with left:
         return gradcheck(
             adapted, *inputs, order=order, properties=properties, without=without, rng=rng,
-            raises=raises,
+            raises=raises, budget=budget,
         )  # fmt: skip
 
 

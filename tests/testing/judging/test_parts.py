@@ -53,7 +53,7 @@ def layers(first, x):
 
 
 def test_the_first_of_many_layers():
-    x, weights = RNG.normal(size=(3, 4)), [RNG.normal(size=(4, 4)) for _ in range(22)]
+    x, weights = RNG.normal(size=(3, 4)), [RNG.normal(size=(4, 4)) for _ in range(16)]
 
     @tl.primitive
     def backwards(h, w):
@@ -76,4 +76,44 @@ def test_an_input_without_influence_claims_no_resolution():
 
 def test_a_report_states_the_resolution_of_each_input():
     report = tgt.gradcheck(lambda a, b: np.sin(a).sum() * np.cos(b).sum(), A, B)
-    assert "  by input: a 1e-09, b 1e-09" in str(report)
+    a, b = (f"{report.resolutions[name]:.0e}" for name in "ab")
+    assert f"  by input: a {a}, b {b}" in str(report)
+
+
+def adapted(f, slope, factors):
+    """A sum of ``f`` of elements, with the gradient times some factors."""
+    return tgt.adapters.numpy(lambda x: np.sum(f(x)), lambda g, x: g * slope(x) * factors)
+
+
+def one(n, k, value):
+    factors = np.ones(n)
+    factors[k] = value
+    return factors
+
+
+SPREAD = np.linspace(-2.1, 2.3, 40)
+HIDDEN = {
+    "a small slope beside large ones": (np.exp, np.exp, np.array([-22.0, 1.0, 2.0, 3.0]), 0, -1),
+    "a small parameter": (np.sin, np.cos, np.array([1e8, 1e-8, 1e-8, 3.0]), 1, -1),
+    "a small factor": (lambda x: x**2, lambda x: 2 * x, np.array([1e4, 2e-3, 5e3, 1.0]), 1, 0),
+    "the smallest of many": (np.sinh, np.cosh, np.append(SPREAD * 8, 0.01), 40, 1.001),
+    "a zero that is none": (np.tanh, lambda x: np.cosh(x) ** -2.0, SPREAD * 4, 0, 0),
+    "one of a thousand": (np.cos, lambda x: -np.sin(x), np.linspace(0.01, 9, 1000), 513, 1.0001),
+}
+
+
+@pytest.mark.parametrize(("f", "slope", "x", "k", "factor"), HIDDEN.values(), ids=HIDDEN)
+def test_a_wrong_element_beside_larger_ones(f, slope, x, k, factor):
+    wrong = adapted(f, slope, one(x.size, k, factor))
+    finding = failure(wrong, x, properties=["directional"])
+    assert finding.index == (k,)
+    right = tgt.gradcheck(adapted(f, slope, 1.0), x, properties=["directional"])
+    assert right.verdict == "pass"
+
+
+def test_what_is_stated_would_have_been_seen_in_any_element():
+    x = np.linspace(-3, 3, 13)
+    right = tgt.gradcheck(adapted(np.sin, np.cos, 1.0), x, properties="numbers")
+    for k in range(x.size):
+        wrong = adapted(np.sin, np.cos, one(x.size, k, 1 + 1.1 * right.resolution))
+        assert tgt.gradcheck(wrong, x, properties="numbers", raises=False).verdict != "pass", k

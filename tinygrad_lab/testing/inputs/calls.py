@@ -6,6 +6,7 @@ Not for: which calls an operation has (``catalogue``), or what users draw from (
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -39,6 +40,19 @@ def call(op: Any, arrays: Sequence[Array], *args: Any, **kwargs: Any) -> Call:
     return Call(f"{op.__name__}({', '.join(operands)})", f, arrays)
 
 
+def length_along(call: Call, axis: int) -> int:
+    """Give the length of an axis that all arrays of a call share, or 0 where they differ."""
+    lengths = {x.shape[axis] for x in call.arrays if np.ndim(x) > axis}
+    return lengths.pop() if len(lengths) == 1 else 0
+
+
+def without(call: Call, axis: int, start: int, stop: int) -> Call:
+    """The same call without some elements along an axis that all its arrays share."""
+    outside = np.r_[0:start, stop : length_along(call, axis)]
+    shorter = [np.take(x, outside, axis) if np.ndim(x) > axis else x for x in call.arrays]
+    return Call(call.text, call.f, shorter)
+
+
 def grid(low: float, high: float, away: Sequence[float] = (), offset: float = 0.0) -> list[float]:
     """Quarters from ``low`` to ``high``, moved by ``offset``, none within 1/5 of ``away``.
 
@@ -49,6 +63,7 @@ def grid(low: float, high: float, away: Sequence[float] = (), offset: float = 0.
     return sorted(allowed, key=abs)  # Hypothesis shrinks towards the first
 
 
+ONE_BY_ONE = 64  # up to so many elements, each is drawn, and made small, by itself
 EVERYWHERE = grid(-3, 3)
 ENOUGH = grid(-3.75, 3.75)  # for 27 elements, all different
 NOT_ZERO = grid(-3, 3, away=[0])
@@ -60,8 +75,11 @@ HALVES = [n + 0.5 for n in (0, -1, 1, -2, 2, -3, 3)]  # no whole multiple of 1 o
 def arrays(
     draw: Any, shape: Shape, values: Sequence[float] = EVERYWHERE, unique: bool = False
 ) -> Array:
-    """An array of ``shape`` with elements from ``values``."""
-    n = int(np.prod(shape, dtype=int))
+    """An array of ``shape`` with elements from ``values``; of very many, only a seed is drawn."""
+    n = int(math.prod(shape))  # a side may be an integer of NumPy's
+    if n > ONE_BY_ONE and not unique:
+        generator = np.random.default_rng(draw(st.integers(0, 2**16)))
+        return generator.choice(np.array(values, dtype=float), shape)
     elements = st.lists(st.sampled_from(values), min_size=n, max_size=n, unique=unique)
     return np.array(draw(elements), dtype=float).reshape(shape)
 

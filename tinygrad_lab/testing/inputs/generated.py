@@ -21,6 +21,8 @@ from tinygrad_lab.testing.inputs.strategies import Axes, Domain
 from tinygrad_lab.testing.judging.arrays import bind
 from tinygrad_lab.testing.judging.subject import Adapter, subject_of
 
+UNSTEADY = 1e-6  # relative; how far a value may move with the last digits of its inputs
+
 
 def calls_of(
     op: Any,
@@ -126,11 +128,38 @@ def has_a_value(call: Call) -> bool:
 
 def is_defined(call: Call) -> bool:
     """Whether a call has a value: floats, all of them finite, and NumPy does not warn of it."""
+    return _values(call) is not None
+
+
+def is_steady(call: Call, strictly: bool = False) -> bool:
+    """Whether a call has a value that depends on more than the last digit of its inputs.
+
+    Strictly, nothing may overflow or underflow on the way there, nor on the way back: what is left
+    then is not the function's own value, or gradient.
+    """
+    value = _values(call, "raise" if strictly else "ignore")
+    beside = Call(call.text, call.f, [x * (1 + 2.0**-50) for x in call.arrays])
+    other = None if value is None else _values(beside)
+    if value is None or other is None:
+        return False
+    pairs = zip(value, other, strict=True)
+    return all(
+        a.shape == b.shape and np.all(np.abs(a - b) <= UNSTEADY * np.max(np.abs(a), initial=0.0))
+        for a, b in pairs
+    )
+
+
+def _values(call: Call, on_the_way: Any = "ignore") -> list[Any] | None:
+    """Compute the outputs; None where there are none to differentiate."""
     try:
         args = bind(call.arrays, None)
-        with np.errstate(all="ignore"), warnings.catch_warnings():
+        with np.errstate(all=on_the_way), warnings.catch_warnings():
             warnings.simplefilter("error")
-            outputs = subject_of(call.f, args).evaluate([x.copy() for x in args.arrays]).outputs
+            subject, inputs = subject_of(call.f, args), [x.copy() for x in args.arrays]
+            outputs = subject.evaluate(inputs).outputs
+            if on_the_way == "raise":
+                subject.record(inputs).pull([np.ones_like(y) for y in outputs])
     except Exception:  # noqa: BLE001 - not every operation is defined everywhere
-        return False
-    return all(y.dtype.kind == "f" and bool(np.all(np.isfinite(y))) for y in outputs)
+        return None
+    finite = all(y.dtype.kind == "f" and bool(np.all(np.isfinite(y))) for y in outputs)
+    return outputs if finite else None

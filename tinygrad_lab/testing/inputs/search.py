@@ -6,16 +6,27 @@ Not for: what is checked of a call (``operations.py``), or what calls there are 
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, Unsatisfiable
 
-from tinygrad_lab.testing.inputs.calls import DEGENERATE, Call, is_degenerate, mostly
-from tinygrad_lab.testing.inputs.generated import is_defined
+from tinygrad_lab.testing.inputs.calls import (
+    DEGENERATE,
+    Call,
+    is_degenerate,
+    length_along,
+    mostly,
+    without,
+)
+from tinygrad_lab.testing.inputs.generated import is_defined, is_steady
+from tinygrad_lab.testing.inputs.kinds import InputKind, wanting
+from tinygrad_lab.testing.telling.explain import unexplained
 from tinygrad_lab.testing.telling.finding import GradientError
 
 #: ``check(call, only)`` raises GradientError; ``only`` names properties, None stands for all.
@@ -24,7 +35,10 @@ Calls = st.SearchStrategy[Call]
 
 BATCH = 25  # examples of one run
 REFUSALS = 40  # after so many calls without a degenerate shape the operation takes none
-SHRINKING = 10.0  # seconds
+PATIENCE = 6  # and after so many calls of a kind that have no value it has none there
+SHRINKING = 3.0  # seconds
+FEWEST = 100  # checks to leave out the elements that are not needed
+TOO_LONG = 0.25  # seconds; where a check takes as long, longer arrays are not tried
 
 
 def search(check: Check, calls: Calls, examples: int, rng: int) -> None:
@@ -34,12 +48,47 @@ def search(check: Check, calls: Calls, examples: int, rng: int) -> None:
 
 
 def search_degenerate(
-    check: Check, calls: Calls, examples: int, rng: int, kinds: Iterable[str] = tuple(DEGENERATE)
+    check: Check, calls: Calls, examples: int, rng: int, names: Iterable[str] = tuple(DEGENERATE)
 ) -> None:
     """Check calls of each kind of degenerate shapes that the operation accepts."""
+    for number, name in enumerate(names):
+        accepts = functools.partial(_is_defined_and_degenerate, name)
+        with mostly(name), contextlib.suppress(Unsatisfiable):
+            _run(_Hunt(check, accepts, REFUSALS), calls, examples, 1000 * rng + 900 + number)
+
+
+def _is_defined_and_degenerate(name: str, call: Call) -> bool:
+    return is_degenerate(call, name) and is_defined(call)
+
+
+def search_kinds(
+    check: Callable[[Sequence[str], Call, Sequence[str] | None], None],
+    calls: Calls,
+    kinds: Iterable[InputKind],
+    examples: int,
+    rng: int,
+) -> None:
+    """Check calls with each kind of inputs, where the operation has a value there.
+
+    ``check(looked_at, call, only)`` is told which properties may depend on the kind.
+    """
+    too_long = False
     for number, kind in enumerate(kinds):
-        with mostly(kind), contextlib.suppress(Unsatisfiable):
-            _run(_Hunt(check, kind), calls, examples, 1000 * rng + 900 + number)
+        if kind.shapes and too_long:
+            continue
+        begin = time.perf_counter()
+        accepts = functools.partial(_is_met, kind)
+        hunt = _Hunt(functools.partial(check, kind.looked_at), accepts, PATIENCE)
+        with wanting(kind), contextlib.suppress(Unsatisfiable):
+            _run(hunt, calls, examples, 1000 * rng + 500 + number)
+        if not kind.met and not kind.shapes:
+            return  # nothing of these strategies is ours to choose
+        if kind.shapes:
+            too_long = time.perf_counter() - begin > TOO_LONG * examples
+
+
+def _is_met(kind: InputKind, call: Call) -> bool:
+    return kind.met and is_steady(call, strictly=kind.strict)
 
 
 class _EnoughError(BaseException):
@@ -50,29 +99,31 @@ class _Hunt:
     """What Hypothesis calls with each example of one run.
 
     It shrinks by trying a hundred smaller calls or so.  On those only the property that failed is
-    checked, and whether the call behaves at all; the smallest is then checked completely.
-    Where a kind of degenerate shapes is named, only calls with such shapes are checked.
+    checked, without a word of explanation, and whether the call behaves at all; the smallest is
+    then checked completely.  Only calls that ``accepts`` agrees to are checked.
     """
 
-    def __init__(self, check: Check, kind: str = "") -> None:
+    def __init__(
+        self, check: Check, accepts: Callable[[Call], bool] = bool, patience: int = 0
+    ) -> None:
         self.check = check
-        self.kind = kind
+        self.accepts, self.patience = accepts, patience
         self.refused: float = 0
         self.only: tuple[str, ...] | None = None
         self.failed: tuple[Call, GradientError] | None = None  # the last is the smallest
         self.until = math.inf
 
     def __call__(self, call: Call) -> None:
-        if self.kind:
-            if not (is_degenerate(call, self.kind) and is_defined(call)):
-                self.refused += 1
-                assume(self.refused > REFUSALS)
-                return
-            self.refused = -math.inf  # the operation takes such shapes
+        if self.patience and not self.accepts(call):
+            self.refused += 1
+            assume(self.refused > self.patience)
+            return
+        self.refused = -math.inf  # the operation takes such inputs
         if time.perf_counter() > self.until:
             raise _EnoughError
         try:
-            self.check(call, self.only)
+            with unexplained():
+                self.check(call, self.only)
         except GradientError as error:
             if self.failed is None:
                 self.only = self._narrowed(call, error)
@@ -84,18 +135,48 @@ class _Hunt:
         """Choose the two properties that show the failure too, if they are enough."""
         only = ("well_formed", error.finding.property)
         try:
-            self.check(call, only)
+            with unexplained():
+                self.check(call, only)
         except GradientError:
             return only
         return None
+
+    def _fails(self, call: Call) -> bool:
+        try:
+            with unexplained():
+                self.check(call, self.only)
+        except GradientError:
+            return True
+        return False
+
+    def _shortened(self, call: Call) -> Call:
+        """Leave out elements that a failing call does not need: half of them, a quarter, ..."""
+        until, tries = time.perf_counter() + SHRINKING, FEWEST
+        for axis in range(max((np.ndim(x) for x in call.arrays), default=0)):
+            chunk = length_along(call, axis) // 2
+            while chunk:
+                for start in range(length_along(call, axis) - chunk, -1, -chunk):
+                    if length_along(call, axis) <= chunk:
+                        break
+                    shorter = without(call, axis, start, start + chunk)
+                    tries -= 1
+                    if tries < 0 or time.perf_counter() > until:
+                        return call
+                    if self._is_met(shorter) and self._fails(shorter):
+                        call = shorter
+                chunk //= 2
+        return call
+
+    def _is_met(self, call: Call) -> bool:
+        return self.accepts(call) if self.patience else is_defined(call)
 
     def conclude(self) -> None:
         """Raise the smallest failure, if there was one, with everything there is to say of it."""
         if self.failed is None:
             return
         call, error = self.failed
-        if self.only is not None:
-            self.check(call, None)
+        self.check(self._shortened(call), None)
+        self.check(call, None)
         raise error.with_traceback(None)
 
 

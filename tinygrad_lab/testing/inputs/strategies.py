@@ -5,7 +5,8 @@ Not for: calls of particular operations (``catalogue``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,14 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tinygrad_lab.testing.inputs import calls
+from tinygrad_lab.testing.inputs import calls, kinds
 from tinygrad_lab.testing.inputs.calls import Shape
+from tinygrad_lab.testing.inputs.kinds import InputKind
 from tinygrad_lab.testing.judging.properties.form import layouts_of
 
 __all__ = [
-    "SPECIAL", "Axes", "Domain", "Graph", "at_kinks", "axes", "broadcastable", "graphs",
-    "integers_exact", "layouts", "tensors", "upstreams",
+    "SPECIAL", "Axes", "Domain", "Graph", "at_kinks", "axes", "broadcastable", "extremes", "graphs",
+    "integers_exact", "layouts", "long", "near_ties", "tensors", "upstreams",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -62,6 +64,38 @@ class Domain:
         allowed = [float(p) for p in points if all(abs(p - a) > near for a in self.away)]
         return sorted(allowed, key=abs)
 
+    def inside(self, numbers: Iterable[float]) -> list[float]:
+        """Select the numbers that lie in it, and not near what they are to keep away from."""
+        near = min(0.2, (self.high - self.low) / 20)
+        return [
+            x
+            for x in numbers
+            if self.low <= x <= self.high and all(abs(x - a) >= near for a in self.away)
+        ]
+
+
+EVERYWHERE = Domain(-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a user asked for: how many arrays, of which shapes, with which numbers."""
+
+    number: int
+    broadcast: bool
+    shape: Shape | None
+    domain: Domain | None  # None where nothing was said: ordinary numbers, and any others
+    unique: bool = False
+
+    @property
+    def grid(self) -> list[float]:
+        return (self.domain or Domain()).values
+
+    @property
+    def fine(self) -> list[float]:
+        domain = self.domain or Domain()
+        return domain.inside(kinds.thousandths(domain.low, domain.high))
+
 
 def tensors(
     number: int = 1,
@@ -73,6 +107,10 @@ def tensors(
 ) -> st.SearchStrategy[tuple[Array, ...]]:
     """Tuples of float64 arrays, of one shape or of shapes that broadcast.
 
+    In ``check_op`` and ``gradtest`` they are also large, tiny, long, of many axes, and near the
+    numbers that stand in the code of what is checked; but never outside of ``domain``, nor of
+    another ``shape``.
+
     Parameters
     ----------
     number : int
@@ -82,7 +120,8 @@ def tensors(
     shape : tuple of int, optional
         The shape of all of them; by default any with up to three axes.
     domain : Domain, optional
-        Where the values lie.
+        Where the values lie; by default -3 to 3.  Three of four arrays are of quarters, which read
+        well, the others of numbers in between.
     unique : bool
         No two elements of an array are equal: no ties.
 
@@ -90,18 +129,97 @@ def tensors(
     --------
     >>> strategy = tensors(2, broadcast=True, domain=Domain(0, 1))
     """
-    return _of_values((domain or Domain()).values, number, broadcast, shape, unique)
+    return _requested(_Request(number, broadcast, shape, domain, unique))
 
 
 @st.composite
-def _of_values(
-    draw: Any, values: Any, number: int, broadcast: bool, shape: Any, unique: bool = False
-) -> tuple[Array, ...]:
-    if shape is None and broadcast:
-        sides = draw(calls.broadcasting(number))
-    else:
-        sides = [draw(calls.shapes()) if shape is None else shape] * number
-    return tuple(draw(calls.arrays(s, values, unique=unique)) for s in sides)
+def _requested(draw: Any, request: _Request) -> tuple[Array, ...]:
+    """Draw what was asked for, of the kind that is wanted now where it may be of that kind."""
+    kind = kinds.wanted()
+    if kind is None or not _allows(request, kind):
+        fine = request.fine if draw(st.sampled_from((False, False, False, True))) else request.grid
+        sides = draw(_sides(request))
+        return tuple(draw(calls.arrays(s, fine, unique=request.unique)) for s in sides)
+    kind.met = True
+    return draw(_of_kind(request, kind))
+
+
+def _allows(request: _Request, kind: InputKind) -> bool:
+    """Whether arrays may be of a kind, as far as the user fixed their shape and values."""
+    if kind.shapes and request.shape is not None and not kind.sweep:
+        return False
+    if request.unique and kind.arranged == "equal":
+        return False
+    return not kind.numbers or bool((request.domain or EVERYWHERE).inside(_both_signs(kind)))
+
+
+def _both_signs(kind: InputKind) -> list[float]:
+    return [y for x in kind.numbers for y in ((x, -x) if kind.signed else (x,))]
+
+
+@st.composite
+def _of_kind(draw: Any, request: _Request, kind: InputKind) -> tuple[Array, ...]:
+    """Draw arrays of a kind: all of them, or, where there are several, perhaps only one."""
+    shapes = kind.shapes if request.shape is None else ()
+    sides = draw(_sides(request, shapes))
+    only = draw(st.integers(-1, len(sides) - 1)) if len(sides) > 1 else -1
+    drawn = []
+    for i, side in enumerate(sides):
+        if kind.sweep:
+            drawn.append(_swept(request, side, draw(st.booleans()) and i > 0))
+        elif only in (-1, i):
+            drawn.append(draw(_arranged(request, kind, side)))
+        else:
+            drawn.append(draw(calls.arrays(side, request.grid, unique=request.unique)))
+    return tuple(drawn)
+
+
+def _swept(request: _Request, side: Shape, backwards: bool) -> Array:
+    """Cover the domain, from one end to the other."""
+    domain = request.domain or Domain(*kinds.WIDE)
+    n = math.prod(side)
+    points = kinds.sweep(domain.low, domain.high, n) if n else []
+    allowed = domain.inside(points) or domain.values
+    values = np.resize(np.array(allowed[::-1] if backwards else allowed), n)
+    return values.reshape(side)
+
+
+@st.composite
+def _arranged(draw: Any, request: _Request, kind: InputKind, side: Shape) -> Array:
+    domain = request.domain or EVERYWHERE
+    numbers: Sequence[float] = domain.inside(kind.numbers) if kind.numbers else request.grid
+    if kind.numbers and kind.signed:
+        versions = (
+            [x for x in domain.inside(_both_signs(kind)) if keep(x)]
+            for keep in (lambda x: x > 0, lambda x: True, lambda x: x < 0)
+        )
+        numbers = draw(st.sampled_from([v for v in versions if v]))
+    size = math.prod(side)
+    if kind.arranged == "equal":
+        return np.full(side, draw(st.sampled_from(numbers)))
+    if request.unique and len(set(numbers)) < size:
+        numbers = request.grid
+    drawn = draw(calls.arrays(side, numbers, unique=request.unique))
+    if kind.arranged and drawn.ndim:
+        drawn = np.sort(drawn)
+        drawn = drawn[..., ::-1].copy() if kind.arranged == "falling" else drawn
+    return np.asarray(drawn)
+
+
+@st.composite
+def _sides(draw: Any, request: _Request, wholes: Sequence[Shape] = ()) -> list[Shape]:
+    """Draw the shapes of all arrays."""
+    if request.shape is not None:
+        return [request.shape] * request.number
+    if not wholes:
+        if request.broadcast:
+            return list(draw(calls.broadcasting(request.number)))
+        return [draw(calls.shapes())] * request.number
+    whole = draw(st.sampled_from(wholes))
+    if not request.broadcast or request.number == 1:
+        return [whole] * request.number
+    narrow = draw(st.integers(-1, request.number - 1))  # which one is stretched, if any
+    return [draw(calls.narrowed(whole)) if i == narrow else whole for i in range(request.number)]
 
 
 def broadcastable(
@@ -142,15 +260,82 @@ def layouts(x: Array) -> st.SearchStrategy[Array]:
     return st.sampled_from(layouts_of(np.asarray(x)))
 
 
-def integers_exact(number: int = 1, *, shape: Shape | None = None) -> Any:
+def integers_exact(
+    number: int = 1, *, broadcast: bool = False, shape: Shape | None = None
+) -> st.SearchStrategy[tuple[Array, ...]]:
     """Arrays of small whole numbers, on which linear operations make no rounding error."""
     whole = [float(n) for n in (0, 1, -1, 2, -2, 3, -3, 4, -4)]
-    return _of_values(whole, number, False, shape)
+    return _of_numbers(_Request(number, broadcast, shape, None), whole)
 
 
-def at_kinks(number: int = 1, *, broadcast: bool = False, shape: Shape | None = None) -> Any:
+def at_kinks(
+    number: int = 1, *, broadcast: bool = False, shape: Shape | None = None
+) -> st.SearchStrategy[tuple[Array, ...]]:
     """Arrays of few special values: zeros, ties within and between arrays, saturation."""
-    return _of_values(SPECIAL, number, broadcast, shape)
+    return _of_numbers(_Request(number, broadcast, shape, None), SPECIAL)
+
+
+@st.composite
+def _of_numbers(draw: Any, request: _Request, numbers: Sequence[float]) -> tuple[Array, ...]:
+    sides = draw(_sides(request))
+    return tuple(draw(calls.arrays(s, numbers)) for s in sides)
+
+
+def extremes(
+    number: int = 1,
+    *,
+    broadcast: bool = False,
+    shape: Shape | None = None,
+    domain: Domain | None = None,
+) -> st.SearchStrategy[tuple[Array, ...]]:
+    """Arrays of large and small numbers, 1e-307 to 1e308, of one size or of many, and zeros.
+
+    Examples
+    --------
+    >>> strategy = extremes(2, shape=(3,), domain=Domain(0, 1e6))
+    """
+    sizes = [kind for name in kinds.SIZES for kind in kinds.sized(name)]
+    others = [k for k in kinds.plan() if k.name in ("of many sizes", "zeros of both signs")]
+    return _one_of(_Request(number, broadcast, shape, domain), [*sizes, *others])
+
+
+def near_ties(
+    number: int = 1,
+    *,
+    broadcast: bool = False,
+    shape: Shape | None = None,
+    domain: Domain | None = None,
+) -> st.SearchStrategy[tuple[Array, ...]]:
+    """Arrays whose elements are equal, or apart by an ulp, 1e-12, 1e-9, 1e-6 or 1e-3.
+
+    Examples
+    --------
+    >>> strategy = near_ties(shape=(4,))
+    """
+    near = [k for k in kinds.plan() if k.name in ("close neighbours", "equal")]
+    return _one_of(_Request(number, broadcast, shape, domain), near)
+
+
+def long(
+    number: int = 1, *, broadcast: bool = False, domain: Domain | None = None
+) -> st.SearchStrategy[tuple[Array, ...]]:
+    """Arrays with an axis of 33, 129 or 1025 elements, longer than most blocks.
+
+    Examples
+    --------
+    >>> strategy = long(2, broadcast=True)
+    """
+    lengths = [k for k in kinds.plan() if k.name == "long"]
+    return _one_of(_Request(number, broadcast, None, domain), lengths)
+
+
+def _one_of(
+    request: _Request, choices: Sequence[InputKind]
+) -> st.SearchStrategy[tuple[Array, ...]]:
+    allowed = [kind for kind in choices if _allows(request, kind)]
+    if not allowed:
+        raise ValueError(f"{request.domain} holds none of these numbers")
+    return st.sampled_from(allowed).flatmap(lambda kind: _of_kind(request, kind))
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {

@@ -28,7 +28,7 @@ from tinygrad_lab.testing.judging.judgement import (
 )
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
-from tinygrad_lab.testing.judging.running import OutOfTime
+from tinygrad_lab.testing.judging.running import Budget, OutOfTime
 from tinygrad_lab.testing.judging.subject import Subject
 
 _WRITES = (Kind.MUTATES_INPUT, Kind.MUTATES_UPSTREAM)
@@ -80,14 +80,23 @@ class Examination:
     upstream: Any = None
     order: int = 1
     strict: bool = False
+    budget: Budget = field(default_factory=Budget)
     failures: list[Looked] = field(default_factory=list)
 
     def look(self) -> Iterator[Looked]:
-        """Look at one property after the other."""
+        """Look at one property after the other.
+
+        Raises
+        ------
+        OutOfTime
+            Another budget than that of this examination is spent.
+        """
         try:
             yield from self._first_call()
         except OutOfTime as spent:
-            yield Looked("call", _out_of_time(spent))
+            if spent.budget is not self.budget:
+                raise
+            yield Looked("call", out_of_time(self.budget))
 
     def _failed(self, label: str, judgement: Judgement, point: Point | None = None) -> Looked:
         self.failures.append(Looked(label, judgement, point))
@@ -161,21 +170,19 @@ class Examination:
     # -- the properties ---------------------------------------------------------------------------
 
     def _properties(self, point: Point) -> Iterator[Looked]:
-        spent: OutOfTime | None = None
         for label in self.properties:
-            if spent is None:
-                try:
-                    judgement = self._judged(label, point)
-                except OutOfTime as error:
-                    spent = error
-            if spent is not None:
-                yield Looked(label, _out_of_time(spent), point)
-            elif judgement.verdict != FAIL:
+            try:
+                judgement = self._judged(label, point)
+            except OutOfTime as spent:
+                if spent.budget is not self.budget:
+                    raise
+                judgement = out_of_time(self.budget)
+            if judgement.verdict != FAIL:
                 yield Looked(label, judgement, point)
-            else:
-                yield self._failed(label, judgement, point)
-                if judgement.kind is Kind.NONLINEAR and self.upstream is None:
-                    point = self._pulled_from_ones(point)
+                continue
+            yield self._failed(label, judgement, point)
+            if judgement.kind is Kind.NONLINEAR and self.upstream is None:
+                point = self._pulled_from_ones(point)
 
     def _judged(self, label: str, point: Point) -> Judgement:
         """Judge one property, if anything can be said of it after the failures so far."""
@@ -212,11 +219,8 @@ def _is_the_same(a: Judgement, b: Judgement) -> bool:
     return a.kind is b.kind and a.site == b.site and errors[0] is errors[1]
 
 
-def _out_of_time(spent: OutOfTime) -> Judgement:
-    budget = spent.budget
+def out_of_time(budget: Budget) -> Judgement:
+    """There was no time left to look."""
     each = budget.spent / max(budget.calls, 1)
-    return Judgement(
-        INCONCLUSIVE,
-        reason=Reason.OUT_OF_TIME,
-        facts={"seconds": budget.seconds, "calls": budget.calls, "each": each},
-    )
+    facts = {"seconds": budget.seconds, "calls": budget.calls, "each": each}
+    return Judgement(INCONCLUSIVE, reason=Reason.OUT_OF_TIME, facts=facts)

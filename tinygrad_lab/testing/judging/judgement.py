@@ -136,6 +136,7 @@ class Judgement:
     reason: Reason | None = None
     analytic: float = math.nan  # the slope that gradients promise
     estimate: Estimate = NOT_MEASURED  # the slope that was measured
+    band: float = math.inf  # so far apart they may be and still agree
     resolution: float | None = None  # the smallest relative fault that would have been noticed
     site: Site = NOWHERE
     facts: Mapping[str, Any] = field(default_factory=dict)  # what else there is to say, by name
@@ -175,7 +176,11 @@ def whole(parts: Sequence[Judgement]) -> Judgement:
 
     The resolution is the worst of any part, for that is what would have been seen in all of them.
     """
-    worst = min(parts, key=lambda part: (_RANK[part.verdict], -part.relative_error))
+
+    def order(part: Judgement) -> tuple[int, float]:
+        return _RANK[part.verdict], -part.relative_error if part.verdict == FAIL else 0.0
+
+    worst = min(parts, key=order)
     resolutions = [part.resolution for part in parts if part.resolution is not None]
     return replace(worst, resolution=max(resolutions, default=None))
 

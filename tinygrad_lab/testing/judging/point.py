@@ -95,7 +95,8 @@ class Point:
     @property
     def rounding(self) -> float:
         """How much another order of summation may change, relative to the largest element."""
-        narrow = any(y.dtype.itemsize < 8 for y in self.recorded.outputs)
+        computed = [*self.recorded.outputs, *self.gradients]
+        narrow = any(y.dtype.itemsize < 8 for y in computed)
         return FLOAT32_ROUNDING if narrow else ROUNDING
 
     def apart(self, a: Sequence[Array], b: Sequence[Array]) -> int | None:

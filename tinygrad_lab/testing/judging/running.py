@@ -39,7 +39,7 @@ class Budget:
     """How long checks may take, and how long the calls of what the user wrote have taken."""
 
     def __init__(self, seconds: float = float("inf")) -> None:
-        self.seconds = seconds
+        self.seconds = float(seconds)
         self.end = time.perf_counter() + seconds
         self.calls = 0
         self.spent = 0.0  # seconds, in all calls

@@ -112,9 +112,6 @@ class Measurer:
         self.outputs, self.centre = list(outputs), flat(outputs)
         self.at_a_kink = False  # as far as was noticed
         self._climbs: dict[Any, Climb] = {}
-        moved = max(sum(x.size for x in self.arrays), 1)
-        # Many elements that move at once go far together, as the square root of their number.
-        self.shorter = 2.0 ** -min(int(math.log2(moved)) // 2, 8)
 
     def climb(
         self, directions: Sequence[Array], first: float = FIRST_STEP, dtype: Any = np.float64
@@ -149,6 +146,18 @@ class Measurer:
             return np.full(self.centre.size, np.nan, dtype=dtype)
         return row
 
+    def row(self, arrays: Sequence[Array]) -> Array:
+        """Give all outputs somewhere near, in one row; remember nothing."""
+        return self._row(self.subject.evaluate(arrays))
+
+    def shorter(self, directions: Sequence[Array]) -> float:
+        """Say by how much steps are shorter for all the elements that a direction moves.
+
+        Many elements that move at once go far together, as the square root of their number.
+        """
+        moved = max(sum(np.count_nonzero(u) for u in directions), 1)
+        return 2.0 ** -min(int(math.log2(moved)) // 2, 8)
+
     # -- kinks ----------------------------------------------------------------------------------
 
     def crosses(self, climbed: Climb) -> bool:
@@ -179,7 +188,7 @@ class Measurer:
             second = [direction_like(x, generator) for x in self.arrays]
             both = [u + w for u, w in zip(first, second, strict=True)]
             a, b, c = (
-                self.climb(u, 2.0**-13 * self.shorter).ladder.slope(weights)
+                self.climb(u, 2.0**-13 * self.shorter(u)).ladder.slope(weights)
                 for u in (first, second, both)
             )
             size = abs(a.value) + abs(b.value) + abs(c.value)

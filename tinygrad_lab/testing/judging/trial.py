@@ -63,6 +63,7 @@ def compare(analytic: float, numeric: Estimate, terms: float = 0.0, size: float 
         return judged(INCONCLUSIVE, reason=Reason.UNDERFLOW)
     uncertain = BAND * numeric.error + 16 * float(np.finfo(np.float64).eps) * terms
     band = uncertain + AGREEMENT * abs(numeric.value)
+    judged = functools.partial(judged, band=band)
     reference = max(abs(numeric.value), abs(analytic))
     against = reference if reference > uncertain else max(reference, terms, size)
     resolution = max(band / against, AGREEMENT) if against > 0 else math.inf
@@ -109,12 +110,12 @@ class Trial:
             longer = self._long_double(directions)
             if longer is not None and longer.verdict != INCONCLUSIVE:
                 return longer
-        best = min(tried, key=lambda j: j.resolution or 0.0)
+        best = min(tried, key=lambda j: j.band / (abs(j.analytic) or 1.0))
         return self._by_complex_step(best) or _undecided(best)
 
     def _places(self, directions: Sequence[Array]) -> Iterator[tuple[Sequence[Array], float]]:
         """Give directions and first steps: from the usual to those of inputs of unusual size."""
-        arrays, shorter = self.measurer.arrays, self.measurer.shorter
+        arrays, shorter = self.measurer.arrays, self.measurer.shorter(directions)
         for step in (*STEPS, *SHORTER_STEPS):
             yield directions, step * shorter
         own = [_of_own_size(x, u) for x, u in zip(arrays, directions, strict=True)]

@@ -5,6 +5,8 @@ Not for: deciding that something is wrong (``judging``), or the sentences (``wor
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -15,6 +17,7 @@ from tinygrad_lab.testing.judging.judgement import FAIL, Evidence, Judgement, Ki
 from tinygrad_lab.testing.judging.locating import Located, most_wrong
 from tinygrad_lab.testing.judging.numerical import direction_like
 from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.running import OutOfTime
 from tinygrad_lab.testing.judging.subject import TensorSubject
 from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
@@ -23,7 +26,14 @@ from tinygrad_lab.testing.telling.diagnosis import diagnose
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
 from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
 from tinygrad_lab.testing.telling.suspects import guilty
-from tinygrad_lab.testing.telling.words import RIGHT_ALONE, element, note, of_blame, sentences
+from tinygrad_lab.testing.telling.words import (
+    RIGHT_ALONE,
+    element,
+    extent,
+    note,
+    of_blame,
+    sentences,
+)
 
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
@@ -32,13 +42,35 @@ def enter(report: GradReport, label: str, judgement: Judgement, point: Point | N
     parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL, parts=parts))
-        explained = not rehearsing.get()
-        finding = finding_of(label, judgement, point) if explained else _bare(label, judgement)
-        report.findings.append(finding)
+        report.findings.append(_explained(label, judgement, point))
     else:
         words = note(judgement)
         result = Result(label, judgement.verdict, judgement.resolution, words, parts)
         report.results.append(result)
+
+
+def _explained(label: str, judgement: Judgement, point: Point | None) -> Finding:
+    """Explain a failure, as far as somebody reads it and there is time to."""
+    if rehearsing.get():
+        return _bare(label, judgement)
+    try:
+        return finding_of(label, judgement, point)
+    except OutOfTime:
+        finding = _bare(label, judgement)
+        if judgement.evidence is not None:
+            _add_numbers(finding, judgement, judgement.evidence.point, None)
+        finding.lines.append("there was no time left to look closer")
+        return finding
+
+
+@contextlib.contextmanager
+def unexplained() -> Iterator[None]:
+    """Only name failures: while a search makes one small, nobody reads why."""
+    token = rehearsing.set(True)
+    try:
+        yield
+    finally:
+        rehearsing.reset(token)
 
 
 def _bare(label: str, judgement: Judgement) -> Finding:
@@ -120,7 +152,8 @@ def _add_numbers(
         ratio = f"ratio {analytic / numeric.value:.3g} here" if numeric.value else ""
         hint = finding.diagnosis or ratio
         line += f"        ({hint})" if hint else ""
-    finding.lines.insert(0, line)
+    where = "" if located is None else extent(located, point)
+    finding.lines[:0] = [line, where] if where else [line]
     size = max(abs(numeric.value), abs(analytic) if not np.isinf(analytic) else 0.0)
     finding.error = abs(analytic - numeric.value) / size if size else 0.0
 
@@ -130,6 +163,9 @@ def _pattern(point: Point, located: Located) -> str:
     if np.any(located.errors > 1e-7 * np.max(np.abs(located.measured), initial=0.0)):
         return ""
     x = point.arrays[located.input]
+    everywhere = located.promised.size == x.size or (located.region and not located.all_known)
+    if not everywhere and not np.any(located.promised):
+        return "zero there"
     sizes = [(n, f"elements along axis {axis}") for axis, n in enumerate(x.shape)]
     sizes += [(x.size, "elements"), *((y.size, "results") for y in point.recorded.outputs)]
     pattern = diagnose(located.promised, located.measured, sizes)

@@ -111,11 +111,23 @@ class GradReport:
 
     @property
     def verdict(self) -> str:
-        """``pass``, ``fail``, or ``inconclusive`` where no number could be decided on."""
+        """``pass``, ``fail``, or ``inconclusive``.
+
+        It is a pass where nothing was left undecided, and, where inputs were measured one by one,
+        numbers were compared for each of them.
+        """
         if self.findings:
             return FAIL
         verdicts = [result.verdict for result in self.results]
-        return INCONCLUSIVE if INCONCLUSIVE in verdicts or PASS not in verdicts else PASS
+        undecided = INCONCLUSIVE in verdicts or PASS not in verdicts or self.not_compared
+        return INCONCLUSIVE if undecided else PASS
+
+    @property
+    def not_compared(self) -> list[Part]:
+        """Of the inputs that were to be measured, those of which no number could be compared."""
+        parts = {part.name: part for result in self.results for part in result.parts}
+        compared = {p.name for r in self.results for p in r.parts if p.verdict == PASS}
+        return [part for name, part in parts.items() if name not in compared]
 
     @property
     def passed(self) -> bool:

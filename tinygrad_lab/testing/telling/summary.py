@@ -25,6 +25,7 @@ class Tally:
     def __init__(self, operation: str, test: str) -> None:
         self.operation, self.test = operation, test
         self.checks = 0
+        self.verdicts: Counter[str] = Counter()  # of whole checks
         self.properties: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.resolution: float | None = None
         self.notes: dict[str, str] = {}  # why a property could not be decided
@@ -33,10 +34,13 @@ class Tally:
     def add(self, report: GradReport) -> None:
         """Count the results of one check."""
         self.checks += 1
+        self.verdicts[report.verdict] += 1
         for result in report.results:
             self.properties[result.property][result.verdict] += 1
             if result.verdict == INCONCLUSIVE:
                 self.notes[result.property] = result.note
+        if report.verdict == INCONCLUSIVE:
+            self.notes |= {f"input {part.name}": part.note for part in report.not_compared}
         if report.verdict == PASS and report.resolution is not None:
             self.resolution = max(self.resolution or 0.0, report.resolution)
         if report.findings:  # the last of its sort is what Hypothesis has shrunk to
@@ -46,6 +50,7 @@ class Tally:
     def join(self, data: Mapping[str, Any]) -> None:
         """Add what another tally came to."""
         self.checks += data["checks"]
+        self.verdicts.update(data["verdicts"])
         for name, counts in data["properties"].items():
             self.properties[name].update(counts)
         if data["resolution"] is not None:
@@ -56,10 +61,7 @@ class Tally:
     @property
     def verdict(self) -> str:
         """The worst of any check; inconclusive also where nothing at all could be decided."""
-        verdicts = set().union(*self.properties.values())
-        if self.messages or FAIL in verdicts:
-            return FAIL
-        return PASS if PASS in verdicts and INCONCLUSIVE not in verdicts else INCONCLUSIVE
+        return min((v for v, n in self.verdicts.items() if n), key=RANK.__getitem__)
 
     @property
     def summary(self) -> str:
@@ -82,7 +84,7 @@ class Tally:
         """Give what JSON can hold."""
         return {
             "operation": self.operation, "test": self.test, "verdict": self.verdict,
-            "checks": self.checks, "summary": self.summary,
+            "checks": self.checks, "verdicts": dict(self.verdicts), "summary": self.summary,
             "resolution": self.resolution if self.verdict == PASS else None,
             "properties": {name: dict(counts) for name, counts in self.properties.items()},
             "notes": self.notes, "messages": list(dict.fromkeys(self.messages.values())),

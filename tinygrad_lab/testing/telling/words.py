@@ -9,9 +9,15 @@ from __future__ import annotations
 import string
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
-from tinygrad_lab.testing.telling.pasted import shown
+from tinygrad_lab.testing.judging.locating import Located
+from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.telling.inputs import line_of
+
+MOST_NAMED = 5  # so many wrong elements are named one by one
 
 _REASONS = {
     Reason.LEFT_OUT: "left out: {why}",
@@ -30,7 +36,7 @@ _REASONS = {
     Reason.NOT_A_POLYNOMIAL: "not a polynomial of degree two on integers",
     Reason.STEPS_ON_INTEGERS: "a step function on the integers",
     Reason.MEANINGLESS: "it would say nothing beside what {after} has shown",
-    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls} calls "
+    Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls:call} "
     "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
@@ -120,6 +126,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.SHAPE: [
         "{gradient} has shape {shape}, the input {expected}",
         {
+            "harmless": "where it is subtracted from its input that makes no difference",
             "stretched": "the gradient of a broadcast operand has to be summed over the axes it "
             "was stretched",
             "transposed": "transposed",
@@ -131,7 +138,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "expected": "{gradient} is {dtype}, the input {expected}",
             "": "{gradient} is {dtype} for a float32 input",
         },
-        {"expected": "", "": "a constant of the rule is float64"},
+        {
+            "harmless": "a constant of the rule may be",
+            "expected": "",
+            "": "a constant of the rule is {dtype}",
+        },
     ],
     Kind.ALIASING: [
         {
@@ -139,7 +150,10 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "other": "{gradient} shares its memory with {other}",
             "": "{gradient} shares its memory with the upstream",
         },
-        "whoever adds to one in place changes the other: return a copy",
+        {
+            "harmless": "whoever writes into one changes the other",
+            "": "whoever adds to one in place changes the other: return a copy",
+        },
     ],
     Kind.NOT_REPEATABLE: [
         "{gradient} is another one the second time",
@@ -268,7 +282,7 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, dict):
-            value = [f"{name} = {shown(x)}" for name, x in value.items()]
+            value = line_of(list(value), list(value.values()))
         if isinstance(value, list):
             return ", ".join(map(str, value))
         if isinstance(value, Site):
@@ -286,7 +300,11 @@ def note(judgement: Judgement) -> str:
     texts = {part.site.name: note(part) for part in judgement.parts}
     if len(set(texts.values())) > 1:
         return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
-    return "" if judgement.reason is None else _REASONS[judgement.reason].format(**judgement.facts)
+    return (
+        ""
+        if judgement.reason is None
+        else _Formatter().vformat(_REASONS[judgement.reason], (), judgement.facts)
+    )
 
 
 def input_label(site: Site) -> str:
@@ -299,6 +317,38 @@ def element(site: Site) -> str:
     """Name an element of an input: "x[0, 1]"."""
     part = f".{site.part}" if site.part else ""
     return f"{site.name}{list(site.index) if site.index else ''}{part}"
+
+
+def extent(located: Located, point: Point) -> str:
+    """Say which elements are wrong, if not all of them are; "" where that is not known."""
+    x, site = point.arrays[located.input], point.subject.site(located.input)
+    if not located.all_known or len(located.places) == x.size:
+        return ""
+
+    def at(place: tuple[int, ...]) -> str:
+        return element(point.subject.site(located.input, place))
+
+    wrong = located.places
+    if located.run is not None:
+        ends = (located.run[0], located.run[1] - 1)
+        first, last = (tuple(map(int, np.unravel_index(k, x.shape))) for k in ends)
+        what = f"everything from {at(first)} to {at(last)}, in the order of memory, is"
+    elif located.region is not None and len(wrong) > 1:
+        complete = len(point.subject.site(located.input, wrong[0]).index or ()) == x.ndim
+        axes = list(zip(located.region, x.shape, strict=True))[: None if complete else -1]
+        ranges = ", ".join(_slice(low, high, length) for (low, high), length in axes)
+        what = f"all of {site.name}[{ranges}] is"
+    elif len(wrong) > MOST_NAMED:
+        what = f"{len(wrong)} of {x.size} elements are"
+    else:
+        what = f"{', '.join(map(at, wrong))} {'is' if len(wrong) == 1 else 'are'}"
+    return f"{what} wrong, the rest of {site.name} is right"
+
+
+def _slice(low: int, high: int, length: int) -> str:
+    if high - low == 1:
+        return str(low)
+    return f"{low or ''}:{'' if high == length else high}"
 
 
 def sentences(judgement: Judgement) -> list[str]:

@@ -26,10 +26,10 @@ def well_formed(point: Point) -> Judgement:
     faults: list[Judgement] = []
     notes: list[Judgement] = []
     for i, form in enumerate(point.forms):
-        if form.kind is not None:
-            is_a_note = form.is_harmless and point.is_lenient
-            judged = notes if is_a_note else faults
-            judged.append(point.failed(form.kind, i, **form.facts))
+        if form.kind is not None and form.is_harmless and point.is_lenient:
+            notes.append(point.failed(form.kind, i, harmless=True, **form.facts))
+        elif form.kind is not None:
+            faults.append(point.failed(form.kind, i, **form.facts))
     worst = replace(faults[0], parts=tuple(faults)) if faults else passed()
     return replace(worst, notes=tuple(notes))
 
@@ -41,10 +41,10 @@ def no_aliasing(point: Point) -> Judgement:
     gradients = point.subject.record(inputs).pull(ups)
     others: list[tuple[dict[str, Any], Any]] = [({}, u) for u in ups]
     others += [({"other": point.subject.site(i)}, x) for i, x in enumerate(inputs)]
-    shared = []
+    shared, lenient = [], {"harmless": True} if point.is_lenient else {}
     for i, g in enumerate(gradients):
         whose = [w for w, x in others if isinstance(g, np.ndarray) and np.shares_memory(g, x)]
-        shared += [point.failed(Kind.ALIASING, i, **whose[0])] if whose else []
+        shared += [point.failed(Kind.ALIASING, i, **whose[0], **lenient)] if whose else []
         others.append(({"gradient_by": point.subject.site(i)}, g))
     if point.is_lenient:  # nothing is wrong as long as nobody writes into it
         return replace(passed(), notes=tuple(shared))
@@ -112,7 +112,10 @@ def float32(point: Point) -> Judgement:
     # of a gradient whose form is another one anyway, that has been said
     forms = [(i, form_of(g, narrow[i])) for i, g in enumerate(gradients)]
     other = [(i, f) for i, f in forms if f.kind is Kind.DTYPE and point.forms[i].kind is None]
-    notes = tuple(point.failed(Kind.DTYPE, i, dtype=form.facts["dtype"]) for i, form in other)
+    lenient = {"harmless": True} if point.is_lenient else {}
+    notes = tuple(
+        point.failed(Kind.DTYPE, i, dtype=form.facts["dtype"], **lenient) for i, form in other
+    )
     if notes and not point.is_lenient:
         return notes[0]
     if not native:

@@ -40,13 +40,15 @@ from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties.form import well_formed
 from tinygrad_lab.testing.judging.slope import promised
 from tinygrad_lab.testing.judging.subject import TensorSubject
-from tinygrad_lab.testing.judging.trial import Trial, compare
+from tinygrad_lab.testing.judging.trial import AGREEMENT, Trial, compare
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import jvp
 
 EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared
 MOST_ROWS = 16  # and up to so many results
+MOST_BLOCKS = 8  # so many measurements of one input: where there are many inputs, fewer
+SEEN = 1e-5  # relative; elements in which such a fault would not be seen are looked at again
 
 
 def finite(point: Point) -> Judgement:
@@ -83,15 +85,48 @@ def directional(point: Point) -> Judgement:
     if not point.size:
         return passed(reason=Reason.NO_ELEMENTS)
     filled = [i for i, x in enumerate(point.arrays) if x.size]
-    parts = tuple(_by_input(point, i) for i in filled)
+    most = max(2, min(MOST_BLOCKS, 4 * MOST_BLOCKS // len(filled)))
+    parts = tuple(_by_input(point, i, most) for i in filled)
     return replace(whole(parts), parts=parts)
 
 
-def _by_input(point: Point, i: int) -> Judgement:
-    """Compare along a direction in one input."""
-    directions = [np.zeros(x.shape) for x in point.arrays]
-    directions[i] = direction_like(point.arrays[i], point.generator)
-    return replace(_along(point, directions), site=point.subject.site(i))
+def _by_input(point: Point, i: int, most: int) -> Judgement:
+    """Compare along a direction in one input; then along others in what hid behind the rest of it.
+
+    The resolution is that of the element in which the largest relative fault would go unnoticed.
+    """
+    x, gradient = point.arrays[i], np.abs(point.gradients[i])
+    block = np.ones(x.shape, bool)
+    judged: list[Judgement] = []
+    while len(judged) < most:
+        directions = [np.zeros(each.shape) for each in point.arrays]
+        directions[i] = np.where(block, direction_like(x, point.generator), 0.0)
+        judgement = _along(point, directions)
+        terms = np.where(block & np.isfinite(gradient), gradient * np.abs(directions[i]), 0.0)
+        hidden = block & (terms * SEEN < judgement.band)
+        is_last = len(judged) + 1 == most or not np.any(hidden) or np.all(hidden == block)
+        visible = terms if is_last else np.where(hidden, 0.0, terms)
+        judged.append(_of_elements(judgement, visible, is_rest=bool(judged)))
+        if judged[-1].verdict != PASS or is_last:
+            break
+        block = hidden
+    return replace(whole(judged), site=point.subject.site(i))
+
+
+def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement:
+    """State the resolution of the smallest of the terms that a slope consists of.
+
+    The small terms that are left when the large ones have been looked at may be known less
+    certainly than a whole input has to be.
+    """
+    seen = terms[terms > judgement.band]
+    if not seen.size or judgement.resolution is None:
+        return judgement
+    resolution = max(AGREEMENT, judgement.band / float(np.min(seen)))
+    off = abs(judgement.analytic - judgement.estimate.value)
+    if is_rest and judgement.reason is Reason.UNCERTAIN and off <= judgement.band:
+        judgement = replace(judgement, verdict=PASS, reason=None)
+    return replace(judgement, resolution=resolution)
 
 
 def tied_direction(point: Point) -> Judgement:
