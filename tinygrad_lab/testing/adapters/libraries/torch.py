@@ -110,7 +110,7 @@ class TorchAdapter(Adapter):
             return self.subject(bind(arrays, wrt))
         fn = FunctionOfParameters(self.fn, arrays, self.device)
         args = bind([*arrays, *fn.parameters.values()], wrt)
-        subject = _Torch(fn, args, self.__name__, self.device)
+        subject = _Torch(fn, args, self.__name__, fn.device)
         subject.names = fn.names(args)
         return subject
 

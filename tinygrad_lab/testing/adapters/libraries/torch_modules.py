@@ -35,8 +35,11 @@ class FunctionOfParameters:
     def __init__(self, module: Any, inputs: Sequence[Any], device: str | None) -> None:
         import torch as library
 
-        self.library, self.device = library, device
+        self.library = library
         self.module = _copied(module)
+        self.device = device or _elsewhere(module)
+        if self.device is not None:
+            self.module.to(self.device)
         if any(library.nn.parameter.is_lazy(p) for p in self.module.parameters()):
             self._make_lazy_ones(inputs)
         every = dict(self.module.named_parameters())
@@ -61,7 +64,7 @@ class FunctionOfParameters:
     def _like(self, x: Any, dtype: Any) -> Any:
         if not isinstance(x, np.ndarray):
             return x
-        tensor = self.library.from_numpy(np.array(x))
+        tensor = self.library.from_numpy(np.array(x)).to(self.device or "cpu")
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
     def names(self, args: Arguments) -> list[str]:
@@ -110,6 +113,12 @@ class FunctionOfParameters:
         elif c.is_complex():
             c = c.to(library.complex64 if narrow else library.complex128)
         return c.clone() if self.device is None else c.to(self.device, copy=True)
+
+
+def _elsewhere(module: Any) -> str | None:
+    """Say where a module is, if it is not on the CPU."""
+    devices = (str(p.device) for p in module.parameters())
+    return next((device for device in devices if device not in ("cpu", "meta")), None)
 
 
 def _copied(module: Any) -> Any:
