@@ -373,7 +373,7 @@ def test_words_for_ratios():
     assert in_words(6.0, [(6, "elements")]) == "not divided by 6, the number of elements"
     assert in_words(0.1, [(10, "rows")]) == "divided by 10, the number of rows, once too often"
     right = np.array([[1.0, 2.0], [3.0, 4.0]])
-    assert diagnose(-right, right) == ("ratio -1.000: sign flipped", -1.0)
+    assert diagnose(-right, right)[:2] == ("ratio -1.000: sign flipped", -1.0)
     assert diagnose(right.T, right).text == "transposed"
     a, g = np.array([0.2, 0.4, 0.9]), np.array([1.0, -2.0, 3.0])
     assert wrong_factor(g, g * a * (1 - a), {"A3": a}) == "the factor A3 * (1 - A3) is missing"

@@ -178,10 +178,8 @@ class _Writer:
 
     def _box(self, box: Box) -> str:
         """Write one box."""
-        paint = self.theme.paint[
-            "wrong" if box.trouble else {"layer": "operation"}.get(box.role, box.role)
-        ]
-        width = 2 if box.trouble else 1.2
+        paint = self.theme.paint[_paint(box)]
+        width = 2 if box.trouble or box.marks else 1.2
         return (
             f'  {box.id} [{_SHAPES[box.role]} fillcolor="{paint.fill}" color="{paint.line}" '
             f"penwidth={width} label=<{self._label(box)}> tooltip={tooltip(_details(box))}]"
@@ -199,8 +197,8 @@ class _Writer:
         if "grad" in self.show and box.flow is not None and box.id != self.model.loss.id:
             words.append(f"∇ {number(box.flow)}")
         below = "&#160; ".join(words)
-        if box.trouble:
-            head = f"✗ {box.trouble} &#160;{head}"
+        marks = box.marks or ((f"✗ {box.trouble}",) if box.trouble else ())
+        head = "".join(f"<B>{escape(mark)}</B><BR/>" for mark in marks) + head
         if not below:
             return head
         return f'{head}<BR/><FONT POINT-SIZE="9" COLOR="{self.theme.muted}">{below}</FONT>'
@@ -297,6 +295,15 @@ def _reach(model: GraphModel) -> int:
         if edge.role != "side":
             rank[edge.target] = max(rank[edge.target], rank[edge.source] + 1)
     return sum(rank[e.target] - rank[e.source] - 1 for e in model.edges if e.role == "skip")
+
+
+def _paint(box: Box) -> str:
+    """Say which paint of the theme a box gets."""
+    if any(mark.startswith("✗") for mark in box.marks) or (box.trouble and not box.marks):
+        return "wrong"
+    if box.marks:
+        return "weak"
+    return "operation" if box.role == "layer" else box.role
 
 
 def _head(box: Box, path: str | None = None) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tinygrad_lab.core.engine import Node
@@ -20,6 +20,7 @@ from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.scopes import trace_of
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.viz import naming as words
+from tinygrad_lab.viz.health import SYMBOLS, Finding, examine
 from tinygrad_lab.viz.measures import Flow, Measure, measure, together
 from tinygrad_lab.viz.naming import Naming
 from tinygrad_lab.viz.outline import Call, Repeat, nodes_of
@@ -72,6 +73,7 @@ class Box:
     parameters: int = 0
     course: tuple[Measure, ...] = ()
     details: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
     @property
     def flow(self) -> float | None:
@@ -118,6 +120,7 @@ class GraphModel:
     frames: tuple[Frame, ...] = ()
     has_gradients: bool = True
     detail: Detail = "operations"
+    findings: tuple[Finding, ...] = ()
 
     @property
     def loss(self) -> Box:
@@ -149,6 +152,7 @@ def build(
     detail: str = "auto",
     fold: bool | None = None,
     collapse: Collection[str] = (),
+    examined: bool = False,
 ) -> GraphModel:
     """Read the graph of a tensor.
 
@@ -174,6 +178,8 @@ def build(
         Draw what repeats once; by default where there would be too many boxes.
     collapse
         Paths of layers to draw as one box each.
+    examined
+        Look for trouble, and mark the boxes where it is.
 
     Raises
     ------
@@ -201,7 +207,8 @@ def build(
         raise ValueError(_too_large(nodes, len(plan.places), limit))
     lines = {use: line for line, uses in plan.lines.items() for use in uses}
     flow = Flow(nodes, loss, lines) if gradients else None
-    return _Reader(plan, naming, flow, loss).model()
+    findings = examine(loss, nodes, naming) if examined else []
+    return _Reader(plan, naming, flow, loss, findings).model()
 
 
 def _settings(detail: Any, fold: bool, collapse: Collection[str]) -> Settings:
@@ -254,7 +261,10 @@ def _too_large(nodes: list[Node], boxes: int, limit: int) -> str:
 class _Reader:
     """Describes a plan: in words and numbers, by position."""
 
-    def __init__(self, plan: Plan, naming: Naming, flow: Flow | None, loss: Tensor) -> None:
+    def __init__(
+        self, plan: Plan, naming: Naming, flow: Flow | None, loss: Tensor,
+        findings: Sequence[Finding],
+    ) -> None:  # fmt: skip
         self.plan, self.naming, self.flow, self.loss = plan, naming, flow, loss
         self.ids = {place: f"n{i}" for i, place in enumerate(plan.places)}
         frames = [f for f in plan.frames if not (isinstance(f, Call) and f.path == "")]
@@ -264,7 +274,12 @@ class _Reader:
             self.inputs[line.target].append(line)
         self.uses = Counter(line.source for line in plan.lines)
         self.values = _values(plan, loss)
+        self.findings = tuple(replace(f, node=None, box=self._box_of(f.node)) for f in findings)
         self._follow_data()
+
+    def _box_of(self, node: Node | None) -> str | None:
+        place = None if node is None else self.plan.place(node)
+        return None if place is None else self.ids.get(place.within or place)
 
     def model(self) -> GraphModel:
         """Describe everything."""
@@ -273,7 +288,7 @@ class _Reader:
         boxes = tuple(self._box(place, owners) for place in self.plan.places)
         return GraphModel(
             boxes, tuple(self._edges()), tuple(frames), self.flow is not None,
-            self.plan.settings.detail,
+            self.plan.settings.detail, self.findings,
         )  # fmt: skip
 
     # -- frames -----------------------------------------------------------------------------------
@@ -339,6 +354,9 @@ class _Reader:
             + (math.prod(value.shape) * len(place.nodes) if role == "parameter" else 0),
             course=course if len(course) > 1 else (),
             details=tuple(self._details(place, inner)),
+            marks=tuple(
+                f"{SYMBOLS[f.kind]} {f.mark}" for f in self.findings if f.box == self.ids[place]
+            ),
         )  # fmt: skip
 
     def _copies(self, place: Place) -> int:

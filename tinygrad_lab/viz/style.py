@@ -68,6 +68,7 @@ THEMES: Mapping[str, Theme] = {
             "operation": Paint("#FFFFFF", "#57606A"),
             "loss": Paint("#D3F0E6", "#117733"),
             "wrong": Paint("#FFE3E0", "#7F0010"),
+            "weak": Paint("#F1E7FB", "#A5497F"),
         },
     ),
     "dark": Theme(
@@ -84,6 +85,7 @@ THEMES: Mapping[str, Theme] = {
             "operation": Paint("#161B22", "#9DA7B3"),
             "loss": Paint("#0B3D30", "#2BC79A"),
             "wrong": Paint("#5A2408", "#FF8A4C"),
+            "weak": Paint("#43243A", "#E08BC0"),
         },
     ),
 }

@@ -14,19 +14,25 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.telling.digits import ratio_of
+from tinygrad_lab.testing.telling.ratios import Size, in_words
 
 TOLERANCE = 1e-6
 
 
 class Pattern(NamedTuple):
-    """How a wrong gradient relates to the right one, in words; with their ratio, if it has one."""
+    """How a wrong gradient relates to the right one, in words; with their ratio, if it has one.
+
+    One that is not certain may have a closer reading, where it is wrong or what was left out.
+    """
 
     text: str
     ratio: float | None = None
+    is_certain: bool = True
 
 
 def diagnose(
-    analytic: Array, numeric: Array, sizes: Sequence[tuple[int, str]] = ()
+    analytic: Array, numeric: Array, sizes: Sequence[Size | tuple[int, str]] = ()
 ) -> Pattern | None:
     """Find out how a wrong gradient relates to the right one; None where no pattern is evident.
 
@@ -47,9 +53,24 @@ def diagnose(
         words = None if ratio is None else in_words(ratio, sizes)
         if ratio is not None and (analytic.size > 1 or words is not None):
             # the ratio of single numbers is always constant
-            return Pattern(f"ratio {ratio:.3f}: {words or 'a constant factor'}", ratio)
-        texts = (text for text, fits in _PATTERNS.items() if fits(analytic, numeric))
-        return next(map(Pattern, texts), None)
+            return Pattern(f"ratio {ratio_of(ratio, 1.0)}: {words or 'a constant factor'}", ratio)
+        for patterns in (_CERTAIN, _OPEN):
+            for text, fits in patterns.items():
+                if fits(analytic, numeric):
+                    return Pattern(text, is_certain=patterns is _CERTAIN)
+    return None
+
+
+def wrong_elements(analytic: Array, numeric: Array) -> Array:
+    """Give a mask of the elements that are wrong."""
+    size = max(_size(numeric), _size(analytic[np.isfinite(analytic)]))
+    return np.asarray(~(np.abs(analytic - numeric) <= TOLERANCE * size))
+
+
+def explains(ratio: float, analytic: Array, numeric: Array) -> bool:
+    """Whether a factor of nearly one is what a nearly right gradient differs by."""
+    off = _size(analytic - ratio * numeric)
+    return off <= 1e-2 * _size(analytic - numeric)
 
 
 def _common_ratio(a: Array, n: Array) -> float | None:
@@ -62,38 +83,6 @@ def _common_ratio(a: Array, n: Array) -> float | None:
 
 def _size(x: Array) -> float:
     return float(np.max(np.abs(x), initial=0.0))
-
-
-_NAMED = {
-    -1.0: "sign flipped",
-    2.0: "twice too large",
-    0.5: "half of what it should be",
-    -2.0: "sign flipped and twice too large",
-    -0.5: "sign flipped and half of what it should be",
-    4.0: "four times too large",
-    float(np.log(2)): "a factor log(2) too many",
-    float(1 / np.log(2)): "a factor log(2) is missing",
-    float(np.log(10)): "a factor log(10) too many",
-    float(1 / np.log(10)): "a factor log(10) is missing",
-    float(np.pi / 180): "degrees taken for radians",
-    float(180 / np.pi): "radians taken for degrees",
-}
-
-
-def in_words(ratio: float, sizes: Sequence[tuple[int, str]] = ()) -> str | None:
-    """Say what a constant ratio between a gradient and the right one hints at, if at anything."""
-    for value, text in _NAMED.items():
-        if abs(ratio - value) <= TOLERANCE * abs(value):
-            return text
-    flipped = "sign flipped and " * (ratio < 0)
-    for n, what in sizes:
-        if n > 1 and abs(abs(ratio) - n) <= TOLERANCE * n:
-            return f"{flipped}not divided by {n}, the number of {what}"
-        if n > 1 and abs(abs(ratio) * n - 1) <= TOLERANCE:
-            return f"{flipped}divided by {n}, the number of {what}, once too often"
-    if abs(ratio - 1) < 1e-3:
-        return "right but for a small factor: a mistyped constant?"
-    return None
 
 
 def _close(a: Array, b: Array) -> bool:
@@ -130,23 +119,23 @@ def _is_off_by_means(a: Array, n: Array, axes: Sequence[int | None]) -> bool:
     return d.size > 1 and any(_close(d, np.broadcast_to(mean, d.shape)) for mean in means)
 
 
-def _is_right_in_some(a: Array, n: Array) -> bool:
-    off = np.abs(a - n) > TOLERANCE * max(_size(n), _size(a))
-    return 0 < int(np.sum(off)) < a.size
-
-
-_PATTERNS: dict[str, Callable[[Array, Array], bool]] = {
+#: What says all: the right numbers, elsewhere or changed.
+_CERTAIN: dict[str, Callable[[Array, Array], bool]] = {
     "transposed": lambda a, n: a.ndim == 2 and _close(a.T, n),
     "axes permuted: the permutation is not the inverse one": _has_axes_permuted,
     "reversed along an axis": lambda a, n: any(_close(np.flip(a, k), n) for k in range(a.ndim)),
     "shifted along an axis": _is_shifted,
     "rows and columns in the other order (C for F)": lambda a, n: _close(a.ravel("F"), n.ravel()),
-    "right where it is not zero; zero where it should not be": _lacks_some,
-    "right but for the sign of some elements": lambda a, n: _close(np.abs(a), np.abs(n)),
     "the right numbers in the wrong places": lambda a, n: (
         len(np.unique(n)) > 1 and _close(np.sort(a, None), np.sort(n, None))
     ),
     "the square of what it should be": lambda a, n: _close(a, n * n),
+}
+
+#: What leaves open why, or where.
+_OPEN: dict[str, Callable[[Array, Array], bool]] = {
+    "right where it is not zero; zero where it should not be": _lacks_some,
+    "right but for the sign of some elements": lambda a, n: _close(np.abs(a), np.abs(n)),
     "too small by whole factors: contributions to a place overwritten, not added": (
         _lacks_whole_factors
     ),
@@ -156,7 +145,6 @@ _PATTERNS: dict[str, Callable[[Array, Array], bool]] = {
     "off by the same amount along an axis: a term is missing (a mean, a sum)": lambda a, n: (
         _is_off_by_means(a, n, [k for k in range(a.ndim) if a.shape[k] > 1])
     ),
-    "right in some elements, wrong in others": _is_right_in_some,
 }
 
 _FACTORS: dict[str, Callable[[Array], Array]] = {
@@ -166,8 +154,16 @@ _FACTORS: dict[str, Callable[[Array], Array]] = {
     "1 - {}**2": lambda a: 1 - a * a,
     "({} > 0)": lambda a: (a > 0).astype(float),
     "{}**2": lambda a: a * a,
+    "1 / {}": lambda a: 1 / a,
+    "1 + {}": lambda a: 1 + a,
     "exp({})": np.exp,
+    "exp(-{})": lambda a: np.exp(-a),
     "cos({})": np.cos,
+    "sin({})": np.sin,
+    "sqrt({})": np.sqrt,
+    "abs({})": np.abs,
+    "1 - tanh({})**2": lambda a: 1 - np.tanh(a) ** 2,
+    "1 / (1 + exp(-{}))": lambda a: 1 / (1 + np.exp(-a)),
 }
 
 
@@ -190,6 +186,25 @@ def wrong_factor(analytic: Array, numeric: Array, values: Mapping[str, Array]) -
                 return f"the factor {_times(1 / ratio)}{text.format(name)} is missing"
             if ratio := _common_ratio(analytic, numeric * factor):
                 return f"the factor {_times(ratio)}{text.format(name)} is one too many"
+    return ""
+
+
+def wrong_term(analytic: Array, numeric: Array, values: Mapping[str, Array]) -> str:
+    """Find a term, a multiple of a named value, that a gradient lacks, or has and should not have.
+
+    A weight decay that the loss has and the backward pass forgets is such a term.
+    """
+    if analytic.size < 2:
+        return ""
+    missing = numeric - analytic
+    for name, value in values.items():
+        if value.shape != analytic.shape or value.dtype.kind != "f" or not np.any(value):
+            continue
+        if np.ptp(value) <= TOLERANCE * _size(value):
+            continue
+        if ratio := _common_ratio(missing, value):
+            what = "is missing" if ratio > 0 else "is one too many"
+            return f"the term {_times(abs(ratio))}{name} {what}"
     return ""
 
 

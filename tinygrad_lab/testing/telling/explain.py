@@ -22,8 +22,10 @@ from tinygrad_lab.testing.judging.subject import TensorSubject
 from tinygrad_lab.testing.judging.trial import Trial
 from tinygrad_lab.testing.telling import ledger
 from tinygrad_lab.testing.telling.audit import audit
-from tinygrad_lab.testing.telling.diagnosis import diagnose
+from tinygrad_lab.testing.telling.digits import compared, ratio_of
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
+from tinygrad_lab.testing.telling.mistakes import Mistake, beside, is_same_fault, mistakes_of
+from tinygrad_lab.testing.telling.patterns import NEARLY_RIGHT, pattern_of
 from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
 from tinygrad_lab.testing.telling.suspects import guilty
 from tinygrad_lab.testing.telling.words import (
@@ -35,6 +37,8 @@ from tinygrad_lab.testing.telling.words import (
     sentences,
 )
 
+MOST_EXPLAINED = 4  # mistakes of one check; of others, that they are there
+
 
 def enter(report: GradReport, label: str, judgement: Judgement, point: Point | None = None) -> None:
     """Enter a judgement of one property into a report, and explain it if it is a failure."""
@@ -42,7 +46,7 @@ def enter(report: GradReport, label: str, judgement: Judgement, point: Point | N
     parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
         report.results.append(Result(label, FAIL, parts=parts))
-        report.findings.append(_explained(label, judgement, point))
+        report.findings += findings_of(label, judgement, point)
     else:
         words = note(judgement)
         result = Result(label, judgement.verdict, judgement.resolution, words, parts)
@@ -58,7 +62,7 @@ def _explained(label: str, judgement: Judgement, point: Point | None) -> Finding
     except OutOfTime:
         finding = _bare(label, judgement)
         if judgement.evidence is not None:
-            _add_numbers(finding, judgement, judgement.evidence.point, None)
+            _add_numbers(finding, judgement, judgement.evidence, None)
         finding.lines.append("there was no time left to look closer")
         return finding
 
@@ -77,6 +81,35 @@ def _bare(label: str, judgement: Judgement) -> Finding:
     """Say no more of a failure than its kind."""
     assert judgement.kind is not None
     return Finding(label, judgement.kind, sentences(judgement)[0], judgement.site.input)
+
+
+def findings_of(label: str, judgement: Judgement, point: Point | None = None) -> list[Finding]:
+    """Explain a failure of one property: one finding for each mistake, the worst first."""
+    mistakes = mistakes_of(judgement)
+    if not mistakes:
+        return [_explained(label, judgement, point)]
+    told: list[tuple[Mistake, Finding]] = []
+    for mistake in mistakes:
+        worst = mistake.parts[0]
+        if judgement.order > 1:  # of a gradient, which is told of the whole alone
+            kind, order, inner = judgement.kind, judgement.order, judgement.point
+            worst = mistake.parts[0] = replace(worst, kind=kind, order=order, point=inner)
+        if len(told) == MOST_EXPLAINED:
+            told.append((mistake, _bare(label, worst)))
+            continue
+        finding = _explained(label, worst, point)
+        same = next((m for m, other in told if is_same_fault(other, finding)), None)
+        if same is None:
+            finding.lines[1:1] = beside(mistake, judgement)
+            told.append((mistake, finding))
+        else:
+            same.parts += mistake.parts
+    for mistake, finding in told:
+        if len(mistake.parts) > 1:
+            worst = mistake.parts[0]
+            several = replace(worst, facts={**worst.facts, "several": mistake.sites})
+            finding.text = sentences(several)[0]
+    return [finding for _, finding in told]
 
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
@@ -109,7 +142,7 @@ def _described(label: str, judgement: Judgement) -> Finding:
     finding = Finding(label, judgement.kind, text, judgement.site.input, lines)
     finding.site = judgement.site.line
     if evidence is not None:
-        _add_numbers(finding, judgement, evidence.point, located)
+        _add_numbers(finding, judgement, evidence, located)
     return finding
 
 
@@ -138,38 +171,30 @@ def _name_the_rule(finding: Finding, label: str, point: Point) -> None:
 
 
 def _add_numbers(
-    finding: Finding, judgement: Judgement, point: Point, located: Located | None
+    finding: Finding, judgement: Judgement, evidence: Evidence, located: Located | None
 ) -> None:
     """Say where a gradient is most wrong, by how much, and what that looks like."""
     analytic, numeric = judgement.analytic, judgement.estimate
     finding.analytic, finding.numeric = analytic, numeric
-    if located is None:
-        line = f"along a direction the gradient promises {analytic:.6g}, numeric {numeric}"
+    by_rule, measured = compared(analytic, numeric)
+    if located is None and "exactly" in judgement.facts:
+        line = ""  # its own lines say both
+    elif located is None:
+        line = f"along a direction the gradient promises {by_rule}, numeric {measured}"
     else:
         finding.index = located.place
-        finding.diagnosis = _pattern(point, located)
-        line = f"at {element(judgement.site)}: rule gives {analytic:.6g}, numeric {numeric}"
-        ratio = f"ratio {analytic / numeric.value:.3g} here" if numeric.value else ""
+        finding.diagnosis = pattern_of(evidence, located)
+        line = f"at {element(judgement.site)}: rule gives {by_rule}, numeric {measured}"
+        ratio = f"ratio {ratio_of(analytic, numeric.value)} here" if numeric.value else ""
         hint = finding.diagnosis or ratio
         line += f"        ({hint})" if hint else ""
-    where = "" if located is None else extent(located, point)
-    finding.lines[:0] = [line, where] if where else [line]
+    where = "" if located is None else extent(located, evidence.point)
+    finding.lines[:0] = [text for text in (line, where) if text]
     size = max(abs(numeric.value), abs(analytic) if not np.isinf(analytic) else 0.0)
     finding.error = abs(analytic - numeric.value) / size if size else 0.0
-
-
-def _pattern(point: Point, located: Located) -> str:
-    """Name the pattern of a wrong gradient, where the measured one is certain enough."""
-    if np.any(located.errors > 1e-7 * np.max(np.abs(located.measured), initial=0.0)):
-        return ""
-    x = point.arrays[located.input]
-    everywhere = located.promised.size == x.size or (located.region and not located.all_known)
-    if not everywhere and not np.any(located.promised):
-        return "zero there"
-    sizes = [(n, f"elements along axis {axis}") for axis, n in enumerate(x.shape)]
-    sizes += [(x.size, "elements"), *((y.size, "results") for y in point.recorded.outputs)]
-    pattern = diagnose(located.promised, located.measured, sizes)
-    return "" if pattern is None else pattern.text
+    if 0 < finding.error < NEARLY_RIGHT:
+        allowing = 10.0 ** np.ceil(np.log10(2 * finding.error))
+        finding.lines.append(f"tolerance={allowing:.0e} allows it, where that is meant")
 
 
 def _accuse(finding: Finding, analytic: float, evidence: Evidence, order: int = 1) -> None:

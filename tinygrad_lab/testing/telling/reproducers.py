@@ -61,8 +61,8 @@ class Program:
             ):
                 try:
                     exec(compile(self.text, "<reproducer>", "exec"), dict(self.needs))
-                except OutOfTime:
-                    if not budget.is_spent:  # the time of the check around this one is over
+                except OutOfTime as spent:
+                    if spent.budget is not budget:  # the time of the check around this one is over
                         raise
                     return None
         except GradientError as error:

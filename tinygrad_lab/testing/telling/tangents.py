@@ -112,6 +112,7 @@ class Graphs:
         if any(np.shape(v) != np.shape(centre) for v in values.values()):
             return False
         slope, error = _slope_of(values, centre, self.steps)
+        error = np.where(np.isfinite(error), error, 0.0)  # of one step, which is exact then
         return bool(np.any(np.abs(slope) > BAND * np.reshape(error, np.shape(slope))))
 
     @staticmethod

@@ -7,14 +7,17 @@ Not for: the pattern in wrong numbers (``diagnosis.py``), or how a message is la
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
+from tinygrad_lab.testing.judging.left_out import LeftOut
 from tinygrad_lab.testing.judging.locating import Located
 from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.telling.digits import arrays_side_by_side, side_by_side
 from tinygrad_lab.testing.telling.inputs import line_of
 
 MOST_NAMED = 5  # so many wrong elements are named one by one
@@ -54,15 +57,20 @@ _REASONS = {
     Reason.VALUE_JUMPS: "the value jumps here: a step, or round-off",
     Reason.NOISE_OR_KINK: "noise, or a kink: the one-sided slopes are not certain",
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
-Reason.KINK: "kink: one-sided slopes {low:.6g} to {high:.6g}",
+    Reason.KINK: "kink: one-sided slopes {low} to {high}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.BY_COMPLEX_STEP: "by complex step",
+    Reason.WITHIN_TOLERANCE: "off by {off:.1e}, within tolerance={tolerance:g}",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
     Reason.AT_RATE: "at rate {rate:g}",
 }
 
-_IS_WRONG = {"input": "{gradient} is wrong", "": "the gradient is wrong"}
+_IS_WRONG = {
+    "several": "{gradient} are wrong",
+    "input": "{gradient} is wrong",
+    "": "the gradient is wrong",
+}
 
 #: The sentence of each fault, and the lines below it.  Where it depends on the facts, the text is
 #: that of the first fact that there is, or else of "".
@@ -96,10 +104,14 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "": "the function raised {error!e}{below}",
         }
     ],
-    Kind.RANDOM: ["the function is random: it draws from a global generator at each call"],
+    Kind.RANDOM: [
+        "the function is random: at each call it draws from {source}",
+        "seed it anew within the function, or hand over what was drawn as an input; check a model "
+        "with dropout after .eval()",
+    ],
     Kind.GLOBAL_STATE: [
-        "the function gives another value at each call: it draws random numbers, or depends on "
-        "state outside of its inputs"
+        "the function gives another value at each call: it depends on state outside of its inputs, "
+        "or draws random numbers from a generator that it makes",
     ],
     Kind.MUTATES_INPUT: [
         {
@@ -210,7 +222,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     ],
     Kind.NOT_FINITE: [
         "{gradient} is {value} where value and slope are finite",
-        "at {element} = {at:.6g}: one-sided slopes {left:.6g} and {right:.6g}",
+        "at {element} = {at:.6g}: one-sided slopes {left} and {right}",
     ],
     Kind.NONLINEAR: [
         {
@@ -230,8 +242,8 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.WRONG: [
         {"exactly": "the gradient is wrong (exact mode: on integers nothing is rounded)"}
         | _IS_WRONG,
-        {"exactly": "at {inputs}", "note": "{note}"},
-        {"exactly": "slope {slope:.17g}, exactly it is {exactly:.17g}"},
+        {"exactly": "not there, but at whole numbers: {inputs}", "note": "{note}"},
+        {"exactly": "along {directions}: slope {slope}, exactly it is {exactly}"},
     ],
     Kind.SUBGRADIENT: [_IS_WRONG, "{note}"],
     Kind.SECOND_ORDER: [
@@ -267,6 +279,13 @@ _PARTS = {
 RIGHT_ALONE = "alone, this call is right: the fault is in how it is used"
 
 
+def of_left_out(left: LeftOut, name: str) -> str:
+    """Say that a gradient leaves out a constant of the forward function."""
+    if left.constant is None:
+        return "right up to a small constant in the forward pass, which it leaves out"
+    return f"right up to {left.constant:.1g} beside {name}, a small constant in the forward pass"
+
+
 class _Formatter(string.Formatter):
     """Writes lists item by item, and dicts as assignments.
 
@@ -300,17 +319,36 @@ def note(judgement: Judgement) -> str:
     texts = {part.site.name: note(part) for part in judgement.parts}
     if len(set(texts.values())) > 1:
         return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
-    return (
-        ""
-        if judgement.reason is None
-        else _Formatter().vformat(_REASONS[judgement.reason], (), judgement.facts)
-    )
+    if judgement.reason is None:
+        return ""
+    return _Formatter().vformat(_REASONS[judgement.reason], (), _side_by_side(judgement.facts))
+
+
+#: Facts that are two numbers, or two arrays, to be held side by side.
+_PAIRS = (("low", "high"), ("left", "right"), ("slope", "exactly"), ("narrow", "wide"))
+
+
+def _side_by_side(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the facts that are pairs of numbers with the digits by which they differ."""
+    pairs = [pair for pair in _PAIRS if all(name in facts for name in pair)]
+    written = dict(facts)
+    for a, b in pairs:
+        are_arrays = np.ndim(facts[a]) > 0
+        write = arrays_side_by_side if are_arrays else side_by_side
+        written[a], written[b] = write(facts[a], facts[b])
+    return written
 
 
 def input_label(site: Site) -> str:
     """Name an input: "input 0 (x)", and without the name where it has none of its own."""
     label = f"input {site.input}"
     return label if site.name.startswith("input") else f"{label} ({site.name})"
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Write names in a row: "a, b and c"; of many the first, and how many more there are."""
+    *first, last = names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def element(site: Site) -> str:
@@ -354,12 +392,14 @@ def _slice(low: int, high: int, length: int) -> str:
 def sentences(judgement: Judgement) -> list[str]:
     """Say what is wrong: the sentence of a message, and the lines below it."""
     assert judgement.kind is not None
-    site, facts = judgement.site, dict(judgement.facts)
+    site, facts = judgement.site, _side_by_side(judgement.facts)
     where = f"in {site.line}: {site.source}" if site.line else ""
     facts |= {"aside": where and f", {where}", "below": where and f"\n  {where}"}
     if site.input is not None:
         facts |= {"input": site.input, "name": site.name, "element": element(site)}
-        facts["gradient"] = f"gradient by {input_label(site)}"
+        several = [input_label(each) for each in facts.get("several", ())]
+        one = f"gradient by {input_label(site)}"
+        facts["gradient"] = f"gradients by {listed(several)}" if several else one
     if judgement.reason is not None:
         facts["note"] = note(judgement)
     lines = []

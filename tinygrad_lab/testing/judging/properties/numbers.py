@@ -6,7 +6,7 @@ Not for: measuring (``slope.py``), or what excuses a difference (``trial.py``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from tinygrad_lab.testing.judging.judgement import (
     INCONCLUSIVE,
     PASS,
     DerivedOnce,
+    Evidence,
     Judgement,
     Kind,
     Misbehaved,
@@ -31,6 +32,7 @@ from tinygrad_lab.testing.judging.numerical import (
     BAND,
     FIRST_STEP,
     Estimate,
+    Ladder,
     climb,
     direction_like,
     exact_slope,
@@ -38,8 +40,8 @@ from tinygrad_lab.testing.judging.numerical import (
 )
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties.form import well_formed
-from tinygrad_lab.testing.judging.slope import promised
-from tinygrad_lab.testing.judging.subject import TensorSubject
+from tinygrad_lab.testing.judging.slope import Climb, promised
+from tinygrad_lab.testing.judging.subject import Evaluation, TensorSubject
 from tinygrad_lab.testing.judging.trial import AGREEMENT, Trial, compare
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import jvp
@@ -120,7 +122,8 @@ def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement
     certainly than a whole input has to be.
     """
     seen = terms[terms > judgement.band]
-    if not seen.size or judgement.resolution is None:
+    allowed = judgement.reason is Reason.WITHIN_TOLERANCE
+    if not seen.size or judgement.resolution is None or allowed:
         return judgement
     resolution = max(AGREEMENT, judgement.band / float(np.min(seen)))
     off = abs(judgement.analytic - judgement.estimate.value)
@@ -153,6 +156,13 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     """Compare gradients along a direction, and name the kind of a failure."""
     judgement = trial.judge(directions)
     if judgement.verdict == FAIL:
+        _, terms = promised(trial.gradients, judgement.climb.directions)
+        off = _off(judgement.analytic, judgement.estimate.value, terms)
+        if off <= trial.point.tolerance:
+            allowed = judgement.because(
+                PASS, Reason.WITHIN_TOLERANCE, tolerance=trial.point.tolerance, off=off
+            )
+            return replace(allowed, resolution=trial.point.tolerance)
         kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
         return replace(judgement, kind=kind)
     if math.isfinite(judgement.resolution or math.inf):
@@ -160,6 +170,12 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     still = judgement.reason is None and judgement.climb.ladder.flat
     reason = Reason.NOTHING_MOVES if still else judgement.reason
     return replace(judgement, resolution=None, reason=reason)
+
+
+def _off(analytic: float, numeric: float, terms: float) -> float:
+    """Say how far off a slope is, relative to the terms that it is the sum of."""
+    size = max(terms, abs(numeric))
+    return abs(analytic - numeric) / size if size and math.isfinite(size) else math.inf
 
 
 def exact(point: Point) -> Judgement:
@@ -170,10 +186,12 @@ def exact(point: Point) -> Judgement:
     whole = [np.asarray(generator.integers(-4, 5, x.shape), float) for x in point.arrays]
     moves = [np.asarray(generator.integers(1, 3, x.shape), float) for x in point.arrays]
     moves = [u * generator.choice([-1.0, 1.0], u.shape) for u in moves]
+    calls: dict[float, Evaluation] = {}
 
     def along(h: float) -> Array:
         moved = [x + h * u for x, u in zip(whole, moves, strict=True)]
-        return flat(point.subject.evaluate(moved).outputs)
+        calls[h] = point.subject.evaluate(moved)
+        return flat(calls[h].outputs)
 
     try:
         slopes = exact_slope(along)
@@ -183,14 +201,32 @@ def exact(point: Point) -> Judgement:
         return skipped(Reason.NOT_A_POLYNOMIAL)
     call = point.fresh(whole)
     ups = [np.asarray(generator.integers(-3, 4, y.shape), float) for y in call.outputs]
-    slope, _ = promised(point.pulled(ups, call), moves)
+    slope, terms = promised(point.pulled(ups, call), moves)
     right = float(slopes @ flat(ups))
     if slope == right:
         return passed(EXACT)
+    off, tolerance = _off(slope, right, terms), point.tolerance
+    if off <= tolerance:
+        return passed(tolerance, Reason.WITHIN_TOLERANCE, tolerance=tolerance, off=off)
     if _has_steps(along, right, flat(ups)):
         return skipped(Reason.STEPS_ON_INTEGERS)
-    inputs = dict(zip(point.subject.names, whole, strict=True))
-    return failed(Kind.WRONG, inputs=inputs, slope=slope, exactly=right)
+    there = Point(point.subject, whole, call, ups, generator, point.order)
+    climbed = Climb(_one_step(calls), {h: calls[h] for h in (1.0, -1.0)}, moves, [])
+    inputs, directions = (
+        dict(zip(point.subject.names, arrays, strict=True)) for arrays in (whole, moves)
+    )
+    return replace(
+        failed(Kind.WRONG, inputs=inputs, directions=directions, slope=slope, exactly=right),
+        analytic=slope,
+        estimate=Estimate(right, 0.0),
+        evidence=Evidence(climbed, there, there.gradients, ups),
+    )
+
+
+def _one_step(calls: Mapping[float, Evaluation]) -> Ladder:
+    """Make a ladder of one step, whose slopes are exact where ``exact_slope`` found any."""
+    centre, above, below = (flat(calls[h].outputs) for h in (0.0, 1.0, -1.0))
+    return Ladder((1.0,), centre, above[None], below[None])
 
 
 def _has_steps(along: Callable[[float], Array], right: float, weights: Array) -> bool:
@@ -291,7 +327,10 @@ def second_order(point: Point) -> Judgement:
         return skipped(Reason.SLOPE_INFINITE)
     ups = [np.asarray(point.generator.uniform(0.5, 1, y.shape)) for y in recorded.outputs]
     try:
-        inner = Point(gradient, arrays, recorded, ups, point.generator, point.order - 1)
+        inner = Point(
+            gradient, arrays, recorded, ups, point.generator, point.order - 1,
+            tolerance=point.tolerance,
+        )  # fmt: skip
     except DerivedOnce:
         return skipped(Reason.ONCE_ONLY)
     return _of_the_gradient(inner, point)
