@@ -189,7 +189,7 @@ def test_hooks_that_change_gradients_are_wrong():
         tgt.check_module(m, X)
     m = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
     m[1].register_full_backward_hook(lambda _m, into, _out: (into[0] * 2,))
-    with pytest.raises(tgt.GradientError, match="is wrong"):
+    with pytest.raises(tgt.GradientError, match="wrong"):
         tgt.check_module(m, X)
 
 
