@@ -6,7 +6,7 @@ Not for: modules of PyTorch (``libraries/torch_modules.py``).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ import numpy as np
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.testing.adapters.libraries.torch import torch
 from tinygrad_lab.testing.adapters.libraries.torch_modules import is_module as is_torch_module
-from tinygrad_lab.testing.judging.arrays import Array, bind
-from tinygrad_lab.testing.judging.subject import Adapter, Subject, TensorSubject
+from tinygrad_lab.testing.judging.arrays import Arguments, Array
+from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
 
 
 def of_module(module: Any) -> Adapter:
@@ -32,16 +32,12 @@ class ModuleAdapter(Adapter):
         self.module = module
         self.parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
         self.buffers = list(_arrays_of(module))
-        name = type(module).__name__
-        super().__init__(lambda args: TensorSubject(self._call, args, name), name)
+        super().__init__(self._at, type(module).__name__, has_parameters=True)
 
-    def at(self, inputs: Sequence[Any], wrt: int | Sequence[int] | None = None) -> Subject:
+    def _at(self, args: Arguments) -> TensorSubject:
         """Make a subject of the inputs, and of the parameters behind them."""
-        subject = self.subject(bind([*inputs, *self._values()], wrt))
-        args, names = subject.args, list(self.parameters)
-        first = len(args.values) - len(names)
-        inputs_named = zip(args.positions, args.names(None), strict=True)
-        subject.names = [name if i < first else names[i - first] for i, name in inputs_named]
+        subject = TensorSubject(self._call, args.followed_by(self._values()), self.__name__)
+        subject.names = [*args.names(None), *self.parameters]
         return subject
 
     def _values(self) -> list[Array]:

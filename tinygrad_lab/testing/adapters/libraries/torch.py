@@ -17,7 +17,7 @@ from tinygrad_lab.testing.adapters.adapted import called
 from tinygrad_lab.testing.adapters.libraries import torch_graph
 from tinygrad_lab.testing.adapters.libraries.library import LibrarySubject, Pullback, line_of
 from tinygrad_lab.testing.adapters.libraries.torch_modules import FunctionOfParameters, is_module
-from tinygrad_lab.testing.judging.arrays import Arguments, Array, bind, first_difference
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, first_difference
 from tinygrad_lab.testing.judging.judgement import DerivedOnce, Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import (
     Adapter,
@@ -26,9 +26,7 @@ from tinygrad_lab.testing.judging.subject import (
     Kept,
     Recorded,
     Rule,
-    Subject,
 )
-from tinygrad_lab.transforms.containers import rebuild
 
 
 def torch(fn: Callable[..., Any], name: str | None = None, *, device: str | None = None) -> Adapter:
@@ -69,7 +67,18 @@ def torch(fn: Callable[..., Any], name: str | None = None, *, device: str | None
         fn = fn.apply  # type: ignore[attr-defined]
     if device is not None:
         _refuse_missing(device)
-    return TorchAdapter(fn, name or called(fn), device)
+    label = name or called(fn)
+    if is_module(fn):
+        return Adapter(lambda args: _of_module(fn, args, label, device), label, has_parameters=True)
+    return Adapter(lambda args: _Torch(fn, args, label, device), label)
+
+
+def _of_module(module: Any, args: Arguments, name: str, device: str | None) -> _Torch:
+    """Make a subject of the inputs of a module, and of its parameters behind them."""
+    fn = FunctionOfParameters(module, args.inputs, device)
+    subject = _Torch(fn, args.followed_by(list(fn.parameters.values())), name, fn.device)
+    subject.names = [*args.names(fn.module.forward), *fn.parameters]
+    return subject
 
 
 def _refuse_missing(device: str) -> None:
@@ -94,29 +103,6 @@ class Precision(enum.IntEnum):
     GIVEN = 0  # what its inputs are of
     WIDENED = 1  # the same, its own float32 weights being converted
     NARROW = 2  # float32
-
-
-class TorchAdapter(Adapter):
-    """What is checked in place of a function of Tensors: one of PyTorch."""
-
-    def __init__(self, fn: Callable[..., Any], name: str, device: str | None) -> None:
-        super().__init__(lambda args: _Torch(fn, args, name, device), name)
-        self.fn, self.device = fn, device
-
-    def at(self, inputs: Sequence[Any], wrt: int | Sequence[int] | None = None) -> Subject:
-        """Make a subject of the inputs, and of a module's parameters behind them."""
-        arrays = rebuild(list(inputs), self._array, open_modules=False)
-        if not is_module(self.fn):
-            return self.subject(bind(arrays, wrt))
-        fn = FunctionOfParameters(self.fn, arrays, self.device)
-        args = bind([*arrays, *fn.parameters.values()], wrt)
-        subject = _Torch(fn, args, self.__name__, fn.device)
-        subject.names = fn.names(args)
-        return subject
-
-    def _array(self, x: Any) -> Any:
-        """Take the numbers of a tensor; whatever else it is stays as it is."""
-        return torch_graph.numbers(x) if hasattr(x, "detach") else x
 
 
 class _Torch(LibrarySubject):

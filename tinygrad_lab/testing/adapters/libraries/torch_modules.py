@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.testing.adapters.libraries.torch_graph import numbers
-from tinygrad_lab.testing.judging.arrays import Arguments, Array
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import Kind
 
 
@@ -66,13 +66,6 @@ class FunctionOfParameters:
             return x
         tensor = self.library.from_numpy(np.array(x)).to(self.device or "cpu")
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-    def names(self, args: Arguments) -> list[str]:
-        """Name the inputs as ``forward`` does, and parameters as the module."""
-        names, first = args.names(self.module.forward), len(args.values) - len(self.parameters)
-        parameters = list(self.parameters)
-        pairs = zip(args.positions, names, strict=True)
-        return [name if i < first else parameters[i - first] for i, name in pairs]
 
     def __call__(self, *args: Any) -> Any:
         """Call the module with parameters in place of its own."""
