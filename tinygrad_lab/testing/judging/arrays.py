@@ -24,10 +24,10 @@ def array_of(x: Any) -> Any:
     """Give the array of a Tensor, or of an array of another library; anything else as it is."""
     if isinstance(x, Tensor):
         return x.data
-    if type(x).__module__.partition(".")[0] in ("torch", "jax", "jaxlib"):
-        x = x.detach().cpu() if hasattr(x, "detach") else x
-        return np.array(x) if hasattr(x, "__array__") else x
-    return x
+    library = type(x).__module__.partition(".")[0]
+    if library == "torch" and hasattr(x, "detach"):
+        return x.detach().cpu().numpy()
+    return np.array(x) if library in ("jax", "jaxlib") and hasattr(x, "__array__") else x
 
 
 def in_parts(z: Array) -> Array:
