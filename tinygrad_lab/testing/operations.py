@@ -28,9 +28,12 @@ from tinygrad_lab.testing.inputs.kinds import plan
 from tinygrad_lab.testing.inputs.search import search, search_degenerate, search_kinds
 from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.judging.arrays import Arguments
+from tinygrad_lab.testing.judging.examination import out_of_time
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
+from tinygrad_lab.testing.judging.running import OutOfTime, within
 from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
-from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
+from tinygrad_lab.testing.session import EXAMPLES, announce, announced, current_session
+from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Part, Result
 from tinygrad_lab.testing.telling.pasted import literal
 
@@ -53,7 +56,10 @@ def check_op(
     order: int = 2,
     properties: str | Iterable[str] = "default",
     without: Collection[str] = (),
+    strict: bool = False,
+    tolerance: float = 0.0,
     rng: int = 0,
+    budget: float | None = None,
     raises: bool = True,
     watch: Callable[[Call, GradReport], None] | None = None,
 ) -> GradReport:
@@ -85,10 +91,12 @@ def check_op(
         pytest option ``--gradtest-profile`` says.
     order : int
         2 checks second derivatives as well.
-    properties, without
+    properties, without, strict, tolerance
         As in :func:`gradcheck`.
     rng : int
         Seeds the generated inputs.
+    budget : float, optional
+        How many seconds the whole may take; what it leaves out is no pass.
     raises : bool
         Raise the finding; if not, it is in the report.
     watch : callable, optional
@@ -120,14 +128,21 @@ def check_op(
     if examples < 1:
         raise ValueError(f"examples={examples}: at least one has to be looked at")
     calls = calls_of(op, inputs, kwargs, domain)
-    looking = _Search(op, choose(properties, without), watch, {"order": order, "without": without})
-    try:
-        looking.run(calls, examples, rng, by_default=inputs is None)
-    except GradientError as error:
-        if raises:
-            raise
-        return error.report
-    report = GradReport(name_of(op), list(looking.worst.values()))
+    options = {"order": order, "without": without, "strict": strict, "tolerance": tolerance}
+    looking = _Search(op, choose(properties, without), watch, options)
+    report = GradReport(name_of(op))
+    with within(budget) as clock:
+        try:
+            looking.run(calls, examples, rng, by_default=inputs is None)
+        except GradientError as error:
+            if raises:
+                raise
+            return error.report
+        except OutOfTime as spent:
+            if spent.budget is not clock:
+                raise
+            enter(report, "examples", out_of_time(clock))
+    report.results += looking.worst.values()
     report.add_notes(looking.notes)
     return report
 
@@ -178,7 +193,8 @@ class _Search:
         if not names:
             return
         try:
-            results = _checked(call, self.op, self.watch, properties=names).results
+            options = {name: self.options[name] for name in ("strict", "tolerance")}
+            results = _checked(call, self.op, self.watch, properties=names, **options).results
         except GradientError as error:
             if error.finding.kind is not Kind.NOT_FLOAT:  # the result is complex there
                 raise
@@ -303,6 +319,9 @@ def gradtest(
     order: int = 1,
     properties: str | Iterable[str] = "default",
     without: Collection[str] = (),
+    strict: bool = False,
+    tolerance: float = 0.0,
+    budget: float | None = None,
     using: settings | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[[], None]]:
     """Make a test of a function that returns what is to be differentiated.
@@ -318,8 +337,11 @@ def gradtest(
         ``axis=tgt.axes()`` draws axes of the first input.
     domain : Domain, optional
         Where values lie, with the default inputs.
-    order, properties, without
+    order, properties, without, strict, tolerance
         As in :func:`gradcheck`.
+    budget : float, optional
+        How many seconds a run of the test may take.  Where it is spent, the test does not fail, and
+        the report calls it ``inconclusive``.
     using : hypothesis.settings, optional
         In place of the profile's; there is no deadline either way.
 
@@ -339,15 +361,28 @@ def gradtest(
         xs = draw(arrays)
         return xs, drawn_options(draw, kwargs or {}, xs)
 
+    failures: list[GradientError] = []
+
     def decorate(function: Callable[..., Any]) -> Callable[[], None]:
         def body(example: tuple[Any, dict[str, Any]]) -> None:
             xs, options = example
             f = functools.wraps(function)(lambda *tensors: function(*tensors, **options))
             drawn = ", ".join(f"{name}={literal(value)}" for name, value in options.items())
-            gradcheck(
-                f, *xs, order=order, properties=properties, without=without,
-                name=function.__name__, context=f"{SMALLEST}{drawn}{'  ' if drawn else ''}",
-            )  # fmt: skip
+            try:
+                gradcheck(
+                    f, *xs, order=order, properties=properties, without=without, strict=strict,
+                    tolerance=tolerance, name=function.__name__,
+                    context=f"{SMALLEST}{drawn}{'  ' if drawn else ''}",
+                )  # fmt: skip
+            except GradientError as error:
+                failures.append(error)
+                raise
+            except OutOfTime:  # as an error it would end Hypothesis, with words of its own
+                pass
+            else:
+                return
+            if failures:
+                raise failures[-1]
 
         body.__name__, body.__doc__ = function.__name__, function.__doc__
         body.__qualname__, body.__module__ = function.__qualname__, function.__module__
@@ -355,6 +390,25 @@ def gradtest(
         vars(body)["place_as"] = function  # whose lines pytest shows
         calm = [*(using or settings()).suppress_health_check, HealthCheck.too_slow]
         quiet = settings(using or settings(), deadline=None, suppress_health_check=calm)
-        return quiet(given(one_call())(body))
+        test = quiet(given(one_call())(body))
+        return test if budget is None else _limited(test, failures, function.__name__, budget)
 
     return decorate
+
+
+def _limited(
+    test: Callable[[], None], failures: list[GradientError], name: str, budget: float
+) -> Callable[[], None]:
+    """Let a test run no longer than so many seconds; in ``failures`` it lists what it finds."""
+
+    @functools.wraps(test)
+    def limited() -> None:
+        failures.clear()
+        with within(budget) as clock:
+            test()
+        if clock.is_spent:
+            report = GradReport(name)
+            enter(report, "examples", out_of_time(clock))
+            announce(report)
+
+    return limited

@@ -26,6 +26,7 @@ from tinygrad_lab.testing.inputs.calls import (
 )
 from tinygrad_lab.testing.inputs.generated import is_defined, is_steady
 from tinygrad_lab.testing.inputs.kinds import InputKind, wanting
+from tinygrad_lab.testing.judging.running import OutOfTime
 from tinygrad_lab.testing.telling.explain import unexplained
 from tinygrad_lab.testing.telling.finding import GradientError
 
@@ -125,10 +126,10 @@ class _Hunt:
             with unexplained():
                 self.check(call, self.only)
         except GradientError as error:
-            if self.failed is None:
-                self.only = self._narrowed(call, error)
+            is_first, self.failed = self.failed is None, (call, error)
+            if is_first:
                 self.until = time.perf_counter() + SHRINKING
-            self.failed = call, error
+                self.only = self._narrowed(call, error)
             raise
 
     def _narrowed(self, call: Call, error: GradientError) -> tuple[str, ...] | None:
@@ -175,8 +176,9 @@ class _Hunt:
         if self.failed is None:
             return
         call, error = self.failed
-        self.check(self._shortened(call), None)
-        self.check(call, None)
+        with contextlib.suppress(OutOfTime):
+            self.check(self._shortened(call), None)
+            self.check(call, None)
         raise error.with_traceback(None)
 
 
@@ -197,5 +199,9 @@ def _run(hunt: _Hunt, calls: Calls, examples: int, seeded: int) -> None:
         hunt(call)
 
     with contextlib.suppress(GradientError, Flaky, _EnoughError):
-        look()
+        try:
+            look()
+        except OutOfTime:
+            if hunt.failed is None:
+                raise
     hunt.conclude()
