@@ -129,6 +129,11 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
         _accuse_by_numbers(finding, point)
     elif judgement.kind is Kind.NOT_FINITE and point is not None:
         finding.lines += _first_not_finite(point)
+    where = point if evidence is None else evidence.point
+    if where is not None and not isinstance(where.subject, TensorSubject):
+        ups = [] if evidence is None else evidence.upstreams
+        upstream = ups[0] if len(ups) == 1 else None
+        finding.reproducer = of_adapted(where.subject, upstream, finding.kind).text
     return finding
 
 
@@ -180,14 +185,12 @@ def _accuse(finding: Finding, analytic: float, evidence: Evidence, order: int = 
 
 
 def _accuse_adapted(finding: Finding, evidence: Evidence) -> None:
-    """Say which line of a backward pass by hand is wrong, and how to see it again."""
+    """Say which line of a backward pass by hand is wrong."""
     point = evidence.point
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
         lines, finding.site = audit(backward_pass)
         finding.lines += lines
-    upstream = evidence.upstreams[0] if len(evidence.upstreams) == 1 else None
-    finding.reproducer = of_adapted(point.subject, upstream).text
 
 
 def _accuse_by_numbers(finding: Finding, point: Point) -> None:
