@@ -375,7 +375,7 @@ def gradtest(
                     context=f"{SMALLEST}{drawn}{'  ' if drawn else ''}",
                 )  # fmt: skip
             except GradientError as error:
-                failures.append(error)
+                failures[:] = [error] if budget is not None else []
                 raise
             except OutOfTime:  # as an error it would end Hypothesis, with words of its own
                 pass
