@@ -21,6 +21,7 @@ from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
 from tinygrad_lab.testing.telling.inputs import LONGEST, line_of
+from tinygrad_lab.testing.telling.words import not_by
 
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
 
@@ -56,7 +57,7 @@ def gradcheck(
         complex ones too, by their real and imaginary parts.  NumPy's scalars are arrays; those in
         dicts, lists and tuples count one by one, and the function gets the same containers.
         Anything else (integers, masks, options) is passed on: a Python number too, unless nothing
-        is an array.
+        is an array; a note in the report says so.
     wrt : int or sequence of int, optional
         Which inputs to differentiate by, where not by all of these: Python numbers too.
     order : int
@@ -119,6 +120,8 @@ def gradcheck(
     if isinstance(without, Mapping):
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
+    if wrt is None:
+        report.add_notes(map(not_by, args.numbers_left_out(subject.fn)))
     upstream = subject.upstream if upstream is None else upstream
     allowed: list[float] = []
     with within(budget) as clock, checking():

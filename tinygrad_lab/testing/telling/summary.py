@@ -43,7 +43,7 @@ class Tally:
             self.properties[result.property][result.verdict] += 1
             if result.verdict == INCONCLUSIVE:
                 self.reasons[result.property] = result.note
-        if report.verdict == INCONCLUSIVE:
+        if INCONCLUSIVE not in (result.verdict for result in report.results):
             self.reasons |= {f"input {part.name}": part.note for part in report.not_compared}
         if report.verdict == PASS and report.resolution is not None:
             self.resolution = max(self.resolution or 0.0, report.resolution)
@@ -82,9 +82,12 @@ class Tally:
         every = self.properties.items()
         worst = {name: min(counts, key=lambda v: RANK.get(v, 3)) for name, counts in every}
         parts = []
-        for verdict, word in ((FAIL, "fails"), (INCONCLUSIVE, "undecided")):
+        for verdict, one, several in (
+            (FAIL, "fails", "fail"),
+            (INCONCLUSIVE, "undecided", "undecided"),
+        ):
             names = [name for name, of_all in worst.items() if of_all == verdict]
-            parts += [f"{', '.join(names)} {word}"] if names else []
+            parts += [f"{', '.join(names)} {one if len(names) == 1 else several}"] if names else []
         return ", ".join([*parts, f"{list(worst.values()).count(PASS)} hold"])
 
     @property
@@ -130,7 +133,8 @@ def resolution_text(resolution: float | None) -> str:
 def remarks(row: Mapping[str, Any]) -> list[str]:
     """Say what else there is to know of a row: the resolution by input, and the notes."""
     by_input = row["resolutions"] if row["verdict"] == PASS else {}
-    pairs = [f"{name} {resolution_text(x)}" for name, x in by_input.items()]
+    worst_first = sorted(by_input.items(), key=lambda item: -item[1])
+    pairs = [f"{name} {resolution_text(x)}" for name, x in worst_first]
     more = f", and {len(pairs) - MOST_INPUTS} more" if len(pairs) > MOST_INPUTS else ""
     several = [f"by input: {', '.join(pairs[:MOST_INPUTS])}{more}"] if len(pairs) > 1 else []
     return several + [f"note: {note}" for note in row["notes"]]

@@ -57,12 +57,15 @@ _REASONS = {
     Reason.KINK: "kink: one-sided slopes {low} to {high}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
+    Reason.VANISHES: "the slope is less than the round-off of the function",
     Reason.BY_COMPLEX_STEP: "by complex step",
     Reason.WITHIN_TOLERANCE: "off by {off:.1e}, within tolerance={tolerance:g}",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
+    Reason.RULE_ROUNDS: "the rule rounds, though on integers it need not",
     Reason.AT_RATE: "at rate {rate:g}",
 }
 
+_CUT_OFF = "the backward is cut off from its inputs: it computes with detached values"
 _IS_WRONG = {
     "several": "{gradient} are wrong",
     "input": "{gradient} is wrong",
@@ -226,11 +229,14 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.SECOND_ORDER: [
         {
             "tangent": "the derivative along a tangent, by differentiating the pullback, is "
-            "another one"
+            "another one",
+            "without_history": "the gradient has no history, and yet it is not constant",
         }
         | _IS_WRONG,
         {
             "tangent": "the rule is not differentiable itself: it uses detached values",
+            "without_history": _CUT_OFF,
+            "cut_off": _CUT_OFF,
             "note": "{note}",
         },
     ],
@@ -314,6 +320,11 @@ def _side_by_side(facts: Mapping[str, Any]) -> dict[str, Any]:
         write = arrays_side_by_side if are_arrays else side_by_side
         written[a], written[b] = write(facts[a], facts[b])
     return written
+
+
+def not_by(name: str) -> str:
+    """Say that a number is not differentiated by."""
+    return f"not differentiated by: {name}, a Python number; say wrt="
 
 
 def input_label(site: Site) -> str:
