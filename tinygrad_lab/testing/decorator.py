@@ -310,7 +310,7 @@ class _GradientTest:
                 announce(report)
             finally:
                 for line in words:
-                    report_of_hypothesis(line)
+                    report_of_hypothesis(str(line))
 
     def _run(
         self, by_hypothesis: Callable[..., Any], receiver: Sequence[Any], fixtures: dict[str, Any]
