@@ -215,8 +215,19 @@ def test_paths_that_part_at_the_point_are_told():
     assert "control flow depends on values: #1 is cube here, and power beside it" in (
         failure.blame.line()
     )
-    with pytest.raises(ValueError, match="different paths near its input"):
+    with pytest.raises(ValueError, match="branching can be drawn up: control flow depends on"):
         tgt.blame(branching, np.array([0.5, 0.2]))
+
+
+def test_an_array_that_is_written_to_after_it_was_used_is_told():
+    buffer = np.zeros(200_000)
+
+    def overwriting(x):
+        buffer[:] = x.data.sum()
+        return (x.sum() * buffer).sum()
+
+    failure = finding(overwriting, X, properties=["directional"])
+    assert "has been written to since" in failure.blame.line()
 
 
 @contextlib.contextmanager
