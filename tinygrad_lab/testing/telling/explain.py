@@ -26,7 +26,12 @@ from tinygrad_lab.testing.telling.digits import compared, ratio_of
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
 from tinygrad_lab.testing.telling.mistakes import Mistake, beside, is_same_fault, mistakes_of
 from tinygrad_lab.testing.telling.patterns import NEARLY_RIGHT, pattern_of
-from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
+from tinygrad_lab.testing.telling.reproducers import (
+    of_adapted,
+    rehearsing,
+    reproducer,
+    stop_if_shown,
+)
 from tinygrad_lab.testing.telling.words import (
     RIGHT_ALONE,
     element,
@@ -44,6 +49,7 @@ def enter(report: GradReport, label: str, judgement: Judgement, point: Point | N
     report.add_notes(": ".join(sentences(about)) for about in judgement.notes)
     parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
+        stop_if_shown(judgement.kind)
         report.results.append(Result(label, FAIL, parts=parts))
         report.findings += findings_of(label, judgement, point)
     else:
