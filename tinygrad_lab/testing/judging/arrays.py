@@ -77,6 +77,17 @@ class Arguments:
             args[position] = y[()] if is_number and isinstance(y, np.ndarray) else y
         return args if self.containers is None else self.contained(args)
 
+    @property
+    def inputs(self) -> list[Any]:
+        """What the function is called with."""
+        return list(self.values) if self.containers is None else self.contained(self.values)
+
+    def followed_by(self, others: Sequence[Array]) -> Arguments:
+        """Put more arrays behind these, to differentiate by all of them as well."""
+        at = range(len(self.values), len(self.values) + len(others))
+        whole = None if self.containers is None else (*self.containers, *(None for _ in others))
+        return Arguments((*self.values, *others), (*self.positions, *at), whole)
+
     def contained(self, values: Sequence[Any]) -> list[Any]:
         """Put one thing for each value into the containers that these came in."""
         each = iter(values)
@@ -142,11 +153,12 @@ def _parts_of(value: Any, like: Any) -> list[Any]:
     return [value]
 
 
-def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None) -> Arguments:
+def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None, alone: bool = True) -> Arguments:
     """Choose what to differentiate by: ``wrt``, or every array of floats or complex numbers.
 
     NumPy's scalars are arrays, and the arrays in dicts, lists and tuples count one by one; of such
-    an input ``wrt`` means all of them.  A Python number counts when nothing is an array.
+    an input ``wrt`` means all of them.  A Python number counts when nothing is an array.  There has
+    to be an input to differentiate by, if they stand ``alone``: a layer has parameters besides.
     """
     containers = tuple(x if _holds_arrays(x) else None for x in inputs)
     values, origins = [], []
@@ -156,11 +168,12 @@ def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None) -> Arguments:
         origins += [i] * len(parts)
     if wrt is None:
         chosen = [i for i, x in enumerate(values) if _is_array(x)]
-        chosen = chosen or [i for i, x in enumerate(values) if isinstance(x, (float, complex))]
+        if not chosen and alone:
+            chosen = [i for i, x in enumerate(values) if isinstance(x, (float, complex))]
     else:
         wanted = [wrt] if isinstance(wrt, int) else list(wrt)
         chosen = [k for i in wanted for k in _of_input(i, inputs, values, origins)]
-    if not chosen:
+    if not chosen and alone:
         raise TypeError(
             f"none of the inputs ({', '.join(describe(array_of(x)) for x in inputs)}) is an array "
             "of floats, so there is nothing to differentiate by; hand over arrays such as "

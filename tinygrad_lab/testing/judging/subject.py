@@ -11,8 +11,9 @@ Not for: checking (``properties``).
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
@@ -21,7 +22,7 @@ import numpy as np
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
-from tinygrad_lab.core.operations import vjps_of
+from tinygrad_lab.core.operations import defvjp_joint, primitive, vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
@@ -59,14 +60,15 @@ class Origin(NamedTuple):
 
 
 class BackwardPass(NamedTuple):
-    """A backward function that somebody wrote, and what it is called with."""
+    """A backward pass that somebody wrote, beside its forward pass, to be read line by line."""
 
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
-    args: Sequence[Any]  # of the forward function
-    positions: Sequence[int]  # of those that are differentiated by
-    run: Callable[[], Any]  # calls the backward function
-    upstreams: Sequence[Array]  # what it pulls back
+    forward: Callable[[Sequence[Any]], Any]  # of arrays or Tensors in the places of ``arrays``
+    run: Callable[[], Sequence[Any]]  # runs the backward pass alone, and gives the gradients
+    arrays: Sequence[Array]  # what is differentiated by
+    names: Sequence[str]  # of these
+    upstreams: Sequence[Array]  # what is pulled back
+    #: Names an object whose methods run, by where it is; the passes may have two such objects.
+    path: Callable[[Any], Hashable] = id
 
 
 class Subject(ABC):
@@ -78,6 +80,7 @@ class Subject(ABC):
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
         self.fn, self.args, self.name = fn, args, name or name_of(fn)
         self.names: Sequence[str] = args.names(fn)
+        self.notes: list[str] = []  # what is worth knowing about it, and no failure
 
     @final
     def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
@@ -137,6 +140,20 @@ class Subject(ABC):
             index, part = self.args.element(i, index)
         return Site(i, self.names[i], index, part)
 
+    def call_inputs(self, names: Sequence[str]) -> None:
+        """Name the inputs: all arguments, or those that are differentiated by."""
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise TypeError(f"names={names!r}: say a list of strings")
+        if len(names) == len(self.args.positions):
+            self.names = list(names)
+        elif len(names) == len(self.args.values):
+            self.names = [names[i] for i in self.args.positions]
+        else:
+            raise ValueError(
+                f"names= has {len(names)}, and there are {len(self.args.values)} inputs, of which "
+                f"{len(self.args.positions)} are differentiated by: {', '.join(self.names)}"
+            )
+
     def names_of_derivative(self, args: Arguments) -> list[str]:
         """Name the inputs of the gradient: those of the function, then the upstreams."""
         upstreams = range(len(args.positions) - len(self.names))
@@ -144,11 +161,49 @@ class Subject(ABC):
 
 
 class Adapter:
-    """What is checked in place of a function of Tensors: it makes a subject of the arguments."""
+    """What is checked in place of a function of Tensors: it makes a subject of the arguments.
 
-    def __init__(self, subject: Callable[[Arguments], Subject], name: str) -> None:
-        self.subject = subject
+    It can be called: with arrays it gives the value of what was adapted, and in a function of
+    Tensors it is an operation, with the gradient that was adapted.
+    """
+
+    def __init__(
+        self,
+        subject: Callable[[Arguments], Subject],
+        name: str,
+        value: Callable[..., Any] | None = None,
+        has_parameters: bool = False,
+    ) -> None:
+        self.subject, self._value = subject, value
+        self.has_parameters = has_parameters  # to differentiate by, whatever it is called with
         self.__name__ = name
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Compute the value."""
+        if any(isinstance(x, Tensor) for x in inputs):
+            return self._operation(*inputs)
+        if self._value is not None:
+            return self._value(*inputs)
+        evaluation = self.subject(Arguments(inputs, ())).evaluate([])
+        return evaluation.outputs[0] if len(evaluation.outputs) == 1 else evaluation.outputs
+
+    @functools.cached_property
+    def _operation(self) -> Callable[..., Any]:
+        """The operation that it is among those of Tensors, with the gradient that was adapted."""
+
+        def body(*inputs: Any) -> Any:
+            return np.asarray(self(*inputs))
+
+        def rule(argnums: Sequence[int], g: Any, _y: Any, *inputs: Any) -> list[Any]:
+            values = tuple(map(array_of, inputs))
+            subject = self.subject(Arguments(values, tuple(argnums)))
+            # behind the gradients by what it was called with come those by its parameters
+            return subject.record(subject.args.arrays).pull([array_of(g)])[: len(argnums)]
+
+        body.__name__ = self.__name__
+        operation = primitive(body)
+        defvjp_joint(operation, rule)
+        return operation
 
 
 def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = "") -> Subject:
@@ -158,6 +213,51 @@ def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = ""
     subject = fn.subject(args)
     subject.name = name or subject.name
     return subject
+
+
+class Intended(Subject):
+    """A function whose gradient is meant to be that of another one, or a multiple of its own."""
+
+    def __init__(self, of: Subject, intended: Callable[..., Any] | float) -> None:
+        super().__init__(of.fn, of.args, of.name)
+        self.of, self.intended = of, intended
+        self.is_lenient = of.is_lenient
+        self.names, self.upstream = of.names, of.upstream
+        if callable(intended):
+            what = f"the slope of {name_of(intended)}, which it is meant to have"
+        else:
+            what = f"{intended:g} times the slope of the function"
+        self.notes = [*of.notes, f"the gradient is compared with {what}"]
+
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
+        """Compute what is meant: another function, or so many times this one."""
+        if not callable(self.intended):
+            outputs = self.of.evaluated(inputs).outputs
+            return Evaluation([np.asarray(self.intended * y, y.dtype) for y in outputs])
+        result = outputs_of(self.intended(*self.args.filled(inputs)))
+        return Evaluation([np.asarray(array_of(y)) for y in result])
+
+    def recorded(self, inputs: Sequence[Array]) -> Recorded:
+        """Compute what is meant, and record the function whose gradient is asked for."""
+        recorded = self.of.record(inputs)
+        outputs = self.evaluated(inputs).outputs
+        shapes = [[y.shape for y in ys] for ys in (recorded.outputs, outputs)]
+        if shapes[0] != shapes[1]:
+            raise TypeError(
+                f"intended= gives results of the shapes {shapes[1]}, the function itself of "
+                f"{shapes[0]}"
+            )
+        return Recorded(outputs, recorded.pull)
+
+
+def meant(adapter: Adapter, intended: Callable[..., Any] | float) -> Adapter:
+    """Compare the gradient that was adapted with the slope that is intended."""
+    return Adapter(
+        lambda args: Intended(adapter.subject(args), intended),
+        adapter.__name__,
+        adapter,
+        adapter.has_parameters,
+    )
 
 
 class TensorSubject(Subject):

@@ -110,8 +110,12 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         "with dropout after .eval()",
     ],
     Kind.GLOBAL_STATE: [
-        "the function gives another value at each call: it depends on state outside of its inputs, "
-        "or draws random numbers from a generator that it makes",
+        {
+            "unseeded": "make() gives an object with other numbers in {unseeded} each time: seed "
+            "it, np.random.default_rng(0) say, or hand over an object",
+            "": "the function gives another value at each call: it depends on state outside of its "
+            "inputs, or draws random numbers from a generator that it makes",
+        }
     ],
     Kind.MUTATES_INPUT: [
         {
@@ -132,7 +136,8 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         {
             "missing": "no gradient came back for {missing}",
             "": "{gradients:gradient} came back for {inputs:input}",
-        }
+        },
+        {"of_layer": "where it is fixed, params=[] leaves parameters out", "": ""},
     ],
     Kind.MISSING: ["{gradient} is None"],
     Kind.SHAPE: [
@@ -330,7 +335,7 @@ def not_by(name: str) -> str:
 def input_label(site: Site) -> str:
     """Name an input: "input 0 (x)", and without the name where it has none of its own."""
     label = f"input {site.input}"
-    return label if site.name.startswith("input") else f"{label} ({site.name})"
+    return label if site.name == label else f"{label} ({site.name})"
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:
