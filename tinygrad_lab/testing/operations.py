@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.operations import vjps_of
+from tinygrad_lab.testing.adapters.modules import ModuleAdapter, of_module
 from tinygrad_lab.testing.check import choose, gradcheck
 from tinygrad_lab.testing.inputs import catalogue
 from tinygrad_lab.testing.inputs.calls import Call
@@ -26,9 +26,8 @@ from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, has_a_valu
 from tinygrad_lab.testing.inputs.kinds import plan
 from tinygrad_lab.testing.inputs.search import PER_KIND, search, search_degenerate, search_kinds
 from tinygrad_lab.testing.inputs.strategies import Domain
-from tinygrad_lab.testing.judging.arrays import Arguments
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
-from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
+from tinygrad_lab.testing.judging.subject import Adapter
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Part, Result
 
@@ -242,16 +241,18 @@ def check_module(
     without: Collection[str] = (),
     rng: int = 0,
     raises: bool = True,
+    budget: float | None = None,
 ) -> GradReport:
     """Check the gradients of a module by its inputs and by each of its parameters.
 
     Parameters
     ----------
     module : Module
-        What is called, and has ``named_parameters()`` whose tensors hold float64.
+        One of ours, or of PyTorch.  It is called in the mode that it is in (with dropout, put it
+        in ``eval()`` mode), with parameters in float64, and left as it was.
     *inputs
         What it is called with.
-    order, properties, without, rng, raises
+    order, properties, without, rng, raises, budget
         As in :func:`gradcheck`.
 
     Raises
@@ -267,27 +268,10 @@ def check_module(
     >>> tgt.check_module(layer, np.ones((4, 3)) / 2).verdict
     'pass'
     """
-    parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
-    before = {name: (p.data, p.node) for name, p in parameters.items()}
-    number = len(inputs)
-
-    def call(*tensors: Any) -> Any:
-        for p, x in zip(parameters.values(), tensors[number:], strict=True):
-            p.data, p.node = x.data, x.node
-        return module(*tensors[:number])
-
-    def subject(args: Arguments) -> TensorSubject:
-        names = [*(f"input {i}" for i in range(number)), *parameters]
-        of_module = TensorSubject(call, args, type(module).__name__)
-        of_module.names = [names[i] for i in args.positions]
-        return of_module
-
-    arrays = [np.array(p.data) for p in parameters.values()]
-    try:
+    adapted = of_module(module)
+    left = adapted.as_it_was() if isinstance(adapted, ModuleAdapter) else contextlib.nullcontext()
+    with left:
         return gradcheck(
-            Adapter(subject, type(module).__name__), *inputs, *arrays, order=order,
-            properties=properties, without=without, rng=rng, raises=raises,
+            adapted, *inputs, order=order, properties=properties, without=without, rng=rng,
+            raises=raises, budget=budget,
         )  # fmt: skip
-    finally:
-        for name, p in parameters.items():
-            p.data, p.node = before[name]

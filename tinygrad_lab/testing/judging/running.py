@@ -132,8 +132,11 @@ class as_the_user_has_it:  # noqa: N801 - used as a function is
 def _generators_as_they_were() -> Iterator[None]:
     """Put the global generators of random numbers back to where they were."""
     numpys, pythons = np.random.get_state(legacy=False), random.getstate()  # noqa: NPY002
-    torch: Any = getattr(sys.modules.get("torch"), "random", None)
+    library: Any = sys.modules.get("torch")
+    torch: Any = getattr(library, "random", None)
     torchs = None if torch is None else torch.get_rng_state()
+    has_cuda = torch is not None and library.cuda.is_initialized()
+    on_devices = library.cuda.get_rng_state_all() if has_cuda else []
     try:
         yield
     finally:
@@ -141,3 +144,5 @@ def _generators_as_they_were() -> Iterator[None]:
         random.setstate(pythons)
         if torchs is not None:
             torch.set_rng_state(torchs)
+        if on_devices:
+            library.cuda.set_rng_state_all(on_devices)
