@@ -26,9 +26,12 @@ from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, has_a_valu
 from tinygrad_lab.testing.inputs.kinds import plan
 from tinygrad_lab.testing.inputs.search import PER_KIND, search, search_degenerate, search_kinds
 from tinygrad_lab.testing.inputs.strategies import Domain
+from tinygrad_lab.testing.judging.examination import out_of_time
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
+from tinygrad_lab.testing.judging.running import OutOfTime, within
 from tinygrad_lab.testing.judging.subject import Adapter
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
+from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Part, Result
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
@@ -50,7 +53,10 @@ def check_op(
     order: int = 2,
     properties: str | Iterable[str] = "default",
     without: Collection[str] = (),
+    strict: bool = False,
+    tolerance: float = 0.0,
     rng: int = 0,
+    budget: float | None = None,
     raises: bool = True,
     watch: Callable[[Call, GradReport], None] | None = None,
 ) -> GradReport:
@@ -82,10 +88,12 @@ def check_op(
         pytest option ``--gradtest-profile`` says.
     order : int
         2 checks second derivatives as well.
-    properties, without
+    properties, without, strict, tolerance
         As in :func:`gradcheck`.
     rng : int
         Seeds the generated inputs.
+    budget : float, optional
+        How many seconds the whole may take; what it leaves out is no pass.
     raises : bool
         Raise the finding; if not, it is in the report.
     watch : callable, optional
@@ -117,14 +125,21 @@ def check_op(
     if examples < 1:
         raise ValueError(f"examples={examples}: at least one has to be looked at")
     calls = calls_of(op, inputs, kwargs, domain)
-    looking = _Search(op, choose(properties, without), watch, {"order": order, "without": without})
-    try:
-        looking.run(calls, examples, rng, by_default=inputs is None)
-    except GradientError as error:
-        if raises:
-            raise
-        return error.report
-    report = GradReport(name_of(op), list(looking.worst.values()))
+    options = {"order": order, "without": without, "strict": strict, "tolerance": tolerance}
+    looking = _Search(op, choose(properties, without), watch, options)
+    report = GradReport(name_of(op))
+    with within(budget) as clock:
+        try:
+            looking.run(calls, examples, rng, by_default=inputs is None)
+        except GradientError as error:
+            if raises:
+                raise
+            return error.report
+        except OutOfTime as spent:
+            if spent.budget is not clock:
+                raise
+            enter(report, "examples", out_of_time(clock))
+    report.results += looking.worst.values()
     report.add_notes(looking.notes)
     return report
 
@@ -175,7 +190,8 @@ class _Search:
         if not names:
             return
         try:
-            results = _checked(call, self.op, self.watch, properties=names).results
+            options = {name: self.options[name] for name in ("strict", "tolerance")}
+            results = _checked(call, self.op, self.watch, properties=names, **options).results
         except GradientError as error:
             if error.finding.kind is not Kind.NOT_FLOAT:  # the result is complex there
                 raise
