@@ -8,6 +8,7 @@ from tinygrad_lab import testing as tgt
 torch = pytest.importorskip("torch")
 pytestmark = [
     pytest.mark.oracle,
+    pytest.mark.filterwarnings("ignore"),  # of CUDA about its own start
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"),
 ]
 X = np.array([[0.5, 1.0], [-1.0, 2.0]])

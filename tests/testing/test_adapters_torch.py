@@ -133,7 +133,19 @@ def frozen():
     return m
 
 
+class Branching(nn.Module):
+    """A module with a layer that its result does not depend on."""
+
+    def __init__(self):
+        super().__init__()
+        self.used, self.spare = nn.Linear(2, 3), nn.Linear(2, 3)
+
+    def forward(self, x):
+        return self.used(x)
+
+
 MODULES = {
+    "unused layer": Branching,
     "linear": lambda: nn.Linear(2, 3),
     "batch norm": lambda: nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)),
     "tied": tied,

@@ -35,9 +35,9 @@ class Point:
     hand: Callable[[Array], Array] = frozen  # what the function is handed of an array
     strict: bool = False
     tolerance: float = 0.0  # relative: what numbers may be off by
+    pulls_once: bool = False  # whether a second pullback of one call is none to count on
 
     def __post_init__(self) -> None:
-        self.pulls_once = False  # whether a second pullback of one call is none to count on
         self.forms = self._forms_of(self.recorded.pull([self.hand(u) for u in self.upstreams]))
         self.gradients: list[Array] = [form.array for form in self.forms]
         self.measurer = Measurer(self.subject, self.arrays, self.recorded.outputs)

@@ -19,6 +19,7 @@ import numpy as np
 from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.subject import BackwardPass
 from tinygrad_lab.testing.telling.diagnosis import diagnose, wrong_factor
+from tinygrad_lab.testing.telling.ratios import Size
 from tinygrad_lab.testing.telling.truth import Truth, Variable, ratio_of, truth_of
 from tinygrad_lab.testing.telling.watching import Assigned, is_a_copy, names_in, watched
 
@@ -93,8 +94,8 @@ class _Reading:
         self.pattern = None
         if self.right is not None and not self.is_right:
             lengths = enumerate(self.right.shape)
-            sizes = [(n, f"elements along axis {k} of {self.by}") for k, n in lengths]
-            sizes.append((self.right.size, f"elements of {self.by}"))
+            sizes = [Size(n, f"elements along axis {k} of {self.by}", False) for k, n in lengths]
+            sizes.append(Size(self.right.size, f"elements of {self.by}", is_likely=False))
             self.pattern = diagnose(self.gradient, self.right, sizes)
         self.ratio = None if self.pattern is None else self.pattern.ratio
 

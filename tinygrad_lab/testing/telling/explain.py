@@ -26,7 +26,12 @@ from tinygrad_lab.testing.telling.digits import compared, ratio_of
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
 from tinygrad_lab.testing.telling.mistakes import Mistake, beside, is_same_fault, mistakes_of
 from tinygrad_lab.testing.telling.patterns import NEARLY_RIGHT, pattern_of
-from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
+from tinygrad_lab.testing.telling.reproducers import (
+    of_adapted,
+    rehearsing,
+    reproducer,
+    stop_if_shown,
+)
 from tinygrad_lab.testing.telling.suspects import guilty
 from tinygrad_lab.testing.telling.words import (
     RIGHT_ALONE,
@@ -45,6 +50,7 @@ def enter(report: GradReport, label: str, judgement: Judgement, point: Point | N
     report.add_notes(": ".join(sentences(about)) for about in judgement.notes)
     parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
+        stop_if_shown(judgement.kind)
         report.results.append(Result(label, FAIL, parts=parts))
         report.findings += findings_of(label, judgement, point)
     else:
@@ -159,6 +165,7 @@ def _name_the_rule(finding: Finding, label: str, point: Point) -> None:
         finding.lines.append(f"its {own.part} is at {own.site.line}: {own.site.source}")
         return
     suspects, number = guilty(point, label)
+    finding.cause = finding.cause or ", ".join(s.inside.rule.site.line for s in suspects)
     for suspect in suspects:
         inside, (site, part) = suspect.inside, suspect.inside.rule
         finding.site = finding.site or site.line
@@ -215,6 +222,7 @@ def _accuse(finding: Finding, analytic: float, evidence: Evidence, order: int = 
     finding.blame = account
     if account.guilty is not None:
         finding.site = account.guilty.site
+        finding.cause = f"{account.guilty.kind} {account.guilty.what}"
         finding.lines += of_blame(account.guilty.kind)
         shown = reproducer(account, order)
         finding.reproducer = shown.text
@@ -228,6 +236,7 @@ def _accuse_adapted(finding: Finding, evidence: Evidence) -> None:
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
         lines, finding.site = audit(backward_pass, finding.input)
+        finding.cause = finding.site
         finding.lines += lines
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,10 @@ def _failures(inside: Inside, label: str, outer: Point) -> Iterator[Judgement]:
         recorded = subject.record([frozen(x) for x in arrays])
         generator = np.random.default_rng(0)
         ups = [np.asarray(generator.uniform(0.5, 1.5, y.shape), y.dtype) for y in recorded.outputs]
-        alone = Point(subject, arrays, recorded, ups, generator, outer.order)
+        alone = replace(
+            outer, subject=subject, arrays=arrays, recorded=recorded, upstreams=ups,
+            generator=generator,
+        )  # fmt: skip
         for name in dict.fromkeys(("well_formed", "finite", label, "directional")):
             holds = PROPERTIES.get(name)
             judgement = None if holds is None else holds(alone)

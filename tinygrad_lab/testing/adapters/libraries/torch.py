@@ -237,7 +237,7 @@ class _Torch(LibrarySubject):
             used = [i for i in live if upstreams[i] is not None]
             if not used:
                 return [self.library.zeros_like(x) for x in xs]
-            cotangents = [upstreams[i] for i in used]
+            cotangents = [upstreams[i].to(ys[i].device) for i in used]
             before = [self.to_numpy(u) for u in cotangents]
             twice = self.library.is_grad_enabled()  # while the gradient is differentiated itself
             gradients = self._pulled([ys[i] for i in used], xs, cotangents, twice)

@@ -21,9 +21,11 @@ from tinygrad_lab.testing.judging.judgement import Kind
 
 
 def is_module(fn: Any) -> bool:
-    """Whether something is a module of PyTorch; it is not imported to tell."""
-    library = sys.modules.get("torch")
-    return library is not None and isinstance(fn, library.nn.Module)
+    """Whether something is a module of PyTorch whose parameters can be others for one call."""
+    library = sys.modules.get("torch")  # it is not imported to tell
+    if library is None or isinstance(fn, library.jit.ScriptModule):
+        return False
+    return isinstance(fn, library.nn.Module)
 
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # no result depends on them

@@ -267,9 +267,9 @@ def second_order(point: Point) -> Judgement:
         return skipped(Reason.SLOPE_INFINITE)
     ups = [np.asarray(point.generator.uniform(0.5, 1, y.shape)) for y in recorded.outputs]
     try:
-        inner = Point(
-            gradient, arrays, recorded, ups, point.generator, point.order - 1,
-            tolerance=point.tolerance,
+        inner = replace(
+            point, subject=gradient, arrays=arrays, recorded=recorded, upstreams=ups,
+            order=point.order - 1,
         )  # fmt: skip
     except DerivedOnce:
         return skipped(Reason.ONCE_ONLY)
