@@ -156,7 +156,7 @@ def noise_of(values: Array) -> Array:
     (True, True)
     """
     highest = _by_order(values)[-max(1, len(values) // 3) :]
-    return np.asarray(np.median(highest, axis=0))
+    return np.asarray(np.max(highest, axis=0))
 
 
 def is_white(values: Array) -> bool:
@@ -165,7 +165,7 @@ def is_white(values: Array) -> bool:
     Where they fall, the curve bends more from point to point than the values scatter.
     """
     *_, before, _, last = _by_order(values) if len(values) > 4 else (1, 1, 0)
-    return bool(last >= before / 4)
+    return bool(last >= before / 16)
 
 
 def has_kink(values: Array) -> bool:
