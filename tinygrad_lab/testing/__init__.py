@@ -23,6 +23,7 @@ from tinygrad_lab.testing.telling.ledger import Ledger, blame
 
 if TYPE_CHECKING:
     from tinygrad_lab.testing import adapters
+    from tinygrad_lab.testing.decorator import gradtest
     from tinygrad_lab.testing.inputs import strategies
     from tinygrad_lab.testing.inputs.strategies import (
         Domain,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         upstreams,
     )
     from tinygrad_lab.testing.mutation import MutationScore, mutation_score
-    from tinygrad_lab.testing.operations import check_module, check_op, gradtest
+    from tinygrad_lab.testing.operations import check_module, check_op
 
 __all__ = [
     "HOLOMORPHIC", "PROPERTIES", "Domain", "Finding", "GradReport", "GradientError", "Ledger",
@@ -52,7 +53,8 @@ __all__ = [
 _FROM = {
     "adapters": "adapters",
     **dict.fromkeys(("MutationScore", "mutation_score"), "mutation"),
-    **dict.fromkeys(("check_op", "check_module", "gradtest"), "operations"),
+    **dict.fromkeys(("check_op", "check_module"), "operations"),
+    "gradtest": "decorator",
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.arrays import Arguments, bind
 from tinygrad_lab.testing.judging.examination import Examination, Looked
-from tinygrad_lab.testing.judging.judgement import Reason, skipped
+from tinygrad_lab.testing.judging.judgement import Judgement, Reason, skipped
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.running import Budget, checking, within
 from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
@@ -21,6 +21,7 @@ from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
 from tinygrad_lab.testing.telling.inputs import LONGEST, line_of
+from tinygrad_lab.testing.telling.words import not_by
 
 NUMBERS = ("well_formed", "finite", "directional", "tied_direction", "exact", "jacobian")
 
@@ -38,6 +39,7 @@ def gradcheck(
     without: Collection[str] = (),
     upstream: Any = None,
     strict: bool = False,
+    tolerance: float = 0.0,
     name: str | None = None,
     rng: int | np.random.Generator | None = 0,
     budget: float | None = None,
@@ -55,7 +57,7 @@ def gradcheck(
         complex ones too, by their real and imaginary parts.  NumPy's scalars are arrays; those in
         dicts, lists and tuples count one by one, and the function gets the same containers.
         Anything else (integers, masks, options) is passed on: a Python number too, unless nothing
-        is an array.
+        is an array; a note in the report says so.
     wrt : int or sequence of int, optional
         Which inputs to differentiate by, where not by all of these: Python numbers too.
     order : int
@@ -71,6 +73,10 @@ def gradcheck(
         Fail as well for what makes no number wrong.  Of gradients written by hand in NumPy another
         dtype, memory that is shared and the like are otherwise notes in the report; of functions of
         Tensors they are always failures.
+    tolerance : float
+        How far off, relative to the terms that it is the sum of, a slope may be: of a forward
+        function with a small constant that its gradient leaves out, as ``log(p + 1e-7)``.  Where it
+        was needed a note says so, and it is the resolution then.
     name : str, optional
         What to call the function in messages.
     rng : int, Generator or None
@@ -103,12 +109,9 @@ def gradcheck(
     >>> report.verdict, report.resolution < 1e-7
     ('pass', True)
     """
-    if order < 1:
-        raise ValueError(f"order={order}: 1 checks the gradient, 2 the gradient of that as well")
     if not (callable(fn) or isinstance(fn, Adapter)):
         raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
-    if budget is not None and not budget > 0:
-        raise ValueError(f"budget={budget}: it is a number of seconds")
+    _refuse(wrt, order, upstream, tolerance, budget)
     generator = np.random.default_rng(rng)
     args = bind(inputs, wrt)
     subject = subject_of(fn, args, name or "")
@@ -117,13 +120,23 @@ def gradcheck(
     if isinstance(without, Mapping):
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
+    if wrt is None:
+        report.add_notes(map(not_by, args.numbers_left_out(subject.fn)))
     upstream = subject.upstream if upstream is None else upstream
+    allowed: list[float] = []
     with within(budget) as clock, checking():
-        examination = Examination(subject, chosen, generator, upstream, order, strict, clock)
+        examination = Examination(
+            subject, chosen, generator, upstream, order, strict, tolerance, clock
+        )
         for number, looked in enumerate(examination.look()):
-            if not number:
-                _say_how_long(subject, clock)
+            if number == 0:
+                first = clock.calls, clock.spent  # often no measure: it loads and compiles
+            elif number == 1 and clock.calls > first[0]:
+                _say_how_long(subject, clock, (clock.spent - first[1]) / (clock.calls - first[0]))
             enter(report, looked.property, looked.judgement, looked.point)
+            allowed += _allowed(looked.judgement)
+    if allowed:
+        report.add_notes([f"tolerance={tolerance:g} was needed: off by up to {max(allowed):.1e}"])
     if clock.spent > LONG:
         each = clock.spent / clock.calls
         report.add_notes([f"{clock.calls} calls took {in_words(clock.spent)}, {each:.2g} s each"])
@@ -133,10 +146,9 @@ def gradcheck(
     return report
 
 
-def _say_how_long(subject: Subject, clock: Budget) -> None:
-    """Tell the log where a check is going to take long."""
+def _say_how_long(subject: Subject, clock: Budget, each: float) -> None:
+    """Tell the log where a check is going to take long, at so many seconds a call."""
     calls = CALLS + CALLS_OF_AN_INPUT * len(subject.names)
-    each = clock.spent / max(clock.calls, 1)
     if min(calls * each, clock.seconds) > LONG:
         import logging
 
@@ -151,12 +163,42 @@ def in_words(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
+def _allowed(judgement: Judgement) -> list[float]:
+    """List by how much numbers were off that passed for the tolerance alone."""
+    every = (judgement, *judgement.parts)
+    return [j.facts["off"] for j in every if j.reason is Reason.WITHIN_TOLERANCE]
+
+
 def _cause(report: GradReport, failures: Sequence[Looked]) -> BaseException | None:
     """Give the error that the first finding is about, if it is about one."""
     judgements = [failure.judgement for failure in failures]
     kind = report.findings[0].kind if report.findings else None
     errors = (judgement.facts.get("error") for judgement in judgements if judgement.kind is kind)
     return next((error for error in errors if error is not None), None)
+
+
+def _refuse(wrt: Any, order: Any, upstream: Any, tolerance: Any, budget: Any) -> None:
+    """Refuse arguments that are none."""
+    positions = wrt if isinstance(wrt, (list, tuple, range)) else [] if wrt is None else [wrt]
+    if not all(isinstance(i, int) and not isinstance(i, bool) for i in positions):
+        raise TypeError(f"wrt={wrt!r}: it is the position of an input, 0 for the first, or several")
+    if wrt is not None and not positions:
+        raise ValueError(f"wrt={wrt!r} names no input to differentiate by")
+    if not isinstance(order, int) or order < 1:
+        raise ValueError(f"order={order}: 1 checks the gradient, 2 the gradient of that as well")
+    if upstream is not None and not np.all(np.isfinite(_floats(upstream))):
+        raise ValueError(f"upstream={describe(upstream)}: it is an array of finite floats")
+    if not (isinstance(tolerance, (int, float)) and 0 <= tolerance < 1):
+        raise ValueError(f"tolerance={tolerance!r}: it is relative, from 0 to below 1")
+    if budget is not None and not (isinstance(budget, (int, float)) and budget > 0):
+        raise ValueError(f"budget={budget!r}: it is a number of seconds")
+
+
+def _floats(x: Any) -> Any:
+    try:
+        return np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.nan
 
 
 def choose(properties: str | Iterable[str], without: Collection[str]) -> list[str]:
@@ -167,6 +209,8 @@ def choose(properties: str | Iterable[str], without: Collection[str]) -> list[st
         names = list(NUMBERS)
     else:
         names = [properties] if isinstance(properties, str) else list(properties)
+    if not names:
+        raise ValueError("properties=[] leaves nothing to check")
     unknown = sorted({*names, *without} - set(PROPERTIES))
     if unknown:
         known = ", ".join(PROPERTIES)

@@ -1,7 +1,7 @@
 """Check whole operations and modules: inputs are generated, failures shrink to the smallest.
 
-Not for: one function at one point (``check.py``), or which calls are generated
-(``inputs/generated.py``).
+Not for: one function at one point (``check.py``), tests of functions (``decorator.py``), or which
+calls are generated (``inputs/generated.py``).
 """
 
 from __future__ import annotations
@@ -13,26 +13,24 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.testing.check import choose, gradcheck
-from tinygrad_lab.testing.inputs import catalogue, strategies
+from tinygrad_lab.testing.inputs import catalogue
 from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.inputs.constants import constants_of
-from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, drawn_options, has_a_value
+from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, has_a_value
 from tinygrad_lab.testing.inputs.kinds import plan
-from tinygrad_lab.testing.inputs.search import search, search_degenerate, search_kinds
+from tinygrad_lab.testing.inputs.search import PER_KIND, search, search_degenerate, search_kinds
 from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.judging.arrays import Arguments
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
 from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Part, Result
-from tinygrad_lab.testing.telling.pasted import literal
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
 AT_KINKS = ("well_formed", "finite", "directional", "tied_direction")
@@ -158,7 +156,7 @@ class _Search:
             search(self.smooth, calls, 1, rng)
             return
         search_degenerate(self.smooth, calls, 1 + examples // 20, rng)
-        search_kinds(self.special, calls, further, 1 + examples // 50, rng)
+        search_kinds(self.special, calls, further, PER_KIND + examples // 200, rng)
         if by_default and not set(self.chosen).isdisjoint(AT_KINKS):
             at_special_values = functools.partial(self.special, AT_KINKS)
             with contextlib.suppress(Unsatisfiable):
@@ -293,68 +291,3 @@ def check_module(
     finally:
         for name, p in parameters.items():
             p.data, p.node = before[name]
-
-
-def gradtest(
-    inputs: st.SearchStrategy[tuple[Any, ...]] | None = None,
-    kwargs: Mapping[str, Any] | None = None,
-    *,
-    domain: Domain | None = None,
-    order: int = 1,
-    properties: str | Iterable[str] = "default",
-    without: Collection[str] = (),
-    using: settings | None = None,
-) -> Callable[[Callable[..., Any]], Callable[[], None]]:
-    """Make a test of a function that returns what is to be differentiated.
-
-    The function is called with Tensors in the first places and the keyword arguments drawn.  It
-    becomes a Hypothesis test: settings, profiles, the example database all apply.
-
-    Parameters
-    ----------
-    inputs : strategy of tuples of arrays, optional
-        By default one array.
-    kwargs : mapping of str to strategy or value, optional
-        ``axis=tgt.axes()`` draws axes of the first input.
-    domain : Domain, optional
-        Where values lie, with the default inputs.
-    order, properties, without
-        As in :func:`gradcheck`.
-    using : hypothesis.settings, optional
-        In place of the profile's; there is no deadline either way.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from tinygrad_lab import testing as tgt
-    >>> @tgt.gradtest(inputs=tgt.tensors(2, broadcast=True))
-    ... def test_product(x, y):
-    ...     return np.sin(x) * y
-    >>> test_product()
-    """
-    arrays = inputs if inputs is not None else strategies.tensors(1, domain=domain)
-
-    @st.composite
-    def one_call(draw: Any) -> tuple[Any, dict[str, Any]]:
-        xs = draw(arrays)
-        return xs, drawn_options(draw, kwargs or {}, xs)
-
-    def decorate(function: Callable[..., Any]) -> Callable[[], None]:
-        def body(example: tuple[Any, dict[str, Any]]) -> None:
-            xs, options = example
-            f = functools.wraps(function)(lambda *tensors: function(*tensors, **options))
-            drawn = ", ".join(f"{name}={literal(value)}" for name, value in options.items())
-            gradcheck(
-                f, *xs, order=order, properties=properties, without=without,
-                name=function.__name__, context=f"{SMALLEST}{drawn}{'  ' if drawn else ''}",
-            )  # fmt: skip
-
-        body.__name__, body.__doc__ = function.__name__, function.__doc__
-        body.__qualname__, body.__module__ = function.__qualname__, function.__module__
-        vars(body)["checks_gradients"] = True  # how the pytest plugin knows it
-        vars(body)["place_as"] = function  # whose lines pytest shows
-        calm = [*(using or settings()).suppress_health_check, HealthCheck.too_slow]
-        quiet = settings(using or settings(), deadline=None, suppress_health_check=calm)
-        return quiet(given(one_call())(body))
-
-    return decorate

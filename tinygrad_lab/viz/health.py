@@ -348,7 +348,10 @@ def _flow(case: _Case) -> Iterator[Finding]:
 
 def _has_weights(case: _Case, node: Node) -> bool:
     own = [p for _, _, p in operands(node) if p is not None and p.op is None]
-    return any(p.order in case.naming.parameters and getattr(case.values.get(p), "ndim", 0) > 1 for p in own)
+    return any(
+        p.order in case.naming.parameters and getattr(case.values.get(p), "ndim", 0) > 1
+        for p in own
+    )
 
 
 def _symmetric(case: _Case) -> Iterator[Finding]:

@@ -117,3 +117,51 @@ def test_what_is_stated_would_have_been_seen_in_any_element():
     for k in range(x.size):
         wrong = adapted(np.sin, np.cos, one(x.size, k, 1 + 1.1 * right.resolution))
         assert tgt.gradcheck(wrong, x, properties="numbers", raises=False).verdict != "pass", k
+
+
+def test_the_jacobian_states_the_resolution_of_each_input():
+    report = tgt.gradcheck(lambda a, b: np.sin(a) * 1e3 + np.tan(b[0]), A, B, properties="jacobian")
+    assert [part.name for part in report.results[0].parts] == ["a", "b"]
+    assert set(report.resolutions) == {"a", "b"}
+
+
+# ---------------------------------------------------------------------------------------------
+# Exact mode: whole numbers, where nothing is rounded
+
+
+def by_differences(g, w, h=1.1e-6):
+    """A gradient as difference quotients have it: right to nine digits, and rounded."""
+    units = h * np.eye(w.size).reshape(w.size, *w.shape)
+    slopes = [np.sum((w + e) ** 2) - np.sum((w - e) ** 2) for e in units]
+    return np.reshape(slopes, w.shape) * g / (2 * h)
+
+
+def test_a_rule_that_rounds_on_whole_numbers_is_right():
+    f = tgt.adapters.numpy(lambda w: np.sum(w * w), by_differences)
+    reports = [tgt.gradcheck(f, A, properties=["exact"], rng=seed) for seed in range(12)]
+    assert all(report.passed for report in reports)
+    assert "the rule rounds" in "".join(map(str, reports))
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-13, 1 + 1e-9, 0.5])
+def test_a_small_factor_is_no_rounding(factor):
+    f = tgt.adapters.numpy(lambda w: np.sum(w * w), lambda g, w: 2 * g * w * factor)
+    finding = failure(f, A, properties=["exact"])
+    assert any("at whole numbers: w = " in line for line in finding.lines)
+    assert any("along w = " in line for line in finding.lines)
+
+
+def test_exact_mode_blames_an_operation():
+    @tl.primitive
+    def squared(x):
+        return x * x
+
+    def rule(g, y, x):
+        values = x.data if isinstance(x, tl.Tensor) else x
+        return 2 * g * np.where(values == np.rint(values), x + 1, x)
+
+    tl.defvjp(squared, rule)
+    finding = failure(lambda x: squared(x) * 2 + x, A)
+    assert finding.property == "exact"
+    assert finding.index is not None
+    assert finding.blame.guilty.what == "squared"

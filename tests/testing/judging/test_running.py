@@ -109,3 +109,53 @@ def test_a_budget_counts_calls_and_ends():
 
 def test_being_out_of_time_is_no_error_of_the_function():
     assert not issubclass(running.OutOfTime, Exception)
+
+
+# ---------------------------------------------------------------------------------------------
+# Random numbers
+
+
+OWN = np.random.default_rng(0)
+
+
+class Noisy:
+    """A layer with a generator of its own."""
+
+    def __init__(self):
+        self.source = np.random.default_rng(0)
+
+    def __call__(self, x):
+        return x * self.source.random(x.shape)
+
+
+def closed_over():
+    old = np.random.RandomState(0)
+    return lambda x: x * old.rand(*x.shape)
+
+
+@pytest.mark.parametrize(
+    ("f", "source"),
+    [
+        (lambda x: x * np.random.random(x.shape), "NumPy's global generator"),  # noqa: NPY002
+        (lambda x: x * random.random(), "the generator of Python's random"),
+        (lambda x: x * OWN.random(x.shape), "the generator OWN"),
+        (Noisy(), "the generator source"),
+        (closed_over(), "the generator old"),
+        (lambda x: x * random.random() * OWN.random(x.shape), "several generators"),
+    ],
+)
+def test_a_random_function_is_told_where_its_numbers_come_from(f, source):
+    report = tgt.gradcheck(f, X, raises=False)
+    assert [finding.kind for finding in report.findings] == ["random"]
+    assert report.findings[0].text.endswith(f"draws from {source}")
+
+
+def test_a_function_that_remembers_is_not_called_random():
+    calls = [0]
+
+    def counting(x):
+        calls[0] += 1
+        return x * calls[0]
+
+    report = tgt.gradcheck(counting, X, raises=False)
+    assert [finding.kind for finding in report.findings] == ["global state"]

@@ -123,7 +123,11 @@ def in_a_checkpoint(x):
         (joined, "concatenate", "x.data * 3.0"),
         (by_keyword, "sum", "float(np.exp(x.data[0]))"),
         (in_a_product, "einsum", "x.data * 2"),
-        (of_a_statistic, "divide", "np.sqrt(variance + 1e-05)"),
+        (
+            of_a_statistic,
+            "divide",
+            "np.sqrt(variance + 1e-05), where variance = np.var(x.data), test_ledger.py:",
+        ),
         (in_a_recurrence, "multiply", "h.data if k == 2 else h"),
         (in_a_buffer, "multiply", "buffer"),
         (in_complex_numbers, "multiply", "np.conj(z.detach())"),

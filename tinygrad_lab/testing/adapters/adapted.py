@@ -35,6 +35,11 @@ class Adapted(Subject):
         super().__init__(fn, args, name)
         self.gradient_of = fn  # the code of its gradient: tells two functions of one name apart
 
+    @property
+    def written(self) -> tuple[str, tuple[Any, ...]]:
+        """Give nothing, unless an adapter says how it is called."""
+        return "", ()
+
     def record(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, and let the session's interceptors have the pullback."""
         recorded = super().record(inputs)

@@ -42,7 +42,7 @@ SIZES: dict[str, Numbers] = {
 IN_ORDER: tuple[Shape, ...] = ((3,), (7,), (2, 4), (3, 1, 2))
 LENGTHS = (33, 129, 1025)
 MANY_AXES: tuple[Shape, ...] = ((2, 1, 3, 2), (2, 3, 1, 2, 2), (1, 2, 2, 1, 2, 3))
-ODD_SIDES: tuple[Shape, ...] = ((5,), (7,), (4, 5), (7, 3), (11,), (6, 6))
+ODD_SIDES: tuple[Shape, ...] = ((5,), (4, 7), (6, 5))
 DENSE = 1023  # numbers of a sweep, which leaves no gap of a hundredth
 WIDE = (-5.0, 5.0)  # the ends of a sweep where nobody says
 
@@ -66,7 +66,7 @@ class InputKind:
     shapes
         The shapes of the largest array; nothing stands for ordinary ones.
     signed
-        Whether arrays of the negative numbers and of both are of this kind too.
+        Whether their negatives are of this kind too.
     sweep
         Whether the array is to cover the whole domain instead.
     arranged
@@ -160,8 +160,9 @@ def neighbours(x: float) -> Numbers:
 def _of_shapes(constants: Sequence[float]) -> Iterator[InputKind]:
     own = [int(c) for c in constants if c == int(c) and 3 <= c <= LONGEST]
     around = [n for c in own[:MOST_CONSTANTS] for n in (c + 1, c, c - 1, 2 * c + 1)]
-    yield InputKind("odd sides", shapes=ODD_SIDES, looked_at=OF_SHAPES)
-    yield InputKind("many axes", shapes=MANY_AXES, looked_at=OF_SHAPES)
+    for name, listed in (("odd sides", ODD_SIDES), ("many axes", MANY_AXES)):
+        for shape in listed:
+            yield InputKind(name, shapes=(shape,), looked_at=OF_SHAPES)
     for n in sorted({*LENGTHS, *around}):
         yield InputKind("long", shapes=((n,), (n, 2), (2, n)), looked_at=OF_SHAPES)
 

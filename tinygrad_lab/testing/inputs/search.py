@@ -9,12 +9,13 @@ import contextlib
 import functools
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Flaky, Unsatisfiable
+from hypothesis.errors import Flaky, HypothesisDeprecationWarning, Unsatisfiable
 
 from tinygrad_lab.testing.inputs.calls import (
     DEGENERATE,
@@ -36,6 +37,7 @@ Calls = st.SearchStrategy[Call]
 BATCH = 25  # examples of one run
 REFUSALS = 40  # after so many calls without a degenerate shape the operation takes none
 PATIENCE = 6  # and after so many calls of a kind that have no value it has none there
+PER_KIND = 2  # examples of a kind: the simplest one, and another
 SHRINKING = 3.0  # seconds
 FEWEST = 100  # checks to leave out the elements that are not needed
 TOO_LONG = 0.25  # seconds; where a check takes as long, longer arrays are not tried
@@ -44,7 +46,7 @@ TOO_LONG = 0.25  # seconds; where a check takes as long, longer arrays are not t
 def search(check: Check, calls: Calls, examples: int, rng: int) -> None:
     """Check generated calls, and raise the smallest failure."""
     for batch in range(0, examples, BATCH):  # several short runs reach more rare shapes than one
-        _run(_Hunt(check), calls, min(BATCH, examples - batch), 1000 * rng + batch)
+        _run(Hunt(check), calls, min(BATCH, examples - batch), 1000 * rng + batch)
 
 
 def search_degenerate(
@@ -54,7 +56,7 @@ def search_degenerate(
     for number, name in enumerate(names):
         accepts = functools.partial(_is_defined_and_degenerate, name)
         with mostly(name), contextlib.suppress(Unsatisfiable):
-            _run(_Hunt(check, accepts, REFUSALS), calls, examples, 1000 * rng + 900 + number)
+            _run(Hunt(check, accepts, REFUSALS), calls, examples, 1000 * rng + 900 + number)
 
 
 def _is_defined_and_degenerate(name: str, call: Call) -> bool:
@@ -78,7 +80,7 @@ def search_kinds(
             continue
         begin = time.perf_counter()
         accepts = functools.partial(_is_met, kind)
-        hunt = _Hunt(functools.partial(check, kind.looked_at), accepts, PATIENCE)
+        hunt = Hunt(functools.partial(check, kind.looked_at), accepts, PATIENCE)
         with wanting(kind), contextlib.suppress(Unsatisfiable):
             _run(hunt, calls, examples, 1000 * rng + 500 + number)
         if not kind.met and not kind.shapes:
@@ -95,7 +97,15 @@ class _EnoughError(BaseException):
     """Shrinking has taken long enough.  An Exception would be a failure to Hypothesis."""
 
 
-class _Hunt:
+#: What a run of Hypothesis ends with where something failed; the hunt knows more.
+EXPECTED = (GradientError, Flaky, _EnoughError)
+
+
+class Refused(BaseException):
+    """The function refuses its inputs.  An Exception would be a failure of the function."""
+
+
+class Hunt:
     """What Hypothesis calls with each example of one run.
 
     It shrinks by trying a hundred smaller calls or so.  On those only the property that failed is
@@ -114,7 +124,14 @@ class _Hunt:
         self.until = math.inf
 
     def __call__(self, call: Call) -> None:
-        if self.patience and not self.accepts(call):
+        """Check one call, unless the function refuses it."""
+        try:
+            self._look_at(call)
+        except Refused:
+            assume(False)
+
+    def _look_at(self, call: Call) -> None:
+        if not self._is_met(call):
             self.refused += 1
             assume(self.refused > self.patience)
             return
@@ -144,9 +161,12 @@ class _Hunt:
     def _fails(self, call: Call) -> bool:
         try:
             with unexplained():
-                self.check(call, self.only)
+                if is_defined(call):
+                    self.check(call, self.only)
         except GradientError:
             return True
+        except Refused:
+            pass
         return False
 
     def _shortened(self, call: Call) -> Call:
@@ -168,19 +188,25 @@ class _Hunt:
         return call
 
     def _is_met(self, call: Call) -> bool:
-        return self.accepts(call) if self.patience else is_defined(call)
+        try:
+            return self.accepts(call)
+        except Refused:
+            return False
 
     def conclude(self) -> None:
         """Raise the smallest failure, if there was one, with everything there is to say of it."""
         if self.failed is None:
             return
         call, error = self.failed
-        self.check(self._shortened(call), None)
-        self.check(call, None)
+        with contextlib.suppress(Refused), warnings.catch_warnings():
+            # the function may call ``assume``, for which it is late by now
+            warnings.simplefilter("ignore", HypothesisDeprecationWarning)
+            self.check(self._shortened(call), None)
+            self.check(call, None)
         raise error.with_traceback(None)
 
 
-def _run(hunt: _Hunt, calls: Calls, examples: int, seeded: int) -> None:
+def _run(hunt: Hunt, calls: Calls, examples: int, seeded: int) -> None:
     @seed(seeded)
     @settings(
         max_examples=examples,
@@ -196,6 +222,6 @@ def _run(hunt: _Hunt, calls: Calls, examples: int, seeded: int) -> None:
     def look(call: Call) -> None:
         hunt(call)
 
-    with contextlib.suppress(GradientError, Flaky, _EnoughError):
+    with contextlib.suppress(*EXPECTED):
         look()
     hunt.conclude()

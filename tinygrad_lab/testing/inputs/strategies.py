@@ -5,10 +5,12 @@ Not for: calls of particular operations (``catalogue``).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from hypothesis import strategies as st
@@ -87,11 +89,11 @@ class _Request:
     domain: Domain | None  # None where nothing was said: ordinary numbers, and any others
     unique: bool = False
 
-    @property
+    @functools.cached_property
     def grid(self) -> list[float]:
         return (self.domain or Domain()).values
 
-    @property
+    @functools.cached_property
     def fine(self) -> list[float]:
         domain = self.domain or Domain()
         return domain.inside(kinds.thousandths(domain.low, domain.high))
@@ -129,7 +131,19 @@ def tensors(
     --------
     >>> strategy = tensors(2, broadcast=True, domain=Domain(0, 1))
     """
-    return _requested(_Request(number, broadcast, shape, domain, unique))
+    return _numbered(number, _requested(_Request(number, broadcast, shape, domain, unique)))
+
+
+#: How many arrays a strategy gives, where it is one of these and nothing was made of it.
+_NUMBERS: WeakKeyDictionary[st.SearchStrategy[Any], int] = WeakKeyDictionary()
+number_of = _NUMBERS.get
+
+
+def _numbered(
+    number: int, strategy: st.SearchStrategy[tuple[Array, ...]]
+) -> st.SearchStrategy[tuple[Array, ...]]:
+    _NUMBERS[strategy] = number
+    return strategy
 
 
 @st.composite
@@ -185,21 +199,28 @@ def _swept(request: _Request, side: Shape, backwards: bool) -> Array:
 
 
 @st.composite
+def _signs(draw: Any, domain: Domain, kind: InputKind, side: Shape) -> tuple[Array, list[float]]:
+    """Draw signs, and the numbers that lie in the domain with them: both in turn, or one."""
+    both = (-1.0) ** np.arange(math.prod(side)).reshape(side)
+    positive, negative = domain.inside(kind.numbers), domain.inside([-x for x in kind.numbers])
+    either = [x for x in positive if -x in negative]
+    versions = ((both, either), (np.ones(side), positive), (-np.ones(side), [-x for x in negative]))
+    return draw(st.sampled_from([version for version in versions if version[1]]))
+
+
+@st.composite
 def _arranged(draw: Any, request: _Request, kind: InputKind, side: Shape) -> Array:
     domain = request.domain or EVERYWHERE
     numbers: Sequence[float] = domain.inside(kind.numbers) if kind.numbers else request.grid
+    signs = np.ones(side)
     if kind.numbers and kind.signed:
-        versions = (
-            [x for x in domain.inside(_both_signs(kind)) if keep(x)]
-            for keep in (lambda x: x > 0, lambda x: True, lambda x: x < 0)
-        )
-        numbers = draw(st.sampled_from([v for v in versions if v]))
+        signs, numbers = draw(_signs(domain, kind, side))
     size = math.prod(side)
     if kind.arranged == "equal":
-        return np.full(side, draw(st.sampled_from(numbers)))
+        return np.full(side, draw(st.sampled_from(numbers)) * (signs.flat[0] if size else 1.0))
     if request.unique and len(set(numbers)) < size:
-        numbers = request.grid
-    drawn = draw(calls.arrays(side, numbers, unique=request.unique))
+        numbers, signs = request.grid, np.ones(side)
+    drawn = draw(calls.arrays(side, numbers, unique=request.unique)) * signs
     if kind.arranged and drawn.ndim:
         drawn = np.sort(drawn)
         drawn = drawn[..., ::-1].copy() if kind.arranged == "falling" else drawn
@@ -265,14 +286,14 @@ def integers_exact(
 ) -> st.SearchStrategy[tuple[Array, ...]]:
     """Arrays of small whole numbers, on which linear operations make no rounding error."""
     whole = [float(n) for n in (0, 1, -1, 2, -2, 3, -3, 4, -4)]
-    return _of_numbers(_Request(number, broadcast, shape, None), whole)
+    return _numbered(number, _of_numbers(_Request(number, broadcast, shape, None), whole))
 
 
 def at_kinks(
     number: int = 1, *, broadcast: bool = False, shape: Shape | None = None
 ) -> st.SearchStrategy[tuple[Array, ...]]:
     """Arrays of few special values: zeros, ties within and between arrays, saturation."""
-    return _of_numbers(_Request(number, broadcast, shape, None), SPECIAL)
+    return _numbered(number, _of_numbers(_Request(number, broadcast, shape, None), SPECIAL))
 
 
 @st.composite
@@ -335,7 +356,8 @@ def _one_of(
     allowed = [kind for kind in choices if _allows(request, kind)]
     if not allowed:
         raise ValueError(f"{request.domain} holds none of these numbers")
-    return st.sampled_from(allowed).flatmap(lambda kind: _of_kind(request, kind))
+    strategy = st.sampled_from(allowed).flatmap(lambda kind: _of_kind(request, kind))
+    return _numbered(request.number, strategy)
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {

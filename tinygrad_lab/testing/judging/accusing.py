@@ -43,7 +43,8 @@ def line_of(error: BaseException) -> Site:
     while chain is not None and id(chain) not in visited:  # a cause may be an error's own
         visited.add(id(chain))
         for frame in traceback.extract_tb(chain.__traceback__):
-            if not any(folder in frame.filename for folder in _NOT_THE_READERS):
+            is_made = frame.filename == "<string>"  # such as the __init__ of a dataclass
+            if not is_made and not any(folder in frame.filename for folder in _NOT_THE_READERS):
                 last = frame
         chain = chain.__cause__
     if last is None:

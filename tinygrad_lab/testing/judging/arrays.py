@@ -101,6 +101,16 @@ class Arguments:
 
     def names(self, fn: Any) -> list[str]:
         """Name the inputs as the signature of a function does: "x", "params['W1']"."""
+        every = self._every_name(fn)
+        return [every[i] for i in self.positions]
+
+    def numbers_left_out(self, fn: Any) -> list[str]:
+        """Name the Python numbers that are not differentiated by, with their place."""
+        names = self._every_name(fn)
+        numbers = [i for i, x in enumerate(self.values) if type(x) in (float, complex)]
+        return [f"input {i} ({names[i]})" for i in numbers if i not in self.positions]
+
+    def _every_name(self, fn: Any) -> list[str]:
         try:
             parameters = list(inspect.signature(fn).parameters.values())
         except (TypeError, ValueError):
@@ -108,12 +118,11 @@ class Arguments:
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         names = [p.name for p in parameters if p.kind in kinds]
         names += [f"input {i}" for i in range(len(names), len(self._containers))]
-        every = [
+        return [
             name + path
             for name, x in zip(names, self._containers, strict=False)
             for path, _ in leaves(x, open_modules=False)
         ]
-        return [every[i] for i in self.positions]
 
     @property
     def _containers(self) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ from tinygrad_lab.testing.judging.judgement import (
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.running import Budget, OutOfTime
-from tinygrad_lab.testing.judging.subject import Subject
+from tinygrad_lab.testing.judging.subject import Recorded, Subject
 
 _WRITES = (Kind.MUTATES_INPUT, Kind.MUTATES_UPSTREAM)
 _SAME_NUMBERS = ("tied_direction", "exact", "jacobian", "forward_and_backward", "second_order")
@@ -80,6 +80,7 @@ class Examination:
     upstream: Any = None
     order: int = 1
     strict: bool = False
+    tolerance: float = 0.0
     budget: Budget = field(default_factory=Budget)
     failures: list[Looked] = field(default_factory=list)
 
@@ -134,9 +135,7 @@ class Examination:
         self._refuse_changed(arrays, handed, writes)
         ups = self._upstreams(recorded.outputs)
         with accusing(Kind.MUTATES_UPSTREAM, backward=True):
-            point = Point(
-                self.subject, arrays, recorded, ups, self.generator, self.order, hand, self.strict
-            )
+            point = self._point(arrays, recorded, ups, hand)
         self._refuse_changed(arrays, handed, writes, backward=True)
         return point
 
@@ -202,9 +201,14 @@ class Examination:
     def _pulled_from_ones(self, point: Point) -> Point:
         """Take upstreams of ones, for which a rule that is not linear may well be right."""
         ones = [np.ones_like(u) for u in point.upstreams]
+        return self._point(point.arrays, point.fresh(), ones, point.hand)
+
+    def _point(
+        self, arrays: list[Array], recorded: Recorded, upstreams: list[Array], hand: Hand
+    ) -> Point:
         return Point(
-            point.subject, point.arrays, point.fresh(), ones, self.generator, self.order,
-            point.hand, self.strict,
+            self.subject, arrays, recorded, upstreams, self.generator, self.order, hand,
+            self.strict, self.tolerance,
         )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ class Point:
     order: int
     hand: Callable[[Array], Array] = frozen  # what the function is handed of an array
     strict: bool = False
+    tolerance: float = 0.0  # relative: what numbers may be off by
 
     def __post_init__(self) -> None:
         self.pulls_once = False  # whether a second pullback of one call is none to count on

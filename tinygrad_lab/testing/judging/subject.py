@@ -108,7 +108,10 @@ class Subject(ABC):
 
     @property
     def written(self) -> tuple[str, tuple[Any, ...]]:
-        """Give what a program says for what is checked: a template, and the functions in it."""
+        """Give what a program says for what is checked: a template, and the functions in it.
+
+        The template is empty where no program can say it.
+        """
         return "{}", (self.fn,)
 
     def derivative(self, args: Arguments) -> Subject | None:  # noqa: ARG002

@@ -67,6 +67,12 @@ def wrong_elements(analytic: Array, numeric: Array) -> Array:
     return np.asarray(~(np.abs(analytic - numeric) <= TOLERANCE * size))
 
 
+def explains(ratio: float, analytic: Array, numeric: Array) -> bool:
+    """Whether a factor of nearly one is what a nearly right gradient differs by."""
+    off = _size(analytic - ratio * numeric)
+    return off <= 1e-2 * _size(analytic - numeric)
+
+
 def _common_ratio(a: Array, n: Array) -> float | None:
     square = float(np.vdot(n, n))
     if square == 0:
@@ -200,29 +206,6 @@ def wrong_term(analytic: Array, numeric: Array, values: Mapping[str, Array]) -> 
             what = "is missing" if ratio > 0 else "is one too many"
             return f"the term {_times(abs(ratio))}{name} {what}"
     return ""
-
-
-def constant_beside(analytic: Array, numeric: Array, x: Array) -> float | None:
-    """Find a small constant that was added to a value before its reciprocal or logarithm was taken.
-
-    The slope of ``log(x + 1e-7)`` is ``1 / (x + 1e-7)``, and not ``1 / x``.
-
-    Examples
-    --------
-    >>> p = np.array([0.1, 0.4, 0.9])
-    >>> f"{constant_beside(1 / p, 1 / (p + 1e-7), p):.1e}"
-    '1.0e-07'
-    """
-    if analytic.shape != x.shape or x.size < 2:
-        return None
-    with np.errstate(all="ignore"):
-        constants = np.ravel(x * (analytic / numeric - 1))
-    if not np.all(np.isfinite(constants)) or not np.any(constants):
-        return None
-    constant = float(np.median(constants))
-    is_one = np.all(np.abs(constants - constant) <= 1e-2 * abs(constant))
-    is_small = abs(constant) < 1e-2 * float(np.min(np.abs(x)))
-    return constant if is_one and is_small and np.ptp(x) > 1e-3 * _size(x) else None
 
 
 def _times(constant: float) -> str:

@@ -25,7 +25,7 @@ from tinygrad_lab.testing.telling.audit import audit
 from tinygrad_lab.testing.telling.digits import compared, ratio_of
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
 from tinygrad_lab.testing.telling.mistakes import Mistake, beside, is_same_fault, mistakes_of
-from tinygrad_lab.testing.telling.patterns import pattern_of
+from tinygrad_lab.testing.telling.patterns import NEARLY_RIGHT, pattern_of
 from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
 from tinygrad_lab.testing.telling.words import (
     RIGHT_ALONE,
@@ -129,6 +129,11 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
         _accuse_by_numbers(finding, point)
     elif judgement.kind is Kind.NOT_FINITE and point is not None:
         finding.lines += _first_not_finite(point)
+    where = point if evidence is None else evidence.point
+    if where is not None and not isinstance(where.subject, TensorSubject):
+        ups = [] if evidence is None else evidence.upstreams
+        upstream = ups[0] if len(ups) == 1 else None
+        finding.reproducer = of_adapted(where.subject, upstream, finding.kind).text
     return finding
 
 
@@ -154,6 +159,9 @@ def _add_numbers(
     finding.lines[:0] = [text for text in (line, where) if text]
     size = max(abs(numeric.value), abs(analytic) if not np.isinf(analytic) else 0.0)
     finding.error = abs(analytic - numeric.value) / size if size else 0.0
+    if 0 < finding.error < NEARLY_RIGHT:
+        allowing = 10.0 ** np.ceil(np.log10(2 * finding.error))
+        finding.lines.append(f"tolerance={allowing:.0e} allows it, where that is meant")
 
 
 def _accuse(finding: Finding, analytic: float, evidence: Evidence, order: int = 1) -> None:
@@ -177,14 +185,12 @@ def _accuse(finding: Finding, analytic: float, evidence: Evidence, order: int = 
 
 
 def _accuse_adapted(finding: Finding, evidence: Evidence) -> None:
-    """Say which line of a backward pass by hand is wrong, and how to see it again."""
+    """Say which line of a backward pass by hand is wrong."""
     point = evidence.point
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
         lines, finding.site = audit(backward_pass)
         finding.lines += lines
-    upstream = evidence.upstreams[0] if len(evidence.upstreams) == 1 else None
-    finding.reproducer = of_adapted(point.subject, upstream).text
 
 
 def _accuse_by_numbers(finding: Finding, point: Point) -> None:

@@ -121,11 +121,14 @@ class Ledger:
     entries: list[Entry] = field(default_factory=list)
     parting: str = ""
     nodes: Sequence[Node] = field(default=(), repr=False)  # of the graph, the oldest first
+    unmeasured: int = 0  # steps that NaN or infinities went through
 
     @property
     def guilty(self) -> Entry | None:
-        """The entry with the largest part."""
-        return self.entries[0] if self.entries else None
+        """The entry with the largest part, unless most of it all could not be measured."""
+        entry = self.entries[0] if self.entries else None
+        is_lost = self.unmeasured and entry is not None and abs(entry.share) < NOTICED
+        return None if is_lost else entry
 
     @property
     def total(self) -> float:
@@ -146,6 +149,7 @@ class Ledger:
             parts.append(f"{entry}{f' and {calls} {more:.2%}' if alike else ''}")
         most = max((abs(entry.share) for entry in rest), default=0.0)
         others = f"    all {len(rest)} others < {max(most, 1e-16):.0e}" if rest else ""
+        others += f"; {self.unmeasured} not measured" if self.unmeasured else ""
         return f"blame (sums to {self.total:.2%}):  {'; '.join(parts)}{others}"
 
     def _named(self) -> tuple[list[tuple[Entry, list[Entry]]], list[Entry]]:
@@ -258,8 +262,10 @@ def _of_graphs(evidence: Evidence, graphs: Graphs, climbed: Climb) -> Ledger:
     ledger = Ledger(discrepancy, entries, nodes=graphs.nodes)
     for entry in entries:
         entry.share = entry.amount / (ledger.discrepancy or 1.0)
-    entries.sort(key=lambda entry: -abs(entry.amount))
-    _add_places(entries, point, graphs.nodes)
+    ledger.entries = [entry for entry in entries if np.isfinite(entry.amount)]
+    ledger.entries.sort(key=lambda entry: -abs(entry.amount))
+    ledger.unmeasured = len(entries) - len(ledger.entries)
+    _add_places(ledger.entries, point, graphs.nodes)
     return ledger
 
 

@@ -32,14 +32,20 @@ def literal(x: Any) -> str:
         return f"np.dtype({x.name!r})"
     if isinstance(x, type) and issubclass(x, np.generic):
         return f"np.{x.__name__}"
+    if isinstance(x, (float, complex)) and not isinstance(x, np.generic):
+        return _with_names(repr(x))
     if not isinstance(x, (np.ndarray, np.generic)):
         return repr(x)
     dtype = "" if x.dtype in (np.float64, np.int64, np.bool_) else f", dtype=np.{x.dtype}"
     if x.size == 0:
         plain = {"i": "int", "b": "bool"}.get(x.dtype.kind, "float")
         return f"np.zeros({x.shape}{dtype or f', dtype={plain}'})"
-    text = repr(x.tolist()).replace("nan", "np.nan").replace("inf", "np.inf")
-    return f"np.array({text}{dtype})"
+    return f"np.array({_with_names(repr(x.tolist()))}{dtype})"
+
+
+def _with_names(text: str) -> str:
+    """Write numbers that are no literals by their names in NumPy."""
+    return text.replace("nan", "np.nan").replace("inf", "np.inf")
 
 
 class Spelling(NamedTuple):

@@ -14,20 +14,25 @@ import numpy as np
 
 from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import Evidence
+from tinygrad_lab.testing.judging.left_out import constant_left_out
 from tinygrad_lab.testing.judging.locating import Located
 from tinygrad_lab.testing.judging.numerical import scales_of
 from tinygrad_lab.testing.telling.around import arrays_around, lengths_around
 from tinygrad_lab.testing.telling.counterfactuals import done_instead
 from tinygrad_lab.testing.telling.diagnosis import (
+    TOLERANCE,
     Pattern,
-    constant_beside,
     diagnose,
+    explains,
     wrong_elements,
     wrong_factor,
     wrong_term,
 )
 from tinygrad_lab.testing.telling.regions import region
+from tinygrad_lab.testing.telling.words import of_left_out
 
+NEARLY_RIGHT = 1e-3  # relative: where a gradient is off by less, that may well be meant
+INDISTINCT = 10 * TOLERANCE  # and by less than this, it agrees with any pattern of the right one
 CERTAIN = 1e-7  # relative; measured gradients less certain have no pattern
 MOST_RESULTS = 256  # with more, no Jacobian is put together
 MOST_ARRAYS = 24  # that are tried as a factor
@@ -38,12 +43,18 @@ def pattern_of(evidence: Evidence, located: Located) -> str:
     promised, measured = located.promised, located.measured
     if np.any(located.errors > CERTAIN * np.max(np.abs(measured), initial=0.0)):
         return ""
+    off, size = np.max(np.abs(promised - measured)), np.max(np.abs(measured), initial=0.0)
+    if off <= NEARLY_RIGHT * size:
+        left_out = constant_left_out(evidence, located.input)
+        if left_out is not None:
+            return of_left_out(left_out, evidence.point.subject.names[located.input])
+    if off <= INDISTINCT * size:
+        pattern = diagnose(promised, measured)
+        ratio = None if pattern is None else pattern.ratio
+        is_a_factor = ratio is not None and explains(ratio, promised, measured)
+        return pattern.text if pattern is not None and is_a_factor else ""
     x = evidence.point.arrays[located.input]
     is_whole = promised.shape == x.shape
-    constant = constant_beside(promised, measured, x) if is_whole else None
-    if constant is not None:
-        name = evidence.point.subject.names[located.input]
-        return f"right up to {constant:.2g} beside {name}, a small constant in the forward pass"
     everywhere = is_whole or (located.region is not None and not located.all_known)
     if not everywhere and not np.any(promised):
         return "zero there"

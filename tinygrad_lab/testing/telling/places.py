@@ -22,6 +22,8 @@ _OPERATORS: dict[type[ast.operator], str] = {
 #: What takes a gradient away; of several expressions on a line, the one with such a sign is it.
 _SIGNS = ("detach(", ".data", "float(", ".item(", "asarray(", "np.array(", "numpy(", "Tensor(")
 
+LONGEST = 120  # characters of what is told
+
 
 class Place(NamedTuple):
     """A line of a program."""
@@ -44,18 +46,40 @@ def place_of(site: str) -> Place:
 def operand_at(place: Place, name: str, position: int | str, operands: int) -> str:
     """Give what is written for an operand of an operation on a line, where one call fits alone.
 
-    Where that is a variable which is assigned once, it comes with what is assigned to it.
+    With a variable that is assigned once comes what is assigned to it: there the gradient may have
+    been lost.
     """
     tree = _parsed(place.file)
     if tree is None:
         return ""
     texts: dict[str, None] = {}
-    for call in _calls(tree, place.line, name.rpartition(".")[2], position, operands):
-        assigned = _assigned(tree, place, call.id) if isinstance(call, ast.Name) else ""
-        texts[ast.unparse(call) + assigned] = None
-    likely = [text for text in texts if any(sign in text for sign in _SIGNS)]
+    for written in _calls(tree, place.line, name.rpartition(".")[2], position, operands):
+        texts[_explained(tree, place, written)] = None
+    likely = [text for text in texts if _takes_away(text)]
     fitting = likely if len(likely) == 1 else list(texts)
-    return fitting[0] if len(fitting) == 1 and len(fitting[0]) <= 80 else ""
+    return fitting[0] if len(fitting) == 1 and len(fitting[0]) <= LONGEST else ""
+
+
+def _takes_away(text: str) -> bool:
+    return any(sign in text for sign in _SIGNS)
+
+
+def _explained(tree: ast.Module, place: Place, written: ast.expr, depth: int = 3) -> str:
+    """Write an expression, with the assignments that say how its gradient was lost."""
+    text = ast.unparse(written)
+    if isinstance(written, ast.Name):
+        value, line = _assigned(tree, place, written.id)
+        if value is None:
+            return text
+        there = Place(place.file, line)
+        return f"{text} = {_explained(tree, there, value, depth - 1)}, {there}"
+    if _takes_away(text) or not depth:
+        return text
+    inside = (node for node in ast.walk(written) if isinstance(node, ast.Name))
+    for name in inside:
+        if name.id != text and _takes_away(origin := _explained(tree, place, name, depth - 1)):
+            return f"{text}, where {origin}"
+    return text
 
 
 @functools.lru_cache(maxsize=8)
@@ -105,23 +129,21 @@ def _argument(call: ast.Call, position: int | str, operands: int) -> Iterator[as
         yield args[position]
 
 
-def _assigned(tree: ast.Module, place: Place, name: str) -> str:
-    """Say what is assigned to a variable in the function around a line, if it is assigned once."""
+def _assigned(tree: ast.Module, place: Place, name: str) -> tuple[ast.expr | None, int]:
+    """Find what is assigned to a variable in the function around a line, if it is assigned once."""
     functions = [
         node for node in ast.walk(tree)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and node.lineno <= place.line <= (node.end_lineno or 0)
     ]  # fmt: skip
     if not functions:
-        return ""
+        return None, 0
     around = max(functions, key=lambda node: node.lineno)
-    stores = [n for n in ast.walk(around) if isinstance(n, ast.Name) and n.id == name]
-    stores = [n for n in stores if isinstance(n.ctx, ast.Store)]
-    assignments = [
+    stores = [
         node for node in ast.walk(around)
-        if isinstance(node, ast.Assign) and any(t is stores[0] for t in node.targets if stores)
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
     ]  # fmt: skip
-    if len(stores) != 1 or len(assignments) != 1 or assignments[0].lineno >= place.line:
-        return ""
-    line = assignments[0].lineno
-    return f" = {ast.unparse(assignments[0].value)}, {Place(place.file, line)}"
+    for node in ast.walk(around):
+        if isinstance(node, ast.Assign) and len(stores) == 1 and stores[0] in node.targets:
+            return (node.value, node.lineno) if node.lineno <= place.line else (None, 0)
+    return None, 0

@@ -8,6 +8,7 @@ Not for: finding the factor (``diagnosis.py``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -65,7 +66,9 @@ def in_words(ratio: float, sizes: Sequence[Size | tuple[int, str]] = ()) -> str 
     readings = [text for value, text in _NAMED.items() if _is(ratio, value)]
     flipped = "sign flipped and " * (ratio < 0)
     absolute = abs(ratio)
-    of_lengths = [*_plain(absolute, likely), *_of_squares(absolute, likely)]
+    fractions = list(_of_small_numbers(ratio)) if not readings else []
+    readings += fractions
+    of_lengths = [*_plain(absolute, likely), *_of_squares(absolute, likely, bool(readings))]
     if not readings:  # what explains it less plainly, where nothing does
         of_lengths = of_lengths or [*_plain(absolute, others), *_of_neighbours(absolute, likely)]
         of_lengths = of_lengths or list(_of_pairs(absolute, likely[:6]))
@@ -84,9 +87,17 @@ def _plain(size: float, counted: Sequence[Size]) -> Iterator[str]:
             yield f"divided by {n}, the number of {what}, once too often"
 
 
-def _of_squares(size: float, counted: Sequence[Size]) -> Iterator[str]:
+def _of_small_numbers(ratio: float) -> Iterator[str]:
+    """Read a factor as one small number in the place of another, as a wrong exponent is."""
+    for q in range(1, 6):
+        for p in range(1, 6):
+            if math.gcd(p, q) == 1 and p != q and _is(ratio, p / q):
+                yield f"{p} times too large" if q == 1 else f"a {p} in the place of a {q}"
+
+
+def _of_squares(size: float, counted: Sequence[Size], is_small: bool) -> Iterator[str]:
     """Read a factor as a length beside a 2, as the mean of squares has one."""
-    for n, what, _ in (each for each in counted if each.n > 2):
+    for n, what, _ in (each for each in counted if each.n > (4 if is_small else 2)):
         if _is(size, n / 2):
             yield f"{n}/2, of {n} {what}: a sum in place of a mean, without the 2 of a square"
         if _is(size, 2 / n):

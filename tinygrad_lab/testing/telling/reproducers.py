@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import string
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,8 +49,8 @@ class Program:
     text: str
     needs: dict[str, Any] = field(default_factory=dict)
 
-    def fails(self) -> bool | None:
-        """Run it, quietly, and say whether it finds a wrong number; None where it does not run."""
+    def fails(self, kinds: Collection[Kind] = OF_NUMBERS) -> bool | None:
+        """Run it, quietly, and say whether it finds a fault; None where it does not run."""
         token = rehearsing.set(True)
         quiet = io.StringIO()
         try:
@@ -66,7 +66,8 @@ class Program:
                         raise
                     return None
         except GradientError as error:
-            return error.finding.kind in OF_NUMBERS
+            kind = error.finding.kind
+            return None if kind is Kind.RAISES else kind in kinds
         except Exception:  # noqa: BLE001 - a program that does not run is not printed
             return None
         finally:
@@ -82,14 +83,16 @@ class Reproducer:
     is_right_alone: bool = False
 
 
-def first_that_fails(programs: Iterable[Program | None]) -> Reproducer:
-    """Try programs, the smallest first."""
+def first_that_fails(
+    programs: Iterable[Program | None], kinds: Collection[Kind] = OF_NUMBERS
+) -> Reproducer:
+    """Try programs, the smallest first, until one shows a fault of some kinds."""
     ran, tried = False, set()
     for program in programs:
         if program is None or program.text in tried or len(program.text) > LONGEST:
             continue
         tried.add(program.text)
-        outcome = program.fails()
+        outcome = program.fails(kinds)
         if outcome:
             return Reproducer(program.text)
         ran = ran or outcome is False
@@ -142,12 +145,14 @@ def _of_sum(guilty: Entry, graph: Sequence[Node]) -> Iterator[Program | None]:
         yield _written([*before, *after], after, drawn=drawn)
 
 
-def of_adapted(subject: Subject, upstream: Any) -> Reproducer:
+def of_adapted(subject: Subject, upstream: Any, kind: Kind) -> Reproducer:
     """Find a program that shows the fault of a function that was adapted, where it is importable.
 
     It is tried with what it was called with, and with the upstream that showed the fault.
     """
     template, functions = subject.written
+    if not template:
+        return Reproducer()
     spellings = [spelled(function) for function in functions]
     if not all(spelling.stands_alone for spelling in spellings):
         return Reproducer()
@@ -162,7 +167,8 @@ def of_adapted(subject: Subject, upstream: Any) -> Reproducer:
         _program(spellings, f"tgt.gradcheck({made}, {', '.join(values)}{option})")
         for option in options
     ]
-    return Reproducer(first_that_fails(programs).text)
+    kinds = OF_NUMBERS if kind in OF_NUMBERS else {kind}
+    return Reproducer(first_that_fails(programs, kinds).text)
 
 
 def _is_of_floats(x: Any) -> bool:

@@ -206,4 +206,5 @@ def inner(g: Any, t: Any) -> float:
         return sum(inner(part, t[i]) for i, part in g.items())
     # A pass carries conjugate gradients of complex numbers, so none is conjugated here.
     t = np.asarray(t)
-    return float(np.sum(np.asarray(g, dtype=t.dtype) * t).real)
+    g = np.asarray(g, dtype=t.dtype)
+    return float(np.sum(np.where(g == 0, 0, g * t)).real)  # as in a pass, 0 meets NaN and stays 0

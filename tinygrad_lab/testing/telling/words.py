@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, Site
+from tinygrad_lab.testing.judging.left_out import LeftOut
 from tinygrad_lab.testing.judging.locating import Located
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.telling.digits import arrays_side_by_side, side_by_side
@@ -56,11 +57,15 @@ _REASONS = {
     Reason.KINK: "kink: one-sided slopes {low} to {high}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
+    Reason.VANISHES: "the slope is less than the round-off of the function",
     Reason.BY_COMPLEX_STEP: "by complex step",
+    Reason.WITHIN_TOLERANCE: "off by {off:.1e}, within tolerance={tolerance:g}",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
+    Reason.RULE_ROUNDS: "the rule rounds, though on integers it need not",
     Reason.AT_RATE: "at rate {rate:g}",
 }
 
+_CUT_OFF = "the backward is cut off from its inputs: it computes with detached values"
 _IS_WRONG = {
     "several": "{gradient} are wrong",
     "input": "{gradient} is wrong",
@@ -99,10 +104,14 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "": "the function raised {error!e}{below}",
         }
     ],
-    Kind.RANDOM: ["the function is random: it draws from a global generator at each call"],
+    Kind.RANDOM: [
+        "the function is random: at each call it draws from {source}",
+        "seed it anew within the function, or hand over what was drawn as an input; check a model "
+        "with dropout after .eval()",
+    ],
     Kind.GLOBAL_STATE: [
-        "the function gives another value at each call: it draws random numbers, or depends on "
-        "state outside of its inputs"
+        "the function gives another value at each call: it depends on state outside of its inputs, "
+        "or draws random numbers from a generator that it makes",
     ],
     Kind.MUTATES_INPUT: [
         {
@@ -220,11 +229,14 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.SECOND_ORDER: [
         {
             "tangent": "the derivative along a tangent, by differentiating the pullback, is "
-            "another one"
+            "another one",
+            "without_history": "the gradient has no history, and yet it is not constant",
         }
         | _IS_WRONG,
         {
             "tangent": "the rule is not differentiable itself: it uses detached values",
+            "without_history": _CUT_OFF,
+            "cut_off": _CUT_OFF,
             "note": "{note}",
         },
     ],
@@ -248,6 +260,13 @@ _PARTS = {
 }
 
 RIGHT_ALONE = "alone, this call is right: the fault is in how it is used"
+
+
+def of_left_out(left: LeftOut, name: str) -> str:
+    """Say that a gradient leaves out a constant of the forward function."""
+    if left.constant is None:
+        return "right up to a small constant in the forward pass, which it leaves out"
+    return f"right up to {left.constant:.1g} beside {name}, a small constant in the forward pass"
 
 
 class _Formatter(string.Formatter):
@@ -301,6 +320,11 @@ def _side_by_side(facts: Mapping[str, Any]) -> dict[str, Any]:
         write = arrays_side_by_side if are_arrays else side_by_side
         written[a], written[b] = write(facts[a], facts[b])
     return written
+
+
+def not_by(name: str) -> str:
+    """Say that a number is not differentiated by."""
+    return f"not differentiated by: {name}, a Python number; say wrt="
 
 
 def input_label(site: Site) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import random
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from tinygrad_lab.testing.judging.arrays import first_difference
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, failed, passed, skipped
 from tinygrad_lab.testing.judging.numerical import scales_of
 from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.randomness import source_of
 from tinygrad_lab.testing.judging.subject import TensorSubject
 from tinygrad_lab.transforms.containers import leaves
 
@@ -26,18 +26,10 @@ def repeatable(point: Point) -> Judgement:
     """The same call gives the same bits again, the function and its gradient."""
     again = point.fresh()
     if first_difference(again.outputs, point.recorded.outputs) is not None:
-        return failed(Kind.RANDOM if _draws_from_a_generator(point) else Kind.GLOBAL_STATE)
+        source = source_of(point.subject.fn, lambda: point.fresh().outputs)
+        return failed(Kind.GLOBAL_STATE) if source is None else failed(Kind.RANDOM, source=source)
     i = first_difference(point.pulled(point.upstreams, again), point.gradients)
     return passed() if i is None else point.failed(Kind.NOT_REPEATABLE, i)
-
-
-def _draws_from_a_generator(point: Point) -> bool:
-    """Tell a function that draws random numbers from one that remembers."""
-    numpys, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002 - what users draw from
-    first = point.fresh().outputs
-    np.random.set_state(numpys)  # noqa: NPY002
-    random.setstate(pythons)
-    return first_difference(first, point.fresh().outputs) is None
 
 
 def second_backward(point: Point) -> Judgement:
