@@ -5,7 +5,6 @@ Each comes in a right and in a wrong version, with two or three lines of glue.
 
 import types
 
-import numpy as np
 import pytest
 
 from tinygrad_lab import testing as tgt
