@@ -42,7 +42,7 @@ HAND_WRITTEN = ROOT / "examples" / "hand_written_backprop.py"
 
 def test_hand_written_backprop_shows_both_mistakes(tmp_path):
     gradients, update = run(HAND_WRITTEN, tmp_path).split("\n\n")
-    assert gradients.startswith("loss, gradient by input ")
+    assert gradients.startswith("loss, gradients by input 0 (W1)")
     assert "first wrong line: hand_written_backprop.py:" in gradients
     assert ": dZ3 = 2 * (A3 - Y) / n" in gradients
     assert "the factor A3 * (1 - A3) is missing" in gradients

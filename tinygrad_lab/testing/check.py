@@ -16,7 +16,7 @@ from tinygrad_lab.testing.judging.examination import Examination, Looked
 from tinygrad_lab.testing.judging.judgement import Judgement, Reason, skipped
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.running import Budget, checking, within
-from tinygrad_lab.testing.judging.subject import Adapter, Subject, subject_of
+from tinygrad_lab.testing.judging.subject import Adapter, Intended, Subject, subject_of
 from tinygrad_lab.testing.session import announced
 from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradReport, raise_for
@@ -45,6 +45,8 @@ def gradcheck(
     budget: float | None = None,
     raises: bool = True,
     context: str = "input: ",
+    names: Sequence[str] | None = None,
+    intended: Callable[..., Any] | float | None = None,
 ) -> GradReport:
     """Check the gradient of ``fn`` at some inputs: the numbers, and everything else that can fail.
 
@@ -88,6 +90,11 @@ def gradcheck(
         Raise the findings.  If not, they are in the report.
     context : str
         What introduces the inputs in a message.
+    names : sequence of str, optional
+        What to call the inputs in messages: all of them, or those that are differentiated by.
+    intended : callable or float, optional
+        The gradient is meant to be that of another function, ``intended(*inputs)``, as of a
+        straight-through estimator, or so many times that of ``fn``, -1 of a reversal.
 
     Returns
     -------
@@ -109,14 +116,21 @@ def gradcheck(
     >>> report.verdict, report.resolution < 1e-7
     ('pass', True)
     """
-    if not (callable(fn) or isinstance(fn, Adapter)):
+    if not callable(fn):
         raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
     _refuse(wrt, order, upstream, tolerance, budget)
     generator = np.random.default_rng(rng)
-    args = bind(inputs, wrt)
-    subject = subject_of(fn, args, name or "")
+    args = bind(inputs, wrt, alone=not getattr(fn, "has_parameters", False))
+    with checking():  # a layer is looked at here
+        subject = _subject_of(fn, args, name, names, intended)
+    if not subject.names:
+        raise TypeError(
+            f"{subject.name} has no parameters and no inputs of floats: there is nothing to "
+            "differentiate by"
+        )
     chosen = choose(properties, without)
-    report = GradReport(subject.name, inputs=_in_words(subject, args, context))
+    report = GradReport(subject.name, inputs=_in_words(subject, context))
+    report.add_notes(subject.notes)
     if isinstance(without, Mapping):
         for label, why in without.items():
             enter(report, label, skipped(Reason.LEFT_OUT, why=why))
@@ -144,6 +158,21 @@ def gradcheck(
     if raises:
         raise_for(report, _cause(report, examination.failures))
     return report
+
+
+def _subject_of(
+    fn: Callable[..., Any] | Adapter,
+    args: Arguments,
+    name: str | None,
+    names: Sequence[str] | None,
+    intended: Callable[..., Any] | float | None,
+) -> Subject:
+    subject = subject_of(fn, args, name or "")
+    if intended is not None:
+        subject = Intended(subject, intended)
+    if names is not None:
+        subject.call_inputs(names)
+    return subject
 
 
 def _say_how_long(subject: Subject, clock: Budget, each: float) -> None:
@@ -218,8 +247,9 @@ def choose(properties: str | Iterable[str], without: Collection[str]) -> list[st
     return [label for label in PROPERTIES if label in names and label not in without]
 
 
-def _in_words(subject: Subject, args: Arguments, context: str) -> str:
+def _in_words(subject: Subject, context: str) -> str:
     """Write the inputs for a message: by name, then what is not differentiated by."""
+    args = subject.args
     rest = [i for i in range(len(args.values)) if i not in args.positions]
     values = [args.values[i] for i in (*args.positions, *rest)]
     names = [*subject.names, *[""] * len(rest)]

@@ -14,7 +14,8 @@ Not for: reading a hand-written backward pass line by line (``telling/audit.py``
 """
 
 from tinygrad_lab.testing.adapters.adapted import numpy
+from tinygrad_lab.testing.adapters.layers import layer
 from tinygrad_lab.testing.adapters.libraries import autograd, jax, torch
 from tinygrad_lab.testing.judging.subject import Adapter
 
-__all__ = ["Adapter", "autograd", "jax", "numpy", "torch"]
+__all__ = ["Adapter", "autograd", "jax", "layer", "numpy", "torch"]

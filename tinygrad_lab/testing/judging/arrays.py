@@ -21,8 +21,13 @@ Array = NDArray[Any]
 
 
 def array_of(x: Any) -> Any:
-    """Give the array of a Tensor, and anything else as it is."""
-    return x.data if isinstance(x, Tensor) else x
+    """Give the array of a Tensor, or of an array of another library; anything else as it is."""
+    if isinstance(x, Tensor):
+        return x.data
+    library = type(x).__module__.partition(".")[0]
+    if library == "torch" and hasattr(x, "detach"):
+        return x.detach().cpu().numpy()
+    return np.array(x) if library in ("jax", "jaxlib") and hasattr(x, "__array__") else x
 
 
 def in_parts(z: Array) -> Array:
@@ -70,12 +75,27 @@ class Arguments:
 
     def filled(self, inputs: Sequence[Any]) -> list[Any]:
         """Put other arrays in the places that are differentiated by; numbers for numbers."""
+        args = self._replaced(inputs)
+        return args if self.containers is None else self.contained(args)
+
+    def _replaced(self, inputs: Sequence[Any]) -> list[Any]:
         args = list(self.values)
         for position, x in zip(self.positions, inputs, strict=True):
             y = x[..., 0] + 1j * x[..., 1] if self._is_complex(position) else x
             is_number = not isinstance(self.values[position], np.ndarray)
             args[position] = y[()] if is_number and isinstance(y, np.ndarray) else y
-        return args if self.containers is None else self.contained(args)
+        return args
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What the function is called with."""
+        return list(self.values) if self.containers is None else self.contained(self.values)
+
+    def followed_by(self, others: Sequence[Array]) -> Arguments:
+        """Put more arrays behind these, to differentiate by all of them as well."""
+        at = range(len(self.values), len(self.values) + len(others))
+        whole = None if self.containers is None else (*self.containers, *(None for _ in others))
+        return Arguments((*self.values, *others), (*self.positions, *at), whole)
 
     def contained(self, values: Sequence[Any]) -> list[Any]:
         """Put one thing for each value into the containers that these came in."""
@@ -92,6 +112,11 @@ class Arguments:
         """The arrays that are differentiated by; of complex ones, the parts along another axis."""
         arrays = [(i, np.asarray(self.values[i])) for i in self.positions]
         return [in_parts(x) if self._is_complex(i) else x for i, x in arrays]
+
+    def some(self, wanted: Sequence[int], inputs: Sequence[Array]) -> Arguments:
+        """Differentiate by some of the inputs alone; the others are constants now."""
+        positions = tuple(self.positions[i] for i in wanted)
+        return Arguments(tuple(self._replaced(inputs)), positions, self.containers)
 
     def element(self, i: int, index: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
         """Give the index of an element in its argument, and the part it is of a complex number."""
@@ -142,11 +167,12 @@ def _parts_of(value: Any, like: Any) -> list[Any]:
     return [value]
 
 
-def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None) -> Arguments:
+def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None, alone: bool = True) -> Arguments:
     """Choose what to differentiate by: ``wrt``, or every array of floats or complex numbers.
 
     NumPy's scalars are arrays, and the arrays in dicts, lists and tuples count one by one; of such
-    an input ``wrt`` means all of them.  A Python number counts when nothing is an array.
+    an input ``wrt`` means all of them.  A Python number counts when nothing is an array.  There has
+    to be an input to differentiate by, if they stand ``alone``: a layer has parameters besides.
     """
     containers = tuple(x if _holds_arrays(x) else None for x in inputs)
     values, origins = [], []
@@ -156,11 +182,12 @@ def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None) -> Arguments:
         origins += [i] * len(parts)
     if wrt is None:
         chosen = [i for i, x in enumerate(values) if _is_array(x)]
-        chosen = chosen or [i for i, x in enumerate(values) if isinstance(x, (float, complex))]
+        if not chosen and alone:
+            chosen = [i for i, x in enumerate(values) if isinstance(x, (float, complex))]
     else:
         wanted = [wrt] if isinstance(wrt, int) else list(wrt)
         chosen = [k for i in wanted for k in _of_input(i, inputs, values, origins)]
-    if not chosen:
+    if not chosen and alone:
         raise TypeError(
             f"none of the inputs ({', '.join(describe(array_of(x)) for x in inputs)}) is an array "
             "of floats, so there is nothing to differentiate by; hand over arrays such as "

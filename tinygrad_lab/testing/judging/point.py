@@ -35,9 +35,9 @@ class Point:
     hand: Callable[[Array], Array] = frozen  # what the function is handed of an array
     strict: bool = False
     tolerance: float = 0.0  # relative: what numbers may be off by
+    pulls_once: bool = False  # whether a second pullback of one call is none to count on
 
     def __post_init__(self) -> None:
-        self.pulls_once = False  # whether a second pullback of one call is none to count on
         self.forms = self._forms_of(self.recorded.pull([self.hand(u) for u in self.upstreams]))
         self.gradients: list[Array] = [form.array for form in self.forms]
         self.measurer = Measurer(self.subject, self.arrays, self.recorded.outputs)
@@ -102,13 +102,14 @@ class Point:
 
     def apart(self, a: Sequence[Array], b: Sequence[Array]) -> int | None:
         """Give the first position at which two lists of gradients differ by more than rounding."""
-        noise = self.noise
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            size = float(np.max(np.abs(y[np.isfinite(y)]), initial=0.0))
-            allowed = self.rounding * size + noise[i]
-            if not np.allclose(x, y, rtol=self.rounding, atol=allowed, equal_nan=True):
-                return i
-        return None
+        pairs = enumerate(zip(a, b, strict=True))
+        return next((i for i, (x, y) in pairs if self.differ(x, y, i)), None)
+
+    def differ(self, x: Array, y: Array, i: int) -> bool:
+        """Whether two gradients by the ``i``-th input differ by more than rounding."""
+        size = float(np.max(np.abs(y[np.isfinite(y)]), initial=0.0))
+        allowed = self.rounding * size + self.noise[i]
+        return not np.allclose(x, y, rtol=self.rounding, atol=allowed, equal_nan=True)
 
     def failed(self, kind: Kind, i: int, **facts: Any) -> Judgement:
         """A property does not hold of the gradient by the ``i``-th input."""

@@ -11,8 +11,10 @@ Not for: checking (``properties``).
 
 from __future__ import annotations
 
+import copy
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
@@ -21,7 +23,7 @@ import numpy as np
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
-from tinygrad_lab.core.operations import vjps_of
+from tinygrad_lab.core.operations import defvjp_joint, primitive, vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
@@ -30,7 +32,8 @@ from tinygrad_lab.transforms.calls import walk
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import gradients
 
-Pull = Callable[[Sequence[Array]], list[Any]]
+#: From an upstream for each output, None for one that nobody uses, to a gradient for each input.
+Pull = Callable[[Sequence[Any]], list[Any]]
 
 
 @dataclass
@@ -59,14 +62,40 @@ class Origin(NamedTuple):
 
 
 class BackwardPass(NamedTuple):
-    """A backward function that somebody wrote, and what it is called with."""
+    """A backward pass that somebody wrote, beside its forward pass, to be read line by line."""
 
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
-    args: Sequence[Any]  # of the forward function
-    positions: Sequence[int]  # of those that are differentiated by
-    run: Callable[[], Any]  # calls the backward function
-    upstreams: Sequence[Array]  # what it pulls back
+    forward: Callable[[Sequence[Any]], Any]  # of arrays or Tensors in the places of ``arrays``
+    run: Callable[[], Sequence[Any]]  # runs the backward pass alone, and gives the gradients
+    arrays: Sequence[Array]  # what is differentiated by
+    names: Sequence[str]  # of these
+    upstreams: Sequence[Array]  # what is pulled back
+    #: Names an object whose methods run, by where it is; the passes may have two such objects.
+    path: Callable[[Any], Hashable] = id
+
+
+class Kept(NamedTuple):
+    """An array that a call keeps where nothing notices that it is written into."""
+
+    owner: str  # whose it is
+    name: str  # under which
+    whose: str  # "input" or "result" of the owner
+    site: Site
+    goes_wrong: bool  # whether the gradient changes, in silence, when it is written into
+
+
+class Rule(NamedTuple):
+    """A derivative by hand: where it is written, and what its author calls it."""
+
+    site: Site
+    part: str
+
+
+class Inside(NamedTuple):
+    """A call, inside a function, of one that has a derivative by hand."""
+
+    subject: Subject
+    arrays: list[Array]  # what it is called with, of what is differentiated by
+    rule: Rule
 
 
 class Subject(ABC):
@@ -74,10 +103,13 @@ class Subject(ABC):
 
     is_lenient = False  # whether form and manners that can make no number wrong are no failure
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
+    told_inputs = False  # whether its rules are told which gradients are asked for
+    told_results = False  # and which results are used
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
         self.fn, self.args, self.name = fn, args, name or name_of(fn)
         self.names: Sequence[str] = args.names(fn)
+        self.notes: list[str] = []  # what is worth knowing about it, and no failure
 
     @final
     def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
@@ -118,6 +150,33 @@ class Subject(ABC):
         """Give the gradient as a subject of inputs and upstreams, where it can be derived again."""
         return None
 
+    def by_some(self, wanted: Sequence[int], inputs: Sequence[Array]) -> Subject:
+        """Give the function of some of its inputs, with the others constant."""
+        subject = copy.copy(self)
+        subject.args = self.args.some(wanted, inputs)
+        subject.names = [self.names[i] for i in wanted]
+        return subject
+
+    def unguarded(
+        self,
+        inputs: Sequence[Array],  # noqa: ARG002
+        upstreams: Sequence[Array],  # noqa: ARG002
+    ) -> list[Kept]:
+        """Find what the way back needs, and others may write into unnoticed."""
+        return []
+
+    def hints(self, kind: Kind) -> list[str]:  # noqa: ARG002
+        """Say what its author may want to know about a fault of a kind."""
+        return []
+
+    def rule(self) -> Rule | None:
+        """Give the derivative by hand that the function itself has, where it has one."""
+        return None
+
+    def called(self, inputs: Sequence[Array]) -> list[Inside]:  # noqa: ARG002
+        """Give the calls inside that have a derivative by hand, each as a subject by itself."""
+        return []
+
     def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:  # noqa: ARG002
         """Say for each node of the graph in which derivative rule it was made, where known."""
         return []
@@ -137,6 +196,20 @@ class Subject(ABC):
             index, part = self.args.element(i, index)
         return Site(i, self.names[i], index, part)
 
+    def call_inputs(self, names: Sequence[str]) -> None:
+        """Name the inputs: all arguments, or those that are differentiated by."""
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise TypeError(f"names={names!r}: say a list of strings")
+        if len(names) == len(self.args.positions):
+            self.names = list(names)
+        elif len(names) == len(self.args.values):
+            self.names = [names[i] for i in self.args.positions]
+        else:
+            raise ValueError(
+                f"names= has {len(names)}, and there are {len(self.args.values)} inputs, of which "
+                f"{len(self.args.positions)} are differentiated by: {', '.join(self.names)}"
+            )
+
     def names_of_derivative(self, args: Arguments) -> list[str]:
         """Name the inputs of the gradient: those of the function, then the upstreams."""
         upstreams = range(len(args.positions) - len(self.names))
@@ -144,11 +217,50 @@ class Subject(ABC):
 
 
 class Adapter:
-    """What is checked in place of a function of Tensors: it makes a subject of the arguments."""
+    """What is checked in place of a function of Tensors: it makes a subject of the arguments.
 
-    def __init__(self, subject: Callable[[Arguments], Subject], name: str) -> None:
-        self.subject = subject
+    It can be called: with arrays it gives the value of what was adapted, and in a function of
+    Tensors it is an operation, with the gradient that was adapted.
+    """
+
+    def __init__(
+        self,
+        subject: Callable[[Arguments], Subject],
+        name: str,
+        value: Callable[..., Any] | None = None,
+        has_parameters: bool = False,
+    ) -> None:
+        self.subject, self._value = subject, value
+        self.has_parameters = has_parameters  # to differentiate by, whatever it is called with
         self.__name__ = name
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Compute the value."""
+        if any(isinstance(x, Tensor) for x in inputs):
+            return self._operation(*inputs)
+        if self._value is not None:
+            return self._value(*inputs)
+        subject = self.subject(Arguments(inputs, ()))
+        evaluation = subject.evaluate(subject.args.arrays)
+        return evaluation.outputs[0] if len(evaluation.outputs) == 1 else evaluation.outputs
+
+    @functools.cached_property
+    def _operation(self) -> Callable[..., Any]:
+        """The operation that it is among those of Tensors, with the gradient that was adapted."""
+
+        def body(*inputs: Any) -> Any:
+            return np.asarray(self(*inputs))
+
+        def rule(argnums: Sequence[int], g: Any, _y: Any, *inputs: Any) -> list[Any]:
+            values = tuple(map(array_of, inputs))
+            subject = self.subject(Arguments(values, tuple(argnums)))
+            # behind the gradients by what it was called with come those by its parameters
+            return subject.record(subject.args.arrays).pull([array_of(g)])[: len(argnums)]
+
+        body.__name__ = self.__name__
+        operation = primitive(body)
+        defvjp_joint(operation, rule)
+        return operation
 
 
 def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = "") -> Subject:
@@ -160,8 +272,55 @@ def subject_of(fn: Callable[..., Any] | Adapter, args: Arguments, name: str = ""
     return subject
 
 
+class Intended(Subject):
+    """A function whose gradient is meant to be that of another one, or a multiple of its own."""
+
+    def __init__(self, of: Subject, intended: Callable[..., Any] | float) -> None:
+        super().__init__(of.fn, of.args, of.name)
+        self.of, self.intended = of, intended
+        self.is_lenient = of.is_lenient
+        self.names, self.upstream = of.names, of.upstream
+        if callable(intended):
+            what = f"the slope of {name_of(intended)}, which it is meant to have"
+        else:
+            what = f"{intended:g} times the slope of the function"
+        self.notes = [*of.notes, f"the gradient is compared with {what}"]
+
+    def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
+        """Compute what is meant: another function, or so many times this one."""
+        if not callable(self.intended):
+            outputs = self.of.evaluated(inputs).outputs
+            return Evaluation([np.asarray(self.intended * y, y.dtype) for y in outputs])
+        result = outputs_of(self.intended(*self.args.filled(inputs)))
+        return Evaluation([np.asarray(array_of(y)) for y in result])
+
+    def recorded(self, inputs: Sequence[Array]) -> Recorded:
+        """Compute what is meant, and record the function whose gradient is asked for."""
+        recorded = self.of.record(inputs)
+        outputs = self.evaluated(inputs).outputs
+        shapes = [[y.shape for y in ys] for ys in (recorded.outputs, outputs)]
+        if shapes[0] != shapes[1]:
+            raise TypeError(
+                f"intended= gives results of the shapes {shapes[1]}, the function itself of "
+                f"{shapes[0]}"
+            )
+        return Recorded(outputs, recorded.pull)
+
+
+def meant(adapter: Adapter, intended: Callable[..., Any] | float) -> Adapter:
+    """Compare the gradient that was adapted with the slope that is intended."""
+    return Adapter(
+        lambda args: Intended(adapter.subject(args), intended),
+        adapter.__name__,
+        adapter,
+        adapter.has_parameters,
+    )
+
+
 class TensorSubject(Subject):
     """A function of Tensors."""
+
+    told_inputs = told_results = True
 
     def _call(self, inputs: Sequence[Array]) -> tuple[list[Tensor], list[Any], list[Node | None]]:
         tensors = [Tensor(x, requires_grad=True) for x in inputs]
@@ -179,8 +338,9 @@ class TensorSubject(Subject):
         if not any(roots):
             raise Misbehaved(Kind.UNTRACKED, results=[array_of(y) for y in ys])
 
-        def pull(upstreams: Sequence[Array]) -> list[Any]:
-            pairs = [(y, u) for y, u in zip(ys, upstreams, strict=True) if _is_tracked(y)]
+        def pull(upstreams: Sequence[Any]) -> list[Any]:
+            every = zip(ys, upstreams, strict=True)
+            pairs = [(y, u) for y, u in every if _is_tracked(y) and u is not None]
             begin, cotangents = [y for y, _ in pairs], [u for _, u in pairs]
             result = list(gradients(begin, tensors, cotangents, retain_graph=True))
             if any(x.grad is not None for x in tensors):

@@ -1,165 +1,136 @@
 """Read a hand-written backward pass line by line, and find the first line that is wrong.
 
-Running the forward function on Tensors gives the true gradient by every variable it names.  What
-the backward function assigns to ``dZ3``, ``grad_Z3`` or ``Z3_grad`` is compared with that by
-``Z3``, and a factor by which it differs is sought among the values of the forward pass.
+What it assigns to ``dZ3``, ``self.dW`` or ``grads["W1"]``, or returns, is compared with the true
+gradient by the variable of its name.  Where one differs, the pass runs again with the right one in
+its place.  If everything comes out right then, that line is the one at fault, and no other.
 
-Not for: deciding that a gradient is wrong; it looks on after that is known.
+Not for: deciding that a gradient is wrong; it looks on after that is known.  Nor for the true
+gradients (``truth.py``), or what was assigned (``watching.py``).
 """
 
 from __future__ import annotations
 
-import linecache
-import sys
+import functools
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
-from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.testing.judging.arrays import Array
-from tinygrad_lab.testing.judging.subject import BackwardPass, outputs_of
+from tinygrad_lab.testing.judging.subject import BackwardPass
 from tinygrad_lab.testing.telling.diagnosis import diagnose, wrong_factor
-from tinygrad_lab.transforms.derivatives import gradients
+from tinygrad_lab.testing.telling.ratios import Size
+from tinygrad_lab.testing.telling.truth import Truth, Variable, ratio_of, truth_of
+from tinygrad_lab.testing.telling.watching import Assigned, is_a_copy, names_in, watched
 
-PREFIXES = ("d_", "grad_", "g_", "delta_", "bar_", "dL_d", "dl_d", "dLd", "d", "g")
-SUFFIXES = ("_grad", "_bar", "_delta", "_gradient", "grad")
-AGREEMENT = 1e-7
-
-
-@dataclass
-class _Assigned:
-    """The assignment of a value to a variable, in a line."""
-
-    name: str
-    value: Any
-    file: str
-    line: int
+MOST_RUNS = 80  # of the backward pass, with something else in the place of what it assigned
 
 
 class Audit(NamedTuple):
-    """Lines for a message, and file and line of the first that is wrong."""
+    """Lines for a message, and file and line of the first that is wrong, where one is certain."""
 
     lines: list[str]
     site: str = ""
 
 
-def audit(backward_pass: BackwardPass) -> Audit:
+def audit(backward_pass: BackwardPass, input: int | None = None) -> Audit:
     """Say which line of a backward pass is the first to be wrong, and by what factor.
 
-    It has no lines to say where the forward function does not run on Tensors, or where no
-    variable of the backward pass has the name of a gradient.
+    ``input`` is the one whose gradient is known to be wrong: where no line is certain, it says
+    where that one was assigned.  It has no lines to say where nothing has a name to go by.
     """
-    code = getattr(backward_pass.backward, "__code__", None)
-    try:
-        truth, values = _truth(backward_pass)
-        if code is None:
+    with np.errstate(all="ignore"):
+        try:
+            gradients, assigned = watched(backward_pass.run, backward_pass.path)
+        except Exception:  # noqa: BLE001 - it is judged elsewhere
             return Audit([])
-        with np.errstate(all="ignore"):
-            _, assigned = _watched(code, backward_pass.run)
-    except Exception:  # noqa: BLE001 - the forward function does not run on Tensors: no audit
+        story = _Story(backward_pass, gradients, assigned)
+        least = _where_assigned(gradients, input, assigned, backward_pass)
+        return story.first_wrong(input) or least
+
+
+def _where_assigned(
+    gradients: Sequence[Any], i: int | None, assigned: Sequence[Assigned], passes: BackwardPass
+) -> Audit:
+    """Say where the wrong gradient was assigned, as the least that is certain."""
+    if i is None or i >= len(gradients) or not isinstance(gradients[i], np.ndarray):
         return Audit([])
-    named = [(a, _belongs_to(a.name, truth)) for a in assigned if a.name not in truth]
-    readings = [_Reading(a, by, truth[by]) for a, by in named if by is not None]
-    names = backward_pass.forward.__code__.co_varnames
-    parameters = [names[i] for i in backward_pass.positions if i < len(names)]
-    return _first_wrong(readings, values, parameters)
+    events = [e for e in assigned if not e.is_argument]
+    same = [e for e in events if _same_numbers(e.value, gradients[i])]
+    moved = [e for e in events if _path(e) == passes.names[i]]  # by a step
+    for event in (*same[:1], *moved[-1:]):
+        text = f"the gradient by {passes.names[i]} is from {event.site}: {event.source}"
+        return Audit([text])
+    return Audit([])
 
 
-def _truth(backward_pass: BackwardPass) -> tuple[dict[str, list[Array]], dict[str, Array]]:
-    """Give the true gradients by, and the values of, all variables of the forward function."""
-    forward, args = backward_pass.forward, list(backward_pass.args)
-    for i in backward_pass.positions:
-        args[i] = Tensor(np.array(args[i]), requires_grad=True)
-    result, assigned = _watched(forward.__code__, lambda: forward(*args))
-    ys = [y for y in outputs_of(result) if isinstance(y, Tensor) and y.requires_grad]
-    tracked = [a for a in assigned if isinstance(a.value, Tensor) and a.value.requires_grad]
-    truth: dict[str, list[Array]] = {}
-    values: dict[str, Array] = {}
-    ups = list(backward_pass.upstreams)
-    slopes = gradients(ys, [a.value for a in tracked], ups) if tracked else []
-    for a, slope in zip(tracked, slopes, strict=True):
-        truth.setdefault(a.name, []).append(np.asarray(slope))
-        values[a.name] = a.value.data
-    return truth, values
+def _path(event: Assigned) -> str:
+    """Name an attribute from outside, as parameters are called."""
+    if not event.name.startswith("self."):
+        return ""
+    name = event.name.removeprefix("self.")
+    return f"{event.scope}.{name}" if event.scope else name
 
 
-def _watched(code: Any, call: Callable[[], Any]) -> tuple[Any, list[_Assigned]]:
-    """Run a call, and note each value that the function with this code assigns."""
-    assigned: list[_Assigned] = []
-    latest: dict[str, Any] = {}
-    line = code.co_firstlineno
-
-    def local(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal line
-        if event in ("line", "return"):
-            for name, value in _arrays_in(frame.f_locals):
-                if latest.get(name) is not value:
-                    latest[name] = value
-                    copied = value.copy() if isinstance(value, np.ndarray) else value
-                    assigned.append(_Assigned(name, copied, code.co_filename, line))
-            line = frame.f_lineno
-        return local
-
-    def tracer(frame: FrameType, _: str, __: Any) -> Any:
-        return local if frame.f_code is code else None
-
-    before = sys.gettrace()
-    sys.settrace(tracer)
-    try:
-        return call(), assigned
-    finally:
-        sys.settrace(before)
-
-
-def _arrays_in(variables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in variables.items():
-        if isinstance(value, (np.ndarray, Tensor, np.floating)):
-            yield name, value
-        elif isinstance(value, (list, tuple, dict)) and len(value) <= 100:
-            items = value.items() if isinstance(value, dict) else enumerate(value)
-            for key, v in items:
-                if isinstance(v, (np.ndarray, Tensor)):
-                    yield f"{name}[{key!r}]", v
-
-
-def _belongs_to(name: str, variables: Collection[str]) -> str | None:
-    """Find the variable that a gradient is the gradient by, from the two names."""
-    lowered, name = {variable.lower(): variable for variable in variables}, name.lower()
-    rests = [name[len(p) :] for p in PREFIXES if name.startswith(p.lower())]
-    rests += [name[: -len(s)] for s in SUFFIXES if name.endswith(s)]
-    return next((lowered[rest] for rest in rests if rest in lowered), None)
+def _same_numbers(a: Any, b: Array) -> bool:
+    is_array = isinstance(a, (np.ndarray, np.generic))
+    return is_array and a.shape == b.shape and bool(np.array_equal(a, b))
 
 
 class _Reading:
-    """A gradient that was assigned, beside the true ones by the variable that its name says."""
+    """A gradient that was assigned, beside the true ones by the variable that it belongs to."""
 
-    def __init__(self, assigned: _Assigned, by: str, true: Sequence[Array]) -> None:
-        self.assigned, self.by, self.gradient = assigned, by, np.asarray(assigned.value)
-        self.shape = true[-1].shape
-        comparable = [t for t in true if t.shape == self.gradient.shape]
-        self.right = comparable[-1] if comparable else None
-        self.is_right = any(_agree(self.gradient, t) for t in comparable)
+    def __init__(
+        self, chain: Sequence[Assigned], variables: Sequence[Variable], truth: Truth
+    ) -> None:
+        self.chain, self.assigned, self.truth = chain, chain[-1], truth
+        self.by, self.shape = variables[-1].name, variables[-1].value.shape
+        self.gradient = np.asarray(self.assigned.value)
+        pairs = [(v, v.true) for v in variables if v.true is not None]
+        self.variables = [v for v, true in pairs if true.shape == self.gradient.shape]
+        rights = [true for _, true in pairs if true.shape == self.gradient.shape]
+        self.right = _nearest(self.gradient, rights)
+        self.is_right = any(truth.agree(self.gradient, t) for t in rights)
         self.pattern = None
         if self.right is not None and not self.is_right:
             lengths = enumerate(self.right.shape)
-            sizes = [(n, f"elements along axis {k} of {by}") for k, n in lengths]
-            sizes.append((self.right.size, f"elements of {by}"))
+            sizes = [Size(n, f"elements along axis {k} of {self.by}", False) for k, n in lengths]
+            sizes.append(Size(self.right.size, f"elements of {self.by}", is_likely=False))
             self.pattern = diagnose(self.gradient, self.right, sizes)
-        self.has_ratio = self.pattern is not None and self.pattern.ratio is not None
+        self.ratio = None if self.pattern is None else self.pattern.ratio
 
-    def lines(self, values: dict[str, Array]) -> list[str]:
+    def step(self) -> Assigned:
+        """Choose the step that went wrong, where the gradient was made in several."""
+        if self.right is None or len(self.chain) == 1:
+            return self.assigned
+        values = [np.asarray(event.value) for event in self.chain]
+        ratios = [ratio_of(value, self.right) for value in values]
+        if self.ratio is not None:  # the first from which on it is off by this factor
+            off = [r is None or abs(r - self.ratio) > 1e-6 * abs(self.ratio) for r in ratios]
+            first = max((k + 1 for k, is_off in enumerate(off) if is_off), default=0)
+            return self.chain[min(first, len(self.chain) - 1)]
+        parts = [p for v in self.variables for p in (*v.parts, *v.sums())]
+        good = [
+            k for k, x in enumerate(values[:-1])
+            if ratios[k] is not None or any(self.truth.agree(x, p) for p in parts)
+        ]  # fmt: skip
+        if good:
+            return self.chain[good[-1] + 1]
+        for k, x in enumerate(values[:-1]):
+            if any(x.shape == p.shape and self.truth.agree(values[-1] - x, p) for p in parts):
+                return self.chain[k]  # what was added since is right
+        starts_with_a_copy = is_a_copy(self.chain[0].file, self.chain[0].line)
+        return self.chain[1 if starts_with_a_copy else 0]
+
+    def lines(self) -> list[str]:
         """Say what is wrong with it."""
         name = self.assigned.name
         if self.right is None:
             return [f"  {name} has shape {self.gradient.shape}, {self.by} has {self.shape}"]
-        factor = "" if self.has_ratio else wrong_factor(self.gradient, self.right, values)
+        values = self.truth.values
+        factor = "" if self.ratio is not None else wrong_factor(self.gradient, self.right, values)
         why = factor or (self.pattern.text if self.pattern else "")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = (self.gradient / self.right).ravel()
+        ratio = (self.gradient / self.right).ravel()
         first = ", ".join(f"{r:.4g}" for r in ratio[:4])
         return [
             f"  {name} is not the gradient by {self.by}{f': {why}' if why else ''}",
@@ -167,29 +138,226 @@ class _Reading:
         ]
 
 
-def _agree(gradient: Array, right: Array) -> bool:
-    size = float(np.max(np.abs(right), initial=0.0))
-    return bool(np.allclose(gradient, right, rtol=AGREEMENT, atol=AGREEMENT * size))
+def _nearest(gradient: Array, rights: Sequence[Array]) -> Array | None:
+    off = [float(np.linalg.norm(gradient - right)) for right in rights]
+    return rights[int(np.argmin(off))] if rights else None
 
 
-def _first_wrong(
-    readings: Sequence[_Reading], values: dict[str, Array], parameters: Sequence[str]
-) -> Audit:
-    """Find the first gradient that is wrong.
+class _Place(NamedTuple):
+    """A line, and what it assigns."""
 
-    A constant factor on the way may be a convention, such as dividing by n at the end.  It is one
-    if the gradient by some parameter comes out right all the same.
-    """
-    right = [reading for reading in readings if reading.is_right]
-    is_convention = any(reading.by in parameters for reading in right)
-    for reading in readings:
-        is_allowed = is_convention and reading.has_ratio and reading.by not in parameters
-        if not reading.is_right and not is_allowed:
-            file, line = reading.assigned.file, reading.assigned.line
-            site = f"{PurePath(file).name}:{line}"
-            first = f"first wrong line: {site}: {linecache.getline(file, line).strip()}"
-            return Audit([first, *reading.lines(values)], site)
-    if right:
-        text = f"the {len(right)} gradients of named variables are right: look at what is returned"
-        return Audit([text])
-    return Audit([])
+    file: str
+    line: int
+    name: str
+    is_argument: bool
+
+    @classmethod
+    def of(cls, event: Assigned) -> _Place:
+        return cls(event.file, event.line, event.name, event.is_argument)
+
+
+#: Says what would be right, for an assignment, its value and how many came before in that place.
+_Rights = Callable[[Assigned, Array, int], Array | None]
+
+
+class _Suspect(NamedTuple):
+    """Something that may be wrong, and what would be right there."""
+
+    event: Assigned
+    rights: _Rights
+    reading: _Reading | None = None
+    text: str = ""  # what is wrong, where there is no reading
+
+
+class _Story:
+    """What the backward pass assigned, in turn, and what comes out."""
+
+    def __init__(
+        self, passes: BackwardPass, gradients: Sequence[Any], assigned: Sequence[Assigned]
+    ) -> None:
+        self.passes, self.assigned = passes, assigned
+        self.truth = truth_of(passes)
+        self.wrong = self._wrong(gradients)
+        self.readings: dict[int, _Reading] = {}
+        self.inside: set[int] = set()  # steps that are not the last
+        for chain in _chains(assigned):
+            self.inside |= {id(event) for event in chain[:-1]}
+            if variables := self.truth.of(chain[-1]):
+                self.readings[id(chain[-1])] = _Reading(chain, variables, self.truth)
+
+    def _wrong(self, gradients: Sequence[Any]) -> set[int]:
+        """Say the gradients by which inputs are wrong."""
+        pairs = enumerate(zip(gradients, self.truth.inputs, strict=False))
+        return {
+            i for i, (g, true) in pairs
+            if true is not None and not self.truth.agree(np.asarray(g), true)
+        }  # fmt: skip
+
+    def first_wrong(self, input: int | None) -> Audit | None:
+        """Find the first wrong gradient that mends what comes out, if the right one is put there.
+
+        Where no one does, several lines are wrong, or one without the name of a gradient; then the
+        first that mends the gradient by ``input``.
+
+        So a constant factor on the way that is a convention, such as dividing by n at the end, is
+        not called wrong: with the right gradient there, something else would be wrong.
+        """
+        right = {id(event) for event in self.assigned if self._is_right(event)}
+        some = None
+        suspects = iter(self._suspects())
+        for suspect, _ in zip(suspects, range(MOST_RUNS)):  # noqa: B905
+            mended = self._mended(suspect)
+            if mended and mended == self.wrong:
+                return self._told(suspect, right)
+            if some is None and (input in mended or (input is None and mended)):
+                some = suspect
+        return None if some is None else self._told(some, right, is_certain=False)
+
+    def _is_right(self, event: Assigned) -> bool:
+        rights = [v.true for v in self.truth.of(event) if v.true is not None]
+        return any(self.truth.agree(np.asarray(event.value), right) for right in rights)
+
+    def _told(self, suspect: _Suspect, right: Collection[int], is_certain: bool = True) -> Audit:
+        """Say what is wrong in which line, and what it reads that nothing says is right."""
+        reading = suspect.reading
+        event = suspect.event if reading is None else reading.step()
+        named = self._named_later(suspect.event)
+        lines = [f"  {suspect.text}"] if reading is None else reading.lines()
+        lines = lines if named is None else named.lines()
+        doubtful = self._doubtful(event, right)
+        if doubtful:
+            lines.append(f"  it reads {', '.join(doubtful)}: right or wrong, that cannot be told")
+        is_certain = is_certain and not doubtful and not is_a_copy(event.file, event.line)
+        what = "first wrong line" if is_certain else "wrong in this line at the latest"
+        text = f"{what}: {event.site}: {event.source}"
+        return Audit([text, *lines], event.site if is_certain else "")
+
+    def _doubtful(self, event: Assigned, right: Collection[int]) -> list[str]:
+        """Name what a line reads of what was assigned before, and is not known to be right."""
+        number = next(k for k, other in enumerate(self.assigned) if other is event)
+        names = names_in(event.file, event.line)
+        latest = {
+            other.name: other for other in self.assigned[:number]
+            if other.frame == event.frame and other.name in names
+        }  # fmt: skip
+        # what a right gradient is made of is right, if only by a convention
+        good = [e for e in self.assigned if id(e) in right and e.frame == event.frame]
+        serving = {name for e in good if not e.is_argument for name in names_in(e.file, e.line)}
+        return [
+            f"{name} of line {other.line}" for name, other in sorted(latest.items())
+            if not other.is_argument and other.file and name != event.name
+            and id(other) not in right and name not in serving and not self._is_known(other)
+        ]  # fmt: skip
+
+    def _is_known(self, event: Assigned) -> bool:
+        """Whether something is a value of the forward pass, or a gradient by something in it."""
+        value = np.asarray(event.value)
+        values = (v.value for v in self.truth.variables)
+        known = (*values, *(true for _, true in self.truth.nodes), *self.passes.arrays)
+        return any(self.truth.agree(value, np.asarray(x)) for x in known)
+
+    def _named_later(self, event: Assigned) -> _Reading | None:
+        """Find the gradient with a name that has the same numbers: it has the more to tell."""
+        if id(event) in self.readings or not isinstance(event.value, np.ndarray):
+            return None
+        wrong = (r for r in self.readings.values() if not r.is_right)
+        return next((r for r in wrong if _same_numbers(r.assigned.value, event.value)), None)
+
+    def _suspects(self) -> Iterator[_Suspect]:
+        """Give what may be wrong, in turn: each line once, for each thing it may have to be."""
+        if not self.wrong:
+            return
+        tried: set[_Place] = set()
+        for event in self.assigned:
+            place = _Place.of(event)
+            is_handed_over = event.is_argument and not event.file  # by the checker
+            if place in tried or is_handed_over or id(event) in self.inside:
+                continue
+            reading = self.readings.get(id(event))
+            if reading is None:
+                tried.add(place)
+                yield from self._unnamed(event)
+            elif not reading.is_right:
+                tried.add(place)
+                for sign in (1.0, -1.0) if reading.ratio is not None else (1.0,):
+                    yield _Suspect(event, functools.partial(self._by_variable, sign), reading)
+
+    def _by_variable(self, sign: float, event: Assigned, value: Array, _: int) -> Array | None:
+        """Give the gradient by the variable that an assignment belongs to."""
+        rights = [v.true for v in self.truth.of(event) if v.true is not None]
+        right = _nearest(value, [r for r in rights if r.shape == value.shape])
+        return None if right is None else sign * right
+
+    def _unnamed(self, event: Assigned) -> Iterator[_Suspect]:
+        """Give what something without the name of a gradient may have to be."""
+        if event.is_argument or not isinstance(event.value, np.ndarray) or event.value.size < 2:
+            return
+        values = self.truth.values_for(event)
+        if any(self.truth.agree(event.value, x) for x in values):
+            return  # a value of the forward pass, and right
+        if values:
+            text = f"{event.name} is not what it is in the forward pass"
+            yield _Suspect(event, self._by_value_of_forward, text=text)
+        multiple = self.truth.by_value(event)
+        if multiple is not None and not self.truth.agree(event.value, np.asarray(multiple.true)):
+            reading = _Reading([event], [multiple], self.truth)
+            yield _Suspect(event, self._by_multiple, reading)
+        place = _Place.of(event)
+        number = sum(_Place.of(other) == place for other in self.assigned)
+        for group in self.truth.groups(event.value.shape, number):
+            if self.truth.agree(event.value, group[-1]):
+                continue  # right where it first runs
+            text = f"{event.name} is not the gradient that is passed on here"
+            yield _Suspect(event, functools.partial(_in_turn, group[::-1]), text=text)
+
+    def _by_value_of_forward(self, event: Assigned, value: Array, _: int) -> Array | None:
+        return _nearest(value, self.truth.values_for(event))
+
+    def _by_multiple(self, event: Assigned, _value: Array, _: int) -> Array | None:
+        variable = self.truth.by_value(event)
+        return None if variable is None else variable.true
+
+    def _mended(self, suspect: _Suspect) -> set[int]:
+        """Run the pass with what is right in that place; say what comes out right by that."""
+        place, number = _Place.of(suspect.event), 0
+
+        def hook(event: Assigned, value: Any) -> bool:
+            nonlocal number
+            if _Place.of(event) != place:
+                return False
+            right = suspect.rights(event, np.asarray(value), number)
+            number += 1
+            if right is None:
+                return False
+            value[...] = right
+            return True
+
+        try:
+            gradients, _ = watched(self.passes.run, self.passes.path, hook)
+        except Exception:  # noqa: BLE001 - it cannot be written into
+            return set()
+        left = self._wrong(gradients)
+        return self.wrong - left if left < self.wrong else set()
+
+
+def _in_turn(rights: Sequence[Array], _event: Assigned, _value: Array, number: int) -> Array:
+    """Give what is right each time that a line runs: the last call of the forward pass first."""
+    return rights[number % len(rights)]
+
+
+def _chains(assigned: Sequence[Assigned]) -> list[list[Assigned]]:
+    """Put together what one variable came to be in several steps."""
+    open_ones: dict[tuple[Any, str], list[Assigned]] = {}
+    chains: list[list[Assigned]] = []
+    for event in assigned:
+        own = event.name.startswith("self.")
+        if event.is_argument and own:
+            continue  # an attribute that was there before
+        key = (event.scope if own else event.frame, event.name)
+        before = open_ones.get(key)
+        if before is not None and event.goes_on and not before[-1].is_argument:
+            before.append(event)
+        else:
+            open_ones[key] = [event]
+            chains.append(open_ones[key])
+    return chains

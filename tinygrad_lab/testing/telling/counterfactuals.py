@@ -9,6 +9,7 @@ Not for: patterns that need no Jacobian (``diagnosis.py``).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -32,7 +33,11 @@ def done_instead(gradient: Array, jacobian: Array, upstreams: Sequence[Array]) -
     own = np.ravel(gradient)
     size = max(np.max(np.abs(own), initial=0.0), np.max(np.abs(jacobian), initial=0.0))
     right = jacobian.T @ np.concatenate([np.ravel(u) for u in upstreams])
-    for text, other in (*_of_upstreams(jacobian, upstreams), *_of_jacobians(jacobian, upstreams)):
+    changed = (
+        _of_upstreams(jacobian, upstreams),
+        _of_jacobians(jacobian, upstreams, np.shape(gradient)),
+    )
+    for text, other in itertools.chain(*changed):
         off = np.abs(own - other) <= TOLERANCE * size
         if np.all(off) and not np.allclose(other, right, rtol=1e-4, atol=1e-4 * size):
             return text
@@ -83,10 +88,47 @@ def _moved(u: Array) -> Iterator[tuple[str, Array]]:
         yield f"the upstream is summed up along axis {axis}", mean * n
 
 
-def _of_jacobians(jacobian: Array, upstreams: Sequence[Array]) -> Iterator[tuple[str, Array]]:
+def _of_jacobians(
+    jacobian: Array, upstreams: Sequence[Array], shape: tuple[int, ...]
+) -> Iterator[tuple[str, Array]]:
     rows, columns = jacobian.shape
     v = np.concatenate([np.ravel(u) for u in upstreams])
     if rows == columns > 1:
         yield "only the diagonal of the Jacobian is used", np.diag(jacobian) * v
         yield "the diagonal of the Jacobian is left out", jacobian.T @ v - np.diag(jacobian) * v
         yield "the Jacobian is not transposed", jacobian @ v
+    if len(upstreams) == 1:
+        for axis, same in _at_the_same_index(np.shape(upstreams[0]), shape):
+            text = f"of the results only those at the same index of axis {axis} are used"
+            yield text, np.where(same, jacobian, 0).T @ v
+    yield from _of_contributions(jacobian, v)
+
+
+def _at_the_same_index(
+    rows: tuple[int, ...], columns: tuple[int, ...]
+) -> Iterator[tuple[int, Array]]:
+    """Give for each axis of one length which results have the index there that an element has.
+
+    A step of time by itself is such a part, with nothing of the later steps.
+    """
+    for axis in range(min(len(rows), len(columns))):
+        if rows[axis] == columns[axis] > 1:
+            here, there = (np.indices(s)[axis].ravel() for s in (rows, columns))
+            yield axis, here[:, None] == there[None, :]
+
+
+def _of_contributions(jacobian: Array, v: Array) -> Iterator[tuple[str, Array]]:
+    """Keep one of the results that an element goes into: as ``dx[index] = g`` does."""
+    goes_into = jacobian != 0
+    counts = goes_into.sum(axis=0)
+    if not np.any(counts > 1):
+        return
+    terms = jacobian * v[:, None]
+    rows = np.arange(len(v))[:, None]
+    for text, chosen in (
+        ("last", np.max(np.where(goes_into, rows, -1), axis=0)),
+        ("first", np.min(np.where(goes_into, rows, len(v)), axis=0) % len(v)),
+    ):
+        alone = terms[chosen, np.arange(jacobian.shape[1])]
+        yield f"of several contributions to a place the {text} one alone is kept", alone
+    yield "contributions to a place are averaged", terms.sum(axis=0) / np.maximum(counts, 1)

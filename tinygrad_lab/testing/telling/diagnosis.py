@@ -8,7 +8,7 @@ Not for: finding the faults, or the numbers (``judging``).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -95,6 +95,12 @@ def _has_axes_permuted(a: Array, n: Array) -> bool:
     return any(_close(np.transpose(a, order), n) for order in orders)
 
 
+def _axes(a: Array) -> Iterable[tuple[int, ...]]:
+    """List the choices of more than one axis, as of a kernel that is not turned around."""
+    numbers = range(2, min(a.ndim, 4) + 1)
+    return (axes for n in numbers for axes in itertools.combinations(range(a.ndim), n))
+
+
 def _is_shifted(a: Array, n: Array) -> bool:
     shifts = [(k, axis) for axis in range(a.ndim) for k in range(1, a.shape[axis])]
     return any(_close(np.roll(a, k, axis), n) for k, axis in shifts)
@@ -124,6 +130,7 @@ _CERTAIN: dict[str, Callable[[Array, Array], bool]] = {
     "transposed": lambda a, n: a.ndim == 2 and _close(a.T, n),
     "axes permuted: the permutation is not the inverse one": _has_axes_permuted,
     "reversed along an axis": lambda a, n: any(_close(np.flip(a, k), n) for k in range(a.ndim)),
+    "reversed along several axes": lambda a, n: any(_close(np.flip(a, k), n) for k in _axes(a)),
     "shifted along an axis": _is_shifted,
     "rows and columns in the other order (C for F)": lambda a, n: _close(a.ravel("F"), n.ravel()),
     "the right numbers in the wrong places": lambda a, n: (

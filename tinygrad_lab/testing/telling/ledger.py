@@ -113,13 +113,13 @@ def called(node: Node) -> str:
 class Ledger:
     """How much of a discrepancy each operation accounts for; the largest entry comes first.
 
-    Where the function takes different paths next to the point there are no entries, and
-    ``parting`` says where these part.
+    Where it cannot be drawn up, because the function takes other paths next to the point for
+    example, there are no entries, and ``instead`` says so.
     """
 
     discrepancy: float
     entries: list[Entry] = field(default_factory=list)
-    parting: str = ""
+    instead: str = ""
     nodes: Sequence[Node] = field(default=(), repr=False)  # of the graph, the oldest first
     unmeasured: int = 0  # steps that NaN or infinities went through
 
@@ -137,8 +137,8 @@ class Ledger:
 
     def line(self) -> str:
         """Write the account in one line."""
-        if self.parting:
-            return f"blame: control flow depends on values: {self.parting}"
+        if self.instead:
+            return f"blame: {self.instead}"
         if not self.entries:
             return "blame: nothing to blame"
         named, rest = self._named()
@@ -168,7 +168,7 @@ class Ledger:
         return named, rest
 
     def __str__(self) -> str:
-        rows = [f"discrepancy {self.discrepancy:.6g}", *([self.parting] if self.parting else [])]
+        rows = [f"discrepancy {self.discrepancy:.6g}", *([self.instead] if self.instead else [])]
         rows += [f"  {e.share:8.2%}  #{e.number} {e.what}  {e.site}" for e in self.entries[:10]]
         return "\n".join(rows)
 
@@ -202,7 +202,7 @@ def blame(
     Raises
     ------
     ValueError
-        The function takes other paths right next to the inputs.
+        The function takes other paths right next to the inputs, or writes into what it used.
 
     Examples
     --------
@@ -226,10 +226,9 @@ def blame(
     point = Point(subject, arrays, recorded, upstreams, generator, 1)
     climbed = point.measurer.climb([direction_like(x, generator) for x in arrays])
     ledger = draw_up(Evidence(climbed, point, point.gradients, upstreams))
-    if ledger is None or ledger.parting:
-        parting = f": {ledger.parting}" if ledger is not None else ""
-        text = "takes different paths near its input, so there is nothing to blame"
-        raise ValueError(f"{subject.name} {text}{parting}")
+    if ledger is None or ledger.instead:
+        why = "there is no graph" if ledger is None else ledger.instead
+        raise ValueError(f"no account of {subject.name} can be drawn up: {why}")
     return ledger
 
 
@@ -240,8 +239,11 @@ def draw_up(evidence: Evidence) -> Ledger | None:
         return None
     graphs = graphs_of(evidence)
     if isinstance(graphs, str):
-        return Ledger(0.0, parting=graphs) if graphs else None
-    ledger = _of_graphs(evidence, *graphs)
+        return Ledger(0.0, instead=graphs) if graphs else None
+    try:
+        ledger = _of_graphs(evidence, *graphs)
+    except RuntimeError as error:  # an array was written to since it was recorded
+        return Ledger(0.0, instead=str(error))
     opened = _opened(evidence) if any(node.op in _sealed() for node in graphs[0].nodes) else None
     return opened or ledger
 
@@ -426,10 +428,7 @@ def _opened(evidence: Evidence) -> Ledger | None:
     try:
         with debug():
             recorded = point.fresh()
-            opened = Point(
-                point.subject, point.arrays, recorded, list(evidence.upstreams),
-                point.generator, point.order,
-            )  # fmt: skip
+            opened = replace(point, recorded=recorded, upstreams=list(evidence.upstreams))
             first = evidence.climb.ladder.steps[0]
             climbed = opened.measurer.climb(evidence.climb.directions, first)
             graphs = graphs_of(Evidence(climbed, opened, opened.gradients, evidence.upstreams))

@@ -16,7 +16,7 @@ from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.left_out import constant_left_out
 from tinygrad_lab.testing.judging.locating import Located
-from tinygrad_lab.testing.judging.numerical import scales_of
+from tinygrad_lab.testing.judging.numerical import FIRST_STEP, climb, scales_of
 from tinygrad_lab.testing.telling.around import arrays_around, lengths_around
 from tinygrad_lab.testing.telling.counterfactuals import done_instead
 from tinygrad_lab.testing.telling.diagnosis import (
@@ -34,7 +34,7 @@ from tinygrad_lab.testing.telling.words import of_left_out
 NEARLY_RIGHT = 1e-3  # relative: where a gradient is off by less, that may well be meant
 INDISTINCT = 10 * TOLERANCE  # and by less than this, it agrees with any pattern of the right one
 CERTAIN = 1e-7  # relative; measured gradients less certain have no pattern
-MOST_RESULTS = 256  # with more, no Jacobian is put together
+MOST_RESULTS, MOST_COLUMNS = 256, 36  # of a Jacobian that is measured
 MOST_ARRAYS = 24  # that are tried as a factor
 
 
@@ -81,16 +81,23 @@ def _done_instead(evidence: Evidence, located: Located) -> str:
 
 
 def _jacobian(evidence: Evidence, located: Located) -> Array | None:
-    """Put the Jacobian together of the ladders by which the elements were measured."""
+    """Measure the Jacobian, if it is small."""
     point, i = evidence.point, located.input
-    if point.weights.size > MOST_RESULTS or point.weights.size < 2:
+    if not 2 <= point.weights.size <= MOST_RESULTS or located.promised.size > MOST_COLUMNS:
         return None
-    scales, first = scales_of(point.arrays[i]), evidence.climb.ladder.steps[0]
-    columns = []
+    scales, columns = scales_of(point.arrays[i]), []
     for place in np.ndindex(*point.arrays[i].shape):
-        slopes, _ = point.measurer.climb(point.direction(i, place), first).ladder.slopes()
-        columns.append(slopes / scales[place])
+        unit = point.direction(i, place)
+
+        def along(h: float, unit: list[Array] = unit) -> Array:
+            moved = [x + h * u for x, u in zip(point.arrays, unit, strict=True)]
+            return point.measurer.row(moved)
+
+        ladder = climb(along, point.measurer.centre, FIRST_STEP / 8, levels=3)
+        columns.append(ladder.slopes()[0] / scales[place])
     jacobian = np.stack(columns, axis=1)
+    small = 1e-9 * np.max(np.abs(jacobian), initial=0.0)
+    jacobian[np.abs(jacobian) < small] = 0.0
     return jacobian if np.all(np.isfinite(jacobian)) else None
 
 

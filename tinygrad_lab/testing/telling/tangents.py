@@ -26,6 +26,8 @@ from tinygrad_lab.testing.judging.slope import Climb
 #: First steps at which a function that takes other paths further away may take one path.
 SHORTER = (2.0**-13, 2.0**-18, 2.0**-26)
 
+_FLOW = "control flow depends on values"
+
 
 class Operand(NamedTuple):
     """An operand of a call that came from no other call: by position, or by keyword."""
@@ -167,8 +169,8 @@ def parting(here: Sequence[Node], there: Sequence[Node]) -> str:
             if names[0] == names[1]:
                 shapes = [getattr(n.value, "shape", "") for n in (a, b)]
                 names = [f"{names[0]} of shape {shape}" for shape in shapes]
-            return f"#{number} is {names[0]} here, and {names[1]} beside it"
-    return f"it consists of {len(here)} values here, and of {len(there)} beside it"
+            return f"{_FLOW}: #{number} is {names[0]} here, and {names[1]} beside it"
+    return f"{_FLOW}: it computes {len(here)} values here, and {len(there)} beside it"
 
 
 def _is_of_floats(value: Any) -> bool:

@@ -25,6 +25,9 @@ MOST_NAMED = 5  # so many wrong elements are named one by one
 _REASONS = {
     Reason.LEFT_OUT: "left out: {why}",
     Reason.NOT_ASKED_FOR: "asked for with order=2",
+    Reason.ONE_INPUT: "there is one input",
+    Reason.COMPUTES_ALL: "it is not told what is asked for",
+    Reason.ONCE_ONLY: "it says that it can be differentiated once only",
     Reason.ONE_OUTPUT: "there is one output",
     Reason.ONE_ELEMENT: "there is one element",
     Reason.NO_ELEMENTS: "no elements",
@@ -110,8 +113,12 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         "with dropout after .eval()",
     ],
     Kind.GLOBAL_STATE: [
-        "the function gives another value at each call: it depends on state outside of its inputs, "
-        "or draws random numbers from a generator that it makes",
+        {
+            "unseeded": "make() gives an object with other numbers in {unseeded} each time: seed "
+            "it, np.random.default_rng(0) say, or hand over an object",
+            "": "the function gives another value at each call: it depends on state outside of its "
+            "inputs, or draws random numbers from a generator that it makes",
+        }
     ],
     Kind.MUTATES_INPUT: [
         {
@@ -132,7 +139,8 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         {
             "missing": "no gradient came back for {missing}",
             "": "{gradients:gradient} came back for {inputs:input}",
-        }
+        },
+        {"of_layer": "where it is fixed, params=[] leaves parameters out", "": ""},
     ],
     Kind.MISSING: ["{gradient} is None"],
     Kind.SHAPE: [
@@ -185,6 +193,26 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.FAN_OUT: [
         "{gradient} of f(x) + f(x) is not twice that of f(x)",
         "contributions to one place overwrite each other, or are dropped",
+    ],
+    Kind.SUBSET: [
+        "{gradient} is another one when asked for with {wanted} alone",
+        "the backward pass looks at which gradients are wanted (needs_input_grad), and goes wrong",
+    ],
+    Kind.UNUSED_RESULT: [
+        "{gradient} is another one when only result {used} is used",
+        "the upstream of a result that is not used is missing, as if it were 0",
+    ],
+    Kind.KEPT: [
+        {
+            "wrong": "the gradient goes wrong in silence when somebody writes into an array that "
+            "it needs",
+            "": "{owner} keeps one of its {whose}s as {kept}",
+        },
+        {
+            "wrong": "{owner} keeps one of its {whose}s as {kept}: with ctx.save_for_backward() "
+            "PyTorch notices, and memory is freed in time{below}",
+            "": "with ctx.save_for_backward() memory is freed in time{aside}",
+        },
     ],
     Kind.LAYOUT: [
         {
@@ -330,7 +358,7 @@ def not_by(name: str) -> str:
 def input_label(site: Site) -> str:
     """Name an input: "input 0 (x)", and without the name where it has none of its own."""
     label = f"input {site.input}"
-    return label if site.name.startswith("input") else f"{label} ({site.name})"
+    return label if site.name == label else f"{label} ({site.name})"
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:

@@ -1,12 +1,13 @@
 """The numbers: promised slopes are the measured ones, of the function and of its gradient.
 
-Not for: measuring (``slope.py``), or what excuses a difference (``trial.py``).
+Not for: measuring (``slope.py``), what excuses a difference (``trial.py``), or whole numbers
+(``exact.py``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
     PASS,
-    Evidence,
+    DerivedOnce,
     Judgement,
     Kind,
     Misbehaved,
@@ -28,29 +29,21 @@ from tinygrad_lab.testing.judging.judgement import (
     whole,
 )
 from tinygrad_lab.testing.judging.numerical import (
-    BAND,
-    FIRST_STEP,
     Estimate,
-    Ladder,
-    climb,
     direction_like,
-    exact_slope,
     scales_of,
 )
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties.form import well_formed
-from tinygrad_lab.testing.judging.slope import Climb, promised
-from tinygrad_lab.testing.judging.subject import Evaluation, Subject, TensorSubject
+from tinygrad_lab.testing.judging.slope import promised
+from tinygrad_lab.testing.judging.subject import Subject, TensorSubject
 from tinygrad_lab.testing.judging.trial import AGREEMENT, Trial, compare
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import jvp
 
-EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared
 MOST_ROWS = 16  # and up to so many results
 MOST_BLOCKS = 8  # so many measurements of one input: where there are many inputs, fewer
-SCATTERED = 8  # points at which the rounding of a rule is measured in exact mode
-MISTAKE = 1e-6  # relative; what is less in exact mode may be rounding, if it looks like it
 SEEN = 1e-5  # relative; elements in which such a fault would not be seen are looked at again
 
 
@@ -113,7 +106,9 @@ def _by_input(point: Point, i: int, most: int) -> Judgement:
         if judged[-1].verdict != PASS or is_last:
             break
         block = hidden
-    return replace(whole(judged), site=point.subject.site(i))
+    judgement = whole(judged)
+    evidence = judgement.evidence if judgement.verdict == FAIL else None  # it may be large
+    return replace(judgement, evidence=evidence, site=point.subject.site(i))
 
 
 def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement:
@@ -162,7 +157,7 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     judgement = trial.judge(directions)
     if judgement.verdict == FAIL:
         _, terms = promised(trial.gradients, judgement.climb.directions)
-        off = _off(judgement.analytic, judgement.estimate.value, terms)
+        off = relative_error(judgement.analytic, judgement.estimate.value, terms)
         if off <= trial.point.tolerance:
             allowed = judgement.because(
                 PASS, Reason.WITHIN_TOLERANCE, tolerance=trial.point.tolerance, off=off
@@ -173,105 +168,15 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     if math.isfinite(judgement.resolution or math.inf):
         return judgement
     still = judgement.reason is None and judgement.climb.ladder.flat
-    reason = Reason.NOTHING_MOVES if still else judgement.reason
+    of_nothing = Reason.VANISHES if judgement.analytic else Reason.NOTHING_MOVES
+    reason = of_nothing if still else judgement.reason
     return replace(judgement, resolution=None, reason=reason)
 
 
-def _off(analytic: float, numeric: float, terms: float) -> float:
+def relative_error(analytic: float, numeric: float, terms: float) -> float:
     """Say how far off a slope is, relative to the terms that it is the sum of."""
     size = max(terms, abs(numeric))
     return abs(analytic - numeric) / size if size and math.isfinite(size) else math.inf
-
-
-def exact(point: Point) -> Judgement:
-    """A linear or bilinear operation on small integers has its gradient without any error."""
-    if not point.size:
-        return skipped(Reason.NO_ELEMENTS)
-    generator = point.generator
-    whole_numbers = [np.asarray(generator.integers(-4, 5, x.shape), float) for x in point.arrays]
-    moves = [np.asarray(generator.integers(1, 3, x.shape), float) for x in point.arrays]
-    moves = [u * generator.choice([-1.0, 1.0], u.shape) for u in moves]
-    calls: dict[float, Evaluation] = {}
-
-    def along(h: float) -> Array:
-        moved = [x + h * u for x, u in zip(whole_numbers, moves, strict=True)]
-        calls[h] = point.subject.evaluate(moved)
-        return flat(calls[h].outputs)
-
-    try:
-        slopes = exact_slope(along)
-    except Exception:  # noqa: BLE001 - the function need not be defined there
-        slopes = None
-    if slopes is None:
-        return skipped(Reason.NOT_A_POLYNOMIAL)
-    call = point.fresh(whole_numbers)
-    ups = [np.asarray(generator.integers(-3, 4, y.shape), float) for y in call.outputs]
-    gradients = point.pulled(ups, call)
-    slope, terms = promised(gradients, moves)
-    right = float(slopes @ flat(ups))
-    largest = max(terms, float(np.abs(slopes) @ np.abs(flat(ups))))
-    if abs(slope - right) <= _rounding_of_sum(largest, point.size + slopes.size):
-        return passed(EXACT)
-    off, tolerance = _off(slope, right, terms), point.tolerance
-    if off <= tolerance:
-        return passed(tolerance, Reason.WITHIN_TOLERANCE, tolerance=tolerance, off=off)
-    if _has_steps(along, right, flat(ups)):
-        return skipped(Reason.STEPS_ON_INTEGERS)
-    noise = 0.0
-    if abs(slope - right) <= MISTAKE * largest:
-        noise = _scatter(point, whole_numbers, moves, ups)
-    if abs(slope - right) <= BAND * noise:
-        return passed(BAND * noise / (abs(right) or largest), Reason.RULE_ROUNDS)
-    there = Point(point.subject, whole_numbers, call, ups, generator, point.order)
-    climbed = Climb(_one_step(calls), {h: calls[h] for h in (1.0, -1.0)}, moves, [])
-    inputs, directions = (
-        dict(zip(point.subject.names, arrays, strict=True)) for arrays in (whole_numbers, moves)
-    )
-    return replace(
-        failed(Kind.WRONG, inputs=inputs, directions=directions, slope=slope, exactly=right),
-        analytic=slope,
-        estimate=Estimate(right, 0.0),
-        evidence=Evidence(climbed, there, gradients, ups),
-    )
-
-
-def _one_step(calls: Mapping[float, Evaluation]) -> Ladder:
-    """Make a ladder of one step, whose slopes are exact where ``exact_slope`` found any."""
-    centre, above, below = (flat(calls[h].outputs) for h in (0.0, 1.0, -1.0))
-    return Ladder((1.0,), centre, above[None], below[None])
-
-
-def _rounding_of_sum(largest: float, number: int) -> float:
-    """How far off a sum of whole numbers may be: not at all, while all of them are small."""
-    return 0.0 if largest < 2.0**53 else EXACT * largest * number
-
-
-def _scatter(
-    point: Point, inputs: Sequence[Array], moves: Sequence[Array], upstreams: Sequence[Array]
-) -> float:
-    """Measure by how much the promised slopes of a polynomial of degree two scatter.
-
-    Along a line they lie on another line, exactly; what bends it is rounding of the rule.
-    """
-    bends = []
-    for _ in range(SCATTERED):
-        base = [x + point.generator.integers(-2, 3, x.shape) for x in inputs]
-        slopes = []
-        for k in (-1, 0, 1):
-            moved = [x + k * u for x, u in zip(base, moves, strict=True)]
-            slopes.append(promised(point.pulled(upstreams, point.fresh(moved)), moves)[0])
-        bends.append(slopes[0] - 2 * slopes[1] + slopes[2])
-    return float(np.sqrt(np.mean(np.square(bends)) / 6))  # a bend has the variance of six slopes
-
-
-def _has_steps(along: Callable[[float], Array], right: float, weights: Array) -> bool:
-    """Whether the slope over whole numbers is not that over short steps."""
-    for first in (FIRST_STEP, 2.0**-22):
-        fine = climb(along, first=first).slope(weights)
-        settled = fine.error <= 1e-4 * (1 + abs(right))
-        if not settled or abs(fine.value - right) > BAND * fine.error + 1e-9 * abs(right):
-            return True
-    return False
 
 
 def jacobian(point: Point) -> Judgement:
@@ -357,13 +262,18 @@ def second_order(point: Point) -> Judgement:
         if error.judgement.kind is not Kind.UNTRACKED:
             raise
         return _without_history(gradient, point)
+    except DerivedOnce:
+        return skipped(Reason.ONCE_ONLY)
     if not all(np.all(np.isfinite(y)) for y in recorded.outputs):
         return skipped(Reason.SLOPE_INFINITE)
     ups = [np.asarray(point.generator.uniform(0.5, 1, y.shape)) for y in recorded.outputs]
-    inner = Point(
-        gradient, arrays, recorded, ups, point.generator, point.order - 1,
-        tolerance=point.tolerance,
-    )  # fmt: skip
+    try:
+        inner = replace(
+            point, subject=gradient, arrays=arrays, recorded=recorded, upstreams=ups,
+            order=point.order - 1,
+        )  # fmt: skip
+    except DerivedOnce:
+        return skipped(Reason.ONCE_ONLY)
     return _of_the_gradient(inner, point)
 
 
@@ -389,7 +299,7 @@ def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
     """Look at some properties of the gradient as a function itself."""
     for holds in (well_formed, finite, directional, second_order):
         judgement = holds(inner)
-        if judgement.verdict == FAIL and _is_round_off(judgement, outer):
+        if judgement.verdict == FAIL and _is_roundrelative_error(judgement, outer):
             return Judgement(INCONCLUSIVE, reason=Reason.GRADIENT_IS_ROUND_OFF)
         if judgement.verdict == FAIL:
             parts = tuple(_of_higher_order(part, inner) for part in judgement.parts)
@@ -412,7 +322,7 @@ def _of_higher_order(judgement: Judgement, inner: Point) -> Judgement:
     return replace(judgement, kind=kind, facts=facts, point=point, order=order)
 
 
-def _is_round_off(judgement: Judgement, point: Point) -> bool:
+def _is_roundrelative_error(judgement: Judgement, point: Point) -> bool:
     """Whether both slopes of a gradient are what cancellation may leave of one that vanishes."""
     if judgement.evidence is None:
         return False

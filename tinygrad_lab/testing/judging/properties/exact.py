@@ -1,0 +1,159 @@
+"""Exact mode: on small whole numbers nothing is rounded, so that nothing has to be tolerated.
+
+Not for: slopes that have to be estimated (``numbers.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tinygrad_lab.testing.judging.arrays import Array, flat
+from tinygrad_lab.testing.judging.judgement import (
+    Evidence,
+    Judgement,
+    Kind,
+    Reason,
+    failed,
+    passed,
+    skipped,
+)
+from tinygrad_lab.testing.judging.numerical import (
+    BAND,
+    FIRST_STEP,
+    Estimate,
+    Ladder,
+    climb,
+    exact_slope,
+)
+from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.properties.numbers import relative_error
+from tinygrad_lab.testing.judging.slope import Climb, promised
+from tinygrad_lab.testing.judging.subject import Evaluation
+
+EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
+MISTAKE = 1e-6  # relative; what is less may be rounding, if it looks like it
+SCATTERED = 8  # points at which the rounding of a rule is measured
+
+
+def exact(point: Point) -> Judgement:
+    """A linear or bilinear operation on small integers has its gradient without any error."""
+    if not point.size:
+        return skipped(Reason.NO_ELEMENTS)
+    line = _Line.of(point)
+    if line is None:
+        return skipped(Reason.NOT_A_POLYNOMIAL)
+    there = line.point
+    slope, terms = promised(there.gradients, line.moves)
+    right, largest = line.slope, max(terms, line.size)
+    if abs(slope - right) <= _rounding_of_sum(largest, point.size + there.weights.size):
+        return passed(EXACT)
+    off, tolerance = relative_error(slope, right, terms), point.tolerance
+    if off <= tolerance:
+        return passed(tolerance, Reason.WITHIN_TOLERANCE, tolerance=tolerance, off=off)
+    if _has_steps(line.values, right, there.weights):
+        return skipped(Reason.STEPS_ON_INTEGERS)
+    if abs(slope - right) <= MISTAKE * largest:
+        noise = BAND * line.scatter()
+        if abs(slope - right) <= noise:
+            return passed(noise / (abs(right) or largest), Reason.RULE_ROUNDS)
+    inputs, directions = (
+        dict(zip(point.subject.names, arrays, strict=True)) for arrays in (there.arrays, line.moves)
+    )
+    return replace(
+        failed(Kind.WRONG, inputs=inputs, directions=directions, slope=slope, exactly=right),
+        analytic=slope,
+        estimate=Estimate(right, 0.0),
+        evidence=Evidence(line.climb, there, there.gradients, there.upstreams),
+    )
+
+
+@dataclass
+class _Line:
+    """A line through whole numbers, along which a function is a polynomial of degree two."""
+
+    point: Point  # at whole numbers
+    moves: list[Array]
+    calls: Mapping[float, Evaluation]  # by step
+    slopes: Array  # of every output
+
+    @classmethod
+    def of(cls, point: Point) -> _Line | None:
+        """Draw one; None if the function is no such polynomial, or not defined there."""
+        generator = point.generator
+        inputs = [np.asarray(generator.integers(-4, 5, x.shape), float) for x in point.arrays]
+        moves = [np.asarray(generator.integers(1, 3, x.shape), float) for x in point.arrays]
+        moves = [u * generator.choice([-1.0, 1.0], u.shape) for u in moves]
+        calls: dict[float, Evaluation] = {}
+
+        def along(h: float) -> Array:
+            moved = [x + h * u for x, u in zip(inputs, moves, strict=True)]
+            calls[h] = point.subject.evaluate(moved)
+            return flat(calls[h].outputs)
+
+        try:
+            slopes = exact_slope(along)
+        except Exception:  # noqa: BLE001 - the function need not be defined there
+            return None
+        if slopes is None:
+            return None
+        call = point.fresh(inputs)
+        ups = [np.asarray(generator.integers(-3, 4, y.shape), float) for y in call.outputs]
+        there = replace(point, arrays=inputs, recorded=call, upstreams=ups)
+        return cls(there, moves, calls, slopes)
+
+    @property
+    def slope(self) -> float:
+        """The slope of the weighted sum of the outputs, exactly."""
+        return float(self.slopes @ self.point.weights)
+
+    @property
+    def size(self) -> float:
+        """The sizes of what it is the sum of."""
+        return float(np.abs(self.slopes) @ np.abs(self.point.weights))
+
+    @property
+    def climb(self) -> Climb:
+        """A ladder of one step, whose slopes are exact."""
+        centre, above, below = (flat(self.calls[h].outputs) for h in (0.0, 1.0, -1.0))
+        ladder = Ladder((1.0,), centre, above[None], below[None])
+        return Climb(ladder, {h: self.calls[h] for h in (1.0, -1.0)}, self.moves, [])
+
+    def values(self, h: float) -> Array:
+        """Evaluate the function somewhere on the line."""
+        moved = [x + h * u for x, u in zip(self.point.arrays, self.moves, strict=True)]
+        return flat(self.point.subject.evaluate(moved).outputs)
+
+    def scatter(self) -> float:
+        """Measure by how much promised slopes scatter.
+
+        Along any line they lie on another line, exactly; what bends it is rounding of the rule.
+        """
+        bends = []
+        for _ in range(SCATTERED):
+            base = [x + self.point.generator.integers(-2, 3, x.shape) for x in self.point.arrays]
+            left, middle, right = (self._promised(base, k) for k in (-1, 0, 1))
+            bends.append(left - 2 * middle + right)
+        return float(np.sqrt(np.mean(np.square(bends)) / 6))  # a bend varies as six slopes do
+
+    def _promised(self, base: Sequence[Array], k: int) -> float:
+        moved = [x + k * u for x, u in zip(base, self.moves, strict=True)]
+        gradients = self.point.pulled(self.point.upstreams, self.point.fresh(moved))
+        return promised(gradients, self.moves)[0]
+
+
+def _rounding_of_sum(largest: float, number: int) -> float:
+    """How far off a sum of whole numbers may be: not at all, while all of them are small."""
+    return 0.0 if largest < 2.0**53 else EXACT * largest * number
+
+
+def _has_steps(along: Callable[[float], Array], right: float, weights: Array) -> bool:
+    """Whether the slope over whole numbers is not that over short steps."""
+    for first in (FIRST_STEP, 2.0**-22):
+        fine = climb(along, first=first).slope(weights)
+        settled = fine.error <= 1e-4 * (1 + abs(right))
+        if not settled or abs(fine.value - right) > BAND * fine.error + 1e-9 * abs(right):
+            return True
+    return False
