@@ -169,7 +169,8 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     if math.isfinite(judgement.resolution or math.inf):
         return judgement
     still = judgement.reason is None and judgement.climb.ladder.flat
-    reason = Reason.NOTHING_MOVES if still else judgement.reason
+    of_nothing = Reason.VANISHES if judgement.analytic else Reason.NOTHING_MOVES
+    reason = of_nothing if still else judgement.reason
     return replace(judgement, resolution=None, reason=reason)
 
 
