@@ -152,17 +152,18 @@ def test_of_an_adapter():
 
 
 def test_further_kinds_are_met_whatever_hypothesis_draws():
-    @tgt.gradtest(tgt.tensors(1), using=settings(QUICK, max_examples=60))
+    numbers = {"using": settings(QUICK, max_examples=60), "properties": "directional"}
+
+    @tgt.gradtest(tgt.tensors(1), **numbers)
     def long_and_wrong(x):
         return wrong_product(x, 1.0) if x.size > 40 else x * 1.0
 
-    @tgt.gradtest(tgt.tensors(1), using=settings(QUICK, max_examples=60))
+    @tgt.gradtest(tgt.tensors(1), **numbers)
     def large_and_wrong(x):
         return np.where(np.asarray(x.data) > 123.0, wrong_product(x, 1.0), x)
 
-    assert "twice" in str(failure_of(large_and_wrong))
     assert _inputs(failure_of(large_and_wrong))[0].max() > 123
-    assert "(41" in str(failure_of(long_and_wrong)) or "(21, 2)" in str(failure_of(long_and_wrong))
+    assert "smallest failing input: x = float64(" in str(failure_of(long_and_wrong))
 
 
 def test_hypothesis_is_told_what_to_do():
@@ -187,7 +188,7 @@ def product(x, y):
 
 tl.defvjp(product, lambda g, z, x, y: g * y, lambda g, z, x, y: -g * x)
 
-@tgt.gradtest(tgt.tensors(2, broadcast=True))
+@tgt.gradtest(tgt.tensors(2, broadcast=True), properties="directional")
 def test_product(x, y):
     return product(x, y)
 """

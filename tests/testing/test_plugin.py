@@ -286,10 +286,49 @@ def test_every_kind_of_failure_is_in_the_report(run, pytester):
     [check, unsure] = json.loads((pytester.path / "r.json").read_text())["checks"]
     wrong, raising = check["messages"]
     assert "is wrong" in wrong and "division by zero" in raising
-    assert "not certain enough" in unsure["notes"]["jacobian"]
+    assert "not certain enough" in unsure["undecided"]["jacobian"]
     run("--gradtest-report=r.html", test_b=both, test_c=UNSURE)
     page = (pytester.path / "r.html").read_text()
     assert "division by zero" in page and "jacobian: the numerical slope" in page
+
+
+NOTED = """
+    import numpy as np
+    from tinygrad_lab import testing as tgt
+
+    W, b = np.array([[0.3, -0.7], [0.2, 0.5]]), np.array([0.1, -2.0])
+
+    def forward(g, w, b):
+        return (g.T, 1.0 * g.sum(0))
+
+    def test_noted(gradcheck):
+        gradcheck(tgt.adapters.numpy(lambda w, b: w.T + b, forward, name="turned"), W, b)
+
+    def test_wrong_twice(gradcheck):
+        vjp = lambda g, w, b: (2 * g.T, g.sum(0)[:, None])
+        gradcheck(tgt.adapters.numpy(lambda w, b: w.T + b, vjp, name="twice"), W, b)
+"""
+
+
+def test_reports_have_notes_resolutions_by_input_and_every_finding(run, pytester):
+    result = run("-v", "--gradtest-report=r.json", test_n=NOTED)
+    result.stdout.re_match_lines(
+        [
+            r"turned .* pass ",
+            r"    by input: w \de-\d\d, b \de-\d\d",
+            r"    note: gradient by input 0 \(w\) shares its memory with the upstream: .*",
+        ],
+        consecutive=True,
+    )
+    twice, turned = json.loads((pytester.path / "r.json").read_text())["checks"]
+    assert set(turned["resolutions"]) == {"w", "b"} and len(turned["notes"]) == 1
+    [message] = twice["messages"]
+    assert "gradient by input 0 (w) is wrong" in message
+    assert "gradient by input 1 (b) has shape (2, 1)" in message
+    assert "note:" not in run(test_n=NOTED).stdout.str()
+    run("--gradtest-report=r.html", test_n=NOTED)
+    page = (pytester.path / "r.html").read_text()
+    assert "has shape (2, 1)" in page and "<p>note: gradient by input 0 (w) shares" in page
 
 
 def test_planted_faults_are_in_the_page(run, pytester):

@@ -17,6 +17,8 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
+from hypothesis.reporting import report as report_of_hypothesis
+from hypothesis.reporting import with_reporter
 
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.testing.check import choose, gradcheck
@@ -25,11 +27,15 @@ from tinygrad_lab.testing.inputs.calls import Call
 from tinygrad_lab.testing.inputs.constants import constants_of
 from tinygrad_lab.testing.inputs.generated import drawn_options
 from tinygrad_lab.testing.inputs.kinds import plan
-from tinygrad_lab.testing.inputs.search import EXPECTED, PER_KIND, Hunt, Refused, search_kinds
+from tinygrad_lab.testing.inputs.search import PER_KIND, Hunt, Refused, search_kinds
 from tinygrad_lab.testing.inputs.strategies import Domain
 from tinygrad_lab.testing.judging.arrays import array_of
+from tinygrad_lab.testing.judging.examination import out_of_time
+from tinygrad_lab.testing.judging.running import OutOfTime, within
 from tinygrad_lab.testing.judging.subject import Adapter
-from tinygrad_lab.testing.session import current_session, session
+from tinygrad_lab.testing.session import announce, current_session, session
+from tinygrad_lab.testing.telling.explain import enter
+from tinygrad_lab.testing.telling.finding import GradReport
 from tinygrad_lab.testing.telling.pasted import literal
 from tinygrad_lab.testing.telling.reproducers import rehearsing
 
@@ -52,6 +58,9 @@ def gradtest(
     order: int = 1,
     properties: str | Iterable[str] = "default",
     without: Collection[str] = (),
+    strict: bool = False,
+    tolerance: float = 0.0,
+    budget: float | None = None,
     using: settings | None = None,
 ) -> Any:
     """Make a test of a function that returns what is to be differentiated.
@@ -73,8 +82,11 @@ def gradtest(
         ``axis=tgt.axes()`` draws axes of the first input.
     domain : Domain, optional
         Where values lie, with the default inputs.
-    order, properties, without
+    order, properties, without, strict, tolerance
         As in :func:`gradcheck`.
+    budget : float, optional
+        How many seconds a run of the test may take.  Where that is too short, the test does not
+        fail, and its report calls it ``inconclusive``.
     using : hypothesis.settings, optional
         In place of the profile's; there is no deadline either way.
 
@@ -95,7 +107,10 @@ def gradtest(
     if callable(inputs) and not isinstance(inputs, st.SearchStrategy):
         return gradtest()(inputs)  # @gradtest, without parentheses
     drawn = _Drawn(_checked_inputs(inputs, domain), dict(kwargs or {}))
-    options = {"order": order, "properties": choose(properties, without), "without": without}
+    options = {
+        "order": order, "properties": choose(properties, without), "without": without,
+        "strict": strict, "tolerance": tolerance,
+    }  # fmt: skip
     how = using or settings()
     how = settings(
         how,
@@ -106,7 +121,7 @@ def gradtest(
     )
 
     def decorate(function: Callable[..., Any]) -> Callable[..., None]:
-        return _GradientTest(function, drawn, options, how).as_function()
+        return _GradientTest(function, drawn, options, how, budget).as_function()
 
     return decorate
 
@@ -219,13 +234,19 @@ class _GradientTest:
     """A function, what is drawn for it, and how it is checked."""
 
     def __init__(
-        self, function: Any, drawn: _Drawn, options: dict[str, Any], how: settings
+        self,
+        function: Any,
+        drawn: _Drawn,
+        options: dict[str, Any],
+        how: settings,
+        budget: float | None = None,
     ) -> None:
         if not (callable(function) or isinstance(function, Adapter)):
             raise TypeError(f"gradtest makes a test of a function, not of {describe(function)}")
         if isinstance(function, Adapter) and drawn.kwargs:
             raise TypeError("gradtest(kwargs=...) of an adapted function: it takes arrays alone")
         self.function, self.drawn, self.options, self.how = function, drawn, options, how
+        self.budget = budget
         is_adapted = isinstance(function, Adapter)
         self.arrays, self.pytests = ([], []) if is_adapted else drawn.names(function)
 
@@ -272,10 +293,32 @@ class _GradientTest:
         self, by_hypothesis: Callable[..., Any], receiver: Sequence[Any], fixtures: dict[str, Any]
     ) -> None:
         """Let Hypothesis generate calls, then meet every further kind of inputs."""
+        if self.budget is None:
+            self._run(by_hypothesis, receiver, fixtures)
+            return
+        words: list[object] = []  # of Hypothesis, to which being out of time looks like a failure
+        with within(self.budget) as clock:
+            try:
+                with with_reporter(words.append):
+                    self._run(by_hypothesis, receiver, fixtures)
+            except OutOfTime as spent:
+                if spent.budget is not clock:
+                    raise
+                words.clear()
+                report = GradReport(name_of(self.function))
+                enter(report, "examples", out_of_time(clock))
+                announce(report)
+            finally:
+                for line in words:
+                    report_of_hypothesis(str(line))
+
+    def _run(
+        self, by_hypothesis: Callable[..., Any], receiver: Sequence[Any], fixtures: dict[str, Any]
+    ) -> None:
         hunt = Hunt(self.check)
         token = _HUNT.set(hunt)
         try:
-            with contextlib.suppress(*EXPECTED):
+            with hunt.going_on():
                 by_hypothesis(*receiver, **fixtures)
         finally:
             _HUNT.reset(token)

@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.operations import vjps_of
+from tinygrad_lab.testing.adapters.modules import ModuleAdapter, of_module
 from tinygrad_lab.testing.check import choose, gradcheck
 from tinygrad_lab.testing.inputs import catalogue
 from tinygrad_lab.testing.inputs.calls import Call
@@ -26,10 +26,12 @@ from tinygrad_lab.testing.inputs.generated import at_kinks, calls_of, has_a_valu
 from tinygrad_lab.testing.inputs.kinds import plan
 from tinygrad_lab.testing.inputs.search import PER_KIND, search, search_degenerate, search_kinds
 from tinygrad_lab.testing.inputs.strategies import Domain
-from tinygrad_lab.testing.judging.arrays import Arguments
+from tinygrad_lab.testing.judging.examination import out_of_time
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS, Kind
-from tinygrad_lab.testing.judging.subject import Adapter, TensorSubject
+from tinygrad_lab.testing.judging.running import OutOfTime, within
+from tinygrad_lab.testing.judging.subject import Adapter
 from tinygrad_lab.testing.session import EXAMPLES, announced, current_session
+from tinygrad_lab.testing.telling.explain import enter
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport, Part, Result
 
 #: What is looked at where values are special; the rest has been looked at elsewhere.
@@ -51,7 +53,10 @@ def check_op(
     order: int = 2,
     properties: str | Iterable[str] = "default",
     without: Collection[str] = (),
+    strict: bool = False,
+    tolerance: float = 0.0,
     rng: int = 0,
+    budget: float | None = None,
     raises: bool = True,
     watch: Callable[[Call, GradReport], None] | None = None,
 ) -> GradReport:
@@ -83,10 +88,12 @@ def check_op(
         pytest option ``--gradtest-profile`` says.
     order : int
         2 checks second derivatives as well.
-    properties, without
+    properties, without, strict, tolerance
         As in :func:`gradcheck`.
     rng : int
         Seeds the generated inputs.
+    budget : float, optional
+        How many seconds the whole may take; what it leaves out is no pass.
     raises : bool
         Raise the finding; if not, it is in the report.
     watch : callable, optional
@@ -118,14 +125,21 @@ def check_op(
     if examples < 1:
         raise ValueError(f"examples={examples}: at least one has to be looked at")
     calls = calls_of(op, inputs, kwargs, domain)
-    looking = _Search(op, choose(properties, without), watch, {"order": order, "without": without})
-    try:
-        looking.run(calls, examples, rng, by_default=inputs is None)
-    except GradientError as error:
-        if raises:
-            raise
-        return error.report
-    report = GradReport(name_of(op), list(looking.worst.values()))
+    options = {"order": order, "without": without, "strict": strict, "tolerance": tolerance}
+    looking = _Search(op, choose(properties, without), watch, options)
+    report = GradReport(name_of(op))
+    with within(budget) as clock:
+        try:
+            looking.run(calls, examples, rng, by_default=inputs is None)
+        except GradientError as error:
+            if raises:
+                raise
+            return error.report
+        except OutOfTime as spent:
+            if spent.budget is not clock:
+                raise
+            enter(report, "examples", out_of_time(clock))
+    report.results += looking.worst.values()
     report.add_notes(looking.notes)
     return report
 
@@ -176,7 +190,8 @@ class _Search:
         if not names:
             return
         try:
-            results = _checked(call, self.op, self.watch, properties=names).results
+            options = {name: self.options[name] for name in ("strict", "tolerance")}
+            results = _checked(call, self.op, self.watch, properties=names, **options).results
         except GradientError as error:
             if error.finding.kind is not Kind.NOT_FLOAT:  # the result is complex there
                 raise
@@ -242,16 +257,18 @@ def check_module(
     without: Collection[str] = (),
     rng: int = 0,
     raises: bool = True,
+    budget: float | None = None,
 ) -> GradReport:
     """Check the gradients of a module by its inputs and by each of its parameters.
 
     Parameters
     ----------
     module : Module
-        What is called, and has ``named_parameters()`` whose tensors hold float64.
+        One of ours, or of PyTorch.  It is called in the mode that it is in (with dropout, put it
+        in ``eval()`` mode), with parameters in float64, and left as it was.
     *inputs
         What it is called with.
-    order, properties, without, rng, raises
+    order, properties, without, rng, raises, budget
         As in :func:`gradcheck`.
 
     Raises
@@ -267,27 +284,10 @@ def check_module(
     >>> tgt.check_module(layer, np.ones((4, 3)) / 2).verdict
     'pass'
     """
-    parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
-    before = {name: (p.data, p.node) for name, p in parameters.items()}
-    number = len(inputs)
-
-    def call(*tensors: Any) -> Any:
-        for p, x in zip(parameters.values(), tensors[number:], strict=True):
-            p.data, p.node = x.data, x.node
-        return module(*tensors[:number])
-
-    def subject(args: Arguments) -> TensorSubject:
-        names = [*(f"input {i}" for i in range(number)), *parameters]
-        of_module = TensorSubject(call, args, type(module).__name__)
-        of_module.names = [names[i] for i in args.positions]
-        return of_module
-
-    arrays = [np.array(p.data) for p in parameters.values()]
-    try:
+    adapted = of_module(module)
+    left = adapted.as_it_was() if isinstance(adapted, ModuleAdapter) else contextlib.nullcontext()
+    with left:
         return gradcheck(
-            Adapter(subject, type(module).__name__), *inputs, *arrays, order=order,
-            properties=properties, without=without, rng=rng, raises=raises,
+            adapted, *inputs, order=order, properties=properties, without=without, rng=rng,
+            raises=raises, budget=budget,
         )  # fmt: skip
-    finally:
-        for name, p in parameters.items():
-            p.data, p.node = before[name]

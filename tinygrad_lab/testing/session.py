@@ -54,21 +54,24 @@ def session(**changes: Any) -> Iterator[Session]:
         _CURRENT.reset(token)
 
 
+def announce(report: GradReport) -> None:
+    """Tell the listeners of a report."""
+    for listener in current_session().listeners:
+        listener(report)
+
+
 def announced(check: Callable[P, GradReport]) -> Callable[P, GradReport]:
     """Report a finished check to the listeners, but none of the checks that it consists of."""
 
     @functools.wraps(check)
     def announcing(*args: P.args, **kwargs: P.kwargs) -> GradReport:
-        listeners = current_session().listeners
         try:
             with session(listeners=()):
                 report = check(*args, **kwargs)
         except GradientError as error:
-            for listener in listeners:
-                listener(error.report)
+            announce(error.report)
             raise
-        for listener in listeners:
-            listener(report)
+        announce(report)
         return report
 
     return announcing

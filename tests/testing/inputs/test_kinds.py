@@ -15,7 +15,8 @@ from tinygrad_lab.testing.inputs.constants import constants_of
 from tinygrad_lab.testing.inputs.strategies import Domain
 
 EDGE = 17.5
-FEWER = 60  # examples, so that every kind is among them
+#: Enough examples for every kind to be among them; and of the properties those that tell.
+FEWER = {"order": 1, "examples": 60, "properties": ["well_formed", "directional"]}
 
 
 def sine(wrong):
@@ -70,7 +71,7 @@ def test_what_is_wrong_for_one_kind_alone_is_found_and_made_small(name):
     failing = []
     watch = lambda call, report: failing.append(call) if report.findings else None
     with pytest.raises(tgt.GradientError, match="is wrong"):
-        tgt.check_op(sine(wrong), tgt.tensors(1), order=1, examples=FEWER, watch=watch)
+        tgt.check_op(sine(wrong), tgt.tensors(1), watch=watch, **FEWER)
     assert is_small(failing[-1].arrays[0])
 
 
@@ -78,7 +79,7 @@ def test_what_is_right_passes_on_every_kind():
     calls = []
     watch = lambda call, report: calls.append(call.arrays[0])
     right = sine(lambda x: x > 1e300)
-    assert tgt.check_op(right, tgt.tensors(1), order=1, examples=FEWER, watch=watch).passed
+    assert tgt.check_op(right, tgt.tensors(1), watch=watch, **FEWER).passed
     assert {x.size for x in calls} >= {33, 129, 1025}
     sizes = [np.max(np.abs(x)) for x in calls if x.size]
     assert max(sizes) >= 1e5
@@ -89,7 +90,7 @@ def test_a_domain_and_a_shape_have_the_last_word():
     arrays = []
     watch = lambda call, report: arrays.append(call.arrays[0])
     inputs = tgt.tensors(1, shape=(2, 2), domain=Domain(0.5, 100, away=[3]))
-    assert tgt.check_op(sine(lambda x: False), inputs, order=1, watch=watch).passed
+    assert tgt.check_op(sine(lambda x: False), inputs, watch=watch, **FEWER).passed
     assert {x.shape for x in arrays} == {(2, 2)}
     values = np.concatenate([x.ravel() for x in arrays])
     assert values.min() >= 0.5
@@ -103,7 +104,7 @@ def test_arrays_of_no_two_equal_elements_stay_so():
         assert len(set(x.ravel().tolist())) == x.size or x.size > 600
 
     tgt.check_op(
-        sine(lambda x: False), tgt.tensors(1, shape=(5,), unique=True), order=1, watch=watch
+        sine(lambda x: False), tgt.tensors(1, shape=(5,), unique=True), watch=watch, **FEWER
     )
 
 
@@ -114,7 +115,7 @@ def test_a_function_that_is_defined_for_few_numbers_only_is_not_asked_for_more()
         return np.sin(x)
 
     right = by_hand(guarded, lambda g, x: np.asarray(g * np.cos(x), dtype=g.dtype))
-    assert tgt.check_op(right, tgt.tensors(1), order=1, examples=FEWER).passed
+    assert tgt.check_op(right, tgt.tensors(1), **FEWER).passed
 
 
 def test_primitives_of_several_arguments():
@@ -131,7 +132,7 @@ def test_primitives_of_several_arguments():
 
     tl.defvjp(product, by_first, by_second)
     with pytest.raises(tgt.GradientError, match="by input 1") as caught:
-        tgt.check_op(product, order=1)
+        tgt.check_op(product, **FEWER)
     assert caught.value.finding.input == 1
 
 

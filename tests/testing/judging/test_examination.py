@@ -5,9 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import tinygrad_lab as tl
 from tinygrad_lab import testing as tgt
+from tinygrad_lab.testing.session import session
 
 X = np.array([0.5, -1.0, 2.0])
 W = np.array([[0.3, -0.7, 1.1], [0.2, 0.5, -0.4]])
@@ -198,6 +200,16 @@ def test_a_pass_says_that_each_input_was_compared():
     assert report_of(np.sqrt, None, np.zeros((0, 3))).passed
 
 
+def test_a_module_without_parameters_needs_inputs_of_floats():
+    class Squashed(tl.nn.Module):
+        def forward(self, x):
+            return np.sin(x)
+
+    assert tgt.check_module(Squashed(), X).passed
+    with pytest.raises(TypeError, match="Squashed has no parameters and no inputs of floats"):
+        tgt.check_module(Squashed(), np.arange(3))
+
+
 # ---------------------------------------------------------------------------------------------
 # Budgets
 
@@ -261,3 +273,45 @@ def test_a_check_that_will_take_long_says_so_before(monkeypatch, caplog):
 def test_a_budget_is_some_time():
     with pytest.raises(ValueError, match="budget=0: it is a number of seconds"):
         tgt.gradcheck(np.sin, X, budget=0)
+
+
+@pytest.mark.parametrize("budget", [0.5, 30, 100])
+def test_a_budget_of_a_whole_operation_is_kept(monkeypatch, budget):
+    slow = Slow(monkeypatch)
+    report = tgt.check_op(slow.sin, tgt.tensors(1), budget=budget)
+    assert slow.now <= max(budget, 1.0)
+    assert report.verdict == "inconclusive"
+    assert f"the budget of {budget:g} s was spent after" in report.results[0].note
+
+
+def test_a_failure_found_within_the_budget_of_an_operation_is_told(monkeypatch):
+    slow = Slow(monkeypatch)
+    wrong = tgt.adapters.numpy(slow.sin, lambda g, x: 2 * g * np.cos(x))
+    report = tgt.check_op(wrong, tgt.tensors(1), budget=300, raises=False)
+    assert slow.now <= 300
+    assert kinds(report)[0] == "wrong"
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "inconclusive"), (2.0, "fail")])
+def test_a_budget_of_a_generated_test(monkeypatch, factor, verdict):
+    slow = Slow(monkeypatch)
+
+    @tl.primitive
+    def sin(x):
+        return slow.sin(x)
+
+    tl.defvjp(sin, lambda g, y, x: factor * g * np.cos(x))
+
+    @tgt.gradtest(budget=200, using=settings(database=None, max_examples=30))
+    def generated(x):
+        return sin(x)
+
+    reports = []
+    with session(listeners=(reports.append,)):
+        if verdict == "fail":
+            with pytest.raises(tgt.GradientError, match="is wrong"):
+                generated()
+        else:
+            generated()
+    assert slow.now <= 200
+    assert reports[-1].verdict == verdict

@@ -1,6 +1,7 @@
 """The account of a wrong gradient: a rule, the adding up, or a constant that moves."""
 
 import contextlib
+import os
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.operations import planted, vjps_of
 from tinygrad_lab.testing.telling.ledger import Part
 
+EXAMPLES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 4
 X = np.array([0.3, -0.8, 1.1])
 M = np.random.default_rng(0).normal(size=(3, 3))
 
@@ -266,7 +268,7 @@ FAULTS = {
 @given(
     tgt.graphs(), st.sampled_from(OPERATIONS), st.sampled_from(sorted(FAULTS)), st.integers(0, 99)
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_a_wrong_rule_in_a_random_graph_is_blamed_and_shown(graph, op, fault, seed):
     inputs = list(np.random.default_rng(seed).uniform(-1, 1, (2, 3, 3)))
     tensors = [tl.Tensor(x, requires_grad=True) for x in inputs]
@@ -282,3 +284,37 @@ def test_a_wrong_rule_in_a_random_graph_is_blamed_and_shown(graph, op, fault, se
         with pytest.raises(tgt.GradientError):
             exec(failure.reproducer, {})
     exec(failure.reproducer, {})
+
+
+CUTS = {
+    "detach": lambda t: t.detach(),
+    "data": lambda t: t.data,
+    "made anew": lambda t: tl.Tensor(t.data, requires_grad=True),
+    "asarray": lambda t: np.asarray(t.data) * 1.0,
+}
+
+
+@given(tgt.graphs(), tgt.graphs(), st.sampled_from(sorted(CUTS)), st.integers(0, 99))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_constant_between_two_random_graphs_is_blamed(before, behind, cut, seed):
+    def composed(x, y):
+        z = np.tanh(x * before(x, y))
+        return before(x, y) + behind(z, CUTS[cut](np.sin(z + y)))
+
+    inputs = list(np.random.default_rng(seed).uniform(-1, 1, (2, 3, 3)))
+    report = tgt.gradcheck(composed, *inputs, properties=["directional"], raises=False)
+    assume(report.verdict == "fail")
+    for failure in report.findings:
+        assert failure.blame.guilty.kind is Part.CONSTANT
+        assert failure.blame.total == pytest.approx(1.0, abs=1e-3)
+        assert not failure.reproducer
+
+
+def test_what_arrives_from_indexing_is_counted_once():
+    def picked(x):
+        h = np.tanh(x)
+        return (h[[0, 0, 2]] * 2.0).sum() * h.sum()
+
+    ledger = tgt.blame(picked, X)
+    assert all(entry.kind is Part.RULE for entry in ledger.entries)
+    assert max(abs(entry.amount) for entry in ledger.entries) < 1e-10

@@ -56,14 +56,14 @@ def adapter(
     make: Callable[..., Adapted], fn: Callable[..., Any], name: str | None, *rest: Any
 ) -> Adapter:
     """Make an adapter that makes ``make(fn, args, name, *rest)`` of the arguments of a call."""
-    label = name or _called(fn)
+    label = name or called(fn)
     return Adapter(lambda args: make(fn, args, label, *rest), label)
 
 
-def _called(fn: Any) -> str:
+def called(fn: Any) -> str:
     """Name a function.  The ``apply`` of a PyTorch function is named after its class."""
     if isinstance(fn, functools.partial):
-        return _called(fn.func)
+        return called(fn.func)
     owner = getattr(fn, "__self__", None)
     if isinstance(owner, type) and fn.__name__ == "apply":
         return owner.__name__

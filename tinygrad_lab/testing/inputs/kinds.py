@@ -34,10 +34,10 @@ LEADING = (1.0, 2.0, 1.5, 3.0, 1.25, 1.75)  # digits that shrink to what reads w
 SIZES: dict[str, Numbers] = {
     "large": (10.0, 30.0, 100.0, 1e3),
     "huge": (1e5, 1e8, 1e12),
-    "near overflow": (1e30, 1e150, 1e300),
+    "near overflow": (1e30, 1e75, 1e300),
     "small": (1e-1, 1e-2, 1e-3, 1e-4),
     "tiny": (1e-6, 1e-9, 1e-13),
-    "near underflow": (1e-30, 1e-150, 1e-300),
+    "near underflow": (1e-30, 1e-75, 1e-300),
 }
 IN_ORDER: tuple[Shape, ...] = ((3,), (7,), (2, 4), (3, 1, 2))
 LENGTHS = (33, 129, 1025)

@@ -10,7 +10,7 @@ import functools
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, assume, given, seed, settings
@@ -27,6 +27,7 @@ from tinygrad_lab.testing.inputs.calls import (
 )
 from tinygrad_lab.testing.inputs.generated import is_defined, is_steady
 from tinygrad_lab.testing.inputs.kinds import InputKind, wanting
+from tinygrad_lab.testing.judging.running import OutOfTime
 from tinygrad_lab.testing.telling.explain import unexplained
 from tinygrad_lab.testing.telling.finding import GradientError
 
@@ -78,7 +79,7 @@ def search_kinds(
     for number, kind in enumerate(kinds):
         if kind.shapes and too_long:
             continue
-        begin = time.perf_counter()
+        begin = time.thread_time()  # of this thread alone, however busy the machine is
         accepts = functools.partial(_is_met, kind)
         hunt = Hunt(functools.partial(check, kind.looked_at), accepts, PATIENCE)
         with wanting(kind), contextlib.suppress(Unsatisfiable):
@@ -86,7 +87,7 @@ def search_kinds(
         if not kind.met and not kind.shapes:
             return  # nothing of these strategies is ours to choose
         if kind.shapes:
-            too_long = time.perf_counter() - begin > TOO_LONG * examples
+            too_long = time.thread_time() - begin > TOO_LONG * examples
 
 
 def _is_met(kind: InputKind, call: Call) -> bool:
@@ -142,10 +143,10 @@ class Hunt:
             with unexplained():
                 self.check(call, self.only)
         except GradientError as error:
-            if self.failed is None:
-                self.only = self._narrowed(call, error)
+            is_first, self.failed = self.failed is None, (call, error)
+            if is_first:
                 self.until = time.perf_counter() + SHRINKING
-            self.failed = call, error
+                self.only = self._narrowed(call, error)
             raise
 
     def _narrowed(self, call: Call, error: GradientError) -> tuple[str, ...] | None:
@@ -193,12 +194,23 @@ class Hunt:
         except Refused:
             return False
 
+    @contextlib.contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Take the errors that Hypothesis ends with; where it has found nothing, no OutOfTime."""
+        try:
+            yield
+        except EXPECTED:
+            pass
+        except OutOfTime:
+            if self.failed is None:
+                raise
+
     def conclude(self) -> None:
         """Raise the smallest failure, if there was one, with everything there is to say of it."""
         if self.failed is None:
             return
         call, error = self.failed
-        with contextlib.suppress(Refused), warnings.catch_warnings():
+        with contextlib.suppress(Refused, OutOfTime), warnings.catch_warnings():
             # the function may call ``assume``, for which it is late by now
             warnings.simplefilter("ignore", HypothesisDeprecationWarning)
             self.check(self._shortened(call), None)
@@ -222,6 +234,6 @@ def _run(hunt: Hunt, calls: Calls, examples: int, seeded: int) -> None:
     def look(call: Call) -> None:
         hunt(call)
 
-    with contextlib.suppress(*EXPECTED):
+    with hunt.going_on():
         look()
     hunt.conclude()

@@ -12,7 +12,11 @@ from typing import Any
 
 from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Site
 
-_NOT_THE_READERS = (os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep)
+_LIBRARIES = ("torch", "jax", "jaxlib", "autograd")
+_NOT_THE_READERS = (
+    os.sep + "tinygrad_lab" + os.sep, os.sep + "numpy" + os.sep,
+    *(f"{os.sep}site-packages{os.sep}{library}{os.sep}" for library in _LIBRARIES),
+)  # fmt: skip
 
 
 class accusing:  # noqa: N801 - used as a function is
@@ -37,7 +41,7 @@ def is_a_write(error: BaseException) -> bool:
 
 
 def line_of(error: BaseException) -> Site:
-    """Find the innermost line that is not ours nor NumPy's, if there is one."""
+    """Find the innermost line that is not ours nor a library's, if there is one."""
     chain: BaseException | None = error
     last, visited = None, set()
     while chain is not None and id(chain) not in visited:  # a cause may be an error's own

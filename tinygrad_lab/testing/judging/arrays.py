@@ -21,8 +21,13 @@ Array = NDArray[Any]
 
 
 def array_of(x: Any) -> Any:
-    """Give the array of a Tensor, and anything else as it is."""
-    return x.data if isinstance(x, Tensor) else x
+    """Give the array of a Tensor, or of an array of another library; anything else as it is."""
+    if isinstance(x, Tensor):
+        return x.data
+    library = type(x).__module__.partition(".")[0]
+    if library == "torch" and hasattr(x, "detach"):
+        return x.detach().cpu().numpy()
+    return np.array(x) if library in ("jax", "jaxlib") and hasattr(x, "__array__") else x
 
 
 def in_parts(z: Array) -> Array:
@@ -70,12 +75,16 @@ class Arguments:
 
     def filled(self, inputs: Sequence[Any]) -> list[Any]:
         """Put other arrays in the places that are differentiated by; numbers for numbers."""
+        args = self._replaced(inputs)
+        return args if self.containers is None else self.contained(args)
+
+    def _replaced(self, inputs: Sequence[Any]) -> list[Any]:
         args = list(self.values)
         for position, x in zip(self.positions, inputs, strict=True):
             y = x[..., 0] + 1j * x[..., 1] if self._is_complex(position) else x
             is_number = not isinstance(self.values[position], np.ndarray)
             args[position] = y[()] if is_number and isinstance(y, np.ndarray) else y
-        return args if self.containers is None else self.contained(args)
+        return args
 
     @property
     def inputs(self) -> list[Any]:
@@ -103,6 +112,11 @@ class Arguments:
         """The arrays that are differentiated by; of complex ones, the parts along another axis."""
         arrays = [(i, np.asarray(self.values[i])) for i in self.positions]
         return [in_parts(x) if self._is_complex(i) else x for i, x in arrays]
+
+    def some(self, wanted: Sequence[int], inputs: Sequence[Array]) -> Arguments:
+        """Differentiate by some of the inputs alone; the others are constants now."""
+        positions = tuple(self.positions[i] for i in wanted)
+        return Arguments(tuple(self._replaced(inputs)), positions, self.containers)
 
     def element(self, i: int, index: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
         """Give the index of an element in its argument, and the part it is of a complex number."""

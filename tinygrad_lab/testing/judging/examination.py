@@ -35,7 +35,7 @@ _WRITES = (Kind.MUTATES_INPUT, Kind.MUTATES_UPSTREAM)
 _SAME_NUMBERS = ("tied_direction", "exact", "jacobian", "forward_and_backward", "second_order")
 _PULLS_ANEW = (
     "second_backward", "linear_in_upstream", "partial_upstream", "interleaved", "fan_out",
-    "layouts", "float32", "exact", "jacobian",
+    "layouts", "float32", "exact", "jacobian", "subsets", "unused_results", "kept_tensors",
 )  # fmt: skip
 _WHOLE_GRADIENTS = ("linear_in_upstream", *_SAME_NUMBERS[1:])
 

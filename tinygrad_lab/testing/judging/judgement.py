@@ -48,6 +48,9 @@ class Kind(enum.StrEnum):
     SECOND_BACKWARD = "second backward"
     SHARED_STATE = "shared state"
     FAN_OUT = "fan-out"
+    SUBSET = "subset"
+    UNUSED_RESULT = "unused result"
+    KEPT = "kept tensor"
     LAYOUT = "layout"
     FLOAT32 = "float32"
     # the numbers
@@ -68,10 +71,11 @@ class Kind(enum.StrEnum):
 _WRONG_NUMBERS = {
     Kind.WRONG, Kind.SUBGRADIENT, Kind.NOT_FINITE, Kind.NONLINEAR, Kind.PARTIAL_UPSTREAM,
     Kind.SECOND_ORDER, Kind.FAN_OUT, Kind.LAYOUT, Kind.FLOAT32, Kind.SHARED_STATE, Kind.UPHILL,
+    Kind.SUBSET, Kind.UNUSED_RESULT,
 }  # fmt: skip
 _MANNERS = {
     Kind.MUTATES_INPUT, Kind.MUTATES_UPSTREAM, Kind.MUTATES, Kind.WRITES_GRAD, Kind.ALIASING,
-    Kind.SECOND_BACKWARD,
+    Kind.SECOND_BACKWARD, Kind.KEPT,
 }  # fmt: skip
 
 
@@ -80,6 +84,7 @@ Reason = enum.Enum(
     "Reason",
     # there is nothing to look at
     "LEFT_OUT NOT_ASKED_FOR ONE_OUTPUT ONE_ELEMENT NO_ELEMENTS TOO_MANY_ELEMENTS NOT_OF_TENSORS "
+    "ONE_INPUT COMPUTES_ALL ONCE_ONLY "
     "NO_DERIVATIVE CONSTANT_GRADIENT NOT_DEFINED_NEARBY NOT_A_POLYNOMIAL STEPS_ON_INTEGERS "
     "NO_FLOAT32 COMPUTES_IN_FLOAT64 VALUE_NOT_FINITE GRADIENT_NOT_FINITE SLOPE_INFINITE "
     "SLOPE_INFINITE_EVERYWHERE SLOPE_JUMPS MEANINGLESS "
@@ -189,6 +194,10 @@ def failed(kind: Kind, site: Site = NOWHERE, **facts: Any) -> Judgement:
 def skipped(reason: Reason, **facts: Any) -> Judgement:
     """There is nothing to look at."""
     return Judgement(SKIPPED, reason=reason, facts=facts)
+
+
+class DerivedOnce(Exception):  # noqa: N818 - no error either
+    """A gradient says of itself that it cannot be differentiated again."""
 
 
 class Misbehaved(Exception):  # noqa: N818 - judged and reported, no error of the checker

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygrad_lab.testing.judging.arrays import Array, flat, frozen
 from tinygrad_lab.testing.judging.numerical import has_kink, is_white, noise_of
-from tinygrad_lab.testing.judging.subject import Subject
+from tinygrad_lab.testing.judging.subject import Recorded, Subject
 
 AROUND = range(-4, 5)  # so many points, at equal distances
 FEWEST = 5  # of these have to be defined
@@ -55,9 +55,10 @@ class Noise:
     def stairs(self) -> float:
         """How high the steps of values are that do not move, or move evenly, over short distances.
 
-        They are as high over any distance, unlike what a kink makes.
+        They are as high over any distance; what kinks make is less over shorter ones.
         """
-        return min((r.value for distance, r in self.at.items() if distance > NEAR), default=0.0)
+        far = [self.at[distance].value for distance in FARTHER if distance in self.at]
+        return next((value for value in far if value > max(far) / 64), 0.0)
 
 
 def noise_around(
@@ -74,7 +75,7 @@ def noise_around(
     sampler = _Sampler(subject, arrays, directions, upstreams)
     near, multiples = sampler.along(NEAR), sampler.of_multiples()
     if near.is_doubtful:
-        beside = (sampler.beside(sign * NEAR) for sign in (1, -1))
+        beside = (sampler.beside(sign * NEAR) for sign in (1, -1) if near.has_kink)
         nearer = (sampler.along(distance) for distance in NEARER)
         other = next((s for s in itertools.chain(beside, nearer) if not s.is_doubtful), near)
         near = near if other.is_flat and not near.has_kink else other
@@ -101,8 +102,8 @@ def noise_farther_around(
     for distance in FARTHER:
         far = sampler.along(distance)
         at[distance] = Rounding(
-            far.value if is_white(far.values) and not far.has_kink else 0.0,
-            far.slope if is_white(far.slopes) and not far.has_kink else 0.0,
+            far.value if is_white(far.values) and not far.is_doubtful else 0.0,
+            far.slope if is_white(far.slopes) and not far.is_doubtful else 0.0,
         )
     return Noise(at, noise.gradients)
 
@@ -126,7 +127,9 @@ class _Sample:
     @property
     def is_doubtful(self) -> bool:
         """Whether what scatters may be something else than round-off."""
-        return self.has_kink or self.value > MUCH * np.max(np.abs(self.values), initial=0.0)
+        ends = len(self.values) < len(AROUND)  # where a slope may grow without bounds
+        largest = float(np.max(np.abs(self.values), initial=0.0))
+        return ends or self.has_kink or self.value > MUCH * largest
 
     @property
     def value(self) -> float:
@@ -158,33 +161,41 @@ class _Sampler:
 
     def along(self, distance: float) -> _Sample:
         """Move the inputs."""
-        return self._sample([(k * distance, 1.0) for k in AROUND])
+        return self._sample([self._row(self._call(k * distance), 1.0) for k in AROUND])
 
     def beside(self, distance: float) -> _Sample:
         """Move the inputs, all of the points to one side."""
-        return self._sample([(k * distance, 1.0) for k in range(1, len(AROUND) + 1)])
+        points = range(1, len(AROUND) + 1)
+        return self._sample([self._row(self._call(k * distance), 1.0) for k in points])
 
     def of_multiples(self) -> _Sample:
-        """Multiply the upstream."""
-        return self._sample([(0.0, 1 + k * MULTIPLES) for k in AROUND])
+        """Multiply the upstream, of one call."""
+        call = self._call(0.0)
+        return self._sample([self._row(call, 1 + k * MULTIPLES) for k in AROUND])
 
-    def _sample(self, points: Sequence[tuple[float, float]]) -> _Sample:
-        rows = _longest_run([self._row(*point) for point in points])
+    def _sample(self, points: Sequence[Array | None]) -> _Sample:
+        rows = _longest_run(points)
         elements = sum(x.size for x in self.arrays)
         table = np.stack(rows) if rows else np.zeros((0, 2 + elements))
         return _Sample(table[:, 0], table[:, 1], table[:, 2:])
 
-    def _row(self, h: float, factor: float) -> Array | None:
-        """Give value, slope and gradients at one point; None where the function is undefined."""
+    def _call(self, h: float) -> Recorded | None:
+        """Call the function near the point; give None where it is undefined."""
         moved = [frozen(x + h * u) for x, u in zip(self.arrays, self.directions, strict=True)]
-        ups = [np.asarray(factor * u, u.dtype) for u in self.upstreams]
         try:
-            with np.errstate(all="ignore"):
-                call = self.subject.record(moved)
-                pulled = call.pull([frozen(u) for u in ups])
-                row = np.concatenate([np.ravel(np.asarray(g, np.float64)) for g in pulled])
-                value = float(flat(call.outputs) @ flat(self.upstreams))
+            return self.subject.record(moved)
         except Exception:  # noqa: BLE001 - every function and library raises in its own way
+            return None
+
+    def _row(self, call: Recorded | None, factor: float) -> Array | None:
+        """Give value, slope and gradients of a call; None where there are none."""
+        if call is None:
+            return None
+        try:
+            pulled = call.pull([frozen(np.asarray(factor * u, u.dtype)) for u in self.upstreams])
+            row = np.concatenate([np.ravel(np.asarray(g, np.float64)) for g in pulled])
+            value = float(flat(call.outputs) @ flat(self.upstreams))
+        except Exception:  # noqa: BLE001 - the way back as well
             return None
         direction = np.concatenate([u.ravel() for u in self.directions])
         if row.shape != direction.shape:

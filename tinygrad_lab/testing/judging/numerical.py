@@ -155,7 +155,8 @@ def noise_of(values: Array) -> Array:
     >>> bool(noise_of(np.sin(x)) < 1e-15), bool(1e-4 < noise_of(np.sin(x).round(3)) < 1e-3)
     (True, True)
     """
-    return np.asarray(np.min(_by_order(values)[2:], axis=0))
+    highest = _by_order(values)[-max(1, len(values) // 3) :]
+    return np.asarray(np.max(highest, axis=0))
 
 
 def is_white(values: Array) -> bool:
@@ -164,7 +165,7 @@ def is_white(values: Array) -> bool:
     Where they fall, the curve bends more from point to point than the values scatter.
     """
     *_, before, _, last = _by_order(values) if len(values) > 4 else (1, 1, 0)
-    return bool(last >= before / 4)
+    return bool(last >= before / 16)
 
 
 def has_kink(values: Array) -> bool:

@@ -37,9 +37,9 @@ class Point:
     hand: Callable[[Array], Array] = frozen  # what the function is handed of an array
     strict: bool = False
     tolerance: float = 0.0  # relative: what numbers may be off by
+    pulls_once: bool = False  # whether a second pullback of one call is none to count on
 
     def __post_init__(self) -> None:
-        self.pulls_once = False  # whether a second pullback of one call is none to count on
         self.forms = self._forms_of(self.recorded.pull([self.hand(u) for u in self.upstreams]))
         self.gradients: list[Array] = [form.array for form in self.forms]
         self.measurer = Measurer(self.subject, self.arrays, self.recorded.outputs)
@@ -107,16 +107,21 @@ class Point:
     ) -> int | None:
         """Give the first position at which two lists of gradients differ by more than rounding.
 
-        That is relative to ``sizes``, those of ``b`` by default.  Where it looks like more, it is
-        measured how much round-off there is: a function may compute in float32 inside.
+        That is relative to ``sizes``, those of ``b`` by default.
         """
-        sizes, noise = b if sizes is None else sizes, self.noise
-        for i, (x, y, size) in enumerate(zip(a, b, sizes, strict=True)):
-            largest = float(np.max(np.abs(size[np.isfinite(size)]), initial=0.0))
-            allowed = self.rounding * (largest + np.abs(y)) + noise[i]
-            if not _within(allowed, x, y) and not _within(allowed + self._scatter[i], x, y):
-                return i
-        return None
+        triples = enumerate(zip(a, b, b if sizes is None else sizes, strict=True))
+        return next((i for i, (x, y, size) in triples if self.differ(x, y, i, size)), None)
+
+    def differ(self, x: Array, y: Array, i: int, size: Array | None = None) -> bool:
+        """Whether two gradients by the ``i``-th input differ by more than rounding.
+
+        Where it looks like more, it is measured how much round-off there is: a function may
+        compute in float32 inside.
+        """
+        size = y if size is None else size
+        largest = float(np.max(np.abs(size[np.isfinite(size)]), initial=0.0))
+        allowed = self.rounding * (largest + np.abs(y)) + self.noise[i]
+        return not (_within(allowed, x, y) or _within(allowed + self._scatter[i], x, y))
 
     @functools.cached_property
     def _scatter(self) -> list[Array]:

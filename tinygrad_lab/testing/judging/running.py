@@ -58,11 +58,10 @@ class Budget:
         self.longest = seconds if self.calls <= 2 else max(self.longest, seconds)
 
 
-class _Run:
-    """One check: how the user has set up NumPy, and every budget that holds."""
+class _Settings:
+    """How the user has set up NumPy."""
 
-    def __init__(self, budgets: tuple[Budget, ...]) -> None:
-        self.budgets = budgets
+    def __init__(self) -> None:
         loud = ("raise", "call")
         self.modes: dict[str, Any] = {e: m for e, m in np.geterr().items() if m in loud}
         if "call" in self.modes.values():
@@ -70,7 +69,7 @@ class _Run:
 
 
 _BUDGETS: ContextVar[tuple[Budget, ...]] = ContextVar("budgets", default=())
-_RUN: ContextVar[_Run | None] = ContextVar("run", default=None)
+_SETTINGS: ContextVar[_Settings | None] = ContextVar("settings", default=None)
 
 
 @contextlib.contextmanager
@@ -87,13 +86,13 @@ def within(seconds: float | None) -> Iterator[Budget]:
 @contextlib.contextmanager
 def checking() -> Iterator[None]:
     """Hold during a check: its own arithmetic is silent, and random numbers go on as before it."""
-    token = _RUN.set(_Run(_BUDGETS.get()))
+    token = _SETTINGS.set(_Settings())
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings(), _generators_as_they_were():
             warnings.simplefilter("ignore", MixedPrecisionWarning)  # other precisions are tried
             yield
     finally:
-        _RUN.reset(token)
+        _SETTINGS.reset(token)
 
 
 class as_the_user_has_it:  # noqa: N801 - used as a function is
@@ -106,25 +105,22 @@ class as_the_user_has_it:  # noqa: N801 - used as a function is
     """
 
     def __enter__(self) -> None:
-        self.run = _RUN.get()
-        if self.run is None:
-            return
-        for budget in self.run.budgets:
+        self.budgets = _BUDGETS.get()
+        for budget in self.budgets:
             if budget.is_spent:
                 raise OutOfTime(budget)
+        users = _SETTINGS.get()
         # where nothing raises for the user, the settings of the check will do
-        self.settings = np.errstate(**self.run.modes) if self.run.modes else None
+        self.settings = np.errstate(**users.modes) if users is not None and users.modes else None
         if self.settings is not None:
             self.settings.__enter__()
         self.start = time.perf_counter()
 
     def __exit__(self, *error: object) -> None:
-        if self.run is None:
-            return
         seconds = time.perf_counter() - self.start
         if self.settings is not None:
             self.settings.__exit__(*error)  # type: ignore[arg-type]
-        for budget in self.run.budgets:
+        for budget in self.budgets:
             budget.add(seconds)
 
 
@@ -132,8 +128,11 @@ class as_the_user_has_it:  # noqa: N801 - used as a function is
 def _generators_as_they_were() -> Iterator[None]:
     """Put the global generators of random numbers back to where they were."""
     numpys, pythons = np.random.get_state(legacy=False), random.getstate()  # noqa: NPY002
-    torch: Any = getattr(sys.modules.get("torch"), "random", None)
+    library: Any = sys.modules.get("torch")
+    torch: Any = getattr(library, "random", None)
     torchs = None if torch is None else torch.get_rng_state()
+    has_cuda = torch is not None and library.cuda.is_initialized()
+    on_devices = library.cuda.get_rng_state_all() if has_cuda else []
     try:
         yield
     finally:
@@ -141,3 +140,5 @@ def _generators_as_they_were() -> Iterator[None]:
         random.setstate(pythons)
         if torchs is not None:
             torch.set_rng_state(torchs)
+        if on_devices:
+            library.cuda.set_rng_state_all(on_devices)

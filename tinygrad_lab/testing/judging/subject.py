@@ -11,6 +11,7 @@ Not for: checking (``properties``).
 
 from __future__ import annotations
 
+import copy
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
@@ -31,7 +32,8 @@ from tinygrad_lab.transforms.calls import walk
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import gradients
 
-Pull = Callable[[Sequence[Array]], list[Any]]
+#: From an upstream for each output, None for one that nobody uses, to a gradient for each input.
+Pull = Callable[[Sequence[Any]], list[Any]]
 
 
 @dataclass
@@ -71,11 +73,38 @@ class BackwardPass(NamedTuple):
     path: Callable[[Any], Hashable] = id
 
 
+class Kept(NamedTuple):
+    """An array that a call keeps where nothing notices that it is written into."""
+
+    owner: str  # whose it is
+    name: str  # under which
+    whose: str  # "input" or "result" of the owner
+    site: Site
+    goes_wrong: bool  # whether the gradient changes, in silence, when it is written into
+
+
+class Rule(NamedTuple):
+    """A derivative by hand: where it is written, and what its author calls it."""
+
+    site: Site
+    part: str
+
+
+class Inside(NamedTuple):
+    """A call, inside a function, of one that has a derivative by hand."""
+
+    subject: Subject
+    arrays: list[Array]  # what it is called with, of what is differentiated by
+    rule: Rule
+
+
 class Subject(ABC):
     """A function of float arrays whose gradient can be asked for."""
 
     is_lenient = False  # whether form and manners that can make no number wrong are no failure
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
+    told_inputs = False  # whether its rules are told which gradients are asked for
+    told_results = False  # and which results are used
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
         self.fn, self.args, self.name = fn, args, name or name_of(fn)
@@ -120,6 +149,33 @@ class Subject(ABC):
     def derivative(self, args: Arguments) -> Subject | None:  # noqa: ARG002
         """Give the gradient as a subject of inputs and upstreams, where it can be derived again."""
         return None
+
+    def by_some(self, wanted: Sequence[int], inputs: Sequence[Array]) -> Subject:
+        """Give the function of some of its inputs, with the others constant."""
+        subject = copy.copy(self)
+        subject.args = self.args.some(wanted, inputs)
+        subject.names = [self.names[i] for i in wanted]
+        return subject
+
+    def unguarded(
+        self,
+        inputs: Sequence[Array],  # noqa: ARG002
+        upstreams: Sequence[Array],  # noqa: ARG002
+    ) -> list[Kept]:
+        """Find what the way back needs, and others may write into unnoticed."""
+        return []
+
+    def hints(self, kind: Kind) -> list[str]:  # noqa: ARG002
+        """Say what its author may want to know about a fault of a kind."""
+        return []
+
+    def rule(self) -> Rule | None:
+        """Give the derivative by hand that the function itself has, where it has one."""
+        return None
+
+    def called(self, inputs: Sequence[Array]) -> list[Inside]:  # noqa: ARG002
+        """Give the calls inside that have a derivative by hand, each as a subject by itself."""
+        return []
 
     def origins(self, inputs: Sequence[Array]) -> list[Origin | None]:  # noqa: ARG002
         """Say for each node of the graph in which derivative rule it was made, where known."""
@@ -184,7 +240,8 @@ class Adapter:
             return self._operation(*inputs)
         if self._value is not None:
             return self._value(*inputs)
-        evaluation = self.subject(Arguments(inputs, ())).evaluate([])
+        subject = self.subject(Arguments(inputs, ()))
+        evaluation = subject.evaluate(subject.args.arrays)
         return evaluation.outputs[0] if len(evaluation.outputs) == 1 else evaluation.outputs
 
     @functools.cached_property
@@ -263,6 +320,8 @@ def meant(adapter: Adapter, intended: Callable[..., Any] | float) -> Adapter:
 class TensorSubject(Subject):
     """A function of Tensors."""
 
+    told_inputs = told_results = True
+
     def _call(self, inputs: Sequence[Array]) -> tuple[list[Tensor], list[Any], list[Node | None]]:
         tensors = [Tensor(x, requires_grad=True) for x in inputs]
         ys = outputs_of(self.fn(*self.args.filled(tensors)))
@@ -279,8 +338,9 @@ class TensorSubject(Subject):
         if not any(roots):
             raise Misbehaved(Kind.UNTRACKED, results=[array_of(y) for y in ys])
 
-        def pull(upstreams: Sequence[Array]) -> list[Any]:
-            pairs = [(y, u) for y, u in zip(ys, upstreams, strict=True) if _is_tracked(y)]
+        def pull(upstreams: Sequence[Any]) -> list[Any]:
+            every = zip(ys, upstreams, strict=True)
+            pairs = [(y, u) for y, u in every if _is_tracked(y) and u is not None]
             begin, cotangents = [y for y, _ in pairs], [u for _, u in pairs]
             result = list(gradients(begin, tensors, cotangents, retain_graph=True))
             if any(x.grad is not None for x in tensors):

@@ -31,6 +31,7 @@ from tinygrad_lab.testing.judging.numerical import (
     BAND,
     CANCELLED,
     FIRST_STEP,
+    LEVELS,
     LONG_DOUBLE_IS_LONGER,
     Estimate,
     scales_of,
@@ -41,6 +42,7 @@ from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Climb, Subgradie
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
 LONGER_STEPS = (2.0**-2, 1.0, 2.0**3, 2.0**6)  # over the stairs that round-off makes
+FEWER_LEVELS = 3
 JUMP = 1.5  # a gap ratio above is that of a jump, not of a continuous function (1)
 AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
 SHARP = 1e-7  # relative; a band that is wider calls for a better measurement
@@ -50,10 +52,12 @@ UNDERFLOW = 1e-300  # what is smaller has lost its digits, or all of it
 SURELY = 1000.0  # so many bands apart, and nothing has to be measured better
 CLEARLY = 3.0  # so many, where the noise was measured
 LARGE = 4096  # more elements are not computed with in long double, which has no BLAS
+BETWEEN = 0.75  # of a step: another ladder, as certain as the one that it bears witness to
 NEARER = STEPS[2]  # than long steps, where something may be that they miss
 NOTHING = 2.0**-60  # of the size of the function: a slope that moves no bit of it
 COARSE = 2.0**-30  # of the size of the function: noise that may be there in any precision
 DIGIT = float(np.finfo(np.float64).eps)
+FAR_OFF = 2.0**-6  # of the slope, and of the size of the function
 HEIGHT = 64.0  # in last digits of a number near 1, or of the largest input: stairs of round-off
 EXACTLY = Rounding(0.0, 0.0)  # as long as nobody looked
 
@@ -96,7 +100,8 @@ def compare(
     if off > band:
         certain = uncertain <= SHARP * max(reference, 1e-3 * terms)
         margin = SURELY if noise is EXACTLY else CLEARLY
-        verdict = FAIL if certain or off > margin * uncertain else INCONCLUSIVE
+        clear = certain or off > margin * uncertain
+        verdict = FAIL if clear and off > CLEARLY * own else INCONCLUSIVE
     else:
         tells = min(resolution / telling, band / (SHARP * beside or 1.0)) <= 1
         verdict = PASS if tells or band == 0 else INCONCLUSIVE
@@ -127,12 +132,11 @@ class Trial:
         usual = self._at_several_scales(directions)
         if usual.verdict == PASS:
             return usual
-        elsewhere = [self._by_complex_step(directions), self._in_long_double(directions)]
-        for judgement in elsewhere:
+        longer = None if self._is_far_off(usual) else self._in_long_double(directions)
+        for judgement in (self._by_complex_step(directions), longer):
             if judgement is not None and judgement.verdict == PASS:
                 return judgement
         above = self._above_the_noise(directions)
-        *_, longer = elsewhere
         if above.verdict != FAIL and longer is not None and longer.verdict == FAIL:
             return longer
         if above.verdict != INCONCLUSIVE:
@@ -240,11 +244,12 @@ class Trial:
         """Give ladders from the longest to the shortest; then those of inputs' own sizes."""
         measurer = self.measurer
         shorter = measurer.shorter(directions)
-        steps = [step * shorter for step in (*STEPS, *SHORTER_STEPS)]
-        yield (measurer.climb(directions, step, self.dtype) for step in steps)
+        steps = {step * shorter: LEVELS for step in STEPS}
+        steps |= {step * shorter: FEWER_LEVELS for step in SHORTER_STEPS}  # there noise is all
+        yield (measurer.climb(directions, h, self.dtype, n) for h, n in steps.items())
         own = self._of_own_size(directions)
         if _are_unusual(own, directions):
-            yield (measurer.climb(own, step, self.dtype) for step in steps[: len(STEPS)])
+            yield (measurer.climb(own, step * shorter, self.dtype) for step in STEPS)
 
     def _of_own_size(self, directions: Sequence[Array]) -> list[Array]:
         """Shorten directions where an input is far smaller than the scale it is moved by."""
@@ -258,6 +263,12 @@ class Trial:
         ladder = judgement.climb.ladder
         size = ladder.size(self.weights)
         return ladder.flat and abs(judgement.analytic) <= max(NOTHING * size, UNDERFLOW)
+
+    def _is_far_off(self, judgement: Judgement) -> bool:
+        """Whether a slope is off by so much that more digits would show nothing else."""
+        off = abs(judgement.analytic - judgement.estimate.value)
+        size = judgement.climb.ladder.size(self.weights)
+        return off > FAR_OFF * max(abs(judgement.analytic), abs(judgement.estimate.value), size)
 
     # -- in other arithmetic ----------------------------------------------------------------------
 
@@ -380,9 +391,14 @@ class Trial:
         confirmed = self._confirmed(best, level) if best.verdict == PASS else None
         if confirmed is not None:
             return confirmed, defined
-        witnesses = [j for j in sure if j is best or (j.verdict != PASS and _agree(best, j))]
-        if best.verdict == FAIL and len(witnesses) > 1:
-            return next(j for j in witnesses if j.verdict == FAIL), defined
+        if best.verdict == FAIL and not _diverges(sure):
+            between = BETWEEN * best.climb.ladder.steps[0]
+            climbed = self.measurer.climb(best.climb.directions, between, self.dtype)
+            others = [*sure, self._compared(climbed, level, TELLING)]
+            witnesses = [j for j in others if j is not best and _is_off(j) and _agree(best, j)]
+            if witnesses:
+                failing = (j for j in sure if j is best or (j.verdict == FAIL and _agree(best, j)))
+                return next(failing), defined
         rounds = level.value > 4 * self.eps * best.climb.ladder.size(self.weights)
         return _undecided(best, Reason.ROUNDED_AWAY if rounds else Reason.UNCERTAIN), defined
 
@@ -427,7 +443,7 @@ class Trial:
         ladder, slope = accused.climb.ladder, accused.estimate.value
         size = ladder.size(self.weights)
         off = abs(accused.analytic - slope)
-        if off * ladder.steps[0] <= HEIGHT * noise.stairs * self.eps / DIGIT:
+        if off * ladder.steps[0] <= 4 * noise.stairs * self.eps / DIGIT:
             return True
         if not ladder.flat and abs(accused.analytic) <= NOTHING * size and not ladder.is_narrow:
             high = 4 * HEIGHT * self.eps * size
@@ -510,6 +526,19 @@ def _near(analytic: float, numeric: Estimate) -> bool:
     """Whether a slope is the one that was measured, as far as can be told."""
     off = abs(analytic - numeric.value)
     return off <= BAND * numeric.error + AGREEMENT * abs(numeric.value)
+
+
+def _diverges(looked: Sequence[Judgement]) -> bool:
+    """Whether slopes grow and grow as steps get shorter, as at the end of a square root."""
+    slopes = [j.estimate.value for j in looked if abs(j.estimate.value) > 2 * j.estimate.error]
+    pairs = list(itertools.pairwise(slopes))
+    return len(pairs) > 1 and all(b / a > 2 for a, b in pairs)
+
+
+def _is_off(judgement: Judgement) -> bool:
+    """Whether the slope that was measured is another one than the promised, as far as it tells."""
+    off = abs(judgement.analytic - judgement.estimate.value)
+    return off > BAND * judgement.estimate.error and judgement.verdict != PASS
 
 
 def _is_visible(judgement: Judgement) -> bool:

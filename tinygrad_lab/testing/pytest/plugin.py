@@ -219,15 +219,19 @@ class _Session:
         passing = [row for row in rows if row["verdict"] == PASS]
         hidden = 0 if terminal.verbosity > 0 else max(len(passing) - MOST_ROWS, 0)
         cells = [("operation", "properties", "verdict", "resolution")]
+        remarks: list[list[str]] = [[]]
         for row in rows[: len(rows) - hidden]:
             resolution = summary.resolution_text(row["resolution"])
             cells.append((row["operation"], row["summary"], row["verdict"], resolution))
+            remarks.append(summary.remarks(row) if terminal.verbosity > 0 else [])
         widths = [max(map(len, column)) + 2 for column in zip(*cells, strict=True)]
-        for *texts, resolution in cells:
+        for (*texts, resolution), lines in zip(cells, remarks, strict=True):
             operation, properties, verdict = map(str.ljust, texts, widths)
             terminal.write(operation + properties)
             terminal.write(verdict, **{_COLOURS.get(verdict.strip(), "bold"): True})
             terminal.write(f"{resolution}\n")
+            for line in lines:
+                terminal.write_line(f"    {line}")
         if hidden:
             terminal.write_line(f"and {hidden} more that pass (-v shows them)")
 

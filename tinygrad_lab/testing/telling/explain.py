@@ -26,7 +26,13 @@ from tinygrad_lab.testing.telling.digits import compared, ratio_of
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
 from tinygrad_lab.testing.telling.mistakes import Mistake, beside, is_same_fault, mistakes_of
 from tinygrad_lab.testing.telling.patterns import NEARLY_RIGHT, pattern_of
-from tinygrad_lab.testing.telling.reproducers import of_adapted, rehearsing, reproducer
+from tinygrad_lab.testing.telling.reproducers import (
+    of_adapted,
+    rehearsing,
+    reproducer,
+    stop_if_shown,
+)
+from tinygrad_lab.testing.telling.suspects import guilty
 from tinygrad_lab.testing.telling.words import (
     RIGHT_ALONE,
     element,
@@ -44,6 +50,7 @@ def enter(report: GradReport, label: str, judgement: Judgement, point: Point | N
     report.add_notes(": ".join(sentences(about)) for about in judgement.notes)
     parts = tuple(Part(p.site.name, p.verdict, p.resolution, note(p)) for p in judgement.parts)
     if judgement.verdict == FAIL:
+        stop_if_shown(judgement.kind)
         report.results.append(Result(label, FAIL, parts=parts))
         report.findings += findings_of(label, judgement, point)
     else:
@@ -113,7 +120,29 @@ def findings_of(label: str, judgement: Judgement, point: Point | None = None) ->
 
 def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> Finding:
     """Explain a failure of one property at a point."""
-    point, evidence, promised = judgement.point or point, judgement.evidence, judgement.analytic
+    finding = _described(label, judgement)
+    inner, evidence = judgement.point or point, judgement.evidence
+    if evidence is not None:
+        _accuse(finding, judgement.analytic, evidence, judgement.order)
+    elif judgement.kind is Kind.NONLINEAR and inner is not None:
+        _accuse_by_numbers(finding, inner)
+    elif judgement.kind is Kind.NOT_FINITE and inner is not None:
+        finding.lines += _first_not_finite(inner)
+    if point is not None and not finding.site:
+        _name_the_rule(finding, label, point)
+    if point is not None:
+        finding.lines += point.subject.hints(finding.kind)
+    where = inner if evidence is None else evidence.point
+    if where is not None and not isinstance(where.subject, TensorSubject):
+        ups = [] if evidence is None else evidence.upstreams
+        upstream = ups[0] if len(ups) == 1 else None
+        finding.reproducer = of_adapted(where.subject, upstream, finding.kind).text
+    return finding
+
+
+def _described(label: str, judgement: Judgement) -> Finding:
+    """Say what is wrong, where most, and by how much."""
+    evidence = judgement.evidence
     located = most_wrong(evidence) if evidence is not None else None
     if located is not None and evidence is not None:
         site = evidence.point.subject.site(located.input, located.place)
@@ -122,19 +151,35 @@ def finding_of(label: str, judgement: Judgement, point: Point | None = None) -> 
     text, *lines = sentences(judgement)
     assert judgement.kind is not None
     finding = Finding(label, judgement.kind, text, judgement.site.input, lines)
+    finding.site = judgement.site.line
     if evidence is not None:
         _add_numbers(finding, judgement, evidence, located)
-        _accuse(finding, promised, evidence, judgement.order)
-    elif judgement.kind is Kind.NONLINEAR and point is not None:
-        _accuse_by_numbers(finding, point)
-    elif judgement.kind is Kind.NOT_FINITE and point is not None:
-        finding.lines += _first_not_finite(point)
-    where = point if evidence is None else evidence.point
-    if where is not None and not isinstance(where.subject, TensorSubject):
-        ups = [] if evidence is None else evidence.upstreams
-        upstream = ups[0] if len(ups) == 1 else None
-        finding.reproducer = of_adapted(where.subject, upstream, finding.kind).text
     return finding
+
+
+def _name_the_rule(finding: Finding, label: str, point: Point) -> None:
+    """Say which derivative by hand is wrong: of the function itself, or of a call inside."""
+    own = point.subject.rule()
+    if own is not None:
+        finding.site = own.site.line
+        finding.lines.append(f"its {own.part} is at {own.site.line}: {own.site.source}")
+        return
+    suspects, number = guilty(point, label)
+    finding.cause = finding.cause or ", ".join(s.inside.rule.site.line for s in suspects)
+    for suspect in suspects:
+        inside, (site, part) = suspect.inside, suspect.inside.rule
+        finding.site = finding.site or site.line
+        finding.lines.append(
+            f"{inside.subject.name}, {suspect.number} of {number} calls inside with a derivative "
+            f"by hand, is wrong by itself; its {part} is at {site.line}: {site.source}"
+        )
+        alone = _described(label, suspect.judgement)
+        finding.lines += [f"  {line}" for line in [alone.text, *alone.lines][:2]]
+    if number and not suspects:
+        finding.lines.append(
+            f"the {number} calls inside with a derivative by hand are right by themselves: look "
+            "for what is cut off on the way, and for hooks"
+        )
 
 
 def _add_numbers(
@@ -177,6 +222,7 @@ def _accuse(finding: Finding, analytic: float, evidence: Evidence, order: int = 
     finding.blame = account
     if account.guilty is not None:
         finding.site = account.guilty.site
+        finding.cause = f"{account.guilty.kind} {account.guilty.what}"
         finding.lines += of_blame(account.guilty.kind)
         shown = reproducer(account, order)
         finding.reproducer = shown.text
@@ -190,6 +236,7 @@ def _accuse_adapted(finding: Finding, evidence: Evidence) -> None:
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
         lines, finding.site = audit(backward_pass, finding.input)
+        finding.cause = finding.site
         finding.lines += lines
 
 

@@ -39,6 +39,8 @@ class Finding:
     site
         File and line at fault: of a backward pass by hand its first wrong one, or where the guilty
         operation was called.
+    cause
+        The operation, or the line, that certainly made it; "" where that is not known.
     """
 
     property: str
@@ -54,6 +56,7 @@ class Finding:
     blame: Any = None
     reproducer: str = ""
     site: str = ""
+    cause: str = ""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "blame": None}

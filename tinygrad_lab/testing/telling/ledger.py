@@ -428,10 +428,7 @@ def _opened(evidence: Evidence) -> Ledger | None:
     try:
         with debug():
             recorded = point.fresh()
-            opened = Point(
-                point.subject, point.arrays, recorded, list(evidence.upstreams),
-                point.generator, point.order,
-            )  # fmt: skip
+            opened = replace(point, recorded=recorded, upstreams=list(evidence.upstreams))
             first = evidence.climb.ladder.steps[0]
             climbed = opened.measurer.climb(evidence.climb.directions, first)
             graphs = graphs_of(Evidence(climbed, opened, opened.gradients, evidence.upstreams))

@@ -54,11 +54,8 @@ def _has_the_ratio_of(a: Judgement, b: Judgement) -> bool:
 
 
 def is_same_fault(a: Finding, b: Finding) -> bool:
-    """Whether two findings name one operation, or one line of a backward pass."""
-    first, second = (f.blame and f.blame.guilty for f in (a, b))
-    if first and second:
-        return (first.kind, first.what) == (second.kind, second.what)
-    return bool(a.site) and a.site == b.site
+    """Whether two findings have one cause: an operation, or a line of a backward pass."""
+    return bool(a.cause) and a.cause == b.cause
 
 
 def beside(mistake: Mistake, judgement: Judgement) -> list[str]:

@@ -38,8 +38,21 @@ OF_NUMBERS = {
     Kind.NOT_REPEATABLE, Kind.FLOAT32,
 }  # fmt: skip
 
-#: Whether a program is being tried: what it finds need not be explained.
+#: Whether nobody reads what a check finds, as while a program is being tried.
 rehearsing: ContextVar[bool] = ContextVar("rehearsing", default=False)
+
+#: The kinds of faults that a program, which is being tried, is to show.
+_wanted: ContextVar[Collection[Kind]] = ContextVar("wanted", default=())
+
+
+class _Shown(BaseException):
+    """A program has shown a fault of a kind that it is to show: the rest need not be run."""
+
+
+def stop_if_shown(kind: Kind | None) -> None:
+    """End the trial of a program as soon as it has shown what it is to show."""
+    if kind in _wanted.get():
+        raise _Shown
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ class Program:
 
     def fails(self, kinds: Collection[Kind] = OF_NUMBERS) -> bool | None:
         """Run it, quietly, and say whether it finds a fault; None where it does not run."""
-        token = rehearsing.set(True)
+        token, wanted = rehearsing.set(True), _wanted.set(kinds)
         quiet = io.StringIO()
         try:
             with (
@@ -65,13 +78,15 @@ class Program:
                     if spent.budget is not budget:  # the time of the check around this one is over
                         raise
                     return None
+        except _Shown:
+            return True
         except GradientError as error:
-            kind = error.finding.kind
-            return None if kind is Kind.RAISES else kind in kinds
+            return None if error.finding.kind is Kind.RAISES else False
         except Exception:  # noqa: BLE001 - a program that does not run is not printed
             return None
         finally:
             rehearsing.reset(token)
+            _wanted.reset(wanted)
         return False
 
 

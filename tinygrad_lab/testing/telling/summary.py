@@ -16,6 +16,8 @@ from tinygrad_lab.files import write_file
 from tinygrad_lab.testing.judging.judgement import FAIL, INCONCLUSIVE, PASS
 from tinygrad_lab.testing.telling.finding import GradReport, message
 
+MOST_INPUTS = 12  # whose resolutions are listed
+
 RANK = {FAIL: 0, INCONCLUSIVE: 1, PASS: 2}
 
 
@@ -28,7 +30,9 @@ class Tally:
         self.verdicts: Counter[str] = Counter()  # of whole checks
         self.properties: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.resolution: float | None = None
-        self.notes: dict[str, str] = {}  # why a property could not be decided
+        self.resolutions: dict[str, float] = {}  # by input, the worst of any check
+        self.reasons: dict[str, str] = {}  # why a property could not be decided
+        self.notes: list[str] = []
         self.messages: dict[Any, str] = {}  # of each sort of fault the last
 
     def add(self, report: GradReport) -> None:
@@ -38,11 +42,13 @@ class Tally:
         for result in report.results:
             self.properties[result.property][result.verdict] += 1
             if result.verdict == INCONCLUSIVE:
-                self.notes[result.property] = result.note
-        if report.verdict == INCONCLUSIVE:
-            self.notes |= {f"input {part.name}": part.note for part in report.not_compared}
+                self.reasons[result.property] = result.note
+        if INCONCLUSIVE not in (result.verdict for result in report.results):
+            self.reasons |= {f"input {part.name}": part.note for part in report.not_compared}
         if report.verdict == PASS and report.resolution is not None:
             self.resolution = max(self.resolution or 0.0, report.resolution)
+        self._resolve(report.resolutions)
+        self.notes += [note for note in report.notes if note not in self.notes]
         if report.findings:  # the last of its sort is what Hypothesis has shrunk to
             finding = report.findings[0]
             self.messages[finding.input, finding.kind] = message(report)
@@ -55,8 +61,15 @@ class Tally:
             self.properties[name].update(counts)
         if data["resolution"] is not None:
             self.resolution = max(self.resolution or 0.0, data["resolution"])
-        self.notes |= data["notes"]
+        self._resolve(data["resolutions"])
+        self.reasons |= data["undecided"]
+        self.notes += [note for note in data["notes"] if note not in self.notes]
         self.messages |= {(data["test"], i): text for i, text in enumerate(data["messages"])}
+
+    def _resolve(self, resolutions: Mapping[str, float | None]) -> None:
+        for name, resolution in resolutions.items():
+            if resolution is not None:
+                self.resolutions[name] = max(self.resolutions.get(name, 0.0), resolution)
 
     @property
     def verdict(self) -> str:
@@ -69,15 +82,18 @@ class Tally:
         every = self.properties.items()
         worst = {name: min(counts, key=lambda v: RANK.get(v, 3)) for name, counts in every}
         parts = []
-        for verdict, word in ((FAIL, "fails"), (INCONCLUSIVE, "undecided")):
+        for verdict, one, several in (
+            (FAIL, "fails", "fail"),
+            (INCONCLUSIVE, "undecided", "undecided"),
+        ):
             names = [name for name, of_all in worst.items() if of_all == verdict]
-            parts += [f"{', '.join(names)} {word}"] if names else []
+            parts += [f"{', '.join(names)} {one if len(names) == 1 else several}"] if names else []
         return ", ".join([*parts, f"{list(worst.values()).count(PASS)} hold"])
 
     @property
     def undecided(self) -> str:
         """Say what could not be decided, and why, a property a line."""
-        rows = [f"  {name}: {why or 'no reason given'}" for name, why in self.notes.items()]
+        rows = [f"  {name}: {why or 'no reason given'}" for name, why in self.reasons.items()]
         return "\n".join([self.operation, *(rows or ["  nothing at all could be compared"])])
 
     def as_data(self) -> dict[str, Any]:
@@ -87,7 +103,8 @@ class Tally:
             "checks": self.checks, "verdicts": dict(self.verdicts), "summary": self.summary,
             "resolution": self.resolution if self.verdict == PASS else None,
             "properties": {name: dict(counts) for name, counts in self.properties.items()},
-            "notes": self.notes, "messages": list(dict.fromkeys(self.messages.values())),
+            "resolutions": self.resolutions, "undecided": self.reasons, "notes": self.notes,
+            "messages": list(dict.fromkeys(self.messages.values())),
         }  # fmt: skip
 
 
@@ -111,6 +128,16 @@ def resolution_text(resolution: float | None) -> str:
     if resolution is None:
         return ""
     return f"{resolution:.0e}" if resolution else "0"
+
+
+def remarks(row: Mapping[str, Any]) -> list[str]:
+    """Say what else there is to know of a row: the resolution by input, and the notes."""
+    by_input = row["resolutions"] if row["verdict"] == PASS else {}
+    worst_first = sorted(by_input.items(), key=lambda item: -item[1])
+    pairs = [f"{name} {resolution_text(x)}" for name, x in worst_first]
+    more = f", and {len(pairs) - MOST_INPUTS} more" if len(pairs) > MOST_INPUTS else ""
+    several = [f"by input: {', '.join(pairs[:MOST_INPUTS])}{more}"] if len(pairs) > 1 else []
+    return several + [f"note: {note}" for note in row["notes"]]
 
 
 def unnoticed(mutants: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -147,7 +174,7 @@ _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}
 div{overflow-x:auto}table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.3rem .6rem;border-top:1px solid #8884;vertical-align:top}
-th{border-top:0}td.why{border-top:0;padding-top:0}
+th{border-top:0}td.why{border-top:0;padding-top:0}.why p{margin:.2rem 0;font-size:13px;opacity:.8}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;padding:.6rem .8rem;
  background:#8881;border-radius:.4rem;font-size:13px}
 .pass{color:#1a7f37}.fail{color:#cf222e}.inconclusive{color:#9a6700}
@@ -180,10 +207,12 @@ def _lines(row: Mapping[str, Any]) -> list[str]:
         resolution_text(row["resolution"]), escape(row["summary"]), str(row["checks"]),
         escape(row["test"]),
     )  # fmt: skip
-    undecided = "\n".join(f"{name}: {note}" for name, note in row["notes"].items())
+    undecided = "\n".join(f"{name}: {note}" for name, note in row["undecided"].items())
     text = "\n\n".join(filter(None, [*row["messages"], undecided]))
-    below = f'<tr><td class="why" colspan="{len(cells)}"><pre>{escape(text)}</pre>'
-    return [_line(cells), below] if text else [_line(cells)]
+    below = [f"<pre>{escape(text)}</pre>"] if text else []
+    below += [f"<p>{escape(line)}</p>" for line in remarks(row)]
+    why = f'<tr><td class="why" colspan="{len(cells)}">{"".join(below)}'
+    return [_line(cells), why] if below else [_line(cells)]
 
 
 def _planted(mutants: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -25,6 +25,9 @@ MOST_NAMED = 5  # so many wrong elements are named one by one
 _REASONS = {
     Reason.LEFT_OUT: "left out: {why}",
     Reason.NOT_ASKED_FOR: "asked for with order=2",
+    Reason.ONE_INPUT: "there is one input",
+    Reason.COMPUTES_ALL: "it is not told what is asked for",
+    Reason.ONCE_ONLY: "it says that it can be differentiated once only",
     Reason.ONE_OUTPUT: "there is one output",
     Reason.ONE_ELEMENT: "there is one element",
     Reason.NO_ELEMENTS: "no elements",
@@ -191,6 +194,26 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.FAN_OUT: [
         "{gradient} of f(x) + f(x) is not twice that of f(x)",
         "contributions to one place overwrite each other, or are dropped",
+    ],
+    Kind.SUBSET: [
+        "{gradient} is another one when asked for with {wanted} alone",
+        "the backward pass looks at which gradients are wanted (needs_input_grad), and goes wrong",
+    ],
+    Kind.UNUSED_RESULT: [
+        "{gradient} is another one when only result {used} is used",
+        "the upstream of a result that is not used is missing, as if it were 0",
+    ],
+    Kind.KEPT: [
+        {
+            "wrong": "the gradient goes wrong in silence when somebody writes into an array that "
+            "it needs",
+            "": "{owner} keeps one of its {whose}s as {kept}",
+        },
+        {
+            "wrong": "{owner} keeps one of its {whose}s as {kept}: with ctx.save_for_backward() "
+            "PyTorch notices, and memory is freed in time{below}",
+            "": "with ctx.save_for_backward() memory is freed in time{aside}",
+        },
     ],
     Kind.LAYOUT: [
         {

@@ -101,7 +101,7 @@ class _Line:
             return None
         call = point.fresh(inputs)
         ups = [np.asarray(generator.integers(-3, 4, y.shape), float) for y in call.outputs]
-        there = Point(point.subject, inputs, call, ups, generator, point.order)
+        there = replace(point, arrays=inputs, recorded=call, upstreams=ups)
         return cls(there, moves, calls, slopes)
 
     @property

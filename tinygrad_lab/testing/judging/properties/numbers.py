@@ -18,6 +18,7 @@ from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
     PASS,
+    DerivedOnce,
     Judgement,
     Kind,
     Misbehaved,
@@ -266,13 +267,18 @@ def second_order(point: Point) -> Judgement:
         if error.judgement.kind is not Kind.UNTRACKED:
             raise
         return _without_history(gradient, point)
+    except DerivedOnce:
+        return skipped(Reason.ONCE_ONLY)
     if not all(np.all(np.isfinite(y)) for y in recorded.outputs):
         return skipped(Reason.SLOPE_INFINITE)
     ups = [np.asarray(point.generator.uniform(0.5, 1, y.shape)) for y in recorded.outputs]
-    inner = Point(
-        gradient, arrays, recorded, ups, point.generator, point.order - 1,
-        tolerance=point.tolerance,
-    )  # fmt: skip
+    try:
+        inner = replace(
+            point, subject=gradient, arrays=arrays, recorded=recorded, upstreams=ups,
+            order=point.order - 1,
+        )  # fmt: skip
+    except DerivedOnce:
+        return skipped(Reason.ONCE_ONLY)
     return _of_the_gradient(inner, point)
 
 
