@@ -9,6 +9,7 @@ Not for: measuring (``slope.py``, ``noise.py``), or which slopes are compared (`
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
