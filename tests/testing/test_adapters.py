@@ -502,3 +502,12 @@ def test_the_numbers_shown_of_a_gradient_by_hand_are_those_it_returned():
     by_hand = tgt.adapters.numpy(lambda x: np.sum(x**2), grad=lambda x: 3 * x)
     report = tgt.gradcheck(by_hand, np.array([1.5]), raises=False)
     assert report.findings[0].analytic == 4.5
+
+
+def test_in_a_function_of_tensors_a_gradient_is_not_summed_to_its_input():
+    """What the engine would mend is the adapted function's mistake."""
+    mine = tgt.adapters.numpy(lambda x, w: x * w, lambda g, x, w: (g * w, g * x), name="scaled")
+    report = tgt.gradcheck(lambda x, w: mine(x, w), np.array([1.0, 2.0]), np.array([0.5, 3.0]))
+    assert report.passed
+    with pytest.raises(tgt.GradientError, match=r"by input 1 has shape \(2,\), the input \(\)"):
+        tgt.gradcheck(lambda x, w: mine(x, w), np.array([1.0, 2.0]), np.array(0.5))
