@@ -427,13 +427,6 @@ def test_torch_in_place_on_what_the_way_back_needs(torch):
 
 
 @pytest.mark.oracle
-def test_torch_example_of_the_documentation(torch, request):
-    page = (request.config.rootpath / "docs" / "testing.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"^```py\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
-    exec(example, {"np": np, "tgt": tgt})
-
-
-@pytest.mark.oracle
 def test_torch_module(torch):
     layer = torch.nn.Linear(2, 3).double()
     torch.nn.init.constant_(layer.weight, 0.5)
