@@ -251,6 +251,8 @@ class _Story:
 
     def _is_known(self, event: Assigned) -> bool:
         """Whether something is a value of the forward pass, or a gradient by something in it."""
+        if id(event) in self.readings:  # by its name it is the gradient by something else
+            return False
         value = np.asarray(event.value)
         values = (v.value for v in self.truth.variables)
         known = (*values, *(true for _, true in self.truth.nodes), *self.passes.arrays)
