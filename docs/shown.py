@@ -29,7 +29,7 @@ from tinygrad_lab.testing import GradientError
 
 EXAMPLES = ROOT / "examples" / "checking_gradients"
 REGION = re.compile(r"(<!-- shown: (.+?) -->\n).*?(<!-- end -->\n)", re.DOTALL)
-PAGES = [ROOT / "docs" / "testing.md", ROOT / "docs" / "found-in-the-wild.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "testing.md", ROOT / "docs" / "found-in-the-wild.md"]
 
 
 def code_of(name: str) -> str:
@@ -85,6 +85,7 @@ def suite() -> str:
 
 
 SHOWN: dict[str, Callable[[], str]] = {
+    "one layer": partial(script, "one_layer.py"),
     **{f"wild, {name}": case.markdown for name, case in CASES.items()},
     "lab": partial(script, "lab.py"),
     "lab, mended": partial(

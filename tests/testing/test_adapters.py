@@ -504,3 +504,10 @@ def test_in_a_function_of_tensors_a_gradient_is_not_summed_to_its_input():
     assert report.passed
     with pytest.raises(tgt.GradientError, match=r"by input 1 has shape \(2,\), the input \(\)"):
         tgt.gradcheck(lambda x, w: mine(x, w), np.array([1.0, 2.0]), np.array(0.5))
+
+
+def test_where_a_gradient_has_no_shape_to_compare_no_slope_is_called_infinite():
+    mine = tgt.adapters.numpy(lambda x, w: x * w, lambda g, x, w: (g * w, g * x), name="scaled")
+    report = tgt.gradcheck(mine, np.array([1.0, 2.0]), np.array(0.5), raises=False)
+    assert report.verdict == "fail"
+    assert "infinite" not in str(report)
