@@ -380,7 +380,8 @@ class Trial:
         confirmed = self._confirmed(best, level) if best.verdict == PASS else None
         if confirmed is not None:
             return confirmed, defined
-        if best.verdict == FAIL and not _diverges(sure):
+        doubted = _diverges(sure) or any(_doubts(j, best) for j in sure)
+        if best.verdict == FAIL and not doubted:
             between = BETWEEN * best.climb.ladder.steps[0]
             climbed = self.measurer.climb(best.climb.directions, between, self.dtype)
             others = [*sure, self._compared(climbed, level, TELLING)]
@@ -482,6 +483,15 @@ def _contradicts(shorter: Judgement, longer: Judgement) -> bool:
     """Whether a ladder measured another slope than a longer one, which crossed something then."""
     apart, uncertain = _apart(longer, shorter)
     return apart > 4 * uncertain + CONVERGED * abs(longer.estimate.value)
+
+
+def _doubts(other: Judgement, longer: Judgement) -> bool:
+    """Whether a shorter ladder measured the promised slope, and not that of a longer one."""
+    if other.climb.ladder.steps[0] >= longer.climb.ladder.steps[0]:
+        return False
+    apart, uncertain = _apart(longer, other)
+    off = abs(other.analytic - other.estimate.value)
+    return off <= BAND * other.estimate.error and apart > uncertain
 
 
 def _apart(a: Judgement, b: Judgement) -> tuple[float, float]:
