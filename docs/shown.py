@@ -1,4 +1,4 @@
-"""Write what the pages show of the checker: `python docs/shown.py`, again when its words change.
+"""Write what the pages show of the checker: `python -m docs.shown`, again when its words change.
 
 On a page, what stands between `<!-- shown: NAME -->` and `<!-- end -->` is the code of an example
 and what it printed when it was run.  `tests/testing/test_shown.py` holds both together.
@@ -21,11 +21,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
 from tests.testing.wild.cases import CASES
 from tinygrad_lab.testing import GradientError
+
+ROOT = Path(__file__).parents[1]
 
 EXAMPLES = ROOT / "examples" / "checking_gradients"
 REGION = re.compile(r"(<!-- shown: (.+?) -->\n).*?(<!-- end -->\n)", re.DOTALL)
@@ -44,7 +43,7 @@ def said_by(script: Path) -> str:
         try:
             runpy.run_path(str(script))
         except GradientError as error:
-            print(f"GradientError: {error}")
+            printed.write(f"GradientError: {error}")
     return printed.getvalue().rstrip()
 
 

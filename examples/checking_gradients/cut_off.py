@@ -1,6 +1,6 @@
 """A PyTorch function whose gradient is right, and has none itself.
 
-    python examples/checking_gradients/cut_off.py
+python examples/checking_gradients/cut_off.py
 """
 
 import torch

@@ -1,6 +1,6 @@
 """A lab on back-propagation: two layers by hand, and one mistake.
 
-    python examples/checking_gradients/lab.py
+python examples/checking_gradients/lab.py
 """
 
 import numpy as np

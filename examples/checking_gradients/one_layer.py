@@ -1,6 +1,6 @@
 """One layer with a sigmoid, its gradients by hand, and one mistake.
 
-    python examples/checking_gradients/one_layer.py
+python examples/checking_gradients/one_layer.py
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """A PyTorch function with a backward pass of its own, and one mistake.
 
-    python examples/checking_gradients/swish.py
+python examples/checking_gradients/swish.py
 """
 
 import torch

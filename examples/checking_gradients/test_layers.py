@@ -1,6 +1,6 @@
 """Tests of the gradients of layers.py: one function has a mistake, one test is too weak.
 
-    pytest examples/checking_gradients --gradtest-mutate --gradtest-report=gradients.html
+pytest examples/checking_gradients --gradtest-mutate --gradtest-report=gradients.html
 """
 
 import layers

@@ -25,8 +25,8 @@ def plainly(text):
 
 @pytest.mark.parametrize(("page", "name", "text"), [r for r in REGIONS if r.id not in NEEDS_TORCH])
 def test_a_page_shows_what_is_said(page, name, text):
-    now = shown.SHOWN[name]()
-    assert plainly(now) == plainly("\n".join(text.split("\n")[1:-2]) + "\n"), "run docs/shown.py"
+    then = "".join(text.splitlines(keepends=True)[1:-1])
+    assert plainly(then) == plainly(shown.SHOWN[name]()), f"{page.name}: run python -m docs.shown"
 
 
 @pytest.mark.oracle

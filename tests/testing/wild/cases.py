@@ -73,7 +73,9 @@ CASES = {
     "embedding": Case(
         numpy_ml, "PooledEmbedding", "RightPooledEmbedding",
         "tgt.gradcheck(tgt.adapters.layer(PooledEmbedding), words)",
-        "wrong", "W", ("all of W[1:3, :] is wrong", "contributions to a place overwritten, not added"),
+        "wrong", "W", (
+            "all of W[1:3, :] is wrong", "contributions to a place overwritten, not added",
+        ),
     ),
     "max pool": Case(
         numpy_ml, "MaxPool", "RightMaxPool", "tgt.gradcheck(tgt.adapters.layer(MaxPool), image)",

@@ -257,7 +257,7 @@ class Adapter:
             # behind the gradients by what it was called with come those by its parameters
             gradients = subject.record(subject.args.arrays).pull([array_of(g)])[: len(argnums)]
             for i, gradient in zip(argnums, gradients, strict=True):
-                if np.size(gradient) > np.size(values[i]):  # the engine would sum it: a mistake mended
+                if np.size(gradient) > np.size(values[i]):  # the engine would sum it
                     raise ValueError(
                         f"{self.__name__}, the gradient by input {i} has shape "
                         f"{np.shape(gradient)}, the input {np.shape(values[i])}"
