@@ -133,13 +133,33 @@ def test_what_is_no_gradient_is_named_for_what_it_is(vjp, kind):
     assert kind in [finding.kind for finding in error.report.findings]
 
 
-def test_one_buffer_for_two_gradients():
+def test_the_upstream_for_two_gradients():
     shared = tgt.adapters.numpy(np.add, lambda g, a, b: (g, g))
     report = tgt.gradcheck(shared, np.ones(3), np.ones(3))
     assert report.passed
     assert "shares its memory with the upstream" in report.notes[0]
     strictly = failure(shared, np.ones(3), np.ones(3), strict=True)
     assert strictly.finding.kind == "aliasing"
+
+
+@pytest.mark.parametrize(
+    ("both", "kinds"),
+    [
+        (lambda d: (d, d), ["aliasing"]),
+        (lambda d: (d[...], d.reshape(-1)), ["aliasing"]),
+        (lambda d: (d, d[::-1][::-1]), ["aliasing"]),
+        (lambda d: np.split(np.concatenate([d, d]), 2), []),  # one array, but none of it twice
+        (lambda d: (d, d.copy()), []),
+        (lambda d: (d, 1.0 * d), []),
+    ],
+)
+def test_one_buffer_for_two_gradients(both, kinds):
+    """What adds to one of them in place adds to both."""
+    shared = tgt.adapters.numpy(np.add, lambda g, a, b: both(g.copy()))
+    report = tgt.gradcheck(shared, np.ones(3), np.ones(3), raises=False)
+    assert [finding.kind for finding in report.findings] == kinds
+    if kinds:
+        assert "shares its memory with the gradient by input 0" in str(report)
 
 
 # ---------------------------------------------------------------------------------------------

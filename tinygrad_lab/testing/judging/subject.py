@@ -52,6 +52,7 @@ class Recorded:
     pull: Pull
     roots: tuple[Node | None, ...] = ()
     inputs: tuple[Node | None, ...] = ()
+    tensors: tuple[Tensor, ...] = ()  # what the function was called with, where that is Tensors
 
 
 class Origin(NamedTuple):
@@ -355,7 +356,8 @@ class TensorSubject(Subject):
             return result
 
         own = tuple(x.node for x in tensors)
-        return Recorded([np.asarray(array_of(y)) for y in ys], pull, tuple(roots), own)
+        outputs = [np.asarray(array_of(y)) for y in ys]
+        return Recorded(outputs, pull, tuple(roots), own, tuple(tensors))
 
     def derivative(self, args: Arguments) -> Subject:
         """Give the gradients as a function of the inputs and, behind them, the upstreams."""
