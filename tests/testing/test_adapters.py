@@ -1,6 +1,5 @@
 """Functions of other libraries, and hand-written backprop with the mistakes people make."""
 
-import re
 
 import numpy as np
 import pytest
@@ -447,13 +446,6 @@ def test_torch_in_place_on_what_the_way_back_needs(torch):
 
 
 @pytest.mark.oracle
-def test_torch_example_of_the_documentation(torch, request):
-    page = (request.config.rootpath / "docs" / "testing.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"^```py\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
-    exec(example, {"np": np, "tgt": tgt})
-
-
-@pytest.mark.oracle
 def test_torch_module(torch):
     layer = torch.nn.Linear(2, 3).double()
     torch.nn.init.constant_(layer.weight, 0.5)
@@ -522,3 +514,19 @@ def test_the_numbers_shown_of_a_gradient_by_hand_are_those_it_returned():
     by_hand = tgt.adapters.numpy(lambda x: np.sum(x**2), grad=lambda x: 3 * x)
     report = tgt.gradcheck(by_hand, np.array([1.5]), raises=False)
     assert report.findings[0].analytic == 4.5
+
+
+def test_in_a_function_of_tensors_a_gradient_is_not_summed_to_its_input():
+    """What the engine would mend is the adapted function's mistake."""
+    mine = tgt.adapters.numpy(lambda x, w: x * w, lambda g, x, w: (g * w, g * x), name="scaled")
+    report = tgt.gradcheck(lambda x, w: mine(x, w), np.array([1.0, 2.0]), np.array([0.5, 3.0]))
+    assert report.passed
+    with pytest.raises(tgt.GradientError, match=r"by input 1 has shape \(2,\), the input \(\)"):
+        tgt.gradcheck(lambda x, w: mine(x, w), np.array([1.0, 2.0]), np.array(0.5))
+
+
+def test_where_a_gradient_has_no_shape_to_compare_no_slope_is_called_infinite():
+    mine = tgt.adapters.numpy(lambda x, w: x * w, lambda g, x, w: (g * w, g * x), name="scaled")
+    report = tgt.gradcheck(mine, np.array([1.0, 2.0]), np.array(0.5), raises=False)
+    assert report.verdict == "fail"
+    assert "infinite" not in str(report)

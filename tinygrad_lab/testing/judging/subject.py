@@ -256,7 +256,14 @@ class Adapter:
             values = tuple(map(array_of, inputs))
             subject = self.subject(Arguments(values, tuple(argnums)))
             # behind the gradients by what it was called with come those by its parameters
-            return subject.record(subject.args.arrays).pull([array_of(g)])[: len(argnums)]
+            gradients = subject.record(subject.args.arrays).pull([array_of(g)])[: len(argnums)]
+            for i, gradient in zip(argnums, gradients, strict=True):
+                if np.size(gradient) > np.size(values[i]):  # the engine would sum it
+                    raise ValueError(
+                        f"{self.__name__}, the gradient by input {i} has shape "
+                        f"{np.shape(gradient)}, the input {np.shape(values[i])}"
+                    )
+            return gradients
 
         body.__name__ = self.__name__
         operation = primitive(body)
