@@ -9,7 +9,9 @@ Not for: what noise means for a verdict (``trial.py``).
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -44,7 +46,16 @@ class Noise:
     """The round-off near a point, as it is over short and over longer distances."""
 
     at: dict[float, Rounding]  # by distance between the points
-    gradients: list[Array]  # in each element of each gradient
+    pulled: tuple[Array, ...]  # gradients at points beside each other, to look at if asked
+    shapes: tuple[tuple[int, ...], ...]  # of each gradient
+
+    @functools.cached_property
+    def gradients(self) -> list[Array]:
+        """How much there is in each element of each gradient."""
+        by_element = functools.reduce(np.maximum, map(_noise, self.pulled))
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])
+        rows = np.split(by_element, ends[:-1])
+        return [row.reshape(shape) for row, shape in zip(rows, self.shapes, strict=True)]
 
     def up_to(self, step: float) -> Rounding:
         """Give the most that there is within a step, the shortest distance always included."""
@@ -79,14 +90,13 @@ def noise_around(
         nearer = (sampler.along(distance) for distance in NEARER)
         other = next((s for s in itertools.chain(beside, nearer) if not s.is_doubtful), near)
         near = near if other.is_flat and not near.has_kink else other
-    by_element = np.maximum(_noise(near.gradients), _noise(multiples.gradients))
-    rows = np.split(by_element, np.cumsum([x.size for x in arrays])[:-1])
-    gradients = [row.reshape(x.shape) for row, x in zip(rows, arrays, strict=True)]
+    pulled = near.gradients, multiples.gradients
+    shapes = tuple(x.shape for x in arrays)
     slope = max(near.slope, multiples.slope)
     if not near.is_flat:
-        return Noise({NEAR: Rounding(near.value, slope)}, gradients)
+        return Noise({NEAR: Rounding(near.value, slope)}, pulled, shapes)
     far = next((s for s in map(sampler.along, FARTHER) if not s.is_flat), near)
-    return Noise({NEAR: Rounding(far.value, max(far.slope, slope))}, gradients)
+    return Noise({NEAR: Rounding(far.value, max(far.slope, slope))}, pulled, shapes)
 
 
 def noise_farther_around(
@@ -105,7 +115,7 @@ def noise_farther_around(
             far.value if is_white(far.values) and not far.is_doubtful else 0.0,
             far.slope if is_white(far.slopes) and not far.is_doubtful else 0.0,
         )
-    return Noise(at, noise.gradients)
+    return Noise(at, noise.pulled, noise.shapes)
 
 
 @dataclass(frozen=True)
@@ -158,6 +168,9 @@ class _Sampler:
     ) -> None:
         self.subject, self.arrays = subject, arrays
         self.directions, self.upstreams = directions, upstreams
+        self.direction = np.concatenate([u.ravel() for u in directions])
+        self.moved = slice(None) if np.all(self.direction) else np.flatnonzero(self.direction)
+        self.weights = flat(upstreams)
 
     def along(self, distance: float) -> _Sample:
         """Move the inputs."""
@@ -194,13 +207,12 @@ class _Sampler:
         try:
             pulled = call.pull([frozen(np.asarray(factor * u, u.dtype)) for u in self.upstreams])
             row = np.concatenate([np.ravel(np.asarray(g, np.float64)) for g in pulled])
-            value = float(flat(call.outputs) @ flat(self.upstreams))
+            value = float(flat(call.outputs) @ self.weights)
         except Exception:  # noqa: BLE001 - the way back as well
             return None
-        direction = np.concatenate([u.ravel() for u in self.directions])
-        if row.shape != direction.shape:
+        if row.shape != self.direction.shape:
             return None
-        slope = np.sum(row * direction, where=direction != 0)
+        slope = float(row[self.moved] @ self.direction[self.moved])
         row = np.concatenate([[value, slope / factor], row / factor])
         return row if np.all(np.isfinite(row[:2])) else None
 

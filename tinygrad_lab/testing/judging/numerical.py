@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,6 +49,7 @@ class Ladder:
     centre: Array  # of shape (m,)
     above: Array  # of shape (levels, m): at +steps[k]
     below: Array  # at -steps[k]
+    _sums: dict[int, _Sums] = field(default_factory=dict, repr=False)  # by the identity of weights
 
     @property
     def finite(self) -> bool:
@@ -67,15 +69,28 @@ class Ladder:
 
     def size(self, weights: Array) -> float:
         """Give the largest magnitude of the terms of the weighted sum, over all points."""
-        sizes = np.abs(np.concatenate([self.centre[None], self.above, self.below])) @ np.abs(
-            weights
-        )
+        sums = self._weighed(weights)
+        sizes = np.concatenate([sums.size[None], sums.size_above, sums.size_below])
         return float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
 
     def movement(self, weights: Array) -> float:
         """Give how far the weighted sum moves from the centre, divided by the longest step."""
-        moved = np.abs((np.concatenate([self.above, self.below]) - self.centre) @ weights)
+        sums = self._weighed(weights)
+        moved = np.abs(np.concatenate([sums.rise_above, sums.rise_below]))
         return float(np.max(moved, initial=0.0, where=np.isfinite(moved))) / self.steps[0]
+
+    def _weighed(self, weights: Array) -> _Sums:
+        """Add up the elements, each with its weight; once, for there may be many."""
+        known = self._sums.get(id(weights))
+        if known is None:
+            sizes = np.abs(weights)
+            rise_above, rise_below = ((x - self.centre) @ weights for x in (self.above, self.below))
+            known = self._sums[id(weights)] = _Sums(
+                weights, self.above @ weights, self.below @ weights, rise_above, rise_below,
+                np.asarray(np.abs(self.centre) @ sizes), np.abs(self.above) @ sizes,
+                np.abs(self.below) @ sizes, float(np.sum(sizes)),
+            )  # fmt: skip
+        return known
 
     def slopes(self) -> tuple[Array, Array]:
         """Give the slope of every element, and its estimated error."""
@@ -87,17 +102,20 @@ class Ladder:
         In its one table errors of opposite sign have met, so it is more certain than the sum of
         the elements' own slopes.
         """
-        above, below = ((x @ weights)[:, None] for x in (self.above, self.below))
-        rounding = (self._rounding(self.above, self.below) @ np.abs(weights))[:, None] + 2 * noise
-        value, error = _central(self.steps, above, below, rounding)
+        sums = self._weighed(weights)
+        rounding = self._rounding(sums.size_above, sums.size_below, sums.weight) + 2 * noise
+        above, below = sums.above[:, None], sums.below[:, None]
+        value, error = _central(self.steps, above, below, rounding[:, None])
         return Estimate(float(value[0]), float(error[0]))
 
     def side(self, weights: Array, sign: int, noise: float = 0.0) -> Estimate:
         """Give the slope of the weighted sum from the right (+1), or from the left (-1)."""
-        values = self.above if sign > 0 else self.below
-        rounding = (self._rounding(values, self.centre) @ np.abs(weights))[:, None] + 2 * noise
-        rise = ((values - self.centre) @ weights)[:, None]
-        value, error = _one_sided(self.steps, sign * rise, rounding)
+        sums = self._weighed(weights)
+        rise, size = (
+            (sums.rise_above, sums.size_above) if sign > 0 else (sums.rise_below, sums.size_below)
+        )
+        rounding = self._rounding(size, sums.size, sums.weight) + 2 * noise
+        value, error = _one_sided(self.steps, sign * rise[:, None], rounding[:, None])
         return Estimate(float(value[0]), float(error[0]))
 
     def sides(self) -> tuple[Array, Array, Array]:
@@ -115,18 +133,33 @@ class Ladder:
 
         By a half where the function is smooth, by one at a kink; 0 where there is no gap.
         """
-        bend = (self.above + self.below - 2 * self.centre) @ weights
-        size = (np.abs(self.above) + np.abs(self.below) + 2 * np.abs(self.centre)) @ np.abs(weights)
+        sums = self._weighed(weights)
+        bend = sums.rise_above + sums.rise_below
+        size = sums.size_above + sums.size_below + 2 * sums.size
         round_off = 4 * np.finfo(self.centre.dtype).eps * size + 4 * noise
         if not abs(bend[-1]) > 4 * round_off[-1] or bend[-2] == 0:
             return 0.0
         return float(2 * bend[-1] / bend[-2])
 
-    @staticmethod
-    def _rounding(a: Array, b: Array) -> Array:
-        """Give what rounding the results leaves in a difference of two of them."""
-        limits = np.finfo(b.dtype)
-        return np.asarray(2 * limits.eps * (np.abs(a) + np.abs(b)) + 4 * limits.smallest_subnormal)
+    def _rounding(self, a: Array, b: Array, number: float = 1.0) -> Array:
+        """Give what rounding leaves in a difference of two results, or of sums of so many."""
+        limits = np.finfo(self.centre.dtype)
+        least = 4 * limits.smallest_subnormal * number
+        return np.asarray(2 * limits.eps * (np.abs(a) + np.abs(b)) + least)
+
+
+class _Sums(NamedTuple):
+    """The weighted sum of a ladder's elements, and of their sizes, step by step."""
+
+    weights: Array  # kept, so that no others get their identity
+    above: Array  # of shape (levels,)
+    below: Array
+    rise_above: Array  # from the centre
+    rise_below: Array
+    size: Array  # of shape (): the sum of the sizes at the centre
+    size_above: Array
+    size_below: Array
+    weight: float  # the sum of the sizes of the weights
 
 
 def climb(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ from tinygrad_lab.testing.judging.subject import Evaluation, Subject
 OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
 NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
 KINK = 0.75  # a gap ratio above is that of a kink (1), not of a smooth function (1/2)
+MANY = 4096  # elements, of which not all are looked at where some show the same
 CONVERGED = 1e-6  # relative; what is apart by more is no rounding
 
 
@@ -49,6 +50,21 @@ class Climb:
     calls: dict[float, Evaluation]  # of the subject, by step
     directions: list[Array]  # what each input was moved along
     missed: list[Array]  # how far a rounded step fell beside what was meant, divided by the step
+    _tilts: dict[int, tuple[float, float]] = field(default_factory=dict, repr=False)
+
+    def tilt(self, other: Climb) -> tuple[float, float]:
+        """Compare with a direction that is the same but for the rounding of short steps.
+
+        Give how many times the other one this is, and by how much it leans, relative to that.
+        """
+        if id(other) not in self._tilts:
+            u, w = (np.concatenate(list(map(_some, c.directions))) for c in (self, other))
+            largest = float(np.max(np.abs(w), initial=0.0)) or 1.0
+            u, w = u / largest, w / largest
+            unit = float(u @ w / (w @ w))
+            tilted = np.abs(u - unit * w) / np.where(u == 0, 1.0, np.abs(u))
+            self._tilts[id(other)] = unit, float(np.max(tilted, initial=0.0))
+        return self._tilts[id(other)]
 
     @property
     def is_in_long_double(self) -> bool:
@@ -62,6 +78,11 @@ class Climb:
     def roots(self) -> tuple[Node | None, ...]:
         """The outputs of one of the calls, in its graph, if it has one."""
         return next((call.roots for call in self.calls.values()), ())
+
+
+def _some(x: Array) -> Array:
+    """Give the elements of an array, of many a few thousand."""
+    return x.ravel()[:: 1 + x.size // MANY]
 
 
 def promised(

@@ -130,6 +130,12 @@ class Trial:
         chance.  It is wrong if two scales agree on another slope, no shorter one speaks against
         them, and neither round-off nor a kink explains the difference.
         """
+        first = self.look(directions)
+        if first.verdict == INCONCLUSIVE and _near(first.analytic, first.estimate):
+            # what drowns in round-off does so more over shorter steps
+            elsewhere = self._by_complex_step(directions) or self._in_long_double(directions)
+            if elsewhere is not None and elsewhere.verdict == PASS:
+                return elsewhere
         usual = self._at_several_scales(directions)
         if usual.verdict == PASS:
             return usual
@@ -156,7 +162,7 @@ class Trial:
         self, climbed: Climb, noise: Rounding = EXACTLY, telling: float = SHARP
     ) -> Judgement:
         """Compare along one ladder: from both sides, or from one, where only that is sharp."""
-        ladder, weights = climbed.ladder, self.weights.astype(self.dtype)
+        ladder, weights = climbed.ladder, self.weights.astype(self.dtype, copy=False)
         analytic, terms = promised(self.gradients, climbed.directions, self.dtype)
         _, beside = promised(self.gradients, climbed.missed)
         beside = beside if math.isfinite(beside) else 0.0
@@ -308,17 +314,21 @@ class Trial:
         if gradients is None:
             return None
         longer = Trial(self.point, gradients, self.upstreams, np.longdouble)
-        climbed = self.measurer.climb(directions, NEARER, np.longdouble)
+        first = FIRST_STEP * self.measurer.shorter(directions)
+        climbed = self.measurer.climb(directions, first, np.longdouble)
         if not climbed.is_in_long_double:
             return None
         judgement = longer._at_several_scales(directions)
-        noise = self.measurer.noise(climbed.directions, self.upstreams).up_to(FIRST_STEP)
-        rounds = noise.value <= COARSE * climbed.ladder.size(self.weights)  # not on purpose
-        if judgement.verdict != PASS and rounds:
+        if judgement.verdict != PASS and self._rounds_little(climbed):
             judgement = longer._above_the_noise(directions)
         if judgement.verdict == PASS and not self._is_rounded(judgement):
             return None
         return replace(judgement, reason=judgement.reason or Reason.IN_LONG_DOUBLE)
+
+    def _rounds_little(self, climbed: Climb) -> bool:
+        """Whether a function rounds as arithmetic does, and not on purpose."""
+        noise = self.measurer.noise(climbed.directions, self.upstreams).up_to(FIRST_STEP)
+        return noise.value <= COARSE * climbed.ladder.size(self.weights)
 
     @functools.cached_property
     def _gradients_in_long_double(self) -> list[Array] | None:
@@ -523,13 +533,9 @@ def _apart(a: Judgement, b: Judgement) -> tuple[float, float]:
 
     Their directions are the same, but for the rounding of short steps.
     """
-    u, w = (np.concatenate([x.ravel() for x in j.climb.directions]) for j in (a, b))
-    largest = float(np.max(np.abs(w), initial=0.0)) or 1.0
-    u, w = u / largest, w / largest
-    unit = float(u @ w / (w @ w))
-    tilted = np.abs(u - unit * w) / np.where(u == 0, 1.0, np.abs(u))
+    unit, tilted = a.climb.tilt(b.climb)
     x, y = a.estimate, Estimate(b.estimate.value * unit, b.estimate.error * abs(unit))
-    tilt = float(np.max(tilted, initial=0.0)) * max(abs(x.value), abs(y.value))
+    tilt = tilted * max(abs(x.value), abs(y.value))
     return abs(x.value - y.value), BAND * (x.error + y.error) + 2 * tilt
 
 
