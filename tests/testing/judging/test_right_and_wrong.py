@@ -197,3 +197,24 @@ def test_noise_is_what_scatters_about_a_smooth_curve():
     assert has_kink(np.abs(x - x[4]))
     assert not has_kink(np.sign(x - x[4] + 1e-9))
     assert not has_kink(scattered)
+
+
+def _softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+@pytest.mark.parametrize(
+    ("f", "slope", "x"),
+    [
+        (_softplus, lambda x: 1 / (1 + np.exp(-x)), [0.0, 1.0]),
+        (np.exp, np.exp, [0.0, -2.0]),
+        (np.tanh, lambda x: 1 - np.tanh(x) ** 2, [0.0]),
+    ],
+)
+def test_a_rule_that_is_wrong_at_one_point_alone(f, slope, x):
+    right = tgt.adapters.numpy(f, lambda g, x: g * slope(x))
+    wrong = tgt.adapters.numpy(f, lambda g, x: g * np.where(x == 0, 0.0, slope(x)))
+    assert tgt.gradcheck(right, np.array(x)).passed
+    report = tgt.gradcheck(wrong, np.array(x), raises=False)
+    assert report.verdict == "fail"
+    assert report.findings[0].kind == "wrong"

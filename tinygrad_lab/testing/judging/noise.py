@@ -79,7 +79,8 @@ def noise_around(
         nearer = (sampler.along(distance) for distance in NEARER)
         other = next((s for s in itertools.chain(beside, nearer) if not s.is_doubtful), near)
         near = near if other.is_flat and not near.has_kink else other
-    by_element = np.maximum(_noise(near.gradients), _noise(multiples.gradients))
+    of_inputs = _noise(_as_beside(near.gradients))
+    by_element = np.maximum(of_inputs, _noise(multiples.gradients))
     rows = np.split(by_element, np.cumsum([x.size for x in arrays])[:-1])
     gradients = [row.reshape(x.shape) for row, x in zip(rows, arrays, strict=True)]
     slope = max(near.slope, multiples.slope)
@@ -137,7 +138,24 @@ class _Sample:
 
     @property
     def slope(self) -> float:
-        return float(_noise(self.slopes))
+        return float(_noise(_as_beside(self.slopes)))
+
+
+def _as_beside(values: Array) -> Array:
+    """Put what the neighbours lead one to expect in the place of the point itself.
+
+    Round-off moves all of them.  A rule that is wrong at one point alone, at 0 or at a tie say,
+    gives another number there than beside it, however near.
+    """
+    if len(values) != len(AROUND):
+        return values
+    here = AROUND.index(0)
+    others = np.delete(values, here, axis=0)
+    low, high = np.min(others, axis=0), np.max(others, axis=0)
+    apart = np.maximum(low - values[here], values[here] - high)
+    smoothed = np.array(values)
+    smoothed[here] = np.where(apart > 8 * (high - low), (low + high) / 2, values[here])
+    return smoothed
 
 
 def _noise(values: Array) -> Array:

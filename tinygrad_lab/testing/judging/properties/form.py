@@ -26,7 +26,8 @@ def well_formed(point: Point) -> Judgement:
     faults: list[Judgement] = []
     notes: list[Judgement] = []
     for i, form in enumerate(point.forms):
-        if form.kind is not None and form.is_harmless and point.is_lenient:
+        is_of_a_step = point.subject.is_for_a_step or form.kind is not Kind.SHAPE
+        if form.kind is not None and form.is_harmless and point.is_lenient and is_of_a_step:
             notes.append(point.failed(form.kind, i, harmless=True, **form.facts))
         elif form.kind is not None:
             faults.append(point.failed(form.kind, i, **form.facts))
