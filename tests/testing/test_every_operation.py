@@ -12,6 +12,7 @@ from benchmarks.checkers.primitives import CASES, name_of
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.operations import OPERATIONS
+from tinygrad_lab.core.rules.linalg import norms
 from tinygrad_lab.core.rules.mathematical.lengths import vanishing
 from tinygrad_lab.core.several import bundle, pick
 from tinygrad_lab.nn import functional as fn
@@ -38,8 +39,9 @@ def images(*sides):
 
 
 #: Of a correlation of two samples, which is 1 or -1, all that is left is round-off; and so it is of
-#: the curvature of a condition number beside equal singular values.
-UNDECIDED = {np.corrcoef, np.linalg.cond}
+#: the curvature of a condition number beside equal singular values, or of cofactors of a singular
+#: matrix, whose entries cancel.
+UNDECIDED = {np.corrcoef, np.linalg.cond, norms.second_cofactors}
 
 conv = lambda **how: lambda x, w: fn.conv2d(x, w, **how)
 pool = lambda of, **how: lambda x: of(x, 2, **how)

@@ -123,6 +123,11 @@ def gradcheck(
     args = bind(inputs, wrt, alone=not getattr(fn, "has_parameters", False))
     with checking():  # a layer is looked at here
         subject = _subject_of(fn, args, name, names, intended)
+    if not subject.names:
+        raise TypeError(
+            f"{subject.name} has no parameters and no inputs of floats: there is nothing to "
+            "differentiate by"
+        )
     chosen = choose(properties, without)
     report = GradReport(subject.name, inputs=_in_words(subject, context))
     report.add_notes(subject.notes)

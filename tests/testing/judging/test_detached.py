@@ -130,3 +130,10 @@ def test_of_autograd():
         with pytest.raises(tgt.GradientError, match=CUT_OFF):
             tgt.gradcheck(of(slope), X, order=2)
     assert tgt.gradcheck(of(lambda x, g: g * anp.cos(x)), X, order=2).passed
+
+
+@pytest.mark.oracle
+def test_a_second_derivative_that_pytorch_knows_to_be_zero():
+    torch = pytest.importorskip("torch")
+    f = tgt.adapters.torch(lambda x: torch.abs(x).sum())
+    assert tgt.gradcheck(f, X, order=2).passed

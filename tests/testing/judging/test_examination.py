@@ -200,6 +200,16 @@ def test_a_pass_says_that_each_input_was_compared():
     assert report_of(np.sqrt, None, np.zeros((0, 3))).passed
 
 
+def test_a_module_without_parameters_needs_inputs_of_floats():
+    class Squashed(tl.nn.Module):
+        def forward(self, x):
+            return np.sin(x)
+
+    assert tgt.check_module(Squashed(), X).passed
+    with pytest.raises(TypeError, match="Squashed has no parameters and no inputs of floats"):
+        tgt.check_module(Squashed(), np.arange(3))
+
+
 # ---------------------------------------------------------------------------------------------
 # Budgets
 

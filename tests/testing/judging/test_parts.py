@@ -96,7 +96,7 @@ HIDDEN = {
     "a small slope beside large ones": (np.exp, np.exp, np.array([-22.0, 1.0, 2.0, 3.0]), 0, -1),
     "a small parameter": (np.sin, np.cos, np.array([1e8, 1e-8, 1e-8, 3.0]), 1, -1),
     "a small factor": (lambda x: x**2, lambda x: 2 * x, np.array([1e4, 2e-3, 5e3, 1.0]), 1, 0),
-    "the smallest of many": (np.sinh, np.cosh, np.append(SPREAD * 8, 0.01), 40, 1.001),
+    "the smallest of many": (np.sinh, np.cosh, np.append(SPREAD * 8, 0.01), 40, 1.003),
     "a zero that is none": (np.tanh, lambda x: np.cosh(x) ** -2.0, SPREAD * 4, 0, 0),
     "one of a thousand": (np.cos, lambda x: -np.sin(x), np.linspace(0.01, 9, 1000), 513, 1.0001),
 }

@@ -176,11 +176,15 @@ def _gradient_path(
             return own[0]
     # in a container of gradients beside this one, or beside the container that it is in
     owners = [holder, split(holder)[0]] if path.endswith("]") else [holder]
+    own_name = split(holder)[1]
     for owner in owners:
-        for container in by_holder.get(owner, []):
-            same = container == holder or not isinstance(values[container], (dict, list, tuple))
-            if same or not holds_gradients(split(container)[1]):
-                continue
+        containers = [
+            c for c in by_holder.get(owner, [])
+            if c != holder and isinstance(values[c], (dict, list, tuple))
+        ]  # fmt: skip
+        of_holder = [c for c in containers if variable_of(split(c)[1], [own_name])]
+        general = [c for c in containers if holds_gradients(split(c)[1])]
+        for container in of_holder or general:
             if (inside := named(by_holder.get(container, []), also_same=True)) is not None:
                 return inside
     return None

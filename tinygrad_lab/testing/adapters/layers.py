@@ -733,15 +733,16 @@ class _Layer(Adapted):
         shape, own, values = self.shape, args[: self.number], args[self.number :]
         g = joined(self.use.output(result), upstreams)
         returned = self.use.backward(one, g, own, result)
-        gradients = [_slot(one, returned, slot) for slot in shape.inputs]
-        for path, x in zip(shape.parameters, values, strict=True):
-            if path in shape.returned:
-                gradients.append(_slot(one, returned, shape.returned[path]))
-            elif path in shape.gradients:
-                gradients.append(_slot(one, returned, shape.gradients[path]))
-            else:
-                rate = RATE if self.use.rate is None else self.use.rate
-                gradients.append((x - np.asarray(place_of(one, path).get())) / rate)
+        # what was returned without an upstream is scaled by it already, what lies elsewhere is not
+        scale = g if not self.use.takes_upstream and np.ndim(g) == 0 else 1.0
+        slots = list(shape.inputs)
+        slots += [shape.returned.get(p, shape.gradients.get(p)) for p in shape.parameters]
+        gradients = [_slot(one, returned, slot, scale) for slot in slots]
+        rate = RATE if self.use.rate is None else self.use.rate
+        for k, (path, x) in enumerate(zip(shape.parameters, values, strict=True)):
+            if slots[len(shape.inputs) + k] is None:
+                step = x - np.asarray(place_of(one, path).get())
+                gradients[len(shape.inputs) + k] = scale * step / rate
         return gradients
 
     @property
@@ -805,10 +806,14 @@ def _copied_but(value: Any, shared: Sequence[Any]) -> Any:
         return value
 
 
-def _slot(one: Any, returned: Any, slot: Any) -> Any:
+def _slot(one: Any, returned: Any, slot: Any, scale: Any = 1.0) -> Any:
     """Give a gradient: of what was returned by number or key, or from a place in the object."""
+    if slot is None:
+        return None
     if isinstance(slot, str):
         value = place_of(one, slot).get()
+        if value is not None and np.ndim(scale) == 0 and scale != 1:
+            value = np.asarray(scale * value, np.asarray(value).dtype)
     else:
         value = returned
         for key in slot:

@@ -63,7 +63,9 @@ def _rests(name: str) -> list[str]:
 
 def is_weight(path: str) -> bool:
     """Whether a path has the name of what is learned: W, b2, weights, kernel, bias."""
-    plain = last_name(path).lower().rstrip("0123456789").strip("_")
+    holder, name = split(path)
+    name = last_name(holder) if name.isdigit() else name  # one of a list of them
+    plain = name.lower().rstrip("0123456789").strip("_")
     return any(plain in words for words in SYNONYMS[:2])
 
 

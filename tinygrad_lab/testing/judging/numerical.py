@@ -5,12 +5,15 @@ value.  From the same values come the slope with its uncertainty (central differ
 after Richardson), the slopes from either side (at a kink they differ), and the slope of every
 other quantity that was computed on the way.
 
+:func:`noise_of` says how much of some values is round-off, by how they scatter about a curve.
+
 Not for: comparing them with gradients (``trial.py``), or choosing what to evaluate
 (``slope.py``).  It knows arrays only, no tensors.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -56,54 +59,74 @@ class Ladder:
         """Whether nothing moved at all, not by one bit."""
         return bool(np.all(self.above == self.centre) and np.all(self.below == self.centre))
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether float32 holds every value, as where a function computes in it."""
+        values = np.concatenate([self.above, self.below])
+        return bool(np.all(values == values.astype(np.float32)))
+
     def size(self, weights: Array) -> float:
         """Give the largest magnitude of the terms of the weighted sum, over all points."""
-        terms = np.abs(np.concatenate([self.centre[None], self.above, self.below]))
-        return float(np.max(terms @ np.abs(weights)))
+        sizes = np.abs(np.concatenate([self.centre[None], self.above, self.below])) @ np.abs(
+            weights
+        )
+        return float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
+
+    def movement(self, weights: Array) -> float:
+        """Give how far the weighted sum moves from the centre, divided by the longest step."""
+        moved = np.abs((np.concatenate([self.above, self.below]) - self.centre) @ weights)
+        return float(np.max(moved, initial=0.0, where=np.isfinite(moved))) / self.steps[0]
 
     def slopes(self) -> tuple[Array, Array]:
         """Give the slope of every element, and its estimated error."""
-        return _central(self.steps, self.above, self.below, np.abs(self.above) + np.abs(self.below))
+        return _central(self.steps, self.above, self.below, self._rounding(self.above, self.below))
 
-    def slope(self, weights: Array) -> Estimate:
-        """Give the slope of the weighted sum of the elements.
+    def slope(self, weights: Array, noise: float = 0.0) -> Estimate:
+        """Give the slope of the weighted sum of the elements, whose values have some noise.
 
         In its one table errors of opposite sign have met, so it is more certain than the sum of
         the elements' own slopes.
         """
         above, below = ((x @ weights)[:, None] for x in (self.above, self.below))
-        size = (np.abs(self.above) @ np.abs(weights) + np.abs(self.below) @ np.abs(weights))[
-            :, None
-        ]
-        value, error = _central(self.steps, above, below, size)
+        rounding = (self._rounding(self.above, self.below) @ np.abs(weights))[:, None] + 2 * noise
+        value, error = _central(self.steps, above, below, rounding)
+        return Estimate(float(value[0]), float(error[0]))
+
+    def side(self, weights: Array, sign: int, noise: float = 0.0) -> Estimate:
+        """Give the slope of the weighted sum from the right (+1), or from the left (-1)."""
+        values = self.above if sign > 0 else self.below
+        rounding = (self._rounding(values, self.centre) @ np.abs(weights))[:, None] + 2 * noise
+        rise = ((values - self.centre) @ weights)[:, None]
+        value, error = _one_sided(self.steps, sign * rise, rounding)
         return Estimate(float(value[0]), float(error[0]))
 
     def sides(self) -> tuple[Array, Array, Array]:
         """Give each element's slope from the left and from the right, and their error."""
-        h = np.array(self.steps, dtype=self.centre.dtype)[:, None]
-        eps = np.finfo(self.centre.dtype).eps
         (left, left_error), (right, right_error) = (
-            _richardson(
-                sign * (values - self.centre) / h,
-                2 * eps * (np.abs(values) + np.abs(self.centre)) / h,
-                2.0,
+            _one_sided(
+                self.steps, sign * (values - self.centre), self._rounding(values, self.centre)
             )
             for sign, values in ((-1, self.below), (1, self.above))
         )
         return left, right, np.maximum(left_error, right_error)
 
-    def gap_ratio(self, weights: Array) -> float:
+    def gap_ratio(self, weights: Array, noise: float = 0.0) -> float:
         """Say how the gap between the one-sided slopes changes when the step is halved.
 
         By a half where the function is smooth, by one at a kink; 0 where there is no gap.
         """
-        h = np.array(self.steps)
-        bend = (self.above + self.below - 2 * self.centre) @ weights / h
+        bend = (self.above + self.below - 2 * self.centre) @ weights
         size = (np.abs(self.above) + np.abs(self.below) + 2 * np.abs(self.centre)) @ np.abs(weights)
-        noise = 4 * np.finfo(self.centre.dtype).eps * size / h
-        if abs(bend[-1]) <= 4 * noise[-1] or bend[-2] == 0:
+        round_off = 4 * np.finfo(self.centre.dtype).eps * size + 4 * noise
+        if not abs(bend[-1]) > 4 * round_off[-1] or bend[-2] == 0:
             return 0.0
-        return float(bend[-1] / bend[-2])
+        return float(2 * bend[-1] / bend[-2])
+
+    @staticmethod
+    def _rounding(a: Array, b: Array) -> Array:
+        """Give what rounding the results leaves in a difference of two of them."""
+        limits = np.finfo(b.dtype)
+        return np.asarray(2 * limits.eps * (np.abs(a) + np.abs(b)) + 4 * limits.smallest_subnormal)
 
 
 def climb(
@@ -118,12 +141,68 @@ def climb(
     return Ladder(steps, f(0.0) if centre is None else centre, above, below)
 
 
+def noise_of(values: Array) -> Array:
+    """Estimate the round-off in values of a smooth function at equal distances, column by column.
+
+    Differences of high order of a smooth function vanish; those of round-off stay, and grow with
+    the order as the binomial coefficients do (J. J. Moré and S. M. Wild, *Estimating
+    computational noise*, SIAM J. Sci. Comput. 33, 2011).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = 1 + np.arange(9) / 1024
+    >>> bool(noise_of(np.sin(x)) < 1e-15), bool(1e-4 < noise_of(np.sin(x).round(3)) < 1e-3)
+    (True, True)
+    """
+    highest = _by_order(values)[-max(1, len(values) // 3) :]
+    return np.asarray(np.max(highest, axis=0))
+
+
+def is_white(values: Array) -> bool:
+    """Whether values scatter about a smooth curve, so that differences do not fall with the order.
+
+    Where they fall, the curve bends more from point to point than the values scatter.
+    """
+    *_, before, _, last = _by_order(values) if len(values) > 4 else (1, 1, 0)
+    return bool(last >= before / 16)
+
+
+def has_kink(values: Array) -> bool:
+    """Whether values at equal distances bend at one place, far more than anywhere else.
+
+    Where they jump, they bend twice, there and back.
+    """
+    bends = np.diff(values, 2)
+    if len(bends) < 4:
+        return False
+    k = int(np.argmax(np.abs(bends)))
+    around = slice(max(k - 1, 0), k + 2)
+    elsewhere = np.max(np.abs(np.delete(bends, around)))
+    return bool(
+        elsewhere < abs(bends[k]) / 32 and abs(np.sum(bends[around])) > np.max(np.abs(bends)) / 2
+    )
+
+
+def _by_order(values: Array) -> list[Array]:
+    """Give the standard deviation of noise by differences of the first order, the second, ..."""
+    deviations = []
+    for order in range(1, len(values) - 1):
+        values = np.diff(values, axis=0)
+        deviations.append(np.sqrt(np.mean(np.square(values), axis=0) / math.comb(2 * order, order)))
+    return deviations
+
+
 def _central(
-    steps: Sequence[float], above: Array, below: Array, size: Array
+    steps: Sequence[float], above: Array, below: Array, rounding: Array
 ) -> tuple[Array, Array]:
-    h = np.array(steps, dtype=above.dtype)[:, None]
-    noise = 2 * np.finfo(above.dtype).eps * size / (2 * h)
-    return _richardson((above - below) / (2 * h), noise, 4.0)
+    h = 2 * np.array(steps, dtype=above.dtype)[:, None]
+    return _richardson((above - below) / h, rounding / h, 4.0)
+
+
+def _one_sided(steps: Sequence[float], rise: Array, rounding: Array) -> tuple[Array, Array]:
+    h = np.array(steps, dtype=rise.dtype)[:, None]
+    return _richardson(rise / h, rounding / h, 2.0)
 
 
 def _richardson(quotients: Array, noise: Array, base: float) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ Not for: what must hold of them (``properties``).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,12 @@ import numpy as np
 from tinygrad_lab.testing.judging.arrays import Array, flat, frozen, unit
 from tinygrad_lab.testing.judging.forms import Form, form_of
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Misbehaved, failed
-from tinygrad_lab.testing.judging.numerical import scales_of
+from tinygrad_lab.testing.judging.numerical import direction_like, scales_of
 from tinygrad_lab.testing.judging.slope import Measurer
 from tinygrad_lab.testing.judging.subject import Recorded, Subject
 
 ROUNDING = 1e-10  # relative: what another order of summation may change
+SCATTER = 64.0  # so many standard deviations of measured round-off are no more than that
 FLOAT32_ROUNDING = 1e-4  # of a function that computes in float32 whatever it is given
 
 
@@ -100,17 +102,43 @@ class Point:
         narrow = any(y.dtype.itemsize < 8 for y in computed)
         return FLOAT32_ROUNDING if narrow else ROUNDING
 
-    def apart(self, a: Sequence[Array], b: Sequence[Array]) -> int | None:
-        """Give the first position at which two lists of gradients differ by more than rounding."""
-        pairs = enumerate(zip(a, b, strict=True))
-        return next((i for i, (x, y) in pairs if self.differ(x, y, i)), None)
+    def apart(
+        self, a: Sequence[Array], b: Sequence[Array], sizes: Sequence[Array] | None = None
+    ) -> int | None:
+        """Give the first position at which two lists of gradients differ by more than rounding.
 
-    def differ(self, x: Array, y: Array, i: int) -> bool:
-        """Whether two gradients by the ``i``-th input differ by more than rounding."""
-        size = float(np.max(np.abs(y[np.isfinite(y)]), initial=0.0))
-        allowed = self.rounding * size + self.noise[i]
-        return not np.allclose(x, y, rtol=self.rounding, atol=allowed, equal_nan=True)
+        That is relative to ``sizes``, those of ``b`` by default.
+        """
+        triples = enumerate(zip(a, b, b if sizes is None else sizes, strict=True))
+        return next((i for i, (x, y, size) in triples if self.differ(x, y, i, size)), None)
+
+    def differ(self, x: Array, y: Array, i: int, size: Array | None = None) -> bool:
+        """Whether two gradients by the ``i``-th input differ by more than rounding.
+
+        Where it looks like more, it is measured how much round-off there is: a function may
+        compute in float32 inside.
+        """
+        size = y if size is None else size
+        largest = float(np.max(np.abs(size[np.isfinite(size)]), initial=0.0))
+        allowed = self.rounding * (largest + np.abs(y)) + self.noise[i]
+        return not (_within(allowed, x, y) or _within(allowed + self._scatter[i], x, y))
+
+    @functools.cached_property
+    def _scatter(self) -> list[Array]:
+        """How far elements of the gradients may be off by round-off, as it was measured."""
+        generator = np.random.default_rng(0)
+        directions = [direction_like(x, generator) for x in self.arrays]
+        return [
+            SCATTER * noise for noise in self.measurer.noise(directions, self.upstreams).gradients
+        ]
 
     def failed(self, kind: Kind, i: int, **facts: Any) -> Judgement:
         """A property does not hold of the gradient by the ``i``-th input."""
         return failed(kind, self.subject.site(i), **facts)
+
+
+def _within(allowed: Array, a: Array, b: Array) -> bool:
+    """Whether two arrays are the same but for what is allowed, in every element."""
+    with np.errstate(invalid="ignore"):  # the difference of infinities
+        near = np.abs(np.asarray(a) - b) <= allowed
+    return bool(np.all(near | (a == b) | (np.isnan(a) & np.isnan(b))))

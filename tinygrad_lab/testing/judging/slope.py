@@ -2,7 +2,8 @@
 
 Our own operations say which branch they took (the sign under an absolute value, which element was
 the largest), so that no kink between two points is a certainty.  For everything else the gap
-between the one-sided slopes tells (``Ladder.gap_ratio``).
+between the one-sided slopes tells (``Ladder.gap_ratio``).  A function that raises is not defined
+there, and has no number.
 
 Not for: the arithmetic of one ladder (``numerical.py``), or what a disagreement with gradients
 means (``trial.py``).
@@ -11,7 +12,7 @@ means (``trial.py``).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +22,11 @@ from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.testing.judging.arrays import Array, flat
+from tinygrad_lab.testing.judging.noise import Noise, noise_around, noise_farther_around
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
     FIRST_STEP,
+    LEVELS,
     Ladder,
     climb,
     direction_like,
@@ -35,7 +38,7 @@ from tinygrad_lab.testing.judging.subject import Evaluation, Subject
 OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
 NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
 KINK = 0.75  # a gap ratio above is that of a kink (1), not of a smooth function (1/2)
-CONVERGED = 1e-6  # relative; a slope this certain at two scales needs no second opinion
+CONVERGED = 1e-6  # relative; what is apart by more is no rounding
 
 
 @dataclass
@@ -48,9 +51,17 @@ class Climb:
     missed: list[Array]  # how far a rounded step fell beside what was meant, divided by the step
 
     @property
+    def is_in_long_double(self) -> bool:
+        """Whether all of it was computed in long double: some results have digits of no float64."""
+        outputs = [y for call in self.calls.values() for y in call.outputs]
+        if not all(y.dtype == np.longdouble for y in outputs):
+            return False
+        return any(np.any(y != y.astype(np.float64)) for y in outputs)
+
+    @property
     def roots(self) -> tuple[Node | None, ...]:
         """The outputs of one of the calls, in its graph, if it has one."""
-        return next(iter(self.calls.values())).roots
+        return next((call.roots for call in self.calls.values()), ())
 
 
 def promised(
@@ -90,18 +101,43 @@ def has_kinks(node: Node) -> bool:
     return node.op in OPERATIONS and OPERATIONS[node.op].branch is not None
 
 
-def subgradient_interval(ladders: Sequence[Ladder], weights: Array) -> tuple[float, float, float]:
-    """Give the least and the largest slope between those that were measured, and a tolerance.
+@dataclass
+class Subgradients:
+    """The slopes at a kink, grown by one ladder after another.
 
-    Every element of the result has a kink of its own, so each may take any of its slopes.  The
-    first ladder starts at the kink, so both of its sides count; the others start around it.
+    Every element of the result has a kink of its own, so each may take any of its slopes.
     """
-    left, right, error = ladders[0].sides()
-    slopes = [left, right, *(ladder.slopes()[0] for ladder in ladders[1:])]
-    terms = weights * np.stack(slopes)
-    low, high = float(np.sum(terms.min(axis=0))), float(np.sum(terms.max(axis=0)))
-    band = BAND * float(np.sum(np.abs(weights) * error)) + 1e-6 * max(abs(low), abs(high))
-    return low, high, band
+
+    weights: Array
+    least: Array
+    most: Array
+    error: Array
+
+    @classmethod
+    def on_both_sides(cls, ladder: Ladder, weights: Array) -> Subgradients:
+        """Begin with the slopes from the left and from the right, as a ladder has them."""
+        left, right, error = ladder.sides()
+        terms = weights * left, weights * right
+        return cls(weights, np.minimum(*terms), np.maximum(*terms), np.abs(weights) * error)
+
+    def include(self, ladder: Ladder) -> None:
+        """Count the slope of a ladder that was climbed beside the kink."""
+        term = self.weights * ladder.slopes()[0]
+        self.least, self.most = np.minimum(self.least, term), np.maximum(self.most, term)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The least and the largest slope."""
+        return float(np.sum(self.least)), float(np.sum(self.most))
+
+    @property
+    def band(self) -> float:
+        """How far outside a slope is still one of them."""
+        return BAND * float(np.sum(self.error)) + 1e-6 * max(map(abs, self.interval))
+
+    def __contains__(self, slope: float) -> bool:
+        low, high = self.interval
+        return low - self.band <= slope <= high + self.band
 
 
 class Measurer:
@@ -112,12 +148,17 @@ class Measurer:
         self.outputs, self.centre = list(outputs), flat(outputs)
         self.at_a_kink = False  # as far as was noticed
         self._climbs: dict[Any, Climb] = {}
+        self._noises: dict[Any, Noise] = {}
 
     def climb(
-        self, directions: Sequence[Array], first: float = FIRST_STEP, dtype: Any = np.float64
+        self,
+        directions: Sequence[Array],
+        first: float = FIRST_STEP,
+        dtype: Any = np.float64,
+        levels: int = LEVELS,
     ) -> Climb:
         """Climb a ladder along a direction, from its longest step; remember it."""
-        key = (first, np.dtype(dtype).char, *(u.tobytes() for u in directions))
+        key = (first, np.dtype(dtype).char, levels, *(u.tobytes() for u in directions))
         if key in self._climbs:
             return self._climbs[key]
         exact = [quantized(x, u, first) for x, u in zip(self.arrays, directions, strict=True)]
@@ -131,24 +172,33 @@ class Measurer:
                 moved.append(np.asarray(wide + step))
                 if h:
                     missed[i] = np.maximum(missed[i], np.abs((moved[i] - wide) - step) / abs(h))
-            with np.errstate(all="ignore"):
-                calls[h] = self.subject.evaluate(moved)
-            return self._row(calls[h], dtype)
+            call = self._evaluate(moved)
+            if call is not None:
+                calls[h] = call
+            return self._row(call, dtype)
 
         centre = self.centre if dtype is np.float64 else along(0.0)
-        ladder = climb(along, centre.astype(dtype), first)
+        ladder = climb(along, centre.astype(dtype), first, levels)
         self._climbs[key] = Climb(ladder, calls, exact, missed)
         return self._climbs[key]
 
-    def _row(self, call: Evaluation, dtype: Any = np.float64) -> Array:
-        row = flat(call.outputs)
-        if row.size != self.centre.size:  # the result's shape depends on the values
+    def _evaluate(self, moved: Sequence[Array]) -> Evaluation | None:
+        """Compute the outputs; None where the function is not defined, as it says by raising."""
+        try:
+            with np.errstate(all="ignore"):
+                return self.subject.evaluate(moved)
+        except Exception:  # noqa: BLE001 - every function and library raises in its own way
+            return None
+
+    def _row(self, call: Evaluation | None, dtype: Any = np.float64) -> Array:
+        row = None if call is None else flat(call.outputs)
+        if row is None or row.size != self.centre.size:  # the shape may depend on the values
             return np.full(self.centre.size, np.nan, dtype=dtype)
         return row
 
     def row(self, arrays: Sequence[Array]) -> Array:
         """Give all outputs somewhere near, in one row; remember nothing."""
-        return self._row(self.subject.evaluate(arrays))
+        return self._row(self._evaluate(arrays))
 
     def shorter(self, directions: Sequence[Array]) -> float:
         """Say by how much steps are shorter for all the elements that a direction moves.
@@ -158,14 +208,29 @@ class Measurer:
         moved = max(sum(np.count_nonzero(u) for u in directions), 1)
         return 2.0 ** -min(int(math.log2(moved)) // 2, 8)
 
-    # -- kinks ----------------------------------------------------------------------------------
+    # -- noise ----------------------------------------------------------------------------------
 
+    def noise(
+        self, directions: Sequence[Array], upstreams: Sequence[Array], farther: bool = False
+    ) -> Noise:
+        """Measure how much of values and gradients is round-off; remember it."""
+        key = (farther, *(x.tobytes() for x in (*directions, *upstreams)))
+        if key not in self._noises:
+            around = self.subject, self.arrays, directions, upstreams
+            self._noises[key] = (
+                noise_farther_around(self.noise(directions, upstreams), *around)
+                if farther
+                else noise_around(*around)
+            )
+        return self._noises[key]
+
+    # -- kinks ----------------------------------------------------------------------------------
     def crosses(self, climbed: Climb) -> bool:
         """Whether the evaluations on one side took different branches: a kink lies between."""
         for sign in (1, -1):
             calls = [call for h, call in climbed.calls.items() if h * sign > 0]
-            first, *others = (branches(call.roots) for call in calls)
-            if not all(same_branches(first, other) for other in others):
+            taken = [branches(call.roots) for call in calls]
+            if not all(same_branches(taken[0], other) for other in taken[1:]):
                 return True
         return False
 
@@ -188,7 +253,7 @@ class Measurer:
             second = [direction_like(x, generator) for x in self.arrays]
             both = [u + w for u, w in zip(first, second, strict=True)]
             a, b, c = (
-                self.climb(u, 2.0**-13 * self.shorter(u)).ladder.slope(weights)
+                self.climb(u, 2.0**-13 * self.shorter(u), levels=2).ladder.slope(weights)
                 for u in (first, second, both)
             )
             size = abs(a.value) + abs(b.value) + abs(c.value)
@@ -197,10 +262,9 @@ class Measurer:
                 return True
         return False
 
-    def nearby(self, directions: Sequence[Array]) -> list[Ladder]:
+    def nearby(self, directions: Sequence[Array]) -> Iterator[Ladder]:
         """Climb short ladders in one direction from points around a kink, on every piece of it."""
         generator = np.random.default_rng(0)
-        ladders = []
         for _ in range(NEARBY_POINTS):
             base = [
                 x + 2.0**-9 * scales_of(x) * generator.uniform(-1, 1, x.shape) for x in self.arrays
@@ -208,10 +272,11 @@ class Measurer:
 
             def along(h: float, base: Sequence[Array] = base) -> Array:
                 moved = [x + h * u for x, u in zip(base, directions, strict=True)]
-                return self._row(self.subject.evaluate(moved))
+                return self._row(self._evaluate(moved))
 
-            ladders.append(climb(along, first=2.0**-18, levels=2))
-        return [ladder for ladder in ladders if ladder.finite]
+            ladder = climb(along, self.centre, first=2.0**-18, levels=2)
+            if np.all(np.isfinite(ladder.slopes()[0])):
+                yield ladder
 
     def has_several_kinks(self) -> bool:
         """Whether more than one operation has a kink, as far as the graph is known."""

@@ -1,13 +1,15 @@
 """Compare the slope that gradients promise with the one measured, as surely as can be had.
 
-Escalation lives here: another scale, long double, kinks, a complex step.  Every retry is bounded.
+Most gradients agree with the first ladder that is climbed.  Where one does not, better and dearer
+measurements follow, in the order in which ``Trial.judge`` lists them.  Every retry is bounded.
 
-Not for: measuring (``slope.py``), or which slopes are compared (``properties``).
+Not for: measuring (``slope.py``, ``noise.py``), or which slopes are compared (``properties``).
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.holomorphic import complex_step
 from tinygrad_lab.testing.judging.judgement import (
@@ -26,34 +27,57 @@ from tinygrad_lab.testing.judging.judgement import (
     Judgement,
     Reason,
 )
+from tinygrad_lab.testing.judging.noise import Noise, Rounding
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
     CANCELLED,
     FIRST_STEP,
+    LEVELS,
     LONG_DOUBLE_IS_LONGER,
     Estimate,
     scales_of,
 )
 from tinygrad_lab.testing.judging.point import Point
-from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, promised, subgradient_interval
+from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Climb, Subgradients, promised
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
 LONGER_STEPS = (2.0**-2, 1.0, 2.0**3, 2.0**6)  # over the stairs that round-off makes
-DOUBTFUL = 1e-4  # relative; where a function cancels, its gradient may be off by as much
+FEWER_LEVELS = 3
 JUMP = 1.5  # a gap ratio above is that of a jump, not of a continuous function (1)
 AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
-TELLING = 1e-7  # relative; a wider band than this decides nothing
-INVISIBLE = 1e-10  # of the size of the function: a slope below this counts as 0
-UNDERFLOW = 1e-290  # what is smaller has lost its digits, or all of it
+SHARP = 1e-7  # relative; a band that is wider calls for a better measurement
+TELLING = 1e-2  # relative; a band that is wider after the last measurement decides nothing
+INVISIBLE = 1e-10  # of the size of the function: a band around 0 that is as good as nothing
+UNDERFLOW = 1e-300  # what is smaller has lost its digits, or all of it
+SURELY = 1000.0  # so many bands apart, and nothing has to be measured better
+CLEARLY = 3.0  # so many, where the noise was measured
+LARGE = 4096  # more elements are not computed with in long double, which has no BLAS
+BETWEEN = 0.75  # of a step: another ladder, as certain as the one that it bears witness to
+NEARER = STEPS[2]  # than long steps, where something may be that they miss
+NOTHING = 2.0**-60  # of the size of the function: a slope that moves no bit of it
+COARSE = 2.0**-30  # of the size of the function: noise that may be there in any precision
+DIGIT = float(np.finfo(np.float64).eps)
+FAR_OFF = 2.0**-6  # of the slope, and of the size of the function
+HEIGHT = 64.0  # in last digits of a number near 1, or of the largest input: stairs of round-off
+EXACTLY = Rounding(0.0, 0.0)  # as long as nobody looked
 
 
-def compare(analytic: float, numeric: Estimate, terms: float = 0.0, size: float = 0.0) -> Judgement:
+def compare(
+    analytic: float,
+    numeric: Estimate,
+    terms: float = 0.0,
+    size: float = 0.0,
+    movement: float = 0.0,
+    noise: Rounding = EXACTLY,
+    telling: float = SHARP,
+) -> Judgement:
     """Decide whether a slope is the one that was measured.
 
-    ``terms`` are the magnitudes that ``analytic`` is the sum of, for its own round-off, and
-    ``size`` is that of the function.  The resolution is relative to the slope, or, where it
-    vanishes, to the terms that cancel in it and the function.
+    ``terms`` are the magnitudes that ``analytic`` is the sum of, ``size`` is that of the function,
+    ``movement`` its own over the steps, and ``noise`` what was measured of round-off; ``telling``
+    is how wide a band may be.  The resolution is relative to the slope, or, where it vanishes, to
+    the first of these that does not.
     """
     judged = functools.partial(Judgement, analytic=analytic, estimate=numeric, resolution=math.inf)
     if not math.isfinite(analytic):
@@ -61,213 +85,444 @@ def compare(analytic: float, numeric: Estimate, terms: float = 0.0, size: float 
         return judged(FAIL if settled else INCONCLUSIVE)
     if 0 < max(terms, abs(analytic), abs(numeric.value)) < UNDERFLOW:
         return judged(INCONCLUSIVE, reason=Reason.UNDERFLOW)
-    uncertain = BAND * numeric.error + 16 * float(np.finfo(np.float64).eps) * terms
+    own = BAND * noise.slope + 16 * DIGIT * terms
+    uncertain = BAND * numeric.error + own
     band = uncertain + AGREEMENT * abs(numeric.value)
     judged = functools.partial(judged, band=band)
-    reference = max(abs(numeric.value), abs(analytic))
-    against = reference if reference > uncertain else max(reference, terms, size)
-    resolution = max(band / against, AGREEMENT) if against > 0 else math.inf
     if not math.isfinite(band) or not math.isfinite(numeric.value):
         return judged(INCONCLUSIVE)
-    if abs(analytic - numeric.value) > band:
-        certain = uncertain <= TELLING * max(reference, 1e-3 * terms)
-        clear = abs(analytic - numeric.value) > 1000 * uncertain
-        return judged(FAIL if certain or clear else INCONCLUSIVE, resolution=resolution)
-    nothing = abs(analytic) <= CANCELLED * max(size, terms)
-    vanishes = nothing and reference <= uncertain <= INVISIBLE * size
-    agrees = band <= TELLING * max(reference, terms) or vanishes or band == 0
-    return judged(PASS if agrees else INCONCLUSIVE, resolution=resolution)
+    reference = max(abs(numeric.value), abs(analytic))
+    beside = max(reference, terms, movement)
+    nothing = abs(analytic) <= own and band <= INVISIBLE * size
+    against = reference if reference > uncertain else beside
+    against = size if nothing and band > SHARP * against else against
+    resolution = max(band / against, AGREEMENT) if against > 0 else math.inf
+    off = abs(analytic - numeric.value)
+    if off > band:
+        certain = uncertain <= SHARP * max(reference, 1e-3 * terms)
+        margin = SURELY if noise is EXACTLY else CLEARLY
+        clear = certain or off > margin * uncertain
+        verdict = FAIL if clear and off > CLEARLY * own else INCONCLUSIVE
+    else:
+        tells = min(resolution / telling, band / (SHARP * beside or 1.0)) <= 1
+        verdict = PASS if tells or band == 0 else INCONCLUSIVE
+    return judged(verdict, resolution=resolution)
 
 
 class Trial:
     """Gradients at a point, pulled from some upstreams, to be compared with measured slopes."""
 
     def __init__(
-        self, point: Point, gradients: Sequence[Array], upstreams: Sequence[Array]
+        self,
+        point: Point,
+        gradients: Sequence[Array],
+        upstreams: Sequence[Array],
+        dtype: Any = np.float64,
     ) -> None:
         self.point, self.measurer = point, point.measurer
+        self.dtype, self.eps = dtype, float(np.finfo(dtype).eps)
         self.gradients, self.upstreams, self.weights = gradients, upstreams, flat(upstreams)
 
     def judge(self, directions: Sequence[Array]) -> Judgement:
         """Compare the slopes along a direction.
 
-        The gradient is wrong if two scales agree on another slope.  It is right if it passes at any
-        scale: a wrong slope does not agree to nine digits by chance.
+        The gradient is right if it agrees sharply at any scale: a wrong slope does not do so by
+        chance.  It is wrong if two scales agree on another slope, no shorter one speaks against
+        them, and neither round-off nor a kink explains the difference.
         """
-        tried: list[Judgement] = []
-        failures: list[Judgement] = []
-        places = iter(self._places(directions))
-        for along, first in places:
-            judgement, crossed = self._once(along, first)
-            if judgement.verdict == PASS and (not tried or not judgement.climb.ladder.flat):
+        usual = self._at_several_scales(directions)
+        if usual.verdict == PASS:
+            return usual
+        longer = None if self._is_far_off(usual) else self._in_long_double(directions)
+        for judgement in (self._by_complex_step(directions), longer):
+            if judgement is not None and judgement.verdict == PASS:
                 return judgement
-            tried.append(judgement)
-            if judgement.verdict == FAIL and not crossed:
-                failures.append(judgement)
-            if len(failures) > 1 and _agree(failures[-1], failures[-2]):
-                return self._unless_excused(failures[-2], failures[-1], places)
-        if LONG_DOUBLE_IS_LONGER and not failures:
-            longer = self._long_double(directions)
-            if longer is not None and longer.verdict != INCONCLUSIVE:
-                return longer
-        best = min(tried, key=lambda j: j.band / (abs(j.analytic) or 1.0))
-        return self._by_complex_step(best) or _undecided(best)
+        above = self._above_the_noise(directions)
+        if above.verdict != FAIL and longer is not None and longer.verdict == FAIL:
+            return longer
+        if above.verdict != INCONCLUSIVE:
+            return above
+        noise = self.measurer.noise(directions, self.upstreams).up_to(FIRST_STEP)
+        return self._by_complex_step(directions, noise) or above
 
-    def _places(self, directions: Sequence[Array]) -> Iterator[tuple[Sequence[Array], float]]:
-        """Give directions and first steps: from the usual to those of inputs of unusual size."""
-        arrays, shorter = self.measurer.arrays, self.measurer.shorter(directions)
-        for step in (*STEPS, *SHORTER_STEPS):
-            yield directions, step * shorter
-        own = [_of_own_size(x, u) for x, u in zip(arrays, directions, strict=True)]
-        if any(np.any(u != w) for u, w in zip(own, directions, strict=True)):
-            for step in STEPS:
-                yield own, step * shorter
+    # -- one ladder -------------------------------------------------------------------------------
 
-    def _once(
-        self, directions: Sequence[Array], first: float, dtype: Any = np.float64
-    ) -> tuple[Judgement, bool]:
-        """Compare at one scale; where it fails, also whether the ladder crosses a kink."""
-        climbed = self.measurer.climb(directions, first, dtype)
-        ladder, weights = climbed.ladder, self.weights.astype(dtype)
-        numeric = ladder.slope(weights)
-        analytic, terms = promised(self.gradients, climbed.directions, dtype)
+    def _compared(
+        self, climbed: Climb, noise: Rounding = EXACTLY, telling: float = SHARP
+    ) -> Judgement:
+        """Compare along one ladder: from both sides, or from one, where only that is sharp."""
+        ladder, weights = climbed.ladder, self.weights.astype(self.dtype)
+        analytic, terms = promised(self.gradients, climbed.directions, self.dtype)
         _, beside = promised(self.gradients, climbed.missed)
-        size = ladder.size(weights)
-        if np.isfinite(beside):
-            numeric = Estimate(numeric.value, numeric.error + beside)
-        judgement = compare(analytic, numeric, terms, size)
-        still = CANCELLED * max(size, terms, float(np.sum(np.abs(weights))))
-        if ladder.flat and abs(analytic) <= still:
-            judgement = replace(judgement, verdict=PASS, resolution=math.inf, reason=None)
-        crossed = judgement.verdict == FAIL and self.measurer.crosses(climbed)
+        beside = beside if math.isfinite(beside) else 0.0
+        size, moved = ladder.size(weights), ladder.movement(weights)
         evidence = Evidence(climbed, self.point, self.gradients, self.upstreams)
-        return replace(judgement, evidence=evidence), crossed
+
+        def judged(slope: Estimate) -> Judgement:
+            numeric = Estimate(slope.value, slope.error + beside)
+            judgement = compare(analytic, numeric, terms, size, moved, noise, telling)
+            return replace(judgement, evidence=evidence)
+
+        central = judged(ladder.slope(weights, noise.value))
+        if central.verdict == PASS:
+            return central
+        sides = {sign: judged(ladder.side(weights, sign, noise.value)) for sign in (-1, 1)}
+        for sign, side in sides.items():
+            if side.verdict == PASS:
+                return replace(side, facts={"side": sign})
+        if math.isfinite(central.estimate.error):
+            return central
+        return min(sides.values(), key=lambda side: side.estimate.error)
+
+    def _confirmed(self, passing: Judgement, noise: Rounding = EXACTLY) -> Judgement | None:
+        """Look nearer to the point at what long steps may have missed; None if it is not so there.
+
+        What only one side agreed with may lie behind a kink, and the point before it.  A slope that
+        vanishes beside what moves over long steps may not vanish over short ones.
+        """
+        directions = passing.climb.directions
+        if "side" in passing.facts:
+            return self._confirmed_on_a_side(passing, noise)
+        if not _is_visible(passing) and not passing.climb.ladder.flat:
+            for along in (directions, self._of_own_size(directions)):
+                nearer = self.measurer.climb(
+                    along, NEARER * self.measurer.shorter(along), self.dtype
+                )
+                if self._compared(nearer, noise).verdict == FAIL:
+                    return None
+        return passing
+
+    def _confirmed_on_a_side(self, passing: Judgement, noise: Rounding) -> Judgement | None:
+        directions = passing.climb.directions
+        nearest = SHORTER_STEPS[0] * self.measurer.shorter(directions)
+        climbed = self.measurer.climb(directions, nearest, self.dtype)
+        analytic, _ = promised(self.gradients, climbed.directions)
+        both = climbed.ladder.slope(self.weights, noise.value)
+        side = climbed.ladder.side(self.weights, passing.facts["side"], noise.value)
+        is_at_an_end = math.isfinite(side.error) and not math.isfinite(both.error)
+        if is_at_an_end or _near(analytic, both):
+            return passing
+        if not _near(analytic, side) or _near(side.value, both):
+            return None
+        self.measurer.at_a_kink = True  # any slope between those of the two sides is right
+        return replace(passing, reason=Reason.A_SUBGRADIENT, resolution=math.inf)
+
+    # -- as it is done usually --------------------------------------------------------------------
+
+    def _at_several_scales(self, directions: Sequence[Array]) -> Judgement:
+        """Climb ladders until one agrees sharply, or two on another slope."""
+        looked: list[Judgement] = []
+        failures: list[Judgement] = []
+        for climbed in itertools.chain(*self._families(directions)):
+            judgement = self._compared(climbed)
+            if not looked and self._promises_nothing_where_nothing_moves(judgement):
+                return replace(judgement, verdict=PASS, resolution=math.inf, reason=None)
+            tells = _is_visible(judgement) or not (failures or (looked and climbed.ladder.flat))
+            if judgement.verdict == PASS and tells:
+                confirmed = self._confirmed(judgement)
+                if confirmed is not None:
+                    return confirmed
+            looked.append(judgement)
+            if judgement.verdict == FAIL:
+                failures.append(judgement)
+                if len(failures) > 1 and _agree(*failures[-2:]):
+                    break
+        return _undecided(min(looked, key=lambda j: j.band / (abs(j.analytic) or 1.0)))
+
+    def _families(self, directions: Sequence[Array]) -> Iterator[Iterator[Climb]]:
+        """Give ladders from the longest to the shortest; then those of inputs' own sizes."""
+        measurer = self.measurer
+        shorter = measurer.shorter(directions)
+        steps = {step * shorter: LEVELS for step in STEPS}
+        steps |= {step * shorter: FEWER_LEVELS for step in SHORTER_STEPS}  # there noise is all
+        yield (measurer.climb(directions, h, self.dtype, n) for h, n in steps.items())
+        own = self._of_own_size(directions)
+        if _are_unusual(own, directions):
+            yield (measurer.climb(own, step * shorter, self.dtype) for step in STEPS)
+
+    def _of_own_size(self, directions: Sequence[Array]) -> list[Array]:
+        """Shorten directions where an input is far smaller than the scale it is moved by."""
+        own = []
+        for x, u in zip(self.measurer.arrays, directions, strict=True):
+            size, scale = np.abs(x), scales_of(x)
+            own.append(np.where((size > 0) & (size < scale), u / scale * size, u))
+        return own
+
+    def _promises_nothing_where_nothing_moves(self, judgement: Judgement) -> bool:
+        ladder = judgement.climb.ladder
+        size = ladder.size(self.weights)
+        return ladder.flat and abs(judgement.analytic) <= max(NOTHING * size, UNDERFLOW)
+
+    def _is_far_off(self, judgement: Judgement) -> bool:
+        """Whether a slope is off by so much that more digits would show nothing else."""
+        off = abs(judgement.analytic - judgement.estimate.value)
+        size = judgement.climb.ladder.size(self.weights)
+        return off > FAR_OFF * max(abs(judgement.analytic), abs(judgement.estimate.value), size)
+
+    # -- in other arithmetic ----------------------------------------------------------------------
+
+    def _by_complex_step(
+        self, directions: Sequence[Array], noise: Rounding = EXACTLY
+    ) -> Judgement | None:
+        """Agree without a difference, where every operation is holomorphic."""
+        numeric = complex_step(self.measurer, directions, self.weights)
+        if numeric is None:
+            return None
+        climbed = self.measurer.climb(directions, FIRST_STEP * self.measurer.shorter(directions))
+        analytic, terms = promised(self.gradients, directions)
+        # what cancels in the gradient cancels here as well
+        numeric = Estimate(numeric.value, numeric.error + noise.slope)
+        judgement = compare(analytic, numeric, terms, noise=noise, telling=TELLING)
+        evidence = Evidence(climbed, self.point, self.gradients, self.upstreams)
+        judgement = replace(judgement, reason=Reason.BY_COMPLEX_STEP, evidence=evidence)
+        digits = self._digit + DIGIT * climbed.ladder.size(self.weights)
+        fails = noise is not EXACTLY and abs(analytic - numeric.value) > HEIGHT * digits
+        return judgement if judgement.verdict == PASS or fails else None
+
+    @property
+    def _digit(self) -> float:
+        """The last digit of numbers near 1, or of the largest input, in the weighted sum."""
+        largest = max(float(np.max(np.abs(x), initial=1.0)) for x in self.measurer.arrays)
+        return self.eps * largest * float(np.sum(np.abs(self.weights)))
+
+    def _in_long_double(self, directions: Sequence[Array]) -> Judgement | None:
+        """Compare gradient and slope in more digits, where both are computed in them.
+
+        What differs in float64 alone is round-off.
+        """
+        if not LONG_DOUBLE_IS_LONGER or self.point.size + self.weights.size > LARGE:
+            return None
+        gradients = self._gradients_in_long_double
+        if gradients is None:
+            return None
+        longer = Trial(self.point, gradients, self.upstreams, np.longdouble)
+        climbed = self.measurer.climb(directions, NEARER, np.longdouble)
+        if not climbed.is_in_long_double:
+            return None
+        judgement = longer._at_several_scales(directions)
+        noise = self.measurer.noise(climbed.directions, self.upstreams).up_to(FIRST_STEP)
+        rounds = noise.value <= COARSE * climbed.ladder.size(self.weights)  # not on purpose
+        if judgement.verdict != PASS and rounds:
+            judgement = longer._above_the_noise(directions)
+        if judgement.verdict == PASS and not self._is_rounded(judgement):
+            return None
+        return replace(judgement, reason=judgement.reason or Reason.IN_LONG_DOUBLE)
+
+    @functools.cached_property
+    def _gradients_in_long_double(self) -> list[Array] | None:
+        """The gradients in long double, where everything is computed in that."""
+        try:
+            inputs = [x.astype(np.longdouble) for x in self.measurer.arrays]
+            call = self.measurer.subject.record(inputs)
+            pulled = call.pull([u.astype(np.longdouble) for u in self.upstreams])
+        except Exception:  # noqa: BLE001 - what does not compute in long double is no fault
+            return None
+        if any(getattr(x, "dtype", None) != np.longdouble for x in (*call.outputs, *pulled)):
+            return None
+        if any(w.shape != np.shape(g) for g, w in zip(self.gradients, pulled, strict=True)):
+            return None
+        return [np.where(np.isfinite(g), w, g) for g, w in zip(self.gradients, pulled, strict=True)]
+
+    def _is_rounded(self, longer: Judgement) -> bool:
+        """Whether the gradient in float64 is that in long double, but for round-off."""
+        analytic, terms = promised(self.gradients, longer.climb.directions)
+        size = terms + longer.climb.ladder.size(self.weights)
+        off = abs(analytic - longer.analytic)
+        return off <= AGREEMENT * abs(longer.analytic) or off <= CANCELLED * size
+
+    # -- with the round-off that was measured -----------------------------------------------------
+
+    def _above_the_noise(self, directions: Sequence[Array]) -> Judgement:
+        """Compare at all scales, where round-off counts as much as there was seen to be."""
+        judgements = [self._settled(list(family)) for family in self._families(directions)]
+        usual, *own = judgements  # the latter where inputs are far smaller than their scale
+        for judgement in own:
+            if judgement.verdict == FAIL or (judgement.verdict == PASS and _is_visible(judgement)):
+                return judgement
+        return min(judgements, key=lambda j: j.verdict == INCONCLUSIVE) if own else usual
+
+    def _settled(self, climbs: Sequence[Climb]) -> Judgement:
+        """Decide by the sharpest of some ladders; where it fails, after a look at all round-off."""
+        judgement, _ = self._weighed(climbs, self._noise(climbs))
+        if judgement.verdict != FAIL:
+            return judgement
+        noise = self._noise(climbs, farther=True)
+        judgement, looked = self._weighed(climbs, noise)
+        if judgement.verdict != FAIL:
+            return judgement
+        accused = self._unless_a_kink(judgement)
+        if accused.verdict == FAIL and self._climbs_stairs(accused, looked, noise):
+            return accused.because(INCONCLUSIVE, Reason.STAIRS)
+        return accused
+
+    def _noise(self, climbs: Sequence[Climb], farther: bool = False) -> Noise:
+        return self.measurer.noise(climbs[0].directions, self.upstreams, farther)
+
+    def _level(self, climbed: Climb, noise: Noise) -> Rounding:
+        """Give the noise over a ladder; of values in long double, as much less as it has digits."""
+        level = noise.up_to(climbed.ladder.steps[0])
+        return Rounding(level.value * self.eps / DIGIT, level.slope)
+
+    def _weighed(self, climbs: Sequence[Climb], noise: Noise) -> tuple[Judgement, list[Judgement]]:
+        """Decide by the sharpest of some ladders that no shorter one speaks against; give all."""
+        looked = [self._compared(c, self._level(c, noise), TELLING) for c in climbs]
+        defined = [j for j in looked if math.isfinite(j.estimate.error)]
+        if not defined:
+            return looked[0].because(INCONCLUSIVE, Reason.NOT_DEFINED_NEARBY), defined
+        straight = [j for j in defined if j.verdict != FAIL or not self.measurer.crosses(j.climb)]
+        after = [straight[k + 1 :] for k in range(len(straight))]
+        pairs = zip(straight, after, strict=True)
+        sure = [j for j, shorter in pairs if not any(_contradicts(s, j) for s in shorter)]
+        if not sure:
+            return _undecided(defined[-1]), defined
+        best = min(sure, key=lambda j: j.estimate.error)
+        level = self._level(best.climb, noise)
+        confirmed = self._confirmed(best, level) if best.verdict == PASS else None
+        if confirmed is not None:
+            return confirmed, defined
+        if best.verdict == FAIL and not _diverges(sure):
+            between = BETWEEN * best.climb.ladder.steps[0]
+            climbed = self.measurer.climb(best.climb.directions, between, self.dtype)
+            others = [*sure, self._compared(climbed, level, TELLING)]
+            witnesses = [j for j in others if j is not best and _is_off(j) and _agree(best, j)]
+            if witnesses:
+                failing = (j for j in sure if j is best or (j.verdict == FAIL and _agree(best, j)))
+                return next(failing), defined
+        rounds = level.value > 4 * self.eps * best.climb.ladder.size(self.weights)
+        return _undecided(best, Reason.ROUNDED_AWAY if rounds else Reason.UNCERTAIN), defined
 
     # -- what may excuse a slope that differs at two scales ---------------------------------------
 
-    def _unless_excused(
-        self, longer: Judgement, shorter: Judgement, places: Iterator[tuple[Sequence[Array], float]]
-    ) -> Judgement:
-        accused = self._unless_a_kink(longer, shorter)
-        slopes = (longer.estimate, shorter.estimate)
-        converged = all(x.error <= CONVERGED * abs(x.value) for x in slopes)
-        if accused.verdict == FAIL and not converged:
-            accused = self._second_opinion(accused, places)
-        if accused.verdict == FAIL:
-            accused = self._unless_rounded_away(accused)
-        if accused.verdict == INCONCLUSIVE:
-            return self._by_complex_step(accused) or accused
-        return accused
-
-    def _unless_a_kink(self, longer: Judgement, shorter: Judgement) -> Judgement:
+    def _unless_a_kink(self, accused: Judgement) -> Judgement:
         """Where one-sided slopes differ, every slope between them is right."""
-        measurer, weights, climbed = self.measurer, self.weights, shorter.climb
+        measurer, weights, climbed = self.measurer, self.weights, accused.climb
         ladder = climbed.ladder
         alone = np.diag(weights) if weights.size <= 64 else ()  # one output at a time
         ratios = [ladder.gap_ratio(w) for w in (weights, *alone)]
         if any(abs(ratio) > JUMP for ratio in ratios):
-            return _undecided(longer, Reason.VALUE_JUMPS)
+            return accused.because(INCONCLUSIVE, Reason.VALUE_JUMPS)
         bent = any(abs(ratio) > KINK for ratio in ratios)
         if not (
             bent
             or measurer.is_on_a_boundary(climbed)
             or measurer.differs_by_direction(climbed, weights)
         ):
-            return longer
+            return accused
         measurer.at_a_kink = True
-        ladders = [ladder, *measurer.nearby(climbed.directions)]
-        low, high, band = subgradient_interval(ladders, weights)
-        if band > (high - low) / 4:
-            return _undecided(longer, Reason.NOISE_OR_KINK)
-        if low - band <= shorter.analytic <= high + band:
-            passing = shorter.because(PASS, Reason.A_SUBGRADIENT)
+        slopes = Subgradients.on_both_sides(ladder, weights)
+        pieces = measurer.nearby(climbed.directions)
+        while accused.analytic not in slopes and (piece := next(pieces, None)) is not None:
+            slopes.include(piece)
+        low, high = slopes.interval
+        if slopes.band > (high - low) / 4:
+            return accused.because(INCONCLUSIVE, Reason.NOISE_OR_KINK)
+        if accused.analytic in slopes:
+            passing = accused.because(PASS, Reason.A_SUBGRADIENT)
             return replace(passing, resolution=math.inf)  # any slope in between is right
         if measurer.has_several_kinks():
-            return longer.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
-        return longer.because(FAIL, Reason.KINK, low=low, high=high)
+            return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
+        return accused.because(FAIL, Reason.KINK, low=low, high=high)
 
-    def _second_opinion(
-        self, accused: Judgement, places: Iterator[tuple[Sequence[Array], float]]
-    ) -> Judgement:
-        """Look for what may have misled measurements that did not converge."""
-        for along, first in places:
-            judgement, _ = self._once(along, first)
-            if judgement.verdict == PASS and not judgement.climb.ladder.flat:
-                return judgement
-        return _undecided(accused, Reason.STAIRS) if self._climbs_stairs(accused) else accused
+    def _climbs_stairs(self, accused: Judgement, looked: Sequence[Judgement], noise: Noise) -> bool:
+        """Whether a function climbs stairs, as round-off makes them; what its slope is depends.
 
-    def _climbs_stairs(self, accused: Judgement) -> bool:
-        """Whether a function that is constant over short steps moves as promised over long ones."""
-        ladder, directions = accused.climb.ladder, accused.climb.directions
-        if np.any(ladder.above[-1] != ladder.below[-1]):
-            return False
-        roughly = promised(self.gradients, directions)[1] / 3
-        for step in LONGER_STEPS:
-            ladder = self.measurer.climb(directions, step).ladder
-            ahead, behind = (
-                (x[0] - ladder.centre) @ self.weights / step for x in (ladder.above, ladder.below)
-            )
-            if max(abs(ahead - accused.analytic), abs(behind + accused.analytic)) <= roughly:
-                return True
-        return False
+        Over short steps it is flat, or moves in parallel to what was not rounded; over long ones
+        it moves as it would without them.
+        """
+        ladder, slope = accused.climb.ladder, accused.estimate.value
+        size = ladder.size(self.weights)
+        off = abs(accused.analytic - slope)
+        if off * ladder.steps[0] <= 4 * noise.stairs * self.eps / DIGIT:
+            return True
+        if not ladder.flat and abs(accused.analytic) <= NOTHING * size and not ladder.is_narrow:
+            high = 4 * HEIGHT * self.eps * size
+            flat = (j.climb.ladder for j in looked if j.climb.ladder.flat)
+            return any(abs(slope) * other.steps[0] > high for other in flat)
+        roughly = promised(self.gradients, accused.climb.directions)[1] / 3
+        agreeing = [
+            j
+            for j in looked
+            if abs(j.estimate.value - j.analytic) <= roughly
+            and (ladder.flat or _contradicts(accused, j))
+        ]
+        digit = self._digit
+        if not ladder.flat:
+            return any(off * j.climb.ladder.steps[0] <= HEIGHT * digit for j in agreeing)
+        if ladder.is_narrow:
+            digit = max(digit, float(np.finfo(np.float32).eps) * size)
+        if agreeing or off * ladder.steps[0] <= digit:
+            return True
+        return any(
+            max(abs(ahead - accused.analytic), abs(behind - accused.analytic)) <= roughly
+            for ahead, behind in map(functools.partial(self._chords, accused), LONGER_STEPS)
+        )
 
-    def _unless_rounded_away(self, accused: Judgement) -> Judgement:
-        """Excuse a difference that rounding the intermediate values may have made."""
-        moved = 0.0  # to first order, by cotangent times rounding error, summed over them all
-
-        def visit(node: Node, g: Any, _contributions: tuple[Any, ...]) -> None:
-            nonlocal moved
-            if node.op is not None and isinstance(g, np.ndarray):
-                moved += float(np.sum(np.abs(g) * np.abs(node.value)))
-
-        call = self.measurer.subject.record(self.measurer.arrays)
-        ups = [u.astype(y.dtype) for u, y in zip(self.upstreams, call.outputs, strict=True)]
-        begin = [(x, u) for x, u in zip(call.roots, ups, strict=False) if x is not None]
-        if begin:
-            roots, ups = zip(*begin, strict=True)
-            propagate(roots, ups, retain_graph=True, visit=visit)
-        noise = moved * 2.0**-53
-        off = abs(accused.analytic - accused.estimate.value)
-        if np.isfinite(noise) and off <= BAND * noise / accused.climb.ladder.steps[0]:
-            return _undecided(accused, Reason.ROUNDED_AWAY)
-        return accused
-
-    # -- other arithmetic -------------------------------------------------------------------------
-
-    def _long_double(self, directions: Sequence[Array]) -> Judgement | None:
-        try:
-            judgement, crossed = self._once(directions, FIRST_STEP, dtype=np.longdouble)
-        except Exception:  # noqa: BLE001 - what does not compute in long double is no fault
-            return None
-        outputs = (y for call in judgement.climb.calls.values() for y in call.outputs)
-        return judgement if all(y.dtype == np.longdouble for y in outputs) and not crossed else None
-
-    def _by_complex_step(self, uncertain: Judgement) -> Judgement | None:
-        """Decide without a difference, where every operation is holomorphic."""
-        directions = uncertain.climb.directions
-        numeric = complex_step(self.measurer, directions, self.weights)
-        if numeric is None:
-            return None
-        _, terms = promised(self.gradients, directions)
-        judgement = compare(uncertain.analytic, numeric, terms)
-        off = abs(uncertain.analytic - numeric.value)
-        if judgement.verdict == FAIL and off <= DOUBTFUL * terms:
-            return None  # terms that cancel in the function cancel in its gradient too
-        return replace(judgement, reason=Reason.BY_COMPLEX_STEP, evidence=uncertain.evidence)
-
-
-def _agree(a: Judgement, b: Judgement) -> bool:
-    """Whether two measurements gave one slope, along the same direction or a shorter one."""
-    x, y = a.estimate, b.estimate
-    unit = abs(a.analytic / b.analytic) if a.analytic and b.analytic else 1.0
-    return abs(x.value - y.value * unit) <= BAND * (x.error + y.error * unit) + 1e-6 * abs(x.value)
+    def _chords(self, accused: Judgement, step: float) -> tuple[float, float]:
+        """Give the mean slopes over a long step ahead and behind."""
+        ladder = self.measurer.climb(accused.climb.directions, step, levels=1).ladder
+        ahead, behind = (
+            float((x[0] - ladder.centre) @ self.weights) / step
+            for x in (ladder.above, ladder.below)
+        )
+        return ahead, -behind
 
 
 def _undecided(judgement: Judgement, reason: Reason = Reason.UNCERTAIN) -> Judgement:
     return judgement.because(INCONCLUSIVE, judgement.reason or reason)
 
 
-def _of_own_size(x: Array, u: Array) -> Array:
-    """Shorten a direction where an input is far smaller than the scale it is moved by."""
-    size = np.abs(x)
-    return np.where((size > 0) & (size < scales_of(x)), u / scales_of(x) * size, u)
+def _agree(a: Judgement, b: Judgement) -> bool:
+    """Whether two ladders measured one slope, for certain beside how far off the promised is."""
+    apart, uncertain = _apart(a, b)
+    off = min(abs(j.analytic - j.estimate.value) for j in (a, b))
+    return apart <= min(uncertain + CONVERGED * abs(a.estimate.value), off / 2)
+
+
+def _contradicts(shorter: Judgement, longer: Judgement) -> bool:
+    """Whether a ladder measured another slope than a longer one, which crossed something then."""
+    apart, uncertain = _apart(longer, shorter)
+    return apart > 4 * uncertain + CONVERGED * abs(longer.estimate.value)
+
+
+def _apart(a: Judgement, b: Judgement) -> tuple[float, float]:
+    """Say how far apart two slopes are, and how uncertain that is.
+
+    Their directions are the same, but for the rounding of short steps.
+    """
+    u, w = (np.concatenate([x.ravel() for x in j.climb.directions]) for j in (a, b))
+    largest = float(np.max(np.abs(w), initial=0.0)) or 1.0
+    u, w = u / largest, w / largest
+    unit = float(u @ w / (w @ w))
+    tilted = np.abs(u - unit * w) / np.where(u == 0, 1.0, np.abs(u))
+    x, y = a.estimate, Estimate(b.estimate.value * unit, b.estimate.error * abs(unit))
+    tilt = float(np.max(tilted, initial=0.0)) * max(abs(x.value), abs(y.value))
+    return abs(x.value - y.value), BAND * (x.error + y.error) + 2 * tilt
+
+
+def _near(analytic: float, numeric: Estimate) -> bool:
+    """Whether a slope is the one that was measured, as far as can be told."""
+    off = abs(analytic - numeric.value)
+    return off <= BAND * numeric.error + AGREEMENT * abs(numeric.value)
+
+
+def _diverges(looked: Sequence[Judgement]) -> bool:
+    """Whether slopes grow and grow as steps get shorter, as at the end of a square root."""
+    slopes = [j.estimate.value for j in looked if abs(j.estimate.value) > 2 * j.estimate.error]
+    pairs = list(itertools.pairwise(slopes))
+    return len(pairs) > 1 and all(b / a > 2 for a, b in pairs)
+
+
+def _is_off(judgement: Judgement) -> bool:
+    """Whether the slope that was measured is another one than the promised, as far as it tells."""
+    off = abs(judgement.analytic - judgement.estimate.value)
+    return off > BAND * judgement.estimate.error and judgement.verdict != PASS
+
+
+def _is_visible(judgement: Judgement) -> bool:
+    """Whether the slope that was measured is larger than its uncertainty."""
+    return abs(judgement.estimate.value) > 2 * BAND * judgement.estimate.error
+
+
+def _are_unusual(own: Sequence[Array], directions: Sequence[Array]) -> bool:
+    """Whether a direction by inputs' own sizes is another one than by their scales."""
+    return any(np.any(w != u) for w, u in zip(own, directions, strict=True))

@@ -21,7 +21,7 @@ from tinygrad_lab.testing.judging.subject import BackwardPass
 from tinygrad_lab.testing.telling.diagnosis import diagnose, wrong_factor
 from tinygrad_lab.testing.telling.ratios import Size
 from tinygrad_lab.testing.telling.truth import Truth, Variable, ratio_of, truth_of
-from tinygrad_lab.testing.telling.watching import Assigned, is_a_copy, watched
+from tinygrad_lab.testing.telling.watching import Assigned, is_a_copy, names_in, watched
 
 MOST_RUNS = 80  # of the backward pass, with something else in the place of what it assigned
 
@@ -73,7 +73,8 @@ def _path(event: Assigned) -> str:
 
 
 def _same_numbers(a: Any, b: Array) -> bool:
-    return isinstance(a, np.ndarray) and a.shape == b.shape and bool(np.array_equal(a, b))
+    is_array = isinstance(a, (np.ndarray, np.generic))
+    return is_array and a.shape == b.shape and bool(np.array_equal(a, b))
 
 
 class _Reading:
@@ -120,23 +121,6 @@ class _Reading:
                 return self.chain[k]  # what was added since is right
         starts_with_a_copy = is_a_copy(self.chain[0].file, self.chain[0].line)
         return self.chain[1 if starts_with_a_copy else 0]
-
-    def origin(self, assigned: Sequence[Assigned], right: Collection[int]) -> Assigned:
-        """Go back from where it shows to where its numbers come from, unless they are right there.
-
-        ``right`` are the assignments of right gradients, by identity.
-        """
-        event = self.step()
-        while event.is_argument or is_a_copy(event.file, event.line):
-            number = next(k for k, other in enumerate(assigned) if other is event)
-            same = [
-                other for other in assigned[:number]
-                if not other.is_argument and _same_numbers(other.value, np.asarray(event.value))
-            ]  # fmt: skip
-            if not same or id(same[-1]) in right:
-                return event
-            event = same[-1]
-        return event
 
     def lines(self) -> list[str]:
         """Say what is wrong with it."""
@@ -224,26 +208,55 @@ class _Story:
         for suspect, _ in zip(suspects, range(MOST_RUNS)):  # noqa: B905
             mended = self._mended(suspect)
             if mended and mended == self.wrong:
-                text, site = self._told("first wrong line", suspect, right)
-                return Audit(text, site)
+                return self._told(suspect, right)
             if some is None and (input in mended or (input is None and mended)):
                 some = suspect
-        if some is None:
-            return None
-        return Audit(self._told("wrong in this line at the latest", some, right)[0])
+        return None if some is None else self._told(some, right, is_certain=False)
 
     def _is_right(self, event: Assigned) -> bool:
         rights = [v.true for v in self.truth.of(event) if v.true is not None]
         return any(self.truth.agree(np.asarray(event.value), right) for right in rights)
 
-    def _told(self, what: str, suspect: _Suspect, right: Collection[int]) -> tuple[list[str], str]:
-        """Say what is wrong in which line."""
+    def _told(self, suspect: _Suspect, right: Collection[int], is_certain: bool = True) -> Audit:
+        """Say what is wrong in which line, and what it reads that nothing says is right."""
         reading = suspect.reading
-        event = suspect.event if reading is None else reading.origin(self.assigned, right)
+        event = suspect.event if reading is None else reading.step()
         named = self._named_later(suspect.event)
         lines = [f"  {suspect.text}"] if reading is None else reading.lines()
         lines = lines if named is None else named.lines()
-        return [f"{what}: {event.site}: {event.source}", *lines], event.site
+        doubtful = self._doubtful(event, right)
+        if doubtful:
+            lines.append(f"  it reads {', '.join(doubtful)}: right or wrong, that cannot be told")
+        is_certain = is_certain and not doubtful and not is_a_copy(event.file, event.line)
+        what = "first wrong line" if is_certain else "wrong in this line at the latest"
+        text = f"{what}: {event.site}: {event.source}"
+        return Audit([text, *lines], event.site if is_certain else "")
+
+    def _doubtful(self, event: Assigned, right: Collection[int]) -> list[str]:
+        """Name what a line reads of what was assigned before, and is not known to be right."""
+        number = next(k for k, other in enumerate(self.assigned) if other is event)
+        names = names_in(event.file, event.line)
+        latest = {
+            other.name: other for other in self.assigned[:number]
+            if other.frame == event.frame and other.name in names
+        }  # fmt: skip
+        # what a right gradient is made of is right, if only by a convention
+        good = [e for e in self.assigned if id(e) in right and e.frame == event.frame]
+        serving = {name for e in good if not e.is_argument for name in names_in(e.file, e.line)}
+        return [
+            f"{name} of line {other.line}" for name, other in sorted(latest.items())
+            if not other.is_argument and other.file and name != event.name
+            and id(other) not in right and name not in serving and not self._is_known(other)
+        ]  # fmt: skip
+
+    def _is_known(self, event: Assigned) -> bool:
+        """Whether something is a value of the forward pass, or a gradient by something in it."""
+        if id(event) in self.readings:  # by its name it is the gradient by something else
+            return False
+        value = np.asarray(event.value)
+        values = (v.value for v in self.truth.variables)
+        known = (*values, *(true for _, true in self.truth.nodes), *self.passes.arrays)
+        return any(self.truth.agree(value, np.asarray(x)) for x in known)
 
     def _named_later(self, event: Assigned) -> _Reading | None:
         """Find the gradient with a name that has the same numbers: it has the more to tell."""

@@ -81,9 +81,7 @@ def cost(program: Program) -> Cost:
 
 def multiply_adds(program: Program) -> list[int]:
     """Count multiplications that are followed by an addition, for each instruction."""
-    return [
-        0 if _is_free(line) else _multiply_adds(program, line) for line in program.instructions
-    ]
+    return [0 if _is_free(line) else _multiply_adds(program, line) for line in program.instructions]
 
 
 def _is_free(line: Instruction) -> bool:

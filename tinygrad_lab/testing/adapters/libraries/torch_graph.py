@@ -30,7 +30,7 @@ def numbers(x: Any) -> Array:
         x = x.to_dense()
     x = x.cpu().resolve_conj().resolve_neg()
     narrow = x.dtype in (_library().bfloat16,)
-    return np.array((x.float() if narrow else x).numpy())
+    return np.array((x.float() if narrow else x).numpy(force=True))  # a ZeroTensor has none
 
 
 def _library() -> Any:

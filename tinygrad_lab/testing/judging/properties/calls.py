@@ -102,13 +102,11 @@ def linear_in_upstream(point: Point) -> Judgement:
                 facts["quadratic"] = True
             return point.failed(Kind.NONLINEAR, i, **facts)
     separate = point.pulled(others, point.recorded)
-    noise = point.noise
     both = point.pulled([u + w for u, w in zip(ups, others, strict=True)], point.recorded)
-    for i, (g, a, b) in enumerate(zip(both, once, separate, strict=True)):
-        allowed = point.rounding * np.max(np.abs(a) + np.abs(b), initial=0.0) + noise[i]
-        if not np.all(np.abs(g - (a + b)) <= allowed):
-            return point.failed(Kind.NONLINEAR, i, of_sums=True)
-    return passed()
+    pairs = list(zip(once, separate, strict=True))
+    sizes = [np.abs(x) + np.abs(y) for x, y in pairs]
+    i = point.apart(both, [x + y for x, y in pairs], sizes)
+    return passed() if i is None else point.failed(Kind.NONLINEAR, i, of_sums=True)
 
 
 def partial_upstream(point: Point) -> Judgement:

@@ -127,7 +127,8 @@ def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement
         return replace(judgement, resolution=None, reason=reason)
     resolution = max(AGREEMENT, judgement.band / float(np.min(seen)))
     off = abs(judgement.analytic - judgement.estimate.value)
-    if is_rest and judgement.reason is Reason.UNCERTAIN and off <= judgement.band:
+    uncertain = judgement.reason in (Reason.UNCERTAIN, Reason.ROUNDED_AWAY)
+    if is_rest and uncertain and off <= judgement.band:
         judgement = replace(judgement, verdict=PASS, reason=None)
     return replace(judgement, resolution=resolution)
 
@@ -168,7 +169,8 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     if math.isfinite(judgement.resolution or math.inf):
         return judgement
     still = judgement.reason is None and judgement.climb.ladder.flat
-    reason = Reason.NOTHING_MOVES if still else judgement.reason
+    of_nothing = Reason.VANISHES if judgement.analytic else Reason.NOTHING_MOVES
+    reason = of_nothing if still else judgement.reason
     return replace(judgement, resolution=None, reason=reason)
 
 

@@ -1,0 +1,215 @@
+"""How much of the numbers near a point is the round-off of their own arithmetic.
+
+It is measured, because nothing tells it beforehand: neither the dtype of a result (a function may
+compute in float32 inside, and return float64) nor its size (terms may have cancelled in it).
+What is exact lies on a smooth curve; what scatters about that is noise (``noise_of``).
+
+Not for: what noise means for a verdict (``trial.py``).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_lab.testing.judging.arrays import Array, flat, frozen
+from tinygrad_lab.testing.judging.numerical import has_kink, is_white, noise_of
+from tinygrad_lab.testing.judging.subject import Recorded, Subject
+
+AROUND = range(-4, 5)  # so many points, at equal distances
+FEWEST = 5  # of these have to be defined
+NEAR = 2.0**-20  # the usual distance
+FARTHER = (1.37 * 2.0**-12, 1.19 * 2.0**-9, 0.71 * 2.0**-7)  # where bits change that do not near
+NEARER = (
+    2.0**-30,
+    2.0**-40,
+)  # where a kink is left out, and an oscillation does not look like noise
+MUCH = 2.0**-10  # of the size of the values: more noise than float16 has
+MULTIPLES = 2.0**-9  # of the upstream: relative distances
+
+
+class Rounding(NamedTuple):
+    """Standard deviations of round-off."""
+
+    value: float  # in the weighted sum of the outputs
+    slope: float  # in the slope that the gradients promise
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The round-off near a point, as it is over short and over longer distances."""
+
+    at: dict[float, Rounding]  # by distance between the points
+    gradients: list[Array]  # in each element of each gradient
+
+    def up_to(self, step: float) -> Rounding:
+        """Give the most that there is within a step, the shortest distance always included."""
+        within = [r for distance, r in self.at.items() if distance <= max(step / 4, NEAR)]
+        return Rounding(*map(max, zip(*within, strict=True)))
+
+    @property
+    def stairs(self) -> float:
+        """How high the steps of values are that do not move, or move evenly, over short distances.
+
+        They are as high over any distance; what kinks make is less over shorter ones.
+        """
+        far = [self.at[distance].value for distance in FARTHER if distance in self.at]
+        return next((value for value in far if value > max(far) / 64), 0.0)
+
+
+def noise_around(
+    subject: Subject,
+    arrays: Sequence[Array],
+    directions: Sequence[Array],
+    upstreams: Sequence[Array],
+) -> Noise:
+    """Measure the noise of values and gradients around a point, along a direction.
+
+    Gradients are also pulled back from multiples of the upstream: what does not depend on the
+    inputs, as in a linear function, still loses digits of the upstream.
+    """
+    sampler = _Sampler(subject, arrays, directions, upstreams)
+    near, multiples = sampler.along(NEAR), sampler.of_multiples()
+    if near.is_doubtful:
+        beside = (sampler.beside(sign * NEAR) for sign in (1, -1) if near.has_kink)
+        nearer = (sampler.along(distance) for distance in NEARER)
+        other = next((s for s in itertools.chain(beside, nearer) if not s.is_doubtful), near)
+        near = near if other.is_flat and not near.has_kink else other
+    by_element = np.maximum(_noise(near.gradients), _noise(multiples.gradients))
+    rows = np.split(by_element, np.cumsum([x.size for x in arrays])[:-1])
+    gradients = [row.reshape(x.shape) for row, x in zip(rows, arrays, strict=True)]
+    slope = max(near.slope, multiples.slope)
+    if not near.is_flat:
+        return Noise({NEAR: Rounding(near.value, slope)}, gradients)
+    far = next((s for s in map(sampler.along, FARTHER) if not s.is_flat), near)
+    return Noise({NEAR: Rounding(far.value, max(far.slope, slope))}, gradients)
+
+
+def noise_farther_around(
+    noise: Noise,
+    subject: Subject,
+    arrays: Sequence[Array],
+    directions: Sequence[Array],
+    upstreams: Sequence[Array],
+) -> Noise:
+    """Add what there is over longer distances: stairs may be wider than the usual one."""
+    sampler = _Sampler(subject, arrays, directions, upstreams)
+    at = dict(noise.at)
+    for distance in FARTHER:
+        far = sampler.along(distance)
+        at[distance] = Rounding(
+            far.value if is_white(far.values) and not far.is_doubtful else 0.0,
+            far.slope if is_white(far.slopes) and not far.is_doubtful else 0.0,
+        )
+    return Noise(at, noise.gradients)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Numbers at points beside each other along a direction, as far as they are defined."""
+
+    values: Array  # of shape (points,)
+    slopes: Array  # likewise
+    gradients: Array  # of shape (points, elements)
+
+    @property
+    def is_flat(self) -> bool:
+        return not np.any(self.values != self.values[:1])
+
+    @property
+    def has_kink(self) -> bool:
+        return has_kink(self.values)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether what scatters may be something else than round-off."""
+        ends = len(self.values) < len(AROUND)  # where a slope may grow without bounds
+        largest = float(np.max(np.abs(self.values), initial=0.0))
+        return ends or self.has_kink or self.value > MUCH * largest
+
+    @property
+    def value(self) -> float:
+        return float(_noise(self.values))
+
+    @property
+    def slope(self) -> float:
+        return float(_noise(self.slopes))
+
+
+def _noise(values: Array) -> Array:
+    """Give the noise of each column, or none where too few points are defined to tell."""
+    noise = noise_of(values) if len(values) >= FEWEST else np.zeros(values.shape[1:])
+    return np.where(np.isfinite(noise), noise, 0.0)
+
+
+class _Sampler:
+    """Evaluates a subject, and pulls back, at points beside each other."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        arrays: Sequence[Array],
+        directions: Sequence[Array],
+        upstreams: Sequence[Array],
+    ) -> None:
+        self.subject, self.arrays = subject, arrays
+        self.directions, self.upstreams = directions, upstreams
+
+    def along(self, distance: float) -> _Sample:
+        """Move the inputs."""
+        return self._sample([self._row(self._call(k * distance), 1.0) for k in AROUND])
+
+    def beside(self, distance: float) -> _Sample:
+        """Move the inputs, all of the points to one side."""
+        points = range(1, len(AROUND) + 1)
+        return self._sample([self._row(self._call(k * distance), 1.0) for k in points])
+
+    def of_multiples(self) -> _Sample:
+        """Multiply the upstream, of one call."""
+        call = self._call(0.0)
+        return self._sample([self._row(call, 1 + k * MULTIPLES) for k in AROUND])
+
+    def _sample(self, points: Sequence[Array | None]) -> _Sample:
+        rows = _longest_run(points)
+        elements = sum(x.size for x in self.arrays)
+        table = np.stack(rows) if rows else np.zeros((0, 2 + elements))
+        return _Sample(table[:, 0], table[:, 1], table[:, 2:])
+
+    def _call(self, h: float) -> Recorded | None:
+        """Call the function near the point; give None where it is undefined."""
+        moved = [frozen(x + h * u) for x, u in zip(self.arrays, self.directions, strict=True)]
+        try:
+            return self.subject.record(moved)
+        except Exception:  # noqa: BLE001 - every function and library raises in its own way
+            return None
+
+    def _row(self, call: Recorded | None, factor: float) -> Array | None:
+        """Give value, slope and gradients of a call; None where there are none."""
+        if call is None:
+            return None
+        try:
+            pulled = call.pull([frozen(np.asarray(factor * u, u.dtype)) for u in self.upstreams])
+            row = np.concatenate([np.ravel(np.asarray(g, np.float64)) for g in pulled])
+            value = float(flat(call.outputs) @ flat(self.upstreams))
+        except Exception:  # noqa: BLE001 - the way back as well
+            return None
+        direction = np.concatenate([u.ravel() for u in self.directions])
+        if row.shape != direction.shape:
+            return None
+        slope = np.sum(row * direction, where=direction != 0)
+        row = np.concatenate([[value, slope / factor], row / factor])
+        return row if np.all(np.isfinite(row[:2])) else None
+
+
+def _longest_run(rows: Sequence[Array | None]) -> list[Array]:
+    """Give the longest run of neighbours that are all there."""
+    best: list[Array] = []
+    run: list[Array] = []
+    for row in rows:
+        run = [] if row is None else [*run, row]
+        best = max(best, run, key=len)
+    return best
