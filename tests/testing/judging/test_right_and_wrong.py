@@ -134,6 +134,11 @@ TIES = {
     ),
 }
 FAST = {
+    "a faster sin": (
+        lambda x: np.sin(1e9 * x),
+        elementwise(lambda x: 1e9 * np.cos(1e9 * x)),
+        [[0.1, 0.7]],
+    ),
     "sin": (lambda x: np.sin(1e6 * x), elementwise(lambda x: 1e6 * np.cos(1e6 * x)), [[0.3]]),
     "exp": (lambda x: np.exp(50 * x), elementwise(lambda x: 50 * np.exp(50 * x)), [[5.0, -5.0]]),
     "a high power": (lambda x: x**20, elementwise(lambda x: 20 * x**19), [[1e9], [1e-9]]),
