@@ -1,5 +1,8 @@
 """The mutation score of a test, and the faults it is made of."""
 
+import builtins
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +18,7 @@ from tinygrad_lab.testing.mutation.places import rules_of_users
 from tinygrad_lab.testing.session import current_session
 
 X = np.array([0.5, 1.0])
+BUILD = builtins.__build_class__
 WHOLE = list(EVERYWHERE)
 
 
@@ -272,3 +276,164 @@ def test_gradients_of_other_libraries(name):
     score = tgt.mutation_score(checks(adapted, X, X + 1), faults=WHOLE)
     assert score.score == 1
     assert score.reached == ["gate, by x", "gate, by w"]
+
+
+# ---------------------------------------------------------------------------------------------
+# Where no adapter is
+
+
+class Scale:
+    """A layer as courses write them."""
+
+    def __init__(self, factor=3.0):
+        self.params, self.grads = {"k": np.array([factor])}, {}
+
+    def forward(self, x):
+        self.x = x
+        return x * self.params["k"]
+
+    def backward(self, dout):
+        self.grads["k"] = np.array([np.sum(dout * self.x)])
+        return dout * self.params["k"]
+
+
+def pass_through(layer, x, g):
+    layer.forward(x)
+    return layer.backward(g)
+
+
+def test_a_class_with_a_backward_pass():
+    own = Scale.backward
+
+    def weak():
+        layer = Scale()
+        assert pass_through(layer, X, X).shape == X.shape
+        assert np.isclose(layer.grads["k"][0], np.sum(X * X))
+
+    score = tgt.mutation_score(weak, faults=["doubled", "upstream taken for 1"])
+    returned, k = "Scale, what its backward pass returns", "Scale, grads['k']"
+    assert score.reached == [returned, k]
+    assert score.missed == [(returned, "doubled"), (returned, "upstream taken for 1")]
+    assert "add `tgt.gradcheck(tgt.adapters.layer(Scale), np.array([0.5, 1.0]))`" in str(score)
+    assert Scale.backward is own
+
+
+def test_a_class_that_the_test_itself_defines():
+    def test():
+        class Twice:
+            def forward(self, x):
+                return 2 * x
+
+            def backward(self, dout):
+                return 2 * dout
+
+        np.testing.assert_array_equal(pass_through(Twice(), X, X), 2 * X)
+
+    score = tgt.mutation_score(test, faults=WHOLE)
+    assert score.reached == ["Twice, what its backward pass returns"]
+    assert score.score == 1
+
+
+def test_a_class_in_an_adapter_counts_once():
+    layer = tgt.adapters.layer(Scale)
+    score = tgt.mutation_score(checks(layer, properties="numbers"), faults=["doubled"])
+    assert score.reached == ["Scale, by x", "Scale, by k"]
+
+
+def test_composed_code():
+    def gate(x):
+        inside = np.exp(x)
+        return inside * np.sin(x)
+
+    score = tgt.mutation_score(checks(gate))
+    assert score.score == 1
+    line = gate.__code__.co_firstlineno
+    assert score.reached == [
+        f"the gradient through multiply at test_mutation.py:{line + 2}",
+        f"the gradient through sin at test_mutation.py:{line + 2}",
+        f"the gradient through exp at test_mutation.py:{line + 1}",
+    ]
+
+
+@pytest.mark.oracle
+def test_a_function_of_pytorch_by_itself():
+    torch = pytest.importorskip("torch")
+
+    class Softplus(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return torch.nn.functional.softplus(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return g * torch.sigmoid(x)
+
+    own = Softplus.backward
+
+    def test():
+        x = torch.tensor(X, requires_grad=True)
+        assert torch.autograd.gradcheck(Softplus.apply, x)
+
+    faults = ["doubled", "0.1 % too large", "wrong where the input is negative"]
+    score = tgt.mutation_score(test, faults=faults)
+    assert score.reached == ["Softplus, by x"]
+    assert [fault for _, fault in score.missed] == faults[1:]
+    assert "tgt.gradcheck(tgt.adapters.torch(Softplus), np.array([-0.5]))" in str(score)
+    assert Softplus.backward is own
+    adapted = checks(tgt.adapters.torch(Softplus), properties="numbers")
+    assert tgt.mutation_score(adapted, faults=faults).reached == ["Softplus, by x"]
+
+
+# ---------------------------------------------------------------------------------------------
+# What is left behind
+
+
+def test_everything_is_put_back_after_an_interrupt():
+    right, own, runs = OPERATIONS[halved], Scale.backward, []
+
+    def test():
+        runs.append(1)
+        if len(runs) == 5:
+            raise KeyboardInterrupt
+        pass_through(Scale(), X, X)
+        tgt.gradcheck(halved, X, properties="numbers")
+
+    with pytest.raises(KeyboardInterrupt):
+        tgt.mutation_score(test)
+    assert OPERATIONS[halved] is right
+    assert Scale.backward is own
+    assert builtins.__build_class__ is BUILD
+
+
+def test_a_score_within_a_test_that_is_scored():
+    def inner():
+        tgt.gradcheck(by_hand("inner"), X, properties="numbers")
+
+    def outer():
+        assert tgt.mutation_score(inner, faults=["doubled"]).score == 1
+        tgt.gradcheck(by_hand("outer"), X, properties="numbers")
+
+    score = tgt.mutation_score(outer, faults=["doubled"], ops=["outer"])
+    assert score.score == 1
+    assert current_session().interceptors == ()
+
+
+def test_two_threads_do_not_meet():
+    scores = []
+    one = lambda: scores.append(tgt.mutation_score(checks(halved), faults=["doubled"]).score)
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert scores == [1, 1]
+    assert tgt.gradcheck(halved, X).passed
+
+
+def test_a_budget_is_kept():
+    score = tgt.mutation_score(checks(by_hand()), budget=1e-9)
+    assert score.score is None
+    assert score.not_planted > len(WHOLE)
+    assert "faults were not planted: the budget was spent" in str(score)

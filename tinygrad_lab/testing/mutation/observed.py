@@ -41,7 +41,7 @@ MOST_VALUES = 1000  # of which the middle is taken
 LARGEST = 200  # numbers in a call that is kept as an example
 
 #: Only one thread at a time plants faults: the derivative table and classes are there once.
-_PLANTING = threading.RLock()
+PLANTING = threading.RLock()
 
 
 @dataclass
@@ -125,7 +125,7 @@ def intercepted(
     rules: Iterable[Rule], intercept: Intercept, *, composed: bool = False
 ) -> Iterator[None]:
     """Step in wherever a user's gradient is computed, until the end of the block."""
-    with _PLANTING, contextlib.ExitStack() as stack:
+    with PLANTING, contextlib.ExitStack() as stack:
         for rule in rules:
             stack.enter_context(rule.intercepted(intercept))
         stack.enter_context(adapted(intercept))
@@ -192,7 +192,7 @@ def planted_at(place: Place, fault: Fault) -> Iterator[Effect]:
             effect.changed = _differ(right, result)
         return result
 
-    with _PLANTING, contextlib.ExitStack() as stack:
+    with PLANTING, contextlib.ExitStack() as stack:
         if isinstance(place, Rule):
             stack.enter_context(place.intercepted(wrong))
         elif isinstance(place, OfAdapted):

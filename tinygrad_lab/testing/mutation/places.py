@@ -72,6 +72,7 @@ class Rule:
         vjps = vjps_of(self.owner)
 
         def between(argnum: int, rule: Function) -> Function:
+            @functools.wraps(rule)  # it stays its author's
             def stepped(g: Any, *call: Any, **kwargs: Any) -> Any:
                 args = call[1:]  # behind the result
                 x = args[argnum] if argnum < len(args) else None

@@ -18,6 +18,7 @@ from tinygrad_lab.core.operations import vjps_of
 from tinygrad_lab.testing.judging.subject import Adapter
 from tinygrad_lab.testing.mutation.campaign import Campaign, Mutant, names_in
 from tinygrad_lab.testing.mutation.faults import EVERYWHERE, PARTIAL, Fault
+from tinygrad_lab.testing.mutation.observed import PLANTING
 from tinygrad_lab.testing.mutation.places import Place, all_rules, rules_of_users, written
 from tinygrad_lab.testing.mutation.suggestions import Suggestion, together
 
@@ -188,9 +189,10 @@ def mutation_score(
     tests = _named([test] if callable(test) else list(test))
     for one in tests.values():
         _takes_nothing(one)
-    rules = rules_of_users() if ops is None else [p for p, _ in all_rules() if p.owner in owners]
-    campaign, left_out = Campaign(rules), []
-    with undisturbed(tests.values()):
+    left_out = []
+    with PLANTING, undisturbed(tests.values()):
+        every = rules_of_users() if ops is None else [p for p, _ in all_rules()]
+        campaign = Campaign([p for p in every if ops is None or p.owner in owners])
         for name, one in tests.items():
             error = _failure_as_it_is(campaign, name, one)
             if error is not None and len(tests) == 1:

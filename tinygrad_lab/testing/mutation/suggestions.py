@@ -62,14 +62,16 @@ class Suggestion:
     instead: str = ""
 
     def __str__(self) -> str:
-        return _in_words(self.gradient, self.why, self)
+        return _in_words([self])
 
 
-def _in_words(gradient: str, why: str, suggestion: Suggestion) -> str:
-    text = f"{gradient}: {why}"
-    if suggestion.line:
-        text += f": add `{suggestion.line}`"
-    return f"{text}, or `{suggestion.instead}`" if suggestion.instead else text
+def _in_words(several: Sequence[Suggestion]) -> str:
+    """Tell suggestions that have one line."""
+    first = several[0]
+    text = f"{first.gradient}: {'; '.join(_whys(several))}"
+    if first.line:
+        text += f": add `{first.line}`"
+    return f"{text}, or `{first.instead}`" if first.instead else text
 
 
 def together(suggestions: Iterable[Suggestion]) -> list[str]:
@@ -78,10 +80,7 @@ def together(suggestions: Iterable[Suggestion]) -> list[str]:
     for each in suggestions:
         of_line.setdefault((each.gradient, each.line), []).append(each)
     in_order = sorted(of_line.items(), key=lambda item: not item[0][1])
-    return [
-        _in_words(gradient, "; ".join(_whys(several)), several[0])
-        for (gradient, _), several in in_order
-    ]
+    return [_in_words(several) for _, several in in_order]
 
 
 def _whys(several: Sequence[Suggestion]) -> list[str]:
