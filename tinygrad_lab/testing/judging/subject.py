@@ -52,6 +52,7 @@ class Recorded:
     pull: Pull
     roots: tuple[Node | None, ...] = ()
     inputs: tuple[Node | None, ...] = ()
+    tensors: tuple[Tensor, ...] = ()  # what the function was called with, where that is Tensors
 
 
 class Origin(NamedTuple):
@@ -264,7 +265,14 @@ class Adapter:
             values = tuple(map(array_of, inputs))
             subject = self.subject(Arguments(values, tuple(argnums)))
             # behind the gradients by what it was called with come those by its parameters
-            return subject.record(subject.args.arrays).pull([array_of(g)])[: len(argnums)]
+            gradients = subject.record(subject.args.arrays).pull([array_of(g)])[: len(argnums)]
+            for i, gradient in zip(argnums, gradients, strict=True):
+                if np.size(gradient) > np.size(values[i]):  # the engine would sum it
+                    raise ValueError(
+                        f"{self.__name__}, the gradient by input {i} has shape "
+                        f"{np.shape(gradient)}, the input {np.shape(values[i])}"
+                    )
+            return gradients
 
         body.__name__ = self.__name__
         operation = primitive(body)
@@ -357,7 +365,8 @@ class TensorSubject(Subject):
             return result
 
         own = tuple(x.node for x in tensors)
-        return Recorded([np.asarray(array_of(y)) for y in ys], pull, tuple(roots), own)
+        outputs = [np.asarray(array_of(y)) for y in ys]
+        return Recorded(outputs, pull, tuple(roots), own, tuple(tensors))
 
     def derivative(self, args: Arguments) -> Subject:
         """Give the gradients as a function of the inputs and, behind them, the upstreams."""
