@@ -145,6 +145,11 @@ class Trial:
         noise = self.measurer.noise(directions, self.upstreams).up_to(FIRST_STEP)
         return self._by_complex_step(directions, noise) or above
 
+    def look(self, directions: Sequence[Array]) -> Judgement:
+        """Compare along a direction once, and leave it at that."""
+        first = FIRST_STEP * self.measurer.shorter(directions)
+        return self._compared(self.measurer.climb(directions, first, self.dtype))
+
     # -- one ladder -------------------------------------------------------------------------------
 
     def _compared(
@@ -213,21 +218,28 @@ class Trial:
         """Climb ladders until one agrees sharply, or two on another slope."""
         looked: list[Judgement] = []
         failures: list[Judgement] = []
-        for climbed in itertools.chain(*self._families(directions)):
-            judgement = self._compared(climbed)
-            if not looked and self._promises_nothing_where_nothing_moves(judgement):
-                return replace(judgement, verdict=PASS, resolution=math.inf, reason=None)
-            tells = _is_visible(judgement) or not (failures or (looked and climbed.ladder.flat))
-            if judgement.verdict == PASS and tells:
-                confirmed = self._confirmed(judgement)
-                if confirmed is not None:
-                    return confirmed
-            looked.append(judgement)
-            if judgement.verdict == FAIL:
-                failures.append(judgement)
-                if len(failures) > 1 and _agree(*failures[-2:]):
+        for family in self._families(directions):
+            before: Judgement | None = None
+            for climbed in family:
+                judgement = self._compared(climbed)
+                if not looked and self._promises_nothing_where_nothing_moves(judgement):
+                    return replace(judgement, verdict=PASS, resolution=math.inf, reason=None)
+                tells = _is_visible(judgement) or not (failures or (looked and climbed.ladder.flat))
+                # a blunt agreement is none with what is sharper and disagrees
+                tells = tells and all(_contradicts(judgement, failure) for failure in failures)
+                if judgement.verdict == PASS and tells:
+                    confirmed = self._confirmed(judgement)
+                    if confirmed is not None:
+                        return confirmed
+                looked.append(judgement)
+                if judgement.verdict == FAIL:
+                    failures.append(judgement)
+                    if len(failures) > 1 and _agree(*failures[-2:]):
+                        return _undecided(_sharpest(looked))
+                if before is not None and _drowns(judgement, before):
                     break
-        return _undecided(min(looked, key=lambda j: j.band / (abs(j.analytic) or 1.0)))
+                before = judgement
+        return _undecided(_sharpest(looked))
 
     def _families(self, directions: Sequence[Array]) -> Iterator[Iterator[Climb]]:
         """Give ladders from the longest to the shortest; then those of inputs' own sizes."""
@@ -477,6 +489,18 @@ def _agree(a: Judgement, b: Judgement) -> bool:
     apart, uncertain = _apart(a, b)
     off = min(abs(j.analytic - j.estimate.value) for j in (a, b))
     return apart <= min(uncertain + CONVERGED * abs(a.estimate.value), off / 2)
+
+
+def _sharpest(judgements: Sequence[Judgement]) -> Judgement:
+    return min(judgements, key=lambda j: j.band / (abs(j.analytic) or 1.0))
+
+
+def _drowns(shorter: Judgement, longer: Judgement) -> bool:
+    """Whether two ladders agree but for round-off, which grows from here on."""
+    both = (longer, shorter)
+    agree = all(abs(j.analytic - j.estimate.value) <= j.band for j in both)
+    undecided = all(j.verdict == INCONCLUSIVE for j in both)
+    return agree and undecided and shorter.band > 2 * longer.band
 
 
 def _contradicts(shorter: Judgement, longer: Judgement) -> bool:

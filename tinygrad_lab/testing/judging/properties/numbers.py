@@ -44,6 +44,7 @@ from tinygrad_lab.transforms.derivatives import jvp
 SMALL_JACOBIAN = 6  # up to so many input elements, every entry of the Jacobian is compared
 MOST_ROWS = 16  # and up to so many results
 MOST_BLOCKS = 8  # so many measurements of one input: where there are many inputs, fewer
+ROUGHLY = 1e-3  # relative; so well the small elements of an input have to be known
 SEEN = 1e-5  # relative; elements in which such a fault would not be seen are looked at again
 
 
@@ -97,13 +98,13 @@ def _by_input(point: Point, i: int, most: int) -> Judgement:
     while len(judged) < most:
         directions = [np.zeros(each.shape) for each in point.arrays]
         directions[i] = np.where(block, direction_like(x, point.generator), 0.0)
-        judgement = _along(point, directions)
+        judgement = _along(point, directions, is_rest=bool(judged))
         terms = np.where(block & np.isfinite(gradient), gradient * np.abs(directions[i]), 0.0)
         hidden = block & (terms * SEEN < judgement.band)
         is_last = len(judged) + 1 == most or not np.any(hidden) or np.all(hidden == block)
         visible = terms if is_last else np.where(hidden, 0.0, terms)
-        judged.append(_of_elements(judgement, visible, is_rest=bool(judged)))
-        if judged[-1].verdict != PASS or is_last:
+        judged.append(_of_elements(judgement, visible))
+        if judgement.verdict != PASS or is_last:
             break
         block = hidden
     judgement = whole(judged)
@@ -111,12 +112,8 @@ def _by_input(point: Point, i: int, most: int) -> Judgement:
     return replace(judgement, evidence=evidence, site=point.subject.site(i))
 
 
-def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement:
-    """State the resolution of the smallest of the terms that a slope consists of.
-
-    The small terms that are left when the large ones have been looked at may be known less
-    certainly than a whole input has to be.
-    """
+def _of_elements(judgement: Judgement, terms: Array) -> Judgement:
+    """State the resolution of the smallest of the terms that a slope consists of."""
     seen = terms[terms > judgement.band]
     allowed = judgement.reason is Reason.WITHIN_TOLERANCE
     if judgement.resolution is None or allowed:
@@ -125,12 +122,7 @@ def _of_elements(judgement: Judgement, terms: Array, is_rest: bool) -> Judgement
         vanishes = judgement.verdict == PASS and judgement.reason is None
         reason = Reason.VANISHES if vanishes else judgement.reason
         return replace(judgement, resolution=None, reason=reason)
-    resolution = max(AGREEMENT, judgement.band / float(np.min(seen)))
-    off = abs(judgement.analytic - judgement.estimate.value)
-    uncertain = judgement.reason in (Reason.UNCERTAIN, Reason.ROUNDED_AWAY)
-    if is_rest and uncertain and off <= judgement.band:
-        judgement = replace(judgement, verdict=PASS, reason=None)
-    return replace(judgement, resolution=resolution)
+    return replace(judgement, resolution=max(AGREEMENT, judgement.band / float(np.min(seen))))
 
 
 def tied_direction(point: Point) -> Judgement:
@@ -141,8 +133,12 @@ def tied_direction(point: Point) -> Judgement:
     return _along(point, [np.full(x.shape, scale) for x in point.arrays])
 
 
-def _along(point: Point, directions: Sequence[Array]) -> Judgement:
-    """Compare along a direction, but for elements by which the slope is infinite."""
+def _along(point: Point, directions: Sequence[Array], is_rest: bool = False) -> Judgement:
+    """Compare along a direction, but for elements by which the slope is infinite.
+
+    What is left of an input when its large elements have been looked at may be known less certainly
+    than a whole input has to be: one look will do, if it shows each of them roughly.
+    """
     if not point.has_finite_value:
         return Judgement(INCONCLUSIVE, reason=Reason.VALUE_NOT_FINITE)
     finite = [np.isfinite(g) for g in point.gradients]
@@ -150,7 +146,15 @@ def _along(point: Point, directions: Sequence[Array]) -> Judgement:
         return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
     moves = [np.where(f, u, 0.0) for f, u in zip(finite, directions, strict=True)]
     gradients = [np.where(f, g, 0.0) for f, g in zip(finite, point.gradients, strict=True)]
-    return _tried(Trial(point, gradients, point.upstreams), moves)
+    trial = Trial(point, gradients, point.upstreams)
+    if is_rest:
+        judgement = trial.look(moves)
+        terms = np.abs(flat([g * u for g, u in zip(gradients, moves, strict=True)]))
+        smallest = float(np.min(terms[terms > 0], initial=np.inf))
+        off = abs(judgement.analytic - judgement.estimate.value)
+        if off <= judgement.band <= ROUGHLY * smallest:
+            return replace(judgement, verdict=PASS, reason=None)
+    return _tried(trial, moves)
 
 
 def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
