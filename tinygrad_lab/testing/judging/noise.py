@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +46,7 @@ class Noise:
 
     at: dict[float, Rounding]  # by distance between the points
     gradients: list[Array]  # in each element of each gradient
+    is_narrow: bool = False  # whether float32 holds every value, as where a function computes in it
 
     def up_to(self, step: float) -> Rounding:
         """Give the most that there is within a step, the shortest distance always included."""
@@ -89,7 +90,7 @@ def noise_around(
     value, slope = near.value, max(near.slope, slope)
     if sampler.is_narrow and not near.is_flat:  # stairs may be as even as the points
         value = max(value, NARROW * float(np.max(np.abs(near.values), initial=0.0)))
-    return Noise({NEAR: Rounding(value, slope)}, gradients)
+    return Noise({NEAR: Rounding(value, slope)}, gradients, sampler.is_narrow)
 
 
 def noise_farther_around(
@@ -108,7 +109,7 @@ def noise_farther_around(
             far.value if is_white(far.values) and not far.is_doubtful else 0.0,
             far.slope if is_white(far.slopes) and not far.is_doubtful else 0.0,
         )
-    return Noise(at, noise.gradients)
+    return replace(noise, at=at)
 
 
 @dataclass(frozen=True)
