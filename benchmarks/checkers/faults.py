@@ -82,6 +82,9 @@ class Fault:
     ) -> GradReport:
         """Look for it, with the default profile; the arguments are those of ``check_op``.
 
+        It is strict: what some of them do makes no number wrong, and of gradients by hand that is
+        otherwise only a note.
+
         Raises
         ------
         GradientError
@@ -99,7 +102,7 @@ class Fault:
         """
         if self.look is not None:
             return self.look(rng)
-        return check_op(self.op, self.inputs, examples=examples, rng=rng, watch=watch)
+        return check_op(self.op, self.inputs, examples=examples, strict=True, rng=rng, watch=watch)
 
 
 FAULTS: list[Fault] = []

@@ -55,11 +55,13 @@ class Ours:
     """``gradcheck`` of this package, as ``check_op`` calls it."""
 
     name, package = "ours", "tinygrad-lab"
-    setting = "gradcheck and check_op, default profile, order=2"
+    setting = "gradcheck and check_op, default profile, order=2, strict=True"
 
     def alarm(self, call: Call, rng: int) -> str:
         """Report the kind of the first finding."""
-        report = gradcheck(call.f, *call.arrays, order=2, rng=rng, raises=False, name="f")
+        report = gradcheck(
+            call.f, *call.arrays, order=2, strict=True, rng=rng, raises=False, name="f"
+        )
         return report.findings[0].kind if report.findings else ""
 
 
@@ -86,9 +88,7 @@ class Torch:
                 t.copy_(torch.from_numpy(x))
             inputs = [t.requires_grad_() for t in new]
             function = _torch_function(subject)
-            return _raised(
-                lambda: torch.autograd.gradcheck(function, inputs, fast_mode=self.fast)
-            )
+            return _raised(lambda: torch.autograd.gradcheck(function, inputs, fast_mode=self.fast))
 
 
 def _torch_function(subject: Subject) -> Callable[..., Any]:
@@ -239,4 +239,3 @@ def version(tool: Tool) -> str:
         return importlib.metadata.version(tool.package)
     except importlib.metadata.PackageNotFoundError:
         return "this tree" if isinstance(tool, Ours) else "not installed"
-

@@ -389,7 +389,7 @@ def test_every_judgement_has_its_words():
 
 
 def test_the_documentation_names_every_property():
-    page = Path(__file__).parents[2] / "docs" / "testing.md"
+    page = Path(__file__).parents[2] / "docs" / "testing-reference.md"
     assert set(tgt.PROPERTIES) <= set(re.findall(r"`(\w+)`", page.read_text(encoding="utf-8")))
 
 

@@ -412,3 +412,27 @@ def test_an_adapter_is_an_operation_in_a_function_of_tensors():
     wrong = layer(variant(Sigmoid, backward=lambda self, dout: dout * self.out))
     assert failure(lambda x: np.sin(wrong(x)) * x, X).finding.blame.guilty.what == "Mine"
     assert tgt.check_op(mine, inputs=tgt.tensors(1), examples=5).passed
+
+
+class Damped:
+    """The logarithm with a small constant that its slope leaves out."""
+
+    def forward(self, x):
+        self.x = x
+        return np.log(x + 1e-7)
+
+    def backward(self, g):
+        return g / self.x
+
+
+def test_check_module_can_be_strict_and_tolerant():
+    x = np.array([[0.5, 1.5], [2.0, 3.0]])
+    with pytest.raises(tgt.GradientError, match="is wrong"):
+        tgt.check_module(layer(Damped), x)
+    report = tgt.check_module(layer(Damped), x, tolerance=1e-6)
+    assert report.passed
+    assert "tolerance=1e-06 was needed" in report.notes[0]
+    transposed = tgt.adapters.numpy(np.transpose, lambda g, x: g.T)
+    assert tgt.check_module(transposed, x).passed
+    with pytest.raises(tgt.GradientError, match="shares its memory"):
+        tgt.check_module(transposed, x, strict=True)

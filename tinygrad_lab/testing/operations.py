@@ -255,6 +255,8 @@ def check_module(
     order: int = 1,
     properties: str | Iterable[str] = "default",
     without: Collection[str] = (),
+    strict: bool = False,
+    tolerance: float = 0.0,
     rng: int = 0,
     raises: bool = True,
     budget: float | None = None,
@@ -268,7 +270,7 @@ def check_module(
         in ``eval()`` mode), with parameters in float64, and left as it was.
     *inputs
         What it is called with.
-    order, properties, without, rng, raises, budget
+    order, properties, without, strict, tolerance, rng, raises, budget
         As in :func:`gradcheck`.
 
     Raises
@@ -288,6 +290,6 @@ def check_module(
     left = adapted.as_it_was() if isinstance(adapted, ModuleAdapter) else contextlib.nullcontext()
     with left:
         return gradcheck(
-            adapted, *inputs, order=order, properties=properties, without=without, rng=rng,
-            raises=raises, budget=budget,
+            adapted, *inputs, order=order, properties=properties, without=without, strict=strict,
+            tolerance=tolerance, rng=rng, raises=raises, budget=budget,
         )  # fmt: skip

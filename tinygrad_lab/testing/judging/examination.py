@@ -34,8 +34,9 @@ from tinygrad_lab.testing.judging.subject import Recorded, Subject
 _WRITES = (Kind.MUTATES_INPUT, Kind.MUTATES_UPSTREAM)
 _SAME_NUMBERS = ("tied_direction", "exact", "jacobian", "forward_and_backward", "second_order")
 _PULLS_ANEW = (
-    "second_backward", "linear_in_upstream", "partial_upstream", "interleaved", "fan_out",
-    "layouts", "float32", "exact", "jacobian", "subsets", "unused_results", "kept_tensors",
+    "second_backward", "linear_in_upstream", "partial_upstream", "interleaved", "changed_inputs",
+    "fan_out", "layouts", "float32", "exact", "jacobian", "subsets", "unused_results",
+    "kept_tensors",
 )  # fmt: skip
 _WHOLE_GRADIENTS = ("linear_in_upstream", *_SAME_NUMBERS[1:])
 
@@ -47,8 +48,9 @@ MEANINGLESS_AFTER: dict[Kind, Collection[str]] = {
     Kind.SHAPE: _WHOLE_GRADIENTS,
     Kind.NOT_FLOAT: _WHOLE_GRADIENTS,
     Kind.NOT_REPEATABLE: _PULLS_ANEW,
-    Kind.SECOND_BACKWARD: ("interleaved",),
-    Kind.MUTATES_INPUT: ("second_backward", "interleaved"),
+    Kind.SECOND_BACKWARD: ("interleaved", "changed_inputs"),
+    Kind.SHARED_STATE: ("changed_inputs",),
+    Kind.MUTATES_INPUT: ("second_backward", "interleaved", "changed_inputs"),
     Kind.MUTATES_UPSTREAM: ("no_aliasing",),
     Kind.NOT_FINITE: _SAME_NUMBERS,
     Kind.WRONG: _SAME_NUMBERS,

@@ -47,6 +47,7 @@ class Kind(enum.StrEnum):
     NOT_REPEATABLE = "not repeatable"
     SECOND_BACKWARD = "second backward"
     SHARED_STATE = "shared state"
+    READS_LATE = "reads late"
     FAN_OUT = "fan-out"
     SUBSET = "subset"
     UNUSED_RESULT = "unused result"
@@ -70,8 +71,8 @@ class Kind(enum.StrEnum):
 
 _WRONG_NUMBERS = {
     Kind.WRONG, Kind.SUBGRADIENT, Kind.NOT_FINITE, Kind.NONLINEAR, Kind.PARTIAL_UPSTREAM,
-    Kind.SECOND_ORDER, Kind.FAN_OUT, Kind.LAYOUT, Kind.FLOAT32, Kind.SHARED_STATE, Kind.UPHILL,
-    Kind.SUBSET, Kind.UNUSED_RESULT,
+    Kind.SECOND_ORDER, Kind.FAN_OUT, Kind.LAYOUT, Kind.FLOAT32, Kind.SHARED_STATE, Kind.READS_LATE,
+    Kind.UPHILL, Kind.SUBSET, Kind.UNUSED_RESULT,
 }  # fmt: skip
 _MANNERS = {
     Kind.MUTATES_INPUT, Kind.MUTATES_UPSTREAM, Kind.MUTATES, Kind.WRITES_GRAD, Kind.ALIASING,

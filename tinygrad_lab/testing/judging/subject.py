@@ -52,6 +52,7 @@ class Recorded:
     pull: Pull
     roots: tuple[Node | None, ...] = ()
     inputs: tuple[Node | None, ...] = ()
+    tensors: tuple[Tensor, ...] = ()  # what the function was called with, where that is Tensors
 
 
 class Origin(NamedTuple):
@@ -110,6 +111,8 @@ class Subject(ABC):
         self.fn, self.args, self.name = fn, args, name or name_of(fn)
         self.names: Sequence[str] = args.names(fn)
         self.notes: list[str] = []  # what is worth knowing about it, and no failure
+        self.adapter: Adapter | None = None  # that made it
+        self.asked = args  # what that was asked for; a layer adds its parameters
 
     @final
     def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
@@ -230,9 +233,16 @@ class Adapter:
         value: Callable[..., Any] | None = None,
         has_parameters: bool = False,
     ) -> None:
-        self.subject, self._value = subject, value
+        self._make, self._value = subject, value
         self.has_parameters = has_parameters  # to differentiate by, whatever it is called with
         self.__name__ = name
+
+    def subject(self, args: Arguments) -> Subject:
+        """Make a subject of what it is called with."""
+        made_of = self._make(args)
+        inner = made_of.of if isinstance(made_of, Intended) else made_of
+        inner.adapter, inner.asked = self, args
+        return made_of
 
     def __call__(self, *inputs: Any) -> Any:
         """Compute the value."""
@@ -255,7 +265,14 @@ class Adapter:
             values = tuple(map(array_of, inputs))
             subject = self.subject(Arguments(values, tuple(argnums)))
             # behind the gradients by what it was called with come those by its parameters
-            return subject.record(subject.args.arrays).pull([array_of(g)])[: len(argnums)]
+            gradients = subject.record(subject.args.arrays).pull([array_of(g)])[: len(argnums)]
+            for i, gradient in zip(argnums, gradients, strict=True):
+                if np.size(gradient) > np.size(values[i]):  # the engine would sum it
+                    raise ValueError(
+                        f"{self.__name__}, the gradient by input {i} has shape "
+                        f"{np.shape(gradient)}, the input {np.shape(values[i])}"
+                    )
+            return gradients
 
         body.__name__ = self.__name__
         operation = primitive(body)
@@ -348,7 +365,8 @@ class TensorSubject(Subject):
             return result
 
         own = tuple(x.node for x in tensors)
-        return Recorded([np.asarray(array_of(y)) for y in ys], pull, tuple(roots), own)
+        outputs = [np.asarray(array_of(y)) for y in ys]
+        return Recorded(outputs, pull, tuple(roots), own, tuple(tensors))
 
     def derivative(self, args: Arguments) -> Subject:
         """Give the gradients as a function of the inputs and, behind them, the upstreams."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -83,8 +84,9 @@ class Truth:
 
     @property
     def values(self) -> dict[str, Array]:
-        """The latest value of each variable."""
-        return {v.name: v.value for v in self.variables}
+        """The latest value of each variable that has a name; what was returned has none."""
+        named = (v for v in self.variables if re.fullmatch(r"return\b.*", v.name) is None)
+        return {v.name: v.value for v in named}
 
     def agree(self, a: Array, right: Array) -> bool:
         """Whether two arrays are the same, but for rounding."""

@@ -191,6 +191,15 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         "{gradient} changes when the function is called in between",
         "what the backward pass needs is kept on the function, not with the call",
     ],
+    Kind.READS_LATE: [
+        {
+            "error": "the backward pass raises {error!e} when the inputs are written into after "
+            "the call",
+            "": "{gradient} changes when the inputs are written into after the call",
+        },
+        "a rule reads a Tensor's values when it goes back: by then they may be others; it is "
+        "handed those of the call",
+    ],
     Kind.FAN_OUT: [
         "{gradient} of f(x) + f(x) is not twice that of f(x)",
         "contributions to one place overwrite each other, or are dropped",

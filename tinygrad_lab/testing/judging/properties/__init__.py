@@ -19,8 +19,9 @@ PROPERTIES: dict[str, Callable[[Point], Judgement]] = {
     for holds in (
         form.well_formed, calls.repeatable, calls.second_backward, form.no_aliasing,
         numbers.finite, calls.linear_in_upstream, calls.partial_upstream, numbers.directional,
-        numbers.tied_direction, exact.exact, numbers.jacobian, calls.interleaved, calls.fan_out,
-        asked.subsets, asked.unused_results, asked.kept_tensors,
-        form.layouts, form.float32, numbers.forward_and_backward, numbers.second_order,
+        numbers.tied_direction, exact.exact, numbers.jacobian, calls.interleaved,
+        calls.changed_inputs, calls.fan_out, asked.subsets, asked.unused_results,
+        asked.kept_tensors, form.layouts, form.float32, numbers.forward_and_backward,
+        numbers.second_order,
     )
 }  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.testing.judging.accusing import is_a_write
 from tinygrad_lab.testing.judging.arrays import first_difference
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, failed, passed, skipped
@@ -61,6 +62,22 @@ def interleaved(point: Point) -> Judgement:
     if i is None and not point.pulls_once:
         i = first_difference(point.pulled(point.upstreams, first), point.gradients)
     return passed() if i is None else point.failed(Kind.SHARED_STATE, i)
+
+
+def changed_inputs(point: Point) -> Judgement:
+    """What is written into the inputs after a call is no part of that call's gradient."""
+    call = point.fresh()
+    if not call.tensors:
+        return skipped(Reason.NOT_OF_TENSORS)
+    with no_grad():
+        for t, x in zip(call.tensors, point.arrays, strict=True):
+            t[...] = np.where(x > 0, -1.0, 1.0) - 1.5 * x  # of another sign and size, everywhere
+    try:
+        gradients = point.pulled(point.upstreams, call)
+    except Exception as error:  # noqa: BLE001 - it did not at the values of the call
+        return failed(Kind.READS_LATE, error=error)
+    i = first_difference(gradients, point.gradients)
+    return passed() if i is None else point.failed(Kind.READS_LATE, i)
 
 
 def fan_out(point: Point) -> Judgement:

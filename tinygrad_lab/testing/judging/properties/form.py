@@ -39,16 +39,21 @@ def no_aliasing(point: Point) -> Judgement:
     ups = [np.array(u) for u in point.upstreams]
     inputs = [np.array(x) for x in point.arrays]
     gradients = point.subject.record(inputs).pull(ups)
-    others: list[tuple[dict[str, Any], Any]] = [({}, u) for u in ups]
-    others += [({"other": point.subject.site(i)}, x) for i, x in enumerate(inputs)]
-    shared, lenient = [], {"harmless": True} if point.is_lenient else {}
+    handed: list[tuple[dict[str, Any], Any]] = [({}, u) for u in ups]
+    handed += [({"other": point.subject.site(i)}, x) for i, x in enumerate(inputs)]
+    earlier: list[tuple[dict[str, Any], Any]] = []
+    faults: list[Judgement] = []
+    notes: list[Judgement] = []
     for i, g in enumerate(gradients):
-        whose = [w for w, x in others if isinstance(g, np.ndarray) and np.shares_memory(g, x)]
-        shared += [point.failed(Kind.ALIASING, i, **whose[0], **lenient)] if whose else []
-        others.append(({"gradient_by": point.subject.site(i)}, g))
-    if point.is_lenient:  # nothing is wrong as long as nobody writes into it
-        return replace(passed(), notes=tuple(shared))
-    return shared[0] if shared else passed()
+        arrays = isinstance(g, np.ndarray)
+        of_the_caller = [whose for whose, x in handed if arrays and np.shares_memory(g, x)]
+        of_a_gradient = [whose for whose, x in earlier if arrays and np.shares_memory(g, x)]
+        if of_the_caller and point.is_lenient:  # by hand that is usual, and nobody adds to these
+            notes.append(point.failed(Kind.ALIASING, i, **of_the_caller[0], harmless=True))
+        elif of_the_caller or of_a_gradient:  # two gradients in one array are added to as two
+            faults.append(point.failed(Kind.ALIASING, i, **[*of_the_caller, *of_a_gradient][0]))
+        earlier.append(({"gradient_by": point.subject.site(i)}, g))
+    return replace(faults[0] if faults else passed(), notes=tuple(notes))
 
 
 LAYOUTS = ("C", "Fortran", "every second element", "reversed")

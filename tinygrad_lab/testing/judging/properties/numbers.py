@@ -143,7 +143,7 @@ def _along(point: Point, directions: Sequence[Array], is_rest: bool = False) -> 
         return Judgement(INCONCLUSIVE, reason=Reason.VALUE_NOT_FINITE)
     finite = [np.isfinite(g) for g in point.gradients]
     if not any(np.any(f & (u != 0)) for f, u in zip(finite, directions, strict=True)):
-        return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
+        return _without_numbers(point, [np.any(u) for u in directions])
     moves = [np.where(f, u, 0.0) for f, u in zip(finite, directions, strict=True)]
     gradients = [np.where(f, g, 0.0) for f, g in zip(finite, point.gradients, strict=True)]
     trial = Trial(point, gradients, point.upstreams)
@@ -155,6 +155,13 @@ def _along(point: Point, directions: Sequence[Array], is_rest: bool = False) -> 
         if off <= judgement.band <= ROUGHLY * smallest:
             return replace(judgement, verdict=PASS, reason=None)
     return _tried(trial, moves)
+
+
+def _without_numbers(point: Point, moved: Sequence[Any]) -> Judgement:
+    """Say why there is nothing to compare: a gradient that is no array, or an infinite slope."""
+    if any(form.is_missing for form, moves in zip(point.forms, moved, strict=True) if moves):
+        return skipped(Reason.MEANINGLESS, after="well_formed")
+    return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
 
 
 def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
@@ -194,7 +201,7 @@ def jacobian(point: Point) -> Judgement:
     units = [unit(point.upstreams, k, index) for k, index in _elements(point.upstreams)]
     rows = [point.pulled(ups, point.recorded) for ups in units]
     if not all(np.all(np.isfinite(g)) for row in rows for g in row):
-        return skipped(Reason.SLOPE_INFINITE_EVERYWHERE)
+        return _without_numbers(point, [True] * len(point.arrays))
     judged: list[list[Judgement]] = [[] for _ in point.arrays]
     for i, index in _elements(point.arrays):
         directions = point.direction(i, index)
