@@ -188,11 +188,13 @@ class Measurer:
 
         def along(h: float) -> Array:
             moved = []
-            for i, (x, u) in enumerate(zip(self.arrays, exact, strict=True)):
-                wide, step = x.astype(dtype), dtype(h) * u.astype(dtype)
+            for x, u, beside in zip(self.arrays, exact, missed, strict=True):
+                wide, step = x.astype(dtype, copy=False), dtype(h) * u.astype(dtype, copy=False)
                 moved.append(np.asarray(wide + step))
                 if h:
-                    missed[i] = np.maximum(missed[i], np.abs((moved[i] - wide) - step) / abs(h))
+                    off = np.asarray(moved[-1] - wide)
+                    off -= step
+                    np.maximum(beside, np.abs(off) / abs(h), out=beside)
             call = self._evaluate(moved)
             if call is not None:
                 calls[h] = call

@@ -103,6 +103,7 @@ class Subject(ABC):
     """A function of float arrays whose gradient can be asked for."""
 
     is_lenient = False  # whether form and manners that can make no number wrong are no failure
+    is_for_a_step = False  # whether ``b - rate * db`` is what gradients are for, not more rules
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
     told_inputs = False  # whether its rules are told which gradients are asked for
     told_results = False  # and which results are used
@@ -111,6 +112,8 @@ class Subject(ABC):
         self.fn, self.args, self.name = fn, args, name or name_of(fn)
         self.names: Sequence[str] = args.names(fn)
         self.notes: list[str] = []  # what is worth knowing about it, and no failure
+        self.adapter: Adapter | None = None  # that made it
+        self.asked = args  # what that was asked for; a layer adds its parameters
 
     @final
     def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
@@ -231,9 +234,16 @@ class Adapter:
         value: Callable[..., Any] | None = None,
         has_parameters: bool = False,
     ) -> None:
-        self.subject, self._value = subject, value
+        self._make, self._value = subject, value
         self.has_parameters = has_parameters  # to differentiate by, whatever it is called with
         self.__name__ = name
+
+    def subject(self, args: Arguments) -> Subject:
+        """Make a subject of what it is called with."""
+        made_of = self._make(args)
+        inner = made_of.of if isinstance(made_of, Intended) else made_of
+        inner.adapter, inner.asked = self, args
+        return made_of
 
     def __call__(self, *inputs: Any) -> Any:
         """Compute the value."""
@@ -286,7 +296,7 @@ class Intended(Subject):
     def __init__(self, of: Subject, intended: Callable[..., Any] | float) -> None:
         super().__init__(of.fn, of.args, of.name)
         self.of, self.intended = of, intended
-        self.is_lenient = of.is_lenient
+        self.is_lenient, self.is_for_a_step = of.is_lenient, of.is_for_a_step
         self.names, self.upstream = of.names, of.upstream
         if callable(intended):
             what = f"the slope of {name_of(intended)}, which it is meant to have"
