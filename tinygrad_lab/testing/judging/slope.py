@@ -37,6 +37,7 @@ from tinygrad_lab.testing.judging.subject import Evaluation, Subject
 
 OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
 NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
+NEIGHBOURS, NEXT = 8, 2.0**-40  # so many points next to one, and how far away
 KINK = 0.75  # a gap ratio above is that of a kink (1), not of a smooth function (1/2)
 MANY = 4096  # elements, of which not all are looked at where some show the same
 CONVERGED = 1e-6  # relative; what is apart by more is no rounding
@@ -284,6 +285,25 @@ class Measurer:
             if abs(c.value - a.value - b.value) > band:
                 return True
         return False
+
+    def is_at_a_tie_inside(self) -> bool:
+        """Whether an operation inside takes other branches however near to the point.
+
+        What it is given is computed, so that it may meet fewer of its branches than it has there:
+        its derivative is right by itself, and that of the whole need not be (J. Bolte and E.
+        Pauwels, *Conservative set valued fields*, Math. Program. 188, 2021).
+        """
+        here = self._evaluate(self.arrays)
+        inside = [node for node in history(here.roots) if has_kinks(node)] if here else []
+        if not any(p is not None and p.op is not None for n in inside for p in n.parents or ()):
+            return False
+        generator = np.random.default_rng(2)
+        taken = []
+        for _ in range(NEIGHBOURS):
+            beside = [x + NEXT * direction_like(x, generator) for x in self.arrays]
+            call = self._evaluate(beside)
+            taken += [] if call is None else [branches(call.roots)]
+        return not all(same_branches(taken[0], other) for other in taken[1:])
 
     def nearby(self, directions: Sequence[Array]) -> Iterator[Ladder]:
         """Climb short ladders in one direction from points around a kink, on every piece of it."""

@@ -430,7 +430,8 @@ class Trial:
             or measurer.is_on_a_boundary(climbed)
             or measurer.differs_by_direction(climbed, weights)
         ):
-            return accused
+            tied = measurer.is_at_a_tie_inside()
+            return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS) if tied else accused
         measurer.at_a_kink = True
         slopes = Subgradients.on_both_sides(ladder, weights)
         pieces = measurer.nearby(climbed.directions)
@@ -442,7 +443,7 @@ class Trial:
         if accused.analytic in slopes:
             passing = accused.because(PASS, Reason.A_SUBGRADIENT)
             return replace(passing, resolution=math.inf)  # any slope in between is right
-        if measurer.has_several_kinks():
+        if measurer.has_several_kinks() or measurer.is_at_a_tie_inside():
             return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
         return accused.because(FAIL, Reason.KINK, low=low, high=high)
 
