@@ -89,6 +89,11 @@ NARROW = {
         lambda g, x: (FACTORS.T @ g.astype(np.float32)).astype(float),
         [[0.3, 1.0, -2.0]],
     ),
+    "a length": (
+        narrow(lambda x: np.sqrt(np.sum(x * x))),
+        lambda g, x: g * narrow(lambda x: x / np.sqrt(np.sum(x * x)))(x),
+        [[1e-3, 2.0, 5.0], [0.7, -0.2]],
+    ),
     "the way back alone": (np.sin, elementwise(narrow(np.cos)), [[0.3, 1.1]]),
 }
 ENDS = {
