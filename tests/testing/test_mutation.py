@@ -314,7 +314,7 @@ def test_a_class_with_a_backward_pass():
     returned, k = "Scale, what its backward pass returns", "Scale, grads['k']"
     assert score.reached == [returned, k]
     assert score.missed == [(returned, "doubled"), (returned, "upstream taken for 1")]
-    assert "add `tgt.gradcheck(tgt.adapters.layer(Scale), np.array([0.5, 1.0]))`" in str(score)
+    assert "  tgt.gradcheck(tgt.adapters.layer(Scale), np.array([0.5, 1.0]))" in str(score)
     assert Scale.backward is own
 
 
