@@ -334,6 +334,40 @@ def test_a_class_that_the_test_itself_defines():
     assert score.score == 1
 
 
+class Loss:
+    """A loss: nothing flows into it, and it cannot be copied."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def forward(self, x, y):
+        self.d = x - y
+        return 0.5 * np.sum(self.d**2)
+
+    def backward(self):
+        return self.d
+
+
+def test_a_loss_has_no_upstream():
+    def test():
+        loss = Loss()
+        loss.forward(X, X + 1)
+        np.testing.assert_array_equal(loss.backward(), -1)
+
+    score = tgt.mutation_score(test, faults=["sign flipped", "upstream taken for 1"])
+    assert (score.noticed, score.total) == (1, 1)
+
+
+def test_an_upstream_by_name():
+    def test():
+        layer = Scale()
+        layer.forward(X)
+        np.testing.assert_array_equal(layer.backward(dout=X), 3 * X)
+
+    score = tgt.mutation_score(test, faults=["upstream taken for 1"])
+    assert score.missed == [("Scale, grads['k']", "upstream taken for 1")]
+
+
 def test_a_class_in_an_adapter_counts_once():
     layer = tgt.adapters.layer(Scale)
     score = tgt.mutation_score(checks(layer, properties="numbers"), faults=["doubled"])
