@@ -139,3 +139,25 @@ def test_a_function_that_computes_in_float32_says_how_little_can_be_seen():
     report = tgt.gradcheck(tgt.adapters.numpy(narrow, vjp), np.array([0.3, 1.7, -2.2]))
     assert report.verdict == "pass"
     assert 1e-7 < report.resolution < 1e-3
+
+
+def _detached(x):
+    return x.data
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: 1e12 + np.sin(x) * _detached(x).sum(),
+        lambda x: 1e12 + x * float(x.data[0]),
+        lambda x: 1e12 + np.exp(x) / np.sum(x.data**2),
+        lambda x: 1e12 + np.sum(x * x, initial=float(x.data[1])),
+        lambda x: 1e12 + np.concatenate([x, x.data * 3.0]),
+        lambda x: 1e12 + np.sin(tl.Tensor(x.data) * x),
+    ],
+)
+def test_a_complex_step_does_not_believe_what_is_detached(f, monkeypatch):
+    """It would drop the imaginary part of what goes through ``float``, and agree."""
+    monkeypatch.setattr(trial, "LONG_DOUBLE_IS_LONGER", False)
+    report = tgt.gradcheck(f, np.array([0.5, 1.5]), raises=False, properties=["directional"])
+    assert report.verdict != "pass"
