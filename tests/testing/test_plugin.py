@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
-from tinygrad_lab.testing import gradcheck, mutation
+from tinygrad_lab.testing import gradcheck
 from tinygrad_lab.testing.inputs.registration import register
+from tinygrad_lab.testing.mutation.faults import EVERYWHERE
 from tinygrad_lab.testing.session import EXAMPLES, session
 
 pytest_plugins = ["pytester"]
@@ -56,10 +57,11 @@ UNSURE = """
     import numpy as np
 
     def test_rough(gradcheck):
-        rough = lambda x: 1e12 + np.abs(np.sin(x))
+        rough = lambda x: 1e15 + np.abs(np.sin(x))
         gradcheck(rough, np.array([0.5, -1.0]), name="rough")
 """
 WEAK = """
+    import hypothesis
     import pytest
     import rules
     import tinygrad_lab as tl
@@ -71,7 +73,7 @@ WEAK = """
         rules.softplus(x).sum().backward()
         assert x.grad.shape == (2,)
 
-    @tgt.gradtest()
+    @tgt.gradtest(using=hypothesis.settings(max_examples=5))
     def test_generated(x):
         return rules.softplus(x)
 """
@@ -334,10 +336,14 @@ def test_reports_have_notes_resolutions_by_input_and_every_finding(run, pytester
 def test_planted_faults_are_in_the_page(run, pytester):
     run("--gradtest-mutate", "--gradtest-report=r.html", apart=True, test_h=BY_HAND)
     page = (pytester.path / "r.html").read_text()
-    assert "6 of 18 noticed" in page
-    assert page.count("0 of 1 tests") == 12 and page.count("1 of 1 tests") == 6
-    assert "&lt;lambda&gt; (test_h.py:13), by x" in page
-    assert "test_h.py::test_product does not notice 12 of 12" in page
+    row = "<tr><td>{}</td><td>{}</td><td>{}"
+    by_hand = "&lt;lambda&gt; (test_h.py:13), by x"
+    yes, no = '<span class="pass">1 of 1 tests', '<span class="fail">0 of 1 tests'
+    assert row.format("product, by a", "doubled", no) in page
+    assert row.format(by_hand, "doubled", yes) in page
+    assert row.format(by_hand, "wrong beyond 20", no) in page
+    assert "no test has an input beyond 20: add" in page
+    assert "(product, by a: all; product, by b: all)" in page
 
 
 def test_a_report_has_one_of_two_kinds(run):
@@ -365,14 +371,16 @@ def test_planted_faults_tell_a_weak_test_from_a_good_one(run, pytester):
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "6 of 12 noticed, in 2 gradients",
-            "cube, by argument 0: no passing gradient test runs this rule",
-            "test_w.py::test_shape does not notice 6 of 6 (softplus, by argument 0: all)",
+            "* noticed, in 2 gradients",
+            "  softplus, by argument 0: sign flipped, doubled,*: test_generated",
+            "  cube, by argument 0: sign flipped, doubled,*: no test",
+            "test_w.py::test_shape does not notice * (softplus, by argument 0: all)",
+            "cube, by argument 0: no passing gradient test runs it, and there the gradient is "
+            "wrong as it is: add `tgt.gradcheck(cube, np.array([[]0.5, 0.8[]]))`",
         ]
     )
-    assert "test_generated does not" not in result.stdout.str()
     mutants = json.loads((pytester.path / "r.json").read_text())["mutants"]
-    assert {m["fault"] for m in mutants} == set(mutation.MUTATIONS)
+    assert set(EVERYWHERE) < {m["fault"] for m in mutants}
 
 
 def test_planting_leaves_no_examples_behind(run, pytester):
@@ -383,7 +391,7 @@ def test_planting_leaves_no_examples_behind(run, pytester):
 
 def test_planting_with_no_rules_says_so(run):
     result = run("--gradtest-mutate", apart=True, test_n=NOT_OURS)
-    result.stdout.fnmatch_lines(["none: after collection*"])
+    result.stdout.fnmatch_lines(["none: no passing gradient test reached a derivative rule, *"])
 
 
 def test_planting_after_a_run_that_was_stopped_claims_nothing(run):
@@ -397,10 +405,11 @@ def test_planting_in_hand_written_backward_passes(run, pytester):
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
         [
-            "6 of 18 noticed, in 3 gradients",
-            "product, by a: no test would have noticed: *",
-            "product, by b: no test would have noticed: *",
-            "test_h.py::test_product does not notice 12 of 12 (product, by a: all; *, by b: all)",
+            "* noticed, in 3 gradients",
+            "  product, by a: *: no test",
+            "  product, by b: *: no test",
+            "  <lambda> (test_h.py:13), by x: sign flipped, *: test_nameless",
+            "test_h.py::test_product does not notice * (product, by a: all; *, by b: all)",
         ]
     )
     mutants = json.loads((pytester.path / "r.json").read_text())["mutants"]
@@ -409,10 +418,10 @@ def test_planting_in_hand_written_backward_passes(run, pytester):
 
 
 def test_a_test_that_fails_when_run_again_is_left_out(run):
-    result = run("--gradtest-mutate", apart=True, test_o=ONCE, test_w=WEAK)
-    result.assert_outcomes(passed=3)
+    result = run("--gradtest-mutate", apart=True, test_o=ONCE, test_a=GOOD)
+    result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
-        ["test_o.py::test_once fails when it is run again: left out", "6 of 12 noticed*"]
+        ["test_o.py::test_once fails when it is run again: left out", "* noticed, in 2 gradients"]
     )
 
 
@@ -420,11 +429,11 @@ def test_interrupting_the_planting_tells_what_was_learned(run, pytester):
     options = ("--gradtest-mutate", "--gradtest-report=r.json")
     result = run(*options, apart=True, test_i=INTERRUPTED, conftest=LOOKS_AFTERWARDS)
     result.stdout.fnmatch_lines(
-        ["stopped after 1 of 12; so far", "1 of 1 noticed*", "*KeyboardInterrupt*"]
+        ["stopped after * of *; so far", "1 of * noticed*", "*KeyboardInterrupt*"]
     )
     result.stdout.fnmatch_lines(["restored: True"])
-    [mutant] = json.loads((pytester.path / "r.json").read_text())["mutants"]
-    assert mutant["noticed"] == ["test_i.py::test_softplus"]
+    mutants = json.loads((pytester.path / "r.json").read_text())["mutants"]
+    assert [m["noticed"] for m in mutants if m["noticed"]] == [["test_i.py::test_softplus"]]
 
 
 def test_the_entry_points_lead_somewhere(request):

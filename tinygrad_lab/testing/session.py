@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, ParamSpec
 
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.subject import Pull, Subject
 from tinygrad_lab.testing.telling.finding import GradientError, GradReport
 
@@ -32,8 +33,9 @@ class Session:
     profile: str = "default"
     #: Called with the report of each finished check, whatever its verdict.
     listeners: tuple[Callable[[GradReport], None], ...] = ()
-    #: Each may put another pullback in place of a recorded call's: how faults are planted.
-    interceptors: tuple[Callable[[Subject, Pull], Pull], ...] = ()
+    #: Each may put another pullback in place of that of a call at some inputs: how faults are
+    #: planted.
+    interceptors: tuple[Callable[[Subject, Sequence[Array], Pull], Pull], ...] = ()
 
 
 _CURRENT: ContextVar[Session] = ContextVar("session", default=Session())  # noqa: B039 - frozen

@@ -48,7 +48,7 @@ class Adapted(Subject):
         """Compute the outputs, and let the session's interceptors have the pullback."""
         recorded = super().record(inputs)
         for intercept in current_session().interceptors:
-            recorded.pull = intercept(self, recorded.pull)
+            recorded.pull = intercept(self, inputs, recorded.pull)
         return recorded
 
 

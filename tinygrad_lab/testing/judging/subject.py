@@ -111,6 +111,8 @@ class Subject(ABC):
         self.fn, self.args, self.name = fn, args, name or name_of(fn)
         self.names: Sequence[str] = args.names(fn)
         self.notes: list[str] = []  # what is worth knowing about it, and no failure
+        self.adapter: Adapter | None = None  # that made it
+        self.asked = args  # what that was asked for; a layer adds its parameters
 
     @final
     def evaluate(self, inputs: Sequence[Array]) -> Evaluation:
@@ -231,9 +233,16 @@ class Adapter:
         value: Callable[..., Any] | None = None,
         has_parameters: bool = False,
     ) -> None:
-        self.subject, self._value = subject, value
+        self._make, self._value = subject, value
         self.has_parameters = has_parameters  # to differentiate by, whatever it is called with
         self.__name__ = name
+
+    def subject(self, args: Arguments) -> Subject:
+        """Make a subject of what it is called with."""
+        made_of = self._make(args)
+        inner = made_of.of if isinstance(made_of, Intended) else made_of
+        inner.adapter, inner.asked = self, args
+        return made_of
 
     def __call__(self, *inputs: Any) -> Any:
         """Compute the value."""

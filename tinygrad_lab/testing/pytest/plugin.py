@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--gradtest-strict", action="store_true", help=text)
     text = "then plant faults in your own gradients, and say which tests do not notice"
     add("--gradtest-mutate", action="store_true", help=text)
+    text = "for how long to plant faults, those first that are tried soonest"
+    add("--gradtest-budget", metavar="SECONDS", type=float, default=float("inf"), help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,10 +88,8 @@ class _Session:
         self.rows: list[Mapping[str, Any]] = []
         self.passed: Counter[str] = Counter()
         self.rules: list[mutation.Rule] = []
-        self.mutants: list[mutation.Mutant] = []
-        self.reaching: dict[mutation.Place, list[pytest.Item]] = {}
+        self.campaign: mutation.Campaign | None = None  # once it has begun
         self.unsteady: list[str] = []
-        self.planted: int | None = None  # how many, once it has begun
         self.closing = contextlib.ExitStack()
         config.add_cleanup(self.closing.close)
         self.closing.enter_context(session(listeners=(self.hear,)))
@@ -166,33 +167,33 @@ class _Session:
             if self.passed[item.nodeid]
             and (item.nodeid in checking or item.get_closest_marker("gradtest"))
         ]
-        self.planted = 0
+        campaign = self.campaign = mutation.Campaign(self.rules)
+        end = time.perf_counter() + self.config.getoption("--gradtest-budget")
+        by_name = {item.nodeid: item for item in items}
+
+        def run(names: Sequence[str]) -> Iterator[tuple[str, bool]]:
+            for name, following in itertools.zip_longest(names, names[1:]):
+                yield name, _passes(by_name[name], by_name.get(following))
+
         with mutation.undisturbed(getattr(item, "obj", None) for item in items):
-            self.reaching = {place: [] for place in self.rules}
             for item, following in itertools.zip_longest(items, items[1:]):
-                with mutation.watched(self.rules) as reached:
+                with campaign.watched(item.nodeid):
                     passed = _passes(item, following)
                 if not passed:
                     self.unsteady.append(item.nodeid)
-                    continue
-                for place in reached:
-                    self.reaching.setdefault(place, []).append(item)
-            faults = mutation.MUTATIONS
-            self.mutants = [mutation.Mutant(p, fault) for p in self.reaching for fault in faults]
-            runs = sum(len(self.reaching[mutant.place]) for mutant in self.mutants)
-            if runs and (terminal := self.config.pluginmanager.get_plugin("terminalreporter")):
+                    campaign.forget(item.nodeid)
+            functions = [mutation.written(getattr(item, "obj", None)) for item in items]
+            names = mutation.names_in(functions)
+            campaign.choose(names, end=end)
+            terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+            if campaign.runs and terminal:
                 terminal.write_line("")  # ends the line of dots, with -q too
                 terminal.write_line(
-                    f"planting {len(self.mutants)} faults, for which tests run {runs} times again "
-                    "(Ctrl-C stops, and tells what was learned)"
+                    f"planting {len(campaign.mutants)} faults, for which tests run "
+                    f"{campaign.runs} times again (Ctrl-C stops, and tells what was learned)"
                 )
-            for mutant in self.mutants:
-                items = self.reaching[mutant.place]
-                with mutant.planted():
-                    for item, following in itertools.zip_longest(items, items[1:]):
-                        passed = _passes(item, following)
-                        (mutant.missed if passed else mutant.noticed).append(item.nodeid)
-                self.planted += 1
+            campaign.plant(run, end)
+            campaign.suggest(names, end)
         self.current = {}
 
     # -- telling --------------------------------------------------------------------------------
@@ -207,7 +208,7 @@ class _Session:
         if self.config.getoption("--gradtest-mutate"):
             self.tell_of_mutants(terminalreporter)
         if path := self.config.getoption("--gradtest-report"):
-            mutants = [m.as_data() for m in self.mutants[: self.planted or 0]]
+            mutants = [m.as_data() for m in self.campaign.judged] if self.campaign else []
             target = self.config.invocation_params.dir / path
             summary.write(target, self.rows, mutants)
             terminalreporter.write_line(f"gradient report: {target}")
@@ -239,32 +240,34 @@ class _Session:
         """Say which planted faults were noticed, and which tests did not notice."""
         terminal.section("planted faults")
         say = terminal.write_line
-        if self.planted is None:
+        if self.campaign is None:
             say("none was planted: the run was stopped", red=True)
             return
         for test in self.unsteady:
             say(f"{test} fails when it is run again: left out", red=True)
-        if not self.mutants:
+        if not self.campaign.mutants:
             say(
-                "none: after collection the derivative table had no rule from outside "
-                "tinygrad_lab, and no passing gradient test reached an adapted function"
+                "none: no passing gradient test reached a derivative rule, an adapted function, a "
+                "class with a backward pass or a torch.autograd.Function from outside "
+                "tinygrad_lab, or an operation of Tensors"
             )
             return
-        mutants = self.mutants[: self.planted]
-        rules = dict.fromkeys(m.place for m in mutants)
+        mutants = self.campaign.judged
+        tried = sum(m.done for m in self.campaign.mutants)
+        if tried < len(self.campaign.mutants):
+            say(f"stopped after {tried} of {len(self.campaign.mutants)}; so far", red=True)
+        rows = [m.as_data() for m in mutants]
         noticed = sum(bool(m.noticed) for m in mutants)
-        if len(mutants) < len(self.mutants):
-            say(f"stopped after {len(mutants)} of {len(self.mutants)}; so far", red=True)
+        rules = dict.fromkeys(m.place for m in mutants)
         text = f"{noticed} of {len(mutants)} noticed, in {len(rules)} gradients"
         say(text, green=noticed == len(mutants))
-        for rule in rules:
-            missed = ", ".join(m.fault for m in mutants if m.place == rule and not m.noticed)
-            if not self.reaching[rule]:
-                say(f"{rule.label}: no passing gradient test runs this rule", red=True)
-            elif missed:
-                say(f"{rule.label}: no test would have noticed: {missed}", red=True)
-        for text in summary.unnoticed([m.as_data() for m in mutants]):
+        for gradient, faults, tests in summary.who_noticed(rows):
+            say(f"  {gradient}: {faults}: {tests or 'no test'}", red=not tests)
+        for text in summary.unnoticed(rows):
             say(text, yellow=True)
+        suggestions = mutation.together(m.suggestion for m in mutants if m.suggestion)
+        for text in suggestions:
+            say(text)
 
 
 def _without_our_frames(

@@ -157,6 +157,20 @@ def unnoticed(mutants: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{test} does not notice {number} of {every.total()} ({'; '.join(parts)})"
 
 
+MOST_TESTS = 3  # that are named of those that notice a fault
+
+
+def who_noticed(mutants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Give each gradient, faults of it, and who noticed these: those that the same tests did."""
+    rows: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for m in mutants:
+        rows.setdefault((m["rule"], tuple(m["noticed"])), []).append(m["fault"])
+    for (rule, tests), faults in rows.items():
+        names = [test.rpartition("::")[2] for test in tests[:MOST_TESTS]]
+        names += [f"and {len(tests) - MOST_TESTS} more"] if len(tests) > MOST_TESTS else []
+        yield rule, ", ".join(faults), ", ".join(names)
+
+
 def write(
     path: Path, rows: Sequence[Mapping[str, Any]], mutants: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -216,18 +230,22 @@ def _lines(row: Mapping[str, Any]) -> list[str]:
 
 
 def _planted(mutants: Sequence[Mapping[str, Any]]) -> list[str]:
-    faults = list(dict.fromkeys(m["fault"] for m in mutants))
-    cells: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    rows = []
     for m in mutants:
-        noticed, every = len(m["noticed"]), len(m["noticed"]) + len(m["missed"])
-        text = f"{noticed} of {every} tests" if every else "no test"
-        cells[m["rule"]][m["fault"]] = _verdict("pass" if noticed else "fail", text)
-    rows = ((escape(name), *(row.get(f, "") for f in faults)) for name, row in cells.items())
+        noticed, every = m["noticed"], len(m["noticed"]) + len(m["missed"])
+        text = f"{len(noticed)} of {every} tests" if every else "no test"
+        cells = (
+            escape(m["rule"]), escape(m["fault"]), _verdict("pass" if noticed else "fail", text),
+            "<br>".join(map(escape, noticed)), "<br>".join(map(escape, m["missed"])),
+            escape(m["suggestion"].partition(": ")[2]),
+        )  # fmt: skip
+        rows.append(_line(cells))
     noticed = sum(bool(m["noticed"]) for m in mutants)
     missing = [escape(text) for text in unnoticed(mutants)]
+    titles = ("Gradient", "Fault", "Noticed", "By", "Not by", "To notice it")
     return [
         f"<h2>Planted faults</h2><p>{noticed} of {len(mutants)} noticed</p>",
-        _table(("Gradient", *map(escape, faults)), [_line(row) for row in rows]),
+        _table(titles, rows),
         *(["<ul><li>" + "<li>".join(missing) + "</ul>"] if missing else []),
     ]
 
