@@ -89,6 +89,11 @@ NARROW = {
         lambda g, x: (FACTORS.T @ g.astype(np.float32)).astype(float),
         [[0.3, 1.0, -2.0]],
     ),
+    "a length": (
+        narrow(lambda x: np.sqrt(np.sum(x * x))),
+        lambda g, x: g * narrow(lambda x: x / np.sqrt(np.sum(x * x)))(x),
+        [[1e-3, 2.0, 5.0], [0.7, -0.2]],
+    ),
     "the way back alone": (np.sin, elementwise(narrow(np.cos)), [[0.3, 1.1]]),
 }
 ENDS = {
@@ -197,3 +202,24 @@ def test_noise_is_what_scatters_about_a_smooth_curve():
     assert has_kink(np.abs(x - x[4]))
     assert not has_kink(np.sign(x - x[4] + 1e-9))
     assert not has_kink(scattered)
+
+
+def _softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+@pytest.mark.parametrize(
+    ("f", "slope", "x"),
+    [
+        (_softplus, lambda x: 1 / (1 + np.exp(-x)), [0.0, 1.0]),
+        (np.exp, np.exp, [0.0, -2.0]),
+        (np.tanh, lambda x: 1 - np.tanh(x) ** 2, [0.0]),
+    ],
+)
+def test_a_rule_that_is_wrong_at_one_point_alone(f, slope, x):
+    right = tgt.adapters.numpy(f, lambda g, x: g * slope(x))
+    wrong = tgt.adapters.numpy(f, lambda g, x: g * np.where(x == 0, 0.0, slope(x)))
+    assert tgt.gradcheck(right, np.array(x)).passed
+    report = tgt.gradcheck(wrong, np.array(x), raises=False)
+    assert report.verdict == "fail"
+    assert report.findings[0].kind == "wrong"

@@ -326,6 +326,7 @@ class _Vjp(Adapted):
 class _Grad(_Vjp):
     """A function that gives one number, and a function that computes its gradients directly."""
 
+    is_for_a_step = True
     upstream = 1.0  # so that messages show the numbers that its author knows
 
     @property
@@ -353,6 +354,8 @@ class _Grad(_Vjp):
 
 class _Cached(_Vjp):
     """A function that returns its result with a cache, and a backward pass that takes both."""
+
+    is_for_a_step = True
 
     @property
     def written(self) -> tuple[str, tuple[Any, ...]]:

@@ -642,6 +642,8 @@ class _State:
 class _Layer(Adapted):
     """An object at some inputs and parameters."""
 
+    is_for_a_step = True
+
     def __init__(self, fn: Any, args: Arguments, name: str, use: _Use) -> None:
         self.use, self.shape, self.error = use, _Shape(), None
         self.number = len(args.inputs)

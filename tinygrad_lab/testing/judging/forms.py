@@ -2,7 +2,8 @@
 
 What is not may still stand for one.  ``b - rate * db`` is right for a ``b`` of shape (1, 3) and a
 ``db`` of shape (3,), and for integers, a Python number or another precision as well; but for a
-``b`` of shape (3,) and a ``db`` of shape (3, 1) it has nine elements.
+``b`` of shape (3,) and a ``db`` of shape (3, 1) it has nine elements.  What further rules are given
+has to have the shape itself.
 
 Not for: the numbers in it (``properties/numbers.py``).
 """

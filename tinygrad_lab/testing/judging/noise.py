@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ NEARER = (
     2.0**-40,
 )  # where a kink is left out, and an oscillation does not look like noise
 MUCH = 2.0**-10  # of the size of the values: more noise than float16 has
+NARROW = float(np.finfo(np.float32).eps) / 4  # of the size of values that float32 holds
 MULTIPLES = 2.0**-9  # of the upstream: relative distances
 
 
@@ -45,6 +46,7 @@ class Noise:
 
     at: dict[float, Rounding]  # by distance between the points
     gradients: list[Array]  # in each element of each gradient
+    is_narrow: bool = False  # whether float32 holds every value, as where a function computes in it
 
     def up_to(self, step: float) -> Rounding:
         """Give the most that there is within a step, the shortest distance always included."""
@@ -79,14 +81,17 @@ def noise_around(
         nearer = (sampler.along(distance) for distance in NEARER)
         other = next((s for s in itertools.chain(beside, nearer) if not s.is_doubtful), near)
         near = near if other.is_flat and not near.has_kink else other
-    by_element = np.maximum(_noise(near.gradients), _noise(multiples.gradients))
+    of_inputs = _noise(_as_beside(near.gradients))
+    by_element = np.maximum(of_inputs, _noise(multiples.gradients))
     rows = np.split(by_element, np.cumsum([x.size for x in arrays])[:-1])
     gradients = [row.reshape(x.shape) for row, x in zip(rows, arrays, strict=True)]
     slope = max(near.slope, multiples.slope)
-    if not near.is_flat:
-        return Noise({NEAR: Rounding(near.value, slope)}, gradients)
-    far = next((s for s in map(sampler.along, FARTHER) if not s.is_flat), near)
-    return Noise({NEAR: Rounding(far.value, max(far.slope, slope))}, gradients)
+    if near.is_flat:
+        near = next((s for s in map(sampler.along, FARTHER) if not s.is_flat), near)
+    value, slope = near.value, max(near.slope, slope)
+    if sampler.is_narrow and not near.is_flat:  # stairs may be as even as the points
+        value = max(value, NARROW * float(np.max(np.abs(near.values), initial=0.0)))
+    return Noise({NEAR: Rounding(value, slope)}, gradients, sampler.is_narrow)
 
 
 def noise_farther_around(
@@ -105,7 +110,7 @@ def noise_farther_around(
             far.value if is_white(far.values) and not far.is_doubtful else 0.0,
             far.slope if is_white(far.slopes) and not far.is_doubtful else 0.0,
         )
-    return Noise(at, noise.gradients)
+    return replace(noise, at=at)
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,24 @@ class _Sample:
 
     @property
     def slope(self) -> float:
-        return float(_noise(self.slopes))
+        return float(_noise(_as_beside(self.slopes)))
+
+
+def _as_beside(values: Array) -> Array:
+    """Put what the neighbours lead one to expect in the place of the point itself.
+
+    Round-off moves all of them.  A rule that is wrong at one point alone, at 0 or at a tie say,
+    gives another number there than beside it, however near.
+    """
+    if len(values) != len(AROUND):
+        return values
+    here = AROUND.index(0)
+    others = np.delete(values, here, axis=0)
+    low, high = np.min(others, axis=0), np.max(others, axis=0)
+    apart = np.maximum(low - values[here], values[here] - high)
+    smoothed = np.array(values)
+    smoothed[here] = np.where(apart > 8 * (high - low), (low + high) / 2, values[here])
+    return smoothed
 
 
 def _noise(values: Array) -> Array:
@@ -158,6 +180,7 @@ class _Sampler:
     ) -> None:
         self.subject, self.arrays = subject, arrays
         self.directions, self.upstreams = directions, upstreams
+        self.is_narrow = True  # whether float32 holds all results: so it is where that is used
 
     def along(self, distance: float) -> _Sample:
         """Move the inputs."""
@@ -183,9 +206,11 @@ class _Sampler:
         """Call the function near the point; give None where it is undefined."""
         moved = [frozen(x + h * u) for x, u in zip(self.arrays, self.directions, strict=True)]
         try:
-            return self.subject.record(moved)
+            call = self.subject.record(moved)
         except Exception:  # noqa: BLE001 - every function and library raises in its own way
             return None
+        self.is_narrow &= all(bool(np.all(y == y.astype(np.float32))) for y in call.outputs)
+        return call
 
     def _row(self, call: Recorded | None, factor: float) -> Array | None:
         """Give value, slope and gradients of a call; None where there are none."""

@@ -59,12 +59,6 @@ class Ladder:
         """Whether nothing moved at all, not by one bit."""
         return bool(np.all(self.above == self.centre) and np.all(self.below == self.centre))
 
-    @property
-    def is_narrow(self) -> bool:
-        """Whether float32 holds every value, as where a function computes in it."""
-        values = np.concatenate([self.above, self.below])
-        return bool(np.all(values == values.astype(np.float32)))
-
     def size(self, weights: Array) -> float:
         """Give the largest magnitude of the terms of the weighted sum, over all points."""
         sizes = np.abs(np.concatenate([self.centre[None], self.above, self.below])) @ np.abs(

@@ -103,6 +103,7 @@ class Subject(ABC):
     """A function of float arrays whose gradient can be asked for."""
 
     is_lenient = False  # whether form and manners that can make no number wrong are no failure
+    is_for_a_step = False  # whether ``b - rate * db`` is what gradients are for, not more rules
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
     told_inputs = False  # whether its rules are told which gradients are asked for
     told_results = False  # and which results are used
@@ -295,7 +296,7 @@ class Intended(Subject):
     def __init__(self, of: Subject, intended: Callable[..., Any] | float) -> None:
         super().__init__(of.fn, of.args, of.name)
         self.of, self.intended = of, intended
-        self.is_lenient = of.is_lenient
+        self.is_lenient, self.is_for_a_step = of.is_lenient, of.is_for_a_step
         self.names, self.upstream = of.names, of.upstream
         if callable(intended):
             what = f"the slope of {name_of(intended)}, which it is meant to have"

@@ -445,9 +445,12 @@ class Trial:
         ladder, slope = accused.climb.ladder, accused.estimate.value
         size = ladder.size(self.weights)
         off = abs(accused.analytic - slope)
-        if off * ladder.steps[0] <= 4 * noise.stairs * self.eps / DIGIT:
+        stairs = 4 * noise.stairs * self.eps / DIGIT
+        if noise.is_narrow:
+            stairs = max(stairs, float(np.finfo(np.float32).eps) * size)
+        if off * ladder.steps[0] <= stairs:
             return True
-        if not ladder.flat and abs(accused.analytic) <= NOTHING * size and not ladder.is_narrow:
+        if not ladder.flat and abs(accused.analytic) <= NOTHING * size and not noise.is_narrow:
             high = 4 * HEIGHT * self.eps * size
             flat = (j.climb.ladder for j in looked if j.climb.ladder.flat)
             return any(abs(slope) * other.steps[0] > high for other in flat)
@@ -461,8 +464,6 @@ class Trial:
         digit = self._digit
         if not ladder.flat:
             return any(off * j.climb.ladder.steps[0] <= HEIGHT * digit for j in agreeing)
-        if ladder.is_narrow:
-            digit = max(digit, float(np.finfo(np.float32).eps) * size)
         if agreeing or off * ladder.steps[0] <= digit:
             return True
         return any(
