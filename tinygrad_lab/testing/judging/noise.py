@@ -51,7 +51,8 @@ class Noise:
     def up_to(self, step: float) -> Rounding:
         """Give the most that there is within a step, the shortest distance always included."""
         within = [r for distance, r in self.at.items() if distance <= max(step / 4, NEAR)]
-        return Rounding(*map(max, zip(*within, strict=True)))
+        values = max(r.value for r in within)
+        return Rounding(values, max(r.slope for r in self.at.values()))  # pulled at the point
 
     @property
     def stairs(self) -> float:
