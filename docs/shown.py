@@ -67,7 +67,8 @@ def suite() -> str:
     """Show a library, its tests, and what pytest says of them."""
     options = ["-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--gradtest-mutate"]
     # not what changes the output: options of pytest's, a CI that Hypothesis has a profile for
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    names = ("PATH", "HOME", "TMPDIR")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("layers.py", "test_layers.py"):
             shutil.copy(EXAMPLES / name, folder)
