@@ -81,14 +81,19 @@ def noise_around(
         nearer = (sampler.along(distance) for distance in NEARER)
         other = next((s for s in itertools.chain(beside, nearer) if not s.is_doubtful), near)
         near = near if other.is_flat and not near.has_kink else other
-    of_inputs = _noise(_as_beside(near.gradients))
+    slope, of_inputs = near.slope, _noise(near.gradients)
+    if near.jumps and sampler.along(FARTHER[0]).jumps:
+        # Round-off steps here and there; a rule that is wrong at the point, or from it on, does
+        # so just there, whatever the distance.
+        slope, of_inputs = float(_scatter(near.aside.slopes)), _scatter(near.aside.gradients)
     by_element = np.maximum(of_inputs, _noise(multiples.gradients))
     rows = np.split(by_element, np.cumsum([x.size for x in arrays])[:-1])
     gradients = [row.reshape(x.shape) for row, x in zip(rows, arrays, strict=True)]
-    slope = max(near.slope, multiples.slope)
+    slope = max(slope, multiples.slope)
+    value = near.value
     if near.is_flat:
-        near = next((s for s in map(sampler.along, FARTHER) if not s.is_flat), near)
-    value, slope = near.value, max(near.slope, slope)
+        far = next((s for s in map(sampler.along, FARTHER) if not s.is_flat), near)
+        near, value, slope = far, far.value, max(far.slope, slope)
     if sampler.is_narrow and not near.is_flat:  # stairs may be as even as the points
         value = max(value, NARROW * float(np.max(np.abs(near.values), initial=0.0)))
     return Noise({NEAR: Rounding(value, slope)}, gradients, sampler.is_narrow)
@@ -104,11 +109,13 @@ def noise_farther_around(
     """Add what there is over longer distances: stairs may be wider than the usual one."""
     sampler = _Sampler(subject, arrays, directions, upstreams)
     at = dict(noise.at)
-    for distance in FARTHER:
-        far = sampler.along(distance)
+    samples = {distance: sampler.along(distance) for distance in FARTHER}
+    jump = all(sample.jumps for sample in samples.values())
+    for distance, far in samples.items():
+        slopes = far.aside.slopes if jump else far.slopes
         at[distance] = Rounding(
             far.value if is_white(far.values) and not far.is_doubtful else 0.0,
-            far.slope if is_white(far.slopes) and not far.is_doubtful else 0.0,
+            float(_scatter(slopes)) if is_white(slopes) and not far.is_doubtful else 0.0,
         )
     return replace(noise, at=at)
 
@@ -142,24 +149,27 @@ class _Sample:
 
     @property
     def slope(self) -> float:
-        return float(_noise(_as_beside(self.slopes)))
+        return float(_noise(self.slopes))
+
+    @property
+    def aside(self) -> _Sample:
+        """The same without the point itself, on the side that scatters more."""
+        here = AROUND.index(0)
+        sides = (np.s_[:here], np.s_[here + 1 :])
+        halves = [_Sample(self.values[s], self.slopes[s], self.gradients[s]) for s in sides]
+        return max(halves, key=lambda half: float(np.max(_scatter(half.slopes), initial=0.0)))
+
+    @property
+    def jumps(self) -> bool:
+        """Whether slopes are others at the point, or on one side of it, and smooth elsewhere."""
+        if len(self.slopes) < len(AROUND):
+            return False
+        return bool(_scatter(self.slopes) > 16 * _scatter(self.aside.slopes))
 
 
-def _as_beside(values: Array) -> Array:
-    """Put what the neighbours lead one to expect in the place of the point itself.
-
-    Round-off moves all of them.  A rule that is wrong at one point alone, at 0 or at a tie say,
-    gives another number there than beside it, however near.
-    """
-    if len(values) != len(AROUND):
-        return values
-    here = AROUND.index(0)
-    others = np.delete(values, here, axis=0)
-    low, high = np.min(others, axis=0), np.max(others, axis=0)
-    apart = np.maximum(low - values[here], values[here] - high)
-    smoothed = np.array(values)
-    smoothed[here] = np.where(apart > 8 * (high - low), (low + high) / 2, values[here])
-    return smoothed
+def _scatter(values: Array) -> Array:
+    """Give the noise of few values."""
+    return np.asarray(noise_of(values)) if len(values) > 2 else np.zeros(values.shape[1:])
 
 
 def _noise(values: Array) -> Array:
