@@ -139,8 +139,8 @@ def mutation_score(
     ops : collection, optional
         Whose gradients to make wrong: operations of the derivative table, whoever wrote their
         rules, and adapted functions or their names.  By default the rules from outside NumPy and
-        this package, all adapted functions, classes with a backward pass, and
-        ``torch.autograd.Function``s; and where a test reaches none of these, the gradient through
+        this package, all adapted functions, classes with a backward pass, and subclasses
+        of ``torch.autograd.Function``; and where a test reaches none of these, the gradient through
         each operation of Tensors that it calls.
     faults : collection of str, optional
         In which ways: names as they are in the score, such as ``sign flipped``.
