@@ -27,6 +27,7 @@ exclude_patterns = ["_build", "reference/generated"]
 html_theme = "furo"
 html_title = "tinygrad-lab"
 html_static_path = ["_static"]
+html_css_files = ["messages.css"]
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3

@@ -66,13 +66,16 @@ def mended(name: str, wrong: str, right: str) -> str:
 def suite() -> str:
     """Show a library, its tests, and what pytest says of them."""
     options = ["-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--gradtest-mutate"]
+    # not what changes the output: options of pytest's, a CI that Hypothesis has a profile for
+    names = ("PATH", "HOME", "TMPDIR")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("layers.py", "test_layers.py"):
             shutil.copy(EXAMPLES / name, folder)
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, "test_layers.py"],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+            env={**inherited, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
             capture_output=True,
             encoding="utf-8",
             check=False,

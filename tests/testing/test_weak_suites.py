@@ -154,4 +154,4 @@ def test_a_suggestion_that_finds_a_wrong_gradient_says_so():
         lambda: tgt.gradcheck(wrong_below, np.array([0.5, 1.0])),
         faults=["wrong where the input is negative"],
     )
-    assert "there the gradient is wrong as it is: add `tgt.gradcheck(wrong_below, " in str(score)
+    assert "there the gradient is wrong as it is\n      tgt.gradcheck(wrong_below, " in str(score)

@@ -223,3 +223,14 @@ def test_a_rule_that_is_wrong_at_one_point_alone(f, slope, x):
     report = tgt.gradcheck(wrong, np.array(x), raises=False)
     assert report.verdict == "fail"
     assert report.findings[0].kind == "wrong"
+
+
+@pytest.mark.parametrize("border", [1.0, 20.0])
+@pytest.mark.parametrize("factor", [2.0, 1.01])
+def test_a_rule_that_is_wrong_from_the_point_on(border, factor):
+    wrong = tgt.adapters.numpy(
+        np.sin, lambda g, x: g * np.where(x >= border, factor, 1.0) * np.cos(x)
+    )
+    report = tgt.gradcheck(wrong, np.array([border, 0.25]), raises=False)
+    assert report.verdict == "fail"
+    assert report.findings[0].index == (0,)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -47,15 +47,14 @@ class Noise:
     """The round-off near a point, as it is over short and over longer distances."""
 
     at: dict[float, Rounding]  # by distance between the points
-    pulled: tuple[Array, Array]  # gradients beside each other, and from multiples of the upstream
+    pulled: Sequence[Callable[[], Array]]  # measure that of all gradients, which may be large
     shapes: tuple[tuple[int, ...], ...]  # of each gradient
     is_narrow: bool = False  # whether float32 holds every value, as where a function computes in it
 
     @functools.cached_property
     def gradients(self) -> list[Array]:
         """How much there is in each element of each gradient."""
-        beside, multiples = self.pulled  # both may be large
-        by_element = np.maximum(_noise(_as_beside(beside)), _noise(multiples))
+        by_element = functools.reduce(np.maximum, (measure() for measure in self.pulled))
         ends = np.cumsum([math.prod(shape) for shape in self.shapes])
         rows = np.split(by_element, ends[:-1])
         return [row.reshape(shape) for row, shape in zip(rows, self.shapes, strict=True)]
@@ -63,7 +62,8 @@ class Noise:
     def up_to(self, step: float) -> Rounding:
         """Give the most that there is within a step, the shortest distance always included."""
         within = [r for distance, r in self.at.items() if distance <= max(step / 4, NEAR)]
-        return Rounding(*map(max, zip(*within, strict=True)))
+        values = max(r.value for r in within)
+        return Rounding(values, max(r.slope for r in self.at.values()))  # pulled at the point
 
     @property
     def stairs(self) -> float:
@@ -93,14 +93,21 @@ def noise_around(
         nearer = (sampler.along(distance) for distance in NEARER)
         other = next((s for s in itertools.chain(beside, nearer) if not s.is_doubtful), near)
         near = near if other.is_flat and not near.has_kink else other
-    pulled = near.gradients, multiples.gradients
-    slope = max(near.slope, multiples.slope)
+    slope, rows, measure = near.slope, near.gradients, _noise
+    if near.jumps and sampler.along(FARTHER[0]).jumps:
+        # Round-off steps here and there; a rule that is wrong at the point, or from it on, does
+        # so just there, whatever the distance.
+        rows, measure = near.aside.gradients, _scatter
+        slope = float(_scatter(near.aside.slopes))
+    slope = max(slope, multiples.slope)
+    value = near.value
     if near.is_flat:
-        near = next((s for s in map(sampler.along, FARTHER) if not s.is_flat), near)
-    value, slope = near.value, max(near.slope, slope)
+        far = next((s for s in map(sampler.along, FARTHER) if not s.is_flat), near)
+        near, value, slope = far, far.value, max(far.slope, slope)
     if sampler.is_narrow and not near.is_flat:  # stairs may be as even as the points
         value = max(value, NARROW * float(np.max(np.abs(near.values), initial=0.0)))
     shapes = tuple(x.shape for x in arrays)
+    pulled = functools.partial(measure, rows), functools.partial(_noise, multiples.gradients)
     return Noise({NEAR: Rounding(value, slope)}, pulled, shapes, sampler.is_narrow)
 
 
@@ -114,11 +121,13 @@ def noise_farther_around(
     """Add what there is over longer distances: stairs may be wider than the usual one."""
     sampler = _Sampler(subject, arrays, directions, upstreams)
     at = dict(noise.at)
-    for distance in FARTHER:
-        far = sampler.along(distance)
+    samples = {distance: sampler.along(distance) for distance in FARTHER}
+    jump = all(sample.jumps for sample in samples.values())
+    for distance, far in samples.items():
+        slopes = far.aside.slopes if jump else far.slopes
         at[distance] = Rounding(
             far.value if is_white(far.values) and not far.is_doubtful else 0.0,
-            far.slope if is_white(far.slopes) and not far.is_doubtful else 0.0,
+            float(_scatter(slopes)) if is_white(slopes) and not far.is_doubtful else 0.0,
         )
     return replace(noise, at=at)
 
@@ -152,24 +161,27 @@ class _Sample:
 
     @property
     def slope(self) -> float:
-        return float(_noise(_as_beside(self.slopes)))
+        return float(_noise(self.slopes))
+
+    @property
+    def aside(self) -> _Sample:
+        """The same without the point itself, on the side that scatters more."""
+        here = AROUND.index(0)
+        sides = (np.s_[:here], np.s_[here + 1 :])
+        halves = [_Sample(self.values[s], self.slopes[s], self.gradients[s]) for s in sides]
+        return max(halves, key=lambda half: float(np.max(_scatter(half.slopes), initial=0.0)))
+
+    @property
+    def jumps(self) -> bool:
+        """Whether slopes are others at the point, or on one side of it, and smooth elsewhere."""
+        if len(self.slopes) < len(AROUND):
+            return False
+        return bool(_scatter(self.slopes) > 16 * _scatter(self.aside.slopes))
 
 
-def _as_beside(values: Array) -> Array:
-    """Put what the neighbours lead one to expect in the place of the point itself.
-
-    Round-off moves all of them.  A rule that is wrong at one point alone, at 0 or at a tie say,
-    gives another number there than beside it, however near.
-    """
-    if len(values) != len(AROUND):
-        return values
-    here = AROUND.index(0)
-    others = np.delete(values, here, axis=0)
-    low, high = np.min(others, axis=0), np.max(others, axis=0)
-    apart = np.maximum(low - values[here], values[here] - high)
-    smoothed = np.array(values)
-    smoothed[here] = np.where(apart > 8 * (high - low), (low + high) / 2, values[here])
-    return smoothed
+def _scatter(values: Array) -> Array:
+    """Give the noise of few values."""
+    return np.asarray(noise_of(values)) if len(values) > 2 else np.zeros(values.shape[1:])
 
 
 def _noise(values: Array) -> Array:

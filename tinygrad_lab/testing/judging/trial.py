@@ -372,10 +372,17 @@ class Trial:
         judgement, looked = self._weighed(climbs, noise)
         if judgement.verdict != FAIL:
             return judgement
+        if self._may_have_rounded_to_nothing(judgement):
+            return judgement.because(INCONCLUSIVE, Reason.ROUNDED_AWAY)
         accused = self._unless_a_kink(judgement)
         if accused.verdict == FAIL and self._climbs_stairs(accused, looked, noise):
             return accused.because(INCONCLUSIVE, Reason.STAIRS)
         return accused
+
+    def _may_have_rounded_to_nothing(self, accused: Judgement) -> bool:
+        """Whether nothing is promised, and less than a last digit is there, as in ``1 - s``."""
+        _, terms = promised(self.gradients, accused.climb.directions)
+        return terms == 0 and abs(accused.estimate.value) <= self._digit
 
     def _noise(self, climbs: Sequence[Climb], farther: bool = False) -> Noise:
         return self.measurer.noise(climbs[0].directions, self.upstreams, farther)

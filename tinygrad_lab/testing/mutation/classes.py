@@ -158,16 +158,23 @@ class _Layer:
         return noting
 
     def _stepped(self, backward: Callable[..., Any]) -> Callable[..., Any]:
+        code = getattr(inspect.unwrap(backward), "__code__", None)
+
         @functools.wraps(backward)
         def stepped(one: Any, *args: Any, **kwargs: Any) -> Any:
             if not self.everywhere and comes_from_an_adapter():
                 return backward(one, *args, **kwargs)
-            return self._replaced(one, backward, args, kwargs)
+            return self._replaced(one, backward, args, kwargs, code)
 
         return stepped
 
-    def _replaced(self, one: Any, backward: Any, args: Any, kwargs: Any) -> Any:
-        before = copy.deepcopy(one)
+    def _replaced(self, one: Any, backward: Any, args: Any, kwargs: Any, code: Any) -> Any:
+        if not args and kwargs:
+            (name, g), *rest = kwargs.items()
+            return self._replaced(
+                one, lambda o, g, **kw: backward(o, **{name: g}, **kw), (g,), dict(rest), code
+            )
+        before = _copied(one)
         returned = backward(one, *args, **kwargs)
         inputs = self.inputs.get(id(one), ())
         upstreams = [x for x in args[:1] if isinstance(x, (np.ndarray, np.generic, float))]
@@ -176,12 +183,11 @@ class _Layer:
             """Run it on a copy, so that no other gradient becomes wrong with it."""
 
             def run(ups: Any) -> Any:
-                copied = copy.deepcopy(before)
+                copied = _copied(before)
                 return read(copied, backward(copied, *ups, *args[len(ups) :], **kwargs))
 
             return run
 
-        code = getattr(inspect.unwrap(backward), "__code__", None)
         items = list(returned) if isinstance(returned, (tuple, list)) else [returned]
         for i, gradient in enumerate(items):
             if isinstance(gradient, (np.ndarray, np.generic)):
@@ -223,6 +229,14 @@ def _is_made_of_nothing(cls: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _copied(one: Any) -> Any:
+    """Copy an object; what holds a lock or a file is used as it is."""
+    try:
+        return copy.deepcopy(one)
+    except Exception:  # noqa: BLE001 - whatever its parts raise
+        return one
 
 
 def _get(holder: Any, key: Any) -> Any:

@@ -52,12 +52,14 @@ class Observed:
     reached: dict[str, dict[str, None]] = field(default_factory=dict)
     callers: list[Caller] = field(default_factory=list)  # the first, and the smallest
     options: dict[str, Any] = field(default_factory=dict)
+    has_upstream: bool = False  # a loss has none
     is_array: bool = False  # that the gradient is by
     values: list[float] = field(default_factory=list)  # some of those it was asked at
 
     def add(self, test: str, call: Call, caller: Caller | None, right: Any) -> None:
         """Remember one call of a test."""
         self.reached.setdefault("", {})[test] = None
+        self.has_upstream = self.has_upstream or bool(call.upstreams)
         x = call.values
         self.is_array = self.is_array or x is not None
         if x is not None and len(self.values) < MOST_VALUES:
@@ -105,6 +107,8 @@ def candidates(place: Place, observed: Observed) -> tuple[list[Fault], list[Faul
     everywhere = list(EVERYWHERE.values())
     if not observed.reached:
         return everywhere, []
+    if not observed.has_upstream:
+        everywhere = [fault for fault in everywhere if fault.upstream is None]
     partial = [f for f in observed.partial() if observed.tests(f) or _can_be_tried(f, observed)]
     if len(set(observed.values)) > 4:
         partial.append(in_the_middle(*np.nanquantile(observed.values, [0.4, 0.6])))

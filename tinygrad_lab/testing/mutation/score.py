@@ -111,7 +111,7 @@ class MutationScore:
             ]
         lines = together(s for s in self.suggestions if s.line)
         rows += ["to notice more:"] if lines else []
-        rows += [f"  {line}" for line in lines[:MOST_LINES]]
+        rows += ["  " + text.replace("\n", "\n  ") for text in lines[:MOST_LINES]]
         if len(lines) > MOST_LINES:
             rows.append(f"  and {len(lines) - MOST_LINES} more, in .suggestions")
         return "\n".join(rows)
@@ -139,8 +139,8 @@ def mutation_score(
     ops : collection, optional
         Whose gradients to make wrong: operations of the derivative table, whoever wrote their
         rules, and adapted functions or their names.  By default the rules from outside NumPy and
-        this package, all adapted functions, classes with a backward pass, and
-        ``torch.autograd.Function``s; and where a test reaches none of these, the gradient through
+        this package, all adapted functions, classes with a backward pass, and subclasses
+        of ``torch.autograd.Function``; and where a test reaches none of these, the gradient through
         each operation of Tensors that it calls.
     faults : collection of str, optional
         In which ways: names as they are in the score, such as ``sign flipped``.
@@ -180,8 +180,9 @@ def mutation_score(
     1 of 2 planted faults noticed (50 %)
       leaky, by x  missed: wrong where the input is negative
     to notice more:
-      leaky, by x: no test has a negative input: add `tgt.gradcheck(leaky, np.array([-0.5]))`, or \
-`@tgt.gradtest(domain=tgt.Domain(-3, 3))`
+      leaky, by x: no test has a negative input
+          tgt.gradcheck(leaky, np.array([-0.5]))
+          or @tgt.gradtest(domain=tgt.Domain(-3, 3))
     """
     start = time.perf_counter()
     end = start + (float("inf") if budget is None else budget)

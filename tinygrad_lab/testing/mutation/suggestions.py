@@ -62,25 +62,25 @@ class Suggestion:
     instead: str = ""
 
     def __str__(self) -> str:
-        return _in_words([self])
+        why, *lines = _in_words([self])
+        return f"{why}: add {' '.join(lines)}" if lines else why
 
 
-def _in_words(several: Sequence[Suggestion]) -> str:
-    """Tell suggestions that have one line."""
+def _in_words(several: Sequence[Suggestion]) -> list[str]:
+    """Tell suggestions that have one line: why, and below it what to add."""
     first = several[0]
-    text = f"{first.gradient}: {'; '.join(_whys(several))}"
-    if first.line:
-        text += f": add `{first.line}`"
-    return f"{text}, or `{first.instead}`" if first.instead else text
+    why = f"{first.gradient}: {'; '.join(_whys(several))}"
+    alternative = [f"or {first.instead}"] if first.instead else []
+    return [why, *([first.line] if first.line else []), *alternative]
 
 
 def together(suggestions: Iterable[Suggestion]) -> list[str]:
-    """Tell suggestions, those of one line in one; what there is no line for comes last."""
+    """Tell suggestions in lines, those of one line in one; what there is no line for is last."""
     of_line: dict[tuple[str, str], list[Suggestion]] = {}
     for each in suggestions:
         of_line.setdefault((each.gradient, each.line), []).append(each)
     in_order = sorted(of_line.items(), key=lambda item: not item[0][1])
-    return [_in_words(several) for _, several in in_order]
+    return ["\n    ".join(_in_words(several)) for _, several in in_order]
 
 
 def _whys(several: Sequence[Suggestion]) -> list[str]:

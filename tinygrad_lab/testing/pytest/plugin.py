@@ -261,13 +261,17 @@ class _Session:
         rules = dict.fromkeys(m.place for m in mutants)
         text = f"{noticed} of {len(mutants)} noticed, in {len(rules)} gradients"
         say(text, green=noticed == len(mutants))
-        for gradient, faults, tests in summary.who_noticed(rows):
-            say(f"  {gradient}: {faults}: {tests or 'no test'}", red=not tests)
+        for gradient, by in itertools.groupby(summary.who_noticed(rows), lambda row: row[0]):
+            say(gradient)
+            for _, faults, tests in by:
+                say(f"  {tests or 'no test'}: {faults}", red=not tests)
         for text in summary.unnoticed(rows):
             say(text, yellow=True)
         suggestions = mutation.together(m.suggestion for m in mutants if m.suggestion)
+        if suggestions:
+            say("to notice more:", bold=True)
         for text in suggestions:
-            say(text)
+            say("  " + text.replace("\n", "\n  "))
 
 
 def _without_our_frames(

@@ -149,12 +149,16 @@ def unnoticed(mutants: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             every[m["rule"]] += test in m["missed"] or test in m["noticed"]
             if test in m["missed"]:
                 missed[m["rule"]].append(m["fault"])
-        parts = [
-            f"{rule}: {'all' if len(faults) == every[rule] else ', '.join(faults)}"
-            for rule, faults in missed.items()
-        ]
+        parts = [f"{rule}: {_counted(faults, every[rule])}" for rule, faults in missed.items()]
         number = sum(map(len, missed.values()))
         yield f"{test} does not notice {number} of {every.total()} ({'; '.join(parts)})"
+
+
+def _counted(faults: Sequence[str], every: int) -> str:
+    """Name a few faults, and count many."""
+    if len(faults) == every:
+        return "all"
+    return ", ".join(faults) if len(faults) <= 3 else str(len(faults))
 
 
 MOST_TESTS = 3  # that are named of those that notice a fault
@@ -165,7 +169,8 @@ def who_noticed(mutants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str
     rows: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for m in mutants:
         rows.setdefault((m["rule"], tuple(m["noticed"])), []).append(m["fault"])
-    for (rule, tests), faults in rows.items():
+    order = list(dict.fromkeys(m["rule"] for m in mutants))
+    for (rule, tests), faults in sorted(rows.items(), key=lambda row: order.index(row[0][0])):
         names = [test.rpartition("::")[2] for test in tests[:MOST_TESTS]]
         names += [f"and {len(tests) - MOST_TESTS} more"] if len(tests) > MOST_TESTS else []
         yield rule, ", ".join(faults), ", ".join(names)
