@@ -213,10 +213,13 @@ def has_kink(values: Array) -> bool:
 
 def _by_order(values: Array) -> list[Array]:
     """Give the standard deviation of noise by differences of the first order, the second, ..."""
-    deviations = []
+    largest = np.max(np.abs(values), initial=0.0, axis=0)
+    unit = np.where(largest > 0, largest, 1.0)  # their squares need not be numbers
+    values, deviations = values / unit, []
     for order in range(1, len(values) - 1):
         values = np.diff(values, axis=0)
-        deviations.append(np.sqrt(np.mean(np.square(values), axis=0) / math.comb(2 * order, order)))
+        spread = np.sqrt(np.mean(np.square(values), axis=0) / math.comb(2 * order, order))
+        deviations.append(spread * unit)
     return deviations
 
 
