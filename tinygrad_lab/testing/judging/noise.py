@@ -46,13 +46,14 @@ class Noise:
 
     at: dict[float, Rounding]  # by distance between the points
     gradients: list[Array]  # in each element of each gradient
+    of_slope: float = 0.0  # of the slope, which is pulled at the point, whatever the step
     is_narrow: bool = False  # whether float32 holds every value, as where a function computes in it
 
     def up_to(self, step: float) -> Rounding:
         """Give the most that there is within a step, the shortest distance always included."""
         within = [r for distance, r in self.at.items() if distance <= max(step / 4, NEAR)]
-        values = max(r.value for r in within)
-        return Rounding(values, max(r.slope for r in self.at.values()))  # pulled at the point
+        slopes = (r.slope for r in within)
+        return Rounding(max(r.value for r in within), max(self.of_slope, *slopes))
 
     @property
     def stairs(self) -> float:
@@ -97,7 +98,7 @@ def noise_around(
         near, value, slope = far, far.value, max(far.slope, slope)
     if sampler.is_narrow and not near.is_flat:  # stairs may be as even as the points
         value = max(value, NARROW * float(np.max(np.abs(near.values), initial=0.0)))
-    return Noise({NEAR: Rounding(value, slope)}, gradients, sampler.is_narrow)
+    return Noise({NEAR: Rounding(value, slope)}, gradients, is_narrow=sampler.is_narrow)
 
 
 def noise_farther_around(
@@ -118,7 +119,9 @@ def noise_farther_around(
             far.value if is_white(far.values) and not far.is_doubtful else 0.0,
             float(_scatter(slopes)) if is_white(slopes) and not far.is_doubtful else 0.0,
         )
-    return replace(noise, at=at)
+    # Where slopes differ by much over a distance, what is left of them there is no round-off.
+    small = (at[d].slope for d, far in samples.items() if 8 * at[d].slope < far.smallest_slope)
+    return replace(noise, at=at, of_slope=max(small, default=0.0))
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,10 @@ class _Sample:
     @property
     def slope(self) -> float:
         return float(_noise(self.slopes))
+
+    @property
+    def smallest_slope(self) -> float:
+        return float(np.min(np.abs(self.slopes), initial=np.inf))
 
     @property
     def aside(self) -> _Sample:
