@@ -49,6 +49,7 @@ class Noise:
     at: dict[float, Rounding]  # by distance between the points
     pulled: Sequence[Callable[[], Array]]  # measure that of all gradients, which may be large
     shapes: tuple[tuple[int, ...], ...]  # of each gradient
+    of_slope: float = 0.0  # of the slope, which is pulled at the point, whatever the step
     is_narrow: bool = False  # whether float32 holds every value, as where a function computes in it
 
     @functools.cached_property
@@ -62,8 +63,8 @@ class Noise:
     def up_to(self, step: float) -> Rounding:
         """Give the most that there is within a step, the shortest distance always included."""
         within = [r for distance, r in self.at.items() if distance <= max(step / 4, NEAR)]
-        values = max(r.value for r in within)
-        return Rounding(values, max(r.slope for r in self.at.values()))  # pulled at the point
+        slopes = (r.slope for r in within)
+        return Rounding(max(r.value for r in within), max(self.of_slope, *slopes))
 
     @property
     def stairs(self) -> float:
@@ -108,7 +109,7 @@ def noise_around(
         value = max(value, NARROW * float(np.max(np.abs(near.values), initial=0.0)))
     shapes = tuple(x.shape for x in arrays)
     pulled = functools.partial(measure, rows), functools.partial(_noise, multiples.gradients)
-    return Noise({NEAR: Rounding(value, slope)}, pulled, shapes, sampler.is_narrow)
+    return Noise({NEAR: Rounding(value, slope)}, pulled, shapes, is_narrow=sampler.is_narrow)
 
 
 def noise_farther_around(
@@ -129,7 +130,9 @@ def noise_farther_around(
             far.value if is_white(far.values) and not far.is_doubtful else 0.0,
             float(_scatter(slopes)) if is_white(slopes) and not far.is_doubtful else 0.0,
         )
-    return replace(noise, at=at)
+    # Where slopes differ by much over a distance, what is left of them there is no round-off.
+    small = (at[d].slope for d, far in samples.items() if 8 * at[d].slope < far.smallest_slope)
+    return replace(noise, at=at, of_slope=max(small, default=0.0))
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,10 @@ class _Sample:
     @property
     def slope(self) -> float:
         return float(_noise(self.slopes))
+
+    @property
+    def smallest_slope(self) -> float:
+        return float(np.min(np.abs(self.slopes), initial=np.inf))
 
     @property
     def aside(self) -> _Sample:
