@@ -1,8 +1,11 @@
-"""Every operation of the table whose slope jumps declares which side of the kink a call was on."""
+"""Kinks: every operation says which side of one a call was on, and what a tie leaves to be said."""
 
 import numpy as np
+import pytest
 from hypothesis.errors import Unsatisfiable
 
+import tinygrad_lab as tl
+from tinygrad_lab import testing as tgt
 from tinygrad_lab.testing.inputs.catalogue import CASES
 from tinygrad_lab.testing.inputs.generated import at_kinks
 from tinygrad_lab.testing.inputs.search import search
@@ -44,3 +47,24 @@ def test_every_operation_whose_slope_jumps_declares_its_branch():
         except Unsatisfiable:  # it has a value at none of these points
             continue
     assert silent == {}
+
+
+TIES_INSIDE = [
+    (lambda x, y: np.median(x * y), [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]),
+    (lambda x, y: np.median(x * y), [0.0, 1.0, 1000.0], [0.0, 0.0, 0.0]),
+    (lambda x, y: np.maximum(x * y, 0).sum(), [0.0, 0.0, 0.0], [0.0, 1.0, -1.0]),
+    (lambda x, y: np.sort(x * y)[1], [0.0, 0.0, 0.0], [1.0, 0.0, 2.0]),
+]
+
+
+@pytest.mark.parametrize(("f", "x", "y"), TIES_INSIDE)
+def test_a_tie_of_computed_values_is_never_a_failure(f, x, y):
+    """The rule is one of those that a tie has; the slope of the whole may be another number."""
+    assert tgt.gradcheck(f, np.array(x), np.array(y), raises=False).verdict != "fail"
+
+
+@pytest.mark.parametrize("x", [[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+def test_a_wrong_rule_at_a_tie_of_its_inputs_is_one(x):
+    full = tl.primitive(lambda v: np.max(v))
+    tl.defvjp(full, lambda g, y, v: g * (v == y))
+    assert tgt.gradcheck(full, np.array(x), raises=False).verdict == "fail"
