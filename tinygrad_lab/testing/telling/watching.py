@@ -1,6 +1,6 @@
 """Watch a call run, and note each array that a line of it assigns, changes or returns.
 
-It looks into everything that is called, but for Python's own library, NumPy and this package, and
+It looks into everything that is called, but for Python's own library, NumPy and this library, and
 at local variables, attributes of objects whose methods run, and what is in their lists and dicts.
 
 Not for: what is right or wrong about the arrays (``audit.py``).
@@ -27,7 +27,9 @@ MOST_ELEMENTS = 20_000  # of an array that is compared, to see whether it was wr
 MOST_ITEMS = 100  # of a list or dict
 MOST_EVENTS = 5_000
 _LIBRARY = sysconfig.get_paths()["stdlib"]
-_NOT_LOOKED_INTO = (str(Path(np.__file__).parent), str(Path(__file__).parents[2]))
+_PACKAGE = Path(__file__).parents[2]
+_NOT_LOOKED_INTO = (str(Path(np.__file__).parent), str(_PACKAGE))
+_EXPERIMENTS = str(_PACKAGE / "lab")  # they use the library, and have passes by hand of their own
 
 
 @dataclass
@@ -132,6 +134,8 @@ def watched(
 
 @functools.cache
 def _is_looked_into(file: str) -> bool:
+    if file.startswith(_EXPERIMENTS):
+        return True
     if file.startswith(("<frozen", "<__array_function__", "<string>", *_NOT_LOOKED_INTO)):
         return False
     return not file.startswith(_LIBRARY) or "site-packages" in file
