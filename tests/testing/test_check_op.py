@@ -212,8 +212,8 @@ def test_of_a_failure_too():
 
 
 def test_inputs_where_an_operation_has_no_value_are_left_out():
-    assert tgt.check_op(lambda x: np.sqrt(x), examples=20).verdict == "pass"
-    assert tgt.check_op(lambda x: np.max(x, axis=0), examples=20).verdict == "pass"
+    assert tgt.check_op(lambda x: np.sqrt(x), examples=8).verdict == "pass"
+    assert tgt.check_op(lambda x: np.max(x, axis=0), examples=8).verdict == "pass"
 
 
 def test_an_operation_that_has_a_value_nowhere_is_told_to():

@@ -1,5 +1,7 @@
 """Wrong elements of large gradients are found and named, and only those."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,6 @@ def of_memory(low, high):
 
 REGIONS = [
     ((150, 90), at((112, 7)), "w[112, 7] is wrong"),
-    ((100_000,), at(77_777, -1), "w[77777] is wrong"),
     ((20_000,), at([5, 19_999]), "w[5], w[19999] are wrong"),
     ((60, 80), at(12), "all of w[12, :] is wrong"),
     ((60, 80), at(np.s_[:, -1], 2), "all of w[:, 79] is wrong"),
@@ -58,6 +59,8 @@ REGIONS = [
     ((5,), at(np.s_[2:4]), "all of w[2:4] is wrong"),
     ((5,), at([0, 3]), "w[0], w[3] are wrong"),
 ]
+if os.environ.get("HYPOTHESIS_PROFILE") == "thorough":
+    REGIONS += [((100_000,), at(77_777, -1), "w[77777] is wrong")]
 
 
 @pytest.mark.parametrize(("shape", "mistake", "words"), REGIONS, ids=[row[2] for row in REGIONS])
