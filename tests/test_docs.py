@@ -52,10 +52,17 @@ def test_every_package_can_be_imported():
     assert BROKEN == []
 
 
+#: Modules that import what is not installed everywhere.
+NEEDS = {
+    "tinygrad_lab.transforms.jit.backends.elementary": "numba",
+    "benchmarks.checkers.right.torch_names": "torch",
+}
+
+
 @pytest.mark.parametrize("name", ["tinygrad_lab", *MODULES])
 def test_docstrings(name):
-    if name.endswith("backends.elementary"):
-        pytest.importorskip("numba")
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     for case in doctest.DocTestFinder().find(importlib.import_module(name)):

@@ -22,7 +22,10 @@ from tinygrad_lab.testing.inputs.calls import arrays, grid
 from tinygrad_lab.transforms.checkpoint import recomputed
 from tinygrad_lab.transforms.jit.history import replayed
 
-EXAMPLES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 2
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+EXAMPLES = 100 if THOROUGH else 2
+# Of the core, second derivatives are compared in tests/core/rules/test_rules.py every time.
+ORDER = 2 if THOROUGH else 1
 
 
 def of_shapes(*sides, values=None, **options):
@@ -88,7 +91,7 @@ OF_NN = {
 
 @pytest.mark.parametrize("op", CASES, ids=name_of)
 def test_operations_of_the_core(op):
-    report = tgt.check_op(op, examples=EXAMPLES)
+    report = tgt.check_op(op, examples=EXAMPLES, order=ORDER)
     undecided = {r.property for r in report.results if r.verdict == "inconclusive"}
     assert report.verdict == "pass" or (op in UNDECIDED and undecided == {"second_order"})
 

@@ -283,3 +283,46 @@ def test_measure_agrees_with_numpy(array):
 @pytest.mark.parametrize("scale", [1e-300, 1e300])
 def test_rms_neither_underflows_nor_overflows(scale):
     assert measure(np.array([3.0, 4.0]) * scale).rms == pytest.approx(scale * math.sqrt(12.5))
+
+
+def test_an_array_of_one_element_that_a_call_made_others_of_has_no_box():
+    logits = tl.tensor([[0.5, -1.0, 2.0]], requires_grad=True)
+    model = build(tl.nn.functional.cross_entropy(logits, np.array([2])))
+    assert [box.title for box in model.boxes] == ["parameter", "cross_entropy"]
+
+
+def test_labels_that_a_call_made_others_of_have_a_box_with_the_name_of_the_argument():
+    logits = tl.tensor([[0.5, -1.0, 2.0]] * 2, requires_grad=True)
+    model = build(tl.nn.functional.cross_entropy(logits, np.array([2, 0])))
+    target = named(model, "target")
+    assert (target.role, target.shape, target.dtype) == ("input", (2,), "int64")
+
+
+def test_layers_and_functions_are_drawn_as_they_were_written():
+    layer = tl.nn.Conv2d(1, 2, 3, padding=1, rng=0)
+    image = np.arange(16.0).reshape(1, 1, 4, 4)
+    loss = tl.nn.functional.max_pool2d(layer(image), 2).sum()
+    model = build(loss, model=tl.nn.Sequential(layer))
+    written = [(b.title, b.attributes) for b in model.boxes if b.role == "operation"]
+    assert written == [("conv2d", "k3, p1"), ("max_pool2d", "k2")]
+    whole = build(loss, model=tl.nn.Sequential(layer), detail="modules")
+    [box] = [b for b in whole.boxes if b.role == "layer"]
+    assert (box.title, box.parameters) == ("Conv2d(1→2, k3, p1)", 20)
+
+
+def test_the_steps_of_a_loop_are_drawn_once():
+    cell = tl.nn.RNNCell(2, 3, rng=0)
+    xs, h = np.ones((4, 9, 2)), np.zeros((4, 3))
+    for t in range(9):
+        h = cell(xs[:, t] * (t + 1.0), h)
+    folded, unfolded = build(h.sum(), fold=True), build(h.sum(), fold=False)
+    assert folded.operations == unfolded.operations
+    assert folded.parameters == unfolded.parameters
+    [frame] = [frame for frame in folded.frames if frame.copies > 1]
+    assert frame.copies >= 8
+    assert len(folded.boxes) < len(unfolded.boxes) / 3
+    assert any(edge.role == "carried" for edge in folded.edges)
+    of_weights = {b.name or b.shape: b.grad.rms for b in unfolded.boxes if b.role == "parameter"}
+    for box in folded.boxes:
+        if box.role == "parameter":
+            assert box.grad.rms == pytest.approx(of_weights[box.name or box.shape])

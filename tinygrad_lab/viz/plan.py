@@ -165,9 +165,11 @@ class Plan:
             if target.call is None or target.call.scope is None or target.call.is_layer:
                 continue
             for number, trace in enumerate(target.call.scope.operands.values()):
-                if isinstance(trace, tuple) and math.prod(trace[0]) > 1 and trace not in self._of:
+                if not isinstance(trace, tuple) or math.prod(trace[0]) < 2:
+                    continue
+                if trace not in self._of:
                     self._of[trace] = Place(value=_array_of(trace))
-                if isinstance(trace, tuple) and not uses.get(self._of.get(trace, target)):
+                if not uses.get(self._of[trace]):
                     uses[self._of[trace]].append((target, number))
                     self.given.append(Line(self._of[trace], target, number, False))
 

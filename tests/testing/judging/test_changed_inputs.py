@@ -13,7 +13,7 @@ def with_rule(forward, rule):
     """Make a function whose derivative can see the Tensor that it was called with."""
 
     def f(x):
-        operation = tl.primitive(forward)
+        operation = tl.primitive(lambda x: forward(x))
         tl.defvjp(operation, lambda g, y, _: rule(g, x))
         return operation(x)
 
@@ -44,7 +44,7 @@ def _root(x):
 
 def kept(forward, rule):
     """Make an operation whose rule reads what it is handed."""
-    operation = tl.primitive(forward)
+    operation = tl.primitive(lambda x: forward(x))
     tl.defvjp(operation, rule)
     return operation
 

@@ -1,5 +1,7 @@
 """Kinks: every operation says which side of one a call was on, and what a tie leaves to be said."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis.errors import Unsatisfiable
@@ -13,6 +15,8 @@ from tinygrad_lab.testing.judging.arrays import bind
 from tinygrad_lab.testing.judging.numerical import direction_like
 from tinygrad_lab.testing.judging.slope import Measurer, branches
 from tinygrad_lab.testing.judging.subject import subject_of
+
+EXAMPLES = 20 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 2
 
 
 def has_a_kink(subject, arrays, outputs):
@@ -43,7 +47,7 @@ def test_every_operation_whose_slope_jumps_declares_its_branch():
 
     for calls in CASES.values():
         try:
-            search(look, at_kinks(calls), 4, 0)
+            search(look, at_kinks(calls), EXAMPLES, 0)
         except Unsatisfiable:  # it has a value at none of these points
             continue
     assert silent == {}

@@ -125,7 +125,7 @@ def noise_farther_around(
     samples = {distance: sampler.along(distance) for distance in FARTHER}
     jump = all(sample.jumps for sample in samples.values())
     for distance, far in samples.items():
-        slopes = far.aside.slopes if jump else far.slopes
+        slopes = far.aside.slopes if jump else _longest_piece(far.slopes, sampler.digit)
         at[distance] = Rounding(
             far.value if is_white(far.values) and not far.is_doubtful else 0.0,
             float(_scatter(slopes)) if is_white(slopes) and not far.is_doubtful else 0.0,
@@ -191,6 +191,20 @@ def _scatter(values: Array) -> Array:
     return np.asarray(noise_of(values)) if len(values) > 2 else np.zeros(values.shape[1:])
 
 
+def _longest_piece(values: Array, digit: float) -> Array:
+    """Leave out all but the longest run of values between jumps that are no round-off.
+
+    A rule with a border, right on one side of it, jumps there and nowhere else.  Round-off jumps
+    by few last digits where it does so seldom.
+    """
+    if len(values) < FEWEST:
+        return values
+    rises = np.diff(values)
+    apart = np.abs(rises - np.median(rises))
+    jumps = np.flatnonzero(apart > np.maximum(16 * np.median(apart), 64 * digit))
+    return max(np.split(values, jumps + 1), key=len)
+
+
 def _noise(values: Array) -> Array:
     """Give the noise of each column, or none where too few points are defined to tell."""
     noise = noise_of(values) if len(values) >= FEWEST else np.zeros(values.shape[1:])
@@ -213,6 +227,14 @@ class _Sampler:
         self.moved = slice(None) if np.all(self.direction) else np.flatnonzero(self.direction)
         self.weights = flat(upstreams)
         self.is_narrow = True  # whether float32 holds all results: so it is where that is used
+
+    @property
+    def digit(self) -> float:
+        """The last digit of numbers near 1, or of the largest input, in the slope."""
+        largest = max(float(np.max(np.abs(x), initial=1.0)) for x in self.arrays)
+        moved = max(float(np.max(np.abs(u), initial=0.0)) for u in self.directions)
+        eps = np.finfo(np.float32 if self.is_narrow else np.float64).eps
+        return float(eps) * largest * moved * sum(float(np.sum(np.abs(u))) for u in self.upstreams)
 
     def along(self, distance: float) -> _Sample:
         """Move the inputs."""
