@@ -125,7 +125,7 @@ def noise_farther_around(
     samples = {distance: sampler.along(distance) for distance in FARTHER}
     jump = all(sample.jumps for sample in samples.values())
     for distance, far in samples.items():
-        slopes = far.aside.slopes if jump else _longest_piece(far.slopes, sampler.digit)
+        slopes = far.aside.slopes if jump else sampler.slopes_without_borders(far)
         at[distance] = Rounding(
             far.value if is_white(far.values) and not far.is_doubtful else 0.0,
             float(_scatter(slopes)) if is_white(slopes) and not far.is_doubtful else 0.0,
@@ -191,18 +191,15 @@ def _scatter(values: Array) -> Array:
     return np.asarray(noise_of(values)) if len(values) > 2 else np.zeros(values.shape[1:])
 
 
-def _longest_piece(values: Array, digit: float) -> Array:
-    """Leave out all but the longest run of values between jumps that are no round-off.
+def _jumps(values: Array, digit: float) -> Array:
+    """Say between which neighbours, in each column, there is a jump that is no round-off.
 
     A rule with a border, right on one side of it, jumps there and nowhere else.  Round-off jumps
     by few last digits where it does so seldom.
     """
-    if len(values) < FEWEST:
-        return values
-    rises = np.diff(values)
-    apart = np.abs(rises - np.median(rises))
-    jumps = np.flatnonzero(apart > np.maximum(16 * np.median(apart), 64 * digit))
-    return max(np.split(values, jumps + 1), key=len)
+    rises = np.diff(values, axis=0)
+    apart = np.abs(rises - np.median(rises, axis=0))
+    return np.asarray(apart > np.maximum(16 * np.median(apart, axis=0), 64 * digit))
 
 
 def _noise(values: Array) -> Array:
@@ -235,6 +232,18 @@ class _Sampler:
         moved = max(float(np.max(np.abs(u), initial=0.0)) for u in self.directions)
         eps = np.finfo(np.float32 if self.is_narrow else np.float64).eps
         return float(eps) * largest * moved * sum(float(np.sum(np.abs(u))) for u in self.upstreams)
+
+    def slopes_without_borders(self, sample: _Sample) -> Array:
+        """Give slopes of the elements whose gradients cross no border of their rule."""
+        if len(sample.slopes) < FEWEST:
+            return sample.slopes
+        crossing = np.any(_jumps(sample.gradients, self.digit), axis=0)
+        if not np.any(crossing):
+            jumps = np.flatnonzero(_jumps(sample.slopes, self.digit))
+            return max(np.split(sample.slopes, jumps + 1), key=len)
+        direction = np.concatenate([u.ravel() for u in self.directions])
+        gradients = np.where(direction != 0, sample.gradients, 0.0)  # others may be infinite
+        return np.asarray(gradients @ np.where(crossing, 0.0, direction))
 
     def along(self, distance: float) -> _Sample:
         """Move the inputs."""
