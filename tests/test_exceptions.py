@@ -130,7 +130,11 @@ def boom(x):
     raise OverflowError("too much")
 
 
-@pytest.mark.parametrize("function", [wrong, boom])
+def misshapen(x):
+    return x.reshape(7)
+
+
+@pytest.mark.parametrize("function", [wrong, boom, misshapen])
 def test_a_failing_check_is_freed_when_its_error_is(function):
     def fails():
         checked = lambda x: function(x)

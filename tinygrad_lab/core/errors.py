@@ -40,7 +40,10 @@ def raise_explained(
 ) -> NoReturn:
     """Raise ``error`` again, saying which operation it came from and what that was given."""
     if hasattr(error, "explained") and not (outside and f"{name_of(op)}(" not in str(error)):
-        raise error  # the operation inside this one has said it
+        try:
+            raise error  # the operation inside this one has said it
+        finally:
+            del error  # as below
     given = [describe(a) for a in args[:8]] + ["..."] * (len(args) > 8)
     given += [f"{key}={describe(value)}" for key, value in (kwargs or {}).items()]
     where = f"\n  called at {site}" if site and site not in str(error) else ""

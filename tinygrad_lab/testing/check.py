@@ -12,8 +12,8 @@ import numpy as np
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.arrays import Arguments, bind
-from tinygrad_lab.testing.judging.examination import Examination, Looked
-from tinygrad_lab.testing.judging.judgement import Judgement, Reason, skipped
+from tinygrad_lab.testing.judging.examination import Examination
+from tinygrad_lab.testing.judging.judgement import FAIL, Judgement, Kind, Reason, skipped
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.running import Budget, checking, within
 from tinygrad_lab.testing.judging.subject import Adapter, Intended, Subject, subject_of
@@ -138,6 +138,7 @@ def gradcheck(
         report.add_notes(map(not_by, args.numbers_left_out(subject.fn)))
     upstream = subject.upstream if upstream is None else upstream
     allowed: list[float] = []
+    errors: list[tuple[Kind | None, BaseException]] = []
     with within(budget) as clock, checking():
         examination = Examination(
             subject, chosen, generator, upstream, order, strict, tolerance, clock
@@ -149,6 +150,7 @@ def gradcheck(
                 _say_how_long(subject, clock, (clock.spent - first[1]) / (clock.calls - first[0]))
             enter(report, looked.property, looked.judgement, looked.point)
             allowed += _allowed(looked.judgement)
+            errors += _errors(looked.judgement)
     if allowed:
         report.add_notes([f"tolerance={tolerance:g} was needed: off by up to {max(allowed):.1e}"])
     if clock.spent > LONG:
@@ -156,7 +158,7 @@ def gradcheck(
         report.add_notes([f"{clock.calls} calls took {in_words(clock.spent)}, {each:.2g} s each"])
     report.findings.sort(key=lambda finding: finding.kind.severity)
     if raises:
-        raise_for(report, _cause(report, examination.failures))
+        raise_for(report, _cause(report, errors))
     return report
 
 
@@ -198,12 +200,18 @@ def _allowed(judgement: Judgement) -> list[float]:
     return [j.facts["off"] for j in every if j.reason is Reason.WITHIN_TOLERANCE]
 
 
-def _cause(report: GradReport, failures: Sequence[Looked]) -> BaseException | None:
+def _errors(judgement: Judgement) -> list[tuple[Kind | None, BaseException]]:
+    """Give the error that a failure is about, if it is about one, and the kind of the failure."""
+    error = judgement.facts.get("error")
+    return [(judgement.kind, error)] if judgement.verdict == FAIL and error is not None else []
+
+
+def _cause(
+    report: GradReport, errors: Sequence[tuple[Kind | None, BaseException]]
+) -> BaseException | None:
     """Give the error that the first finding is about, if it is about one."""
-    judgements = [failure.judgement for failure in failures]
-    kind = report.findings[0].kind if report.findings else None
-    errors = (judgement.facts.get("error") for judgement in judgements if judgement.kind is kind)
-    return next((error for error in errors if error is not None), None)
+    first = report.findings[0].kind if report.findings else None
+    return next((error for kind, error in errors if kind is first), None)
 
 
 def _refuse(wrt: Any, order: Any, upstream: Any, tolerance: Any, budget: Any) -> None:

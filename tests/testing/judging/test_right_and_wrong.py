@@ -234,3 +234,10 @@ def test_a_rule_that_is_wrong_from_the_point_on(border, factor):
     report = tgt.gradcheck(wrong, np.array([border, 0.25]), raises=False)
     assert report.verdict == "fail"
     assert report.findings[0].index == (0,)
+
+
+@pytest.mark.parametrize("x", [2.2363, 2.24, 2.246])
+def test_a_rule_that_is_wrong_in_an_interval(x):
+    inside = lambda x: (x > 2.236) & (x < 2.2465)
+    wrong = tgt.adapters.numpy(np.sin, lambda g, x: g * np.where(inside(x), 2, 1) * np.cos(x))
+    assert tgt.gradcheck(wrong, np.array([x]), raises=False).verdict == "fail"

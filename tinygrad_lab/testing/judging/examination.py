@@ -100,6 +100,8 @@ class Examination:
             if spent.budget is not self.budget:
                 raise
             yield Looked("call", out_of_time(self.budget))
+        finally:
+            self.failures.clear()  # an error in one holds, by its traceback, this examination
 
     def _failed(self, label: str, judgement: Judgement, point: Point | None = None) -> Looked:
         self.failures.append(Looked(label, judgement, point))
