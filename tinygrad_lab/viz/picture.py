@@ -69,6 +69,15 @@ def graph(
         there. Neither is needed for ``.source`` and for the table.
     limit
         Refuse to draw more boxes than this.
+    detail
+        What is one box: ``"modules"``, each layer that calls no other; ``"operations"``, each call
+        of a function, with layers as frames; ``"primitives"``, each recorded operation.
+        ``"auto"``: operations, or layers where that would be too many.
+    fold
+        Draw what comes several times in a row, the steps of a loop or equal blocks, once; by
+        default where there would be too many boxes.
+    collapse
+        Paths of layers to draw as one box each.
 
     Returns
     -------
