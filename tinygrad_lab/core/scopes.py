@@ -15,15 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.engine import NO_KWARGS, Node, next_order
+from tinygrad_lab.core.engine import Node, next_order
 from tinygrad_lab.core.ownership import COPIED
 from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["POSITIONS", "Scope", "note", "scopes_of", "trace_of"]
 
 _new = object.__new__
-
-NOTHING: dict[Any, Any] = {}
 
 #: What arguments are called of which only the place is known.
 POSITIONS = tuple(range(16))
@@ -49,9 +47,9 @@ def note(
     result: Any,
     since: int,
     called: Any,
-    names: Sequence[Any] = (),
-    args: Sequence[Any] = (),
-    kwargs: Mapping[str, Any] = NO_KWARGS,
+    names: Sequence[Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
 ) -> None:
     """Note on the nodes of a result which call they come from; those it was given know others."""
     if isinstance(result, (tuple, list)):
@@ -63,19 +61,13 @@ def note(
         return
     scope = _new(Scope)
     scope.called, scope.since, scope.until = called, since, next_order()
-    scope.options, scope.operands = NOTHING, NOTHING
-    if names:
-        _add_arguments(scope, [*zip(names, args, strict=False), *kwargs.items()])
-    scope.inner, node.scope = node.scope, scope
-
-
-def _add_arguments(scope: Scope, arguments: Sequence[tuple[Any, Any]]) -> None:
     scope.options, scope.operands = {}, {}
-    for name, value in arguments:
+    for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
         if isinstance(value, (Tensor, np.ndarray)):
             scope.operands[name] = trace_of(value)
         else:
             scope.options[name] = value
+    scope.inner, node.scope = node.scope, scope
 
 
 def trace_of(value: Any) -> Any:

@@ -207,7 +207,8 @@ class _Writer:
         """Write one edge."""
         source, target = self.names[edge.source], self.names[edge.target]
         tip = [f"{source} → {target}, operand {edge.operand + 1}"]
-        attributes = [] if edge.role == "skip" else [f"weight={30 if edge.role == 'spine' else 2}"]
+        weight = {"spine": 30, "side": 2}.get(edge.role)
+        attributes = [] if weight is None else [f"weight={weight}"]
         if edge.grad is not None:
             width, colour = self._line(edge.grad)
             attributes += [f"penwidth={width}", f'color="{colour}"']
@@ -217,17 +218,14 @@ class _Writer:
                 if self.uses[edge.source] <= _MANY_USES:
                     attributes.append(f"label=<&#160;{share}&#160;>")
                 tip.append(f"adds {share} to the gradient of {source}")
-        if edge.role == "carried":
-            tip.append("carried from one copy to the next")
-            attributes = [a for a in attributes if not a.startswith("weight")]
-            attributes += ["style=dashed", "constraint=false"]
-        if edge.grad is not None:
-            pass
         elif edge.tracked and not self.model.has_gradients:
             attributes += ["penwidth=1.2", f'color="{self.theme.muted}"']
         else:
             attributes += ["style=dashed", "penwidth=1", f'color="{self.theme.no_gradient}"']
             tip.append("no gradient")
+        if edge.role == "carried":
+            tip.append("carried from one copy to the next")
+            attributes += ["style=dashed", "constraint=false"]
         attributes.append(f"tooltip={tooltip(tip)}")
         if self.places.get(edge.source, ("", ""))[1] == "right":
             # Within a rank an edge runs from left to right, so this one is drawn from its end.

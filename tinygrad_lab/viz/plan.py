@@ -51,11 +51,6 @@ class Place:
         """Whether it was computed by nothing."""
         return not self.nodes or self.nodes[0].op is None
 
-    @property
-    def last(self) -> Node:
-        """The operation whose result leaves the box, of the copy that is drawn."""
-        return self.nodes[0] if self.call is None else [*nodes_of(self.call)][-1]
-
 
 class Line(NamedTuple):
     """One use of a value: from a box to another, as which operand, from one copy to the next."""

@@ -241,9 +241,8 @@ class _Sampler:
         if not np.any(crossing):
             jumps = np.flatnonzero(_jumps(sample.slopes, self.digit))
             return max(np.split(sample.slopes, jumps + 1), key=len)
-        direction = np.concatenate([u.ravel() for u in self.directions])
-        gradients = np.where(direction != 0, sample.gradients, 0.0)  # others may be infinite
-        return np.asarray(gradients @ np.where(crossing, 0.0, direction))
+        gradients = np.where(self.direction != 0, sample.gradients, 0.0)  # others may be infinite
+        return np.asarray(gradients @ np.where(crossing, 0.0, self.direction))
 
     def along(self, distance: float) -> _Sample:
         """Move the inputs."""
