@@ -6,7 +6,9 @@ Ties the parts together: ``model.py`` reads the graph, ``dot.py`` writes it, ``r
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,18 +111,12 @@ def graph(
         _check("show", what, _SHOWN)
     if isinstance(loss, Program):
         return ProgramGraph(loss, program_dot(loss, theme=theme, limit=limit), engine)
-    boxes = build(
-        loss,
-        model=model,
-        names=names,
-        gradients="grad" in show,
-        limit=limit,
-        detail=detail,
-        fold=fold,
-        collapse=collapse,
+    options: dict[str, Any] = {"detail": detail, "fold": fold, "collapse": collapse}
+    read = partial(
+        build, loss, model=model, names=names, gradients="grad" in show, limit=limit, **options
     )
-    text = to_dot(boxes, show=show, direction=_DIRECTIONS[direction], theme=theme)
-    return Graph(boxes, text, engine)
+    style = Style(tuple(show), _DIRECTIONS[direction], theme)
+    return Graph(read(), style, engine, read)
 
 
 def _check(option: str, value: str, allowed: Collection[str]) -> None:
@@ -129,10 +125,23 @@ def _check(option: str, value: str, allowed: Collection[str]) -> None:
         raise ValueError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
 
 
+@dataclass(frozen=True)
+class Style:
+    """How a model is drawn: the options of :func:`to_dot`."""
+
+    show: Collection[str] = _SHOWN
+    direction: str = "TB"
+    theme: str = "light"
+
+    def dot(self, model: GraphModel) -> str:
+        """Write a model as DOT."""
+        return to_dot(model, show=self.show, direction=self.direction, theme=self.theme)
+
+
 class Graph:
     """A drawn graph. A notebook shows it as SVG; ``print`` shows it as a table.
 
-    Made by :func:`graph`.
+    Made by :func:`graph`. It keeps what it was made from, to be read again in other detail.
 
     Attributes
     ----------
@@ -142,10 +151,22 @@ class Graph:
         DOT text, the same for the same computation, byte for byte.
     """
 
-    def __init__(self, model: GraphModel, source: str, engine: str = "auto") -> None:
+    def __init__(
+        self,
+        model: GraphModel,
+        style: Style,
+        engine: str = "auto",
+        read: Callable[..., GraphModel] | None = None,
+    ) -> None:
         self.model = model
-        self.source = source
+        self.style = style
+        self.source = style.dot(model)
         self._engine = engine
+        self._read = read
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the computation: not every function and array in it can be pickled."""
+        return self.__dict__ | {"_read": None}
 
     def svg(self) -> str:
         """Return the picture as one ``<svg>`` element that can be put into a page.
