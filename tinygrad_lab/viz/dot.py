@@ -55,6 +55,11 @@ def to_dot(
     theme
         ``"light"`` or ``"dark"``.
 
+    Notes
+    -----
+    In an SVG of it, boxes, edges and frames are groups with ids: ``n3``, ``e5`` and ``f0``, where
+    edges and frames are numbered in the order of the model.
+
     Examples
     --------
     >>> import tinygrad_lab as tl
@@ -113,6 +118,7 @@ class _Writer:
         self.scale = Scale(flows, theme)
         self.usual_dtype = model.loss.dtype
         self.paths = {frame.id: frame.path for frame in model.frames}
+        self.frame_ids = {frame.id: f"f{i}" for i, frame in enumerate(model.frames)}
         self.names = {box.id: box.name or box.title for box in model.boxes}
         self.places = _places(model)
         self.uses: dict[str, int] = {}
@@ -136,7 +142,7 @@ class _Writer:
         )
         yield f'  edge [fontname="{FONT}" fontsize=9 fontcolor="{theme.muted}" arrowsize=0.65]'
         yield from self._boxes()
-        yield from (self._edge(edge) for edge in self.model.edges)
+        yield from (self._edge(f"e{i}", edge) for i, edge in enumerate(self.model.edges))
         yield from self._ranks()
         yield "}"
 
@@ -166,8 +172,8 @@ class _Writer:
         line = "rounded,filled" if frame.title else "rounded,dashed,filled"
         yield f"{indent}subgraph cluster_{frame.id.replace('.', '_')} {{"
         yield (
-            f'{indent}  graph [style="{line}" fillcolor="{paint.fill}" '
-            f'color="{paint.line}" labelloc=t labeljust=l margin=9 '
+            f'{indent}  graph [id="{self.frame_ids[frame.id]}" style="{line}" '
+            f'fillcolor="{paint.fill}" color="{paint.line}" labelloc=t labeljust=l margin=9 '
             f"label=<{title}>]"
         )
 
@@ -176,8 +182,9 @@ class _Writer:
         paint = self.theme.paint[_paint(box)]
         width = 2 if box.trouble or box.marks else 1.2
         return (
-            f'  {box.id} [{_SHAPES[box.role]} fillcolor="{paint.fill}" color="{paint.line}" '
-            f"penwidth={width} label=<{self._label(box)}> tooltip={tooltip(_details(box))}]"
+            f'  {box.id} [id="{box.id}" {_SHAPES[box.role]} fillcolor="{paint.fill}" '
+            f'color="{paint.line}" penwidth={width} '
+            f"label=<{self._label(box)}> tooltip={tooltip(_details(box))}]"
         )
 
     def _label(self, box: Box) -> str:
@@ -198,12 +205,12 @@ class _Writer:
             return head
         return f'{head}<BR/><FONT POINT-SIZE="9" COLOR="{self.theme.muted}">{below}</FONT>'
 
-    def _edge(self, edge: Edge) -> str:
+    def _edge(self, id: str, edge: Edge) -> str:
         """Write one edge."""
         source, target = self.names[edge.source], self.names[edge.target]
         tip = [f"{source} → {target}, operand {edge.operand + 1}"]
         weight = {"spine": 30, "side": 2}.get(edge.role)
-        attributes = [] if weight is None else [f"weight={weight}"]
+        attributes = [f'id="{id}"'] + ([] if weight is None else [f"weight={weight}"])
         if edge.grad is not None:
             width, colour = self._line(edge.grad)
             attributes += [f"penwidth={width}", f'color="{colour}"']

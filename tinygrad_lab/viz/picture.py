@@ -5,7 +5,9 @@ Ties the parts together: ``model.py`` reads the graph, ``dot.py`` writes it, ``r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, overload
 
 from tinygrad_lab.core.tensor import Tensor
@@ -124,18 +126,12 @@ def graph(
         _check("show", what, _SHOWN)
     if isinstance(loss, Program):
         return ProgramGraph(loss, program_dot(loss, theme=theme, limit=limit), engine)
-    boxes = build(
-        loss,
-        model=model,
-        names=names,
-        gradients="grad" in show,
-        limit=limit,
-        detail=detail,
-        fold=fold,
-        collapse=collapse,
+    options: dict[str, Any] = {"detail": detail, "fold": fold, "collapse": collapse}
+    read = partial(
+        build, loss, model=model, names=names, gradients="grad" in show, limit=limit, **options
     )
-    text = to_dot(boxes, show=show, direction=_DIRECTIONS[direction], theme=theme)
-    return Graph(boxes, text, engine)
+    style = Style(tuple(show), _DIRECTIONS[direction], theme)
+    return Graph(read(), style, engine, read)
 
 
 def _check(option: str, value: str, allowed: Collection[str]) -> None:
@@ -144,10 +140,23 @@ def _check(option: str, value: str, allowed: Collection[str]) -> None:
         raise ValueError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
 
 
+@dataclass(frozen=True)
+class Style:
+    """How a model is drawn: the options of :func:`to_dot`."""
+
+    show: Collection[str] = _SHOWN
+    direction: str = "TB"
+    theme: str = "light"
+
+    def dot(self, model: GraphModel) -> str:
+        """Write a model as DOT."""
+        return to_dot(model, show=self.show, direction=self.direction, theme=self.theme)
+
+
 class Graph(Drawing):
     """A drawn graph. A notebook shows it as SVG or PNG; ``print`` shows it as a tree.
 
-    Made by :func:`graph`.
+    Made by :func:`graph`. It keeps what it was made from, to be read again in other detail.
 
     Attributes
     ----------
@@ -157,9 +166,21 @@ class Graph(Drawing):
         DOT text, the same for the same computation, byte for byte.
     """
 
-    def __init__(self, model: GraphModel, source: str, engine: str = "auto") -> None:
-        super().__init__(source, engine)
+    def __init__(
+        self,
+        model: GraphModel,
+        style: Style,
+        engine: str = "auto",
+        read: Callable[..., GraphModel] | None = None,
+    ) -> None:
+        super().__init__(style.dot(model), engine)
         self.model = model
+        self.style = style
+        self._read = read
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the computation: not every function and array in it can be pickled."""
+        return self.__dict__ | {"_read": None}
 
     def __repr__(self) -> str:
         return f"<Graph of {summary(self.model)}>"
