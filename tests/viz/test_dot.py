@@ -175,8 +175,8 @@ def test_edges_without_gradient_are_grey_and_dashed(case):
 def test_the_spine_pulls_harder_than_what_comes_in(case):
     model = build(case.loss, model=case.model, names=case.names)
     source = to_dot(model)
-    assert source.count("[weight=30 ") == sum(e.role == "spine" for e in model.edges) == 7
-    assert source.count("[weight=2 ") == sum(e.role == "side" for e in model.edges) == 7
+    assert source.count(" weight=30 ") == sum(e.role == "spine" for e in model.edges) == 7
+    assert source.count(" weight=2 ") == sum(e.role == "side" for e in model.edges) == 7
 
 
 def test_trouble_is_marked_in_words_and_by_border():
@@ -201,7 +201,7 @@ def test_a_third_operand_comes_from_above():
     data = np.ones(2)
     source = to_dot(build(np.concatenate([data, *parts[1:]]).sum()))
     assert "{rank=same; n1; n2; n5}" in source
-    assert "n5 -> n2 [dir=back" in source
+    assert re.search(r"n5 -> n2 \[.*dir=back", source)
     assert "n0 -> n5 [" in source
     assert "n3 -> n5 [" in source
     assert "n4 -> n5 [" in source
@@ -223,7 +223,7 @@ def test_nothing_newer_than_the_oldest_graphviz_in_use(case):
         "rankdir", "newrank", "nodesep", "ranksep", "pad", "bgcolor", "fontname", "fontsize",
         "fontcolor", "labelloc", "labeljust", "label", "shape", "height", "margin", "arrowsize",
         "style", "fillcolor", "color", "penwidth", "peripheries", "tooltip", "weight", "rank",
-        "dir", "splines", "nslimit", "mclimit",
+        "dir", "id", "splines", "nslimit", "mclimit",
     }  # fmt: skip
     bare = re.sub(r'"[^"]*"', '""', re.sub(r"label=<.*?>(?= tooltip|\])", "label=x", source))
     assert set(re.findall(r"\b([a-z]+)=", bare)) <= known

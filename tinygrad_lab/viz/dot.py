@@ -13,12 +13,11 @@ from itertools import groupby
 
 from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
-from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, plural
+from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, one_line, plural, printable
 
 __all__ = ["FONT", "escape", "to_dot", "tooltip"]
 
 FONT = "Helvetica"
-_LONGEST = 40
 _ATTRIBUTES = 26
 
 # With more uses than this, the shares of a gradient are too many and too small for labels.
@@ -56,6 +55,11 @@ def to_dot(
     theme
         ``"light"`` or ``"dark"``.
 
+    Notes
+    -----
+    In an SVG of it, boxes, edges and frames are groups with ids: ``n3``, ``e5`` and ``f0``, where
+    edges and frames are numbered in the order of the model.
+
     Examples
     --------
     >>> import tinygrad_lab as tl
@@ -75,21 +79,16 @@ def escape(text: str) -> str:
     >>> escape('a<b> & "c"'), escape(""), escape("two\nlines")
     ('a&lt;b&gt; &amp; &quot;c&quot;', '(empty)', 'two⏎lines')
     """
-    text = _printable(text).strip()
-    if len(text) > _LONGEST:
-        text = text[: _LONGEST - 1] + "…"
-    return _entities(text) or "(empty)"
+    return _entities(_without_backslash(one_line(text)))
 
 
-def _printable(text: str) -> str:
-    """Make line breaks visible, and replace invisible characters and those that XML forbids."""
-    text = text.replace("\r\n", "\n").replace("\n", "⏎")
-    # Graphviz expands backslash escapes once in labels and twice in tooltips, entities and all,
-    # so \N would become the box's id. A look-alike is the only backslash that survives.
-    text = text.replace("\\", "\N{SET MINUS}")
-    return "".join(
-        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+def _without_backslash(text: str) -> str:
+    """Put a look-alike in the place of each backslash.
+
+    Graphviz expands escapes once in labels and twice in tooltips, entities and all, so that a
+    backslash before N would become the box's id.
+    """
+    return text.replace("\\", "\N{SET MINUS}")
 
 
 def _entities(text: str) -> str:
@@ -101,7 +100,8 @@ def _entities(text: str) -> str:
 
 def tooltip(lines: list[str]) -> str:
     """Write a tooltip as a quoted DOT string."""
-    return '"' + "&#10;".join(_entities(_printable(line)) for line in lines) + '"'
+    safe = (_entities(_without_backslash(printable(line))) for line in lines)
+    return '"' + "&#10;".join(safe) + '"'
 
 
 class _Writer:
@@ -118,6 +118,7 @@ class _Writer:
         self.scale = Scale(flows, theme)
         self.usual_dtype = model.loss.dtype
         self.paths = {frame.id: frame.path for frame in model.frames}
+        self.frame_ids = {frame.id: f"f{i}" for i, frame in enumerate(model.frames)}
         self.names = {box.id: box.name or box.title for box in model.boxes}
         self.places = _places(model)
         self.uses: dict[str, int] = {}
@@ -141,7 +142,7 @@ class _Writer:
         )
         yield f'  edge [fontname="{FONT}" fontsize=9 fontcolor="{theme.muted}" arrowsize=0.65]'
         yield from self._boxes()
-        yield from (self._edge(edge) for edge in self.model.edges)
+        yield from (self._edge(f"e{i}", edge) for i, edge in enumerate(self.model.edges))
         yield from self._ranks()
         yield "}"
 
@@ -171,8 +172,8 @@ class _Writer:
         line = "rounded,filled" if frame.title else "rounded,dashed,filled"
         yield f"{indent}subgraph cluster_{frame.id.replace('.', '_')} {{"
         yield (
-            f'{indent}  graph [style="{line}" fillcolor="{paint.fill}" '
-            f'color="{paint.line}" labelloc=t labeljust=l margin=9 '
+            f'{indent}  graph [id="{self.frame_ids[frame.id]}" style="{line}" '
+            f'fillcolor="{paint.fill}" color="{paint.line}" labelloc=t labeljust=l margin=9 '
             f"label=<{title}>]"
         )
 
@@ -181,8 +182,9 @@ class _Writer:
         paint = self.theme.paint[_paint(box)]
         width = 2 if box.trouble or box.marks else 1.2
         return (
-            f'  {box.id} [{_SHAPES[box.role]} fillcolor="{paint.fill}" color="{paint.line}" '
-            f"penwidth={width} label=<{self._label(box)}> tooltip={tooltip(_details(box))}]"
+            f'  {box.id} [id="{box.id}" {_SHAPES[box.role]} fillcolor="{paint.fill}" '
+            f'color="{paint.line}" penwidth={width} '
+            f"label=<{self._label(box)}> tooltip={tooltip(_details(box))}]"
         )
 
     def _label(self, box: Box) -> str:
@@ -203,12 +205,12 @@ class _Writer:
             return head
         return f'{head}<BR/><FONT POINT-SIZE="9" COLOR="{self.theme.muted}">{below}</FONT>'
 
-    def _edge(self, edge: Edge) -> str:
+    def _edge(self, id: str, edge: Edge) -> str:
         """Write one edge."""
         source, target = self.names[edge.source], self.names[edge.target]
         tip = [f"{source} → {target}, operand {edge.operand + 1}"]
         weight = {"spine": 30, "side": 2}.get(edge.role)
-        attributes = [] if weight is None else [f"weight={weight}"]
+        attributes = [f'id="{id}"'] + ([] if weight is None else [f"weight={weight}"])
         if edge.grad is not None:
             width, colour = self._line(edge.grad)
             attributes += [f"penwidth={width}", f'color="{colour}"']
