@@ -7,7 +7,7 @@ from tinygrad_lab.lab.reports import checked
 
 @pytest.fixture(scope="session")
 def section():
-    """The section as it is written; it is the same each time (tests/lab/reports/test_checked.py)."""
+    """The section, made once: it is the same each time, which test_checked.py shows."""
     return checked.section()
 
 
