@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.viz.health.evidence import Evidence, is_float
 from tinygrad_lab.viz.health.finding import Finding, Spot
+from tinygrad_lab.viz.health.parameters import unused
 from tinygrad_lab.viz.plan import operands
 from tinygrad_lab.viz.style import plural
 
@@ -45,6 +46,7 @@ def detached(case: Evidence) -> Iterator[Finding]:
             "detached", case.where(node),
             f"operand {position + 1} is a constant with the numbers of {where}: no gradient goes "
             "there", _REMEDY, (Spot(node, f"detached: {where}"),),
+            tuple(f for f in unused(case) if where in f.where.split(", ")),
         )  # fmt: skip
     if not reported:
         yield from _cut_off(case, constants)
@@ -85,11 +87,13 @@ def _cut_off(case: Evidence, constants: list[tuple[Node, int, Any]]) -> Iterator
         layer = widths.get(value.shape[axis])
         if layer is None:
             continue
+        owners = {names[o].rpartition(".")[0] for o in before}
         yield Finding(
             "detached", case.where(node),
             f"operand {position + 1} is a constant of {plural(value.shape[axis], 'column')}, as "
             f"many as {layer} gives, and {layer} is not in the graph: if it comes from there, its "
             "history was cut off", _REMEDY, (Spot(node, f"detached: {layer}?"),),
+            tuple(f for f in unused(case) if f.where.split(", ")[0].rpartition(".")[0] in owners),
         )  # fmt: skip
         return
 

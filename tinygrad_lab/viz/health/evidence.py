@@ -119,6 +119,11 @@ class Evidence:
         return node.op is None and not self.naming.is_fed_in(node)
 
     @cached_property
+    def is_empty(self) -> bool:
+        """Whether an array of no elements is among the values: there is no sample."""
+        return any(np.size(v) == 0 for v in self.values.values() if isinstance(v, np.ndarray))
+
+    @cached_property
     def is_fed(self) -> set[Node]:
         """The operations that data have gone into."""
         fed: set[Node] = set()
@@ -126,7 +131,7 @@ class Evidence:
             if node.op is None:
                 if self.naming.is_fed_in(node):
                     fed.add(node)
-            elif any(p in fed if p is not None else True for _, _, p in operands(node)):
+            elif _takes_data(node) or any(p in fed for p in node.parents or ()):
                 fed.add(node)
         return fed
 
@@ -193,6 +198,18 @@ SQUASHING: dict[str, Any] = {
 def _is_product(node: Node) -> bool:
     is_elementwise = isinstance(node.op, np.ufunc) and node.op.signature is None
     return not is_elementwise and words.title_of(node) not in _NO_PRODUCTS
+
+
+def _takes_data(node: Node) -> bool:
+    """Whether an operation was given an array that nothing was computed for, an index too."""
+    parents = node.parents or ()
+    for position, value in enumerate(node.args or ()):
+        if position < len(parents) and parents[position] is not None:
+            continue
+        parts = value if isinstance(value, (tuple, list)) else [value]
+        if any(isinstance(part, np.ndarray) for part in parts):
+            return True
+    return False
 
 
 def is_float(value: Any) -> bool:

@@ -14,7 +14,7 @@ from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.viz.health.activations import dead, saturated
 from tinygrad_lab.viz.health.detached import detached
 from tinygrad_lab.viz.health.evidence import Evidence
-from tinygrad_lab.viz.health.finding import Finding, with_effects
+from tinygrad_lab.viz.health.finding import Finding, flat, with_effects
 from tinygrad_lab.viz.health.finite import not_finite
 from tinygrad_lab.viz.health.flow import flow
 from tinygrad_lab.viz.health.inputs import independent, unnormalised
@@ -32,7 +32,6 @@ _EXPLAINS = {
     "symmetric": ("vanishing", "no gradient", "independent"),
     "independent": ("vanishing", "no gradient"),
     "vanishing": ("no gradient",),
-    "detached": ("unused",),
 }
 
 
@@ -56,12 +55,13 @@ def examine(loss: Tensor, nodes: Sequence[Node], naming: Naming) -> list[Finding
     with np.errstate(all="ignore"):
         case = Evidence(loss, nodes, naming)
         findings = [*not_finite(case)]
-        if not findings:
+        if not findings and not case.is_empty:
             findings = [*saturated(case), *dead(case), *flow(case), *symmetric(case)]
             findings += [*no_gradient(case), *independent(case)]
             is_trouble = any(f.kind in _EXPLAINS["unnormalised"] for f in findings)
             findings += unnormalised(case, is_trouble)
-        findings += [*detached(case), *unused(case)]
+        cut = [*detached(case)]
+        findings += [*cut, *(f for f in unused(case) if f not in flat(cut))]
     return _by_cause(findings)
 
 
@@ -69,7 +69,7 @@ def _by_cause(findings: Sequence[Finding]) -> list[Finding]:
     """Put what a finding explains under it; what several explain, under the first of these."""
     rest = list(findings)
     causes: list[Finding] = []
-    for kind in ("not finite", *_EXPLAINS, "no gradient", "unused"):
+    for kind in ("not finite", *_EXPLAINS, "no gradient", "detached", "unused"):
         for cause in [f for f in rest if f.kind == kind]:
             rest.remove(cause)
             explained = [f for f in rest if f.kind in _EXPLAINS.get(kind, ())]

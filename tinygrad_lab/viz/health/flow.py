@@ -53,7 +53,12 @@ def flow(case: Evidence) -> Iterator[Finding]:
         for nodes in by_weights.values()
     ]
     yield from _through_layers(case, stages)
+    looked_at: set[str] = set()  # a cell has weights for its input and for its state
     for nodes in by_weights.values():
+        layer = case.layer_of(nodes[-1])
+        if layer in looked_at:
+            continue
+        looked_at.add(layer)
         courses = [case.by_step[n] for n in nodes if n in case.by_step]
         if len(nodes) > 1:
             courses = [[case.norms[n] for n in nodes]]

@@ -71,6 +71,8 @@ def independent(case: Evidence) -> Iterator[Finding]:
         return
     node = fed[-1]
     origin = next((n for n in case.nodes if _levels(case, n)), node)
+    if origin in case.weights and _begins_at_zero(case, case.weights[origin]):
+        return
     yield Finding(
         "independent", case.where(node),
         f"it gives the same for all {len(node.value)} rows of different data; they become the same "
@@ -78,6 +80,11 @@ def independent(case: Evidence) -> Iterator[Finding]:
         "Look at the operation where they become the same, and at what enters it",
         (Spot(origin, "same for all data"),),
     )  # fmt: skip
+
+
+def _begins_at_zero(case: Evidence, weights: Node) -> bool:
+    """Whether weights are 0, as those of a last layer may be at the beginning, and will move."""
+    return not np.any(case.values[weights]) and bool(np.any(case.gradients.get(weights, 0.0)))
 
 
 def _data_of(case: Evidence, node: Node) -> Any:
