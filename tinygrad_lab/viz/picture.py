@@ -204,8 +204,8 @@ class Graph(Drawing):
         <BLANKLINE>
         1. ✗ not finite: the gradient of sqrt
            sqrt of 0 at 1 of 2 elements in operand 1 is finite, its derivative is not
-           Remedy: The slope is infinite there: keep the operand away from that point (sqrt, norm, std
-           and powers at 0: add a small number under the root, eps=1e-8).
+           Remedy: The slope is infinite there: keep the operand away from that point (sqrt,
+           norm, std and powers at 0: add a small number under the root, eps=1e-8).
         """
         return self._examined(examine, "no trouble found")
 

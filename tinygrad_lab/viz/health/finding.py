@@ -22,7 +22,7 @@ SYMBOLS = {
 #: What makes numbers wrong, not only training slow.
 WRONG = ("not finite", "gradcheck")
 
-_WIDTH = 96
+_WIDTH = 88
 
 
 @dataclass(frozen=True)
