@@ -7,13 +7,14 @@ Not for: what is drawn (``plan.py``), or what boxes are called in a picture (``d
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from tinygrad_lab.viz.model import Box, Edge, GraphModel
 from tinygrad_lab.viz.nesting import Frame, walk
-from tinygrad_lab.viz.style import number, one_line, plural
+from tinygrad_lab.viz.style import number, one_line, plural, printable
 
-__all__ = ["aligned", "summary", "tree"]
+__all__ = ["aligned", "headline", "summary", "tree"]
 
 _WIDTH = 100
 _INDENT = "  "
@@ -37,15 +38,14 @@ def tree(model: GraphModel) -> str:
     x: parameter           ()     3      6
     loss = multiply(x, x)  ()     9      1
     """
-    return "\n".join([summary(model), *_Writer(model).lines()])
+    remarks = [textwrap.fill(printable(remark), _WIDTH) for remark in model.remarks]
+    return "\n".join([summary(model), *_Writer(model).lines(), *remarks])
 
 
 def summary(model: GraphModel) -> str:
     """Say in one line what a graph is."""
-    loss = model.loss
-    value = f" = {_value(loss)}" if loss.value is not None and loss.value.size == 1 else ""
     return (
-        f"{one_line(loss.name)}{value}: {plural(model.operations, 'operation')}, "
+        f"{headline(model)}: {plural(model.operations, 'operation')}, "
         f"{plural(model.parameters, 'parameter')}, {plural(len(model.edges), 'edge')}"
     )
 
@@ -62,6 +62,13 @@ def aligned(
         cells = [_shortened(text, width if any(numbers) else _WIDTH).ljust(width)]
         cells += [cell.ljust(size) for cell, size in zip(numbers, widths, strict=True)]
         yield "  ".join(cells).rstrip()
+
+
+def headline(model: GraphModel) -> str:
+    """Name what a graph is of, and its value: ``loss = 9``."""
+    loss = model.loss
+    value = f" = {_value(loss)}" if loss.value is not None and loss.value.size == 1 else ""
+    return f"{one_line(loss.name)}{value}"
 
 
 class _Writer:
