@@ -24,6 +24,8 @@ from tinygrad_lab.viz.style import THEMES, number, plural
 if TYPE_CHECKING:
     import graphviz
 
+    from tinygrad_lab.viz.html.page import Page
+
 __all__ = ["Graph", "graph"]
 
 _SHOWN = ("shape", "grad")
@@ -205,6 +207,62 @@ class Graph:
         if form == "svg":
             content = b'<?xml version="1.0" encoding="UTF-8"?>\n' + content
         return write_file(path, content)
+
+    def step(self) -> Page:
+        """Walk through the backward pass, one operation at a time, on a page of its own.
+
+        What arrives, the local rule, what goes back to each operand, and how gradients add up. It
+        needs no kernel and no network; without scripts it shows all steps.
+
+        Returns
+        -------
+        Page
+            Shown by a notebook, or saved as HTML with ``.save(path)``.
+
+        Raises
+        ------
+        ValueError
+            The picture was drawn without gradients.
+        RenderError
+            Nothing on this machine can draw; the message names the remedies.
+
+        Examples
+        --------
+        >>> import tinygrad_lab as tl
+        >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
+        >>> graph((x * x).sum()).step().save("walk.html")  # doctest: +SKIP
+        """
+        from tinygrad_lab.viz.html.stepping import stepping_page
+
+        return stepping_page(self.model, self.style, self._engine, _summary(self.model))
+
+    def interactive(self) -> Page:
+        """Make a page of the picture to move, zoom and search in, whose parts fold and unfold.
+
+        It needs no kernel and no network; without scripts it shows the picture and a table. Other
+        details, and all copies of what repeats, can be chosen there where these are not too large,
+        and the computation was not freed since.
+
+        Returns
+        -------
+        Page
+            Shown by a notebook, or saved as HTML with ``.save(path)``.
+
+        Raises
+        ------
+        RenderError
+            Nothing on this machine can draw; the message names the remedies.
+
+        Examples
+        --------
+        >>> import tinygrad_lab as tl
+        >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
+        >>> graph((x * x).sum()).interactive().save("graph.html")  # doctest: +SKIP
+        """
+        from tinygrad_lab.viz.html.exploring import exploring_page
+
+        about = _summary(self.model)
+        return exploring_page(self.model, self.style, self._engine, about, self._read)
 
     def to_graphviz(self) -> graphviz.Source:
         """Return the picture as an object of the ``graphviz`` package."""

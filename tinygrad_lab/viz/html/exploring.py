@@ -1,0 +1,228 @@
+"""A picture to explore, as a page: move, zoom, search, fold and unfold; and a table beside it.
+
+A layer or a repeat folds in the reader's browser, whatever else is folded: what is hidden closes
+up, nothing is laid out again.  Other details, and all copies of what repeats, are pictures of
+their own, drawn beforehand as far as they stay small.
+
+Not for the page around it (``page.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_lab.viz.html.page import Page, compose, escaped
+from tinygrad_lab.viz.html.vector import Palette, vector
+from tinygrad_lab.viz.measures import Measure
+from tinygrad_lab.viz.model import DETAILS, Box, Frame, GraphModel
+from tinygrad_lab.viz.style import number, plural
+
+if TYPE_CHECKING:
+    from tinygrad_lab.viz.picture import Style
+
+__all__ = ["exploring_page"]
+
+#: Other views of a computation are drawn up to so many boxes, and so many bytes together.
+_MOST_BOXES = 240
+_MOST_BYTES = 600_000
+
+
+@dataclass(frozen=True)
+class _View:
+    """One way to draw a computation."""
+
+    label: str
+    model: GraphModel
+    svg: str
+
+
+def exploring_page(
+    model: GraphModel,
+    style: Style,
+    engine: str,
+    about: str,
+    read: Callable[..., GraphModel] | None = None,
+) -> Page:
+    """Make the page of a model; ``about`` is a line that says what it is.
+
+    ``read`` reads the computation again, with other options of ``build``: without it the page has
+    one view.
+
+    Raises
+    ------
+    RenderError
+        Nothing on this machine can draw.
+    """
+    palette = Palette()
+    views = [_View("as drawn", model, vector(model, style, engine, palette))]
+    for label, other in _others(model, read):
+        svg = vector(other, style, engine, palette)
+        if sum(len(v.svg) for v in views) + len(svg) <= _MOST_BYTES:
+            views.append(_View(label, other, svg))
+    title = f"Graph of {' '.join(model.loss.name.split())}"
+    choices = "".join(f'<option value="{i}">{v.label}</option>' for i, v in enumerate(views))
+    body = _BODY.format(
+        title=escaped(title),
+        about=escaped(about),
+        choices=choices,
+        one="" if len(views) > 1 else " hidden",
+        views="\n".join(_section(i, view) for i, view in enumerate(views)),
+    )
+    data = {"views": [_data(view.model) for view in views]}
+    scripts = ("picture.js", "folding.js", "exploring.js")
+    text = compose(title, body, data, palette=palette, scripts=scripts, theme=style.theme)
+    return Page(text, title, 720, style.dot(model), engine)
+
+
+def _others(
+    model: GraphModel, read: Callable[..., GraphModel] | None
+) -> Iterator[tuple[str, GraphModel]]:
+    """Give the other views that are not too large: all copies, and each other detail."""
+    if read is None:
+        return
+    wanted: list[tuple[str, dict[str, Any]]] = []
+    if any(not frame.title for frame in model.frames):
+        wanted += [(f"all copies, {d}", {"detail": d, "fold": False}) for d in DETAILS[:2]]
+    wanted += [(d, {"detail": d}) for d in DETAILS if d != model.detail]
+    sizes = {len(model.boxes)}
+    for label, options in wanted:
+        try:
+            other = read(**options, limit=_MOST_BOXES)
+        except (ValueError, RuntimeError):  # too large, or the graph was freed meanwhile
+            continue
+        if len(other.boxes) not in sizes:
+            sizes.add(len(other.boxes))
+            yield label, other
+
+
+_BODY = """<header><h1>{title}</h1><p class="muted">{about}</p>
+<button id="theme" aria-pressed="false" data-live hidden>Dark</button></header>
+<main>
+<div class="tools" role="search" data-live hidden>
+<input id="search" type="search" placeholder="Search by name" aria-label="Search by name">
+<span id="matches" class="muted" role="status"></span>
+<button id="fold">Fold all</button><button id="unfold">Unfold all</button>
+<button id="smaller" aria-label="Zoom out">−</button>
+<button id="larger" aria-label="Zoom in">+</button><button id="fit">Fit</button>
+<label{one}>Show <select id="view">{choices}</select></label></div>
+{views}
+<p class="muted" data-live hidden>Drag to move, Ctrl and the wheel or two fingers to zoom. In the
+picture: arrow keys from box to box, Enter folds and unfolds, + − 0 zoom.</p>
+</main>"""
+
+
+def _section(number_: int, view: _View) -> str:
+    """Write one view: the picture, and its table."""
+    rest = "" if number_ == 0 else " hidden"
+    return (
+        f'<section class="columns" data-view="{number_}" aria-label="{escaped(view.label)}"{rest}>'
+        f'<figure class="frame">{view.svg}</figure>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Table">'
+        f"<table><thead><tr><th scope='col'>name</th><th scope='col'>shape</th>"
+        f"<th scope='col'>value</th><th scope='col'>∇ rms</th></tr></thead>"
+        f"<tbody>{''.join(_rows(view.model))}</tbody></table></div></section>"
+    )
+
+
+def _rows(model: GraphModel) -> Iterator[str]:
+    """Write the rows of a table: boxes in order, in the frames they are in."""
+    inside, positions = _contents(model)
+    waiting = [(item, 0) for item in reversed(inside[None])]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, Box):
+            yield _row(item, depth)
+            continue
+        yield (
+            f'<tr class="d{min(depth, 6)}" data-frame="f{positions[item.id]}">'
+            f'<th scope="row" colspan="4"><button aria-expanded="true" data-toggle>'
+            f"{escaped(_title(item))}</button></th></tr>"
+        )
+        waiting += [(each, depth + 1) for each in reversed(inside[item.id])]
+
+
+def _contents(model: GraphModel) -> tuple[dict[str | None, list[Box | Frame]], dict[str, int]]:
+    """Say what is in each frame, in order, and give each frame's position in the model."""
+    frames = {frame.id: frame for frame in model.frames}
+    inside: dict[str | None, list[Box | Frame]] = {None: [], **{id: [] for id in frames}}
+    placed: set[str] = set()
+    for box in model.boxes:
+        item: Box | Frame = box
+        around = box.frame
+        inside[around].append(item)
+        while around is not None and around not in placed:
+            placed.add(around)
+            frame = frames[around]
+            around = frame.within
+            inside[around].append(frame)
+    return inside, {frame.id: i for i, frame in enumerate(model.frames)}
+
+
+def _row(box: Box, depth: int) -> str:
+    marks = " ".join(box.marks) or box.trouble
+    name = f"{_name(box)} {marks}".strip()
+    return (
+        f'<tr class="d{min(depth, 6)}" data-box="{box.id}"><th scope="row">'
+        f"<button data-find>{escaped(name)}</button></th><td>{escaped(str(box.shape))}</td>"
+        f"<td>{escaped(_range(box.value))}</td>"
+        f"<td>{'' if box.flow is None else escaped(number(box.flow))}</td></tr>"
+    )
+
+
+def _range(value: Measure | None) -> str:
+    """Say between what the numbers of an array are."""
+    if value is None:
+        return ""
+    ends = dict.fromkeys((number(value.low), number(value.high)))
+    return value.trouble or " … ".join(ends)
+
+
+def _name(box: Box) -> str:
+    name = " ".join(box.name.split())
+    if box.role in ("parameter", "input"):
+        return name or box.title
+    return f"{box.title} → {name}" if name else box.title
+
+
+def _title(frame: Frame) -> str:
+    return frame.title or f"× {frame.copies}"
+
+
+def _data(model: GraphModel) -> dict[str, Any]:
+    """Give what the scripts need of a view: what is in what, and what a folded frame says."""
+    position = {frame.id: i for i, frame in enumerate(model.frames)}
+    return {
+        "boxes": {
+            box.id: [_name(box), -1 if box.frame is None else position[box.frame]]
+            for box in model.boxes
+        },
+        "frames": [_folded(model, frame, position) for frame in model.frames],
+        "edges": [[edge.source, edge.target] for edge in model.edges],
+    }
+
+
+def _folded(model: GraphModel, frame: Frame, position: dict[str, int]) -> dict[str, Any]:
+    """Describe a frame as the one box that it folds into: ``main`` is what leaves it."""
+    parents = {f.id: f.within for f in model.frames}
+
+    def is_in(around: str | None) -> bool:
+        while around is not None and around != frame.id:
+            around = parents[around]
+        return around is not None
+
+    boxes = [box for box in model.boxes if is_in(box.frame)]
+    main = next((box for box in reversed(boxes) if box.operations), boxes[-1])
+    facts = [str(main.shape)] + ([f"∇ {number(main.flow)}"] if main.flow is not None else [])
+    inner = [
+        plural(sum(box.operations for box in boxes), "operation"),
+        plural(sum(box.parameters for box in boxes), "parameter"),
+    ]
+    return {
+        "title": _title(frame),
+        "within": -1 if frame.within is None else position[frame.within],
+        "main": main.id,
+        "facts": "  ".join(facts),
+        "holds": " · ".join(inner),
+    }
