@@ -20,6 +20,9 @@ from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["Flow", "Measure", "measure", "together"]
 
+#: A mean of so many roundings of a term is none.
+_ROUNDINGS = 8
+
 
 #: So many numbers are taken in at a glance.
 _FEW = 24
@@ -59,6 +62,7 @@ def measure(array: Any) -> Measure:
     flat = array.reshape(-1)
     size = flat.size
     whole = array.tolist() if size <= _FEW and flat.dtype.kind in "biuf" else None
+    precision = np.finfo(flat.dtype if flat.dtype.kind in "fc" else np.float64).eps
     if flat.dtype.kind == "c":
         flat = np.abs(flat)
     flat = flat.astype(np.float64)
@@ -76,7 +80,13 @@ def measure(array: Any) -> Measure:
     top = max(high, -low)
     unit = flat / top if top else flat
     rms, mean = top * math.sqrt(float(np.mean(np.square(unit)))), top * float(unit.mean())
+    mean = _beyond_rounding(mean, rms, precision)
     return Measure(size, rms, mean, low, high, nan, inf, whole)
+
+
+def _beyond_rounding(mean: float, rms: float, precision: float) -> float:
+    """Give a mean, or 0 where it is what rounding left of terms that cancel."""
+    return mean if abs(mean) > _ROUNDINGS * precision * rms else 0.0
 
 
 def together(measures: Iterable[Measure]) -> Measure | None:
@@ -100,6 +110,7 @@ def together(measures: Iterable[Measure]) -> Measure | None:
     top = max(m.rms for m, _ in finite) or 1.0
     rms = top * math.sqrt(sum(n * (m.rms / top) ** 2 for m, n in finite) / count)
     mean = sum(n * m.mean for m, n in finite) / count
+    mean = _beyond_rounding(mean, rms, np.finfo(np.float64).eps)
     low, high = min(m.low for m, _ in finite), max(m.high for m, _ in finite)
     return Measure(size, rms, mean, low, high, nan, inf)
 

@@ -27,7 +27,7 @@ from tinygrad_lab.viz.measures import Flow, Measure, measure, together
 from tinygrad_lab.viz.naming import Naming
 from tinygrad_lab.viz.outline import Call, Repeat, nodes_of
 from tinygrad_lab.viz.plan import DETAILS, Detail, Line, Place, Plan, Settings
-from tinygrad_lab.viz.rules import Formula, formula
+from tinygrad_lab.viz.rules import NO_FORMULA, Formula, formula
 
 __all__ = ["DETAILS", "Box", "Detail", "Edge", "Frame", "GraphModel", "build"]
 
@@ -113,7 +113,7 @@ class Edge:
     share: float | None
     tracked: bool
     role: EdgeRole
-    rule: Formula = Formula("", "")
+    rule: Formula = NO_FORMULA
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,7 +469,7 @@ class _Reader:
                     share = sum(self.flow.shares[line]) / len(self.flow.shares[line])
                 tracked = bool(line.source.nodes)
                 source, target = self.ids[line.source], self.ids[place]
-                rule = Formula("", "") if grad is None else self._rule(line)
+                rule = NO_FORMULA if grad is None else self._rule(line)
                 yield Edge(source, target, line.operand, grad, share, tracked, role, rule)
 
     def _rule(self, line: Line) -> Formula:
@@ -477,7 +477,7 @@ class _Reader:
         nodes = line.target.nodes[: len(line.target.nodes) // self._copies(line.target)]
         positions = {position for _, position in self.plan.lines[line]}
         if len(nodes) != 1 or len(positions) != 1:
-            return Formula("", "")
+            return NO_FORMULA
         rule = formula(nodes[0].op, *positions)
         own, result = (self.values[place][0].shape for place in (line.source, line.target))
         is_elementwise = isinstance(nodes[0].op, np.ufunc) and nodes[0].op.signature is None

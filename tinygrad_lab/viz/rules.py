@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_lab.core.operations import OPERATIONS
 
-__all__ = ["Formula", "formula"]
+__all__ = ["NO_FORMULA", "Formula", "formula"]
 
 #: By the name of an operation: the gradient by each of its operands.
 _TEXTBOOK: dict[str, tuple[str, ...]] = {
@@ -97,6 +97,9 @@ class Formula(NamedTuple):
     text: str
 
 
+NO_FORMULA = Formula("", "")
+
+
 def formula(op: Any, position: int) -> Formula:
     """Give the rule by an operand; without a text where there is none that explains anything.
 
@@ -108,7 +111,7 @@ def formula(op: Any, position: int) -> Formula:
     """
     rule = _function(op, position)
     if rule is None:
-        return Formula("", "")
+        return NO_FORMULA
     letter = _letter(rule, position)
     if not _is_ours(rule):
         return Formula(letter, _as_written(rule))

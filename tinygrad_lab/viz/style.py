@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from tinygrad_lab.viz.measures import Measure
 
-__all__ = ["THEMES", "Paint", "Scale", "Theme", "measured", "number", "plural"]
+__all__ = [
+    "THEMES", "Paint", "Scale", "Theme", "measured", "number", "one_line", "plural", "printable",
+]  # fmt: skip
 
 #: Matplotlib's cividis at every sixteenth, written down so that a picture needs no Matplotlib.
 _CIVIDIS = (
@@ -21,6 +23,9 @@ _CIVIDIS = (
     (171, 160, 114), (188, 174, 108), (205, 187, 99), (222, 201, 88), (240, 216, 70),
     (254, 232, 56),
 )  # fmt: skip
+
+#: Characters of a name; what is longer would make a box wide.
+_LONGEST = 40
 
 _THINNEST, _THICKEST = 0.8, 4.5
 
@@ -192,3 +197,25 @@ def plural(count: int, noun: str) -> str:
     ('1 edge', '1,200 edges')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def one_line(text: str) -> str:
+    r"""Make any text visible, one line, and at most 40 characters long.
+
+    Examples
+    --------
+    >>> one_line("two\nlines"), one_line(" "), one_line("x" * 50)[-3:]
+    ('two⏎lines', '(empty)', 'xx…')
+    """
+    text = printable(text).strip()
+    if len(text) > _LONGEST:
+        text = text[: _LONGEST - 1] + "…"
+    return text or "(empty)"
+
+
+def printable(text: str) -> str:
+    """Make line breaks visible, and replace what is invisible, reverses text, or XML forbids."""
+    text = text.replace("\r\n", "\n").replace("\n", "⏎")
+    return "".join(
+        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
+    )

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_lab.viz.html.page import Page, compose, escaped
+from tinygrad_lab.viz.html.page import Page, compose, escaped, filled
 from tinygrad_lab.viz.html.vector import Palette, vector
-from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import DETAILS, Box, Frame, GraphModel
-from tinygrad_lab.viz.style import number, plural
+from tinygrad_lab.viz.style import number, one_line, plural
+from tinygrad_lab.viz.tree import contents, gradient_of, value_of
 
 if TYPE_CHECKING:
     from tinygrad_lab.viz.picture import Style
@@ -61,9 +61,10 @@ def exploring_page(
         svg = vector(other, style, engine, palette)
         if sum(len(v.svg) for v in views) + len(svg) <= _MOST_BYTES:
             views.append(_View(label, other, svg))
-    title = f"Graph of {' '.join(model.loss.name.split())}"
+    title = f"Graph of {one_line(model.loss.name)}"
     choices = "".join(f'<option value="{i}">{v.label}</option>' for i, v in enumerate(views))
-    body = _BODY.format(
+    body = filled(
+        "exploring.html",
         title=escaped(title),
         about=escaped(about),
         choices=choices,
@@ -97,22 +98,6 @@ def _others(
             yield label, other
 
 
-_BODY = """<header><h1>{title}</h1><p class="muted">{about}</p>
-<button id="theme" aria-pressed="false" data-live hidden>Dark</button></header>
-<main>
-<div class="tools" role="search" data-live hidden>
-<input id="search" type="search" placeholder="Search by name" aria-label="Search by name">
-<span id="matches" class="muted" role="status"></span>
-<button id="fold">Fold all</button><button id="unfold">Unfold all</button>
-<button id="smaller" aria-label="Zoom out">−</button>
-<button id="larger" aria-label="Zoom in">+</button><button id="fit">Fit</button>
-<label{one}>Show <select id="view">{choices}</select></label></div>
-{views}
-<p class="muted" data-live hidden>Drag to move, Ctrl and the wheel or two fingers to zoom. In the
-picture: arrow keys from box to box, Enter folds and unfolds, + − 0 zoom.</p>
-</main>"""
-
-
 def _section(number_: int, view: _View) -> str:
     """Write one view: the picture, and its table."""
     rest = "" if number_ == 0 else " hidden"
@@ -121,17 +106,15 @@ def _section(number_: int, view: _View) -> str:
         f'<figure class="frame">{view.svg}</figure>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table">'
         f"<table><thead><tr><th scope='col'>name</th><th scope='col'>shape</th>"
-        f"<th scope='col'>value</th><th scope='col'>∇ rms</th></tr></thead>"
+        f"<th scope='col'>value</th><th scope='col'>∇</th></tr></thead>"
         f"<tbody>{''.join(_rows(view.model))}</tbody></table></div></section>"
     )
 
 
 def _rows(model: GraphModel) -> Iterator[str]:
     """Write the rows of a table: boxes in order, in the frames they are in."""
-    inside, positions = _contents(model)
-    waiting = [(item, 0) for item in reversed(inside[None])]
-    while waiting:
-        item, depth = waiting.pop()
+    positions = {frame.id: i for i, frame in enumerate(model.frames)}
+    for item, depth in contents(model):
         if isinstance(item, Box):
             yield _row(item, depth)
             continue
@@ -140,24 +123,6 @@ def _rows(model: GraphModel) -> Iterator[str]:
             f'<th scope="row" colspan="4"><button aria-expanded="true" data-toggle>'
             f"{escaped(_title(item))}</button></th></tr>"
         )
-        waiting += [(each, depth + 1) for each in reversed(inside[item.id])]
-
-
-def _contents(model: GraphModel) -> tuple[dict[str | None, list[Box | Frame]], dict[str, int]]:
-    """Say what is in each frame, in order, and give each frame's position in the model."""
-    frames = {frame.id: frame for frame in model.frames}
-    inside: dict[str | None, list[Box | Frame]] = {None: [], **{id: [] for id in frames}}
-    placed: set[str] = set()
-    for box in model.boxes:
-        item: Box | Frame = box
-        around = box.frame
-        inside[around].append(item)
-        while around is not None and around not in placed:
-            placed.add(around)
-            frame = frames[around]
-            around = frame.within
-            inside[around].append(frame)
-    return inside, {frame.id: i for i, frame in enumerate(model.frames)}
 
 
 def _row(box: Box, depth: int) -> str:
@@ -166,21 +131,12 @@ def _row(box: Box, depth: int) -> str:
     return (
         f'<tr class="d{min(depth, 6)}" data-box="{box.id}"><th scope="row">'
         f"<button data-find>{escaped(name)}</button></th><td>{escaped(str(box.shape))}</td>"
-        f"<td>{escaped(_range(box.value))}</td>"
-        f"<td>{'' if box.flow is None else escaped(number(box.flow))}</td></tr>"
+        f"<td>{escaped(value_of(box))}</td><td>{escaped(gradient_of(box))}</td></tr>"
     )
 
 
-def _range(value: Measure | None) -> str:
-    """Say between what the numbers of an array are."""
-    if value is None:
-        return ""
-    ends = dict.fromkeys((number(value.low), number(value.high)))
-    return value.trouble or " … ".join(ends)
-
-
 def _name(box: Box) -> str:
-    name = " ".join(box.name.split())
+    name = one_line(box.name) if box.name else ""
     if box.role in ("parameter", "input"):
         return name or box.title
     return f"{box.title} → {name}" if name else box.title

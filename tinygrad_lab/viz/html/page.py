@@ -26,7 +26,7 @@ from tinygrad_lab.viz.html.vector import Palette
 from tinygrad_lab.viz.render import render
 from tinygrad_lab.viz.style import THEMES
 
-__all__ = ["Page", "compose", "escaped"]
+__all__ = ["Page", "compose", "escaped", "filled"]
 
 escaped = functools.partial(html.escape, quote=True)
 
@@ -73,7 +73,8 @@ class Page:
 
     def _still(self) -> str:
         """Draw the picture for where no scripts run: a PNG in base64."""
-        return base64.b64encode(render(self._source, "png", engine=self._engine)).decode()
+        png = render(self._source, "png", engine=self._engine, bounded=True)
+        return base64.b64encode(png).decode()
 
     def _framed(self, still: str) -> str:
         """Put the page in a frame of its own, so that neither's styles reach the other.
@@ -110,7 +111,8 @@ def compose(
     """
     style = _variables(palette) + _asset("page.css")
     script = "".join(map(_asset, scripts))
-    return Template(_asset("page.html")).substitute(
+    return filled(
+        "page.html",
         title=escaped(title),
         theme=' data-theme="dark"' if theme == "dark" else "",
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
@@ -121,6 +123,11 @@ def compose(
         data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
         script=script,
     )
+
+
+def filled(name: str, **holes: Any) -> str:
+    """Fill the holes of an asset with HTML."""
+    return Template(_asset(name)).substitute(holes)
 
 
 @functools.cache

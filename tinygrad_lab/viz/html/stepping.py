@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lab.viz.html.page import Page, compose, escaped
+from tinygrad_lab.viz.html.page import Page, compose, escaped, filled
 from tinygrad_lab.viz.html.vector import Palette, vector
 from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import Box, Edge, GraphModel
-from tinygrad_lab.viz.style import measured, number
+from tinygrad_lab.viz.style import measured, number, one_line
 
 if TYPE_CHECKING:
     from tinygrad_lab.viz.picture import Style
@@ -98,8 +98,9 @@ def stepping_page(model: GraphModel, style: Style, engine: str, about: str) -> P
     steps = walk(model)
     writer = _Writer(model)
     sections = [*map(writer.step, steps), writer.end()]
-    title = f"Backward pass of {' '.join(model.loss.name.split())}"
-    body = _BODY.format(
+    title = f"Backward pass of {one_line(model.loss.name)}"
+    body = filled(
+        "stepping.html",
         title=escaped(title),
         about=escaped(about),
         svg=svg,
@@ -110,25 +111,6 @@ def stepping_page(model: GraphModel, style: Style, engine: str, about: str) -> P
     scripts = ("picture.js", "stepping.js")
     text = compose(title, body, data, palette=palette, scripts=scripts, theme=style.theme)
     return Page(text, title, 700, style.dot(model), engine)
-
-
-_BODY = """<header><h1>{title}</h1><p class="muted">{about}</p>
-<button id="theme" aria-pressed="false" data-live hidden>Dark</button></header>
-<main>
-<div class="tools" role="group" aria-label="Steps" data-live hidden>
-<button data-go="first">First</button><button data-go="back">Back</button>
-<input id="slider" type="range" min="0" max="{last}" value="0" aria-label="Step">
-<button data-go="next">Next</button><button data-go="last">Last</button>
-<span id="where" class="muted"></span></div>
-<div class="columns">
-<figure class="frame">{svg}</figure>
-<div><ol class="walk" aria-live="polite">
-{steps}
-</ol>
-<p class="muted">In a rule, g is what arrives and y the result. Of arrays too large to be shown there
-is the root mean square, rms; parts of one gradient are measured along their sum, so they add up.</p>
-<p class="muted" data-live hidden>Arrow keys: one step; Home and End. A click on a box: its step.</p>
-</div></div></main>"""
 
 
 def _data(model: GraphModel, step: Step) -> dict[str, Any]:
@@ -226,7 +208,8 @@ class _Writer:
         """Write what there is at the end: a gradient for each leaf."""
         leaves = [box for box in self.model.boxes if box.role in ("parameter", "input")]
         rows = "".join(
-            f"<tr><th scope='row'>{escaped(self._called(box))}</th><td>{escaped(str(box.shape))}</td>"
+            f"<tr><th scope='row'>{escaped(self._called(box))}</th>"
+            f"<td>{escaped(str(box.shape))}</td>"
             f"<td>{escaped(measured(box.grad)) if box.grad else 'none'}</td></tr>"
             for box in leaves
             if box.role == "parameter" or box.grad is not None
@@ -239,7 +222,7 @@ class _Writer:
 
     def _called(self, box: Box) -> str:
         """Name a box: data by their names, operations by what they are, and their result's name."""
-        name = " ".join(box.name.split())
+        name = one_line(box.name) if box.name else ""
         if box.role in ("parameter", "input"):
             return name or box.title
         title = f"{box.title}({box.attributes})" if box.attributes else box.title

@@ -49,7 +49,9 @@ class Palette:
 
     def sheet(self, theme: int) -> str:
         """Write the variables for the light theme, 0, or the dark one, 1."""
-        return "".join(f"--c{int(code[3:], 16)}:{pair[theme]};" for pair, code in self.codes.items())
+        return "".join(
+            f"--c{int(code[3:], 16)}:{pair[theme]};" for pair, code in self.codes.items()
+        )
 
 
 def vector(model: GraphModel, style: Style, engine: str, palette: Palette) -> str:

@@ -226,5 +226,5 @@ document.getElementById("fold").addEventListener("click", () => current.all(true
 document.getElementById("unfold").addEventListener("click", () => current.all(false));
 document.getElementById("larger").addEventListener("click", () => current.stage.zoom(1.25));
 document.getElementById("smaller").addEventListener("click", () => current.stage.zoom(0.8));
-document.getElementById("fit").addEventListener("click", () => current.stage.fit());
+document.getElementById("fit").addEventListener("click", () => current.stage.fit(null, 0));
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") hush(); });

@@ -32,16 +32,15 @@ class Stage {
   }
 
   /** Show all of it, or as much as is large enough to be read. */
-  fit(around = null) {
+  fit(around = null, least = NARROWEST) {
     const { clientWidth } = this.frame;
     const widest = Math.max(Math.min(clientWidth / this.whole[2], 1.6), NARROWEST);
     this.frame.style.height = `${Math.ceil(this.whole[3] * widest) + 2}px`; // CSS has the limit
     const { clientHeight } = this.frame;
     const scale = Math.min(clientWidth / this.whole[2], clientHeight / this.whole[3], 1.6);
     this.least = Math.min(scale, NARROWEST);
-    const [x, y, width] = this.whole;
-    this.look(x + width / 2, y + clientHeight / 2 / Math.max(scale, NARROWEST),
-      Math.max(scale, NARROWEST));
+    const [x, y, width] = this.whole, start = Math.max(scale, least);
+    this.look(x + width / 2, y + clientHeight / 2 / start, start);
     if (around) this.show(around);
   }
 
