@@ -23,7 +23,7 @@ from typing import Any
 
 from tinygrad_lab.files import write_file
 from tinygrad_lab.viz.html.vector import Palette
-from tinygrad_lab.viz.render import render
+from tinygrad_lab.viz.render import render, size_of
 from tinygrad_lab.viz.style import THEMES
 
 __all__ = ["Page", "compose", "escaped", "filled"]
@@ -67,16 +67,20 @@ class Page:
     def _repr_html_(self) -> str:
         return self._framed(self._still())
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        still = self._still()
-        return {"text/html": self._framed(still), "image/png": still, "text/plain": repr(self)}
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        png = self._still()
+        bundle = {
+            "text/html": self._framed(png),
+            "image/png": base64.b64encode(png).decode(),
+            "text/plain": repr(self),
+        }
+        return bundle, {"image/png": size_of(png)}
 
-    def _still(self) -> str:
-        """Draw the picture for where no scripts run: a PNG in base64."""
-        png = render(self._source, "png", engine=self._engine, bounded=True)
-        return base64.b64encode(png).decode()
+    def _still(self) -> bytes:
+        """Draw the picture for where no scripts run: a PNG."""
+        return render(self._source, "png", engine=self._engine, bounded=True)
 
-    def _framed(self, still: str) -> str:
+    def _framed(self, png: bytes) -> str:
         """Put the page in a frame of its own, so that neither's styles reach the other.
 
         Where scripts are not trusted the frame is taken out, and what is in it stays.
@@ -85,7 +89,8 @@ class Page:
             f'<iframe title="{escaped(self._title)}" srcdoc="{escaped(self.html)}" '
             f'sandbox="allow-scripts" width="100%" height="{self._height}" '
             f'style="border:0;resize:vertical">'
-            f'<img alt="{escaped(self._title)}" src="data:image/png;base64,{still}"></iframe>'
+            f'<img alt="{escaped(self._title)}" width="{size_of(png)["width"]}" '
+            f'src="data:image/png;base64,{base64.b64encode(png).decode()}"></iframe>'
         )
 
 
