@@ -272,7 +272,8 @@ class _Writer:
             words.append(f"edges: ∇ rms {flows}")
         if math.prod(model.loss.shape) != 1 and model.has_gradients:
             words.append("∇ of the sum of the last box")
-        return " &#160;·&#160; ".join(words)
+        lines = [" &#160;·&#160; ".join(words), *map(escape, model.remarks)]
+        return "<BR/>".join(lines)
 
 
 def _places(model: GraphModel) -> dict[str, tuple[str, str]]:

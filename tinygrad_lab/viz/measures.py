@@ -177,7 +177,7 @@ def _share(part: Any, whole: Any) -> float:
     it is the part's component along the whole, scaled so that the whole's own component is its rms:
     the shares of all terms add up to the rms, and a term against the rest has a negative share.
     """
-    a, g = (np.asarray(array, dtype=np.float64).reshape(-1) for array in (part, whole))
+    a, g = map(_real_row, (part, whole))
     if a.size != g.size:  # of other results than the rest
         return math.nan
     if g.size == 1:
@@ -187,3 +187,9 @@ def _share(part: Any, whole: Any) -> float:
         return 0.0 if not top else math.nan
     unit = g / top
     return float(a @ unit) / math.sqrt(float(unit @ unit) * g.size)
+
+
+def _real_row(array: Any) -> Any:
+    """Put numbers in a row, complex ones as their real and imaginary parts."""
+    flat = np.asarray(array).reshape(-1)
+    return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat.astype(np.float64)

@@ -15,10 +15,11 @@ from tinygrad_lab.transforms import Program
 from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.dot import to_dot
 from tinygrad_lab.viz.drawing import Drawing
-from tinygrad_lab.viz.model import DETAILS, GraphModel, build
+from tinygrad_lab.viz.health import Finding, examine, report
+from tinygrad_lab.viz.model import DETAILS, Examine, GraphModel, build
 from tinygrad_lab.viz.program import ProgramGraph, program_dot
 from tinygrad_lab.viz.style import THEMES
-from tinygrad_lab.viz.tree import summary, tree
+from tinygrad_lab.viz.tree import headline, summary, tree
 
 if TYPE_CHECKING:
     from tinygrad_lab.viz.html.page import Page
@@ -181,6 +182,45 @@ class Graph(Drawing):
         self.style = style
         self._read = read
 
+    def health(self) -> Examined:
+        """Look for trouble, and mark the boxes where it is.
+
+        Found are NaN and infinities, dead and saturated units, gradients that vanish or explode
+        through layers and through time, histories that were cut off, parameters that are not used,
+        get no gradient or are all equal, inputs of a scale that makes trouble, and results that
+        are the same for all data: each with its origin, with what it causes, and with a remedy.
+        What is measured is this one forward and backward pass; healthy networks have no findings.
+
+        Raises
+        ------
+        ValueError
+            The graph was freed by ``backward()`` meanwhile.
+        RuntimeError
+            The picture comes from another process, and has no computation.
+
+        Examples
+        --------
+        >>> import numpy as np, tinygrad_lab as tl
+        >>> w = tl.tensor([0.0, 4.0], requires_grad=True)
+        >>> print(graph(np.sqrt(w).sum(), names={"w": w}).health().report())
+        loss = 2: 1 finding
+        <BLANKLINE>
+        1. ✗ not finite: the gradient of sqrt
+           sqrt of 0 at 1 of 2 elements in operand 1 is finite, its derivative is not
+           Remedy: The slope is infinite there: keep the operand away from that point (sqrt,
+           norm, std and powers at 0: add a small number under the root, eps=1e-8).
+        """
+        return self._examined(examine, "no trouble found")
+
+    def _examined(self, look: Examine, nothing: str) -> Examined:
+        if self._read is None:
+            raise RuntimeError(
+                "this picture was made in another process and has no computation to look at: draw "
+                "the graph of the loss here, with tl.viz.graph(loss, model)"
+            )
+        model = self._read(examine=look)
+        return Examined(model, self.style, self._engine, self._read, nothing)
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the computation: not every function and array in it can be pickled."""
         return self.__dict__ | {"_read": None}
@@ -246,3 +286,38 @@ class Graph(Drawing):
 
     def __str__(self) -> str:
         return tree(self.model)
+
+
+class Examined(Graph):
+    """A graph that was looked at for trouble; what was found is marked.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        What was found, causes first; their effects are under them.
+    """
+
+    def __init__(
+        self,
+        model: GraphModel,
+        style: Style,
+        engine: str,
+        read: Callable[..., GraphModel] | None,
+        nothing: str,
+    ) -> None:
+        super().__init__(model, style, engine, read)
+        self._nothing = nothing
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found."""
+        return self.model.findings
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.model.findings
+
+    def report(self) -> str:
+        """Write what was found, where, why, and what helps."""
+        return report(self.findings, headline(self.model), self._nothing)

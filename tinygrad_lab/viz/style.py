@@ -1,7 +1,8 @@
 """How the picture looks: colours, line widths, and numbers as text. Nothing else decides it.
 
-The palette was chosen under three simulated colour-vision deficiencies; text keeps a contrast of
-4.5 : 1 on every fill, which a test checks. Not for layout or for DOT syntax (``dot.py``).
+Borders of any two kinds of box stay apart under three simulated colour-vision deficiencies, and
+text keeps a contrast of 4.5 : 1 on every fill: ``tests/viz/test_colours.py``. Not for layout or for
+DOT syntax (``dot.py``).
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ THEMES: Mapping[str, Theme] = {
             "operation": Paint("#FFFFFF", "#57606A"),
             "loss": Paint("#D3F0E6", "#117733"),
             "wrong": Paint("#FFE3E0", "#7F0010"),
-            "weak": Paint("#F1E7FB", "#A5497F"),
+            "weak": Paint("#F1E7FB", "#8E24D6"),
         },
     ),
     "dark": Theme(
@@ -90,9 +91,9 @@ THEMES: Mapping[str, Theme] = {
             "input": Paint("#10324A", "#56B4E9"),
             "parameter": Paint("#4A3505", "#E69F00"),
             "operation": Paint("#161B22", "#9DA7B3"),
-            "loss": Paint("#0B3D30", "#2BC79A"),
+            "loss": Paint("#0B3D30", "#3DDC97"),
             "wrong": Paint("#5A2408", "#FF8A4C"),
-            "weak": Paint("#43243A", "#E08BC0"),
+            "weak": Paint("#43243A", "#BC80FF"),
         },
     ),
 }

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
 from tinygrad_lab.viz.style import number, one_line, plural
 
-__all__ = ["contents", "gradient_of", "summary", "tree", "value_of"]
+__all__ = ["contents", "gradient_of", "headline", "summary", "tree", "value_of"]
 
 _WIDTH = 100
 _INDENT = "  "
@@ -36,17 +36,22 @@ def tree(model: GraphModel) -> str:
     x: parameter           ()     3      6
     loss = multiply(x, x)  ()     9      1
     """
-    return "\n".join([summary(model), *_Writer(model).lines()])
+    return "\n".join([summary(model), *_Writer(model).lines(), *map(one_line, model.remarks)])
 
 
 def summary(model: GraphModel) -> str:
     """Say in one line what a graph is."""
-    loss = model.loss
-    value = f" = {value_of(loss)}" if loss.value is not None and loss.value.size == 1 else ""
     return (
-        f"{one_line(loss.name)}{value}: {plural(model.operations, 'operation')}, "
+        f"{headline(model)}: {plural(model.operations, 'operation')}, "
         f"{plural(model.parameters, 'parameter')}, {plural(len(model.edges), 'edge')}"
     )
+
+
+def headline(model: GraphModel) -> str:
+    """Name what a graph is of, and its value: ``loss = 9``."""
+    loss = model.loss
+    value = f" = {value_of(loss)}" if loss.value is not None and loss.value.size == 1 else ""
+    return f"{one_line(loss.name)}{value}"
 
 
 class _Writer:
