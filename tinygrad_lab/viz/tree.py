@@ -14,7 +14,7 @@ from tinygrad_lab.viz.model import Box, Edge, GraphModel
 from tinygrad_lab.viz.nesting import Frame, walk
 from tinygrad_lab.viz.style import number, one_line, plural, printable
 
-__all__ = ["aligned", "headline", "summary", "tree"]
+__all__ = ["aligned", "gradient_of", "headline", "summary", "tree", "value_of"]
 
 _WIDTH = 100
 _INDENT = "  "
@@ -67,7 +67,7 @@ def aligned(
 def headline(model: GraphModel) -> str:
     """Name what a graph is of, and its value: ``loss = 9``."""
     loss = model.loss
-    value = f" = {_value(loss)}" if loss.value is not None and loss.value.size == 1 else ""
+    value = f" = {value_of(loss)}" if loss.value is not None and loss.value.size == 1 else ""
     return f"{one_line(loss.name)}{value}"
 
 
@@ -94,7 +94,7 @@ class _Writer:
             if isinstance(item, Frame):
                 yield indent + _frame(item), blank
                 continue
-            yield indent + self._call(item), (str(item.shape), _value(item), _grad(item))
+            yield indent + self._call(item), (str(item.shape), value_of(item), gradient_of(item))
             for remark in item.marks or ((f"✗ {item.trouble}",) if item.trouble else ()):
                 yield f"{indent}{_INDENT}{one_line(remark)}", blank
 
@@ -139,7 +139,7 @@ def _shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _value(box: Box) -> str:
+def value_of(box: Box) -> str:
     """Write a value: the number itself, or the range of an array."""
     if box.value is None:
         return ""
@@ -150,7 +150,7 @@ def _value(box: Box) -> str:
     return f"{number(box.value.low)} … {number(box.value.high)}"
 
 
-def _grad(box: Box) -> str:
+def gradient_of(box: Box) -> str:
     """Write the gradient of a box: itself, or its root mean square."""
     if box.grad is None:
         return ""
