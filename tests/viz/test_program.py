@@ -65,4 +65,5 @@ def test_it_says_what_it_is(program):
 
 @pytest.mark.usefixtures("drawing")
 def test_it_can_be_drawn(program):
-    assert set(graph(program)._repr_mimebundle_()) == {"image/svg+xml", "text/plain"}
+    bundle, _ = graph(program)._repr_mimebundle_()
+    assert set(bundle) == {"image/svg+xml", "image/png", "text/plain"}

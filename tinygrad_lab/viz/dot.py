@@ -13,12 +13,11 @@ from itertools import groupby
 
 from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
-from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, plural
+from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, one_line, plural, printable
 
 __all__ = ["FONT", "escape", "to_dot", "tooltip"]
 
 FONT = "Helvetica"
-_LONGEST = 40
 _ATTRIBUTES = 26
 
 # With more uses than this, the shares of a gradient are too many and too small for labels.
@@ -80,21 +79,16 @@ def escape(text: str) -> str:
     >>> escape('a<b> & "c"'), escape(""), escape("two\nlines")
     ('a&lt;b&gt; &amp; &quot;c&quot;', '(empty)', 'two⏎lines')
     """
-    text = _printable(text).strip()
-    if len(text) > _LONGEST:
-        text = text[: _LONGEST - 1] + "…"
-    return _entities(text) or "(empty)"
+    return _entities(_without_backslash(one_line(text)))
 
 
-def _printable(text: str) -> str:
-    """Make line breaks visible, and replace invisible characters and those that XML forbids."""
-    text = text.replace("\r\n", "\n").replace("\n", "⏎")
-    # Graphviz expands backslash escapes once in labels and twice in tooltips, entities and all,
-    # so \N would become the box's id. A look-alike is the only backslash that survives.
-    text = text.replace("\\", "\N{SET MINUS}")
-    return "".join(
-        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+def _without_backslash(text: str) -> str:
+    """Put a look-alike in the place of each backslash.
+
+    Graphviz expands escapes once in labels and twice in tooltips, entities and all, so that a
+    backslash before N would become the box's id.
+    """
+    return text.replace("\\", "\N{SET MINUS}")
 
 
 def _entities(text: str) -> str:
@@ -106,7 +100,8 @@ def _entities(text: str) -> str:
 
 def tooltip(lines: list[str]) -> str:
     """Write a tooltip as a quoted DOT string."""
-    return '"' + "&#10;".join(_entities(_printable(line)) for line in lines) + '"'
+    safe = (_entities(_without_backslash(printable(line))) for line in lines)
+    return '"' + "&#10;".join(safe) + '"'
 
 
 class _Writer:
@@ -268,7 +263,8 @@ class _Writer:
             words.append(f"edges: ∇ rms {flows}")
         if math.prod(model.loss.shape) != 1 and model.has_gradients:
             words.append("∇ of the sum of the last box")
-        return " &#160;·&#160; ".join(words)
+        lines = [" &#160;·&#160; ".join(words), *map(escape, model.remarks)]
+        return "<BR/>".join(lines)
 
 
 def _places(model: GraphModel) -> dict[str, tuple[str, str]]:

@@ -20,6 +20,9 @@ from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["Flow", "Measure", "measure", "together"]
 
+#: A mean of so many roundings of a term is none.
+_ROUNDINGS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -49,6 +52,7 @@ def measure(array: Any) -> Measure:
     """
     flat = np.asarray(array).reshape(-1)
     size = flat.size
+    precision = np.finfo(flat.dtype if flat.dtype.kind in "fc" else np.float64).eps
     if flat.dtype.kind == "c":
         flat = np.abs(flat)
     flat = flat.astype(np.float64)
@@ -66,7 +70,12 @@ def measure(array: Any) -> Measure:
     top = max(high, -low)
     unit = flat / top if top else flat
     rms, mean = top * math.sqrt(float(np.mean(np.square(unit)))), top * float(unit.mean())
-    return Measure(size, rms, mean, low, high, nan, inf)
+    return Measure(size, rms, _beyond_rounding(mean, rms, precision), low, high, nan, inf)
+
+
+def _beyond_rounding(mean: float, rms: float, precision: float) -> float:
+    """Give a mean, or 0 where it is what rounding left of terms that cancel."""
+    return mean if abs(mean) > _ROUNDINGS * precision * rms else 0.0
 
 
 def together(measures: Iterable[Measure]) -> Measure | None:
@@ -90,6 +99,7 @@ def together(measures: Iterable[Measure]) -> Measure | None:
     top = max(m.rms for m, _ in finite) or 1.0
     rms = top * math.sqrt(sum(n * (m.rms / top) ** 2 for m, n in finite) / count)
     mean = sum(n * m.mean for m, n in finite) / count
+    mean = _beyond_rounding(mean, rms, np.finfo(np.float64).eps)
     low, high = min(m.low for m, _ in finite), max(m.high for m, _ in finite)
     return Measure(size, rms, mean, low, high, nan, inf)
 
@@ -156,7 +166,7 @@ def _share(part: Any, whole: Any) -> float:
     it is the part's component along the whole, scaled so that the whole's own component is its rms:
     the shares of all terms add up to the rms, and a term against the rest has a negative share.
     """
-    a, g = (np.asarray(array, dtype=np.float64).reshape(-1) for array in (part, whole))
+    a, g = map(_real_row, (part, whole))
     if a.size != g.size:  # of other results than the rest
         return math.nan
     if g.size == 1:
@@ -166,3 +176,9 @@ def _share(part: Any, whole: Any) -> float:
         return 0.0 if not top else math.nan
     unit = g / top
     return float(a @ unit) / math.sqrt(float(unit @ unit) * g.size)
+
+
+def _real_row(array: Any) -> Any:
+    """Put numbers in a row, complex ones as their real and imaginary parts."""
+    flat = np.asarray(array).reshape(-1)
+    return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat.astype(np.float64)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,16 +20,19 @@ from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.scopes import trace_of
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.viz import naming as words
-from tinygrad_lab.viz.health import SYMBOLS, Finding, examine
+from tinygrad_lab.viz.health import Finding, flat
 from tinygrad_lab.viz.measures import Flow, Measure, measure, together
 from tinygrad_lab.viz.naming import Naming
 from tinygrad_lab.viz.outline import Call, Repeat, nodes_of
 from tinygrad_lab.viz.plan import DETAILS, Detail, Line, Place, Plan, Settings
 
-__all__ = ["DETAILS", "Box", "Detail", "Edge", "Frame", "GraphModel", "build"]
+__all__ = ["DETAILS", "Box", "Detail", "Edge", "Examine", "Frame", "GraphModel", "build"]
 
 Role = Literal["input", "parameter", "operation", "layer", "loss"]
 EdgeRole = Literal["spine", "skip", "side", "carried"]
+
+#: Looks for trouble in a computation.
+Examine = Callable[[Tensor, Sequence[Node], Naming], Sequence[Finding]]
 
 #: More boxes than this are folded, then drawn as layers, where nobody says otherwise.
 READABLE = 60
@@ -56,7 +59,8 @@ class Box:
     ``name`` is what the user calls the value, ``title`` what was computed (the operation, the
     layer, or the kind of leaf) and ``attributes`` its arguments that are not arrays.  Of what
     repeats, ``value`` and ``grad`` measure all copies together, and ``course`` has the gradient of
-    each, the first copy first.
+    each, the first copy first.  ``marks`` say what is wrong with it, and ``is_follower`` that what
+    is not finite in it comes from a box that is marked.
     """
 
     id: str
@@ -74,6 +78,7 @@ class Box:
     course: tuple[Measure, ...] = ()
     details: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    is_follower: bool = False
 
     @property
     def flow(self) -> float | None:
@@ -84,7 +89,12 @@ class Box:
 
     @property
     def trouble(self) -> str:
-        """What is not finite: ``NaN`` or ``Inf`` in the value, or else ``∇ NaN``; or nothing."""
+        """What is not finite: ``NaN`` or ``Inf`` in the value, or else ``∇ NaN``; or nothing.
+
+        Nothing too where it is known that it comes from elsewhere.
+        """
+        if self.is_follower:
+            return ""
         for measured, where in ((self.value, ""), (self.grad, "∇ ")):
             if measured is not None and measured.trouble:
                 return where + measured.trouble
@@ -132,6 +142,11 @@ class GraphModel:
         return sum(box.role == role for box in self.boxes)
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was found wrong of what has no box: parameters that are not in the graph."""
+        return tuple(f"{f.symbol} {f.kind}: {f.where}" for f in flat(self.findings) if not f.spots)
+
+    @property
     def operations(self) -> int:
         """The number of operations, the last one included."""
         return sum(box.operations for box in self.boxes)
@@ -152,7 +167,7 @@ def build(
     detail: str = "auto",
     fold: bool | None = None,
     collapse: Collection[str] = (),
-    examined: bool = False,
+    examine: Examine | None = None,
 ) -> GraphModel:
     """Read the graph of a tensor.
 
@@ -178,8 +193,9 @@ def build(
         Draw what repeats once; by default where there would be too many boxes.
     collapse
         Paths of layers to draw as one box each.
-    examined
-        Look for trouble, and mark the boxes where it is.
+    examine
+        Looks for trouble, whose places are marked: a function of the loss, its nodes, the oldest
+        first, and what they are called.
 
     Raises
     ------
@@ -207,7 +223,7 @@ def build(
         raise ValueError(_too_large(nodes, len(plan.places), limit))
     lines = {use: line for line, uses in plan.lines.items() for use in uses}
     flow = Flow(nodes, loss, lines) if gradients else None
-    findings = examine(loss, nodes, naming) if examined else []
+    findings = examine(loss, nodes, naming) if examine else []
     return _Reader(plan, naming, flow, loss, findings).model()
 
 
@@ -274,12 +290,21 @@ class _Reader:
             self.inputs[line.target].append(line)
         self.uses = Counter(line.source for line in plan.lines)
         self.values = _values(plan, loss)
-        self.findings = tuple(replace(f, node=None, box=self._box_of(f.node)) for f in findings)
+        self.findings = tuple(map(self._placed, findings))
+        self.marks: dict[str, dict[str, None]] = {}
+        for finding in flat(self.findings):
+            for box, mark in finding.marks():
+                self.marks.setdefault(box, {})[mark] = None
         self._follow_data()
 
-    def _box_of(self, node: Node | None) -> str | None:
-        place = None if node is None else self.plan.place(node)
-        return None if place is None else self.ids.get(place.within or place)
+    def _placed(self, finding: Finding) -> Finding:
+        """Put boxes in the places of nodes: a finding is plain data from here on."""
+        spots = tuple(replace(s, node=None, box=self._box_of(s.node)) for s in finding.spots)
+        return replace(finding, spots=spots, effects=tuple(map(self._placed, finding.effects)))
+
+    def _box_of(self, node: Node) -> str | None:
+        place = self.plan.place(node)
+        return self.ids.get(place.within or place)
 
     def model(self) -> GraphModel:
         """Describe everything."""
@@ -354,9 +379,8 @@ class _Reader:
             + (math.prod(value.shape) * len(place.nodes) if role == "parameter" else 0),
             course=course if len(course) > 1 else (),
             details=tuple(self._details(place, inner)),
-            marks=tuple(
-                f"{SYMBOLS[f.kind]} {f.mark}" for f in self.findings if f.box == self.ids[place]
-            ),
+            marks=tuple(self.marks.get(self.ids[place], ())),
+            is_follower=any(f.kind == "not finite" for f in self.findings),
         )  # fmt: skip
 
     def _copies(self, place: Place) -> int:

@@ -32,12 +32,14 @@ class Naming:
     def __init__(self, loss: Tensor, model: Any, names: Mapping[str, Any] | None) -> None:
         self.names: dict[Hashable, str] = {}  # by the order of a node, or the trace of an array
         self.parameters: dict[int, str] = {}
+        self.tensors: dict[int, Tensor] = {}  # those
         self.has_model = model is not None
         if loss.node is not None:
             self.names[loss.node.order] = "loss"
         for name, parameter in _named_parameters(model):
             if parameter.node is not None:
                 self.parameters[parameter.node.order] = name
+                self.tensors[parameter.node.order] = parameter
                 self.names[parameter.node.order] = name
         for name, value in (names or {}).items():
             self.names[trace_of(value)] = str(name)

@@ -5,24 +5,21 @@ Ties the parts together: ``model.py`` reads the graph, ``dot.py`` writes it, ``r
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, overload
 
 from tinygrad_lab.core.tensor import Tensor
-from tinygrad_lab.files import write_file
 from tinygrad_lab.transforms import Program
 from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.dot import to_dot
-from tinygrad_lab.viz.model import DETAILS, Box, GraphModel, build
-from tinygrad_lab.viz.program import program_dot
-from tinygrad_lab.viz.style import THEMES, number, plural
-
-if TYPE_CHECKING:
-    import graphviz
+from tinygrad_lab.viz.drawing import Drawing
+from tinygrad_lab.viz.health import Finding, examine, report
+from tinygrad_lab.viz.model import DETAILS, Examine, GraphModel, build
+from tinygrad_lab.viz.program import ProgramGraph, program_dot
+from tinygrad_lab.viz.style import THEMES
+from tinygrad_lab.viz.tree import headline, summary, tree
 
 __all__ = ["Graph", "graph"]
 
@@ -30,6 +27,25 @@ _SHOWN = ("shape", "grad")
 _DIRECTIONS = {"auto": "TB", "TB": "TB", "LR": "LR"}
 
 
+@overload
+def graph(
+    loss: Program, *, theme: str = ..., engine: str = ..., limit: int = ..., fold: bool | None = ...
+) -> ProgramGraph: ...
+@overload
+def graph(
+    loss: Tensor,
+    model: Any = ...,
+    *,
+    names: Mapping[str, Any] | None = ...,
+    show: Collection[str] = ...,
+    direction: str = ...,
+    theme: str = ...,
+    engine: str = ...,
+    limit: int = ...,
+    detail: str = ...,
+    fold: bool | None = ...,
+    collapse: Collection[str] = ...,
+) -> Graph: ...
 def graph(
     loss: Tensor | Program,
     model: Any = None,
@@ -43,7 +59,7 @@ def graph(
     detail: str = "auto",
     fold: bool | None = None,
     collapse: Collection[str] = (),
-) -> Graph:
+) -> Graph | ProgramGraph:
     """Draw how a tensor was computed, and how its gradient flows back.
 
     One box per operation with its result, one per parameter, one per array of data; a line is the
@@ -98,10 +114,10 @@ def graph(
     >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
     >>> print(graph((x * x).sum(), names={"x": x}))
     loss = 5: 2 operations, 2 parameters, 3 edges
-                          shape  value  ∇
-    x     parameter       (2,)   1 … 2  rms 3.16
-    #2    multiply(x, x)  (2,)   1 … 4  rms 1
-    loss  sum(#2)         ()     5      1
+                         shape  value  ∇
+    x: parameter         (2,)   1 … 2  rms 3.16
+    #2 = multiply(x, x)  (2,)   1 … 4  rms 1
+    loss = sum(#2)       ()     5      1
     """
     _check("direction", direction, _DIRECTIONS)
     _check("theme", theme, THEMES)
@@ -138,8 +154,8 @@ class Style:
         return to_dot(model, show=self.show, direction=self.direction, theme=self.theme)
 
 
-class Graph:
-    """A drawn graph. A notebook shows it as SVG; ``print`` shows it as a table.
+class Graph(Drawing):
+    """A drawn graph. A notebook shows it as SVG or PNG; ``print`` shows it as a tree.
 
     Made by :func:`graph`. It keeps what it was made from, to be read again in other detail.
 
@@ -158,159 +174,91 @@ class Graph:
         engine: str = "auto",
         read: Callable[..., GraphModel] | None = None,
     ) -> None:
+        super().__init__(style.dot(model), engine)
         self.model = model
         self.style = style
-        self.source = style.dot(model)
-        self._engine = engine
         self._read = read
+
+    def health(self) -> Examined:
+        """Look for trouble, and mark the boxes where it is.
+
+        Found are NaN and infinities, dead and saturated units, gradients that vanish or explode
+        through layers and through time, histories that were cut off, parameters that are not used,
+        get no gradient or are all equal, inputs of a scale that makes trouble, and results that
+        are the same for all data: each with its origin, with what it causes, and with a remedy.
+        What is measured is this one forward and backward pass; healthy networks have no findings.
+
+        Raises
+        ------
+        ValueError
+            The graph was freed by ``backward()`` meanwhile.
+        RuntimeError
+            The picture comes from another process, and has no computation.
+
+        Examples
+        --------
+        >>> import numpy as np, tinygrad_lab as tl
+        >>> w = tl.tensor([0.0, 4.0], requires_grad=True)
+        >>> print(graph(np.sqrt(w).sum(), names={"w": w}).health().report())
+        loss = 2: 1 finding
+        <BLANKLINE>
+        1. ✗ not finite: the gradient of sqrt
+           sqrt of 0 at 1 of 2 elements in operand 1 is finite, its derivative is not
+           Remedy: The slope is infinite there: keep the operand away from that point (sqrt,
+           norm, std and powers at 0: add a small number under the root, eps=1e-8).
+        """
+        return self._examined(examine, "no trouble found")
+
+    def _examined(self, look: Examine, nothing: str) -> Examined:
+        if self._read is None:
+            raise RuntimeError(
+                "this picture was made in another process and has no computation to look at: draw "
+                "the graph of the loss here, with tl.viz.graph(loss, model)"
+            )
+        model = self._read(examine=look)
+        return Examined(model, self.style, self._engine, self._read, nothing)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the computation: not every function and array in it can be pickled."""
         return self.__dict__ | {"_read": None}
 
-    def svg(self) -> str:
-        """Return the picture as one ``<svg>`` element that can be put into a page.
-
-        Raises
-        ------
-        RenderError
-            Nothing on this machine can draw; the message names the remedies.
-        """
-        return rendering.render(self.source, "svg", engine=self._engine).decode()
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Save the picture, in the format its name ends in: svg, png, pdf, or dot for the text.
-
-        Links and rights are as ``open`` would have them, and nobody ever reads half a picture,
-        whoever else writes it and whenever it is interrupted.
-
-        Raises
-        ------
-        ValueError
-            Another ending.
-        RenderError
-            Nothing on this machine can draw; the message names the remedies.
-        OSError
-            The file cannot be written. A file already there is left as it was.
-        """
-        form = Path(path).suffix.lower().removeprefix(".")
-        if form in ("dot", "gv"):
-            return write_file(path, self.source.encode())
-        if form not in rendering.FORMATS:
-            allowed = ", ".join(f".{f}" for f in (*rendering.FORMATS, "dot"))
-            raise ValueError(
-                f"save() needs a name that ends in one of {allowed}, not {str(path)!r}"
-            )
-        content = rendering.render(self.source, form, engine=self._engine)
-        if form == "svg":
-            content = b'<?xml version="1.0" encoding="UTF-8"?>\n' + content
-        return write_file(path, content)
-
-    def to_graphviz(self) -> graphviz.Source:
-        """Return the picture as an object of the ``graphviz`` package."""
-        import graphviz
-
-        return graphviz.Source(self.source)
-
     def __repr__(self) -> str:
-        return f"<Graph of {_summary(self.model)}>"
+        return f"<Graph of {summary(self.model)}>"
 
     def __str__(self) -> str:
-        return table(self.model)
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        # Never text/html: viewers that sanitise it would prefer it and show wreckage.
-        text = str(self)
-        try:
-            return {"image/svg+xml": self.svg(), "text/plain": text}
-        except rendering.RenderError as error:
-            return {"text/plain": f"{text}\n\n{error}"}
+        return tree(self.model)
 
 
-class ProgramGraph(Graph):
-    """A drawn program."""
+class Examined(Graph):
+    """A graph that was looked at for trouble; what was found is marked.
 
-    def __init__(self, program: Program, source: str, engine: str) -> None:
-        self.program = program
-        self.source = source
-        self._engine = engine
-
-    def __repr__(self) -> str:
-        return f"<Graph of {self.program!r}>"
-
-    __str__ = __repr__  # print(program) shows the text
-
-
-def table(model: GraphModel) -> str:
-    """Write a model as a table, one line a box.
-
-    Examples
-    --------
-    >>> import tinygrad_lab as tl
-    >>> x = tl.tensor(3.0, requires_grad=True)
-    >>> print(table(build(x * x, names={"x": x})))
-    loss = 9: 1 operation, 1 parameter, 2 edges
-                          shape  value  ∇
-    x     parameter       ()     3      6
-    loss  multiply(x, x)  ()     9      1
+    Attributes
+    ----------
+    findings : tuple of Finding
+        What was found, causes first; their effects are under them.
     """
-    names = _unique_names(model)
-    inputs: dict[str, list[str]] = {}
-    for edge in model.edges:
-        inputs.setdefault(edge.target, []).append(names[edge.source])
-    rows: list[tuple[str, ...]] = [("", "", "shape", "value", "∇")]
-    for box in model.boxes:
-        operands = ", ".join(inputs.get(box.id, ()))
-        call = f"{box.title}({operands})" if operands else box.title
-        rows.append((names[box.id], call, str(box.shape), _value(box), _grad(box)))
-    return "\n".join([_summary(model), *_aligned(rows)])
 
+    def __init__(
+        self,
+        model: GraphModel,
+        style: Style,
+        engine: str,
+        read: Callable[..., GraphModel] | None,
+        nothing: str,
+    ) -> None:
+        super().__init__(model, style, engine, read)
+        self._nothing = nothing
 
-def _unique_names(model: GraphModel) -> dict[str, str]:
-    """Name each box by its own name, or by the number of its line where that is not unique."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for index, box in enumerate(model.boxes, start=1):
-        name = " ".join(box.name.split())
-        names[box.id] = name if name and name not in taken else f"#{index}"
-        taken.add(name)
-    return names
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found."""
+        return self.model.findings
 
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.model.findings
 
-def _value(box: Box) -> str:
-    """Write a value: the number itself, or the range of an array."""
-    if box.value is None:
-        return ""
-    if box.value.trouble:
-        return f"{box.value.trouble}!"
-    if box.value.size == 1:
-        return number(box.value.mean)
-    return f"{number(box.value.low)} … {number(box.value.high)}"
-
-
-def _grad(box: Box) -> str:
-    """Write the gradient of a box: itself, or its root mean square."""
-    if box.grad is None:
-        return ""
-    if box.grad.trouble:
-        return f"{box.grad.trouble}!"
-    return number(box.grad.mean) if box.grad.size == 1 else f"rms {number(box.grad.rms)}"
-
-
-def _summary(model: GraphModel) -> str:
-    """Say in one line what a graph is."""
-    loss = model.loss
-    value = f" = {_value(loss)}" if loss.value is not None and loss.value.size == 1 else ""
-    return (
-        f"{' '.join(loss.name.split())}{value}: {plural(model.operations, 'operation')}, "
-        f"{plural(model.parameters, 'parameter')}, {plural(len(model.edges), 'edge')}"
-    )
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Pad columns to their widest entry."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    def report(self) -> str:
+        """Write what was found, where, why, and what helps."""
+        return report(self.findings, headline(self.model), self._nothing)

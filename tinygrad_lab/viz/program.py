@@ -17,9 +17,10 @@ from tinygrad_lab.transforms.jit.source import (
     statements,
 )
 from tinygrad_lab.viz.dot import FONT, escape, tooltip
+from tinygrad_lab.viz.drawing import Drawing
 from tinygrad_lab.viz.style import THEMES, Theme
 
-__all__ = ["program_dot"]
+__all__ = ["ProgramGraph", "program_dot"]
 
 _TITLES = {
     "forward": "forward", "backward": "backward", "again": "backward once more", "update": "update",
@@ -47,6 +48,17 @@ def program_dot(program: Program, *, theme: str = "light", limit: int = 600) -> 
             "print it"
         )
     return "\n".join(_Writer(program, lines, THEMES[theme]).lines()) + "\n"
+
+
+class ProgramGraph(Drawing):
+    """A drawn program."""
+
+    def __init__(self, program: Program, source: str, engine: str) -> None:
+        super().__init__(source, engine)
+        self._about = repr(program)
+
+    def __repr__(self) -> str:
+        return f"<Graph of {self._about}>"
 
 
 class _Writer:

@@ -1,7 +1,8 @@
 """How the picture looks: colours, line widths, and numbers as text. Nothing else decides it.
 
-The palette was chosen under three simulated colour-vision deficiencies; text keeps a contrast of
-4.5 : 1 on every fill, which a test checks. Not for layout or for DOT syntax (``dot.py``).
+Borders of any two kinds of box stay apart under three simulated colour-vision deficiencies, and
+text keeps a contrast of 4.5 : 1 on every fill: ``tests/viz/test_colours.py``. Not for layout or for
+DOT syntax (``dot.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["THEMES", "Paint", "Scale", "Theme", "number", "plural"]
+__all__ = ["THEMES", "Paint", "Scale", "Theme", "number", "one_line", "plural", "printable"]
 
 #: Matplotlib's cividis at every sixteenth, written down so that a picture needs no Matplotlib.
 _CIVIDIS = (
@@ -19,6 +20,9 @@ _CIVIDIS = (
     (171, 160, 114), (188, 174, 108), (205, 187, 99), (222, 201, 88), (240, 216, 70),
     (254, 232, 56),
 )  # fmt: skip
+
+#: Characters of a name; what is longer would make a box wide.
+_LONGEST = 40
 
 _THINNEST, _THICKEST = 0.8, 4.5
 
@@ -68,7 +72,7 @@ THEMES: Mapping[str, Theme] = {
             "operation": Paint("#FFFFFF", "#57606A"),
             "loss": Paint("#D3F0E6", "#117733"),
             "wrong": Paint("#FFE3E0", "#7F0010"),
-            "weak": Paint("#F1E7FB", "#A5497F"),
+            "weak": Paint("#F1E7FB", "#8E24D6"),
         },
     ),
     "dark": Theme(
@@ -83,9 +87,9 @@ THEMES: Mapping[str, Theme] = {
             "input": Paint("#10324A", "#56B4E9"),
             "parameter": Paint("#4A3505", "#E69F00"),
             "operation": Paint("#161B22", "#9DA7B3"),
-            "loss": Paint("#0B3D30", "#2BC79A"),
+            "loss": Paint("#0B3D30", "#3DDC97"),
             "wrong": Paint("#5A2408", "#FF8A4C"),
-            "weak": Paint("#43243A", "#E08BC0"),
+            "weak": Paint("#43243A", "#BC80FF"),
         },
     ),
 }
@@ -172,3 +176,25 @@ def plural(count: int, noun: str) -> str:
     ('1 edge', '1,200 edges')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def one_line(text: str) -> str:
+    r"""Make any text visible, one line, and at most 40 characters long.
+
+    Examples
+    --------
+    >>> one_line("two\nlines"), one_line(" "), one_line("x" * 50)[-3:]
+    ('two⏎lines', '(empty)', 'xx…')
+    """
+    text = printable(text).strip()
+    if len(text) > _LONGEST:
+        text = text[: _LONGEST - 1] + "…"
+    return text or "(empty)"
+
+
+def printable(text: str) -> str:
+    """Make line breaks visible, and replace what is invisible, reverses text, or XML forbids."""
+    text = text.replace("\r\n", "\n").replace("\n", "⏎")
+    return "".join(
+        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
+    )

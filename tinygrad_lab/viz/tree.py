@@ -1,0 +1,181 @@
+"""The picture as text: layers indented, one line a box, with the numbers that the boxes show.
+
+What ``print(graph)`` writes, and what a notebook shows where it shows no picture.
+
+Not for: what is drawn (``plan.py``), or what boxes are called in a picture (``dot.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
+from tinygrad_lab.viz.style import number, one_line, plural
+
+__all__ = ["headline", "summary", "tree"]
+
+_WIDTH = 100
+_INDENT = "  "
+_NARROWEST = 24  # of the first column
+
+
+def tree(model: GraphModel) -> str:
+    """Write a model as a tree, one line a box, no line longer than 100 characters.
+
+    What a layer computes stands indented below it. Of what repeats, one copy is written: an
+    operand with ``↺`` comes from the copy before.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> from tinygrad_lab.viz.model import build
+    >>> x = tl.tensor(3.0, requires_grad=True)
+    >>> print(tree(build(x * x, names={"x": x})))
+    loss = 9: 1 operation, 1 parameter, 2 edges
+                           shape  value  ∇
+    x: parameter           ()     3      6
+    loss = multiply(x, x)  ()     9      1
+    """
+    return "\n".join([summary(model), *_Writer(model).lines(), *map(one_line, model.remarks)])
+
+
+def summary(model: GraphModel) -> str:
+    """Say in one line what a graph is."""
+    return (
+        f"{headline(model)}: {plural(model.operations, 'operation')}, "
+        f"{plural(model.parameters, 'parameter')}, {plural(len(model.edges), 'edge')}"
+    )
+
+
+def headline(model: GraphModel) -> str:
+    """Name what a graph is of, and its value: ``loss = 9``."""
+    loss = model.loss
+    value = f" = {_value(loss)}" if loss.value is not None and loss.value.size == 1 else ""
+    return f"{one_line(loss.name)}{value}"
+
+
+class _Writer:
+    """Writes the lines of one model."""
+
+    def __init__(self, model: GraphModel) -> None:
+        self.model = model
+        self.names = _unique_names(model)
+        self.paths = {frame.id: frame.path for frame in model.frames}
+        self.inputs: dict[str, list[Edge]] = {}
+        for edge in model.edges:
+            self.inputs.setdefault(edge.target, []).append(edge)
+
+    def lines(self) -> Iterator[str]:
+        """Yield a heading, and the lines of the tree with their numbers in columns."""
+        entries = list(self._entries())
+        cells = [("shape", "value", "∇"), *(numbers for _, numbers in entries)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        longest = max(len(text) for text, _ in entries)
+        room = max(_WIDTH - sum(widths) - 2 * len(widths), _NARROWEST)
+        width = min(longest, room)
+        for text, numbers in [("", cells[0]), *entries]:
+            columns = [_shortened(text, width if any(numbers) else _WIDTH).ljust(width)]
+            columns += [cell.ljust(size) for cell, size in zip(numbers, widths, strict=True)]
+            yield "  ".join(columns).rstrip()
+
+    def _entries(self) -> Iterator[tuple[str, tuple[str, str, str]]]:
+        """Yield text and numbers of each line; frames and remarks have no numbers."""
+        blank = ("", "", "")
+        for item, depth in _walk(self.model):
+            indent = _INDENT * depth
+            if isinstance(item, Frame):
+                yield indent + _frame(item), blank
+                continue
+            yield indent + self._call(item), (str(item.shape), _value(item), _grad(item))
+            for remark in item.marks or ((f"✗ {item.trouble}",) if item.trouble else ()):
+                yield f"{indent}{_INDENT}{one_line(remark)}", blank
+
+    def _call(self, box: Box) -> str:
+        """Write a box: what it is called, and how it was computed."""
+        name = self._within(box.frame, box.id)
+        if box.role in ("input", "parameter"):
+            return f"{name}: {box.title}"
+        words = [
+            "↺ " * (edge.role == "carried") + self._within(box.frame, edge.source)
+            for edge in self.inputs.get(box.id, ())
+        ]
+        words += [one_line(box.attributes)] if box.attributes else []
+        arguments = f"({', '.join(words)})" if words else ""
+        return f"{name} = {one_line(box.title)}{arguments}"
+
+    def _within(self, frame: str | None, box: str) -> str:
+        """Name a box as inside a frame, which says whose weight it is."""
+        path = self.paths.get(frame or "")
+        return self.names[box].removeprefix(f"{path}.") if path else self.names[box]
+
+
+def _walk(model: GraphModel) -> Iterator[tuple[Frame | Box, int]]:
+    """Give frames and what is in them, each with its depth, in the order of the computation."""
+    inside: dict[str | None, list[Frame | Box]] = {}
+    first: dict[str, int] = {}  # by frame, the first box in it, however deep
+    around = {frame.id: frame.within for frame in model.frames}
+    for position, box in enumerate(model.boxes):
+        inside.setdefault(box.frame, []).append(box)
+        frame = box.frame
+        while frame is not None and frame not in first:
+            first[frame] = position
+            frame = around.get(frame)
+    positions: dict[str, int] = {box.id: i for i, box in enumerate(model.boxes)}
+    for each in model.frames:
+        if each.id in first:
+            inside.setdefault(each.within, []).append(each)
+            positions[each.id] = first[each.id]
+    waiting = [(item, 0) for item in _latest_first(inside.get(None, []), positions)]
+    while waiting:
+        item, depth = waiting.pop()
+        yield item, depth
+        if isinstance(item, Frame):
+            parts = _latest_first(inside.get(item.id, []), positions)
+            waiting += [(part, depth + 1) for part in parts]
+
+
+def _latest_first(items: list[Frame | Box], positions: dict[str, int]) -> list[Frame | Box]:
+    """Sort what stands in one frame, the last first; a box after the frame that begins with it."""
+    return sorted(items, key=lambda item: (positions[item.id], isinstance(item, Box)), reverse=True)
+
+
+def _frame(frame: Frame) -> str:
+    """Write the heading of a layer, or of what repeats."""
+    if frame.title:
+        return one_line(frame.title)
+    return f"× {frame.copies}, one of them shown, with the numbers of all"
+
+
+def _unique_names(model: GraphModel) -> dict[str, str]:
+    """Name each box by its own name, or by its number where that is not unique."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for index, box in enumerate(model.boxes, start=1):
+        name = one_line(box.name) if box.name else ""
+        names[box.id] = name if name and name not in taken else f"#{index}"
+        taken.add(name)
+    return names
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _value(box: Box) -> str:
+    """Write a value: the number itself, or the range of an array."""
+    if box.value is None:
+        return ""
+    if box.value.trouble:
+        return f"{box.value.trouble}!"
+    if box.value.size == 1:
+        return number(box.value.mean)
+    return f"{number(box.value.low)} … {number(box.value.high)}"
+
+
+def _grad(box: Box) -> str:
+    """Write the gradient of a box: itself, or its root mean square."""
+    if box.grad is None:
+        return ""
+    if box.grad.trouble:
+        return f"{box.grad.trouble}!"
+    return number(box.grad.mean) if box.grad.size == 1 else f"rms {number(box.grad.rms)}"
