@@ -13,6 +13,7 @@ from typing import Any, overload
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms import Program
 from tinygrad_lab.viz import render as rendering
+from tinygrad_lab.viz.checked import checker
 from tinygrad_lab.viz.dot import to_dot
 from tinygrad_lab.viz.drawing import Drawing
 from tinygrad_lab.viz.health import Finding, examine, report
@@ -208,6 +209,40 @@ class Graph(Drawing):
            norm, std and powers at 0: add a small number under the root, eps=1e-8).
         """
         return self._examined(examine, "no trouble found")
+
+    def check(self, *, budget: float | None = None) -> Examined:
+        """Compare the gradients with measured slopes, and mark the operations that are wrong.
+
+        The recorded operations are called again with parameters moved by a little, as
+        :func:`tinygrad_lab.testing.gradcheck` does; which operation has the wrong derivative, the
+        account of the backward pass says.  Parameters whose gradients are wrong for that reason are
+        marked too.  A history that was cut off is no wrong derivative: see :meth:`health`.
+
+        Parameters
+        ----------
+        budget
+            How many seconds it may take; what could not be looked at then is among the findings.
+
+        Raises
+        ------
+        ValueError
+            The graph was freed by ``backward()`` meanwhile.
+        RuntimeError
+            The picture comes from another process, and has no computation.
+
+        Examples
+        --------
+        >>> import numpy as np, tinygrad_lab as tl
+        >>> @tl.primitive
+        ... def cube(x):
+        ...     return x * x * x
+        >>> tl.defvjp(cube, lambda g, y, x: g * 2 * x * x)
+        >>> w = tl.tensor([1.0, 2.0], requires_grad=True)
+        >>> checked = graph(np.sin(cube(w)).sum(), names={"w": w}).check()
+        >>> checked.ok, [f.where for f in checked.findings]
+        (False, ['cube'])
+        """
+        return self._examined(checker(budget), "no derivative is wrong")
 
     def _examined(self, look: Examine, nothing: str) -> Examined:
         if self._read is None:
