@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms import Program
@@ -21,6 +21,9 @@ from tinygrad_lab.viz.model import DETAILS, Examine, GraphModel, build
 from tinygrad_lab.viz.program import ProgramGraph, program_dot
 from tinygrad_lab.viz.style import THEMES
 from tinygrad_lab.viz.tree import headline, summary, tree
+
+if TYPE_CHECKING:
+    from tinygrad_lab.viz.html.page import Page
 
 __all__ = ["Graph", "graph"]
 
@@ -256,6 +259,62 @@ class Graph(Drawing):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the computation: not every function and array in it can be pickled."""
         return self.__dict__ | {"_read": None}
+
+    def step(self) -> Page:
+        """Walk through the backward pass, one operation at a time, on a page of its own.
+
+        What arrives, the local rule, what goes back to each operand, and how gradients add up. It
+        needs no kernel and no network; without scripts it shows all steps.
+
+        Returns
+        -------
+        Page
+            Shown by a notebook, or saved as HTML with ``.save(path)``.
+
+        Raises
+        ------
+        ValueError
+            The picture was drawn without gradients.
+        RenderError
+            Nothing on this machine can draw; the message names the remedies.
+
+        Examples
+        --------
+        >>> import tinygrad_lab as tl
+        >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
+        >>> graph((x * x).sum()).step().save("walk.html")  # doctest: +SKIP
+        """
+        from tinygrad_lab.viz.html.stepping import stepping_page
+
+        return stepping_page(self.model, self.style, self._engine, summary(self.model))
+
+    def interactive(self) -> Page:
+        """Make a page of the picture to move, zoom and search in, whose parts fold and unfold.
+
+        It needs no kernel and no network; without scripts it shows the picture and a table. Other
+        details, and all copies of what repeats, can be chosen there where these are not too large,
+        and the computation was not freed since.
+
+        Returns
+        -------
+        Page
+            Shown by a notebook, or saved as HTML with ``.save(path)``.
+
+        Raises
+        ------
+        RenderError
+            Nothing on this machine can draw; the message names the remedies.
+
+        Examples
+        --------
+        >>> import tinygrad_lab as tl
+        >>> x = tl.tensor([1.0, 2.0], requires_grad=True)
+        >>> graph((x * x).sum()).interactive().save("graph.html")  # doctest: +SKIP
+        """
+        from tinygrad_lab.viz.html.exploring import exploring_page
+
+        about = summary(self.model)
+        return exploring_page(self.model, self.style, self._engine, about, self._read)
 
     def __repr__(self) -> str:
         return f"<Graph of {summary(self.model)}>"

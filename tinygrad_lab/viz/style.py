@@ -1,7 +1,8 @@
 """How the picture looks: colours, line widths, and numbers as text. Nothing else decides it.
 
-The palette was chosen under three simulated colour-vision deficiencies; text keeps a contrast of
-4.5 : 1 on every fill, which a test checks. Not for layout or for DOT syntax (``dot.py``).
+Borders of any two kinds of box stay apart under three simulated colour-vision deficiencies, and
+text keeps a contrast of 4.5 : 1 on every fill: ``tests/viz/test_colours.py``. Not for layout or for
+DOT syntax (``dot.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["THEMES", "Paint", "Scale", "Theme", "number", "one_line", "plural", "printable"]
+from tinygrad_lab.viz.measures import Measure
+
+__all__ = [
+    "THEMES", "Paint", "Scale", "Theme", "measured", "number", "one_line", "plural", "printable",
+]  # fmt: skip
 
 #: Matplotlib's cividis at every sixteenth, written down so that a picture needs no Matplotlib.
 _CIVIDIS = (
@@ -71,7 +76,7 @@ THEMES: Mapping[str, Theme] = {
             "operation": Paint("#FFFFFF", "#57606A"),
             "loss": Paint("#D3F0E6", "#117733"),
             "wrong": Paint("#FFE3E0", "#7F0010"),
-            "weak": Paint("#F1E7FB", "#A5497F"),
+            "weak": Paint("#F1E7FB", "#8E24D6"),
         },
     ),
     "dark": Theme(
@@ -86,9 +91,9 @@ THEMES: Mapping[str, Theme] = {
             "input": Paint("#10324A", "#56B4E9"),
             "parameter": Paint("#4A3505", "#E69F00"),
             "operation": Paint("#161B22", "#9DA7B3"),
-            "loss": Paint("#0B3D30", "#2BC79A"),
+            "loss": Paint("#0B3D30", "#3DDC97"),
             "wrong": Paint("#5A2408", "#FF8A4C"),
-            "weak": Paint("#43243A", "#E08BC0"),
+            "weak": Paint("#43243A", "#BC80FF"),
         },
     ),
 }
@@ -164,6 +169,24 @@ def number(value: float) -> str:
         return "∞" if value > 0 else "−∞"
     mantissa, _, exponent = f"{value + 0.0:.3g}".partition("e")  # + 0.0: no "-0"
     return (mantissa + (f"e{int(exponent)}" if exponent else "")).replace("-", "−")
+
+
+def measured(measure: Measure) -> str:
+    """Write a measure: the one number, or rms, mean and range.
+
+    Examples
+    --------
+    >>> measured(Measure(size=2, rms=1.0, mean=0.0, low=-1.0, high=1.0))
+    'rms 1, mean 0, from −1 to 1'
+    """
+    if measure.size == 1 and not measure.nan and not measure.inf:
+        return number(measure.mean)
+    text = (
+        f"rms {number(measure.rms)}, mean {number(measure.mean)}, "
+        f"from {number(measure.low)} to {number(measure.high)}"
+    )
+    bad = [f"{n} {word}" for n, word in ((measure.nan, "NaN"), (measure.inf, "Inf")) if n]
+    return ", ".join([text, *bad])
 
 
 def plural(count: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
 from tinygrad_lab.viz.style import number, one_line, plural
 
-__all__ = ["headline", "summary", "tree"]
+__all__ = ["contents", "gradient_of", "headline", "summary", "tree", "value_of"]
 
 _WIDTH = 100
 _INDENT = "  "
@@ -50,7 +50,7 @@ def summary(model: GraphModel) -> str:
 def headline(model: GraphModel) -> str:
     """Name what a graph is of, and its value: ``loss = 9``."""
     loss = model.loss
-    value = f" = {_value(loss)}" if loss.value is not None and loss.value.size == 1 else ""
+    value = f" = {value_of(loss)}" if loss.value is not None and loss.value.size == 1 else ""
     return f"{one_line(loss.name)}{value}"
 
 
@@ -81,12 +81,12 @@ class _Writer:
     def _entries(self) -> Iterator[tuple[str, tuple[str, str, str]]]:
         """Yield text and numbers of each line; frames and remarks have no numbers."""
         blank = ("", "", "")
-        for item, depth in _walk(self.model):
+        for item, depth in contents(self.model):
             indent = _INDENT * depth
             if isinstance(item, Frame):
                 yield indent + _frame(item), blank
                 continue
-            yield indent + self._call(item), (str(item.shape), _value(item), _grad(item))
+            yield indent + self._call(item), (str(item.shape), value_of(item), gradient_of(item))
             for remark in item.marks or ((f"✗ {item.trouble}",) if item.trouble else ()):
                 yield f"{indent}{_INDENT}{one_line(remark)}", blank
 
@@ -109,7 +109,7 @@ class _Writer:
         return self.names[box].removeprefix(f"{path}.") if path else self.names[box]
 
 
-def _walk(model: GraphModel) -> Iterator[tuple[Frame | Box, int]]:
+def contents(model: GraphModel) -> Iterator[tuple[Frame | Box, int]]:
     """Give frames and what is in them, each with its depth, in the order of the computation."""
     inside: dict[str | None, list[Frame | Box]] = {}
     first: dict[str, int] = {}  # by frame, the first box in it, however deep
@@ -161,7 +161,7 @@ def _shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _value(box: Box) -> str:
+def value_of(box: Box) -> str:
     """Write a value: the number itself, or the range of an array."""
     if box.value is None:
         return ""
@@ -172,7 +172,7 @@ def _value(box: Box) -> str:
     return f"{number(box.value.low)} … {number(box.value.high)}"
 
 
-def _grad(box: Box) -> str:
+def gradient_of(box: Box) -> str:
     """Write the gradient of a box: itself, or its root mean square."""
     if box.grad is None:
         return ""
