@@ -25,6 +25,8 @@ tl.defvjp(swish, lambda g, y, x: g / (1 + np.exp(-x)))  # without the slope of t
 
 
 class Net(nn.Module):
+    """One hidden layer."""
+
     def __init__(self, activation: Any) -> None:
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(4, 5, rng=0), nn.Linear(5, 3, rng=1)

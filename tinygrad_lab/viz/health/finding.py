@@ -122,4 +122,5 @@ def report(findings: Sequence[Finding], heading: str, nothing: str) -> str:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
+    text = " ".join(text.split())
     return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
