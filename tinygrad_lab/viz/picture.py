@@ -5,7 +5,7 @@ Ties the parts together: ``model.py`` reads the graph, ``dot.py`` writes it, ``r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
@@ -139,6 +139,21 @@ def graph(
     return Graph(read(), style, engine, read)
 
 
+def _once(look: Examine) -> Examine:
+    """Look one time only: what was found stays the same in whatever detail it is drawn."""
+    findings: list[Finding] = []
+    looked = False
+
+    def again(*case: Any) -> Sequence[Finding]:
+        nonlocal looked
+        if not looked:
+            findings.extend(look(*case))
+            looked = True
+        return findings
+
+    return again
+
+
 def _check(option: str, value: str, allowed: Collection[str]) -> None:
     """Raise ValueError for a value that an option does not have."""
     if value not in allowed:
@@ -253,8 +268,8 @@ class Graph(Drawing):
                 "this picture was made in another process and has no computation to look at: draw "
                 "the graph of the loss here, with tl.viz.graph(loss, model)"
             )
-        model = self._read(examine=look)
-        return Examined(model, self.style, self._engine, self._read, nothing)
+        read = partial(self._read, examine=_once(look))
+        return Examined(read(), self.style, self._engine, read, nothing)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the computation: not every function and array in it can be pickled."""

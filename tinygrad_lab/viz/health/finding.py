@@ -16,8 +16,7 @@ __all__ = ["SYMBOLS", "WRONG", "Finding", "Spot", "flat", "report", "with_effect
 SYMBOLS = {
     "not finite": "✗", "gradcheck": "✗", "unnormalised": "↕", "exploding": "△", "saturated": "≈",
     "dead": "◌", "vanishing": "▽", "symmetric": "=", "independent": "≡", "detached": "⊘",
-    "no gradient": "∅", "unused": "∅", "disagrees": "≠", "undecided": "?", "added": "+",
-    "removed": "−", "changed": "±",
+    "no gradient": "∅", "unused": "∅", "disagrees": "≠", "undecided": "?",
 }  # fmt: skip
 
 #: What makes numbers wrong, not only training slow.
