@@ -18,7 +18,8 @@ from tinygrad_lab.viz.dot import to_dot
 from tinygrad_lab.viz.drawing import Drawing
 from tinygrad_lab.viz.health import Finding, examine, report
 from tinygrad_lab.viz.model import DETAILS, Examine, GraphModel, build
-from tinygrad_lab.viz.program import ProgramGraph, program_dot
+from tinygrad_lab.viz.programs.model import read as read_program
+from tinygrad_lab.viz.programs.picture import ProgramGraph
 from tinygrad_lab.viz.style import THEMES
 from tinygrad_lab.viz.tree import headline, summary, tree
 
@@ -33,7 +34,13 @@ _DIRECTIONS = {"auto": "TB", "TB": "TB", "LR": "LR"}
 
 @overload
 def graph(
-    loss: Program, *, theme: str = ..., engine: str = ..., limit: int = ..., fold: bool | None = ...
+    loss: Program,
+    *,
+    theme: str = ...,
+    engine: str = ...,
+    limit: int = ...,
+    detail: str = ...,
+    fold: bool | None = ...,
 ) -> ProgramGraph: ...
 @overload
 def graph(
@@ -74,7 +81,9 @@ def graph(
     ----------
     loss
         The tensor to explain. With several elements, gradients are those of its sum. Or a program
-        of :func:`tinygrad_lab.program`: a box a line, forward, backward and update in frames.
+        of :func:`tinygrad_lab.program`: forward, backward and update in frames, with the loops
+        and the memory that they run in. Then ``theme``, ``engine``, ``limit``, ``detail`` and
+        ``fold`` are what there is to choose.
     model
         A module, to name parameters and to frame the operations of each layer.
     names
@@ -130,7 +139,8 @@ def graph(
     for what in show:
         _check("show", what, _SHOWN)
     if isinstance(loss, Program):
-        return ProgramGraph(loss, program_dot(loss, theme=theme, limit=limit), engine)
+        lines = read_program(loss, detail=detail, fold=fold, limit=limit)
+        return ProgramGraph(lines, theme, engine)
     options: dict[str, Any] = {"detail": detail, "fold": fold, "collapse": collapse}
     read = partial(
         build, loss, model=model, names=names, gradients="grad" in show, limit=limit, **options
