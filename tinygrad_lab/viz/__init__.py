@@ -7,6 +7,7 @@ picture is drawn, not before.
 
 from __future__ import annotations
 
+from tinygrad_lab.viz.html.page import Page
 from tinygrad_lab.viz.picture import Graph, graph
 from tinygrad_lab.viz.plots import (
     plot_activation_histograms,
@@ -30,6 +31,7 @@ from tinygrad_lab.viz.render import RenderError
 
 __all__ = [
     "Graph",
+    "Page",
     "RenderError",
     "graph",
     "plot_activation_histograms",
