@@ -25,6 +25,7 @@ from tinygrad_lab.viz import naming as words
 from tinygrad_lab.viz.health import Finding, flat
 from tinygrad_lab.viz.measures import Flow, Measure, measure, together
 from tinygrad_lab.viz.naming import Naming
+from tinygrad_lab.viz.nesting import Frame
 from tinygrad_lab.viz.outline import Call, Repeat, nodes_of
 from tinygrad_lab.viz.plan import DETAILS, Detail, Line, Place, Plan, Settings
 from tinygrad_lab.viz.rules import NO_FORMULA, Formula, formula
@@ -39,20 +40,6 @@ Examine = Callable[[Tensor, Sequence[Node], Naming], Sequence[Finding]]
 
 #: More boxes than this are folded, then drawn as layers, where nobody says otherwise.
 READABLE = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What is drawn around boxes: a layer that was called, or what comes several times.
-
-    ``title`` names the layer and its kind; ``copies`` is how often what is in it comes in a row.
-    """
-
-    id: str
-    title: str
-    within: str | None
-    path: str | None = None
-    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
