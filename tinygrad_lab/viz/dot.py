@@ -13,7 +13,16 @@ from itertools import groupby
 
 from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
-from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, one_line, plural, printable
+from tinygrad_lab.viz.style import (
+    THEMES,
+    Scale,
+    Theme,
+    measured,
+    number,
+    one_line,
+    plural,
+    printable,
+)
 
 __all__ = ["FONT", "escape", "to_dot", "tooltip"]
 
@@ -214,7 +223,7 @@ class _Writer:
         if edge.grad is not None:
             width, colour = self._line(edge.grad)
             attributes += [f"penwidth={width}", f'color="{colour}"']
-            tip.append(f"∇ {_numbers(edge.grad)}")
+            tip.append(f"∇ {measured(edge.grad)}")
             if self.uses[edge.source] > 1 and edge.share is not None:
                 share = number(edge.share)
                 if self.uses[edge.source] <= _MANY_USES:
@@ -342,19 +351,7 @@ def _details(box: Box) -> list[str]:
         lines[0] += f" → {box.name}" if box.role in ("operation", "loss") else f" {box.name}"
     lines.append(f"{box.shape} {box.dtype}")
     if box.value is not None:
-        lines.append(f"value {_numbers(box.value)}")
+        lines.append(f"value {measured(box.value)}")
     if box.grad is not None:
-        lines.append(f"∇ {_numbers(box.grad)}")
+        lines.append(f"∇ {measured(box.grad)}")
     return [*lines, *box.details]
-
-
-def _numbers(measure: Measure) -> str:
-    """Write a measure: the one number, or rms, mean and range."""
-    if measure.size == 1 and not measure.nan and not measure.inf:
-        return number(measure.mean)
-    text = (
-        f"rms {number(measure.rms)}, mean {number(measure.mean)}, "
-        f"from {number(measure.low)} to {number(measure.high)}"
-    )
-    bad = [f"{n} {word}" for n, word in ((measure.nan, "NaN"), (measure.inf, "Inf")) if n]
-    return ", ".join([text, *bad])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,16 @@ __all__ = ["Flow", "Measure", "measure", "together"]
 _ROUNDINGS = 8
 
 
+#: So many numbers are taken in at a glance.
+_FEW = 24
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A summary of an array of numbers; ``rms`` is the root mean square of the finite ones."""
+    """A summary of an array of numbers; ``rms`` is the root mean square of the finite ones.
+
+    ``whole`` has the numbers themselves, in nested lists, where these are real and no more than 24.
+    """
 
     size: int
     rms: float
@@ -35,6 +42,7 @@ class Measure:
     high: float
     nan: int = 0
     inf: int = 0
+    whole: Any = field(default=None, repr=False, compare=False)
 
     @property
     def trouble(self) -> str:
@@ -50,8 +58,10 @@ def measure(array: Any) -> Measure:
     >>> measure(np.array([3.0, -4.0, np.nan]))
     Measure(size=3, rms=3.5355339059327378, mean=-0.5, low=-4.0, high=3.0, nan=1, inf=0)
     """
-    flat = np.asarray(array).reshape(-1)
+    array = np.asarray(array)
+    flat = array.reshape(-1)
     size = flat.size
+    whole = array.tolist() if size <= _FEW and flat.dtype.kind in "biuf" else None
     precision = np.finfo(flat.dtype if flat.dtype.kind in "fc" else np.float64).eps
     if flat.dtype.kind == "c":
         flat = np.abs(flat)
@@ -64,13 +74,14 @@ def measure(array: Any) -> Measure:
         flat = flat[finite]
     if not flat.size:
         none = math.nan if size else 0.0
-        return Measure(size, none, none, none, none, nan, inf)
+        return Measure(size, none, none, none, none, nan, inf, whole)
     low, high = float(flat.min()), float(flat.max())
     # Scaled first: the square of a very small or a very large float is 0 or infinite.
     top = max(high, -low)
     unit = flat / top if top else flat
     rms, mean = top * math.sqrt(float(np.mean(np.square(unit)))), top * float(unit.mean())
-    return Measure(size, rms, _beyond_rounding(mean, rms, precision), low, high, nan, inf)
+    mean = _beyond_rounding(mean, rms, precision)
+    return Measure(size, rms, mean, low, high, nan, inf, whole)
 
 
 def _beyond_rounding(mean: float, rms: float, precision: float) -> float:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.scopes import trace_of
@@ -23,8 +25,10 @@ from tinygrad_lab.viz import naming as words
 from tinygrad_lab.viz.health import Finding, flat
 from tinygrad_lab.viz.measures import Flow, Measure, measure, together
 from tinygrad_lab.viz.naming import Naming
+from tinygrad_lab.viz.nesting import Frame
 from tinygrad_lab.viz.outline import Call, Repeat, nodes_of
 from tinygrad_lab.viz.plan import DETAILS, Detail, Line, Place, Plan, Settings
+from tinygrad_lab.viz.rules import NO_FORMULA, Formula, formula
 
 __all__ = ["DETAILS", "Box", "Detail", "Edge", "Examine", "Frame", "GraphModel", "build"]
 
@@ -36,20 +40,6 @@ Examine = Callable[[Tensor, Sequence[Node], Naming], Sequence[Finding]]
 
 #: More boxes than this are folded, then drawn as layers, where nobody says otherwise.
 READABLE = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What is drawn around boxes: a layer that was called, or what comes several times.
-
-    ``title`` names the layer and its kind; ``copies`` is how often what is in it comes in a row.
-    """
-
-    id: str
-    title: str
-    within: str | None
-    path: str | None = None
-    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +97,8 @@ class Edge:
 
     ``grad`` measures what flows back along this edge alone, ``None`` where nothing does.
     ``share`` is what that adds to the gradient of the source: over all edges that leave a box, the
-    shares sum to its :attr:`Box.flow`. ``role`` places the edge: along the ``spine`` of
+    shares sum to its :attr:`Box.flow`. ``rule`` is how it is computed, as a formula, where that is
+    one; ``role`` places the edge: along the ``spine`` of
     activations, a ``skip`` past part of it, in from the ``side``, or ``carried`` from one copy of
     what repeats to the next.
     """
@@ -119,6 +110,7 @@ class Edge:
     share: float | None
     tracked: bool
     role: EdgeRole
+    rule: Formula = NO_FORMULA
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,7 +480,21 @@ class _Reader:
                     share = sum(self.flow.shares[line]) / len(self.flow.shares[line])
                 tracked = bool(line.source.nodes)
                 source, target = self.ids[line.source], self.ids[place]
-                yield Edge(source, target, line.operand, grad, share, tracked, role)
+                rule = NO_FORMULA if grad is None else self._rule(line)
+                yield Edge(source, target, line.operand, grad, share, tracked, role, rule)
+
+    def _rule(self, line: Line) -> Formula:
+        """Give the rule by an operand of a box that is one operation."""
+        nodes = line.target.nodes[: len(line.target.nodes) // self._copies(line.target)]
+        positions = {position for _, position in self.plan.lines[line]}
+        if len(nodes) != 1 or len(positions) != 1:
+            return NO_FORMULA
+        rule = formula(nodes[0].op, *positions)
+        own, result = (self.values[place][0].shape for place in (line.source, line.target))
+        is_elementwise = isinstance(nodes[0].op, np.ufunc) and nodes[0].op.signature is None
+        if rule.text and is_elementwise and own != result:
+            return rule._replace(text=f"{rule.text}, summed over what was repeated")
+        return rule
 
     def _entering(self) -> set[Place]:
         """Return the boxes that come in from the side: used once, beside what the data arrives by.

@@ -11,7 +11,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["THEMES", "Paint", "Scale", "Theme", "number", "one_line", "plural", "printable"]
+from tinygrad_lab.viz.measures import Measure
+
+__all__ = [
+    "THEMES", "Paint", "Scale", "Theme", "measured", "number", "one_line", "plural", "printable",
+]  # fmt: skip
 
 #: Matplotlib's cividis at every sixteenth, written down so that a picture needs no Matplotlib.
 _CIVIDIS = (
@@ -165,6 +169,24 @@ def number(value: float) -> str:
         return "∞" if value > 0 else "−∞"
     mantissa, _, exponent = f"{value + 0.0:.3g}".partition("e")  # + 0.0: no "-0"
     return (mantissa + (f"e{int(exponent)}" if exponent else "")).replace("-", "−")
+
+
+def measured(measure: Measure) -> str:
+    """Write a measure: the one number, or rms, mean and range.
+
+    Examples
+    --------
+    >>> measured(Measure(size=2, rms=1.0, mean=0.0, low=-1.0, high=1.0))
+    'rms 1, mean 0, from −1 to 1'
+    """
+    if measure.size == 1 and not measure.nan and not measure.inf:
+        return number(measure.mean)
+    text = (
+        f"rms {number(measure.rms)}, mean {number(measure.mean)}, "
+        f"from {number(measure.low)} to {number(measure.high)}"
+    )
+    bad = [f"{n} {word}" for n, word in ((measure.nan, "NaN"), (measure.inf, "Inf")) if n]
+    return ", ".join([text, *bad])
 
 
 def plural(count: int, noun: str) -> str:
