@@ -189,8 +189,17 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         {"error": "", "": "something is kept from the first pass, or was written over by it"},
     ],
     Kind.SHARED_STATE: [
-        "{gradient} changes when the function is called in between",
-        "what the backward pass needs is kept on the function, not with the call",
+        {
+            "adds_up": "{gradient} is added to the one of the pass before",
+            "used_before": "{gradient} is another one when the object has been used before",
+            "": "{gradient} changes when the function is called in between",
+        },
+        {
+            "adds_up": "set it to zero before each backward pass",
+            "used_before": "something of the first pass is kept for the second: an array that is "
+            "computed once only, or a sum that goes on",
+            "": "what the backward pass needs is kept on the function, not with the call",
+        },
     ],
     Kind.READS_LATE: [
         {
