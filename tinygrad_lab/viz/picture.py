@@ -5,7 +5,7 @@ Ties the parts together: ``model.py`` reads the graph, ``dot.py`` writes it, ``r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms import Program
 from tinygrad_lab.viz import render as rendering
+from tinygrad_lab.viz.checked import checker
 from tinygrad_lab.viz.dot import to_dot
 from tinygrad_lab.viz.drawing import Drawing
 from tinygrad_lab.viz.health import Finding, examine, report
@@ -148,6 +149,21 @@ def graph(
     return Graph(read(), style, engine, read)
 
 
+def _once(look: Examine) -> Examine:
+    """Look one time only: what was found stays the same in whatever detail it is drawn."""
+    findings: list[Finding] = []
+    looked = False
+
+    def again(*case: Any) -> Sequence[Finding]:
+        nonlocal looked
+        if not looked:
+            findings.extend(look(*case))
+            looked = True
+        return findings
+
+    return again
+
+
 def _check(option: str, value: str, allowed: Collection[str]) -> None:
     """Raise ValueError for a value that an option does not have."""
     if value not in allowed:
@@ -222,14 +238,48 @@ class Graph(Drawing):
         """
         return self._examined(examine, "no trouble found")
 
+    def check(self, *, budget: float | None = None) -> Examined:
+        """Compare the gradients with measured slopes, and mark the operations that are wrong.
+
+        The recorded operations are called again with parameters moved by a little, as
+        :func:`tinygrad_lab.testing.gradcheck` does; which operation has the wrong derivative, the
+        account of the backward pass says.  Parameters whose gradients are wrong for that reason are
+        marked too.  A history that was cut off is no wrong derivative: see :meth:`health`.
+
+        Parameters
+        ----------
+        budget
+            How many seconds it may take; what could not be looked at then is among the findings.
+
+        Raises
+        ------
+        ValueError
+            The graph was freed by ``backward()`` meanwhile.
+        RuntimeError
+            The picture comes from another process, and has no computation.
+
+        Examples
+        --------
+        >>> import numpy as np, tinygrad_lab as tl
+        >>> @tl.primitive
+        ... def cube(x):
+        ...     return x * x * x
+        >>> tl.defvjp(cube, lambda g, y, x: g * 2 * x * x)
+        >>> w = tl.tensor([1.0, 2.0], requires_grad=True)
+        >>> checked = graph(np.sin(cube(w)).sum(), names={"w": w}).check()
+        >>> checked.ok, [f.where for f in checked.findings]
+        (False, ['cube'])
+        """
+        return self._examined(checker(budget), "no derivative is wrong")
+
     def _examined(self, look: Examine, nothing: str) -> Examined:
         if self._read is None:
             raise RuntimeError(
                 "this picture was made in another process and has no computation to look at: draw "
                 "the graph of the loss here, with tl.viz.graph(loss, model)"
             )
-        model = self._read(examine=look)
-        return Examined(model, self.style, self._engine, self._read, nothing)
+        read = partial(self._read, examine=_once(look))
+        return Examined(read(), self.style, self._engine, read, nothing)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the computation: not every function and array in it can be pickled."""
