@@ -1,6 +1,6 @@
 // The page of a picture to explore: what is pointed at is told, what is looked for is shown.
 
-const tip = document.body.appendChild(make("div", { id: "tip", role: "tooltip", hidden: "" }));
+const tip = document.querySelector("main").appendChild(make("div", { id: "tip", role: "tooltip", hidden: "" }));
 const search = document.getElementById("search");
 const found = document.getElementById("matches");
 const chooser = document.getElementById("view");
@@ -12,6 +12,7 @@ class View {
     section.hidden = false; // where nothing is drawn, nothing can be measured
     this.stage = new Stage(section.querySelector("svg.graph"));
     this.folding = new Folding(this.stage, data);
+    this.stage.first = this.folding.boxes.values().next().value.group;
     this.items = [];
     this.collect(data);
     const { svg } = this.stage;
