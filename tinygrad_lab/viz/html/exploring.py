@@ -133,7 +133,8 @@ def _row(box: Box, depth: int, path: str | None) -> str:
     return (
         f'<tr class="d{min(depth, 6)}" data-box="{box.id}"><th scope="row">'
         f"<button data-find>{escaped(name)}</button></th><td>{escaped(str(box.shape))}</td>"
-        f"<td>{escaped(value_of(box))}</td><td>{escaped(gradient_of(box).removeprefix('rms '))}</td></tr>"
+        f"<td>{escaped(value_of(box))}</td>"
+        f"<td>{escaped(gradient_of(box).removeprefix('rms '))}</td></tr>"
     )
 
 
