@@ -74,7 +74,7 @@ def exploring_page(
     data = {"views": [_data(view.model) for view in views]}
     scripts = ("picture.js", "folding.js", "exploring.js")
     text = compose(title, body, data, palette=palette, scripts=scripts, theme=style.theme)
-    return Page(text, title, 720, style.dot(model), engine)
+    return Page(text, title, 680, style.dot(model), engine)
 
 
 def _others(

@@ -56,7 +56,6 @@ class View {
     const item = { element, text, act, ...about };
     element.setAttribute("role", "button");
     element.setAttribute("tabindex", "-1");
-    element.setAttribute("aria-describedby", "tip"); // its name is what can be read in it
     if ("open" in about) element.setAttribute("aria-expanded", String(about.open));
     element.classList.add("item");
     element.addEventListener("pointerenter", (event) => {
@@ -82,8 +81,12 @@ class View {
 
   /** One item can be reached with Tab: where the reader was last. */
   arrive(item) {
-    for (const other of this.items) other.element.setAttribute("tabindex", "-1");
+    for (const { element } of this.items) {
+      element.setAttribute("tabindex", "-1");
+      element.removeAttribute("aria-describedby");
+    }
     item.element.setAttribute("tabindex", "0");
+    item.element.setAttribute("aria-describedby", "tip"); // its name is what can be read in it
     this.at = item;
     this.stage.show(this.spot(item));
     tell(item.text, item.element);
