@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.scopes import Scope, scopes_of
 
-__all__ = ["Call", "Copy", "Part", "Repeat", "fold", "nodes_of", "outline"]
+__all__ = [
+    "FEWEST_COPIES", "Call", "Copy", "Part", "Repeat", "fold", "longest_run", "nodes_of", "outline",
+]  # fmt: skip
 
 FEWEST_COPIES = 3
 LONGEST_PERIOD = 64
@@ -126,7 +128,7 @@ def _folded(
     folded: list[Part] = []
     i = 0
     while i < len(forms):
-        period, copies = _run(forms, i)
+        period, copies = longest_run(forms, i)
         if copies < FEWEST_COPIES:
             folded.append(parts[i])
             i += 1
@@ -146,7 +148,7 @@ def _folded(
     return folded
 
 
-def _run(forms: Sequence[int], start: int) -> tuple[int, int]:
+def longest_run(forms: Sequence[int], start: int) -> tuple[int, int]:
     """Give the period and the number of copies of the longest run of equal parts from a place."""
     best = (1, 1)
     for period in range(1, min((len(forms) - start) // FEWEST_COPIES, LONGEST_PERIOD) + 1):

@@ -5,7 +5,7 @@ Ties the parts together: ``model.py`` reads the graph, ``dot.py`` writes it, ``r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, overload
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms import Program
 from tinygrad_lab.viz import render as rendering
+from tinygrad_lab.viz.checked import checker
 from tinygrad_lab.viz.dot import to_dot
 from tinygrad_lab.viz.drawing import Drawing
 from tinygrad_lab.viz.health import Finding, examine, report
 from tinygrad_lab.viz.model import DETAILS, Examine, GraphModel, build
-from tinygrad_lab.viz.program import ProgramGraph, program_dot
+from tinygrad_lab.viz.programs.model import read as read_program
+from tinygrad_lab.viz.programs.picture import ProgramGraph
 from tinygrad_lab.viz.style import THEMES
 from tinygrad_lab.viz.tree import headline, summary, tree
 
@@ -32,7 +34,13 @@ _DIRECTIONS = {"auto": "TB", "TB": "TB", "LR": "LR"}
 
 @overload
 def graph(
-    loss: Program, *, theme: str = ..., engine: str = ..., limit: int = ..., fold: bool | None = ...
+    loss: Program,
+    *,
+    theme: str = ...,
+    engine: str = ...,
+    limit: int = ...,
+    detail: str = ...,
+    fold: bool | None = ...,
 ) -> ProgramGraph: ...
 @overload
 def graph(
@@ -73,7 +81,9 @@ def graph(
     ----------
     loss
         The tensor to explain. With several elements, gradients are those of its sum. Or a program
-        of :func:`tinygrad_lab.program`: a box a line, forward, backward and update in frames.
+        of :func:`tinygrad_lab.program`: forward, backward and update in frames, with the loops
+        and the memory that they run in. Then ``theme``, ``engine``, ``limit``, ``detail`` and
+        ``fold`` are what there is to choose.
     model
         A module, to name parameters and to frame the operations of each layer.
     names
@@ -129,13 +139,29 @@ def graph(
     for what in show:
         _check("show", what, _SHOWN)
     if isinstance(loss, Program):
-        return ProgramGraph(loss, program_dot(loss, theme=theme, limit=limit), engine)
+        lines = read_program(loss, detail=detail, fold=fold, limit=limit)
+        return ProgramGraph(lines, theme, engine)
     options: dict[str, Any] = {"detail": detail, "fold": fold, "collapse": collapse}
     read = partial(
         build, loss, model=model, names=names, gradients="grad" in show, limit=limit, **options
     )
     style = Style(tuple(show), _DIRECTIONS[direction], theme)
     return Graph(read(), style, engine, read)
+
+
+def _once(look: Examine) -> Examine:
+    """Look one time only: what was found stays the same in whatever detail it is drawn."""
+    findings: list[Finding] = []
+    looked = False
+
+    def again(*case: Any) -> Sequence[Finding]:
+        nonlocal looked
+        if not looked:
+            findings.extend(look(*case))
+            looked = True
+        return findings
+
+    return again
 
 
 def _check(option: str, value: str, allowed: Collection[str]) -> None:
@@ -212,14 +238,48 @@ class Graph(Drawing):
         """
         return self._examined(examine, "no trouble found")
 
+    def check(self, *, budget: float | None = None) -> Examined:
+        """Compare the gradients with measured slopes, and mark the operations that are wrong.
+
+        The recorded operations are called again with parameters moved by a little, as
+        :func:`tinygrad_lab.testing.gradcheck` does; which operation has the wrong derivative, the
+        account of the backward pass says.  Parameters whose gradients are wrong for that reason are
+        marked too.  A history that was cut off is no wrong derivative: see :meth:`health`.
+
+        Parameters
+        ----------
+        budget
+            How many seconds it may take; what could not be looked at then is among the findings.
+
+        Raises
+        ------
+        ValueError
+            The graph was freed by ``backward()`` meanwhile.
+        RuntimeError
+            The picture comes from another process, and has no computation.
+
+        Examples
+        --------
+        >>> import numpy as np, tinygrad_lab as tl
+        >>> @tl.primitive
+        ... def cube(x):
+        ...     return x * x * x
+        >>> tl.defvjp(cube, lambda g, y, x: g * 2 * x * x)
+        >>> w = tl.tensor([1.0, 2.0], requires_grad=True)
+        >>> checked = graph(np.sin(cube(w)).sum(), names={"w": w}).check()
+        >>> checked.ok, [f.where for f in checked.findings]
+        (False, ['cube'])
+        """
+        return self._examined(checker(budget), "no derivative is wrong")
+
     def _examined(self, look: Examine, nothing: str) -> Examined:
         if self._read is None:
             raise RuntimeError(
                 "this picture was made in another process and has no computation to look at: draw "
                 "the graph of the loss here, with tl.viz.graph(loss, model)"
             )
-        model = self._read(examine=look)
-        return Examined(model, self.style, self._engine, self._read, nothing)
+        read = partial(self._read, examine=_once(look))
+        return Examined(read(), self.style, self._engine, read, nothing)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the computation: not every function and array in it can be pickled."""

@@ -7,12 +7,14 @@ Not for: what is drawn (``plan.py``), or what boxes are called in a picture (``d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 
-from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
-from tinygrad_lab.viz.style import number, one_line, plural
+from tinygrad_lab.viz.model import Box, Edge, GraphModel
+from tinygrad_lab.viz.nesting import Frame, walk
+from tinygrad_lab.viz.style import number, one_line, plural, printable
 
-__all__ = ["contents", "gradient_of", "headline", "summary", "tree", "value_of"]
+__all__ = ["aligned", "gradient_of", "headline", "summary", "tree", "value_of"]
 
 _WIDTH = 100
 _INDENT = "  "
@@ -36,7 +38,8 @@ def tree(model: GraphModel) -> str:
     x: parameter           ()     3      6
     loss = multiply(x, x)  ()     9      1
     """
-    return "\n".join([summary(model), *_Writer(model).lines(), *map(one_line, model.remarks)])
+    remarks = [textwrap.fill(printable(remark), _WIDTH) for remark in model.remarks]
+    return "\n".join([summary(model), *_Writer(model).lines(), *remarks])
 
 
 def summary(model: GraphModel) -> str:
@@ -45,6 +48,20 @@ def summary(model: GraphModel) -> str:
         f"{headline(model)}: {plural(model.operations, 'operation')}, "
         f"{plural(model.parameters, 'parameter')}, {plural(len(model.edges), 'edge')}"
     )
+
+
+def aligned(
+    heading: tuple[str, ...], entries: Sequence[tuple[str, tuple[str, ...]]]
+) -> Iterator[str]:
+    """Put numbers in columns beside indented text, which is cut short where it is too long."""
+    columns = [heading, *(numbers for _, numbers in entries)]
+    widths = [max(map(len, column)) for column in zip(*columns, strict=True)]
+    room = max(_WIDTH - sum(widths) - 2 * len(widths), _NARROWEST)
+    width = min(max(len(text) for text, _ in entries), room)
+    for text, numbers in [("", heading), *entries]:
+        cells = [_shortened(text, width if any(numbers) else _WIDTH).ljust(width)]
+        cells += [cell.ljust(size) for cell, size in zip(numbers, widths, strict=True)]
+        yield "  ".join(cells).rstrip()
 
 
 def headline(model: GraphModel) -> str:
@@ -67,21 +84,12 @@ class _Writer:
 
     def lines(self) -> Iterator[str]:
         """Yield a heading, and the lines of the tree with their numbers in columns."""
-        entries = list(self._entries())
-        cells = [("shape", "value", "∇"), *(numbers for _, numbers in entries)]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        longest = max(len(text) for text, _ in entries)
-        room = max(_WIDTH - sum(widths) - 2 * len(widths), _NARROWEST)
-        width = min(longest, room)
-        for text, numbers in [("", cells[0]), *entries]:
-            columns = [_shortened(text, width if any(numbers) else _WIDTH).ljust(width)]
-            columns += [cell.ljust(size) for cell, size in zip(numbers, widths, strict=True)]
-            yield "  ".join(columns).rstrip()
+        yield from aligned(("shape", "value", "∇"), list(self._entries()))
 
     def _entries(self) -> Iterator[tuple[str, tuple[str, str, str]]]:
         """Yield text and numbers of each line; frames and remarks have no numbers."""
         blank = ("", "", "")
-        for item, depth in contents(self.model):
+        for item, depth in walk(self.model.frames, self.model.boxes):
             indent = _INDENT * depth
             if isinstance(item, Frame):
                 yield indent + _frame(item), blank
@@ -107,36 +115,6 @@ class _Writer:
         """Name a box as inside a frame, which says whose weight it is."""
         path = self.paths.get(frame or "")
         return self.names[box].removeprefix(f"{path}.") if path else self.names[box]
-
-
-def contents(model: GraphModel) -> Iterator[tuple[Frame | Box, int]]:
-    """Give frames and what is in them, each with its depth, in the order of the computation."""
-    inside: dict[str | None, list[Frame | Box]] = {}
-    first: dict[str, int] = {}  # by frame, the first box in it, however deep
-    around = {frame.id: frame.within for frame in model.frames}
-    for position, box in enumerate(model.boxes):
-        inside.setdefault(box.frame, []).append(box)
-        frame = box.frame
-        while frame is not None and frame not in first:
-            first[frame] = position
-            frame = around.get(frame)
-    positions: dict[str, int] = {box.id: i for i, box in enumerate(model.boxes)}
-    for each in model.frames:
-        if each.id in first:
-            inside.setdefault(each.within, []).append(each)
-            positions[each.id] = first[each.id]
-    waiting = [(item, 0) for item in _latest_first(inside.get(None, []), positions)]
-    while waiting:
-        item, depth = waiting.pop()
-        yield item, depth
-        if isinstance(item, Frame):
-            parts = _latest_first(inside.get(item.id, []), positions)
-            waiting += [(part, depth + 1) for part in parts]
-
-
-def _latest_first(items: list[Frame | Box], positions: dict[str, int]) -> list[Frame | Box]:
-    """Sort what stands in one frame, the last first; a box after the frame that begins with it."""
-    return sorted(items, key=lambda item: (positions[item.id], isinstance(item, Box)), reverse=True)
 
 
 def _frame(frame: Frame) -> str:

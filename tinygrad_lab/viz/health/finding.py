@@ -16,7 +16,7 @@ __all__ = ["SYMBOLS", "WRONG", "Finding", "Spot", "flat", "report", "with_effect
 SYMBOLS = {
     "not finite": "✗", "gradcheck": "✗", "unnormalised": "↕", "exploding": "△", "saturated": "≈",
     "dead": "◌", "vanishing": "▽", "symmetric": "=", "independent": "≡", "detached": "⊘",
-    "no gradient": "∅", "unused": "∅", "added": "+", "removed": "−", "changed": "±",
+    "no gradient": "∅", "unused": "∅", "disagrees": "≠", "undecided": "?",
 }  # fmt: skip
 
 #: What makes numbers wrong, not only training slow.
@@ -121,4 +121,5 @@ def report(findings: Sequence[Finding], heading: str, nothing: str) -> str:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
+    text = " ".join(text.split())
     return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_lab.viz.html.page import Page, compose, escaped, filled
 from tinygrad_lab.viz.html.vector import Palette, vector
 from tinygrad_lab.viz.model import DETAILS, Box, Frame, GraphModel
+from tinygrad_lab.viz.nesting import walk
 from tinygrad_lab.viz.style import number, one_line, plural
-from tinygrad_lab.viz.tree import contents, gradient_of, value_of
+from tinygrad_lab.viz.tree import gradient_of, value_of
 
 if TYPE_CHECKING:
     from tinygrad_lab.viz.picture import Style
@@ -115,7 +116,7 @@ def _rows(model: GraphModel) -> Iterator[str]:
     """Write the rows of a table: boxes in order, in the frames they are in."""
     positions = {frame.id: i for i, frame in enumerate(model.frames)}
     paths = {frame.id: frame.path for frame in model.frames}
-    for item, depth in contents(model):
+    for item, depth in walk(model.frames, model.boxes):
         if isinstance(item, Box):
             yield _row(item, depth, paths.get(item.frame or ""))
             continue
