@@ -7,7 +7,7 @@ import numpy as np
 
 import tinygrad_lab as tl
 
-FOLDER = Path(__file__).parent / "_static"
+FOLDER = Path(__file__).parent / "images"
 
 
 def main() -> None:
