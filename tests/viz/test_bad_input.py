@@ -75,6 +75,17 @@ def test_nothing_to_draw():
         graph(loss)
 
 
+def test_options_that_are_one_word():
+    model = MLP(2, 3, 1)
+    loss = model(np.ones((4, 2))).sum()
+    assert graph(loss, show="shape").source == graph(loss, show=("shape",)).source
+    assert graph(loss, model, collapse="fc1").source == graph(loss, model, collapse=["fc1"]).source
+    with pytest.raises(ValueError, match="no layer is called 'fc3'; the layers are 'fc1', 'fc2'"):
+        graph(loss, model, collapse="fc3")
+    with pytest.raises(ValueError, match="the layers are none: pass the model"):
+        graph(loss, collapse="fc1")
+
+
 def test_a_leaf_alone_is_a_picture():
     assert graph(tl.tensor([1.0, 2.0], requires_grad=True)).model.count("loss") == 1
 

@@ -208,8 +208,8 @@ def build(
     TypeError
         ``loss`` is not a Tensor.
     ValueError
-        ``loss`` has no history, its graph was freed by ``backward()``, or it has more than
-        ``limit`` boxes.
+        ``loss`` has no history, its graph was freed by ``backward()``, it has more than ``limit``
+        boxes, or ``collapse`` names no layer.
 
     Examples
     --------
@@ -221,6 +221,7 @@ def build(
     nodes = _history(loss)
     with _unless_freed(nodes):
         naming = Naming(loss, model, names)
+        _check_paths(collapse, naming)
         settings = [_settings(d, f, collapse) for d, f in _attempts(detail, fold)]
         for each in settings:
             plan = Plan(nodes, naming.paths, each, naming.parameters)
@@ -232,6 +233,14 @@ def build(
         flow = Flow(nodes, loss, lines) if gradients else None
         findings = examine(loss, nodes, naming) if examine else []
         return _Reader(plan, naming, flow, loss, findings).model()
+
+
+def _check_paths(paths: Collection[str], naming: Naming) -> None:
+    """Refuse paths that lead to no layer."""
+    unknown = [path for path in paths if path not in naming.modules]
+    if unknown:
+        known = ", ".join(map(repr, filter(None, naming.modules))) or "none: pass the model"
+        raise ValueError(f"collapse: no layer is called {unknown[0]!r}; the layers are {known}")
 
 
 def _settings(detail: Any, fold: bool, collapse: Collection[str]) -> Settings:

@@ -136,6 +136,7 @@ def graph(
     _check("theme", theme, THEMES)
     _check("detail", detail, ("auto", *DETAILS))
     _check("engine", engine, rendering.ENGINES)
+    show, collapse = _several(show), _several(collapse)
     for what in show:
         _check("show", what, _SHOWN)
     if isinstance(loss, Program):
@@ -145,7 +146,7 @@ def graph(
     read = partial(
         build, loss, model=model, names=names, gradients="grad" in show, limit=limit, **options
     )
-    style = Style(tuple(show), _DIRECTIONS[direction], theme)
+    style = Style(show, _DIRECTIONS[direction], theme)
     return Graph(read(), style, engine, read)
 
 
@@ -162,6 +163,11 @@ def _once(look: Examine) -> Examine:
         return findings
 
     return again
+
+
+def _several(words: Collection[str]) -> tuple[str, ...]:
+    """Take a word by itself for a collection of one, and not of its letters."""
+    return (words,) if isinstance(words, str) else tuple(words)
 
 
 def _check(option: str, value: str, allowed: Collection[str]) -> None:
