@@ -317,7 +317,8 @@ class Graph(Drawing):
         """
         from tinygrad_lab.viz.html.stepping import stepping_page
 
-        return stepping_page(self.model, self.style, self._engine, summary(self.model))
+        about = summary(self.model)
+        return stepping_page(self.model, self.style, self._engine, about, self._remarks())
 
     def _page(self) -> str:
         return self.interactive().html
@@ -348,7 +349,12 @@ class Graph(Drawing):
         from tinygrad_lab.viz.html.exploring import exploring_page
 
         about = summary(self.model)
-        return exploring_page(self.model, self.style, self._engine, about, self._read)
+        remarks = self._remarks()
+        return exploring_page(self.model, self.style, self._engine, about, self._read, remarks)
+
+    def _remarks(self) -> str:
+        """Return what is said about the picture beside it."""
+        return ""
 
     def __repr__(self) -> str:
         return f"<Graph of {summary(self.model)}>"
@@ -390,3 +396,6 @@ class Examined(Graph):
     def report(self) -> str:
         """Write what was found, where, why, and what helps."""
         return report(self.findings, headline(self.model), self._nothing)
+
+    def _remarks(self) -> str:
+        return self.report()
