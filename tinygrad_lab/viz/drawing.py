@@ -117,21 +117,22 @@ class Drawing:
         return graphviz.Source(self.source)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        """Give a notebook the SVG, a PNG for where none is allowed, and the text.
+        """Give a notebook the SVG, the same for where none is shown or can be used, and the text.
 
-        Viewers show no SVG of a notebook that they do not trust. There is never ``text/html``:
-        those that sanitise it would prefer it, and show wreckage.
+        Viewers show no SVG of a notebook that they do not trust, so there is a PNG; LaTeX takes no
+        SVG, so there is a PDF. There is never ``text/html``: those that sanitise it would prefer
+        it, and show wreckage.
         """
         text = str(self)
         try:
             svg = self.svg()
         except rendering.RenderError as error:
             return {"text/plain": f"{text}\n\n{error}"}, {}
-        bundle, metadata = {"image/svg+xml": svg}, {}
+        bundle = {"image/svg+xml": svg, "text/plain": text}
         try:
             png = rendering.render(self.source, "png", engine=self._engine, bounded=True)
-            bundle["image/png"] = b64encode(png).decode()
-            metadata["image/png"] = rendering.size_of(png)
+            pdf = rendering.render(self.source, "pdf", engine=self._engine)
         except rendering.RenderError:
-            pass  # a Graphviz that was built without: the SVG says it all
-        return {**bundle, "text/plain": text}, metadata
+            return bundle, {}  # a Graphviz that was built without
+        bundle |= {"image/png": b64encode(png).decode(), "application/pdf": b64encode(pdf).decode()}
+        return bundle, {"image/png": rendering.size_of(png)}
