@@ -23,8 +23,8 @@ __all__ = ["Drawing"]
 
 _FORMATS = (*rendering.FORMATS, "html", "dot")
 
-#: A page that needs nothing but itself. A wide picture is made smaller, down to where it can be
-#: read, and can be scrolled from there.
+#: A page that needs nothing but itself. A picture that is wider than the window can be scrolled,
+#: by keyboard too.
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -33,9 +33,9 @@ _PAGE = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
 </head>
-<body>
+<body style="font-family: system-ui, sans-serif">
 <main>
-<div style="overflow-x: auto">
+<div style="overflow-x: auto" tabindex="0" role="region" aria-label="picture">
 {svg}
 </div>
 <details>
