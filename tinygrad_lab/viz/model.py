@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -33,10 +34,17 @@ from tinygrad_lab.viz.rules import NO_FORMULA, Formula, formula
 __all__ = ["DETAILS", "Box", "Detail", "Edge", "Examine", "Frame", "GraphModel", "build"]
 
 Role = Literal["input", "parameter", "operation", "layer", "loss"]
+#: Where two graphs are compared: what only one of them has.
+Status = Literal["", "added", "removed"]
 EdgeRole = Literal["spine", "skip", "side", "carried"]
 
 #: Looks for trouble in a computation.
 Examine = Callable[[Tensor, Sequence[Node], Naming], Sequence[Finding]]
+
+_FREED_MEANWHILE = (
+    "this graph was freed by backward() while it was drawn, in another thread or by a hook: draw "
+    "it before backward(), or call backward(retain_graph=True)"
+)
 
 #: More boxes than this are folded, then drawn as layers, where nobody says otherwise.
 READABLE = 60
@@ -50,7 +58,8 @@ class Box:
     layer, or the kind of leaf) and ``attributes`` its arguments that are not arrays.  Of what
     repeats, ``value`` and ``grad`` measure all copies together, and ``course`` has the gradient of
     each, the first copy first.  ``marks`` say what is wrong with it, and ``is_follower`` that what
-    is not finite in it comes from a box that is marked.
+    is not finite in it comes from a box that is marked.  Where two graphs are compared, ``status``
+    says that one of them alone has it, and ``ratio`` how many times as large its gradient became.
     """
 
     id: str
@@ -69,6 +78,8 @@ class Box:
     details: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     is_follower: bool = False
+    status: Status = ""
+    ratio: float | None = None
 
     @property
     def flow(self) -> float | None:
@@ -111,6 +122,7 @@ class Edge:
     tracked: bool
     role: EdgeRole
     rule: Formula = NO_FORMULA
+    status: Status = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,7 @@ class GraphModel:
     has_gradients: bool = True
     detail: Detail = "operations"
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def loss(self) -> Box:
@@ -135,8 +148,9 @@ class GraphModel:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What was found wrong of what has no box: parameters that are not in the graph."""
-        return tuple(f"{f.symbol} {f.kind}: {f.where}" for f in flat(self.findings) if not f.spots)
+        """Notes, and what was found wrong of what has no box: parameters not in the graph."""
+        without = [f for f in flat(self.findings) if not f.spots]
+        return (*self.notes, *(f"{f.symbol} {f.kind}: {f.where}" for f in without))
 
     @property
     def operations(self) -> int:
@@ -194,8 +208,8 @@ def build(
     TypeError
         ``loss`` is not a Tensor.
     ValueError
-        ``loss`` has no history, its graph was freed by ``backward()``, or it has more than
-        ``limit`` boxes.
+        ``loss`` has no history, its graph was freed by ``backward()``, it has more than ``limit``
+        boxes, or ``collapse`` names no layer.
 
     Examples
     --------
@@ -205,18 +219,28 @@ def build(
     ['parameter', 'multiply', 'sum']
     """
     nodes = _history(loss)
-    naming = Naming(loss, model, names)
-    settings = [_settings(d, f, collapse) for d, f in _attempts(detail, fold)]
-    for each in settings:
-        plan = Plan(nodes, naming.paths, each, naming.parameters)
-        if len(plan.places) <= READABLE:
-            break
-    if limit is not None and len(plan.places) > limit:
-        raise ValueError(_too_large(nodes, len(plan.places), limit))
-    lines = {use: line for line, uses in plan.lines.items() for use in uses}
-    flow = Flow(nodes, loss, lines) if gradients else None
-    findings = examine(loss, nodes, naming) if examine else []
-    return _Reader(plan, naming, flow, loss, findings).model()
+    with _unless_freed(nodes):
+        naming = Naming(loss, model, names)
+        _check_paths(collapse, naming)
+        settings = [_settings(d, f, collapse) for d, f in _attempts(detail, fold)]
+        for each in settings:
+            plan = Plan(nodes, naming.paths, each, naming.parameters)
+            if len(plan.places) <= READABLE:
+                break
+        if limit is not None and len(plan.places) > limit:
+            raise ValueError(_too_large(nodes, len(plan.places), limit))
+        lines = {use: line for line, uses in plan.lines.items() for use in uses}
+        flow = Flow(nodes, loss, lines) if gradients else None
+        findings = examine(loss, nodes, naming) if examine else []
+        return _Reader(plan, naming, flow, loss, findings).model()
+
+
+def _check_paths(paths: Collection[str], naming: Naming) -> None:
+    """Refuse paths that lead to no layer."""
+    unknown = [path for path in paths if path not in naming.modules]
+    if unknown:
+        known = ", ".join(map(repr, filter(None, naming.modules))) or "none: pass the model"
+        raise ValueError(f"collapse: no layer is called {unknown[0]!r}; the layers are {known}")
 
 
 def _settings(detail: Any, fold: bool, collapse: Collection[str]) -> Settings:
@@ -243,12 +267,29 @@ def _history(loss: Any) -> list[Node]:
             "it was computed under no_grad() or detached"
         )
     nodes = history([loss.node])[::-1]
-    if any(node.op is not None and node.args is None for node in nodes):
+    if _is_freed(nodes):
         raise ValueError(
             "this graph was freed by backward(): draw it before backward(), or call "
             "backward(retain_graph=True)"
         )
     return nodes
+
+
+def _is_freed(nodes: Sequence[Node]) -> bool:
+    return any(node.op is not None and node.args is None for node in nodes)
+
+
+@contextmanager
+def _unless_freed(nodes: Sequence[Node]) -> Iterator[None]:
+    """Take nothing of what was read for true if a backward pass has freed some of it meanwhile."""
+    try:
+        yield
+    except Exception as error:
+        if _is_freed(nodes):
+            raise ValueError(_FREED_MEANWHILE) from error
+        raise
+    if _is_freed(nodes):
+        raise ValueError(_FREED_MEANWHILE)
 
 
 def _too_large(nodes: list[Node], boxes: int, limit: int) -> str:
@@ -348,8 +389,9 @@ class _Reader:
 
     def _frames_of(self, owners: Mapping[Place, str]) -> Iterator[Frame]:
         for path in sorted(set(owners.values())):
+            id = self.frame_ids[path] = f"f{len(self.frame_ids)}"
             title = words.layer_title(path, self.naming.modules[path])
-            yield Frame(f"m{path}", title, None, path)
+            yield Frame(id, title, None, path)
 
     # -- boxes ------------------------------------------------------------------------------------
 
@@ -357,7 +399,7 @@ class _Reader:
         value = self.values[place][0]
         measures = [measure(v) for v in self.values[place] if v.dtype.kind in "biufc"]
         course = tuple(self._gradients(place))
-        frame = f"m{owners[place]}" if place in owners else self.frame_ids.get(place.frame)
+        frame = self.frame_ids.get(owners.get(place, place.frame))
         role = self._role(place)
         title, attributes, name = self._words(place, role)
         inner = [*nodes_of(place.call)] if place.call is not None else place.nodes[:1]
