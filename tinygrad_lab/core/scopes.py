@@ -85,7 +85,7 @@ def note(
     ]  # fmt: skip
     if kwargs:
         kwargs = {
-            k: v if not isinstance(v, (Tensor, np.ndarray)) else getattr(v, "node", None) or _held(v)
+            k: getattr(v, "node", None) or _held(v) if isinstance(v, (Tensor, np.ndarray)) else v
             for k, v in kwargs.items()
         }
     # A plain tuple is made in a third of the time of a Scope.

@@ -8,12 +8,21 @@ Graphviz 2.42 knows is used. Not for running Graphviz (``render.py``).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from itertools import groupby
 
 from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
-from tinygrad_lab.viz.style import THEMES, Scale, Theme, number, plural
+from tinygrad_lab.viz.style import (
+    THEMES,
+    Scale,
+    Theme,
+    measured,
+    number,
+    one_line,
+    plural,
+    printable,
+)
 
 __all__ = ["FONT", "escape", "to_dot", "tooltip"]
 
@@ -27,9 +36,6 @@ _MANY_USES = 8
 
 # Ranks that skip edges may reach over, all together, before Graphviz needs minutes to bend them.
 _FAR = 600
-
-# Inches: the width of a notebook's cell, 848 px, and no limit.
-_WIDEST, _HIGHEST = 8.83, 500
 
 _CARRIED = "↻ carried"
 
@@ -86,21 +92,16 @@ def escape(text: str, longest: int = 40) -> str:
     >>> escape('a<b> & "c"'), escape(""), escape("two\nlines")
     ('a&lt;b&gt; &amp; &quot;c&quot;', '(empty)', 'two⏎lines')
     """
-    text = _printable(text).strip()
-    if len(text) > longest:
-        text = text[: longest - 1] + "…"
-    return _entities(text) or "(empty)"
+    return _entities(_without_backslash(one_line(text, longest)))
 
 
-def _printable(text: str) -> str:
-    """Make line breaks visible, and replace invisible characters and those that XML forbids."""
-    text = text.replace("\r\n", "\n").replace("\n", "⏎")
-    # Graphviz expands backslash escapes once in labels and twice in tooltips, entities and all,
-    # so \N would become the box's id. A look-alike is the only backslash that survives.
-    text = text.replace("\\", "\N{SET MINUS}")
-    return "".join(
-        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+def _without_backslash(text: str) -> str:
+    """Put a look-alike in the place of each backslash.
+
+    Graphviz expands escapes once in labels and twice in tooltips, entities and all, so that a
+    backslash before N would become the box's id.
+    """
+    return text.replace("\\", "\N{SET MINUS}")
 
 
 def _entities(text: str) -> str:
@@ -112,7 +113,8 @@ def _entities(text: str) -> str:
 
 def tooltip(lines: list[str]) -> str:
     """Write a tooltip as a quoted DOT string."""
-    return '"' + "&#10;".join(_entities(_printable(line)) for line in lines) + '"'
+    safe = (_entities(_without_backslash(printable(line))) for line in lines)
+    return '"' + "&#10;".join(safe) + '"'
 
 
 class _Writer:
@@ -144,7 +146,7 @@ class _Writer:
         yield "digraph {"
         yield (
             f"  graph [rankdir={self.direction} newrank=true nodesep=0.3 ranksep=0.38 pad=0.15 "
-            f'size="{_WIDEST},{_HIGHEST}" bgcolor="{theme.background}" fontname="{FONT}" fontsize=9.5 '
+            f'bgcolor="{theme.background}" fontname="{FONT}" fontsize=9.5 '
             f'fontcolor="{theme.muted}" labelloc=b label=<{self._caption()}>]'
         )
         if _reach(self.model) > _FAR:
@@ -275,7 +277,7 @@ class _Writer:
         if edge.grad is not None:
             width, colour = self._line(edge.grad)
             attributes += [f"penwidth={width}", f'color="{colour}"']
-            tip.append(f"∇ {_numbers(edge.grad)}")
+            tip.append(f"∇ {measured(edge.grad)}")
             if self.uses[edge.source] > 1 and edge.share is not None:
                 share = number(edge.share)
                 if self.uses[edge.source] <= _MANY_USES:
@@ -327,8 +329,8 @@ class _Writer:
             words.append(f"edges: ∇ rms {flows}")
         if math.prod(model.loss.shape) != 1 and model.has_gradients:
             words.append("∇ of the sum of the last box")
-        lines = [words, list(model.folded)]
-        return "<BR/>".join(" &#160;·&#160; ".join(line) for line in lines if line)
+        lines = [" &#160;·&#160; ".join(words), *map(escape, [*model.folded, *model.remarks])]
+        return "<BR/>".join(lines)
 
 
 def _places(model: GraphModel) -> dict[str, tuple[str, str]]:
@@ -419,22 +421,10 @@ def _details(box: Box) -> list[str]:
         lines[0] += f" {box.name}" if box.role in ("input", "parameter") else f" → {box.name}"
     lines.append(f"{box.shape} {box.dtype}")
     if box.value is not None:
-        lines.append(f"value {_numbers(box.value)}")
+        lines.append(f"value {measured(box.value)}")
     if box.grad is not None:
-        lines.append(f"∇ {_numbers(box.grad)}")
+        lines.append(f"∇ {measured(box.grad)}")
     if box.course:
         first, last = (number(box.course[i].rms) for i in (0, -1))
         lines.append(f"∇ rms {first} in the first copy, {last} in the last")
     return [*lines, *box.details]
-
-
-def _numbers(measure: Measure) -> str:
-    """Write a measure: the one number, or rms, mean and range."""
-    if measure.size == 1 and not measure.nan and not measure.inf:
-        return number(measure.mean)
-    text = (
-        f"rms {number(measure.rms)}, mean {number(measure.mean)}, "
-        f"from {number(measure.low)} to {number(measure.high)}"
-    )
-    bad = [f"{n} {word}" for n, word in ((measure.nan, "NaN"), (measure.inf, "Inf")) if n]
-    return ", ".join([text, *bad])

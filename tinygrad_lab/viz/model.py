@@ -11,48 +11,38 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal
+
+import numpy as np
 
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.scopes import scopes_of, trace_of
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.viz import naming as words
-from tinygrad_lab.viz.health import SYMBOLS, Finding, examine
+from tinygrad_lab.viz.health import Finding, flat
 from tinygrad_lab.viz.measures import Flow, Measure, measure, together
 from tinygrad_lab.viz.naming import Naming
+from tinygrad_lab.viz.nesting import Frame
 from tinygrad_lab.viz.outline import Call, Repeat
 from tinygrad_lab.viz.plan import DETAILS, Detail, Line, Place, Plan
+from tinygrad_lab.viz.rules import NO_FORMULA, Formula, formula
 from tinygrad_lab.viz.scaling import plan_of, words_of
 
-__all__ = ["DETAILS", "Box", "Detail", "Edge", "Frame", "GraphModel", "build"]
+__all__ = ["DETAILS", "Box", "Detail", "Edge", "Examine", "Frame", "GraphModel", "build"]
 
 Role = Literal["input", "parameter", "operation", "layer", "loss"]
 EdgeRole = Literal["spine", "skip", "side", "carried"]
 
-
 #: Between copies, a gradient that changes by more than this is said for the first and the last.
 FAR = 10.0
 
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What is drawn around boxes: a layer that was called, or what comes several times.
-
-    ``title`` names the layer and its kind; ``copies`` is how often what is in it comes in a row.
-    Of a layer, ``shapes`` are those of the first array that it was called with, and of its result.
-    """
-
-    id: str
-    title: str
-    within: str | None
-    path: str | None = None
-    copies: int = 1
-    shapes: tuple[tuple[int, ...], ...] = ()
+#: Looks for trouble in a computation.
+Examine = Callable[[Tensor, Sequence[Node], Naming], Sequence[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +54,8 @@ class Box:
     how all this is said in the picture: ``conv2d(k3, p1)``, ``x[:, 0]``, ``fc: Linear(2→3)``, or
     the name of a leaf.  A layer has a ``path``, and ``shape_before`` is that of the first array
     that it was called with.  Of what repeats, ``value`` and ``grad`` measure all copies together,
-    and ``course`` has the gradient of each, the first copy first.
+    and ``course`` has the gradient of each, the first copy first.  ``marks`` say what is wrong with
+    it, and ``is_follower`` that what is not finite in it comes from a box that is marked.
     """
 
     id: str
@@ -85,6 +76,7 @@ class Box:
     course: tuple[Measure, ...] = ()
     details: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    is_follower: bool = False
 
     @property
     def flow(self) -> float | None:
@@ -92,6 +84,13 @@ class Box:
         if self.grad is None:
             return None
         return self.grad.mean if self.grad.size == 1 else self.grad.rms
+
+    @property
+    def heading(self) -> str:
+        """What it is in one line: ``conv2d(k3, p1) → h``, or the name of a leaf."""
+        if self.role in ("input", "parameter"):
+            return self.name or self.title
+        return f"{self.written} → {self.name}" if self.name else self.written
 
     @property
     def ends(self) -> tuple[float, float] | None:
@@ -104,7 +103,12 @@ class Box:
 
     @property
     def trouble(self) -> str:
-        """What is not finite: ``NaN`` or ``Inf`` in the value, or else ``∇ NaN``; or nothing."""
+        """What is not finite: ``NaN`` or ``Inf`` in the value, or else ``∇ NaN``; or nothing.
+
+        Nothing too where it is known that it comes from elsewhere.
+        """
+        if self.is_follower:
+            return ""
         for measured, where in ((self.value, ""), (self.grad, "∇ ")):
             if measured is not None and measured.trouble:
                 return where + measured.trouble
@@ -117,7 +121,8 @@ class Edge:
 
     ``grad`` measures what flows back along this edge alone, ``None`` where nothing does.
     ``share`` is what that adds to the gradient of the source: over all edges that leave a box, the
-    shares sum to its :attr:`Box.flow`. ``role`` places the edge: along the ``spine`` of
+    shares sum to its :attr:`Box.flow`. ``rule`` is how it is computed, as a formula, where that is
+    one; ``role`` places the edge: along the ``spine`` of
     activations, a ``skip`` past part of it, in from the ``side``, or ``carried`` from one copy of
     what repeats to the next.
     """
@@ -129,6 +134,7 @@ class Edge:
     share: float | None
     tracked: bool
     role: EdgeRole
+    rule: Formula = NO_FORMULA
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,11 @@ class GraphModel:
         return sum(box.role == role for box in self.boxes)
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was found wrong of what has no box: parameters that are not in the graph."""
+        return tuple(f"{f.symbol} {f.kind}: {f.where}" for f in flat(self.findings) if not f.spots)
+
+    @property
     def operations(self) -> int:
         """The number of operations, the last one included."""
         return sum(box.operations for box in self.boxes)
@@ -175,7 +186,7 @@ def build(
     fold: bool | None = None,
     collapse: Collection[str] = (),
     depth: int | None = None,
-    examined: bool = False,
+    examine: Examine | None = None,
 ) -> GraphModel:
     """Read the graph of a tensor.
 
@@ -206,8 +217,9 @@ def build(
         Paths of layers to draw as one box each.
     depth
         Draw layers that are so deep within others as one box each.
-    examined
-        Look for trouble, and mark the boxes where it is.
+    examine
+        Looks for trouble, whose places are marked: a function of the loss, its nodes, the oldest
+        first, and what they are called.
 
     Raises
     ------
@@ -237,7 +249,7 @@ def build(
         raise ValueError(_too_large(nodes, len(plan.places), limit))
     lines = {use: line for line, uses in plan.lines.items() for use in uses}
     flow = Flow(nodes, loss, lines) if gradients else None
-    findings = examine(loss, nodes, naming) if examined else []
+    findings = examine(loss, nodes, naming) if examine else []
     read = _Reader(plan, naming, flow, loss, findings).model()
     return replace(read, folded=words_of(plan, detail))
 
@@ -304,12 +316,21 @@ class _Reader:
         for leaf in plan.uses:
             if leaf.within is not None:
                 self.inner.setdefault(leaf.within, []).append(leaf)
-        self.findings = tuple(replace(f, node=None, box=self._box_of(f.node)) for f in findings)
+        self.findings = tuple(map(self._placed, findings))
+        self.marks: dict[str, dict[str, None]] = {}
+        for finding in flat(self.findings):
+            for box, mark in finding.marks():
+                self.marks.setdefault(box, {})[mark] = None
         self._follow_data()
 
-    def _box_of(self, node: Node | None) -> str | None:
-        place = None if node is None else self.plan.place(node)
-        return None if place is None else self.ids.get(place.within or place)
+    def _placed(self, finding: Finding) -> Finding:
+        """Put boxes in the places of nodes: a finding is plain data from here on."""
+        spots = tuple(replace(s, node=None, box=self._box_of(s.node)) for s in finding.spots)
+        return replace(finding, spots=spots, effects=tuple(map(self._placed, finding.effects)))
+
+    def _box_of(self, node: Node) -> str | None:
+        place = self.plan.place(node)
+        return self.ids.get(place.within or place)
 
     def model(self) -> GraphModel:
         """Describe everything."""
@@ -379,9 +400,10 @@ class _Reader:
         return owners
 
     def _frames_of(self, owners: Mapping[Place, str]) -> Iterator[Frame]:
-        for path in sorted(set(owners.values())):
+        around = {path: self.frame_ids.get(place.frame) for place, path in owners.items()}
+        for path, within in sorted(around.items()):
             title = words.layer_title(path, self.naming.modules[path])
-            yield Frame(f"m{path}", title, None, path)
+            yield Frame(f"m{path}", title, within, path)
 
     # -- boxes ------------------------------------------------------------------------------------
 
@@ -404,9 +426,8 @@ class _Reader:
             + (math.prod(value.shape) * len(place.nodes) if role == "parameter" else 0),
             course=course if len(course) > 1 else (),
             details=tuple(self._details(place)),
-            marks=tuple(
-                f"{SYMBOLS[f.kind]} {f.mark}" for f in self.findings if f.box == self.ids[place]
-            ),
+            marks=tuple(self.marks.get(self.ids[place], ())),
+            is_follower=any(f.kind == "not finite" for f in self.findings),
         )  # fmt: skip
 
     def _shape_before(self, place: Place) -> tuple[int, ...] | None:
@@ -561,7 +582,21 @@ class _Reader:
                     share = sum(self.flow.shares[line]) / len(self.flow.shares[line])
                 tracked = bool(line.source.nodes)
                 source, target = self.ids[line.source], self.ids[place]
-                yield Edge(source, target, line.operand, grad, share, tracked, role)
+                rule = NO_FORMULA if grad is None else self._rule(line)
+                yield Edge(source, target, line.operand, grad, share, tracked, role, rule)
+
+    def _rule(self, line: Line) -> Formula:
+        """Give the rule by an operand of a box that is one operation."""
+        nodes = line.target.inner
+        positions = {position for _, position in self.plan.lines[line]}
+        if len(nodes) != 1 or len(positions) != 1:
+            return NO_FORMULA
+        rule = formula(nodes[0].op, *positions)
+        own, result = (self.values[place][0].shape for place in (line.source, line.target))
+        is_elementwise = isinstance(nodes[0].op, np.ufunc) and nodes[0].op.signature is None
+        if rule.text and is_elementwise and own != result:
+            return rule._replace(text=f"{rule.text}, summed over what was repeated")
+        return rule
 
     def _entering(self) -> set[Place]:
         """Return the boxes that come in from the side: used once, beside what the data arrives by.

@@ -51,12 +51,14 @@ class Naming:
     ) -> None:
         self.names: dict[Hashable, str] = {}  # by the order of a node, or the trace of an array
         self.parameters: dict[int, str] = {}
+        self.tensors: dict[int, Tensor] = {}  # those
         self.has_model = model is not None
         for name, value in (names or {}).items():
             self.names[trace_of(value)] = str(name)
         for name, parameter in _named_parameters(model):
             if parameter.node is not None:
                 self.parameters[parameter.node.order] = name
+                self.tensors[parameter.node.order] = parameter
                 self.names.setdefault(parameter.node.order, name)
         for name, value in (nearby or {}).items():
             self.names.setdefault(trace_of(value), name)

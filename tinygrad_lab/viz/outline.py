@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.scopes import Scope, scopes_of
 
-__all__ = ["Call", "Copy", "Part", "Repeat", "fold", "group", "nodes_of", "outline"]
+__all__ = [
+    "Call", "Copy", "Part", "Repeat", "Runs", "fold", "group", "nodes_of", "outline",
+]  # fmt: skip
 
 FEWEST_COPIES = 3
 LONGEST_PERIOD = 64
@@ -154,7 +156,7 @@ def _folded(
 ) -> list[Part]:
     folded: list[Part] = []
     own = [-1 if isinstance(part, Repeat) else forms[part] for part in parts]
-    runs = _Runs(own)
+    runs = Runs(own)
     i = 0
     while i < len(parts):
         period, copies = 1, 1
@@ -178,12 +180,12 @@ def _folded(
     return folded
 
 
-class _Runs:
-    """Where parts of equal form come in a row, with which period and how often."""
+class Runs:
+    """Where equal forms come in a row, with which period and how often."""
 
     def __init__(self, forms: Sequence[int]) -> None:
         periods = min(len(forms) // FEWEST_COPIES, LONGEST_PERIOD)
-        #: By period, how long the parts from each place on equal those one period later.
+        #: By period, how many forms from each place on equal those one period later.
         self.equal = {period: self._equal(forms, period) for period in range(1, periods + 1)}
 
     @staticmethod

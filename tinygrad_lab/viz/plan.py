@@ -3,8 +3,8 @@
 A box is one operation, one call that is drawn as a whole, a parameter, or an array of data.  Of
 what repeats only the first copy is drawn; the others are what their counterparts in it are.
 
-Not for: reading the outline (``outline.py``), how much detail there is room for (``scaling.py``), or
-describing boxes (``model.py``).
+Not for: reading the outline (``outline.py``), how much detail there is room for (``scaling.py``),
+or describing boxes (``model.py``).
 """
 
 from __future__ import annotations
@@ -170,11 +170,27 @@ class Plan:
             self._of[nodes[-1]] = Place(nodes=[nodes[-1]])
         self.lines = self._lines(uses)
         self.places = self._in_order()
+        self._numbers = {place: i for i, place in enumerate(self.places)}
         self.merged = self._merge_frames()
 
     def place(self, node: Node) -> Place:
         """Give the box of a node."""
         return self._of[node]
+
+    def width(self) -> int:
+        """Count how many boxes are beside one another, at most: about, as layouts differ."""
+        lines = sorted(self.lines, key=lambda line: self._numbers[line.target])
+        uses = Counter(line.source for line in lines)
+        # Beside what they lead to are leaves, and what is computed of one alone: a transpose.
+        inner = {line.target for line in lines if not line.source.is_leaf or uses[line.source] > 1}
+        ranks: dict[Place, int] = defaultdict(int)
+        for line in lines:
+            if line.source in inner and not line.carried:
+                ranks[line.target] = max(ranks[line.target], ranks[line.source] + 1)
+        for line in reversed(lines):
+            if line.source not in inner:
+                ranks[line.source] = ranks[line.target]
+        return max(Counter(ranks.values()).values(), default=1)
 
     def _drawn(self, node: Node) -> Node:
         """Give the operation that is drawn for one, which may be in another copy."""

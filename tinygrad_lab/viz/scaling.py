@@ -22,8 +22,8 @@ __all__ = ["READABLE", "plan_of", "words_of"]
 #: More boxes than this are too many to read, where nobody asks for them.
 READABLE = 60
 
-#: So few are drawn by themselves even where some repeat.
-FEW = 24
+#: So few, and so few beside one another, are drawn by themselves even where some repeat.
+FEW, NARROW = 45, 8
 
 
 def plan_of(
@@ -61,7 +61,8 @@ def plan_of(
         boxes = len(plan.places)
         if unfolded is not None:
             return plan if boxes <= len(unfolded.places) / 2 else unfolded
-        if boxes <= FEW or (boxes <= READABLE and folded is not None):
+        is_small = boxes <= FEW and plan.width() <= NARROW
+        if is_small or (boxes <= READABLE and folded is not None):
             break
         if boxes <= READABLE:
             if settings.folded:
