@@ -116,7 +116,7 @@ def test_a_chain_of_300_operations_can_be_read_and_says_how_it_was_shortened():
     model = build(h.sum())
     assert len(model.boxes) <= 60
     assert model.operations > 300
-    assert "operations in a row as one box" in model.folded
+    assert "operations in a row as one box" in model.notes
 
 
 def test_no_graph_is_refused_that_may_be_shortened():
@@ -137,7 +137,7 @@ def test_layers_within_layers_become_boxes_until_it_can_be_read():
     model = tower(5)
     read = build(model(np.ones((3, 2))).sum(), model=model, fold=False)
     assert 8 < len(read.boxes) <= 60
-    assert "layers within others as one box" in read.folded
+    assert "layers within others as one box" in read.notes
     shallow = build(model(np.ones((3, 2))).sum(), model=model, fold=False, depth=1)
     assert [box.path for box in shallow.boxes if box.role == "layer"] == ["0", "1", "2", "3"]
 

@@ -310,7 +310,7 @@ def test_layers_and_functions_are_drawn_as_they_were_written():
     assert [b.written for b in model.boxes if b.role == "parameter"] == ["weight", "bias"]
     whole = build(loss, model=tl.nn.Sequential(layer), detail="modules")
     [box] = [b for b in whole.boxes if b.role == "layer"]
-    assert (box.title, box.parameters) == ("Conv2d(1→2, k3, p1)", 20)
+    assert (box.written, box.parameters) == ("0: Conv2d(1→2, k3, p1)", 20)
     inside = build(loss, model=tl.nn.Sequential(layer), detail="primitives")
     assert [frame.title for frame in inside.frames] == ["0: Conv2d(1→2, k3, p1)"]
 

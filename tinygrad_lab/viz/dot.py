@@ -15,6 +15,7 @@ from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
 from tinygrad_lab.viz.style import (
     THEMES,
+    Paint,
     Scale,
     Theme,
     measured,
@@ -203,10 +204,13 @@ class _Writer:
 
     def _box(self, box: Box) -> str:
         """Write one box."""
-        paint = self.theme.paint[_paint(box)]
+        paint, shape = self.theme.paint[_paint(box)], _SHAPES[box.role]
+        if box.status == "removed":
+            paint = Paint(self.theme.background, self.theme.no_gradient)
+            shape = shape.replace("filled", "filled,dashed")
         width = 2 if box.trouble or box.marks else 1.2
         return (
-            f'  {box.id} [id="{box.id}" {_SHAPES[box.role]} fillcolor="{paint.fill}" '
+            f'  {box.id} [id="{box.id}" {shape} fillcolor="{paint.fill}" '
             f'color="{paint.line}" penwidth={width} '
             f"label=<{self._label(box)}> tooltip={tooltip(_details(box))}]"
         )
@@ -221,7 +225,8 @@ class _Writer:
                 facts.append(box.dtype)
         words = [escape(" ".join(facts))] if facts else []
         if "grad" in self.show and box.flow is not None and box.id != self.model.loss.id:
-            words.append(f"∇ {' … '.join(map(number, box.ends or (box.flow,)))}")
+            flow = f"× {number(box.ratio)}" if box.ratio is not None else _flow(box)
+            words.append(f"∇ {flow}")
         is_long = sum(map(len, words)) > _LONG
         if box.id in self.carrying:
             words.append(_CARRIED)
@@ -288,6 +293,9 @@ class _Writer:
         else:
             attributes += ["style=dashed", "penwidth=1", f'color="{self.theme.no_gradient}"']
             tip.append("no gradient")
+        if edge.status:
+            attributes.append(f"xlabel=<&#160;{'+' if edge.status == 'added' else '−'}&#160;>")
+            tip.append(edge.status)
         if edge.role == "carried":
             tip.append("carried from one copy to the next")
             attributes += ["style=dashed", f"tooltip={tooltip(tip)}"]
@@ -329,7 +337,7 @@ class _Writer:
             words.append(f"edges: ∇ rms {flows}")
         if math.prod(model.loss.shape) != 1 and model.has_gradients:
             words.append("∇ of the sum of the last box")
-        lines = [" &#160;·&#160; ".join(words), *map(escape, [*model.folded, *model.remarks])]
+        lines = [" &#160;·&#160; ".join(words), *map(escape, model.remarks)]
         return "<BR/>".join(lines)
 
 
@@ -368,7 +376,7 @@ def _paint(box: Box) -> str:
     """Say which paint of the theme a box gets."""
     if any(mark.startswith("✗") for mark in box.marks) or (box.trouble and not box.marks):
         return "wrong"
-    if box.marks:
+    if box.marks and not box.status:
         return "weak"
     return "operation" if box.role == "layer" else box.role
 
@@ -398,6 +406,11 @@ def _brief(attributes: str) -> str:
     first, _, _ = attributes[1:_ATTRIBUTES].rpartition(", ")
     complete = first and first.count("(") == first.count(")")
     return f"({first}, …)" if complete else "(…)"
+
+
+def _flow(box: Box) -> str:
+    """Write the gradient of a box; where it changes much from copy to copy, of both ends."""
+    return " … ".join(map(number, box.ends or (box.flow or 0.0,)))
 
 
 def _size(box: Box) -> str:

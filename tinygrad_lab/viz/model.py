@@ -36,6 +36,8 @@ from tinygrad_lab.viz.scaling import plan_of, words_of
 __all__ = ["DETAILS", "Box", "Detail", "Edge", "Examine", "Frame", "GraphModel", "build"]
 
 Role = Literal["input", "parameter", "operation", "layer", "loss"]
+#: Where two graphs are compared: what only one of them has.
+Status = Literal["", "added", "removed"]
 EdgeRole = Literal["spine", "skip", "side", "carried"]
 
 #: Between copies, a gradient that changes by more than this is said for the first and the last.
@@ -55,7 +57,9 @@ class Box:
     the name of a leaf.  A layer has a ``path``, and ``shape_before`` is that of the first array
     that it was called with.  Of what repeats, ``value`` and ``grad`` measure all copies together,
     and ``course`` has the gradient of each, the first copy first.  ``marks`` say what is wrong with
-    it, and ``is_follower`` that what is not finite in it comes from a box that is marked.
+    it, and ``is_follower`` that what is not finite in it comes from a box that is marked.  Where
+    two graphs are compared, ``status`` says that one of them alone has it, and ``ratio`` how many
+    times as large its gradient became.
     """
 
     id: str
@@ -69,6 +73,7 @@ class Box:
     grad: Measure | None
     frame: str | None
     written: str = ""
+    is_layer: bool = False
     path: str | None = None
     shape_before: tuple[int, ...] | None = None
     operations: int = 0
@@ -77,6 +82,8 @@ class Box:
     details: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     is_follower: bool = False
+    status: Status = ""
+    ratio: float | None = None
 
     @property
     def flow(self) -> float | None:
@@ -135,6 +142,7 @@ class Edge:
     tracked: bool
     role: EdgeRole
     rule: Formula = NO_FORMULA
+    status: Status = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +155,7 @@ class GraphModel:
     has_gradients: bool = True
     detail: Detail = "operations"
     findings: tuple[Finding, ...] = ()
-    folded: tuple[str, ...] = ()  # what is not drawn by itself, in words
+    notes: tuple[str, ...] = ()
 
     @property
     def loss(self) -> Box:
@@ -160,8 +168,9 @@ class GraphModel:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What was found wrong of what has no box: parameters that are not in the graph."""
-        return tuple(f"{f.symbol} {f.kind}: {f.where}" for f in flat(self.findings) if not f.spots)
+        """Notes, and what was found wrong of what has no box: parameters not in the graph."""
+        without = [f for f in flat(self.findings) if not f.spots]
+        return (*self.notes, *(f"{f.symbol} {f.kind}: {f.where}" for f in without))
 
     @property
     def operations(self) -> int:
@@ -251,7 +260,7 @@ def build(
     flow = Flow(nodes, loss, lines) if gradients else None
     findings = examine(loss, nodes, naming) if examine else []
     read = _Reader(plan, naming, flow, loss, findings).model()
-    return replace(read, folded=words_of(plan, detail))
+    return replace(read, notes=words_of(plan, detail))
 
 
 # ---- reading the history ------------------------------------------------------------------------
@@ -419,7 +428,7 @@ class _Reader:
             id=self.ids[place], role=role, title=title, name=name, attributes=attributes,
             shape=tuple(value.shape), dtype=str(value.dtype),
             value=together(measures), grad=together(course), frame=frame, written=written,
-            path=place.call.path if place.call is not None else None,
+            is_layer=place.is_layer, path=place.call.path if place.call is not None else None,
             shape_before=self._shape_before(place),
             operations=0 if place.is_leaf else len(place.inner) * len(place.results),
             parameters=sum(math.prod(v.shape) for v in absorbed)
@@ -482,7 +491,8 @@ class _Reader:
             return words.title_of(node), words.attributes_of(node), name, written
         title = words.called(call)
         if call.is_layer:
-            return title, "", name, words.layer_title(words.within(call.path or "", outer), title)
+            written = words.layer_title(words.within(call.path or "", outer), call.called)
+            return title, words.options_of(call.called), name, written
         attributes = words.arguments_of(call, self._shapes_of_operands(place))
         return title, attributes, name, f"{title}({attributes})" if attributes else title
 

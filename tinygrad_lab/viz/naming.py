@@ -21,8 +21,9 @@ from tinygrad_lab.viz.outline import Call, Repeat
 from tinygrad_lab.viz.plan import operands
 
 __all__ = [
-    "Naming", "argument_name", "arguments_of", "attributes_of", "called", "frame_title",
-    "layer_title", "operand_name", "parameter_names", "title_of", "variables", "within", "written",
+    "Naming", "argument_name", "arguments_of", "attributes_of", "called", "class_of",
+    "frame_title", "layer_title", "operand_name", "options_of", "parameter_names", "title_of",
+    "variables", "within", "written",
 ]  # fmt: skip
 
 #: Options of convolutions and poolings, as short as they are spoken of, and what goes unsaid.
@@ -110,8 +111,14 @@ def title_of(node: Node) -> str:
 
 def layer_title(path: str | None, module: Any) -> str:
     """Name a layer by where it is and what it is: ``fc1: Linear(2→3)``."""
-    kind = module if isinstance(module, str) else _kind(module)
+    name, options = class_of(module), options_of(module)
+    kind = f"{name}({options})" if options else name
     return f"{path}: {kind}" if path else kind
+
+
+def class_of(module: Any) -> str:
+    """Return the name of the class of a layer, which itself is given where it is no more."""
+    return (module if isinstance(module, type) else type(module)).__name__
 
 
 def frame_title(parts: Sequence[Call | Repeat], outer: str | None) -> str:
@@ -154,10 +161,10 @@ _SIZES = ("num_features", "normalized_shape", "embed_dim", "d_model")
 _COUNTS = {"num_heads": "heads", "num_groups": "groups"}
 
 
-def _kind(module: Any) -> str:
-    """Return the class of a layer and, in brief, its sizes and options."""
-    if isinstance(module, type):  # of a layer that is no more
-        return module.__name__
+def options_of(module: Any) -> str:
+    """Return the sizes and options of a layer, in brief."""
+    if isinstance(module, type):
+        return ""
     words = []
     for ends in _ENDS:
         sizes = [getattr(module, end, None) for end in ends]
@@ -174,7 +181,7 @@ def _kind(module: Any) -> str:
     words += _briefly(options, of_pool="Pool" in type(module).__name__)
     if not words and type(getattr(module, "p", None)) is float:
         words.append(f"p={module.p:g}")
-    return f"{type(module).__name__}({', '.join(words)})" if words else type(module).__name__
+    return ", ".join(words)
 
 
 def _unwrapped(text: str) -> str:
@@ -207,7 +214,7 @@ def called(call: Call) -> str:
     if call.called is None:
         return f"{len(call.nodes)} operations"
     if call.is_layer:
-        return _kind(call.called)
+        return class_of(call.called)
     return str(getattr(call.called, "__name__", type(call.called).__name__))
 
 

@@ -329,6 +329,9 @@ class Graph(Drawing):
 
         return stepping_page(self.model, self.style, self._engine, summary(self.model))
 
+    def _page(self) -> str:
+        return self.interactive().html
+
     def interactive(self) -> Page:
         """Make a page of the picture to move, zoom and search in, whose parts fold and unfold.
 

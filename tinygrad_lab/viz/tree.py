@@ -78,6 +78,7 @@ class _Writer:
         self.model = model
         self.names = _unique_names(model)
         self.paths = {frame.id: frame.path for frame in model.frames}
+        self.roles = {box.id: box.role for box in model.boxes}
         self.inputs: dict[str, list[Edge]] = {}
         for edge in model.edges:
             self.inputs.setdefault(edge.target, []).append(edge)
@@ -106,11 +107,22 @@ class _Writer:
             return f"{name}: {box.title}"
         words = [
             "↺ " * (edge.role == "carried") + self._within(box.path or outer, edge.source)
-            for edge in self.inputs.get(box.id, ())
+            for edge in self._operands(box)
         ]
-        words += [one_line(box.attributes)] if box.attributes else []
+        title = one_line(box.title)
+        if box.attributes and box.is_layer:
+            title = f"{title}({one_line(box.attributes)})"
+        elif box.attributes:
+            words.append(one_line(box.attributes))
         arguments = f"({', '.join(words)})" if words else ""
-        return f"{name} = {one_line(box.title)}{arguments}"
+        return f"{name} = {title}{arguments}"
+
+    def _operands(self, box: Box) -> list[Edge]:
+        """Give the lines to a box, of a layer those of its parameters last."""
+        edges = self.inputs.get(box.id, [])
+        if not box.is_layer:
+            return edges
+        return sorted(edges, key=lambda edge: self.roles[edge.source] == "parameter")
 
     def _within(self, path: str | None, box: str) -> str:
         """Name a box as inside a layer, which says whose weight it is."""

@@ -75,7 +75,7 @@ def exploring_page(
     data = {"views": [_data(view.model) for view in views]}
     scripts = ("picture.js", "folding.js", "exploring.js")
     text = compose(title, body, data, palette=palette, scripts=scripts, theme=style.theme)
-    return Page(text, title, 720, style.dot(model), engine)
+    return Page(text, title, 680, style.dot(model), engine)
 
 
 def _others(
@@ -107,7 +107,7 @@ def _section(number_: int, view: _View) -> str:
         f'<figure class="frame">{view.svg}</figure>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table">'
         f"<table><thead><tr><th scope='col'>name</th><th scope='col'>shape</th>"
-        f"<th scope='col'>value</th><th scope='col'>∇</th></tr></thead>"
+        f"<th scope='col'>value</th><th scope='col'>∇ rms</th></tr></thead>"
         f"<tbody>{''.join(_rows(view.model))}</tbody></table></div></section>"
     )
 
@@ -115,24 +115,27 @@ def _section(number_: int, view: _View) -> str:
 def _rows(model: GraphModel) -> Iterator[str]:
     """Write the rows of a table: boxes in order, in the frames they are in."""
     positions = {frame.id: i for i, frame in enumerate(model.frames)}
+    paths = {frame.id: frame.path for frame in model.frames}
     for item, depth in walk(model.frames, model.boxes):
         if isinstance(item, Box):
-            yield _row(item, depth)
+            yield _row(item, depth, paths.get(item.frame or ""))
             continue
         yield (
             f'<tr class="d{min(depth, 6)}" data-frame="f{positions[item.id]}">'
-            f'<th scope="row" colspan="4"><button aria-expanded="true" data-toggle>'
-            f"{escaped(_title(item))}</button></th></tr>"
+            f'<td colspan="4"><button aria-expanded="true" data-toggle>'
+            f"{escaped(_title(item))}</button></td></tr>"
         )
 
 
-def _row(box: Box, depth: int) -> str:
+def _row(box: Box, depth: int, path: str | None) -> str:
+    """Write the row of a box; the frame it is in says whose weight it is."""
     marks = " ".join(box.marks) or box.trouble
-    name = f"{_name(box)} {marks}".strip()
+    name = f"{_name(box).removeprefix(f'{path}.')} {marks}".strip()
     return (
         f'<tr class="d{min(depth, 6)}" data-box="{box.id}"><th scope="row">'
         f"<button data-find>{escaped(name)}</button></th><td>{escaped(str(box.shape))}</td>"
-        f"<td>{escaped(value_of(box))}</td><td>{escaped(gradient_of(box))}</td></tr>"
+        f"<td>{escaped(value_of(box))}</td>"
+        f"<td>{escaped(gradient_of(box).removeprefix('rms '))}</td></tr>"
     )
 
 

@@ -110,12 +110,13 @@ def stepping_page(model: GraphModel, style: Style, engine: str, about: str) -> P
     data = {"steps": [_data(model, step) for step in steps]}
     scripts = ("picture.js", "stepping.js")
     text = compose(title, body, data, palette=palette, scripts=scripts, theme=style.theme)
-    return Page(text, title, 700, style.dot(model), engine)
+    return Page(text, title, 660, style.dot(model), engine)
 
 
 def _data(model: GraphModel, step: Step) -> dict[str, Any]:
     """Give the numbers of a step."""
-    back = [{"edge": f"e{i}", "adds": _finite(model.edges[i].share)} for i in step.back]
+    edges = [(i, model.edges[i]) for i in step.back]
+    back = [{"edge": f"e{i}", "to": e.source, "adds": _finite(e.share)} for i, e in edges]
     return {"box": step.box.id, "arrives": _finite(step.box.flow), "back": back}
 
 
@@ -138,9 +139,7 @@ class _Writer:
 
     def _lines(self, step: Step) -> Iterator[str]:
         box = step.box
-        facts = [str(box.shape), box.dtype, *box.marks]
-        if path := self.paths.get(box.frame or ""):
-            facts.insert(0, f"in {path}")
+        facts = [self._about(box), box.dtype, *box.marks]
         yield f"<h2>{escaped(self._called(box))}</h2>"
         yield f'<p class="muted">{escaped(" · ".join(facts))}</p>'
         yield "<h3>Arrives: g</h3>"
@@ -177,7 +176,7 @@ class _Writer:
         """Write what goes back along a line, and what is there by now."""
         source = self.boxes[edge.source]
         letter = edge.rule.letter
-        name = f"to <b>{escaped(self._called(source))}</b> {escaped(str(source.shape))}"
+        name = f"to <b>{escaped(self._called(source))}</b> {escaped(self._about(source))}"
         yield f'<div class="operand"><p>{name}</p>'
         if edge.rule.text:
             by = f"∇{letter} = " if letter else ""
@@ -219,6 +218,11 @@ class _Writer:
             f"<th scope='col'>shape</th><th scope='col'>∇</th></tr></thead><tbody>{rows}</tbody>"
             "</table>"
         )
+
+    def _about(self, box: Box) -> str:
+        """Say how large an array is, and of a result, where it was computed."""
+        path = "" if box.role == "parameter" else self.paths.get(box.frame or "")
+        return f"{box.shape} in {path}" if path else str(box.shape)
 
     def _called(self, box: Box) -> str:
         """Name a box: data by their names, operations by what they are, and their result's name."""
