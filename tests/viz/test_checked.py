@@ -51,7 +51,8 @@ def wrong():
 def test_a_wrong_primitive_is_marked_and_the_parameters_that_it_spoils(wrong):
     marks = {box.written: box.marks for box in wrong.model.boxes if box.operations}
     assert marks == {
-        "fc1: Linear(4→5)": (), "fc2: Linear(5→3)": (), "cross_entropy": (), "swish": ("✗ gradcheck",),
+        "fc1: Linear(4→5)": (), "fc2: Linear(5→3)": (), "cross_entropy": (),
+        "swish": ("✗ gradcheck",),
     }  # fmt: skip
     spoiled = {box.name for box in wrong.model.boxes if box.marks == ("≠ ∇ disagrees",)}
     assert spoiled == {"fc1.weight", "fc1.bias"}

@@ -148,5 +148,5 @@ def test_a_layer_that_is_to_be_one_box_must_be_there():
     read = build(loss, model=model, collapse=["0"])
     box = next(box for box in read.boxes if box.path == "0")
     assert (box.written, box.parameters, box.operations) == ("0: Sequential", 9, 2)
-    with pytest.raises(ValueError, match="no layer 'fc'; there are"):
+    with pytest.raises(ValueError, match="no layer is called 'fc'"):
         build(loss, model=model, collapse=["fc"])

@@ -195,7 +195,7 @@ class _Writer:
             shapes = escape(_change(*frame.shapes))
             title += f'&#160;&#160; <FONT POINT-SIZE="9" COLOR="{self.theme.muted}">{shapes}</FONT>'
         line = "rounded,dashed,filled" if frame.copies > 1 else "rounded,filled"
-        yield f"{indent}subgraph cluster_{frame.id.replace('.', '_')} {{"
+        yield f"{indent}subgraph cluster_{frame.id} {{"
         yield (
             f'{indent}  graph [id="{self.frame_ids[frame.id]}" style="{line}" '
             f'fillcolor="{paint.fill}" color="{paint.line}" labelloc=t labeljust=l margin=9 '

@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal
 
@@ -45,6 +45,11 @@ FAR = 10.0
 
 #: Looks for trouble in a computation.
 Examine = Callable[[Tensor, Sequence[Node], Naming], Sequence[Finding]]
+
+_FREED_MEANWHILE = (
+    "this graph was freed by backward() while it was drawn, in another thread or by a hook: draw "
+    "it before backward(), or call backward(retain_graph=True)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +240,8 @@ def build(
     TypeError
         ``loss`` is not a Tensor.
     ValueError
-        ``loss`` has no history, its graph was freed by ``backward()``, or it has more than
-        ``limit`` boxes; no layer of the model is called what ``collapse`` says.
+        ``loss`` has no history, its graph was freed by ``backward()``, it has more than ``limit``
+        boxes, or ``collapse`` names no layer.
 
     Examples
     --------
@@ -246,21 +251,27 @@ def build(
     ['parameter', 'multiply', 'sum']
     """
     nodes = _history(loss)
-    naming = Naming(loss, model, names, nearby)
-    for path in collapse:
-        if path not in naming.modules:
-            close = ", ".join(get_close_matches(path, naming.modules)) or ", ".join(naming.modules)
-            raise ValueError(f"collapse: the model has no layer {path!r}; there are: {close}")
-    plan = plan_of(
-        nodes, naming, detail=detail, folded=fold, collapsed=frozenset(collapse), depth=depth
-    )
-    if limit is not None and len(plan.places) > limit:
-        raise ValueError(_too_large(nodes, len(plan.places), limit))
-    lines = {use: line for line, uses in plan.lines.items() for use in uses}
-    flow = Flow(nodes, loss, lines) if gradients else None
-    findings = examine(loss, nodes, naming) if examine else []
-    read = _Reader(plan, naming, flow, loss, findings).model()
-    return replace(read, notes=words_of(plan, detail))
+    with _unless_freed(nodes):
+        naming = Naming(loss, model, names, nearby)
+        _check_paths(collapse, naming)
+        plan = plan_of(
+            nodes, naming, detail=detail, folded=fold, collapsed=frozenset(collapse), depth=depth
+        )
+        if limit is not None and len(plan.places) > limit:
+            raise ValueError(_too_large(nodes, len(plan.places), limit))
+        lines = {use: line for line, uses in plan.lines.items() for use in uses}
+        flow = Flow(nodes, loss, lines) if gradients else None
+        findings = examine(loss, nodes, naming) if examine else []
+        read = _Reader(plan, naming, flow, loss, findings).model()
+        return replace(read, notes=words_of(plan, detail))
+
+
+def _check_paths(paths: Collection[str], naming: Naming) -> None:
+    """Refuse paths that lead to no layer."""
+    unknown = [path for path in paths if path not in naming.modules]
+    if unknown:
+        known = ", ".join(map(repr, filter(None, naming.modules))) or "none: pass the model"
+        raise ValueError(f"collapse: no layer is called {unknown[0]!r}; the layers are {known}")
 
 
 # ---- reading the history ------------------------------------------------------------------------
@@ -276,12 +287,29 @@ def _history(loss: Any) -> list[Node]:
             "it was computed under no_grad() or detached"
         )
     nodes = history([loss.node])[::-1]
-    if any(node.op is not None and node.args is None for node in nodes):
+    if _is_freed(nodes):
         raise ValueError(
             "this graph was freed by backward(): draw it before backward(), or call "
             "backward(retain_graph=True)"
         )
     return nodes
+
+
+def _is_freed(nodes: Sequence[Node]) -> bool:
+    return any(node.op is not None and node.args is None for node in nodes)
+
+
+@contextmanager
+def _unless_freed(nodes: Sequence[Node]) -> Iterator[None]:
+    """Take nothing of what was read for true if a backward pass has freed some of it meanwhile."""
+    try:
+        yield
+    except Exception as error:
+        if _is_freed(nodes):
+            raise ValueError(_FREED_MEANWHILE) from error
+        raise
+    if _is_freed(nodes):
+        raise ValueError(_FREED_MEANWHILE)
 
 
 def _too_large(nodes: list[Node], boxes: int, limit: int) -> str:
@@ -411,8 +439,8 @@ class _Reader:
     def _frames_of(self, owners: Mapping[Place, str]) -> Iterator[Frame]:
         around = {path: self.frame_ids.get(place.frame) for place, path in owners.items()}
         for path, within in sorted(around.items()):
-            title = words.layer_title(path, self.naming.modules[path])
-            yield Frame(f"m{path}", title, within, path)
+            id = self.frame_ids[path] = f"f{len(self.frame_ids)}"
+            yield Frame(id, words.layer_title(path, self.naming.modules[path]), within, path)
 
     # -- boxes ------------------------------------------------------------------------------------
 
@@ -420,7 +448,7 @@ class _Reader:
         value = self.values[place][0]
         measures = [measure(v) for v in self.values[place] if v.dtype.kind in "biufc"]
         course = tuple(self._gradients(place))
-        frame = f"m{owners[place]}" if place in owners else self.frame_ids.get(place.frame)
+        frame = self.frame_ids.get(owners.get(place, place.frame))
         role = self._role(place)
         title, attributes, name, written = self._words(place, role, owners.get(place))
         absorbed = self._absorbed(place)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_lab.viz.html.page import Page, compose, escaped, filled
+from tinygrad_lab.viz.html.page import Page, compose, escaped, filled, remarked
 from tinygrad_lab.viz.html.vector import Palette, vector
 from tinygrad_lab.viz.model import DETAILS, Box, Frame, GraphModel
 from tinygrad_lab.viz.nesting import walk
-from tinygrad_lab.viz.style import number, one_line, plural
+from tinygrad_lab.viz.style import number, one_line, plural, printable
 from tinygrad_lab.viz.tree import gradient_of, value_of
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def exploring_page(
     engine: str,
     about: str,
     read: Callable[..., GraphModel] | None = None,
+    remarks: str = "",
 ) -> Page:
-    """Make the page of a model; ``about`` is a line that says what it is.
+    """Make the page of a model; ``about`` is a line that says what it is, ``remarks`` a report.
 
     ``read`` reads the computation again, with other options of ``build``: without it the page has
     one view.
@@ -68,6 +69,7 @@ def exploring_page(
         "exploring.html",
         title=escaped(title),
         about=escaped(about),
+        remarks=remarked(remarks),
         choices=choices,
         one="" if len(views) > 1 else " hidden",
         views="\n".join(_section(i, view) for i, view in enumerate(views)),
@@ -144,7 +146,7 @@ def _name(box: Box) -> str:
 
 
 def _title(frame: Frame) -> str:
-    return frame.heading
+    return printable(frame.heading)
 
 
 def _data(model: GraphModel) -> dict[str, Any]:
@@ -171,6 +173,7 @@ def _folded(model: GraphModel, frame: Frame, position: dict[str, int]) -> dict[s
 
     boxes = [box for box in model.boxes if is_in(box.frame)]
     main = next((box for box in reversed(boxes) if box.operations), boxes[-1])
+    marks = [printable(mark) for mark in dict.fromkeys(m for box in boxes for m in box.marks)]
     facts = [str(main.shape)] + ([f"∇ {number(main.flow)}"] if main.flow is not None else [])
     inner = [
         plural(sum(box.operations for box in boxes), "operation"),
@@ -180,6 +183,6 @@ def _folded(model: GraphModel, frame: Frame, position: dict[str, int]) -> dict[s
         "title": _title(frame),
         "within": -1 if frame.within is None else position[frame.within],
         "main": main.id,
-        "facts": "  ".join(facts),
+        "facts": "  ".join(facts + marks[:2]),
         "holds": " · ".join(inner),
     }

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lab.viz.html.page import Page, compose, escaped, filled
+from tinygrad_lab.viz.html.page import Page, compose, escaped, filled, remarked
 from tinygrad_lab.viz.html.vector import Palette, vector
 from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import Box, Edge, GraphModel
@@ -79,8 +79,10 @@ def walk(model: GraphModel) -> list[Step]:
     return steps
 
 
-def stepping_page(model: GraphModel, style: Style, engine: str, about: str) -> Page:
-    """Make the page of a model; ``about`` is a line that says what it is.
+def stepping_page(
+    model: GraphModel, style: Style, engine: str, about: str, remarks: str = ""
+) -> Page:
+    """Make the page of a model; ``about`` is a line that says what it is, ``remarks`` a report.
 
     Raises
     ------
@@ -103,6 +105,7 @@ def stepping_page(model: GraphModel, style: Style, engine: str, about: str) -> P
         "stepping.html",
         title=escaped(title),
         about=escaped(about),
+        remarks=remarked(remarks),
         svg=svg,
         last=len(steps),
         steps="\n".join(f'<li class="step">{section}</li>' for section in sections),
@@ -243,7 +246,7 @@ def _shown(measure: Measure | None) -> str:
         return ""
     if measure.whole is None:
         return f"<p>{escaped(measured(measure))}</p>"
-    return f"<pre>{escaped(grid(measure.whole))}</pre>"
+    return f"<pre>{grid(measure.whole)}</pre>"
 
 
 def grid(whole: Any) -> str:

@@ -15,8 +15,8 @@ class Folding {
     this.frames = view.frames.map((frame, i) => this.frame(frame, part(`f${i}`)));
     this.edges = view.edges.map(([source, target], i) => this.edge(source, target, part(`e${i}`)));
     this.sheet = stage.root.querySelector("polygon");
-    this.caption = stage.root.querySelector(":scope > text");
-    this.at = this.caption && { x: number(this.caption, "x"), y: number(this.caption, "y") };
+    this.captions = [...stage.root.querySelectorAll(":scope > text")].map((text) =>
+      ({ text, y: number(text, "y"), size: text.getComputedTextLength() + 24 }));
     this.extent = rectOf(this.sheet.getBBox());
   }
 
@@ -223,10 +223,10 @@ class Folding {
   drawSheet() {
     const { x, y, width, height } = this.extent;
     const [left, top] = this.squeezed(x, y), [right, low] = this.squeezed(x + width, y + height);
-    const caption = this.caption ? this.caption.getComputedTextLength() + 24 : 0;
-    const wide = Math.max(right - left, caption), from = (left + right - wide) / 2;
-    if (this.caption) {
-      place(this.caption, { x: from + 12, y: low + this.at.y - (y + height) });
+    const wide = Math.max(right - left, ...this.captions.map(({ size }) => size));
+    const from = (left + right - wide) / 2;
+    for (const { text, y: line, size } of this.captions) {
+      place(text, { x: from + (wide - size) / 2 + 12, y: low + line - (y + height) });
     }
     const ends = [from, top, from + wide, low];
     this.sheet.setAttribute("points", `${ends[0]},${ends[1]} ${ends[2]},${ends[1]} ` +
