@@ -175,7 +175,7 @@ def test_names_of_layers_are_text_too():
 def test_what_was_found_is_said_on_the_page_and_on_folded_frames():
     model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.ReLU(), nn.Linear(3, 1, rng=0))
     model[0].bias.data[:] = -100.0
-    picture = graph(model(np.ones((4, 2))).sum(), model).health()
+    picture = graph(model(np.ones((4, 2))).sum(), model, detail="primitives").health()
     page = Reader(picture.interactive().html)
     report = picture.report().splitlines()
     assert report[2] in "".join(page.texts["pre"])
