@@ -37,7 +37,7 @@ def test_a_notebook_gets_svg_png_pdf_and_text_and_never_html(case):
 
 @pytest.mark.usefixtures("drawing")
 def test_a_wide_picture_is_a_png_of_the_width_of_a_cell():
-    wide = graph(make_fused(12).loss, direction="LR")
+    wide = graph(make_fused(16).loss, direction="LR", fold=False)
     _, metadata = wide._repr_mimebundle_()
     assert metadata["image/png"]["width"] == pytest.approx(848, abs=2)
     width = float(ET.fromstring(wide.svg()).get("width").removesuffix("pt")) * 96 / 72
