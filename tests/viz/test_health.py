@@ -162,8 +162,8 @@ PLANTED = {
     dead_layer: ("dead", "3: ReLU, after 2: Linear(16→16)"),
     dead_channels: ("dead", "1: ReLU, after 0: Conv2d(1→16, k3)"),
     saturated: ("saturated", "3: Tanh, after 2: Linear(16→16)"),
-    vanishing: ("vanishing", "from 18: Linear(16→16)"),
-    exploding: ("exploding", "from 14: Linear(16→16)"),
+    vanishing: ("vanishing", "from 20: Linear(16→3)"),
+    exploding: ("exploding", "from 16: Linear(16→3)"),
     vanishing_through_time: ("vanishing", "through time in cell: RNNCell"),
     detached: ("detached", "multiply"),
     unused: ("unused", "head.weight, head.bias"),
@@ -362,7 +362,7 @@ def test_modules_of_other_makes():
         layer.weight.data = layer.weight.data * 0.1
     loss = case.model(case.names["x"]).sum()
     [finding] = tl.viz.graph(loss, case.model).health().findings
-    assert (finding.kind, finding.where) == ("vanishing", "from fc9: Linear(8→8)")
+    assert (finding.kind, finding.where) == ("vanishing", "from fc10: Linear(8→1)")
 
 
 def test_numbers_of_other_kinds():

@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.viz import naming as words
+from tinygrad_lab.viz.measures import measure
 from tinygrad_lab.viz.naming import Naming
 from tinygrad_lab.viz.outline import Call, nodes_of, outline
 from tinygrad_lab.viz.plan import operands
@@ -46,8 +47,9 @@ class Evidence:
         #: youngest operation first; by which operand.
         self.broken: list[tuple[Node, int]] = []
         self.blocked: list[tuple[Node, int]] = []
-        #: How much of the gradient arrives at each place, in absolute numbers: what arrives at the
-        #: flat ends of an activation is lost.
+        #: Where something arrived that is not 0, though it may cancel.
+        self.reached: set[Node] = set()
+        #: What arrives at activations with flat ends.
         self.upstream: dict[Node, Any] = {}
         #: Of whole sequences in one operation: the norm at each step, the first step first.
         self.by_step: dict[Node, list[float]] = {}
@@ -70,14 +72,16 @@ class Evidence:
             self.gradients[node] = g
         title = words.title_of(node)
         if title in SQUASHING:
-            self.upstream[node] = np.abs(g)
+            self.upstream[node] = g
         is_there, is_sound = bool(np.any(g)), is_finite(g)
         for position, c in enumerate(contributions):
             if c is None or isinstance(c, (dict, tuple, list)) or not c.size:
                 continue
             if is_sound and not is_finite(c):
                 self.broken.append((node, position))
-            if is_there and not np.any(c):
+            if np.any(c):
+                self.reached.add(node.parents[position])
+            elif is_there:
                 self.blocked.append((node, position))
         if title == "recurrence" and contributions and contributions[0] is not None:
             self.by_step[node] = [float(np.linalg.norm(g)) for g in contributions[0]]
@@ -151,6 +155,12 @@ class Evidence:
             if other.order < node.order and any(p in after for _, _, p in operands(other)):
                 after.add(other)
         return not any(n in self.weights for n in after if n is not node)
+
+    def steepness(self, weights: Node) -> float:
+        """How large the gradient is by the weights: beyond 10, a usual step throws them over."""
+        g, w = self.gradients.get(weights), self.values.get(weights)
+        size = 0.0 if w is None else measure(w).rms
+        return measure(g).rms / size if g is not None and size else 0.0
 
     # -- words ------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ def no_gradient(case: Evidence) -> Iterator[Finding]:
     still = {
         n: case.naming.names.get(n.order, "a parameter")
         for n, g in case.gradients.items()
-        if np.size(g) and not np.any(g)
+        if np.size(g) and not np.any(g) and n not in case.reached
     }
     if not still:
         return
