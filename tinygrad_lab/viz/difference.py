@@ -148,6 +148,9 @@ class Difference(Graph):
             lines.append(f"∇ × {number(c.ratio or 0.0)}: {name}, from {sizes[0]} to {sizes[1]}")
         return "\n".join([lines[0], "", *lines[1:]] if lines[1:] else [f"{lines[0]}, all the same"])
 
+    def _remarks(self) -> str:
+        return self.report()
+
 
 # ---- what is the same ---------------------------------------------------------------------------
 

@@ -180,7 +180,7 @@ class _Writer:
         paint = self.theme.cluster
         title = escape(frame.title) if frame.title else f"<B>× {frame.copies}</B>"
         line = "rounded,filled" if frame.title else "rounded,dashed,filled"
-        yield f"{indent}subgraph cluster_{frame.id.replace('.', '_')} {{"
+        yield f"{indent}subgraph cluster_{frame.id} {{"
         yield (
             f'{indent}  graph [id="{self.frame_ids[frame.id]}" style="{line}" '
             f'fillcolor="{paint.fill}" color="{paint.line}" labelloc=t labeljust=l margin=9 '

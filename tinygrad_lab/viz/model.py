@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -39,6 +40,11 @@ EdgeRole = Literal["spine", "skip", "side", "carried"]
 
 #: Looks for trouble in a computation.
 Examine = Callable[[Tensor, Sequence[Node], Naming], Sequence[Finding]]
+
+_FREED_MEANWHILE = (
+    "this graph was freed by backward() while it was drawn, in another thread or by a hook: draw "
+    "it before backward(), or call backward(retain_graph=True)"
+)
 
 #: More boxes than this are folded, then drawn as layers, where nobody says otherwise.
 READABLE = 60
@@ -202,8 +208,8 @@ def build(
     TypeError
         ``loss`` is not a Tensor.
     ValueError
-        ``loss`` has no history, its graph was freed by ``backward()``, or it has more than
-        ``limit`` boxes.
+        ``loss`` has no history, its graph was freed by ``backward()``, it has more than ``limit``
+        boxes, or ``collapse`` names no layer.
 
     Examples
     --------
@@ -213,18 +219,28 @@ def build(
     ['parameter', 'multiply', 'sum']
     """
     nodes = _history(loss)
-    naming = Naming(loss, model, names)
-    settings = [_settings(d, f, collapse) for d, f in _attempts(detail, fold)]
-    for each in settings:
-        plan = Plan(nodes, naming.paths, each, naming.parameters)
-        if len(plan.places) <= READABLE:
-            break
-    if limit is not None and len(plan.places) > limit:
-        raise ValueError(_too_large(nodes, len(plan.places), limit))
-    lines = {use: line for line, uses in plan.lines.items() for use in uses}
-    flow = Flow(nodes, loss, lines) if gradients else None
-    findings = examine(loss, nodes, naming) if examine else []
-    return _Reader(plan, naming, flow, loss, findings).model()
+    with _unless_freed(nodes):
+        naming = Naming(loss, model, names)
+        _check_paths(collapse, naming)
+        settings = [_settings(d, f, collapse) for d, f in _attempts(detail, fold)]
+        for each in settings:
+            plan = Plan(nodes, naming.paths, each, naming.parameters)
+            if len(plan.places) <= READABLE:
+                break
+        if limit is not None and len(plan.places) > limit:
+            raise ValueError(_too_large(nodes, len(plan.places), limit))
+        lines = {use: line for line, uses in plan.lines.items() for use in uses}
+        flow = Flow(nodes, loss, lines) if gradients else None
+        findings = examine(loss, nodes, naming) if examine else []
+        return _Reader(plan, naming, flow, loss, findings).model()
+
+
+def _check_paths(paths: Collection[str], naming: Naming) -> None:
+    """Refuse paths that lead to no layer."""
+    unknown = [path for path in paths if path not in naming.modules]
+    if unknown:
+        known = ", ".join(map(repr, filter(None, naming.modules))) or "none: pass the model"
+        raise ValueError(f"collapse: no layer is called {unknown[0]!r}; the layers are {known}")
 
 
 def _settings(detail: Any, fold: bool, collapse: Collection[str]) -> Settings:
@@ -251,12 +267,29 @@ def _history(loss: Any) -> list[Node]:
             "it was computed under no_grad() or detached"
         )
     nodes = history([loss.node])[::-1]
-    if any(node.op is not None and node.args is None for node in nodes):
+    if _is_freed(nodes):
         raise ValueError(
             "this graph was freed by backward(): draw it before backward(), or call "
             "backward(retain_graph=True)"
         )
     return nodes
+
+
+def _is_freed(nodes: Sequence[Node]) -> bool:
+    return any(node.op is not None and node.args is None for node in nodes)
+
+
+@contextmanager
+def _unless_freed(nodes: Sequence[Node]) -> Iterator[None]:
+    """Take nothing of what was read for true if a backward pass has freed some of it meanwhile."""
+    try:
+        yield
+    except Exception as error:
+        if _is_freed(nodes):
+            raise ValueError(_FREED_MEANWHILE) from error
+        raise
+    if _is_freed(nodes):
+        raise ValueError(_FREED_MEANWHILE)
 
 
 def _too_large(nodes: list[Node], boxes: int, limit: int) -> str:
@@ -356,8 +389,9 @@ class _Reader:
 
     def _frames_of(self, owners: Mapping[Place, str]) -> Iterator[Frame]:
         for path in sorted(set(owners.values())):
+            id = self.frame_ids[path] = f"f{len(self.frame_ids)}"
             title = words.layer_title(path, self.naming.modules[path])
-            yield Frame(f"m{path}", title, None, path)
+            yield Frame(id, title, None, path)
 
     # -- boxes ------------------------------------------------------------------------------------
 
@@ -365,7 +399,7 @@ class _Reader:
         value = self.values[place][0]
         measures = [measure(v) for v in self.values[place] if v.dtype.kind in "biufc"]
         course = tuple(self._gradients(place))
-        frame = f"m{owners[place]}" if place in owners else self.frame_ids.get(place.frame)
+        frame = self.frame_ids.get(owners.get(place, place.frame))
         role = self._role(place)
         title, attributes, name = self._words(place, role)
         inner = [*nodes_of(place.call)] if place.call is not None else place.nodes[:1]

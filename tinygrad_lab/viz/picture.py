@@ -136,6 +136,7 @@ def graph(
     _check("theme", theme, THEMES)
     _check("detail", detail, ("auto", *DETAILS))
     _check("engine", engine, rendering.ENGINES)
+    show, collapse = _several(show), _several(collapse)
     for what in show:
         _check("show", what, _SHOWN)
     if isinstance(loss, Program):
@@ -145,7 +146,7 @@ def graph(
     read = partial(
         build, loss, model=model, names=names, gradients="grad" in show, limit=limit, **options
     )
-    style = Style(tuple(show), _DIRECTIONS[direction], theme)
+    style = Style(show, _DIRECTIONS[direction], theme)
     return Graph(read(), style, engine, read)
 
 
@@ -162,6 +163,11 @@ def _once(look: Examine) -> Examine:
         return findings
 
     return again
+
+
+def _several(words: Collection[str]) -> tuple[str, ...]:
+    """Take a word by itself for a collection of one, and not of its letters."""
+    return (words,) if isinstance(words, str) else tuple(words)
 
 
 def _check(option: str, value: str, allowed: Collection[str]) -> None:
@@ -311,7 +317,11 @@ class Graph(Drawing):
         """
         from tinygrad_lab.viz.html.stepping import stepping_page
 
-        return stepping_page(self.model, self.style, self._engine, summary(self.model))
+        about = summary(self.model)
+        return stepping_page(self.model, self.style, self._engine, about, self._remarks())
+
+    def _page(self) -> str:
+        return self.interactive().html
 
     def interactive(self) -> Page:
         """Make a page of the picture to move, zoom and search in, whose parts fold and unfold.
@@ -339,7 +349,12 @@ class Graph(Drawing):
         from tinygrad_lab.viz.html.exploring import exploring_page
 
         about = summary(self.model)
-        return exploring_page(self.model, self.style, self._engine, about, self._read)
+        remarks = self._remarks()
+        return exploring_page(self.model, self.style, self._engine, about, self._read, remarks)
+
+    def _remarks(self) -> str:
+        """Return what is said about the picture beside it."""
+        return ""
 
     def __repr__(self) -> str:
         return f"<Graph of {summary(self.model)}>"
@@ -381,3 +396,6 @@ class Examined(Graph):
     def report(self) -> str:
         """Write what was found, where, why, and what helps."""
         return report(self.findings, headline(self.model), self._nothing)
+
+    def _remarks(self) -> str:
+        return self.report()
