@@ -296,6 +296,24 @@ def test_a_layer_whose_result_was_detached_is_unused_for_that_reason():
     assert [f.where for f in cause.effects] == ["0.weight, 0.bias", "2.weight, 2.bias"]
 
 
+def test_a_loss_that_is_computed_anew_tells_cut_off_from_unused():
+    model, (x, y) = mlp(nn.ReLU), data()
+    model.add_module("aux", nn.Linear(3, 3, rng=9))
+
+    def loss() -> Any:
+        h = model[1](model[0](x)).detach()
+        return F.cross_entropy(model[6](model[4](h)), y)
+
+    before = model[0].weight.data.copy()
+    findings = tl.viz.graph(loss(), model).health(again=loss).findings
+    where = {f.where: f.kind for f in flat(findings) if not f.spots}
+    assert where == {
+        "0.weight, 0.bias": "detached", "2.weight, 2.bias": "unused",
+        "aux.weight, aux.bias": "unused",
+    }  # fmt: skip
+    assert np.array_equal(model[0].weight.data, before)
+
+
 def test_a_parameter_used_without_its_history():
     model, (x, y) = mlp(nn.ReLU), data()
     h = np.tanh(model[0](x) @ model[2].weight.data.T)

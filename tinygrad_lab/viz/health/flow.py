@@ -57,16 +57,21 @@ def flow(case: Evidence) -> Iterator[Finding]:
         for nodes in by_weights.values()
     ]
     through_time = [
-        (abs(math.log(course[0] / course[-1])), nodes, course)
+        (abs(math.log(_ratio(course))), nodes, course)
         for nodes in by_weights.values()
         for course in _courses(case, nodes)
-        if len(course) > 2 and course[0] and course[-1]
+        if len(course) > 2 and course[-1]
     ]
     _, nodes, course = max(through_time, key=lambda each: each[0], default=(0.0, [], []))
     in_time = list(_through_time(case, nodes, course)) if nodes else []
     yield from in_time
     kinds = [finding.kind for finding in in_time]
     yield from (f for f in _through_layers(case, stages) if f.kind not in kinds)
+
+
+def _ratio(course: Sequence[float]) -> float:
+    """Give the first gradient of a course by the last; 0 is what is too small for a float."""
+    return max(course[0], 5e-324) / course[-1]
 
 
 def _courses(case: Evidence, nodes: Sequence[Node]) -> Iterator[list[float]]:
@@ -121,7 +126,7 @@ def _beginning(stages: Sequence[_Stage], falling: bool) -> _Stage:
 def _through_time(
     case: Evidence, nodes: Sequence[Node], course: Sequence[float]
 ) -> Iterator[Finding]:
-    ratio = course[0] / course[-1]
+    ratio = _ratio(course)
     rate = ratio ** (1 / (len(course) - 1))
     fades = (ratio < FADED and rate < FADES) or ratio < LOST
     if not fades and not (ratio > EXPLODED and rate > GROWS):
