@@ -7,8 +7,8 @@ Not for: losses and metrics (``history.py``), or drawing (``viz.plots``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.training.callbacks import Callback
+from tinygrad_lab.transforms.stateless import evaluating
 from tinygrad_lab.viz.measures import measure
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _activations(model: Module, inputs: tuple[Any, ...]) -> dict[str, NDArray[np
             if not any(True for _ in layer.children()):
                 handle = layer.register_forward_hook(_note(outputs.setdefault(name, [])))
                 stack.enter_context(handle)
-        stack.enter_context(_evaluating(model))
+        stack.enter_context(evaluating(model))
         stack.enter_context(no_grad())
         model(*inputs)
     return {name: _percentiles(*arrays) for name, arrays in outputs.items() if arrays}
@@ -224,15 +225,3 @@ def _note(arrays: list[Any]) -> Any:
             arrays.append(first.data)
 
     return hook
-
-
-@contextmanager
-def _evaluating(model: Module) -> Iterator[None]:
-    """Put each layer in evaluation mode, and back in the mode that it was in."""
-    before = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for layer, training in before:
-            layer.training = training

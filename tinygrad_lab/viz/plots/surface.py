@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_lab.core.modes import no_grad
+from tinygrad_lab.transforms.stateless import evaluating
 from tinygrad_lab.viz.plots.canvas import axes, plain
 from tinygrad_lab.viz.plots.embeddings import principal_directions
 
@@ -49,7 +50,7 @@ def plot_loss_surface(
     Parameters
     ----------
     model
-        A module: what has ``named_parameters()``.
+        A module. It is used in evaluation mode, so that dropout and running statistics stand still.
     loss
         Called without arguments, ``resolution**2`` times, with gradients off; returns the loss of
         the model as it is then: ``lambda: tl.mse_loss(model(x), y)``.
@@ -108,7 +109,7 @@ def plot_loss_surface(
     plane, labels = _plane(parameters, centre, rng, directions, walked)
     points = None if walked is None else (walked - centre) @ np.linalg.pinv(plane)
     u, v = _sides(points, extent, resolution)
-    values = _evaluate(parameters, loss, centre, plane, u, v)
+    values = _evaluate(model, parameters, loss, centre, plane, u, v)
     ax = axes(ax)
     _draw_surface(ax, u, v, values, colorbar)
     _draw_path(ax, points)
@@ -214,6 +215,7 @@ def _sides(points: Vector | None, extent: float, resolution: int) -> tuple[Vecto
 
 
 def _evaluate(
+    model: Any,
     parameters: Mapping[str, Any],
     loss: Callable[[], Any],
     centre: Vector,
@@ -223,7 +225,8 @@ def _evaluate(
 ) -> Vector:
     """Return the losses, shape (len(v), len(u))."""
     values = np.empty((len(v), len(u)))
-    with _moved(parameters) as move, no_grad(), np.errstate(over="ignore", invalid="ignore"):
+    quiet = np.errstate(over="ignore", invalid="ignore")
+    with _moved(parameters) as move, evaluating(model), no_grad(), quiet:
         for i, j in np.ndindex(values.shape):
             move(centre + u[j] * plane[0] + v[i] * plane[1])
             value = np.asarray(plain(loss()))
