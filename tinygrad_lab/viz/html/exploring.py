@@ -27,7 +27,7 @@ __all__ = ["exploring_page"]
 
 #: Other views of a computation are drawn up to so many boxes, and so many bytes together.
 _MOST_BOXES = 240
-_MOST_BYTES = 600_000
+_MOST_BYTES = 400_000
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,9 @@ class View {
     this.folding.toggle(frame);
     this.draw();
     const item = this.items.find((one) => one.frame === frame && !one.element.closest("[hidden]"));
-    if (item) item.element.focus({ preventScroll: true });
+    if (!item) return;
+    item.element.focus({ preventScroll: true });
+    if (!item.element.matches(":focus-visible")) hush(); // a finger sees what it did
   }
 
   all(fold) {

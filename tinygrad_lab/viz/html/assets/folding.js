@@ -306,14 +306,14 @@ function squeeze(axis, shown, hidden) {
 /** Where a line leaves one box and meets another, and how it bends: past what stands between. */
 function between(a, b, standing) {
   const [start, end] = [a, b].map((r) => ({ x: middle(r.x, r.width), y: middle(r.y, r.height) }));
-  const below = b.y >= a.y + a.height;
+  const below = b.y >= a.y + a.height, above = b.y + b.height <= a.y;
   const inWay = standing.filter((r) => r !== a && r !== b && isBetween(r, start, end));
   if (below && !inWay.length && Math.abs(start.x - end.x) < b.width * 1.5) {
     const from = [start.x, a.y + a.height], to = [end.x, b.y - 1];
     const half = (from[1] + to[1]) / 2;
     return { from, to, bend: [[from[0], half], [to[0], half]] };
   }
-  if (below && inWay.length && Math.abs(start.x - end.x) < b.width) {
+  if (above || (below && inWay.length && Math.abs(start.x - end.x) < b.width)) {
     const edge = Math.max(...[...inWay, a, b].map((r) => r.x + r.width));
     const from = [a.x + a.width, start.y], to = [b.x + b.width + 1, end.y];
     const far = edge + (edge - Math.min(from[0], to[0])) / 3 + 24;
