@@ -219,6 +219,9 @@ function choose(number) {
   sections.forEach((section, i) => { section.hidden = i !== number; });
   views[number] ??= new View(sections[number], DATA.views[number]);
   current = views[number];
+  for (const id of ["fold", "unfold"]) {
+    document.getElementById(id).hidden = !current.folding.frames.length;
+  }
   current.look();
 }
 let current = null;
