@@ -53,18 +53,6 @@ class LayerStatistics(Callback):
         How many steps are kept at most. When there are more, every second one is dropped, and from
         then on half as many are kept: what is there always spans the whole training.
 
-    Attributes
-    ----------
-    steps : numpy.ndarray
-        The numbers of the steps that were kept, counted from 1, shape (kept,).
-    gradients : dict
-        By parameter, the root mean square of its gradient, shape (kept,): after clipping, if there
-        is any; NaN of a gradient that is not finite, or where there was none.
-    weights : dict
-        By parameter, percentiles 0 to 100 of its values after the step, shape (kept, 101).
-    activations : dict
-        By innermost layer, those of what it returned, shape (kept, 101).
-
     Raises
     ------
     ValueError
@@ -103,22 +91,26 @@ class LayerStatistics(Callback):
 
     @property
     def steps(self) -> NDArray[np.intp]:
-        """The numbers of the steps that were kept."""
+        """The numbers of the steps that were kept, counted from 1, shape (kept,)."""
         return np.array(self._steps, dtype=np.intp)
 
     @property
     def gradients(self) -> dict[str, NDArray[np.float64]]:
-        """The root mean square of each parameter's gradient, by step."""
+        """By parameter, the root mean square of its gradient, shape (kept,).
+
+        It is taken after clipping, if there is any, and is NaN of a gradient that is not finite, or
+        where there was none.
+        """
         return self._table("gradients")
 
     @property
     def weights(self) -> dict[str, NDArray[np.float64]]:
-        """The percentiles of each parameter, by step."""
+        """By parameter, percentiles 0 to 100 of its values after the step, shape (kept, 101)."""
         return self._table("weights")
 
     @property
     def activations(self) -> dict[str, NDArray[np.float64]]:
-        """The percentiles of what each innermost layer returned, by step."""
+        """By innermost layer, percentiles 0 to 100 of what it returned, shape (kept, 101)."""
         return self._table("activations")
 
     def record(self, model: Module) -> None:

@@ -43,7 +43,7 @@ def plot_loss_surface(
     """Draw the loss over a plane through the parameters of a model, and the path of its training.
 
     The plane goes through the parameters as they are now, in one of three ways: along two random
-    directions that have in each filter the length of its weights [1]_; along two directions that
+    directions that have in each filter the length of its weights; along two directions that
     are given; or, where there is a path and no generator, along its two principal directions, in
     which a path is seen best. The model is left as it was, to the bit.
 
@@ -80,11 +80,12 @@ def plot_loss_surface(
         A model without parameters, neither ``rng`` nor directions nor a path, directions that are
         parallel, shapes that do not fit, a resolution below 2, or a loss that is finite nowhere.
 
-    References
-    ----------
-    .. [1] H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, "Visualizing the Loss Landscape of
-       Neural Nets", 2018, arXiv:1712.09913: section 4 for directions normalised by filters, in
-       which biases do not move, and section 7 for the principal directions of a path.
+    Notes
+    -----
+    Directions normalised by filters, and the principal directions of a path, are from H. Li, Z. Xu,
+    G. Taylor, C. Studer, T. Goldstein, "Visualizing the Loss Landscape of Neural Nets", 2018,
+    arXiv:1712.09913, sections 4 and 7. In random directions biases and other parameters of one axis
+    do not move.
 
     Examples
     --------
