@@ -502,9 +502,7 @@ class _Reader:
             return "layer" if place.call is not None and place.call.is_layer else "operation"
         return "input" if self.naming.is_fed_in(place.nodes[0]) else "parameter"
 
-    def _words(
-        self, place: Place, role: Role, owner: str | None
-    ) -> tuple[str, str, str, str]:
+    def _words(self, place: Place, role: Role, owner: str | None) -> tuple[str, str, str, str]:
         """Give the title, the attributes and the name of a box, and how it is written."""
         outer = owner or self._path(place.frame)
         if place.is_leaf:

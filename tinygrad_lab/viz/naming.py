@@ -32,8 +32,16 @@ _SHORT = {
     "groups": ("g", 1), "output_padding": ("op", 0),
 }  # fmt: skip
 
-_UNSAID = ("inplace", "training", "rng", "bias", "ceil_mode", "return_indices",
-           "normalized_shape", "num_features")
+_UNSAID = (
+    "inplace",
+    "training",
+    "rng",
+    "bias",
+    "ceil_mode",
+    "return_indices",
+    "normalized_shape",
+    "num_features",
+)
 
 
 class Naming:

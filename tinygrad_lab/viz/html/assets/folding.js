@@ -12,7 +12,7 @@ class Folding {
     const part = (id) => stage.svg.querySelector(`[data-id="${id}"]`);
     this.boxes = new Map(Object.entries(view.boxes).map(([id, [name, frame]]) =>
       [id, { id, name, frame, group: part(id), rect: rectOf(part(id).getBBox()) }]));
-    this.frames = view.frames.map((frame, i) => this.frame(frame, part(`f${i}`)));
+    this.frames = view.frames.map((frame) => this.frame(frame, part(frame.id)));
     this.edges = view.edges.map(([source, target], i) => this.edge(source, target, part(`e${i}`)));
     this.sheet = stage.root.querySelector("polygon");
     this.captions = [...stage.root.querySelectorAll(":scope > text")].map((text) =>
@@ -38,7 +38,7 @@ class Folding {
     this.stage.root.append(proxy);
     const size = Math.max(...[...proxy.querySelectorAll("text")].map((t) =>
       t.getComputedTextLength())) + 44;
-    return { ...frame, group, outline, sign, texts, proxy, rect, size };
+    return { ...frame, id: null, group, outline, sign, texts, proxy, rect, size };
   }
 
   edge(source, target, group) {
