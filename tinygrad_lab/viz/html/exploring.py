@@ -189,6 +189,7 @@ def _folded(model: GraphModel, frame: Frame, position: dict[str, int]) -> dict[s
     return {
         "id": f"f{model.frames.index(frame)}",
         "title": _title(frame),
+        "copies": frame.copies,
         "within": -1 if frame.within is None else position[frame.within],
         "main": main.id,
         "facts": "  ".join(facts + marks[:2]),
