@@ -19,6 +19,7 @@ from tinygrad_lab.testing.judging.bisection import Question, Run, runs, spaced
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
+    FEWER_LEVELS,
     LEVELS,
     Estimate,
     climb,
@@ -32,7 +33,6 @@ EVERY_ELEMENT = 64  # up to so many elements, a wrong gradient is shown element 
 MOST_QUESTIONS = 120  # so many slopes are measured to find the wrong ones among more
 HANDFUL = 5  # so many wrong elements are named one by one
 SAMPLE = 8  # so many elements tell whether all are wrong
-FEWER_LEVELS = 3  # of a ladder that only tells right from wrong
 
 Place = tuple[int, ...]
 

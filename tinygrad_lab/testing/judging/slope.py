@@ -11,6 +11,7 @@ means (``trial.py``).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,11 +26,13 @@ from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.noise import Noise, noise_around, noise_farther_around
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
+    FEWER_LEVELS,
     FIRST_STEP,
     LEVELS,
     Ladder,
     climb,
     direction_like,
+    missed,
     quantized,
     scales_of,
 )
@@ -185,17 +188,12 @@ class Measurer:
             return self._climbs[key]
         exact = [quantized(x, u, first) for x, u in zip(self.arrays, directions, strict=True)]
         calls: dict[float, Evaluation] = {}
-        missed = [np.zeros(x.shape) for x in self.arrays]
 
         def along(h: float) -> Array:
-            moved = []
-            for x, u, beside in zip(self.arrays, exact, missed, strict=True):
-                wide, step = x.astype(dtype, copy=False), dtype(h) * u.astype(dtype, copy=False)
-                moved.append(np.asarray(wide + step))
-                if h:
-                    off = np.asarray(moved[-1] - wide)
-                    off -= step
-                    np.maximum(beside, np.abs(off) / abs(h), out=beside)
+            moved = [
+                np.asarray(x.astype(dtype, copy=False) + dtype(h) * u.astype(dtype, copy=False))
+                for x, u in zip(self.arrays, exact, strict=True)
+            ]
             call = self._evaluate(moved)
             if call is not None:
                 calls[h] = call
@@ -203,8 +201,15 @@ class Measurer:
 
         centre = self.centre if dtype is np.float64 else along(0.0)
         ladder = climb(along, centre.astype(dtype), first, levels)
-        self._climbs[key] = Climb(ladder, calls, exact, missed)
+        steps = [*ladder.steps, *(-h for h in ladder.steps)]
+        beside = [missed(x, u, steps, dtype) for x, u in zip(self.arrays, exact, strict=True)]
+        self._climbs[key] = Climb(ladder, calls, exact, beside)
         return self._climbs[key]
+
+    def quick(self, directions: Sequence[Array], dtype: Any = np.float64) -> Climb:
+        """Climb fewer and shorter steps than usual, which is enough where functions are tame."""
+        first = FIRST_STEP / 8 * self.shorter(directions)
+        return self.climb(directions, first, dtype, FEWER_LEVELS)
 
     def _evaluate(self, moved: Sequence[Array]) -> Evaluation | None:
         """Compute the outputs; None where the function is not defined, as it says by raising."""
@@ -286,6 +291,7 @@ class Measurer:
                 return True
         return False
 
+    @functools.cached_property
     def is_at_a_tie_inside(self) -> bool:
         """Whether an operation inside takes other branches however near to the point.
 
@@ -317,7 +323,7 @@ class Measurer:
                 moved = [x + h * u for x, u in zip(base, directions, strict=True)]
                 return self._row(self._evaluate(moved))
 
-            ladder = climb(along, self.centre, first=2.0**-18, levels=2)
+            ladder = climb(along, self.centre, first=2.0**-18, levels=1)
             if np.all(np.isfinite(ladder.slopes()[0])):
                 yield ladder
 
