@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.arrays import Array, weighed
 
 FIRST_STEP = 2.0**-5  # times the scale of what is moved; a power of two, so that steps are exact
 LEVELS = 5
@@ -82,11 +82,14 @@ class Ladder:
         known = self._sums.get(id(weights))
         if known is None:
             sizes = np.abs(weights)
-            rise_above, rise_below = ((x - self.centre) @ weights for x in (self.above, self.below))
+            rise_above, rise_below = (
+                weighed(x - self.centre, weights) for x in (self.above, self.below)
+            )
             known = self._sums[id(weights)] = _Sums(
-                weights, self.above @ weights, self.below @ weights, rise_above, rise_below,
-                np.asarray(np.abs(self.centre) @ sizes), np.abs(self.above) @ sizes,
-                np.abs(self.below) @ sizes, float(np.sum(sizes)),
+                weights, weighed(self.above, weights), weighed(self.below, weights),
+                rise_above, rise_below, weighed(np.abs(self.centre), sizes),
+                weighed(np.abs(self.above), sizes), weighed(np.abs(self.below), sizes),
+                float(np.sum(sizes)),
             )  # fmt: skip
         return known
 
@@ -289,8 +292,10 @@ def direction_like(x: Array, generator: np.random.Generator) -> Array:
 
 def missed(x: Array, direction: Array, steps: Sequence[float], dtype: Any = np.float64) -> Array:
     """Say how far rounded steps fall beside what was meant, divided by the step, at the most."""
-    wide, u = x.astype(dtype, copy=False), direction.astype(dtype, copy=False)
     most = np.zeros(x.shape)
+    if not np.any(direction):
+        return most
+    wide, u = x.astype(dtype, copy=False), direction.astype(dtype, copy=False)
     rows = max(1, AT_ONCE // max(x.size, 1))
     for first in range(0, len(steps), rows):
         some = np.array(steps[first : first + rows], dtype).reshape(-1, *(1,) * x.ndim)

@@ -39,6 +39,7 @@ from tinygrad_lab.testing.judging.numerical import (
 from tinygrad_lab.testing.judging.subject import Evaluation, Subject
 
 OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
+FEWER_DIRECTIONS = 2  # of many elements, of which one tie does not show beside the others
 NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
 NEIGHBOURS, NEXT = 8, 2.0**-40  # so many points next to one, and how far away
 KINK = 0.75  # a gap ratio above is that of a kink (1), not of a smooth function (1/2)
@@ -278,7 +279,8 @@ class Measurer:
             return False
         generator = np.random.default_rng(1)
         first = climbed.directions
-        for _ in range(OTHER_DIRECTIONS):
+        few = sum(x.size for x in self.arrays) <= MANY
+        for _ in range(OTHER_DIRECTIONS if few else FEWER_DIRECTIONS):
             second = [direction_like(x, generator) for x in self.arrays]
             both = [u + w for u, w in zip(first, second, strict=True)]
             a, b, c = (

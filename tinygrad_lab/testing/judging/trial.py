@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import Array, flat
+from tinygrad_lab.testing.judging.arrays import Array, flat, weighed
 from tinygrad_lab.testing.judging.holomorphic import complex_step
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
@@ -172,7 +172,7 @@ class Trial:
     def _quickly(self, directions: Sequence[Array]) -> Judgement | None:
         """Pass what agrees over few steps as well as anything does; None where more are needed."""
         analytic, _ = promised(self.gradients, directions, self.dtype)
-        size = float(np.abs(self.measurer.centre) @ np.abs(self.weights))
+        size = float(weighed(np.abs(self.measurer.centre), np.abs(self.weights)))
         if not may_be_sharp(analytic, size):
             return None
         quick = self._compared(self.measurer.quick(directions, self.dtype))
@@ -415,12 +415,22 @@ class Trial:
 
     def _above_the_noise(self, directions: Sequence[Array]) -> Judgement:
         """Compare at all scales, where round-off counts as much as there was seen to be."""
-        judgements = [self._settled(list(family)) for family in self._families(directions)]
-        usual, *own = judgements  # the latter where inputs are far smaller than their scale
-        for judgement in own:
-            if judgement.verdict == FAIL or (judgement.verdict == PASS and _is_visible(judgement)):
-                return judgement
-        return min(judgements, key=lambda j: j.verdict == INCONCLUSIVE) if own else usual
+        families = self._families(directions)
+        usual = self._settled(list(next(families)))
+        for climbs in families:  # where inputs are far smaller than their scale
+            own = self._settled_by_own_size(climbs, usual)
+            if own.verdict == FAIL or (own.verdict == PASS and _is_visible(own)):
+                return own
+            return min((usual, own), key=lambda j: j.verdict == INCONCLUSIVE)
+        return usual
+
+    def _settled_by_own_size(self, climbs: Iterator[Climb], usual: Judgement) -> Judgement:
+        """Decide by ladders of inputs' own sizes: by all of them, if two do not say the same."""
+        some = list(itertools.islice(climbs, 2))
+        judged = list(map(self._compared, some))
+        if all(j.verdict == FAIL for j in (usual, *judged)) and _agree(*judged):
+            return usual
+        return self._settled([*some, *climbs])
 
     def _settled(self, climbs: Sequence[Climb]) -> Judgement:
         """Decide by the sharpest of some ladders; where it fails, after a look at all round-off."""
@@ -552,7 +562,7 @@ class Trial:
         """Give the mean slopes over a long step ahead and behind."""
         ladder = self.measurer.climb(accused.climb.directions, step, levels=1).ladder
         ahead, behind = (
-            float((x[0] - ladder.centre) @ self.weights) / step
+            float(weighed(x[0] - ladder.centre, self.weights)) / step
             for x in (ladder.above, ladder.below)
         )
         return ahead, -behind
