@@ -32,6 +32,7 @@ from tinygrad_lab.testing.judging.slope import promised
 EVERY_ELEMENT = 64  # up to so many elements, a wrong gradient is shown element by element
 MOST_QUESTIONS = 120  # so many slopes are measured to find the wrong ones among more
 MANY = 24  # so many of more elements show what they have in common
+SAME = 1e-6  # relative; differences by less are equal
 HANDFUL = 5  # so many wrong elements are named one by one
 SAMPLE = 8  # so many elements tell whether all are wrong
 
@@ -203,7 +204,8 @@ class _Gradient:
     def _located(self, slopes: _Slopes, wrong: list[Place], **where: Any) -> Located | None:
         if not wrong:
             return None
-        k = int(np.argmax(slopes.off))
+        off = slopes.off
+        k = int(np.argmax(off >= (1 - SAME) * np.max(off)))  # the first of several equals
         estimate = Estimate(float(slopes.measured[k]), float(slopes.errors[k]))
         shape = self.x.shape if len(slopes.places) == self.x.size else (-1,)
         return Located(

@@ -294,16 +294,10 @@ class Measurer:
         return False
 
     @functools.cached_property
-    def is_at_a_tie_inside(self) -> bool:
-        """Whether an operation inside takes other branches however near to the point.
-
-        What it is given is computed, so that it may meet fewer of its branches than it has there:
-        its derivative is right by itself, and that of the whole need not be (J. Bolte and E.
-        Pauwels, *Conservative set valued fields*, Math. Program. 188, 2021).
-        """
+    def is_at_a_tie(self) -> bool:
+        """Whether an operation takes other branches however near to the point."""
         here = self._evaluate(self.arrays)
-        inside = [node for node in history(here.roots) if has_kinks(node)] if here else []
-        if not any(p is not None and p.op is not None for n in inside for p in n.parents or ()):
+        if here is None or not any(map(has_kinks, history(here.roots))):
             return False
         generator = np.random.default_rng(2)
         taken = []
@@ -312,6 +306,19 @@ class Measurer:
             call = self._evaluate(beside)
             taken += [] if call is None else [branches(call.roots)]
         return not all(same_branches(taken[0], other) for other in taken[1:])
+
+    @functools.cached_property
+    def is_at_a_tie_inside(self) -> bool:
+        """Whether that is an operation on what was computed.
+
+        What it is given may meet fewer of its branches than it has there: its derivative is right
+        by itself, and that of the whole need not be (J. Bolte and E. Pauwels, *Conservative set
+        valued fields*, Math. Program. 188, 2021).
+        """
+        here = self._evaluate(self.arrays)
+        inside = [node for node in history(here.roots) if has_kinks(node)] if here else []
+        computed = any(p is not None and p.op is not None for n in inside for p in n.parents or ())
+        return computed and self.is_at_a_tie
 
     def nearby(self, directions: Sequence[Array]) -> Iterator[Ladder]:
         """Climb short ladders in one direction from points around a kink, on every piece of it."""

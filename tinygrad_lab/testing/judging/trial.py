@@ -256,7 +256,7 @@ class Trial:
         It is, if long steps and very short ones see the same slopes on both sides.
         """
         is_bent = self._is_bent(accused.climb)
-        if not (is_bent or self.measurer.is_at_a_tie_inside):
+        if not (is_bent or self.measurer.is_at_a_tie):
             return None
         nearest = self._climbed_near(accused.climb.directions, SHORTER_STEPS[1])
         apart = uncertain = size = 0.0
