@@ -42,7 +42,7 @@ _REASONS = {
     Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls:call} "
     "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
-    Reason.BEYOND_FLOAT32: "float32 has no room for numbers of such sizes",
+    Reason.BEYOND_FLOAT32: "float32 has no room for such numbers",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
     Reason.VALUE_NOT_FINITE: "the value is not finite",
     Reason.GRADIENT_NOT_FINITE: "the gradient is not finite",
@@ -189,8 +189,17 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         {"error": "", "": "something is kept from the first pass, or was written over by it"},
     ],
     Kind.SHARED_STATE: [
-        "{gradient} changes when the function is called in between",
-        "what the backward pass needs is kept on the function, not with the call",
+        {
+            "adds_up": "{gradient} is added to the one of the pass before",
+            "used_before": "{gradient} is another one when the object has been used before",
+            "": "{gradient} changes when the function is called in between",
+        },
+        {
+            "adds_up": "set it to zero before each backward pass",
+            "used_before": "something of the first pass is kept for the second: an array that is "
+            "computed once only, or a sum that goes on",
+            "": "what the backward pass needs is kept on the function, not with the call",
+        },
     ],
     Kind.READS_LATE: [
         {
