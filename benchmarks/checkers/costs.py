@@ -1,6 +1,6 @@
 """What checks cost: processor seconds, and calls of the function, of examples that pass and fail.
 
-    python -m benchmarks.checkers.costs [WORD ...]    # all of them, or those with a word in the name
+    python -m benchmarks.checkers.costs [WORD ...]    # all, or those with a word in the name
 
 What Hypothesis draws is the same in every run.  With OPENBLAS_NUM_THREADS=1 before the command no
 thread of BLAS waits for another, which counts as work where other programs run as well.
@@ -13,23 +13,28 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from hypothesis import settings
 
 import tinygrad_lab as tl
 from tinygrad_lab import testing as tgt
-from tinygrad_lab.testing.judging.subject import Subject
+from tinygrad_lab.testing.judging.running import within
 
 SECONDS = 2.0  # that no example is to take
 
-EXAMPLES: dict[str, Callable[[], object]] = {}
+EXAMPLES: dict[str, Callable[[], None]] = {}
 
 
-def example(function: Callable[[], object]) -> Callable[[], object]:
-    """Add an example, which is called by its first line."""
-    EXAMPLES[(function.__doc__ or "").strip().rstrip(".")] = function
-    return function
+def example(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Add an example."""
+
+    def add(function: Callable[[], None]) -> Callable[[], None]:
+        EXAMPLES[name] = function
+        return function
+
+    return add
 
 
 def _random(*shape: int) -> np.ndarray:
@@ -40,41 +45,35 @@ def _random(*shape: int) -> np.ndarray:
 # At one point
 
 
-@example
+@example("tanh at 9")
 def _tanh() -> None:
-    """tanh at 9."""
     tgt.gradcheck(np.tanh, np.array([9.0]))
 
 
-@example
+@example("sigmoid at 20")
 def _sigmoid() -> None:
-    """sigmoid at 20."""
     tgt.gradcheck(tl.sigmoid, np.array([20.0]))
 
 
-@example
+@example("1e6 sin(a) + 1e-5 sin(b), b's gradient negated")
 def _large_beside_small() -> None:
-    """1e6 sin(a) + 1e-5 sin(b), b's gradient negated."""
-
-    def vjp(g, a, b):
+    def vjp(g: Any, a: Any, b: Any) -> Any:
         return g * 1e6 * np.cos(a), -g * 1e-5 * np.cos(b)
 
     f = tgt.adapters.numpy(lambda a, b: 1e6 * np.sin(a).sum() + 1e-5 * np.sin(b).sum(), vjp)
     tgt.gradcheck(f, _random(4), _random(5))
 
 
-@example
+@example("x.detach() inside")
 def _detached() -> None:
-    """x.detach() inside."""
     tgt.gradcheck(lambda x: np.sin(x) * x.detach() + x, _random(5))
 
 
-@example
+@example("22 layers of sigmoids, 44 parameters")
 def _layers() -> None:
-    """22 layers of sigmoids, 44 parameters."""
     ws, bs = [_random(8, 8) / 2 for _ in range(22)], [_random(8) / 10 for _ in range(22)]
 
-    def network(x, *parameters):
+    def network(x: Any, *parameters: Any) -> Any:
         for w, b in zip(parameters[:22], parameters[22:], strict=True):
             x = tl.sigmoid(x @ w + b)
         return (x**2).sum()
@@ -82,18 +81,16 @@ def _layers() -> None:
     tgt.gradcheck(network, _random(4, 8), *ws, *bs)
 
 
-@example
+@example("100,000 elements, right")
 def _many() -> None:
-    """100,000 elements, right."""
     tgt.gradcheck(lambda x: np.sin(x).sum(), _random(100_000))
 
 
-@example
+@example("one of 100,000 wrong, a primitive")
 def _one_of_many() -> None:
-    """one of 100,000 wrong, a primitive."""
     square = tl.primitive(lambda x: x * x)
 
-    def rule(g, y, x):
+    def rule(g: Any, _: Any, x: Any) -> Any:
         gradient = np.array(2 * g * x)
         gradient[54321] *= 1.5
         return gradient
@@ -102,11 +99,9 @@ def _one_of_many() -> None:
     tgt.gradcheck(square, _random(100_000))
 
 
-@example
+@example("one of 100,000 wrong, by hand")
 def _one_of_many_by_hand() -> None:
-    """one of 100,000 wrong, by hand."""
-
-    def vjp(g, x):
+    def vjp(g: Any, x: Any) -> Any:
         gradient = 2 * g * x
         gradient[54321] *= 1.5
         return gradient
@@ -114,11 +109,9 @@ def _one_of_many_by_hand() -> None:
     tgt.gradcheck(tgt.adapters.numpy(lambda x: x * x, vjp), _random(100_000))
 
 
-@example
+@example("one of 100,000 wrong, a loss by hand")
 def _one_of_many_of_a_loss() -> None:
-    """one of 100,000 wrong, a loss by hand."""
-
-    def vjp(g, x):
+    def vjp(g: Any, x: Any) -> Any:
         gradient = g * np.cos(x)
         gradient[54321] *= 1.5
         return gradient
@@ -126,11 +119,9 @@ def _one_of_many_of_a_loss() -> None:
     tgt.gradcheck(tgt.adapters.numpy(lambda x: np.sin(x).sum(), vjp), _random(100_000))
 
 
-@example
+@example("one row of a matrix of 300 by 300 wrong")
 def _a_row_of_many() -> None:
-    """one row of a matrix of 300 by 300 wrong."""
-
-    def vjp(g, w, x):
+    def vjp(g: Any, w: Any, x: Any) -> Any:
         dw = x.T @ g
         dw[17] *= 2
         return dw, g @ w.T
@@ -139,9 +130,8 @@ def _a_row_of_many() -> None:
     tgt.gradcheck(f, _random(300, 300), _random(20, 300))
 
 
-@example
+@example("second order of a wrong rule")
 def _second_order() -> None:
-    """second order of a wrong rule."""
     cube = tl.primitive(lambda x: x * x * x)
     square = tl.primitive(lambda x: x * x)
     tl.defvjp(square, lambda g, y, x: g * 2.5 * x)
@@ -149,24 +139,21 @@ def _second_order() -> None:
     tgt.gradcheck(cube, _random(3), order=2)
 
 
-@example
+@example("a wrong sign in log_sum_exp")
 def _wrong_sign() -> None:
-    """a wrong sign in log_sum_exp."""
     log = tl.primitive(lambda x: np.log(x))
     tl.defvjp(log, lambda g, y, x: -g / x)
     tgt.gradcheck(lambda x: log(np.exp(x).sum()), _random(7))
 
 
-@example
+@example("a missing factor in three layers by hand")
 def _layer_by_hand() -> None:
-    """a missing factor in three layers by hand."""
-
-    def forward(x, w1, w2, w3):
+    def forward(x: Any, w1: Any, w2: Any, w3: Any) -> Any:
         a1 = np.tanh(x @ w1)
         a2 = np.tanh(a1 @ w2)
         return a2 @ w3
 
-    def backward(g, x, w1, w2, w3):
+    def backward(g: Any, x: Any, w1: Any, w2: Any, w3: Any) -> Any:
         a1 = np.tanh(x @ w1)
         a2 = np.tanh(a1 @ w2)
         dw3 = a2.T @ g
@@ -192,80 +179,68 @@ def _at_kinks(function: Callable[..., object]) -> None:
     _tested(tgt.at_kinks(2, shape=(3,)), function)
 
 
-@example
+@example("at_kinks, median")
 def _median() -> None:
-    """at_kinks, median."""
     _at_kinks(lambda x, y: np.median(x * y))
 
 
-@example
+@example("at_kinks, where")
 def _where() -> None:
-    """at_kinks, where."""
     _at_kinks(lambda x, y: np.where(x > y, x, y))
 
 
-@example
+@example("at_kinks, max of maximum")
 def _max() -> None:
-    """at_kinks, max of maximum."""
     _at_kinks(lambda x, y: np.maximum(x, y).max())
 
 
-@example
+@example("at_kinks, product of sorted")
 def _sort() -> None:
-    """at_kinks, product of sorted."""
     _at_kinks(lambda x, y: np.sort(x) * np.sort(y))
 
 
-@example
+@example("at_kinks, clip")
 def _clip() -> None:
-    """at_kinks, clip."""
     _at_kinks(lambda x, y: np.clip(x, -1, 1) * np.clip(y, 0, 1))
 
 
-@example
+@example("at_kinks, two layers of relu")
 def _relus() -> None:
-    """at_kinks, two layers of relu."""
     w, v = _random(3, 4), _random(4, 3)
     _at_kinks(lambda x, y: np.maximum(np.maximum(x @ w, 0) @ v + y, 0))
 
 
-@example
+@example("at_kinks, wrong at ties")
 def _wrong_at_ties() -> None:
-    """at_kinks, wrong at ties."""
     larger = tl.primitive(lambda x, y: np.maximum(x, y))
     tl.defvjp(larger, lambda g, r, x, y: g * (x >= y), lambda g, r, x, y: g * (y >= x))
     _at_kinks(lambda x, y: larger(x, y))
 
 
-@example
+@example("tensors(2, broadcast=True), right")
 def _broadcast() -> None:
-    """tensors(2, broadcast=True), right."""
     _tested(tgt.tensors(2, broadcast=True), lambda x, y: np.sin(x) * y)
 
 
-@example
+@example("tensors(2, broadcast=True), a wrong sign")
 def _broadcast_wrong() -> None:
-    """tensors(2, broadcast=True), a wrong sign."""
     product = tl.primitive(lambda x, y: x * y)
     tl.defvjp(product, lambda g, r, x, y: g * y, lambda g, r, x, y: -g * x)
     _tested(tgt.tensors(2, broadcast=True), lambda x, y: product(x, y))
 
 
-@example
+@example("check_op of tanh")
 def _operation() -> None:
-    """check_op of tanh."""
     tgt.check_op(np.tanh)
 
 
-@example
+@example("check_op of matmul")
 def _operation_of_two() -> None:
-    """check_op of matmul."""
     tgt.check_op(np.matmul)
 
 
-@example
+@example("check_op of a hypot that is wrong at equal sides")
 def _hypot() -> None:
-    """check_op of a hypot that is wrong at equal sides."""
     hypot = tl.primitive(lambda x, y: np.hypot(x, y))
     tl.defvjp(
         hypot,
@@ -278,29 +253,15 @@ def _hypot() -> None:
 # ---------------------------------------------------------------------------------------------
 
 
-def spent(run: Callable[[], object]) -> tuple[float, int, str]:
-    """Run an example; give processor seconds, calls of the function, and the verdict."""
-    calls = 0
-    evaluate, record = Subject.evaluate, Subject.record
-
-    def counting(method):
-        def counted(self, inputs):
-            nonlocal calls
-            calls += 1
-            return method(self, inputs)
-
-        return counted
-
-    Subject.evaluate, Subject.record = counting(evaluate), counting(record)
+def spent(run: Callable[[], None]) -> tuple[float, int, str]:
+    """Run an example; give processor seconds, calls forward and backward, and the verdict."""
     verdict, begin = "no failure", time.process_time()
-    try:
-        run()
-    except tgt.GradientError:
-        verdict = "fail"
-    finally:
-        seconds = time.process_time() - begin
-        Subject.evaluate, Subject.record = evaluate, record
-    return seconds, calls, verdict
+    with within(None) as clock:
+        try:
+            run()
+        except tgt.GradientError:
+            verdict = "fail"
+    return time.process_time() - begin, clock.calls, verdict
 
 
 def main(words: Sequence[str]) -> int:

@@ -105,16 +105,16 @@ def _axes(a: Array) -> Iterable[tuple[int, ...]]:
 
 
 def _is_shifted(a: Array, n: Array) -> bool:
-    top = tuple(map(int, np.unravel_index(np.argmax(np.abs(n)), n.shape)))
+    top = [int(k) for k in np.unravel_index(np.argmax(np.abs(n)), n.shape)]
     return any(
         _close(np.roll(a, k, axis), n) for axis in range(a.ndim) for k in _shifts(a, n, top, axis)
     )
 
 
-def _shifts(a: Array, n: Array, top: tuple[int, ...], axis: int) -> list[int]:
+def _shifts(a: Array, n: Array, top: Sequence[int], axis: int) -> list[int]:
     """List shifts along an axis that put what the largest element has to be in its place."""
-    line = a[(*top[:axis], slice(None), *top[axis + 1 :])]
-    near = np.abs(line - n[top]) <= 2 * TOLERANCE * _size(n)
+    line = np.moveaxis(a, axis, -1)[(*top[:axis], *top[axis + 1 :])]
+    near = np.abs(line - n[tuple(top)]) <= 2 * TOLERANCE * _size(n)
     return [k for k in (top[axis] - np.flatnonzero(near)[:FEW_SHIFTS]).tolist() if k]
 
 
