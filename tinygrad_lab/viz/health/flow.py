@@ -95,7 +95,7 @@ def _through_layers(case: Evidence, stages: Sequence[_Stage]) -> Iterator[Findin
     begins = _beginning(stages, ratio < 1)
     where = case.layer_of(begins.nodes[0])
     spots = [Spot(begins.nodes[0], f"{kind} from here")]
-    spots.append(Spot(first.nodes[0], f"{done} to {number(ratio)} of it"))
+    spots.append(Spot(first.nodes[0], f"{done}, × {number(ratio)}"))
     text = (
         f"the gradient that arrives at {case.layer_of(last.nodes[0])} is {number(last.norm)}, at "
         f"{case.layer_of(first.nodes[0])} {number(first.norm)} ({number(ratio)} of it); on the way "
