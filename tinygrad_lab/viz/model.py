@@ -447,7 +447,7 @@ class _Reader:
             value=together(measures), grad=together(course), frame=frame, written=written,
             is_layer=place.is_layer, path=place.call.path if place.call is not None else None,
             shape_before=self._shape_before(place),
-            operations=0 if place.is_leaf else len(place.inner) * len(place.results),
+            operations=0 if place.is_leaf else len(place.nodes),
             parameters=sum(math.prod(v.shape) for v in absorbed)
             + (math.prod(value.shape) * len(place.nodes) if role == "parameter" else 0),
             course=course if len(course) > 1 else (),
@@ -508,6 +508,9 @@ class _Reader:
         if call.is_layer:
             written = words.layer_title(words.within(call.path or "", outer), call.called)
             return title, words.options_of(call.called), name, written
+        if call.called is None:
+            contents = words.contents_of(call.nodes)
+            return title, contents, name, f"{title}: {contents}"
         attributes = words.arguments_of(call, self._shapes_of_operands(place))
         return title, attributes, name, f"{title}({attributes})" if attributes else title
 
