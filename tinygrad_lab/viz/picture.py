@@ -28,7 +28,7 @@ from tinygrad_lab.viz.tree import headline, summary, tree
 if TYPE_CHECKING:
     from tinygrad_lab.viz.html.page import Page
 
-__all__ = ["Graph", "graph"]
+__all__ = ["Examined", "Graph", "graph"]
 
 _SHOWN = ("shape", "grad")
 _DIRECTIONS = {"auto": "TB", "TB": "TB", "LR": "LR"}
