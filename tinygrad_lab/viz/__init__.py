@@ -28,12 +28,14 @@ from tinygrad_lab.viz.plots import (
     plot_sweep_heatmap,
     plot_weight_histograms,
 )
+from tinygrad_lab.viz.programs.picture import ProgramGraph
 from tinygrad_lab.viz.render import RenderError
 
 __all__ = [
     "Difference",
     "Graph",
     "Page",
+    "ProgramGraph",
     "RenderError",
     "diff",
     "graph",
