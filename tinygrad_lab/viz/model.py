@@ -94,9 +94,14 @@ class Box:
 
     @property
     def flow(self) -> float | None:
-        """The number that stands for the gradient: itself where it is one number, else its rms."""
+        """The number that stands for the gradient: itself where it is one number, else its rms.
+
+        It is not finite where an element is not.
+        """
         if self.grad is None:
             return None
+        if self.grad.trouble:
+            return math.nan if self.grad.nan else math.inf
         return self.grad.mean if self.grad.size == 1 else self.grad.rms
 
     @property
@@ -256,9 +261,7 @@ def build(
     with _unless_freed(nodes):
         naming = Naming(loss, model, names, nearby)
         collapsed = _chosen(collapse, naming)
-        plan = plan_of(
-            nodes, naming, detail=detail, folded=fold, collapsed=collapsed, depth=depth
-        )
+        plan = plan_of(nodes, naming, detail=detail, folded=fold, collapsed=collapsed, depth=depth)
         if limit is not None and len(plan.places) > limit:
             raise ValueError(_too_large(nodes, len(plan.places), limit))
         lines = {use: line for line, uses in plan.lines.items() for use in uses}
