@@ -201,6 +201,10 @@ class DerivedOnce(Exception):  # noqa: N818 - no error either
     """A gradient says of itself that it cannot be differentiated again."""
 
 
+class Drowned(Exception):  # noqa: N818 - no error either
+    """Numbers differ by what may well be round-off, and nothing here tells."""
+
+
 class Misbehaved(Exception):  # noqa: N818 - judged and reported, no error of the checker
     """The function under test did something that no derivative can be compared with."""
 

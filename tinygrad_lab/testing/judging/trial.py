@@ -39,6 +39,7 @@ from tinygrad_lab.testing.judging.numerical import (
 )
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Climb, Subgradients, promised
+from tinygrad_lab.testing.judging.tamer import tamer
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
@@ -256,7 +257,7 @@ class Trial:
         yield (measurer.climb(directions, h, self.dtype, n) for h, n in steps.items())
         own = self._of_own_size(directions)
         if _are_unusual(own, directions):
-            yield (measurer.climb(own, step * shorter, self.dtype) for step in STEPS)
+            yield (measurer.climb(own, h, self.dtype, n) for h, n in steps.items())
 
     def _of_own_size(self, directions: Sequence[Array]) -> list[Array]:
         """Shorten directions where an input is far smaller than the scale it is moved by."""
@@ -372,17 +373,32 @@ class Trial:
         judgement, looked = self._weighed(climbs, noise)
         if judgement.verdict != FAIL:
             return judgement
-        if self._may_have_rounded_to_nothing(judgement):
+        if self._may_be_a_last_digit(judgement) and not self._is_off_where_it_is_tamer(judgement):
             return judgement.because(INCONCLUSIVE, Reason.ROUNDED_AWAY)
         accused = self._unless_a_kink(judgement)
         if accused.verdict == FAIL and self._climbs_stairs(accused, looked, noise):
             return accused.because(INCONCLUSIVE, Reason.STAIRS)
         return accused
 
-    def _may_have_rounded_to_nothing(self, accused: Judgement) -> bool:
-        """Whether nothing is promised, and less than a last digit is there, as in ``1 - s``."""
-        _, terms = promised(self.gradients, accused.climb.directions)
-        return terms == 0 and abs(accused.estimate.value) <= self._digit
+    def _may_be_a_last_digit(self, accused: Judgement) -> bool:
+        """Whether slopes differ by no more than a rule, or a function, may lose as ``1 - s`` does.
+
+        It need not scatter: ``log(1 + p)`` is nothing at all where ``p`` is small enough.
+        """
+        return abs(accused.analytic - accused.estimate.value) <= self._digit
+
+    def _is_off_where_it_is_tamer(self, accused: Judgement) -> bool:
+        """Whether gradients are wrong by as much where no digits are lost."""
+        for there in tamer(self.point):
+            pairs = zip(there.arrays, self.measurer.arrays, accused.climb.directions, strict=True)
+            moves = [u / scales_of(x) * scales_of(y) for y, x, u in pairs]
+            gradients = there.pulled(self.upstreams, there.recorded)
+            if all(np.all(np.isfinite(g)) for g in gradients):
+                judgement = Trial(there, gradients, self.upstreams).look(moves)
+                alike = judgement.relative_error > accused.relative_error / 8
+                if judgement.verdict == FAIL and alike:
+                    return True
+        return False
 
     def _noise(self, climbs: Sequence[Climb], farther: bool = False) -> Noise:
         return self.measurer.noise(climbs[0].directions, self.upstreams, farther)
@@ -398,7 +414,10 @@ class Trial:
         defined = [j for j in looked if math.isfinite(j.estimate.error)]
         if not defined:
             return looked[0].because(INCONCLUSIVE, Reason.NOT_DEFINED_NEARBY), defined
-        straight = [j for j in defined if j.verdict != FAIL or not self.measurer.crosses(j.climb)]
+        straight = [
+            j for j in defined
+            if j.verdict != FAIL or not (self.measurer.crosses(j.climb) or self._goes_on(j, noise))
+        ]  # fmt: skip
         after = [straight[k + 1 :] for k in range(len(straight))]
         pairs = zip(straight, after, strict=True)
         sure = [j for j, shorter in pairs if not any(_contradicts(s, j) for s in shorter)]
@@ -420,6 +439,17 @@ class Trial:
                 return next(failing), defined
         rounds = level.value > 4 * self.eps * best.climb.ladder.size(self.weights)
         return _undecided(best, Reason.ROUNDED_AWAY if rounds else Reason.UNCERTAIN), defined
+
+    def _goes_on(self, judgement: Judgement, noise: Noise) -> bool:
+        """Whether a slope still changes by as much as it is, with every shorter step.
+
+        So it does near a pole, or an end of the domain, that is nearer than the steps reach.
+        """
+        if _is_visible(judgement):
+            return False
+        ladder, level = judgement.climb.ladder, self._level(judgement.climb, noise)
+        lost = 2 * self.eps * ladder.size(self.weights) + level.value
+        return judgement.estimate.error > BAND * lost / ladder.steps[-1]
 
     # -- what may excuse a slope that differs at two scales ---------------------------------------
 
@@ -468,7 +498,7 @@ class Trial:
             stairs = max(stairs, float(np.finfo(np.float32).eps) * size)
         if off * ladder.steps[0] <= stairs:
             return True
-        if not ladder.flat and abs(accused.analytic) <= NOTHING * size and not noise.is_narrow:
+        if not ladder.flat and abs(accused.analytic) <= NOTHING * size and not noise.is_full:
             high = 4 * HEIGHT * self.eps * size
             flat = (j.climb.ladder for j in looked if j.climb.ladder.flat)
             return any(abs(slope) * other.steps[0] > high for other in flat)
