@@ -445,7 +445,7 @@ class Trial:
 
         So it does near a pole, or an end of the domain, that is nearer than the steps reach.
         """
-        if _is_visible(judgement):
+        if _is_visible(judgement) or judgement.climb.ladder.flat:
             return False
         ladder, level = judgement.climb.ladder, self._level(judgement.climb, noise)
         lost = 2 * self.eps * ladder.size(self.weights) + level.value

@@ -57,6 +57,8 @@ _REASONS = {
     Reason.GRADIENT_IS_ROUND_OFF: "the gradient is round-off",
     Reason.VALUE_JUMPS: "the value jumps here: a step, or round-off",
     Reason.NOISE_OR_KINK: "noise, or a kink: the one-sided slopes are not certain",
+    Reason.DROWNS: "the slope that is promised, {slope:.0e}, drowns in the round-off of the rest, "
+    "{band:.0e}: check what this input goes into by itself, or scale the rest down",
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
     Reason.KINK: "kink: one-sided slopes {low} to {high}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
@@ -306,7 +308,8 @@ def of_left_out(left: LeftOut, name: str) -> str:
     """Say that a gradient leaves out a constant of the forward function."""
     if left.constant is None:
         return "right up to a small constant in the forward pass, which it leaves out"
-    return f"right up to {left.constant:.1g} beside {name}, a small constant in the forward pass"
+    where = f" beside {name}" if left.is_beside_input else ""
+    return f"right up to {left.constant:.1g}{where}, a small constant in the forward pass"
 
 
 class _Formatter(string.Formatter):

@@ -83,8 +83,22 @@ def directional(point: Point) -> Judgement:
         return passed(reason=Reason.NO_ELEMENTS)
     filled = [i for i, x in enumerate(point.arrays) if x.size]
     most = max(2, min(MOST_BLOCKS, 4 * MOST_BLOCKS // len(filled)))
-    parts = tuple(_by_input(point, i, most) for i in filled)
+    parts = _that_drown([_by_input(point, i, most) for i in filled])
     return replace(whole(parts), parts=parts)
+
+
+def _that_drown(parts: Sequence[Judgement]) -> tuple[Judgement, ...]:
+    """Say of inputs that they are not decided, where what others move hides that they move.
+
+    Where nothing moves visibly, as in a function that is saturated, nothing hides anything.
+    """
+    moving = [abs(part.analytic) if part.resolution is not None else 0.0 for part in parts]
+    decided = []
+    for part, own in zip(parts, moving, strict=True):
+        hides = not own and part.reason is Reason.VANISHES and max(moving) > part.band
+        facts = {"slope": abs(part.analytic), "band": part.band}
+        decided.append(part.because(INCONCLUSIVE, Reason.DROWNS, **facts) if hides else part)
+    return tuple(decided)
 
 
 def _by_input(point: Point, i: int, most: int) -> Judgement:
@@ -95,6 +109,7 @@ def _by_input(point: Point, i: int, most: int) -> Judgement:
     x, gradient = point.arrays[i], np.abs(point.gradients[i])
     block = np.ones(x.shape, bool)
     judged: list[Judgement] = []
+    uniform = math.inf  # relative: so large has a factor of the whole gradient to be
     while len(judged) < most:
         directions = [np.zeros(each.shape) for each in point.arrays]
         directions[i] = np.where(block, direction_like(x, point.generator), 0.0)
@@ -103,11 +118,14 @@ def _by_input(point: Point, i: int, most: int) -> Judgement:
         hidden = block & (terms * SEEN < judgement.band)
         is_last = len(judged) + 1 == most or not np.any(hidden) or np.all(hidden == block)
         visible = terms if is_last else np.where(hidden, 0.0, terms)
+        uniform = min(uniform, judgement.band / (abs(judgement.analytic) or math.inf))
         judged.append(_of_elements(judgement, visible))
         if judgement.verdict != PASS or is_last:
             break
         block = hidden
     judgement = whole(judged)
+    if judgement.resolution is not None and judgement.reason is not Reason.WITHIN_TOLERANCE:
+        judgement = replace(judgement, resolution=max(judgement.resolution, uniform))
     evidence = judgement.evidence if judgement.verdict == FAIL else None  # it may be large
     return replace(judgement, evidence=evidence, site=point.subject.site(i))
 
