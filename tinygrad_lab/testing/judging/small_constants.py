@@ -18,9 +18,14 @@ DEEPEST = 4  # calls inside of calls
 
 def small_constants(fn: Any) -> list[float]:
     """List them, the smallest last."""
-    seen: set[float] = set()
-    _replaced(fn, lambda x: seen.add(x) or x)
-    return sorted(seen, reverse=True)
+    constants: set[float] = set()
+
+    def noticed(x: float) -> float:
+        constants.add(x)
+        return x
+
+    _replaced(fn, noticed)
+    return sorted(constants, reverse=True)
 
 
 def without(fn: Any, constant: float) -> Any:

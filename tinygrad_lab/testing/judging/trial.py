@@ -35,11 +35,13 @@ from tinygrad_lab.testing.judging.numerical import (
     LEVELS,
     LONG_DOUBLE_IS_LONGER,
     Estimate,
+    direction_like,
     scales_of,
 )
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Climb, Subgradients, promised
 from tinygrad_lab.testing.judging.tamer import tamer
+from tinygrad_lab.testing.judging.ties import beside, operations_alone
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
@@ -467,8 +469,7 @@ class Trial:
             or measurer.is_on_a_boundary(climbed)
             or measurer.differs_by_direction(climbed, weights)
         ):
-            tied = measurer.is_at_a_tie_inside()
-            return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS) if tied else accused
+            return self._unless_a_tie(accused) if measurer.is_at_a_tie_inside() else accused
         measurer.at_a_kink = True
         slopes = Subgradients.on_both_sides(ladder, weights)
         pieces = measurer.nearby(climbed.directions)
@@ -481,8 +482,28 @@ class Trial:
             passing = accused.because(PASS, Reason.A_SUBGRADIENT)
             return replace(passing, resolution=math.inf)  # any slope in between is right
         if measurer.has_several_kinks() or measurer.is_at_a_tie_inside():
-            return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
+            return self._unless_a_tie(accused)
         return accused.because(FAIL, Reason.KINK, low=low, high=high)
+
+    def _unless_a_tie(self, accused: Judgement) -> Judgement:
+        """Where rules may each be right and their product is not, look at each, and beside it."""
+        off = [j for j in map(self._beside_a_tie, beside(self.point)) if j is not None]
+        wrong = [j for j in off if j.verdict == FAIL]
+        if len(wrong) > len(off) / 2 or any(map(_is_wrong_alone, operations_alone(self.point))):
+            return accused
+        return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
+
+    def _beside_a_tie(self, there: Point) -> Judgement | None:
+        """Compare over short steps; None where another tie is crossed, or nothing is defined."""
+        generator = np.random.default_rng(5)
+        moves = [direction_like(x, generator) for x in there.arrays]
+        gradients = there.pulled(self.upstreams, there.recorded)
+        if not all(np.all(np.isfinite(g)) for g in gradients):
+            return None
+        trial = Trial(there, gradients, self.upstreams)
+        judgement = trial._compared(there.measurer.climb(moves, STEPS[-1]))
+        crosses = there.measurer.crosses(judgement.climb)
+        return None if crosses or not math.isfinite(judgement.band) else judgement
 
     def _climbs_stairs(self, accused: Judgement, looked: Sequence[Judgement], noise: Noise) -> bool:
         """Whether a function climbs stairs, as round-off makes them; what its slope is depends.
@@ -527,6 +548,15 @@ class Trial:
             for x in (ladder.above, ladder.below)
         )
         return ahead, -behind
+
+
+def _is_wrong_alone(alone: Point) -> bool:
+    """Whether one operation gives none of the slopes that it has."""
+    trial = Trial(alone, alone.gradients, alone.upstreams)
+    generator = np.random.default_rng(6)
+    drawn = [direction_like(x, generator) for x in alone.arrays]
+    tied = [np.ones(x.shape) for x in alone.arrays]
+    return any(trial.judge(moves).verdict == FAIL for moves in (drawn, tied))
 
 
 def _undecided(judgement: Judgement, reason: Reason = Reason.UNCERTAIN) -> Judgement:
