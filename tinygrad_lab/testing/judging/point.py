@@ -28,6 +28,7 @@ from tinygrad_lab.testing.judging.subject import Recorded, Subject
 
 ROUNDING = 1e-10  # relative: what another order of summation may change
 SCATTER = 64.0  # so many standard deviations of measured round-off are no more than that
+NARROWER = float(np.finfo(np.float32).eps / np.finfo(np.float64).eps)
 FLOAT32_ROUNDING = 1e-4  # of a function that computes in float32 whatever it is given
 
 
@@ -139,14 +140,15 @@ class Point:
         ):
             return False
         # what cancels in float32 need not scatter
-        if self._round_off.is_full and _within(FLOAT32_ROUNDING / self.rounding * allowed, x, y):
+        in_float32 = FLOAT32_ROUNDING * (largest + np.abs(y)) + NARROWER * self.noise[i]
+        if self._round_off.is_full and _within(in_float32, x, y):
             return False
-        if not self.is_tame and _within(np.full(y.shape, self._digit), x, y):
+        if not self.is_tame and _within(np.full(y.shape, self.last_digit), x, y):
             raise Drowned
         return True
 
     @property
-    def _digit(self) -> float:
+    def last_digit(self) -> float:
         """The last digit of numbers near 1, or of the largest input, in the upstream."""
         sizes = (float(np.max(np.abs(x), initial=1.0)) for x in self.arrays)
         return float(np.finfo(np.float64).eps) * max(sizes) * float(np.sum(np.abs(self.weights)))

@@ -516,7 +516,7 @@ class Trial:
         off = abs(accused.analytic - slope)
         stairs = 4 * noise.stairs * self.eps / DIGIT
         if noise.is_narrow:
-            stairs = max(stairs, float(np.finfo(np.float32).eps) * size)
+            stairs = max(stairs, 4 * float(np.finfo(np.float32).eps) * size)
         if off * ladder.steps[0] <= stairs:
             return True
         if not ladder.flat and abs(accused.analytic) <= NOTHING * size and not noise.is_full:

@@ -308,8 +308,10 @@ def of_left_out(left: LeftOut, name: str) -> str:
     """Say that a gradient leaves out a constant of the forward function."""
     if left.constant is None:
         return "right up to a small constant in the forward pass, which it leaves out"
-    where = f" beside {name}" if left.is_beside_input else ""
-    return f"right up to {left.constant:.1g}{where}, a small constant in the forward pass"
+    if left.is_beside_input:
+        return f"right up to {left.constant:.1g} beside {name}, a small constant in the forward pass"
+    constant = f"{left.constant:.1g}, a small constant in the forward pass"
+    return f"right up to {constant}, which it leaves out"
 
 
 class _Formatter(string.Formatter):

@@ -29,11 +29,12 @@ from tinygrad_lab.testing.judging.judgement import (
     whole,
 )
 from tinygrad_lab.testing.judging.numerical import (
+    FIRST_STEP,
     Estimate,
     direction_like,
     scales_of,
 )
-from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.point import SCATTER, Point
 from tinygrad_lab.testing.judging.properties.form import well_formed
 from tinygrad_lab.testing.judging.slope import promised
 from tinygrad_lab.testing.judging.subject import Subject, TensorSubject
@@ -83,22 +84,27 @@ def directional(point: Point) -> Judgement:
         return passed(reason=Reason.NO_ELEMENTS)
     filled = [i for i, x in enumerate(point.arrays) if x.size]
     most = max(2, min(MOST_BLOCKS, 4 * MOST_BLOCKS // len(filled)))
-    parts = _that_drown([_by_input(point, i, most) for i in filled])
-    return replace(whole(parts), parts=parts)
+    parts = [_by_input(point, i, most) for i in filled]
+    parts = [_unless_it_drowns(point, part, parts) for part in parts]
+    # evidence may be large
+    parts = [part if part.verdict == FAIL else replace(part, evidence=None) for part in parts]
+    return replace(whole(parts), parts=tuple(parts))
 
 
-def _that_drown(parts: Sequence[Judgement]) -> tuple[Judgement, ...]:
-    """Say of inputs that they are not decided, where what others move hides that they move.
+def _unless_it_drowns(point: Point, part: Judgement, parts: Sequence[Judgement]) -> Judgement:
+    """Say that an input is not decided, where what others move hides that the value moves with it.
 
-    Where nothing moves visibly, as in a function that is saturated, nothing hides anything.
+    Where nothing moves visibly, as in a function that is saturated, nothing hides anything; and a
+    promise may be round-off itself, as that by a bias before a normalization.
     """
-    moving = [abs(part.analytic) if part.resolution is not None else 0.0 for part in parts]
-    decided = []
-    for part, own in zip(parts, moving, strict=True):
-        hides = not own and part.reason is Reason.VANISHES and max(moving) > part.band
-        facts = {"slope": abs(part.analytic), "band": part.band}
-        decided.append(part.because(INCONCLUSIVE, Reason.DROWNS, **facts) if hides else part)
-    return tuple(decided)
+    promise = abs(part.analytic)
+    hides = (abs(other.analytic) for other in parts if other.resolution is not None)
+    if part.reason is not Reason.VANISHES or not max(hides, default=0.0) > part.band:
+        return part
+    noise = point.measurer.noise(part.climb.directions, point.upstreams).up_to(FIRST_STEP)
+    if promise <= max(point.last_digit, SCATTER * noise.slope):
+        return part
+    return part.because(INCONCLUSIVE, Reason.DROWNS, slope=promise, band=part.band)
 
 
 def _by_input(point: Point, i: int, most: int) -> Judgement:
@@ -126,8 +132,7 @@ def _by_input(point: Point, i: int, most: int) -> Judgement:
     judgement = whole(judged)
     if judgement.resolution is not None and judgement.reason is not Reason.WITHIN_TOLERANCE:
         judgement = replace(judgement, resolution=max(judgement.resolution, uniform))
-    evidence = judgement.evidence if judgement.verdict == FAIL else None  # it may be large
-    return replace(judgement, evidence=evidence, site=point.subject.site(i))
+    return replace(judgement, site=point.subject.site(i))
 
 
 def _of_elements(judgement: Judgement, terms: Array) -> Judgement:
@@ -137,10 +142,13 @@ def _of_elements(judgement: Judgement, terms: Array) -> Judgement:
     if judgement.resolution is None or allowed:
         return judgement
     if not seen.size:
-        vanishes = judgement.verdict == PASS and judgement.reason is None
+        vanishes = judgement.verdict == PASS and judgement.reason in _IN_ANY_ARITHMETIC
         reason = Reason.VANISHES if vanishes else judgement.reason
         return replace(judgement, resolution=None, reason=reason)
     return replace(judgement, resolution=max(AGREEMENT, judgement.band / float(np.min(seen))))
+
+
+_IN_ANY_ARITHMETIC = (None, Reason.IN_LONG_DOUBLE, Reason.BY_COMPLEX_STEP)
 
 
 def tied_direction(point: Point) -> Judgement:
@@ -197,7 +205,7 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
         return replace(judgement, kind=kind)
     if math.isfinite(judgement.resolution or math.inf):
         return judgement
-    still = judgement.reason is None and judgement.climb.ladder.flat
+    still = judgement.reason in _IN_ANY_ARITHMETIC and judgement.climb.ladder.flat
     of_nothing = Reason.VANISHES if judgement.analytic else Reason.NOTHING_MOVES
     reason = of_nothing if still else judgement.reason
     return replace(judgement, resolution=None, reason=reason)
@@ -337,7 +345,7 @@ def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
         if judgement.verdict == INCONCLUSIVE:
             if inner.measurer.jumps(max(outer.noise)):
                 return skipped(Reason.SLOPE_JUMPS)
-            return Judgement(INCONCLUSIVE, reason=judgement.reason)
+            return Judgement(INCONCLUSIVE, reason=judgement.reason, facts=judgement.facts)
     return passed()
 
 
