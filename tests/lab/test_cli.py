@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_written(command, tmp_path):
     assert err.count("\n") == 1
 
 
-def test_report_says_where(command, tmp_path, monkeypatch):
+def test_report_says_where(command, tmp_path, monkeypatch, checked_once):
     study = STUDIES[-1]
     make_report = reports.make_report
     monkeypatch.setattr(

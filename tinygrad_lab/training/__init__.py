@@ -18,6 +18,7 @@ from tinygrad_lab.training.callbacks import Callback, EarlyStopping
 from tinygrad_lab.training.checkpoints import Checkpoint
 from tinygrad_lab.training.history import History
 from tinygrad_lab.training.loop import DivergedError, Run, evaluate, fit
+from tinygrad_lab.training.statistics import LayerStatistics
 
 __all__ = [
     "Callback",
@@ -25,6 +26,7 @@ __all__ = [
     "DivergedError",
     "EarlyStopping",
     "History",
+    "LayerStatistics",
     "Run",
     "evaluate",
     "fit",

@@ -7,23 +7,50 @@ picture is drawn, not before.
 
 from __future__ import annotations
 
+from tinygrad_lab.viz.difference import Difference, diff
+from tinygrad_lab.viz.html.page import Page
 from tinygrad_lab.viz.picture import Graph, graph
 from tinygrad_lab.viz.plots import (
+    plot_activation_histograms,
+    plot_attention,
+    plot_confusion_matrix,
     plot_decision_boundary,
+    plot_embeddings,
+    plot_epochs_to_threshold,
+    plot_feature_maps,
+    plot_gradient_flow,
     plot_kernels,
     plot_learning_curves,
+    plot_loss_surface,
     plot_predictions,
+    plot_saliency,
+    plot_schedule,
     plot_sweep_heatmap,
+    plot_weight_histograms,
 )
 from tinygrad_lab.viz.render import RenderError
 
 __all__ = [
+    "Difference",
     "Graph",
+    "Page",
     "RenderError",
+    "diff",
     "graph",
+    "plot_activation_histograms",
+    "plot_attention",
+    "plot_confusion_matrix",
     "plot_decision_boundary",
+    "plot_embeddings",
+    "plot_epochs_to_threshold",
+    "plot_feature_maps",
+    "plot_gradient_flow",
     "plot_kernels",
     "plot_learning_curves",
+    "plot_loss_surface",
     "plot_predictions",
+    "plot_saliency",
+    "plot_schedule",
     "plot_sweep_heatmap",
+    "plot_weight_histograms",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,20 @@ from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["Flow", "Measure", "measure", "together"]
 
+#: A mean of so many roundings of a term is none.
+_ROUNDINGS = 8
+
+
+#: So many numbers are taken in at a glance.
+_FEW = 24
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A summary of an array of numbers; ``rms`` is the root mean square of the finite ones."""
+    """A summary of an array of numbers; ``rms`` is the root mean square of the finite ones.
+
+    ``whole`` has the numbers themselves, in nested lists, where these are real and no more than 24.
+    """
 
     size: int
     rms: float
@@ -32,6 +42,7 @@ class Measure:
     high: float
     nan: int = 0
     inf: int = 0
+    whole: Any = field(default=None, repr=False, compare=False)
 
     @property
     def trouble(self) -> str:
@@ -47,8 +58,11 @@ def measure(array: Any) -> Measure:
     >>> measure(np.array([3.0, -4.0, np.nan]))
     Measure(size=3, rms=3.5355339059327378, mean=-0.5, low=-4.0, high=3.0, nan=1, inf=0)
     """
-    flat = np.asarray(array).reshape(-1)
+    array = np.asarray(array)
+    flat = array.reshape(-1)
     size = flat.size
+    whole = array.tolist() if size <= _FEW and flat.dtype.kind in "biuf" else None
+    precision = np.finfo(flat.dtype if flat.dtype.kind in "fc" else np.float64).eps
     if flat.dtype.kind == "c":
         flat = np.abs(flat)
     flat = flat.astype(np.float64)
@@ -60,13 +74,19 @@ def measure(array: Any) -> Measure:
         flat = flat[finite]
     if not flat.size:
         none = math.nan if size else 0.0
-        return Measure(size, none, none, none, none, nan, inf)
+        return Measure(size, none, none, none, none, nan, inf, whole)
     low, high = float(flat.min()), float(flat.max())
     # Scaled first: the square of a very small or a very large float is 0 or infinite.
     top = max(high, -low)
     unit = flat / top if top else flat
     rms, mean = top * math.sqrt(float(np.mean(np.square(unit)))), top * float(unit.mean())
-    return Measure(size, rms, mean, low, high, nan, inf)
+    mean = _beyond_rounding(mean, rms, precision)
+    return Measure(size, rms, mean, low, high, nan, inf, whole)
+
+
+def _beyond_rounding(mean: float, rms: float, precision: float) -> float:
+    """Give a mean, or 0 where it is what rounding left of terms that cancel."""
+    return mean if abs(mean) > _ROUNDINGS * precision * rms else 0.0
 
 
 def together(measures: Iterable[Measure]) -> Measure | None:
@@ -90,6 +110,7 @@ def together(measures: Iterable[Measure]) -> Measure | None:
     top = max(m.rms for m, _ in finite) or 1.0
     rms = top * math.sqrt(sum(n * (m.rms / top) ** 2 for m, n in finite) / count)
     mean = sum(n * m.mean for m, n in finite) / count
+    mean = _beyond_rounding(mean, rms, np.finfo(np.float64).eps)
     low, high = min(m.low for m, _ in finite), max(m.high for m, _ in finite)
     return Measure(size, rms, mean, low, high, nan, inf)
 
@@ -156,7 +177,7 @@ def _share(part: Any, whole: Any) -> float:
     it is the part's component along the whole, scaled so that the whole's own component is its rms:
     the shares of all terms add up to the rms, and a term against the rest has a negative share.
     """
-    a, g = (np.asarray(array, dtype=np.float64).reshape(-1) for array in (part, whole))
+    a, g = map(_real_row, (part, whole))
     if a.size != g.size:  # of other results than the rest
         return math.nan
     if g.size == 1:
@@ -166,3 +187,9 @@ def _share(part: Any, whole: Any) -> float:
         return 0.0 if not top else math.nan
     unit = g / top
     return float(a @ unit) / math.sqrt(float(unit @ unit) * g.size)
+
+
+def _real_row(array: Any) -> Any:
+    """Put numbers in a row, complex ones as their real and imaginary parts."""
+    flat = np.asarray(array).reshape(-1)
+    return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat.astype(np.float64)

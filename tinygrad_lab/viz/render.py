@@ -12,12 +12,14 @@ import importlib.util
 import math
 import os
 import shutil
+import struct
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-__all__ = ["ENGINES", "FORMATS", "RenderError", "render"]
+__all__ = ["ENGINES", "FORMATS", "RenderError", "render", "size_of"]
 
 ENGINES = ("auto", "dot", "pygraphviz")
 FORMATS = ("svg", "png", "pdf")
@@ -29,6 +31,14 @@ _REMEDY = (
 )
 
 _SECONDS = 120
+
+_DOTS = 144  # an inch, in a PNG: three for two of a page's pixels
+
+#: Inches of a PNG that goes into a notebook: as wide as a cell, 848 pixels of a page, at most.
+_LARGEST = (848 / 96, 40)
+
+#: How often a picture was drawn, by its prefix: one may stand twice on a page.
+_times: Counter[str] = Counter()
 
 # The alarm is for a parent that was killed, and no longer looks at the clock.
 _CHILD = """
@@ -49,7 +59,7 @@ class RenderError(RuntimeError):
     """Graphviz is missing, or failed. The message says what to do."""
 
 
-def render(source: str, form: str = "svg", *, engine: str = "auto") -> bytes:
+def render(source: str, form: str = "svg", *, engine: str = "auto", bounded: bool = False) -> bytes:
     """Draw DOT text.
 
     Parameters
@@ -62,6 +72,8 @@ def render(source: str, form: str = "svg", *, engine: str = "auto") -> bytes:
     engine
         ``"dot"`` for the program, ``"pygraphviz"`` for the library, ``"auto"`` for the first that
         is there.
+    bounded
+        Make a PNG that is too large for a notebook smaller.
 
     Raises
     ------
@@ -79,7 +91,8 @@ def render(source: str, form: str = "svg", *, engine: str = "auto") -> bytes:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {form!r}")
     who, command = _command(engine, form)
     if form == "png":
-        source = source.replace("{\n", "{\n  graph [dpi=144]\n", 1)
+        size = f' size="{_LARGEST[0]},{_LARGEST[1]}"' * bounded
+        source = source.replace("{\n", f"{{\n  graph [dpi={_DOTS}{size}]\n", 1)
     picture = _output(who, command, source)
     return _embeddable(picture, source) if form == "svg" else picture
 
@@ -109,25 +122,41 @@ def _program() -> str | None:
 def _output(who: str, command: list[str], source: str) -> bytes:
     """Run a command that reads DOT, and return what it writes."""
     try:
-        child = subprocess.run(
+        with subprocess.Popen(
             command,
-            input=source.encode(),
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             cwd=sys.prefix,  # no name in PYTHONPATH or elsewhere then means the current folder
-        )
+        ) as child:
+            picture, errors = _answer(child, source.encode())
     except subprocess.TimeoutExpired as error:
         raise RenderError(
             f"{who} has not finished after {_SECONDS} s: draw a smaller graph"
         ) from error
     except OSError as error:
         raise RenderError(f"{who} cannot be started: {error.strerror}. {_REMEDY}") from error
-    if child.returncode != 0 or not child.stdout:
-        lines = child.stderr.decode(errors="replace").strip().splitlines()
+    if child.returncode != 0 or not picture:
+        lines = errors.decode(errors="replace").strip().splitlines()
         why = f": {lines[-1]}" if lines else f" with exit status {child.returncode}"
         raise RenderError(f"{who} failed{why}. {_REMEDY}")
-    return child.stdout
+    return picture
+
+
+def _answer(child: subprocess.Popen[bytes], text: bytes) -> tuple[bytes, bytes]:
+    """Give a process its input and wait for what it writes; interrupted, end it first."""
+    try:
+        return child.communicate(text, timeout=_SECONDS)
+    except BaseException:
+        child.kill()
+        child.wait()
+        raise
+
+
+def size_of(png: bytes) -> dict[str, int]:
+    """Return how wide and high a PNG is, in pixels of a page."""
+    width, height = struct.unpack(">II", png[16:24])
+    return {"width": round(width * 96 / _DOTS), "height": round(height * 96 / _DOTS)}
 
 
 def _embeddable(svg: bytes, source: str) -> bytes:
@@ -142,6 +171,9 @@ def _embeddable(svg: bytes, source: str) -> bytes:
     except ET.ParseError as error:
         raise RenderError(f"Graphviz wrote an SVG that is not well-formed: {error}") from error
     prefix = "g" + hashlib.sha256(source.encode()).hexdigest()[:8]
+    _times[prefix] += 1
+    if _times[prefix] > 1:
+        prefix += f"x{_times[prefix]}"
     for element in list(root.iter()):
         _hoist_tooltip(element)
         if "id" in element.attrib:

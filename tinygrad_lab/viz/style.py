@@ -1,7 +1,8 @@
 """How the picture looks: colours, line widths, and numbers as text. Nothing else decides it.
 
-The palette was chosen under three simulated colour-vision deficiencies; text keeps a contrast of
-4.5 : 1 on every fill, which a test checks. Not for layout or for DOT syntax (``dot.py``).
+Borders of any two kinds of box stay apart under three simulated colour-vision deficiencies, and
+text keeps a contrast of 4.5 : 1 on every fill: ``tests/viz/test_colours.py``. Not for layout or for
+DOT syntax (``dot.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["THEMES", "Paint", "Scale", "Theme", "number", "plural"]
+from tinygrad_lab.viz.measures import Measure
+
+__all__ = [
+    "THEMES", "Paint", "Scale", "Theme", "measured", "number", "one_line", "plural", "printable",
+]  # fmt: skip
 
 #: Matplotlib's cividis at every sixteenth, written down so that a picture needs no Matplotlib.
 _CIVIDIS = (
@@ -19,6 +24,9 @@ _CIVIDIS = (
     (171, 160, 114), (188, 174, 108), (205, 187, 99), (222, 201, 88), (240, 216, 70),
     (254, 232, 56),
 )  # fmt: skip
+
+#: Characters of a name; what is longer would make a box wide.
+_LONGEST = 40
 
 _THINNEST, _THICKEST = 0.8, 4.5
 
@@ -68,7 +76,7 @@ THEMES: Mapping[str, Theme] = {
             "operation": Paint("#FFFFFF", "#57606A"),
             "loss": Paint("#D3F0E6", "#117733"),
             "wrong": Paint("#FFE3E0", "#7F0010"),
-            "weak": Paint("#F1E7FB", "#A5497F"),
+            "weak": Paint("#F1E7FB", "#8E24D6"),
         },
     ),
     "dark": Theme(
@@ -83,9 +91,9 @@ THEMES: Mapping[str, Theme] = {
             "input": Paint("#10324A", "#56B4E9"),
             "parameter": Paint("#4A3505", "#E69F00"),
             "operation": Paint("#161B22", "#9DA7B3"),
-            "loss": Paint("#0B3D30", "#2BC79A"),
+            "loss": Paint("#0B3D30", "#3DDC97"),
             "wrong": Paint("#5A2408", "#FF8A4C"),
-            "weak": Paint("#43243A", "#E08BC0"),
+            "weak": Paint("#43243A", "#BC80FF"),
         },
     ),
 }
@@ -163,6 +171,24 @@ def number(value: float) -> str:
     return (mantissa + (f"e{int(exponent)}" if exponent else "")).replace("-", "−")
 
 
+def measured(measure: Measure) -> str:
+    """Write a measure: the one number, or rms, mean and range.
+
+    Examples
+    --------
+    >>> measured(Measure(size=2, rms=1.0, mean=0.0, low=-1.0, high=1.0))
+    'rms 1, mean 0, from −1 to 1'
+    """
+    if measure.size == 1 and not measure.nan and not measure.inf:
+        return number(measure.mean)
+    text = (
+        f"rms {number(measure.rms)}, mean {number(measure.mean)}, "
+        f"from {number(measure.low)} to {number(measure.high)}"
+    )
+    bad = [f"{n} {word}" for n, word in ((measure.nan, "NaN"), (measure.inf, "Inf")) if n]
+    return ", ".join([text, *bad])
+
+
 def plural(count: int, noun: str) -> str:
     """Write a count with its noun.
 
@@ -172,3 +198,25 @@ def plural(count: int, noun: str) -> str:
     ('1 edge', '1,200 edges')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    r"""Make any text visible, one line, and at most 40 characters long, or as long as said.
+
+    Examples
+    --------
+    >>> one_line("two\nlines"), one_line(" "), one_line("x" * 50)[-3:]
+    ('two⏎lines', '(empty)', 'xx…')
+    """
+    text = printable(text).strip()
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
+    return text or "(empty)"
+
+
+def printable(text: str) -> str:
+    """Make line breaks visible, and replace what is invisible, reverses text, or XML forbids."""
+    text = text.replace("\r\n", "\n").replace("\n", "⏎")
+    return "".join(
+        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
+    )

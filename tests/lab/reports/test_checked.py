@@ -37,14 +37,14 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.fixture(scope="module")
-def section():
-    return checked.section()
+@pytest.fixture
+def files(checked_once):
+    return written()
 
 
-@pytest.fixture(scope="module")
-def html():
-    return the_page()
+@pytest.fixture
+def html(files):
+    return files["index.html"]
 
 
 # ---- what is found ------------------------------------------------------------------------------
@@ -114,8 +114,7 @@ def test_the_steps_go_uphill_at_every_rate_and_downhill_when_mended(section):
     assert len({rate for _, rate, *_ in rows}) > 3
 
 
-def test_the_data_of_the_section_lies_beside_the_page():
-    files = written()
+def test_the_data_of_the_section_lies_beside_the_page(files):
     for name, columns in (
         ("data/by-hand-gradients.csv", {"parameter", "by_hand", "numeric", "uncertainty"}),
         ("data/by-hand-update.csv", {"update", "rate", "step", "loss", "change"}),

@@ -19,6 +19,8 @@ from tinygrad_lab.lab.reports.studies import BASE_B, STUDIES
 
 ROOT = Path(__file__).parents[3]
 
+pytestmark = pytest.mark.usefixtures("checked_once")
+
 
 def short(studies=STUDIES, epochs=12):
     """The same studies with hardly any training: for their layout, not their numbers."""
@@ -70,10 +72,11 @@ def table(path):
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def written(tmp_path_factory, section):
     """A report of all studies, in quick form and cut short, with the base setting of report B."""
     patch = pytest.MonkeyPatch()
     patch.setattr("tinygrad_lab.lab.reports.example.BASE_B", replace(BASE_B, epochs=12))
+    patch.setattr("tinygrad_lab.lab.reports.checked.section", lambda: section)
     out = tmp_path_factory.mktemp("lab") / "report"
     try:
         outcome = make_report(out, quick=True, studies=short(), progress=False)

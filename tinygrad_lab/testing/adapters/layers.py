@@ -53,6 +53,7 @@ from tinygrad_lab.testing.judging.subject import (
     BackwardPass,
     Evaluation,
     Recorded,
+    Reuse,
     outputs_of,
 )
 from tinygrad_lab.transforms.containers import leaves, rebuild
@@ -706,6 +707,24 @@ class _Layer(Adapted):
             return self._pulled(one, result, args, upstreams)
 
         return Recorded(outputs, pull)
+
+    def used_again(
+        self, before: Sequence[Array], inputs: Sequence[Array], upstreams: Sequence[Array]
+    ) -> Reuse | None:
+        """Go both ways twice with one object: what it keeps of the first time shows."""
+        if self.use.in_place or self.shape.stepped:
+            return None  # the second time it would be at other parameters
+        with as_the_user_has_it():
+            earlier, args = self.args.filled(before), self.args.filled(inputs)
+            one = self.use.filled(self.shape, args[self.number :], earlier[: self.number])
+            passes = []
+            for each in (earlier, args):
+                result = self.use.forward(one, each[: self.number])
+                # a pass back may write into its upstream, which is a fault of another kind
+                gradients = self._pulled(one, result, each, [u.copy() for u in upstreams])
+                passes.append((self._outputs(result), copy.deepcopy(gradients)))
+                self.use.reset(one)
+        return Reuse(passes[1][0], passes[0][1], passes[1][1])
 
     def _failing(self, error: Exception, inputs: Sequence[Array]) -> Recorded:
         """Raise again what the first passes raised, in the pass where it belongs."""

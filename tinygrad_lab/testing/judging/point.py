@@ -87,7 +87,10 @@ class Point:
         if self.pulls_once and recorded is self.recorded:
             recorded = None
         call = recorded or self.fresh()
-        gradients = call.pull([self.hand(np.asarray(u)) for u in upstreams])
+        return self.arrays_of(call.pull([self.hand(np.asarray(u)) for u in upstreams]))
+
+    def arrays_of(self, gradients: Sequence[Any]) -> list[Array]:
+        """Make arrays of gradients, one for each input."""
         return [form.array for form in self._forms_of(gradients)]
 
     def _forms_of(self, gradients: Sequence[Any]) -> list[Form]:

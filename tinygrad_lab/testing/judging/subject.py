@@ -55,6 +55,14 @@ class Recorded:
     tensors: tuple[Tensor, ...] = ()  # what the function was called with, where that is Tensors
 
 
+class Reuse(NamedTuple):
+    """Both passes of an object that has been through them before, at other inputs."""
+
+    outputs: list[Array]
+    before: list[Any]  # the gradients of the first time
+    gradients: list[Any]
+
+
 class Origin(NamedTuple):
     """A call, and the one of its derivative rules, that another call was made in."""
 
@@ -141,6 +149,15 @@ class Subject(ABC):
     @abstractmethod
     def recorded(self, inputs: Sequence[Array]) -> Recorded:
         """Compute the outputs, with what the way back needs: what ``record`` runs."""
+
+    def used_again(
+        self,
+        before: Sequence[Array],  # noqa: ARG002
+        inputs: Sequence[Array],  # noqa: ARG002
+        upstreams: Sequence[Array],  # noqa: ARG002
+    ) -> Reuse | None:
+        """Go both ways twice with one object, where there is an object that keeps things."""
+        return None
 
     @property
     def written(self) -> tuple[str, tuple[Any, ...]]:

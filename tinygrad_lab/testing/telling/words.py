@@ -191,8 +191,17 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
         {"error": "", "": "something is kept from the first pass, or was written over by it"},
     ],
     Kind.SHARED_STATE: [
-        "{gradient} changes when the function is called in between",
-        "what the backward pass needs is kept on the function, not with the call",
+        {
+            "adds_up": "{gradient} is added to the one of the pass before",
+            "used_before": "{gradient} is another one when the object has been used before",
+            "": "{gradient} changes when the function is called in between",
+        },
+        {
+            "adds_up": "set it to zero before each backward pass",
+            "used_before": "something of the first pass is kept for the second: an array that is "
+            "computed once only, or a sum that goes on",
+            "": "what the backward pass needs is kept on the function, not with the call",
+        },
     ],
     Kind.READS_LATE: [
         {
@@ -309,7 +318,9 @@ def of_left_out(left: LeftOut, name: str) -> str:
     if left.constant is None:
         return "right up to a small constant in the forward pass, which it leaves out"
     if left.is_beside_input:
-        return f"right up to {left.constant:.1g} beside {name}, a small constant in the forward pass"
+        return (
+            f"right up to {left.constant:.1g} beside {name}, a small constant in the forward pass"
+        )
     constant = f"{left.constant:.1g}, a small constant in the forward pass"
     return f"right up to {constant}, which it leaves out"
 

@@ -49,8 +49,7 @@ from tinygrad_lab.transforms.jit.program import (
 )
 
 __all__ = [
-    "Statement", "input_names", "result_names", "shape_text", "source", "statements",
-    "with_helpers",
+    "Listing", "Statement", "listing", "shape_text", "source", "with_helpers",
 ]  # fmt: skip
 
 _WIDTH = 100
@@ -88,23 +87,26 @@ class Statement(NamedTuple):
     topic: str  # what a backward line differentiates
     shape: str
     operands: tuple[str, ...]  # the names in it
+    values: tuple[int, ...]  # the numbers of what is computed in it, its own result the last
+    of: int | None  # the number of the value that a backward line differentiates
 
 
-def statements(program: Program) -> list[Statement]:
-    """Give the lines of a program's text, for a picture of them."""
-    return _Writer(program).statements()
+class Listing(NamedTuple):
+    """A program's text, line by line."""
+
+    program: Program  # as it is written: without copies of what nobody else has
+    statements: list[Statement]
+    inputs: list[str]  # the parameters of the function, in order
+    results: set[str]  # the names of what comes out
 
 
-def input_names(program: Program) -> list[str]:
-    """Give the parameters of the function, in order."""
-    names = _Writer(program).names
-    return [names.of[i] for i in range(len(program.inputs))]
-
-
-def result_names(program: Program) -> set[str]:
-    """Give the names of what comes out."""
+def listing(program: Program) -> Listing:
+    """Give the lines of a program's text and what their names mean, for a picture of them."""
     writer = _Writer(program)
-    return {writer.names.of[ref.number] for ref in refs(list(writer.program.outputs))}
+    names = writer.names.of
+    outputs = {names[ref.number] for ref in refs(list(writer.program.outputs))}
+    inputs = [names[i] for i in range(len(program.inputs))]
+    return Listing(writer.program, writer.statements(), inputs, outputs)
 
 
 def source(program: Program) -> str:
@@ -513,9 +515,10 @@ class _Writer:
                 section = sections.of(ref, result[-1].section if result else "")
                 topic = self._topic(line) if line.phase == "backward" else ""
                 name = self.names.of.get(ref.number, "")
-                result.append(
-                    Statement(name, text, section, topic, self._shape(line), self._operands(line))
-                )
+                result.append(Statement(
+                    name, text, section, topic, self._shape(line), self._operands(line),
+                    values=(*self._inside(line), ref.number), of=line.of,
+                ))  # fmt: skip
         return result
 
     def _operands(self, line: Instruction) -> tuple[str, ...]:
@@ -526,6 +529,15 @@ class _Writer:
             inside = self._operands(self.folding.line(ref.number)) if is_inside else ()
             names |= dict.fromkeys(inside or [self.names.of[ref.number]] * (not is_inside))
         return tuple(names)
+
+    def _inside(self, line: Instruction) -> tuple[int, ...]:
+        """Number what is computed where it stands in the text of a line."""
+        numbers: dict[int, None] = {}
+        for ref in refs(line):
+            if ref.number in self.folding.inside:
+                inside = self._inside(self.folding.line(ref.number))
+                numbers |= dict.fromkeys((*inside, ref.number))
+        return tuple(numbers)
 
     def _statement(self, ref: Ref, line: Instruction) -> str:
         if line.op is expect:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.testing.judging.accusing import is_a_write
-from tinygrad_lab.testing.judging.arrays import first_difference
+from tinygrad_lab.testing.judging.arrays import Array, first_difference
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, failed, passed, skipped
 from tinygrad_lab.testing.judging.numerical import scales_of
 from tinygrad_lab.testing.judging.point import Point
@@ -61,7 +61,34 @@ def interleaved(point: Point) -> Judgement:
     i = first_difference(between, point.gradients)
     if i is None and not point.pulls_once:
         i = first_difference(point.pulled(point.upstreams, first), point.gradients)
-    return passed() if i is None else point.failed(Kind.SHARED_STATE, i)
+    return _used_again(point) if i is None else point.failed(Kind.SHARED_STATE, i)
+
+
+def _of_another_sign(x: Array) -> Array:
+    """Give numbers of another sign and size in every place."""
+    return np.where(x > 0, -1.0, 1.0) - 1.5 * x
+
+
+def _used_again(point: Point) -> Judgement:
+    """An object that has been used before gives the gradients of a new one."""
+    other = [_of_another_sign(x) for x in point.arrays]
+    handed = [[point.hand(x) for x in xs] for xs in (other, point.arrays, point.upstreams)]
+    try:
+        reuse = point.subject.used_again(*handed)
+    except Exception:  # noqa: BLE001 - it need not be defined there, nor be made to be used twice
+        return passed()
+    # a value that depends on what was before may do so: running statistics, random numbers
+    if reuse is None or first_difference(reuse.outputs, point.recorded.outputs) is not None:
+        return passed()
+    before, gradients = point.arrays_of(reuse.before), point.arrays_of(reuse.gradients)
+    i = point.apart(gradients, point.gradients)
+    if i is None:
+        return passed()
+    sums = [a + b for a, b in zip(before, point.gradients, strict=True)]
+    if not point.differ(gradients[i], sums[i], i):
+        grows = point.failed(Kind.SHARED_STATE, i, adds_up=True, harmless=True)
+        return replace(passed(), notes=(grows,))
+    return point.failed(Kind.SHARED_STATE, i, used_before=True)
 
 
 def changed_inputs(point: Point) -> Judgement:
@@ -71,7 +98,7 @@ def changed_inputs(point: Point) -> Judgement:
         return skipped(Reason.NOT_OF_TENSORS)
     with no_grad():
         for t, x in zip(call.tensors, point.arrays, strict=True):
-            t[...] = np.where(x > 0, -1.0, 1.0) - 1.5 * x  # of another sign and size, everywhere
+            t[...] = _of_another_sign(x)
     try:
         gradients = point.pulled(point.upstreams, call)
     except Exception as error:  # noqa: BLE001 - it did not at the values of the call

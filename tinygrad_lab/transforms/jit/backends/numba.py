@@ -13,9 +13,10 @@ Not for: which loops (``loops.py``), or keeping compiled kernels (``cache.py``).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Set
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinygrad_lab.transforms.jit.backends.calling import Caller, NotFinite
 from tinygrad_lab.transforms.jit.backends.looping import Looped, Looping
@@ -25,6 +26,7 @@ from tinygrad_lab.transforms.jit.program import Program, Ref
 from tinygrad_lab.warnings import CompilingWarning, warn
 
 __all__ = [
+    "Group",
     "Looped",
     "NotFinite",
     "Unfit",
@@ -32,6 +34,7 @@ __all__ = [
     "compile_loop",
     "compile_loop_or_say",
     "compile_or_say",
+    "groups",
     "kernels",
 ]
 
@@ -90,6 +93,34 @@ def kernels(program: Program) -> list[str]:
     """Give the text of a program's kernels."""
     caller = Caller(_planned(program), lambda kernel: None)
     return [kernel.text for kernel in caller.kernels]
+
+
+class Group(NamedTuple):
+    """Lines that are computed together: in one loop, or by calls from Python."""
+
+    position: int  # among the groups, which come one after the other
+    loop: int | None  # which loop it is, from 1 on, if several lines are computed in it
+    turns: tuple[int, ...] = ()  # how often the loop goes round, along each axis
+
+
+def groups(program: Program) -> dict[int, Group]:
+    """Say where each value of a program is computed, if it is compiled; nothing if it is not.
+
+    Numba need not be installed.
+    """
+    try:
+        plan = _planned(program)
+    except Unfit:
+        return {}
+    numbers = itertools.count(1)
+    by_position = [
+        Group(i, next(numbers), group.loops)
+        if isinstance(group, Nest) and len(group.lines) > 1
+        else Group(i, None)
+        for i, group in enumerate(plan.groups)
+    ]
+    home = {ref.number: plan.home.get(plan.view(ref.number).root) for ref, _ in program.numbered()}
+    return {number: by_position[i] for number, i in home.items() if i is not None}
 
 
 class Unfit(ValueError):  # noqa: N818 - not an error: NumPy calls do as well

@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from tinygrad_lab.transforms.jit.program import (
     values_shown,
 )
 
-__all__ = ["compile"]
+__all__ = ["Buffers", "buffers", "compile"]
 
 _REDUCTIONS = {
     np.sum: "add.reduce", np.max: "maximum.reduce", np.min: "minimum.reduce",
@@ -48,6 +48,20 @@ def compile(program: Program, is_strict: bool = True) -> Callable[..., Any]:
     return space["run"]
 
 
+class Buffers(NamedTuple):
+    """Memory that a program has of its own, and writes again and again."""
+
+    kinds: list[Kind]
+    of: dict[int, int]  # by value, the position of the memory that it is written into
+
+
+def buffers(program: Program) -> Buffers:
+    """Say which results of a program are written into which memory, without running it."""
+    writer = _Writer(program, is_strict=True)
+    deque(writer.lines(), maxlen=0)
+    return Buffers(writer.buffers, writer.written)
+
+
 class _Writer(Named):
     """Writes the text of one program."""
 
@@ -58,7 +72,8 @@ class _Writer(Named):
         self.shown = values_shown(program, lambda line: refs(line) if _may_share(line) else ())
         self.buffers: list[Kind] = []
         self.free: dict[Kind, list[int]] = {}
-        self.buffer_of: dict[int, int] = {}
+        self.buffer_of: dict[int, int] = {}  # of what is needed still
+        self.written: dict[int, int] = {}  # of everything
 
     def lines(self) -> Iterator[str]:
         """Write the function."""
@@ -116,7 +131,8 @@ class _Writer(Named):
                 self.refer(arg) if type(arg) is Ref else self.constant(arg) for arg in line.args
             ]
             if ref.number not in self.shown and line.kind.shape and line.kind.size:
-                inside.append(f"out=b{self._take(ref, line)}")
+                buffer = self.written[ref.number] = self._take(ref, line)
+                inside.append(f"out=b{buffer}")
             elif line.kind.nbytes >= LARGE:  # it comes out: memory that nobody holds any more
                 inside.append(f"out={self.constant(Pool(line.kind))}.take()")
             return f"{function}({', '.join(inside)})"

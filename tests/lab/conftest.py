@@ -1,0 +1,17 @@
+"""What the tests of the lab share: the section on hand-written backprop, made once."""
+
+import pytest
+
+from tinygrad_lab.lab.reports import checked
+
+
+@pytest.fixture(scope="session")
+def section():
+    """The section, made once: it is the same each time, which test_checked.py shows."""
+    return checked.section()
+
+
+@pytest.fixture
+def checked_once(monkeypatch, section):
+    """Reports have the section of this session, without all its checks run again for each."""
+    monkeypatch.setattr(checked, "section", lambda: section)

@@ -1,0 +1,295 @@
+"""The loss around a point in the space of the parameters, along two directions.
+
+Not for: the plane of inputs (``classification.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tinygrad_lab.core.modes import no_grad
+from tinygrad_lab.viz.plots.canvas import axes, plain
+from tinygrad_lab.viz.plots.embeddings import principal_directions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_loss_surface"]
+
+Vector = NDArray[np.float64]
+
+# From this factor between the largest and the smallest loss on, levels are logarithmic.
+_LOGARITHMIC_FROM = 30.0
+
+
+def plot_loss_surface(
+    model: Any,
+    loss: Callable[[], Any],
+    *,
+    ax: Axes | None = None,
+    rng: int | np.random.Generator | None = None,
+    directions: Sequence[Sequence[ArrayLike]] | None = None,
+    path: Sequence[Mapping[str, ArrayLike]] | None = None,
+    extent: float = 1.0,
+    resolution: int = 25,
+    colorbar: bool = True,
+) -> Axes:
+    """Draw the loss over a plane through the parameters of a model, and the path of its training.
+
+    The plane goes through the parameters as they are now, in one of three ways: along two random
+    directions that have in each filter the length of its weights [1]_; along two directions that
+    are given; or, where there is a path and no generator, along its two principal directions, in
+    which a path is seen best. The model is left as it was, to the bit.
+
+    Parameters
+    ----------
+    model
+        A module: what has ``named_parameters()``.
+    loss
+        Called without arguments, ``resolution**2`` times, with gradients off; returns the loss of
+        the model as it is then: ``lambda: tl.mse_loss(model(x), y)``.
+    ax
+        Where to draw; a new figure when left out.
+    rng
+        Seed or generator for random directions.
+    directions
+        Two lists of arrays, each with the shapes of the parameters.
+    path
+        States of the model in training, as ``model.state_dict()`` gives them, the oldest first.
+    extent
+        How far to go from the middle, in lengths of the directions. A path is always in the
+        picture.
+    resolution
+        Points along each side.
+    colorbar
+        Draw the colour bar.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        A model without parameters, neither ``rng`` nor directions nor a path, directions that are
+        parallel, shapes that do not fit, a resolution below 2, or a loss that is finite nowhere.
+
+    References
+    ----------
+    .. [1] H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, "Visualizing the Loss Landscape of
+       Neural Nets", 2018, arXiv:1712.09913: section 4 for directions normalised by filters, in
+       which biases do not move, and section 7 for the principal directions of a path.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> from matplotlib.figure import Figure
+    >>> x, y = tl.lab.xor()
+    >>> model = tl.nn.MLP([2, 4, 1], rng=0)
+    >>> ax = plot_loss_surface(model, lambda: tl.mse_loss(model(x), y), rng=0, resolution=5,
+    ...                        ax=Figure().subplots())
+    >>> ax.get_xlabel()
+    'random direction 1'
+    """
+    parameters = dict(model.named_parameters())
+    if not parameters:
+        raise ValueError("plot_loss_surface got a model without parameters")
+    if resolution < 2:
+        raise ValueError(f"resolution must be at least 2, got {resolution}")
+    if not extent > 0:
+        raise ValueError(f"extent must be positive, got {extent}")
+    centre = _joined([p.data for p in parameters.values()])
+    walked = None if path is None else _path(path, parameters)
+    plane, labels = _plane(parameters, centre, rng, directions, walked)
+    points = None if walked is None else (walked - centre) @ np.linalg.pinv(plane)
+    u, v = _sides(points, extent, resolution)
+    values = _evaluate(parameters, loss, centre, plane, u, v)
+    ax = axes(ax)
+    _draw_surface(ax, u, v, values, colorbar)
+    _draw_path(ax, points)
+    ax.set_xlabel(labels[0])
+    ax.set_ylabel(labels[1])
+    return ax
+
+
+# ---- directions ---------------------------------------------------------------------------------
+
+
+def _joined(arrays: Sequence[Any]) -> Vector:
+    return np.concatenate([np.asarray(plain(a), dtype=np.float64).reshape(-1) for a in arrays])
+
+
+def _path(path: Sequence[Mapping[str, ArrayLike]], parameters: Mapping[str, Any]) -> Vector:
+    """Return the states of a training, shape (states, numbers)."""
+    rows = []
+    for number, state in enumerate(path):
+        if missing := [name for name in parameters if name not in state]:
+            raise ValueError(f"path[{number}] is no state of this model: it has no {missing[0]!r}")
+        arrays = [np.asarray(plain(state[name])) for name in parameters]
+        _check_shapes(f"path[{number}]", arrays, parameters)
+        rows.append(_joined(arrays))
+    if len(rows) < 2:
+        raise ValueError(f"a path needs 2 states of the model or more, got {len(rows)}")
+    return np.stack(rows)
+
+
+def _check_shapes(what: str, arrays: Sequence[Any], parameters: Mapping[str, Any]) -> None:
+    if len(arrays) != len(parameters):
+        raise ValueError(f"{what} has {len(arrays)} arrays for {len(parameters)} parameters")
+    for array, (name, parameter) in zip(arrays, parameters.items(), strict=True):
+        if np.shape(array) != parameter.shape:
+            raise ValueError(
+                f"{what} has shape {np.shape(array)} for {name}, which has {parameter.shape}"
+            )
+
+
+def _plane(
+    parameters: Mapping[str, Any],
+    centre: Vector,
+    rng: int | np.random.Generator | None,
+    directions: Sequence[Sequence[ArrayLike]] | None,
+    walked: Vector | None,
+) -> tuple[Vector, list[str]]:
+    """Return two directions, shape (2, numbers), and what they are called."""
+    if directions is not None:
+        if rng is not None:
+            raise ValueError("say directions= or rng=, not both")
+        if len(directions) != 2:
+            raise ValueError(f"directions= needs two lists of arrays, got {len(directions)}")
+        for number, arrays in enumerate(directions):
+            _check_shapes(f"directions[{number}]", list(map(plain, arrays)), parameters)
+        plane = np.stack([_joined(arrays) for arrays in directions])
+        labels = ["direction 1", "direction 2"]
+    elif rng is not None:
+        generator = np.random.default_rng(rng)
+        plane = np.stack([_filter_normalised(parameters, generator) for _ in range(2)])
+        labels = ["random direction 1", "random direction 2"]
+    elif walked is not None:
+        plane, explained = principal_directions(np.vstack([walked, centre]))
+        plane = plane * float(np.abs((walked - centre) @ plane.T).max() or 1.0)
+        labels = [f"principal direction {i + 1} ({100 * explained[i]:.0f} %)" for i in (0, 1)]
+    else:
+        raise ValueError(
+            "plot_loss_surface needs rng= for random directions, directions=, or path="
+        )
+    if np.linalg.matrix_rank(plane) < 2:
+        raise ValueError("the two directions are parallel, or one of them is 0: there is no plane")
+    return plane, labels
+
+
+def _filter_normalised(parameters: Mapping[str, Any], rng: np.random.Generator) -> Vector:
+    """Draw a direction that has the length of the weights in each filter, and 0 for biases."""
+    parts = []
+    for parameter in parameters.values():
+        weight = np.asarray(parameter.data, dtype=np.float64)
+        noise = rng.standard_normal(weight.shape)
+        if weight.ndim < 2:
+            parts.append(np.zeros(weight.size))
+            continue
+        rows, lengths = noise.reshape(len(weight), -1), weight.reshape(len(weight), -1)
+        scale = np.linalg.norm(lengths, axis=1) / np.linalg.norm(rows, axis=1)
+        parts.append((rows * scale[:, None]).reshape(-1))
+    return np.concatenate(parts)
+
+
+# ---- the grid -----------------------------------------------------------------------------------
+
+
+def _sides(points: Vector | None, extent: float, resolution: int) -> tuple[Vector, Vector]:
+    """Return both sides of the grid: around 0, and around the path if there is one."""
+    sides = []
+    for axis in (0, 1):
+        low, high = -extent, extent
+        if points is not None:
+            room = 0.15 * float(np.ptp(np.append(points[:, axis], 0.0)))
+            low = min(low, float(points[:, axis].min()) - room)
+            high = max(high, float(points[:, axis].max()) + room)
+        sides.append(np.linspace(low, high, resolution))
+    return sides[0], sides[1]
+
+
+def _evaluate(
+    parameters: Mapping[str, Any],
+    loss: Callable[[], Any],
+    centre: Vector,
+    plane: Vector,
+    u: Vector,
+    v: Vector,
+) -> Vector:
+    """Return the losses, shape (len(v), len(u))."""
+    values = np.empty((len(v), len(u)))
+    with _moved(parameters) as move, no_grad(), np.errstate(over="ignore", invalid="ignore"):
+        for i, j in np.ndindex(values.shape):
+            move(centre + u[j] * plane[0] + v[i] * plane[1])
+            value = np.asarray(plain(loss()))
+            if value.size != 1:
+                raise ValueError(f"the loss must be one number, got shape {value.shape}")
+            values[i, j] = float(value.reshape(()))
+    if not np.isfinite(values).any():
+        raise ValueError("the loss is finite nowhere in this plane: try a smaller extent=")
+    return values
+
+
+@contextmanager
+def _moved(parameters: Mapping[str, Any]) -> Iterator[Callable[[Vector], None]]:
+    """Give a function that moves parameters, which have their own arrays again afterwards."""
+    own = [p.data for p in parameters.values()]
+    ends = np.cumsum([a.size for a in own])[:-1]
+
+    def move(vector: Vector) -> None:
+        parts = np.split(vector, ends)
+        for parameter, array, part in zip(parameters.values(), own, parts, strict=True):
+            parameter.data = part.reshape(array.shape).astype(array.dtype)
+
+    try:
+        yield move
+    finally:
+        for parameter, array in zip(parameters.values(), own, strict=True):
+            parameter.data = array
+
+
+# ---- drawing ------------------------------------------------------------------------------------
+
+
+def _draw_surface(ax: Axes, u: Vector, v: Vector, values: Vector, colorbar: bool) -> None:
+    from matplotlib.colors import LogNorm, Normalize
+
+    finite = values[np.isfinite(values)]
+    low, high = float(finite.min()), float(finite.max())
+    norm: Any = Normalize(low, high)
+    levels = np.linspace(low, high, 15)
+    if low > 0 and high > low * _LOGARITHMIC_FROM:
+        norm, levels = LogNorm(low, high), np.geomspace(low, high, 15)
+    surface = np.ma.masked_invalid(values)
+    shading: Any = "gouraud" if finite.size == values.size else "nearest"
+    image = ax.pcolormesh(
+        u, v, surface, cmap="cividis", norm=norm, shading=shading, rasterized=True
+    )
+    if high > low:
+        inner = levels[1:-1]
+        inks = ["white" if norm(level) < 0.55 else "black" for level in inner]
+        ax.contour(u, v, surface, levels=inner, colors=inks, linewidths=0.6, alpha=0.6)
+    if colorbar:
+        ax.figure.colorbar(image, ax=ax, label="loss")
+
+
+def _draw_path(ax: Axes, points: Vector | None) -> None:
+    """Draw where training went and where the model is, in lines that are seen on any colour."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    outline = [Stroke(linewidth=3.2, foreground="black"), Normal()]
+    if points is not None:
+        ax.plot(*points.T, color="white", linewidth=1.4, marker="o", markersize=2.5,
+                path_effects=outline, label="path")  # fmt: skip
+        ax.plot(*points[0], marker="s", color="white", markersize=7, markeredgecolor="black",
+                linestyle="none", label="start")  # fmt: skip
+    ax.plot(0.0, 0.0, marker="*", color="white", markersize=14, markeredgecolor="black",
+            linestyle="none", label="now")  # fmt: skip
+    legend = ax.legend(fontsize="small", loc="upper right", facecolor="#57606A", framealpha=0.9)
+    for text in legend.get_texts():
+        text.set_color("white")
