@@ -125,6 +125,7 @@ class Trial:
         self.point, self.measurer = point, point.measurer
         self.dtype, self.eps = dtype, float(np.finfo(dtype).eps)
         self.gradients, self.upstreams, self.weights = gradients, upstreams, flat(upstreams)
+        self._looked: list[Judgement] = []  # all ladders, from both sides
 
     def judge(self, directions: Sequence[Array]) -> Judgement:
         """Compare the slopes along a direction.
@@ -178,11 +179,12 @@ class Trial:
             return replace(judgement, evidence=evidence)
 
         central = judged(ladder.slope(weights, noise.value))
+        self._looked.append(central)
         if central.verdict == PASS:
             return central
         sides = {sign: judged(ladder.side(weights, sign, noise.value)) for sign in (-1, 1)}
         for sign, side in sides.items():
-            if side.verdict == PASS:
+            if side.verdict == PASS and not _is_blunter_than(side, central):
                 return replace(side, facts={"side": sign})
         if math.isfinite(central.estimate.error):
             return central
@@ -568,6 +570,13 @@ def _agree(a: Judgement, b: Judgement) -> bool:
     apart, uncertain = _apart(a, b)
     off = min(abs(j.analytic - j.estimate.value) for j in (a, b))
     return apart <= min(uncertain + CONVERGED * abs(a.estimate.value), off / 2)
+
+
+def _is_blunter_than(side: Judgement, both: Judgement) -> bool:
+    """Whether one side shows no other slope than both together, and that less sharply."""
+    apart = abs(side.estimate.value - both.estimate.value)
+    uncertain = BAND * (side.estimate.error + both.estimate.error)
+    return apart <= uncertain and side.band > both.band
 
 
 def _sharpest(judgements: Sequence[Judgement]) -> Judgement:
