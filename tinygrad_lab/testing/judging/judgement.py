@@ -155,6 +155,11 @@ class Judgement:
         return self.evidence.climb
 
     @property
+    def noticeable(self) -> float:
+        """How large a change of the promised slope has to be, whatever its sign, to be noticed."""
+        return self.band + abs(self.analytic - self.estimate.value)
+
+    @property
     def relative_error(self) -> float:
         """How far the promised slope is from the measured one, of the larger; 0 of no numbers."""
         size = max(abs(self.analytic), abs(self.estimate.value))

@@ -109,6 +109,7 @@ def compare(
     else:
         tells = min(resolution / telling, band / (SHARP * beside or 1.0)) <= 1
         verdict = PASS if tells or band == 0 else INCONCLUSIVE
+        resolution = max(resolution, (band + off) / against) if against > 0 else math.inf
     return judged(verdict, resolution=resolution)
 
 
@@ -364,8 +365,11 @@ class Trial:
         judgements = [self._settled(list(family)) for family in self._families(directions)]
         usual, *own = judgements  # the latter where inputs are far smaller than their scale
         for judgement in own:
-            if judgement.verdict == FAIL or (judgement.verdict == PASS and _is_visible(judgement)):
+            if judgement.verdict == FAIL:
                 return judgement
+            if judgement.verdict == PASS and _is_visible(judgement):
+                sees = judgement.band < usual.relative_error * abs(judgement.estimate.value)
+                return _undecided(usual) if usual.verdict == FAIL and not sees else judgement
         return min(judgements, key=lambda j: j.verdict == INCONCLUSIVE) if own else usual
 
     def _settled(self, climbs: Sequence[Climb]) -> Judgement:

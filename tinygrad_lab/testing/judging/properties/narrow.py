@@ -23,7 +23,7 @@ from tinygrad_lab.testing.judging.tamer import tamer
 
 UNDERFLOW = 1e-30  # what is smaller has lost its digits, or all of it
 FAR = 1e-2  # relative to the largest element
-BESIDE = (1 + 2.0**-6, 1 - 0.7 * 2.0**-6)  # times the inputs
+BESIDE = (2.0**-6, -0.7 * 2.0**-6)  # relative to the inputs, or to 1 where they are larger
 EPS = float(np.finfo(np.float32).eps)
 
 
@@ -57,7 +57,7 @@ def float32(point: Point) -> Judgement:
     if not native:
         return replace(passed(reason=Reason.RESULT_IN_FLOAT64), notes=notes)
     near = _near_float64(point, call.outputs, [form.array for _, form in forms], ups)
-    return replace(near, notes=notes)
+    return replace(near, notes=(*notes, *near.notes))
 
 
 def _near_float64(
@@ -90,7 +90,9 @@ def _rounded(far: Judgement) -> Judgement:
 def _stays(point: Point, i: int) -> bool:
     """Whether a gradient in float32 is as far off beside the point, and where numbers are tamer."""
     here = _off(point, point.arrays, i)
-    beside = [_off(point, [factor * x for x in point.arrays], i) for factor in BESIDE]
+    beside = [
+        _off(point, [x + step * np.clip(x, -1, 1) for x in point.arrays], i) for step in BESIDE
+    ]
     if here is None or any(there is None or not _is_like(there, here) for there in beside):
         return False
     tame = [_off(there, there.arrays, i) for there in tamer(point)]

@@ -120,11 +120,13 @@ def _by_input(point: Point, i: int, most: int) -> Judgement:
         directions = [np.zeros(each.shape) for each in point.arrays]
         directions[i] = np.where(block, direction_like(x, point.generator), 0.0)
         judgement = _along(point, directions, is_rest=bool(judged))
-        terms = np.where(block & np.isfinite(gradient), gradient * np.abs(directions[i]), 0.0)
+        evidence = judgement.evidence
+        moved = directions[i] if evidence is None else evidence.climb.directions[i]  # or its own
+        terms = np.where(block & np.isfinite(gradient), gradient * np.abs(moved), 0.0)
         hidden = block & (terms * SEEN < judgement.band)
         is_last = len(judged) + 1 == most or not np.any(hidden) or np.all(hidden == block)
         visible = terms if is_last else np.where(hidden, 0.0, terms)
-        uniform = min(uniform, judgement.band / (abs(judgement.analytic) or math.inf))
+        uniform = min(uniform, judgement.noticeable / (abs(judgement.analytic) or math.inf))
         judged.append(_of_elements(judgement, visible))
         if judgement.verdict != PASS or is_last:
             break
@@ -145,7 +147,7 @@ def _of_elements(judgement: Judgement, terms: Array) -> Judgement:
         vanishes = judgement.verdict == PASS and judgement.reason in _IN_ANY_ARITHMETIC
         reason = Reason.VANISHES if vanishes else judgement.reason
         return replace(judgement, resolution=None, reason=reason)
-    return replace(judgement, resolution=max(AGREEMENT, judgement.band / float(np.min(seen))))
+    return replace(judgement, resolution=max(AGREEMENT, judgement.noticeable / float(np.min(seen))))
 
 
 _IN_ANY_ARITHMETIC = (None, Reason.IN_LONG_DOUBLE, Reason.BY_COMPLEX_STEP)
