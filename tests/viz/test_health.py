@@ -12,7 +12,8 @@ import pytest
 import tinygrad_lab as tl
 from tests.viz.conftest import make_case
 from tinygrad_lab import nn
-from tinygrad_lab.viz.health import flat
+from tinygrad_lab.viz.health import examine, flat
+from tinygrad_lab.viz.model import build
 
 F = nn.functional
 Built = tuple[Any, Any]  # a loss, and its model
@@ -51,7 +52,7 @@ def classified(model: Any, n: int = 32, scale: float = 1.0) -> Built:
 
 def kinds(built: Built, **options: Any) -> list[str]:
     loss, model = built
-    return [f.kind for f in flat(tl.viz.graph(loss, model, **options).health().findings)]
+    return [f.kind for f in flat(build(loss, model=model, examine=examine, **options).findings)]
 
 
 # ---- planted trouble ----------------------------------------------------------------------------
@@ -264,9 +265,14 @@ HEALTHY: dict[str, Callable[[], Built]] = {
 @pytest.mark.parametrize("name", HEALTHY)
 def test_nothing_is_said_of_healthy_networks(name):
     loss, model = HEALTHY[name]()
-    examined = tl.viz.graph(loss, model).health()
-    assert examined.ok, examined.report()
-    assert examined.source == tl.viz.graph(loss, model).source
+    findings = build(loss, model=model, gradients=False, examine=examine).findings
+    assert not findings, [str(finding) for finding in findings]
+
+
+def test_the_picture_of_a_healthy_network_is_the_plain_one():
+    plain = tl.viz.graph(*classified(Residual(2)))
+    assert plain.health().source == plain.source
+    assert plain.health().report().endswith(": no trouble found")
 
 
 # ---- what causes what ---------------------------------------------------------------------------
@@ -279,13 +285,34 @@ def test_effects_stand_under_their_cause():
     loss, model = dead_layer()
     model[2].bias.data = np.full(16, -30.0)
     [cause] = tl.viz.graph(*classified(model)).health().findings
-    assert (cause.kind, [f.kind for f in cause.effects]) == ("dead", ["no gradient", "independent"])
+    assert (cause.kind, [f.kind for f in cause.effects]) == ("dead", ["independent", "no gradient"])
 
 
 def test_after_a_nan_nothing_else_is_measured():
     model, (x, y) = scaled(mlp(nn.Sigmoid), 40.0), data()
     x[0, 0] = np.nan
     assert kinds((F.cross_entropy(model(x), y), model)) == ["not finite"]
+
+
+def masked_scores() -> Any:
+    q = nn.Linear(8, 8, rng=0)(data(6)[0])
+    return np.where(np.tri(6, dtype=bool), q @ q.T, -np.inf)
+
+
+def test_infinities_of_a_mask_are_not_where_it_starts():
+    weights = F.softmax(masked_scores(), -1)
+    with np.errstate(divide="ignore"):
+        loss = np.log(weights).sum()  # of the weights that are 0
+    [finding] = tl.viz.graph(loss).health().findings
+    assert finding.where.startswith("log")
+
+
+def test_a_softmax_of_nothing_is_where_nan_starts():
+    scores = np.where(np.eye(6, dtype=bool)[::-1] & np.tri(6, dtype=bool), masked_scores(), -np.inf)
+    with np.errstate(invalid="ignore"):
+        loss = F.softmax(scores, -1).sum()
+    [finding] = tl.viz.graph(loss).health().findings
+    assert finding.where.startswith("softmax") and "−∞ has no softmax" in finding.remedy
 
 
 def test_a_layer_whose_result_was_detached_is_unused_for_that_reason():
@@ -349,6 +376,16 @@ def test_marks_of_a_folded_loop():
     assert marks == ["▽ vanishing through time"]
 
 
+def test_marks_say_in_which_copy():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, rng=0)
+    model, x = nn.TransformerEncoder(layer, 4), np.random.default_rng(0).normal(size=(6, 4, 8))
+    model.layers[2].linear1.bias.data = np.full(16, -60.0)
+    examined = tl.viz.graph((model(x) ** 3).mean(), model, fold=True).health()
+    marks = {box.title: box.marks for box in examined.model.boxes if box.marks}
+    assert marks["relu"] == ("◌ dead 100 % in no. 3 of 4",)
+    assert "layers.2" in examined.findings[0].where
+
+
 def test_the_plain_picture_and_grad_are_left_alone():
     loss, model = dead_layer()
     plain = tl.viz.graph(loss, model)
@@ -364,7 +401,7 @@ def test_the_plain_picture_and_grad_are_left_alone():
 
 def test_without_a_model_and_without_gradients_in_the_picture():
     loss, _ = logarithm_of_zero()
-    assert kinds((loss, None), show=("shape",)) == ["not finite"]
+    assert kinds((loss, None), gradients=False) == ["not finite"]
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])

@@ -138,9 +138,7 @@ class _Line:
         climbed = measurer.climb(self.moves)
         bends = abs(climbed.ladder.gap_ratio(weights)) > KINK
         return (
-            bends
-            or measurer.differs_by_direction(climbed, weights)
-            or measurer.is_at_a_tie_inside()
+            bends or measurer.differs_by_direction(climbed, weights) or measurer.is_at_a_tie_inside
         )
 
     def values(self, h: float) -> Array:

@@ -12,8 +12,9 @@ class Folding {
     const part = (id) => stage.svg.querySelector(`[data-id="${id}"]`);
     this.boxes = new Map(Object.entries(view.boxes).map(([id, [name, frame]]) =>
       [id, { id, name, frame, group: part(id), rect: rectOf(part(id).getBBox()) }]));
-    this.frames = view.frames.map((frame, i) => this.frame(frame, part(`f${i}`)));
-    this.edges = view.edges.map(([source, target], i) => this.edge(source, target, part(`e${i}`)));
+    this.frames = view.frames.map((frame) => this.frame(frame, part(frame.id)));
+    this.arrivals = []; // where lines begin that come from the copy before
+    this.edges = view.edges.map((ends, i) => this.edge(ends, part(`e${i}`), part(`ce${i}`)));
     this.sheet = stage.root.querySelector("polygon");
     this.captions = [...stage.root.querySelectorAll(":scope > text")].map((text) =>
       ({ text, y: number(text, "y"), size: text.getComputedTextLength() + 24 }));
@@ -21,7 +22,9 @@ class Folding {
   }
 
   frame(frame, group) {
-    const path = group.querySelector("path, polygon"), title = group.querySelector("text");
+    const path = group.querySelector("path, polygon");
+    const texts = [...group.querySelectorAll("text")].map((text) =>
+      ({ text, x: number(text, "x"), y: number(text, "y"), size: text.getComputedTextLength() }));
     const rect = rectOf(path.getBBox());
     const proxy = make("svg:g", { class: "proxy", hidden: "" });
     proxy.append(make("svg:rect", { rx: 6 }), make("svg:path", { class: "sign" }),
@@ -36,15 +39,26 @@ class Folding {
     this.stage.root.append(proxy);
     const size = Math.max(...[...proxy.querySelectorAll("text")].map((t) =>
       t.getComputedTextLength())) + 44;
-    return { ...frame, group, outline, sign, label: title, proxy, rect, size };
+    return { ...frame, id: null, group, outline, sign, texts, proxy, rect, size };
   }
 
-  edge(source, target, group) {
+  edge(ends, group, arrival) {
+    const [source, target] = ends.map((id) => this.boxes.get(id));
+    const from = arrival ? this.arrival(arrival, target.frame) : source;
     const path = group.querySelector("path"), head = group.querySelector("polygon");
     const text = group.querySelector("text");
-    return { source, target, group, path, head, text, d: path.getAttribute("d"),
+    return { ends: [from, target], group, path, head, text, d: path.getAttribute("d"),
       points: head && head.getAttribute("points"), width: number(path, "stroke-width") || 1,
       at: text && { x: number(text, "x"), y: number(text, "y") } };
+  }
+
+  /** What stands for the copy before, in the frame of what repeats. */
+  arrival(group, around) {
+    let frame = around;
+    while (frame >= 0 && this.frames[frame].copies === 1) frame = this.frames[frame].within;
+    const arrival = { id: group.dataset.id, frame, group, rect: rectOf(group.getBBox()) };
+    this.arrivals.push(arrival);
+    return arrival;
   }
 
   /** The outermost folded frame around a box or a frame, or none. */
@@ -77,7 +91,7 @@ class Folding {
 
   draw() {
     const shown = [], hidden = [];
-    for (const box of this.boxes.values()) {
+    for (const box of this.standing()) {
       box.hider = this.hider(box.frame);
       (box.hider < 0 ? shown : hidden).push(box.rect);
     }
@@ -92,7 +106,7 @@ class Folding {
     const axes = ["x", "y"].map((axis) => squeeze(axis, shown, hidden));
     const wider = this.widened(axes[0]);
     this.squeezed = (x, y) => [wider(x), axes[1](y)];
-    for (const box of this.boxes.values()) this.drawBox(box);
+    for (const box of this.standing()) this.drawBox(box);
     for (const frame of this.frames) this.drawFrame(frame);
     const drawn = new Map();
     for (const edge of this.edges) this.drawEdge(edge, drawn);
@@ -159,17 +173,20 @@ class Folding {
       const [right, bottom] = this.squeezed(rect.x + rect.width, rect.y + rect.height);
       frame.now = { x, y, width: Math.max(right - x, this.titleSize(frame)), height: bottom - y };
       place(frame.outline, frame.now);
-      if (frame.label) place(frame.label, { x: x + 24, y: y + 13 });
+      for (const { text, x: at, y: line } of frame.texts) {
+        place(text, { x: x + 24 + at - frame.texts[0].x, y: y + 13 + line - frame.texts[0].y });
+      }
       frame.sign.setAttribute("d", sign(x + 7, y + 4, false));
     }
   }
 
   titleSize(frame) {
-    return frame.label ? frame.label.getComputedTextLength() + 34 : 0;
+    const ends = frame.texts.map(({ x, size }) => x + size - frame.texts[0].x);
+    return Math.max(...ends, 0) + 34;
   }
 
   drawEdge(edge, drawn) {
-    const ends = [edge.source, edge.target].map((id) => this.boxes.get(id));
+    const { ends } = edge;
     const stands = ends.map((box) => box.hider < 0 ? box : this.frames[box.hider]);
     edge.group.toggleAttribute("hidden", stands[0] === stands[1] && ends[0].hider >= 0);
     const isOwn = ends.every((box) => box.hider < 0);
@@ -196,14 +213,18 @@ class Folding {
       if (less === edge) return;
     }
     drawn.set(key, edge);
-    const { from, to, bend } = between(stands[0].now, stands[1].now, this.standing());
+    const { from, to, bend } = between(stands[0].now, stands[1].now, this.inWay());
     edge.path.setAttribute("d", `M${from}C${bend[0]} ${bend[1]} ${to}`);
     if (edge.head) edge.head.setAttribute("points", arrow(bend[1], to, edge.width));
   }
 
-  /** Where all is that a line should not run through. */
   standing() {
-    const boxes = [...this.boxes.values()].filter((box) => box.hider < 0);
+    return [...this.boxes.values(), ...this.arrivals];
+  }
+
+  /** Where all is that a line should not run through. */
+  inWay() {
+    const boxes = this.standing().filter((box) => box.hider < 0);
     return [...boxes, ...this.frames.filter((frame) => frame.isProxy)].map((one) => one.now);
   }
 
@@ -306,15 +327,15 @@ function squeeze(axis, shown, hidden) {
 /** Where a line leaves one box and meets another, and how it bends: past what stands between. */
 function between(a, b, standing) {
   const [start, end] = [a, b].map((r) => ({ x: middle(r.x, r.width), y: middle(r.y, r.height) }));
-  const below = b.y >= a.y + a.height;
+  const below = b.y >= a.y + a.height, above = b.y + b.height <= a.y;
   const inWay = standing.filter((r) => r !== a && r !== b && isBetween(r, start, end));
   if (below && !inWay.length && Math.abs(start.x - end.x) < b.width * 1.5) {
     const from = [start.x, a.y + a.height], to = [end.x, b.y - 1];
     const half = (from[1] + to[1]) / 2;
     return { from, to, bend: [[from[0], half], [to[0], half]] };
   }
-  if (below && inWay.length && Math.abs(start.x - end.x) < b.width) {
-    const edge = Math.max(...[...inWay, a, b].map((r) => r.x + r.width));
+  if (above || (below && inWay.length && Math.abs(start.x - end.x) < b.width)) {
+    const edge = rightOf(a, b, standing);
     const from = [a.x + a.width, start.y], to = [b.x + b.width + 1, end.y];
     const far = edge + (edge - Math.min(from[0], to[0])) / 3 + 24;
     return { from, to, bend: [[far, from[1]], [far, to[1]]] };
@@ -326,6 +347,15 @@ function between(a, b, standing) {
   }
   const from = [right ? a.x + a.width : a.x, start.y], half = (from[0] + to[0]) / 2;
   return { from, to, bend: [[half, from[1]], [half, to[1]]] };
+}
+
+/** Where there is room on the right of two boxes, and of all that stands beside and between. */
+function rightOf(a, b, standing) {
+  const top = Math.min(a.y, b.y), bottom = Math.max(a.y + a.height, b.y + b.height);
+  const beside = standing.filter((r) => r.y < bottom && r.y + r.height > top);
+  return beside.sort((r, s) => r.x - s.x).reduce(
+    (edge, r) => r.x < edge + 30 ? Math.max(edge, r.x + r.width) : edge,
+    Math.max(a.x + a.width, b.x + b.width));
 }
 
 /** Whether a straight line from one point to another meets a rectangle. */
