@@ -74,11 +74,11 @@ def test_a_wrong_rule_at_a_tie_of_its_inputs_is_one(x):
     assert tgt.gradcheck(full, np.array(x), raises=False).verdict == "fail"
 
 
-def doubled():
-    """An operation that changes nothing, and doubles every gradient."""
-    double = tl.primitive(lambda v: v * 1.0)
-    tl.defvjp(double, lambda g, y, v: 2 * g)
-    return double
+def tripled():
+    """An operation that changes nothing, and triples every gradient."""
+    triple = tl.primitive(lambda v: v * 1.0)
+    tl.defvjp(triple, lambda g, y, v: 3 * g)
+    return triple
 
 
 WRONG_AT_TIES = [
@@ -93,5 +93,5 @@ WRONG_AT_TIES = [
 def test_what_is_wrong_beside_a_tie_is_wrong_at_it(f, x):
     right = tgt.gradcheck(lambda x: f(lambda v: v, x), np.array(x), raises=False)
     assert right.verdict != "fail", str(right)
-    wrong = doubled()
+    wrong = tripled()
     assert tgt.gradcheck(lambda x: f(wrong, x), np.array(x), raises=False).verdict == "fail"
