@@ -4,6 +4,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import plots
 
 import tinygrad_lab as tl
 
@@ -25,6 +26,7 @@ def main() -> None:
     program = tl.program(tl.value_and_grad(loss_of, argnums=(0, 1, 2, 3)))(*parameters)
     tl.viz.graph(program).save(FOLDER / "program.svg")
     windows()
+    plots.draw(FOLDER)
 
 
 def windows() -> None:

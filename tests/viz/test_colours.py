@@ -1,4 +1,4 @@
-"""Colours of boxes stay apart for people who see two of three primary colours.
+"""Colours of boxes and curves stay apart for people who see two of three primary colours.
 
 Simulated with the matrices of Machado, Oliveira and Fernandes 2009 (severity 1, on linear RGB);
 differences are the distance in CIELAB (CIE 1976), contrasts those of WCAG 2.1.
@@ -11,6 +11,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
+from tinygrad_lab.viz.plots.canvas import COLOURS, ON_DARK
 from tinygrad_lab.viz.style import THEMES, Scale
 
 SEEN_WITH = {
@@ -86,6 +87,17 @@ def test_the_borders_of_any_two_kinds_of_box_differ(theme, eyes):
         (a, b): float(np.linalg.norm(seen[a] - seen[b])) for a, b in combinations(seen, 2)
     }
     assert {pair: d for pair, d in differences.items() if d < APART} == {}
+
+
+@pytest.mark.parametrize("palette", [COLOURS, ON_DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("eyes", SEEN_WITH)
+def test_any_two_curves_differ(palette, eyes):
+    seen = [lab(SEEN_WITH[eyes] @ linear(colour)) for colour in palette]
+    assert min(float(np.linalg.norm(a - b)) for a, b in combinations(seen, 2)) >= APART
+
+
+def test_curves_stand_out_from_a_dark_ground():
+    assert min(contrast(colour, THEMES["dark"].background) for colour in ON_DARK) >= TEXT
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)

@@ -15,7 +15,8 @@ import pytest
 
 import tinygrad_lab as tl
 from tinygrad_lab import nn
-from tinygrad_lab.viz import graph
+from tinygrad_lab.viz import RenderError, graph
+from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.html.stepping import grid, walk
 from tinygrad_lab.viz.html.vector import Palette
 from tinygrad_lab.viz.style import THEMES
@@ -158,6 +159,36 @@ def test_names_are_text_and_never_markup():
         assert [tag for tag, _ in before.elements] == [tag for tag, _ in after.elements]
         assert len(after.data) == len(before.data)
         assert any("alert(1)" in text for text in after.texts["th"] + after.texts.get("button", []))
+
+
+def test_names_of_layers_are_text_too():
+    model = nn.Sequential()
+    model.add_module("<b>\u202e</script>", nn.Linear(2, 1, rng=0))
+    picture = graph(model(np.ones((3, 2))).sum(), model)
+    for page in (picture.step(), picture.interactive()):
+        assert "\u202e" not in page.html
+        assert len(Reader(page.html).all("script")) == 2
+
+
+def test_what_was_found_is_said_on_the_page_and_on_folded_frames():
+    model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.ReLU(), nn.Linear(3, 1, rng=0))
+    model[0].bias.data[:] = -100.0
+    picture = graph(model(np.ones((4, 2))).sum(), model).health()
+    page = Reader(picture.interactive().html)
+    report = picture.report().splitlines()
+    assert report[2] in "".join(page.texts["pre"])
+    marks = {mark for box in picture.model.boxes for mark in box.marks}
+    assert marks
+    folded = " ".join(frame["facts"] for frame in page.data["views"][0]["frames"])
+    assert any(mark in folded for mark in marks)
+
+
+def test_without_an_engine_the_error_says_what_to_do(mlp, monkeypatch):
+    monkeypatch.setattr(rendering.shutil, "which", lambda _: None)
+    monkeypatch.setattr(rendering.importlib.util, "find_spec", lambda _: None)
+    for make in ("step", "interactive"):
+        with pytest.raises(RenderError, match="pip install"):
+            getattr(mlp[0], make)()
 
 
 def test_without_scripts_everything_is_there(pages, mlp):

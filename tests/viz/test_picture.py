@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from base64 import b64decode
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
 import tinygrad_lab as tl
@@ -66,6 +68,16 @@ def test_repr_is_one_line(case):
 def test_save_by_ending(case, tmp_path, name, magic):
     path = graph(case.loss).save(tmp_path / name)
     assert path.read_bytes().startswith(magic)
+
+
+@pytest.mark.usefixtures("drawing")
+def test_save_writes_a_page_that_needs_nothing(case, tmp_path):
+    program = tl.program(tl.grad(lambda x: (x * x).sum()))(np.ones(3))
+    for picture in (graph(case.loss), graph(program)):
+        page = picture.save(tmp_path / "a.html").read_text(encoding="utf-8")
+        assert page.startswith("<!doctype html>")
+        assert page.count("<svg") == 1
+        assert not re.search(r"""(src|href)=["']?(?!data:)|url\(|@import""", page)
 
 
 def test_save_writes_dot_without_an_engine(case, tmp_path, no_engine):

@@ -10,6 +10,7 @@ import pytest
 
 import tinygrad_lab as tl
 from tests.viz.test_dot import labels
+from tests.viz.test_render import SVG
 from tinygrad_lab import nn, optim
 from tinygrad_lab.transforms.jit.backends.numba import kernels
 from tinygrad_lab.viz import graph
@@ -187,6 +188,12 @@ def test_without_a_forward_pass_backward_runs_down():
 
 @pytest.mark.usefixtures("drawing")
 @pytest.mark.parametrize("name", ["adam", "deep"])
-def test_it_fits_a_cell_of_a_notebook(name, request):
-    svg = graph(request.getfixturevalue(name)).svg()
-    assert float(ET.fromstring(svg).get("width").removesuffix("pt")) * 96 / 72 <= 848
+def test_it_fits_a_cell_of_a_notebook_and_forward_is_on_the_left(name, request):
+    root = ET.fromstring(graph(request.getfixturevalue(name)).svg())
+    assert float(root.get("width").removesuffix("pt")) * 96 / 72 <= 848
+    lefts = {}
+    for group in root.iter(f"{SVG}g"):
+        if group.get("class") == "cluster":
+            text = next(group.iter(f"{SVG}text"))
+            lefts[text.text] = float(text.get("x"))
+    assert lefts["forward"] < lefts["backward"]

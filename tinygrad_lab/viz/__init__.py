@@ -7,6 +7,7 @@ picture is drawn, not before.
 
 from __future__ import annotations
 
+from tinygrad_lab.viz.difference import Difference, diff
 from tinygrad_lab.viz.html.page import Page
 from tinygrad_lab.viz.picture import Graph, graph
 from tinygrad_lab.viz.plots import (
@@ -30,9 +31,11 @@ from tinygrad_lab.viz.plots import (
 from tinygrad_lab.viz.render import RenderError
 
 __all__ = [
+    "Difference",
     "Graph",
     "Page",
     "RenderError",
+    "diff",
     "graph",
     "plot_activation_histograms",
     "plot_attention",

@@ -15,6 +15,7 @@ from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import Box, Edge, Frame, GraphModel
 from tinygrad_lab.viz.style import (
     THEMES,
+    Paint,
     Scale,
     Theme,
     measured,
@@ -188,10 +189,13 @@ class _Writer:
 
     def _box(self, box: Box) -> str:
         """Write one box."""
-        paint = self.theme.paint[_paint(box)]
+        paint, shape = self.theme.paint[_paint(box)], _SHAPES[box.role]
+        if box.status == "removed":
+            paint = Paint(self.theme.background, self.theme.no_gradient)
+            shape = shape.replace("filled", "filled,dashed")
         width = 2 if box.trouble or box.marks else 1.2
         return (
-            f'  {box.id} [id="{box.id}" {_SHAPES[box.role]} fillcolor="{paint.fill}" '
+            f'  {box.id} [id="{box.id}" {shape} fillcolor="{paint.fill}" '
             f'color="{paint.line}" penwidth={width} '
             f"label=<{self._label(box)}> tooltip={tooltip(_details(box))}]"
         )
@@ -206,7 +210,8 @@ class _Writer:
                 facts.append(box.dtype)
         words = [escape(" ".join(facts))] if facts else []
         if "grad" in self.show and box.flow is not None and box.id != self.model.loss.id:
-            words.append(f"∇ {number(box.flow)}")
+            ratio = box.ratio
+            words.append(f"∇ {number(box.flow)}" if ratio is None else f"∇ × {number(ratio)}")
         below = "&#160; ".join(words)
         marks = box.marks or ((f"✗ {box.trouble}",) if box.trouble else ())
         head = "".join(f"<B>{escape(mark)}</B><BR/>" for mark in marks) + head
@@ -234,6 +239,9 @@ class _Writer:
         else:
             attributes += ["style=dashed", "penwidth=1", f'color="{self.theme.no_gradient}"']
             tip.append("no gradient")
+        if edge.status:
+            attributes.append(f"label=<&#160;{'+' if edge.status == 'added' else '−'}&#160;>")
+            tip.append(edge.status)
         if edge.role == "carried":
             tip.append("carried from one copy to the next")
             attributes += ["style=dashed", "constraint=false"]
@@ -311,7 +319,7 @@ def _paint(box: Box) -> str:
     """Say which paint of the theme a box gets."""
     if any(mark.startswith("✗") for mark in box.marks) or (box.trouble and not box.marks):
         return "wrong"
-    if box.marks:
+    if box.marks and not box.status:
         return "weak"
     return "operation" if box.role == "layer" else box.role
 

@@ -100,12 +100,15 @@ class Drawing:
         if form in ("dot", "gv"):
             return self.source.encode()
         if form == "html":
-            title = repr(self).strip("<>")
-            page = _PAGE.format(title=escape(title), svg=self.svg(), text=escape(str(self)))
-            return page.encode()
+            return self._page().encode()
         if form == "svg":
             return b'<?xml version="1.0" encoding="UTF-8"?>\n' + self.svg().encode()
         return rendering.render(self.source, form, engine=self._engine)
+
+    def _page(self) -> str:
+        """Return a page with the picture, and with its text."""
+        title = escape(repr(self).strip("<>"))
+        return _PAGE.format(title=title, svg=self.svg(), text=escape(str(self)))
 
     def to_graphviz(self) -> graphviz.Source:
         """Return the picture as an object of the ``graphviz`` package."""

@@ -33,6 +33,8 @@ from tinygrad_lab.viz.rules import NO_FORMULA, Formula, formula
 __all__ = ["DETAILS", "Box", "Detail", "Edge", "Examine", "Frame", "GraphModel", "build"]
 
 Role = Literal["input", "parameter", "operation", "layer", "loss"]
+#: Where two graphs are compared: what only one of them has.
+Status = Literal["", "added", "removed"]
 EdgeRole = Literal["spine", "skip", "side", "carried"]
 
 #: Looks for trouble in a computation.
@@ -50,7 +52,8 @@ class Box:
     layer, or the kind of leaf) and ``attributes`` its arguments that are not arrays.  Of what
     repeats, ``value`` and ``grad`` measure all copies together, and ``course`` has the gradient of
     each, the first copy first.  ``marks`` say what is wrong with it, and ``is_follower`` that what
-    is not finite in it comes from a box that is marked.
+    is not finite in it comes from a box that is marked.  Where two graphs are compared, ``status``
+    says that one of them alone has it, and ``ratio`` how many times as large its gradient became.
     """
 
     id: str
@@ -69,6 +72,8 @@ class Box:
     details: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     is_follower: bool = False
+    status: Status = ""
+    ratio: float | None = None
 
     @property
     def flow(self) -> float | None:
@@ -111,6 +116,7 @@ class Edge:
     tracked: bool
     role: EdgeRole
     rule: Formula = NO_FORMULA
+    status: Status = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,7 @@ class GraphModel:
     has_gradients: bool = True
     detail: Detail = "operations"
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def loss(self) -> Box:
@@ -135,8 +142,9 @@ class GraphModel:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What was found wrong of what has no box: parameters that are not in the graph."""
-        return tuple(f"{f.symbol} {f.kind}: {f.where}" for f in flat(self.findings) if not f.spots)
+        """Notes, and what was found wrong of what has no box: parameters not in the graph."""
+        without = [f for f in flat(self.findings) if not f.spots]
+        return (*self.notes, *(f"{f.symbol} {f.kind}: {f.where}" for f in without))
 
     @property
     def operations(self) -> int:

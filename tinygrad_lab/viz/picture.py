@@ -311,7 +311,11 @@ class Graph(Drawing):
         """
         from tinygrad_lab.viz.html.stepping import stepping_page
 
-        return stepping_page(self.model, self.style, self._engine, summary(self.model))
+        about = summary(self.model)
+        return stepping_page(self.model, self.style, self._engine, about, self._remarks())
+
+    def _page(self) -> str:
+        return self.interactive().html
 
     def interactive(self) -> Page:
         """Make a page of the picture to move, zoom and search in, whose parts fold and unfold.
@@ -339,7 +343,12 @@ class Graph(Drawing):
         from tinygrad_lab.viz.html.exploring import exploring_page
 
         about = summary(self.model)
-        return exploring_page(self.model, self.style, self._engine, about, self._read)
+        remarks = self._remarks()
+        return exploring_page(self.model, self.style, self._engine, about, self._read, remarks)
+
+    def _remarks(self) -> str:
+        """Return what is said about the picture beside it."""
+        return ""
 
     def __repr__(self) -> str:
         return f"<Graph of {summary(self.model)}>"
@@ -381,3 +390,6 @@ class Examined(Graph):
     def report(self) -> str:
         """Write what was found, where, why, and what helps."""
         return report(self.findings, headline(self.model), self._nothing)
+
+    def _remarks(self) -> str:
+        return self.report()

@@ -141,6 +141,14 @@ def test_a_function_that_computes_in_float32_says_how_little_can_be_seen():
     assert 1e-7 < report.resolution < 1e-3
 
 
+def test_a_matrix_that_is_singular_in_float32_alone_is_no_failure():
+    def vjp(g, a):
+        return g * np.linalg.det(a) * np.linalg.inv(a).T
+
+    det = tgt.adapters.numpy(lambda a: np.array(np.linalg.det(a)), vjp)
+    assert tgt.gradcheck(det, np.array([[1.0, 2.0], [2.0, 4 + 1e-9]])).verdict == "pass"
+
+
 def _detached(x):
     return x.data
 

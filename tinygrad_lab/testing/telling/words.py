@@ -42,7 +42,7 @@ _REASONS = {
     Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls:call} "
     "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
-    Reason.BEYOND_FLOAT32: "float32 has no room for numbers of such sizes",
+    Reason.BEYOND_FLOAT32: "float32 has no room for such numbers",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
     Reason.VALUE_NOT_FINITE: "the value is not finite",
     Reason.GRADIENT_NOT_FINITE: "the gradient is not finite",

@@ -88,6 +88,7 @@ class Statement(NamedTuple):
     shape: str
     operands: tuple[str, ...]  # the names in it
     values: tuple[int, ...]  # the numbers of what is computed in it, its own result the last
+    of: int | None  # the number of the value that a backward line differentiates
 
 
 class Listing(NamedTuple):
@@ -514,10 +515,10 @@ class _Writer:
                 section = sections.of(ref, result[-1].section if result else "")
                 topic = self._topic(line) if line.phase == "backward" else ""
                 name = self.names.of.get(ref.number, "")
-                operands, values = self._operands(line), (*self._inside(line), ref.number)
-                result.append(
-                    Statement(name, text, section, topic, self._shape(line), operands, values)
-                )
+                result.append(Statement(
+                    name, text, section, topic, self._shape(line), self._operands(line),
+                    values=(*self._inside(line), ref.number), of=line.of,
+                ))  # fmt: skip
         return result
 
     def _operands(self, line: Instruction) -> tuple[str, ...]:

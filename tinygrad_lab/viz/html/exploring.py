@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_lab.viz.html.page import Page, compose, escaped, filled
+from tinygrad_lab.viz.html.page import Page, compose, escaped, filled, remarked
 from tinygrad_lab.viz.html.vector import Palette, vector
 from tinygrad_lab.viz.model import DETAILS, Box, Frame, GraphModel
 from tinygrad_lab.viz.nesting import walk
-from tinygrad_lab.viz.style import number, one_line, plural
+from tinygrad_lab.viz.style import number, one_line, plural, printable
 from tinygrad_lab.viz.tree import gradient_of, value_of
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def exploring_page(
     engine: str,
     about: str,
     read: Callable[..., GraphModel] | None = None,
+    remarks: str = "",
 ) -> Page:
-    """Make the page of a model; ``about`` is a line that says what it is.
+    """Make the page of a model; ``about`` is a line that says what it is, ``remarks`` a report.
 
     ``read`` reads the computation again, with other options of ``build``: without it the page has
     one view.
@@ -68,6 +69,7 @@ def exploring_page(
         "exploring.html",
         title=escaped(title),
         about=escaped(about),
+        remarks=remarked(remarks),
         choices=choices,
         one="" if len(views) > 1 else " hidden",
         views="\n".join(_section(i, view) for i, view in enumerate(views)),
@@ -75,7 +77,7 @@ def exploring_page(
     data = {"views": [_data(view.model) for view in views]}
     scripts = ("picture.js", "folding.js", "exploring.js")
     text = compose(title, body, data, palette=palette, scripts=scripts, theme=style.theme)
-    return Page(text, title, 720, style.dot(model), engine)
+    return Page(text, title, 680, style.dot(model), engine)
 
 
 def _others(
@@ -107,7 +109,7 @@ def _section(number_: int, view: _View) -> str:
         f'<figure class="frame">{view.svg}</figure>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table">'
         f"<table><thead><tr><th scope='col'>name</th><th scope='col'>shape</th>"
-        f"<th scope='col'>value</th><th scope='col'>∇</th></tr></thead>"
+        f"<th scope='col'>value</th><th scope='col'>∇ rms</th></tr></thead>"
         f"<tbody>{''.join(_rows(view.model))}</tbody></table></div></section>"
     )
 
@@ -115,24 +117,27 @@ def _section(number_: int, view: _View) -> str:
 def _rows(model: GraphModel) -> Iterator[str]:
     """Write the rows of a table: boxes in order, in the frames they are in."""
     positions = {frame.id: i for i, frame in enumerate(model.frames)}
+    paths = {frame.id: frame.path for frame in model.frames}
     for item, depth in walk(model.frames, model.boxes):
         if isinstance(item, Box):
-            yield _row(item, depth)
+            yield _row(item, depth, paths.get(item.frame or ""))
             continue
         yield (
             f'<tr class="d{min(depth, 6)}" data-frame="f{positions[item.id]}">'
-            f'<th scope="row" colspan="4"><button aria-expanded="true" data-toggle>'
-            f"{escaped(_title(item))}</button></th></tr>"
+            f'<td colspan="4"><button aria-expanded="true" data-toggle>'
+            f"{escaped(_title(item))}</button></td></tr>"
         )
 
 
-def _row(box: Box, depth: int) -> str:
+def _row(box: Box, depth: int, path: str | None) -> str:
+    """Write the row of a box; the frame it is in says whose weight it is."""
     marks = " ".join(box.marks) or box.trouble
-    name = f"{_name(box)} {marks}".strip()
+    name = f"{_name(box).removeprefix(f'{path}.')} {marks}".strip()
     return (
         f'<tr class="d{min(depth, 6)}" data-box="{box.id}"><th scope="row">'
         f"<button data-find>{escaped(name)}</button></th><td>{escaped(str(box.shape))}</td>"
-        f"<td>{escaped(value_of(box))}</td><td>{escaped(gradient_of(box))}</td></tr>"
+        f"<td>{escaped(value_of(box))}</td>"
+        f"<td>{escaped(gradient_of(box).removeprefix('rms '))}</td></tr>"
     )
 
 
@@ -144,7 +149,7 @@ def _name(box: Box) -> str:
 
 
 def _title(frame: Frame) -> str:
-    return frame.title or f"× {frame.copies}"
+    return printable(frame.title) or f"× {frame.copies}"
 
 
 def _data(model: GraphModel) -> dict[str, Any]:
@@ -171,6 +176,7 @@ def _folded(model: GraphModel, frame: Frame, position: dict[str, int]) -> dict[s
 
     boxes = [box for box in model.boxes if is_in(box.frame)]
     main = next((box for box in reversed(boxes) if box.operations), boxes[-1])
+    marks = [printable(mark) for mark in dict.fromkeys(m for box in boxes for m in box.marks)]
     facts = [str(main.shape)] + ([f"∇ {number(main.flow)}"] if main.flow is not None else [])
     inner = [
         plural(sum(box.operations for box in boxes), "operation"),
@@ -180,6 +186,6 @@ def _folded(model: GraphModel, frame: Frame, position: dict[str, int]) -> dict[s
         "title": _title(frame),
         "within": -1 if frame.within is None else position[frame.within],
         "main": main.id,
-        "facts": "  ".join(facts),
+        "facts": "  ".join(facts + marks[:2]),
         "holds": " · ".join(inner),
     }

@@ -24,11 +24,14 @@ from typing import Any
 from tinygrad_lab.files import write_file
 from tinygrad_lab.viz.html.vector import Palette
 from tinygrad_lab.viz.render import render, size_of
-from tinygrad_lab.viz.style import THEMES
+from tinygrad_lab.viz.style import THEMES, printable
 
-__all__ = ["Page", "compose", "escaped", "filled"]
+__all__ = ["Page", "compose", "escaped", "filled", "remarked"]
 
-escaped = functools.partial(html.escape, quote=True)
+
+def escaped(text: str) -> str:
+    """Make any text visible, and text: never markup, nor what turns the text after it around."""
+    return html.escape(printable(text))
 
 
 class Page:
@@ -86,7 +89,7 @@ class Page:
         Where scripts are not trusted the frame is taken out, and what is in it stays.
         """
         return (
-            f'<iframe title="{escaped(self._title)}" srcdoc="{escaped(self.html)}" '
+            f'<iframe title="{escaped(self._title)}" srcdoc="{html.escape(self.html)}" '
             f'sandbox="allow-scripts" width="100%" height="{self._height}" '
             f'style="border:0;resize:vertical">'
             f'<img alt="{escaped(self._title)}" width="{size_of(png)["width"]}" '
@@ -125,9 +128,18 @@ def compose(
         style=style,
         body=body,
         # JSON in a script ends where "</script" begins, and "<!--" changes what it is.
-        data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+        data=json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace(
+            "<", "\\u003c"
+        ),
         script=script,
     )
+
+
+def remarked(text: str) -> str:
+    """Write a report for the head of a page; nothing, where there is none."""
+    lines = "\n".join(map(escaped, text.splitlines()))
+    shown = f"<details class='remarks' open><summary>Report</summary><pre>{lines}</pre></details>"
+    return shown if text else ""
 
 
 def filled(name: str, **holes: Any) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lab.viz.html.page import Page, compose, escaped, filled
+from tinygrad_lab.viz.html.page import Page, compose, escaped, filled, remarked
 from tinygrad_lab.viz.html.vector import Palette, vector
 from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import Box, Edge, GraphModel
@@ -79,8 +79,10 @@ def walk(model: GraphModel) -> list[Step]:
     return steps
 
 
-def stepping_page(model: GraphModel, style: Style, engine: str, about: str) -> Page:
-    """Make the page of a model; ``about`` is a line that says what it is.
+def stepping_page(
+    model: GraphModel, style: Style, engine: str, about: str, remarks: str = ""
+) -> Page:
+    """Make the page of a model; ``about`` is a line that says what it is, ``remarks`` a report.
 
     Raises
     ------
@@ -103,6 +105,7 @@ def stepping_page(model: GraphModel, style: Style, engine: str, about: str) -> P
         "stepping.html",
         title=escaped(title),
         about=escaped(about),
+        remarks=remarked(remarks),
         svg=svg,
         last=len(steps),
         steps="\n".join(f'<li class="step">{section}</li>' for section in sections),
@@ -110,12 +113,13 @@ def stepping_page(model: GraphModel, style: Style, engine: str, about: str) -> P
     data = {"steps": [_data(model, step) for step in steps]}
     scripts = ("picture.js", "stepping.js")
     text = compose(title, body, data, palette=palette, scripts=scripts, theme=style.theme)
-    return Page(text, title, 700, style.dot(model), engine)
+    return Page(text, title, 660, style.dot(model), engine)
 
 
 def _data(model: GraphModel, step: Step) -> dict[str, Any]:
     """Give the numbers of a step."""
-    back = [{"edge": f"e{i}", "adds": _finite(model.edges[i].share)} for i in step.back]
+    edges = [(i, model.edges[i]) for i in step.back]
+    back = [{"edge": f"e{i}", "to": e.source, "adds": _finite(e.share)} for i, e in edges]
     return {"box": step.box.id, "arrives": _finite(step.box.flow), "back": back}
 
 
@@ -138,9 +142,7 @@ class _Writer:
 
     def _lines(self, step: Step) -> Iterator[str]:
         box = step.box
-        facts = [str(box.shape), box.dtype, *box.marks]
-        if path := self.paths.get(box.frame or ""):
-            facts.insert(0, f"in {path}")
+        facts = [self._about(box), box.dtype, *box.marks]
         yield f"<h2>{escaped(self._called(box))}</h2>"
         yield f'<p class="muted">{escaped(" · ".join(facts))}</p>'
         yield "<h3>Arrives: g</h3>"
@@ -177,7 +179,7 @@ class _Writer:
         """Write what goes back along a line, and what is there by now."""
         source = self.boxes[edge.source]
         letter = edge.rule.letter
-        name = f"to <b>{escaped(self._called(source))}</b> {escaped(str(source.shape))}"
+        name = f"to <b>{escaped(self._called(source))}</b> {escaped(self._about(source))}"
         yield f'<div class="operand"><p>{name}</p>'
         if edge.rule.text:
             by = f"∇{letter} = " if letter else ""
@@ -220,6 +222,11 @@ class _Writer:
             "</table>"
         )
 
+    def _about(self, box: Box) -> str:
+        """Say how large an array is, and of a result, where it was computed."""
+        path = "" if box.role == "parameter" else self.paths.get(box.frame or "")
+        return f"{box.shape} in {path}" if path else str(box.shape)
+
     def _called(self, box: Box) -> str:
         """Name a box: data by their names, operations by what they are, and their result's name."""
         name = one_line(box.name) if box.name else ""
@@ -243,7 +250,7 @@ def _shown(measure: Measure | None) -> str:
         return ""
     if measure.whole is None:
         return f"<p>{escaped(measured(measure))}</p>"
-    return f"<pre>{escaped(grid(measure.whole))}</pre>"
+    return f"<pre>{grid(measure.whole)}</pre>"
 
 
 def grid(whole: Any) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLOURS",
+    "ON_DARK",
     "axes",
     "class_style",
     "colour",
@@ -37,15 +38,15 @@ __all__ = [
     "two_sided",
 ]
 
-#: Okabe and Ito's, told apart under every common colour-vision deficiency.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+#: Six of Okabe and Ito's and a grey, told apart under every common colour-vision deficiency.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+#: The same for a dark ground, the farthest apart of their paler shades.
+ON_DARK = ("#73B1D5", "#E28E4D", "#009E73", "#CC79A7", "#F1CA73", "#A2D6F3", "#E0E0E0")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 
 # The ground is dark if red, green and blue together are less than this, of 3.
 _DARK_BELOW = 1.0
-# How much of a colour is left on it; the rest is white.
-_ON_DARK = 0.7
 
 
 # ---- data in ------------------------------------------------------------------------------------
@@ -133,14 +134,15 @@ def quiet(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def legend_below(ax: Axes, y: float, **options: Any) -> None:
+def legend_below(ax: Axes, **options: Any) -> None:
     """Name what is drawn under the Axes: inside, a legend's markers would pass for points."""
+    labels = 1.7 if ax.get_xlabel() else 0.0
     ax.legend(
         frameon=False,
         fontsize="small",
-        loc="upper left",
-        bbox_to_anchor=(0, y),
-        borderaxespad=0,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        borderaxespad=2.6 + labels,  # of letters, so that it is the same in a small figure
         **{"ncols": 4, "columnspacing": 1.2, "handletextpad": 0.2} | options,
     )
 
@@ -156,13 +158,13 @@ def some_ticks(axis: Any, labels: list[str], most: int = 30, **text: Any) -> Non
 # ---- colours ------------------------------------------------------------------------------------
 
 
-def colour(index: int, ax: Axes) -> Any:
+def colour(index: int, ax: Axes) -> str:
     """Return a colour of the palette that stands out from the ground of these Axes."""
     from matplotlib.colors import to_rgba
 
-    chosen = COLOURS[index % len(COLOURS)]
     *rgb, opacity = to_rgba(ax.get_facecolor())
-    return paler(chosen, _ON_DARK) if opacity > 0 and sum(rgb) < _DARK_BELOW else chosen
+    palette = ON_DARK if opacity > 0 and sum(rgb) < _DARK_BELOW else COLOURS
+    return palette[index % len(palette)]
 
 
 def curve_style(index: int, ax: Axes) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def plot_predictions(
         panel.set_aspect("equal", adjustable="box")
         quiet(panel)
     right.tick_params(labelleft=False)
-    legend_below(left, -0.12)
+    legend_below(left)
     return ax
 
 
@@ -186,7 +186,7 @@ def plot_decision_boundary(
     ax.set_xlabel("x₀")
     ax.set_ylabel("x₁")
     if y is not None:
-        legend_below(ax, -0.18)
+        legend_below(ax)
     return ax
 
 

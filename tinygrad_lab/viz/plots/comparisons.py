@@ -172,7 +172,7 @@ def _draw_counts(ax: Axes, row: int, counts: NDArray[np.float64]) -> None:
     """Draw the runs of one setting in its row, one above the other where they are equal."""
     order = np.argsort(counts, kind="stable")
     lanes = np.zeros(len(counts))
-    lanes[order] = (np.arange(len(counts)) % 5 - 2) * 0.08 if len(counts) > 1 else 0.0
+    lanes[order] = (np.arange(len(counts)) % 8 - 3.5) * 0.07 if len(counts) > 1 else 0.0
     ax.scatter(counts, row + lanes, s=30, linewidths=0.5, zorder=3, **class_style(row))
 
 

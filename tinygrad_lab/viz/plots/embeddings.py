@@ -97,7 +97,7 @@ def plot_embeddings(
     ax.margins(0.08)
     quiet(ax)
     if classes is not None:
-        legend_below(ax, -0.16, ncols=5)
+        legend_below(ax, ncols=5)
     return ax
 
 

@@ -141,7 +141,7 @@ def _limits(table: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _draw_bars(ax: Axes, sizes: NDArray[np.float64]) -> None:
-    """Draw one step: a bar a layer, with its number."""
+    """Draw one step: a bar a layer, with its number if there is room for it."""
     from matplotlib.ticker import NullFormatter
 
     low, high = _limits(sizes)
@@ -150,6 +150,8 @@ def _draw_bars(ax: Axes, sizes: NDArray[np.float64]) -> None:
     rows = np.arange(len(sizes))
     ax.barh(rows[drawn], sizes[drawn] - start, left=start, height=0.62, color=colour(0, ax))
     for row, size in enumerate(sizes):
+        if drawn[row] and len(sizes) > _LAYERS_SHOWN:
+            continue
         end = size if drawn[row] else start
         text = number(size) if size == 0 or drawn[row] else f"× {number(size)}"
         ax.annotate(text, (end, row), xytext=(4, 0), textcoords="offset points", va="center",
@@ -178,9 +180,9 @@ def _draw_heat(
         _mark(ax, steps, table == 0, "....", "0", colour(3, ax)),
         _mark(ax, steps, ~np.isfinite(table), "xxxx", "not finite", colour(1, ax)),
     ]
-    if any(marks):
-        legend_below(ax, -0.2, handles=[mark for mark in marks if mark], handletextpad=0.6)
     ax.set_xlabel("step")
+    if any(marks):
+        legend_below(ax, handles=[mark for mark in marks if mark], handletextpad=0.6)
     if colorbar:
         ax.figure.colorbar(image, ax=ax, label="∇ rms")
 

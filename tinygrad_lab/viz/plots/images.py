@@ -173,7 +173,7 @@ def plot_saliency(
     >>> model = tl.nn.Sequential(tl.nn.Flatten(), tl.nn.Linear(4, 3, rng=0))
     >>> ax = plot_saliency(model, [[0.0, 1.0], [1.0, 0.0]], target=2, ax=Figure().subplots())
     >>> [panel.get_title() for panel in ax.child_axes[:2]]
-    ['image', '|∂ score of class 2 / ∂ pixel|']
+    ['image', 'saliency of class 2']
     """
     pixels = _image(image)
     chosen, gradient = _score_gradient(model, pixels, target)
@@ -187,11 +187,12 @@ def plot_saliency(
     of_class = "" if chosen is None else f" of class {chosen}"
     left.set_title("image")
     picture = right.imshow(size, cmap="cividis", vmin=0.0, interpolation="nearest")
-    right.set_title(f"|∂ score{of_class} / ∂ pixel|")
+    right.set_title(f"saliency{of_class}")
     for panel in (left, right):
         panel.set(xticks=[], yticks=[])
     if colorbar:
-        ax.figure.colorbar(picture, ax=right, cax=right.inset_axes((1.04, 0.0, 0.05, 1.0)))
+        bar = right.inset_axes((1.04, 0.0, 0.05, 1.0))
+        ax.figure.colorbar(picture, ax=right, cax=bar, label="|∂ score / ∂ pixel|")
     return ax
 
 

@@ -21,7 +21,6 @@ __all__ = ["program_dot"]
 
 _WIDTH = 40  # characters of a line's text; what is longer goes on below
 _LINES = 3  # of one text; the tooltip has all
-_COLUMNS = 2  # of boxes of the update
 _LEFT = '<BR ALIGN="LEFT"/>'
 
 
@@ -46,6 +45,11 @@ class _Writer:
         self.section = {step.id: step.section for step in model.steps}
         #: Beside a forward pass, the backward pass runs the other way.
         self.upward = "backward" if "forward" in model.sections else ""
+        #: By forward box, the first of those that differentiate it.
+        self.partners: dict[str, str] = {}
+        for step in model.steps:
+            if self.upward == step.section and step.beside is not None:
+                self.partners.setdefault(step.beside, step.id)
 
     def lines(self) -> Iterator[str]:
         """Yield the text line by line."""
@@ -62,7 +66,7 @@ class _Writer:
         )
         yield f'  edge [color="{theme.muted}" arrowsize=0.6]'
         yield from self._frames()
-        yield from map(self._arrow, self.model.arrows)
+        yield from map(self._arrow, filter(self._is_drawn, self.model.arrows))
         yield from self._order()
         yield from self._beside()
         yield "}"
@@ -131,6 +135,13 @@ class _Writer:
 
     # -- arrows, and what stands where ------------------------------------------------------------
 
+    def _is_drawn(self, arrow: Arrow) -> bool:
+        """Tell whether an arrow helps: one to what is not beside its like goes up and around.
+
+        Such a one also makes Graphviz put the backward pass on the left.
+        """
+        return arrow.role != "later" or arrow.target in self.partners.values()
+
     def _arrow(self, arrow: Arrow) -> str:
         source, target = arrow.source, arrow.target
         if arrow.role == "carried":
@@ -151,20 +162,13 @@ class _Writer:
             if section == self.upward:
                 yield from (_unseen(b, a) for a, b in pairwise(own))
                 continue
-            for i, box in enumerate(own):
-                columns = _COLUMNS if section == "update" else 1
-                over = own[i - columns] if i >= columns else above
-                if over is not None:
-                    yield _unseen(over, box)
+            chain = own if above is None else [above, *own]
+            yield from (_unseen(a, b) for a, b in pairwise(chain))
             above = own[-1]
 
     def _beside(self) -> Iterator[str]:
         """Yield which boxes stand side by side: a forward one, and what differentiates it."""
-        partners: dict[str, str] = {}
-        for step in self.model.steps:
-            if self.upward == step.section and step.beside is not None:
-                partners.setdefault(step.beside, step.id)
-        for left, right in partners.items():
+        for left, right in self.partners.items():
             yield f"  {{rank=same; {left} -> {right} [style=invis]}}"  # in this order
 
     def _caption(self) -> str:

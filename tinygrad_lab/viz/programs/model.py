@@ -24,7 +24,15 @@ from tinygrad_lab.transforms.jit.cost import size
 from tinygrad_lab.transforms.jit.program import Ref, refs
 from tinygrad_lab.transforms.jit.source import Statement, listing, shape_text
 from tinygrad_lab.viz.nesting import Frame
-from tinygrad_lab.viz.programs.parts import Part, Run, called, divided, folded, summarised
+from tinygrad_lab.viz.programs.parts import (
+    Part,
+    Run,
+    called,
+    differentiated,
+    divided,
+    folded,
+    summarised,
+)
 from tinygrad_lab.viz.style import plural
 
 __all__ = ["Arrow", "Entry", "ProgramModel", "Row", "Step", "read"]
@@ -159,7 +167,7 @@ class _Reader:
         layers = self._layers()
         is_long = self._lines_drawn() > 2 * _READABLE
         if detail == "modules" or (detail == "auto" and layers and is_long):
-            self.runs = summarised(parts, layers, self.program, fold)
+            self.runs = summarised(lines, layers, self.program, fold)
         self.drawn = [part for run in self.runs for part in run.drawn]
         if (count := self._lines_drawn()) > limit:
             raise ValueError(
@@ -169,6 +177,7 @@ class _Reader:
         self.ids = {part: f"s{i}" for i, part in enumerate(self.drawn)}
         self.frames: list[Frame] = []
         self.at, self.stand_ins = self._places()
+        self.through = differentiated(lines)
 
     def _lines_drawn(self) -> int:
         parts = [part for run in self.runs for part in run.drawn]
@@ -219,16 +228,15 @@ class _Reader:
             own = tuple(self._entry(name) for name, first in entries.items() if first == box)
         else:
             rows, own = (self._summary(part),), ()
-        topic = part.lines[0].topic if part.module is None else ""
+        topic = part.through.text if part.through is not None else ""
         return Step(box, part.section, rows, own, topic, frame, self._beside(part))
 
     def _beside(self, part: Part) -> str | None:
         """Give the forward box with what a part of the backward pass differentiates."""
         if part.section != "backward":
             return None
-        texts = {line.topic for line in part.lines}
-        topics = (line for line in self.text.statements if line.text in texts)
-        return next((self.at[line].box for line in topics if line.section == "forward"), None)
+        others = [self.through[line] for line in part.lines if line in self.through]
+        return next((self.at[o].box for o in others if o.section == "forward"), None)
 
     def _summary(self, part: Part) -> Row:
         """Sum up the lines of a layer."""
@@ -296,9 +304,10 @@ class _Reader:
             total = size(sum(kind.nbytes for kind in kinds))
             names = f"b0 to b{len(kinds) - 1}" if len(kinds) > 1 else "b0"
             facts.append(f"{names}: {total}, written {len(self.buffers.of)} times")
-        loops = {group.loop for group in self.groups.values() if group.loop}
+        loops = [group.loop for group in self.groups.values() if group.loop]
         if loops:
-            facts.append(f"{plural(len(loops), 'loop')} when compiled")
+            count = plural(len(set(loops)), "loop")
+            facts.append(f"compiled: {plural(len(loops), 'call')} in {count}")
         return tuple(facts)
 
     # -- what leads where -------------------------------------------------------------------------
@@ -372,7 +381,10 @@ class _Place(NamedTuple):
             return Arrow(self.box, other.box, "carried")
         if self.box == other.box:
             return None
-        return Arrow(self.box, other.box, "flow" if self.section == other.section else "later")
+        if self.section == other.section:
+            return Arrow(self.box, other.box, "flow")
+        # From one pass to a later, only what is drawn itself: what copies read is beside them.
+        return None if self.copy or other.copy else Arrow(self.box, other.box, "later")
 
 
 def _title(group: Group) -> str:

@@ -19,7 +19,7 @@ from tinygrad_lab.transforms.jit.program import Instruction, refs
 from tinygrad_lab.transforms.jit.source import Statement
 from tinygrad_lab.viz.outline import FEWEST_COPIES, longest_run
 
-__all__ = ["Part", "Run", "called", "divided", "folded", "summarised"]
+__all__ = ["Part", "Run", "called", "differentiated", "divided", "folded", "summarised"]
 
 _LONGEST = 8  # lines of a part that nothing else ends
 _MOST = 12  # boxes of a pass that is summed up
@@ -34,6 +34,7 @@ class Part:
     section: str
     group: Group
     lines: list[Statement]
+    through: Statement | None = None  # the line that they differentiate
     module: str | None = None  # of a summary: the layer that the lines belong to
 
 
@@ -58,25 +59,33 @@ def divided(
 
     ``entering`` are the inputs that passes before the update read.
     """
-    topics = {line.topic for line in lines} - {""}
+    through = differentiated(lines)
+    ends = set(through.values())
     for section in dict.fromkeys(line.section for line in lines):
         own = _by_loop([line for line in lines if line.section == section], groups)
         part: Part | None = None
         is_complete = False
         for line in own:
             group = groups.get(line.values[-1], _NO_LOOP)
-            is_other = part is None or part.group != group or part.lines[0].topic != line.topic
+            is_other = part is None or part.group != group or part.through != through.get(line)
             if part is None or is_other or is_complete:
                 if part is not None:
                     yield part
-                part = Part(section, group, [])
+                part = Part(section, group, [], through.get(line))
             part.lines.append(line)
             if section == "forward":
-                is_complete = line.text in topics or (not topics and len(part.lines) >= _LONGEST)
+                is_complete = line in ends or (not ends and len(part.lines) >= _LONGEST)
             else:
                 is_complete = section == "update" and line.name in entering
         if part is not None:
             yield part
+
+
+def differentiated(lines: Sequence[Statement]) -> dict[Statement, Statement]:
+    """Give, by line of a backward pass, the line with what it differentiates in its text."""
+    made_in = {n: line for line in lines for n in line.values}
+    pairs = ((line, made_in.get(line.of)) for line in lines if line.of is not None)
+    return {line: other for line, other in pairs if other is not None}
 
 
 def _by_loop(lines: list[Statement], groups: Mapping[int, Group]) -> list[Statement]:
@@ -113,9 +122,9 @@ def _sources(lines: Sequence[Statement]) -> dict[Statement, list[Statement | Non
 
 
 def summarised(
-    parts: Sequence[Part], layers: Mapping[str, str], program: Program, fold: bool
+    lines: Sequence[Statement], layers: Mapping[str, str], program: Program, fold: bool
 ) -> list[Run]:
-    """Put all parts of a layer that come in a row together, for too many lines to be read.
+    """Put the lines of a layer together, those of each pass, for a program too long to be read.
 
     ``layers`` are the paths of layers, by the names of their parameters. Lines that read no
     parameter go with those before them, those of the backward pass with what they differentiate.
@@ -123,7 +132,7 @@ def summarised(
     """
     depth = max((layer.count(".") + 1 for layer in layers.values()), default=1)
     while True:
-        whole = _of_layers(parts, {n: ".".join(p.split(".")[:depth]) for n, p in layers.items()})
+        whole = _of_layers(lines, {n: ".".join(p.split(".")[:depth]) for n, p in layers.items()})
         runs = list(folded(whole, program, fold))
         drawn = Counter(part.section for run in runs for part in run.drawn)
         if depth <= 1 or max(drawn.values()) <= _MOST:
@@ -131,31 +140,19 @@ def summarised(
         depth -= 1
 
 
-def _of_layers(parts: Sequence[Part], layers: Mapping[str, str]) -> list[Part]:
-    lines = [(part.section, line) for part in parts for line in part.lines]
-    layer_of: dict[str, str] = {}  # by the text of a line
-    whole: list[Part] = []
-    layer = next(
-        (layers[name] for _, line in lines for name in line.operands if name in layers), ""
-    )
-    for section, line in lines:
-        names = line.operands if section == "forward" else ()
-        layer = next(filter(None, [layer_of.get(line.topic), *map(layers.get, names)]), layer)
-        layer_of[line.text] = layer
-        if section != "update":
-            if not whole or (whole[-1].section, whole[-1].module) != (section, layer):
-                whole.append(Part(section, _NO_LOOP, [], layer))
-            whole[-1].lines.append(line)
-    return whole + _updates([line for section, line in lines if section == "update"], layers)
-
-
-def _updates(lines: Sequence[Statement], layers: Mapping[str, str]) -> list[Part]:
-    """Put the lines that move the parameters of a layer together, wherever they are."""
-    whole: dict[str, Part] = {}
-    layer = ""
-    for line in sorted(lines, key=lambda line: line.values[-1]):
-        layer = next(filter(None, map(layers.get, line.operands)), layer)
-        whole.setdefault(layer, Part("update", _NO_LOOP, [], layer)).lines.append(line)
+def _of_layers(lines: Sequence[Statement], layers: Mapping[str, str]) -> list[Part]:
+    through = differentiated(lines)
+    layer_of: dict[Statement | None, str] = {}
+    whole: dict[tuple[str, str], Part] = {}
+    layer = next((layers[n] for line in lines for n in line.operands if n in layers), "")
+    for line in lines:
+        names = line.operands if line.section != "backward" else ()
+        layer = next(
+            filter(None, [layer_of.get(through.get(line)), *map(layers.get, names)]), layer
+        )
+        layer_of[line] = layer
+        part = Part(line.section, _NO_LOOP, [], module=layer)
+        whole.setdefault((line.section, layer), part).lines.append(line)
     return list(whole.values())
 
 

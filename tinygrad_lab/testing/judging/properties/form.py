@@ -110,8 +110,11 @@ def float32(point: Point) -> Judgement:
     ups = [u.astype(y.dtype) for u, y in zip(point.upstreams, call.outputs, strict=True)]
     try:
         gradients = call.pull([point.hand(u) for u in ups])
-    except FloatingPointError:  # float32 overflows sooner, and the user has that raise
-        return skipped(Reason.NO_FLOAT32)
+    except (ArithmeticError, ValueError, RuntimeError) as error:
+        # float32 overflows sooner, and the user has that raise; or a matrix is singular in it
+        if isinstance(error, ArithmeticError) or type(error).__name__ == "LinAlgError":
+            return skipped(Reason.BEYOND_FLOAT32)
+        raise
     native = any(y.dtype == np.float32 for y in call.outputs)
     if not native and not isinstance(point.subject, TensorSubject):
         return skipped(Reason.COMPUTES_IN_FLOAT64)

@@ -99,7 +99,7 @@ class Group(NamedTuple):
     """Lines that are computed together: in one loop, or by calls from Python."""
 
     position: int  # among the groups, which come one after the other
-    loop: int | None  # which loop it is, from 1 on
+    loop: int | None  # which loop it is, from 1 on, if several lines are computed in it
     turns: tuple[int, ...] = ()  # how often the loop goes round, along each axis
 
 
@@ -114,7 +114,9 @@ def groups(program: Program) -> dict[int, Group]:
         return {}
     numbers = itertools.count(1)
     by_position = [
-        Group(i, next(numbers), group.loops) if isinstance(group, Nest) else Group(i, None)
+        Group(i, next(numbers), group.loops)
+        if isinstance(group, Nest) and len(group.lines) > 1
+        else Group(i, None)
         for i, group in enumerate(plan.groups)
     ]
     home = {ref.number: plan.home.get(plan.view(ref.number).root) for ref, _ in program.numbered()}

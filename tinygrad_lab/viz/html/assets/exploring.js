@@ -1,6 +1,6 @@
 // The page of a picture to explore: what is pointed at is told, what is looked for is shown.
 
-const tip = document.body.appendChild(make("div", { id: "tip", role: "tooltip", hidden: "" }));
+const tip = document.querySelector("main").appendChild(make("div", { id: "tip", role: "tooltip", hidden: "" }));
 const search = document.getElementById("search");
 const found = document.getElementById("matches");
 const chooser = document.getElementById("view");
@@ -12,6 +12,7 @@ class View {
     section.hidden = false; // where nothing is drawn, nothing can be measured
     this.stage = new Stage(section.querySelector("svg.graph"));
     this.folding = new Folding(this.stage, data);
+    this.stage.first = this.folding.boxes.values().next().value.group;
     this.items = [];
     this.collect(data);
     const { svg } = this.stage;
@@ -55,7 +56,6 @@ class View {
     const item = { element, text, act, ...about };
     element.setAttribute("role", "button");
     element.setAttribute("tabindex", "-1");
-    element.setAttribute("aria-describedby", "tip"); // its name is what can be read in it
     if ("open" in about) element.setAttribute("aria-expanded", String(about.open));
     element.classList.add("item");
     element.addEventListener("pointerenter", (event) => {
@@ -81,8 +81,12 @@ class View {
 
   /** One item can be reached with Tab: where the reader was last. */
   arrive(item) {
-    for (const other of this.items) other.element.setAttribute("tabindex", "-1");
+    for (const { element } of this.items) {
+      element.setAttribute("tabindex", "-1");
+      element.removeAttribute("aria-describedby");
+    }
     item.element.setAttribute("tabindex", "0");
+    item.element.setAttribute("aria-describedby", "tip"); // its name is what can be read in it
     this.at = item;
     this.stage.show(this.spot(item));
     tell(item.text, item.element);

@@ -15,8 +15,8 @@ class Folding {
     this.frames = view.frames.map((frame, i) => this.frame(frame, part(`f${i}`)));
     this.edges = view.edges.map(([source, target], i) => this.edge(source, target, part(`e${i}`)));
     this.sheet = stage.root.querySelector("polygon");
-    this.caption = stage.root.querySelector(":scope > text");
-    this.at = this.caption && { x: number(this.caption, "x"), y: number(this.caption, "y") };
+    this.captions = [...stage.root.querySelectorAll(":scope > text")].map((text) =>
+      ({ text, y: number(text, "y"), size: text.getComputedTextLength() + 24 }));
     this.extent = rectOf(this.sheet.getBBox());
   }
 
@@ -84,11 +84,14 @@ class Folding {
     this.frames.forEach((frame, i) => {
       frame.isProxy = this.folded.has(i) && this.hider(frame.within) < 0;
       frame.isHidden = !frame.isProxy && this.hider(i) >= 0;
-      if (frame.isProxy) shown.push(frame.place = this.placeOf(frame));
-      else if (!frame.isHidden) shown.push(...borders(frame.rect));
+      if (frame.isProxy) frame.place = this.placeOf(frame);
+      if (frame.isProxy || frame.isHidden) hidden.push(frame.rect);
+      else shown.push(...borders(frame.rect));
     });
+    this.makeRoom(shown);
     const axes = ["x", "y"].map((axis) => squeeze(axis, shown, hidden));
-    this.squeezed = (x, y) => [axes[0](x), axes[1](y)];
+    const wider = this.widened(axes[0]);
+    this.squeezed = (x, y) => [wider(x), axes[1](y)];
     for (const box of this.boxes.values()) this.drawBox(box);
     for (const frame of this.frames) this.drawFrame(frame);
     const drawn = new Map();
@@ -106,6 +109,32 @@ class Folding {
       height: HEIGHT };
   }
 
+  /** Of folded frames that would overlap something, make what is in their place wider. */
+  makeRoom(shown) {
+    const proxies = this.frames.filter((frame) => frame.isProxy);
+    const all = [...shown, ...proxies.map((frame) => frame.place)];
+    for (const frame of proxies) {
+      const { place, rect } = frame;
+      frame.isTight = all.some((other) => other !== place && overlap(other, place));
+      if (frame.isTight) {
+        frame.place = { ...place, x: rect.x, width: Math.min(place.width, rect.width) };
+      }
+    }
+    shown.push(...proxies.map((frame) => frame.place));
+  }
+
+  widened(along) {
+    const more = []; // where there is more room, and how much
+    const to = (x) => along(x) + more.reduce((sum, [at, by]) => sum + (at < x ? by : 0), 0);
+    const tight = this.frames.filter((frame) => frame.isProxy && frame.isTight);
+    for (const { place, size } of tight.sort((a, b) => a.place.x - b.place.x)) {
+      const end = place.x + place.width;
+      const missing = size + GAP - (to(end) - to(place.x));
+      if (missing > 0) more.push([end - 0.5, missing]);
+    }
+    return to;
+  }
+
   drawBox(box) {
     box.group.toggleAttribute("hidden", box.hider >= 0);
     const [x, y] = this.squeezed(box.rect.x, box.rect.y);
@@ -118,7 +147,7 @@ class Folding {
     frame.proxy.toggleAttribute("hidden", !frame.isProxy);
     if (frame.isProxy) {
       const [x, y] = this.squeezed(frame.place.x, frame.place.y);
-      frame.now = { ...frame.place, x, y };
+      frame.now = { ...frame.place, x, y, width: frame.size };
       const [name, facts] = frame.proxy.querySelectorAll("text");
       place(frame.proxy.querySelector("rect"), frame.now);
       place(name, { x: x + 28, y: y + 13 });
@@ -167,9 +196,15 @@ class Folding {
       if (less === edge) return;
     }
     drawn.set(key, edge);
-    const { from, to, bend } = between(stands[0].now, stands[1].now);
+    const { from, to, bend } = between(stands[0].now, stands[1].now, this.standing());
     edge.path.setAttribute("d", `M${from}C${bend[0]} ${bend[1]} ${to}`);
     if (edge.head) edge.head.setAttribute("points", arrow(bend[1], to, edge.width));
+  }
+
+  /** Where all is that a line should not run through. */
+  standing() {
+    const boxes = [...this.boxes.values()].filter((box) => box.hider < 0);
+    return [...boxes, ...this.frames.filter((frame) => frame.isProxy)].map((one) => one.now);
   }
 
   moved(d) {
@@ -188,10 +223,10 @@ class Folding {
   drawSheet() {
     const { x, y, width, height } = this.extent;
     const [left, top] = this.squeezed(x, y), [right, low] = this.squeezed(x + width, y + height);
-    const caption = this.caption ? this.caption.getComputedTextLength() + 24 : 0;
-    const wide = Math.max(right - left, caption), from = (left + right - wide) / 2;
-    if (this.caption) {
-      place(this.caption, { x: from + 12, y: low + this.at.y - (y + height) });
+    const wide = Math.max(right - left, ...this.captions.map(({ size }) => size));
+    const from = (left + right - wide) / 2;
+    for (const { text, y: line, size } of this.captions) {
+      place(text, { x: from + (wide - size) / 2 + 12, y: low + line - (y + height) });
     }
     const ends = [from, top, from + wide, low];
     this.sheet.setAttribute("points", `${ends[0]},${ends[1]} ${ends[2]},${ends[1]} ` +
@@ -210,6 +245,9 @@ function borders({ x, y, width, height }) {
 const number = (element, name) => Number(element.getAttribute(name));
 const rectOf = ({ x, y, width, height }) => ({ x, y, width, height });
 const middle = (at, size) => at + size / 2;
+
+const overlap = (a, b) => a.x < b.x + b.width + 8 && b.x < a.x + a.width + 8 &&
+  a.y < b.y + b.height && b.y < a.y + a.height;
 
 function place(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -265,20 +303,38 @@ function squeeze(axis, shown, hidden) {
   };
 }
 
-/** Where a line leaves one box and meets another, and how it bends. */
-function between(a, b) {
-  const below = b.y >= a.y + a.height, above = b.y + b.height <= a.y;
-  if (below || above) {
-    const from = [middle(a.x, a.width), below ? a.y + a.height : a.y];
-    const to = [middle(b.x, b.width), below ? b.y - 1 : b.y + b.height + 1];
+/** Where a line leaves one box and meets another, and how it bends: past what stands between. */
+function between(a, b, standing) {
+  const [start, end] = [a, b].map((r) => ({ x: middle(r.x, r.width), y: middle(r.y, r.height) }));
+  const below = b.y >= a.y + a.height;
+  const inWay = standing.filter((r) => r !== a && r !== b && isBetween(r, start, end));
+  if (below && !inWay.length && Math.abs(start.x - end.x) < b.width * 1.5) {
+    const from = [start.x, a.y + a.height], to = [end.x, b.y - 1];
     const half = (from[1] + to[1]) / 2;
     return { from, to, bend: [[from[0], half], [to[0], half]] };
   }
-  const right = b.x >= a.x;
-  const from = [right ? a.x + a.width : a.x, middle(a.y, a.height)];
-  const to = [right ? b.x - 1 : b.x + b.width + 1, middle(b.y, b.height)];
-  const half = (from[0] + to[0]) / 2;
+  if (below && inWay.length && Math.abs(start.x - end.x) < b.width) {
+    const edge = Math.max(...[...inWay, a, b].map((r) => r.x + r.width));
+    const from = [a.x + a.width, start.y], to = [b.x + b.width + 1, end.y];
+    const far = edge + (edge - Math.min(from[0], to[0])) / 3 + 24;
+    return { from, to, bend: [[far, from[1]], [far, to[1]]] };
+  }
+  const right = end.x >= start.x, to = [right ? b.x - 1 : b.x + b.width + 1, end.y];
+  if (below) {
+    const from = [start.x, a.y + a.height];
+    return { from, to, bend: [[start.x, end.y], [(start.x + to[0]) / 2, end.y]] };
+  }
+  const from = [right ? a.x + a.width : a.x, start.y], half = (from[0] + to[0]) / 2;
   return { from, to, bend: [[half, from[1]], [half, to[1]]] };
+}
+
+/** Whether a straight line from one point to another meets a rectangle. */
+function isBetween(rect, from, to) {
+  for (let i = 1; i < 20; i += 1) {
+    const x = from.x + (to.x - from.x) * i / 20, y = from.y + (to.y - from.y) * i / 20;
+    if (x > rect.x && x < rect.x + rect.width && y > rect.y && y < rect.y + rect.height) return true;
+  }
+  return false;
 }
 
 /** An arrow's head at the end of a line that comes from a point. */

@@ -27,6 +27,7 @@ class Stage {
     svg.removeAttribute("height");
     this.touches = new Map();
     this.moved = false;
+    this.isChosen = false; // the reader has chosen what to look at
     this.listen();
     this.fit();
   }
@@ -41,7 +42,8 @@ class Stage {
     this.least = Math.min(scale, NARROWEST);
     const [x, y, width] = this.whole, start = Math.max(scale, least);
     this.look(x + width / 2, y + clientHeight / 2 / start, start);
-    if (around) this.show(around);
+    this.isChosen = false;
+    if (around || this.first) this.show(around || this.first);
   }
 
   /** Centre a point at a scale, in pixels a point; of what fits, all stays in view. */
@@ -63,10 +65,11 @@ class Stage {
   reach(sheet) {
     const { x, y, width, height } = this.box(sheet);
     this.whole = [x, y, width, height];
-    this.look(...this.centre, this.scale);
+    if (this.isChosen) this.look(...this.centre, this.scale); else this.fit();
   }
 
   zoom(factor, at = null) {
+    this.isChosen = true;
     const before = this.point(at), scale = Math.min(Math.max(this.scale * factor, this.least), 6);
     const shift = this.scale / scale;
     this.look(before[0] + (this.centre[0] - before[0]) * shift,
@@ -74,6 +77,7 @@ class Stage {
   }
 
   pan(dx, dy) {
+    this.isChosen = true;
     this.look(this.centre[0] - dx / this.scale, this.centre[1] - dy / this.scale, this.scale);
   }
 

@@ -16,7 +16,8 @@ function go(to) {
   slider.setAttribute("aria-valuetext", title);
   where.textContent = `Step ${now + 1} of ${steps.length}`;
   for (const button of document.querySelectorAll("[data-go]")) {
-    button.disabled = destination(button.dataset.go) === now;
+    // Not disabled: that would take the focus from whoever just pressed it.
+    button.setAttribute("aria-disabled", String(destination(button.dataset.go) === now));
   }
   mark();
 }
@@ -26,9 +27,9 @@ function mark() {
   over.replaceChildren();
   DATA.steps.slice(0, now).forEach(({ box }) => sign(box, "✓", "done"));
   const { box, back } = DATA.steps[now] || { box: null, back: [] };
-  for (const { edge } of back) {
+  for (const { edge, to } of back) {
     const line = part(edge).querySelector("path");
-    over.append(make("svg:path", { d: line.getAttribute("d"), class: "flow" }));
+    over.append(make("svg:path", { d: line.getAttribute("d"), class: "flow" }), head(line, to));
   }
   if (!box) { stage.current = null; return; }
   const { x, y, width, height } = part(box).getBBox();
@@ -37,6 +38,20 @@ function mark() {
   sign(box, "now", "here");
   stage.current = part(box);
   stage.show(stage.current);
+}
+
+/** Point to where a gradient goes: a line is drawn from there, but for some that are turned. */
+function head(line, to) {
+  const box = part(to).getBBox(), length = line.getTotalLength();
+  const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const away = (at) => Math.hypot((at.x - middle.x) / box.width, (at.y - middle.y) / box.height);
+  const ends = [0, length].map((at) => line.getPointAtLength(at));
+  const first = away(ends[0]) < away(ends[1]);
+  const tip = ends[first ? 0 : 1];
+  const foot = line.getPointAtLength(first ? Math.min(14, length) : Math.max(length - 14, 0));
+  const [dx, dy] = [tip.x - foot.x, tip.y - foot.y].map((n) => n / 2);
+  return make("svg:polygon", { class: "head", points: [[tip.x, tip.y],
+    [foot.x - dy, foot.y + dx], [foot.x + dy, foot.y - dx]].join(" ") });
 }
 
 function sign(box, text, kind) {
@@ -51,6 +66,13 @@ function sign(box, text, kind) {
     { x: size.x - 3, y: size.y - 1, width: size.width + 6, height: size.height + 2, rx: 4 }));
 }
 
+/** Go to the turn of a box; of what has none, to where its gradient is complete. */
+function goTo(id) {
+  const own = DATA.steps.findIndex(({ box }) => box === id);
+  const last = DATA.steps.findLastIndex(({ back }) => back.some(({ to }) => to === id));
+  if (Math.max(own, last) >= 0) go(own >= 0 ? own : last);
+}
+
 function destination(name) {
   return { first: 0, back: Math.max(now - 1, 0), next: Math.min(now + 1, steps.length - 1),
     last: steps.length - 1 }[name];
@@ -60,8 +82,7 @@ document.body.addEventListener("click", (event) => {
   const button = event.target.closest("[data-go]");
   if (button) go(destination(button.dataset.go));
   const box = event.target.closest("[data-id]");
-  const step = box ? DATA.steps.findIndex((s) => s.box === box.dataset.id) : -1;
-  if (step >= 0) go(step);
+  if (box) goTo(box.dataset.id);
 });
 slider.addEventListener("input", () => go(Number(slider.value)));
 document.addEventListener("keydown", (event) => {
