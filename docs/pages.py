@@ -1,0 +1,97 @@
+"""Pictures out of the code that shows them: of the blocks of a page, and of the cells of a notebook.
+
+A picture on a page stands below the block that makes it, so that neither can be without the other:
+the value of the block's last line is drawn into the file that the page shows.
+
+Not for: pictures whose code no page shows (``draw.py``, ``plots.py``).
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+BLOCK = re.compile(r"^```python\n(.*?)^```$\n*((?:!\[[^\]]*\]\([^)]+\)\n*)*)", re.M | re.S)
+PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
+
+# Numbers of a picture in a notebook: a palette of so many colours is a third of the bytes.
+_COLOURS = 128
+
+
+def draw_page(page: Path) -> None:
+    """Run the blocks of a page in turn, and draw the pictures that stand below them."""
+    for value, targets in values(page):
+        for target in targets:
+            value.save(page.parent / target)
+
+
+def values(page: Path) -> Iterator[tuple[Any, list[str]]]:
+    """Run the blocks of a page, and give the value of each, and the pictures below it."""
+    namespace: dict[str, Any] = {}
+    for match in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        yield last_value(match[1], namespace), PICTURE.findall(match[2])
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """Run the blocks of a page in a folder: what they save lies there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        for _ in values(page):
+            pass
+
+
+def last_value(code: str, namespace: dict[str, Any]) -> Any:
+    """Run code, and give the value of its last line, as a notebook does."""
+    *before, last = ast.parse(code).body
+    if not isinstance(last, ast.Expr):
+        exec(compile(code, "<page>", "exec"), namespace)
+        return None
+    exec(compile(ast.Module(before, []), "<page>", "exec"), namespace)
+    return eval(compile(ast.Expression(last.value), "<page>", "eval"), namespace)
+
+
+def draw_notebook(path: Path, folder: Path) -> None:
+    """Run a notebook, keep its results in it, and its pictures as files named after their cells.
+
+    Pages that are stepped through stay out of what is kept: viewers of notebooks show none that
+    has scripts, and show the picture beside it instead.
+    """
+    import nbclient
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+    ).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # when it was
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            data.pop("text/html", None)
+            if "image/png" in data:
+                png = _small(base64.b64decode(data["image/png"]))
+                data["image/png"] = base64.b64encode(png).decode()
+                if "image/svg+xml" not in data:
+                    (folder / f"{cell.id}.png").write_bytes(png)
+            if "image/svg+xml" in data:
+                (folder / f"{cell.id}.svg").write_text(data["image/svg+xml"], encoding="utf-8")
+    nbformat.write(notebook, path)
+
+
+def _small(png: bytes) -> bytes:
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    if len(picture.getcolors(1 << 24) or ()) > _COLOURS:
+        picture = picture.quantize(_COLOURS, dither=Image.Dither.NONE)
+    small = io.BytesIO()
+    picture.save(small, "PNG", optimize=True)
+    return small.getvalue()
+
+
