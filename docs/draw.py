@@ -4,11 +4,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pages
 import plots
 
 import tinygrad_lab as tl
 
-FOLDER = Path(__file__).parent / "images"
+DOCS = Path(__file__).parent
+FOLDER = DOCS / "images"
 
 
 def main() -> None:
@@ -27,6 +29,8 @@ def main() -> None:
     tl.viz.graph(program).save(FOLDER / "program.svg")
     windows()
     plots.draw(FOLDER)
+    pages.draw_page(DOCS / "pictures.md")
+    pages.draw_notebook(DOCS.parent / "notebooks" / "07_seeing_graphs.ipynb", FOLDER)
 
 
 def windows() -> None:

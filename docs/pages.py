@@ -1,7 +1,7 @@
 """Pictures out of the code that shows them: of the blocks of a page, and of the cells of a notebook.
 
-A picture on a page stands below the block that makes it, so that neither can be without the other:
-the value of the block's last line is drawn into the file that the page shows.
+A picture of a graph stands on a page below the block that makes it, so that neither can be without
+the other: the value of the block's last line is drawn into the file that the page shows.
 
 Not for: pictures whose code no page shows (``draw.py``, ``plots.py``).
 """
@@ -13,11 +13,13 @@ import base64
 import contextlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from tinygrad_lab.viz.drawing import Drawing
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$\n*((?:!\[[^\]]*\]\([^)]+\)\n*)*)", re.M | re.S)
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
@@ -30,7 +32,8 @@ def draw_page(page: Path) -> None:
     """Run the blocks of a page in turn, and draw the pictures that stand below them."""
     for value, targets in values(page):
         for target in targets:
-            value.save(page.parent / target)
+            if isinstance(value, Drawing):
+                value.save(page.parent / target)
 
 
 def values(page: Path) -> Iterator[tuple[Any, list[str]]]:
@@ -40,12 +43,16 @@ def values(page: Path) -> Iterator[tuple[Any, list[str]]]:
         yield last_value(match[1], namespace), PICTURE.findall(match[2])
 
 
-def write_files(page: Path, folder: Path) -> None:
-    """Run the blocks of a page in a folder: what they save lies there."""
+def write_files(page: Path, folder: Path, names: Collection[str]) -> None:
+    """Run the blocks of a page in a folder until these files lie there."""
     folder.mkdir(parents=True, exist_ok=True)
+    waiting = [folder / name for name in names]
+    for file in waiting:
+        file.unlink(missing_ok=True)
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         for _ in values(page):
-            pass
+            if all(file.exists() for file in waiting):
+                return
 
 
 def last_value(code: str, namespace: dict[str, Any]) -> Any:
