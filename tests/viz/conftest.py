@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -146,3 +147,20 @@ def drawing() -> None:
 def _no_windows() -> Iterator[None]:
     with mpl.rc_context({"backend": "agg"}):
         yield
+
+
+@pytest.fixture
+def pretended_dot(tmp_path, monkeypatch):
+    """Put a program called dot on the path, which does what the test says."""
+    if sys.platform == "win32":
+        pytest.skip("a script is no program on Windows")
+
+    def pretend(body: str) -> None:
+        script, program = tmp_path / "dot.py", tmp_path / "dot"
+        script.write_text(f"import sys\n{body}\n", encoding="utf-8")
+        # By way of the shell: the path of a Python may hold a blank, a shebang line may not.
+        program.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{script}' \"$@\"\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+    return pretend

@@ -49,8 +49,11 @@ def wrong():
 
 
 def test_a_wrong_primitive_is_marked_and_the_parameters_that_it_spoils(wrong):
-    marks = {box.title: box.marks for box in wrong.model.boxes if box.role == "operation"}
-    assert marks == {"linear": (), "swish": ("✗ gradcheck",)}
+    marks = {box.written: box.marks for box in wrong.model.boxes if box.operations}
+    assert marks == {
+        "fc1: Linear(4→5)": (), "fc2: Linear(5→3)": (), "cross_entropy": (),
+        "swish": ("✗ gradcheck",),
+    }  # fmt: skip
     spoiled = {box.name for box in wrong.model.boxes if box.marks == ("≠ ∇ disagrees",)}
     assert spoiled == {"fc1.weight", "fc1.bias"}
     assert "<B>✗ gradcheck</B>" in wrong.source
@@ -85,7 +88,7 @@ def test_one_box_for_a_layer_is_marked_too():
         def forward(self, x: Any) -> Any:
             return swish(x)
 
-    marked = [box.name for box in checked(Layer(), detail="modules").model.boxes if box.marks]
+    marked = [box.path for box in checked(Layer(), detail="modules").model.boxes if box.marks]
     assert marked == ["fc1", "activation"]
 
 

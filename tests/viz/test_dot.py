@@ -30,6 +30,7 @@ HOSTILE = [
     "]]> --> */ }",
     "back\\slash \\N \\n",
     "naïve ŷ 层 🙂",
+    "משקל (3, 2) السابق",
     "\x00\x07\ud800\ufffe\u202e",
     "x" * 500,
 ]
@@ -222,7 +223,7 @@ def test_nothing_newer_than_the_oldest_graphviz_in_use(case):
         "rankdir", "newrank", "nodesep", "ranksep", "pad", "bgcolor", "fontname", "fontsize",
         "fontcolor", "labelloc", "labeljust", "label", "shape", "height", "margin", "arrowsize",
         "style", "fillcolor", "color", "penwidth", "peripheries", "tooltip", "weight", "rank",
-        "dir", "id", "splines", "nslimit", "mclimit",
+        "dir", "id", "splines", "nslimit", "mclimit", "xlabel",
     }  # fmt: skip
     bare = re.sub(r'"[^"]*"', '""', re.sub(r"label=<.*?>(?= tooltip|\])", "label=x", source))
     assert set(re.findall(r"\b([a-z]+)=", bare)) <= known

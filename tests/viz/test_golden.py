@@ -1,4 +1,4 @@
-"""The DOT text of five networks is what it was, to the byte, in every run and every Python.
+"""The DOT texts of five networks and a program are what they were, to the byte, everywhere.
 
 Where a picture is to look different: `python -m tests.viz.golden.renew`, and read what changed.
 """

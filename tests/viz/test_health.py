@@ -322,7 +322,7 @@ def test_what_has_no_box_stands_under_the_picture():
 
 def test_marks_of_layers_that_are_one_box():
     examined = tl.viz.graph(*dead_layer(), detail="modules").health()
-    assert [b.name for b in examined.model.boxes if b.marks == ("◌ dead 75 %",)] == ["3"]
+    assert [b.path for b in examined.model.boxes if b.marks == ("◌ dead 75 %",)] == ["3"]
 
 
 def test_marks_of_a_folded_loop():

@@ -125,9 +125,11 @@ def test_what_scripts_look_for_is_in_the_picture(pages):
     }
 
 
-def test_folded_frames_say_what_they_hold(pages, mlp):
-    model = mlp[0].model
-    view = Reader(pages[1].html).data["views"][0]
+def test_folded_frames_say_what_they_hold(mlp):
+    _, net, loss = mlp
+    picture = graph(loss, net, detail="primitives")
+    model = picture.model
+    view = Reader(picture.interactive().html).data["views"][0]
     assert len(view["frames"]) == len(model.frames) > 0
     for i, frame in enumerate(view["frames"]):
         inside = [id for id, (_, around) in view["boxes"].items() if around == i]
@@ -173,7 +175,7 @@ def test_names_of_layers_are_text_too():
 def test_what_was_found_is_said_on_the_page_and_on_folded_frames():
     model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.ReLU(), nn.Linear(3, 1, rng=0))
     model[0].bias.data[:] = -100.0
-    picture = graph(model(np.ones((4, 2))).sum(), model).health()
+    picture = graph(model(np.ones((4, 2))).sum(), model, detail="primitives").health()
     page = Reader(picture.interactive().html)
     report = picture.report().splitlines()
     assert report[2] in "".join(page.texts["pre"])

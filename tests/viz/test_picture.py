@@ -24,11 +24,12 @@ def no_engine(monkeypatch):
 
 
 @pytest.mark.usefixtures("drawing")
-def test_a_notebook_gets_svg_png_and_text_and_never_html(case):
+def test_a_notebook_gets_svg_png_pdf_and_text_and_never_html(case):
     bundle, metadata = graph(case.loss)._repr_mimebundle_(include=None, exclude=None)
-    assert set(bundle) == {"image/svg+xml", "image/png", "text/plain"}
+    assert set(bundle) == {"image/svg+xml", "image/png", "application/pdf", "text/plain"}
     assert bundle["image/svg+xml"].startswith("<svg")
     assert b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert b64decode(bundle["application/pdf"]).startswith(b"%PDF")
     root = ET.fromstring(bundle["image/svg+xml"])
     size = [float(root.get(side).removesuffix("pt")) * 96 / 72 for side in ("width", "height")]
     assert list(metadata["image/png"].values()) == pytest.approx(size, abs=2)
@@ -36,7 +37,7 @@ def test_a_notebook_gets_svg_png_and_text_and_never_html(case):
 
 @pytest.mark.usefixtures("drawing")
 def test_a_wide_picture_is_a_png_of_the_width_of_a_cell():
-    wide = graph(make_fused(12).loss, direction="LR")
+    wide = graph(make_fused(16).loss, direction="LR", fold=False)
     _, metadata = wide._repr_mimebundle_()
     assert metadata["image/png"]["width"] == pytest.approx(848, abs=2)
     width = float(ET.fromstring(wide.svg()).get("width").removesuffix("pt")) * 96 / 72

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -44,23 +43,6 @@ def test_the_library_draws_without_a_dot_program(form, magic):
 )
 def test_the_program_draws(form, magic):
     assert render("digraph {\n a -> b }", form, engine="dot").startswith(magic)
-
-
-@pytest.fixture
-def pretended_dot(tmp_path, monkeypatch):
-    """Put a program called dot on the path, which does what the test says."""
-    if sys.platform == "win32":
-        pytest.skip("a script is no program on Windows")
-
-    def pretend(body: str) -> None:
-        script, program = tmp_path / "dot.py", tmp_path / "dot"
-        script.write_text(f"import sys\n{body}\n", encoding="utf-8")
-        # By way of the shell: the path of a Python may hold a blank, a shebang line may not.
-        program.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{script}' \"$@\"\n")
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", str(tmp_path))
-
-    return pretend
 
 
 @pytest.mark.parametrize("engine", ["auto", "dot"])

@@ -53,12 +53,13 @@ def test_layers_are_indented_and_boxes_have_the_numbers_of_the_picture(case):
 def test_every_box_has_one_line(case, loop):
     for picture in (graph(case.loss, case.model), loop):
         frames = len([f for f in picture.model.frames if f.title or f.copies > 1])
-        assert len(str(picture).splitlines()) == 2 + frames + len(picture.model.boxes)
+        rows = frames + len(picture.model.boxes) + len(picture.model.remarks)
+        assert len(str(picture).splitlines()) == 2 + rows
 
 
 def test_what_repeats_is_marked_and_what_is_carried_too(loop):
     assert line_with("× 20", loop) == "× 20, one of them shown, with the numbers of all"
-    assert "  cell: RNNCell" in str(loop)
+    assert "  cell = RNNCell" in str(loop)
     assert "↺" in str(loop)
 
 

@@ -63,7 +63,7 @@ def tracked_pass(
         _to_differentiate.reset(token)
     if not retain_graph:
         for node in spent:
-            node.parents = node.args = node.kwargs = node.value = node.prints = None
+            node.parents = node.args = node.kwargs = node.value = node.prints = node.scope = None
     return {node: _plain(g) for node, g in gradients.items()}
 
 

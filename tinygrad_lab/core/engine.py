@@ -218,7 +218,7 @@ class _Walk:
         if self.visit is not None:
             self.outside.run(self.visit, node, g, tuple(contributions))
         if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
-            node.parents = node.args = node.kwargs = node.value = node.prints = None
+            node.parents = node.args = node.kwargs = node.value = node.prints = node.scope = None
 
     def look(self, node: Node, g: Array) -> Array:
         """Give a complete cotangent a history where one is wanted, and show it to the hooks."""

@@ -2,16 +2,17 @@
 
 A graph has one node for each operation; whoever looks at it thinks in what was written:
 ``max_pool2d(x, 2)``, ``fc1``.  The node that such a call returned knows it: its scope says what was
-called, with which options, and which nodes were recorded meanwhile.  A scope holds no large array
-and no layer, so it keeps nothing alive and no graph becomes a cycle.
+called, with which arguments, and which nodes were recorded meanwhile.  A scope keeps no large array
+and no layer alive, and goes when a backward pass frees the node.
 
 Not for: recording operations (``engine.py``), or what a picture makes of scopes (``viz``).
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,53 +22,80 @@ from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["POSITIONS", "Scope", "note", "scopes_of", "trace_of"]
 
-_new = object.__new__
-
 #: What arguments are called of which only the place is known.
 POSITIONS = tuple(range(16))
 
 
-class Scope:
+class Scope(NamedTuple):
     """One call: its nodes are those with an ``order`` below ``since`` and above ``until``."""
 
-    __slots__ = ("called", "inner", "operands", "options", "since", "until")
-
-    called: Any  # the function, or a weak reference to the layer
     since: int
     until: int
-    options: dict[Any, Any]  # arguments that are no arrays, by name or position
-    operands: dict[Any, Any]  # what those that are can be known by again: see ``trace_of``
-    inner: Scope | None  # a call within this one that ended with the same node
+    called: Any  # the function, or the class of the layer
+    layer: Any  # a weak reference to it; None where a function was called
+    names: Sequence[Any]  # of the arguments, or their positions
+    values: Sequence[Any]  # of a tensor its node, of a large array a weak reference
+    kwargs: Mapping[str, Any]
+    inner: Any  # what was noted of a call within this one that ended with the same node
 
-    def __contains__(self, node: Node) -> bool:
+    def holds(self, node: Node) -> bool:
+        """Whether a node was recorded in this call."""
         return self.until < node.order < self.since
+
+    @property
+    def options(self) -> dict[Any, Any]:
+        """The arguments that are no arrays, by name or position."""
+        return {name: v for name, v in self._arguments() if not isinstance(v, _ARRAYS)}
+
+    @property
+    def operands(self) -> dict[Any, Any]:
+        """What the arguments that are arrays can be known by again: see ``trace_of``."""
+        arrays = {n: v for n, v in self._arguments() if isinstance(v, _ARRAYS)}
+        return {name: _trace_of(value) for name, value in arrays.items()}
+
+    def _arguments(self) -> Iterator[tuple[Any, Any]]:
+        yield from zip(self.names, self.values, strict=False)
+        yield from self.kwargs.items()
+
+
+_ARRAYS = (Node, np.ndarray, weakref.ref)
 
 
 def note(
     result: Any,
     since: int,
     called: Any,
+    layer: Any,
     names: Sequence[Any],
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> None:
     """Note on the nodes of a result which call they come from; those it was given know others."""
-    if isinstance(result, (tuple, list)):
-        for part in result:
-            note(part, since, called, names, args, kwargs)
-        return
     node = getattr(result, "node", None)
-    if node is None or node.order > since:
+    if node is None:
+        for part in result if isinstance(result, (tuple, list)) else ():
+            note(part, since, called, layer, names, args, kwargs)
         return
-    scope = _new(Scope)
-    scope.called, scope.since, scope.until = called, since, next_order()
-    scope.options, scope.operands = {}, {}
-    for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
-        if isinstance(value, (Tensor, np.ndarray)):
-            scope.operands[name] = trace_of(value)
-        else:
-            scope.options[name] = value
-    scope.inner, node.scope = node.scope, scope
+    if node.order > since:
+        return
+    values = [
+        (v.node or _held(v.data)) if isinstance(v, Tensor)
+        else _held(v) if type(v) is np.ndarray else v
+        for v in args
+    ]  # fmt: skip
+    if kwargs:
+        kwargs = {
+            k: getattr(v, "node", None) or _held(v) if isinstance(v, (Tensor, np.ndarray)) else v
+            for k, v in kwargs.items()
+        }
+    # A plain tuple is made in a third of the time of a Scope.
+    node.scope = (since, next_order(), called, layer, names, values, kwargs, node.scope)
+
+
+def _held(array: Any) -> Any:
+    """Refer to an array without keeping a large one."""
+    array = array.data if isinstance(array, Tensor) else array
+    return array if array.size <= COPIED else weakref.ref(array)
 
 
 def trace_of(value: Any) -> Any:
@@ -76,9 +104,15 @@ def trace_of(value: Any) -> Any:
     That of a node is its ``order``, that of another array begins with its shape and dtype.
     """
     node = getattr(value, "node", None)
-    if node is not None:
-        return node.order
-    array = value.data if isinstance(value, Tensor) else value
+    return _trace_of(node or (value.data if isinstance(value, Tensor) else value))
+
+
+def _trace_of(value: Any) -> Any:
+    if isinstance(value, Node):
+        return value.order
+    array = value() if isinstance(value, weakref.ref) else value
+    if array is None:  # it is no more
+        return (), "", id(value)
     is_small = type(array) is np.ndarray and array.size <= COPIED
     own = array.tobytes() if is_small else id(array)
     return array.shape, array.dtype.str, own
@@ -87,7 +121,8 @@ def trace_of(value: Any) -> Any:
 def scopes_of(nodes: Sequence[Node]) -> Iterator[Scope]:
     """Give every scope that ended with one of some nodes."""
     for node in nodes:
-        scope = node.scope
-        while scope is not None:
+        noted = node.scope
+        while noted is not None:
+            scope = Scope(*noted)
             yield scope
-            scope = scope.inner
+            noted = scope.inner

@@ -114,7 +114,7 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
                 break
         since = next_order()
         result = function(*args, **kwargs)
-        note(result, since, function, names, args, kwargs)
+        note(result, since, function, None, names, args, kwargs)
         return result
 
     def in_order(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -109,7 +109,7 @@ class Module(Holder):
                 result = self.forward(*args, **kwargs)
             if result is None:
                 raise TypeError(f"{type(self).__name__}.forward returned None: say `return` in it")
-            note(result, since, weakref.ref(self), POSITIONS, args, kwargs)
+            note(result, since, type(self), weakref.ref(self), POSITIONS, args, kwargs)
             return result
         except Exception as error:
             locate(error, self)

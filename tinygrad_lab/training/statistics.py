@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerStatistics"]
 
-_PERCENTILES = np.linspace(0.0, 100.0, 101)
+# The percentiles, as shares of the sorted values.
+_SHARES = np.linspace(0.0, 1.0, 101)
 
 # Of a larger array so many elements, evenly spaced, tell its percentiles well enough.
 _MOST_ELEMENTS = 65_536
@@ -186,8 +187,11 @@ def _rms(gradient: Any) -> float:
 def _percentiles(*arrays: Any) -> NDArray[np.float64]:
     """Return the percentiles of the finite values of arrays together, NaN if there are none."""
     values = np.concatenate([_some(np.asarray(a)).astype(np.float64) for a in arrays])
-    values = values[np.isfinite(values)]
-    return np.percentile(values, _PERCENTILES) if values.size else np.full(101, np.nan)
+    values = np.sort(values[np.isfinite(values)])
+    if not values.size:
+        return np.full(_SHARES.size, np.nan)
+    # np.percentile takes twenty times as long, because it sorts for each of them anew.
+    return np.interp(_SHARES * (values.size - 1), np.arange(values.size), values)
 
 
 def _some(array: NDArray[Any]) -> NDArray[Any]:

@@ -178,7 +178,7 @@ def _by_layer(model: GraphModel) -> Callable[[Box], Hashable]:
     def key(box: Box) -> Hashable:
         frame = frames.get(box.frame or "")
         kind = None if frame is None else (frame.path, _kind(frame.title))
-        return kind, box.role == "loss", box.title, box.name
+        return kind, box.role == "loss", box.title, box.name or box.path
 
     return key
 
@@ -222,7 +222,7 @@ def _distance(change: Change) -> float:
 
 def _name(box: Box, model: GraphModel) -> str:
     frame = next((f for f in model.frames if f.id == box.frame and f.title), None)
-    name = box.name or box.title
+    name = box.name or box.written
     is_inside = frame is not None and not box.name
     return f"{name} in {frame.title}" if frame is not None and is_inside else name
 

@@ -28,6 +28,8 @@ from tinygrad_lab.viz.style import (
 __all__ = ["FONT", "escape", "to_dot", "tooltip"]
 
 FONT = "Helvetica"
+_LONG = 32  # characters of facts that are one line
+_TITLE = 80  # characters of a frame's title
 _ATTRIBUTES = 26
 
 # With more uses than this, the shares of a gradient are too many and too small for labels.
@@ -35,6 +37,8 @@ _MANY_USES = 8
 
 # Ranks that skip edges may reach over, all together, before Graphviz needs minutes to bend them.
 _FAR = 600
+
+_CARRIED = "↻ carried"
 
 _SHAPES = {
     "input": 'style="rounded,dashed,filled"',
@@ -81,7 +85,7 @@ def to_dot(
     return "\n".join(_Writer(model, show, direction, THEMES[theme]).lines()) + "\n"
 
 
-def escape(text: str) -> str:
+def escape(text: str, longest: int = 40) -> str:
     r"""Make any text safe, visible and one line inside an HTML-like label.
 
     Examples
@@ -89,7 +93,7 @@ def escape(text: str) -> str:
     >>> escape('a<b> & "c"'), escape(""), escape("two\nlines")
     ('a&lt;b&gt; &amp; &quot;c&quot;', '(empty)', 'two⏎lines')
     """
-    return _entities(_without_backslash(one_line(text)))
+    return _entities(_without_backslash(one_line(text, longest)))
 
 
 def _without_backslash(text: str) -> str:
@@ -127,10 +131,12 @@ class _Writer:
         flows = [edge.grad.rms for edge in model.edges if edge.grad and not edge.grad.trouble]
         self.scale = Scale(flows, theme)
         self.usual_dtype = model.loss.dtype
-        self.paths = {frame.id: frame.path for frame in model.frames}
         self.frame_ids = {frame.id: f"f{i}" for i, frame in enumerate(model.frames)}
-        self.names = {box.id: box.name or box.title for box in model.boxes}
+        self.names = {box.id: box.name or box.path or box.written for box in model.boxes}
         self.places = _places(model)
+        self.frames = {frame.id: frame for frame in model.frames}
+        self.arriving = self._arriving()
+        self.carrying = {edge.source for edge in model.edges if edge.role == "carried"}
         self.uses: dict[str, int] = {}
         for edge in model.edges:
             self.uses[edge.source] = self.uses.get(edge.source, 0) + 1
@@ -152,7 +158,9 @@ class _Writer:
         )
         yield f'  edge [fontname="{FONT}" fontsize=9 fontcolor="{theme.muted}" arrowsize=0.65]'
         yield from self._boxes()
-        yield from (self._edge(f"e{i}", edge) for i, edge in enumerate(self.model.edges))
+        for i, edge in enumerate(self.model.edges):
+            yield from self._edge(f"e{i}", edge)
+        yield from self._firsts()
         yield from self._ranks()
         yield "}"
 
@@ -173,14 +181,21 @@ class _Writer:
             closing.append(depth)
             yield from self._opened(frame, "  " * depth)
             yield from ("  " * depth + self._box(box) for box in inside.get(frame.id, ()))
+            arriving = self.arriving.get(frame.id, ())
+            yield from ("  " * depth + self._arrival(name) for name in arriving)
             waiting += [(f, depth + 1) for f in reversed(within.get(frame.id, []))]
         yield from ("  " * depth + "}" for depth in reversed(closing))
 
     def _opened(self, frame: Frame, indent: str) -> Iterator[str]:
         paint = self.theme.cluster
-        title = escape(frame.title) if frame.title else f"<B>× {frame.copies}</B>"
-        line = "rounded,filled" if frame.title else "rounded,dashed,filled"
-        yield f"{indent}subgraph cluster_{frame.id.replace('.', '_')} {{"
+        title = escape(frame.title, _TITLE) if frame.title else ""
+        if frame.copies > 1:
+            title = f"<B>× {frame.copies}</B>" + (f"&#160; {title}" if title else "")
+        if "shape" in self.show and frame.shapes:
+            shapes = escape(_change(*frame.shapes))
+            title += f'&#160;&#160; <FONT POINT-SIZE="9" COLOR="{self.theme.muted}">{shapes}</FONT>'
+        line = "rounded,dashed,filled" if frame.copies > 1 else "rounded,filled"
+        yield f"{indent}subgraph cluster_{frame.id} {{"
         yield (
             f'{indent}  graph [id="{self.frame_ids[frame.id]}" style="{line}" '
             f'fillcolor="{paint.fill}" color="{paint.line}" labelloc=t labeljust=l margin=9 '
@@ -202,7 +217,7 @@ class _Writer:
 
     def _label(self, box: Box) -> str:
         """Write what a box says: a name, and under it a muted line of facts."""
-        head = _head(box, self.paths.get(box.frame or ""))
+        head = _head(box)
         facts = []
         if "shape" in self.show:
             facts.append(_size(box))
@@ -210,20 +225,59 @@ class _Writer:
                 facts.append(box.dtype)
         words = [escape(" ".join(facts))] if facts else []
         if "grad" in self.show and box.flow is not None and box.id != self.model.loss.id:
-            ratio = box.ratio
-            words.append(f"∇ {number(box.flow)}" if ratio is None else f"∇ × {number(ratio)}")
-        below = "&#160; ".join(words)
+            flow = f"× {number(box.ratio)}" if box.ratio is not None else _flow(box)
+            words.append(f"∇ {flow}")
+        is_long = sum(map(len, words)) > _LONG
+        if box.id in self.carrying:
+            words.append(_CARRIED)
+        below = ("<BR/>" if is_long else "&#160; ").join(words)
         marks = box.marks or ((f"✗ {box.trouble}",) if box.trouble else ())
         head = "".join(f"<B>{escape(mark)}</B><BR/>" for mark in marks) + head
         if not below:
             return head
         return f'{head}<BR/><FONT POINT-SIZE="9" COLOR="{self.theme.muted}">{below}</FONT>'
 
-    def _edge(self, id: str, edge: Edge) -> str:
+    def _arriving(self) -> dict[str | None, list[str]]:
+        """Give, by frame, where what is carried comes into a copy.
+
+        A line back from where it left the copy before would cross half of the picture.
+        """
+        frames = {box.id: box.frame for box in self.model.boxes}
+        arriving: dict[str | None, list[str]] = {}
+        for i, edge in enumerate(self.model.edges):
+            if edge.role == "carried":
+                frame = self._repeating(frames[edge.target])
+                arriving.setdefault(frame, []).append(f"ce{i}")
+        return arriving
+
+    def _repeating(self, frame: str | None) -> str | None:
+        """Give the frame of what repeats that a frame is in."""
+        while frame is not None and self.frames[frame].copies == 1:
+            frame = self.frames[frame].within
+        return frame
+
+    def _arrival(self, name: str) -> str:
+        muted = self.theme.muted
+        return f'  {name} [shape=plain fontsize=9 fontcolor="{muted}" label=<{_CARRIED}>]'
+
+    def _firsts(self) -> Iterator[str]:
+        """Yield unseen lines that keep what the first copy begins with above the frame."""
+        by_operand: dict[tuple[str, int], list[Edge]] = {}
+        for edge in self.model.edges:
+            by_operand.setdefault((edge.target, edge.operand), []).append(edge)
+        placed: set[str] = set()
+        for i, edge in enumerate(self.model.edges):
+            if edge.role == "carried":
+                firsts = by_operand[edge.target, edge.operand]
+                sources = {e.source: None for e in firsts if e.role in ("spine", "skip")}
+                yield from (f"  {s} -> ce{i} [style=invis]" for s in sources if s not in placed)
+                placed.update(sources)
+
+    def _edge(self, id: str, edge: Edge) -> Iterator[str]:
         """Write one edge."""
         source, target = self.names[edge.source], self.names[edge.target]
         tip = [f"{source} → {target}, operand {edge.operand + 1}"]
-        weight = {"spine": 30, "side": 2}.get(edge.role)
+        weight = {"spine": 30, "side": 2, "carried": 8}.get(edge.role)
         attributes = [f'id="{id}"'] + ([] if weight is None else [f"weight={weight}"])
         if edge.grad is not None:
             width, colour = self._line(edge.grad)
@@ -232,7 +286,7 @@ class _Writer:
             if self.uses[edge.source] > 1 and edge.share is not None:
                 share = number(edge.share)
                 if self.uses[edge.source] <= _MANY_USES:
-                    attributes.append(f"label=<&#160;{share}&#160;>")
+                    attributes.append(f"xlabel=<&#160;{share}&#160;>")
                 tip.append(f"adds {share} to the gradient of {source}")
         elif edge.tracked and not self.model.has_gradients:
             attributes += ["penwidth=1.2", f'color="{self.theme.muted}"']
@@ -240,16 +294,19 @@ class _Writer:
             attributes += ["style=dashed", "penwidth=1", f'color="{self.theme.no_gradient}"']
             tip.append("no gradient")
         if edge.status:
-            attributes.append(f"label=<&#160;{'+' if edge.status == 'added' else '−'}&#160;>")
+            attributes.append(f"xlabel=<&#160;{'+' if edge.status == 'added' else '−'}&#160;>")
             tip.append(edge.status)
         if edge.role == "carried":
             tip.append("carried from one copy to the next")
-            attributes += ["style=dashed", "constraint=false"]
+            attributes += ["style=dashed", f"tooltip={tooltip(tip)}"]
+            yield f"  c{id} -> {edge.target} [{' '.join(attributes)}]"
+            return
         attributes.append(f"tooltip={tooltip(tip)}")
         if self.places.get(edge.source, ("", ""))[1] == "right":
             # Within a rank an edge runs from left to right, so this one is drawn from its end.
-            return f"  {edge.target} -> {edge.source} [dir=back {' '.join(attributes)}]"
-        return f"  {edge.source} -> {edge.target} [{' '.join(attributes)}]"
+            yield f"  {edge.target} -> {edge.source} [dir=back {' '.join(attributes)}]"
+        else:
+            yield f"  {edge.source} -> {edge.target} [{' '.join(attributes)}]"
 
     def _line(self, grad: Measure) -> tuple[float, str]:
         """Return the width and the colour of an edge that carries a gradient."""
@@ -310,7 +367,7 @@ def _reach(model: GraphModel) -> int:
     """Return how many ranks all skip edges together reach over, which decides the layout's cost."""
     rank = dict.fromkeys((box.id for box in model.boxes), 0)
     for edge in model.edges:
-        if edge.role != "side":
+        if edge.role in ("spine", "skip"):
             rank[edge.target] = max(rank[edge.target], rank[edge.source] + 1)
     return sum(rank[e.target] - rank[e.source] - 1 for e in model.edges if e.role == "skip")
 
@@ -324,42 +381,63 @@ def _paint(box: Box) -> str:
     return "operation" if box.role == "layer" else box.role
 
 
-def _head(box: Box, path: str | None = None) -> str:
+def _head(box: Box) -> str:
     """Write the bold part of a label: the name of a leaf, or operation → name."""
     if box.role in ("input", "parameter"):
-        # The frame around a module's boxes says whose weight it is.
-        name = box.name.removeprefix(f"{path}.") if path else box.name
-        return f"<B>{escape(name or box.title)}</B>"
-    head = f"<B>{escape(box.title)}</B>"
-    if box.attributes:
-        head += f"({escape(_brief(box.attributes))})"
+        return f"<B>{escape(box.written)}</B>"
+    name, sign, rest = _parted(box)
+    head = f"<B>{escape(name)}</B>{sign}{escape(_brief(rest)) if rest else ''}"
     return f"{head} → <B>{escape(box.name)}</B>" if box.name else head
+
+
+def _parted(box: Box) -> tuple[str, str, str]:
+    """Part what is written into what is bold, a sign, and the rest."""
+    if box.path and ": " in box.written:
+        return box.written.partition(": ")
+    if box.written.startswith(f"{box.title}("):
+        return box.title, "", box.written.removeprefix(box.title)
+    return box.written, "", ""
 
 
 def _brief(attributes: str) -> str:
     """Leave out the attributes that would make a box wide; the tooltip has them all."""
-    if len(attributes) <= _ATTRIBUTES:
+    if len(attributes) <= _ATTRIBUTES or not attributes.startswith("("):
         return attributes
-    first, _, _ = attributes[:_ATTRIBUTES].rpartition(", ")
+    first, _, _ = attributes[1:_ATTRIBUTES].rpartition(", ")
     complete = first and first.count("(") == first.count(")")
-    return f"{first}, …" if complete else "…"
+    return f"({first}, …)" if complete else "(…)"
+
+
+def _flow(box: Box) -> str:
+    """Write the gradient of a box; where it changes much from copy to copy, of both ends."""
+    return " … ".join(map(number, box.ends or (box.flow or 0.0,)))
 
 
 def _size(box: Box) -> str:
     """Write the shape, or in its place the value where there is only one."""
     if math.prod(box.shape) == 1 and box.value is not None:
         return f"= {number(box.value.mean)}"
-    return str(box.shape)
+    return _change(box.shape_before, box.shape)
+
+
+def _change(before: tuple[int, ...] | None, after: tuple[int, ...]) -> str:
+    """Write a shape, and what it was before where it was another."""
+    return str(after) if before in (None, after) else f"{before} → {after}"
 
 
 def _details(box: Box) -> list[str]:
     """Return the lines of a tooltip."""
     lines = [f"{box.title}({box.attributes})" if box.attributes else box.title]
+    if box.path:
+        lines[0] = f"{box.path}: {lines[0]}"
     if box.name:
-        lines[0] += f" → {box.name}" if box.role in ("operation", "loss") else f" {box.name}"
+        lines[0] += f" {box.name}" if box.role in ("input", "parameter") else f" → {box.name}"
     lines.append(f"{box.shape} {box.dtype}")
     if box.value is not None:
         lines.append(f"value {measured(box.value)}")
     if box.grad is not None:
         lines.append(f"∇ {measured(box.grad)}")
+    if box.course:
+        first, last = (number(box.course[i].rms) for i in (0, -1))
+        lines.append(f"∇ rms {first} in the first copy, {last} in the last")
     return [*lines, *box.details]

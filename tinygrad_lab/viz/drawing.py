@@ -23,8 +23,8 @@ __all__ = ["Drawing"]
 
 _FORMATS = (*rendering.FORMATS, "html", "dot")
 
-#: A page that needs nothing but itself. A wide picture is made smaller, down to where it can be
-#: read, and can be scrolled from there.
+#: A page that needs nothing but itself. A picture that is wider than the window can be scrolled,
+#: by keyboard too.
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -33,9 +33,9 @@ _PAGE = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
 </head>
-<body>
+<body style="font-family: system-ui, sans-serif">
 <main>
-<div style="overflow-x: auto">
+<div style="overflow-x: auto" tabindex="0" role="region" aria-label="picture">
 {svg}
 </div>
 <details>
@@ -117,21 +117,22 @@ class Drawing:
         return graphviz.Source(self.source)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        """Give a notebook the SVG, a PNG for where none is allowed, and the text.
+        """Give a notebook the SVG, the same for where none is shown or can be used, and the text.
 
-        Viewers show no SVG of a notebook that they do not trust. There is never ``text/html``:
-        those that sanitise it would prefer it, and show wreckage.
+        Viewers show no SVG of a notebook that they do not trust, so there is a PNG; LaTeX takes no
+        SVG, so there is a PDF. There is never ``text/html``: those that sanitise it would prefer
+        it, and show wreckage.
         """
         text = str(self)
         try:
             svg = self.svg()
         except rendering.RenderError as error:
             return {"text/plain": f"{text}\n\n{error}"}, {}
-        bundle, metadata = {"image/svg+xml": svg}, {}
+        bundle = {"image/svg+xml": svg, "text/plain": text}
         try:
             png = rendering.render(self.source, "png", engine=self._engine, bounded=True)
-            bundle["image/png"] = b64encode(png).decode()
-            metadata["image/png"] = rendering.size_of(png)
+            pdf = rendering.render(self.source, "pdf", engine=self._engine)
         except rendering.RenderError:
-            pass  # a Graphviz that was built without: the SVG says it all
-        return {**bundle, "text/plain": text}, metadata
+            return bundle, {}  # a Graphviz that was built without
+        bundle |= {"image/png": b64encode(png).decode(), "application/pdf": b64encode(pdf).decode()}
+        return bundle, {"image/png": rendering.size_of(png)}

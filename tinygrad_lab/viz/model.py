@@ -12,23 +12,26 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.graph import history
-from tinygrad_lab.core.scopes import trace_of
+from tinygrad_lab.core.scopes import scopes_of, trace_of
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.viz import naming as words
 from tinygrad_lab.viz.health import Finding, flat
 from tinygrad_lab.viz.measures import Flow, Measure, measure, together
 from tinygrad_lab.viz.naming import Naming
 from tinygrad_lab.viz.nesting import Frame
-from tinygrad_lab.viz.outline import Call, Repeat, nodes_of
-from tinygrad_lab.viz.plan import DETAILS, Detail, Line, Place, Plan, Settings
+from tinygrad_lab.viz.outline import Call, Repeat
+from tinygrad_lab.viz.plan import DETAILS, Detail, Line, Place, Plan
 from tinygrad_lab.viz.rules import NO_FORMULA, Formula, formula
+from tinygrad_lab.viz.scaling import plan_of, words_of
 
 __all__ = ["DETAILS", "Box", "Detail", "Edge", "Examine", "Frame", "GraphModel", "build"]
 
@@ -37,11 +40,16 @@ Role = Literal["input", "parameter", "operation", "layer", "loss"]
 Status = Literal["", "added", "removed"]
 EdgeRole = Literal["spine", "skip", "side", "carried"]
 
+#: Between copies, a gradient that changes by more than this is said for the first and the last.
+FAR = 10.0
+
 #: Looks for trouble in a computation.
 Examine = Callable[[Tensor, Sequence[Node], Naming], Sequence[Finding]]
 
-#: More boxes than this are folded, then drawn as layers, where nobody says otherwise.
-READABLE = 60
+_FREED_MEANWHILE = (
+    "this graph was freed by backward() while it was drawn, in another thread or by a hook: draw "
+    "it before backward(), or call backward(retain_graph=True)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,14 @@ class Box:
     """One box: an operation or a whole call together with its result, a parameter, or data.
 
     ``name`` is what the user calls the value, ``title`` what was computed (the operation, the
-    layer, or the kind of leaf) and ``attributes`` its arguments that are not arrays.  Of what
-    repeats, ``value`` and ``grad`` measure all copies together, and ``course`` has the gradient of
-    each, the first copy first.  ``marks`` say what is wrong with it, and ``is_follower`` that what
-    is not finite in it comes from a box that is marked.  Where two graphs are compared, ``status``
-    says that one of them alone has it, and ``ratio`` how many times as large its gradient became.
+    layer, or the kind of leaf) and ``attributes`` its arguments that are not arrays; ``written`` is
+    how all this is said in the picture: ``conv2d(k3, p1)``, ``x[:, 0]``, ``fc: Linear(2→3)``, or
+    the name of a leaf.  A layer has a ``path``, and ``shape_before`` is that of the first array
+    that it was called with.  Of what repeats, ``value`` and ``grad`` measure all copies together,
+    and ``course`` has the gradient of each, the first copy first.  ``marks`` say what is wrong with
+    it, and ``is_follower`` that what is not finite in it comes from a box that is marked.  Where
+    two graphs are compared, ``status`` says that one of them alone has it, and ``ratio`` how many
+    times as large its gradient became.
     """
 
     id: str
@@ -66,6 +77,10 @@ class Box:
     value: Measure | None
     grad: Measure | None
     frame: str | None
+    written: str = ""
+    is_layer: bool = False
+    path: str | None = None
+    shape_before: tuple[int, ...] | None = None
     operations: int = 0
     parameters: int = 0
     course: tuple[Measure, ...] = ()
@@ -81,6 +96,22 @@ class Box:
         if self.grad is None:
             return None
         return self.grad.mean if self.grad.size == 1 else self.grad.rms
+
+    @property
+    def heading(self) -> str:
+        """What it is in one line: ``conv2d(k3, p1) → h``, or the name of a leaf."""
+        if self.role in ("input", "parameter"):
+            return self.name or self.title
+        return f"{self.written} → {self.name}" if self.name else self.written
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The gradient in the first and in the last copy, where it changes more than tenfold."""
+        if not self.course:
+            return None
+        first, last = self.course[0].rms, self.course[-1].rms
+        changes = max(first, last) > FAR * min(first, last)
+        return (first, last) if changes else None
 
     @property
     def trouble(self) -> str:
@@ -162,11 +193,13 @@ def build(
     *,
     model: Any = None,
     names: Mapping[str, Any] | None = None,
+    nearby: Mapping[str, Any] | None = None,
     gradients: bool = True,
     limit: int | None = None,
     detail: str = "auto",
     fold: bool | None = None,
     collapse: Collection[str] = (),
+    depth: int | None = None,
     examine: Examine | None = None,
 ) -> GraphModel:
     """Read the graph of a tensor.
@@ -180,19 +213,24 @@ def build(
         attributed to the module whose parameters they use.
     names
         What tensors and arrays are called, ``{"x": x, "ŷ": prediction}``.
+    nearby
+        What those are called that have no other name.
     gradients
         Run one backward pass to measure gradients. It changes no ``.grad`` and keeps the graph;
         hooks run as in any pass, and what they return is what is drawn.
     limit
         Refuse more boxes than this.
     detail
-        ``"modules"``: each layer that calls no other is one box. ``"operations"``: each call of a
-        function is, and layers are frames. ``"primitives"``: each recorded operation is.
-        ``"auto"``: operations, or modules where that would be too many.
+        ``"modules"``: each layer that calls no other is one box with its parameters.
+        ``"operations"``: beside it are its parameters, and each call of a function is a box.
+        ``"primitives"``: each recorded operation is.  ``"auto"``: operations, or modules where
+        that would be too many, or operations in a row as one box if that would be too.
     fold
         Draw what repeats once; by default where there would be too many boxes.
     collapse
         Paths of layers to draw as one box each.
+    depth
+        Draw layers that are so deep within others as one box each.
     examine
         Looks for trouble, whose places are marked: a function of the loss, its nodes, the oldest
         first, and what they are called.
@@ -202,8 +240,8 @@ def build(
     TypeError
         ``loss`` is not a Tensor.
     ValueError
-        ``loss`` has no history, its graph was freed by ``backward()``, or it has more than
-        ``limit`` boxes.
+        ``loss`` has no history, its graph was freed by ``backward()``, it has more than ``limit``
+        boxes, or ``collapse`` names no layer.
 
     Examples
     --------
@@ -213,29 +251,27 @@ def build(
     ['parameter', 'multiply', 'sum']
     """
     nodes = _history(loss)
-    naming = Naming(loss, model, names)
-    settings = [_settings(d, f, collapse) for d, f in _attempts(detail, fold)]
-    for each in settings:
-        plan = Plan(nodes, naming.paths, each, naming.parameters)
-        if len(plan.places) <= READABLE:
-            break
-    if limit is not None and len(plan.places) > limit:
-        raise ValueError(_too_large(nodes, len(plan.places), limit))
-    lines = {use: line for line, uses in plan.lines.items() for use in uses}
-    flow = Flow(nodes, loss, lines) if gradients else None
-    findings = examine(loss, nodes, naming) if examine else []
-    return _Reader(plan, naming, flow, loss, findings).model()
+    with _unless_freed(nodes):
+        naming = Naming(loss, model, names, nearby)
+        _check_paths(collapse, naming)
+        plan = plan_of(
+            nodes, naming, detail=detail, folded=fold, collapsed=frozenset(collapse), depth=depth
+        )
+        if limit is not None and len(plan.places) > limit:
+            raise ValueError(_too_large(nodes, len(plan.places), limit))
+        lines = {use: line for line, uses in plan.lines.items() for use in uses}
+        flow = Flow(nodes, loss, lines) if gradients else None
+        findings = examine(loss, nodes, naming) if examine else []
+        read = _Reader(plan, naming, flow, loss, findings).model()
+        return replace(read, notes=words_of(plan, detail))
 
 
-def _settings(detail: Any, fold: bool, collapse: Collection[str]) -> Settings:
-    return Settings(detail, fold, frozenset(collapse))
-
-
-def _attempts(detail: str, fold: bool | None) -> list[tuple[str, bool]]:
-    """List what to try until the picture can be read."""
-    details = ["operations", "modules"] if detail == "auto" else [detail]
-    folds = [False, True] if fold is None else [fold]
-    return [(d, f) for d in details for f in folds]
+def _check_paths(paths: Collection[str], naming: Naming) -> None:
+    """Refuse paths that lead to no layer."""
+    unknown = [path for path in paths if path not in naming.modules]
+    if unknown:
+        known = ", ".join(map(repr, filter(None, naming.modules))) or "none: pass the model"
+        raise ValueError(f"collapse: no layer is called {unknown[0]!r}; the layers are {known}")
 
 
 # ---- reading the history ------------------------------------------------------------------------
@@ -251,12 +287,29 @@ def _history(loss: Any) -> list[Node]:
             "it was computed under no_grad() or detached"
         )
     nodes = history([loss.node])[::-1]
-    if any(node.op is not None and node.args is None for node in nodes):
+    if _is_freed(nodes):
         raise ValueError(
             "this graph was freed by backward(): draw it before backward(), or call "
             "backward(retain_graph=True)"
         )
     return nodes
+
+
+def _is_freed(nodes: Sequence[Node]) -> bool:
+    return any(node.op is not None and node.args is None for node in nodes)
+
+
+@contextmanager
+def _unless_freed(nodes: Sequence[Node]) -> Iterator[None]:
+    """Take nothing of what was read for true if a backward pass has freed some of it meanwhile."""
+    try:
+        yield
+    except Exception as error:
+        if _is_freed(nodes):
+            raise ValueError(_FREED_MEANWHILE) from error
+        raise
+    if _is_freed(nodes):
+        raise ValueError(_FREED_MEANWHILE)
 
 
 def _too_large(nodes: list[Node], boxes: int, limit: int) -> str:
@@ -283,13 +336,23 @@ class _Reader:
     ) -> None:  # fmt: skip
         self.plan, self.naming, self.flow, self.loss = plan, naming, flow, loss
         self.ids = {place: f"n{i}" for i, place in enumerate(plan.places)}
-        frames = [f for f in plan.frames if not (isinstance(f, Call) and f.path == "")]
-        self.frame_ids: dict[Any, str] = {f: f"f{i}" for i, f in enumerate(frames)}
+        #: What each frame stands for; that of the model itself is not drawn.
+        merged = {f: [g for g in each if not (isinstance(g, Call) and g.path == "")]
+                  for f, each in plan.merged.items()}  # fmt: skip
+        self.frames = {frame: each for frame, each in merged.items() if each}
+        self.frame_ids: dict[Any, str] = {f: f"f{i}" for i, f in enumerate(self.frames)}
+        self.shapes = {
+            use.parent.order: use.value.shape for use in plan.operands if use.parent is not None
+        }
         self.inputs: dict[Place, list[Line]] = {place: [] for place in plan.places}
         for line in sorted(plan.lines, key=lambda line: line.operand):
             self.inputs[line.target].append(line)
         self.uses = Counter(line.source for line in plan.lines)
         self.values = _values(plan, loss)
+        self.inner: dict[Place, list[Place]] = {}
+        for leaf in plan.uses:
+            if leaf.within is not None:
+                self.inner.setdefault(leaf.within, []).append(leaf)
         self.findings = tuple(map(self._placed, findings))
         self.marks: dict[str, dict[str, None]] = {}
         for finding in flat(self.findings):
@@ -319,15 +382,33 @@ class _Reader:
     # -- frames -----------------------------------------------------------------------------------
 
     def _frames(self) -> Iterator[Frame]:
-        for part, within in self.plan.frames.items():
-            if part not in self.frame_ids:
-                continue
-            around = self.frame_ids.get(within)
-            if isinstance(part, Repeat):
-                yield Frame(self.frame_ids[part], "", around, copies=part.copies)
-            else:
-                title = words.layer_title(part.path, part.called)
-                yield Frame(self.frame_ids[part], title, around, part.path)
+        for frame, parts in self.frames.items():
+            around = self.plan.frames[parts[0]]
+            calls = [part for part in parts if isinstance(part, Call)]
+            yield Frame(
+                id=self.frame_ids[frame],
+                title=words.frame_title(parts, self._path(around)),
+                within=self.frame_ids.get(around),
+                path=calls[-1].path if calls else None,
+                copies=math.prod(part.copies for part in parts if isinstance(part, Repeat)),
+                shapes=self._shapes(calls[-1]) if calls else (),
+            )
+
+    def _path(self, frame: Call | Repeat | None) -> str | None:
+        """Give the path of the innermost layer that a frame is, or is in."""
+        while frame is not None and not (isinstance(frame, Call) and frame.path):
+            frame = self.plan.frames[frame]
+        return frame.path if isinstance(frame, Call) else None
+
+    def _shapes(self, call: Call) -> tuple[tuple[int, ...], ...]:
+        """Give the shapes of the first array that a call was given, and of its result."""
+        traces = call.scope.operands.values() if call.scope is not None else ()
+        result = getattr(call.nodes[-1].value, "shape", None)
+        for trace in traces:
+            before = trace[0] if isinstance(trace, tuple) else self.shapes.get(trace)
+            if before is not None and result is not None:
+                return tuple(before), tuple(result)
+        return ()
 
     def _owners(self) -> dict[Place, str]:
         """Attribute operations to modules that are none of ours, by the parameters they use.
@@ -335,7 +416,8 @@ class _Reader:
         A parameter may pass through operations of its own first (a transpose, a mask): those belong
         to the module too, and so does the operation where they meet the data.
         """
-        if any(call.path for call in self.plan.frames if isinstance(call, Call)):
+        calls = [*self.plan.frames, *(place.call for place in self.plan.places)]
+        if any(isinstance(call, Call) and call.path for call in calls):
             return {}
         owners: dict[Place, str] = {}
         bare: set[Place] = set()  # what only parameters have gone into so far
@@ -355,9 +437,10 @@ class _Reader:
         return owners
 
     def _frames_of(self, owners: Mapping[Place, str]) -> Iterator[Frame]:
-        for path in sorted(set(owners.values())):
-            title = words.layer_title(path, self.naming.modules[path])
-            yield Frame(f"m{path}", title, None, path)
+        around = {path: self.frame_ids.get(place.frame) for place, path in owners.items()}
+        for path, within in sorted(around.items()):
+            id = self.frame_ids[path] = f"f{len(self.frame_ids)}"
+            yield Frame(id, words.layer_title(path, self.naming.modules[path]), within, path)
 
     # -- boxes ------------------------------------------------------------------------------------
 
@@ -365,37 +448,42 @@ class _Reader:
         value = self.values[place][0]
         measures = [measure(v) for v in self.values[place] if v.dtype.kind in "biufc"]
         course = tuple(self._gradients(place))
-        frame = f"m{owners[place]}" if place in owners else self.frame_ids.get(place.frame)
+        frame = self.frame_ids.get(owners.get(place, place.frame))
         role = self._role(place)
-        title, attributes, name = self._words(place, role)
-        inner = [*nodes_of(place.call)] if place.call is not None else place.nodes[:1]
+        title, attributes, name, written = self._words(place, role, owners.get(place))
         absorbed = self._absorbed(place)
         return Box(
             id=self.ids[place], role=role, title=title, name=name, attributes=attributes,
             shape=tuple(value.shape), dtype=str(value.dtype),
-            value=together(measures), grad=together(course), frame=frame,
-            operations=0 if place.is_leaf else len(inner) * self._copies(place),
+            value=together(measures), grad=together(course), frame=frame, written=written,
+            is_layer=place.is_layer, path=place.call.path if place.call is not None else None,
+            shape_before=self._shape_before(place),
+            operations=0 if place.is_leaf else len(place.inner) * len(place.results),
             parameters=sum(math.prod(v.shape) for v in absorbed)
             + (math.prod(value.shape) * len(place.nodes) if role == "parameter" else 0),
             course=course if len(course) > 1 else (),
-            details=tuple(self._details(place, inner)),
+            details=tuple(self._details(place)),
             marks=tuple(self.marks.get(self.ids[place], ())),
             is_follower=any(f.kind == "not finite" for f in self.findings),
         )  # fmt: skip
 
-    def _copies(self, place: Place) -> int:
-        inner = len([*nodes_of(place.call)]) if place.call is not None else 1
-        return max(len(place.nodes) // max(inner, 1), 1)
+    def _shape_before(self, place: Place) -> tuple[int, ...] | None:
+        if place.call is not None and place.is_layer:
+            return next(iter(self._shapes(place.call)), None)
+        is_reshape = not place.is_leaf and words.title_of(place.nodes[0]) == "reshape"
+        return tuple(place.nodes[0].args[0].shape) if is_reshape else None
 
     def _absorbed(self, place: Place) -> list[Any]:
         """List the values of the parameters that are part of a box."""
-        leaves = dict.fromkeys(p for p in self.plan.uses if p.within is place)
-        return [p.value for p in leaves for _ in p.nodes]
+        return [leaf.value for leaf in self.inner.get(place, ()) for _ in leaf.nodes]
 
-    def _details(self, place: Place, inner: Sequence[Node]) -> Iterator[str]:
-        if place.call is not None and len(inner) > 1:
+    def _details(self, place: Place) -> Iterator[str]:
+        inner = [] if place.is_leaf else place.inner
+        if len(inner) > 1:
             counts = Counter(map(words.title_of, inner))
             yield "of " + ", ".join(f"{n} × {t}" if n > 1 else t for t, n in counts.items())
+        if len(place.results) > 1:
+            yield f"{len(place.results)} copies"
         for node in inner[-1:]:
             if node.site:
                 yield f"at {node.site}"
@@ -403,7 +491,7 @@ class _Reader:
     def _gradients(self, place: Place) -> list[Measure]:
         if self.flow is None:
             return []
-        return [self.flow.nodes[n.order] for n in _results(place) if n.order in self.flow.nodes]
+        return [self.flow.nodes[n.order] for n in place.results if n.order in self.flow.nodes]
 
     def _role(self, place: Place) -> Role:
         if not place.nodes:
@@ -414,40 +502,84 @@ class _Reader:
             return "layer" if place.call is not None and place.call.is_layer else "operation"
         return "input" if self.naming.is_fed_in(place.nodes[0]) else "parameter"
 
-    def _words(self, place: Place, role: Role) -> tuple[str, str, str]:
-        """Give the title, the attributes and the name of a box."""
+    def _words(
+        self, place: Place, role: Role, owner: str | None
+    ) -> tuple[str, str, str, str]:
+        """Give the title, the attributes and the name of a box, and how it is written."""
+        outer = owner or self._path(place.frame)
         if place.is_leaf:
-            trace = place.nodes[0].order if place.nodes else trace_of(place.value)
-            return role, "", self.naming.names.get(trace) or self._as_passed(place, trace)
-        name = self.naming.names.get(_results(place)[0].order, "")
-        if place.call is None:
+            name = self._name_of_leaf(place)
+            return role, "", name, words.within(name, outer or self._owner(place)) or role
+        names = self.naming.names
+        name = names.get(place.results[-1].order, "") or names.get(place.results[0].order, "")
+        call = place.call
+        if call is None:
             node = place.nodes[0]
-            return words.title_of(node), words.attributes_of(node), name
-        shapes = {
+            written = words.written(place.nodes, self._subject(place))
+            return words.title_of(node), words.attributes_of(node), name, written
+        title = words.called(call)
+        if call.is_layer:
+            written = words.layer_title(words.within(call.path or "", outer), call.called)
+            return title, words.options_of(call.called), name, written
+        attributes = words.arguments_of(call, self._shapes_of_operands(place))
+        return title, attributes, name, f"{title}({attributes})" if attributes else title
+
+    def _name_of_leaf(self, place: Place) -> str:
+        trace = place.nodes[0].order if place.nodes else trace_of(place.value)
+        return self.naming.names.get(trace) or self._as_passed(place, trace)
+
+    def _owner(self, leaf: Place) -> str | None:
+        """Give the path of the layer that alone uses a leaf."""
+        calls = [target.call for target, _ in self.plan.uses.get(leaf, ())]
+        paths = {call.path if call is not None else None for call in calls}
+        return paths.pop() if len(paths) == 1 else None
+
+    def _subject(self, place: Place) -> str:
+        """Give the name of the one box that a value comes from."""
+        sources = {line.source for line in self.inputs[place]}
+        if len(sources) != 1 or any(line.carried for line in self.inputs[place]):
+            return ""
+        [source] = sources
+        if source.is_leaf:
+            name = self._name_of_leaf(source)
+        else:
+            name = self.naming.names.get(source.results[-1].order, "")
+        return name if name.isidentifier() else ""
+
+    def _shapes_of_operands(self, place: Place) -> dict[str, tuple[int, ...]]:
+        assert place.call is not None
+        return {
             words.operand_name(place.call.scope, trace): tuple(line.source.value.shape)
             for line in self.inputs[place]
             if line.source.is_leaf
             for trace in self._traces(line.source)
         }
-        return (
-            words.called(place.call),
-            words.arguments_of(place.call, shapes),
-            (name or (place.call.path or "")),
-        )
 
     def _traces(self, leaf: Place) -> list[Any]:
         return [n.order for n in leaf.nodes] or [trace_of(leaf.value)]
 
     def _as_passed(self, place: Place, trace: Any) -> str:
-        """Name unnamed data by the argument that it was passed as, where that has a name."""
+        """Name unnamed data by the argument that it was passed as, to the outermost call."""
+        if trace in self.arguments:
+            return self.arguments[trace]
         for target, position in self.plan.uses[place]:
-            if target.call is not None:
-                name = words.operand_name(target.call.scope, trace)
-            else:
+            if target.call is None and not place.nodes:
                 name = words.parameter_names(target.nodes[0].op).get(position, "")
-            if name and not place.nodes:
-                return name
+                if name:
+                    return name
         return ""
+
+    @cached_property
+    def arguments(self) -> dict[Any, str]:
+        """What arrays are called as arguments of the outermost call that they are passed to."""
+        scopes = sorted(scopes_of(self.plan.nodes), key=lambda scope: -scope.since)
+        arguments: dict[Any, str] = {}
+        for scope in scopes:
+            for key, trace in scope.operands.items():
+                name = words.argument_name(scope, key)
+                if name:
+                    arguments.setdefault(trace, name)
+        return arguments
 
     # -- lines ------------------------------------------------------------------------------------
 
@@ -493,7 +625,7 @@ class _Reader:
 
     def _rule(self, line: Line) -> Formula:
         """Give the rule by an operand of a box that is one operation."""
-        nodes = line.target.nodes[: len(line.target.nodes) // self._copies(line.target)]
+        nodes = line.target.inner
         positions = {position for _, position in self.plan.lines[line]}
         if len(nodes) != 1 or len(positions) != 1:
             return NO_FORMULA
@@ -520,14 +652,6 @@ class _Reader:
         return entering
 
 
-def _results(place: Place) -> list[Node]:
-    """List the operations whose results leave a box: one a copy; of leaves all."""
-    if place.call is None:
-        return place.nodes
-    length = len([*nodes_of(place.call)])
-    return place.nodes[length - 1 :: length]
-
-
 def _values(plan: Plan, loss: Tensor) -> dict[Place, list[Any]]:
     """Give the value of each box, of what repeats those of all copies."""
     values: dict[Place, list[Any]] = {}
@@ -535,6 +659,6 @@ def _values(plan: Plan, loss: Tensor) -> dict[Place, list[Any]]:
         if place.is_leaf:
             values[place] = [loss.data if place.value is None else place.value]
         else:
-            results = [loss.data if n is loss.node else n.value for n in _results(place)]
+            results = [loss.data if n is loss.node else n.value for n in place.results]
             values[place] = [v[0] if isinstance(v, (tuple, list)) else v for v in results]
     return values

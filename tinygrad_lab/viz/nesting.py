@@ -17,6 +17,7 @@ class Frame:
     """What is drawn around boxes: a layer that was called, or what comes several times.
 
     ``title`` names the layer and its kind; ``copies`` is how often what is in it comes in a row.
+    Of a layer, ``shapes`` are those of the first array that it was called with, and of its result.
     """
 
     id: str
@@ -24,6 +25,12 @@ class Frame:
     within: str | None
     path: str | None = None
     copies: int = 1
+    shapes: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """What it is in one line: ``× 12 layers.0 … layers.11: TransformerEncoderLayer``."""
+        return f"× {self.copies} {self.title}".strip() if self.copies > 1 else self.title
 
 
 class _Box(Protocol):

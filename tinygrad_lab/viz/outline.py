@@ -9,39 +9,40 @@ Not for: what becomes a box (``plan.py``), numbers (``measures.py``), or words (
 
 from __future__ import annotations
 
-import weakref
+import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.scopes import Scope, scopes_of
 
 __all__ = [
-    "FEWEST_COPIES", "Call", "Copy", "Part", "Repeat", "fold", "longest_run", "nodes_of", "outline",
+    "Call", "Copy", "Part", "Repeat", "Runs", "fold", "group", "nodes_of", "outline",
 ]  # fmt: skip
 
 FEWEST_COPIES = 3
 LONGEST_PERIOD = 64
-FEWEST_SAVED = 8  # boxes; for fewer no picture gets clearer
+FEWEST_SAVED = 8  # operations; for fewer no picture gets clearer
+PERIODS_TRIED = 8  # at one place
 
 
 @dataclass(eq=False)
 class Call:
-    """One call, of a layer or of a function, and what happened in it."""
+    """One call, of a layer or of a function, and what happened in it.
 
-    called: Any  # a layer has a path where it is one of the model's
+    What was ``called`` is a function, a layer, or the class of a layer that is no more; None for
+    parts that are together for another reason.
+    """
+
+    called: Any
     scope: Scope | None = None
     parts: list[Part] = field(default_factory=list)
-    path: str | None = None
+    path: str | None = None  # of a layer that is one of the model's
     is_layer: bool = False
-
-    def holds_a_layer(self) -> bool:
-        """Whether another layer was called within."""
-        inner = (part for part in self.parts if not isinstance(part, Node))
-        return any(
-            isinstance(part, Repeat) or part.is_layer or part.holds_a_layer() for part in inner
-        )
+    holds_a_layer: bool = False  # another layer was called within
+    nodes: list[Node] = field(default_factory=list)  # everything in it, the oldest first
 
 
 @dataclass(eq=False)
@@ -49,19 +50,17 @@ class Repeat:
     """Parts that come several times in a row; the others are like the first."""
 
     parts: list[Part]
+    last: list[Part]  # the same parts in the last copy
     copies: int
+    nodes: list[Node]  # of the first copy
 
 
 Part = Node | Call | Repeat
 
 
-def nodes_of(part: Part) -> Iterator[Node]:
+def nodes_of(part: Part) -> Sequence[Node]:
     """Give the operations of a part, the oldest first."""
-    if isinstance(part, Node):
-        yield part
-    else:
-        for inner in part.parts:
-            yield from nodes_of(inner)
+    return [part] if isinstance(part, Node) else part.nodes
 
 
 def outline(nodes: Sequence[Node], paths: Mapping[int, str]) -> Call:
@@ -80,18 +79,45 @@ def outline(nodes: Sequence[Node], paths: Mapping[int, str]) -> Call:
             opened.pop()
         while waiting and node.order < waiting[-1].since:
             scope = waiting.pop()
-            if node in scope:
-                call = _call(scope, paths)
-                opened[-1].parts.append(call)
-                opened.append(call)
+            if not scope.holds(node):
+                continue
+            call = _call(scope, paths)
+            if call.is_layer:
+                for outer in opened:
+                    outer.holds_a_layer = True
+            opened[-1].parts.append(call)
+            opened.append(call)
         opened[-1].parts.append(node)
+        for call in opened:
+            call.nodes.append(node)
     return whole
 
 
 def _call(scope: Scope, paths: Mapping[int, str]) -> Call:
-    is_layer = isinstance(scope.called, weakref.ref)
-    called = scope.called() if is_layer else scope.called
-    return Call(called, scope, [], paths.get(id(called)), is_layer)
+    layer = scope.layer and scope.layer()
+    called = scope.called if layer is None else layer
+    return Call(called, scope, [], paths.get(id(layer)), scope.layer is not None)
+
+
+def group(whole: Call, most: int) -> None:
+    """Take parts in a row together, so that the whole, and each model that it calls, has few."""
+    models = [p for p in whole.parts if isinstance(p, Call) and p.is_layer and p.holds_a_layer]
+    for call in [whole, *models]:
+        size = math.ceil(len(call.parts) / most)
+        call.parts = [part for stretch in _stretches(call.parts, size) for part in stretch]
+
+
+def _stretches(parts: Sequence[Part], size: int) -> Iterator[list[Part]]:
+    for is_alone, run in groupby(parts, lambda part: isinstance(part, Repeat)):
+        own = list(run)
+        for i in range(0, len(own), size):
+            stretch = own[i : i + size]
+            is_drawn = is_alone or len(stretch) == 1
+            yield stretch if is_drawn else [Call(None, None, stretch, nodes=_all(stretch))]
+
+
+def _all(parts: Sequence[Part]) -> list[Node]:
+    return [node for part in parts for node in nodes_of(part)]
 
 
 # ---- what repeats -------------------------------------------------------------------------------
@@ -106,79 +132,158 @@ class Copy(NamedTuple):
 
 
 def fold(whole: Call) -> dict[Node, list[Copy]]:
-    """Put a repeat in the place of each run of equal parts, within all calls.
+    """Put a repeat in the place of each run of parts that are alike and wired alike.
 
     Says of each operation in a run which copy it is in, and what it looks like in the first, of the
     outer runs first.  Within the copies that are not drawn nothing is folded.
     """
+    forms = _forms(whole)
+    wiring = _Wiring(whole.nodes)
     copies: dict[Node, list[Copy]] = {}
-    numbers: dict[Any, int] = {}  # what looks the same has one number
     waiting: list[Call | Repeat] = [whole]
     while waiting:
         within = waiting.pop()
-        within.parts[:] = _folded(within.parts, copies, numbers)
+        within.parts[:] = _folded(within.parts, forms, wiring, copies)
         waiting += [part for part in within.parts if not isinstance(part, Node)]
     return copies
 
 
 def _folded(
-    parts: list[Part], known: dict[Node, list[Copy]], numbers: dict[Any, int]
+    parts: list[Part],
+    forms: Mapping[Part, int],
+    wiring: _Wiring,
+    known: dict[Node, list[Copy]],
 ) -> list[Part]:
-    forms = [_form(part, numbers) for part in parts]
     folded: list[Part] = []
+    own = [-1 if isinstance(part, Repeat) else forms[part] for part in parts]
+    runs = Runs(own)
     i = 0
-    while i < len(forms):
-        period, copies = longest_run(forms, i)
-        if copies < FEWEST_COPIES:
+    while i < len(parts):
+        period, copies = 1, 1
+        for period, most in runs.at(i):
+            size = len(_all(parts[i : i + period]))
+            copies = wiring.alike(nodes_of(parts[i])[0], size, most)
+            if copies >= FEWEST_COPIES and (copies - 1) * size >= FEWEST_SAVED:
+                break
+        else:
             folded.append(parts[i])
             i += 1
             continue
         stretches = [parts[i + k * period : i + (k + 1) * period] for k in range(copies)]
         i += copies * period
-        first = [node for part in stretches[0] for node in nodes_of(part)]
-        if (copies - 1) * len(first) < FEWEST_SAVED:
-            folded += [part for stretch in stretches for part in stretch]
-            continue
-        repeat = Repeat(stretches[0], copies)
+        first = _all(stretches[0])
+        repeat = Repeat(stretches[0], stretches[-1], copies, first)
         folded.append(repeat)
         for k, stretch in enumerate(stretches):
-            nodes = (node for part in stretch for node in nodes_of(part))
-            for node, alike in zip(nodes, first, strict=True):
+            for node, alike in zip(_all(stretch), first, strict=True):
                 known.setdefault(node, []).append(Copy(repeat, k, alike))
     return folded
 
 
-def longest_run(forms: Sequence[int], start: int) -> tuple[int, int]:
-    """Give the period and the number of copies of the longest run of equal parts from a place."""
-    best = (1, 1)
-    for period in range(1, min((len(forms) - start) // FEWEST_COPIES, LONGEST_PERIOD) + 1):
-        if forms[start] != forms[start + period]:
-            continue
-        copies, stretch = 1, forms[start : start + period]
-        while forms[start + copies * period : start + (copies + 1) * period] == stretch:
-            copies += 1
-        if copies >= FEWEST_COPIES and copies * period > best[0] * best[1]:
-            best = (period, copies)
-    return best
+class Runs:
+    """Where equal forms come in a row, with which period and how often."""
+
+    def __init__(self, forms: Sequence[int]) -> None:
+        periods = min(len(forms) // FEWEST_COPIES, LONGEST_PERIOD)
+        #: By period, how many forms from each place on equal those one period later.
+        self.equal = {period: self._equal(forms, period) for period in range(1, periods + 1)}
+
+    @staticmethod
+    def _equal(forms: Sequence[int], period: int) -> list[int]:
+        lengths = [0] * (len(forms) + 1)
+        for i in range(len(forms) - period - 1, -1, -1):
+            if forms[i] == forms[i + period]:
+                lengths[i] = lengths[i + 1] + 1
+        return lengths
+
+    def at(self, start: int) -> Iterator[tuple[int, int]]:
+        """Give periods and numbers of copies from a place on, what covers most first."""
+        candidates = [
+            (period, lengths[start] // period + 1)
+            for period, lengths in self.equal.items()
+            if lengths[start] >= (FEWEST_COPIES - 1) * period
+        ]
+        candidates.sort(key=lambda each: -each[0] * each[1])
+        yield from candidates[:PERIODS_TRIED]
 
 
-def _form(part: Part, numbers: dict[Any, int]) -> int:
-    """Number a part by what was called and of which sizes: two that look the same have one."""
+class _Wiring:
+    """From where each operation takes its operands, to compare copies by."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.place = {node: i for i, node in enumerate(nodes)}
+        #: Places of operations, or leaves; None for constants.
+        self.sources: list[list[Any]] = [
+            [self.place.get(p, p) if p is not None else None for p in node.parents or ()]
+            for node in nodes
+        ]
+
+    def alike(self, first: Node, size: int, copies: int) -> int:
+        """Count the copies, from the first on, that are connected in the same way.
+
+        Within a copy the ways must be the same.  What comes from an earlier copy must come from the
+        same operation there, as many copies earlier, and from anywhere outside where that would lie
+        before the first.  What comes from outside must be the same in all copies or another one in
+        each.
+        """
+        base = self.place[first]
+        used: dict[Any, int] = {}  # what comes from outside, by the place of its first use
+        before: list[Any] = []
+        for k in range(copies):
+            ways: list[Any] = []
+            for g in range(base + k * size, base + (k + 1) * size):
+                if k and len(self.sources[g]) != len(self.sources[g - size]):
+                    return k
+                for source in self.sources[g]:
+                    way = self._way(source, g, base, size, used)
+                    if k and not self._fits(way, before[len(ways)], g - size - base, k):
+                        return k
+                    ways.append(way)
+            before = ways
+        return copies
+
+    @staticmethod
+    def _way(source: Any, g: int, base: int, size: int, used: dict[Any, int]) -> Any:
+        """Say from where an operand comes: how far back in the run, or as what from outside."""
+        if source is None:
+            return None
+        if isinstance(source, int) and source >= base:
+            return source - g
+        first = used.setdefault(source, g)
+        copy, place = divmod(first - base, size)
+        if copy == (g - base) // size:
+            return "own", place
+        return ("shared", place) if copy == 0 else ("odd", first)
+
+    @staticmethod
+    def _fits(way: Any, before: Any, place: int, copy: int) -> bool:
+        """Whether a way in a copy goes with that in the copy before, at a place of the run."""
+        if way == before:
+            return True
+        if isinstance(way, int):
+            return not isinstance(before, int) and place + way < 0
+        return copy == 1 and way == ("shared", before[1]) if isinstance(before, tuple) else False
+
+
+def _forms(whole: Call) -> dict[Part, int]:
+    """Number parts by what was called and of which sizes: two that look the same have one."""
+    calls = [whole]
+    for call in calls:
+        calls += [part for part in call.parts if isinstance(part, Call)]
+    numbers: dict[Any, int] = {}
+    forms: dict[Part, int] = {}
     form: tuple[Any, ...]
-    if isinstance(part, Node):
-        form = (part.op, _sizes(part.value), tuple(sorted(map(str, part.kwargs or ()))))
-    else:
-        form = (_kind(part), *(_form(inner, numbers) for inner in part.parts))
-    return numbers.setdefault(form, len(numbers))
-
-
-def _kind(part: Call | Repeat) -> Any:
-    if isinstance(part, Repeat):
-        return part.copies
-    return type(part.called) if part.is_layer else part.called
+    for node in whole.nodes:
+        form = node.op, _sizes(node.value), tuple(node.kwargs or ())
+        forms[node] = numbers.setdefault(form, len(numbers))
+    for call in reversed(calls):
+        kind = type(call.called) if call.is_layer else call.called
+        form = kind, *(forms[part] for part in call.parts)
+        forms[call] = numbers.setdefault(form, len(numbers))
+    return forms
 
 
 def _sizes(value: Any) -> Hashable:
     if isinstance(value, (tuple, list)):
         return tuple(map(_sizes, value))
-    return getattr(value, "shape", ()), str(getattr(value, "dtype", ""))
+    return getattr(value, "shape", ()), getattr(value, "dtype", None)

@@ -5,6 +5,7 @@ Ties the parts together: ``model.py`` reads the graph, ``dot.py`` writes it, ``r
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from tinygrad_lab.viz.dot import to_dot
 from tinygrad_lab.viz.drawing import Drawing
 from tinygrad_lab.viz.health import Finding, examine, report
 from tinygrad_lab.viz.model import DETAILS, Examine, GraphModel, build
+from tinygrad_lab.viz.naming import variables
 from tinygrad_lab.viz.programs.model import read as read_program
 from tinygrad_lab.viz.programs.picture import ProgramGraph
 from tinygrad_lab.viz.style import THEMES
@@ -56,6 +58,7 @@ def graph(
     detail: str = ...,
     fold: bool | None = ...,
     collapse: Collection[str] = ...,
+    depth: int | None = ...,
 ) -> Graph: ...
 def graph(
     loss: Tensor | Program,
@@ -70,6 +73,7 @@ def graph(
     detail: str = "auto",
     fold: bool | None = None,
     collapse: Collection[str] = (),
+    depth: int | None = None,
 ) -> Graph | ProgramGraph:
     """Draw how a tensor was computed, and how its gradient flows back.
 
@@ -87,7 +91,9 @@ def graph(
     model
         A module, to name parameters and to frame the operations of each layer.
     names
-        What to call tensors and arrays: ``{"x": x, "ŷ": prediction}``.
+        What to call tensors and arrays: ``{"x": x, "ŷ": prediction}``. What has no name here is
+        called as the variable that holds it where ``graph`` is called, if there is one, or else as
+        the argument that it was passed as.
     show
         What boxes show: any of ``"shape"`` and ``"grad"``. Without ``"grad"`` no backward pass is
         run.
@@ -101,18 +107,24 @@ def graph(
     limit
         Refuse to draw more boxes than this.
     detail
-        What is one box: ``"modules"``, each layer that calls no other; ``"operations"``, each call
-        of a function, with layers as frames; ``"primitives"``, each recorded operation.
-        ``"auto"``: operations, or layers where that would be too many.
+        What is one box: ``"modules"``, each layer that calls no other, with its parameters;
+        ``"operations"``, such a layer beside its parameters, and each call of a function;
+        ``"primitives"``, each recorded operation, with layers as frames.  ``"auto"``: operations,
+        or fewer boxes where those would be too many.  A layer that hands on what it is given, as
+        ``Dropout`` does in evaluation, computes nothing and has no box.
     fold
         Draw what comes several times in a row, the steps of a loop or equal blocks, once; by
-        default where there would be too many boxes.
+        default where there would be too many boxes.  What goes from one copy to the next is
+        ``carried``.
     collapse
         Paths of layers to draw as one box each.
+    depth
+        Draw layers that are so deep within others as one box each.
 
     Returns
     -------
     Graph
+        A picture that fits 848 px; its last line says what is not drawn by itself.
 
     Raises
     ------
@@ -136,16 +148,21 @@ def graph(
     _check("theme", theme, THEMES)
     _check("detail", detail, ("auto", *DETAILS))
     _check("engine", engine, rendering.ENGINES)
+    show, collapse = _several(show), _several(collapse)
     for what in show:
         _check("show", what, _SHOWN)
     if isinstance(loss, Program):
         lines = read_program(loss, detail=detail, fold=fold, limit=limit)
         return ProgramGraph(lines, theme, engine)
-    options: dict[str, Any] = {"detail": detail, "fold": fold, "collapse": collapse}
+    caller = sys._getframe(1)  # noqa: SLF001 - there is no other way to see one's caller
+    options: dict[str, Any] = {
+        "detail": detail, "fold": fold, "collapse": collapse, "depth": depth,
+        "nearby": variables(caller),
+    }  # fmt: skip
     read = partial(
         build, loss, model=model, names=names, gradients="grad" in show, limit=limit, **options
     )
-    style = Style(tuple(show), _DIRECTIONS[direction], theme)
+    style = Style(show, _DIRECTIONS[direction], theme)
     return Graph(read(), style, engine, read)
 
 
@@ -162,6 +179,11 @@ def _once(look: Examine) -> Examine:
         return findings
 
     return again
+
+
+def _several(words: Collection[str]) -> tuple[str, ...]:
+    """Take a word by itself for a collection of one, and not of its letters."""
+    return (words,) if isinstance(words, str) else tuple(words)
 
 
 def _check(option: str, value: str, allowed: Collection[str]) -> None:

@@ -3,13 +3,14 @@
 A box is one operation, one call that is drawn as a whole, a parameter, or an array of data.  Of
 what repeats only the first copy is drawn; the others are what their counterparts in it are.
 
-Not for: reading the outline (``outline.py``), or describing boxes (``model.py``).
+Not for: reading the outline (``outline.py``), how much detail there is room for (``scaling.py``),
+or describing boxes (``model.py``).
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -18,12 +19,17 @@ import numpy as np
 
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.scopes import trace_of
-from tinygrad_lab.viz.outline import Call, Copy, Repeat, fold, nodes_of, outline
+from tinygrad_lab.viz.outline import Call, Copy, Part, Repeat
 
-__all__ = ["DETAILS", "Detail", "Line", "Place", "Plan", "Settings", "operands"]
+__all__ = [
+    "DETAILS", "Detail", "Layout", "Line", "Place", "Plan", "Settings", "Use", "operands",
+    "uses_of",
+]  # fmt: skip
 
 Detail = Literal["modules", "operations", "primitives"]
 DETAILS = ("modules", "operations", "primitives")
+
+_OURS = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Settings:
     folded: bool = True
     collapsed: Collection[str] = ()  # paths of layers that are one box each
     depth: int | None = None  # so deep within other layers, layers are one box each
+    grouped: bool = False  # parts in a row are one box
 
 
 @dataclass(eq=False)
@@ -45,11 +52,28 @@ class Place:
     value: Any = None  # of a leaf
     frame: Call | Repeat | None = None
     within: Place | None = None  # the call that a leaf is an inner matter of
+    has_parameters: bool = False  # those of the call are part of the box
 
     @property
     def is_leaf(self) -> bool:
         """Whether it was computed by nothing."""
         return not self.nodes or self.nodes[0].op is None
+
+    @property
+    def inner(self) -> list[Node]:
+        """The operations of one copy; of a leaf, its node."""
+        return self.nodes[:1] if self.call is None else self.call.nodes
+
+    @property
+    def results(self) -> list[Node]:
+        """The operations whose results leave it: one a copy; of leaves all."""
+        size = len(self.inner)
+        return self.nodes[size - 1 :: size] if size else []
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it is a layer as a whole."""
+        return self.call is not None and self.call.is_layer
 
 
 class Line(NamedTuple):
@@ -61,57 +85,112 @@ class Line(NamedTuple):
     carried: bool
 
 
+class Use(NamedTuple):
+    """One operand that is drawn: ``key`` is the node it comes from, or the trace of a constant."""
+
+    node: Node
+    position: int
+    value: Any
+    parent: Node | None
+    key: Hashable
+
+
+class Layout:
+    """The boxes of operations and the frames around them, from the outside in."""
+
+    def __init__(self, whole: Call, settings: Settings) -> None:
+        self.settings = settings
+        self.frames: dict[Call | Repeat, Call | Repeat | None] = {}  # and what each is within
+        self.places: list[Place] = []
+        waiting: list[tuple[Part, Any, int]] = [(part, None, 0) for part in reversed(whole.parts)]
+        while waiting:
+            part, frame, depth = waiting.pop()
+            if isinstance(part, Node):
+                self.places.append(Place(nodes=[part], frame=frame))
+                continue
+            if isinstance(part, Call) and self._is_a_box(part, depth):
+                has_parameters = self._is_whole(part, depth)
+                self.places.append(
+                    Place(part, list(part.nodes), frame=frame, has_parameters=has_parameters)
+                )
+                continue
+            if isinstance(part, Repeat) or part.is_layer:
+                self.frames[part] = frame
+                frame, depth = part, depth + (not isinstance(part, Repeat))
+            waiting += [(inner, frame, depth) for inner in reversed(part.parts)]
+
+    def _is_a_box(self, part: Call, depth: int) -> bool:
+        if self._is_whole(part, depth):
+            return True
+        if self.settings.detail == "primitives":
+            return False
+        if not part.is_layer:
+            return not part.holds_a_layer
+        # Who calls a layer of ours has not written what is in it.
+        is_ours = type(part.called).__module__.partition(".")[0] == _OURS
+        return not part.holds_a_layer and (is_ours or len(part.parts) == 1)
+
+    def _is_whole(self, part: Call, depth: int) -> bool:
+        """Whether a call is one box together with its parameters."""
+        settings = self.settings
+        if not part.is_layer:
+            return part.called is None
+        if part.path is not None and part.path in settings.collapsed:
+            return True
+        if settings.depth is not None and depth >= settings.depth:
+            return True
+        return settings.detail == "modules" and not part.holds_a_layer
+
+
 class Plan:
     """Boxes in topological order, frames from the outside in, and lines by target and operand."""
 
     def __init__(
-        self, nodes: Sequence[Node], paths: Mapping[int, str], settings: Settings, parameters: Any
+        self,
+        nodes: Sequence[Node],
+        uses: Sequence[Use],
+        layout: Layout,
+        copies: Mapping[Node, list[Copy]],
+        parameters: Collection[int],
     ) -> None:
-        self.nodes, self.settings, self.parameters = nodes, settings, parameters
-        self.whole = outline(nodes, paths)
-        self.copies: dict[Node, list[Copy]] = fold(self.whole) if settings.folded else {}
-        self.frames: dict[Call | Repeat, Call | Repeat | None] = {}  # and what each is within
+        self.nodes, self.operands = nodes, uses
+        self.copies, self.parameters = copies, parameters
+        self.settings = layout.settings
+        self.frames = layout.frames
         self._of: dict[Hashable, Place] = {}  # by node, or by the trace of an array
-        self._set_out(self.whole, None, 0)
+        for place in layout.places:
+            self._of.update(dict.fromkeys(place.nodes, place))
         for node in nodes:
             if node.op is not None and node not in self._of:
                 self._of[node] = self._of[self._drawn(node)]
                 self._of[node].nodes.append(node)
         self.given: list[Line] = []  # arrays that a call made others of
-        self.uses = self._leaves()
+        self.uses = self._leaves(uses)
         if nodes[-1] not in self._of:  # nothing was computed
             self._of[nodes[-1]] = Place(nodes=[nodes[-1]])
-        self.lines = self._lines()
+        self.lines = self._lines(uses)
         self.places = self._in_order()
+        self._numbers = {place: i for i, place in enumerate(self.places)}
+        self.merged = self._merge_frames()
 
     def place(self, node: Node) -> Place:
         """Give the box of a node."""
         return self._of[node]
 
-    # -- operations -------------------------------------------------------------------------------
-
-    def _set_out(self, within: Call | Repeat, frame: Call | Repeat | None, depth: int) -> None:
-        """Make boxes and frames of the parts of a call."""
-        for part in within.parts:
-            if isinstance(part, Node):
-                self._of[part] = Place(nodes=[part], frame=frame)
-            elif isinstance(part, Call) and self._is_a_box(part, depth):
-                place = Place(part, list(nodes_of(part)), frame=frame)
-                self._of.update(dict.fromkeys(place.nodes, place))
-            elif isinstance(part, Repeat) or part.is_layer:
-                self.frames[part] = frame
-                self._set_out(part, part, depth + (not isinstance(part, Repeat)))
-            else:
-                self._set_out(part, frame, depth)
-
-    def _is_a_box(self, part: Call, depth: int) -> bool:
-        if not part.is_layer:
-            return self.settings.detail != "primitives"
-        if part.path is not None and part.path in self.settings.collapsed:
-            return True
-        if self.settings.depth is not None and depth >= self.settings.depth:
-            return True
-        return self.settings.detail == "modules" and not part.holds_a_layer()
+    def width(self) -> int:
+        """Count how many boxes are beside one another, at most: about, as layouts differ."""
+        lines = sorted(self.lines, key=lambda line: self._numbers[line.target])
+        uses = Counter(line.source for line in lines)
+        # Beside what they lead to are leaves, and what is computed of one alone: a transpose.
+        inner = {line.target for line in lines if not line.source.is_leaf or uses[line.source] > 1}
+        ranks: dict[Place, int] = defaultdict(int)
+        for line in lines:
+            if line.source in inner and not line.carried:
+                ranks[line.target] = max(ranks[line.target], ranks[line.source] + 1)
+        for line in reversed(lines):
+            if line.source not in inner:
+                ranks[line.source] = ranks[line.target]
+        return max(Counter(ranks.values()).values(), default=1)
 
     def _drawn(self, node: Node) -> Node:
         """Give the operation that is drawn for one, which may be in another copy."""
@@ -124,40 +203,36 @@ class Plan:
 
     # -- parameters and data ----------------------------------------------------------------------
 
-    def _leaves(self) -> dict[Place, list[tuple[Place, int]]]:
+    def _leaves(self, uses: Sequence[Use]) -> dict[Place, list[tuple[Place, int]]]:
         """Make the boxes of leaves, and say where each is used."""
-        users: dict[Hashable, list[tuple[Node, int]]] = defaultdict(list)
-        values: dict[Hashable, tuple[Node | None, Any]] = {}
-        for node in self.nodes:
-            for position, value, parent in operands(node):
-                if parent is None or parent.op is None:
-                    key = trace_of(value) if parent is None else parent
-                    users[key].append((node, position))
-                    values[key] = parent, value
-        at = {use: key for key, each in users.items() for use in each}
-        uses: dict[Place, list[tuple[Place, int]]] = defaultdict(list)
+        users: dict[Hashable, list[Use]] = defaultdict(list)
+        for use in uses:
+            if use.parent is None or use.parent.op is None:
+                users[use.key].append(use)
+        at = {(use.node, use.position): key for key, each in users.items() for use in each}
+        targets: dict[Place, list[tuple[Place, int]]] = defaultdict(list)
         for key, each in users.items():
             drawn = self._counterpart(key, each, at)
             if drawn not in self._of:
-                self._of[drawn] = Place(value=values[drawn][1])
+                self._of[drawn] = Place(value=users[drawn][0].value)
             place = self._of[key] = self._of[drawn]
-            leaf = values[key][0]
+            leaf = each[0].parent
             if leaf is not None:
                 place.nodes.append(leaf)
-            uses[place] += [(self._of[node], position) for node, position in each]
-        for place, used in uses.items():
-            targets = {target for target, _ in used}
+            targets[place] += [(self._of[use.node], use.position) for use in each]
+        for place, used in targets.items():
+            boxes = {target for target, _ in used}
             if place.nodes and place.nodes[0].order in self.parameters:
-                place.frame = self._innermost([target.frame for target in targets])
-            if len(targets) == 1 and self._is_absorbed(place, *targets):
-                [place.within] = targets
-        self._add_arguments(uses)
-        return uses
+                place.frame = self._innermost([target.frame for target in boxes])
+            if len(boxes) == 1 and self._is_absorbed(place, *boxes):
+                [place.within] = boxes
+        self._add_arguments(targets)
+        return targets
 
     def _add_arguments(self, uses: dict[Place, list[tuple[Place, int]]]) -> None:
         """Add the arrays that a call was given and made others of: labels, say, or a mask."""
         for target in dict.fromkeys(self._of.values()):
-            if target.call is None or target.call.scope is None or target.call.is_layer:
+            if target.call is None or target.call.scope is None:
                 continue
             for number, trace in enumerate(target.call.scope.operands.values()):
                 if not isinstance(trace, tuple) or math.prod(trace[0]) < 2:
@@ -168,17 +243,18 @@ class Plan:
                     uses[self._of[trace]].append((target, number))
                     self.given.append(Line(self._of[trace], target, number, False))
 
-    def _counterpart(self, key: Hashable, users: Sequence[tuple[Node, int]], at: Any) -> Hashable:
+    def _counterpart(self, key: Hashable, users: Sequence[Use], at: Any) -> Hashable:
         """Give the leaf that stands for one of a later copy, which is used nowhere else."""
+        places = [(use.node, use.position) for use in users]
         while True:
-            node, position = users[0]
+            node, position = places[0]
             later = next((c for c in self.copies.get(node, ()) if c.number), None)
-            if later is None or not all(self._is_in(later, user) for user, _ in users):
+            if later is None or not all(self._is_in(later, user) for user, _ in places):
                 return key
             other = at.get((later.first, position))
             if other is None or other == key:
                 return key
-            key, users = other, [(later.first, position)]
+            key, places = other, [(later.first, position)]
 
     def _is_in(self, copy: Copy, node: Node) -> bool:
         return any(
@@ -187,6 +263,8 @@ class Plan:
 
     def _innermost(self, frames: Sequence[Call | Repeat | None]) -> Call | Repeat | None:
         """Give the innermost frame that all of some frames are in."""
+        if all(frame is frames[0] for frame in frames):
+            return frames[0]
         chains = [list(self._around(frame)) for frame in frames]
         return next((f for f in chains[0] if all(f in chain for chain in chains)), None)
 
@@ -197,36 +275,33 @@ class Plan:
 
     def _is_absorbed(self, leaf: Place, target: Place) -> bool:
         """Whether a leaf is an inner matter of the call that uses it."""
-        if target.call is None or target.call.scope is None:
+        call = target.call
+        if call is None or (leaf.nodes and not target.has_parameters):
             return False
-        if leaf.nodes and leaf.nodes[0].order in self.parameters:
-            return target.call.is_layer
-        own = target.call.scope.operands.values()
+        if call.scope is None:  # of several operations: what all began with is shown
+            return leaf is not self._of[self.nodes[0]]
         traces = [n.order for n in leaf.nodes] or [trace_of(leaf.value)]
-        return not any(trace in own for trace in traces)
+        return not any(trace in call.scope.operands.values() for trace in traces)
 
     # -- lines, and the order of everything -------------------------------------------------------
 
-    def _lines(self) -> dict[Line, list[tuple[int, int]]]:
+    def _lines(self, uses: Sequence[Use]) -> dict[Line, list[tuple[int, int]]]:
         """Say which operands of which operations each line stands for."""
         lines: dict[Line, list[tuple[int, int]]] = defaultdict(list)
-        for node in self.nodes:
-            target = self._of.get(node)
-            for position, value, parent in operands(node):
-                key = trace_of(value) if parent is None else parent
-                source = self._of[key]
-                carried = parent is not None and self._is_carried(parent, node)
-                if target is None or (source is target and not carried):
-                    continue
-                if source.within is not None:
-                    continue
-                operand = position if target.call is None else 0
-                lines[Line(source, target, operand, carried)].append((node.order, position))
+        for node, position, _, parent, key in uses:
+            target, source = self._of[node], self._of[key]
+            carried = parent is not None and self._is_carried(parent, node)
+            if (source is target and not carried) or source.within is not None:
+                continue
+            operand = position if target.call is None else 0
+            lines[Line(source, target, operand, carried)].append((node.order, position))
         return lines | {line: [] for line in self.given}
 
     def _is_carried(self, source: Node, target: Node) -> bool:
         """Whether a value goes from one copy to another of the same repeat."""
-        ours = {c.repeat: c.number for c in self.copies.get(source, ())}
+        if source not in self.copies:
+            return False
+        ours = {c.repeat: c.number for c in self.copies[source]}
         return any(ours.get(c.repeat, c.number) != c.number for c in self.copies.get(target, ()))
 
     def _in_order(self) -> list[Place]:
@@ -239,6 +314,32 @@ class Plan:
             if line.source.is_leaf and line.source not in ranks:
                 ranks[line.source] = (ranks[line.target][0], len(ranks))
         return sorted(ranks, key=lambda place: ranks[place])
+
+    # -- frames -----------------------------------------------------------------------------------
+
+    def _merge_frames(self) -> dict[Call | Repeat, list[Call | Repeat]]:
+        """Say which frames each drawn one stands for, the outermost first.
+
+        A frame around another and nothing else is drawn as one with it.
+        """
+        boxes = Counter(place.frame for place in self.places)
+        held = Counter(self.frames.values())
+        merged: dict[Call | Repeat, list[Call | Repeat]] = {}
+        before: list[Call | Repeat] = []
+        for frame in self.frames:  # one within another comes after it
+            before.append(frame)
+            if boxes[frame] or held[frame] != 1:
+                merged[frame], before = before, []
+        return merged
+
+
+def uses_of(nodes: Sequence[Node]) -> list[Use]:
+    """List the operands of operations that are drawn, the oldest first."""
+    return [
+        Use(node, position, value, parent, trace_of(value) if parent is None else parent)
+        for node in nodes
+        for position, value, parent in operands(node)
+    ]
 
 
 def operands(node: Node) -> Iterator[tuple[int, Any, Node | None]]:

@@ -122,25 +122,35 @@ def _program() -> str | None:
 def _output(who: str, command: list[str], source: str) -> bytes:
     """Run a command that reads DOT, and return what it writes."""
     try:
-        child = subprocess.run(
+        with subprocess.Popen(
             command,
-            input=source.encode(),
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             cwd=sys.prefix,  # no name in PYTHONPATH or elsewhere then means the current folder
-        )
+        ) as child:
+            picture, errors = _answer(child, source.encode())
     except subprocess.TimeoutExpired as error:
         raise RenderError(
             f"{who} has not finished after {_SECONDS} s: draw a smaller graph"
         ) from error
     except OSError as error:
         raise RenderError(f"{who} cannot be started: {error.strerror}. {_REMEDY}") from error
-    if child.returncode != 0 or not child.stdout:
-        lines = child.stderr.decode(errors="replace").strip().splitlines()
+    if child.returncode != 0 or not picture:
+        lines = errors.decode(errors="replace").strip().splitlines()
         why = f": {lines[-1]}" if lines else f" with exit status {child.returncode}"
         raise RenderError(f"{who} failed{why}. {_REMEDY}")
-    return child.stdout
+    return picture
+
+
+def _answer(child: subprocess.Popen[bytes], text: bytes) -> tuple[bytes, bytes]:
+    """Give a process its input and wait for what it writes; interrupted, end it first."""
+    try:
+        return child.communicate(text, timeout=_SECONDS)
+    except BaseException:
+        child.kill()
+        child.wait()
+        raise
 
 
 def size_of(png: bytes) -> dict[str, int]:

@@ -15,7 +15,7 @@ import functools
 import linecache
 import re
 from collections.abc import Iterator
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from tinygrad_lab.core.operations import OPERATIONS
@@ -114,11 +114,12 @@ def formula(op: Any, position: int) -> Formula:
         return NO_FORMULA
     letter = _letter(rule, position)
     if not _is_ours(rule):
-        return Formula(letter, _as_written(rule))
+        said = (rule.__doc__ or "").strip().partition("\n")[0]
+        return Formula(letter, _as_written(rule.__code__) or said)
     known = _TEXTBOOK.get(getattr(op, "__name__", ""))
     if known is not None:
         return Formula(letter, known[position] if position < len(known) else "")
-    text = _as_written(rule)
+    text = _as_written(rule.__code__)
     return Formula(letter, "" if re.search(r"\b_\w", text) else text)  # a helper explains nothing
 
 
@@ -151,11 +152,12 @@ def _letter(rule: FunctionType, position: int) -> str:
 # ---- the source of a rule -----------------------------------------------------------------------
 
 
-def _as_written(rule: FunctionType) -> str:
-    """Return the expression that a rule is, or else the first line of what it says of itself."""
-    body = _expression(rule)
+@functools.lru_cache(maxsize=1024)
+def _as_written(code: CodeType) -> str:
+    """Return the expression that a rule is, if it is one."""
+    body = _expression(code)
     if body is None:
-        return (rule.__doc__ or "").strip().partition("\n")[0]
+        return ""
     text = ast.unparse(body)
     for pattern, sign in (
         (r"\bnp\.", ""), (r" \*\* 2\b", "²"), (r" \* ", " · "), (r" - ", " − "),
@@ -165,15 +167,15 @@ def _as_written(rule: FunctionType) -> str:
     return text
 
 
-def _expression(rule: FunctionType) -> ast.expr | None:
+def _expression(code: CodeType) -> ast.expr | None:
     """Give the expression that a function returns, if that is all it does."""
     bodies = (
         body
-        for statement in _around(rule.__code__.co_filename, rule.__code__.co_firstlineno)
+        for statement in _around(code.co_filename, code.co_firstlineno)
         for node in ast.walk(statement)
         if (body := _body(node)) is not None
     )
-    return next((body for body in bodies if _is_at(body, rule)), None)
+    return next((body for body in bodies if _is_at(body, code)), None)
 
 
 def _body(node: ast.AST) -> ast.expr | None:
@@ -185,9 +187,9 @@ def _body(node: ast.AST) -> ast.expr | None:
     return None
 
 
-def _is_at(body: ast.expr, rule: FunctionType) -> bool:
+def _is_at(body: ast.expr, code: CodeType) -> bool:
     """Whether an expression is where the last of a function's instructions come from."""
-    spans = [s for s in rule.__code__.co_positions() if None not in s and s[2] != s[3]]
+    spans = [s for s in code.co_positions() if None not in s and s[2] != s[3]]
     where = (body.lineno, body.end_lineno, body.col_offset, body.end_col_offset)
     return bool(spans) and where in spans
 

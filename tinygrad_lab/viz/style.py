@@ -200,8 +200,8 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def one_line(text: str) -> str:
-    r"""Make any text visible, one line, and at most 40 characters long.
+def one_line(text: str, longest: int = _LONGEST) -> str:
+    r"""Make any text visible, one line, and at most 40 characters long, or as long as said.
 
     Examples
     --------
@@ -209,8 +209,8 @@ def one_line(text: str) -> str:
     ('two⏎lines', '(empty)', 'xx…')
     """
     text = printable(text).strip()
-    if len(text) > _LONGEST:
-        text = text[: _LONGEST - 1] + "…"
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
     return text or "(empty)"
 
 

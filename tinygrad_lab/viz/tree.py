@@ -78,6 +78,7 @@ class _Writer:
         self.model = model
         self.names = _unique_names(model)
         self.paths = {frame.id: frame.path for frame in model.frames}
+        self.roles = {box.id: box.role for box in model.boxes}
         self.inputs: dict[str, list[Edge]] = {}
         for edge in model.edges:
             self.inputs.setdefault(edge.target, []).append(edge)
@@ -100,28 +101,39 @@ class _Writer:
 
     def _call(self, box: Box) -> str:
         """Write a box: what it is called, and how it was computed."""
-        name = self._within(box.frame, box.id)
+        outer = self.paths.get(box.frame or "")
+        name = self._within(outer, box.id)
         if box.role in ("input", "parameter"):
             return f"{name}: {box.title}"
         words = [
-            "↺ " * (edge.role == "carried") + self._within(box.frame, edge.source)
-            for edge in self.inputs.get(box.id, ())
+            "↺ " * (edge.role == "carried") + self._within(box.path or outer, edge.source)
+            for edge in self._operands(box)
         ]
-        words += [one_line(box.attributes)] if box.attributes else []
+        title = one_line(box.title)
+        if box.attributes and box.is_layer:
+            title = f"{title}({one_line(box.attributes)})"
+        elif box.attributes:
+            words.append(one_line(box.attributes))
         arguments = f"({', '.join(words)})" if words else ""
-        return f"{name} = {one_line(box.title)}{arguments}"
+        return f"{name} = {title}{arguments}"
 
-    def _within(self, frame: str | None, box: str) -> str:
-        """Name a box as inside a frame, which says whose weight it is."""
-        path = self.paths.get(frame or "")
+    def _operands(self, box: Box) -> list[Edge]:
+        """Give the lines to a box, of a layer those of its parameters last."""
+        edges = self.inputs.get(box.id, [])
+        if not box.is_layer:
+            return edges
+        return sorted(edges, key=lambda edge: self.roles[edge.source] == "parameter")
+
+    def _within(self, path: str | None, box: str) -> str:
+        """Name a box as inside a layer, which says whose weight it is."""
         return self.names[box].removeprefix(f"{path}.") if path else self.names[box]
 
 
 def _frame(frame: Frame) -> str:
     """Write the heading of a layer, or of what repeats."""
-    if frame.title:
+    if frame.copies == 1:
         return one_line(frame.title)
-    return f"× {frame.copies}, one of them shown, with the numbers of all"
+    return f"{one_line(frame.heading, _WIDTH)}, one of them shown, with the numbers of all"
 
 
 def _unique_names(model: GraphModel) -> dict[str, str]:
@@ -129,7 +141,7 @@ def _unique_names(model: GraphModel) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for index, box in enumerate(model.boxes, start=1):
-        name = one_line(box.name) if box.name else ""
+        name = one_line(box.name or box.path or "") if box.name or box.path else ""
         names[box.id] = name if name and name not in taken else f"#{index}"
         taken.add(name)
     return names

@@ -1,4 +1,6 @@
-"""Five networks whose DOT text is kept: `python -m tests.viz.golden.renew` writes the texts anew.
+"""Five networks and a program whose DOT text is kept.
+
+`python -m tests.viz.golden.renew` writes the texts anew.
 
 The numbers in a picture come from sums, which another processor may round otherwise, so weights and
 data here are small whole numbers over powers of two, as far as that goes, and numbers are shown to
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lab as tl
-from tinygrad_lab import nn
+from tinygrad_lab import nn, optim
 
 F = nn.functional
 FOLDER = Path(__file__).parent
@@ -86,8 +88,21 @@ def shared() -> Any:
     return tl.viz.graph(F.mse_loss(model(x), x), model, names={"x": x})
 
 
+def program() -> Any:
+    def step(model: Any, optimizer: Any, x: Any, y: Any) -> Any:
+        loss = F.mse_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    model = _set(nn.MLP([2, 3, 1], output_activation="sigmoid", rng=0))
+    optimizer = optim.Adam(model.parameters())
+    return tl.viz.graph(tl.program(step)(model, optimizer, _numbers(100, 2), _numbers(100, 1)))
+
+
 GRAPHS: dict[str, Callable[[], Any]] = {
-    function.__name__: function for function in (mlp, cnn, lstm, transformer, shared)
+    function.__name__: function for function in (mlp, cnn, lstm, transformer, shared, program)
 }
 
 

@@ -43,6 +43,12 @@ def test_names_stand_beside_the_points(ax):
     ax.figure.canvas.draw()
 
 
+def test_classes_may_be_called_anything(ax):
+    plot_embeddings(VECTORS, ["$_$", "<b>\n&", "שלום"] * 10, ax=ax)
+    ax.figure.canvas.draw()
+    assert {t.get_text() for t in ax.get_legend().get_texts()} == {"$_$", "<b>\n&", "שלום"}
+
+
 @pytest.mark.parametrize(
     ("vectors", "options", "message"),
     [

@@ -87,7 +87,7 @@ def _others(
     if read is None:
         return
     wanted: list[tuple[str, dict[str, Any]]] = []
-    if any(not frame.title for frame in model.frames):
+    if any(frame.copies > 1 for frame in model.frames):
         wanted += [(f"all copies, {d}", {"detail": d, "fold": False}) for d in DETAILS[:2]]
     wanted += [(d, {"detail": d}) for d in DETAILS if d != model.detail]
     sizes = {len(model.boxes)}
@@ -142,14 +142,11 @@ def _row(box: Box, depth: int, path: str | None) -> str:
 
 
 def _name(box: Box) -> str:
-    name = one_line(box.name) if box.name else ""
-    if box.role in ("parameter", "input"):
-        return name or box.title
-    return f"{box.title} → {name}" if name else box.title
+    return one_line(box.heading)
 
 
 def _title(frame: Frame) -> str:
-    return printable(frame.title) or f"× {frame.copies}"
+    return printable(frame.heading)
 
 
 def _data(model: GraphModel) -> dict[str, Any]:

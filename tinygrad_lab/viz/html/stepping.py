@@ -229,11 +229,7 @@ class _Writer:
 
     def _called(self, box: Box) -> str:
         """Name a box: data by their names, operations by what they are, and their result's name."""
-        name = one_line(box.name) if box.name else ""
-        if box.role in ("parameter", "input"):
-            return name or box.title
-        title = f"{box.title}({box.attributes})" if box.attributes else box.title
-        return f"{title} → {name}" if name else title
+        return one_line(box.heading)
 
 
 def _words(box: Box) -> str:

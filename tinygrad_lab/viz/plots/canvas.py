@@ -137,7 +137,7 @@ def quiet(ax: Axes) -> None:
 def legend_below(ax: Axes, **options: Any) -> None:
     """Name what is drawn under the Axes: inside, a legend's markers would pass for points."""
     labels = 1.7 if ax.get_xlabel() else 0.0
-    ax.legend(
+    legend = ax.legend(
         frameon=False,
         fontsize="small",
         loc="upper center",
@@ -145,6 +145,8 @@ def legend_below(ax: Axes, **options: Any) -> None:
         borderaxespad=2.6 + labels,  # of letters, so that it is the same in a small figure
         **{"ncols": 4, "columnspacing": 1.2, "handletextpad": 0.2} | options,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # what stands there is data
 
 
 def some_ticks(axis: Any, labels: list[str], most: int = 30, **text: Any) -> None:

@@ -17,7 +17,7 @@ from tinygrad_lab.transforms import Program
 from tinygrad_lab.transforms.jit.backends.numba import Group
 from tinygrad_lab.transforms.jit.program import Instruction, refs
 from tinygrad_lab.transforms.jit.source import Statement
-from tinygrad_lab.viz.outline import FEWEST_COPIES, longest_run
+from tinygrad_lab.viz.outline import Runs
 
 __all__ = ["Part", "Run", "called", "differentiated", "divided", "folded", "summarised"]
 
@@ -160,11 +160,10 @@ def folded(parts: Sequence[Part], program: Program, fold: bool) -> Iterator[Run]
     """Put parts that look alike and come in a row together, if there are enough of them."""
     numbers: dict[object, int] = {}
     forms = [numbers.setdefault(_form(part, program), len(numbers)) for part in parts]
+    runs = Runs(forms if fold else [])
     i = 0
     while i < len(parts):
-        period, copies = longest_run(forms, i) if fold else (1, 1)
-        if copies < FEWEST_COPIES:
-            period, copies = 1, 1
+        period, copies = next(runs.at(i), (1, 1))
         stretches = [list(parts[i + k * period : i + (k + 1) * period]) for k in range(copies)]
         yield Run(stretches[0], stretches[1:])
         i += period * copies
