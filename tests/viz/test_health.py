@@ -162,8 +162,8 @@ PLANTED = {
     dead_layer: ("dead", "3: ReLU, after 2: Linear(16→16)"),
     dead_channels: ("dead", "1: ReLU, after 0: Conv2d(1→16, k3)"),
     saturated: ("saturated", "3: Tanh, after 2: Linear(16→16)"),
-    vanishing: ("vanishing", "from 18: Linear(16→16)"),
-    exploding: ("exploding", "from 14: Linear(16→16)"),
+    vanishing: ("vanishing", "from 20: Linear(16→3)"),
+    exploding: ("exploding", "from 16: Linear(16→3)"),
     vanishing_through_time: ("vanishing", "through time in cell: RNNCell"),
     detached: ("detached", "multiply"),
     unused: ("unused", "head.weight, head.bias"),
@@ -296,6 +296,24 @@ def test_a_layer_whose_result_was_detached_is_unused_for_that_reason():
     assert [f.where for f in cause.effects] == ["0.weight, 0.bias", "2.weight, 2.bias"]
 
 
+def test_a_loss_that_is_computed_anew_tells_cut_off_from_unused():
+    model, (x, y) = mlp(nn.ReLU), data()
+    model.add_module("aux", nn.Linear(3, 3, rng=9))
+
+    def loss() -> Any:
+        h = model[1](model[0](x)).detach()
+        return F.cross_entropy(model[6](model[4](h)), y)
+
+    before = model[0].weight.data.copy()
+    findings = tl.viz.graph(loss(), model).health(again=loss).findings
+    where = {f.where: f.kind for f in flat(findings) if not f.spots}
+    assert where == {
+        "0.weight, 0.bias": "detached", "2.weight, 2.bias": "unused",
+        "aux.weight, aux.bias": "unused",
+    }  # fmt: skip
+    assert np.array_equal(model[0].weight.data, before)
+
+
 def test_a_parameter_used_without_its_history():
     model, (x, y) = mlp(nn.ReLU), data()
     h = np.tanh(model[0](x) @ model[2].weight.data.T)
@@ -362,7 +380,7 @@ def test_modules_of_other_makes():
         layer.weight.data = layer.weight.data * 0.1
     loss = case.model(case.names["x"]).sum()
     [finding] = tl.viz.graph(loss, case.model).health().findings
-    assert (finding.kind, finding.where) == ("vanishing", "from fc9: Linear(8→8)")
+    assert (finding.kind, finding.where) == ("vanishing", "from fc10: Linear(8→1)")
 
 
 def test_numbers_of_other_kinds():

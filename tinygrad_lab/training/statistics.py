@@ -7,8 +7,8 @@ Not for: losses and metrics (``history.py``), or drawing (``viz.plots``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.module import Module
 from tinygrad_lab.training.callbacks import Callback
+from tinygrad_lab.transforms.stateless import evaluating
 from tinygrad_lab.viz.measures import measure
 
 if TYPE_CHECKING:
@@ -51,18 +52,6 @@ class LayerStatistics(Callback):
     most : int
         How many steps are kept at most. When there are more, every second one is dropped, and from
         then on half as many are kept: what is there always spans the whole training.
-
-    Attributes
-    ----------
-    steps : numpy.ndarray
-        The numbers of the steps that were kept, counted from 1, shape (kept,).
-    gradients : dict
-        By parameter, the root mean square of its gradient, shape (kept,): after clipping, if there
-        is any; NaN of a gradient that is not finite, or where there was none.
-    weights : dict
-        By parameter, percentiles 0 to 100 of its values after the step, shape (kept, 101).
-    activations : dict
-        By innermost layer, those of what it returned, shape (kept, 101).
 
     Raises
     ------
@@ -102,22 +91,26 @@ class LayerStatistics(Callback):
 
     @property
     def steps(self) -> NDArray[np.intp]:
-        """The numbers of the steps that were kept."""
+        """The numbers of the steps that were kept, counted from 1, shape (kept,)."""
         return np.array(self._steps, dtype=np.intp)
 
     @property
     def gradients(self) -> dict[str, NDArray[np.float64]]:
-        """The root mean square of each parameter's gradient, by step."""
+        """By parameter, the root mean square of its gradient, shape (kept,).
+
+        It is taken after clipping, if there is any, and is NaN of a gradient that is not finite, or
+        where there was none.
+        """
         return self._table("gradients")
 
     @property
     def weights(self) -> dict[str, NDArray[np.float64]]:
-        """The percentiles of each parameter, by step."""
+        """By parameter, percentiles 0 to 100 of its values after the step, shape (kept, 101)."""
         return self._table("weights")
 
     @property
     def activations(self) -> dict[str, NDArray[np.float64]]:
-        """The percentiles of what each innermost layer returned, by step."""
+        """By innermost layer, percentiles 0 to 100 of what it returned, shape (kept, 101)."""
         return self._table("activations")
 
     def record(self, model: Module) -> None:
@@ -211,7 +204,7 @@ def _activations(model: Module, inputs: tuple[Any, ...]) -> dict[str, NDArray[np
             if not any(True for _ in layer.children()):
                 handle = layer.register_forward_hook(_note(outputs.setdefault(name, [])))
                 stack.enter_context(handle)
-        stack.enter_context(_evaluating(model))
+        stack.enter_context(evaluating(model))
         stack.enter_context(no_grad())
         model(*inputs)
     return {name: _percentiles(*arrays) for name, arrays in outputs.items() if arrays}
@@ -224,15 +217,3 @@ def _note(arrays: list[Any]) -> Any:
             arrays.append(first.data)
 
     return hook
-
-
-@contextmanager
-def _evaluating(model: Module) -> Iterator[None]:
-    """Put each layer in evaluation mode, and back in the mode that it was in."""
-    before = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for layer, training in before:
-            layer.training = training

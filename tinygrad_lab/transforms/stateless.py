@@ -1,4 +1,4 @@
-"""Modules called with other parameters than their own, and the parameters of many as one stack.
+"""Modules called without a change to them: with other parameters, or in evaluation mode.
 
 For ensembles: one model, and ``vmap`` over stacks of what its parameters are in each.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import attributes, is_module
 
-__all__ = ["functional_call", "replaced", "stack_module_state"]
+__all__ = ["evaluating", "functional_call", "replaced", "stack_module_state"]
 
 
 def functional_call(
@@ -88,6 +89,29 @@ def replaced(value: Any, new: Mapping[int, Any]) -> Any:
         return value
 
     return of(value)
+
+
+@contextmanager
+def evaluating(module: Any) -> Iterator[None]:
+    """Put a module in evaluation mode, and each layer back in the mode that it was in.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> model = tl.nn.Sequential(tl.nn.Dropout(), tl.nn.Dropout().eval())
+    >>> with evaluating(model):
+    ...     [layer.training for layer in model]
+    [False, False]
+    >>> [layer.training for layer in model]
+    [True, False]
+    """
+    before = [(layer, layer.training) for layer in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for layer, training in before:
+            layer.training = training
 
 
 def stack_module_state(modules: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Any]]:

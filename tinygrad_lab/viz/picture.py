@@ -230,7 +230,7 @@ class Graph(Drawing):
         self.style = style
         self._read = read
 
-    def health(self) -> Examined:
+    def health(self, again: Callable[[], Any] | None = None) -> Examined:
         """Look for trouble, and mark the boxes where it is.
 
         Found are NaN and infinities, dead and saturated units, gradients that vanish or explode
@@ -238,6 +238,12 @@ class Graph(Drawing):
         get no gradient or are all equal, inputs of a scale that makes trouble, and results that
         are the same for all data: each with its origin, with what it causes, and with a remedy.
         What is measured is this one forward and backward pass; healthy networks have no findings.
+
+        Parameters
+        ----------
+        again
+            Computes the loss anew, ``lambda: F.mse_loss(model(x), y)``: so it can be told which of
+            the parameters that no gradient reaches the loss depends on.
 
         Raises
         ------
@@ -258,7 +264,7 @@ class Graph(Drawing):
            Remedy: The slope is infinite there: keep the operand away from that point (sqrt,
            norm, std and powers at 0: add a small number under the root, eps=1e-8).
         """
-        return self._examined(examine, "no trouble found")
+        return self._examined(partial(examine, again=again), "no trouble found")
 
     def check(self, *, budget: float | None = None) -> Examined:
         """Compare the gradients with measured slopes, and mark the operations that are wrong.

@@ -45,6 +45,20 @@ def test_the_model_is_left_as_it_was_also_after_an_error(ax):
     assert model.at.grad is None
 
 
+def test_dropout_and_running_statistics_stand_still(ax):
+    layers = [nn.Linear(2, 4, rng=0), nn.BatchNorm1d(4), nn.Dropout(0.5, rng=0)]
+    model = nn.Sequential(*layers, nn.Linear(4, 1, rng=1))
+    before = {name: value.copy() for name, value in model.state_dict().items()}
+    loss = lambda: tl.mse_loss(model(np.ones((8, 2))), np.zeros((8, 1)))
+    for _ in range(2):
+        plot_loss_surface(model, loss, rng=0, resolution=3, colorbar=False, ax=ax)
+    first, second = (c.get_array() for c in ax.collections if np.size(c.get_array()) == 9)
+    np.testing.assert_array_equal(first, second)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    assert model.training
+
+
 def test_random_directions_have_the_lengths_of_the_filters():
     model = nn.Sequential(nn.Conv2d(2, 3, 2, rng=0), nn.Flatten(), nn.Linear(3, 2, rng=1))
     model[0].weight.data[1] *= 100.0

@@ -5,6 +5,7 @@ Not for: parameters that nothing is computed from (``parameters.py``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
@@ -38,8 +39,8 @@ def detached(case: Evidence) -> Iterator[Finding]:
     sources = _sources(case, {(value.size, value.dtype) for _, _, value in constants})
     reported: set[str] = set()
     for node, position, value in constants:
-        where = sources.get(_print_of(value))
-        if where is None or where in reported:
+        where, since = sources.get(_print_of(value), ("", 0))
+        if not where or where in reported or since <= node.order:
             continue
         reported.add(where)
         yield Finding(
@@ -52,19 +53,18 @@ def detached(case: Evidence) -> Iterator[Finding]:
         yield from _cut_off(case, constants)
 
 
-def _sources(case: Evidence, sizes: Any) -> Mapping[Any, str]:
-    """Say of what parameters and operations hold where that is, by the numbers."""
-    sources: dict[Any, str] = {}
+def _sources(case: Evidence, sizes: Any) -> Mapping[Any, tuple[str, float]]:
+    """Say of what parameters and operations hold where that is and how old, by the numbers."""
+    sources: dict[Any, tuple[str, float]] = {}
     for node, value in case.values.items():
         is_computed = node.op is not None and node in case.behind
         if is_computed and _is_telling(value) and (value.size, value.dtype) in sizes:
-            sources.setdefault(_print_of(value), case.where(node))
+            sources.setdefault(_print_of(value), (case.where(node), node.order))
     for order, parameter in case.naming.tensors.items():
         value = parameter.data
         if _is_telling(value) and (value.size, value.dtype) in sizes:
-            name = case.naming.parameters[order]
-            sources[_print_of(value)] = name
-            sources[_print_of(value.T)] = name
+            source = case.naming.parameters[order], math.inf
+            sources[_print_of(value)] = sources[_print_of(value.T)] = source
     return sources
 
 

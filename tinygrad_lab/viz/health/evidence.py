@@ -8,7 +8,7 @@ Not for: judging any of it (the files named after kinds of trouble).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,21 +17,30 @@ import numpy as np
 from tinygrad_lab.core.engine import Node, propagate
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.viz import naming as words
+from tinygrad_lab.viz.measures import measure
 from tinygrad_lab.viz.naming import Naming
 from tinygrad_lab.viz.outline import Call, nodes_of, outline
 from tinygrad_lab.viz.plan import operands
 
-__all__ = ["Evidence", "is_finite"]
+__all__ = ["SQUASHING", "Again", "Evidence", "is_finite", "is_float"]
 
 #: Besides NumPy's elementwise functions: what takes an array of weights, and multiplies none.
 _NO_PRODUCTS = ("getitem", "where", "concatenate", "stack", "take", "standardized")
 
 
+#: Computes the loss anew.
+Again = Callable[[], Any]
+
+MOVED = 1e-3  # of a parameter's size, or of 1: a step that shows in the loss
+
+
 class Evidence:
     """One network: its values, its gradients, and what its parts are called."""
 
-    def __init__(self, loss: Tensor, nodes: Sequence[Node], naming: Naming) -> None:
-        self.loss, self.nodes, self.naming = loss, nodes, naming
+    def __init__(
+        self, loss: Tensor, nodes: Sequence[Node], naming: Naming, again: Again | None = None
+    ) -> None:
+        self.loss, self.nodes, self.naming, self.again = loss, nodes, naming, again
         self.layers = _layer_titles(nodes, naming)
         self.values: dict[Node, Any] = {}
         for node in nodes:
@@ -46,8 +55,9 @@ class Evidence:
         #: youngest operation first; by which operand.
         self.broken: list[tuple[Node, int]] = []
         self.blocked: list[tuple[Node, int]] = []
-        #: How much of the gradient arrives at each place, in absolute numbers: what arrives at the
-        #: flat ends of an activation is lost.
+        #: Where something arrived that is not 0, though it may cancel.
+        self.reached: set[Node] = set()
+        #: What arrives at activations with flat ends.
         self.upstream: dict[Node, Any] = {}
         #: Of whole sequences in one operation: the norm at each step, the first step first.
         self.by_step: dict[Node, list[float]] = {}
@@ -70,14 +80,17 @@ class Evidence:
             self.gradients[node] = g
         title = words.title_of(node)
         if title in SQUASHING:
-            self.upstream[node] = np.abs(g)
+            self.upstream[node] = g
+        parents: Any = node.parents
         is_there, is_sound = bool(np.any(g)), is_finite(g)
         for position, c in enumerate(contributions):
             if c is None or isinstance(c, (dict, tuple, list)) or not c.size:
                 continue
             if is_sound and not is_finite(c):
                 self.broken.append((node, position))
-            if is_there and not np.any(c):
+            if np.any(c):
+                self.reached.add(parents[position])
+            elif is_there:
                 self.blocked.append((node, position))
         if title == "recurrence" and contributions and contributions[0] is not None:
             self.by_step[node] = [float(np.linalg.norm(g)) for g in contributions[0]]
@@ -119,6 +132,29 @@ class Evidence:
         return node.op is None and not self.naming.is_fed_in(node)
 
     @cached_property
+    def moving(self) -> set[int]:
+        """The parameters that are not in the graph, and that the loss moves with all the same.
+
+        Known where the loss can be computed anew, and is the same then.
+        """
+        if self.again is None or _number(self.again()) != _number(self.again()):
+            return set()
+        before, used = _number(self.again()), {node.order for node in self.nodes}
+        moving: set[int] = set()
+        for order, parameter in self.naming.tensors.items():
+            if order in used:
+                continue
+            kept = parameter.data
+            steps = np.random.default_rng(0).uniform(0.5, 1.0, np.shape(kept))
+            try:
+                parameter.data = (kept + MOVED * steps * (1 + np.abs(kept))).astype(kept.dtype)
+                if _number(self.again()) != before:
+                    moving.add(order)
+            finally:
+                parameter.data = kept
+        return moving
+
+    @cached_property
     def is_empty(self) -> bool:
         """Whether an array of no elements is among the values: there is no sample."""
         return any(np.size(v) == 0 for v in self.values.values() if isinstance(v, np.ndarray))
@@ -151,6 +187,12 @@ class Evidence:
             if other.order < node.order and any(p in after for _, _, p in operands(other)):
                 after.add(other)
         return not any(n in self.weights for n in after if n is not node)
+
+    def steepness(self, weights: Node) -> float:
+        """How large the gradient is by the weights: beyond 10, a usual step throws them over."""
+        g, w = self.gradients.get(weights), self.values.get(weights)
+        size = 0.0 if w is None else measure(w).rms
+        return measure(g).rms / size if g is not None and size else 0.0
 
     # -- words ------------------------------------------------------------------------------------
 
@@ -212,6 +254,10 @@ def _takes_data(node: Node) -> bool:
     return False
 
 
+def _number(loss: Any) -> float:
+    return float(np.sum(np.real(loss.data if isinstance(loss, Tensor) else loss)))
+
+
 def is_float(value: Any) -> bool:
     """Whether something is an array of floats."""
     return getattr(getattr(value, "dtype", None), "kind", "") in ("f", "c")
@@ -227,11 +273,14 @@ def is_finite(value: Any) -> bool:
 def _layer_titles(nodes: Sequence[Node], naming: Naming) -> dict[Node, str]:
     """Say of each operation in which layer it was computed, the innermost one."""
     titles: dict[Node, str] = {}
+    known: dict[int, str] = {}  # by layer, which may be called often
     waiting: list[Any] = [outline(nodes, naming.paths)]
     while waiting:
         call = waiting.pop()
         if call.is_layer and call.path != "":
-            title = words.layer_title(call.path, call.called)
-            titles |= dict.fromkeys(nodes_of(call), title)
+            key = id(call.called)
+            if key not in known:
+                known[key] = words.layer_title(call.path, call.called)
+            titles |= dict.fromkeys(nodes_of(call), known[key])
         waiting += [part for part in call.parts if isinstance(part, Call)]
     return titles

@@ -13,7 +13,7 @@ from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.viz.health.activations import dead, saturated
 from tinygrad_lab.viz.health.detached import detached
-from tinygrad_lab.viz.health.evidence import Evidence
+from tinygrad_lab.viz.health.evidence import Again, Evidence
 from tinygrad_lab.viz.health.finding import Finding, flat, with_effects
 from tinygrad_lab.viz.health.finite import not_finite
 from tinygrad_lab.viz.health.flow import flow
@@ -35,7 +35,9 @@ _EXPLAINS = {
 }
 
 
-def examine(loss: Tensor, nodes: Sequence[Node], naming: Naming) -> list[Finding]:
+def examine(
+    loss: Tensor, nodes: Sequence[Node], naming: Naming, again: Again | None = None
+) -> list[Finding]:
     """Look for every kind of trouble, and put the effects of a cause under it.
 
     Parameters
@@ -46,6 +48,8 @@ def examine(loss: Tensor, nodes: Sequence[Node], naming: Naming) -> list[Finding
         Every node of its graph, the oldest first.
     naming
         What parameters and layers are called.
+    again
+        Computes the loss anew, if there is something that does.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def examine(loss: Tensor, nodes: Sequence[Node], naming: Naming) -> list[Finding
         What makes everything else meaningless first; then causes, in the order of the network.
     """
     with np.errstate(all="ignore"):
-        case = Evidence(loss, nodes, naming)
+        case = Evidence(loss, nodes, naming, again)
         findings = [*not_finite(case)]
         if not findings and not case.is_empty:
             findings = [*saturated(case), *dead(case), *flow(case), *symmetric(case)]

@@ -68,15 +68,13 @@ def _has_nan(value: Any) -> bool:
 
 
 def _is_masked(node: Node | None) -> bool:
-    """Whether infinities were put into a value by a constant."""
+    """Whether infinities were put into a value by a constant: those of a mask are negative."""
     while node is not None and node.op is not None:
-        if any(np.any(np.isinf(v)) for v in node.args or () if _is_plain(v)):
-            parents = node.parents or ()
-            constants = [v for v, p in zip(node.args, parents, strict=False) if p is None]
-            if any(_is_plain(v) and np.any(np.isinf(v)) for v in constants):
-                return True
-        ill = [p for _, v, p in operands(node) if p is not None and not is_finite(v)]
-        node = ill[0] if ill else None
+        pairs = zip(node.args or (), node.parents or (), strict=False)
+        constants = [np.asarray(v) for v, parent in pairs if parent is None and _is_plain(v)]
+        if any(np.any(np.isneginf(v)) and not np.any(np.isposinf(v)) for v in constants):
+            return True
+        node = next((p for _, v, p in operands(node) if p is not None and not is_finite(v)), None)
     return False
 
 

@@ -7,6 +7,7 @@ Not for: activations that are the reason (``activations.py``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -25,6 +26,9 @@ __all__ = ["flow"]
 VANISHED = 1e-5
 #: Fresh networks had up to 13; with 268 plain gradient descent did not learn.
 EXPLODED = 250.0
+#: Less will do where the first layer's gradient is large beside its weights too.  Fresh networks,
+#: and trained ones, had up to 0.5.
+EXPLODED_AND_STEEP, STEEP = 30.0, 2.0
 
 #: Per step of a loop.  Fresh RNN, GRU and LSTM had 0.49 to 0.67, which in 50 steps is 1e-14.
 FADES, GROWS = 0.35, 1.1
@@ -52,18 +56,30 @@ def flow(case: Evidence) -> Iterator[Finding]:
         _Stage(nodes, float(np.linalg.norm([case.norms[n] for n in nodes])))
         for nodes in by_weights.values()
     ]
-    yield from _through_layers(case, stages)
-    looked_at: set[str] = set()  # a cell has weights for its input and for its state
-    for nodes in by_weights.values():
-        layer = case.layer_of(nodes[-1])
-        if layer in looked_at:
-            continue
-        looked_at.add(layer)
-        courses = [case.by_step[n] for n in nodes if n in case.by_step]
-        if len(nodes) > 1:
-            courses = [[case.norms[n] for n in nodes]]
-        for course in courses:
-            yield from _through_time(case, nodes, course)
+    through_time = [
+        (abs(math.log(_ratio(course))), nodes, course)
+        for nodes in by_weights.values()
+        for course in _courses(case, nodes)
+        if len(course) > 2 and course[-1]
+    ]
+    _, nodes, course = max(through_time, key=lambda each: each[0], default=(0.0, [], []))
+    in_time = list(_through_time(case, nodes, course)) if nodes else []
+    yield from in_time
+    kinds = [finding.kind for finding in in_time]
+    yield from (f for f in _through_layers(case, stages) if f.kind not in kinds)
+
+
+def _ratio(course: Sequence[float]) -> float:
+    """Give the first gradient of a course by the last; 0 is what is too small for a float."""
+    return max(course[0], 5e-324) / course[-1]
+
+
+def _courses(case: Evidence, nodes: Sequence[Node]) -> Iterator[list[float]]:
+    """Give the gradient at each step of a loop, or of each layer that is a loop itself."""
+    if len(nodes) > 1:
+        yield [case.norms[n] for n in nodes]
+    else:
+        yield from (case.by_step[n] for n in nodes if n in case.by_step)
 
 
 def _through_layers(case: Evidence, stages: Sequence[_Stage]) -> Iterator[Finding]:
@@ -71,7 +87,9 @@ def _through_layers(case: Evidence, stages: Sequence[_Stage]) -> Iterator[Findin
         return
     first, last = stages[0], stages[-1]
     ratio = first.norm / last.norm
-    if VANISHED <= ratio <= EXPLODED or not first.norm:
+    is_steep = case.steepness(case.weights[first.nodes[0]]) > STEEP
+    limit = EXPLODED_AND_STEEP if is_steep else EXPLODED
+    if VANISHED <= ratio <= limit or not first.norm:
         return
     kind, done = ("vanishing", "vanished") if ratio < 1 else ("exploding", "exploded")
     begins = _beginning(stages, ratio < 1)
@@ -80,8 +98,8 @@ def _through_layers(case: Evidence, stages: Sequence[_Stage]) -> Iterator[Findin
     spots.append(Spot(first.nodes[0], f"{done} to {number(ratio)} of it"))
     text = (
         f"the gradient that arrives at {case.layer_of(last.nodes[0])} is {number(last.norm)}, at "
-        f"{case.layer_of(first.nodes[0])} {number(first.norm)} ({number(ratio)} of it); it begins "
-        f"to {'fall' if ratio < 1 else 'grow'} at {where}"
+        f"{case.layer_of(first.nodes[0])} {number(first.norm)} ({number(ratio)} of it); on the way "
+        f"back it begins to {'fall' if ratio < 1 else 'grow'} in {where}"
     )
     if ratio < 1:
         remedy = (
@@ -97,20 +115,18 @@ def _through_layers(case: Evidence, stages: Sequence[_Stage]) -> Iterator[Findin
 
 
 def _beginning(stages: Sequence[_Stage], falling: bool) -> _Stage:
-    """Give the last layer whose gradient is much smaller, or larger, than that of the next."""
+    """Give the last layer through which the gradient becomes much smaller, or larger."""
     for later, earlier in pairwise(stages[::-1]):
         step = earlier.norm / later.norm if later.norm else 1.0
         if step < FALLS if falling else step > 1 / FALLS:
-            return earlier
-    return stages[0]
+            return later
+    return stages[-1]
 
 
 def _through_time(
     case: Evidence, nodes: Sequence[Node], course: Sequence[float]
 ) -> Iterator[Finding]:
-    if len(course) < 3 or not course[0] or not course[-1]:
-        return
-    ratio = course[0] / course[-1]
+    ratio = _ratio(course)
     rate = ratio ** (1 / (len(course) - 1))
     fades = (ratio < FADED and rate < FADES) or ratio < LOST
     if not fades and not (ratio > EXPLODED and rate > GROWS):

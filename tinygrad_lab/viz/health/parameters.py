@@ -63,7 +63,7 @@ def no_gradient(case: Evidence) -> Iterator[Finding]:
     still = {
         n: case.naming.names.get(n.order, "a parameter")
         for n, g in case.gradients.items()
-        if np.size(g) and not np.any(g)
+        if np.size(g) and not np.any(g) and n not in case.reached
     }
     if not still:
         return
@@ -106,16 +106,29 @@ def _listed(names: list[str]) -> str:
 
 
 def unused(case: Evidence) -> Iterator[Finding]:
-    """Find parameters of the model that are not in the graph, by layer."""
+    """Find parameters of the model that are not in the graph, by layer.
+
+    Where the loss was computed anew, it is known which of these it depends on: they were cut off.
+    """
     used = {node.order for node in case.nodes}
-    by_owner: dict[str, list[str]] = {}
+    by_owner: dict[tuple[str, bool], list[str]] = {}
     for order, name in case.naming.parameters.items():
         if order not in used:
-            by_owner.setdefault(name.rpartition(".")[0], []).append(name)
-    for names in by_owner.values():
+            key = name.rpartition(".")[0], order in case.moving
+            by_owner.setdefault(key, []).append(name)
+    for (_, moves), names in by_owner.items():
+        one = len(names) == 1
+        if moves:
+            yield Finding(
+                "detached", _listed(names),
+                f"the loss moves with {'it' if one else 'them'}, but no gradient gets there: the "
+                "history was cut off on the way",
+                "If that is not meant, leave out detach(), .data, .numpy(), or no_grad()",
+            )  # fmt: skip
+            continue
         yield Finding(
             "unused", _listed(names),
             "in the model, but not in the graph of this loss, so no step changes "
-            f"{'it' if len(names) == 1 else 'them'}",
+            f"{'it' if one else 'them'}",
             "Use it in forward(), freeze it with requires_grad=False, or take it out of the model",
         )  # fmt: skip

@@ -134,7 +134,7 @@ def plot_saliency(
 ) -> Axes:
     """Draw an image, and beside it how much each pixel moves the score of a class.
 
-    That is the size of the gradient of the score by the pixel, the largest over the channels [1]_.
+    That is the size of the gradient of the score by the pixel, the largest over the channels.
     Parameters get no gradients by it. The model is used in the mode that it is in.
 
     Parameters

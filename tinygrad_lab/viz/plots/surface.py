@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_lab.core.modes import no_grad
+from tinygrad_lab.transforms.stateless import evaluating
 from tinygrad_lab.viz.plots.canvas import axes, plain
 from tinygrad_lab.viz.plots.embeddings import principal_directions
 
@@ -42,14 +43,14 @@ def plot_loss_surface(
     """Draw the loss over a plane through the parameters of a model, and the path of its training.
 
     The plane goes through the parameters as they are now, in one of three ways: along two random
-    directions that have in each filter the length of its weights [1]_; along two directions that
+    directions that have in each filter the length of its weights; along two directions that
     are given; or, where there is a path and no generator, along its two principal directions, in
     which a path is seen best. The model is left as it was, to the bit.
 
     Parameters
     ----------
     model
-        A module: what has ``named_parameters()``.
+        A module. It is used in evaluation mode, so that dropout and running statistics stand still.
     loss
         Called without arguments, ``resolution**2`` times, with gradients off; returns the loss of
         the model as it is then: ``lambda: tl.mse_loss(model(x), y)``.
@@ -79,11 +80,12 @@ def plot_loss_surface(
         A model without parameters, neither ``rng`` nor directions nor a path, directions that are
         parallel, shapes that do not fit, a resolution below 2, or a loss that is finite nowhere.
 
-    References
-    ----------
-    .. [1] H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, "Visualizing the Loss Landscape of
-       Neural Nets", 2018, arXiv:1712.09913: section 4 for directions normalised by filters, in
-       which biases do not move, and section 7 for the principal directions of a path.
+    Notes
+    -----
+    Directions normalised by filters, and the principal directions of a path, are from H. Li, Z. Xu,
+    G. Taylor, C. Studer, T. Goldstein, "Visualizing the Loss Landscape of Neural Nets", 2018,
+    arXiv:1712.09913, sections 4 and 7. In random directions biases and other parameters of one axis
+    do not move.
 
     Examples
     --------
@@ -108,7 +110,7 @@ def plot_loss_surface(
     plane, labels = _plane(parameters, centre, rng, directions, walked)
     points = None if walked is None else (walked - centre) @ np.linalg.pinv(plane)
     u, v = _sides(points, extent, resolution)
-    values = _evaluate(parameters, loss, centre, plane, u, v)
+    values = _evaluate(model, parameters, loss, centre, plane, u, v)
     ax = axes(ax)
     _draw_surface(ax, u, v, values, colorbar)
     _draw_path(ax, points)
@@ -214,6 +216,7 @@ def _sides(points: Vector | None, extent: float, resolution: int) -> tuple[Vecto
 
 
 def _evaluate(
+    model: Any,
     parameters: Mapping[str, Any],
     loss: Callable[[], Any],
     centre: Vector,
@@ -223,7 +226,8 @@ def _evaluate(
 ) -> Vector:
     """Return the losses, shape (len(v), len(u))."""
     values = np.empty((len(v), len(u)))
-    with _moved(parameters) as move, no_grad(), np.errstate(over="ignore", invalid="ignore"):
+    quiet = np.errstate(over="ignore", invalid="ignore")
+    with _moved(parameters) as move, evaluating(model), no_grad(), quiet:
         for i, j in np.ndindex(values.shape):
             move(centre + u[j] * plane[0] + v[i] * plane[1])
             value = np.asarray(plain(loss()))
