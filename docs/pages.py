@@ -1,4 +1,4 @@
-"""Pictures out of the code that shows them: of the blocks of a page, and of the cells of a notebook.
+"""Pictures out of the code that shows them: blocks of a page, and cells of a notebook.
 
 A picture of a graph stands on a page below the block that makes it, so that neither can be without
 the other: the value of the block's last line is drawn into the file that the page shows.
@@ -13,6 +13,7 @@ import base64
 import contextlib
 import io
 import re
+import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,11 @@ _COLOURS = 128
 
 def draw_page(page: Path) -> None:
     """Run the blocks of a page in turn, and draw the pictures that stand below them."""
-    for value, targets in values(page):
-        for target in targets:
-            if isinstance(value, Drawing):
-                value.save(page.parent / target)
+    with tempfile.TemporaryDirectory() as folder, _quietly_in(Path(folder)):
+        for value, targets in values(page):
+            for target in targets:
+                if isinstance(value, Drawing):
+                    value.save(page.parent / target)
 
 
 def values(page: Path) -> Iterator[tuple[Any, list[str]]]:
@@ -49,10 +51,17 @@ def write_files(page: Path, folder: Path, names: Collection[str]) -> None:
     waiting = [folder / name for name in names]
     for file in waiting:
         file.unlink(missing_ok=True)
-    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+    with _quietly_in(folder):
         for _ in values(page):
             if all(file.exists() for file in waiting):
                 return
+
+
+@contextlib.contextmanager
+def _quietly_in(folder: Path) -> Iterator[None]:
+    """What is run writes its files there, and prints nothing."""
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        yield
 
 
 def last_value(code: str, namespace: dict[str, Any]) -> Any:
@@ -66,10 +75,10 @@ def last_value(code: str, namespace: dict[str, Any]) -> Any:
 
 
 def draw_notebook(path: Path, folder: Path) -> None:
-    """Run a notebook, keep its results in it, and its pictures as files named after their cells.
+    """Run a notebook, and keep its results in it, and its pictures in files by the names of cells.
 
-    Pages that are stepped through stay out of what is kept: viewers of notebooks show none that
-    has scripts, and show the picture beside it instead.
+    What is kept is what viewers of notebooks show: an SVG and a PNG. They show no page that has
+    scripts, but the picture beside it instead; and a PDF is for printing.
     """
     import nbclient
     import nbformat
@@ -82,14 +91,16 @@ def draw_notebook(path: Path, folder: Path) -> None:
         cell.metadata.pop("execution", None)  # when it was
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
-            data.pop("text/html", None)
             if "image/png" in data:
                 png = _small(base64.b64decode(data["image/png"]))
                 data["image/png"] = base64.b64encode(png).decode()
-                if "image/svg+xml" not in data:
-                    (folder / f"{cell.id}.png").write_bytes(png)
-            if "image/svg+xml" in data:
-                (folder / f"{cell.id}.svg").write_text(data["image/svg+xml"], encoding="utf-8")
+                name = folder / f"gallery-{cell.id}"
+                if "image/svg+xml" in data:
+                    name.with_suffix(".svg").write_text(data["image/svg+xml"], encoding="utf-8")
+                elif "text/html" not in data:
+                    name.with_suffix(".png").write_bytes(png)
+            for kind in ("text/html", "application/pdf"):
+                data.pop(kind, None)
     nbformat.write(notebook, path)
 
 
@@ -100,5 +111,3 @@ def _small(png: bytes) -> bytes:
     small = io.BytesIO()
     picture.save(small, "PNG", optimize=True)
     return small.getvalue()
-
-

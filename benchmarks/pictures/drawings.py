@@ -23,6 +23,7 @@ from benchmarks.pictures.networks import NETWORKS
 from tinygrad_lab.viz.render import render
 
 _PER_POINT = 96 / 72
+_DEPTH = 3  # of layers within layers, where a tool can be told so
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def ours(name: str) -> Drawn:
             tl.nn.init.xavier_uniform_(parameter, rng=k)
     x, y = rng.normal(size=shape), rng.integers(0, 3, shape[0])
     loss = tl.nn.functional.cross_entropy(model(x), y)
-    return _of_dot(tl.viz.graph(loss, model, names={"x": x, "y": y}).source)
+    return _of_dot(tl.viz.graph(loss, model, names={"x": x, "y": y}, depth=_DEPTH).source)
 
 
 def torchview(name: str) -> Drawn:
@@ -54,7 +55,7 @@ def torchview(name: str) -> Drawn:
 
     model, x = _torch(name)
     with torch.no_grad():
-        drawn = draw_graph(model, input_data=x, device="cpu", expand_nested=True, depth=3)
+        drawn = draw_graph(model, input_data=x, device="cpu", expand_nested=True, depth=_DEPTH)
     return _of_dot(drawn.visual_graph.source)
 
 

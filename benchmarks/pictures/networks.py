@@ -31,20 +31,21 @@ def cnn(nn: ModuleType) -> Any:
 
 
 def transformer(nn: ModuleType) -> Any:
-    """Twelve blocks of attention, a mean over the words, and a layer for three classes."""
+    """A layer on words, twelve blocks of attention, the mean of the words, and three classes."""
 
     class Classifier(nn.Module):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
             super().__init__()
             block = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+            self.embedding = nn.Linear(6, 8)
             self.blocks = nn.TransformerEncoder(block, BLOCKS)
             self.head = nn.Linear(8, 3)
 
         def forward(self, x: Any) -> Any:
-            return self.head(self.blocks(x).mean(1))
+            return self.head(self.blocks(self.embedding(x)).mean(1))
 
     return Classifier()
 
 
 #: By name: how a network is made, and the shape of what it reads.
-NETWORKS = {"cnn": (cnn, (4, 1, 8, 8)), "transformer": (transformer, (4, 5, 8))}
+NETWORKS = {"cnn": (cnn, (4, 1, 8, 8)), "transformer": (transformer, (4, 5, 6))}
