@@ -150,3 +150,27 @@ def test_a_layer_that_is_to_be_one_box_must_be_there():
     assert (box.written, box.parameters, box.operations) == ("0: Sequential", 9, 2)
     with pytest.raises(ValueError, match="no layer is called 'fc'"):
         build(loss, model=model, collapse=["fc"])
+
+
+def test_the_last_step_may_lack_what_nobody_uses():
+    cell, x = nn.LSTMCell(3, 4, rng=0), leaf(2, 12, 3)
+    h = c = np.zeros((2, 4))
+    hidden = []
+    for t in range(12):
+        h, c = cell(x[:, t], (h, c))
+        hidden.append(h)
+    model = build(np.stack(hidden).sum(), names={"x": x}, fold=True)
+    assert copies(model) == [12]
+    assert model.operations == build(np.stack(hidden).sum(), fold=False).operations
+    stack = next(box for box in model.boxes if box.title == "stack")
+    assert sum(edge.target == stack.id for edge in model.edges) == 1  # one line for all steps
+    assert "x[:, 0 … 11]" in [box.written for box in model.boxes]
+
+
+def test_shares_of_a_folded_loop_are_those_of_the_whole():
+    w, h = leaf(3), leaf(3)
+    for _ in range(10):
+        h = np.tanh(h * w)
+    folded, whole = (build(h.sum(), names={"w": w}, fold=fold) for fold in (True, False))
+    sizes = [next(b.grad.rms for b in m.boxes if b.name == "w") for m in (folded, whole)]
+    assert sizes[0] == pytest.approx(sizes[1])

@@ -279,7 +279,7 @@ def test_effects_stand_under_their_cause():
     loss, model = dead_layer()
     model[2].bias.data = np.full(16, -30.0)
     [cause] = tl.viz.graph(*classified(model)).health().findings
-    assert (cause.kind, [f.kind for f in cause.effects]) == ("dead", ["no gradient", "independent"])
+    assert (cause.kind, [f.kind for f in cause.effects]) == ("dead", ["independent", "no gradient"])
 
 
 def test_after_a_nan_nothing_else_is_measured():
@@ -347,6 +347,16 @@ def test_marks_of_a_folded_loop():
     examined = tl.viz.graph(*vanishing_through_time(), fold=True).health()
     marks = [mark for box in examined.model.boxes for mark in box.marks]
     assert marks == ["▽ vanishing through time"]
+
+
+def test_marks_say_in_which_copy():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, rng=0)
+    model, x = nn.TransformerEncoder(layer, 4), np.random.default_rng(0).normal(size=(6, 4, 8))
+    model.layers[2].linear1.bias.data = np.full(16, -60.0)
+    examined = tl.viz.graph((model(x) ** 3).mean(), model, fold=True).health()
+    marks = {box.title: box.marks for box in examined.model.boxes if box.marks}
+    assert marks["relu"] == ("◌ dead 100 % in no. 3 of 4",)
+    assert "layers.2" in examined.findings[0].where
 
 
 def test_the_plain_picture_and_grad_are_left_alone():

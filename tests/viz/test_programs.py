@@ -95,17 +95,24 @@ def test_arrows_are_what_lines_are_computed_from(program):
     assert not any(source == target for source, target in arrows)
 
 
-def test_memory_is_that_of_the_backend_and_says_what_was_there(program):
+def test_what_was_in_a_memory_before_is_needed_no_more(program, adam):
+    for each in (program, adam):
+        rows = {row.name: row for row in rows_of(graph(each, fold=False, detail="operations"))}
+        body = each.source.partition('"""\n\n')[2].partition("    return")[0]
+        lines = [line.partition("#")[0] for line in body.splitlines()]
+        reused = [name for name in rows if " after " in rows[name].memory]
+        assert len(reused) >= 5
+        for name in reused:
+            _, _, before = rows[name].memory.partition(" after ")
+            at = next(i for i, line in enumerate(lines) if line.strip().startswith(f"{name} ="))
+            assert not any(re.search(rf"\b{before}\b", line) for line in lines[at + 1 :])
+
+
+def test_results_are_in_memory_of_their_own(program):
     rows = {row.name: row for row in rows_of(graph(program))}
-    users: dict[str, str] = {}
-    for row in rows.values():
-        memory, _, before = row.memory.partition(" after ")
-        if before:
-            assert before in rows
-        users.setdefault(memory, row.name)
     assert rows["exp4"].memory.endswith(" after z1")
     assert rows["z1"].nbytes == 100 * 3 * 8
-    assert all(rows[name].memory == "" for name in rows if rows[name].is_result)
+    assert not any(row.memory for row in rows.values() if row.is_result)
 
 
 def test_what_repeats_is_drawn_once(adam, deep):

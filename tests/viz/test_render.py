@@ -180,6 +180,14 @@ def test_two_pictures_share_no_id(case):
     assert not first & second
 
 
+@pytest.mark.usefixtures("drawing")
+def test_a_picture_that_is_shown_twice_shares_no_id_with_itself(case):
+    picture = graph(case.loss)
+    first, second = (set(re.findall(r'id="([^"]+)"', picture.svg())) for _ in range(2))
+    assert first
+    assert not first & second
+
+
 def centres(root: ET.Element) -> dict[str, float]:
     """Return the horizontal middle of each box, by the first line of its tooltip."""
     middles = {}

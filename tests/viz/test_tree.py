@@ -83,3 +83,21 @@ def test_no_name_makes_a_line_long_or_two_of_it(name):
 def test_it_needs_no_engine(case, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert "logistic" in str(graph(case.loss))
+
+
+def test_a_dtype_is_said_where_it_is_not_the_usual_one():
+    logits = tl.tensor(np.zeros((2, 3)), requires_grad=True)
+    picture = graph(nn.functional.cross_entropy(logits, np.array([0, 2])), names={"z": logits})
+    assert "(2,) int64" in line_with("target: input", picture)
+    assert "float64" not in str(picture)
+
+
+def test_of_copies_whose_gradients_differ_the_first_and_the_last_are_said():
+    x = tl.tensor(np.full(4, 0.1), requires_grad=True)
+    h = x
+    for _ in range(20):
+        h = np.sin(h * 0.5)
+    picture = graph(h.sum(), names={"x": x}, fold=True)
+    box = next(box for box in picture.model.boxes if box.ends)
+    first, last = map(number, box.ends)
+    assert f"rms {first} … {last}" in line_with(f"= {box.title}", picture)

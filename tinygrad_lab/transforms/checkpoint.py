@@ -157,6 +157,12 @@ class _Again:
         self._nodes = nodes
         self._is_inside = is_inside  # another transform: its rules are in force inside
 
+    @property
+    def called(self) -> str:
+        """The name of the function, or of the class of the module."""
+        f = self._before[0]
+        return str(getattr(f, "__name__", type(f).__name__))
+
     def __repr__(self) -> str:
         return name_of(self._before[0])  # in errors: checkpoint's function and its tensors
 
@@ -190,6 +196,9 @@ def _standing_for(node: Node, value: Any) -> Any:
 def recomputed(again: _Again, *values: Any) -> Any:
     """The result of a checkpointed call."""
     return plain(again(values)[0])
+
+
+recomputed.transform = "checkpoint"  # type: ignore[attr-defined]  # for pictures
 
 
 def _recompute(argnums: Sequence[int], g: Any, y: Any, again: _Again, *values: Any) -> list[Any]:

@@ -14,9 +14,11 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygrad_lab.core.arguments import refuse_strange
+from tinygrad_lab.core.engine import next_order
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.levels import level_of
 from tinygrad_lab.core.rules.arguments import untracked
+from tinygrad_lab.core.scopes import POSITIONS, note
 from tinygrad_lab.transforms import batching  # noqa: F401 - for its forms
 from tinygrad_lab.transforms.containers import rebuild
 from tinygrad_lab.transforms.level import Level
@@ -92,6 +94,7 @@ def vmap(
 
     @functools.wraps(f, updated=())
     def mapped(*args: Any, **kwargs: Any) -> Any:
+        outer, since = args, next_order()
         arrays = list(_leaves(in_axes, args, "", "in_axes"))
         arrays += _leaves(0, kwargs, "", "in_axes")
         size = _batch_size(arrays, axis_size)
@@ -102,8 +105,11 @@ def vmap(
             result = f(*args, **kwargs)
             outside = [_left(level, *place) for place in _leaves(out_axes, result, "", "out_axes")]
         results = [owned(y, *(x for _, x, _ in arrays)) for y in outside]
-        return rebuild(result, iter(results), open_modules=False)
+        result = rebuild(result, iter(results), open_modules=False)
+        note(result, since, mapped, None, POSITIONS, outer, {})
+        return result
 
+    mapped.transform = "vmap"  # type: ignore[attr-defined]  # for pictures
     return mapped
 
 

@@ -392,7 +392,7 @@ def _head(box: Box) -> str:
 
 def _parted(box: Box) -> tuple[str, str, str]:
     """Part what is written into what is bold, a sign, and the rest."""
-    if box.path and ": " in box.written:
+    if ": " in box.written and (box.path or box.written.startswith(f"{box.title}: ")):
         return box.written.partition(": ")
     if box.written.startswith(f"{box.title}("):
         return box.title, "", box.written.removeprefix(box.title)

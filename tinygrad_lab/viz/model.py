@@ -25,6 +25,7 @@ from tinygrad_lab.core.scopes import scopes_of, trace_of
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.viz import naming as words
 from tinygrad_lab.viz.health import Finding, flat
+from tinygrad_lab.viz.marking import marks_of, placed
 from tinygrad_lab.viz.measures import Flow, Measure, measure, together
 from tinygrad_lab.viz.naming import Naming
 from tinygrad_lab.viz.nesting import Frame
@@ -353,21 +354,9 @@ class _Reader:
         for leaf in plan.uses:
             if leaf.within is not None:
                 self.inner.setdefault(leaf.within, []).append(leaf)
-        self.findings = tuple(map(self._placed, findings))
-        self.marks: dict[str, dict[str, None]] = {}
-        for finding in flat(self.findings):
-            for box, mark in finding.marks():
-                self.marks.setdefault(box, {})[mark] = None
+        self.findings = tuple(placed(finding, plan, self.ids) for finding in findings)
+        self.marks = marks_of(self.findings)
         self._follow_data()
-
-    def _placed(self, finding: Finding) -> Finding:
-        """Put boxes in the places of nodes: a finding is plain data from here on."""
-        spots = tuple(replace(s, node=None, box=self._box_of(s.node)) for s in finding.spots)
-        return replace(finding, spots=spots, effects=tuple(map(self._placed, finding.effects)))
-
-    def _box_of(self, node: Node) -> str | None:
-        place = self.plan.place(node)
-        return self.ids.get(place.within or place)
 
     def model(self) -> GraphModel:
         """Describe everything."""
@@ -458,12 +447,12 @@ class _Reader:
             value=together(measures), grad=together(course), frame=frame, written=written,
             is_layer=place.is_layer, path=place.call.path if place.call is not None else None,
             shape_before=self._shape_before(place),
-            operations=0 if place.is_leaf else len(place.inner) * len(place.results),
+            operations=0 if place.is_leaf else len(place.nodes),
             parameters=sum(math.prod(v.shape) for v in absorbed)
             + (math.prod(value.shape) * len(place.nodes) if role == "parameter" else 0),
             course=course if len(course) > 1 else (),
             details=tuple(self._details(place)),
-            marks=tuple(self.marks.get(self.ids[place], ())),
+            marks=self.marks.get(self.ids[place], ()),
             is_follower=any(f.kind == "not finite" for f in self.findings),
         )  # fmt: skip
 
@@ -502,9 +491,7 @@ class _Reader:
             return "layer" if place.call is not None and place.call.is_layer else "operation"
         return "input" if self.naming.is_fed_in(place.nodes[0]) else "parameter"
 
-    def _words(
-        self, place: Place, role: Role, owner: str | None
-    ) -> tuple[str, str, str, str]:
+    def _words(self, place: Place, role: Role, owner: str | None) -> tuple[str, str, str, str]:
         """Give the title, the attributes and the name of a box, and how it is written."""
         outer = owner or self._path(place.frame)
         if place.is_leaf:
@@ -521,6 +508,9 @@ class _Reader:
         if call.is_layer:
             written = words.layer_title(words.within(call.path or "", outer), call.called)
             return title, words.options_of(call.called), name, written
+        if call.called is None:
+            contents = words.contents_of(call.nodes)
+            return title, contents, name, f"{title}: {contents}"
         attributes = words.arguments_of(call, self._shapes_of_operands(place))
         return title, attributes, name, f"{title}({attributes})" if attributes else title
 

@@ -6,6 +6,7 @@ Not for: what is drawn (``plan.py``), or numbers (``style.py``).
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import takewhile
@@ -21,7 +22,7 @@ from tinygrad_lab.viz.outline import Call, Repeat
 from tinygrad_lab.viz.plan import operands
 
 __all__ = [
-    "Naming", "argument_name", "arguments_of", "attributes_of", "called", "class_of",
+    "Naming", "argument_name", "arguments_of", "attributes_of", "called", "class_of", "contents_of",
     "frame_title", "layer_title", "operand_name", "options_of", "parameter_names", "title_of",
     "variables", "within", "written",
 ]  # fmt: skip
@@ -32,8 +33,16 @@ _SHORT = {
     "groups": ("g", 1), "output_padding": ("op", 0),
 }  # fmt: skip
 
-_UNSAID = ("inplace", "training", "rng", "bias", "ceil_mode", "return_indices",
-           "normalized_shape", "num_features")
+_UNSAID = (
+    "inplace",
+    "training",
+    "rng",
+    "bias",
+    "ceil_mode",
+    "return_indices",
+    "normalized_shape",
+    "num_features",
+)
 
 
 class Naming:
@@ -103,6 +112,8 @@ def variables(frame: FrameType | None) -> dict[str, Any]:
 
 def title_of(node: Node) -> str:
     """Return the name of an operation."""
+    if (transform := getattr(node.op, "transform", None)) is not None:
+        return f"{transform}({node.args[0].called})"
     return str(getattr(node.op, "__name__", None) or type(node.op).__name__)
 
 
@@ -215,7 +226,16 @@ def called(call: Call) -> str:
         return f"{len(call.nodes)} operations"
     if call.is_layer:
         return class_of(call.called)
-    return str(getattr(call.called, "__name__", type(call.called).__name__))
+    name = str(getattr(call.called, "__name__", type(call.called).__name__))
+    transform = getattr(call.called, "transform", None)
+    return name if transform is None else f"{transform}({name})"
+
+
+def contents_of(nodes: Sequence[Node]) -> str:
+    """Say which operations there are most of: ``10 × multiply, 4 × cos, …``."""
+    counts = Counter(map(title_of, nodes)).most_common(3)
+    words = [f"{count} × {title}" for title, count in counts]
+    return ", ".join([*words[:2], *["…"] * (len(words) > 2)])
 
 
 def arguments_of(call: Call, shapes: Mapping[str, tuple[int, ...]]) -> str:
@@ -246,6 +266,7 @@ def _equal(a: Any, b: Any) -> bool:
         return False
 
 
+@cache
 def _defaults(function: Any) -> dict[str, Any]:
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -297,9 +318,11 @@ def attributes_of(node: Node) -> str:
 
     Dots stand for arrays, where it matters which argument is one.
     """
+    if getattr(node.op, "transform", None) is not None:
+        return ""
     drawn = {position for position, _, _ in operands(node)}
     args = list(node.args or ())
-    names = parameter_names(node.op)
+    names, defaults = parameter_names(node.op), _defaults(node.op)
     words = []
     for position, arg in enumerate(args):
         if position in drawn:
@@ -314,7 +337,7 @@ def attributes_of(node: Node) -> str:
     if named or (words[0] == "·" and words.count("·") == 1):
         words = [word for word in words if word != "·"]
     for key, value in (node.kwargs or {}).items():
-        if value is not None and value is not False:
+        if value is not None and value is not False and not _equal(value, defaults.get(key)):
             words.append(f"{key}={_plain_text(value)}")
     return ", ".join(word for word in words if word)
 

@@ -172,12 +172,32 @@ def _folded(
         stretches = [parts[i + k * period : i + (k + 1) * period] for k in range(copies)]
         i += copies * period
         first = _all(stretches[0])
-        repeat = Repeat(stretches[0], stretches[-1], copies, first)
+        counterparts = [first] * copies
+        rest = parts[i : i + period]
+        shorter = None
+        if _kinds(rest) == _kinds(stretches[0]):
+            shorter = wiring.shorter(first, copies, _all(rest), forms)
+        if shorter is not None:
+            stretches.append(rest)
+            counterparts.append(shorter)
+            i += period
+        repeat = Repeat(stretches[0], stretches[-1], len(stretches), first)
         folded.append(repeat)
-        for k, stretch in enumerate(stretches):
-            for node, alike in zip(_all(stretch), first, strict=True):
-                known.setdefault(node, []).append(Copy(repeat, k, alike))
+        for k, (stretch, alike) in enumerate(zip(stretches, counterparts, strict=True)):
+            for node, other in zip(_all(stretch), alike, strict=True):
+                known.setdefault(node, []).append(Copy(repeat, k, other))
     return folded
+
+
+def _kinds(parts: Sequence[Part]) -> list[Any]:
+    """Say what was called in each of some parts, whatever happened in it."""
+    return [part.op if isinstance(part, Node) else _kind(part) for part in parts]
+
+
+def _kind(part: Call | Repeat) -> Any:
+    if isinstance(part, Repeat):
+        return part
+    return type(part.called) if part.is_layer else part.called
 
 
 class Runs:
@@ -211,6 +231,7 @@ class _Wiring:
     """From where each operation takes its operands, to compare copies by."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
         self.place = {node: i for i, node in enumerate(nodes)}
         #: Places of operations, or leaves; None for constants.
         self.sources: list[list[Any]] = [
@@ -241,6 +262,45 @@ class _Wiring:
                     ways.append(way)
             before = ways
         return copies
+
+    def shorter(
+        self, first: Sequence[Node], copies: int, nodes: Sequence[Node], forms: Mapping[Part, int]
+    ) -> list[Node] | None:
+        """Match a copy after the last that lacks what nobody uses, such as the last memory.
+
+        Gives the counterpart of each node in the first copy, or None if it is no such copy.
+        """
+        size, base = len(first), self.place[first[0]]
+        last = base + (copies - 1) * size
+        taken: dict[int, int] = {}  # which place of a copy each node of this one has
+        place = 0
+        for node in nodes:
+            while place < size and not (
+                forms[node] == forms[self.nodes[last + place]]
+                and self._stands_for(node, last + place, last, size, taken)
+            ):
+                place += 1
+            if place == size:
+                return None
+            taken[self.place[node]] = place
+            place += 1
+        return [first[place] for place in taken.values()] if len(taken) < size else None
+
+    def _stands_for(
+        self, node: Node, other: int, last: int, size: int, taken: Mapping[int, int]
+    ) -> bool:
+        """Whether a node after the last copy is wired as another one in it is."""
+        own, its = self.sources[self.place[node]], self.sources[other]
+        for mine, source in zip(own, its, strict=False):
+            if not isinstance(source, int) or source < last - size:  # it comes from outside
+                fits = not isinstance(mine, int) or mine < last
+            elif source < last:
+                fits = mine == source + size
+            else:
+                fits = taken.get(mine) == source - last
+            if not fits:
+                return False
+        return len(own) == len(its)
 
     @staticmethod
     def _way(source: Any, g: int, base: int, size: int, used: dict[Any, int]) -> Any:
@@ -277,8 +337,7 @@ def _forms(whole: Call) -> dict[Part, int]:
         form = node.op, _sizes(node.value), tuple(node.kwargs or ())
         forms[node] = numbers.setdefault(form, len(numbers))
     for call in reversed(calls):
-        kind = type(call.called) if call.is_layer else call.called
-        form = kind, *(forms[part] for part in call.parts)
+        form = _kind(call), *(forms[part] for part in call.parts)
         forms[call] = numbers.setdefault(form, len(numbers))
     return forms
 

@@ -53,6 +53,12 @@ class Place:
     frame: Call | Repeat | None = None
     within: Place | None = None  # the call that a leaf is an inner matter of
     has_parameters: bool = False  # those of the call are part of the box
+    ends: list[Node] = field(default_factory=list)  # the last operation of each copy
+
+    def __post_init__(self) -> None:
+        """Begin with one copy."""
+        self.ends += self.nodes[-1:]
+        self._newest: Node | None = self.nodes[-1] if self.nodes else None
 
     @property
     def is_leaf(self) -> bool:
@@ -67,8 +73,16 @@ class Place:
     @property
     def results(self) -> list[Node]:
         """The operations whose results leave it: one a copy; of leaves all."""
-        size = len(self.inner)
-        return self.nodes[size - 1 :: size] if size else []
+        return self.nodes if self.is_leaf else self.ends
+
+    def add(self, node: Node, alike: Node) -> None:
+        """Add an operation of another copy, which is there what one is in the first."""
+        self.nodes.append(node)
+        if self._newest is not None and alike.order < self._newest.order:
+            self.ends[-1] = node
+        else:
+            self.ends.append(node)
+        self._newest = alike
 
     @property
     def is_layer(self) -> bool:
@@ -162,8 +176,9 @@ class Plan:
             self._of.update(dict.fromkeys(place.nodes, place))
         for node in nodes:
             if node.op is not None and node not in self._of:
-                self._of[node] = self._of[self._drawn(node)]
-                self._of[node].nodes.append(node)
+                alike = self._drawn(node)
+                self._of[node] = self._of[alike]
+                self._of[node].add(node, alike)
         self.given: list[Line] = []  # arrays that a call made others of
         self.uses = self._leaves(uses)
         if nodes[-1] not in self._of:  # nothing was computed
@@ -288,12 +303,15 @@ class Plan:
     def _lines(self, uses: Sequence[Use]) -> dict[Line, list[tuple[int, int]]]:
         """Say which operands of which operations each line stands for."""
         lines: dict[Line, list[tuple[int, int]]] = defaultdict(list)
+        firsts: dict[tuple[Place, Place], int] = {}
         for node, position, _, parent, key in uses:
             target, source = self._of[node], self._of[key]
             carried = parent is not None and self._is_carried(parent, node)
             if (source is target and not carried) or source.within is not None:
                 continue
             operand = position if target.call is None else 0
+            if len(source.nodes) > len(source.inner) and not carried:  # copies side by side
+                operand = firsts.setdefault((source, target), operand)
             lines[Line(source, target, operand, carried)].append((node.order, position))
         return lines | {line: [] for line in self.given}
 

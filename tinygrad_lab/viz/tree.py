@@ -95,9 +95,14 @@ class _Writer:
             if isinstance(item, Frame):
                 yield indent + _frame(item), blank
                 continue
-            yield indent + self._call(item), (str(item.shape), value_of(item), gradient_of(item))
+            yield indent + self._call(item), (self._kind(item), value_of(item), gradient_of(item))
             for remark in item.marks or ((f"✗ {item.trouble}",) if item.trouble else ()):
                 yield f"{indent}{_INDENT}{one_line(remark)}", blank
+
+    def _kind(self, box: Box) -> str:
+        """Write the shape, and the dtype where that is not the usual one."""
+        usual = self.model.loss.dtype
+        return str(box.shape) if box.dtype == usual else f"{box.shape} {box.dtype}"
 
     def _call(self, box: Box) -> str:
         """Write a box: what it is called, and how it was computed."""
@@ -132,7 +137,7 @@ class _Writer:
 def _frame(frame: Frame) -> str:
     """Write the heading of a layer, or of what repeats."""
     if frame.copies == 1:
-        return one_line(frame.title)
+        return one_line(frame.title, _WIDTH)
     return f"{one_line(frame.heading, _WIDTH)}, one of them shown, with the numbers of all"
 
 
@@ -163,9 +168,14 @@ def value_of(box: Box) -> str:
 
 
 def gradient_of(box: Box) -> str:
-    """Write the gradient of a box: itself, or its root mean square."""
+    """Write the gradient of a box: itself, or its root mean square, and the change compared."""
     if box.grad is None:
         return ""
     if box.grad.trouble:
         return f"{box.grad.trouble}!"
-    return number(box.grad.mean) if box.grad.size == 1 else f"rms {number(box.grad.rms)}"
+    size = f"rms {number(box.grad.rms)}"
+    if box.grad.size == 1:
+        size = number(box.grad.mean)
+    if box.ends:  # of copies, where it changes much from the first to the last
+        size = f"rms {' … '.join(map(number, box.ends))}"
+    return size if box.ratio is None else f"{size} × {number(box.ratio)}"

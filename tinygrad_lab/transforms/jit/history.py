@@ -48,6 +48,11 @@ class Past:
         self.draws = draws
         self.run: Callable[..., Any] | None = None
 
+    @property
+    def called(self) -> str:
+        """The name of the function."""
+        return self.program.name.removesuffix("_pullback")
+
     def __repr__(self) -> str:
         return self.program.name
 
@@ -78,6 +83,9 @@ class Past:
 def replayed(past: Past, *values: Any) -> Any:
     """The results of a recorded call, which are known when its node is made."""
     raise NotImplementedError(f"{past} of {len(values)} values")
+
+
+replayed.transform = "jit"  # type: ignore[attr-defined]  # for pictures
 
 
 def _back(argnums: Sequence[int], g: Any, y: Any, past: Past, *values: Any) -> list[Any]:

@@ -70,13 +70,21 @@ def examine(
 
 
 def _by_cause(findings: Sequence[Finding]) -> list[Finding]:
-    """Put what a finding explains under it; what several explain, under the first of these."""
-    rest = list(findings)
+    """Put what a finding explains under it, at the same place if it can be, and else the first."""
+    order = ("not finite", *_EXPLAINS, "no gradient", "detached", "unused")
+    ranked = sorted(findings, key=lambda finding: order.index(finding.kind))  # stable
+    under: dict[int, list[Finding]] = {id(finding): [] for finding in ranked}
     causes: list[Finding] = []
-    for kind in ("not finite", *_EXPLAINS, "no gradient", "detached", "unused"):
-        for cause in [f for f in rest if f.kind == kind]:
-            rest.remove(cause)
-            explained = [f for f in rest if f.kind in _EXPLAINS.get(kind, ())]
-            rest = [f for f in rest if f not in explained]
-            causes.append(with_effects(cause, explained))
-    return causes
+    for finding in ranked:
+        possible = [c for c in causes if finding.kind in _EXPLAINS.get(c.kind, ())]
+        here = [c for c in possible if _is_at(c, finding)]
+        for cause in (here or possible)[:1]:
+            under[id(cause)].append(finding)
+        if not possible:
+            causes.append(finding)
+    return [with_effects(cause, under[id(cause)]) for cause in causes]
+
+
+def _is_at(cause: Finding, effect: Finding) -> bool:
+    """Whether an effect begins where its cause is."""
+    return bool(effect.spots) and effect.spots[0].node in [spot.node for spot in cause.spots]

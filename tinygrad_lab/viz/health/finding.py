@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tinygrad_lab.viz.style import plural
+
 __all__ = ["SYMBOLS", "WRONG", "Finding", "Spot", "flat", "report", "with_effects"]
 
 #: By kind: what marks a box, for eyes that tell colours apart and for those that do not.
@@ -69,12 +71,6 @@ class Finding:
         """The id of the box it begins in, None where there is none."""
         return self.spots[0].box if self.spots else None
 
-    def marks(self) -> Iterator[tuple[str, str]]:
-        """Give the boxes to mark, and with what."""
-        for spot in self.spots:
-            if spot.box is not None:
-                yield spot.box, f"{self.symbol} {spot.words}"
-
     def __str__(self) -> str:
         return f"{self.symbol} {self.kind}: {self.where}: {self.text}"
 
@@ -106,8 +102,9 @@ def report(findings: Sequence[Finding], heading: str, nothing: str) -> str:
     """
     if not findings:
         return f"{heading}: {nothing}"
-    count = sum(1 for _ in flat(findings))
-    lines = [f"{heading}: {count} finding{'' if count == 1 else 's'}"]
+    effects = sum(1 for _ in flat(findings)) - len(findings)
+    more = f", with {plural(effects, 'effect')}" if effects else ""
+    lines = [f"{heading}: {plural(len(findings), 'finding')}{more}"]
     for number, finding in enumerate(findings, start=1):
         first = f"{number}. "
         lines += ["", f"{first}{finding.symbol} {finding.kind}: {finding.where}"]

@@ -143,5 +143,5 @@ def _through_time(
         kind, f"through time in {case.layer_of(nodes[-1])}",
         f"from step {len(course)} back to step 1 the gradient goes from {number(course[-1])} to "
         f"{number(course[0])}, times {number(rate)} a step",
-        remedy, (Spot(nodes[-1], f"{kind} through time"),),
+        remedy, tuple(Spot(node, f"{kind} through time") for node in nodes),
     )  # fmt: skip

@@ -27,7 +27,7 @@ __all__ = ["exploring_page"]
 
 #: Other views of a computation are drawn up to so many boxes, and so many bytes together.
 _MOST_BOXES = 240
-_MOST_BYTES = 600_000
+_MOST_BYTES = 400_000
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def _others(
         return
     wanted: list[tuple[str, dict[str, Any]]] = []
     if any(frame.copies > 1 for frame in model.frames):
+        wanted.append(("all copies, outer layers", {"depth": 1, "fold": False}))
         wanted += [(f"all copies, {d}", {"detail": d, "fold": False}) for d in DETAILS[:2]]
     wanted += [(d, {"detail": d}) for d in DETAILS if d != model.detail]
     sizes = {len(model.boxes)}

@@ -62,7 +62,8 @@ class Row:
     """One line of the program.
 
     ``memory`` says where its result is written, if that is memory of the program's own: ``b0``, or
-    ``b0 after z1`` where that was in it before. ``calls`` has the NumPy calls of the line.
+    ``b0 after z1`` where that was in it before, ``b0 again`` where a part of a line was. ``calls``
+    has the NumPy calls of the line.
     """
 
     name: str
@@ -277,20 +278,25 @@ class _Reader:
         buffer = self.buffers.of.get(number)
         if buffer is None:
             return ""
-        before = self.before[number]
-        return f"b{buffer} after {before}" if before else f"b{buffer}"
+        before = self.before.get(number)
+        if before is None:
+            return f"b{buffer}"
+        return f"b{buffer} after {before.name}" if before.name else f"b{buffer} again"
 
     @cached_property
-    def before(self) -> dict[int, str]:
-        """Name, by value, the line whose result was in the same memory before, if any was."""
-        name_of = {n: line.name for line in self.text.statements for n in line.values}
-        contents: dict[int, list[str | None]] = {}  # by memory, what was in it, one after the other
-        before: dict[int, str] = {}
+    def before(self) -> dict[int, _Content]:
+        """Say, by value, what another line had left in the same memory, if one had."""
+        line_of = {n: line for line in self.text.statements for n in line.values}
+        last: dict[int, _Content] = {}  # by memory, what is in it, and was before this line
+        before: dict[int, _Content] = {}
+        earlier: dict[int, _Content] = {}
         for number, buffer in self.buffers.of.items():
-            names = contents.setdefault(buffer, [None])
-            if names[-1] != name_of[number]:
-                names.append(name_of[number])
-            before[number] = names[-2] or ""
+            line = line_of[number]
+            if buffer in last and last[buffer].line is not line:
+                earlier[buffer] = last[buffer]
+            last[buffer] = _Content(line, line.name if number == line.values[-1] else "")
+            if buffer in earlier:
+                before[number] = earlier[buffer]
         return before
 
     def _facts(self) -> tuple[str, ...]:
@@ -359,6 +365,13 @@ class _Reader:
             name, item.name, str(item.kind), shape_text(item.kind.shape), item.kind.nbytes,
             is_parameter="." in item.name,
         )  # fmt: skip
+
+
+class _Content(NamedTuple):
+    """What is in some memory: the result of a line, by its name, or a part of one."""
+
+    line: Statement
+    name: str
 
 
 class _Place(NamedTuple):

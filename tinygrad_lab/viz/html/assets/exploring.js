@@ -117,7 +117,9 @@ class View {
     this.folding.toggle(frame);
     this.draw();
     const item = this.items.find((one) => one.frame === frame && !one.element.closest("[hidden]"));
-    if (item) item.element.focus({ preventScroll: true });
+    if (!item) return;
+    item.element.focus({ preventScroll: true });
+    if (!item.element.matches(":focus-visible")) hush(); // a finger sees what it did
   }
 
   all(fold) {
@@ -217,6 +219,9 @@ function choose(number) {
   sections.forEach((section, i) => { section.hidden = i !== number; });
   views[number] ??= new View(sections[number], DATA.views[number]);
   current = views[number];
+  for (const id of ["fold", "unfold"]) {
+    document.getElementById(id).hidden = !current.folding.frames.length;
+  }
   current.look();
 }
 let current = null;

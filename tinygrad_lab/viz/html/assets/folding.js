@@ -21,7 +21,9 @@ class Folding {
   }
 
   frame(frame, group) {
-    const path = group.querySelector("path, polygon"), title = group.querySelector("text");
+    const path = group.querySelector("path, polygon");
+    const texts = [...group.querySelectorAll("text")].map((text) =>
+      ({ text, x: number(text, "x"), y: number(text, "y"), size: text.getComputedTextLength() }));
     const rect = rectOf(path.getBBox());
     const proxy = make("svg:g", { class: "proxy", hidden: "" });
     proxy.append(make("svg:rect", { rx: 6 }), make("svg:path", { class: "sign" }),
@@ -36,7 +38,7 @@ class Folding {
     this.stage.root.append(proxy);
     const size = Math.max(...[...proxy.querySelectorAll("text")].map((t) =>
       t.getComputedTextLength())) + 44;
-    return { ...frame, group, outline, sign, label: title, proxy, rect, size };
+    return { ...frame, group, outline, sign, texts, proxy, rect, size };
   }
 
   edge(source, target, group) {
@@ -159,13 +161,16 @@ class Folding {
       const [right, bottom] = this.squeezed(rect.x + rect.width, rect.y + rect.height);
       frame.now = { x, y, width: Math.max(right - x, this.titleSize(frame)), height: bottom - y };
       place(frame.outline, frame.now);
-      if (frame.label) place(frame.label, { x: x + 24, y: y + 13 });
+      for (const { text, x: at, y: line } of frame.texts) {
+        place(text, { x: x + 24 + at - frame.texts[0].x, y: y + 13 + line - frame.texts[0].y });
+      }
       frame.sign.setAttribute("d", sign(x + 7, y + 4, false));
     }
   }
 
   titleSize(frame) {
-    return frame.label ? frame.label.getComputedTextLength() + 34 : 0;
+    const ends = frame.texts.map(({ x, size }) => x + size - frame.texts[0].x);
+    return Math.max(...ends, 0) + 34;
   }
 
   drawEdge(edge, drawn) {
@@ -306,15 +311,15 @@ function squeeze(axis, shown, hidden) {
 /** Where a line leaves one box and meets another, and how it bends: past what stands between. */
 function between(a, b, standing) {
   const [start, end] = [a, b].map((r) => ({ x: middle(r.x, r.width), y: middle(r.y, r.height) }));
-  const below = b.y >= a.y + a.height;
+  const below = b.y >= a.y + a.height, above = b.y + b.height <= a.y;
   const inWay = standing.filter((r) => r !== a && r !== b && isBetween(r, start, end));
   if (below && !inWay.length && Math.abs(start.x - end.x) < b.width * 1.5) {
     const from = [start.x, a.y + a.height], to = [end.x, b.y - 1];
     const half = (from[1] + to[1]) / 2;
     return { from, to, bend: [[from[0], half], [to[0], half]] };
   }
-  if (below && inWay.length && Math.abs(start.x - end.x) < b.width) {
-    const edge = Math.max(...[...inWay, a, b].map((r) => r.x + r.width));
+  if (above || (below && inWay.length && Math.abs(start.x - end.x) < b.width)) {
+    const edge = rightOf(a, b, standing);
     const from = [a.x + a.width, start.y], to = [b.x + b.width + 1, end.y];
     const far = edge + (edge - Math.min(from[0], to[0])) / 3 + 24;
     return { from, to, bend: [[far, from[1]], [far, to[1]]] };
@@ -326,6 +331,15 @@ function between(a, b, standing) {
   }
   const from = [right ? a.x + a.width : a.x, start.y], half = (from[0] + to[0]) / 2;
   return { from, to, bend: [[half, from[1]], [half, to[1]]] };
+}
+
+/** Where there is room on the right of two boxes, and of all that stands beside and between. */
+function rightOf(a, b, standing) {
+  const top = Math.min(a.y, b.y), bottom = Math.max(a.y + a.height, b.y + b.height);
+  const beside = standing.filter((r) => r.y < bottom && r.y + r.height > top);
+  return beside.sort((r, s) => r.x - s.x).reduce(
+    (edge, r) => r.x < edge + 30 ? Math.max(edge, r.x + r.width) : edge,
+    Math.max(a.x + a.width, b.x + b.width));
 }
 
 /** Whether a straight line from one point to another meets a rectangle. */
