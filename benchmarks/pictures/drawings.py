@@ -50,12 +50,10 @@ def ours(name: str) -> Drawn:
 
 def torchview(name: str) -> Drawn:
     """Draw the modules that an input passes through."""
-    import torch
     from torchview import draw_graph
 
     model, x = _torch(name)
-    with torch.no_grad():
-        drawn = draw_graph(model, input_data=x, device="cpu", expand_nested=True, depth=_DEPTH)
+    drawn = draw_graph(model, input_data=x, device="cpu", expand_nested=True, depth=_DEPTH)
     return _of_dot(drawn.visual_graph.source)
 
 

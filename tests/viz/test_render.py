@@ -160,7 +160,7 @@ def test_the_svg_can_be_put_into_any_page(case):
     root = ET.fromstring(svg)
     assert svg.startswith("<svg")
     tags = {element.tag.removeprefix(SVG) for element in root.iter()}
-    assert tags <= {"svg", "g", "title", "path", "polygon", "polyline", "ellipse", "text"}
+    assert tags <= {"svg", "g", "title", "path", "polygon", "polyline", "ellipse", "text", "tspan"}
     names = {key for element in root.iter() for key in element.attrib}
     assert not names & {"style", "onclick", "{http://www.w3.org/1999/xlink}href"}
     ids = [element.get("id") for element in root.iter() if element.get("id")]
@@ -168,6 +168,36 @@ def test_the_svg_can_be_put_into_any_page(case):
     assert len({re.sub("-.*", "", i) for i in ids}) == 1
     background = next(root.iter(f"{SVG}polygon"))
     assert background.get("fill") == "#ffffff"
+
+
+@pytest.mark.usefixtures("drawing")
+def test_lines_of_text_stay_whole_and_in_the_middle_in_any_font():
+    """Words that are placed one by one have gaps, or overlap, in a font of another width."""
+    label = '<<B>bold</B>: plain<BR/><FONT POINT-SIZE="9">below, and wider than above</FONT>>'
+    source = f"digraph {{\n a [id=a shape=box label={label} tooltip=x] a -> b [label=<0.5>] }}"
+    root = ET.fromstring(render(source))
+    box = next(g for g in root.iter(f"{SVG}g") if g.get("id", "").endswith("-a"))
+    lines = box.findall(f"{SVG}text")
+    assert ["".join(line.itertext()) for line in lines] == [
+        "bold: plain",
+        "below, and wider than above",
+    ]
+    corners = [float(p.split(",")[0]) for p in box.find(f"{SVG}polygon").get("points").split()]
+    middle = (min(corners) + max(corners)) / 2
+    assert {line.get("text-anchor") for line in lines} == {"middle"}
+    assert [float(line.get("x")) for line in lines] == pytest.approx([middle, middle], abs=0.01)
+    bold, plain = lines[0]
+    assert (bold.get("font-weight"), plain.get("font-weight")) == ("bold", None)
+
+
+@pytest.mark.usefixtures("drawing")
+def test_lines_that_begin_at_one_edge_stay_there():
+    label = '<a line<BR ALIGN="LEFT"/>and a longer line<BR ALIGN="LEFT"/>>'
+    root = ET.fromstring(render(f"digraph {{\n a [shape=box label={label}] }}"))
+    box = next(g for g in root.iter(f"{SVG}g") if g.get("class") == "node")
+    lines = box.findall(f"{SVG}text")
+    assert {line.get("text-anchor") for line in lines} == {"start"}
+    assert len({line.get("x") for line in lines}) == 1
 
 
 @pytest.mark.usefixtures("drawing")

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import math
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -53,6 +54,13 @@ sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK_TITLE = "{http://www.w3.org/1999/xlink}title"
+_TEXT, _SPAN = f"{{{_SVG}}}text", f"{{{_SVG}}}tspan"
+_SHAPES = (f"{{{_SVG}}}path", f"{{{_SVG}}}polygon")
+
+_GROUPS = ("graph", "cluster", "node", "edge")
+
+#: What words of one line may differ in.
+_OF_WORDS = ("font-family", "font-weight", "font-style", "font-size", "fill", "text-decoration")
 
 
 class RenderError(RuntimeError):
@@ -163,7 +171,8 @@ def _embeddable(svg: bytes, source: str) -> bytes:
     """Prepare Graphviz's SVG for any page.
 
     Tooltips become ``<title>`` elements, which browsers and screen readers know, in place of links
-    to nowhere; ids get a prefix of their own, so that two pictures on a page do not mix.
+    to nowhere; ids get a prefix of their own, so that two pictures on a page do not mix; lines of
+    text stay whole and in the middle, however wide the font of a page is.
     """
     ET.register_namespace("", _SVG)
     try:
@@ -174,8 +183,13 @@ def _embeddable(svg: bytes, source: str) -> bytes:
     _times[prefix] += 1
     if _times[prefix] > 1:
         prefix += f"x{_times[prefix]}"
+    background = root.find(f".//{{{_SVG}}}polygon")
     for element in list(root.iter()):
         _hoist_tooltip(element)
+        if element.get("class") in _GROUPS:
+            _set_lines(element)
+        if element.get("class") == "edge":
+            _set_apart(element, background)
         if "id" in element.attrib:
             element.set("id", f"{prefix}-{element.get('id')}")
     root.set("role", "img")
@@ -202,3 +216,57 @@ def _hoist_tooltip(group: ET.Element) -> None:
         title.text = tip
     else:
         group.remove(title)
+
+
+def _set_lines(group: ET.Element) -> None:
+    """Make one element of each line of text, and centre it in its box.
+
+    Graphviz places bold and plain words one by one, by the widths that they have in a font of its
+    own, and a page has another.
+    """
+    lines: dict[str, list[ET.Element]] = {}
+    for text in group.findall(_TEXT):
+        lines.setdefault(text.get("y", ""), []).append(text)
+    for first, *others in lines.values():
+        if others:
+            _join(group, first, others)
+    beginnings = {first.get("x") for first, *_ in lines.values()}
+    is_left = len(lines) > 1 and len(beginnings) == 1
+    middle = _middle(group) if group.get("class") in ("node", "graph") and not is_left else None
+    for first, *_ in lines.values():
+        if middle is not None:
+            first.set("text-anchor", "middle")
+            first.set("x", f"{middle:.2f}")
+
+
+def _join(group: ET.Element, first: ET.Element, others: list[ET.Element]) -> None:
+    """Put the words of a line into the element of the first of them."""
+    words = [(dict(text.attrib), text.text) for text in (first, *others)]
+    first.text = None
+    for attributes, text in words:
+        own = {k: v for k, v in attributes.items() if k in _OF_WORDS}
+        ET.SubElement(first, _SPAN, own).text = text
+    for text in others:
+        group.remove(text)
+    for name in _OF_WORDS:
+        first.attrib.pop(name, None)
+
+
+def _middle(group: ET.Element) -> float | None:
+    """Return where the middle of the first shape of a group is, from left to right."""
+    shape = next((e for e in group if e.tag in _SHAPES), None)
+    if shape is None:
+        return None
+    numbers = re.findall(r"-?[\d.]+", shape.get("d") or shape.get("points", ""))
+    across = [float(x) for x in numbers[::2]]
+    return (min(across) + max(across)) / 2 if across else None
+
+
+def _set_apart(edge: ET.Element, background: ET.Element | None) -> None:
+    """Put a rim around the number at a line, so that no line runs through it."""
+    if background is None:
+        return
+    for text in edge.findall(_TEXT):
+        text.set("stroke", background.get("fill", "none"))
+        text.set("stroke-width", "3")
+        text.set("paint-order", "stroke")
