@@ -8,10 +8,12 @@ Not for: how each tool is called (``drawings.py``).
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from PIL import Image
 
 from benchmarks.pictures.drawings import DRAWINGS, Drawn
 from benchmarks.pictures.networks import NETWORKS
@@ -53,8 +55,11 @@ def side_by_side(drawn: dict[str, Drawn], path: Path) -> None:
         text = f"{tool}\n{drawn[tool].boxes} boxes, {size}"
         figure.text(middle / width, (_HEIGHT + 35) / (_HEIGHT + 120), text, ha="center", size=14)
         left += room + _GAP
-    figure.savefig(path)
+    picture = io.BytesIO()
+    figure.savefig(picture)
     plt.close(figure)
+    colours = Image.open(picture).convert("RGB").quantize(96, dither=Image.Dither.NONE)
+    colours.save(path, optimize=True)
 
 
 if __name__ == "__main__":

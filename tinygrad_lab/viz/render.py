@@ -243,9 +243,9 @@ def _join(group: ET.Element, first: ET.Element, others: list[ET.Element]) -> Non
     """Put the words of a line into the element of the first of them."""
     words = [(dict(text.attrib), text.text) for text in (first, *others)]
     first.text = None
-    for attributes, text in words:
+    for attributes, word in words:
         own = {k: v for k, v in attributes.items() if k in _OF_WORDS}
-        ET.SubElement(first, _SPAN, own).text = text
+        ET.SubElement(first, _SPAN, own).text = word
     for text in others:
         group.remove(text)
     for name in _OF_WORDS:
@@ -257,7 +257,7 @@ def _middle(group: ET.Element) -> float | None:
     shape = next((e for e in group if e.tag in _SHAPES), None)
     if shape is None:
         return None
-    numbers = re.findall(r"-?[\d.]+", shape.get("d") or shape.get("points", ""))
+    numbers = re.findall(r"-?[\d.]+", shape.get("d") or shape.get("points") or "")
     across = [float(x) for x in numbers[::2]]
     return (min(across) + max(across)) / 2 if across else None
 
