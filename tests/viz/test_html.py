@@ -17,8 +17,10 @@ import tinygrad_lab as tl
 from tinygrad_lab import nn
 from tinygrad_lab.viz import RenderError, graph
 from tinygrad_lab.viz import render as rendering
+from tinygrad_lab.viz.html.exploring import exploring_page
 from tinygrad_lab.viz.html.stepping import grid, walk
 from tinygrad_lab.viz.html.vector import Palette
+from tinygrad_lab.viz.nesting import Frame
 from tinygrad_lab.viz.style import THEMES
 
 pytestmark = pytest.mark.usefixtures("drawing")
@@ -137,6 +139,15 @@ def test_folded_frames_say_what_they_hold(mlp):
         assert "1 operation ·" in frame["holds"]
     held = sum(int(re.search(r"(\d+) parameter", f["holds"])[1]) for f in view["frames"])
     assert held == model.parameters == 13
+
+
+def test_a_frame_without_boxes_folds_nothing():
+    w = tl.tensor([1.0, 2.0], requires_grad=True)
+    picture = graph(np.exp(w).sum())
+    empty = Frame("f9", "nothing", None)
+    model = replace(picture.model, frames=(empty,))
+    page = exploring_page(model, picture.style, "auto", "about")
+    assert Reader(page.html).data["views"][0]["frames"] == []
 
 
 def test_a_page_runs_only_its_own_script_and_asks_nobody(pages):

@@ -72,7 +72,8 @@ def to_dot(
     Notes
     -----
     In an SVG of it, boxes, edges and frames are groups with ids: ``n3``, ``e5`` and ``f0``, where
-    edges and frames are numbered in the order of the model.
+    edges and frames are numbered in the order of the model; where edge 5 is carried, it begins at
+    ``ce5``.
 
     Examples
     --------
@@ -258,7 +259,9 @@ class _Writer:
 
     def _arrival(self, name: str) -> str:
         muted = self.theme.muted
-        return f'  {name} [shape=plain fontsize=9 fontcolor="{muted}" label=<{_CARRIED}>]'
+        return (
+            f'  {name} [id="{name}" shape=plain fontsize=9 fontcolor="{muted}" label=<{_CARRIED}>]'
+        )
 
     def _firsts(self) -> Iterator[str]:
         """Yield unseen lines that keep what the first copy begins with above the frame."""

@@ -19,6 +19,7 @@ from tinygrad_lab.testing.judging.bisection import Question, Run, runs, spaced
 from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
+    FEWER_LEVELS,
     LEVELS,
     Estimate,
     climb,
@@ -30,9 +31,10 @@ from tinygrad_lab.testing.judging.slope import promised
 
 EVERY_ELEMENT = 64  # up to so many elements, a wrong gradient is shown element by element
 MOST_QUESTIONS = 120  # so many slopes are measured to find the wrong ones among more
+MANY = 24  # so many of more elements show what they have in common
+SAME = 1e-6  # relative; differences by less are equal
 HANDFUL = 5  # so many wrong elements are named one by one
 SAMPLE = 8  # so many elements tell whether all are wrong
-FEWER_LEVELS = 3  # of a ladder that only tells right from wrong
 
 Place = tuple[int, ...]
 
@@ -136,7 +138,7 @@ class _Gradient:
         arrays, measurer = self.point.arrays, self.point.measurer
         exact = [quantized(x, u, first) for x, u in zip(arrays, directions, strict=True)]
         ladder = climb(
-            lambda h: measurer.row([x + h * u for x, u in zip(arrays, exact, strict=True)]),
+            lambda h: measurer.row([_moved(x, u, h) for x, u in zip(arrays, exact, strict=True)]),
             measurer.centre, first, levels,
         )  # fmt: skip
         return ladder.slope(self.weights)
@@ -151,10 +153,10 @@ class _Gradient:
 
     def found_by_halving(self) -> Located | None:
         """Look at a few, and unless all of these are wrong, search for those that are."""
-        everywhere = [tuple(map(int, k)) for k in np.argwhere(self.among)] if self.x.size else []
-        sample = self.each(everywhere[k] for k in spaced(0, len(everywhere), SAMPLE))
+        everywhere = np.argwhere(self.among)
+        sample = self.each(_spread(everywhere, SAMPLE))
         if len(sample.wrong) == len(sample.places):
-            some = self.each(everywhere[k] for k in spaced(0, len(everywhere), EVERY_ELEMENT))
+            some = self.each(_spread(everywhere, MANY))
             everything = tuple((0, n) for n in self.x.shape)
             dense = len(some.wrong) == len(some.places)
             return self._located(some, some.wrong, region=everything if dense else None)
@@ -172,7 +174,7 @@ class _Gradient:
         axes = [runs(n, self._question(axis), HANDFUL) for axis, n in enumerate(shape)]
         crossings = list(itertools.islice(itertools.product(*axes), HANDFUL * HANDFUL))
         if len(crossings) == 1 and self._is_wrong_throughout(crossings[0]):
-            some = self.each(_places_in(crossings[0], EVERY_ELEMENT))
+            some = self.each(_places_in(crossings[0], MANY))
             return self._located(some, some.wrong, region=crossings[0], all_known=True)
         if any(high - low > 1 for axis in axes for low, high in axis):
             return None
@@ -202,7 +204,8 @@ class _Gradient:
     def _located(self, slopes: _Slopes, wrong: list[Place], **where: Any) -> Located | None:
         if not wrong:
             return None
-        k = int(np.argmax(slopes.off))
+        off = slopes.off
+        k = int(np.argmax(off >= (1 - SAME) * np.max(off)))  # the first of several equals
         estimate = Estimate(float(slopes.measured[k]), float(slopes.errors[k]))
         shape = self.x.shape if len(slopes.places) == self.x.size else (-1,)
         return Located(
@@ -210,6 +213,15 @@ class _Gradient:
             slopes.promised.reshape(shape), slopes.measured.reshape(shape),
             slopes.errors.reshape(shape), wrong, **where,
         )  # fmt: skip
+
+
+def _spread(places: Array, most: int) -> list[Place]:
+    """Choose some of many places, spread over them."""
+    return [tuple(map(int, places[k])) for k in spaced(0, len(places), most)]
+
+
+def _moved(x: Array, u: Array, h: float) -> Array:
+    return x + h * u if np.any(u) else x.copy()
 
 
 def most_wrong(evidence: Evidence) -> Located | None:

@@ -16,15 +16,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.arrays import Array, weighed
 
 FIRST_STEP = 2.0**-5  # times the scale of what is moved; a power of two, so that steps are exact
 LEVELS = 5
+FEWER_LEVELS = 3  # of a ladder very near to the point, or that only tells right from wrong
 BAND = 5.0  # so many estimated errors are still agreement
+AT_ONCE = 2**17  # numbers that are computed with at a time
 CANCELLED = 1e-13  # of the size of the function: what a rule may leave where the slope vanishes
 
 LONG_DOUBLE_IS_LONGER = bool(np.finfo(np.longdouble).eps < np.finfo(np.float64).eps / 100)
@@ -50,6 +52,8 @@ class Ladder:
     above: Array  # of shape (levels, m): at +steps[k]
     below: Array  # at -steps[k]
     _sums: dict[int, _Sums] = field(default_factory=dict, repr=False)  # by the identity of weights
+    _slopes: dict[tuple[int, float], Estimate] = field(default_factory=dict, repr=False)
+    _sides: dict[tuple[int, float], dict[int, Estimate]] = field(default_factory=dict, repr=False)
 
     @property
     def finite(self) -> bool:
@@ -78,11 +82,14 @@ class Ladder:
         known = self._sums.get(id(weights))
         if known is None:
             sizes = np.abs(weights)
-            rise_above, rise_below = ((x - self.centre) @ weights for x in (self.above, self.below))
+            rise_above, rise_below = (
+                weighed(x - self.centre, weights) for x in (self.above, self.below)
+            )
             known = self._sums[id(weights)] = _Sums(
-                weights, self.above @ weights, self.below @ weights, rise_above, rise_below,
-                np.asarray(np.abs(self.centre) @ sizes), np.abs(self.above) @ sizes,
-                np.abs(self.below) @ sizes, float(np.sum(sizes)),
+                weights, weighed(self.above, weights), weighed(self.below, weights),
+                rise_above, rise_below, weighed(np.abs(self.centre), sizes),
+                weighed(np.abs(self.above), sizes), weighed(np.abs(self.below), sizes),
+                float(np.sum(sizes)),
             )  # fmt: skip
         return known
 
@@ -97,20 +104,26 @@ class Ladder:
         the elements' own slopes.
         """
         sums = self._weighed(weights)
-        rounding = self._rounding(sums.size_above, sums.size_below, sums.weight) + 2 * noise
-        above, below = sums.above[:, None], sums.below[:, None]
-        value, error = _central(self.steps, above, below, rounding[:, None])
-        return Estimate(float(value[0]), float(error[0]))
+        key = id(weights), noise
+        if key not in self._slopes:
+            rounding = self._rounding(sums.size_above, sums.size_below, sums.weight) + 2 * noise
+            above, below = sums.above[:, None], sums.below[:, None]
+            value, error = _central(self.steps, above, below, rounding[:, None])
+            self._slopes[key] = Estimate(float(value[0]), float(error[0]))
+        return self._slopes[key]
 
     def side(self, weights: Array, sign: int, noise: float = 0.0) -> Estimate:
         """Give the slope of the weighted sum from the right (+1), or from the left (-1)."""
         sums = self._weighed(weights)
-        rise, size = (
-            (sums.rise_above, sums.size_above) if sign > 0 else (sums.rise_below, sums.size_below)
-        )
-        rounding = self._rounding(size, sums.size, sums.weight) + 2 * noise
-        value, error = _one_sided(self.steps, sign * rise[:, None], rounding[:, None])
-        return Estimate(float(value[0]), float(error[0]))
+        key = id(weights), noise
+        if key not in self._sides:
+            rises = np.stack([-sums.rise_below, sums.rise_above], axis=-1)
+            sizes = np.stack([sums.size_below, sums.size_above], axis=-1)
+            rounding = self._rounding(sizes, sums.size, sums.weight) + 2 * noise
+            values, errors = _one_sided(self.steps, rises, rounding)
+            left, right = map(Estimate, values.tolist(), errors.tolist())
+            self._sides[key] = {-1: left, 1: right}
+        return self._sides[key][sign]
 
     def sides(self) -> tuple[Array, Array, Array]:
         """Give each element's slope from the left and from the right, and their error."""
@@ -241,27 +254,25 @@ def _richardson(quotients: Array, noise: Array, base: float) -> tuple[Array, Arr
     That of an entry is its change from both entries that it is made of, and their round-off.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        best, least = quotients[-1], np.full(quotients.shape[1:], np.inf, dtype=quotients.dtype)
-        row: list[tuple[Array, Array]] = []
-        for quotient, rounding in zip(quotients, noise, strict=True):
-            before, row = row, [(quotient, rounding)]
-            if before:
-                change = np.abs(quotient - before[0][0])
-                best, least = _better(best, least, quotient, change + rounding)
-            for order, (upper, upper_noise) in enumerate(before, start=1):
-                power = base**order
-                left, left_noise = row[-1]
-                entry = left + (left - upper) / (power - 1)
-                carried = (power * left_noise + upper_noise) / (power - 1)
-                change = np.maximum(np.abs(entry - left), np.abs(entry - upper))
-                best, least = _better(best, least, entry, change + carried)
-                row.append((entry, carried))
-    return best, least
+        entries, rounding = quotients, noise
+        none = np.full(quotients[-1:].shape, np.inf, dtype=quotients.dtype)
+        values, errors = [entries[-1:], entries[1:]], [none, _rises(entries) + rounding[1:]]
+        for order in range(1, len(quotients)):
+            power = base**order
+            left, upper = entries[1:], entries[:-1]
+            entries = left + (left - upper) / (power - 1)
+            rounding = (power * rounding[1:] + rounding[:-1]) / (power - 1)
+            change = np.maximum(np.abs(entries - left), np.abs(entries - upper))
+            values.append(entries)
+            errors.append(change + rounding)
+    table, error = np.concatenate(values), np.concatenate(errors)
+    error[np.isnan(error)] = np.inf
+    least = np.argmin(error, axis=0), np.arange(quotients.shape[1])
+    return table[least], error[least]
 
 
-def _better(best: Array, least: Array, entry: Array, error: Array) -> tuple[Array, Array]:
-    wins = error < least
-    return np.where(wins, entry, best), np.where(wins, error, least)
+def _rises(entries: Array) -> Array:
+    return np.asarray(np.abs(entries[1:] - entries[:-1]))
 
 
 def scales_of(x: Array) -> Array:
@@ -277,6 +288,21 @@ def direction_like(x: Array, generator: np.random.Generator) -> Array:
     amount = generator.integers(26, 65, x.shape) / 64.0
     sign = generator.choice([-1.0, 1.0], x.shape)
     return np.asarray(amount * sign * scales_of(x))
+
+
+def missed(x: Array, direction: Array, steps: Sequence[float], dtype: Any = np.float64) -> Array:
+    """Say how far rounded steps fall beside what was meant, divided by the step, at the most."""
+    most = np.zeros(x.shape)
+    if not np.any(direction):
+        return most
+    wide, u = x.astype(dtype, copy=False), direction.astype(dtype, copy=False)
+    rows = max(1, AT_ONCE // max(x.size, 1))
+    for first in range(0, len(steps), rows):
+        some = np.array(steps[first : first + rows], dtype).reshape(-1, *(1,) * x.ndim)
+        taken = some * u
+        off = np.abs(wide + taken - wide - taken) / np.abs(some)
+        most = np.maximum(most, np.max(off, axis=0))
+    return most
 
 
 def quantized(x: Array, direction: Array, first: float) -> Array:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import Array, flat, frozen, unit
+from tinygrad_lab.testing.judging.arrays import Array, flat, frozen, unit, weighed
 from tinygrad_lab.testing.judging.forms import Form, form_of
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Misbehaved, failed
 from tinygrad_lab.testing.judging.numerical import direction_like, scales_of
@@ -66,7 +66,7 @@ class Point:
 
     def direction(self, i: int, index: tuple[int, ...]) -> list[Array]:
         """Give the direction in which one element of an input moves, by its own scale."""
-        return unit(self.arrays, i, index, scales_of(self.arrays[i])[index])
+        return unit(self.arrays, i, index, float(scales_of(self.arrays[i][index])))
 
     def fresh(self, arrays: Sequence[Array] | None = None) -> Recorded:
         """Call the function anew, on read-only inputs."""
@@ -93,7 +93,7 @@ class Point:
     @property
     def noise(self) -> list[float]:
         """How much of each gradient may be round-off: the last digits of what cancelled in it."""
-        size = float(np.abs(flat(self.recorded.outputs)) @ np.abs(self.weights))
+        size = float(weighed(np.abs(flat(self.recorded.outputs)), np.abs(self.weights)))
         size = size if np.isfinite(size) else 0.0
         lost = 1e-3 * self.rounding * size
         return [lost / float(np.min(scales_of(x), initial=1.0)) for x in self.arrays]

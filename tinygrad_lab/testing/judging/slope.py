@@ -11,6 +11,7 @@ means (``trial.py``).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,17 +26,20 @@ from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.noise import Noise, noise_around, noise_farther_around
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
+    FEWER_LEVELS,
     FIRST_STEP,
     LEVELS,
     Ladder,
     climb,
     direction_like,
+    missed,
     quantized,
     scales_of,
 )
 from tinygrad_lab.testing.judging.subject import Evaluation, Subject
 
 OTHER_DIRECTIONS = 8  # in some of which the ties of a median do break another way
+FEWER_DIRECTIONS = 2  # of many elements, of which one tie does not show beside the others
 NEARBY_POINTS = 60  # so that hardly a piece of a tie of several is missed
 NEIGHBOURS, NEXT = 8, 2.0**-40  # so many points next to one, and how far away
 KINK = 0.75  # a gap ratio above is that of a kink (1), not of a smooth function (1/2)
@@ -185,17 +189,12 @@ class Measurer:
             return self._climbs[key]
         exact = [quantized(x, u, first) for x, u in zip(self.arrays, directions, strict=True)]
         calls: dict[float, Evaluation] = {}
-        missed = [np.zeros(x.shape) for x in self.arrays]
 
         def along(h: float) -> Array:
-            moved = []
-            for x, u, beside in zip(self.arrays, exact, missed, strict=True):
-                wide, step = x.astype(dtype, copy=False), dtype(h) * u.astype(dtype, copy=False)
-                moved.append(np.asarray(wide + step))
-                if h:
-                    off = np.asarray(moved[-1] - wide)
-                    off -= step
-                    np.maximum(beside, np.abs(off) / abs(h), out=beside)
+            moved = [
+                np.asarray(x.astype(dtype, copy=False) + dtype(h) * u.astype(dtype, copy=False))
+                for x, u in zip(self.arrays, exact, strict=True)
+            ]
             call = self._evaluate(moved)
             if call is not None:
                 calls[h] = call
@@ -203,8 +202,15 @@ class Measurer:
 
         centre = self.centre if dtype is np.float64 else along(0.0)
         ladder = climb(along, centre.astype(dtype), first, levels)
-        self._climbs[key] = Climb(ladder, calls, exact, missed)
+        steps = [*ladder.steps, *(-h for h in ladder.steps)]
+        beside = [missed(x, u, steps, dtype) for x, u in zip(self.arrays, exact, strict=True)]
+        self._climbs[key] = Climb(ladder, calls, exact, beside)
         return self._climbs[key]
+
+    def quick(self, directions: Sequence[Array], dtype: Any = np.float64) -> Climb:
+        """Climb fewer and shorter steps than usual, which is enough where functions are tame."""
+        first = FIRST_STEP / 8 * self.shorter(directions)
+        return self.climb(directions, first, dtype, FEWER_LEVELS)
 
     def _evaluate(self, moved: Sequence[Array]) -> Evaluation | None:
         """Compute the outputs; None where the function is not defined, as it says by raising."""
@@ -273,7 +279,8 @@ class Measurer:
             return False
         generator = np.random.default_rng(1)
         first = climbed.directions
-        for _ in range(OTHER_DIRECTIONS):
+        few = sum(x.size for x in self.arrays) <= MANY
+        for _ in range(OTHER_DIRECTIONS if few else FEWER_DIRECTIONS):
             second = [direction_like(x, generator) for x in self.arrays]
             both = [u + w for u, w in zip(first, second, strict=True)]
             a, b, c = (
@@ -286,16 +293,11 @@ class Measurer:
                 return True
         return False
 
-    def is_at_a_tie_inside(self) -> bool:
-        """Whether an operation inside takes other branches however near to the point.
-
-        What it is given is computed, so that it may meet fewer of its branches than it has there:
-        its derivative is right by itself, and that of the whole need not be (J. Bolte and E.
-        Pauwels, *Conservative set valued fields*, Math. Program. 188, 2021).
-        """
+    @functools.cached_property
+    def is_at_a_tie(self) -> bool:
+        """Whether an operation takes other branches however near to the point."""
         here = self._evaluate(self.arrays)
-        inside = [node for node in history(here.roots) if has_kinks(node)] if here else []
-        if not any(p is not None and p.op is not None for n in inside for p in n.parents or ()):
+        if here is None or not any(map(has_kinks, history(here.roots))):
             return False
         generator = np.random.default_rng(2)
         taken = []
@@ -304,6 +306,19 @@ class Measurer:
             call = self._evaluate(beside)
             taken += [] if call is None else [branches(call.roots)]
         return not all(same_branches(taken[0], other) for other in taken[1:])
+
+    @functools.cached_property
+    def is_at_a_tie_inside(self) -> bool:
+        """Whether that is an operation on what was computed.
+
+        What it is given may meet fewer of its branches than it has there: its derivative is right
+        by itself, and that of the whole need not be (J. Bolte and E. Pauwels, *Conservative set
+        valued fields*, Math. Program. 188, 2021).
+        """
+        here = self._evaluate(self.arrays)
+        inside = [node for node in history(here.roots) if has_kinks(node)] if here else []
+        computed = any(p is not None and p.op is not None for n in inside for p in n.parents or ())
+        return computed and self.is_at_a_tie
 
     def nearby(self, directions: Sequence[Array]) -> Iterator[Ladder]:
         """Climb short ladders in one direction from points around a kink, on every piece of it."""
@@ -317,7 +332,7 @@ class Measurer:
                 moved = [x + h * u for x, u in zip(base, directions, strict=True)]
                 return self._row(self._evaluate(moved))
 
-            ladder = climb(along, self.centre, first=2.0**-18, levels=2)
+            ladder = climb(along, self.centre, first=2.0**-18, levels=1)
             if np.all(np.isfinite(ladder.slopes()[0])):
                 yield ladder
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import Array, flat
+from tinygrad_lab.testing.judging.arrays import Array, flat, weighed
 from tinygrad_lab.testing.judging.holomorphic import complex_step
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
@@ -31,6 +31,7 @@ from tinygrad_lab.testing.judging.noise import Noise, Rounding
 from tinygrad_lab.testing.judging.numerical import (
     BAND,
     CANCELLED,
+    FEWER_LEVELS,
     FIRST_STEP,
     LEVELS,
     LONG_DOUBLE_IS_LONGER,
@@ -43,9 +44,10 @@ from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Climb, Subgradie
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
 LONGER_STEPS = (2.0**-2, 1.0, 2.0**3, 2.0**6)  # over the stairs that round-off makes
-FEWER_LEVELS = 3
 JUMP = 1.5  # a gap ratio above is that of a jump, not of a continuous function (1)
 AGREEMENT = 1e-9  # relative; what a correct rule may lose in its own arithmetic
+AS_GOOD = 1.45  # times the best resolution: it is written as the same
+SMALL = 2.0**-7  # of the size of the function: a slope of which round-off hides some digits
 SHARP = 1e-7  # relative; a band that is wider calls for a better measurement
 TELLING = 1e-2  # relative; a band that is wider after the last measurement decides nothing
 INVISIBLE = 1e-10  # of the size of the function: a band around 0 that is as good as nothing
@@ -109,6 +111,17 @@ def compare(
     return judged(verdict, resolution=resolution)
 
 
+def may_be_sharp(slope: float, size: float) -> bool:
+    """Whether a slope is large enough beside the function for few steps to show all its digits."""
+    return slope == 0 or abs(slope) > SMALL * size
+
+
+def is_sharp(judgement: Judgement) -> bool:
+    """Whether a slope agrees as well as any does, so that no better measurement is needed."""
+    resolution = judgement.resolution or math.inf
+    return judgement.verdict == PASS and resolution <= AGREEMENT * AS_GOOD
+
+
 class Trial:
     """Gradients at a point, pulled from some upstreams, to be compared with measured slopes."""
 
@@ -130,6 +143,9 @@ class Trial:
         chance.  It is wrong if two scales agree on another slope, no shorter one speaks against
         them, and neither round-off nor a kink explains the difference.
         """
+        quick = self._quickly(directions)
+        if quick is not None:
+            return quick
         first = self.look(directions)
         if first.verdict == INCONCLUSIVE and _near(first.analytic, first.estimate):
             # what drowns in round-off does so more over shorter steps
@@ -137,7 +153,9 @@ class Trial:
             if elsewhere is not None and elsewhere.verdict == PASS:
                 return elsewhere
         usual = self._at_several_scales(directions)
-        if usual.verdict == PASS:
+        if usual.verdict != PASS:
+            usual = self._at_the_point(usual) or usual
+        if usual.verdict == PASS or usual.reason is Reason.SEVERAL_KINKS:
             return usual
         longer = None if self._is_far_off(usual) else self._in_long_double(directions)
         for judgement in (self._by_complex_step(directions), longer):
@@ -150,6 +168,16 @@ class Trial:
             return above
         noise = self.measurer.noise(directions, self.upstreams).up_to(FIRST_STEP)
         return self._by_complex_step(directions, noise) or above
+
+    def _quickly(self, directions: Sequence[Array]) -> Judgement | None:
+        """Pass what agrees over few steps as well as anything does; None where more are needed."""
+        analytic, _ = promised(self.gradients, directions, self.dtype)
+        size = float(weighed(np.abs(self.measurer.centre), np.abs(self.weights)))
+        if not may_be_sharp(analytic, size):
+            return None
+        quick = self._compared(self.measurer.quick(directions, self.dtype))
+        tells = is_sharp(quick) and ("side" in quick.facts or _is_visible(quick))
+        return self._confirmed(quick) if tells else None
 
     def look(self, directions: Sequence[Array]) -> Judgement:
         """Compare along a direction once, and leave it at that."""
@@ -205,8 +233,7 @@ class Trial:
 
     def _confirmed_on_a_side(self, passing: Judgement, noise: Rounding) -> Judgement | None:
         directions = passing.climb.directions
-        nearest = SHORTER_STEPS[0] * self.measurer.shorter(directions)
-        climbed = self.measurer.climb(directions, nearest, self.dtype)
+        climbed = self._climbed_near(directions, SHORTER_STEPS[0])
         analytic, _ = promised(self.gradients, climbed.directions)
         both = climbed.ladder.slope(self.weights, noise.value)
         side = climbed.ladder.side(self.weights, passing.facts["side"], noise.value)
@@ -217,6 +244,38 @@ class Trial:
             return None
         self.measurer.at_a_kink = True  # any slope between those of the two sides is right
         return replace(passing, reason=Reason.A_SUBGRADIENT, resolution=math.inf)
+
+    def _climbed_near(self, directions: Sequence[Array], step: float) -> Climb:
+        """Climb few steps very near to the point, where noise is all that more of them show."""
+        first = step * self.measurer.shorter(directions)
+        return self.measurer.climb(directions, first, self.dtype, FEWER_LEVELS)
+
+    def _at_the_point(self, accused: Judgement) -> Judgement | None:
+        """Decide on a slope at a kink that is at the point itself: then no other look is needed.
+
+        It is, if long steps and very short ones see the same slopes on both sides.
+        """
+        is_bent = self._is_bent(accused.climb)
+        if not (is_bent or self.measurer.is_at_a_tie):
+            return None
+        nearest = self._climbed_near(accused.climb.directions, SHORTER_STEPS[1])
+        apart = uncertain = size = 0.0
+        for sign in (-1, 1):
+            far, near = (c.ladder.side(self.weights, sign) for c in (accused.climb, nearest))
+            apart = max(apart, abs(far.value - near.value))
+            uncertain = max(uncertain, BAND * (far.error + near.error))
+            size = max(size, abs(far.value - accused.analytic))
+        if not apart <= uncertain + CONVERGED * size <= size / 8:
+            return None
+        judgement = self._unless_a_kink(accused)
+        decided = judgement.verdict == PASS or judgement.reason is Reason.SEVERAL_KINKS
+        return judgement if decided else None
+
+    def _is_bent(self, climbed: Climb) -> bool:
+        """Whether one-sided slopes differ at the point, and nothing jumps."""
+        alone = np.diag(self.weights) if self.weights.size <= 64 else ()  # one result at a time
+        ratios = [abs(climbed.ladder.gap_ratio(w)) for w in (self.weights, *alone)]
+        return KINK < max(ratios) <= JUMP
 
     # -- as it is done usually --------------------------------------------------------------------
 
@@ -356,12 +415,22 @@ class Trial:
 
     def _above_the_noise(self, directions: Sequence[Array]) -> Judgement:
         """Compare at all scales, where round-off counts as much as there was seen to be."""
-        judgements = [self._settled(list(family)) for family in self._families(directions)]
-        usual, *own = judgements  # the latter where inputs are far smaller than their scale
-        for judgement in own:
-            if judgement.verdict == FAIL or (judgement.verdict == PASS and _is_visible(judgement)):
-                return judgement
-        return min(judgements, key=lambda j: j.verdict == INCONCLUSIVE) if own else usual
+        families = self._families(directions)
+        usual = self._settled(list(next(families)))
+        for climbs in families:  # where inputs are far smaller than their scale
+            own = self._settled_by_own_size(climbs, usual)
+            if own.verdict == FAIL or (own.verdict == PASS and _is_visible(own)):
+                return own
+            return min((usual, own), key=lambda j: j.verdict == INCONCLUSIVE)
+        return usual
+
+    def _settled_by_own_size(self, climbs: Iterator[Climb], usual: Judgement) -> Judgement:
+        """Decide by ladders of inputs' own sizes: by all of them, if two do not say the same."""
+        some = list(itertools.islice(climbs, 2))
+        judged = list(map(self._compared, some))
+        if all(j.verdict == FAIL for j in (usual, *judged)) and _agree(*judged):
+            return usual
+        return self._settled([*some, *climbs])
 
     def _settled(self, climbs: Sequence[Climb]) -> Judgement:
         """Decide by the sharpest of some ladders; where it fails, after a look at all round-off."""
@@ -437,7 +506,7 @@ class Trial:
             or measurer.is_on_a_boundary(climbed)
             or measurer.differs_by_direction(climbed, weights)
         ):
-            tied = measurer.is_at_a_tie_inside()
+            tied = measurer.is_at_a_tie_inside
             return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS) if tied else accused
         measurer.at_a_kink = True
         slopes = Subgradients.on_both_sides(ladder, weights)
@@ -450,7 +519,7 @@ class Trial:
         if accused.analytic in slopes:
             passing = accused.because(PASS, Reason.A_SUBGRADIENT)
             return replace(passing, resolution=math.inf)  # any slope in between is right
-        if measurer.has_several_kinks() or measurer.is_at_a_tie_inside():
+        if measurer.has_several_kinks() or measurer.is_at_a_tie_inside:
             return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
         return accused.because(FAIL, Reason.KINK, low=low, high=high)
 
@@ -493,7 +562,7 @@ class Trial:
         """Give the mean slopes over a long step ahead and behind."""
         ladder = self.measurer.climb(accused.climb.directions, step, levels=1).ladder
         ahead, behind = (
-            float((x[0] - ladder.centre) @ self.weights) / step
+            float(weighed(x[0] - ladder.centre, self.weights)) / step
             for x in (ladder.above, ladder.below)
         )
         return ahead, -behind

@@ -31,6 +31,9 @@ class Pattern(NamedTuple):
     is_certain: bool = True
 
 
+FEW_SHIFTS = 16  # of an array with many equal elements
+
+
 def diagnose(
     analytic: Array, numeric: Array, sizes: Sequence[Size | tuple[int, str]] = ()
 ) -> Pattern | None:
@@ -102,8 +105,17 @@ def _axes(a: Array) -> Iterable[tuple[int, ...]]:
 
 
 def _is_shifted(a: Array, n: Array) -> bool:
-    shifts = [(k, axis) for axis in range(a.ndim) for k in range(1, a.shape[axis])]
-    return any(_close(np.roll(a, k, axis), n) for k, axis in shifts)
+    top = [int(k) for k in np.unravel_index(np.argmax(np.abs(n)), n.shape)]
+    return any(
+        _close(np.roll(a, k, axis), n) for axis in range(a.ndim) for k in _shifts(a, n, top, axis)
+    )
+
+
+def _shifts(a: Array, n: Array, top: Sequence[int], axis: int) -> list[int]:
+    """List shifts along an axis that put what the largest element has to be in its place."""
+    line = np.moveaxis(a, axis, -1)[(*top[:axis], *top[axis + 1 :])]
+    near = np.abs(line - n[tuple(top)]) <= 2 * TOLERANCE * _size(n)
+    return [k for k in (top[axis] - np.flatnonzero(near)[:FEW_SHIFTS]).tolist() if k]
 
 
 def _lacks_some(a: Array, n: Array) -> bool:

@@ -144,14 +144,14 @@ class Evidence:
         for order, parameter in self.naming.tensors.items():
             if order in used:
                 continue
-            kept = parameter.data
-            steps = np.random.default_rng(0).uniform(0.5, 1.0, np.shape(kept))
+            data = parameter.data
+            steps = np.random.default_rng(0).uniform(0.5, 1.0, np.shape(data))
             try:
-                parameter.data = (kept + MOVED * steps * (1 + np.abs(kept))).astype(kept.dtype)
+                parameter.data = (data + MOVED * steps * (1 + np.abs(data))).astype(data.dtype)
                 if _number(self.again()) != before:
                     moving.add(order)
             finally:
-                parameter.data = kept
+                parameter.data = data
         return moving
 
     @cached_property

@@ -117,7 +117,7 @@ def _section(number_: int, view: _View) -> str:
 
 def _rows(model: GraphModel) -> Iterator[str]:
     """Write the rows of a table: boxes in order, in the frames they are in."""
-    positions = {frame.id: i for i, frame in enumerate(model.frames)}
+    positions = {frame.id: i for i, frame in enumerate(_frames(model))}
     paths = {frame.id: frame.path for frame in model.frames}
     for item, depth in walk(model.frames, model.boxes):
         if isinstance(item, Box):
@@ -150,15 +150,21 @@ def _title(frame: Frame) -> str:
     return printable(frame.heading)
 
 
+def _frames(model: GraphModel) -> list[Frame]:
+    """List the frames that have something in them, in the order of the computation."""
+    return [item for item, _ in walk(model.frames, model.boxes) if isinstance(item, Frame)]
+
+
 def _data(model: GraphModel) -> dict[str, Any]:
     """Give what the scripts need of a view: what is in what, and what a folded frame says."""
-    position = {frame.id: i for i, frame in enumerate(model.frames)}
+    frames = _frames(model)
+    position = {frame.id: i for i, frame in enumerate(frames)}
     return {
         "boxes": {
             box.id: [_name(box), -1 if box.frame is None else position[box.frame]]
             for box in model.boxes
         },
-        "frames": [_folded(model, frame, position) for frame in model.frames],
+        "frames": [_folded(model, frame, position) for frame in frames],
         "edges": [[edge.source, edge.target] for edge in model.edges],
     }
 
@@ -181,7 +187,9 @@ def _folded(model: GraphModel, frame: Frame, position: dict[str, int]) -> dict[s
         plural(sum(box.parameters for box in boxes), "parameter"),
     ]
     return {
+        "id": f"f{model.frames.index(frame)}",
         "title": _title(frame),
+        "copies": frame.copies,
         "within": -1 if frame.within is None else position[frame.within],
         "main": main.id,
         "facts": "  ".join(facts + marks[:2]),

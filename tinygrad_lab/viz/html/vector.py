@@ -73,7 +73,7 @@ def vector(model: GraphModel, style: Style, engine: str, palette: Palette) -> st
             if paint in element.attrib:
                 element.set(paint, palette.variable(element.attrib[paint]))
         prefix, _, own = element.attrib.pop("id", "").partition("-")
-        if prefix and re.fullmatch(r"[nef]\d+", own):
+        if prefix and re.fullmatch(r"([nef]|ce)\d+", own):
             element.set("data-id", own)
     root.set("class", "graph")
     return ET.tostring(root, encoding="unicode")

@@ -6,6 +6,7 @@ Not for: measuring (``slope.py``), what excuses a difference (``trial.py``), or 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from tinygrad_lab.testing.judging.judgement import (
 )
 from tinygrad_lab.testing.judging.numerical import (
     Estimate,
+    Ladder,
     direction_like,
     scales_of,
 )
@@ -37,7 +39,7 @@ from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties.form import well_formed
 from tinygrad_lab.testing.judging.slope import promised
 from tinygrad_lab.testing.judging.subject import Subject, TensorSubject
-from tinygrad_lab.testing.judging.trial import AGREEMENT, Trial, compare
+from tinygrad_lab.testing.judging.trial import AGREEMENT, Trial, compare, is_sharp, may_be_sharp
 from tinygrad_lab.transforms.containers import leaves
 from tinygrad_lab.transforms.derivatives import jvp
 
@@ -205,23 +207,51 @@ def jacobian(point: Point) -> Judgement:
     judged: list[list[Judgement]] = [[] for _ in point.arrays]
     for i, index in _elements(point.arrays):
         directions = point.direction(i, index)
-        ladder = point.measurer.climb(directions).ladder
-        slopes, errors = ladder.slopes()
-        for k, row in enumerate(rows):
-            slope, _ = promised(row, directions)
-            numeric = Estimate(float(slopes[k]), float(errors[k]))
-            terms = max(abs(slope), float(np.max(np.abs(slopes))))
-            judgement = compare(slope, numeric, terms, abs(float(outputs[k])))
-            if judgement.verdict != PASS or not ladder.finite:
-                judgement = _tried(Trial(point, row, units[k]), directions)
+        slopes = [promised(row, directions)[0] for row in rows]
+        entries = _column(point, directions, slopes)
+        for k, judgement in enumerate(entries):
+            if judgement.verdict != PASS:
+                judgement = _tried(Trial(point, rows[k], units[k]), directions)
             judgement = replace(judgement, site=point.subject.site(i))
             if judgement.verdict == FAIL:
                 return judgement
-            visible = abs(slope) > judgement.band
+            visible = abs(slopes[k]) > judgement.band
             resolution = judgement.resolution if visible else None
             judged[i].append(replace(judgement, resolution=resolution, evidence=None))
     parts = tuple(whole(entries) for entries in judged if entries)
     return replace(whole(parts), parts=parts)
+
+
+def _column(
+    point: Point, directions: Sequence[Array], slopes: Sequence[float]
+) -> list[Judgement]:
+    """Compare a column of the Jacobian, entry by entry: over few steps, if these tell."""
+    sizes = np.abs(point.measurer.centre).tolist()
+    if all(map(may_be_sharp, slopes, sizes)):
+        quick = _entries(slopes, point.measurer.quick(directions).ladder)
+        passing = (pair for pair in zip(quick, sizes, strict=True) if pair[0].verdict == PASS)
+        if all(itertools.starmap(_is_known, passing)):
+            return quick
+    return _entries(slopes, point.measurer.climb(directions).ladder)
+
+
+def _entries(promises: Sequence[float], ladder: Ladder) -> list[Judgement]:
+    slopes, errors = ladder.slopes()
+    largest = float(np.max(np.abs(slopes)))
+    entries = []
+    for slope, value, error, centre in zip(
+        promises, slopes.tolist(), errors.tolist(), ladder.centre.tolist(), strict=True
+    ):
+        terms = max(abs(slope), largest)
+        judgement = compare(slope, Estimate(value, error), terms, abs(centre))
+        entries.append(judgement if ladder.finite else replace(judgement, verdict=INCONCLUSIVE))
+    return entries
+
+
+def _is_known(entry: Judgement, size: float) -> bool:
+    """Whether an entry agrees as well as any does, or vanishes beside the output."""
+    vanishes = entry.verdict == PASS and abs(entry.analytic) <= entry.band
+    return is_sharp(entry) or (vanishes and entry.band <= AGREEMENT * size)
 
 
 def _elements(arrays: Sequence[Array]) -> list[tuple[int, tuple[int, ...]]]:

@@ -12,8 +12,9 @@ class Folding {
     const part = (id) => stage.svg.querySelector(`[data-id="${id}"]`);
     this.boxes = new Map(Object.entries(view.boxes).map(([id, [name, frame]]) =>
       [id, { id, name, frame, group: part(id), rect: rectOf(part(id).getBBox()) }]));
-    this.frames = view.frames.map((frame, i) => this.frame(frame, part(`f${i}`)));
-    this.edges = view.edges.map(([source, target], i) => this.edge(source, target, part(`e${i}`)));
+    this.frames = view.frames.map((frame) => this.frame(frame, part(frame.id)));
+    this.arrivals = []; // where lines begin that come from the copy before
+    this.edges = view.edges.map((ends, i) => this.edge(ends, part(`e${i}`), part(`ce${i}`)));
     this.sheet = stage.root.querySelector("polygon");
     this.captions = [...stage.root.querySelectorAll(":scope > text")].map((text) =>
       ({ text, y: number(text, "y"), size: text.getComputedTextLength() + 24 }));
@@ -38,15 +39,26 @@ class Folding {
     this.stage.root.append(proxy);
     const size = Math.max(...[...proxy.querySelectorAll("text")].map((t) =>
       t.getComputedTextLength())) + 44;
-    return { ...frame, group, outline, sign, texts, proxy, rect, size };
+    return { ...frame, id: null, group, outline, sign, texts, proxy, rect, size };
   }
 
-  edge(source, target, group) {
+  edge(ends, group, arrival) {
+    const [source, target] = ends.map((id) => this.boxes.get(id));
+    const from = arrival ? this.arrival(arrival, target.frame) : source;
     const path = group.querySelector("path"), head = group.querySelector("polygon");
     const text = group.querySelector("text");
-    return { source, target, group, path, head, text, d: path.getAttribute("d"),
+    return { ends: [from, target], group, path, head, text, d: path.getAttribute("d"),
       points: head && head.getAttribute("points"), width: number(path, "stroke-width") || 1,
       at: text && { x: number(text, "x"), y: number(text, "y") } };
+  }
+
+  /** What stands for the copy before, in the frame of what repeats. */
+  arrival(group, around) {
+    let frame = around;
+    while (frame >= 0 && this.frames[frame].copies === 1) frame = this.frames[frame].within;
+    const arrival = { id: group.dataset.id, frame, group, rect: rectOf(group.getBBox()) };
+    this.arrivals.push(arrival);
+    return arrival;
   }
 
   /** The outermost folded frame around a box or a frame, or none. */
@@ -79,7 +91,7 @@ class Folding {
 
   draw() {
     const shown = [], hidden = [];
-    for (const box of this.boxes.values()) {
+    for (const box of this.standing()) {
       box.hider = this.hider(box.frame);
       (box.hider < 0 ? shown : hidden).push(box.rect);
     }
@@ -94,7 +106,7 @@ class Folding {
     const axes = ["x", "y"].map((axis) => squeeze(axis, shown, hidden));
     const wider = this.widened(axes[0]);
     this.squeezed = (x, y) => [wider(x), axes[1](y)];
-    for (const box of this.boxes.values()) this.drawBox(box);
+    for (const box of this.standing()) this.drawBox(box);
     for (const frame of this.frames) this.drawFrame(frame);
     const drawn = new Map();
     for (const edge of this.edges) this.drawEdge(edge, drawn);
@@ -174,7 +186,7 @@ class Folding {
   }
 
   drawEdge(edge, drawn) {
-    const ends = [edge.source, edge.target].map((id) => this.boxes.get(id));
+    const { ends } = edge;
     const stands = ends.map((box) => box.hider < 0 ? box : this.frames[box.hider]);
     edge.group.toggleAttribute("hidden", stands[0] === stands[1] && ends[0].hider >= 0);
     const isOwn = ends.every((box) => box.hider < 0);
@@ -201,14 +213,18 @@ class Folding {
       if (less === edge) return;
     }
     drawn.set(key, edge);
-    const { from, to, bend } = between(stands[0].now, stands[1].now, this.standing());
+    const { from, to, bend } = between(stands[0].now, stands[1].now, this.inWay());
     edge.path.setAttribute("d", `M${from}C${bend[0]} ${bend[1]} ${to}`);
     if (edge.head) edge.head.setAttribute("points", arrow(bend[1], to, edge.width));
   }
 
-  /** Where all is that a line should not run through. */
   standing() {
-    const boxes = [...this.boxes.values()].filter((box) => box.hider < 0);
+    return [...this.boxes.values(), ...this.arrivals];
+  }
+
+  /** Where all is that a line should not run through. */
+  inWay() {
+    const boxes = this.standing().filter((box) => box.hider < 0);
     return [...boxes, ...this.frames.filter((frame) => frame.isProxy)].map((one) => one.now);
   }
 

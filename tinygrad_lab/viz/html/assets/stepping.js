@@ -29,7 +29,8 @@ function mark() {
   const { box, back } = DATA.steps[now] || { box: null, back: [] };
   for (const { edge, to } of back) {
     const line = part(edge).querySelector("path");
-    over.append(make("svg:path", { d: line.getAttribute("d"), class: "flow" }), head(line, to));
+    const tip = head(line, part(`c${edge}`) || part(to)); // of what is carried, the way in
+    over.append(make("svg:path", { d: line.getAttribute("d"), class: "flow" }), tip);
   }
   if (!box) { stage.current = null; return; }
   const { x, y, width, height } = part(box).getBBox();
@@ -42,7 +43,7 @@ function mark() {
 
 /** Point to where a gradient goes: a line is drawn from there, but for some that are turned. */
 function head(line, to) {
-  const box = part(to).getBBox(), length = line.getTotalLength();
+  const box = to.getBBox(), length = line.getTotalLength();
   const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
   const away = (at) => Math.hypot((at.x - middle.x) / box.width, (at.y - middle.y) / box.height);
   const ends = [0, length].map((at) => line.getPointAtLength(at));
