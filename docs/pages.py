@@ -41,8 +41,14 @@ def draw_page(page: Path) -> None:
 def values(page: Path) -> Iterator[tuple[Any, list[str]]]:
     """Run the blocks of a page, and give the value of each, and the pictures below it."""
     namespace: dict[str, Any] = {}
+    for code, targets in blocks(page):
+        yield last_value(code, namespace), targets
+
+
+def blocks(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """Give the blocks of a page, and the pictures below each."""
     for match in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        yield last_value(match[1], namespace), PICTURE.findall(match[2])
+        yield match[1], PICTURE.findall(match[2])
 
 
 def write_files(page: Path, folder: Path, names: Collection[str]) -> None:
