@@ -427,6 +427,16 @@ def test_numbers_of_other_kinds():
     assert kinds(((x * x).sum(), None)) == []
 
 
+def test_operations_with_several_results():
+    w = tl.tensor(np.random.default_rng(0).normal(size=(3, 3)), requires_grad=True)
+    assert kinds((np.linalg.svd(w)[1].sum() + np.split(w, 3)[1].sum(), None)) == []
+
+
+def test_nothing_was_computed():
+    w = tl.tensor([1.0, 2.0], requires_grad=True)
+    assert kinds((w, None)) == []
+
+
 def test_a_graph_that_was_freed_meanwhile():
     loss, model = classified(mlp(nn.ReLU))
     plain = tl.viz.graph(loss, model)

@@ -340,7 +340,9 @@ class _Writer:
             words.append(f"edges: ∇ rms {flows}")
         if math.prod(model.loss.shape) != 1 and model.has_gradients:
             words.append("∇ of the sum of the last box")
-        lines = [" &#160;·&#160; ".join(words), *map(escape, model.remarks)]
+        notes = [escape(note, _TITLE) for note in model.notes]
+        lines = [" &#160;·&#160; ".join(line) for line in (words, notes) if line]
+        lines += map(escape, model.remarks[len(notes) :])
         return "<BR/>".join(lines)
 
 

@@ -9,6 +9,7 @@ Not for: which boxes there are (``plan.py``).
 
 from __future__ import annotations
 
+import fnmatch
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -229,7 +230,7 @@ def build(
     fold
         Draw what repeats once; by default where there would be too many boxes.
     collapse
-        Paths of layers to draw as one box each.
+        Paths of layers to draw as one box each; ``"layers.*.attention"`` stands for several.
     depth
         Draw layers that are so deep within others as one box each.
     examine
@@ -254,9 +255,9 @@ def build(
     nodes = _history(loss)
     with _unless_freed(nodes):
         naming = Naming(loss, model, names, nearby)
-        _check_paths(collapse, naming)
+        collapsed = _chosen(collapse, naming)
         plan = plan_of(
-            nodes, naming, detail=detail, folded=fold, collapsed=frozenset(collapse), depth=depth
+            nodes, naming, detail=detail, folded=fold, collapsed=collapsed, depth=depth
         )
         if limit is not None and len(plan.places) > limit:
             raise ValueError(_too_large(nodes, len(plan.places), limit))
@@ -267,12 +268,16 @@ def build(
         return replace(read, notes=words_of(plan, detail))
 
 
-def _check_paths(paths: Collection[str], naming: Naming) -> None:
-    """Refuse paths that lead to no layer."""
-    unknown = [path for path in paths if path not in naming.modules]
-    if unknown:
-        known = ", ".join(map(repr, filter(None, naming.modules))) or "none: pass the model"
-        raise ValueError(f"collapse: no layer is called {unknown[0]!r}; the layers are {known}")
+def _chosen(patterns: Collection[str], naming: Naming) -> frozenset[str]:
+    """Give the paths that are meant, and refuse what leads to no layer."""
+    chosen: set[str] = set()
+    for pattern in patterns:
+        own = fnmatch.filter(naming.modules, pattern)
+        if not own:
+            known = ", ".join(map(repr, filter(None, naming.modules))) or "none: pass the model"
+            raise ValueError(f"collapse: no layer is called {pattern!r}; the layers are {known}")
+        chosen.update(own)
+    return frozenset(chosen)
 
 
 # ---- reading the history ------------------------------------------------------------------------

@@ -22,8 +22,11 @@ __all__ = ["READABLE", "plan_of", "words_of"]
 #: More boxes than this are too many to read, where nobody asks for them.
 READABLE = 60
 
-#: So few, and so few beside one another, are drawn by themselves even where some repeat.
-FEW, NARROW = 45, 8
+#: So few are drawn by themselves even where some repeat.
+FEW = 45
+
+#: So many beside one another are as wide as a notebook's cell, 848 px, about.
+NARROW = 8
 
 
 def plan_of(
@@ -46,29 +49,30 @@ def plan_of(
     if folded is not None:
         usual = replace(usual, folded=folded)
     attempts = list(_attempts(usual, whole, detail == "auto", folded, depth is None))
-    unfolded: Plan | None = None
+    fallback: Plan | None = None  # the first that is no more than too wide
     for settings in attempts:
         if settings.folded and not copies:
             copies = fold(whole)
         if not settings.folded and copies:
             whole, copies = outline(nodes, naming.paths), {}
+        if fallback is not None and (settings.grouped or settings.depth != depth):
+            return fallback
         if settings.grouped:
             group(whole, READABLE // 2)
         layout = Layout(whole, settings)
         if len(layout.places) > READABLE and settings is not attempts[-1]:
             continue
         plan = Plan(nodes, uses, layout, copies, naming.parameters)
-        boxes = len(plan.places)
-        if unfolded is not None:
-            return plan if boxes <= len(unfolded.places) / 2 else unfolded
-        is_small = boxes <= FEW and plan.width() <= NARROW
-        if is_small or (boxes <= READABLE and folded is not None):
-            break
-        if boxes <= READABLE:
-            if settings.folded:
-                break
-            unfolded = plan
-    return unfolded or plan
+        boxes, is_narrow = len(plan.places), plan.width() <= NARROW
+        if fallback is not None and boxes > len(fallback.places) / 2 and not is_narrow:
+            continue
+        if fallback is not None and fallback.width() <= NARROW and boxes > len(fallback.places) / 2:
+            return fallback
+        if boxes <= (READABLE if settings.folded or folded is False else FEW) and is_narrow:
+            return plan
+        if boxes <= READABLE and fallback is None:
+            fallback = plan
+    return fallback or plan
 
 
 def _attempts(
