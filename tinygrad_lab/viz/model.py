@@ -428,7 +428,11 @@ class _Reader:
                 owners[place] = entering.pop()
                 if all(box in bare for box in inputs):
                     bare.add(place)
-        return owners
+        # A module of which only a part repeats has no frame: it would hold more than repeats.
+        around: dict[str, set[Any]] = {}
+        for place, owner in owners.items():
+            around.setdefault(owner, set()).add(place.frame)
+        return {place: owner for place, owner in owners.items() if len(around[owner]) == 1}
 
     def _frames_of(self, owners: Mapping[Place, str]) -> Iterator[Frame]:
         around = {path: self.frame_ids.get(place.frame) for place, path in owners.items()}

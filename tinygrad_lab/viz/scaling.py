@@ -49,30 +49,40 @@ def plan_of(
     if folded is not None:
         usual = replace(usual, folded=folded)
     attempts = list(_attempts(usual, whole, detail == "auto", folded, depth is None))
-    fallback: Plan | None = None  # the first that is no more than too wide
+    readable: Plan | None = None  # the first that has too much in it, but not much too much
     for settings in attempts:
+        if readable is not None and (settings.grouped or settings.depth != depth):
+            return readable
         if settings.folded and not copies:
             copies = fold(whole)
         if not settings.folded and copies:
             whole, copies = outline(nodes, naming.paths), {}
-        if fallback is not None and (settings.grouped or settings.depth != depth):
-            return fallback
         if settings.grouped:
             group(whole, READABLE // 2)
         layout = Layout(whole, settings)
         if len(layout.places) > READABLE and settings is not attempts[-1]:
             continue
         plan = Plan(nodes, uses, layout, copies, naming.parameters)
-        boxes, is_narrow = len(plan.places), plan.width() <= NARROW
-        if fallback is not None and boxes > len(fallback.places) / 2 and not is_narrow:
+        if readable is not None and not _is_better(plan, readable):
+            if _is_narrow(readable):
+                return readable
             continue
-        if fallback is not None and fallback.width() <= NARROW and boxes > len(fallback.places) / 2:
-            return fallback
-        if boxes <= (READABLE if settings.folded or folded is False else FEW) and is_narrow:
+        most = READABLE if settings.folded or folded is False else FEW
+        if len(plan.places) <= most and _is_narrow(plan):
             return plan
-        if boxes <= READABLE and fallback is None:
-            fallback = plan
-    return fallback or plan
+        if len(plan.places) <= READABLE and readable is None:
+            readable = plan
+    return readable or plan
+
+
+def _is_narrow(plan: Plan) -> bool:
+    return plan.width() <= NARROW
+
+
+def _is_better(plan: Plan, before: Plan) -> bool:
+    """Whether a plan is worth what it leaves out: half of the boxes, or a picture that fits."""
+    is_short = len(plan.places) <= len(before.places) / 2
+    return is_short or (_is_narrow(plan) and not _is_narrow(before))
 
 
 def _attempts(
