@@ -311,7 +311,7 @@ class _Reader:
         if kinds := self.buffers.kinds:
             total = size(sum(kind.nbytes for kind in kinds))
             names = f"b0 to b{len(kinds) - 1}" if len(kinds) > 1 else "b0"
-            facts.append(f"{names}: {total}, written {len(self.buffers.of)} times")
+            facts.append(f"{names}: {total}, written {plural(len(self.buffers.of), 'time')}")
         loops = [group.loop for group in self.groups.values() if group.loop]
         if loops:
             count = plural(len(set(loops)), "loop")

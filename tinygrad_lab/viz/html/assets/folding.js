@@ -246,8 +246,8 @@ class Folding {
     const [left, top] = this.squeezed(x, y), [right, low] = this.squeezed(x + width, y + height);
     const wide = Math.max(right - left, ...this.captions.map(({ size }) => size));
     const from = (left + right - wide) / 2;
-    for (const { text, y: line, size } of this.captions) {
-      place(text, { x: from + (wide - size) / 2 + 12, y: low + line - (y + height) });
+    for (const { text, y: line } of this.captions) {
+      place(text, { x: from + wide / 2, y: low + line - (y + height), "text-anchor": "middle" });
     }
     const ends = [from, top, from + wide, low];
     this.sheet.setAttribute("points", `${ends[0]},${ends[1]} ${ends[2]},${ends[1]} ` +
