@@ -573,6 +573,10 @@ class _Reader:
         scopes = sorted(scopes_of(self.plan.nodes), key=lambda scope: -scope.since)
         arguments: dict[Any, str] = {}
         for scope in scopes:
+            for array in scope.arrays:
+                if name := self.naming.name_of_view(array):
+                    arguments.setdefault(trace_of(array), name)
+        for scope in scopes:
             for key, trace in scope.operands.items():
                 name = words.argument_name(scope, key)
                 if name:
