@@ -12,7 +12,7 @@ import pytest
 import tinygrad_lab as tl
 from tests.viz.conftest import make_case
 from tinygrad_lab import nn
-from tinygrad_lab.viz.health import examine, flat
+from tinygrad_lab.viz.health import examine, flat, report
 from tinygrad_lab.viz.model import build
 
 F = nn.functional
@@ -177,12 +177,11 @@ PLANTED = {
 @pytest.mark.parametrize("make", PLANTED, ids=lambda make: make.__name__)
 def test_planted_trouble_is_named_with_its_origin(make):
     loss, model = make()
-    examined = tl.viz.graph(loss, model).health()
+    findings = build(loss, model=model, gradients=False, examine=examine).findings
+    text = report(findings, "loss", "no trouble found")
     kind, where = PLANTED[make]
-    first = examined.findings[0]
-    assert (first.kind, where in first.where) == (kind, True), examined.report()
-    assert not examined.ok
-    assert first.remedy in " ".join(examined.report().split())
+    assert (findings[0].kind, where in findings[0].where) == (kind, True), text
+    assert findings[0].remedy in " ".join(text.split())
 
 
 # ---- healthy networks ---------------------------------------------------------------------------
@@ -353,6 +352,7 @@ def test_a_parameter_used_without_its_history():
 
 def test_marks_are_where_it_begins_and_nowhere_else():
     examined = tl.viz.graph(*logarithm_of_zero()).health()
+    assert not examined.ok
     marked = {box.title: box.marks for box in examined.model.boxes if box.marks or box.trouble}
     assert marked == {"log": ("✗ Inf starts here",)}
     assert "<B>✗ Inf starts here</B>" in examined.source
@@ -425,6 +425,16 @@ def test_numbers_of_other_kinds():
     assert kinds(((z * z.conj()).real.sum(), None)) == []
     x = tl.tensor(np.float32([1.0, 2.0]), requires_grad=True)
     assert kinds(((x * x).sum(), None)) == []
+
+
+def test_operations_with_several_results():
+    w = tl.tensor(np.random.default_rng(0).normal(size=(3, 3)), requires_grad=True)
+    assert kinds((np.linalg.svd(w)[1].sum() + np.split(w, 3)[1].sum(), None)) == []
+
+
+def test_nothing_was_computed():
+    w = tl.tensor([1.0, 2.0], requires_grad=True)
+    assert kinds((w, None)) == []
 
 
 def test_a_graph_that_was_freed_meanwhile():

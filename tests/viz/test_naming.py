@@ -113,3 +113,13 @@ def test_a_layer_of_the_user_is_a_frame_and_one_of_ours_is_a_box():
     assert [b.written for b in read.boxes if b.frame == frame.id] == [
         "fc.weight", "fc.bias", "fc: Linear(3→3)", "tanh", "scale", "multiply",
     ]  # fmt: skip
+
+
+def test_a_part_of_an_array_is_named_after_it():
+    data, cell = np.linspace(-1.0, 1.0, 60).reshape(3, 10, 2), nn.RNNCell(2, 3, rng=0)
+    x, _y = data[:2], data[2:]
+    h = np.zeros((2, 3))
+    for t in range(10):
+        h = cell(x[:, t], h)
+    boxes = graph(h.sum(), fold=True).model.boxes
+    assert next(box.name for box in boxes if box.role == "input") == "x[…]"

@@ -74,9 +74,29 @@ class Naming:
             self.names.setdefault(trace_of(value), name)
         if loss.node is not None:
             self.names.setdefault(loss.node.order, "loss")
+        plain = {
+            name: value.data if isinstance(value, Tensor) else value
+            for name, value in {**(nearby or {}), **(names or {})}.items()
+        }
+        #: What others may be views of, the smallest first.
+        self.arrays = sorted(
+            ((name, array) for name, array in plain.items() if isinstance(array, np.ndarray)),
+            key=lambda each: each[1].size,
+        )
         modules = model.named_modules() if hasattr(model, "named_modules") else ()
         self.modules: dict[str, Any] = dict(modules)
         self.paths = {id(module): path for path, module in self.modules.items()}
+
+    def name_of_view(self, array: Any) -> str:
+        """Name a part of an array that has a name: ``x[…]``."""
+        if array.base is None:
+            return ""
+        names = (
+            name
+            for name, whole in self.arrays
+            if array.size < whole.size and np.may_share_memory(array, whole)
+        )
+        return next((f"{name}[…]" for name in names), "")
 
     def is_fed_in(self, node: Node) -> bool:
         """Tell whether a leaf is data: with a model given, whatever is none of its parameters."""

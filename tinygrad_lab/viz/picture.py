@@ -28,7 +28,7 @@ from tinygrad_lab.viz.tree import headline, summary, tree
 if TYPE_CHECKING:
     from tinygrad_lab.viz.html.page import Page
 
-__all__ = ["Graph", "graph"]
+__all__ = ["Examined", "Graph", "graph"]
 
 _SHOWN = ("shape", "grad")
 _DIRECTIONS = {"auto": "TB", "TB": "TB", "LR": "LR"}
@@ -117,7 +117,7 @@ def graph(
         default where there would be too many boxes.  What goes from one copy to the next is
         ``carried``.
     collapse
-        Paths of layers to draw as one box each.
+        Paths of layers to draw as one box each; ``"layers.*.attention"`` stands for several.
     depth
         Draw layers that are so deep within others as one box each.
 

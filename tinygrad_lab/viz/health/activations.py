@@ -84,7 +84,7 @@ def _units(case: Evidence, node: Node) -> _Units | None:
         return _rectified_states(node)
     shape = np.shape(node.value)
     operand = next(
-        (v for _, v, p in operands(node) if p is not None and np.shape(v) == shape), None
+        (v for _, v, p in operands(node) if p and getattr(v, "shape", None) == shape), None
     )
     if operand is None or not operand.size or node.value.dtype.kind == "c":
         return None

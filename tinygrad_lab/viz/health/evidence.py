@@ -114,9 +114,7 @@ class Evidence:
             if parents and not constants and all(p in bare for p in parents):
                 bare[node] = bare[parents[0]]
                 continue
-            own = [
-                p for p in parents if p in bare and p in self.values and np.ndim(self.values[p]) > 1
-            ]
+            own = [p for p in parents if p in bare and getattr(self.values.get(p), "ndim", 0) > 1]
             others = [p for p in parents if p not in bare]
             if others:
                 self.main[node] = others[0]
@@ -259,7 +257,9 @@ def _number(loss: Any) -> float:
 
 
 def is_float(value: Any) -> bool:
-    """Whether something is an array of floats."""
+    """Whether something is an array of floats; several results are none."""
+    if isinstance(value, (tuple, list)):
+        return False
     return getattr(getattr(value, "dtype", None), "kind", "") in ("f", "c")
 
 
