@@ -218,3 +218,14 @@ def test_a_module_of_which_a_part_repeats_has_no_frame():
             assert box.frame is None
         if box.name == "fc2.weight":
             assert around[box.frame] is not None
+
+
+def test_the_numbers_of_a_parameter_are_those_of_all_copies():
+    pairs = [(nn.Linear(6, 6, rng=k), nn.Tanh()) for k in range(8)]
+    model = nn.Sequential(*[layer for pair in pairs for layer in pair])
+    read = build(model(leaf(4, 6)).sum(), model=model, fold=True)
+    assert copies(read) == [8]
+    assert read.parameters == sum(p.size for p in model.parameters())
+    weight = next(box for box in read.boxes if box.role == "parameter")
+    assert weight.value.high == max(linear.weight.data.max() for linear, _ in pairs)
+    assert weight.value.low == min(linear.weight.data.min() for linear, _ in pairs)

@@ -19,8 +19,8 @@ from xml.etree import ElementTree as ET
 __all__ = ["embeddable"]
 
 _SVG = "http://www.w3.org/2000/svg"
-_TITLE, _GROUP, _LINK, _TEXT, _SPAN = (
-    f"{{{_SVG}}}{tag}" for tag in ("title", "g", "a", "text", "tspan")
+_TITLE, _GROUP, _LINK, _TEXT, _SPAN, _POLYGON = (
+    f"{{{_SVG}}}{tag}" for tag in ("title", "g", "a", "text", "tspan", "polygon")
 )
 _XLINK_TITLE = "{http://www.w3.org/1999/xlink}title"
 
@@ -60,8 +60,11 @@ def embeddable(svg: bytes, source: str) -> bytes:
         _hoist_tooltip(element)
         if "id" in element.attrib:
             element.set("id", f"{prefix}-{element.get('id')}")
+    background = next((shape.get("fill") for shape in root.iter(_POLYGON)), None)
     for group in root.iter(_GROUP):
         _join_lines(group)
+        if group.get("class") == "edge" and background is not None:
+            _set_apart(group, background)
     root.set("role", "img")
     root.set("aria-label", "computation graph")
     return ET.tostring(root, encoding="unicode").encode()
@@ -125,3 +128,11 @@ def _middle(group: ET.Element) -> float | None:
     outlines = (shape.get("d") or shape.get("points") or "" for shape in group)
     xs = [float(x) for outline in outlines for x, _ in _POINT.findall(outline)]
     return (min(xs) + max(xs)) / 2 if xs else None
+
+
+def _set_apart(edge: ET.Element, background: str) -> None:
+    """Put a rim around the number at a line, so that no line runs through it."""
+    for text in edge.findall(_TEXT):
+        text.set("stroke", background)
+        text.set("stroke-width", "3")
+        text.set("paint-order", "stroke")

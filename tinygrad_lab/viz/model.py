@@ -452,7 +452,9 @@ class _Reader:
         frame = self.frame_ids.get(owners.get(place, place.frame))
         role = self._role(place)
         title, attributes, name, written = self._words(place, role, owners.get(place))
-        absorbed = self._absorbed(place)
+        parameters = self._absorbed(place)
+        if role == "parameter":
+            parameters = parameters + self.values[place]
         return Box(
             id=self.ids[place], role=role, title=title, name=name, attributes=attributes,
             shape=tuple(value.shape), dtype=str(value.dtype),
@@ -460,8 +462,7 @@ class _Reader:
             is_layer=place.is_layer, path=place.call.path if place.call is not None else None,
             shape_before=self._shape_before(place),
             operations=0 if place.is_leaf else len(place.nodes),
-            parameters=sum(math.prod(v.shape) for v in absorbed)
-            + (math.prod(value.shape) * len(place.nodes) if role == "parameter" else 0),
+            parameters=sum(math.prod(v.shape) for v in parameters),
             course=course if len(course) > 1 else (),
             details=tuple(self._details(place)),
             marks=self.marks.get(self.ids[place], ()),
@@ -476,7 +477,7 @@ class _Reader:
 
     def _absorbed(self, place: Place) -> list[Any]:
         """List the values of the parameters that are part of a box."""
-        return [leaf.value for leaf in self.inner.get(place, ()) for _ in leaf.nodes]
+        return [value for leaf in self.inner.get(place, ()) for value in leaf.values]
 
     def _details(self, place: Place) -> Iterator[str]:
         inner = [] if place.is_leaf else place.inner
@@ -663,7 +664,7 @@ def _values(plan: Plan, loss: Tensor) -> dict[Place, list[Any]]:
     values: dict[Place, list[Any]] = {}
     for place in plan.places:
         if place.is_leaf:
-            values[place] = [loss.data if place.value is None else place.value]
+            values[place] = place.values or [loss.data if place.value is None else place.value]
         else:
             results = [loss.data if n is loss.node else n.value for n in place.results]
             values[place] = [v[0] if isinstance(v, (tuple, list)) else v for v in results]

@@ -50,6 +50,7 @@ class Place:
     call: Call | None = None  # a call that is drawn as a whole
     nodes: list[Node] = field(default_factory=list)  # operations, or leaves; those of copies too
     value: Any = None  # of a leaf
+    values: list[Any] = field(default_factory=list)  # of its nodes
     frame: Call | Repeat | None = None
     within: Place | None = None  # the call that a leaf is an inner matter of
     has_parameters: bool = False  # those of the call are part of the box
@@ -242,6 +243,7 @@ class Plan:
             leaf = each[0].parent
             if leaf is not None:
                 place.nodes.append(leaf)
+                place.values.append(each[0].value)
             targets[place] += [(self._of[use.node], use.position) for use in each]
         for place, used in targets.items():
             boxes = {target for target, _ in used}
