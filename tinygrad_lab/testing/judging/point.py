@@ -49,6 +49,10 @@ class Point:
     is_tame: bool = False  # whether it stands for another one, where digits are lost
 
     def __post_init__(self) -> None:
+        #: Of the entries of the Jacobian, once they have been looked at; and whether each that is
+        #: not 0 is larger than its uncertainty.
+        self.entries: Judgement | None = None
+        self.sees_entries = True
         self.forms = self._forms_of(self.recorded.pull([self.hand(u) for u in self.upstreams]))
         self.gradients: list[Array] = [form.array for form in self.forms]
         self.measurer = Measurer(self.subject, self.arrays, self.recorded.outputs)
