@@ -74,8 +74,10 @@ class Truth:
         inputs: Sequence[Array | None],
         nodes: Sequence[tuple[Node, Array]] = (),
         measure: Callable[[Variable], None] | None = None,
+        parts: Sequence[tuple[Node, Array]] = (),
     ) -> None:
         self.variables, self.inputs, self.nodes, self.measure = variables, inputs, nodes, measure
+        self.parts = parts  # what each use contributes to the gradient by what has several
         self.tolerance = AGREEMENT if measure is None else MEASURED
         self.by_scope: dict[Hashable, dict[str, list[Variable]]] = {}
         for variable in variables:
@@ -134,7 +136,8 @@ class Truth:
         value = np.asarray(gradient.value)
         if value.size < 2 or np.ptp(value) == 0:
             return None
-        alike = [(node, true) for node, true in self.nodes if true.shape == value.shape]
+        every = (*self.nodes, *self.parts)
+        alike = [(node, true) for node, true in every if true.shape == value.shape]
         same = [pair for pair in alike if self.agree(value, pair[1])]
         multiples = [pair for pair in alike if ratio_of(value, pair[1]) is not None]
         for node, true in same or multiples:
@@ -173,10 +176,11 @@ class Truth:
 
     def groups(self, shape: tuple[int, ...], number: int) -> Iterator[list[Array]]:
         """Give the gradients by what one call in the source computed each time that it ran."""
-        sites: dict[tuple[str, str | None], list[Array]] = {}
-        for node, true in self.nodes:
-            if true.shape == shape:
-                sites.setdefault((node.name, node.site), []).append(true)
+        sites: dict[tuple[bool, str, str | None], list[Array]] = {}
+        for is_part, pairs in ((False, self.nodes), (True, self.parts)):
+            for node, true in pairs:
+                if true.shape == shape:
+                    sites.setdefault((is_part, node.name, node.site), []).append(true)
         different: list[list[Array]] = []
         for group in sites.values():
             every, rest = divmod(len(group), number)  # so many calls of it in one line
@@ -254,7 +258,11 @@ def _by_tensors(passes: BackwardPass) -> Truth:
             contributions = [c for c in parts.get(x.node, []) if c.shape == x.shape]
             variables.append(Variable(event, true, contributions))
     inputs = [total[x.node] if x.node in total else np.zeros(x.shape) for x in tensors]
-    return Truth(variables, inputs, list(total.items())[::-1])
+    several = [
+        (node, c) for node, each in parts.items() if len(each) > 1 and node in total
+        for c in each if c.shape == total[node].shape
+    ]  # fmt: skip
+    return Truth(variables, inputs, list(total.items())[::-1], parts=several)
 
 
 class _Measured:
