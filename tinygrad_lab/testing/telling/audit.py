@@ -37,35 +37,27 @@ class Audit(NamedTuple):
     site: str = ""
 
 
-def audit(backward_pass: BackwardPass, input: int | None = None) -> Audit:
+def audit(
+    backward_pass: BackwardPass, input: int | None = None, memo: dict[Any, Any] | None = None
+) -> Audit:
     """Say which line of a backward pass is the first to be wrong, and by what factor.
 
     ``input`` is the one whose gradient is known to be wrong: where no line is certain, it says
     where that one was assigned.  It has no lines to say where nothing has a name to go by.
+    ``memo`` keeps what was found out, for the next input.
     """
+    memo = {} if memo is None else memo
+    at = (*backward_pass.arrays, *backward_pass.upstreams)
+    key = "audit", *(np.asarray(x).tobytes() for x in at)
     with np.errstate(all="ignore"):
-        try:
-            gradients, assigned = watched(backward_pass.run, backward_pass.path)
-        except Exception:  # noqa: BLE001 - it is judged elsewhere
-            return Audit([])
-        story = _Story(backward_pass, gradients, assigned)
-        least = _where_assigned(gradients, input, assigned, backward_pass)
-        return story.first_wrong(input) or least
-
-
-def _where_assigned(
-    gradients: Sequence[Any], i: int | None, assigned: Sequence[Assigned], passes: BackwardPass
-) -> Audit:
-    """Say where the wrong gradient was assigned, as the least that is certain."""
-    if i is None or i >= len(gradients) or not isinstance(gradients[i], np.ndarray):
-        return Audit([])
-    events = [e for e in assigned if not e.is_argument]
-    same = [e for e in events if _same_numbers(e.value, gradients[i])]
-    moved = [e for e in events if _path(e) == passes.names[i]]  # by a step
-    for event in (*same[:1], *moved[-1:]):
-        text = f"the gradient by {passes.names[i]} is from {event.site}: {event.source}"
-        return Audit([text])
-    return Audit([])
+        if key not in memo:
+            try:
+                gradients, assigned = watched(backward_pass.run, backward_pass.path)
+            except Exception:  # noqa: BLE001 - it is judged elsewhere
+                return Audit([])
+            memo[key] = _Story(backward_pass, gradients, assigned)
+        story: _Story = memo[key]
+        return story.first_wrong(input) or story.where_assigned(input)
 
 
 def _path(event: Assigned) -> str:
@@ -193,7 +185,7 @@ class _Story:
     def __init__(
         self, passes: BackwardPass, gradients: Sequence[Any], assigned: Sequence[Assigned]
     ) -> None:
-        self.passes, self.assigned = passes, assigned
+        self.passes, self.gradients, self.assigned = passes, gradients, assigned
         self.truth = truth_of(passes)
         self.wrong = self._wrong(gradients)
         self.readings: dict[int, _Reading] = {}
@@ -221,15 +213,36 @@ class _Story:
         not called wrong: with the right gradient there, something else would be wrong.
         """
         right = {id(event) for event in self.assigned if self._is_right(event)}
-        some = None
-        most = max(FEWEST_RUNS, min(MOST_RUNS, MOST_EVENTS // max(len(self.assigned), 1)))
-        for suspect in islice(self._suspects(), most):
-            mended = self._mended(suspect)
+        for suspect, mended in self._tries:
             if mended and mended == self.wrong:
                 return self._told(suspect, right)
-            if some is None and (input in mended or (input is None and mended)):
-                some = suspect
-        return None if some is None else self._told(some, right, is_certain=False)
+        for suspect, mended in self._tries:
+            if input in mended or (input is None and mended):
+                return self._told(suspect, right, is_certain=False)
+        return None
+
+    @functools.cached_property
+    def _tries(self) -> list[tuple[_Suspect, set[int]]]:
+        """Put right what may be wrong, one after the other, until everything is right."""
+        tries: list[tuple[_Suspect, set[int]]] = []
+        most = max(FEWEST_RUNS, min(MOST_RUNS, MOST_EVENTS // max(len(self.assigned), 1)))
+        for suspect in islice(self._suspects(), most):
+            tries.append((suspect, self._mended(suspect)))
+            if tries[-1][1] == self.wrong:
+                break
+        return tries
+
+    def where_assigned(self, i: int | None) -> Audit:
+        """Say where the wrong gradient was assigned, as the least that is certain."""
+        gradients, names = self.gradients, self.passes.names
+        if i is None or i >= len(gradients) or not isinstance(gradients[i], np.ndarray):
+            return Audit([])
+        events = [e for e in self.assigned if not e.is_argument]
+        same = [e for e in events if _same_numbers(e.value, gradients[i])]
+        moved = [e for e in events if _path(e) == names[i]]  # by a step
+        for event in (*same[:1], *moved[-1:]):
+            return Audit([f"the gradient by {names[i]} is from {event.site}: {event.source}"])
+        return Audit([])
 
     def _is_right(self, event: Assigned) -> bool:
         variables = self.truth.of(event)
@@ -245,12 +258,19 @@ class _Story:
         lines = [f"  {suspect.text}"] if reading is None else reading.lines()
         lines = lines if named is None else named.lines()
         doubtful = self._doubtful(event, right)
+        earlier = [] if reading is not None else self._steps_before(event)
+        is_certain = is_certain and all(is_a_copy(e.file, e.line) for e in earlier)
         if doubtful:
             lines.append(f"  it reads {', '.join(doubtful)}: right or wrong, that cannot be told")
         is_certain = is_certain and not doubtful and not is_a_copy(event.file, event.line)
         what = "first wrong line" if is_certain else "wrong in this line at the latest"
         text = f"{what}: {event.site}: {event.source}"
         return Audit([text, *lines], event.site if is_certain else "")
+
+    def _steps_before(self, event: Assigned) -> list[Assigned]:
+        """Give what the same variable was on the way to what it came to be."""
+        chain = next((c for c in _chains(self.assigned) if c[-1] is event), [event])
+        return chain[:-1]
 
     def _doubtful(self, event: Assigned, right: Collection[int]) -> list[str]:
         """Name what a line reads of what was assigned before, and is not known to be right."""
