@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+import pages
 import pytorch
 
 import tinygrad_lab
@@ -50,6 +51,13 @@ def write_operations(app: Any) -> None:
     (folder / "pytorch-names.md").write_text(pytorch.markdown(), encoding="utf-8")
 
 
+def write_walks(app: Any) -> None:
+    """Write the pages to step through and to move in, beside the page that shows them."""
+    if app.builder.format == "html":
+        files = ("step.html", "interactive.html")
+        pages.write_files(Path(app.srcdir) / "pictures.md", Path(app.outdir), files)
+
+
 def point_to_numpy(_app: Any, what: str, _name: str, obj: Any, _options: Any, lines: list) -> None:
     """Say which NumPy function a method is, instead of repeating NumPy's page about it."""
     function = getattr(obj, "__wrapped__", obj)
@@ -62,4 +70,5 @@ def point_to_numpy(_app: Any, what: str, _name: str, obj: Any, _options: Any, li
 def setup(app: Any) -> None:
     """Connect these to the build."""
     app.connect("builder-inited", write_operations)
+    app.connect("builder-inited", write_walks)
     app.connect("autodoc-process-docstring", point_to_numpy)

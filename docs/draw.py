@@ -1,22 +1,27 @@
 """Draw the pictures of these pages: `python docs/draw.py`, again when `viz.graph` changes."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pages
 import plots
 
 import tinygrad_lab as tl
 
-FOLDER = Path(__file__).parent / "images"
+DOCS = Path(__file__).parent
+FOLDER = DOCS / "images"
 
 
 def main() -> None:
-    """Draw the network of the README's example as it starts, and a gradient as a program."""
+    """Draw the network of the README's example, a gradient as a program, and what pages show."""
+    [example] = [code for code, _ in pages.blocks(DOCS.parent / "README.md") if ".health()" in code]
+    for name, theme in (("graph", "light"), ("graph-dark", "dark")):
+        names: dict[str, Any] = {}
+        exec(example.replace("model).health", f"model, theme={theme!r}).health"), names)
+        names["graph"].save(FOLDER / f"{name}.svg")
     x, y = tl.lab.xor()
-    model = tl.nn.MLP([2, 4, 1], output_activation="sigmoid", rng=1)
-    loss = tl.nn.functional.mse_loss(model(x), y)
-    tl.viz.graph(loss, model, names={"x": x, "y": y}).save(FOLDER / "graph.svg")
 
     def loss_of(W1, b1, W2, b2):
         hidden = tl.sigmoid(W1 @ x.T + b1)
@@ -27,6 +32,8 @@ def main() -> None:
     tl.viz.graph(program).save(FOLDER / "program.svg")
     windows()
     plots.draw(FOLDER)
+    pages.draw_page(DOCS / "pictures.md")
+    pages.draw_notebook(DOCS.parent / "notebooks" / "07_seeing_graphs.ipynb", FOLDER)
 
 
 def windows() -> None:

@@ -99,6 +99,17 @@ def test_what_cannot_be_decided_is_not_ok():
     assert not examined.ok
 
 
+def test_nothing_was_computed():
+    assert tl.viz.graph(tl.tensor([1.0, 2.0], requires_grad=True)).check().ok
+
+
+def test_what_cannot_be_called_again_is_not_ok():
+    x = tl.tensor(np.random.default_rng(0).normal(size=(3, 3)), requires_grad=True)
+    for loss in (tl.jit(lambda w: np.tanh(w @ w).sum())(x), tl.checkpoint(np.tanh, x).sum()):
+        [finding] = tl.viz.graph(loss).check().findings
+        assert (finding.kind, "cannot be called again" in finding.text) == ("undecided", True)
+
+
 def test_drawing_loads_no_checker():
     script = (
         "import sys, tinygrad_lab as tl; x = tl.tensor([1.0, 2.0], requires_grad=True); "

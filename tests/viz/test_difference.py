@@ -34,7 +34,7 @@ def test_a_graph_beside_itself_is_the_same():
     case = make_case(2, 3, 1)
     same = diff(graph(case.loss, case.model), graph(case.loss, case.model))
     assert (same.added, same.removed) == ((), ())
-    assert all(change.ratio in (None, 1.0) and not change.words for change in same.changed)
+    assert all(change.ratio in (None, 1.0) and not change.others for change in same.changed)
     assert same.report().endswith("in both, all the same")
 
 
@@ -84,8 +84,10 @@ def test_a_model_before_and_after_a_step():
 
 def test_other_shapes_are_said():
     wider = diff(drawn(linear(4, 5), linear(5, 3)), drawn(linear(4, 7), linear(7, 3)))
-    assert "± 0.weight: shape (5, 4) → (7, 4)" in wider.report()
+    assert "± 0.weight: was (5, 4), is (7, 4)" in wider.report()
     assert not wider.added and not wider.removed
+    marks = {box.name: box.marks for box in wider.model.boxes if box.role == "parameter"}
+    assert marks["0.bias"] == ("± was (5,)",)
 
 
 def test_losses_are_drawn_first():

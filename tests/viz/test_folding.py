@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.viz.conftest import make_case
 from tinygrad_lab.viz import graph
 from tinygrad_lab.viz.dot import to_dot
 from tinygrad_lab.viz.model import GraphModel, build
@@ -174,3 +175,57 @@ def test_shares_of_a_folded_loop_are_those_of_the_whole():
     folded, whole = (build(h.sum(), names={"w": w}, fold=fold) for fold in (True, False))
     sizes = [next(b.grad.rms for b in m.boxes if b.name == "w") for m in (folded, whole)]
     assert sizes[0] == pytest.approx(sizes[1])
+
+
+class Branches(nn.Module):
+    """Convolutions of several sizes side by side."""
+
+    def __init__(self):
+        self.all = nn.ModuleList(nn.Conv2d(1, 2, k, padding=k // 2, rng=0) for k in (1, 3, 5, 7))
+
+    def forward(self, x):
+        return np.concatenate([branch(x) for branch in self.all], axis=1)
+
+
+def test_branches_with_kernels_of_other_sizes_are_no_copies_and_are_drawn_without_parameters():
+    model = Branches()
+    read = build(model(np.ones((1, 1, 8, 8))).sum(), model=model)
+    assert copies(read) == []
+    assert [box.written for box in read.boxes if box.is_layer] == [
+        "all.0: Conv2d(1→2, k1)", "all.1: Conv2d(1→2, k3, p1)", "all.2: Conv2d(1→2, k5, p2)",
+        "all.3: Conv2d(1→2, k7, p3)",
+    ]  # fmt: skip
+    assert read.count("parameter") == 0
+    assert read.parameters == 2 * (1 + 9 + 25 + 49) + 8
+    assert read.notes == ("layers as one box",)
+
+
+def test_a_pattern_stands_for_several_paths():
+    model = nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, rng=0), 5)
+    loss = (model(np.linspace(-1, 1, 24).reshape(2, 3, 4)) ** 2).sum()
+    read = build(loss, model=model, collapse=["layers.*.self_attn"], fold=False, limit=None)
+    whole = [box.path for box in read.boxes if box.title == "MultiheadAttention"]
+    assert whole == [f"layers.{i}.self_attn" for i in range(5)]
+
+
+def test_a_module_of_which_a_part_repeats_has_no_frame():
+    case = make_case(2, *[4] * 12, 1)
+    read = build(case.loss, model=case.model, names=case.names)
+    assert copies(read) == [11]
+    around = {frame.id: frame.within for frame in read.frames}
+    for box in read.boxes:
+        if box.name == "fc1.weight":
+            assert box.frame is None
+        if box.name == "fc2.weight":
+            assert around[box.frame] is not None
+
+
+def test_the_numbers_of_a_parameter_are_those_of_all_copies():
+    pairs = [(nn.Linear(6, 6, rng=k), nn.Tanh()) for k in range(8)]
+    model = nn.Sequential(*[layer for pair in pairs for layer in pair])
+    read = build(model(leaf(4, 6)).sum(), model=model, fold=True)
+    assert copies(read) == [8]
+    assert read.parameters == sum(p.size for p in model.parameters())
+    weight = next(box for box in read.boxes if box.role == "parameter")
+    assert weight.value.high == max(linear.weight.data.max() for linear, _ in pairs)
+    assert weight.value.low == min(linear.weight.data.min() for linear, _ in pairs)

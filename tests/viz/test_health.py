@@ -12,7 +12,8 @@ import pytest
 import tinygrad_lab as tl
 from tests.viz.conftest import make_case
 from tinygrad_lab import nn
-from tinygrad_lab.viz.health import flat
+from tinygrad_lab.viz.health import examine, flat, report
+from tinygrad_lab.viz.model import build
 
 F = nn.functional
 Built = tuple[Any, Any]  # a loss, and its model
@@ -51,7 +52,7 @@ def classified(model: Any, n: int = 32, scale: float = 1.0) -> Built:
 
 def kinds(built: Built, **options: Any) -> list[str]:
     loss, model = built
-    return [f.kind for f in flat(tl.viz.graph(loss, model, **options).health().findings)]
+    return [f.kind for f in flat(build(loss, model=model, examine=examine, **options).findings)]
 
 
 # ---- planted trouble ----------------------------------------------------------------------------
@@ -176,12 +177,11 @@ PLANTED = {
 @pytest.mark.parametrize("make", PLANTED, ids=lambda make: make.__name__)
 def test_planted_trouble_is_named_with_its_origin(make):
     loss, model = make()
-    examined = tl.viz.graph(loss, model).health()
+    findings = build(loss, model=model, gradients=False, examine=examine).findings
+    text = report(findings, "loss", "no trouble found")
     kind, where = PLANTED[make]
-    first = examined.findings[0]
-    assert (first.kind, where in first.where) == (kind, True), examined.report()
-    assert not examined.ok
-    assert first.remedy in " ".join(examined.report().split())
+    assert (findings[0].kind, where in findings[0].where) == (kind, True), text
+    assert findings[0].remedy in " ".join(text.split())
 
 
 # ---- healthy networks ---------------------------------------------------------------------------
@@ -264,9 +264,14 @@ HEALTHY: dict[str, Callable[[], Built]] = {
 @pytest.mark.parametrize("name", HEALTHY)
 def test_nothing_is_said_of_healthy_networks(name):
     loss, model = HEALTHY[name]()
-    examined = tl.viz.graph(loss, model).health()
-    assert examined.ok, examined.report()
-    assert examined.source == tl.viz.graph(loss, model).source
+    findings = build(loss, model=model, gradients=False, examine=examine).findings
+    assert not findings, [str(finding) for finding in findings]
+
+
+def test_the_picture_of_a_healthy_network_is_the_plain_one():
+    plain = tl.viz.graph(*classified(Residual(2)))
+    assert plain.health().source == plain.source
+    assert plain.health().report().endswith(": no trouble found")
 
 
 # ---- what causes what ---------------------------------------------------------------------------
@@ -286,6 +291,27 @@ def test_after_a_nan_nothing_else_is_measured():
     model, (x, y) = scaled(mlp(nn.Sigmoid), 40.0), data()
     x[0, 0] = np.nan
     assert kinds((F.cross_entropy(model(x), y), model)) == ["not finite"]
+
+
+def masked_scores() -> Any:
+    q = nn.Linear(8, 8, rng=0)(data(6)[0])
+    return np.where(np.tri(6, dtype=bool), q @ q.T, -np.inf)
+
+
+def test_infinities_of_a_mask_are_not_where_it_starts():
+    weights = F.softmax(masked_scores(), -1)
+    with np.errstate(divide="ignore"):
+        loss = np.log(weights).sum()  # of the weights that are 0
+    [finding] = tl.viz.graph(loss).health().findings
+    assert finding.where.startswith("log")
+
+
+def test_a_softmax_of_nothing_is_where_nan_starts():
+    scores = np.where(np.eye(6, dtype=bool)[::-1] & np.tri(6, dtype=bool), masked_scores(), -np.inf)
+    with np.errstate(invalid="ignore"):
+        loss = F.softmax(scores, -1).sum()
+    [finding] = tl.viz.graph(loss).health().findings
+    assert finding.where.startswith("softmax") and "−∞ has no softmax" in finding.remedy
 
 
 def test_a_layer_whose_result_was_detached_is_unused_for_that_reason():
@@ -326,6 +352,7 @@ def test_a_parameter_used_without_its_history():
 
 def test_marks_are_where_it_begins_and_nowhere_else():
     examined = tl.viz.graph(*logarithm_of_zero()).health()
+    assert not examined.ok
     marked = {box.title: box.marks for box in examined.model.boxes if box.marks or box.trouble}
     assert marked == {"log": ("✗ Inf starts here",)}
     assert "<B>✗ Inf starts here</B>" in examined.source
@@ -374,7 +401,7 @@ def test_the_plain_picture_and_grad_are_left_alone():
 
 def test_without_a_model_and_without_gradients_in_the_picture():
     loss, _ = logarithm_of_zero()
-    assert kinds((loss, None), show=("shape",)) == ["not finite"]
+    assert kinds((loss, None), gradients=False) == ["not finite"]
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
@@ -398,6 +425,16 @@ def test_numbers_of_other_kinds():
     assert kinds(((z * z.conj()).real.sum(), None)) == []
     x = tl.tensor(np.float32([1.0, 2.0]), requires_grad=True)
     assert kinds(((x * x).sum(), None)) == []
+
+
+def test_operations_with_several_results():
+    w = tl.tensor(np.random.default_rng(0).normal(size=(3, 3)), requires_grad=True)
+    assert kinds((np.linalg.svd(w)[1].sum() + np.split(w, 3)[1].sum(), None)) == []
+
+
+def test_nothing_was_computed():
+    w = tl.tensor([1.0, 2.0], requires_grad=True)
+    assert kinds((w, None)) == []
 
 
 def test_a_graph_that_was_freed_meanwhile():

@@ -27,6 +27,16 @@ def test_variables_where_it_is_drawn_name_what_has_no_name():
     assert "y" in names and "labels" not in names
 
 
+def test_models_among_the_variables_name_their_parameters_where_none_is_handed_in():
+    cell, head = nn.RNNCell(3, 4, rng=0), nn.Linear(4, 1, rng=0)
+    output = head(cell(np.ones((2, 3)))).sum()
+    text = str(graph(output))
+    assert "cell.weight_ih: parameter" in text
+    assert "head.bias: parameter" in text
+    assert "head = Linear(4→1)(" in text
+    assert "head" not in str(graph(output, cell))
+
+
 def test_what_no_variable_holds_has_the_name_of_the_outermost_argument():
     class Net(nn.Module):
         def __init__(self):
@@ -113,3 +123,13 @@ def test_a_layer_of_the_user_is_a_frame_and_one_of_ours_is_a_box():
     assert [b.written for b in read.boxes if b.frame == frame.id] == [
         "fc.weight", "fc.bias", "fc: Linear(3→3)", "tanh", "scale", "multiply",
     ]  # fmt: skip
+
+
+def test_a_part_of_an_array_is_named_after_it():
+    data, cell = np.linspace(-1.0, 1.0, 60).reshape(3, 10, 2), nn.RNNCell(2, 3, rng=0)
+    x, _y = data[:2], data[2:]
+    h = np.zeros((2, 3))
+    for t in range(10):
+        h = cell(x[:, t], h)
+    boxes = graph(h.sum(), fold=True).model.boxes
+    assert next(box.name for box in boxes if box.role == "input") == "x[…]"

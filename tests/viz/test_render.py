@@ -7,8 +7,10 @@ import re
 import shutil
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
+import tinygrad_lab as tl
 from tests.viz.test_dot import HOSTILE, tiny
 from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.picture import graph
@@ -145,7 +147,7 @@ def test_unknown_formats_and_engines_are_refused(form, engine):
 def test_every_hostile_name_is_drawn_as_written():
     for name in HOSTILE:
         root = ET.fromstring(render(tiny(name)))
-        texts = [t.text or "" for t in root.iter(f"{SVG}text")]
+        texts = [text for t in root.iter(f"{SVG}text") for text in t.itertext()]
         tips = [t.text or "" for t in root.iter(f"{SVG}title")]
         assert any("∇" in tip for tip in tips)
         if name.isprintable() and 0 < len(name.strip()) <= 40:
@@ -160,7 +162,7 @@ def test_the_svg_can_be_put_into_any_page(case):
     root = ET.fromstring(svg)
     assert svg.startswith("<svg")
     tags = {element.tag.removeprefix(SVG) for element in root.iter()}
-    assert tags <= {"svg", "g", "title", "path", "polygon", "polyline", "ellipse", "text"}
+    assert tags <= {"svg", "g", "title", "path", "polygon", "polyline", "ellipse", "text", "tspan"}
     names = {key for element in root.iter() for key in element.attrib}
     assert not names & {"style", "onclick", "{http://www.w3.org/1999/xlink}href"}
     ids = [element.get("id") for element in root.iter() if element.get("id")]
@@ -178,6 +180,30 @@ def test_two_pictures_share_no_id(case):
     )
     assert first
     assert not first & second
+
+
+@pytest.mark.usefixtures("drawing")
+def test_a_line_of_a_label_is_one_text_around_the_middle_of_its_box(case):
+    """Fonts of a page are wider or narrower than those that Graphviz measured."""
+    root = ET.fromstring(graph(case.loss, case.model, names=case.names).svg())
+    boxes = [g for g in root.iter(f"{SVG}g") if g.get("class") == "node"]
+    for box, middle in zip(boxes, centres(root).values(), strict=True):
+        lines = box.findall(f"{SVG}text")
+        assert len({line.get("y") for line in lines}) == len(lines)
+        assert all(line.get("text-anchor") == "middle" for line in lines)
+        assert all(float(line.get("x")) == pytest.approx(middle, abs=0.5) for line in lines)
+    said = ["".join(t.itertext()) for t in root.iter(f"{SVG}text")]
+    assert "logistic → ŷ" in said
+
+
+@pytest.mark.usefixtures("drawing")
+def test_lines_that_are_flush_left_stay_so():
+    program = tl.program(lambda x: np.sum(np.tanh(x) * np.tanh(x)))(np.ones(3))
+    root = ET.fromstring(graph(program).svg())
+    for box in (g for g in root.iter(f"{SVG}g") if g.get("class") == "node"):
+        lines = box.findall(f"{SVG}text")
+        assert {line.get("text-anchor") for line in lines} == {"start"}
+        assert len({line.get("x") for line in lines}) == 1
 
 
 @pytest.mark.usefixtures("drawing")

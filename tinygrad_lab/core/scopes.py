@@ -53,6 +53,14 @@ class Scope(NamedTuple):
         arrays = {n: v for n, v in self._arguments() if isinstance(v, _ARRAYS)}
         return {name: _trace_of(value) for name, value in arrays.items()}
 
+    @property
+    def arrays(self) -> Iterator[np.ndarray[Any, Any]]:
+        """The arrays themselves that no tensor holds, if they are still there."""
+        for _, value in self._arguments():
+            array = value() if isinstance(value, weakref.ref) else value
+            if isinstance(array, np.ndarray):
+                yield array
+
     def _arguments(self) -> Iterator[tuple[Any, Any]]:
         yield from zip(self.names, self.values, strict=False)
         yield from self.kwargs.items()

@@ -8,8 +8,9 @@ picture is drawn, not before.
 from __future__ import annotations
 
 from tinygrad_lab.viz.difference import Difference, diff
+from tinygrad_lab.viz.health import Finding
 from tinygrad_lab.viz.html.page import Page
-from tinygrad_lab.viz.picture import Graph, graph
+from tinygrad_lab.viz.picture import Examined, Graph, graph
 from tinygrad_lab.viz.plots import (
     plot_activation_histograms,
     plot_attention,
@@ -28,12 +29,16 @@ from tinygrad_lab.viz.plots import (
     plot_sweep_heatmap,
     plot_weight_histograms,
 )
+from tinygrad_lab.viz.programs.picture import ProgramGraph
 from tinygrad_lab.viz.render import RenderError
 
 __all__ = [
     "Difference",
+    "Examined",
+    "Finding",
     "Graph",
     "Page",
+    "ProgramGraph",
     "RenderError",
     "diff",
     "graph",

@@ -42,6 +42,7 @@ def checker(budget: float | None) -> Callable[..., list[Finding]]:
 
         leaves = [node for node in nodes if node.op is None]
         values = {p: v for node in nodes for _, v, p in operands(node) if p is not None}
+        values.setdefault(nodes[-1], loss.data)  # a leaf, where nothing was computed
         names = _names(leaves, naming)
         report = gradcheck(
             _again(nodes, leaves), *(values[leaf] for leaf in leaves), names=names,
@@ -84,6 +85,12 @@ def _wrong(case: Evidence, report: GradReport, leaves: dict[str, Node]) -> Itera
     parts = [part for result in report.results for part in result.parts]
     failed = list(dict.fromkeys(part.name for part in parts if part.verdict == "fail"))
     for fault in report.findings:
+        if fault.kind in ("raises", "untracked"):
+            yield Finding(
+                "undecided", report.name, f"its operations cannot be called again: {fault.text}",
+                "Check the function that was called, with tinygrad_lab.testing.gradcheck",
+            )  # fmt: skip
+            continue
         guilty = list(_guilty(case, fault.blame))
         spoiled = Finding(
             "disagrees", ", ".join(failed), "the gradient that it gets is another than measured",

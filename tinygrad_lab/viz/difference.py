@@ -90,18 +90,18 @@ class Change:
     """A box that is in both graphs.
 
     ``ratio`` is the size of its gradient after by that before, None where there is not one in both;
-    ``words`` say what else is another.
+    ``others`` are shape, dtype and options where these are others: what each was, and what it is.
     """
 
     before: Box
     after: Box
     ratio: float | None
-    words: tuple[str, ...]
+    others: tuple[tuple[str, str], ...]
 
     @property
     def is_marked(self) -> bool:
         """Whether it is more than a number that is a little larger or smaller."""
-        return bool(self.words) or _is_far(self.ratio)
+        return bool(self.others) or _is_far(self.ratio)
 
 
 class Difference(Graph):
@@ -140,7 +140,8 @@ class Difference(Graph):
         lines += [f"+ {_called(box, self.after)}" for box in self.added]
         lines += [f"− {_called(box, self.before)}" for box in self.removed]
         for change in self.changed:
-            lines += [f"± {_name(change.after, self.after)}: {word}" for word in change.words]
+            name = _name(change.after, self.after)
+            lines += [f"± {name}: was {old}, is {new}" for old, new in change.others]
         moved = [c for c in self.changed if c.ratio is not None and f"{c.ratio:.3g}" != "1"]
         for c in sorted(moved, key=_distance):
             sizes = [number(abs(box.flow or 0.0)) for box in (c.before, c.after)]
@@ -202,12 +203,11 @@ def _change(before: Box, after: Box) -> Change:
     if before.flow is not None and after.flow is not None:
         old, new = abs(before.flow), abs(after.flow)
         ratio = new / old if old else 1.0 if not new else math.inf
-    pairs = (
-        ("shape", before.shape, after.shape), ("dtype", before.dtype, after.dtype),
-        ("options", before.attributes, after.attributes),
-    )  # fmt: skip
-    words = (f"{what} {a or '–'} → {b or '–'}" for what, a, b in pairs if a != b)
-    return Change(before, after, ratio, tuple(words))
+    pairs = [(before.attributes, after.attributes), (before.dtype, after.dtype)]
+    if not after.is_layer or before.attributes == after.attributes:  # which say it of a layer
+        pairs.insert(0, (str(before.shape), str(after.shape)))
+    others = tuple((old or "–", new or "–") for old, new in pairs if old != new)
+    return Change(before, after, ratio, others)
 
 
 def _is_far(ratio: float | None) -> bool:
@@ -305,7 +305,7 @@ class _Merging:
         if box.id in self.added:
             return replace(box, marks=("+ added",), status="added")
         change = self.changes[box.id]
-        marks = [f"± {word}" for word in change.words]
+        marks = [f"± was {old}" for old, _ in change.others]
         if _is_far(change.ratio):
             marks.append("△ larger ∇" if (change.ratio or 0.0) > 1 else "▽ smaller ∇")
         return replace(box, marks=tuple(marks), ratio=change.ratio)

@@ -128,6 +128,9 @@ class _Writer:
         self.model = model
         self.show = show
         self.direction = direction
+        #: From left to right a label has no room beside a line, unless the layout makes some; from
+        #: top to bottom room for labels would move what stands side by side.
+        self.label = "label" if direction == "LR" else "xlabel"
         self.theme = theme
         flows = [edge.grad.rms for edge in model.edges if edge.grad and not edge.grad.trouble]
         self.scale = Scale(flows, theme)
@@ -289,7 +292,7 @@ class _Writer:
             if self.uses[edge.source] > 1 and edge.share is not None:
                 share = number(edge.share)
                 if self.uses[edge.source] <= _MANY_USES:
-                    attributes.append(f"xlabel=<&#160;{share}&#160;>")
+                    attributes.append(f"{self.label}=<&#160;{share}&#160;>")
                 tip.append(f"adds {share} to the gradient of {source}")
         elif edge.tracked and not self.model.has_gradients:
             attributes += ["penwidth=1.2", f'color="{self.theme.muted}"']
@@ -297,7 +300,9 @@ class _Writer:
             attributes += ["style=dashed", "penwidth=1", f'color="{self.theme.no_gradient}"']
             tip.append("no gradient")
         if edge.status:
-            attributes.append(f"xlabel=<&#160;{'+' if edge.status == 'added' else '−'}&#160;>")
+            attributes.append(
+                f"{self.label}=<&#160;{'+' if edge.status == 'added' else '−'}&#160;>"
+            )
             tip.append(edge.status)
         if edge.role == "carried":
             tip.append("carried from one copy to the next")
@@ -340,7 +345,9 @@ class _Writer:
             words.append(f"edges: ∇ rms {flows}")
         if math.prod(model.loss.shape) != 1 and model.has_gradients:
             words.append("∇ of the sum of the last box")
-        lines = [" &#160;·&#160; ".join(words), *map(escape, model.remarks)]
+        notes = [escape(note, _TITLE) for note in model.notes]
+        lines = [" &#160;·&#160; ".join(line) for line in (words, notes) if line]
+        lines += map(escape, model.remarks[len(notes) :])
         return "<BR/>".join(lines)
 
 

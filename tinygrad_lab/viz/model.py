@@ -9,6 +9,7 @@ Not for: which boxes there are (``plan.py``).
 
 from __future__ import annotations
 
+import fnmatch
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -93,9 +94,14 @@ class Box:
 
     @property
     def flow(self) -> float | None:
-        """The number that stands for the gradient: itself where it is one number, else its rms."""
+        """The number that stands for the gradient: itself where it is one number, else its rms.
+
+        It is not finite where an element is not.
+        """
         if self.grad is None:
             return None
+        if self.grad.trouble:
+            return math.nan if self.grad.nan else math.inf
         return self.grad.mean if self.grad.size == 1 else self.grad.rms
 
     @property
@@ -229,7 +235,7 @@ def build(
     fold
         Draw what repeats once; by default where there would be too many boxes.
     collapse
-        Paths of layers to draw as one box each.
+        Paths of layers to draw as one box each; ``"layers.*.attention"`` stands for several.
     depth
         Draw layers that are so deep within others as one box each.
     examine
@@ -254,10 +260,8 @@ def build(
     nodes = _history(loss)
     with _unless_freed(nodes):
         naming = Naming(loss, model, names, nearby)
-        _check_paths(collapse, naming)
-        plan = plan_of(
-            nodes, naming, detail=detail, folded=fold, collapsed=frozenset(collapse), depth=depth
-        )
+        collapsed = _chosen(collapse, naming)
+        plan = plan_of(nodes, naming, detail=detail, folded=fold, collapsed=collapsed, depth=depth)
         if limit is not None and len(plan.places) > limit:
             raise ValueError(_too_large(nodes, len(plan.places), limit))
         lines = {use: line for line, uses in plan.lines.items() for use in uses}
@@ -267,12 +271,16 @@ def build(
         return replace(read, notes=words_of(plan, detail))
 
 
-def _check_paths(paths: Collection[str], naming: Naming) -> None:
-    """Refuse paths that lead to no layer."""
-    unknown = [path for path in paths if path not in naming.modules]
-    if unknown:
-        known = ", ".join(map(repr, filter(None, naming.modules))) or "none: pass the model"
-        raise ValueError(f"collapse: no layer is called {unknown[0]!r}; the layers are {known}")
+def _chosen(patterns: Collection[str], naming: Naming) -> frozenset[str]:
+    """Give the paths that are meant, and refuse what leads to no layer."""
+    chosen: set[str] = set()
+    for pattern in patterns:
+        own = fnmatch.filter(naming.modules, pattern)
+        if not own:
+            known = ", ".join(map(repr, filter(None, naming.modules))) or "none: pass the model"
+            raise ValueError(f"collapse: no layer is called {pattern!r}; the layers are {known}")
+        chosen.update(own)
+    return frozenset(chosen)
 
 
 # ---- reading the history ------------------------------------------------------------------------
@@ -423,7 +431,11 @@ class _Reader:
                 owners[place] = entering.pop()
                 if all(box in bare for box in inputs):
                     bare.add(place)
-        return owners
+        # A module of which only a part repeats has no frame: it would hold more than repeats.
+        around: dict[str, set[Any]] = {}
+        for place, owner in owners.items():
+            around.setdefault(owner, set()).add(place.frame)
+        return {place: owner for place, owner in owners.items() if len(around[owner]) == 1}
 
     def _frames_of(self, owners: Mapping[Place, str]) -> Iterator[Frame]:
         around = {path: self.frame_ids.get(place.frame) for place, path in owners.items()}
@@ -440,7 +452,9 @@ class _Reader:
         frame = self.frame_ids.get(owners.get(place, place.frame))
         role = self._role(place)
         title, attributes, name, written = self._words(place, role, owners.get(place))
-        absorbed = self._absorbed(place)
+        parameters = self._absorbed(place)
+        if role == "parameter":
+            parameters = parameters + self.values[place]
         return Box(
             id=self.ids[place], role=role, title=title, name=name, attributes=attributes,
             shape=tuple(value.shape), dtype=str(value.dtype),
@@ -448,8 +462,7 @@ class _Reader:
             is_layer=place.is_layer, path=place.call.path if place.call is not None else None,
             shape_before=self._shape_before(place),
             operations=0 if place.is_leaf else len(place.nodes),
-            parameters=sum(math.prod(v.shape) for v in absorbed)
-            + (math.prod(value.shape) * len(place.nodes) if role == "parameter" else 0),
+            parameters=sum(math.prod(v.shape) for v in parameters),
             course=course if len(course) > 1 else (),
             details=tuple(self._details(place)),
             marks=self.marks.get(self.ids[place], ()),
@@ -464,7 +477,7 @@ class _Reader:
 
     def _absorbed(self, place: Place) -> list[Any]:
         """List the values of the parameters that are part of a box."""
-        return [leaf.value for leaf in self.inner.get(place, ()) for _ in leaf.nodes]
+        return [value for leaf in self.inner.get(place, ()) for value in leaf.values]
 
     def _details(self, place: Place) -> Iterator[str]:
         inner = [] if place.is_leaf else place.inner
@@ -565,6 +578,10 @@ class _Reader:
         scopes = sorted(scopes_of(self.plan.nodes), key=lambda scope: -scope.since)
         arguments: dict[Any, str] = {}
         for scope in scopes:
+            for array in scope.arrays:
+                if name := self.naming.name_of_view(array):
+                    arguments.setdefault(trace_of(array), name)
+        for scope in scopes:
             for key, trace in scope.operands.items():
                 name = words.argument_name(scope, key)
                 if name:
@@ -647,7 +664,7 @@ def _values(plan: Plan, loss: Tensor) -> dict[Place, list[Any]]:
     values: dict[Place, list[Any]] = {}
     for place in plan.places:
         if place.is_leaf:
-            values[place] = [loss.data if place.value is None else place.value]
+            values[place] = place.values or [loss.data if place.value is None else place.value]
         else:
             results = [loss.data if n is loss.node else n.value for n in place.results]
             values[place] = [v[0] if isinstance(v, (tuple, list)) else v for v in results]

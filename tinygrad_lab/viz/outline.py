@@ -334,7 +334,8 @@ def _forms(whole: Call) -> dict[Part, int]:
     forms: dict[Part, int] = {}
     form: tuple[Any, ...]
     for node in whole.nodes:
-        form = node.op, _sizes(node.value), tuple(node.kwargs or ())
+        sizes = (node.value, *(arg for arg in node.args or () if hasattr(arg, "shape")))
+        form = node.op, tuple(map(_sizes, sizes)), tuple(node.kwargs or ())
         forms[node] = numbers.setdefault(form, len(numbers))
     for call in reversed(calls):
         form = _kind(call), *(forms[part] for part in call.parts)

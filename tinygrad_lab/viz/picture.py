@@ -28,7 +28,7 @@ from tinygrad_lab.viz.tree import headline, summary, tree
 if TYPE_CHECKING:
     from tinygrad_lab.viz.html.page import Page
 
-__all__ = ["Graph", "graph"]
+__all__ = ["Examined", "Graph", "graph"]
 
 _SHOWN = ("shape", "grad")
 _DIRECTIONS = {"auto": "TB", "TB": "TB", "LR": "LR"}
@@ -89,7 +89,8 @@ def graph(
         and the memory that they run in. Then ``theme``, ``engine``, ``limit``, ``detail`` and
         ``fold`` are what there is to choose.
     model
-        A module, to name parameters and to frame the operations of each layer.
+        A module, to name parameters and to frame the operations of each layer. Without one, models
+        among the variables where ``graph`` is called name theirs: ``cell.weight_ih``.
     names
         What to call tensors and arrays: ``{"x": x, "ŷ": prediction}``. What has no name here is
         called as the variable that holds it where ``graph`` is called, if there is one, or else as
@@ -117,7 +118,7 @@ def graph(
         default where there would be too many boxes.  What goes from one copy to the next is
         ``carried``.
     collapse
-        Paths of layers to draw as one box each.
+        Paths of layers to draw as one box each; ``"layers.*.attention"`` stands for several.
     depth
         Draw layers that are so deep within others as one box each.
 

@@ -50,6 +50,7 @@ class Place:
     call: Call | None = None  # a call that is drawn as a whole
     nodes: list[Node] = field(default_factory=list)  # operations, or leaves; those of copies too
     value: Any = None  # of a leaf
+    values: list[Any] = field(default_factory=list)  # of its nodes
     frame: Call | Repeat | None = None
     within: Place | None = None  # the call that a leaf is an inner matter of
     has_parameters: bool = False  # those of the call are part of the box
@@ -196,14 +197,22 @@ class Plan:
         """Count how many boxes are beside one another, at most: about, as layouts differ."""
         lines = sorted(self.lines, key=lambda line: self._numbers[line.target])
         uses = Counter(line.source for line in lines)
-        # Beside what they lead to are leaves, and what is computed of one alone: a transpose.
-        inner = {line.target for line in lines if not line.source.is_leaf or uses[line.source] > 1}
-        ranks: dict[Place, int] = defaultdict(int)
+        inputs: dict[Place, list[Place]] = {place: [] for place in self.places}
         for line in lines:
-            if line.source in inner and not line.carried:
+            inputs[line.target].append(line.source)
+        # Beside what they lead to are leaves, and what is computed of one alone: a transpose.
+        beside = {place for place in self.places if place.is_leaf} | {
+            source
+            for sources in inputs.values()
+            for source in sources
+            if len(sources) > 1 and [(p.is_leaf, uses[p]) for p in inputs[source]] == [(True, 1)]
+        }
+        ranks: dict[Place, int] = dict.fromkeys(self.places, 0)
+        for line in lines:
+            if line.source not in beside and not line.carried:
                 ranks[line.target] = max(ranks[line.target], ranks[line.source] + 1)
         for line in reversed(lines):
-            if line.source not in inner:
+            if line.source in beside:
                 ranks[line.source] = ranks[line.target]
         return max(Counter(ranks.values()).values(), default=1)
 
@@ -234,6 +243,7 @@ class Plan:
             leaf = each[0].parent
             if leaf is not None:
                 place.nodes.append(leaf)
+                place.values.append(each[0].value)
             targets[place] += [(self._of[use.node], use.position) for use in each]
         for place, used in targets.items():
             boxes = {target for target, _ in used}

@@ -7,7 +7,6 @@ Not for what the picture shows (``dot.py``).
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import math
 import os
@@ -15,9 +14,10 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
-from xml.etree import ElementTree as ET
+from xml.etree.ElementTree import ParseError
+
+from tinygrad_lab.viz.embedding import embeddable
 
 __all__ = ["ENGINES", "FORMATS", "RenderError", "render", "size_of"]
 
@@ -37,9 +37,6 @@ _DOTS = 144  # an inch, in a PNG: three for two of a page's pixels
 #: Inches of a PNG that goes into a notebook: as wide as a cell, 848 pixels of a page, at most.
 _LARGEST = (848 / 96, 40)
 
-#: How often a picture was drawn, by its prefix: one may stand twice on a page.
-_times: Counter[str] = Counter()
-
 # The alarm is for a parent that was killed, and no longer looks at the clock.
 _CHILD = """
 import signal
@@ -50,9 +47,6 @@ if hasattr(signal, "alarm"):
 graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode("utf-8"))
 sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
 """
-
-_SVG = "http://www.w3.org/2000/svg"
-_XLINK_TITLE = "{http://www.w3.org/1999/xlink}title"
 
 
 class RenderError(RuntimeError):
@@ -94,7 +88,12 @@ def render(source: str, form: str = "svg", *, engine: str = "auto", bounded: boo
         size = f' size="{_LARGEST[0]},{_LARGEST[1]}"' * bounded
         source = source.replace("{\n", f"{{\n  graph [dpi={_DOTS}{size}]\n", 1)
     picture = _output(who, command, source)
-    return _embeddable(picture, source) if form == "svg" else picture
+    if form != "svg":
+        return picture
+    try:
+        return embeddable(picture, source)
+    except ParseError as error:
+        raise RenderError(f"Graphviz wrote an SVG that is not well-formed: {error}") from error
 
 
 def _command(engine: str, form: str) -> tuple[str, list[str]]:
@@ -157,48 +156,3 @@ def size_of(png: bytes) -> dict[str, int]:
     """Return how wide and high a PNG is, in pixels of a page."""
     width, height = struct.unpack(">II", png[16:24])
     return {"width": round(width * 96 / _DOTS), "height": round(height * 96 / _DOTS)}
-
-
-def _embeddable(svg: bytes, source: str) -> bytes:
-    """Prepare Graphviz's SVG for any page.
-
-    Tooltips become ``<title>`` elements, which browsers and screen readers know, in place of links
-    to nowhere; ids get a prefix of their own, so that two pictures on a page do not mix.
-    """
-    ET.register_namespace("", _SVG)
-    try:
-        root = ET.fromstring(svg)
-    except ET.ParseError as error:
-        raise RenderError(f"Graphviz wrote an SVG that is not well-formed: {error}") from error
-    prefix = "g" + hashlib.sha256(source.encode()).hexdigest()[:8]
-    _times[prefix] += 1
-    if _times[prefix] > 1:
-        prefix += f"x{_times[prefix]}"
-    for element in list(root.iter()):
-        _hoist_tooltip(element)
-        if "id" in element.attrib:
-            element.set("id", f"{prefix}-{element.get('id')}")
-    root.set("role", "img")
-    root.set("aria-label", "computation graph")
-    return ET.tostring(root, encoding="unicode").encode()
-
-
-def _hoist_tooltip(group: ET.Element) -> None:
-    """Turn ``<g><title>id</title><g><a xlink:title=tip>…`` into ``<g><title>tip</title>…``."""
-    title = group.find(f"{{{_SVG}}}title")
-    if title is None:
-        return
-    tip = ""
-    for inner in group.findall(f"{{{_SVG}}}g"):
-        link = inner.find(f"{{{_SVG}}}a")
-        if link is None or _XLINK_TITLE not in link.attrib:
-            continue
-        tip = tip or link.get(_XLINK_TITLE, "").strip()
-        place = list(group).index(inner)
-        group.remove(inner)
-        for offset, shape in enumerate(link):
-            group.insert(place + offset, shape)
-    if tip:
-        title.text = tip
-    else:
-        group.remove(title)

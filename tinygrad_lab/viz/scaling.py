@@ -22,8 +22,11 @@ __all__ = ["READABLE", "plan_of", "words_of"]
 #: More boxes than this are too many to read, where nobody asks for them.
 READABLE = 60
 
-#: So few, and so few beside one another, are drawn by themselves even where some repeat.
-FEW, NARROW = 45, 8
+#: So few are drawn by themselves even where some repeat.
+FEW = 45
+
+#: So many beside one another are as wide as a notebook's cell, 848 px, about.
+NARROW = 8
 
 
 def plan_of(
@@ -46,8 +49,10 @@ def plan_of(
     if folded is not None:
         usual = replace(usual, folded=folded)
     attempts = list(_attempts(usual, whole, detail == "auto", folded, depth is None))
-    unfolded: Plan | None = None
+    readable: Plan | None = None  # the first that has too much in it, but not much too much
     for settings in attempts:
+        if readable is not None and (settings.grouped or settings.depth != depth):
+            return readable
         if settings.folded and not copies:
             copies = fold(whole)
         if not settings.folded and copies:
@@ -58,17 +63,26 @@ def plan_of(
         if len(layout.places) > READABLE and settings is not attempts[-1]:
             continue
         plan = Plan(nodes, uses, layout, copies, naming.parameters)
-        boxes = len(plan.places)
-        if unfolded is not None:
-            return plan if boxes <= len(unfolded.places) / 2 else unfolded
-        is_small = boxes <= FEW and plan.width() <= NARROW
-        if is_small or (boxes <= READABLE and folded is not None):
-            break
-        if boxes <= READABLE:
-            if settings.folded:
-                break
-            unfolded = plan
-    return unfolded or plan
+        if readable is not None and not _is_better(plan, readable):
+            if _is_narrow(readable):
+                return readable
+            continue
+        most = READABLE if settings.folded or folded is False else FEW
+        if len(plan.places) <= most and _is_narrow(plan):
+            return plan
+        if len(plan.places) <= READABLE and readable is None:
+            readable = plan
+    return readable or plan
+
+
+def _is_narrow(plan: Plan) -> bool:
+    return plan.width() <= NARROW
+
+
+def _is_better(plan: Plan, before: Plan) -> bool:
+    """Whether a plan is worth what it leaves out: half of the boxes, or a picture that fits."""
+    is_short = len(plan.places) <= len(before.places) / 2
+    return is_short or (_is_narrow(plan) and not _is_narrow(before))
 
 
 def _attempts(

@@ -22,13 +22,14 @@ __all__ = ["dead", "saturated"]
 
 FLAT = 0.01  # of an activation's steepest slope
 
-#: Share of units that are off for every sample.  Trained networks had up to 44 %.
+#: Share of units that are off for every sample.  Networks that had learned had up to 44 %.
 DEAD = 0.5
 #: Samples of a deep network come to look alike, so that of its units half are off for all, and half
-#: are on for all.  So many standard deviations more have to be off; fresh networks had up to 2.5.
+#: are on for all.  So many standard deviations more have to be off; fresh networks had up to 1.6.
 LOPSIDED = 3.0
-#: Share of elements at flat ends.  Fresh networks had none, trained ones up to 31 %.
-SATURATED = 0.5
+#: Share of elements at flat ends.  Fresh networks had up to 16 %, and those that had learned, with
+#: a high rate and to a loss of 1e-4, up to 62 %.
+SATURATED = 0.7
 #: Share of attention rows that look at one key alone.
 LOOKS_AT_ONE = 0.9
 
@@ -50,9 +51,9 @@ class _Units(NamedTuple):
 
 def dead(case: Evidence) -> Iterator[Finding]:
     """Find rectifiers most of whose units are off for every sample."""
-    found_units = {n: units for n in case.nodes if (units := _units(case, n)) is not None}
-    for nodes in case.groups(list(found_units)):
-        each = [found_units[n] for n in nodes]
+    rectifiers = {n: units for n in case.nodes if (units := _units(case, n)) is not None}
+    for nodes in case.groups(list(rectifiers)):
+        each = [rectifiers[n] for n in nodes]
         if len({units.off.shape[1] for units in each}) > 1:
             continue
         off = np.concatenate([units.off for units in each])
@@ -83,7 +84,7 @@ def _units(case: Evidence, node: Node) -> _Units | None:
         return _rectified_states(node)
     shape = np.shape(node.value)
     operand = next(
-        (v for _, v, p in operands(node) if p is not None and np.shape(v) == shape), None
+        (v for _, v, p in operands(node) if p and getattr(v, "shape", None) == shape), None
     )
     if operand is None or not operand.size or node.value.dtype.kind == "c":
         return None

@@ -114,9 +114,7 @@ class Evidence:
             if parents and not constants and all(p in bare for p in parents):
                 bare[node] = bare[parents[0]]
                 continue
-            own = [
-                p for p in parents if p in bare and p in self.values and np.ndim(self.values[p]) > 1
-            ]
+            own = [p for p in parents if p in bare and getattr(self.values.get(p), "ndim", 0) > 1]
             others = [p for p in parents if p not in bare]
             if others:
                 self.main[node] = others[0]
@@ -144,14 +142,14 @@ class Evidence:
         for order, parameter in self.naming.tensors.items():
             if order in used:
                 continue
-            kept = parameter.data
-            steps = np.random.default_rng(0).uniform(0.5, 1.0, np.shape(kept))
+            data = parameter.data
+            steps = np.random.default_rng(0).uniform(0.5, 1.0, np.shape(data))
             try:
-                parameter.data = (kept + MOVED * steps * (1 + np.abs(kept))).astype(kept.dtype)
+                parameter.data = (data + MOVED * steps * (1 + np.abs(data))).astype(data.dtype)
                 if _number(self.again()) != before:
                     moving.add(order)
             finally:
-                parameter.data = kept
+                parameter.data = data
         return moving
 
     @cached_property
@@ -259,7 +257,9 @@ def _number(loss: Any) -> float:
 
 
 def is_float(value: Any) -> bool:
-    """Whether something is an array of floats."""
+    """Whether something is an array of floats; several results are none."""
+    if isinstance(value, (tuple, list)):
+        return False
     return getattr(getattr(value, "dtype", None), "kind", "") in ("f", "c")
 
 

@@ -44,10 +44,10 @@ def _origin(case: Evidence) -> Finding:
         constant = [(k, v) for k, v, p in ill if p is None]
         if constant and len(constant) == len(ill):
             return _handed_in(case, node, *constant[0])
-        next_up = [p for _, _, p in ill if p is not None]
-        if not next_up:
-            return _made(case, node)
-        node = next_up[0]
+        behind = [p for _, _, p in ill if p is not None]
+        if not behind:
+            return (_of_leaf if node.op is None else _of_operation)(case, node)
+        node = behind[0]
 
 
 def _ill_operands(case: Evidence, node: Node) -> Iterator[tuple[int, Any, Node | None]]:
@@ -93,26 +93,30 @@ def _handed_in(case: Evidence, node: Node, position: int, value: Any) -> Finding
     )  # fmt: skip
 
 
-def _made(case: Evidence, node: Node) -> Finding:
-    value = case.values.get(node)
-    if node.op is None:
-        m = measure(value)
-        return Finding(
-            "not finite", case.where(node),
-            f"it holds {m.trouble}: {m.nan + m.inf} of {plural(m.size, 'element')}",
+def _of_leaf(case: Evidence, node: Node) -> Finding:
+    m = measure(case.values[node])
+    remedy = "Look at where the data come from, and fill in or leave out what is missing"
+    if case.is_parameter(node):
+        remedy = (
             "Look at the step before: a learning rate that is too large, or a gradient that was "
-            "not finite, and was not clipped" if case.is_parameter(node)
-            else "Look at where the data come from, and fill in or leave out what is missing",
-            (Spot(node, f"{m.trouble} starts here"),),
-        )  # fmt: skip
-    parts = value if isinstance(value, (tuple, list)) else [value]
-    bad = next(part for part in parts if not is_finite(part)) if node.op else value
-    m = measure(bad)
-    what = f"{m.nan + m.inf} of {plural(m.size, 'element')}"
+            "not finite"
+        )
     return Finding(
         "not finite", case.where(node),
-        f"{words.title_of(node)} {_of_what(node, np.asarray(bad))}: {what} became {m.trouble}",
-        _remedy(words.title_of(node)), (Spot(node, f"{m.trouble} starts here"),),
+        f"it holds {m.trouble}: {m.nan + m.inf} of {plural(m.size, 'element')}",
+        remedy, (Spot(node, f"{m.trouble} starts here"),),
+    )  # fmt: skip
+
+
+def _of_operation(case: Evidence, node: Node) -> Finding:
+    value = case.values[node]
+    parts = value if isinstance(value, (tuple, list)) else [value]
+    bad = np.asarray(next(part for part in parts if not is_finite(part)))
+    m, title = measure(bad), words.title_of(node)
+    what = f"{m.nan + m.inf} of {plural(m.size, 'element')}"
+    return Finding(
+        "not finite", case.where(node), f"{title} {_of_what(node, bad)}: {what} became {m.trouble}",
+        _remedy(title), (Spot(node, f"{m.trouble} starts here"),),
     )  # fmt: skip
 
 

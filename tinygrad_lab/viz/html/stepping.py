@@ -31,6 +31,9 @@ __all__ = ["Step", "grid", "stepping_page", "walk"]
 # With more parts than this, a gradient's sum is too long to be read.
 _MANY_PARTS = 8
 
+# Characters of a line of numbers: more would not fit beside the picture, or on a phone.
+_LINE = 42
+
 
 @dataclass(frozen=True)
 class Step:
@@ -261,4 +264,4 @@ def grid(whole: Any) -> str:
     array = np.asarray(whole)
     width = max((len(number(float(v))) for v in array.flat), default=0)
     kinds: Any = {"all": lambda value: number(float(value)).rjust(width)}
-    return np.array2string(array, formatter=kinds, max_line_width=70)
+    return np.array2string(array, formatter=kinds, max_line_width=_LINE)

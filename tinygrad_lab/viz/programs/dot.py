@@ -189,7 +189,8 @@ def _unseen(above: str, below: str) -> str:
 
 def _wrapped(text: str) -> list[str]:
     """Break a text into short lines, and leave out what would be a fourth."""
-    lines = textwrap.wrap(text, _WIDTH, break_on_hyphens=False)
+    together = text.replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")  # a count and its noun
+    lines = textwrap.wrap(together, _WIDTH, break_on_hyphens=False)
     if len(lines) > _LINES:
         lines = [*lines[: _LINES - 1], f"{lines[_LINES - 1][: _WIDTH - 2]} …"]
     return lines

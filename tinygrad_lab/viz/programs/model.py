@@ -11,7 +11,7 @@ Not for: what a program's text is (``transforms/jit/source.py``), or how it look
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -42,6 +42,7 @@ _TITLES = {
 }  # fmt: skip
 
 _READABLE = 30  # lines; with more, what repeats is drawn once, and with twice as many, summed up
+_LONG = 600  # lines; with more, how they would be compiled is not even looked at
 _COMMONEST = 5  # functions that are named by a summary
 
 
@@ -154,23 +155,17 @@ class _Reader:
         self.text = listing(program)
         self.program = self.text.program  # as it is written
         self.cost = program.cost
-        self.groups = groups(self.program)
         self.buffers = buffers(self.program)
-        lines = self.text.statements
+        self.groups: dict[int, Group] = {}
         inputs = zip(self.text.inputs, self.program.inputs, strict=True)
         arrays = {name for name, item in inputs if item.kind.is_array}
+        lines = self.text.statements
         early = {name for line in lines if line.section != "update" for name in line.operands}
         #: Inputs that are shown: rates, and what an optimizer keeps, are named by the update.
         self.entering = arrays & early
-        fold = len(lines) > _READABLE if fold is None else fold
-        parts = list(divided(lines, self.groups, self.entering))
-        self.runs = list(folded(parts, self.program, fold))
-        layers = self._layers()
-        is_long = self._lines_drawn() > 2 * _READABLE
-        if detail == "modules" or (detail == "auto" and layers and is_long):
-            self.runs = summarised(lines, layers, self.program, fold)
+        self.runs = self._arranged(detail, len(lines) > _READABLE if fold is None else fold)
         self.drawn = [part for run in self.runs for part in run.drawn]
-        if (count := self._lines_drawn()) > limit:
+        if (count := _drawn_of(self.runs)) > limit:
             raise ValueError(
                 f"the program has {count} lines to draw, more than limit={limit}: draw a smaller "
                 "one, or print it"
@@ -180,9 +175,16 @@ class _Reader:
         self.at, self.stand_ins = self._places()
         self.through = differentiated(lines)
 
-    def _lines_drawn(self) -> int:
-        parts = [part for run in self.runs for part in run.drawn]
-        return sum(1 if part.module is not None else len(part.lines) for part in parts)
+    def _arranged(self, detail: str, fold: bool) -> list[Run]:
+        """Choose between lines and layers, and find what repeats."""
+        lines, layers = self.text.statements, self._layers()
+        may_sum_up = bool(layers) and detail == "auto"
+        if detail != "modules" and not (may_sum_up and len(lines) > _LONG):
+            self.groups = groups(self.program)
+            runs = list(folded(divided(lines, self.groups, self.entering), self.program, fold))
+            if not may_sum_up or _drawn_of(runs) <= 2 * _READABLE:
+                return runs
+        return summarised(lines, layers, self.program, fold)
 
     def _layers(self) -> dict[str, str]:
         """Give the paths of layers, by the names of their parameters and of the gradients."""
@@ -309,7 +311,7 @@ class _Reader:
         if kinds := self.buffers.kinds:
             total = size(sum(kind.nbytes for kind in kinds))
             names = f"b0 to b{len(kinds) - 1}" if len(kinds) > 1 else "b0"
-            facts.append(f"{names}: {total}, written {len(self.buffers.of)} times")
+            facts.append(f"{names}: {total}, written {plural(len(self.buffers.of), 'time')}")
         loops = [group.loop for group in self.groups.values() if group.loop]
         if loops:
             count = plural(len(set(loops)), "loop")
@@ -398,6 +400,12 @@ class _Place(NamedTuple):
             return Arrow(self.box, other.box, "flow")
         # From one pass to a later, only what is drawn itself: what copies read is beside them.
         return None if self.copy or other.copy else Arrow(self.box, other.box, "later")
+
+
+def _drawn_of(runs: Sequence[Run]) -> int:
+    """Count the lines that are drawn; one for each layer that is summed up."""
+    parts = [part for run in runs for part in run.drawn]
+    return sum(1 if part.module is not None else len(part.lines) for part in parts)
 
 
 def _title(group: Group) -> str:

@@ -10,7 +10,7 @@ Not for: what is said of a line (``model.py``).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinygrad_lab.transforms import Program
@@ -156,8 +156,9 @@ def _of_layers(lines: Sequence[Statement], layers: Mapping[str, str]) -> list[Pa
     return list(whole.values())
 
 
-def folded(parts: Sequence[Part], program: Program, fold: bool) -> Iterator[Run]:
+def folded(parts: Iterable[Part], program: Program, fold: bool) -> Iterator[Run]:
     """Put parts that look alike and come in a row together, if there are enough of them."""
+    parts = list(parts)
     numbers: dict[object, int] = {}
     forms = [numbers.setdefault(_form(part, program), len(numbers)) for part in parts]
     runs = Runs(forms if fold else [])

@@ -2,7 +2,7 @@
 
 const tip = document.querySelector("main").appendChild(make("div", { id: "tip", role: "tooltip", hidden: "" }));
 const search = document.getElementById("search");
-const found = document.getElementById("matches");
+const count = document.getElementById("matches");
 const chooser = document.getElementById("view");
 
 /** One view: its picture, the items that can be reached in it, and its table. */
@@ -25,11 +25,11 @@ class View {
 
   /** List frames and boxes in the order of the computation, as buttons. */
   collect(data) {
-    const seen = new Set();
+    const listed = new Set();
     const frame = (i) => {
-      if (i < 0 || seen.has(i)) return;
+      if (i < 0 || listed.has(i)) return;
       frame(this.folding.frames[i].within);
-      seen.add(i);
+      listed.add(i);
       const { group, proxy, title, holds } = this.folding.frames[i];
       for (const [element, open] of [[group, true], [proxy, false]]) {
         this.button(element, `${title}. ${holds}`, () => this.toggle(i), { frame: i, open });
@@ -158,7 +158,7 @@ class View {
       const button = row.querySelector("[data-toggle]");
       if (button) button.setAttribute("aria-expanded", String(!this.folding.folded.has(around)));
     }
-    found.textContent = wanted ? `${matching.length} of ${this.folding.boxes.size} boxes` : "";
+    count.textContent = wanted ? `${matching.length} of ${this.folding.boxes.size} boxes` : "";
   }
 
   words(box) {

@@ -1,7 +1,7 @@
 // Folding: a frame becomes one box, what was in it is hidden, and the rest closes up. Where
 // things are is squeezed along each axis, in order, so no line crosses what it did not cross.
 
-const GAP = 26; // what stays of a stretch in which all is hidden: room for an arrow
+const GAP = 34; // what stays of a stretch in which all is hidden: room for an arrow
 const HEIGHT = 30;
 
 class Folding {
@@ -246,8 +246,8 @@ class Folding {
     const [left, top] = this.squeezed(x, y), [right, low] = this.squeezed(x + width, y + height);
     const wide = Math.max(right - left, ...this.captions.map(({ size }) => size));
     const from = (left + right - wide) / 2;
-    for (const { text, y: line, size } of this.captions) {
-      place(text, { x: from + (wide - size) / 2 + 12, y: low + line - (y + height) });
+    for (const { text, y: line } of this.captions) {
+      place(text, { x: from + wide / 2, y: low + line - (y + height), "text-anchor": "middle" });
     }
     const ends = [from, top, from + wide, low];
     this.sheet.setAttribute("points", `${ends[0]},${ends[1]} ${ends[2]},${ends[1]} ` +
@@ -280,48 +280,56 @@ function sign(x, y, plus) {
   return `M${x} ${y}h12v12h-12zM${x + 3} ${y + 6}h6${cross}`;
 }
 
-/** Give the function that closes up along an axis what is hidden, and keeps what is shown. */
+/** Give the function that closes up along an axis what is hidden, and leaves what is shown. */
 function squeeze(axis, shown, hidden) {
-  const size = axis === "x" ? "width" : "height";
-  const spans = (rects) => rects.map((r) => [r[axis], r[axis] + r[size]])
-    .sort((a, b) => a[0] - b[0]);
-  const kept = [];
-  for (const [low, high] of spans(shown)) {
-    const last = kept[kept.length - 1];
-    if (last && low <= last[1]) last[1] = Math.max(last[1], high);
-    else kept.push([low, high]);
-  }
-  const gone = spans(hidden), pieces = [];
+  const spans = joined(along(axis, shown)), gone = along(axis, hidden), pieces = [];
   let by = 0; // how far everything from here on moves up
-  kept.forEach(([low, high], i) => {
-    const start = i ? kept[i - 1][1] : Math.min(low, ...gone.map((s) => s[0]));
+  spans.forEach(([low, high], i) => {
+    const start = i ? spans[i - 1][1] : Math.min(low, ...gone.map((s) => s[0]));
     const inside = gone.filter((s) => s[1] > start && s[0] < low);
     if (inside.length) {
       const first = Math.max(inside[0][0], start);
       const last = Math.min(Math.max(...inside.map((s) => s[1])), low);
-      const before = low - start, room = before - (last - first);
-      const after = Math.min(before, i ? GAP : room);
+      const before = low - start, after = Math.min(before, i ? GAP : before - (last - first));
       pieces.push([start, low, start - by, low - by - (before - after)]);
       by += before - after;
     }
     pieces.push([low, high, low - by, high - by]);
   });
-  const ends = kept.length ? kept[kept.length - 1][1] : 0;
-  const beyond = gone.filter((s) => s[1] > ends);
+  const end = spans[spans.length - 1][1], beyond = gone.filter((s) => s[1] > end);
   if (beyond.length) {
-    const first = Math.max(beyond[0][0], ends), last = Math.max(...beyond.map((s) => s[1]));
-    pieces.push([ends, last, ends - by, first - by]);
-    by += last - first;
+    const first = Math.max(beyond[0][0], end), last = Math.max(...beyond.map((s) => s[1]));
+    pieces.push([end, last, end - by, first - by]);
   }
-  return (at) => {
-    for (const [low, high, to, end] of pieces) {
-      if (at >= low && at <= high) {
-        return high > low ? to + (at - low) * (end - to) / (high - low) : to;
-      }
+  return (at) => moved(at, pieces);
+}
+
+/** Give where rectangles begin and end along an axis, the first first. */
+function along(axis, rects) {
+  const size = axis === "x" ? "width" : "height";
+  return rects.map((r) => [r[axis], r[axis] + r[size]]).sort((a, b) => a[0] - b[0]);
+}
+
+/** Make one span of those that overlap. */
+function joined(spans) {
+  const all = [];
+  for (const [low, high] of spans) {
+    const last = all[all.length - 1];
+    if (last && low <= last[1]) last[1] = Math.max(last[1], high);
+    else all.push([low, high]);
+  }
+  return all;
+}
+
+/** Move a place with the piece that it is in: each says from where to where it goes. */
+function moved(at, pieces) {
+  for (const [low, high, to, end] of pieces) {
+    if (at >= low && at <= high) {
+      return high > low ? to + (at - low) * (end - to) / (high - low) : to;
     }
-    const passed = pieces.filter((piece) => piece[1] < at).pop();
-    return passed ? at - (passed[1] - passed[3]) : at;
-  };
+  }
+  const passed = pieces.filter((piece) => piece[1] < at).pop();
+  return passed ? at - (passed[1] - passed[3]) : at;
 }
 
 /** Where a line leaves one box and meets another, and how it bends: past what stands between. */

@@ -101,8 +101,8 @@ class Stage {
 
   point(at) {
     if (!at) return this.centre;
-    const seen = this.svg.getScreenCTM().inverse();
-    const point = new DOMPoint(at.x, at.y).matrixTransform(seen);
+    const toPicture = this.svg.getScreenCTM().inverse();
+    const point = new DOMPoint(at.x, at.y).matrixTransform(toPicture);
     return [point.x, point.y];
   }
 
@@ -149,14 +149,14 @@ class Stage {
       const [, other] = others[0];
       const apart = (a) => Math.max(Math.hypot(a.x - other.x, a.y - other.y), 1);
       this.zoom(apart(now) / apart(before), { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
-    } else if (this.moved && !frame_is_still(this.frame, event)) {
+    } else if (this.moved && !isStill(this.frame, event)) {
       this.pan(now.x - before.x, now.y - before.y);
     }
   }
 }
 
 /** Whether a finger scrolls the page rather than the picture: where all of that is in view. */
-function frame_is_still(frame, event) {
+function isStill(frame, event) {
   return event.pointerType === "touch" && !frame.classList.contains("movable");
 }
 
