@@ -72,3 +72,26 @@ def test_a_wrong_rule_at_a_tie_of_its_inputs_is_one(x):
     full = tl.primitive(lambda v: np.max(v))
     tl.defvjp(full, lambda g, y, v: g * (v == y))
     assert tgt.gradcheck(full, np.array(x), raises=False).verdict == "fail"
+
+
+def tripled():
+    """An operation that changes nothing, and triples every gradient."""
+    triple = tl.primitive(lambda v: v * 1.0)
+    tl.defvjp(triple, lambda g, y, v: 3 * g)
+    return triple
+
+
+WRONG_AT_TIES = [
+    (lambda wrong, x: wrong(np.maximum(2 * x, x + 1)).sum(), [1.0, 2.0]),
+    (lambda wrong, x: wrong(np.maximum(np.sin(x), np.sin(1 * x))).sum(), [0.3, 2.0]),
+    (lambda wrong, x: np.clip(wrong(2 * x), -1, 1).sum(), [0.5, -0.5, 0.1]),
+    (lambda wrong, x: wrong(np.sort(x * x))[1], [1.0, -1.0, 0.5]),
+]
+
+
+@pytest.mark.parametrize(("f", "x"), WRONG_AT_TIES)
+def test_what_is_wrong_beside_a_tie_is_wrong_at_it(f, x):
+    right = tgt.gradcheck(lambda x: f(lambda v: v, x), np.array(x), raises=False)
+    assert right.verdict != "fail", str(right)
+    wrong = tripled()
+    assert tgt.gradcheck(lambda x: f(wrong, x), np.array(x), raises=False).verdict == "fail"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_lab import testing as tgt
+from tinygrad_lab.testing.judging.small_constants import small_constants, without
 
 P = np.array([0.59, 0.28, 0.085, 0.064, 0.74])
 Q = np.array([0.3, 0.9, 0.5, 1.4, 0.8])
@@ -25,6 +26,33 @@ def normalized_back(g, x):
     return (g - g.mean(0) - y * (g * y).mean(0)) / s
 
 
+EPS = 1e-9
+
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def logarithm(p, eps=1e-8):
+    return np.log(p + eps)
+
+
+CLASSES = np.eye(3)[[0, 2, 1, 1, 0, 2]]
+
+
+def cross_entropy(log):
+    return lambda x: -np.sum(CLASSES * log(softmax(x)))
+
+
+def cross_entropy_back(g, x):
+    return g * (softmax(x) - CLASSES)
+
+
+#: Where probabilities are small beside the constant.
+EXTREME = 9 * X
+
+DEEP = "a small constant in the forward pass, which it leaves out"
 LEFT_OUT = [
     (lambda p: np.log(p + 1e-7), lambda g, p: g / p, (P,), "1e-07 beside p"),
     (lambda p: np.log(p + 1e-5), lambda g, p: g / p, (P[:1],), "1e-05 beside p"),
@@ -32,7 +60,26 @@ LEFT_OUT = [
     (lambda x: np.sqrt(x + 1e-8), lambda g, x: g / (2 * np.sqrt(x)), (P,), "1e-08 beside x"),
     (lambda a, b: a / (b + 1e-6), lambda g, a, b: (g / b, -g * a / b**2), (P, Q), "beside b"),
     (lambda x: np.sqrt((x * x).sum() + 1e-8), lambda g, x: g * x / np.sqrt(x @ x), (P,), "leaves"),
-    (normalized, normalized_back, (X,), "small constant in the forward pass, which it leaves out"),
+    (normalized, normalized_back, (X,), f"right up to 1e-05, {DEEP}"),
+    (
+        cross_entropy(lambda p: np.log(p + 1e-7)),
+        cross_entropy_back,
+        (X,),
+        f"right up to 1e-07, {DEEP}",
+    ),
+    (cross_entropy(logarithm), cross_entropy_back, (X,), f"right up to 1e-08, {DEEP}"),
+    (
+        cross_entropy(lambda p: np.log(np.maximum(p, 0) + EPS)),
+        cross_entropy_back,
+        (X,),
+        f"right up to 1e-09, {DEEP}",
+    ),
+    (
+        cross_entropy(lambda p: np.log(p + 1e-12)),
+        cross_entropy_back,
+        (EXTREME,),
+        f"right up to 1e-12, {DEEP}",
+    ),
 ]
 
 
@@ -77,6 +124,23 @@ def test_a_tolerance_hides_nothing_larger():
 def test_a_tolerance_that_was_not_needed_changes_nothing():
     report = of(np.sin, lambda g, x: g * np.cos(x), P, tolerance=1e-3)
     assert report.passed and not report.notes and report.resolution < 1e-7
+
+
+def test_a_slip_besides_the_constant_is_more_than_the_constant():
+    report = of(
+        cross_entropy(lambda p: np.log(p + 1e-7)),
+        lambda g, x: cross_entropy_back(g, x) * (1 + 1e-5),
+        X,
+    )
+    assert report.verdict == "fail"
+    assert "right up to" not in str(report)
+
+
+def test_a_function_without_a_constant():
+    f = cross_entropy(logarithm)
+    assert small_constants(f) == [1e-8]
+    bare = cross_entropy(np.log)
+    assert np.array_equal(without(f, 1e-8)(X), bare(X)) and f(X) != bare(X)
 
 
 @pytest.mark.parametrize("tolerance", [-1e-6, 1.0, "1e-6"])

@@ -20,6 +20,7 @@ from tinygrad_lab.testing.judging.arrays import Array, first_difference, frozen
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
     INCONCLUSIVE,
+    Drowned,
     Judgement,
     Kind,
     Misbehaved,
@@ -30,6 +31,7 @@ from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.running import Budget, OutOfTime
 from tinygrad_lab.testing.judging.subject import Recorded, Subject
+from tinygrad_lab.testing.judging.tamer import tamer
 
 _WRITES = (Kind.MUTATES_INPUT, Kind.MUTATES_UPSTREAM)
 _SAME_NUMBERS = ("tied_direction", "exact", "jacobian", "forward_and_backward", "second_order")
@@ -195,7 +197,7 @@ class Examination:
                 return skipped(Reason.MEANINGLESS, after=past.property)
         try:
             with accusing(Kind.MUTATES, property=label):
-                return PROPERTIES[label](point)
+                return _decided(label, point)
         except Misbehaved as error:
             for past in self.failures:
                 if _is_the_same(error.judgement, past.judgement):
@@ -214,6 +216,18 @@ class Examination:
             self.subject, arrays, recorded, upstreams, self.generator, self.order, hand,
             self.strict, self.tolerance,
         )  # fmt: skip
+
+
+def _decided(label: str, point: Point) -> Judgement:
+    """Judge one property; where round-off hides it, by points where numbers are tamer."""
+    try:
+        return PROPERTIES[label](point)
+    except Drowned:
+        for there in tamer(point):
+            judgement = PROPERTIES[label](there)
+            if judgement.verdict == FAIL:
+                return judgement
+        return Judgement(INCONCLUSIVE, reason=Reason.ROUNDED_AWAY)
 
 
 def _copied(x: Array) -> Array:

@@ -91,10 +91,10 @@ Reason = enum.Enum(
     "SLOPE_INFINITE SLOPE_INFINITE_EVERYWHERE SLOPE_JUMPS MEANINGLESS "
     # no number is certain enough
     "UNCERTAIN UNDERFLOW STAIRS ROUNDED_AWAY GRADIENT_IS_ROUND_OFF VALUE_JUMPS NOISE_OR_KINK "
-    "SEVERAL_KINKS OUT_OF_TIME "
+    "SEVERAL_KINKS DROWNS OUT_OF_TIME "
     # it was decided, though not as usual
-    "KINK A_SUBGRADIENT NOTHING_MOVES VANISHES BY_COMPLEX_STEP IN_LONG_DOUBLE WITHIN_TOLERANCE "
-    "RESULT_IN_FLOAT64 AT_RATE RULE_ROUNDS",
+    "KINK A_SUBGRADIENT NOTHING_MOVES VANISHES BY_COMPLEX_STEP IN_LONG_DOUBLE BY_ENTRIES "
+    "WITHIN_TOLERANCE RESULT_IN_FLOAT64 AT_RATE RULE_ROUNDS",
 )
 
 
@@ -155,6 +155,11 @@ class Judgement:
         return self.evidence.climb
 
     @property
+    def noticeable(self) -> float:
+        """How large a change of the promised slope has to be, whatever its sign, to be noticed."""
+        return self.band + abs(self.analytic - self.estimate.value)
+
+    @property
     def relative_error(self) -> float:
         """How far the promised slope is from the measured one, of the larger; 0 of no numbers."""
         size = max(abs(self.analytic), abs(self.estimate.value))
@@ -199,6 +204,10 @@ def skipped(reason: Reason, **facts: Any) -> Judgement:
 
 class DerivedOnce(Exception):  # noqa: N818 - no error either
     """A gradient says of itself that it cannot be differentiated again."""
+
+
+class Drowned(Exception):  # noqa: N818 - no error either
+    """Numbers differ by what may well be round-off, and nothing here tells."""
 
 
 class Misbehaved(Exception):  # noqa: N818 - judged and reported, no error of the checker

@@ -1,13 +1,15 @@
 """A small constant of the forward function that the gradient leaves out: ``log(p + 1e-7)``.
 
 Such a gradient is the right one of a point nearby, the constant away.  Where the constant stands
-deeper inside (``sqrt(var + 1e-5)``) no one point is, but it counts for less as inputs grow.
+deeper inside (``sqrt(var + 1e-5)``) no one point is, but the gradient is that of the function
+without the constant; where that has no text, the constant counts for less as inputs grow.
 
 Not for: whether the gradient is wrong; it is (``trial.py``).
 """
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Sequence
@@ -20,11 +22,19 @@ from tinygrad_lab.testing.judging.judgement import Evidence
 from tinygrad_lab.testing.judging.numerical import Estimate, direction_like
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import Measurer, promised
+from tinygrad_lab.testing.judging.small_constants import (
+    LARGEST,
+    SMALLEST,
+    small_constants,
+    without,
+)
+from tinygrad_lab.testing.judging.subject import Subject
 
-SMALLEST, LARGEST = 1e-15, 1e-2  # constants that somebody writes to avoid a division by zero
 EXPLAINED = 0.03  # of a difference may be left where a constant explains it
 GROWTH = (1.0, 4.0, 16.0)  # times the inputs
 POWERS = (1, 2)  # of the inputs, by which what is left out counts for less
+MOST = 12  # constants that are tried
+AGREES = 1e-7  # relative; what a gradient is off by without the constant
 BESIDE = (1.25, 0.75)  # times the inputs: where a constant has to explain the difference as well
 
 
@@ -33,18 +43,48 @@ class LeftOut:
     """A constant that a gradient leaves out; None where it cannot be told which."""
 
     constant: float | None = None
+    is_beside_input: bool = True  # and not deeper inside
 
 
-def constant_left_out(evidence: Evidence, i: int) -> LeftOut | None:
-    """Find out whether a small constant in the forward explains a wrong gradient by an input."""
+def constant_left_out(evidence: Evidence, i: int, is_nearly_right: bool = True) -> LeftOut | None:
+    """Find out whether a small constant in the forward explains a wrong gradient by an input.
+
+    Where it is wrong by much, beside something that is smaller than the constant, its text tells.
+    """
     look = _Gaps(evidence, i)
     try:
-        constant = _shift(look)
+        constant = _shift(look) if is_nearly_right else None
         if constant is not None:
             return LeftOut(constant)
-        return LeftOut() if _fades(look) else None
+        constant = _written(evidence, i)
+        if constant is not None:
+            return LeftOut(constant, is_beside_input=False)
+        return LeftOut() if is_nearly_right and _fades(look) else None
     except (ArithmeticError, ValueError):  # the function need not be defined beside the point
         return None
+
+
+def _written(evidence: Evidence, i: int) -> float | None:
+    """Find the constant in the text of the function without which the gradient is right."""
+    point, climbed = evidence.point, evidence.climb
+    directions = [np.zeros(x.shape) for x in point.arrays]
+    directions[i] = direction_like(point.arrays[i], point.generator)
+    analytic, _ = promised(evidence.gradients, directions)
+
+    def measured(subject: Subject) -> Estimate:
+        measurer = Measurer(subject, point.arrays, subject.evaluate(point.arrays).outputs)
+        ladder = measurer.climb(directions, climbed.ladder.steps[0]).ladder
+        return ladder.slope(evidence.weights)
+
+    here = measured(point.subject)
+    for constant in small_constants(point.subject.fn)[:MOST]:
+        subject = copy.copy(point.subject)
+        subject.fn = without(point.subject.fn, constant)
+        there = measured(subject)
+        gap, left = (abs(slope.value - analytic) for slope in (here, there))
+        if gap > 20 * here.error and left <= AGREES * abs(there.value) + 5 * there.error:
+            return constant
+    return None
 
 
 class _Gaps:

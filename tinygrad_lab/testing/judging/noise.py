@@ -51,6 +51,7 @@ class Noise:
     shapes: tuple[tuple[int, ...], ...]  # of each gradient
     of_slope: float = 0.0  # of the slope, which is pulled at the point, whatever the step
     is_narrow: bool = False  # whether float32 holds every value, as where a function computes in it
+    is_full: bool = False  # whether it takes all digits of float32, as no whole numbers do
 
     @functools.cached_property
     def gradients(self) -> list[Array]:
@@ -109,7 +110,9 @@ def noise_around(
         value = max(value, NARROW * float(np.max(np.abs(near.values), initial=0.0)))
     shapes = tuple(x.shape for x in arrays)
     pulled = functools.partial(measure, rows), functools.partial(_noise, multiples.gradients)
-    return Noise({NEAR: Rounding(value, slope)}, pulled, shapes, is_narrow=sampler.is_narrow)
+    at = {NEAR: Rounding(value, slope)}
+    is_full = sampler.is_narrow and sampler.is_full
+    return Noise(at, pulled, shapes, is_narrow=sampler.is_narrow, is_full=is_full)
 
 
 def noise_farther_around(
@@ -230,6 +233,7 @@ class _Sampler:
         self.moved = slice(None) if np.all(self.direction) else np.flatnonzero(self.direction)
         self.weights = flat(upstreams)
         self.is_narrow = True  # whether float32 holds all results: so it is where that is used
+        self.is_full = False  # whether some of them have its last digit
 
     @property
     def digit(self) -> float:
@@ -277,7 +281,10 @@ class _Sampler:
             call = self.subject.record(moved)
         except Exception:  # noqa: BLE001 - every function and library raises in its own way
             return None
-        self.is_narrow &= all(bool(np.all(y == y.astype(np.float32))) for y in call.outputs)
+        for y in call.outputs:
+            in_float32 = np.asarray(y, np.float32)
+            self.is_narrow &= bool(np.all(y == in_float32))
+            self.is_full |= bool(np.any(in_float32.view(np.uint32) & 1))
         return call
 
     def _row(self, call: Recorded | None, factor: float) -> Array | None:

@@ -14,13 +14,21 @@ import numpy as np
 
 from tinygrad_lab.testing.judging.arrays import Array, flat, frozen, unit, weighed
 from tinygrad_lab.testing.judging.forms import Form, form_of
-from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Misbehaved, failed
+from tinygrad_lab.testing.judging.judgement import (
+    Drowned,
+    Judgement,
+    Kind,
+    Misbehaved,
+    failed,
+)
+from tinygrad_lab.testing.judging.noise import Noise
 from tinygrad_lab.testing.judging.numerical import direction_like, scales_of
 from tinygrad_lab.testing.judging.slope import Measurer
 from tinygrad_lab.testing.judging.subject import Recorded, Subject
 
 ROUNDING = 1e-10  # relative: what another order of summation may change
 SCATTER = 64.0  # so many standard deviations of measured round-off are no more than that
+NARROWER = float(np.finfo(np.float32).eps / np.finfo(np.float64).eps)
 FLOAT32_ROUNDING = 1e-4  # of a function that computes in float32 whatever it is given
 
 
@@ -38,8 +46,13 @@ class Point:
     strict: bool = False
     tolerance: float = 0.0  # relative: what numbers may be off by
     pulls_once: bool = False  # whether a second pullback of one call is none to count on
+    is_tame: bool = False  # whether it stands for another one, where digits are lost
 
     def __post_init__(self) -> None:
+        #: Of the entries of the Jacobian, once they have been looked at; and whether each that is
+        #: not 0 is larger than its uncertainty.
+        self.entries: Judgement | None = None
+        self.sees_entries = True
         self.forms = self._forms_of(self.recorded.pull([self.hand(u) for u in self.upstreams]))
         self.gradients: list[Array] = [form.array for form in self.forms]
         self.measurer = Measurer(self.subject, self.arrays, self.recorded.outputs)
@@ -120,20 +133,39 @@ class Point:
 
         Where it looks like more, it is measured how much round-off there is: a function may
         compute in float32 inside.
+
+        Raises
+        ------
+        Drowned
+            They differ, but by less than the last digits of numbers that are computed with.
         """
         size = y if size is None else size
         largest = float(np.max(np.abs(size[np.isfinite(size)]), initial=0.0))
         allowed = self.rounding * (largest + np.abs(y)) + self.noise[i]
-        return not (_within(allowed, x, y) or _within(allowed + self._scatter[i], x, y))
+        if _within(allowed, x, y) or _within(
+            allowed + SCATTER * self._round_off.gradients[i], x, y
+        ):
+            return False
+        # what cancels in float32 need not scatter
+        in_float32 = FLOAT32_ROUNDING * (largest + np.abs(y)) + NARROWER * self.noise[i]
+        if self._round_off.is_full and _within(in_float32, x, y):
+            return False
+        if not self.is_tame and _within(np.full(y.shape, self.last_digit), x, y):
+            raise Drowned
+        return True
+
+    @property
+    def last_digit(self) -> float:
+        """The last digit of numbers near 1, or of the largest input, in the upstream."""
+        sizes = (float(np.max(np.abs(x), initial=1.0)) for x in self.arrays)
+        return float(np.finfo(np.float64).eps) * max(sizes) * float(np.sum(np.abs(self.weights)))
 
     @functools.cached_property
-    def _scatter(self) -> list[Array]:
-        """How far elements of the gradients may be off by round-off, as it was measured."""
+    def _round_off(self) -> Noise:
+        """The round-off of values and gradients, as it was measured."""
         generator = np.random.default_rng(0)
         directions = [direction_like(x, generator) for x in self.arrays]
-        return [
-            SCATTER * noise for noise in self.measurer.noise(directions, self.upstreams).gradients
-        ]
+        return self.measurer.noise(directions, self.upstreams)
 
     def failed(self, kind: Kind, i: int, **facts: Any) -> Judgement:
         """A property does not hold of the gradient by the ``i``-th input."""

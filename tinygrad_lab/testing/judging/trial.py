@@ -36,10 +36,13 @@ from tinygrad_lab.testing.judging.numerical import (
     LEVELS,
     LONG_DOUBLE_IS_LONGER,
     Estimate,
+    direction_like,
     scales_of,
 )
 from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.slope import CONVERGED, KINK, Climb, Subgradients, promised
+from tinygrad_lab.testing.judging.tamer import tamer
+from tinygrad_lab.testing.judging.ties import beside, operations_alone
 
 STEPS = (FIRST_STEP, 2.0**-9, 2.0**-13, 2.0**-18)
 SHORTER_STEPS = (2.0**-26, 2.0**-34, 2.0**-42)  # where the scale of an input is not its own size
@@ -108,6 +111,7 @@ def compare(
     else:
         tells = min(resolution / telling, band / (SHARP * beside or 1.0)) <= 1
         verdict = PASS if tells or band == 0 else INCONCLUSIVE
+        resolution = max(resolution, (band + off) / against) if against > 0 else math.inf
     return judged(verdict, resolution=resolution)
 
 
@@ -207,7 +211,7 @@ class Trial:
             return central
         sides = {sign: judged(ladder.side(weights, sign, noise.value)) for sign in (-1, 1)}
         for sign, side in sides.items():
-            if side.verdict == PASS:
+            if side.verdict == PASS and not _is_blunter_than(side, central):
                 return replace(side, facts={"side": sign})
         if math.isfinite(central.estimate.error):
             return central
@@ -315,7 +319,7 @@ class Trial:
         yield (measurer.climb(directions, h, self.dtype, n) for h, n in steps.items())
         own = self._of_own_size(directions)
         if _are_unusual(own, directions):
-            yield (measurer.climb(own, step * shorter, self.dtype) for step in STEPS)
+            yield (measurer.climb(own, h, self.dtype, n) for h, n in steps.items())
 
     def _of_own_size(self, directions: Sequence[Array]) -> list[Array]:
         """Shorten directions where an input is far smaller than the scale it is moved by."""
@@ -419,8 +423,11 @@ class Trial:
         usual = self._settled(list(next(families)))
         for climbs in families:  # where inputs are far smaller than their scale
             own = self._settled_by_own_size(climbs, usual)
-            if own.verdict == FAIL or (own.verdict == PASS and _is_visible(own)):
+            if own.verdict == FAIL:
                 return own
+            if own.verdict == PASS and _is_visible(own):
+                sees = own.band < usual.relative_error * abs(own.estimate.value)
+                return _undecided(usual) if usual.verdict == FAIL and not sees else own
             return min((usual, own), key=lambda j: j.verdict == INCONCLUSIVE)
         return usual
 
@@ -441,17 +448,32 @@ class Trial:
         judgement, looked = self._weighed(climbs, noise)
         if judgement.verdict != FAIL:
             return judgement
-        if self._may_have_rounded_to_nothing(judgement):
+        if self._may_be_a_last_digit(judgement) and not self._is_off_where_it_is_tamer(judgement):
             return judgement.because(INCONCLUSIVE, Reason.ROUNDED_AWAY)
         accused = self._unless_a_kink(judgement)
         if accused.verdict == FAIL and self._climbs_stairs(accused, looked, noise):
             return accused.because(INCONCLUSIVE, Reason.STAIRS)
         return accused
 
-    def _may_have_rounded_to_nothing(self, accused: Judgement) -> bool:
-        """Whether nothing is promised, and less than a last digit is there, as in ``1 - s``."""
-        _, terms = promised(self.gradients, accused.climb.directions)
-        return terms == 0 and abs(accused.estimate.value) <= self._digit
+    def _may_be_a_last_digit(self, accused: Judgement) -> bool:
+        """Whether slopes differ by no more than a rule, or a function, may lose as ``1 - s`` does.
+
+        It need not scatter: ``log(1 + p)`` is nothing at all where ``p`` is small enough.
+        """
+        return abs(accused.analytic - accused.estimate.value) <= self._digit
+
+    def _is_off_where_it_is_tamer(self, accused: Judgement) -> bool:
+        """Whether gradients are wrong by as much where no digits are lost."""
+        for there in tamer(self.point):
+            pairs = zip(there.arrays, self.measurer.arrays, accused.climb.directions, strict=True)
+            moves = [u / scales_of(x) * scales_of(y) for y, x, u in pairs]
+            gradients = there.pulled(self.upstreams, there.recorded)
+            if all(np.all(np.isfinite(g)) for g in gradients):
+                judgement = Trial(there, gradients, self.upstreams).look(moves)
+                alike = judgement.relative_error > accused.relative_error / 8
+                if judgement.verdict == FAIL and alike:
+                    return True
+        return False
 
     def _noise(self, climbs: Sequence[Climb], farther: bool = False) -> Noise:
         return self.measurer.noise(climbs[0].directions, self.upstreams, farther)
@@ -467,7 +489,10 @@ class Trial:
         defined = [j for j in looked if math.isfinite(j.estimate.error)]
         if not defined:
             return looked[0].because(INCONCLUSIVE, Reason.NOT_DEFINED_NEARBY), defined
-        straight = [j for j in defined if j.verdict != FAIL or not self.measurer.crosses(j.climb)]
+        straight = [
+            j for j in defined
+            if j.verdict != FAIL or not (self.measurer.crosses(j.climb) or self._goes_on(j, noise))
+        ]  # fmt: skip
         after = [straight[k + 1 :] for k in range(len(straight))]
         pairs = zip(straight, after, strict=True)
         sure = [j for j, shorter in pairs if not any(_contradicts(s, j) for s in shorter)]
@@ -490,6 +515,17 @@ class Trial:
         rounds = level.value > 4 * self.eps * best.climb.ladder.size(self.weights)
         return _undecided(best, Reason.ROUNDED_AWAY if rounds else Reason.UNCERTAIN), defined
 
+    def _goes_on(self, judgement: Judgement, noise: Noise) -> bool:
+        """Whether a slope still changes by as much as it is, with every shorter step.
+
+        So it does near a pole, or an end of the domain, that is nearer than the steps reach.
+        """
+        if _is_visible(judgement) or judgement.climb.ladder.flat:
+            return False
+        ladder, level = judgement.climb.ladder, self._level(judgement.climb, noise)
+        lost = 2 * self.eps * ladder.size(self.weights) + level.value
+        return judgement.estimate.error > BAND * lost / ladder.steps[-1]
+
     # -- what may excuse a slope that differs at two scales ---------------------------------------
 
     def _unless_a_kink(self, accused: Judgement) -> Judgement:
@@ -506,8 +542,7 @@ class Trial:
             or measurer.is_on_a_boundary(climbed)
             or measurer.differs_by_direction(climbed, weights)
         ):
-            tied = measurer.is_at_a_tie_inside
-            return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS) if tied else accused
+            return self._unless_a_tie(accused) if measurer.is_at_a_tie_inside else accused
         measurer.at_a_kink = True
         slopes = Subgradients.on_both_sides(ladder, weights)
         pieces = measurer.nearby(climbed.directions)
@@ -520,8 +555,28 @@ class Trial:
             passing = accused.because(PASS, Reason.A_SUBGRADIENT)
             return replace(passing, resolution=math.inf)  # any slope in between is right
         if measurer.has_several_kinks() or measurer.is_at_a_tie_inside:
-            return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
+            return self._unless_a_tie(accused)
         return accused.because(FAIL, Reason.KINK, low=low, high=high)
+
+    def _unless_a_tie(self, accused: Judgement) -> Judgement:
+        """Where rules may each be right and their product is not, look at each, and beside it."""
+        off = [j for j in map(self._beside_a_tie, beside(self.point)) if j is not None]
+        wrong = [j for j in off if j.verdict == FAIL]
+        if len(wrong) > len(off) / 2 or any(map(_is_wrong_alone, operations_alone(self.point))):
+            return accused
+        return accused.because(INCONCLUSIVE, Reason.SEVERAL_KINKS)
+
+    def _beside_a_tie(self, there: Point) -> Judgement | None:
+        """Compare over short steps; None where another tie is crossed, or nothing is defined."""
+        generator = np.random.default_rng(5)
+        moves = [direction_like(x, generator) for x in there.arrays]
+        gradients = there.pulled(self.upstreams, there.recorded)
+        if not all(np.all(np.isfinite(g)) for g in gradients):
+            return None
+        trial = Trial(there, gradients, self.upstreams)
+        judgement = trial._compared(there.measurer.climb(moves, STEPS[-1]))
+        crosses = there.measurer.crosses(judgement.climb)
+        return None if crosses or not math.isfinite(judgement.band) else judgement
 
     def _climbs_stairs(self, accused: Judgement, looked: Sequence[Judgement], noise: Noise) -> bool:
         """Whether a function climbs stairs, as round-off makes them; what its slope is depends.
@@ -534,10 +589,10 @@ class Trial:
         off = abs(accused.analytic - slope)
         stairs = 4 * noise.stairs * self.eps / DIGIT
         if noise.is_narrow:
-            stairs = max(stairs, float(np.finfo(np.float32).eps) * size)
+            stairs = max(stairs, 4 * float(np.finfo(np.float32).eps) * size)
         if off * ladder.steps[0] <= stairs:
             return True
-        if not ladder.flat and abs(accused.analytic) <= NOTHING * size and not noise.is_narrow:
+        if not ladder.flat and abs(accused.analytic) <= NOTHING * size and not noise.is_full:
             high = 4 * HEIGHT * self.eps * size
             flat = (j.climb.ladder for j in looked if j.climb.ladder.flat)
             return any(abs(slope) * other.steps[0] > high for other in flat)
@@ -568,6 +623,15 @@ class Trial:
         return ahead, -behind
 
 
+def _is_wrong_alone(alone: Point) -> bool:
+    """Whether one operation gives none of the slopes that it has."""
+    trial = Trial(alone, alone.gradients, alone.upstreams)
+    generator = np.random.default_rng(6)
+    drawn = [direction_like(x, generator) for x in alone.arrays]
+    tied = [np.ones(x.shape) for x in alone.arrays]
+    return any(trial.judge(moves).verdict == FAIL for moves in (drawn, tied))
+
+
 def _undecided(judgement: Judgement, reason: Reason = Reason.UNCERTAIN) -> Judgement:
     return judgement.because(INCONCLUSIVE, judgement.reason or reason)
 
@@ -577,6 +641,13 @@ def _agree(a: Judgement, b: Judgement) -> bool:
     apart, uncertain = _apart(a, b)
     off = min(abs(j.analytic - j.estimate.value) for j in (a, b))
     return apart <= min(uncertain + CONVERGED * abs(a.estimate.value), off / 2)
+
+
+def _is_blunter_than(side: Judgement, both: Judgement) -> bool:
+    """Whether one side shows no other slope than both together, and that less sharply."""
+    apart = abs(side.estimate.value - both.estimate.value)
+    uncertain = BAND * (side.estimate.error + both.estimate.error)
+    return apart <= uncertain and side.band > both.band
 
 
 def _sharpest(judgements: Sequence[Judgement]) -> Judgement:

@@ -44,10 +44,9 @@ def pattern_of(evidence: Evidence, located: Located) -> str:
     if np.any(located.errors > CERTAIN * np.max(np.abs(measured), initial=0.0)):
         return ""
     off, size = np.max(np.abs(promised - measured)), np.max(np.abs(measured), initial=0.0)
-    if off <= NEARLY_RIGHT * size:
-        left_out = constant_left_out(evidence, located.input)
-        if left_out is not None:
-            return of_left_out(left_out, evidence.point.subject.names[located.input])
+    left_out = constant_left_out(evidence, located.input, bool(off <= NEARLY_RIGHT * size))
+    if left_out is not None:
+        return of_left_out(left_out, evidence.point.subject.names[located.input])
     if off <= INDISTINCT * size:
         pattern = diagnose(promised, measured)
         ratio = None if pattern is None else pattern.ratio

@@ -42,7 +42,7 @@ _REASONS = {
     Reason.OUT_OF_TIME: "the budget of {seconds:g} s was spent after {calls:call} "
     "({each:.2g} s each)",
     Reason.NO_FLOAT32: "it does not take float32",
-    Reason.BEYOND_FLOAT32: "float32 has no room for such numbers",
+    Reason.BEYOND_FLOAT32: "float32 has too few digits here, or no room for such numbers",
     Reason.COMPUTES_IN_FLOAT64: "it computes in float64 by itself",
     Reason.VALUE_NOT_FINITE: "the value is not finite",
     Reason.GRADIENT_NOT_FINITE: "the gradient is not finite",
@@ -57,12 +57,15 @@ _REASONS = {
     Reason.GRADIENT_IS_ROUND_OFF: "the gradient is round-off",
     Reason.VALUE_JUMPS: "the value jumps here: a step, or round-off",
     Reason.NOISE_OR_KINK: "noise, or a kink: the one-sided slopes are not certain",
+    Reason.DROWNS: "the slope that is promised, {slope:.0e}, drowns in the round-off of the rest, "
+    "{band:.0e}: check what this input goes into by itself, or scale the rest down",
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
     Reason.KINK: "kink: one-sided slopes {low} to {high}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.VANISHES: "the slope is less than the round-off of the function",
     Reason.BY_COMPLEX_STEP: "by complex step",
+    Reason.BY_ENTRIES: "entry by entry, in the Jacobian",
     Reason.IN_LONG_DOUBLE: "in long double: round-off hides it in float64",
     Reason.WITHIN_TOLERANCE: "off by {off:.1e}, within tolerance={tolerance:g}",
     Reason.RESULT_IN_FLOAT64: "the result is float64",
@@ -247,6 +250,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
     Kind.FLOAT32: [
         "{gradient} in float32 is far from that in float64",
         "float32 {narrow}, float64 {wide}",
+        {"harmless": "it is not so where numbers are tamer: round-off or overflow", "": ""},
     ],
     Kind.NOT_FINITE: [
         "{gradient} is {value} where value and slope are finite",
@@ -314,7 +318,12 @@ def of_left_out(left: LeftOut, name: str) -> str:
     """Say that a gradient leaves out a constant of the forward function."""
     if left.constant is None:
         return "right up to a small constant in the forward pass, which it leaves out"
-    return f"right up to {left.constant:.1g} beside {name}, a small constant in the forward pass"
+    if left.is_beside_input:
+        return (
+            f"right up to {left.constant:.1g} beside {name}, a small constant in the forward pass"
+        )
+    constant = f"{left.constant:.1g}, a small constant in the forward pass"
+    return f"right up to {constant}, which it leaves out"
 
 
 class _Formatter(string.Formatter):

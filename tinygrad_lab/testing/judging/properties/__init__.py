@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from tinygrad_lab.testing.judging.judgement import Judgement
 from tinygrad_lab.testing.judging.point import Point
-from tinygrad_lab.testing.judging.properties import asked, calls, exact, form, numbers
+from tinygrad_lab.testing.judging.properties import asked, calls, exact, form, narrow, numbers
 
 #: Every property by name, cheap ones first.
 PROPERTIES: dict[str, Callable[[Point], Judgement]] = {
@@ -21,7 +21,7 @@ PROPERTIES: dict[str, Callable[[Point], Judgement]] = {
         numbers.finite, calls.linear_in_upstream, calls.partial_upstream, numbers.directional,
         numbers.tied_direction, exact.exact, numbers.jacobian, calls.interleaved,
         calls.changed_inputs, calls.fan_out, asked.subsets, asked.unused_results,
-        asked.kept_tensors, form.layouts, form.float32, numbers.forward_and_backward,
+        asked.kept_tensors, form.layouts, narrow.float32, numbers.forward_and_backward,
         numbers.second_order,
     )
 }  # fmt: skip

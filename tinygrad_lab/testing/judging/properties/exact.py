@@ -5,6 +5,7 @@ Not for: slopes that have to be estimated (``numbers.py``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.judgement import (
+    FAIL,
     Evidence,
     Judgement,
     Kind,
@@ -29,12 +31,13 @@ from tinygrad_lab.testing.judging.numerical import (
     exact_slope,
 )
 from tinygrad_lab.testing.judging.point import Point
-from tinygrad_lab.testing.judging.properties.numbers import relative_error
-from tinygrad_lab.testing.judging.slope import Climb, promised
+from tinygrad_lab.testing.judging.properties.numbers import finite, relative_error
+from tinygrad_lab.testing.judging.slope import KINK, Climb, promised
 from tinygrad_lab.testing.judging.subject import Evaluation
 
 EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 MISTAKE = 1e-6  # relative; what is less may be rounding, if it looks like it
+LINES = 3  # that are drawn, where a line meets a kink
 SCATTERED = 8  # points at which the rounding of a rule is measured
 
 
@@ -42,10 +45,24 @@ def exact(point: Point) -> Judgement:
     """A linear or bilinear operation on small integers has its gradient without any error."""
     if not point.size:
         return skipped(Reason.NO_ELEMENTS)
-    line = _Line.of(point)
-    if line is None:
-        return skipped(Reason.NOT_A_POLYNOMIAL)
+    for _ in range(LINES):
+        line = _Line.of(point)
+        if line is None:
+            return skipped(Reason.NOT_A_POLYNOMIAL)
+        judgement = _along(line, point)
+        if judgement.reason is not Reason.SEVERAL_KINKS:
+            return judgement
+    return judgement
+
+
+def _along(line: _Line, point: Point) -> Judgement:
+    """Compare the slope along a line with what the gradient promises there."""
     there = line.point
+    if not all(np.all(np.isfinite(g)) for g in there.gradients):
+        judgement = finite(there)
+        left, right = (judgement.facts.get(side, 0.0) for side in ("left", "right"))
+        is_smooth = judgement.verdict == FAIL and math.isclose(left, right, rel_tol=MISTAKE)
+        return judgement if is_smooth else skipped(Reason.SLOPE_INFINITE)  # nobody asked for it
     slope, terms = promised(there.gradients, line.moves)
     right, largest = line.slope, max(terms, line.size)
     if abs(slope - right) <= _rounding_of_sum(largest, point.size + there.weights.size):
@@ -59,6 +76,8 @@ def exact(point: Point) -> Judgement:
         noise = BAND * line.scatter()
         if abs(slope - right) <= noise:
             return passed(noise / (abs(right) or largest), Reason.RULE_ROUNDS)
+    if line.is_at_a_kink:
+        return skipped(Reason.SEVERAL_KINKS)
     inputs, directions = (
         dict(zip(point.subject.names, arrays, strict=True)) for arrays in (there.arrays, line.moves)
     )
@@ -100,7 +119,8 @@ class _Line:
         if slopes is None:
             return None
         call = point.fresh(inputs)
-        ups = [np.asarray(generator.integers(-3, 4, y.shape), float) for y in call.outputs]
+        drawn = (np.asarray(generator.integers(-3, 4, y.shape), float) for y in call.outputs)
+        ups = [np.where(u == 0, 1.0, u) for u in drawn]
         there = replace(point, arrays=inputs, recorded=call, upstreams=ups)
         return cls(there, moves, calls, slopes)
 
@@ -120,6 +140,16 @@ class _Line:
         centre, above, below = (flat(self.calls[h].outputs) for h in (0.0, 1.0, -1.0))
         ladder = Ladder((1.0,), centre, above[None], below[None])
         return Climb(ladder, {h: self.calls[h] for h in (1.0, -1.0)}, self.moves, [])
+
+    @property
+    def is_at_a_kink(self) -> bool:
+        """Whether something has several slopes here, though whole numbers do not show them."""
+        measurer, weights = self.point.measurer, self.point.weights
+        climbed = measurer.climb(self.moves)
+        bends = abs(climbed.ladder.gap_ratio(weights)) > KINK
+        return (
+            bends or measurer.differs_by_direction(climbed, weights) or measurer.is_at_a_tie_inside
+        )
 
     def values(self, h: float) -> Array:
         """Evaluate the function somewhere on the line."""

@@ -30,12 +30,13 @@ from tinygrad_lab.testing.judging.judgement import (
     whole,
 )
 from tinygrad_lab.testing.judging.numerical import (
+    FIRST_STEP,
     Estimate,
     Ladder,
     direction_like,
     scales_of,
 )
-from tinygrad_lab.testing.judging.point import Point
+from tinygrad_lab.testing.judging.point import SCATTER, Point
 from tinygrad_lab.testing.judging.properties.form import well_formed
 from tinygrad_lab.testing.judging.slope import promised
 from tinygrad_lab.testing.judging.subject import Subject, TensorSubject
@@ -85,8 +86,40 @@ def directional(point: Point) -> Judgement:
         return passed(reason=Reason.NO_ELEMENTS)
     filled = [i for i, x in enumerate(point.arrays) if x.size]
     most = max(2, min(MOST_BLOCKS, 4 * MOST_BLOCKS // len(filled)))
-    parts = tuple(_by_input(point, i, most) for i in filled)
-    return replace(whole(parts), parts=parts)
+    parts = [_by_input(point, i, most) for i in filled]
+    parts = [_unless_it_drowns(point, part, parts) for part in parts]
+    # evidence may be large
+    parts = [part if part.verdict == FAIL else replace(part, evidence=None) for part in parts]
+    return _or_by_entries(point, replace(whole(parts), parts=tuple(parts)))
+
+
+def _or_by_entries(point: Point, judgement: Judgement) -> Judgement:
+    """Pass where a direction tells nothing, and every entry of the Jacobian is seen to be right.
+
+    Elements of very different sizes hide each other along a direction, and not entry by entry.
+    """
+    if judgement.verdict != INCONCLUSIVE:
+        return judgement
+    entries = jacobian(point)
+    if entries.verdict != PASS or not point.sees_entries:
+        return judgement
+    return replace(entries, reason=Reason.BY_ENTRIES)
+
+
+def _unless_it_drowns(point: Point, part: Judgement, parts: Sequence[Judgement]) -> Judgement:
+    """Say that an input is not decided, where what others move hides that the value moves with it.
+
+    Where nothing moves visibly, as in a function that is saturated, nothing hides anything; and a
+    promise may be round-off itself, as that by a bias before a normalization.
+    """
+    promise = abs(part.analytic)
+    hides = (abs(other.analytic) for other in parts if other.resolution is not None)
+    if part.reason is not Reason.VANISHES or not max(hides, default=0.0) > part.band:
+        return part
+    noise = point.measurer.noise(part.climb.directions, point.upstreams).up_to(FIRST_STEP)
+    if promise <= max(point.last_digit, SCATTER * noise.slope):
+        return part
+    return part.because(INCONCLUSIVE, Reason.DROWNS, slope=promise, band=part.band)
 
 
 def _by_input(point: Point, i: int, most: int) -> Judgement:
@@ -97,21 +130,26 @@ def _by_input(point: Point, i: int, most: int) -> Judgement:
     x, gradient = point.arrays[i], np.abs(point.gradients[i])
     block = np.ones(x.shape, bool)
     judged: list[Judgement] = []
+    uniform = math.inf  # relative: so large has a factor of the whole gradient to be
     while len(judged) < most:
         directions = [np.zeros(each.shape) for each in point.arrays]
         directions[i] = np.where(block, direction_like(x, point.generator), 0.0)
         judgement = _along(point, directions, is_rest=bool(judged))
-        terms = np.where(block & np.isfinite(gradient), gradient * np.abs(directions[i]), 0.0)
+        evidence = judgement.evidence
+        moved = directions[i] if evidence is None else evidence.climb.directions[i]  # or its own
+        terms = np.where(block & np.isfinite(gradient), gradient * np.abs(moved), 0.0)
         hidden = block & (terms * SEEN < judgement.band)
         is_last = len(judged) + 1 == most or not np.any(hidden) or np.all(hidden == block)
         visible = terms if is_last else np.where(hidden, 0.0, terms)
+        uniform = min(uniform, judgement.noticeable / (abs(judgement.analytic) or math.inf))
         judged.append(_of_elements(judgement, visible))
         if judgement.verdict != PASS or is_last:
             break
         block = hidden
     judgement = whole(judged)
-    evidence = judgement.evidence if judgement.verdict == FAIL else None  # it may be large
-    return replace(judgement, evidence=evidence, site=point.subject.site(i))
+    if judgement.resolution is not None and judgement.reason is not Reason.WITHIN_TOLERANCE:
+        judgement = replace(judgement, resolution=max(judgement.resolution, uniform))
+    return replace(judgement, site=point.subject.site(i))
 
 
 def _of_elements(judgement: Judgement, terms: Array) -> Judgement:
@@ -121,10 +159,13 @@ def _of_elements(judgement: Judgement, terms: Array) -> Judgement:
     if judgement.resolution is None or allowed:
         return judgement
     if not seen.size:
-        vanishes = judgement.verdict == PASS and judgement.reason is None
+        vanishes = judgement.verdict == PASS and judgement.reason in _IN_ANY_ARITHMETIC
         reason = Reason.VANISHES if vanishes else judgement.reason
         return replace(judgement, resolution=None, reason=reason)
-    return replace(judgement, resolution=max(AGREEMENT, judgement.band / float(np.min(seen))))
+    return replace(judgement, resolution=max(AGREEMENT, judgement.noticeable / float(np.min(seen))))
+
+
+_IN_ANY_ARITHMETIC = (None, Reason.IN_LONG_DOUBLE, Reason.BY_COMPLEX_STEP)
 
 
 def tied_direction(point: Point) -> Judgement:
@@ -181,7 +222,7 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
         return replace(judgement, kind=kind)
     if math.isfinite(judgement.resolution or math.inf):
         return judgement
-    still = judgement.reason is None and judgement.climb.ladder.flat
+    still = judgement.reason in _IN_ANY_ARITHMETIC and judgement.climb.ladder.flat
     of_nothing = Reason.VANISHES if judgement.analytic else Reason.NOTHING_MOVES
     reason = of_nothing if still else judgement.reason
     return replace(judgement, resolution=None, reason=reason)
@@ -195,6 +236,12 @@ def relative_error(analytic: float, numeric: float, terms: float) -> float:
 
 def jacobian(point: Point) -> Judgement:
     """Every entry of a small Jacobian is the one that was measured."""
+    if point.entries is None:
+        point.entries = _judged_entries(point)
+    return point.entries
+
+
+def _judged_entries(point: Point) -> Judgement:
     outputs = flat(point.recorded.outputs)
     if not 0 < point.size <= SMALL_JACOBIAN or not 0 < outputs.size <= MOST_ROWS:
         return skipped(Reason.TOO_MANY_ELEMENTS, elements=SMALL_JACOBIAN, results=MOST_ROWS)
@@ -216,15 +263,15 @@ def jacobian(point: Point) -> Judgement:
             if judgement.verdict == FAIL:
                 return judgement
             visible = abs(slopes[k]) > judgement.band
+            smooth = judgement.reason in _IN_ANY_ARITHMETIC
+            point.sees_entries &= (visible and smooth) or not slopes[k]
             resolution = judgement.resolution if visible else None
             judged[i].append(replace(judgement, resolution=resolution, evidence=None))
     parts = tuple(whole(entries) for entries in judged if entries)
     return replace(whole(parts), parts=parts)
 
 
-def _column(
-    point: Point, directions: Sequence[Array], slopes: Sequence[float]
-) -> list[Judgement]:
+def _column(point: Point, directions: Sequence[Array], slopes: Sequence[float]) -> list[Judgement]:
     """Compare a column of the Jacobian, entry by entry: over few steps, if these tell."""
     sizes = np.abs(point.measurer.centre).tolist()
     if all(map(may_be_sharp, slopes, sizes)):
@@ -349,7 +396,7 @@ def _of_the_gradient(inner: Point, outer: Point) -> Judgement:
         if judgement.verdict == INCONCLUSIVE:
             if inner.measurer.jumps(max(outer.noise)):
                 return skipped(Reason.SLOPE_JUMPS)
-            return Judgement(INCONCLUSIVE, reason=judgement.reason)
+            return Judgement(INCONCLUSIVE, reason=judgement.reason, facts=judgement.facts)
     return passed()
 
 
