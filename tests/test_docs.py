@@ -16,6 +16,7 @@ import pytest
 import tinygrad_lab
 from benchmarks import checkers
 from tinygrad_lab.core.operations import OPERATIONS
+from tinygrad_lab.viz.health import activations, flow, inputs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -113,3 +114,22 @@ def test_the_tests_that_hold_a_promise_are_there():
     named = set(re.findall(r"`(tests/[^`]+)`", page))
     assert len(named) > 20
     assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_the_limits_of_trouble_on_the_page_are_those_of_the_code():
+    page = (ROOT / "docs" / "pictures.md").read_text(encoding="utf-8")
+    rows = [row.split(" | ") for row in page.splitlines() if row.startswith("| `")]
+    limits = {mark: limit for mark, _, limit, _ in (row for row in rows if len(row) == 4)}
+    for mark, stated in {
+        "dead 75 %": [f"{activations.DEAD:.0%}"],
+        "saturated 90 %": [f"{activations.SATURATED:.0%}", f"{activations.LOOKS_AT_ONE:.0%}"],
+        "inputs of size 300": [f"{inputs.LARGE:g}"],
+        "vanishing from here": [f"{flow.VANISHED:g}"],
+        "vanishing through time": [f"{flow.FADED:g}", f"{flow.FADES:g}"],
+        "exploding from here": [f"{flow.EXPLODED:g}", f"{flow.EXPLODED_AND_STEEP:g}"],
+    }.items():
+        [row] = [limit for other, limit in limits.items() if mark in other]
+        numbers = re.findall(r"[\d.]+e-\d+|[\d.]+ %|[\d.]+", row)
+        assert [float(n.removesuffix(" %")) for n in numbers] == [
+            float(n.removesuffix("%")) for n in stated
+        ]
