@@ -331,3 +331,12 @@ def test_the_steps_of_a_loop_are_drawn_once():
     for box in folded.boxes:
         if box.role == "parameter":
             assert box.grad.rms == pytest.approx(of_weights[box.name or box.shape])
+
+
+def test_a_gradient_that_is_not_finite_is_written_so_in_its_box():
+    w = tl.tensor(np.array([1.0, -2.0, 3.0]), requires_grad=True)
+    with np.errstate(invalid="ignore"):
+        drawn = tl.viz.graph((np.log(w) * w).sum())
+    (box,) = (box for box in drawn.model.boxes if box.role == "parameter")
+    assert np.isnan(box.flow)
+    assert "∇ NaN" in drawn.source

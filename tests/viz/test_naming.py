@@ -27,6 +27,16 @@ def test_variables_where_it_is_drawn_name_what_has_no_name():
     assert "y" in names and "labels" not in names
 
 
+def test_models_among_the_variables_name_their_parameters_where_none_is_handed_in():
+    cell, head = nn.RNNCell(3, 4, rng=0), nn.Linear(4, 1, rng=0)
+    output = head(cell(np.ones((2, 3)))).sum()
+    text = str(graph(output))
+    assert "cell.weight_ih: parameter" in text
+    assert "head.bias: parameter" in text
+    assert "head = Linear(4→1)(" in text
+    assert "head" not in str(graph(output, cell))
+
+
 def test_what_no_variable_holds_has_the_name_of_the_outermost_argument():
     class Net(nn.Module):
         def __init__(self):

@@ -94,9 +94,14 @@ class Box:
 
     @property
     def flow(self) -> float | None:
-        """The number that stands for the gradient: itself where it is one number, else its rms."""
+        """The number that stands for the gradient: itself where it is one number, else its rms.
+
+        It is not finite where an element is not.
+        """
         if self.grad is None:
             return None
+        if self.grad.trouble:
+            return math.nan if self.grad.nan else math.inf
         return self.grad.mean if self.grad.size == 1 else self.grad.rms
 
     @property

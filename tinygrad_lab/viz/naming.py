@@ -70,8 +70,14 @@ class Naming:
                 self.parameters[parameter.node.order] = name
                 self.tensors[parameter.node.order] = parameter
                 self.names.setdefault(parameter.node.order, name)
+        layers = [] if self.has_model else [v for v in (nearby or {}).items() if _is_model(v[1])]
         for name, value in (nearby or {}).items():
-            self.names.setdefault(trace_of(value), name)
+            if not _is_model(value):
+                self.names.setdefault(trace_of(value), name)
+        for name, layer in layers:
+            for path, parameter in layer.named_parameters():
+                if isinstance(parameter, Tensor) and parameter.node is not None:
+                    self.names.setdefault(parameter.node.order, f"{name}.{path}")
         if loss.node is not None:
             self.names.setdefault(loss.node.order, "loss")
         plain = {
@@ -86,6 +92,9 @@ class Naming:
         modules = model.named_modules() if hasattr(model, "named_modules") else ()
         self.modules: dict[str, Any] = dict(modules)
         self.paths = {id(module): path for path, module in self.modules.items()}
+        for name, layer in layers:
+            for path, module in layer.named_modules():
+                self.paths.setdefault(id(module), f"{name}.{path}" if path else name)
 
     def name_of_view(self, array: Any) -> str:
         """Name a part of an array that has a name: ``x[…]``."""
@@ -120,13 +129,19 @@ def _named_parameters(model: Any) -> Iterator[tuple[str, Tensor]]:
     yield from model.named_parameters()
 
 
+def _is_model(value: Any) -> bool:
+    """Tell whether a variable is a model, by its class: an instance may answer to any name."""
+    return hasattr(type(value), "named_parameters") and hasattr(type(value), "named_modules")
+
+
 def variables(frame: FrameType | None) -> dict[str, Any]:
-    """Give the tensors and arrays among the variables of a running function, by their names."""
+    """Give the tensors, arrays and models among the variables of a running function, by name."""
     own = frame.f_locals if frame is not None else {}
     return {
         name: value
         for name, value in own.items()
-        if isinstance(value, (Tensor, np.ndarray)) and name.isidentifier() and name[0] != "_"
+        if name.isidentifier() and name[0] != "_"
+        if isinstance(value, (Tensor, np.ndarray)) or _is_model(value)
     }
 
 

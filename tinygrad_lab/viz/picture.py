@@ -89,7 +89,8 @@ def graph(
         and the memory that they run in. Then ``theme``, ``engine``, ``limit``, ``detail`` and
         ``fold`` are what there is to choose.
     model
-        A module, to name parameters and to frame the operations of each layer.
+        A module, to name parameters and to frame the operations of each layer. Without one, models
+        among the variables where ``graph`` is called name theirs: ``cell.weight_ih``.
     names
         What to call tensors and arrays: ``{"x": x, "ŷ": prediction}``. What has no name here is
         called as the variable that holds it where ``graph`` is called, if there is one, or else as

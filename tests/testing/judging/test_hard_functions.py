@@ -141,6 +141,21 @@ def test_a_function_that_computes_in_float32_says_how_little_can_be_seen():
     assert 1e-7 < report.resolution < 1e-3
 
 
+def powers(factor):
+    """Elements whose powers differ by twenty orders of magnitude, one of them with a factor."""
+    p, factors = np.array([3.0, 0.01, 2.5]), np.array([factor, 1.0, 1.0])
+    return tgt.adapters.numpy(lambda x: x**p, lambda g, x: g * factors * p * x ** (p - 1))
+
+
+def test_what_hides_along_a_direction_is_seen_entry_by_entry():
+    x = np.array([1e-5, 0.5, 300.0])
+    report = tgt.gradcheck(powers(1.0), x)
+    assert report.verdict == "pass"
+    assert report.resolution < 1e-6
+    assert "entry by entry" in str(report)
+    assert tgt.gradcheck(powers(1.001), x, raises=False).verdict == "fail"
+
+
 def test_a_matrix_that_is_singular_in_float32_alone_is_no_failure():
     def vjp(g, a):
         return g * np.linalg.det(a) * np.linalg.inv(a).T

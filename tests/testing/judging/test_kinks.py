@@ -95,3 +95,13 @@ def test_what_is_wrong_beside_a_tie_is_wrong_at_it(f, x):
     assert right.verdict != "fail", str(right)
     wrong = tripled()
     assert tgt.gradcheck(lambda x: f(wrong, x), np.array(x), raises=False).verdict == "fail"
+
+
+@pytest.mark.parametrize("x", [[1.0, 1.0, 1.0], [2.0, 0.0, 2.0]])
+def test_equal_numbers_in_a_sort_pass_and_are_no_cover_for_a_wrong_rule(x):
+    x, y = np.array(x), np.array([3.0, -1.0, 2.0])
+    assert tgt.gradcheck(lambda x: np.sort(x) * y, x).verdict == "pass"
+    doubled = tl.primitive(lambda z: z * 1.0)
+    tl.defvjp(doubled, lambda g, r, z: 2 * g)
+    report = tgt.gradcheck(lambda x: doubled(np.sort(x) * y), x, raises=False)
+    assert report.verdict == "fail"

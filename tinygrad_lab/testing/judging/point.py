@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,10 +45,15 @@ class Point:
     hand: Callable[[Array], Array] = frozen  # what the function is handed of an array
     strict: bool = False
     tolerance: float = 0.0  # relative: what numbers may be off by
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False)  # what others found out here
     pulls_once: bool = False  # whether a second pullback of one call is none to count on
     is_tame: bool = False  # whether it stands for another one, where digits are lost
 
     def __post_init__(self) -> None:
+        #: Of the entries of the Jacobian, once they have been looked at; and whether each that is
+        #: not 0 is larger than its uncertainty.
+        self.entries: Judgement | None = None
+        self.sees_entries = True
         self.forms = self._forms_of(self.recorded.pull([self.hand(u) for u in self.upstreams]))
         self.gradients: list[Array] = [form.array for form in self.forms]
         self.measurer = Measurer(self.subject, self.arrays, self.recorded.outputs)

@@ -11,7 +11,7 @@ gradients (``truth.py``), or what was assigned (``watching.py``).
 from __future__ import annotations
 
 import functools
-import time
+import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from tinygrad_lab.testing.telling.watching import Assigned, is_a_copy, names_in,
 
 MOST_RUNS = 80  # of the backward pass, with something else in the place of what it assigned
 FEWEST_RUNS = 8
-SECONDS = 1.0  # for more runs than these
+MOST_EVENTS = 20_000  # in all of more runs than these
 
 
 class Audit(NamedTuple):
@@ -37,35 +37,27 @@ class Audit(NamedTuple):
     site: str = ""
 
 
-def audit(backward_pass: BackwardPass, input: int | None = None) -> Audit:
+def audit(
+    backward_pass: BackwardPass, input: int | None = None, memo: dict[Any, Any] | None = None
+) -> Audit:
     """Say which line of a backward pass is the first to be wrong, and by what factor.
 
     ``input`` is the one whose gradient is known to be wrong: where no line is certain, it says
     where that one was assigned.  It has no lines to say where nothing has a name to go by.
+    ``memo`` keeps what was found out, for the next input.
     """
+    memo = {} if memo is None else memo
+    at = (*backward_pass.arrays, *backward_pass.upstreams)
+    key = "audit", *(np.asarray(x).tobytes() for x in at)
     with np.errstate(all="ignore"):
-        try:
-            gradients, assigned = watched(backward_pass.run, backward_pass.path)
-        except Exception:  # noqa: BLE001 - it is judged elsewhere
-            return Audit([])
-        story = _Story(backward_pass, gradients, assigned)
-        least = _where_assigned(gradients, input, assigned, backward_pass)
-        return story.first_wrong(input) or least
-
-
-def _where_assigned(
-    gradients: Sequence[Any], i: int | None, assigned: Sequence[Assigned], passes: BackwardPass
-) -> Audit:
-    """Say where the wrong gradient was assigned, as the least that is certain."""
-    if i is None or i >= len(gradients) or not isinstance(gradients[i], np.ndarray):
-        return Audit([])
-    events = [e for e in assigned if not e.is_argument]
-    same = [e for e in events if _same_numbers(e.value, gradients[i])]
-    moved = [e for e in events if _path(e) == passes.names[i]]  # by a step
-    for event in (*same[:1], *moved[-1:]):
-        text = f"the gradient by {passes.names[i]} is from {event.site}: {event.source}"
-        return Audit([text])
-    return Audit([])
+        if key not in memo:
+            try:
+                gradients, assigned = watched(backward_pass.run, backward_pass.path)
+            except Exception:  # noqa: BLE001 - it is judged elsewhere
+                return Audit([])
+            memo[key] = _Story(backward_pass, gradients, assigned)
+        story: _Story = memo[key]
+        return story.first_wrong(input) or story.where_assigned(input)
 
 
 def _path(event: Assigned) -> str:
@@ -120,11 +112,25 @@ class _Reading:
         ]  # fmt: skip
         if good:
             return self.chain[good[-1] + 1]
+        if (step := self._step_at_wrong_places(values)) is not None:
+            return self.chain[step]
         for k, x in enumerate(values[:-1]):
             if any(x.shape == p.shape and self.truth.agree(values[-1] - x, p) for p in parts):
                 return self.chain[k]  # what was added since is right
         starts_with_a_copy = is_a_copy(self.chain[0].file, self.chain[0].line)
         return self.chain[1 if starts_with_a_copy else 0]
+
+    def _step_at_wrong_places(self, values: Sequence[Array]) -> int | None:
+        """Find the step that changed the places that are wrong, and few others."""
+        assert self.right is not None
+        size = self.truth.tolerance * float(np.max(np.abs(self.right), initial=0.0))
+        wrong = ~(np.abs(values[-1] - self.right) <= size)
+        if np.all(wrong) or any(value.shape != wrong.shape for value in values):
+            return None
+        changed = [before != after for before, after in itertools.pairwise(values)]
+        fitting = [k for k, mask in enumerate(changed, 1) if np.all(mask[wrong])]
+        narrow = [k for k in fitting if not np.all(changed[k - 1])]
+        return min(narrow, key=lambda k: int(np.sum(changed[k - 1])), default=None)
 
     def lines(self) -> list[str]:
         """Say what is wrong with it."""
@@ -179,7 +185,7 @@ class _Story:
     def __init__(
         self, passes: BackwardPass, gradients: Sequence[Any], assigned: Sequence[Assigned]
     ) -> None:
-        self.passes, self.assigned = passes, assigned
+        self.passes, self.gradients, self.assigned = passes, gradients, assigned
         self.truth = truth_of(passes)
         self.wrong = self._wrong(gradients)
         self.readings: dict[int, _Reading] = {}
@@ -207,20 +213,41 @@ class _Story:
         not called wrong: with the right gradient there, something else would be wrong.
         """
         right = {id(event) for event in self.assigned if self._is_right(event)}
-        some = None
-        begun = time.monotonic()
-        for run, suspect in enumerate(islice(self._suspects(), MOST_RUNS)):
-            if run >= FEWEST_RUNS and time.monotonic() - begun > SECONDS:
-                break
-            mended = self._mended(suspect)
+        for suspect, mended in self._tries:
             if mended and mended == self.wrong:
                 return self._told(suspect, right)
-            if some is None and (input in mended or (input is None and mended)):
-                some = suspect
-        return None if some is None else self._told(some, right, is_certain=False)
+        for suspect, mended in self._tries:
+            if input in mended or (input is None and mended):
+                return self._told(suspect, right, is_certain=False)
+        return None
+
+    @functools.cached_property
+    def _tries(self) -> list[tuple[_Suspect, set[int]]]:
+        """Put right what may be wrong, one after the other, until everything is right."""
+        tries: list[tuple[_Suspect, set[int]]] = []
+        most = max(FEWEST_RUNS, min(MOST_RUNS, MOST_EVENTS // max(len(self.assigned), 1)))
+        for suspect in islice(self._suspects(), most):
+            tries.append((suspect, self._mended(suspect)))
+            if tries[-1][1] == self.wrong:
+                break
+        return tries
+
+    def where_assigned(self, i: int | None) -> Audit:
+        """Say where the wrong gradient was assigned, as the least that is certain."""
+        gradients, names = self.gradients, self.passes.names
+        if i is None or i >= len(gradients) or not isinstance(gradients[i], np.ndarray):
+            return Audit([])
+        events = [e for e in self.assigned if not e.is_argument]
+        same = [e for e in events if _same_numbers(e.value, gradients[i])]
+        moved = [e for e in events if _path(e) == names[i]]  # by a step
+        for event in (*same[:1], *moved[-1:]):
+            return Audit([f"the gradient by {names[i]} is from {event.site}: {event.source}"])
+        return Audit([])
 
     def _is_right(self, event: Assigned) -> bool:
-        rights = [v.true for v in self.truth.of(event) if v.true is not None]
+        variables = self.truth.of(event)
+        rights = [v.true for v in variables if v.true is not None]
+        rights += [part for v in variables for part in v.parts]  # of one use, to be added to others
         return any(self.truth.agree(np.asarray(event.value), right) for right in rights)
 
     def _told(self, suspect: _Suspect, right: Collection[int], is_certain: bool = True) -> Audit:
@@ -231,12 +258,19 @@ class _Story:
         lines = [f"  {suspect.text}"] if reading is None else reading.lines()
         lines = lines if named is None else named.lines()
         doubtful = self._doubtful(event, right)
+        earlier = [] if reading is not None else self._steps_before(event)
+        is_certain = is_certain and all(is_a_copy(e.file, e.line) for e in earlier)
         if doubtful:
             lines.append(f"  it reads {', '.join(doubtful)}: right or wrong, that cannot be told")
         is_certain = is_certain and not doubtful and not is_a_copy(event.file, event.line)
         what = "first wrong line" if is_certain else "wrong in this line at the latest"
         text = f"{what}: {event.site}: {event.source}"
         return Audit([text, *lines], event.site if is_certain else "")
+
+    def _steps_before(self, event: Assigned) -> list[Assigned]:
+        """Give what the same variable was on the way to what it came to be."""
+        chain = next((c for c in _chains(self.assigned) if c[-1] is event), [event])
+        return chain[:-1]
 
     def _doubtful(self, event: Assigned, right: Collection[int]) -> list[str]:
         """Name what a line reads of what was assigned before, and is not known to be right."""
@@ -261,7 +295,8 @@ class _Story:
             return False
         value = np.asarray(event.value)
         values = (v.value for v in self.truth.variables)
-        known = (*values, *(true for _, true in self.truth.nodes), *self.passes.arrays)
+        gradients = (true for _, true in (*self.truth.nodes, *self.truth.parts))
+        known = (*values, *gradients, *self.passes.arrays)
         return any(self.truth.agree(value, np.asarray(x)) for x in known)
 
     def _named_later(self, event: Assigned) -> _Reading | None:
@@ -276,6 +311,7 @@ class _Story:
         if not self.wrong:
             return
         tried: set[_Place] = set()
+        plausible: list[Assigned] = []  # it may be another gradient than it has to be
         for event in self.assigned:
             place = _Place.of(event)
             is_handed_over = event.is_argument and not event.file  # by the checker
@@ -284,11 +320,37 @@ class _Story:
             reading = self.readings.get(id(event))
             if reading is None:
                 tried.add(place)
-                yield from self._unnamed(event)
+                if self._looks_right(event):
+                    plausible.append(event)
+                else:
+                    yield from self._unnamed(event)
             elif not reading.is_right:
                 tried.add(place)
                 for sign in (1.0, -1.0) if reading.ratio is not None else (1.0,):
                     yield _Suspect(event, functools.partial(self._by_variable, sign), reading)
+                yield from self._of_one_use(event)
+        for event in plausible:
+            yield from self._unnamed(event)
+
+    def _looks_right(self, event: Assigned) -> bool:
+        """Whether an array without a name is a gradient, and of what nothing says otherwise."""
+        is_array = isinstance(event.value, np.ndarray) and event.value.size > 1
+        once = is_array and self._runs_of(event) == 1
+        return once and self._is_known(event) and self._named_later(event) is None
+
+    def _runs_of(self, event: Assigned) -> int:
+        """Count how often a line assigned the same."""
+        place = _Place.of(event)
+        return sum(_Place.of(other) == place for other in self.assigned)
+
+    def _of_one_use(self, event: Assigned) -> Iterator[_Suspect]:
+        """Give what it may have to be, where it is to be added to what other uses contribute."""
+        alike = [p for v in self.truth.of(event) for p in v.parts if p.shape == event.value.shape]
+        if any(self.truth.agree(event.value, part) for part in alike):
+            return
+        for part in alike:
+            text = f"{event.name} is not what one use contributes to that gradient"
+            yield _Suspect(event, functools.partial(_in_turn, [part]), text=text)
 
     def _by_variable(self, sign: float, event: Assigned, value: Array, _: int) -> Array | None:
         """Give the gradient by the variable that an assignment belongs to."""
@@ -310,8 +372,7 @@ class _Story:
         if multiple is not None and not self.truth.agree(event.value, np.asarray(multiple.true)):
             reading = _Reading([event], [multiple], self.truth)
             yield _Suspect(event, self._by_multiple, reading)
-        place = _Place.of(event)
-        number = sum(_Place.of(other) == place for other in self.assigned)
+        number = self._runs_of(event)
         for group in self.truth.groups(event.value.shape, number):
             if self.truth.agree(event.value, group[-1]):
                 continue  # right where it first runs

@@ -235,7 +235,7 @@ def _accuse_adapted(finding: Finding, evidence: Evidence) -> None:
     point = evidence.point
     backward_pass = point.subject.backward_pass(point.arrays, evidence.upstreams)
     if backward_pass is not None:
-        lines, finding.site = audit(backward_pass, finding.input)
+        lines, finding.site = audit(backward_pass, finding.input, point.memo)
         finding.cause = finding.site
         finding.lines += lines
 

@@ -15,7 +15,7 @@ import itertools
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from tinygrad_lab.testing.telling.watching import Assigned, watched
 AGREEMENT = 1e-7
 MEASURED = 1e-5  # agreement with a slope by plain differences
 MOST_PARTS = 4  # of a gradient that several uses of a variable contribute to
+MOST_COMPUTED = 24  # variables without a gradient of their name, where it takes none
 MOST_MEASURED = 1500  # evaluations, where the forward pass takes no Tensors
 
 
@@ -61,6 +62,25 @@ class Variable:
         return [np.sum(each, axis=0) for each in some]
 
 
+class Computed(NamedTuple):
+    """A variable of a forward pass on arrays, as a node of a graph has it."""
+
+    name: str
+    site: str
+    value: Any
+
+    @classmethod
+    def of(cls, variable: Variable) -> Computed:
+        """Take all items of a container for results of the line that puts them there."""
+        event = variable.event
+        return cls(split(variable.name)[0] or variable.name, event.site, event.value)
+
+
+def _is_of(variable: Variable, node: Node | Computed) -> bool:
+    value = variable.event.value
+    return getattr(value, "node", None) is node or value is node.value
+
+
 class Truth:
     """The variables of the forward pass, by the object whose they are, and their gradients.
 
@@ -74,13 +94,25 @@ class Truth:
         inputs: Sequence[Array | None],
         nodes: Sequence[tuple[Node, Array]] = (),
         measure: Callable[[Variable], None] | None = None,
+        parts: Sequence[tuple[Node, Array]] = (),
     ) -> None:
-        self.variables, self.inputs, self.nodes, self.measure = variables, inputs, nodes, measure
+        self.variables, self.inputs, self.measure = variables, inputs, measure
+        self._nodes = nodes
+        self.parts = parts  # what each use contributes to the gradient by what has several
         self.tolerance = AGREEMENT if measure is None else MEASURED
         self.by_scope: dict[Hashable, dict[str, list[Variable]]] = {}
         for variable in variables:
             names = self.by_scope.setdefault(variable.event.scope, {})
             names.setdefault(variable.name, []).append(variable)
+
+    @functools.cached_property
+    def nodes(self) -> Sequence[tuple[Node | Computed, Array]]:
+        """What was computed, with or without a name, the oldest first, and the gradients by it."""
+        if self.measure is None:
+            return self._nodes
+        computed = [v for v in self.variables if not v.event.is_argument and v.value.size > 1]
+        known = self._known(computed[:MOST_COMPUTED])
+        return [(Computed.of(v), v.true) for v in known if v.true is not None and np.any(v.true)]
 
     @property
     def values(self) -> dict[str, Array]:
@@ -134,11 +166,12 @@ class Truth:
         value = np.asarray(gradient.value)
         if value.size < 2 or np.ptp(value) == 0:
             return None
-        alike = [(node, true) for node, true in self.nodes if true.shape == value.shape]
+        every = (*self.nodes, *self.parts)
+        alike = [(node, true) for node, true in every if true.shape == value.shape]
         same = [pair for pair in alike if self.agree(value, pair[1])]
         multiples = [pair for pair in alike if ratio_of(value, pair[1]) is not None]
         for node, true in same or multiples:
-            names = [v.name for v in self.variables if getattr(v.event.value, "node", 0) is node]
+            names = [v.name for v in self.variables if _is_of(v, node)]
             named = next((n for n in names if n != "return"), f"the result of {node.name}")
             event = replace(gradient, name=named, value=node.value, is_argument=False)
             return Variable(event, true)
@@ -165,18 +198,23 @@ class Truth:
     def values_for(self, event: Assigned) -> list[Array]:
         """Give the values of the forward pass that something is meant to be, but is not."""
         shape = np.shape(event.value)
-        alike = [v for v in self.variables if v.value.shape == shape]
+        alike = [v for v in self.variables if v.value.shape == shape and self._matters(v)]
         name = event.name.removeprefix("self.")
         own = [v.value for v in alike if v.name == name and v.event.scope == event.scope]
         here = np.asarray(event.value)
         return own or [v.value for v in alike if ratio_of(here, v.value) is not None]
 
+    def _matters(self, variable: Variable) -> bool:
+        """Whether the result moves with a variable; a pass of both ways has gradients as well."""
+        return all(np.any(v.true) for v in self._known([variable]))
+
     def groups(self, shape: tuple[int, ...], number: int) -> Iterator[list[Array]]:
         """Give the gradients by what one call in the source computed each time that it ran."""
-        sites: dict[tuple[str, str | None], list[Array]] = {}
-        for node, true in self.nodes:
-            if true.shape == shape:
-                sites.setdefault((node.name, node.site), []).append(true)
+        sites: dict[tuple[bool, str, str | None], list[Array]] = {}
+        for is_part, pairs in ((False, self.nodes), (True, self.parts)):
+            for node, true in pairs:
+                if true.shape == shape:
+                    sites.setdefault((is_part, node.name, node.site), []).append(true)
         different: list[list[Array]] = []
         for group in sites.values():
             every, rest = divmod(len(group), number)  # so many calls of it in one line
@@ -254,7 +292,11 @@ def _by_tensors(passes: BackwardPass) -> Truth:
             contributions = [c for c in parts.get(x.node, []) if c.shape == x.shape]
             variables.append(Variable(event, true, contributions))
     inputs = [total[x.node] if x.node in total else np.zeros(x.shape) for x in tensors]
-    return Truth(variables, inputs, list(total.items())[::-1])
+    several = [
+        (node, c) for node, each in parts.items() if len(each) > 1 and node in total
+        for c in each if c.shape == total[node].shape
+    ]  # fmt: skip
+    return Truth(variables, inputs, list(total.items())[::-1], parts=several)
 
 
 class _Measured:
@@ -263,7 +305,8 @@ class _Measured:
     def __init__(self, passes: BackwardPass) -> None:
         self.passes, self.arrays = passes, [np.array(x) for x in passes.arrays]
         self.weights, self.left = flat(passes.upstreams), MOST_MEASURED
-        _, self.events = watched(lambda: passes.forward(self._copies()), passes.path)
+        result, self.events = watched(lambda: passes.forward(self._copies()), passes.path)
+        self.here = self._value(result)
 
     def truth(self) -> Truth:
         """Measure by the inputs now, and by variables when they are asked for."""
@@ -279,7 +322,14 @@ class _Measured:
     def _measure(self, variable: Variable) -> None:
         number = next(k for k, event in enumerate(self.events) if event is variable.event)
         at = functools.partial(self._at_variable, number)
-        variable.true = self._slopes(variable.value, at)
+        x = variable.value
+        variable.true = self._slopes(x, at) if self._moves(x, at) else np.zeros(x.shape)
+
+    def _moves(self, x: Array, at: Callable[[Any, Any], float]) -> bool:
+        """Whether the result moves with a variable at all; other gradients are zero."""
+        with contextlib.suppress(Exception):
+            return at(..., 1e-5 * (1 + np.arange(x.size).reshape(x.shape) / x.size)) != self.here
+        return True
 
     def _slopes(self, x: Array, at: Callable[[tuple[int, ...], float], float]) -> Array | None:
         self.left -= 2 * x.size
@@ -299,7 +349,7 @@ class _Measured:
         arrays[k][index] += h
         return self._value(self.passes.forward(arrays))
 
-    def _at_variable(self, number: int, index: tuple[int, ...], h: float) -> float:
+    def _at_variable(self, number: int, index: Any, h: Any) -> float:
         counter = itertools.count()
 
         def hook(_: Assigned, value: Any) -> bool:

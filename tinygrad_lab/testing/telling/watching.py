@@ -245,11 +245,15 @@ def is_a_copy(file: str, line: int) -> bool:
     """Whether a statement copies an array, or makes one of zeros, to be written into later."""
     node = _statements(file).get(line)
     value = getattr(node, "value", None)
+    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+    return all(map(_copies, parts))
+
+
+def _copies(value: ast.expr | None) -> bool:
     if isinstance(value, ast.Call):
         called = ast.unparse(value.func).rpartition(".")[2]
         return called in ("copy", "zeros", "zeros_like", "empty", "empty_like", "array", "asarray")
-    parts = value.elts if isinstance(value, ast.Tuple) else [value]
-    return all(isinstance(part, (ast.Name, ast.Attribute, ast.Subscript)) for part in parts)
+    return isinstance(value, (ast.Name, ast.Attribute, ast.Subscript))
 
 
 def names_in(file: str, line: int) -> set[str]:

@@ -65,6 +65,7 @@ _REASONS = {
     Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",
     Reason.VANISHES: "the slope is less than the round-off of the function",
     Reason.BY_COMPLEX_STEP: "by complex step",
+    Reason.BY_ENTRIES: "entry by entry, in the Jacobian",
     Reason.IN_LONG_DOUBLE: "in long double: round-off hides it in float64",
     Reason.WITHIN_TOLERANCE: "off by {off:.1e}, within tolerance={tolerance:g}",
     Reason.RESULT_IN_FLOAT64: "the result is float64",

@@ -90,7 +90,20 @@ def directional(point: Point) -> Judgement:
     parts = [_unless_it_drowns(point, part, parts) for part in parts]
     # evidence may be large
     parts = [part if part.verdict == FAIL else replace(part, evidence=None) for part in parts]
-    return replace(whole(parts), parts=tuple(parts))
+    return _or_by_entries(point, replace(whole(parts), parts=tuple(parts)))
+
+
+def _or_by_entries(point: Point, judgement: Judgement) -> Judgement:
+    """Pass where a direction tells nothing, and every entry of the Jacobian is seen to be right.
+
+    Elements of very different sizes hide each other along a direction, and not entry by entry.
+    """
+    if judgement.verdict != INCONCLUSIVE:
+        return judgement
+    entries = jacobian(point)
+    if entries.verdict != PASS or not point.sees_entries:
+        return judgement
+    return replace(entries, reason=Reason.BY_ENTRIES)
 
 
 def _unless_it_drowns(point: Point, part: Judgement, parts: Sequence[Judgement]) -> Judgement:
@@ -223,6 +236,12 @@ def relative_error(analytic: float, numeric: float, terms: float) -> float:
 
 def jacobian(point: Point) -> Judgement:
     """Every entry of a small Jacobian is the one that was measured."""
+    if point.entries is None:
+        point.entries = _judged_entries(point)
+    return point.entries
+
+
+def _judged_entries(point: Point) -> Judgement:
     outputs = flat(point.recorded.outputs)
     if not 0 < point.size <= SMALL_JACOBIAN or not 0 < outputs.size <= MOST_ROWS:
         return skipped(Reason.TOO_MANY_ELEMENTS, elements=SMALL_JACOBIAN, results=MOST_ROWS)
@@ -244,6 +263,8 @@ def jacobian(point: Point) -> Judgement:
             if judgement.verdict == FAIL:
                 return judgement
             visible = abs(slopes[k]) > judgement.band
+            smooth = judgement.reason in _IN_ANY_ARITHMETIC
+            point.sees_entries &= (visible and smooth) or not slopes[k]
             resolution = judgement.resolution if visible else None
             judged[i].append(replace(judgement, resolution=resolution, evidence=None))
     parts = tuple(whole(entries) for entries in judged if entries)
