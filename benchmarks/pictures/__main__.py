@@ -58,7 +58,7 @@ def side_by_side(drawn: dict[str, Drawn], path: Path) -> None:
     picture = io.BytesIO()
     figure.savefig(picture)
     plt.close(figure)
-    colours = Image.open(picture).convert("RGB").quantize(96, dither=Image.Dither.NONE)
+    colours = Image.open(picture).convert("RGB").quantize(80, dither=Image.Dither.NONE)
     colours.save(path, optimize=True)
 
 
