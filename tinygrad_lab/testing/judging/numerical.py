@@ -38,6 +38,7 @@ class Estimate:
 
     value: float
     error: float
+    rounding: float = 0.0  # how much of the error is what rounding may leave
 
     def __str__(self) -> str:
         return f"{self.value:.6g} ± {self.error:.0e}"
@@ -95,7 +96,9 @@ class Ladder:
 
     def slopes(self) -> tuple[Array, Array]:
         """Give the slope of every element, and its estimated error."""
-        return _central(self.steps, self.above, self.below, self._rounding(self.above, self.below))
+        rounding = self._rounding(self.above, self.below)
+        value, error, _ = _central(self.steps, self.above, self.below, rounding)
+        return value, error
 
     def slope(self, weights: Array, noise: float = 0.0) -> Estimate:
         """Give the slope of the weighted sum of the elements, whose values have some noise.
@@ -108,8 +111,8 @@ class Ladder:
         if key not in self._slopes:
             rounding = self._rounding(sums.size_above, sums.size_below, sums.weight) + 2 * noise
             above, below = sums.above[:, None], sums.below[:, None]
-            value, error = _central(self.steps, above, below, rounding[:, None])
-            self._slopes[key] = Estimate(float(value[0]), float(error[0]))
+            (value,), (error,), (left,) = _central(self.steps, above, below, rounding[:, None])
+            self._slopes[key] = Estimate(float(value), float(error), float(left))
         return self._slopes[key]
 
     def side(self, weights: Array, sign: int, noise: float = 0.0) -> Estimate:
@@ -120,14 +123,14 @@ class Ladder:
             rises = np.stack([-sums.rise_below, sums.rise_above], axis=-1)
             sizes = np.stack([sums.size_below, sums.size_above], axis=-1)
             rounding = self._rounding(sizes, sums.size, sums.weight) + 2 * noise
-            values, errors = _one_sided(self.steps, rises, rounding)
-            left, right = map(Estimate, values.tolist(), errors.tolist())
+            table = _one_sided(self.steps, rises, rounding)
+            left, right = map(Estimate, *(row.tolist() for row in table))
             self._sides[key] = {-1: left, 1: right}
         return self._sides[key][sign]
 
     def sides(self) -> tuple[Array, Array, Array]:
         """Give each element's slope from the left and from the right, and their error."""
-        (left, left_error), (right, right_error) = (
+        (left, left_error, _), (right, right_error, _) = (
             _one_sided(
                 self.steps, sign * (values - self.centre), self._rounding(values, self.centre)
             )
@@ -238,25 +241,27 @@ def _by_order(values: Array) -> list[Array]:
 
 def _central(
     steps: Sequence[float], above: Array, below: Array, rounding: Array
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, Array]:
     h = 2 * np.array(steps, dtype=above.dtype)[:, None]
     return _richardson((above - below) / h, rounding / h, 4.0)
 
 
-def _one_sided(steps: Sequence[float], rise: Array, rounding: Array) -> tuple[Array, Array]:
+def _one_sided(steps: Sequence[float], rise: Array, rounding: Array) -> tuple[Array, Array, Array]:
     h = np.array(steps, dtype=rise.dtype)[:, None]
     return _richardson(rise / h, rounding / h, 2.0)
 
 
-def _richardson(quotients: Array, noise: Array, base: float) -> tuple[Array, Array]:
+def _richardson(quotients: Array, noise: Array, base: float) -> tuple[Array, Array, Array]:
     """Extrapolate difference quotients, row by row, to step 0; keep the least estimated error.
 
-    That of an entry is its change from both entries that it is made of, and their round-off.
+    That of an entry is its change from both entries that it is made of, and their round-off, which
+    is given by itself as well.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         entries, rounding = quotients, noise
         none = np.full(quotients[-1:].shape, np.inf, dtype=quotients.dtype)
         values, errors = [entries[-1:], entries[1:]], [none, _rises(entries) + rounding[1:]]
+        roundings = [rounding[-1:], rounding[1:]]
         for order in range(1, len(quotients)):
             power = base**order
             left, upper = entries[1:], entries[:-1]
@@ -265,10 +270,11 @@ def _richardson(quotients: Array, noise: Array, base: float) -> tuple[Array, Arr
             change = np.maximum(np.abs(entries - left), np.abs(entries - upper))
             values.append(entries)
             errors.append(change + rounding)
-    table, error = np.concatenate(values), np.concatenate(errors)
+            roundings.append(rounding)
+    table, error, left = map(np.concatenate, (values, errors, roundings))
     error[np.isnan(error)] = np.inf
     least = np.argmin(error, axis=0), np.arange(quotients.shape[1])
-    return table[least], error[least]
+    return table[least], error[least], left[least]
 
 
 def _rises(entries: Array) -> Array:

@@ -93,7 +93,10 @@ def compare(
     own = BAND * noise.slope + 16 * DIGIT * terms
     uncertain = BAND * numeric.error + own
     band = uncertain + AGREEMENT * abs(numeric.value)
-    judged = functools.partial(judged, band=band)
+    off = abs(analytic - numeric.value)
+    cancels = band < off <= uncertain + AGREEMENT * terms  # each of the terms may have lost as much
+    band = uncertain + AGREEMENT * terms if cancels else band
+    judged = functools.partial(judged, band=band, reason=Reason.CANCELS if cancels else None)
     if not math.isfinite(band) or not math.isfinite(numeric.value):
         return judged(INCONCLUSIVE)
     reference = max(abs(numeric.value), abs(analytic))
@@ -102,8 +105,9 @@ def compare(
     against = reference if reference > uncertain else beside
     against = size if nothing and band > SHARP * against else against
     resolution = max(band / against, AGREEMENT) if against > 0 else math.inf
-    off = abs(analytic - numeric.value)
-    if off > band:
+    if cancels:
+        verdict = INCONCLUSIVE
+    elif off > band:
         certain = uncertain <= SHARP * max(reference, 1e-3 * terms)
         margin = SURELY if noise is EXACTLY else CLEARLY
         clear = certain or off > margin * uncertain
@@ -202,7 +206,7 @@ class Trial:
         evidence = Evidence(climbed, self.point, self.gradients, self.upstreams)
 
         def judged(slope: Estimate) -> Judgement:
-            numeric = Estimate(slope.value, slope.error + beside)
+            numeric = Estimate(slope.value, slope.error + beside, slope.rounding + beside)
             judgement = compare(analytic, numeric, terms, size, moved, noise, telling)
             return replace(judgement, evidence=evidence)
 
@@ -301,7 +305,7 @@ class Trial:
                     if confirmed is not None:
                         return confirmed
                 looked.append(judgement)
-                if judgement.verdict == FAIL:
+                if judgement.verdict == FAIL or judgement.reason is Reason.CANCELS:
                     failures.append(judgement)
                     if len(failures) > 1 and _agree(*failures[-2:]):
                         return _undecided(_sharpest(looked))
@@ -428,6 +432,8 @@ class Trial:
             if own.verdict == PASS and _is_visible(own):
                 sees = own.band < usual.relative_error * abs(own.estimate.value)
                 return _undecided(usual) if usual.verdict == FAIL and not sees else own
+            if usual.verdict == FAIL and _is_blind(usual, own):
+                return usual.because(INCONCLUSIVE, Reason.ROUNDED_AWAY)
             return min((usual, own), key=lambda j: j.verdict == INCONCLUSIVE)
         return usual
 
@@ -458,9 +464,14 @@ class Trial:
     def _may_be_a_last_digit(self, accused: Judgement) -> bool:
         """Whether slopes differ by no more than a rule, or a function, may lose as ``1 - s`` does.
 
-        It need not scatter: ``log(1 + p)`` is nothing at all where ``p`` is small enough.
+        It need not scatter: ``log(1 + p)`` is nothing at all where ``p`` is small enough.  Over
+        steps of few last digits of an input a function may be as far off as if that were rounded:
+        ``1 - x * x`` moves by ``2 * h`` there, and not by ``2 * x * h``.
         """
-        return abs(accused.analytic - accused.estimate.value) <= self._digit
+        off = abs(accused.analytic - accused.estimate.value)
+        pairs = zip(self.gradients, self.measurer.arrays, strict=True)
+        inputs = float(sum(np.sum(np.abs(g * x)) for g, x in pairs))
+        return off <= self._digit or off * accused.climb.ladder.steps[0] <= self.eps * inputs
 
     def _is_off_where_it_is_tamer(self, accused: Judgement) -> bool:
         """Whether gradients are wrong by as much where no digits are lost."""
@@ -491,7 +502,7 @@ class Trial:
             return looked[0].because(INCONCLUSIVE, Reason.NOT_DEFINED_NEARBY), defined
         straight = [
             j for j in defined
-            if j.verdict != FAIL or not (self.measurer.crosses(j.climb) or self._goes_on(j, noise))
+            if j.verdict != FAIL or not (self.measurer.crosses(j.climb) or _goes_on(j))
         ]  # fmt: skip
         after = [straight[k + 1 :] for k in range(len(straight))]
         pairs = zip(straight, after, strict=True)
@@ -514,17 +525,6 @@ class Trial:
                 return next(failing), defined
         rounds = level.value > 4 * self.eps * best.climb.ladder.size(self.weights)
         return _undecided(best, Reason.ROUNDED_AWAY if rounds else Reason.UNCERTAIN), defined
-
-    def _goes_on(self, judgement: Judgement, noise: Noise) -> bool:
-        """Whether a slope still changes by as much as it is, with every shorter step.
-
-        So it does near a pole, or an end of the domain, that is nearer than the steps reach.
-        """
-        if _is_visible(judgement) or judgement.climb.ladder.flat:
-            return False
-        ladder, level = judgement.climb.ladder, self._level(judgement.climb, noise)
-        lost = 2 * self.eps * ladder.size(self.weights) + level.value
-        return judgement.estimate.error > BAND * lost / ladder.steps[-1]
 
     # -- what may excuse a slope that differs at two scales ---------------------------------------
 
@@ -556,7 +556,27 @@ class Trial:
             return replace(passing, resolution=math.inf)  # any slope in between is right
         if measurer.has_several_kinks() or measurer.is_at_a_tie_inside:
             return self._unless_a_tie(accused)
+        if max(low - accused.analytic, accused.analytic - high) <= self._scatter_nearby(accused):
+            return accused.because(INCONCLUSIVE, Reason.ROUNDED_AWAY)
         return accused.because(FAIL, Reason.KINK, low=low, high=high)
+
+    def _scatter_nearby(self, accused: Judgement) -> float:
+        """Say how far off a rule may be by what it rounds, where inputs are far below their scale.
+
+        So near to a kink it is that numbers may lose their digits by underflow, as the squares of
+        ``1e-160`` in a norm do.  What is 0 itself is not moved: that is a kink, and no round-off.
+        """
+        directions = accused.climb.directions
+        own = self._of_own_size(directions)
+        if not _are_unusual(own, directions):
+            return 0.0
+        pairs = zip(self.measurer.arrays, own, strict=True)
+        own = [np.where(x != 0, u, 0.0) for x, u in pairs]
+        (_, small), (_, usual) = (promised(self.gradients, u) for u in (own, directions))
+        if not small > 0:
+            return 0.0
+        noise = self.measurer.noise(own, self.upstreams).up_to(FIRST_STEP)
+        return BAND * noise.slope * usual / small
 
     def _unless_a_tie(self, accused: Judgement) -> Judgement:
         """Where rules may each be right and their product is not, look at each, and beside it."""
@@ -710,6 +730,25 @@ def _is_off(judgement: Judgement) -> bool:
 def _is_visible(judgement: Judgement) -> bool:
     """Whether the slope that was measured is larger than its uncertainty."""
     return abs(judgement.estimate.value) > 2 * BAND * judgement.estimate.error
+
+
+def _goes_on(judgement: Judgement) -> bool:
+    """Whether a slope still changes by as much as it is, with every shorter step.
+
+    So it does near a pole, or an end of the domain, that is nearer than the steps reach.
+    """
+    if _is_visible(judgement) or judgement.climb.ladder.flat:
+        return False
+    return judgement.estimate.error > 2 * judgement.estimate.rounding
+
+
+def _is_blind(usual: Judgement, own: Judgement) -> bool:
+    """Whether nothing was seen near the point, and over long steps only that little moves.
+
+    So it is of a small number whose square root is added to a large one.
+    """
+    is_kink = usual.reason is Reason.KINK  # whose slopes on either side were seen
+    return not (is_kink or _is_visible(usual)) and own.band > abs(own.analytic)
 
 
 def _are_unusual(own: Sequence[Array], directions: Sequence[Array]) -> bool:

@@ -60,6 +60,9 @@ _REASONS = {
     Reason.DROWNS: "the slope that is promised, {slope:.0e}, drowns in the round-off of the rest, "
     "{band:.0e}: check what this input goes into by itself, or scale the rest down",
     Reason.SEVERAL_KINKS: "at several kinks at once no slope is the right one",
+    Reason.CANCELS: "off by less than a right rule may lose: large terms cancel in this slope",
+    Reason.RIGHT_BESIDE: "at the whole numbers {inputs} the gradient promises the slope {slope}, "
+    "and it is {exactly}; beside them it is right",
     Reason.KINK: "kink: one-sided slopes {low} to {high}",
     Reason.A_SUBGRADIENT: "a subgradient: the point is a kink",
     Reason.NOTHING_MOVES: "nothing moves, and the gradient is zero",

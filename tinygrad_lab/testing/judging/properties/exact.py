@@ -5,6 +5,7 @@ Not for: slopes that have to be estimated (``numbers.py``).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ import numpy as np
 from tinygrad_lab.testing.judging.arrays import Array, flat
 from tinygrad_lab.testing.judging.judgement import (
     FAIL,
+    INCONCLUSIVE,
+    PASS,
     Evidence,
     Judgement,
     Kind,
@@ -34,10 +37,13 @@ from tinygrad_lab.testing.judging.point import Point
 from tinygrad_lab.testing.judging.properties.numbers import finite, relative_error
 from tinygrad_lab.testing.judging.slope import KINK, Climb, promised
 from tinygrad_lab.testing.judging.subject import Evaluation
+from tinygrad_lab.testing.judging.ties import beside
+from tinygrad_lab.testing.judging.trial import Trial
 
 EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 MISTAKE = 1e-6  # relative; what is less may be rounding, if it looks like it
 LINES = 3  # that are drawn, where a line meets a kink
+TRIES = 8  # to draw others, which need not be lines of polynomials
 SCATTERED = 8  # points at which the rounding of a rule is measured
 
 
@@ -63,7 +69,7 @@ def _along(line: _Line, point: Point) -> Judgement:
         left, right = (judgement.facts.get(side, 0.0) for side in ("left", "right"))
         is_smooth = judgement.verdict == FAIL and math.isclose(left, right, rel_tol=MISTAKE)
         return judgement if is_smooth else skipped(Reason.SLOPE_INFINITE)  # nobody asked for it
-    slope, terms = promised(there.gradients, line.moves)
+    slope, terms = line.promised
     right, largest = line.slope, max(terms, line.size)
     if abs(slope - right) <= _rounding_of_sum(largest, point.size + there.weights.size):
         return passed(EXACT)
@@ -81,8 +87,11 @@ def _along(line: _Line, point: Point) -> Judgement:
     inputs, directions = (
         dict(zip(point.subject.names, arrays, strict=True)) for arrays in (there.arrays, line.moves)
     )
+    wrong = failed(Kind.WRONG, inputs=inputs, directions=directions, slope=slope, exactly=right)
+    if _is_right_beside(line, abs(slope - right)) and not _is_wrong_elsewhere(point):
+        return Judgement(INCONCLUSIVE, reason=Reason.RIGHT_BESIDE, facts=wrong.facts)
     return replace(
-        failed(Kind.WRONG, inputs=inputs, directions=directions, slope=slope, exactly=right),
+        wrong,
         analytic=slope,
         estimate=Estimate(right, 0.0),
         evidence=Evidence(line.climb, there, there.gradients, there.upstreams),
@@ -130,6 +139,11 @@ class _Line:
         return float(self.slopes @ self.point.weights)
 
     @property
+    def promised(self) -> tuple[float, float]:
+        """The slope that the gradient promises, and the sum of the sizes of its terms."""
+        return promised(self.point.gradients, self.moves)
+
+    @property
     def size(self) -> float:
         """The sizes of what it is the sum of."""
         return float(np.abs(self.slopes) @ np.abs(self.point.weights))
@@ -172,6 +186,30 @@ class _Line:
         moved = [x + k * u for x, u in zip(base, self.moves, strict=True)]
         gradients = self.point.pulled(self.point.upstreams, self.point.fresh(moved))
         return promised(gradients, self.moves)[0]
+
+
+def _is_right_beside(line: _Line, off: float) -> bool:
+    """Whether the gradient is right at every point beside, where so large a fault would be seen.
+
+    Whole numbers are often special: a matrix of them is singular now and then.
+    """
+    points = beside(line.point)
+    judged = (Trial(p, p.gradients, p.upstreams).judge(line.moves) for p in points)
+    return bool(points) and all(
+        j.verdict == PASS and j.reason is not Reason.A_SUBGRADIENT and j.noticeable < off / 2
+        for j in judged
+    )
+
+
+def _is_wrong_elsewhere(point: Point) -> bool:
+    """Whether the gradient is wrong at other points of whole numbers, and right at none of them."""
+    drawn = filter(None, (_Line.of(point) for _ in range(TRIES)))
+    others = list(itertools.islice(drawn, LINES - 1))
+    return bool(others) and not any(
+        all(np.all(np.isfinite(g)) for g in line.point.gradients)
+        and relative_error(line.promised[0], line.slope, line.promised[1]) <= MISTAKE
+        for line in others
+    )
 
 
 def _rounding_of_sum(largest: float, number: int) -> float:

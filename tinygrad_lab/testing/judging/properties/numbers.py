@@ -143,7 +143,8 @@ def _by_input(point: Point, i: int, most: int) -> Judgement:
         visible = terms if is_last else np.where(hidden, 0.0, terms)
         uniform = min(uniform, judgement.noticeable / (abs(judgement.analytic) or math.inf))
         judged.append(_of_elements(judgement, visible))
-        if judgement.verdict != PASS or is_last:
+        agrees = judgement.verdict == PASS or judgement.reason is Reason.CANCELS
+        if not agrees or is_last:
             break
         block = hidden
     judgement = whole(judged)
@@ -210,7 +211,7 @@ def _without_numbers(point: Point, moved: Sequence[Any]) -> Judgement:
 def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
     """Compare gradients along a direction, and name the kind of a failure."""
     judgement = trial.judge(directions)
-    if judgement.verdict == FAIL:
+    if judgement.verdict == FAIL or judgement.reason is Reason.CANCELS:
         _, terms = promised(trial.gradients, judgement.climb.directions)
         off = relative_error(judgement.analytic, judgement.estimate.value, terms)
         if off <= trial.point.tolerance:
@@ -218,6 +219,7 @@ def _tried(trial: Trial, directions: Sequence[Array]) -> Judgement:
                 PASS, Reason.WITHIN_TOLERANCE, tolerance=trial.point.tolerance, off=off
             )
             return replace(allowed, resolution=trial.point.tolerance)
+    if judgement.verdict == FAIL:
         kind = Kind.SUBGRADIENT if judgement.reason is Reason.KINK else Kind.WRONG
         return replace(judgement, kind=kind)
     if math.isfinite(judgement.resolution or math.inf):
