@@ -65,6 +65,7 @@ COARSE = 2.0**-30  # of the size of the function: noise that may be there in any
 DIGIT = float(np.finfo(np.float64).eps)
 FAR_OFF = 2.0**-6  # of the slope, and of the size of the function
 HEIGHT = 64.0  # in last digits of a number near 1, or of the largest input: stairs of round-off
+SCATTERED = 8.0  # standard deviations: twice as many as even stairs are high, for some are higher
 EXACTLY = Rounding(0.0, 0.0)  # as long as nobody looked
 
 
@@ -482,7 +483,7 @@ class Trial:
             if all(np.all(np.isfinite(g)) for g in gradients):
                 judgement = Trial(there, gradients, self.upstreams).look(moves)
                 alike = judgement.relative_error > accused.relative_error / 8
-                if judgement.verdict == FAIL and alike:
+                if judgement.verdict == FAIL and alike and not _goes_on(judgement):
                     return True
         return False
 
@@ -607,7 +608,7 @@ class Trial:
         ladder, slope = accused.climb.ladder, accused.estimate.value
         size = ladder.size(self.weights)
         off = abs(accused.analytic - slope)
-        stairs = 4 * noise.stairs * self.eps / DIGIT
+        stairs = SCATTERED * noise.stairs * self.eps / DIGIT
         if noise.is_narrow:
             stairs = max(stairs, 4 * float(np.finfo(np.float32).eps) * size)
         if off * ladder.steps[0] <= stairs:
