@@ -239,3 +239,91 @@ def test_what_is_saturated_or_has_no_slope_does_not_drown():
     bias = lambda x, b: (lambda h: (h - h.mean(0)) / np.sqrt(h.var(0) + 1e-5))(x @ np.eye(3) + b)
     x = np.random.default_rng(0).normal(size=(6, 3))
     assert tgt.gradcheck(bias, x, np.array([0.2, -0.1, 0.4])).verdict == "pass"
+
+
+# ---------------------------------------------------------------------------------------------
+# What long steps, short steps, cancelling terms and underflow cannot accuse
+
+
+def powers(big, p):
+    return (
+        lambda x: big + x[0] ** p + np.sin(x[1]),
+        lambda g, x: g * np.array([p * x[0] ** (p - 1), np.cos(x[1])]),
+    )
+
+
+def root_near_one(back):
+    return lambda x: np.sqrt(1 - x * x), elementwise(lambda x: back(x) / np.sqrt(1 - x * x))
+
+
+def norm(x):
+    return np.sqrt(np.sum(x * x))
+
+
+SEEN_BY_NO_STEP = {
+    "a power beside a large number": (*powers(3e12, 0.6), [2e-7, 3e-9]),
+    "one that bends little": (*powers(2.4e9, 0.88), [2.914e-9, 1.358e-11]),
+    "a square that is rounded": (
+        *root_near_one(lambda x: -x),
+        [1 - 6.8e-9, 1 - 4.1e-8, -1 + 4e-10],
+    ),
+    "squares that underflow": (norm, lambda g, x: g * x / norm(x), [1e-160, 1e-160]),
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("f", "vjp", "x"), SEEN_BY_NO_STEP.values(), ids=SEEN_BY_NO_STEP)
+def test_what_no_step_can_see_is_not_called_wrong(f, vjp, x, seed):
+    assert report(f, vjp, x, rng=seed).verdict != "fail"
+
+
+WRONG_THERE = {
+    "a power beside a number": (powers(3.0, 0.6)[0], powers(3.0, 0.7)[1], [2e-7, 3e-9]),
+    "a square that is rounded": (*root_near_one(lambda x: -1.001 * x), [1 - 6.8e-9, 1 - 4.1e-8]),
+    "squares that underflow": (norm, lambda g, x: 2 * g * x / norm(x), [1e-160, 1e-160]),
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("f", "vjp", "x"), WRONG_THERE.values(), ids=WRONG_THERE)
+def test_what_is_wrong_there_is_wrong(f, vjp, x, seed):
+    assert report(f, vjp, x, rng=seed).verdict == "fail"
+
+
+def sum_with_rule_off(off):
+    """Sines whose rule is off by a relative error in each element, with one sign or the other."""
+    return np.sin, lambda g, x: g * np.cos(x) * (1 + off)
+
+
+def test_what_a_rule_may_lose_its_cancelling_terms_may_lose_too():
+    x, off = np.array([0.5, -0.5 + 1e-4]), np.array([4e-10, -4e-10])
+    for seed in range(8):
+        assert report(*sum_with_rule_off(off), x, rng=seed).verdict != "fail"
+        assert report(*sum_with_rule_off(1e3 * off), x, rng=seed).verdict == "fail"
+
+
+def determinant(a):
+    return a[0, 0] * a[1, 1] - a[0, 1] * a[1, 0]
+
+
+def cofactors(a):
+    return np.array([[a[1, 1], -a[1, 0]], [-a[0, 1], a[0, 0]]])
+
+
+def only_where_regular(slopes):
+    return lambda g, a: g * (slopes(a) if determinant(a) else 0 * a)
+
+
+def test_a_rule_that_is_wrong_at_a_singular_matrix_alone_is_not_wrong_elsewhere():
+    a = np.array([[0.3, 1.7], [-0.6, 0.9]])
+    asked = {"properties": ["exact"]}
+    reports = [
+        report(determinant, only_where_regular(cofactors), a, rng=seed, **asked)
+        for seed in range(40)
+    ]
+    undecided = [r.results[0].note for r in reports if r.verdict == "inconclusive"]
+    assert not any(r.verdict == "fail" for r in reports)
+    assert any("at the whole numbers" in note and "beside them" in note for note in undecided)
+    for seed in range(8):
+        transposed = only_where_regular(lambda a: cofactors(a).T)
+        assert report(determinant, transposed, a, rng=seed, **asked).verdict == "fail"

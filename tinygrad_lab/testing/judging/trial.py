@@ -65,6 +65,7 @@ COARSE = 2.0**-30  # of the size of the function: noise that may be there in any
 DIGIT = float(np.finfo(np.float64).eps)
 FAR_OFF = 2.0**-6  # of the slope, and of the size of the function
 HEIGHT = 64.0  # in last digits of a number near 1, or of the largest input: stairs of round-off
+UNSETTLED = 1e-3  # of a slope: so much it changes with the step, where it is no smooth function's
 SCATTERED = 8.0  # standard deviations: twice as many as even stairs are high, for some are higher
 EXACTLY = Rounding(0.0, 0.0)  # as long as nobody looked
 
@@ -744,12 +745,15 @@ def _goes_on(judgement: Judgement) -> bool:
 
 
 def _is_blind(usual: Judgement, own: Judgement) -> bool:
-    """Whether nothing was seen near the point, and over long steps only that little moves.
+    """Whether nothing was seen near the point, and over long steps no slope that stays the same.
 
     So it is of a small number whose square root is added to a large one.
     """
-    is_kink = usual.reason is Reason.KINK  # whose slopes on either side were seen
-    return not (is_kink or _is_visible(usual)) and own.band > abs(own.analytic)
+    if usual.reason is Reason.KINK or own.band <= abs(own.analytic):  # slopes were seen
+        return False
+    error, rounding = usual.estimate.error, usual.estimate.rounding
+    changes = error > max(2 * rounding, UNSETTLED * abs(usual.estimate.value))
+    return changes or not _is_visible(usual)
 
 
 def _are_unusual(own: Sequence[Array], directions: Sequence[Array]) -> bool:

@@ -5,7 +5,6 @@ Not for: slopes that have to be estimated (``numbers.py``).
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +42,7 @@ from tinygrad_lab.testing.judging.trial import Trial
 EXACT = 2.0**-53  # relative: what float64 cannot hold, exact mode cannot see
 MISTAKE = 1e-6  # relative; what is less may be rounding, if it looks like it
 LINES = 3  # that are drawn, where a line meets a kink
-TRIES = 8  # to draw others, which need not be lines of polynomials
+TRIES = 8  # to draw other lines: several in a row may be special
 SCATTERED = 8  # points at which the rounding of a rule is measured
 
 
@@ -144,6 +143,12 @@ class _Line:
         return promised(self.point.gradients, self.moves)
 
     @property
+    def is_right(self) -> bool:
+        """Whether that is the slope, but for rounding."""
+        slope, terms = self.promised
+        return abs(slope - self.slope) <= MISTAKE * max(terms, self.size)
+
+    @property
     def size(self) -> float:
         """The sizes of what it is the sum of."""
         return float(np.abs(self.slopes) @ np.abs(self.point.weights))
@@ -203,13 +208,9 @@ def _is_right_beside(line: _Line, off: float) -> bool:
 
 def _is_wrong_elsewhere(point: Point) -> bool:
     """Whether the gradient is wrong at other points of whole numbers, and right at none of them."""
-    drawn = filter(None, (_Line.of(point) for _ in range(TRIES)))
-    others = list(itertools.islice(drawn, LINES - 1))
-    return bool(others) and not any(
-        all(np.all(np.isfinite(g)) for g in line.point.gradients)
-        and relative_error(line.promised[0], line.slope, line.promised[1]) <= MISTAKE
-        for line in others
-    )
+    lines = (_Line.of(point) for _ in range(TRIES))
+    right = [line.is_right for line in lines if line is not None]
+    return bool(right) and not any(right)
 
 
 def _rounding_of_sum(largest: float, number: int) -> float:
