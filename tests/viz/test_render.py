@@ -173,6 +173,13 @@ def test_the_svg_can_be_put_into_any_page(case):
 
 
 @pytest.mark.usefixtures("drawing")
+def test_numbers_at_lines_have_a_rim_of_the_background():
+    svg = render('digraph {\n graph [bgcolor="#0d1117"] a -> b [label=<0.5>] }')
+    [number] = [text for text in ET.fromstring(svg).iter(f"{SVG}text") if text.text == "0.5"]
+    assert (number.get("stroke"), number.get("paint-order")) == ("#0d1117", "stroke")
+
+
+@pytest.mark.usefixtures("drawing")
 def test_two_pictures_share_no_id(case):
     first, second = (
         set(re.findall(r'id="([^"]+)"', graph(case.loss, theme=theme).svg()))
