@@ -13,7 +13,8 @@ ARGS ?=
 
 BIN := .venv/bin
 ENVIRONMENT = @"$(PYTHON)" .ci/environment.py
-PYTEST = $(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+# One thread of BLAS for each worker: more of them wait for each other longer than they work.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-thorough test-soak test-oracles test-versions check bench docs clean

@@ -12,10 +12,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # no windows, whatever machine this is
-# Workers share the processors: threads of BLAS beside them wait for each other, three times as long
-# as they work.  NumPy reads these when it is loaded, here and in processes that tests start.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
 
 # No deadline anywhere: a busy machine is no failing test.  Only `make test-thorough` looks for new
 # examples; every other run draws the same ones, so that two runs of one tree have one outcome.
