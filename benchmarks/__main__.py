@@ -81,16 +81,26 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("only", nargs="*", default=[""], help=f"of {', '.join(WORKLOADS)}: "
-                        "the beginning of a name chooses all that begin so; or `costs`, which "
-                        "fits how time and memory grow, and words of functions' names")
+    parser.add_argument(
+        "only",
+        nargs="*",
+        default=[""],
+        help=f"of {', '.join(WORKLOADS)}: "
+        "the beginning of a name chooses all that begin so; or `costs`, which "
+        "fits how time and memory grow, and words of functions' names",
+    )
     parser.add_argument("--rounds", type=int, default=25, help="times each contender has its turn")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each contender, in all")
-    parser.add_argument("--threads", type=int, help="for BLAS, torch and us; one is steadier where "
-                        "the machine has other work (default: 1 for tiny arrays, else all)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        help="for BLAS, torch and us; one is steadier where "
+        "the machine has other work (default: 1 for tiny arrays, else all)",
+    )
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results") / f"{stamp}.json")
-    parser.add_argument("--compare", type=Path, metavar="EARLIER.json",
-                        help="print the earlier ratios beside these")
+    parser.add_argument(
+        "--compare", type=Path, metavar="EARLIER.json", help="print the earlier ratios beside these"
+    )
     arguments = parser.parse_args()
     if arguments.rounds < 1 or not arguments.seconds > 0 or (arguments.threads or 1) < 1:
         parser.error("--rounds, --seconds and --threads must be positive")

@@ -57,9 +57,7 @@ def measure(row: Row, seconds: float = SECONDS) -> Costs:
     taken = [once(row, n, repeats=5) for n in sizes]
     elements = np.log([t[3] for t in taken] if row.power is None else sizes)
     scale = elements * (row.power or 1)
-    forward, backward = (
-        np.polyfit(scale, np.log([t[i] for t in taken]), 1)[0] for i in (0, 1)
-    )
+    forward, backward = (np.polyfit(scale, np.log([t[i] for t in taken]), 1)[0] for i in (0, 1))
     memory = np.polyfit(elements, np.log([t[2] for t in taken]), 1)[0]
     return Costs(row.name, size, float(forward), float(backward), float(memory))
 

@@ -20,8 +20,7 @@ WORKLOAD = Workload(
     name="import",
     title="start Python and import",
     contenders={
-        name: partial(importing, name)
-        for name in ("numpy", "tinygrad_lab", "mygrad", "autograd")
+        name: partial(importing, name) for name in ("numpy", "tinygrad_lab", "mygrad", "autograd")
     },
     tolerance=0.0,
     unit="ms",

@@ -122,9 +122,7 @@ def time_steps(step: Callable[[], object], repeats: int) -> float:
     return (time.perf_counter() - started) / repeats
 
 
-def summarise(
-    workload: Workload, name: str, times: dict[str, list[float]], begin: float
-) -> Result:
+def summarise(workload: Workload, name: str, times: dict[str, list[float]], begin: float) -> Result:
     """Return medians for one contender, its ratios taken within rounds."""
     first = next(iter(times.values()))
     ratios = np.array(times[name]) / np.array(first)

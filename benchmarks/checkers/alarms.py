@@ -63,9 +63,7 @@ def distinct(chosen: Sequence[int]) -> list[int]:
     return list(indices.values())
 
 
-def false_alarms(
-    index: int, seed: int, tools: Sequence[Tool], calls: int
-) -> dict[str, Alarms]:
+def false_alarms(index: int, seed: int, tools: Sequence[Tool], calls: int) -> dict[str, Alarms]:
     """Ask every tool about right gradients of what a fault would be planted in."""
     specimen = specimen_of(FAULTS[index])
     assert specimen is not None
@@ -85,8 +83,10 @@ def _count(
 ) -> None:
     for call in calls:
         try:
-            alarmed = _alarmed_at_a_kink(call, rng) if kinks and isinstance(tool, Ours) else bool(
-                tool.alarm(call, rng)
+            alarmed = (
+                _alarmed_at_a_kink(call, rng)
+                if kinks and isinstance(tool, Ours)
+                else bool(tool.alarm(call, rng))
             )
         except HungError:
             into.hung += 1

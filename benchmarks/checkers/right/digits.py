@@ -87,7 +87,7 @@ def _svd(a: Array, full_matrices: bool = False, compute_uv: bool = True) -> Any:
     return (_array(u)[:, order], s[order], _array(v)[order]) if compute_uv else s[order]
 
 
-def _norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
+def _norm(x: Array, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Array:
     assert ord is None or axis is not None or numpy.ndim(x) == 1
     if ord in (None, 2, "fro"):
         total = numpy.sum(x * x, axis=axis, keepdims=keepdims)
@@ -254,13 +254,13 @@ class _Digits:
         return (low + high) / 2
 
     @staticmethod
-    def var(x: Array, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Array:
+    def var(x: Array, axis: Any = None, keepdims: Any = False, ddof: int = 0) -> Array:
         d = x - numpy.mean(x, axis=axis, keepdims=True)
         n = x.size // numpy.mean(x, axis=axis).size if axis is not None else x.size
         return numpy.sum(d * d, axis=axis, keepdims=keepdims) / (n - ddof)
 
     @staticmethod
-    def std(x: Array, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Array:
+    def std(x: Array, axis: Any = None, keepdims: Any = False, ddof: int = 0) -> Array:
         return DIGITS.sqrt(_Digits.var(x, axis, keepdims, ddof))
 
     def __getattr__(self, name: str) -> Any:

@@ -69,7 +69,7 @@ def plot_epochs_to_threshold(
     settings = named(data, "plot_epochs_to_threshold", "one run or several")
     reached = {k: _first(as_runs(v, k), threshold, below) for k, v in settings.items()}
     ax = axes(ax) if ax else axes(None, figsize=(7.0, 1.4 + 0.7 * min(len(reached), 12)))
-    last = max((n[np.isfinite(n)].max(initial=1.0) for n in reached.values()), default=1.0)
+    last = max((np.max(n[np.isfinite(n)], initial=1.0) for n in reached.values()), default=1.0)
     never, runs = last * 1.12 + 0.5, 0
     for row, counts in enumerate(reached.values()):
         missing = int(np.isinf(counts).sum())

@@ -226,7 +226,7 @@ def _bins(rows: list[NDArray[np.float64]], bins: int) -> NDArray[np.float64]:
 
 def _draw_row(ax: Axes, row: int, edges: NDArray[np.float64], share: NDArray[np.float64]) -> None:
     """Draw one histogram on its base line, which is at the number of its row."""
-    top = row - 0.9 * share / share.max()
+    top = row - 0.9 * share / np.max(share)
     ax.stairs(top, edges, baseline=row, fill=True, color=colour(0, ax), alpha=0.75, zorder=2)
     ax.axhline(row, color=colour(0, ax), linewidth=0.8, zorder=2)
 

@@ -135,7 +135,7 @@ def _limits(table: NDArray[np.float64]) -> tuple[float, float]:
     positive = table[np.isfinite(table) & (table > 0)]
     if not positive.size:
         return 0.1, 1.0
-    low, high = float(positive.min()), float(positive.max())
+    low, high = float(np.min(positive)), float(np.max(positive))
     middle = np.sqrt(low) * np.sqrt(high)
     return min(low, middle / np.sqrt(10)), max(high, middle * np.sqrt(10))
 

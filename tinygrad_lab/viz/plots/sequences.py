@@ -87,7 +87,7 @@ def plot_attention(
         ax = axes(None, figsize=(1.2 + 2.6 * columns, 1.2 + 2.6 * rows) if several else None)
     places = panels(ax, len(heads), columns, gaps=(0.08, 0.28)) if several else [ax]
     finite = heads[np.isfinite(heads)]
-    largest = float(finite.max(initial=0.0)) or 1.0
+    largest = float(np.max(finite, initial=0.0)) or 1.0
     for index, (panel, head) in enumerate(zip(places, heads, strict=True)):
         image = panel.imshow(
             np.ma.masked_invalid(head), cmap="cividis", vmin=0.0, vmax=largest, aspect="auto"

@@ -189,7 +189,7 @@ def _filter_normalised(parameters: Mapping[str, Any], rng: np.random.Generator) 
     parts = []
     for parameter in parameters.values():
         weight = np.asarray(parameter.data, dtype=np.float64)
-        noise = rng.standard_normal(weight.shape)
+        noise = np.asarray(rng.standard_normal(weight.shape))
         if weight.ndim < 2:
             parts.append(np.zeros(weight.size))
             continue
@@ -209,8 +209,8 @@ def _sides(points: Vector | None, extent: float, resolution: int) -> tuple[Vecto
         low, high = -extent, extent
         if points is not None:
             room = 0.15 * float(np.ptp(np.append(points[:, axis], 0.0)))
-            low = min(low, float(points[:, axis].min()) - room)
-            high = max(high, float(points[:, axis].max()) + room)
+            low = min(low, float(np.min(points[:, axis])) - room)
+            high = max(high, float(np.max(points[:, axis])) + room)
         sides.append(np.linspace(low, high, resolution))
     return sides[0], sides[1]
 
@@ -264,7 +264,7 @@ def _draw_surface(ax: Axes, u: Vector, v: Vector, values: Vector, colorbar: bool
     from matplotlib.colors import LogNorm, Normalize
 
     finite = values[np.isfinite(values)]
-    low, high = float(finite.min()), float(finite.max())
+    low, high = float(np.min(finite)), float(np.max(finite))
     norm: Any = Normalize(low, high)
     levels = np.linspace(low, high, 15)
     if low > 0 and high > low * _LOGARITHMIC_FROM:

@@ -102,7 +102,8 @@ class LibrarySubject(Adapted):
         return self.to_library(x) if isinstance(x, np.ndarray) else x
 
     def _is_whole(self, y: Any) -> bool:
-        return getattr(self.plain(y), "dtype", np.asarray(y).dtype).kind in "biu"
+        dtype: Any = getattr(self.plain(y), "dtype", np.asarray(y).dtype)
+        return dtype.kind in "biu"
 
     def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
         """Compute the outputs."""
