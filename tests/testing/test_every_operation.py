@@ -23,7 +23,7 @@ from tinygrad_lab.transforms.checkpoint import recomputed
 from tinygrad_lab.transforms.jit.history import replayed
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-EXAMPLES = 100 if THOROUGH else 2
+EXAMPLES = 100 if THOROUGH else 1
 # Of the core, second derivatives are compared in tests/core/rules/test_rules.py every time.
 ORDER = 2 if THOROUGH else 1
 

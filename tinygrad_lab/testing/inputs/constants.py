@@ -149,7 +149,9 @@ def _parts_of_object(item: Any) -> list[Any]:
         # an adapter of ours holds the user's functions
         return [x for x in attributes if callable(x)]
     classes = [c for c in of.__mro__ if not _is_of_a_library(c)]
-    return [*attributes, *(value for c in classes for value in vars(c).values())]
+    members = (pair for c in classes for pair in vars(c).items())
+    # Python 3.13 notes there in which line the class begins
+    return [*attributes, *(value for name, value in members if name != "__firstlineno__")]
 
 
 def _is_of_a_library(item: Any) -> bool:
