@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.testing.judging.arrays import Arguments, bind
-from tinygrad_lab.testing.judging.examination import Examination
+from tinygrad_lab.testing.judging.examination import Examination, Looked
 from tinygrad_lab.testing.judging.judgement import FAIL, Judgement, Kind, Reason, skipped
 from tinygrad_lab.testing.judging.properties import PROPERTIES
 from tinygrad_lab.testing.judging.running import Budget, checking, within
@@ -143,6 +143,7 @@ def gradcheck(
         examination = Examination(
             subject, chosen, generator, upstream, order, strict, tolerance, clock
         )
+        looked: Looked | None
         for number, looked in enumerate(examination.look()):
             if number == 0:
                 first = clock.calls, clock.spent  # often no measure: it loads and compiles
@@ -157,8 +158,12 @@ def gradcheck(
         each = clock.spent / clock.calls
         report.add_notes([f"{clock.calls} calls took {in_words(clock.spent)}, {each:.2g} s each"])
     report.findings.sort(key=lambda finding: finding.kind.severity)
+    causes = [_cause(report, errors)]
+    # The frames in an error's traceback lead to this one, which must not lead back to the error.
+    looked = None
+    errors.clear()
     if raises:
-        raise_for(report, _cause(report, errors))
+        raise_for(report, causes.pop())
     return report
 
 
