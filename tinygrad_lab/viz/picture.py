@@ -387,13 +387,7 @@ class Graph(Drawing):
 
 
 class Examined(Graph):
-    """A graph that was looked at for trouble; what was found is marked.
-
-    Attributes
-    ----------
-    findings : tuple of Finding
-        What was found, causes first; their effects are under them.
-    """
+    """A graph that was looked at for trouble; what was found is marked."""
 
     def __init__(
         self,
@@ -408,7 +402,7 @@ class Examined(Graph):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What was found."""
+        """What was found, causes first; their effects are under them."""
         return self.model.findings
 
     @property

@@ -193,6 +193,8 @@ def test_a_carried_fault_is_noticed_where_a_native_one_is(tool, name):
         inputs, f = (x, x[0]), lambda a, b: a * b
     check = {"torch": in_torch, "autograd": in_autograd, "jax": in_jax}[tool.package]
     options = {"fast_mode": tool.fast} if tool.package == "torch" else {}
+    # autograd's checker draws from there, and may not meet the fault otherwise
+    np.random.seed(0)  # noqa: NPY002
     native = tools._raised(lambda: check(f, NATIVE[name])(*inputs, **options))
     with fault.plant():
         carried = tool.alarm(Call("", fault.op, inputs), 0)
