@@ -98,11 +98,6 @@ class Change:
     ratio: float | None
     others: tuple[tuple[str, str], ...]
 
-    @property
-    def is_marked(self) -> bool:
-        """Whether it is more than a number that is a little larger or smaller."""
-        return bool(self.others) or _is_far(self.ratio)
-
 
 class Difference(Graph):
     """A graph beside another: made by :func:`diff`.

@@ -1,7 +1,7 @@
 """What can be done with a picture: show it in a notebook, print it, save it to a file.
 
 A picture is DOT text and a text that says the same; both are plain data, so it can be sent to
-another process. Not for: what it shows (``picture.py`` of a graph, ``program.py`` of a program), or
+another process. Not for: what it shows (``picture.py`` of a graph, ``programs/`` of a program), or
 for running Graphviz (``render.py``).
 """
 
