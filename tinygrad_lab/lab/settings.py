@@ -15,7 +15,8 @@ from typing import Any
 
 from tinygrad_lab.lab.data import DATA_NAMES
 
-ACTIVATIONS = ("sigmoid", "relu", "tanh", "none")
+ACTIVATIONS = ("sigmoid", "relu", "leaky_relu", "tanh", "none")
+INITS = ("normal", "kaiming_normal")
 LOSSES = ("mse", "cross-entropy", "report-a")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw")
 REDUCTIONS = ("mean", "sum")
@@ -44,11 +45,15 @@ class Settings:
     hidden
         Units of each hidden layer; the network is ``[2, *hidden, 1]``.
     activation
-        After every layer: ``"sigmoid"``, ``"relu"``, ``"tanh"`` or ``"none"``.
+        After every layer: ``"sigmoid"``, ``"relu"``, ``"leaky_relu"`` (slope 0.01 below 0),
+        ``"tanh"`` or ``"none"``.
     output_activation
         After the last layer, where it differs.
     bias
         Biases starting at 0, or none at all.
+    init
+        Where weights are drawn from: ``"normal"``, N(0, 1); or ``"kaiming_normal"``, He's
+        N(0, 2 / inputs of the layer).
     loss
         What is minimised: ``"mse"``; ``"cross-entropy"``; or ``"report-a"``, twice the
         cross-entropy, whose gradient before the last sigmoid is the 2(A₃ − y) that report A derives
@@ -87,6 +92,7 @@ class Settings:
     activation: str = "sigmoid"
     output_activation: str | None = None
     bias: bool = True
+    init: str = "normal"
     loss: str = "mse"
     reduction: str = "mean"
     optimizer: str = "sgd"
@@ -99,6 +105,7 @@ class Settings:
         _check_name("data", self.data, DATA_NAMES)
         _check_name("activation", self.activation, ACTIVATIONS)
         _check_name("output activation", self.last_activation, ACTIVATIONS)
+        _check_name("init", self.init, INITS)
         _check_name("loss", self.loss, LOSSES)
         _check_name("reduction", self.reduction, REDUCTIONS)
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
@@ -234,6 +241,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "activation": str,
     "output_activation": _optional,
     "bias": _flag,
+    "init": str,
     "loss": str,
     "reduction": str,
     "optimizer": str,
