@@ -5,7 +5,6 @@ Not for how the keys make a plan (``plan.py``).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
@@ -133,7 +132,8 @@ def _hint(name: str, allowed: Sequence[str]) -> str:
     if "seeds" in allowed and name in SETTINGS:
         return "write it below [settings], or a list of values below [grid]"
     close = get_close_matches(name, allowed, n=1)
-    return f"did you mean {close[0]}? There are: " * bool(close) + ", ".join(allowed)
+    question = f"did you mean {close[0]}? " if close else ""
+    return f"{question}There are: {', '.join(allowed)}"
 
 
 # ---- values -------------------------------------------------------------------------------------
@@ -161,16 +161,16 @@ _HINTS = get_type_hints(Settings)
 
 
 def _kind(name: str) -> Any:
-    """Return what a setting is to be: ``tuple`` of ``tuple[int, ...]``, ``str`` of ``str | None``."""
+    """Return the type of a setting: ``tuple`` of ``tuple[int, ...]``, ``str`` of ``str | None``."""
     hint = _HINTS[name]
-    return next(kind for kind in _FITS if kind in (hint, get_origin(hint), *get_args(hint)))
+    return next(t for t in (hint, get_origin(hint), *get_args(hint)) if t in _FITS)
 
 
 # ---- distributions ------------------------------------------------------------------------------
 
 
 def _choice(values: Sequence[Any]) -> Draw:
-    return lambda rng: values[rng.integers(len(values))]
+    return lambda rng: values[int(rng.integers(len(values)))]
 
 
 def _log_uniform(low: float, high: float) -> Draw:

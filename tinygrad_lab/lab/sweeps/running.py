@@ -58,7 +58,7 @@ def run_sweep(
     retry_failed: bool = False,
     progress: bool = True,
 ) -> Status:
-    """Run every trial of a plan that has no row in the store yet.
+    r"""Run every trial of a plan that has no row in the store yet.
 
     A trial is known by its settings and its seed: rows of other plans stay, and are used where this
     plan has the same trial.  Ctrl-C and errors leave what was finished in the store.
@@ -99,7 +99,7 @@ def run_sweep(
     Examples
     --------
     >>> from tinygrad_lab.lab.sweeps import parse_plan
-    >>> plan = parse_plan("seeds = 3\\nsettings.epochs = 5\\ngrid.lr = [0.1, 1]")
+    >>> plan = parse_plan("seeds = 3\nsettings.epochs = 5\ngrid.lr = [0.1, 1]")
     >>> with Store("c.sqlite") as store:
     ...     status = run_sweep(plan, store, workers=1, progress=False)
     >>> status.done, status.failed
@@ -194,7 +194,7 @@ class _Trials:
             self._run(self._next, executor, ahead)
         except (BrokenExecutor, CancelledError) as error:
             raise SweepError(
-                f"the executor can run nothing any more ({error or type(error).__name__}); what is "
+                f"the executor can run nothing any more ({error!r}); what is "
                 f"finished is in {self._store.path}: run the sweep again with another executor"
             ) from error
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -96,12 +96,14 @@ class Store:
     def __init__(self, path: str | os.PathLike[str], *, patience: float = PATIENCE) -> None:
         self.path = Path(path)
         if not self.path.parent.is_dir():
-            raise StoreError(f"there is no folder {self.path.parent} for {self.path}; make it first")
+            raise StoreError(
+                f"there is no folder {self.path.parent} for {self.path}; make it first"
+            )
         with explained(self.path):
             self._connection = _connected(self.path, patience)
             try:
                 examine(self._connection, self.path)  # of another program's file nothing is locked
-                self._lock = _locked(self.path)
+                self._lock = _locked(self.path, min(patience, 1.0))
                 if examine(self._connection, self.path):
                     self._create()
                 self._use_write_ahead_log()
@@ -149,18 +151,14 @@ class Store:
             It cannot be written; what was there is as it was.
         """
         key = key_of(trial.settings, trial.seed)
-        row: Mapping[str, Any] = {
-            **{"trial": key, **trial.settings.to_row(), "seed": trial.seed},
-            **{"status": trial.status, **dict.fromkeys(MEASURES), **trial.measured},
-            **{"seconds": trial.seconds, "traceback": trial.traceback, "version": trial.version},
-            **{"finished_at": time.time(), "run": self._run},
-        }
+        values = (
+            *(key, *trial.settings.to_row().values(), trial.seed, trial.status),
+            *(trial.measured.get(name) for name in MEASURES),
+            *(trial.seconds, trial.traceback, trial.version, time.time(), self._run),
+        )
+        places = ", ".join("?" * len(COLUMNS))
         with self._transaction() as connection:
-            connection.execute(
-                f"replace into trials ({', '.join(COLUMNS)}) "
-                f"values ({', '.join(f':{name}' for name in COLUMNS)})",
-                row,
-            )
+            connection.execute(f"replace into trials values ({places})", values)
             if trial.curve is not None:
                 epochs, losses = trial.curve
                 blobs = epochs.astype("<i8").tobytes(), losses.astype("<f8").tobytes()
@@ -169,7 +167,9 @@ class Store:
     def end(self) -> None:
         """Note that the sweep has come to its end."""
         with self._transaction() as connection:
-            connection.execute("update runs set ended_at = ? where run = ?", (time.time(), self._run))
+            connection.execute(
+                "update runs set ended_at = ? where run = ?", (time.time(), self._run)
+            )
 
     def _create(self) -> None:
         """Make the tables, all or none."""
@@ -188,18 +188,22 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with explained(self.path):
-            self._connection.execute("begin immediate")
+            self._roll_back()  # what an interrupt may have left between two lines
             try:
+                self._connection.execute("begin immediate")
                 yield self._connection
                 self._connection.execute("commit")
             except BaseException:
-                if self._connection.in_transaction:  # SQLite ends it by itself on a full disk
-                    self._connection.execute("rollback")
+                self._roll_back()
                 raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # on a full disk SQLite has done it itself
+            self._connection.execute("rollback")
 
 
 def examine(connection: sqlite3.Connection, path: Path) -> bool:
-    """Tell whether a database is empty and so free to use; of another program's, raise StoreError."""
+    """Tell whether a database is empty, and so free to use; raise StoreError if it is not ours."""
     [(application,)] = connection.execute("pragma application_id")
     [(version,)] = connection.execute("pragma user_version")
     [(tables,)] = connection.execute("select count(*) from sqlite_master")
@@ -247,12 +251,13 @@ def _lock_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-lock")
 
 
-def _locked(path: Path) -> sqlite3.Connection:
+def _locked(path: Path, patience: float) -> sqlite3.Connection:
     """Hold the lock of a store, until it is closed: that of an empty database beside it.
 
-    SQLite's own locks are those of the system, on every system.
+    SQLite's own locks are those of the system, on every system.  Whoever asks whether it is held
+    has a lock too, for a moment, which is worth some patience.
     """
-    connection = _connected(_lock_of(path), patience=1.0)  # whoever asks for a status is quick
+    connection = _connected(_lock_of(path), patience)
     try:
         connection.execute("begin exclusive")
     except sqlite3.OperationalError as error:
