@@ -30,7 +30,7 @@ _IMAGES = 4
 # Misread digits that are drawn: as many as there are with five splits, and a limit.
 _MOST_MISREAD = 30
 
-_ROWS = {"loss": "training", "val_loss": "held out"}
+_LOSSES = {"loss": "training", "val_loss": "held out"}
 _ACCURACIES = {"accuracy": "training", "val_accuracy": "held out"}
 
 
@@ -43,11 +43,12 @@ def section(_: Runs, quick: bool) -> Section:
         scikit-learn, which brings the digits, is not installed.
     """
     splits, epochs = (QUICK_SPLITS, QUICK_EPOCHS) if quick else (SPLITS, EPOCHS)
-    readers = [trained(split, epochs) for split in range(splits)]
+    readers = [trained(split, epochs) for split in range(1, splits + 1)]
     shown = _of_median(readers)
     by_hand = kernel.section(shown.images[:_IMAGES].astype(np.float64), _kernels(shown))
     text = {
         "quick": quick,
+        "full": (SPLITS, EPOCHS),
         "splits": splits,
         "epochs": epochs,
         "batch": BATCH,
@@ -55,16 +56,20 @@ def section(_: Runs, quick: bool) -> Section:
         "held_out": len(shown.labels),
         "trained_on": 1797 - len(shown.labels),
         "parameters": f"{sum(p.size for p in shown.model.parameters()):,}",
-        "accuracies": [f"{reader.accuracy:.2%}" for reader in readers],
-        "median": f"{shown.accuracy:.2%}",
-        "lowest": f"{min(reader.accuracy for reader in readers):.2%}",
-        "highest": f"{max(reader.accuracy for reader in readers):.2%}",
+        "accuracies": [_percent(reader.accuracy) for reader in readers],
+        "median": _percent(shown.accuracy),
+        "lowest": _percent(min(reader.accuracy for reader in readers)),
+        "highest": _percent(max(reader.accuracy for reader in readers)),
         "curves": [_losses(readers), _accuracies(readers)],
         "reading": [_confusion(shown), *_misread(readers)],
         "inside": [_filters(shown), _maps(shown), _saliency(shown)],
         "kernel": by_hand.shown,
     }
     return Section(text, _tables(readers, shown) | by_hand.tables)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}\N{NO-BREAK SPACE}%"
 
 
 def _of_median(readers: Sequence[Reader]) -> Reader:
@@ -103,7 +108,7 @@ def _losses(readers: Sequence[Reader]) -> dict[str, str]:
     floor = _smoothed_floor()
 
     def draw(ax: Axes) -> None:
-        _curves(ax, readers, _ROWS)
+        _curves(ax, readers, _LOSSES, log=False)
         ax.axhline(floor, color=ax.xaxis.label.get_color(), linewidth=0.8, linestyle=":")
         ax.annotate("lowest possible", (1, floor), va="bottom", fontsize="small")
 
@@ -137,8 +142,8 @@ def _accuracies(readers: Sequence[Reader]) -> dict[str, str]:
         name="convolution-accuracies",
         alt="Share of digits read right over epochs, in training and held out",
         caption=(
-            f"After one epoch {first:.0%} of the held-out digits are read right; the figure that "
-            "counts is the one after the last epoch, fixed beforehand."
+            f"After one epoch {100 * first:.0f} % of the held-out digits are read right; what "
+            "counts is the share after the last epoch, fixed beforehand."
         ),
     )
 
@@ -165,10 +170,11 @@ def _misread(readers: Sequence[Reader]) -> Iterator[dict[str, str]]:
     rows = list(_misread_rows(readers))
     if not rows:
         return
+    images = {reader.split: reader.images for reader in readers}
     drawn = rows[:_MOST_MISREAD]
     named = f"the first {len(drawn)} of {len(rows)}" if len(drawn) < len(rows) else "all of them"
     yield panel(
-        lambda ax: _draw_misread(ax, readers, drawn),
+        lambda ax: _draw_misread(ax, images, drawn),
         name="convolution-misread",
         alt=f"{len(drawn)} digits that were misread, each with its label and what it was taken for",
         caption=(
@@ -187,7 +193,7 @@ def _misread_rows(readers: Sequence[Reader]) -> Iterator[tuple[int, int, int, in
             yield reader.split, index, label, read, float(reader.probabilities[index, read])
 
 
-def _draw_misread(ax: Axes, readers: Sequence[Reader], rows: Sequence[tuple[Any, ...]]) -> None:
+def _draw_misread(ax: Axes, images: dict[int, Array], rows: Sequence[tuple[Any, ...]]) -> None:
     from tinygrad_lab.viz.plots.canvas import panels
 
     columns = max(4, int(np.ceil(np.sqrt(len(rows)))))
@@ -195,7 +201,7 @@ def _draw_misread(ax: Axes, readers: Sequence[Reader], rows: Sequence[tuple[Any,
     for part in places[len(rows) :]:
         part.set_visible(False)
     for part, (split, index, label, read, _) in zip(places, rows, strict=False):
-        part.imshow(readers[split].images[index, 0], cmap="gray_r", interpolation="nearest")
+        part.imshow(images[split][index, 0], cmap="gray_r", interpolation="nearest")
         part.set(xticks=[], yticks=[])
         part.set_title(f"{label} → {read}", fontsize="medium", pad=3)
 
@@ -212,7 +218,7 @@ def _filters(reader: Reader) -> dict[str, str]:
             "The kernels of the first layer: blue is negative, orange positive. One with a blue "
             "and an orange side answers to an edge between light and dark."
         ),
-        size=(4.6, 2.6),
+        size=(4.6, 2.2),
         bottom=0.1,
     )
 
@@ -230,7 +236,7 @@ def _maps(reader: Reader) -> dict[str, str]:
             f"What these kernels and the ReLU after them make of one held-out {reader.labels[0]}: "
             f"bright where a kernel fits. {silent} of {len(maps)} maps are silent."
         ),
-        size=(4.6, 2.6),
+        size=(4.6, 2.2),
         bottom=0.1,
     )
 
@@ -246,7 +252,7 @@ def _saliency(reader: Reader) -> dict[str, str]:
             f"The same digit, read as a {reader.read[0]}, and how much each pixel moves that "
             "score: the size of the gradient by the pixel."
         ),
-        size=(4.6, 2.6),
+        size=(4.6, 2.2),
         bottom=0.1,
     )
 
@@ -270,7 +276,7 @@ def _tables(readers: Sequence[Reader], shown: Reader) -> dict[str, Table]:
     x = tl.tensor(shown.images[:1], requires_grad=True)
     shown.model(x)[0, int(shown.read[0])].backward()
     tables = {
-        "losses": over_epochs(_ROWS),
+        "losses": over_epochs(_LOSSES),
         "accuracies": over_epochs(_ACCURACIES),
         "confusion": Table(("actual", "predicted", "count"), _by_index(counts)),
         "misread": Table(

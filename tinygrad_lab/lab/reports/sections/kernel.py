@@ -51,6 +51,8 @@ def section(images: Array, kernels: Array) -> Section:
     verdict = outcome(lambda: check(turned))
     columns = {"by hand": by_hand[1], "program": generated[1], "turned around": mistaken[1]}
     shown = {
+        "images": len(images),
+        "kernels": len(kernels),
         "code": [code(kernel_by_hand.convolved), code(right)],
         "program": _parts(program),
         "differences": [
@@ -67,7 +69,7 @@ def section(images: Array, kernels: Array) -> Section:
             alt="The gradient by each kernel three times: by hand, by the program, turned around",
             caption=(
                 "∂L/∂k of the first-layer kernels. By hand and by the program it is one picture; "
-                "with the kernel turned around, each tile stands on its head."
+                "with the kernel turned around, each tile is turned by half a circle."
             ),
             size=(6.4, 3.0),
             bottom=0.1,
