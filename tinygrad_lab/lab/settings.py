@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
-from tinygrad_lab.lab.data import DATA_NAMES
+from tinygrad_lab.lab.data import DATA_NAMES, is_drawn, is_noisy
 
 ACTIVATIONS = ("sigmoid", "relu", "tanh", "none")
+OUTPUT_ACTIVATIONS = (*ACTIVATIONS, "softmax")
 LOSSES = ("mse", "cross-entropy", "report-a")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw")
 REDUCTIONS = ("mean", "sum")
@@ -40,19 +41,23 @@ class Settings:
     Attributes
     ----------
     data
-        ``"linear"`` or ``"xor"``.
+        ``"linear"``, ``"xor"``, ``"spirals"``, ``"moons"``, ``"circles"``, ``"digits"``, or the
+        path of a CSV or an IDX file (see :func:`tinygrad_lab.lab.data.load`).
     hidden
-        Units of each hidden layer; the network is ``[2, *hidden, 1]``.
+        Units of each hidden layer; the network is ``[2, *hidden, 1]``, or with other data
+        ``[inputs, *hidden, outputs]``: one output for two classes, and one a class for more.
     activation
         After every layer: ``"sigmoid"``, ``"relu"``, ``"tanh"`` or ``"none"``.
     output_activation
-        After the last layer, where it differs.
+        After the last layer, where it differs; there it may be ``"softmax"`` too, with an output
+        for each class.
     bias
         Biases starting at 0, or none at all.
     loss
-        What is minimised: ``"mse"``; ``"cross-entropy"``; or ``"report-a"``, twice the
-        cross-entropy, whose gradient before the last sigmoid is the 2(A₃ − y) that report A derives
-        for its squared error.  The loss that is logged is the mean squared error in all three.
+        What is minimised: ``"mse"``; ``"cross-entropy"``, after a sigmoid that of each output by
+        itself, after a softmax that of the classes; or ``"report-a"``, twice the cross-entropy,
+        whose gradient before the last sigmoid is the 2(A₃ − y) that report A derives for its
+        squared error.  The loss that is logged is the mean squared error in all three.
     reduction
         The gradient's: ``"mean"`` over the samples, or their ``"sum"``.
     optimizer
@@ -62,7 +67,13 @@ class Settings:
     epochs
         Steps on the whole batch, at least 1.
     n
-        Points in each draw of ``linear``.
+        Points in each draw of data that is drawn; 100 with other data.
+    noise
+        Standard deviation of what is added to spirals, moons and circles; 0.05 with other data.
+    target
+        The column of a CSV file that names the classes.
+    labels
+        The IDX file with the classes of the images in an IDX file.
     threshold
         Scores above it count as label 1 in the accuracy: ``"half"`` (0.5), or the ``"median"`` of
         the scores.
@@ -74,8 +85,8 @@ class Settings:
 
     Examples
     --------
-    >>> Settings(hidden=(3, 3), optimizer="adam", lr=0.01).sizes
-    (2, 3, 3, 1)
+    >>> Settings(hidden=(3, 3), optimizer="adam", lr=0.01).last_activation
+    'sigmoid'
     >>> Settings(activation="sigmoit")
     Traceback (most recent call last):
       ...
@@ -93,12 +104,15 @@ class Settings:
     lr: float = 0.1
     epochs: int = 5000
     n: int = 100
+    noise: float = 0.05
+    target: str | None = None
+    labels: str | None = None
     threshold: str = "half"
 
     def __post_init__(self) -> None:
-        _check_name("data", self.data, DATA_NAMES)
+        _check_data(self)
         _check_name("activation", self.activation, ACTIVATIONS)
-        _check_name("output activation", self.last_activation, ACTIVATIONS)
+        _check_name("output activation", self.last_activation, OUTPUT_ACTIVATIONS)
         _check_name("loss", self.loss, LOSSES)
         _check_name("reduction", self.reduction, REDUCTIONS)
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
@@ -107,22 +121,12 @@ class Settings:
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise SettingsError(f"the learning rate must be a number above 0, got lr = {self.lr}")
         _check_count("epochs", self.epochs)
-        _check_count("n", self.n)
-        if self.loss != "mse" and self.last_activation != "sigmoid":
-            raise SettingsError(
-                f"loss {self.loss!r} needs a sigmoid as the output activation, got "
-                f"{self.last_activation!r}; use loss 'mse', or output activation 'sigmoid'"
-            )
+        _check_loss(self.loss, self.last_activation)
 
     @property
     def last_activation(self) -> str:
         """The activation after the last layer."""
         return self.activation if self.output_activation is None else self.output_activation
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Units of every layer, from the two inputs to the one output."""
-        return (2, *self.hidden, 1)
 
     def to_row(self) -> dict[str, Any]:
         """Return the settings as texts, numbers and None: for JSON, CSV or a database.
@@ -150,7 +154,8 @@ class Settings:
         >>> Settings.from_row(Settings(hidden=(3, 3)).to_row()) == Settings(hidden=(3, 3))
         True
         """
-        expected = [*_VERSION, *_READ]
+        columns = fields(cls)
+        expected = [*_VERSION, *(column.name for column in columns)]
         wrong = [f"{name!r} is missing" for name in expected if name not in row]
         wrong += [f"{name!r} is unknown" for name in row if name not in expected]
         if wrong:
@@ -160,7 +165,46 @@ class Settings:
                 raise SettingsError(
                     f"{name} = {row[name]!r}: this version of tinygrad_lab reads {version} alone"
                 )
-        return cls(**{name: _read(name, row[name]) for name in _READ})
+        return cls(**{column.name: _read(column, row[column.name]) for column in columns})
+
+
+def usual_settings(data: str, **chosen: Any) -> Settings:
+    """Return settings for a data set, with what nobody chose as it usually is there.
+
+    That is what the reports have for their two, and for others what trains on them.
+
+    Parameters
+    ----------
+    data
+        As in :class:`Settings`.
+    **chosen
+        Any of the other settings.
+
+    Raises
+    ------
+    SettingsError
+        As :class:`Settings`.
+
+    Examples
+    --------
+    >>> usual_settings("xor") == Settings()
+    True
+    >>> settings = usual_settings("digits", epochs=10)
+    >>> settings.hidden, settings.loss, settings.epochs
+    ((32,), 'cross-entropy', 10)
+    """
+    return Settings(data=data, **_usual(data) | chosen)
+
+
+def _usual(data: str) -> dict[str, Any]:
+    if data in ("linear", "xor"):
+        return {}
+    trains = {"loss": "cross-entropy", "optimizer": "adam", "lr": 0.01}
+    if is_noisy(data):
+        plane = {"hidden": (16, 16), "activation": "tanh", "output_activation": "sigmoid"}
+        return trains | plane | {"epochs": 1000}
+    many = {"hidden": (32,), "activation": "relu", "output_activation": "softmax"}
+    return trains | many | {"epochs": 300}
 
 
 def command_of(settings: Settings, seed: int) -> str:
@@ -171,12 +215,15 @@ def command_of(settings: Settings, seed: int) -> str:
     >>> command_of(Settings(hidden=(3, 3), bias=False, lr=0.2), seed=17)
     'tinygrad-lab train xor --hidden 3,3 --no-bias --lr 0.2 --seed 17'
     """
-    usual = Settings(data=settings.data)
+    usual = _usual(settings.data)
     words = ["tinygrad-lab", "train", settings.data]
     for field in fields(Settings):
-        value, option = getattr(settings, field.name), field.name.replace("_", "-")
-        if field.name == "data" or value == getattr(usual, field.name):
+        name, value = field.name, getattr(settings, field.name)
+        if name == "output_activation" and value is None and name in usual:
+            value = settings.activation
+        if name == "data" or value == usual.get(name, field.default):
             continue
+        option = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
         else:
@@ -226,29 +273,23 @@ def _optional(value: Any) -> str | None:
     return None if value is None or value == "" or value != value else str(value)
 
 
-# How the value of a column is read, which may be a text for a number (CSV), 1 for True (SQLite) or
-# a float for a whole number (pandas).
-_READ: dict[str, Callable[[Any], Any]] = {
-    "data": str,
-    "hidden": lambda value: parse_hidden(str(value)),
-    "activation": str,
-    "output_activation": _optional,
-    "bias": _flag,
-    "loss": str,
-    "reduction": str,
-    "optimizer": str,
-    "lr": float,
-    "epochs": _whole,
-    "n": _whole,
-    "threshold": str,
+# How the value of a column is read, by the type that it has: it may be a text for a number (CSV), 1
+# for True (SQLite) or a float for a whole number (pandas).
+_READERS: dict[type, Callable[[Any], Any]] = {
+    str: str,
+    int: _whole,
+    float: float,
+    bool: _flag,
+    tuple: lambda value: parse_hidden(str(value)),
+    type(None): _optional,
 }
 
 
-def _read(name: str, value: Any) -> Any:
+def _read(field: Field[Any], value: Any) -> Any:
     try:
-        return _READ[name](value)
+        return _READERS[type(field.default)](value)
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise SettingsError(f"{value!r} is no value for {name!r}") from None
+        raise SettingsError(f"{value!r} is no value for {field.name!r}") from None
 
 
 def _check_name(kind: str, name: str, known: Sequence[str]) -> None:
@@ -257,6 +298,51 @@ def _check_name(kind: str, name: str, known: Sequence[str]) -> None:
     close = get_close_matches(str(name).lower(), known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise SettingsError(f"unknown {kind} {name!r}; {hint}There are: {', '.join(known)}")
+
+
+def _check_data(settings: Settings) -> None:
+    """Raise SettingsError for unknown data, and for a setting that has no effect on them."""
+    data, fixed = settings.data, {field.name: field.default for field in fields(settings)}
+    if settings.target is not None and settings.labels is not None:
+        raise SettingsError(
+            f"target {settings.target!r} is a column of a CSV file and labels {settings.labels!r} "
+            "an IDX file: give one of them"
+        )
+    if data in DATA_NAMES:
+        without_effect = ["n", "noise", "target", "labels"][is_drawn(data) + is_noisy(data) :]
+    elif settings.target is not None or settings.labels is not None:
+        without_effect = ["n", "noise"]
+    elif "." in data or "/" in data:
+        raise SettingsError(
+            f"{data!r} is a file, and nothing says where its classes are: give target, a column of "
+            "the CSV file, or labels, the IDX file with the labels of images"
+        )
+    else:
+        _check_name("data", data, DATA_NAMES)
+    for name in without_effect:
+        value = getattr(settings, name)
+        if value != fixed[name]:
+            raise SettingsError(f"{name} = {value!r} has no effect on data {data!r}; leave it out")
+    _check_count("n", settings.n)
+    if not 0 <= settings.noise < math.inf:
+        raise SettingsError(f"noise must be a number from 0 on, got noise = {settings.noise}")
+
+
+def _check_loss(loss: str, last: str) -> None:
+    """Raise SettingsError where a loss does not take what the last layer gives."""
+    if (loss == "mse" and last != "softmax") or (loss != "mse" and last == "sigmoid"):
+        return
+    if loss == "cross-entropy" and last == "softmax":
+        return
+    if last == "softmax":
+        raise SettingsError(
+            f"output activation 'softmax' is for loss 'cross-entropy', got {loss!r}; use that loss "
+            "or output activation 'sigmoid'"
+        )
+    raise SettingsError(
+        f"loss {loss!r} needs a sigmoid as the output activation, got {last!r}; use loss 'mse', or "
+        "output activation 'sigmoid'"
+    )
 
 
 def _check_sizes(hidden: tuple[Any, ...]) -> None:
