@@ -59,7 +59,10 @@ def test_settings_are_values():
     [
         ({"data": "xr"}, "unknown data 'xr'; did you mean 'xor'"),
         ({"activation": "Sigmoid"}, "unknown activation 'Sigmoid'; did you mean 'sigmoid'"),
-        ({"activation": "zzz"}, "unknown activation 'zzz'; There are: sigmoid, relu, tanh, none"),
+        (
+            {"activation": "zzz"},
+            "unknown activation 'zzz'; There are: sigmoid, relu, leaky_relu, tanh, none",
+        ),
         ({"output_activation": "rel"}, "unknown output activation 'rel'; did you mean 'relu'"),
         ({"optimizer": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'"),
         ({"loss": "mae"}, "unknown loss 'mae'; did you mean 'mse'"),

@@ -15,8 +15,9 @@ from typing import Any
 
 from tinygrad_lab.lab.data import DATA_NAMES, is_drawn, is_noisy
 
-ACTIVATIONS = ("sigmoid", "relu", "tanh", "none")
+ACTIVATIONS = ("sigmoid", "relu", "leaky_relu", "tanh", "none")
 OUTPUT_ACTIVATIONS = (*ACTIVATIONS, "softmax")
+INITS = ("normal", "kaiming_normal")
 LOSSES = ("mse", "cross-entropy", "report-a")
 OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw")
 REDUCTIONS = ("mean", "sum")
@@ -47,12 +48,16 @@ class Settings:
         Units of each hidden layer; the network is ``[2, *hidden, 1]``, or with other data
         ``[inputs, *hidden, outputs]``: one output for two classes, and one a class for more.
     activation
-        After every layer: ``"sigmoid"``, ``"relu"``, ``"tanh"`` or ``"none"``.
+        After every layer: ``"sigmoid"``, ``"relu"``, ``"leaky_relu"`` (slope 0.01 below 0),
+        ``"tanh"`` or ``"none"``.
     output_activation
         After the last layer, where it differs; there it may be ``"softmax"`` too, with an output
         for each class.
     bias
         Biases starting at 0, or none at all.
+    init
+        Where weights are drawn from: ``"normal"``, N(0, 1); or ``"kaiming_normal"``, He's
+        N(0, 2 / inputs of the layer).
     loss
         What is minimised: ``"mse"``; ``"cross-entropy"``, after a sigmoid that of each output by
         itself, after a softmax that of the classes; or ``"report-a"``, twice the cross-entropy,
@@ -98,6 +103,7 @@ class Settings:
     activation: str = "sigmoid"
     output_activation: str | None = None
     bias: bool = True
+    init: str = "normal"
     loss: str = "mse"
     reduction: str = "mean"
     optimizer: str = "sgd"
@@ -113,6 +119,7 @@ class Settings:
         _check_data(self)
         _check_name("activation", self.activation, ACTIVATIONS)
         _check_name("output activation", self.last_activation, OUTPUT_ACTIVATIONS)
+        _check_name("init", self.init, INITS)
         _check_name("loss", self.loss, LOSSES)
         _check_name("reduction", self.reduction, REDUCTIONS)
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
@@ -204,7 +211,7 @@ def _usual(data: str) -> dict[str, Any]:
         plane = {"hidden": (16, 16), "activation": "tanh", "output_activation": "sigmoid"}
         return trains | plane | {"epochs": 1000}
     many = {"hidden": (32,), "activation": "relu", "output_activation": "softmax"}
-    return trains | many | {"epochs": 300}
+    return trains | many | {"init": "kaiming_normal", "epochs": 300}
 
 
 def command_of(settings: Settings, seed: int) -> str:
