@@ -200,7 +200,11 @@ def usual_settings(data: str, **chosen: Any) -> Settings:
     >>> settings.hidden, settings.loss, settings.epochs
     ((32,), 'cross-entropy', 10)
     """
-    return Settings(data=data, **_usual(data) | chosen)
+    settings = Settings(data=data, **_usual(data) | chosen)
+    for name in _without_effect(settings):
+        if name in chosen:
+            raise _no_effect(settings, name)
+    return settings
 
 
 def _usual(data: str) -> dict[str, Any]:
@@ -309,30 +313,40 @@ def _check_name(kind: str, name: str, known: Sequence[str]) -> None:
 
 def _check_data(settings: Settings) -> None:
     """Raise SettingsError for unknown data, and for a setting that has no effect on them."""
-    data, fixed = settings.data, {field.name: field.default for field in fields(settings)}
-    if settings.target is not None and settings.labels is not None:
+    data, target, labels = settings.data, settings.target, settings.labels
+    if target is not None and labels is not None:
         raise SettingsError(
-            f"target {settings.target!r} is a column of a CSV file and labels {settings.labels!r} "
-            "an IDX file: give one of them"
+            f"target {target!r} is a column of a CSV file and labels {labels!r} an IDX file: give "
+            "one of them"
         )
-    if data in DATA_NAMES:
-        without_effect = ["n", "noise", "target", "labels"][is_drawn(data) + is_noisy(data) :]
-    elif settings.target is not None or settings.labels is not None:
-        without_effect = ["n", "noise"]
-    elif "." in data or "/" in data:
-        raise SettingsError(
-            f"{data!r} is a file, and nothing says where its classes are: give target, a column of "
-            "the CSV file, or labels, the IDX file with the labels of images"
-        )
-    else:
+    if target is None and labels is None and data not in DATA_NAMES:
+        if "." in data or "/" in data:
+            raise SettingsError(
+                f"{data!r} is a file, and nothing says where its classes are: give target, a "
+                "column of the CSV file, or labels, the IDX file with the labels of images"
+            )
         _check_name("data", data, DATA_NAMES)
-    for name in without_effect:
-        value = getattr(settings, name)
-        if value != fixed[name]:
-            raise SettingsError(f"{name} = {value!r} has no effect on data {data!r}; leave it out")
     _check_count("n", settings.n)
     if not 0 <= settings.noise < math.inf:
         raise SettingsError(f"noise must be a number from 0 on, got noise = {settings.noise}")
+    usual = {field.name: field.default for field in fields(settings)}
+    for name in _without_effect(settings):
+        if getattr(settings, name) != usual[name]:
+            raise _no_effect(settings, name)
+
+
+def _without_effect(settings: Settings) -> list[str]:
+    """Return the names of what does nothing to the data."""
+    if settings.data not in DATA_NAMES:
+        return ["n", "noise"]
+    return ["n", "noise", "target", "labels"][is_drawn(settings.data) + is_noisy(settings.data) :]
+
+
+def _no_effect(settings: Settings, name: str) -> SettingsError:
+    value = getattr(settings, name)
+    return SettingsError(
+        f"{name} = {value!r} has no effect on data {settings.data!r}; leave it out"
+    )
 
 
 def _check_loss(loss: str, last: str) -> None:
