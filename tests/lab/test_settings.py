@@ -27,7 +27,7 @@ from tinygrad_lab.lab.settings import (
 counts = st.integers(1, 10**9)
 # Files may be called almost anything, but what begins with a dash is an option.
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1).filter(
-    lambda text: text[0] != "-" and text not in DATA_NAMES
+    lambda text: text[0] != "-"
 )
 
 
@@ -42,8 +42,8 @@ def settings(draw):
     }
     place = draw(
         st.sampled_from(DATA_NAMES).map(lambda name: {"data": name})
-        | st.fixed_dictionaries({"data": texts, "target": texts})
-        | st.fixed_dictionaries({"data": texts, "labels": texts})
+        | st.fixed_dictionaries({"data": texts.map("./{}".format), "target": texts})
+        | st.fixed_dictionaries({"data": texts.map("{}.idx".format), "labels": texts})
     )
     if is_drawn(place["data"]) and len(place) == 1:
         place["n"] = draw(counts)

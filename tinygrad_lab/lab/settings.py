@@ -43,7 +43,8 @@ class Settings:
     ----------
     data
         ``"linear"``, ``"xor"``, ``"spirals"``, ``"moons"``, ``"circles"``, ``"digits"``, or the
-        path of a CSV or an IDX file (see :func:`tinygrad_lab.lab.data.load`).
+        path of a CSV or an IDX file, with a dot or a slash in it (see
+        :func:`tinygrad_lab.lab.data.load`).
     hidden
         Units of each hidden layer; the network is ``[2, *hidden, 1]``, or with other data
         ``[inputs, *hidden, outputs]``: one output for two classes, and one a class for more.
@@ -116,18 +117,9 @@ class Settings:
     threshold: str = "half"
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            check_value(field.name, getattr(self, field.name))
         _check_data(self)
-        _check_name("activation", self.activation, ACTIVATIONS)
-        _check_name("output activation", self.last_activation, OUTPUT_ACTIVATIONS)
-        _check_name("init", self.init, INITS)
-        _check_name("loss", self.loss, LOSSES)
-        _check_name("reduction", self.reduction, REDUCTIONS)
-        _check_name("optimizer", self.optimizer, OPTIMIZERS)
-        _check_name("threshold", self.threshold, THRESHOLDS)
-        _check_sizes(self.hidden)
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise SettingsError(f"the learning rate must be a number above 0, got lr = {self.lr}")
-        _check_count("epochs", self.epochs)
         _check_loss(self.loss, self.last_activation)
 
     @property
@@ -303,6 +295,51 @@ def _read(field: Field[Any], value: Any) -> Any:
         raise SettingsError(f"{value!r} is no value for {field.name!r}") from None
 
 
+# ---- what can be trained ------------------------------------------------------------------------
+
+
+def check_value(name: str, value: Any) -> None:
+    """Raise SettingsError for what can be the value of a setting whatever the others are.
+
+    Examples
+    --------
+    >>> check_value("hidden", (4, 0))
+    Traceback (most recent call last):
+      ...
+    tinygrad_lab.lab.settings.SettingsError: every hidden layer needs a whole number of units...
+    """
+    if name in _NAMES:
+        if not (name == "output_activation" and value is None):
+            _check_name(name.replace("_", " "), value, _NAMES[name])
+    elif name == "data":
+        if not ("." in value or "/" in value):  # a file is looked at when it is read
+            _check_name(name, value, DATA_NAMES)
+    elif name == "hidden":
+        if not value or not all(map(_is_count, value)):
+            raise SettingsError(
+                f"every hidden layer needs a whole number of units, {_COUNTS}; got hidden = {value}"
+            )
+    elif name in ("epochs", "n"):
+        if not _is_count(value):
+            raise SettingsError(f"{name} must be a whole number, {_COUNTS}; got {name} = {value}")
+    elif name == "lr":
+        if not 0 < value < math.inf:
+            raise SettingsError(f"the learning rate must be a number above 0, got lr = {value}")
+    elif name == "noise" and not 0 <= value < math.inf:
+        raise SettingsError(f"noise must be a number from 0 on, got noise = {value}")
+
+
+_NAMES = {
+    "activation": ACTIVATIONS,
+    "output_activation": OUTPUT_ACTIVATIONS,
+    "init": INITS,
+    "loss": LOSSES,
+    "reduction": REDUCTIONS,
+    "optimizer": OPTIMIZERS,
+    "threshold": THRESHOLDS,
+}
+
+
 def _check_name(kind: str, name: str, known: Sequence[str]) -> None:
     if name in known:
         return
@@ -311,24 +348,23 @@ def _check_name(kind: str, name: str, known: Sequence[str]) -> None:
     raise SettingsError(f"unknown {kind} {name!r}; {hint}There are: {', '.join(known)}")
 
 
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST
+
+
 def _check_data(settings: Settings) -> None:
-    """Raise SettingsError for unknown data, and for a setting that has no effect on them."""
+    """Raise SettingsError where nothing says what a file holds, and for what has no effect."""
     data, target, labels = settings.data, settings.target, settings.labels
     if target is not None and labels is not None:
         raise SettingsError(
             f"target {target!r} is a column of a CSV file and labels {labels!r} an IDX file: give "
             "one of them"
         )
-    if target is None and labels is None and data not in DATA_NAMES:
-        if "." in data or "/" in data:
-            raise SettingsError(
-                f"{data!r} is a file, and nothing says where its classes are: give target, a "
-                "column of the CSV file, or labels, the IDX file with the labels of images"
-            )
-        _check_name("data", data, DATA_NAMES)
-    _check_count("n", settings.n)
-    if not 0 <= settings.noise < math.inf:
-        raise SettingsError(f"noise must be a number from 0 on, got noise = {settings.noise}")
+    if data not in DATA_NAMES and target is None and labels is None:
+        raise SettingsError(
+            f"{data!r} is a file, and nothing says where its classes are: give target, a column of "
+            "the CSV file, or labels, the IDX file with the labels of images"
+        )
     usual = {field.name: field.default for field in fields(settings)}
     for name in _without_effect(settings):
         if getattr(settings, name) != usual[name]:
@@ -364,19 +400,3 @@ def _check_loss(loss: str, last: str) -> None:
         f"loss {loss!r} needs a sigmoid as the output activation, got {last!r}; use loss 'mse', or "
         "output activation 'sigmoid'"
     )
-
-
-def _check_sizes(hidden: tuple[Any, ...]) -> None:
-    if not hidden or not all(map(_is_count, hidden)):
-        raise SettingsError(
-            f"every hidden layer needs a whole number of units, {_COUNTS}; got hidden = {hidden}"
-        )
-
-
-def _check_count(name: str, value: Any) -> None:
-    if not _is_count(value):
-        raise SettingsError(f"{name} must be a whole number, {_COUNTS}; got {name} = {value}")
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST
