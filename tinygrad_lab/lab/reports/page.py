@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,10 @@ import jinja2
 import numpy as np
 
 import tinygrad_lab as tl
-from tinygrad_lab.lab.reports import checked, example
 from tinygrad_lab.lab.reports.figures import svg
-from tinygrad_lab.lab.reports.judging import Figure, Measurement, measure
+from tinygrad_lab.lab.reports.measuring import RULE, Figure, Measurement, measure, percent
+from tinygrad_lab.lab.reports.sections import Part
+from tinygrad_lab.lab.reports.statistics import WORDS, Spread
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
 from tinygrad_lab.lab.reports.study import Row, Runs, Study
 from tinygrad_lab.lab.reports.tables import Section, curves_table, measured_table, runs_table
@@ -25,18 +27,16 @@ from tinygrad_lab.lab.reports.tables import Section, curves_table, measured_tabl
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Sections and data that every page has, whose names no study may have.
-OWN_KEYS = ("runs", "findings", "example", "by-hand")
-
 _LOSS_DECADES = (-10, 0)  # the axis of the loss strips
 
 
 def files(
     studies: Sequence[Study],
     runs: Runs,
+    drawn: Mapping[str, Section | None],
     *,
+    parts: Sequence[Part] = (),
     seeds: int,
-    wanted: int,
     seconds: float,
     quick: bool = False,
 ) -> dict[str, str]:
@@ -45,42 +45,60 @@ def files(
     Parameters
     ----------
     studies
-        What was to be run.
+        What was run.
     runs
-        What was run; rows that are missing are left out, and the page says so.
+        The runs of every setting.
+    drawn
+        What stands in the sections: of each study what :func:`figures` returns, by its key, and of
+        each part what it makes.
+    parts
+        The sections that are no studies.
     seeds
         Seeds a setting.
-    wanted
-        How many settings were to be run.
     seconds
-        How long training took.
+        How long it took.
     quick
         Whether something was left out on purpose, which the page then says.
     """
-    measured = {study.key: _measurements(study, runs) for study in studies}
-    of_studies = [_section(study, measured[study.key], runs) for study in studies]
-    of_example, by_hand = example.section(runs), checked.section()
+    measured = {study.key: measurements(study, runs) for study in studies}
+    of_studies = {
+        study.key: _section(study, measured[study.key], runs, drawn[study.key]) for study in studies
+    }
     every_measurement = [m for each in measured.values() for m in each]
+    sections = _in_order(of_studies, parts, drawn)
     page = _template().render(
-        sections=[_shown(section) for section in of_studies if section.tables],
-        example=_shown(of_example) if of_example else None,
-        by_hand=_shown(by_hand),
+        sections=[_shown(section) for section in sections],
         grades=_grades(every_measurement),
+        rule=RULE,
         findings=_findings(every_measurement),
-        claims=[claim for section in of_studies for claim in section.shown["claims"]],
+        claims=[claim for section in of_studies.values() for claim in section.shown["claims"]],
         seeds=seeds,
         quick=quick,
-        missing=wanted - len(runs),
-        wanted=wanted,
         total=sum(len(results) for results in runs.values()),
         seconds=seconds,
         versions=f"tinygrad_lab {tl.__version__}, NumPy {np.__version__}, "
         f"Python {platform.python_version()}",
     )
     tables = {"runs.csv": runs_table(runs)}
-    for section in (*of_studies, of_example, by_hand):
-        tables |= section.tables if section else {}
+    for section in sections:
+        tables |= section.tables
     return {f"data/{name}": table.csv() for name, table in tables.items()} | {"index.html": page}
+
+
+def _in_order(
+    of_studies: Mapping[str, Section],
+    parts: Sequence[Part],
+    drawn: Mapping[str, Section | None],
+) -> list[Section]:
+    """Put the parts behind the studies that they follow."""
+    order: dict[str, list[Section]] = {key: [section] for key, section in of_studies.items()}
+    for part in parts:
+        section = drawn[part.key]
+        if section is not None:
+            head = {"key": part.key, "title": part.title, "template": f"{part.key}.html.j2"}
+            place = part.after if part.after in of_studies else ""
+            order.setdefault(place, []).append(Section(section.shown | head, section.tables))
+    return [section for group in order.values() for section in group]
 
 
 def _template() -> jinja2.Template:
@@ -98,15 +116,20 @@ def _shown(section: Section) -> dict[str, Any]:
     return section.shown | {"files": [f"data/{name}" for name in section.tables]}
 
 
-def _measurements(study: Study, runs: Runs) -> list[Measurement]:
-    return [measure(row, runs[row.settings]) for row in study.rows if row.settings in runs]
+def measurements(study: Study, runs: Runs) -> list[Measurement]:
+    """Measure every row of a study."""
+    return [measure(row, runs[row.settings]) for row in study.rows]
 
 
-def _section(study: Study, measured: Sequence[Measurement], runs: Runs) -> Section:
-    """Lay out one study; without tables where none of its settings was run."""
+def _section(
+    study: Study, measured: Sequence[Measurement], runs: Runs, drawn: Section | None
+) -> Section:
+    """Lay out one study around its figures."""
+    figures = drawn or Section({})
     shown = {
         "key": study.key,
         "title": study.title,
+        "template": "study.html.j2",
         "text": study.text,
         "rows": [_row(m) for m in measured],
         "claims": [
@@ -114,17 +137,9 @@ def _section(study: Study, measured: Sequence[Measurement], runs: Runs) -> Secti
             for claim in study.claims
             if (verdict := claim.verdict(runs)) is not None
         ],
-        "figures": list(_curve_figures(study, measured)),
     }
-    if not measured:
-        return Section(shown)
-    return Section(
-        shown,
-        {
-            f"{study.key}.csv": measured_table(measured),
-            f"{study.key}-curves.csv": curves_table(measured),
-        },
-    )
+    tables = {f"{study.key}.csv": measured_table(measured)} | figures.tables
+    return Section(shown | figures.shown, tables)
 
 
 # ---- numbers ------------------------------------------------------------------------------------
@@ -139,50 +154,47 @@ def _row(m: Measurement) -> dict[str, Any]:
         "label": m.row.label,
         "data": m.row.settings.data,
         "reported": _reported_text(m.row),
-        "curve": [f for f in m.figures if f.what.startswith("loss at")],
-        "accuracy": _percent(m.accuracy[1]),
-        "accuracy_range": f"{_percent(m.accuracy[0])} to {_percent(m.accuracy[2])}",
+        "curve": [f for f in m.figures if f.epoch is not None],
+        "figures": m.figures,
+        "accuracy": _percent(m.accuracy.median),
+        "accuracy_range": _range(m.accuracy, _percent),
+        "accuracy_interval": _interval(m.accuracy, _percent),
         "accuracy_strip": _strip(
-            [100 * r.accuracy for r in m.results], reported.accuracy, _percent_position
+            [percent(result) for result in m.results], reported.accuracy, _percent_position
         ),
-        "loss": _loss(m.loss[1]),
-        "loss_range": f"{_loss(m.loss[0])} to {_loss(m.loss[2])}",
+        "loss": _loss(m.loss.median),
+        "loss_range": _range(m.loss, _loss),
+        "loss_interval": _interval(m.loss, _loss),
         "loss_strip": _strip(
             losses, () if reported.loss is None else (reported.loss,), _loss_position
         ),
-        "test": None if m.test_accuracy is None else _percent(m.test_accuracy[1]),
-        "perfect": f"{sum(r.accuracy == 1.0 for r in m.results)} of {len(m.results)}",
-        "diverged": sum(r.diverged_at is not None for r in m.results),
-        "grade": _grade(m),
-        "unseen": _unseen(m),
+        "test": None if m.test_accuracy is None else _percent(m.test_accuracy.median),
+        "perfect": m.perfect,
+        "diverged": m.diverged.count,
+        "agreeing": m.agreeing,
+        "reaching": m.reaching,
     }
 
 
-def _grade(m: Measurement) -> str:
-    """The worst grade among a row's figures; empty where nothing was reported."""
-    grades = {figure.grade for figure in m.figures}
-    return next((grade for grade in ("not seen", "seen", "typical") if grade in grades), "")
+def _range(spread: Spread, text: Callable[[float], str]) -> str:
+    return f"{text(spread.lowest)} to {text(spread.highest)}"
 
 
-def _unseen(m: Measurement) -> str:
-    """Count the figures of a row that no seed gave, as "1 of 3 "; empty for none or all of them."""
-    count = sum(figure.grade == "not seen" for figure in m.figures)
-    return f"{count} of {len(m.figures)} " if 0 < count < len(m.figures) else ""
+def _interval(spread: Spread, text: Callable[[float], str]) -> str:
+    """Write the interval of a median; empty where so few seeds give none."""
+    return "" if spread.interval is None else " to ".join(map(text, spread.interval))
 
 
 def _grades(measured: Iterable[Measurement]) -> dict[str, int]:
-    counts = {"typical": 0, "seen": 0, "not seen": 0}
-    for m in measured:
-        for figure in m.figures:
-            counts[figure.grade] += 1
-    return counts
+    counts = Counter(figure.grade for m in measured for figure in m.figures)
+    return {word: counts[word] for word in WORDS}
 
 
 def _findings(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
     """Return the figures that no seed gave, rows with the same explanation together."""
     findings: dict[str, dict[str, Any]] = {}
     for m in measured:
-        missed = [f for f in m.figures if f.grade == "not seen"]
+        missed = [f for f in m.figures if not f.share.count or not f.inside]
         if missed:
             text = m.row.finding
             finding = findings.setdefault(text or m.row.name, {"text": text, "lines": []})
@@ -193,7 +205,7 @@ def _findings(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
 def _disagreement(m: Measurement, missed: Iterable[Figure]) -> dict[str, str]:
     numbers = (
         f"{f.what} {_number(f.what, f.reported)} reported, "
-        f"{_number(f.what, f.low)} to {_number(f.what, f.high)} measured"
+        f"{_range(f.spread, partial(_number, f.what))} measured; {f.share} runs agree"
         for f in missed
     )
     title = f"{m.row.name}, {DATA_TITLES[m.row.settings.data]}"
@@ -249,21 +261,31 @@ def _strip(
 # ---- figures ------------------------------------------------------------------------------------
 
 
-def _curve_figures(study: Study, measured: Sequence[Measurement]) -> Iterable[dict[str, str]]:
+def figures(key: str, title: str, measured: Sequence[Measurement]) -> Section:
+    """Draw what a study has measured."""
+    return Section(
+        {"figures": list(_curve_figures(key, title, measured))},
+        {f"{key}-curves.csv": curves_table(measured)},
+    )
+
+
+def _curve_figures(
+    key: str, study: str, measured: Sequence[Measurement]
+) -> Iterable[dict[str, str]]:
     """Draw the learning curves of a study: a panel for each report and data set."""
     together = any(not m.row.report for m in measured)  # a comparison no single report has made
     groups: dict[tuple[str, str], list[Measurement]] = {}
     for m in measured:
-        key = ("" if together else m.row.report, m.row.settings.data)
-        groups.setdefault(key, []).append(m)
+        who = "" if together else m.row.report
+        groups.setdefault((who, m.row.settings.data), []).append(m)
     for (report, data), group in groups.items():
         who = f"Report {report}, " if report else ""
         title = f"{who}{DATA_TITLES[data]}"
         yield {
             "svg": svg(
                 partial(_draw_curves, group=group, title=title),
-                name=f"{study.key}-{report}-{data}",
-                description=f"{study.title}: loss over epochs, {title}",
+                name=f"{key}-{report}-{data}",
+                description=f"{study}: loss over epochs, {title}",
             ),
             "caption": title,
         }
