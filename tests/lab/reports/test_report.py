@@ -6,8 +6,9 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,13 +18,22 @@ from tinygrad_lab.lab import runner, train_many
 from tinygrad_lab.lab.reports import example, make_report, page, writing
 from tinygrad_lab.lab.reports.sections import PARTS
 from tinygrad_lab.lab.reports.studies import BASE_B, STUDIES
+from tinygrad_lab.lab.workers import pool_of
 
 ROOT = Path(__file__).parents[3]
 
 
-def report(out, studies, **options):
-    """Make a report without the sections that are no studies."""
-    return make_report(out, studies=studies, parts=(), progress=False, **options)
+@pytest.fixture(scope="module")
+def process():
+    with pool_of(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def report(process, monkeypatch):
+    """Make a report of studies alone, in a process that serves all the tests here."""
+    monkeypatch.setattr(writing, "pool_of", lambda _: nullcontext(process))
+    return partial(make_report, parts=(), progress=False)
 
 
 def short(studies=STUDIES, epochs=12):
@@ -174,18 +184,18 @@ def test_a_number_in_the_page_is_the_number_in_the_data(written):
     assert f"{float(row['median']):.4f}".rstrip("0") in text
 
 
-def test_a_second_report_replaces_the_first_and_nothing_else(tmp_path):
+def test_a_second_report_replaces_the_first_and_nothing_else(report, tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     for quick in (True, False):
-        report(tmp_path, short(STUDIES[-1:]), quick=quick)
+        report(tmp_path, studies=short(STUDIES[-1:]), quick=quick)
         assert ("A quick look:" in (tmp_path / "index.html").read_text("utf-8")) is quick
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "index.html", "mine.txt"]
 
 
-def test_the_same_seeds_give_the_same_files(tmp_path):
+def test_the_same_seeds_give_the_same_files(report, tmp_path):
     texts = []
     for name in ("a", "b"):
-        report(tmp_path / name, short(STUDIES[-1:]))
+        report(tmp_path / name, studies=short(STUDIES[-1:]))
         files = sorted(p for p in (tmp_path / name).rglob("*") if p.is_file())
         texts.append({p.name: re.sub(r"in \d+&nbsp;s", "", p.read_text("utf-8")) for p in files})
     assert texts[0] == texts[1]
@@ -219,25 +229,27 @@ def test_a_folder_that_cannot_be_is_found_before_training(tmp_path, monkeypatch,
     assert (tmp_path / "file").read_text() == "not a folder"
 
 
-def test_a_failure_leaves_the_earlier_report_and_nothing_half_written(tmp_path, monkeypatch):
+def test_a_failure_leaves_the_earlier_report_and_nothing_half_written(
+    report, tmp_path, monkeypatch
+):
     (tmp_path / "index.html").write_text("earlier")
     monkeypatch.setattr(writing.page, "files", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        report(tmp_path, short(STUDIES[-1:]))
+        report(tmp_path, studies=short(STUDIES[-1:]))
     assert [p.name for p in tmp_path.iterdir()] == ["index.html"]
     assert (tmp_path / "index.html").read_text() == "earlier"
     with pytest.raises(ZeroDivisionError):
-        report(tmp_path / "new", short(STUDIES[-1:]))
+        report(tmp_path / "new", studies=short(STUDIES[-1:]))
     assert not (tmp_path / "new").exists()
 
 
-def test_ctrl_c_before_anything_is_finished_writes_nothing(tmp_path, monkeypatch):
+def test_ctrl_c_before_anything_is_finished_writes_nothing(report, tmp_path, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "as_completed", interrupted)
     with pytest.raises(runner.Interrupted, match="0 of 2 settings"):
-        report(tmp_path / "new", short(STUDIES[-1:]))
+        report(tmp_path / "new", studies=short(STUDIES[-1:]))
     assert not (tmp_path / "new").exists()
 
 
