@@ -5,7 +5,7 @@ Not for mini-batches, schedules or other models: ``tl.nn`` and ``tl.optim`` are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,9 @@ class Result:
     epochs, losses
         The learning curve: epochs, and the mean squared error before each of their steps (the last
         entry: after the last step).  Shape (points,) both.
+    accuracies
+        The share of the training points on the right side of the threshold, at each of these
+        epochs.  Shape (points,).
     x, y
         The training data, shapes (n, 2) and (n, 1).
     prediction
@@ -76,12 +79,15 @@ class Result:
         The network's ``state_dict`` as arrays.
     diverged_at
         The epoch at which the loss stopped being finite; None for a run that went well.
+    snapshots
+        The weights before the steps of those epochs that were asked for, by epoch.
     """
 
     settings: Settings
     seed: int
     epochs: NDArray[np.int64] = field(repr=False)
     losses: Array = field(repr=False)
+    accuracies: Array = field(repr=False)
     x: Array = field(repr=False)
     y: Array = field(repr=False)
     prediction: Array = field(repr=False)
@@ -89,6 +95,7 @@ class Result:
     test_accuracy: float | None
     weights: Mapping[str, Array] = field(repr=False)
     diverged_at: int | None = None
+    snapshots: Mapping[int, Mapping[str, Array]] = field(default_factory=dict, repr=False)
 
     @property
     def loss(self) -> float:
@@ -103,18 +110,26 @@ class Result:
 
     def epochs_to(self, loss: float) -> float:
         """Return the first epoch of the curve with a smaller loss; infinite where there is none."""
-        below = np.flatnonzero(self.losses < loss)
-        return float(self.epochs[below[0]]) if below.size else float("inf")
+        return self._first(self.losses < loss)
 
-    def model(self) -> nn.Module:
-        """Build the trained network."""
+    def epochs_to_accuracy(self, accuracy: float) -> float:
+        """Return the first epoch of the curve with at least this accuracy, or infinity."""
+        return self._first(self.accuracies >= accuracy)
+
+    def _first(self, reached: Flags) -> float:
+        """Return the first epoch of the curve at which something is so."""
+        points = np.flatnonzero(reached)
+        return float(self.epochs[points[0]]) if points.size else float("inf")
+
+    def model(self, epoch: int | None = None) -> nn.Module:
+        """Build the trained network, or what it was before this epoch's step, of the snapshots."""
         model = build(self.settings, rng=self.seed)
-        model.load_state_dict(dict(self.weights))
+        model.load_state_dict(dict(self.weights if epoch is None else self.snapshots[epoch]))
         return model
 
-    def predict(self, x: Array) -> Array:
-        """Return the trained network's outputs for points of shape (n, 2), shape (n, 1)."""
-        return _predict(self.settings, self.model(), x)
+    def predict(self, x: Array, epoch: int | None = None) -> Array:
+        """Return the outputs of :meth:`model` for points of shape (n, 2), shape (n, 1)."""
+        return _predict(self.settings, self.model(epoch), x)
 
 
 def train(
@@ -160,7 +175,9 @@ def train(
     return _result(settings, seed, data, model, history)
 
 
-def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
+def train_many(
+    settings: Settings, seeds: Sequence[int], *, snapshots: Collection[int] = ()
+) -> list[Result]:
     """Train one network a seed, all of them at once: one network, by ``vmap`` over its parameters.
 
     Each result is what :func:`train` gives for its seed: the networks share no parameter, so the
@@ -173,6 +190,8 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
         What to train, on what, and how.
     seeds
         One network each.
+    snapshots
+        Epochs whose weights are wanted too, from 0, the untrained network, to the last.
 
     Returns
     -------
@@ -189,16 +208,22 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
     networks = _Networks(models)
     x, y = (np.stack([getattr(data, name) for data, _ in prepared]) for name in ("x", "y"))
     diverged = np.full(len(seeds), -1)
+    states = {0: _copied(networks)} if 0 in snapshots else {}
 
     def watch(epoch: int, finite: Flags) -> None:
         if not finite.all():
             diverged[~finite & (diverged < 0)] = epoch
+        if epoch < settings.epochs and epoch + 1 in snapshots:  # the step has been made
+            states[epoch + 1] = _copied(networks)
 
     history = _descend(networks, settings, x, y, watch)
     for index, model in enumerate(models):
         model.load_state_dict({k: stack.data[index] for k, stack in networks.state.items()})
     return [
-        _result(settings, seed, data, model, history.of(index), int(diverged[index]))
+        _result(
+            *(settings, seed, data, model, history.of(index), int(diverged[index])),
+            {e: {k: stack[index] for k, stack in state.items()} for e, state in states.items()},
+        )
         for index, (seed, (data, model)) in enumerate(zip(seeds, prepared, strict=True))
     ]
 
@@ -213,7 +238,7 @@ def prepare(settings: Settings, seed: int) -> tuple[Data, nn.MLP]:
 
 
 def build(settings: Settings, rng: int | np.random.Generator | None = None) -> nn.MLP:
-    """Build the untrained network: weights from N(0, 1), biases 0 or none.
+    """Build the untrained network: weights drawn as the settings say, biases 0 or none.
 
     Where the loss is a cross-entropy the network ends before its last sigmoid, which the loss and
     the outputs then apply themselves: computed together they cannot overflow.
@@ -224,7 +249,7 @@ def build(settings: Settings, rng: int | np.random.Generator | None = None) -> n
         activation=hidden,
         output_activation=last,
         bias=settings.bias,
-        init="normal",
+        init=settings.init,
         rng=rng,
     )
 
@@ -269,10 +294,12 @@ def closing_line(result: Result) -> str:
 class _History:
     epochs: list[int]
     losses: list[Array]
+    accuracies: list[Array]
 
     def of(self, index: int) -> _History:
         """The history of one network of many."""
-        return _History(self.epochs, [losses[index] for losses in self.losses])
+        losses, accuracies = ([p[index] for p in ps] for ps in (self.losses, self.accuracies))
+        return _History(self.epochs, losses, accuracies)
 
 
 class _Networks(nn.Module):
@@ -286,6 +313,10 @@ class _Networks(nn.Module):
     def forward(self, x: Any) -> Any:
         """The outputs of all, from inputs for each."""
         return self.each(self.state, x)
+
+
+def _copied(networks: _Networks) -> dict[str, Array]:
+    return {name: stack.data.copy() for name, stack in networks.state.items()}
 
 
 def _descend(
@@ -305,7 +336,7 @@ def _descend(
     upstream = factor if settings.reduction == "sum" else factor / y.shape[-2]
     optimizer = _optimizer(settings, model)
     stride = _stride(settings.epochs)
-    history = _History([], [])
+    history = _History([], [], [])
 
     @tl.jit(backend="numpy")  # the same numbers to the last bit, however fast the machine is
     def step(update: bool) -> tuple[Any, Any]:
@@ -322,9 +353,11 @@ def _descend(
             scores, total = step(epoch < settings.epochs)
             watch(epoch, np.isfinite(total.data))
             if epoch % stride == 0 or epoch == settings.epochs:
-                losses = np.square(_outputs(settings, scores.data) - y).mean(axis=(-2, -1))
+                outputs = _outputs(settings, scores.data)
+                losses = np.square(outputs - y).mean(axis=(-2, -1))
                 history.epochs.append(epoch)
                 history.losses.append(losses)
+                history.accuracies.append(_accuracy(outputs, y, _threshold(settings, outputs)))
                 if on_epoch is not None:
                     on_epoch(epoch, float(losses))
     return history
@@ -375,24 +408,27 @@ def _result(
     model: nn.MLP,
     history: _History,
     diverged_at: int = -1,
+    snapshots: Mapping[int, Mapping[str, Array]] | None = None,
 ) -> Result:
     prediction = _predict(settings, model, data.x)
-    threshold = 0.5 if settings.threshold == "half" else float(np.median(prediction))
+    threshold = _threshold(settings, prediction)
     test = None
     if data.x_test is not None and data.y_test is not None:
-        test = _accuracy(_predict(settings, model, data.x_test), data.y_test, threshold)
+        test = float(_accuracy(_predict(settings, model, data.x_test), data.y_test, threshold))
     return Result(
         settings=settings,
         seed=seed,
         epochs=np.array(history.epochs),
         losses=np.array(history.losses),
+        accuracies=np.array(history.accuracies),
         x=data.x,
         y=data.y,
         prediction=prediction,
-        accuracy=_accuracy(prediction, data.y, threshold),
+        accuracy=float(_accuracy(prediction, data.y, threshold)),
         test_accuracy=test,
         weights=model.state_dict(),
         diverged_at=None if diverged_at < 0 else diverged_at,
+        snapshots=snapshots or {},
     )
 
 
@@ -403,6 +439,11 @@ def _predict(settings: Settings, model: nn.Module, x: Array) -> Array:
     return outputs
 
 
-def _accuracy(prediction: Array, y: Array, threshold: float) -> float:
-    """Share of scores on the right side; one that is not a number counts as label 0."""
-    return float(np.mean((prediction > threshold) == (y > 0.5)))
+def _threshold(settings: Settings, outputs: Array) -> Any:
+    """Above what an output counts as label 1: shape (..., 1, 1) where it depends on the outputs."""
+    return 0.5 if settings.threshold == "half" else np.median(outputs, axis=(-2, -1), keepdims=True)
+
+
+def _accuracy(outputs: Array, y: Array, threshold: Any) -> Any:
+    """Share of each network's outputs on the right side; one that is not a number counts as 0."""
+    return np.mean((outputs > threshold) == (y > 0.5), axis=(-2, -1))
