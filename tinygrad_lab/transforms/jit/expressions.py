@@ -190,6 +190,8 @@ def _special(
         return None
     if is_transpose(line, kind):
         return Text(f"{of}.T")
+    if op is np.swapaxes:
+        return Text(f"{of}.swapaxes({', '.join(nested(arg, operand) for arg in args[1:])})")
     if op is np.reshape and len(args) == 2 and kind(args[0]).shape == line.kind.shape:
         return operand(args[0])
     if op is np.reshape and len(args) == 2:

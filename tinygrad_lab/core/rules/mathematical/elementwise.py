@@ -132,9 +132,13 @@ def sigmoid(x: Any) -> Any:
     >>> sigmoid(np.array([0.0, -700.0]))
     array([5.00000000e-001, 9.85967654e-305])
     """
-    x = as_floats(x)
-    e = np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
+    e = bounded_exp(as_floats(x))
     return e / (1 + e)
+
+
+def bounded_exp(x: Any) -> Any:
+    """``exp(x)``, or the largest power of e that is finite, for which sigmoid is 1."""
+    return np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
 
 
 #: The largest exponent whose exp does not overflow, by the bytes of a float: sigmoid is 1 there.
@@ -144,8 +148,7 @@ _LARGEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0}
 def _sigmoid_slope(y, x):
     if x.dtype.kind == "c":
         return y * (1 - y)
-    decay = np.exp(-np.absolute(x))  # 1 - y would lose all digits where y is near 1
-    return decay / np.square(1 + decay)
+    return y / (1 + bounded_exp(x))  # 1 - y would lose all digits where y is near 1
 
 
 defvjp(sigmoid, lambda g, y, x: g * _sigmoid_slope(y, x))
