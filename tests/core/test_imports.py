@@ -9,8 +9,8 @@ import sys
 import pytest
 
 HEAVY = (
-    "matplotlib", "hypothesis", "graphviz", "pygraphviz", "dask", "torch", "scipy", "pytest",
-    "typer", "tqdm", "numba", "llvmlite",
+    "matplotlib", "hypothesis", "graphviz", "pygraphviz", "dask", "distributed", "torch", "scipy",
+    "pytest", "typer", "tqdm", "numba", "llvmlite",
 )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_lab.lab import cli, commands, reports, runner
+from tinygrad_lab.lab import cli, reports, runner, training
+from tinygrad_lab.lab.commands.frame import CLOSED_PIPE
 from tinygrad_lab.lab.reports.studies import STUDIES
 from tinygrad_lab.lab.runner import Interrupted
 from tinygrad_lab.lab.settings import Settings
@@ -165,7 +166,7 @@ def test_ctrl_c_while_training(command, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "train", stop)
+    monkeypatch.setattr(training, "train", stop)
     status, _, err = command("train xor")
     assert status == 130
     assert "Traceback" not in err
@@ -175,7 +176,7 @@ def test_too_little_memory(command, monkeypatch):
     def huge(*_, **__):
         raise MemoryError("Unable to allocate 7.28 TiB")
 
-    monkeypatch.setattr(commands, "train", huge)
+    monkeypatch.setattr(training, "train", huge)
     status, _, err = command("train xor --hidden 1000000,1000000")
     assert status == 2
     assert "not enough memory (Unable to allocate 7.28 TiB); train with fewer" in err
@@ -213,7 +214,7 @@ def test_a_reader_that_has_enough_ends_it_quietly():
     assert done.stdout.startswith("epoch 0 loss")
     assert (done.stdout.count("\n"), done.stderr) == (1, "")
     # Nobody read the rest, unless all of it was in the pipe before `head` had its line.
-    assert done.returncode in (0, commands.CLOSED_PIPE)
+    assert done.returncode in (0, CLOSED_PIPE)
 
 
 @with_devices

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_lab.lab import DivergedError, Settings, train, train_many
-from tinygrad_lab.lab.settings import ACTIVATIONS, OPTIMIZERS
+from tinygrad_lab.lab.settings import ACTIVATIONS, INITS, OPTIMIZERS
 from tinygrad_lab.lab.training import closing_line, log_line, prediction_table, prepare
 
 ADAM = Settings(optimizer="adam", lr=0.1, epochs=500)
@@ -64,6 +64,7 @@ def test_report_a_descends_by_two_times_the_error():
         activation=st.sampled_from(ACTIVATIONS),
         output_activation=st.just("sigmoid"),
         bias=st.booleans(),
+        init=st.sampled_from(INITS),
         loss=st.sampled_from(["mse", "cross-entropy", "report-a"]),
         reduction=st.sampled_from(["mean", "sum"]),
         optimizer=st.sampled_from(OPTIMIZERS),
@@ -81,6 +82,21 @@ def test_many_seeds_at_once_are_the_same_computation(setting, seeds):
         assert together.seed == seed
         assert together.accuracy == alone.accuracy
         assert together.test_accuracy == alone.test_accuracy
+
+
+def test_a_snapshot_is_where_a_run_of_so_many_epochs_ends():
+    wanted = (0, 1, 7, 20)
+    results = train_many(replace(ADAM, epochs=20), [3, 4], snapshots=wanted)
+    for result in results:
+        assert tuple(result.snapshots) == wanted
+        untrained = prepare(result.settings, result.seed)[1].state_dict()
+        for name, start in untrained.items():
+            np.testing.assert_array_equal(result.snapshots[0][name], start)
+            np.testing.assert_array_equal(result.snapshots[20][name], result.weights[name])
+    for epochs in wanted[1:]:
+        shorter = train_many(replace(ADAM, epochs=epochs), [3, 4])
+        for longer, short in zip(results, shorter, strict=True):
+            np.testing.assert_array_equal(longer.predict(longer.x, epochs), short.prediction)
 
 
 def test_the_same_seed_gives_the_same_numbers():

@@ -1,6 +1,6 @@
 """The command ``tinygrad-lab``: one clear line and exit status 2 for whatever cannot be done.
 
-Not for the commands themselves (``commands.py``), which need the ``lab`` extra.
+Not for the commands themselves (``commands``), which need the ``lab`` extra.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Streams that cannot be written: a full disk, a pipe whose reader has gone, none at all.
 
-Not for what is written to them (``commands.py``).
+Not for what is written to them (``commands``).
 """
 
 from __future__ import annotations

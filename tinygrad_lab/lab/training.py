@@ -5,7 +5,7 @@ Not for mini-batches, schedules or other models: ``tl.nn`` and ``tl.optim`` are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +76,8 @@ class Result:
         The network's ``state_dict`` as arrays.
     diverged_at
         The epoch at which the loss stopped being finite; None for a run that went well.
+    snapshots
+        The weights before the steps of those epochs that were asked for, by epoch.
     """
 
     settings: Settings
@@ -89,6 +91,7 @@ class Result:
     test_accuracy: float | None
     weights: Mapping[str, Array] = field(repr=False)
     diverged_at: int | None = None
+    snapshots: Mapping[int, Mapping[str, Array]] = field(default_factory=dict, repr=False)
 
     @property
     def loss(self) -> float:
@@ -106,15 +109,15 @@ class Result:
         below = np.flatnonzero(self.losses < loss)
         return float(self.epochs[below[0]]) if below.size else float("inf")
 
-    def model(self) -> nn.Module:
-        """Build the trained network."""
+    def model(self, epoch: int | None = None) -> nn.Module:
+        """Build the trained network, or what it was before this epoch's step, of the snapshots."""
         model = build(self.settings, rng=self.seed)
-        model.load_state_dict(dict(self.weights))
+        model.load_state_dict(dict(self.weights if epoch is None else self.snapshots[epoch]))
         return model
 
-    def predict(self, x: Array) -> Array:
-        """Return the trained network's outputs for points of shape (n, 2), shape (n, 1)."""
-        return _predict(self.settings, self.model(), x)
+    def predict(self, x: Array, epoch: int | None = None) -> Array:
+        """Return the outputs of :meth:`model` for points of shape (n, 2), shape (n, 1)."""
+        return _predict(self.settings, self.model(epoch), x)
 
 
 def train(
@@ -160,7 +163,9 @@ def train(
     return _result(settings, seed, data, model, history)
 
 
-def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
+def train_many(
+    settings: Settings, seeds: Sequence[int], *, snapshots: Collection[int] = ()
+) -> list[Result]:
     """Train one network a seed, all of them at once: one network, by ``vmap`` over its parameters.
 
     Each result is what :func:`train` gives for its seed: the networks share no parameter, so the
@@ -173,6 +178,8 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
         What to train, on what, and how.
     seeds
         One network each.
+    snapshots
+        Epochs whose weights are wanted too, from 0, the untrained network, to the last.
 
     Returns
     -------
@@ -189,16 +196,22 @@ def train_many(settings: Settings, seeds: Sequence[int]) -> list[Result]:
     networks = _Networks(models)
     x, y = (np.stack([getattr(data, name) for data, _ in prepared]) for name in ("x", "y"))
     diverged = np.full(len(seeds), -1)
+    states = {0: _copied(networks)} if 0 in snapshots else {}
 
     def watch(epoch: int, finite: Flags) -> None:
         if not finite.all():
             diverged[~finite & (diverged < 0)] = epoch
+        if epoch < settings.epochs and epoch + 1 in snapshots:  # the step has been made
+            states[epoch + 1] = _copied(networks)
 
     history = _descend(networks, settings, x, y, watch)
     for index, model in enumerate(models):
         model.load_state_dict({k: stack.data[index] for k, stack in networks.state.items()})
     return [
-        _result(settings, seed, data, model, history.of(index), int(diverged[index]))
+        _result(
+            *(settings, seed, data, model, history.of(index), int(diverged[index])),
+            {e: {k: stack[index] for k, stack in state.items()} for e, state in states.items()},
+        )
         for index, (seed, (data, model)) in enumerate(zip(seeds, prepared, strict=True))
     ]
 
@@ -213,7 +226,7 @@ def prepare(settings: Settings, seed: int) -> tuple[Data, nn.MLP]:
 
 
 def build(settings: Settings, rng: int | np.random.Generator | None = None) -> nn.MLP:
-    """Build the untrained network: weights from N(0, 1), biases 0 or none.
+    """Build the untrained network: weights drawn as the settings say, biases 0 or none.
 
     Where the loss is a cross-entropy the network ends before its last sigmoid, which the loss and
     the outputs then apply themselves: computed together they cannot overflow.
@@ -224,7 +237,7 @@ def build(settings: Settings, rng: int | np.random.Generator | None = None) -> n
         activation=hidden,
         output_activation=last,
         bias=settings.bias,
-        init="normal",
+        init=settings.init,
         rng=rng,
     )
 
@@ -286,6 +299,10 @@ class _Networks(nn.Module):
     def forward(self, x: Any) -> Any:
         """The outputs of all, from inputs for each."""
         return self.each(self.state, x)
+
+
+def _copied(networks: _Networks) -> dict[str, Array]:
+    return {name: stack.data.copy() for name, stack in networks.state.items()}
 
 
 def _descend(
@@ -375,6 +392,7 @@ def _result(
     model: nn.MLP,
     history: _History,
     diverged_at: int = -1,
+    snapshots: Mapping[int, Mapping[str, Array]] | None = None,
 ) -> Result:
     prediction = _predict(settings, model, data.x)
     threshold = 0.5 if settings.threshold == "half" else float(np.median(prediction))
@@ -393,6 +411,7 @@ def _result(
         test_accuracy=test,
         weights=model.state_dict(),
         diverged_at=None if diverged_at < 0 else diverged_at,
+        snapshots=snapshots or {},
     )
 
 

@@ -158,7 +158,7 @@ def test_the_runs_are_all_written_down(written):
 
 SETTING_COLUMNS = {
     *("data", "hidden", "activation", "bias", "loss", "reduction", "optimizer", "lr", "epochs"),
-    *("threshold", "output_activation", "n"),
+    *("threshold", "output_activation", "n", "init"),
 }
 
 

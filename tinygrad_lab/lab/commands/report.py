@@ -1,0 +1,39 @@
+"""``tinygrad-lab report``: the whole lab as one page.
+
+Not for what is run or shown (``lab/reports``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinygrad_lab.lab.commands.frame import INTERRUPTED, doing, fail
+
+
+def _folder(name: str) -> Path:
+    """Read the name of a folder; an empty one would be the current folder."""
+    if not name:
+        raise typer.BadParameter("it is empty; name a folder, such as report")
+    return Path(name)
+
+
+def command(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer seeds and settings, in seconds.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(parser=_folder, metavar="PATH", help="Folder to write to.")
+    ] = Path("report"),
+) -> None:
+    """Run every study of the lab and write one page, with the data of its figures beside it."""
+    from tinygrad_lab.lab import reports
+
+    with doing(f"write the report to {out}"):
+        outcome = reports.make_report(out, quick=quick)
+    typer.echo(f"{outcome.path} written in {outcome.seconds:.0f} s")
+    if outcome.finished < outcome.wanted:
+        finished = f"{outcome.finished} of {outcome.wanted} settings that were finished"
+        raise typer.Exit(fail(f"interrupted; the report holds the {finished}", INTERRUPTED))
