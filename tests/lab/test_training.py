@@ -151,6 +151,17 @@ def test_the_learning_curve_begins_before_the_first_step_and_ends_after_the_last
     np.testing.assert_allclose(result.losses[-1], np.mean((result.prediction - data.y) ** 2))
 
 
+@pytest.mark.parametrize("threshold", ["half", "median"])
+@pytest.mark.parametrize("loss", ["mse", "report-a"])
+def test_the_accuracy_on_the_curve_is_that_of_a_run_which_ends_there(threshold, loss):
+    setting = replace(ADAM, epochs=60, threshold=threshold, loss=loss)
+    whole = train_many(setting, [0, 3])
+    for epochs in (1, 20, 60):
+        ended = train_many(replace(setting, epochs=epochs), [0, 3])
+        assert [r.accuracies[epochs] for r in whole] == [r.accuracy for r in ended]
+    assert len({*whole[0].accuracies, *whole[1].accuracies}) > 2
+
+
 @pytest.mark.parametrize("epochs", [1, 499, 1203, 9000])
 def test_every_line_of_the_log_is_on_the_curve(epochs):
     epochs_on_curve = []

@@ -241,6 +241,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "activation": str,
     "output_activation": _optional,
     "bias": _flag,
+    "init": str,
     "loss": str,
     "reduction": str,
     "optimizer": str,

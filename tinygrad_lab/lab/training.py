@@ -64,6 +64,9 @@ class Result:
     epochs, losses
         The learning curve: epochs, and the mean squared error before each of their steps (the last
         entry: after the last step).  Shape (points,) both.
+    accuracies
+        The share of the training points on the right side of the threshold, at each of these
+        epochs.  Shape (points,).
     x, y
         The training data, shapes (n, 2) and (n, 1).
     prediction
@@ -84,6 +87,7 @@ class Result:
     seed: int
     epochs: NDArray[np.int64] = field(repr=False)
     losses: Array = field(repr=False)
+    accuracies: Array = field(repr=False)
     x: Array = field(repr=False)
     y: Array = field(repr=False)
     prediction: Array = field(repr=False)
@@ -106,8 +110,16 @@ class Result:
 
     def epochs_to(self, loss: float) -> float:
         """Return the first epoch of the curve with a smaller loss; infinite where there is none."""
-        below = np.flatnonzero(self.losses < loss)
-        return float(self.epochs[below[0]]) if below.size else float("inf")
+        return self._first(self.losses < loss)
+
+    def epochs_to_accuracy(self, accuracy: float) -> float:
+        """Return the first epoch of the curve with at least this accuracy, or infinity."""
+        return self._first(self.accuracies >= accuracy)
+
+    def _first(self, reached: Flags) -> float:
+        """Return the first epoch of the curve at which something is so."""
+        points = np.flatnonzero(reached)
+        return float(self.epochs[points[0]]) if points.size else float("inf")
 
     def model(self, epoch: int | None = None) -> nn.Module:
         """Build the trained network, or what it was before this epoch's step, of the snapshots."""
@@ -282,10 +294,12 @@ def closing_line(result: Result) -> str:
 class _History:
     epochs: list[int]
     losses: list[Array]
+    accuracies: list[Array]
 
     def of(self, index: int) -> _History:
         """The history of one network of many."""
-        return _History(self.epochs, [losses[index] for losses in self.losses])
+        losses, accuracies = ([p[index] for p in ps] for ps in (self.losses, self.accuracies))
+        return _History(self.epochs, losses, accuracies)
 
 
 class _Networks(nn.Module):
@@ -322,7 +336,7 @@ def _descend(
     upstream = factor if settings.reduction == "sum" else factor / y.shape[-2]
     optimizer = _optimizer(settings, model)
     stride = _stride(settings.epochs)
-    history = _History([], [])
+    history = _History([], [], [])
 
     @tl.jit(backend="numpy")  # the same numbers to the last bit, however fast the machine is
     def step(update: bool) -> tuple[Any, Any]:
@@ -339,9 +353,11 @@ def _descend(
             scores, total = step(epoch < settings.epochs)
             watch(epoch, np.isfinite(total.data))
             if epoch % stride == 0 or epoch == settings.epochs:
-                losses = np.square(_outputs(settings, scores.data) - y).mean(axis=(-2, -1))
+                outputs = _outputs(settings, scores.data)
+                losses = np.square(outputs - y).mean(axis=(-2, -1))
                 history.epochs.append(epoch)
                 history.losses.append(losses)
+                history.accuracies.append(_accuracy(outputs, y, _threshold(settings, outputs)))
                 if on_epoch is not None:
                     on_epoch(epoch, float(losses))
     return history
@@ -395,19 +411,20 @@ def _result(
     snapshots: Mapping[int, Mapping[str, Array]] | None = None,
 ) -> Result:
     prediction = _predict(settings, model, data.x)
-    threshold = 0.5 if settings.threshold == "half" else float(np.median(prediction))
+    threshold = _threshold(settings, prediction)
     test = None
     if data.x_test is not None and data.y_test is not None:
-        test = _accuracy(_predict(settings, model, data.x_test), data.y_test, threshold)
+        test = float(_accuracy(_predict(settings, model, data.x_test), data.y_test, threshold))
     return Result(
         settings=settings,
         seed=seed,
         epochs=np.array(history.epochs),
         losses=np.array(history.losses),
+        accuracies=np.array(history.accuracies),
         x=data.x,
         y=data.y,
         prediction=prediction,
-        accuracy=_accuracy(prediction, data.y, threshold),
+        accuracy=float(_accuracy(prediction, data.y, threshold)),
         test_accuracy=test,
         weights=model.state_dict(),
         diverged_at=None if diverged_at < 0 else diverged_at,
@@ -422,6 +439,11 @@ def _predict(settings: Settings, model: nn.Module, x: Array) -> Array:
     return outputs
 
 
-def _accuracy(prediction: Array, y: Array, threshold: float) -> float:
-    """Share of scores on the right side; one that is not a number counts as label 0."""
-    return float(np.mean((prediction > threshold) == (y > 0.5)))
+def _threshold(settings: Settings, outputs: Array) -> Any:
+    """Above what an output counts as label 1: shape (..., 1, 1) where it depends on the outputs."""
+    return 0.5 if settings.threshold == "half" else np.median(outputs, axis=(-2, -1), keepdims=True)
+
+
+def _accuracy(outputs: Array, y: Array, threshold: Any) -> Any:
+    """Share of each network's outputs on the right side; one that is not a number counts as 0."""
+    return np.mean((outputs > threshold) == (y > 0.5), axis=(-2, -1))

@@ -130,7 +130,7 @@ def test_every_study_is_there_with_a_figure_and_its_data(written):
             if row.quick:
                 assert row.label.replace("'", "&#39;") in section
         rows = table(out / f"data/{study.key}.csv")
-        assert {"reported", "lowest", "median", "highest", "grade"} <= set(rows[0])
+        assert {"reported", "lowest", "median", "highest", "grade", "agreeing"} <= set(rows[0])
         assert (out / f"data/{study.key}-curves.csv").stat().st_size > 100
 
 

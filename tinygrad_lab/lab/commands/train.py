@@ -24,7 +24,7 @@ def command(
     data: Annotated[str, typer.Argument(help="xor or linear.")],
     hidden: Annotated[str, typer.Option(help="Units of each hidden layer.")] = "4,4",
     activation: Annotated[
-        str, typer.Option(help="After every layer: sigmoid, relu, tanh or none.")
+        str, typer.Option(help="After every layer: sigmoid, relu, leaky_relu, tanh or none.")
     ] = _DEFAULT.activation,
     output_activation: Annotated[
         str | None, typer.Option(help="After the last layer, where it differs.")
@@ -36,6 +36,9 @@ def command(
     epochs: Annotated[int, typer.Option(help="Steps on the whole batch.")] = _DEFAULT.epochs,
     seed: Annotated[int, typer.Option(help="Decides data and weights.", min=0)] = 0,
     bias: Annotated[bool, typer.Option(help="Biases, or none at all.")] = _DEFAULT.bias,
+    init: Annotated[
+        str, typer.Option(help="How weights are drawn: normal or kaiming_normal.")
+    ] = _DEFAULT.init,
     loss: Annotated[str, typer.Option(help="mse, cross-entropy or report-a.")] = _DEFAULT.loss,
     reduction: Annotated[
         str, typer.Option(help="Gradients over the samples: their mean or their sum.")
@@ -53,6 +56,7 @@ def command(
         activation=activation,
         output_activation=output_activation,
         bias=bias,
+        init=init,
         loss=loss,
         reduction=reduction,
         optimizer=optimizer,

@@ -1,141 +1,21 @@
-"""How the two are judged: reported numbers beside measured ones, and claims by the runs.
+"""How the claims of the reports are judged: each function judges one kind, by the runs.
 
-``measure`` grades each figure of a row by where it lies among the seeds; each function after it
-judges one kind of claim.  Not for what is reported (``reported.py``), run (``studies.py``) or shown
-(``page.py``).
+Not for reported numbers beside measured ones (``measuring.py``), nor for what is run
+(``studies.py``) or shown (``page.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
 
-from tinygrad_lab.lab.reports.reported import Reported
-from tinygrad_lab.lab.reports.study import Judge, Results, Row, Verdict
-
-#: A loss below this counts as converged where speeds are compared.
-CONVERGED = 0.01
+from tinygrad_lab.lab.reports.measuring import CONVERGED
+from tinygrad_lab.lab.reports.study import Judge, Results, Verdict
 
 #: The loss of a network that answers 0 to every point of ``xor``: 10 of its 21 labels are 1.
 STUCK = 10 / 21
-
-
-# ---- figures ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One reported number beside the range of what was measured.
-
-    Attributes
-    ----------
-    grade
-        ``"typical"``: among the middle half of the seeds; ``"seen"``: between the lowest and the
-        highest; ``"not seen"``.
-    """
-
-    what: str
-    reported: float
-    low: float
-    median: float
-    high: float
-    grade: str
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """The runs of one row, summed up.  Accuracies are in percent; a diverged loss is infinite."""
-
-    row: Row
-    results: Results
-    accuracy: tuple[float, float, float]
-    loss: tuple[float, float, float]
-    test_accuracy: tuple[float, float, float] | None
-    perfect: float
-    diverged: float
-    figures: tuple[Figure, ...]
-
-
-def measure(row: Row, results: Results) -> Measurement:
-    """Sum up the runs of a row, and set each reported figure beside them.
-
-    Parameters
-    ----------
-    row
-        The row.
-    results
-        Its runs, one a seed.
-
-    Returns
-    -------
-    Measurement
-        Lowest, median and highest accuracy and loss, the share of runs at 100 % and of those that
-        diverged, and a grade for each reported figure.
-
-    Raises
-    ------
-    ValueError
-        No runs.
-    """
-    if not results:
-        raise ValueError(f"no runs of {row.name} to measure")
-    accuracy = np.array([100 * result.accuracy for result in results])
-    loss = np.array([result.loss for result in results])
-    tested = [100 * r.test_accuracy for r in results if r.test_accuracy is not None]
-    return Measurement(
-        row=row,
-        results=tuple(results),
-        accuracy=_spread(accuracy),
-        loss=_spread(loss),
-        test_accuracy=_spread(np.array(tested)) if tested else None,
-        perfect=float(np.mean(accuracy == 100.0)),
-        diverged=_diverged(results) / len(results),
-        figures=tuple(_figures(row.reported, results, accuracy, loss)),
-    )
-
-
-def _figures(
-    reported: Reported, results: Results, accuracy: np.ndarray, loss: np.ndarray
-) -> list[Figure]:
-    figures = [_figure("accuracy", value, accuracy) for value in reported.accuracy]
-    if reported.loss is not None:
-        figures.append(_figure("loss", reported.loss, loss))
-    for epoch, value in reported.curve:
-        at_epoch = np.array([result.loss_at(epoch) for result in results])
-        figures.append(_figure(f"loss at epoch {epoch}", value, at_epoch))
-    return figures
-
-
-def _figure(what: str, reported: float, values: np.ndarray) -> Figure:
-    low, median, high = _spread(values)
-    first, third = np.percentile(values, [25, 75], method="nearest")
-    slack = _half_unit(reported)
-    if first - slack <= reported <= third + slack:
-        grade = "typical"
-    elif low - slack <= reported <= high + slack:
-        grade = "seen"
-    else:
-        grade = "not seen"
-    return Figure(what, reported, low, median, high, grade)
-
-
-def _half_unit(value: float) -> float:
-    """Half a unit in the last place a number was printed with: what rounding may have moved it."""
-    exponent = Decimal(repr(value)).as_tuple().exponent
-    return 0.5 * 10.0 ** int(exponent) * (1 + 1e-9)
-
-
-def _spread(values: np.ndarray) -> tuple[float, float, float]:
-    """Lowest, median and highest; the median is one of the values, so infinities do no harm."""
-    low, median, high = np.percentile(values, [0, 50, 100], method="nearest")
-    return float(low), float(median), float(high)
-
-
-# ---- claims -------------------------------------------------------------------------------------
 
 
 def ordered_by_speed(names: Sequence[str]) -> Judge:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ import numpy as np
 import tinygrad_lab as tl
 from tinygrad_lab.lab.reports import checked, example
 from tinygrad_lab.lab.reports.figures import svg
-from tinygrad_lab.lab.reports.judging import Figure, Measurement, measure
+from tinygrad_lab.lab.reports.measuring import RULE, Figure, Measurement, measure, percent
+from tinygrad_lab.lab.reports.statistics import WORDS, Spread
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
 from tinygrad_lab.lab.reports.study import Row, Runs, Study
 from tinygrad_lab.lab.reports.tables import Section, curves_table, measured_table, runs_table
@@ -66,6 +68,7 @@ def files(
         example=_shown(of_example) if of_example else None,
         by_hand=_shown(by_hand),
         grades=_grades(every_measurement),
+        rule=RULE,
         findings=_findings(every_measurement),
         claims=[claim for section in of_studies for claim in section.shown["claims"]],
         seeds=seeds,
@@ -139,50 +142,47 @@ def _row(m: Measurement) -> dict[str, Any]:
         "label": m.row.label,
         "data": m.row.settings.data,
         "reported": _reported_text(m.row),
-        "curve": [f for f in m.figures if f.what.startswith("loss at")],
-        "accuracy": _percent(m.accuracy[1]),
-        "accuracy_range": f"{_percent(m.accuracy[0])} to {_percent(m.accuracy[2])}",
+        "curve": [f for f in m.figures if f.epoch is not None],
+        "figures": m.figures,
+        "accuracy": _percent(m.accuracy.median),
+        "accuracy_range": _range(m.accuracy, _percent),
+        "accuracy_interval": _interval(m.accuracy, _percent),
         "accuracy_strip": _strip(
-            [100 * r.accuracy for r in m.results], reported.accuracy, _percent_position
+            [percent(result) for result in m.results], reported.accuracy, _percent_position
         ),
-        "loss": _loss(m.loss[1]),
-        "loss_range": f"{_loss(m.loss[0])} to {_loss(m.loss[2])}",
+        "loss": _loss(m.loss.median),
+        "loss_range": _range(m.loss, _loss),
+        "loss_interval": _interval(m.loss, _loss),
         "loss_strip": _strip(
             losses, () if reported.loss is None else (reported.loss,), _loss_position
         ),
-        "test": None if m.test_accuracy is None else _percent(m.test_accuracy[1]),
-        "perfect": f"{sum(r.accuracy == 1.0 for r in m.results)} of {len(m.results)}",
-        "diverged": sum(r.diverged_at is not None for r in m.results),
-        "grade": _grade(m),
-        "unseen": _unseen(m),
+        "test": None if m.test_accuracy is None else _percent(m.test_accuracy.median),
+        "perfect": m.perfect,
+        "diverged": m.diverged.count,
+        "agreeing": m.agreeing,
+        "reaching": m.reaching,
     }
 
 
-def _grade(m: Measurement) -> str:
-    """The worst grade among a row's figures; empty where nothing was reported."""
-    grades = {figure.grade for figure in m.figures}
-    return next((grade for grade in ("not seen", "seen", "typical") if grade in grades), "")
+def _range(spread: Spread, text: Callable[[float], str]) -> str:
+    return f"{text(spread.lowest)} to {text(spread.highest)}"
 
 
-def _unseen(m: Measurement) -> str:
-    """Count the figures of a row that no seed gave, as "1 of 3 "; empty for none or all of them."""
-    count = sum(figure.grade == "not seen" for figure in m.figures)
-    return f"{count} of {len(m.figures)} " if 0 < count < len(m.figures) else ""
+def _interval(spread: Spread, text: Callable[[float], str]) -> str:
+    """Write the interval of a median; empty where so few seeds give none."""
+    return "" if spread.interval is None else " to ".join(map(text, spread.interval))
 
 
 def _grades(measured: Iterable[Measurement]) -> dict[str, int]:
-    counts = {"typical": 0, "seen": 0, "not seen": 0}
-    for m in measured:
-        for figure in m.figures:
-            counts[figure.grade] += 1
-    return counts
+    counts = Counter(figure.grade for m in measured for figure in m.figures)
+    return {word: counts[word] for word in WORDS}
 
 
 def _findings(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
     """Return the figures that no seed gave, rows with the same explanation together."""
     findings: dict[str, dict[str, Any]] = {}
     for m in measured:
-        missed = [f for f in m.figures if f.grade == "not seen"]
+        missed = [f for f in m.figures if not f.share.count or not f.inside]
         if missed:
             text = m.row.finding
             finding = findings.setdefault(text or m.row.name, {"text": text, "lines": []})
@@ -193,7 +193,7 @@ def _findings(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
 def _disagreement(m: Measurement, missed: Iterable[Figure]) -> dict[str, str]:
     numbers = (
         f"{f.what} {_number(f.what, f.reported)} reported, "
-        f"{_number(f.what, f.low)} to {_number(f.what, f.high)} measured"
+        f"{_range(f.spread, partial(_number, f.what))} measured; {f.share} runs agree"
         for f in missed
     )
     title = f"{m.row.name}, {DATA_TITLES[m.row.settings.data]}"

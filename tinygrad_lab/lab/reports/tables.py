@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.lab.reports.judging import Measurement
+from tinygrad_lab.lab.reports.measuring import Measurement
+from tinygrad_lab.lab.reports.statistics import Spread
 from tinygrad_lab.lab.reports.study import Runs
 from tinygrad_lab.lab.settings import Settings
 
@@ -58,21 +59,34 @@ def runs_table(runs: Runs) -> Table:
 def measured_table(measured: Iterable[Measurement]) -> Table:
     """Every reported figure of a study beside what was measured, and rows that have none."""
     header = (
-        *("report", "setting", "data", "what", "reported"),
-        *("lowest", "median", "highest", "grade", "share_at_100", "share_diverged", "seeds"),
+        *("report", "setting", "data", "what", "reported", "agreeing", "grade"),
+        *("lowest", "quartile_1", "median", "quartile_3", "highest", "median_low", "median_high"),
+        *("runs_at_100", "runs_diverged", "seeds"),
     )
     rows = []
     for m in measured:
         start = (m.row.report, m.row.label, m.row.settings.data)
-        end = (m.perfect, m.diverged, len(m.results))
-        compared = [(f.what, f.reported, f.low, f.median, f.high, f.grade) for f in m.figures]
+        end = (m.perfect.count, m.diverged.count, len(m.results))
+        compared = [(f.what, f.reported, f.share.count, f.grade, f.spread) for f in m.figures]
         measured_only = [
-            (what, None, *spread, None)
-            for what, spread in (("accuracy", m.accuracy), ("loss", m.loss))
+            (what, None, None, None, spread)
+            for what, spread in (
+                ("accuracy", m.accuracy),
+                ("loss", m.loss),
+                *((f"epochs to {each.what}", each.epochs) for each in m.reaching),
+            )
             if what not in {f.what for f in m.figures}
         ]
-        rows += [(*start, *middle, *end) for middle in (*compared, *measured_only)]
+        for *middle, spread in (*compared, *measured_only):
+            rows.append((*start, *middle, *_numbers(spread), *end))
     return Table(header, rows)
+
+
+def _numbers(spread: Spread) -> Iterable[str]:
+    """The five numbers and the interval; infinity where a run diverged or never got there."""
+    five = (spread.lowest, spread.quartile_1, spread.median, spread.quartile_3, spread.highest)
+    ends = spread.interval or ("", "")
+    return (each if each == "" else f"{each:.7g}" for each in (*five, *ends))
 
 
 def curves_table(measured: Iterable[Measurement]) -> Table:
