@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.operations import Op
-from tinygrad_lab.core.rules.linalg.matrices import mT
 from tinygrad_lab.nn import functional
 from tinygrad_lab.nn.functional import (
     activations,
@@ -51,8 +50,10 @@ def _linear(level: Level, op: Op, input: Any, weight: Any, bias: Any = None) -> 
         return y if bias is None else y + level.front(bias)
     if input.ndim > 2:
         w = w.reshape((level.size, *(1,) * (input.ndim - 2), *weight.shape))
-    # Loops of NumPy run along the last axis in memory, which is best the longer one.
-    y = mT(w @ mT(x)) if input.shape[-2] > weight.shape[0] else x @ mT(w)
+    if input.shape[-2] > weight.shape[0]:  # loops of NumPy run along the longer axis in memory
+        y = np.swapaxes(w @ np.swapaxes(x, -1, -2), -1, -2)
+    else:
+        y = x @ np.swapaxes(w, -1, -2)
     if bias is None:
         return y
     return y + level.front(bias).reshape((level.size, *(1,) * (input.ndim - 1), *bias.shape))
