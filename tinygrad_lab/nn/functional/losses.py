@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
-from tinygrad_lab.core.rules.mathematical.elementwise import bounded_exp
+from tinygrad_lab.core.rules.mathematical.elementwise import odds
 from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.cautions import expect_logits
 from tinygrad_lab.nn.functional.activations import damped, logsigmoid
@@ -283,8 +283,8 @@ def logistic_loss(x: Array, target: Array) -> Array:
 
 def _logistic_slope(x: Array, target: Array) -> Array:
     """``sigmoid(x) - target``, without its cancellation where that is near 0."""
-    odds = bounded_exp(x)
-    return ((1 - target) * odds - target) / (1 + odds)
+    ratio = odds(x)
+    return ((1 - target) * ratio - target) / (1 + ratio)
 
 
 defvjp(
