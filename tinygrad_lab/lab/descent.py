@@ -12,6 +12,7 @@ Not for: what is measured on the way, or what comes out (``training.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Networks(nn.Module):
         self.each = tl.vmap(lambda state, x: tl.functional_call(one, state, x))
 
     def forward(self, x: Any) -> Any:
-        """The scores of all, shape (networks, n, 1), from inputs for each, (networks, n, 2)."""
+        """The scores of all, shape (networks, n, outputs), from inputs (networks, n, inputs)."""
         return self.each(self.stacks, x)
 
     def weights(self) -> dict[str, Array]:
@@ -72,21 +73,22 @@ def descend(
     settings
         The loss, the optimizer, the learning rate, the number of epochs.
     x, y
-        Inputs, shape (networks, n, 2), and labels, shape (networks, n, 1).
+        Inputs, shape (networks, n, inputs), and targets, shape (networks, n, outputs).
     on_divergence
         Called with an epoch and the networks whose scores, or the squares of these, stopped being
         finite there: flags, shape (networks,).
     """
     # The points lie along the last axis in memory, as they do in the values of the networks.
     inputs = tl.Tensor(np.ascontiguousarray(x.swapaxes(1, 2)).swapaxes(1, 2))
-    objective, factor = _OBJECTIVES[settings.loss]
+    objective = _objective(settings)
+    factor = 2.0 if settings.loss == "report-a" else 1.0
     upstream = np.asarray(factor if settings.reduction == "sum" else factor / y.shape[1])
     optimizer = _optimizer(settings, networks)
 
     @tl.jit(backend="numpy")  # the same numbers to the last bit, however fast the machine is
     def step() -> Any:
         scores = networks(inputs)
-        objective(scores, y, reduction="sum").backward(upstream)
+        objective(scores, y).backward(upstream)
         optimizer.step()
         optimizer.zero_grad()
         return scores.data
@@ -105,12 +107,13 @@ def descend(
         yield epoch, scores, weights
 
 
-# The objective of each loss, and the factor of its gradient.
-_OBJECTIVES: dict[str, tuple[Callable[..., Any], float]] = {
-    "mse": (functional.mse_loss, 1.0),
-    "cross-entropy": (functional.binary_cross_entropy_with_logits, 1.0),
-    "report-a": (functional.binary_cross_entropy_with_logits, 2.0),
-}
+def _objective(settings: Settings) -> Callable[[Any, Array], Any]:
+    """The sum over all samples of what is minimised, without the factor that report A has."""
+    if settings.loss == "mse":
+        return partial(functional.mse_loss, reduction="sum")
+    if settings.last_activation == "softmax":
+        return lambda scores, y: -(y * functional.log_softmax(scores, -1)).sum()
+    return partial(functional.binary_cross_entropy_with_logits, reduction="sum")
 
 
 def _optimizer(settings: Settings, model: nn.Module) -> Any:
