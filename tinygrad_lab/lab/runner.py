@@ -16,6 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from tinygrad_lab.lab.data import is_drawn
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.streams import Forgiving
 from tinygrad_lab.lab.training import Result, train_many
@@ -174,4 +175,7 @@ def _cost(part: tuple[Settings, list[int]]) -> float:
 
 
 def _points(settings: Settings) -> int:
-    return settings.n if settings.data == "linear" else 21
+    """Roughly how many there are: what is read from a file is not known before it is read."""
+    if is_drawn(settings.data):
+        return settings.n
+    return 21 if settings.data == "xor" else 1000

@@ -328,24 +328,27 @@ def _trained(
     on_epoch: Callable[[int, Array], None] = lambda epoch, losses: None,
 ) -> list[Result]:
     """Train a network a seed; say which diverge, and the losses at each point of the curve."""
+    from threadpoolctl import threadpool_limits
+
     prepared = [prepare(settings, seed) for seed in seeds]
     networks = Networks([model for _, model in prepared])
     x, y = (np.stack([getattr(data, name) for data, _ in prepared]) for name in ("x", "y"))
     stride = _stride(settings.epochs)
     history = _History([], [], [])
     states: dict[int, dict[str, Array]] = {}
-    for epoch, scores, weights in descend(networks, settings, x, y, on_divergence):
-        if epoch in snapshots:
-            states[epoch] = weights
-        if epoch % stride == 0 or epoch == settings.epochs:
-            on_epoch(epoch, history.add(settings, epoch, _outputs(settings, scores), y))
-    trained = networks.weights()
-    results = []
-    for index, (seed, (data, model)) in enumerate(zip(seeds, prepared, strict=True)):
-        model.load_state_dict(_member(trained, index))
-        parts = {epoch: _member(weights, index) for epoch, weights in states.items()}
-        results.append(_result(settings, seed, data, model, history.of(index), parts))
-    return results
+    with threadpool_limits(1, "blas"):  # several share a product out, which then rounds otherwise
+        for epoch, scores, weights in descend(networks, settings, x, y, on_divergence):
+            if epoch in snapshots:
+                states[epoch] = weights
+            if epoch % stride == 0 or epoch == settings.epochs:
+                on_epoch(epoch, history.add(settings, epoch, _outputs(settings, scores), y))
+        trained = networks.weights()
+        results = []
+        for index, (seed, (data, model)) in enumerate(zip(seeds, prepared, strict=True)):
+            model.load_state_dict(_member(trained, index))
+            parts = {epoch: _member(weights, index) for epoch, weights in states.items()}
+            results.append(_result(settings, seed, data, model, history.of(index), parts))
+        return results
 
 
 def _member(stacks: Mapping[str, Array], index: int) -> dict[str, Array]:
