@@ -94,7 +94,8 @@ def test_the_command_points_at_a_function():
 )
 def test_the_command_without_its_extra_says_how_to_get_it(missing, command):
     done = run_python(
-        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['tinygrad-lab', *{command.split()!r}];"
+        f"import sys; sys.modules[{missing!r}] = None;"
+        f"sys.argv = ['tinygrad-lab', *{command.split()!r}];"
         "from tinygrad_lab.lab.cli import main; main()"
     )
     assert (done.returncode, done.stdout) == (2, "")
