@@ -29,9 +29,16 @@ DATA_TITLES = {"linear": "linear data", "xor": "XOR"}
 
 
 def _pair(
-    label: str, settings: Settings, run: Run = OURS, finding: str = "", quick: str = "xor"
+    label: str,
+    settings: Settings,
+    run: Run = OURS,
+    *,
+    quick: str = "xor",
+    seeds: int | None = None,
+    linear: str = "",
+    xor: str = "",
 ) -> list[Row]:
-    """Return the two rows of one setting, on linear and on xor data.
+    """Return the two rows of one setting, on linear and on xor data, each with its finding.
 
     ``quick`` names the data that a quick report runs it on: linear takes the longer.
     """
@@ -43,8 +50,9 @@ def _pair(
             reported=run.by_data.get(data, NOTHING),
             finding=finding,
             quick=data in quick,
+            seeds=seeds,
         )
-        for data in DATA_TITLES
+        for data, finding in zip(DATA_TITLES, (linear, xor), strict=True)
     ]
 
 

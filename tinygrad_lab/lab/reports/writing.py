@@ -20,7 +20,7 @@ from tinygrad_lab.lab.reports.studies import STUDIES
 from tinygrad_lab.lab.reports.study import Runs, Study
 from tinygrad_lab.lab.runner import Interrupted, run_all
 
-FULL_SEEDS, QUICK_SEEDS, ACCEPTANCE_SEEDS = 20, 5, 20
+FULL_SEEDS, QUICK_SEEDS = 100, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def make_report(
         step: a reader finds the earlier page with its data or the new page with its own.  In a
         folder that holds other files too, which stay, there is no page while files are moved.
     quick
-        Five seeds a setting instead of twenty, and XOR alone beyond the base runs.
+        Five seeds a setting instead of a hundred, and XOR alone beyond the base runs.
     studies
         What to run.
     workers
@@ -119,7 +119,7 @@ def _run(
 ) -> tuple[Runs, int]:
     """Run every row of every study; after Ctrl-C, what was finished, if anything was."""
     jobs = [
-        (row.settings, range(ACCEPTANCE_SEEDS if study.exact_seeds else seeds))
+        (row.settings, range(row.seeds or seeds))
         for study in studies
         for row in study.rows
     ]
