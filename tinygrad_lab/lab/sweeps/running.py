@@ -1,0 +1,275 @@
+"""Run the trials of a plan that a store has not: on any executor, each kept as soon as it is over.
+
+A few tasks are with the executor at a time, each a setting with some of its seeds, which are run as
+one.  What ends a worker costs the tasks that were being run, which are run again: those one after
+the other, so that a trial that ends its worker each time is found out, and is the only one that
+fails.  Not for what a plan is (``plan.py``) nor how trials are kept (``store.py``).
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from tqdm import tqdm
+
+from tinygrad_lab.lab.runner import PATIENCE
+from tinygrad_lab.lab.settings import Settings
+from tinygrad_lab.lab.streams import Forgiving
+from tinygrad_lab.lab.sweeps.errors import SweepError
+from tinygrad_lab.lab.sweeps.plan import Plan
+from tinygrad_lab.lab.sweeps.status import Status, status_of
+from tinygrad_lab.lab.sweeps.store import Store
+from tinygrad_lab.lab.sweeps.trial import DONE, FAILED, Trial, key_of, run_trials
+from tinygrad_lab.lab.workers import pool_of
+from tinygrad_lab.nn.kernels.threads import processors
+
+# Seeds of one setting that are run as one network: few enough to lose little to a killed worker.
+_TOGETHER = 10
+
+# A trial that ends its worker so often has failed.
+_ENDURED = 3
+
+# Seconds between two lines of progress where it is written to a file.
+_LOGGED_EVERY = 10.0
+
+_WAITING = "waiting"  # beside DONE and FAILED
+
+
+def run_sweep(
+    plan: Plan,
+    store: Store,
+    *,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    ahead: int | None = None,
+    retry_failed: bool = False,
+    progress: bool = True,
+) -> Status:
+    r"""Run every trial of a plan that has no row in the store yet.
+
+    A trial is known by its settings and its seed: rows of other plans stay, and are used where this
+    plan has the same trial.  Ctrl-C and errors leave what was finished in the store.
+
+    Parameters
+    ----------
+    plan
+        What to run.
+    store
+        Where to keep what came of it.
+    executor
+        What runs the trials: threads, processes, or a cluster
+        (``distributed.Client(...).get_executor()``).  It is not shut down.  By default processes on
+        this machine with one thread of linear algebra each, which are replaced if they are killed.
+    workers
+        How many processes, by default one a processor; of no use with an ``executor``.
+    ahead
+        Tasks with the executor at a time: by default twice the workers, so that none waits.
+    retry_failed
+        Run trials again whose rows say that they have failed.
+    progress
+        Show a bar with trials per second and time left, once it has taken two seconds.
+
+    Returns
+    -------
+    Status
+        Of the store afterwards.
+
+    Raises
+    ------
+    PlanError
+        The plan has settings that cannot be trained; nothing is run.
+    StoreError
+        The store cannot be written any more, because its disk is full for instance.
+    SweepError
+        The ``executor`` can run nothing any more.
+
+    Examples
+    --------
+    >>> from tinygrad_lab.lab.sweeps import parse_plan
+    >>> plan = parse_plan("seeds = 3\nsettings.epochs = 5\ngrid.lr = [0.1, 1]")
+    >>> with Store("c.sqlite") as store:
+    ...     status = run_sweep(plan, store, workers=1, progress=False)
+    >>> status.done, status.failed
+    (6, 0)
+    """
+    statuses = store.statuses()
+    counts = _count(plan, statuses)
+    if retry_failed:
+        statuses = {key: status for key, status in statuses.items() if status != FAILED}
+        counts[_WAITING] += counts.pop(FAILED, 0)
+    store.begin(plan.text, counts.total(), counts[DONE], counts[FAILED])
+    workers = workers or processors()
+    ahead = ahead or 2 * workers
+    together = max(1, min(_TOGETHER, counts[_WAITING] // ahead))
+    with _bar(counts, progress) as bar:
+        trials = _Trials(_tasks(plan, set(statuses), together), store, bar)
+        if executor is None:
+            trials.run_on_processes(workers, ahead)
+        else:
+            trials.run_on(executor, ahead)
+    store.end()
+    return status_of(store.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A setting with some of its seeds, and how many workers have ended while it was being run."""
+
+    settings: Settings
+    seeds: tuple[int, ...]
+    deaths: int = 0
+
+    def alone(self, deaths: int) -> list[_Task]:
+        """Each seed as a task of its own."""
+        return [_Task(self.settings, (seed,), deaths) for seed in self.seeds]
+
+
+def _count(plan: Plan, statuses: dict[str, str]) -> Counter[str]:
+    """Count the trials of a plan by their status in the store; one that is drawn twice is one."""
+    keys = {key_of(settings, seed) for settings in plan.settings() for seed in plan.seeds}
+    return Counter(statuses.get(key, _WAITING) for key in keys)
+
+
+def _tasks(plan: Plan, settled: set[str], together: int) -> Iterator[_Task]:
+    """Make the tasks one by one, without the trials that are settled."""
+    for settings in plan.settings():
+        seeds = []
+        for seed in plan.seeds:
+            key = key_of(settings, seed)
+            if key not in settled:
+                settled.add(key)
+                seeds.append(seed)
+        for start in range(0, len(seeds), together):
+            yield _Task(settings, tuple(seeds[start : start + together]))
+
+
+def _bar(counts: Counter[str], progress: bool) -> tqdm[None]:
+    stream = Forgiving(sys.stderr)
+    return tqdm(
+        total=counts.total(),
+        initial=counts.total() - counts[_WAITING],
+        desc="sweep",
+        unit="trial",
+        file=stream,
+        delay=PATIENCE,
+        mininterval=0.1 if stream.isatty() else _LOGGED_EVERY,
+        disable=not progress,
+    )
+
+
+class _Trials:
+    """The trials of a sweep that are still to be run, on one executor after the other."""
+
+    def __init__(self, tasks: Iterator[_Task], store: Store, bar: tqdm[None]) -> None:
+        self._fresh = tasks
+        self._again: deque[_Task] = deque()
+        self._suspects: deque[_Task] = deque()  # one of them has ended its worker
+        self._store = store
+        self._bar = bar
+
+    def run_on_processes(self, workers: int, ahead: int) -> None:
+        """Run all on processes, with new ones where one of them was ended."""
+        while True:
+            with suppress(BrokenExecutor), pool_of(workers) as pool:
+                self._run(self._next_suspect, pool, 1)
+                self._run(self._next, pool, ahead)
+                return
+
+    def run_on(self, executor: Executor, ahead: int) -> None:
+        """Run all on an executor that cannot be replaced."""
+        try:
+            self._run(self._next, executor, ahead)
+        except (BrokenExecutor, CancelledError) as error:
+            raise SweepError(
+                f"the executor can run nothing any more ({error!r}); what is "
+                f"finished is in {self._store.path}: run the sweep again with another executor"
+            ) from error
+
+    def _run(self, take: Callable[[], _Task | None], executor: Executor, ahead: int) -> None:
+        """Run tasks until there are no more of them."""
+        running: dict[Future[list[Trial]], _Task] = {}
+        try:
+            while True:
+                while len(running) < ahead and (task := take()) is not None:
+                    running[self._submitted(task, executor)] = task
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    if isinstance(error := future.exception(), BrokenExecutor):
+                        raise error
+                    self._settle(future, running[future])
+                    del running[future]
+        except BrokenExecutor:
+            wait(running)
+            self._settle_finished(running)
+            raise
+        except (KeyboardInterrupt, SystemExit):
+            self._settle_finished(running)
+            raise
+
+    def _submitted(self, task: _Task, executor: Executor) -> Future[list[Trial]]:
+        try:
+            return executor.submit(run_trials, task.settings, task.seeds)
+        except BrokenExecutor:
+            self._again.append(task)
+            raise
+
+    def _next(self) -> _Task | None:
+        return self._again.popleft() if self._again else next(self._fresh, None)
+
+    def _next_suspect(self) -> _Task | None:
+        return self._suspects.popleft() if self._suspects else None
+
+    def _settle_finished(self, running: Mapping[Future[list[Trial]], _Task]) -> None:
+        """Keep what is over by now, and call back what has not begun."""
+        for future, task in running.items():
+            if not future.cancel() and future.done() and not future.cancelled():
+                self._settle(future, task)
+
+    def _settle(self, future: Future[list[Trial]], task: _Task) -> None:
+        """Keep what came of a task, or see to it that what did not come of it is run again."""
+        error = future.exception()
+        if error is None:
+            for trial in future.result():
+                self._record(trial)
+        elif isinstance(error, BrokenExecutor):
+            self._suspects.extend(self._after_death(task))
+        elif len(task.seeds) > 1:  # each alone, so that the others are not lost with the one
+            self._again.extend(task.alone(deaths=0))
+        else:
+            self._fail(task, "".join(traceback.format_exception(error)))
+
+    def _after_death(self, task: _Task) -> Iterator[_Task]:
+        """What to run after a worker has ended: the same, from the second time on seed by seed."""
+        deaths = task.deaths + 1
+        if deaths > 1 and len(task.seeds) > 1:
+            yield from task.alone(deaths=1)
+        elif deaths < _ENDURED:
+            yield replace(task, deaths=deaths)
+        else:
+            self._fail(
+                task,
+                f"The process that ran this trial was ended {deaths} times, the last two times "
+                "while it ran nothing else: by the system, if there was not enough memory.\n",
+            )
+
+    def _fail(self, task: _Task, reason: str) -> None:
+        [seed] = task.seeds
+        self._record(Trial(task.settings, seed, traceback=reason))
+
+    def _record(self, trial: Trial) -> None:
+        self._store.record(trial)
+        self._bar.update()
