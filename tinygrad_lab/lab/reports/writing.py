@@ -95,7 +95,7 @@ def make_report(
     started = time.perf_counter()
     _check_keys([study.key for study in studies], [part.key for part in parts])
     if quick:
-        studies = [_shortened(study) for study in studies]
+        studies = [short for study in studies if (short := _shortened(study)).rows]
     seeds = QUICK_SEEDS if quick else FULL_SEEDS
     jobs = _jobs(studies, seeds)
     with published(Path(out)) as staging, pool_of(workers or processors()) as pool:
