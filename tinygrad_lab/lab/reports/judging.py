@@ -105,7 +105,7 @@ def undecided_about_one_label(results: Results) -> Verdict:
     """Judge whether most runs that miss the task answer 0.5 to most points of one label."""
     missed = [result for result in results if result.accuracy < _SOLVED]
     if not missed:
-        return Verdict(False, Share(0, len(results)), f"runs end below {_SOLVED:.0%}")
+        return Verdict(False, Share(0, len(results)), f"runs end below {100 * _SOLVED:.0f} %")
     undecided = share_of(
         any(
             np.median(np.abs(result.prediction[result.y == label] - 0.5)) < _UNDECIDED
@@ -116,7 +116,7 @@ def undecided_about_one_label(results: Results) -> Verdict:
     return Verdict(
         undecided.word == "most",
         undecided,
-        f"runs of those that end below {_SOLVED:.0%}, to within {_UNDECIDED}",
+        f"runs of those that end below {100 * _SOLVED:.0f} %, to within {_UNDECIDED}",
     )
 
 
@@ -133,7 +133,7 @@ def as_right_as_the_median_allows(results: Results) -> Verdict:
         at_98.word == "most",
         at_98,
         f"runs end at 98 %; {best} are as right as a threshold at the median allows for their "
-        f"draw, {min(allowed):.0%} to {max(allowed):.0%}",
+        f"draw, {100 * min(allowed):.0f} to {100 * max(allowed):.0f} %",
     )
 
 
@@ -153,7 +153,7 @@ def usually_98_sometimes_55(results: Results) -> Verdict:
     return Verdict(
         good.word == "most" and bool(poor),
         good,
-        f"runs end at {_SOLVED:.0%} or better, and {len(poor)} between 40 and 70 %: {lost} of "
+        f"runs end at {100 * _SOLVED:.0f} % or better, and {len(poor)} between 40 and 70 %: {lost} of "
         "those diverged, and then every point is called 0, which is right for about half of them",
     )
 

@@ -272,14 +272,15 @@ def _relu() -> Study:
     a = Settings(activation="relu", lr=0.03, epochs=10_000, threshold="median")
     b = replace(BASE_B, activation="relu", lr=1e-3)
     balance = (
-        "A threshold at the median calls half of the points 1. Where the draw has more points of "
-        "one label than of the other, a network that ranks every point right is still wrong for "
-        "the difference: 98 % is what it gets from a draw with 52 points of one label, which is "
-        "the split that report A's 52 % at rate 1e-4 speaks of too."
+        "A network whose last unit dies answers 0 to every point. For the others, a threshold at "
+        "the median calls half of the points 1. Where the draw has more points of one label than "
+        "of the other, a network that ranks every point right is still wrong for half of the "
+        "difference: 98 % is what it gets from a draw with 52 points of one label, and of that "
+        "split report A's 52 % at rate 1e-4 speaks too."
     )
     survivors = (
-        "A run ends at 0 for every point when its last unit dies, and otherwise at an accuracy of "
-        "its own, by which units are left."
+        "A network whose last unit dies answers 0 to every point. The others end at accuracies of "
+        "their own, by the units that are left."
     )
     return Study(
         key="relu",
