@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tinygrad_lab.lab.reports import page
+from tinygrad_lab.lab.reports import page, pictures
 from tinygrad_lab.lab.reports.making import Making, Task
 from tinygrad_lab.lab.reports.publishing import PAGE, published
 from tinygrad_lab.lab.reports.sections import PARTS, Part
@@ -120,11 +120,13 @@ _TAKEN = ("runs", "findings", "contents", "top")
 def _check_keys(studies: Sequence[str], parts: Sequence[str]) -> None:
     """Raise ValueError where a section of the page, or its data, would take another's place."""
     for key in studies:
-        curves = f"{key}-curves"
-        if studies.count(key) > 1 or curves in studies or key in (*_TAKEN, *parts):
+        files = [f"{key}{ending}" for ending in pictures.FILES]
+        taken = [*_TAKEN, *parts]
+        if studies.count(key) > 1 or key in taken or set(files[1:]) & {*studies}:
             raise ValueError(
-                f"the study {key!r} needs a key of its own: there is another one, or {curves!r}, "
-                f"or it is among the page's own, which are {', '.join((*_TAKEN, *parts))}"
+                f"the study {key!r} needs a key of its own: there is another one, or one of its "
+                f"files ({', '.join(files)}), or it is among the page's own, which are "
+                f"{', '.join(taken)}"
             )
 
 
@@ -158,7 +160,7 @@ def _tasks(
 
         def draw(runs: Runs, study: Study = study) -> Any:
             measured = page.measurements(study, runs)
-            return pool.submit(page.figures, study.key, study.title, measured)
+            return pool.submit(pictures.section, study.key, study.title, measured)
 
         tasks[study.key] = Task(frozenset(row.settings for row in study.rows), draw)
     return tasks
