@@ -1,4 +1,4 @@
-"""Small multiples: of one run the truth, beside it what the network says, and its output everywhere.
+"""Small multiples: of one run the truth, beside it the prediction, and the output everywhere.
 
 Drawn by hand, since a page has more than a hundred of them: one path for all points of a class, one
 for each band of the output, whole numbers for coordinates, and the colours of the page's style.
@@ -11,6 +11,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,16 +120,17 @@ def _dots(x: Array) -> str:
 
 def _place(x: Array) -> NDArray[np.int64]:
     """Turn points into whole coordinates of a panel, whose second axis points down."""
-    unit = (x + [_MARGIN, _MARGIN]) / (1 + 2 * _MARGIN)
+    unit = (x + _MARGIN) / (1 + 2 * _MARGIN)
     place: NDArray[np.int64] = np.rint(_SIDE * np.column_stack([unit[:, 0], 1 - unit[:, 1]]))
     return place.astype(np.int64)
 
 
 def _nothing(result: Result) -> str:
     middle = _SIDE // 2
-    return (
-        f'<text class="nothing" x="{middle}" y="{middle}">diverged</text>'
-        f'<text class="nothing" x="{middle}" y="{middle + 26}">at epoch {result.diverged_at:,}</text>'
+    lines = ("diverged", f"at epoch {result.diverged_at:,}")
+    return "".join(
+        f'<text class="nothing" x="{middle}" y="{middle + 26 * number}">{line}</text>'
+        for number, line in enumerate(lines)
     )
 
 
@@ -135,7 +138,7 @@ def _field(outputs: Array, threshold: float) -> str:
     """Draw the output in bands, and the line where one class becomes the other."""
     from contourpy import FillType, LineType, contour_generator
 
-    generator = contour_generator(
+    generator: Any = contour_generator(
         _GRID,
         _GRID,
         outputs.reshape(_GRID.size, _GRID.size),
@@ -143,7 +146,7 @@ def _field(outputs: Array, threshold: float) -> str:
         line_type=LineType.Separate,
     )
     bands = []
-    for number, (low, high) in enumerate(zip(_BANDS, _BANDS[1:], strict=False)):
+    for number, (low, high) in enumerate(pairwise(_BANDS)):
         points, offsets = generator.filled(low, high)
         outlines = (
             part

@@ -193,7 +193,7 @@ def _digest(measured: Sequence[Measurement]) -> str:
 
 
 def _reaching(reaching: Reaching) -> dict[str, Any]:
-    """Lay out when runs get somewhere: on a strip over all epochs, and at its end those that do not."""
+    """Lay out when runs get somewhere, and how many never do."""
     epochs = reaching.epochs
     never = f"not within {reaching.within:,}"
 
@@ -289,9 +289,9 @@ def _loss_position(value: float) -> float:
 def _strip(
     values: Sequence[float], reported: Sequence[float], position: Callable[[float], float]
 ) -> dict[str, Any]:
-    """Place values on a strip from 0 to 100: the runs as a bar at each place, and what was reported.
+    """Place the runs on a strip from 0 to 100, and what was reported.
 
-    A bar is as high as the share of the runs that end there; one run is a dot.
+    Where several end there is a bar, as high as their share; one run is a dot.
     """
     places = sorted(round(position(value)) for value in values)
     bars = []

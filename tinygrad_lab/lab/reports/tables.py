@@ -6,6 +6,7 @@ Not for the numbers themselves (``judging.py``) nor for writing files (``writing
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
@@ -42,6 +43,37 @@ class Section:
 
     shown: dict[str, Any]
     tables: dict[str, Table] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Write it down: texts, numbers, lists and dictionaries alone.
+
+        Raises
+        ------
+        TypeError
+            Something else is shown.
+        """
+        tables = {name: [table.header, table.rows] for name, table in self.tables.items()}
+        return json.dumps([self.shown, tables], default=_number)
+
+    @classmethod
+    def from_json(cls, text: str) -> Section:
+        """Read what :meth:`to_json` wrote.
+
+        Examples
+        --------
+        >>> section = Section({"seed": 1}, {"a.csv": Table(["x"], [[0.1]])})
+        >>> Section.from_json(section.to_json()) == section
+        True
+        """
+        shown, tables = json.loads(text)
+        return cls(shown, {name: Table(*parts) for name, parts in tables.items()})
+
+
+def _number(value: Any) -> Any:
+    """Return a number of NumPy's as one of Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a section shows texts, numbers, lists and dictionaries, not {value!r}")
 
 
 def runs_table(runs: Runs) -> Table:
@@ -95,8 +127,10 @@ def curves_table(measured: Iterable[Measurement]) -> Table:
     Accuracies are in percent, of all runs.
     """
     quartiles = ("quartile_1", "median", "quartile_3")
-    header = ("report", "setting", "data", "epoch", "finite_runs")
-    header += tuple(f"{what}_{name}" for what in ("loss", "accuracy") for name in quartiles)
+    header = (
+        *("report", "setting", "data", "epoch", "finite_runs"),
+        *(f"{what}_{name}" for what in ("loss", "accuracy") for name in quartiles),
+    )
     rows = []
     for m in measured:
         start = (m.row.report, m.row.label, m.row.settings.data)
