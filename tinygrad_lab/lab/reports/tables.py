@@ -33,8 +33,13 @@ class Table:
         buffer = StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(self.header)
-        writer.writerows(self.rows)
+        writer.writerows(map(_cell, row) for row in self.rows)
         return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Return a number with the digits that mean anything: 57, and not 56.99999999999999."""
+    return f"{value:.10g}" if isinstance(value, float) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +82,15 @@ def _number(value: Any) -> Any:
 
 
 def runs_table(runs: Runs) -> Table:
-    """Every run: its settings, its seed, what it ended with, and the command that repeats it."""
+    """Every run: its settings, its seed, what it ended with, and the command that repeats it.
+
+    Settings and losses are there to the last bit.
+    """
     rows = []
     for settings, results in runs.items():
-        values = settings.to_row().values()
+        values = [str(v) if isinstance(v, float) else v for v in settings.to_row().values()]
         for r in results:
-            end = (r.seed, r.loss, r.accuracy, r.test_accuracy, r.diverged_at)
+            end = (r.seed, str(r.loss), r.accuracy, r.test_accuracy, r.diverged_at)
             rows.append([*values, *end, command_of(settings, r.seed)])
     ends = ("seed", "final_loss", "accuracy", "test_accuracy", "diverged_at", "command")
     return Table((*Settings().to_row(), *ends), rows)
