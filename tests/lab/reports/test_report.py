@@ -131,7 +131,8 @@ def test_the_contents_list_every_section_and_each_is_folded(written):
     sections = re.findall(r'<div class="body" id="([\w-]+)">', text)
     assert contents == ["findings", *sections]
     assert sections[:2] == ["base", "example"]
-    assert set(sections) == {*(study.key for study in STUDIES), "example"}
+    shown = (study.key for study in STUDIES if any(row.quick for row in study.rows))
+    assert set(sections) == {*shown, "example"}
     assert text.count('<details class="part">') == len(sections)
 
 
@@ -152,6 +153,9 @@ def test_every_study_shows_each_of_its_settings(written):
     out = written[0]
     text = (out / "index.html").read_text(encoding="utf-8")
     for study in STUDIES:
+        if not any(row.quick for row in study.rows):  # a quick report does without the study
+            assert f'"{study.key}"' not in text
+            continue
         section = text[text.index(f'<div class="body" id="{study.key}">') :]
         section = section[: section.index("</section>")]
         rows = [row for row in study.rows if row.quick]
@@ -161,9 +165,7 @@ def test_every_study_shows_each_of_its_settings(written):
         assert section.count("Iter1 | Ground truth: ") == len(rows)
         assert section.count("tinygrad-lab train") == len(rows)
         # Loss beside accuracy, and under each figure the data behind it.
-        assert section.count(">Loss: ") + section.count("<figcaption>Loss") == section.count(
-            "<figcaption>Accuracy"
-        )
+        assert section.count("<figcaption>Loss") == section.count("<figcaption>Accuracy") > 0
         figures = re.findall(r"<figure>.*?</figure>", section, re.DOTALL)
         assert all(re.search(r'<a href="data/[\w-]+\.csv" download>', each) for each in figures)
 
@@ -171,6 +173,8 @@ def test_every_study_shows_each_of_its_settings(written):
 def test_the_data_of_a_study_lie_beside_the_page(written):
     out = written[0]
     for study in STUDIES:
+        if not any(row.quick for row in study.rows):
+            continue
         rows = table(out / f"data/{study.key}.csv")
         assert {"reported", "lowest", "median", "highest", "grade", "agreeing"} <= set(rows[0])
         settings = [row for row in study.rows if row.quick]

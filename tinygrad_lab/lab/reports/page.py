@@ -142,7 +142,11 @@ def _section(
         "digest": _digest(measured),
         "resolution": max(each.resolution for m in measured for each in m.reaching),
         "claims": [
-            {"text": claim.text, "holds": verdict.holds, "evidence": verdict.evidence}
+            {
+                "text": claim.text,
+                "holds": verdict.holds,
+                "evidence": f"{verdict.share} {verdict.evidence}",
+            }
             for claim in study.claims
             if (verdict := claim.verdict(runs)) is not None
         ],
@@ -224,14 +228,13 @@ def _grades(measured: Iterable[Measurement]) -> dict[str, int]:
 
 
 def _findings(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
-    """Return the figures that no seed gave, rows with the same explanation together."""
+    """Return the disagreements, rows with the same explanation together."""
     findings: dict[str, dict[str, Any]] = {}
     for m in measured:
-        missed = [f for f in m.figures if not f.share.count or not f.inside]
-        if missed:
+        if m.disagreements:
             text = m.row.finding
             finding = findings.setdefault(text or m.row.name, {"text": text, "lines": []})
-            finding["lines"].append(_disagreement(m, missed))
+            finding["lines"].append(_disagreement(m, m.disagreements))
     return list(findings.values())
 
 

@@ -35,7 +35,7 @@ from tinygrad_lab.lab.training import Result
 from tinygrad_lab.lab.workers import pool_of
 from tinygrad_lab.nn.kernels.threads import processors
 
-FULL_SEEDS, QUICK_SEEDS, ACCEPTANCE_SEEDS = 20, 5, 20
+FULL_SEEDS, QUICK_SEEDS = 100, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def make_report(
         step: a reader finds the earlier page with its data or the new page with its own.  In a
         folder that holds other files too, which stay, there is no page while files are moved.
     quick
-        Five seeds a setting instead of twenty, and XOR alone beyond the base runs.
+        Five seeds a setting instead of a hundred, and XOR alone beyond the base runs.
     fresh
         Begin anew, where an interrupted run would be gone on with.
     studies
@@ -106,7 +106,7 @@ def make_report(
     started = time.perf_counter()
     _check_keys([study.key for study in studies], [part.key for part in parts])
     if quick:
-        studies = [_shortened(study) for study in studies]
+        studies = [short for study in studies if (short := _shortened(study)).rows]
     plan = _Plan(studies, parts, QUICK_SEEDS if quick else FULL_SEEDS, quick)
     with opened(Path(out), "quick" if quick else "full") as store:
         if fresh:
@@ -164,8 +164,8 @@ class _Plan:
         """Every setting with its seeds, the most that a study wants."""
         jobs: dict[Settings, range] = {}
         for study in self.studies:
-            seeds = range(ACCEPTANCE_SEEDS if study.exact_seeds else self.seeds)
             for row in study.rows:
+                seeds = range(row.seeds or self.seeds)
                 jobs[row.settings] = max(seeds, jobs.get(row.settings, seeds), key=len)
         return jobs
 
