@@ -293,11 +293,12 @@ def build(
     )
 
 
-def loss_of(settings: Settings, model: nn.Module, x: Array, y: Array) -> Any:
+def loss_of(settings: Settings, model: nn.Module, x: Any, y: Array) -> Any:
     """Return what training minimises, as a scalar Tensor: its gradients are those of a step."""
-    scores = model(tl.Tensor(x))
+    scores = model(x if isinstance(x, tl.Tensor) else tl.Tensor(x))
     if settings.last_activation == "softmax":
-        return functional.cross_entropy(scores, y.argmax(axis=-1), reduction=settings.reduction)
+        reduction: Any = settings.reduction
+        return functional.cross_entropy(scores, y.argmax(axis=-1), reduction=reduction)
     objective, factor = _objective(settings)
     loss = objective(scores, y, reduction=settings.reduction)
     if settings.reduction == "mean":

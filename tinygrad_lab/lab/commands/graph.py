@@ -1,4 +1,4 @@
-"""``tinygrad-lab graph``: how a saved network computes its loss, and the gradients back, as a picture.
+"""``tinygrad-lab graph``: the graph of a saved network's loss, as a picture.
 
 Not for the drawing (``tinygrad_lab.viz``).
 """
