@@ -143,7 +143,7 @@ def read_network(path: str | os.PathLike[str]) -> Network:
         return _checked(_network(content))
     except SettingsError as error:
         raise NetworkError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise NetworkError(f"{path} does not hold what its settings say: {reason}") from None
 

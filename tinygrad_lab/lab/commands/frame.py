@@ -49,7 +49,9 @@ def check_target(path: Path | None, option: str, endings: tuple[str, ...] = ()) 
     what = f"cannot write {option} {path}"
     if endings and path.suffix.lower().removeprefix(".") not in endings:
         allowed = ", ".join(f".{ending}" for ending in endings)
-        raise CommandError(f"{what}: its name has to end in one of {allowed}")
+        raise CommandError(
+            f"{what}: its name has to end in {'one of ' * (len(endings) > 1)}{allowed}"
+        )
     if path.is_dir():
         raise CommandError(f"{what}: it is a folder")
     if not path.parent.is_dir():
