@@ -19,7 +19,7 @@ from tinygrad_lab import nn
 from tinygrad_lab.lab.data import Array, Encoding, with_a_column_a_class
 from tinygrad_lab.lab.predictions import Predictions
 from tinygrad_lab.lab.settings import Settings, SettingsError
-from tinygrad_lab.lab.training import Result, build, outputs_of, threshold_of
+from tinygrad_lab.lab.training import Result, build, outputs_of, predictions
 
 # What this version writes and reads.
 _VERSION = 1
@@ -54,7 +54,7 @@ class Network:
     @classmethod
     def of(cls, result: Result) -> Network:
         """Return the network that a run ended with."""
-        threshold = float(threshold_of(result.settings, result.prediction))
+        threshold = predictions(result).threshold
         return cls(result.settings, result.seed, result.encoding, result.weights, threshold)
 
     def model(self) -> nn.MLP:

@@ -29,6 +29,7 @@ def picture_of(result: Result, path: Path) -> None:
     OSError
         It cannot be written; a file that was there is as before.
     """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     from tinygrad_lab.viz import plot_learning_curves
@@ -47,7 +48,8 @@ def picture_of(result: Result, path: Path) -> None:
         fontsize="medium",
     )
     content = BytesIO()
-    figure.savefig(content, format=path.suffix.lower().removeprefix("."), dpi=150)
+    with rc_context({"svg.fonttype": "none"}):  # text that can be read and searched
+        figure.savefig(content, format=path.suffix.lower().removeprefix("."), dpi=150)
     write_file(path, content.getvalue())
 
 

@@ -322,7 +322,7 @@ def prediction_table(result: Result) -> str:
 
 def predictions(result: Result) -> Predictions:
     """Return what a network says of the points that it was trained on."""
-    threshold = float(threshold_of(result.settings, result.prediction))
+    threshold = np.asarray(_threshold(result.settings, result.prediction)).item()
     return Predictions(result.prediction, result.encoding, threshold, result.y)
 
 
@@ -357,7 +357,7 @@ class _History:
             losses: Array = np.square(outputs - y).mean(axis=(-2, -1))
         self.epochs.append(epoch)
         self.losses.append(losses)
-        self.accuracies.append(_accuracy(outputs, y, threshold_of(settings, outputs)))
+        self.accuracies.append(_accuracy(outputs, y, _threshold(settings, outputs)))
         return losses
 
 
@@ -427,7 +427,7 @@ def _result(
     snapshots: Mapping[int, Mapping[str, Array]],
 ) -> Result:
     prediction = outputs_of(settings, model, data.x)
-    threshold = threshold_of(settings, prediction)
+    threshold = _threshold(settings, prediction)
     test = None
     if data.x_test is not None and data.y_test is not None:
         test = float(_accuracy(outputs_of(settings, model, data.x_test), data.y_test, threshold))
@@ -455,7 +455,7 @@ def outputs_of(settings: Settings, model: nn.Module, x: Array) -> Array:
     return outputs
 
 
-def threshold_of(settings: Settings, outputs: Array) -> Any:
+def _threshold(settings: Settings, outputs: Array) -> Any:
     """Above what an output counts as label 1: shape (..., 1, 1) where it depends on the outputs."""
     return 0.5 if settings.threshold == "half" else np.median(outputs, axis=(-2, -1), keepdims=True)
 

@@ -94,10 +94,12 @@ class _Loss(nn.Module):
 
 def _of_network(network: Network, seconds: float) -> Any:
     from tinygrad_lab import testing
+    from tinygrad_lab.testing.adapters.modules import of_module
 
     data = load_data(network.settings, network.seed)
     loss = _Loss(network, data.y[:_EXAMPLES])
-    return testing.check_module(loss, data.x[:_EXAMPLES], budget=seconds, raises=False)
+    x, names = data.x[:_EXAMPLES], ["x", *dict(loss.model.named_parameters())]
+    return testing.gradcheck(of_module(loss), x, names=names, budget=seconds, raises=False)
 
 
 def _of_file(
