@@ -88,10 +88,14 @@ def test_the_command_points_at_a_function():
     assert callable(getattr(importlib.import_module(module), function))
 
 
-@pytest.mark.parametrize("missing", ["typer", "tqdm", "jinja2"])
-def test_the_command_without_its_extra_says_how_to_get_it(missing):
+@pytest.mark.parametrize(
+    ("missing", "command"),
+    [("typer", "report"), ("tqdm", "report"), ("jinja2", "report"), ("threadpoolctl", "train xor")],
+)
+def test_the_command_without_its_extra_says_how_to_get_it(missing, command):
     done = run_python(
-        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['tinygrad-lab', 'report'];"
+        f"import sys; sys.modules[{missing!r}] = None;"
+        f"sys.argv = ['tinygrad-lab', *{command.split()!r}];"
         "from tinygrad_lab.lab.cli import main; main()"
     )
     assert (done.returncode, done.stdout) == (2, "")
@@ -106,7 +110,6 @@ def test_comparisons_with_oracles_are_marked_so_that_make_test_oracles_runs_them
     unmarked = [
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").glob("**/test_*.py")
-        if skipping.search(text := path.read_text(encoding="utf-8"))
-        and "mark.oracle" not in text
+        if skipping.search(text := path.read_text(encoding="utf-8")) and "mark.oracle" not in text
     ]
     assert unmarked == []
