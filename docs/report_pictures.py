@@ -17,7 +17,7 @@ from benchmarks.pictures.browser import Browser
 
 IMAGES = Path(__file__).parent / "images"
 
-#: Name, width and height of the window, theme, medium, and the element at its top ("" for the page).
+#: Name, window, theme, medium, and the element at the top ("" for that of the page).
 PICTURES = [
     ("desktop", 1280, 900, "light", "screen", ""),
     ("dark", 1280, 900, "dark", "screen", "#learning-rate .figures.small"),
