@@ -106,7 +106,6 @@ def test_comparisons_with_oracles_are_marked_so_that_make_test_oracles_runs_them
     unmarked = [
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").glob("**/test_*.py")
-        if skipping.search(text := path.read_text(encoding="utf-8"))
-        and "mark.oracle" not in text
+        if skipping.search(text := path.read_text(encoding="utf-8")) and "mark.oracle" not in text
     ]
     assert unmarked == []
