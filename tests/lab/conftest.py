@@ -9,9 +9,3 @@ from tinygrad_lab.lab.reports import checked
 def section():
     """The section, made once: it is the same each time, which test_checked.py shows."""
     return checked.section()
-
-
-@pytest.fixture
-def checked_once(monkeypatch, section):
-    """Reports have the section of this session, without all its checks run again for each."""
-    monkeypatch.setattr(checked, "section", lambda: section)

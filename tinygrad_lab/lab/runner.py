@@ -7,8 +7,10 @@ Not for what is run (``studies.py``), the training (``training.py``) or the proc
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from contextlib import nullcontext
+from types import MappingProxyType
 from typing import Any
 
 from tqdm import tqdm
@@ -55,6 +57,9 @@ def run_all(
     *,
     workers: int | None = None,
     progress: bool = True,
+    finished: Mapping[Settings, Sequence[Result]] = MappingProxyType({}),
+    keep: Callable[[Settings, list[Result]], None] | None = None,
+    pool: Executor | None = None,
 ) -> dict[Settings, list[Result]]:
     """Train every setting with each of its seeds.
 
@@ -66,6 +71,12 @@ def run_all(
         Processes; by default the processors this process may use.
     progress
         Show a bar once it has taken two seconds.
+    finished
+        Results of an earlier call, which are not run again.
+    keep
+        Called with a setting and its results as soon as all its seeds are run.
+    pool
+        Where to run, in place of processes of its own.
 
     Returns
     -------
@@ -87,22 +98,32 @@ def run_all(
     for settings, seeds in jobs:
         if len(seeds) > len(wanted.get(settings, ())):
             wanted[settings] = seeds
-    done: dict[Settings, dict[int, Result]] = {settings: {} for settings in wanted}
-    with pool_of(workers or processors()) as pool:
+    done = {
+        settings: {r.seed: r for r in finished.get(settings, ()) if r.seed in seeds}
+        for settings, seeds in wanted.items()
+    }
+
+    def add(results: Sequence[Result]) -> None:
+        settings = results[0].settings
+        done[settings] |= {result.seed: result for result in results}
+        if keep is not None and (whole := _finished(wanted, done, [settings])):
+            keep(settings, whole[settings])
+
+    with pool_of(workers or processors()) if pool is None else nullcontext(pool) as processes:
         futures = [
-            pool.submit(train_many, settings, part)
-            for settings, part in sorted(_parts(wanted), key=_cost, reverse=True)
+            processes.submit(train_many, settings, part)
+            for settings, part in sorted(_parts(wanted, done), key=_cost, reverse=True)
         ]
         try:
-            _collect(futures, done, progress)
+            _collect(futures, add, progress)
         except KeyboardInterrupt:
-            raise Interrupted(_finished(wanted, done), len(wanted)) from None
-    return _finished(wanted, done)
+            raise Interrupted(_finished(wanted, done, wanted), len(wanted)) from None
+    return _finished(wanted, done, wanted)
 
 
 def _collect(
     futures: Sequence[Future[list[Result]]],
-    done: dict[Settings, dict[int, Result]],
+    add: Callable[[Sequence[Result]], None],
     progress: bool,
 ) -> None:
     stream = Forgiving(sys.stderr)
@@ -116,25 +137,29 @@ def _collect(
         disable=not progress,
     ) as bar:
         for future in as_completed(futures):
-            for result in future.result():
-                done[result.settings][result.seed] = result
+            add(future.result())
             bar.update()
 
 
 def _finished(
-    wanted: dict[Settings, Sequence[int]], done: dict[Settings, dict[int, Result]]
+    wanted: Mapping[Settings, Sequence[int]],
+    done: Mapping[Settings, Mapping[int, Result]],
+    among: Iterable[Settings],
 ) -> dict[Settings, list[Result]]:
     return {
-        settings: [done[settings][seed] for seed in seeds]
-        for settings, seeds in wanted.items()
-        if len(done[settings]) == len(seeds)
+        settings: [done[settings][seed] for seed in wanted[settings]]
+        for settings in among
+        if len(done[settings]) == len(wanted[settings])
     }
 
 
-def _parts(wanted: dict[Settings, Sequence[int]]) -> Iterator[tuple[Settings, list[int]]]:
+def _parts(
+    wanted: Mapping[Settings, Sequence[int]], done: Mapping[Settings, Mapping[int, Result]]
+) -> Iterator[tuple[Settings, list[int]]]:
     for settings, seeds in wanted.items():
-        for start in range(0, len(seeds), _SEEDS_AT_ONCE):
-            yield settings, list(seeds[start : start + _SEEDS_AT_ONCE])
+        missing = [seed for seed in seeds if seed not in done[settings]]
+        for start in range(0, len(missing), _SEEDS_AT_ONCE):
+            yield settings, missing[start : start + _SEEDS_AT_ONCE]
 
 
 def _cost(part: tuple[Settings, list[int]]) -> float:

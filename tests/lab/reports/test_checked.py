@@ -11,17 +11,20 @@ import pytest
 
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.lab.reports import by_hand, checked, page
+from tinygrad_lab.lab.reports.sections import PARTS
+from tinygrad_lab.lab.reports.tables import Section
 from tinygrad_lab.testing.telling.audit import Audit
 
 ROOT = Path(__file__).parents[3]
 
 
 def the_page() -> str:
-    return written()["index.html"]
+    return written(checked.section())["index.html"]
 
 
-def written() -> dict[str, str]:
-    return page.files([], {}, seeds=5, wanted=0, seconds=0.0)
+def written(section: Section) -> dict[str, str]:
+    (part,) = [part for part in PARTS if part.key == "by-hand"]
+    return page.files([], {}, {part.key: section}, parts=[part], seeds=5, seconds=0.0)
 
 
 def plain(html: str) -> str:
@@ -38,8 +41,8 @@ def one_line(text: str) -> str:
 
 
 @pytest.fixture
-def files(checked_once):
-    return written()
+def files(section):
+    return written(section)
 
 
 @pytest.fixture

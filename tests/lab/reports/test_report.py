@@ -13,13 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_lab.lab import runner
-from tinygrad_lab.lab.reports import make_report, writing
+from tinygrad_lab.lab import runner, train_many
+from tinygrad_lab.lab.reports import example, make_report, page, writing
+from tinygrad_lab.lab.reports.sections import PARTS
 from tinygrad_lab.lab.reports.studies import BASE_B, STUDIES
 
 ROOT = Path(__file__).parents[3]
 
-pytestmark = pytest.mark.usefixtures("checked_once")
+
+def report(out, studies, **options):
+    """Make a report without the sections that are no studies."""
+    return make_report(out, studies=studies, parts=(), progress=False, **options)
 
 
 def short(studies=STUDIES, epochs=12):
@@ -72,23 +76,18 @@ def table(path):
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory, section):
+def written(tmp_path_factory):
     """A report of all studies, in quick form and cut short, with the base setting of report B."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr("tinygrad_lab.lab.reports.example.BASE_B", replace(BASE_B, epochs=12))
-    patch.setattr("tinygrad_lab.lab.reports.checked.section", lambda: section)
     out = tmp_path_factory.mktemp("lab") / "report"
-    try:
-        outcome = make_report(out, quick=True, studies=short(), progress=False)
-    finally:
-        patch.undo()
+    parts = [part for part in PARTS if part.key == "example"]
+    outcome = make_report(out, quick=True, studies=short(), parts=parts, progress=False)
     return out, outcome
 
 
 def test_the_page_is_where_it_says(written):
     out, outcome = written
     assert outcome.path == out / "index.html"
-    assert outcome.finished == outcome.wanted > 20
+    assert outcome.settings > 20
     assert sorted(p.name for p in out.iterdir()) == ["data", "index.html"]
 
 
@@ -152,7 +151,7 @@ def test_the_runs_are_all_written_down(written):
     out, outcome = written
     rows = table(out / "data/runs.csv")
     settings = {tuple(v for k, v in row.items() if k in SETTING_COLUMNS) for row in rows}
-    assert len(settings) == outcome.wanted
+    assert len(settings) == outcome.settings
     assert {int(row["seed"]) for row in rows} == set(range(20))  # the acceptance has all twenty
 
 
@@ -178,7 +177,7 @@ def test_a_number_in_the_page_is_the_number_in_the_data(written):
 def test_a_second_report_replaces_the_first_and_nothing_else(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     for quick in (True, False):
-        make_report(tmp_path, quick=quick, studies=short(STUDIES[-1:]), progress=False)
+        report(tmp_path, short(STUDIES[-1:]), quick=quick)
         assert ("A quick look:" in (tmp_path / "index.html").read_text("utf-8")) is quick
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "index.html", "mine.txt"]
 
@@ -186,25 +185,26 @@ def test_a_second_report_replaces_the_first_and_nothing_else(tmp_path):
 def test_the_same_seeds_give_the_same_files(tmp_path):
     texts = []
     for name in ("a", "b"):
-        make_report(tmp_path / name, studies=short(STUDIES[-1:]), progress=False)
+        report(tmp_path / name, short(STUDIES[-1:]))
         files = sorted(p for p in (tmp_path / name).rglob("*") if p.is_file())
         texts.append({p.name: re.sub(r"in \d+&nbsp;s", "", p.read_text("utf-8")) for p in files})
     assert texts[0] == texts[1]
 
 
-def test_a_graph_that_nothing_can_draw_is_a_table_with_the_remedy(monkeypatch, tmp_path):
+def test_a_graph_that_nothing_can_draw_is_a_table_with_the_remedy(monkeypatch):
     from tinygrad_lab.viz import RenderError
 
     def cannot(_):
         raise RenderError("nothing here draws graphs; install graphviz")
 
     monkeypatch.setattr("tinygrad_lab.viz.Graph.svg", cannot)
-    monkeypatch.setattr("tinygrad_lab.lab.reports.example.BASE_B", replace(BASE_B, epochs=12))
-    make_report(tmp_path, quick=True, studies=short(STUDIES[:1]), progress=False)
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "nothing here draws graphs; install graphviz" in text
-    assert "mse_loss" in text
-    Page(text)
+    settings = [replace(BASE_B, data=data, epochs=12) for data in ("linear", "xor")]
+    section = example.section({each: train_many(each, range(3)) for each in settings})
+    (part,) = [part for part in PARTS if part.key == "example"]
+    files = page.files([], {}, {part.key: section}, parts=[part], seeds=3, seconds=0.0)
+    assert "nothing here draws graphs; install graphviz" in files["index.html"]
+    assert "mse_loss" in files["index.html"]
+    Page(files["index.html"])
 
 
 # ---- what goes wrong ----------------------------------------------------------------------------
@@ -223,30 +223,12 @@ def test_a_failure_leaves_the_earlier_report_and_nothing_half_written(tmp_path, 
     (tmp_path / "index.html").write_text("earlier")
     monkeypatch.setattr(writing.page, "files", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        make_report(tmp_path, studies=short(STUDIES[-1:]), progress=False)
+        report(tmp_path, short(STUDIES[-1:]))
     assert [p.name for p in tmp_path.iterdir()] == ["index.html"]
     assert (tmp_path / "index.html").read_text() == "earlier"
     with pytest.raises(ZeroDivisionError):
-        make_report(tmp_path / "new", studies=short(STUDIES[-1:]), progress=False)
+        report(tmp_path / "new", short(STUDIES[-1:]))
     assert not (tmp_path / "new").exists()
-
-
-def test_ctrl_c_keeps_the_settings_that_were_finished(tmp_path, monkeypatch):
-    collect = runner.as_completed
-
-    def interrupted(futures):
-        for index, future in enumerate(collect(futures)):
-            if index == 5:
-                raise KeyboardInterrupt
-            yield future
-
-    monkeypatch.setattr(runner, "as_completed", interrupted)
-    outcome = make_report(tmp_path, quick=True, studies=short(), progress=False)
-    assert (outcome.finished, outcome.wanted > 20) == (5, True)
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "Interrupted." in text
-    assert f"5 of {outcome.wanted} settings were finished" in text
-    Page(text)
 
 
 def test_ctrl_c_before_anything_is_finished_writes_nothing(tmp_path, monkeypatch):
@@ -255,7 +237,7 @@ def test_ctrl_c_before_anything_is_finished_writes_nothing(tmp_path, monkeypatch
 
     monkeypatch.setattr(runner, "as_completed", interrupted)
     with pytest.raises(runner.Interrupted, match="0 of 2 settings"):
-        make_report(tmp_path / "new", studies=short(STUDIES[-1:]), progress=False)
+        report(tmp_path / "new", short(STUDIES[-1:]))
     assert not (tmp_path / "new").exists()
 
 
@@ -272,7 +254,7 @@ if __name__ == "__main__":
     runner.PATIENCE = runner._LOGGED_EVERY = 0
     rows = [Row("", f"epochs {n}", Settings(hidden=(1,), epochs=n)) for n in (10, 20, 10**8)]
     studies = [Study("slow", "Slow", "", tuple(rows))]
-    reports.make_report = partial(reports.make_report, studies=studies, workers=2)
+    reports.make_report = partial(reports.make_report, studies=studies, parts=(), workers=2)
     sys.exit(commands.run(["report", "--out", sys.argv[1]]))
 """
 
@@ -307,13 +289,13 @@ def training(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a group of processes is signalled in POSIX's way")
-def test_a_real_ctrl_c_stops_every_process_and_keeps_what_there_is(training, tmp_path):
+def test_a_real_ctrl_c_stops_every_process(training, tmp_path):
     os.killpg(training.pid, signal.SIGINT)  # what a terminal sends, to all of them
     _, stderr = training.communicate(timeout=60)
     assert training.returncode == 130
-    assert b"interrupted; the report holds the 2 of 3 settings that were finished" in stderr
+    assert b"interrupted: 2 of 3 settings finished" in stderr
     assert b"Traceback" not in stderr
-    assert "Interrupted." in (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes are ended in POSIX's way")

@@ -47,8 +47,9 @@ def one_line_errors() -> Iterator[None]:
     except MemoryError as error:
         advice = "train with fewer hidden units or fewer points"
         raise typer.Exit(fail(f"not enough memory ({error}); {advice}")) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(fail("interrupted; nothing was written", INTERRUPTED)) from None
+    except KeyboardInterrupt as interrupt:
+        message = str(interrupt) or "interrupted; nothing was written"
+        raise typer.Exit(fail(message, INTERRUPTED)) from None
 
 
 @contextmanager

@@ -4,13 +4,14 @@ All that the page says about a mistake comes from what the checks return when th
 Where they detect nothing, the section says so.
 
 Not for: the code that is checked (``by_hand.py``), checking (``tinygrad_lab.testing``), or the
-layout (``templates/by_hand.html.j2``).
+layout (``templates/by-hand.html.j2``).
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.lab.reports import by_hand
 from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.reports.study import Runs
 from tinygrad_lab.lab.reports.tables import Section, Table
 from tinygrad_lab.testing.descent import RATES
 
@@ -34,7 +36,7 @@ NAMES = tuple(inspect.signature(by_hand.loss).parameters)
 Arrays = Sequence[by_hand.Array]
 
 
-def section() -> Section:
+def section(_runs: Runs = MappingProxyType({}), _quick: bool = False) -> Section:
     """Check report A's gradients and its update, as reported and mended.
 
     Returns

@@ -5,16 +5,17 @@ Not for the layout (``templates/report.html.j2``).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 import tinygrad_lab as tl
 from tinygrad_lab.lab.reports.figures import svg
-from tinygrad_lab.lab.reports.studies import BASE_B, DATA_TITLES
-from tinygrad_lab.lab.reports.study import Results, Runs
+from tinygrad_lab.lab.reports.studies import DATA_TITLES
+from tinygrad_lab.lab.reports.study import Results, Runs, Study
 from tinygrad_lab.lab.reports.tables import Section, Table
+from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.training import LOG_EVERY, Result, log_line, prediction_table, prepare
 from tinygrad_lab.nn import functional
 
@@ -22,12 +23,17 @@ _BOUNDARY_POINTS = 100
 _THEMES = ("light", "dark")
 
 
-def section(runs: Runs) -> Section | None:
+def needs(studies: Sequence[Study]) -> list[Settings]:
+    """Return the settings that are shown: report B's base runs; none where they are not run."""
+    rows = [row for study in studies if study.key == "base" for row in study.rows]
+    return [row.settings for row in rows if (row.report, row.label) == ("B", "base")]
+
+
+def section(runs: Runs, _quick: bool = False) -> Section | None:
     """Show the run of each data set that has the median loss; None where one was not run."""
-    settings = [replace(BASE_B, data=data) for data in DATA_TITLES]
-    if any(each not in runs for each in settings):
+    if len(runs) < len(DATA_TITLES):
         return None
-    linear, xor = (_median_run(runs[each]) for each in settings)
+    linear, xor = map(_median_run, runs.values())
     tables: dict[str, Table] = {}
     panels = []
     for result in (linear, xor):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,9 @@ import jinja2
 import numpy as np
 
 import tinygrad_lab as tl
-from tinygrad_lab.lab.reports import checked, example
 from tinygrad_lab.lab.reports.figures import svg
 from tinygrad_lab.lab.reports.measuring import RULE, Figure, Measurement, measure, percent
+from tinygrad_lab.lab.reports.sections import Part
 from tinygrad_lab.lab.reports.statistics import WORDS, Spread
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
 from tinygrad_lab.lab.reports.study import Row, Runs, Study
@@ -27,18 +27,16 @@ from tinygrad_lab.lab.reports.tables import Section, curves_table, measured_tabl
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Sections and data that every page has, whose names no study may have.
-OWN_KEYS = ("runs", "findings", "example", "by-hand")
-
 _LOSS_DECADES = (-10, 0)  # the axis of the loss strips
 
 
 def files(
     studies: Sequence[Study],
     runs: Runs,
+    drawn: Mapping[str, Section | None],
     *,
+    parts: Sequence[Part] = (),
     seeds: int,
-    wanted: int,
     seconds: float,
     quick: bool = False,
 ) -> dict[str, str]:
@@ -47,43 +45,60 @@ def files(
     Parameters
     ----------
     studies
-        What was to be run.
+        What was run.
     runs
-        What was run; rows that are missing are left out, and the page says so.
+        The runs of every setting.
+    drawn
+        What stands in the sections: of each study what :func:`figures` returns, by its key, and of
+        each part what it makes.
+    parts
+        The sections that are no studies.
     seeds
         Seeds a setting.
-    wanted
-        How many settings were to be run.
     seconds
-        How long training took.
+        How long it took.
     quick
         Whether something was left out on purpose, which the page then says.
     """
-    measured = {study.key: _measurements(study, runs) for study in studies}
-    of_studies = [_section(study, measured[study.key], runs) for study in studies]
-    of_example, by_hand = example.section(runs), checked.section()
+    measured = {study.key: measurements(study, runs) for study in studies}
+    of_studies = {
+        study.key: _section(study, measured[study.key], runs, drawn[study.key]) for study in studies
+    }
     every_measurement = [m for each in measured.values() for m in each]
+    sections = _in_order(of_studies, parts, drawn)
     page = _template().render(
-        sections=[_shown(section) for section in of_studies if section.tables],
-        example=_shown(of_example) if of_example else None,
-        by_hand=_shown(by_hand),
+        sections=[_shown(section) for section in sections],
         grades=_grades(every_measurement),
         rule=RULE,
         findings=_findings(every_measurement),
-        claims=[claim for section in of_studies for claim in section.shown["claims"]],
+        claims=[claim for section in of_studies.values() for claim in section.shown["claims"]],
         seeds=seeds,
         quick=quick,
-        missing=wanted - len(runs),
-        wanted=wanted,
         total=sum(len(results) for results in runs.values()),
         seconds=seconds,
         versions=f"tinygrad_lab {tl.__version__}, NumPy {np.__version__}, "
         f"Python {platform.python_version()}",
     )
     tables = {"runs.csv": runs_table(runs)}
-    for section in (*of_studies, of_example, by_hand):
-        tables |= section.tables if section else {}
+    for section in sections:
+        tables |= section.tables
     return {f"data/{name}": table.csv() for name, table in tables.items()} | {"index.html": page}
+
+
+def _in_order(
+    of_studies: Mapping[str, Section],
+    parts: Sequence[Part],
+    drawn: Mapping[str, Section | None],
+) -> list[Section]:
+    """Put the parts behind the studies that they follow."""
+    order: dict[str, list[Section]] = {key: [section] for key, section in of_studies.items()}
+    for part in parts:
+        section = drawn[part.key]
+        if section is not None:
+            head = {"key": part.key, "title": part.title, "template": f"{part.key}.html.j2"}
+            place = part.after if part.after in of_studies else ""
+            order.setdefault(place, []).append(Section(section.shown | head, section.tables))
+    return [section for group in order.values() for section in group]
 
 
 def _template() -> jinja2.Template:
@@ -101,15 +116,20 @@ def _shown(section: Section) -> dict[str, Any]:
     return section.shown | {"files": [f"data/{name}" for name in section.tables]}
 
 
-def _measurements(study: Study, runs: Runs) -> list[Measurement]:
-    return [measure(row, runs[row.settings]) for row in study.rows if row.settings in runs]
+def measurements(study: Study, runs: Runs) -> list[Measurement]:
+    """Measure every row of a study."""
+    return [measure(row, runs[row.settings]) for row in study.rows]
 
 
-def _section(study: Study, measured: Sequence[Measurement], runs: Runs) -> Section:
-    """Lay out one study; without tables where none of its settings was run."""
+def _section(
+    study: Study, measured: Sequence[Measurement], runs: Runs, drawn: Section | None
+) -> Section:
+    """Lay out one study around its figures."""
+    figures = drawn or Section({})
     shown = {
         "key": study.key,
         "title": study.title,
+        "template": "study.html.j2",
         "text": study.text,
         "rows": [_row(m) for m in measured],
         "claims": [
@@ -117,17 +137,9 @@ def _section(study: Study, measured: Sequence[Measurement], runs: Runs) -> Secti
             for claim in study.claims
             if (verdict := claim.verdict(runs)) is not None
         ],
-        "figures": list(_curve_figures(study, measured)),
     }
-    if not measured:
-        return Section(shown)
-    return Section(
-        shown,
-        {
-            f"{study.key}.csv": measured_table(measured),
-            f"{study.key}-curves.csv": curves_table(measured),
-        },
-    )
+    tables = {f"{study.key}.csv": measured_table(measured)} | figures.tables
+    return Section(shown | figures.shown, tables)
 
 
 # ---- numbers ------------------------------------------------------------------------------------
@@ -249,21 +261,31 @@ def _strip(
 # ---- figures ------------------------------------------------------------------------------------
 
 
-def _curve_figures(study: Study, measured: Sequence[Measurement]) -> Iterable[dict[str, str]]:
+def figures(key: str, title: str, measured: Sequence[Measurement]) -> Section:
+    """Draw what a study has measured."""
+    return Section(
+        {"figures": list(_curve_figures(key, title, measured))},
+        {f"{key}-curves.csv": curves_table(measured)},
+    )
+
+
+def _curve_figures(
+    key: str, study: str, measured: Sequence[Measurement]
+) -> Iterable[dict[str, str]]:
     """Draw the learning curves of a study: a panel for each report and data set."""
     together = any(not m.row.report for m in measured)  # a comparison no single report has made
     groups: dict[tuple[str, str], list[Measurement]] = {}
     for m in measured:
-        key = ("" if together else m.row.report, m.row.settings.data)
-        groups.setdefault(key, []).append(m)
+        who = "" if together else m.row.report
+        groups.setdefault((who, m.row.settings.data), []).append(m)
     for (report, data), group in groups.items():
         who = f"Report {report}, " if report else ""
         title = f"{who}{DATA_TITLES[data]}"
         yield {
             "svg": svg(
                 partial(_draw_curves, group=group, title=title),
-                name=f"{study.key}-{report}-{data}",
-                description=f"{study.title}: loss over epochs, {title}",
+                name=f"{key}-{report}-{data}",
+                description=f"{study}: loss over epochs, {title}",
             ),
             "caption": title,
         }

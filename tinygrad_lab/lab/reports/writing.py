@@ -11,14 +11,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tinygrad_lab.lab.reports import page
+from tinygrad_lab.lab.reports.making import Making, Task
 from tinygrad_lab.lab.reports.publishing import PAGE, published
+from tinygrad_lab.lab.reports.sections import PARTS, Part
 from tinygrad_lab.lab.reports.studies import STUDIES
 from tinygrad_lab.lab.reports.study import Runs, Study
-from tinygrad_lab.lab.runner import Interrupted, run_all
+from tinygrad_lab.lab.reports.tables import Section
+from tinygrad_lab.lab.runner import run_all
+from tinygrad_lab.lab.settings import Settings
+from tinygrad_lab.lab.workers import pool_of
+from tinygrad_lab.nn.kernels.threads import processors
 
 FULL_SEEDS, QUICK_SEEDS, ACCEPTANCE_SEEDS = 20, 5, 20
 
@@ -31,15 +39,14 @@ class Outcome:
     ----------
     path
         The page.
-    finished, wanted
-        Settings that were run, and that were to be run: fewer after Ctrl-C.
+    settings
+        How many settings were run.
     seconds
         How long it took.
     """
 
     path: Path
-    finished: int
-    wanted: int
+    settings: int
     seconds: float
 
 
@@ -48,6 +55,7 @@ def make_report(
     *,
     quick: bool = False,
     studies: Sequence[Study] = STUDIES,
+    parts: Sequence[Part] = PARTS,
     workers: int | None = None,
     progress: bool = True,
 ) -> Outcome:
@@ -63,6 +71,8 @@ def make_report(
         Five seeds a setting instead of twenty, and XOR alone beyond the base runs.
     studies
         What to run.
+    parts
+        The other sections.
     workers
         Processes; by default one a processor.
     progress
@@ -71,7 +81,7 @@ def make_report(
     Returns
     -------
     Outcome
-        Where the page is, and how much of it: after Ctrl-C it holds what was finished.
+        Where the page is, and how much is in it.
 
     Raises
     ------
@@ -80,32 +90,41 @@ def make_report(
     ValueError
         Two studies have one key, or one has a key of the page's own.
     Interrupted
-        Ctrl-C before the first setting was finished; nothing is written.
+        Ctrl-C; nothing is written.
     """
     started = time.perf_counter()
-    _check_keys([study.key for study in studies])
+    _check_keys([study.key for study in studies], [part.key for part in parts])
     if quick:
         studies = [_shortened(study) for study in studies]
     seeds = QUICK_SEEDS if quick else FULL_SEEDS
-    with published(Path(out)) as staging:
-        runs, wanted = _run(studies, seeds, workers, progress)
+    jobs = _jobs(studies, seeds)
+    with published(Path(out)) as staging, pool_of(workers or processors()) as pool:
+        making = Making(_tasks(pool, studies, parts, quick))
+        runs = run_all(jobs, progress=progress, keep=making.add, pool=pool)
+        drawn = making.collect(progress=progress)
         seconds = time.perf_counter() - started
-        files = page.files(studies, runs, seeds=seeds, wanted=wanted, seconds=seconds, quick=quick)
+        files = page.files(
+            studies, runs, drawn, parts=parts, seeds=seeds, seconds=seconds, quick=quick
+        )
         for name, text in files.items():
             target = staging / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8", newline="\n")
-    return Outcome(Path(out) / PAGE, len(runs), wanted, time.perf_counter() - started)
+    return Outcome(Path(out) / PAGE, len(runs), time.perf_counter() - started)
 
 
-def _check_keys(keys: Sequence[str]) -> None:
+#: Keys of what is on every page, or beside it.
+_TAKEN = ("runs", "findings", "contents", "top")
+
+
+def _check_keys(studies: Sequence[str], parts: Sequence[str]) -> None:
     """Raise ValueError where a section of the page, or its data, would take another's place."""
-    for key in keys:
+    for key in studies:
         curves = f"{key}-curves"
-        if keys.count(key) > 1 or curves in keys or key in page.OWN_KEYS:
+        if studies.count(key) > 1 or curves in studies or key in (*_TAKEN, *parts):
             raise ValueError(
                 f"the study {key!r} needs a key of its own: there is another one, or {curves!r}, "
-                f"or it is among the page's own, which are {', '.join(page.OWN_KEYS)}"
+                f"or it is among the page's own, which are {', '.join((*_TAKEN, *parts))}"
             )
 
 
@@ -114,19 +133,32 @@ def _shortened(study: Study) -> Study:
     return replace(study, rows=tuple(row for row in study.rows if row.quick))
 
 
-def _run(
-    studies: Sequence[Study], seeds: int, workers: int | None, progress: bool
-) -> tuple[Runs, int]:
-    """Run every row of every study; after Ctrl-C, what was finished, if anything was."""
-    jobs = [
+def _jobs(studies: Sequence[Study], seeds: int) -> list[tuple[Settings, range]]:
+    """List every row of every study with its seeds."""
+    return [
         (row.settings, range(ACCEPTANCE_SEEDS if study.exact_seeds else seeds))
         for study in studies
         for row in study.rows
     ]
-    try:
-        runs = run_all(jobs, workers=workers, progress=progress)
-    except Interrupted as interrupted:
-        if not interrupted.finished:
-            raise
-        return interrupted.finished, interrupted.wanted
-    return runs, len(runs)
+
+
+def _tasks(
+    pool: Executor, studies: Sequence[Study], parts: Sequence[Part], quick: bool
+) -> dict[str, Task[Section | None]]:
+    """Say what each section waits for, and how it is made: in another process."""
+    tasks: dict[str, Task[Section | None]] = {}
+    for part in parts:
+        needed = list(part.needs(studies))
+
+        def make(runs: Runs, part: Part = part, needed: list[Settings] = needed) -> Any:
+            return pool.submit(part.make, {settings: runs[settings] for settings in needed}, quick)
+
+        tasks[part.key] = Task(frozenset(needed), make)
+    for study in studies:
+
+        def draw(runs: Runs, study: Study = study) -> Any:
+            measured = page.measurements(study, runs)
+            return pool.submit(page.figures, study.key, study.title, measured)
+
+        tasks[study.key] = Task(frozenset(row.settings for row in study.rows), draw)
+    return tasks
