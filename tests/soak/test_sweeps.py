@@ -75,7 +75,9 @@ def rows(path):
 
 def children_of(process):
     """Processes by number that a process has started to work for it."""
-    lines = subprocess.run(["ps", "-o", "pid=,ppid=,args="], capture_output=True, text=True).stdout
+    lines = subprocess.run(
+        ["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True
+    ).stdout
     workers = (
         re.match(rf"\s*(\d+)\s+{process.pid}\s.*spawn_main", line) for line in lines.split("\n")
     )
@@ -127,13 +129,14 @@ def test_started_several_times_at_once(folder, undisturbed, tried):
 
 FULL = """
 set -e
-mount -t tmpfs -o size={size}k tmpfs .
+mount -t tmpfs -o size={size}k tmpfs {disk}
+cd {disk}
 cp {plan} a.toml
 set +e
 {sweep} a.toml; echo "status $?"
 {sweep} a.toml --status --json
 echo "status $?"
-mount -o remount,size=20m .
+mount -o remount,size=20m {disk}
 {sweep} a.toml --json
 cp a.sqlite {out}
 """
@@ -145,10 +148,14 @@ def test_a_full_disk(folder, undisturbed, tried, size):
         pytest.skip("no disk can be mounted here")
     (folder / "disk").mkdir()
     script = FULL.format(
-        size=size, plan=folder / "a.toml", sweep=" ".join(SWEEP), out=folder / "out.sqlite"
+        size=size,
+        disk=folder / "disk",
+        plan=folder / "a.toml",
+        sweep=" ".join(SWEEP),
+        out=folder / "out.sqlite",
     )
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", f"cd {folder}/disk; {script}"],
+        ["unshare", "-rm", "sh", "-c", script],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,

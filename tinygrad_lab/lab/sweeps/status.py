@@ -150,9 +150,22 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.exists():
         raise StoreError(f"there is no {path}; a sweep makes it when it is run")
     with explained(path):
-        uri = f"{path.resolve().as_uri()}?mode=ro"
+        uri = f"{path.resolve().as_uri()}?{_mode(path)}"
         with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as connection:
+            connection.execute("pragma query_only = on")
             if examine(connection, path):
                 raise StoreError(f"{path} is empty: no sweep has been run into it")
             connection.row_factory = sqlite3.Row
             yield connection
+
+
+def _mode(path: Path) -> str:
+    """Return how to open a store to read it.
+
+    For writing too, where that is allowed: whoever closes a database last tidies up the files
+    beside it.  On a read-only disk SQLite can make no such files, and nobody needs them.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if not os.access(path.parent, os.W_OK) and not log.exists():
+        return "mode=ro&immutable=1"
+    return "mode=rw"
