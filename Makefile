@@ -14,7 +14,11 @@ ARGS ?=
 BIN := .venv/bin
 ENVIRONMENT = @"$(PYTHON)" .ci/environment.py
 # One thread of BLAS for each worker: more of them wait for each other longer than they work.
-PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+# Compiled files are kept, whatever the shell says of them: a test that starts a process, of which
+# there are hundreds, would have every module compiled again there.  A worker that has no tests
+# left takes half of the other's, and tests of one file, which share what is slow, stay together.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist=worksteal $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-thorough test-soak test-oracles test-versions check bench docs clean

@@ -96,18 +96,18 @@ def load(
     bunch = _bunch(name)
     x, y = bunch.data.astype(dtype), bunch.target
     is_classes = name not in ("diabetes", "linnerud")
-    held_out = _held_out(y if is_classes else np.zeros(len(y)), test, np.random.default_rng(rng))
+    tested = held_out(y if is_classes else np.zeros(len(y)), test, np.random.default_rng(rng))
     if name == "digits":
         x = (x / 16).reshape(-1, 1, 8, 8)
     if standardize:
-        part = x[~held_out]
+        part = x[~tested]
         spread = part.std(axis=0)
         x = (x - part.mean(axis=0)) / np.where(spread > 0, spread, 1).astype(x.dtype)
     y = y.astype(np.int64) if is_classes else y.reshape(len(y), -1).astype(dtype)
     names = getattr(bunch, "target_names", ["target"])
     return Split(
-        TensorDataset(x[~held_out], y[~held_out]),
-        TensorDataset(x[held_out], y[held_out]),
+        TensorDataset(x[~tested], y[~tested]),
+        TensorDataset(x[tested], y[tested]),
         [str(column) for column in bunch.feature_names],
         [str(label) for label in names],
     )
@@ -123,8 +123,8 @@ def _bunch(name: str) -> Any:
     return getattr(datasets, f"load_{name}")()
 
 
-def _held_out(labels: NDArray[Any], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Choose a share of each class."""
+def held_out(labels: NDArray[Any], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Choose a share of each class to hold out; shape (n,) as the labels'."""
     chosen = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))

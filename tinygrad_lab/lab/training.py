@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 import tinygrad_lab as tl
 from tinygrad_lab import nn, optim
-from tinygrad_lab.lab.data import Data, load
-from tinygrad_lab.lab.settings import Settings
+from tinygrad_lab.lab.data import Data, Encoding, load
+from tinygrad_lab.lab.settings import Settings, SettingsError
 from tinygrad_lab.nn import functional
 
 Array = NDArray[np.float64]
@@ -68,17 +68,20 @@ class Result:
         The share of the training points on the right side of the threshold, at each of these
         epochs.  Shape (points,).
     x, y
-        The training data, shapes (n, 2) and (n, 1).
+        The training data, shapes (n, 2) and (n, 1); with other data (n, inputs), (n, outputs).
     prediction
-        The network's final outputs, shape (n, 1).
+        The network's final outputs, of the shape of ``y``.
     accuracy
-        Share of the training points on the right side of the threshold.
+        Share of the training points on the right side of the threshold, or whose class has the
+        largest of several outputs.
     test_accuracy
         The same on the separate test draw; None where the data has none.
     weights
         The network's ``state_dict`` as arrays.
     diverged_at
         The epoch at which the loss stopped being finite; None for a run that went well.
+    encoding
+        What inputs and classes are called, and how the inputs were scaled.
     snapshots
         The weights before the steps of those epochs that were asked for, by epoch.
     """
@@ -95,6 +98,7 @@ class Result:
     test_accuracy: float | None
     weights: Mapping[str, Array] = field(repr=False)
     diverged_at: int | None = None
+    encoding: Encoding = field(default=Encoding(), repr=False)
     snapshots: Mapping[int, Mapping[str, Array]] = field(default_factory=dict, repr=False)
 
     @property
@@ -123,12 +127,12 @@ class Result:
 
     def model(self, epoch: int | None = None) -> nn.Module:
         """Build the trained network, or what it was before this epoch's step, of the snapshots."""
-        model = build(self.settings, rng=self.seed)
+        model = build(self.settings, self.x.shape[1], self.y.shape[1], rng=self.seed)
         model.load_state_dict(dict(self.weights if epoch is None else self.snapshots[epoch]))
         return model
 
     def predict(self, x: Array, epoch: int | None = None) -> Array:
-        """Return the outputs of :meth:`model` for points of shape (n, 2), shape (n, 1)."""
+        """Return the outputs of :meth:`model` for inputs such as ``x``, shaped as ``y``."""
         return _predict(self.settings, self.model(epoch), x)
 
 
@@ -234,10 +238,28 @@ def prepare(settings: Settings, seed: int) -> tuple[Data, nn.MLP]:
     Each has a random stream of its own, so that other data leave the weights as they are.
     """
     for_data, for_weights = np.random.default_rng(seed).spawn(2)
-    return load(settings.data, settings.n, for_data), build(settings, for_weights)
+    data = load(
+        *(settings.data, settings.n, for_data),
+        **{name: getattr(settings, name) for name in ("noise", "target", "labels")},
+    )
+    if settings.last_activation == "softmax":
+        data = data.with_a_column_a_class()
+    inputs, outputs = data.x.shape[1], data.y.shape[1]
+    if outputs > 1 and settings.threshold != "half":
+        raise SettingsError(
+            f"threshold {settings.threshold!r} is for one output; of the {outputs} that there are "
+            "the largest counts: leave it out"
+        )
+    return data, build(settings, inputs, outputs, rng=for_weights)
 
 
-def build(settings: Settings, rng: int | np.random.Generator | None = None) -> nn.MLP:
+def build(
+    settings: Settings,
+    inputs: int = 2,
+    outputs: int = 1,
+    *,
+    rng: int | np.random.Generator | None = None,
+) -> nn.MLP:
     """Build the untrained network: weights drawn as the settings say, biases 0 or none.
 
     Where the loss is a cross-entropy the network ends before its last sigmoid, which the loss and
@@ -245,7 +267,7 @@ def build(settings: Settings, rng: int | np.random.Generator | None = None) -> n
     """
     hidden, last = _activations(settings)
     return nn.MLP(
-        list(settings.sizes),
+        [inputs, *settings.hidden, outputs],
         activation=hidden,
         output_activation=last,
         bias=settings.bias,
@@ -332,7 +354,7 @@ def _descend(
     ``watch`` gets the epoch and, for each network, whether its objective is finite.
     """
     inputs = tl.Tensor(x)
-    objective, factor = _OBJECTIVES[settings.loss]
+    objective, factor = _objective(settings)
     upstream = factor if settings.reduction == "sum" else factor / y.shape[-2]
     optimizer = _optimizer(settings, model)
     stride = _stride(settings.epochs)
@@ -363,21 +385,31 @@ def _descend(
     return history
 
 
-# The objective of each loss, and the factor of its gradient.
-_OBJECTIVES: dict[str, tuple[Callable[..., Any], float]] = {
-    "mse": (functional.mse_loss, 1.0),
-    "cross-entropy": (functional.binary_cross_entropy_with_logits, 1.0),
-    "report-a": (functional.binary_cross_entropy_with_logits, 2.0),
-}
+def _objective(settings: Settings) -> tuple[Callable[..., Any], float]:
+    """The function that is minimised, and the factor of its gradient."""
+    if settings.loss == "mse":
+        return functional.mse_loss, 1.0
+    if settings.last_activation == "softmax":
+        return _cross_entropy, 1.0
+    return functional.binary_cross_entropy_with_logits, 2.0 if settings.loss == "report-a" else 1.0
+
+
+def _cross_entropy(scores: Any, y: Array, *, reduction: str) -> Any:  # noqa: ARG001
+    """The cross-entropy of each output after a softmax over the last axis; not added up."""
+    return -y * functional.log_softmax(scores, -1)
 
 
 def _outputs(settings: Settings, scores: Any) -> Any:
-    """Turn what the network returns into outputs: it may have left its last sigmoid to the loss."""
-    return scores if settings.loss == "mse" else functional.sigmoid(scores)
+    """Turn what the network returns into outputs: its last activation may be left to the loss."""
+    if settings.loss == "mse":
+        return scores
+    if settings.last_activation == "softmax":
+        return functional.softmax(scores, -1)
+    return functional.sigmoid(scores)
 
 
 def _activations(settings: Settings) -> tuple[str, str]:
-    """The hidden and the last activation of the network, whose last sigmoid the loss may take."""
+    """The hidden and the last activation of the network, which the loss may take upon itself."""
     return settings.activation, settings.last_activation if settings.loss == "mse" else "none"
 
 
@@ -428,6 +460,7 @@ def _result(
         test_accuracy=test,
         weights=model.state_dict(),
         diverged_at=None if diverged_at < 0 else diverged_at,
+        encoding=data.encoding,
         snapshots=snapshots or {},
     )
 
@@ -446,4 +479,6 @@ def _threshold(settings: Settings, outputs: Array) -> Any:
 
 def _accuracy(outputs: Array, y: Array, threshold: Any) -> Any:
     """Share of each network's outputs on the right side; one that is not a number counts as 0."""
+    if y.shape[-1] > 1:
+        return np.mean(outputs.argmax(axis=-1) == y.argmax(axis=-1), axis=-1)
     return np.mean((outputs > threshold) == (y > 0.5), axis=(-2, -1))

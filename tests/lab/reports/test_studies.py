@@ -68,7 +68,7 @@ def test_everything_that_the_reports_say_is_compared():
 
 def test_report_b_is_run_as_it_says():
     (row, _) = [r for s in STUDIES if s.key == "base" for r in s.rows if r.label == "base"]
-    assert row.settings.sizes == (2, 3, 3, 1)
+    assert row.settings.hidden == (3, 3)
     assert (row.settings.bias, row.settings.lr, row.settings.epochs) == (False, 0.1, 9000)
     assert (row.settings.reduction, row.settings.loss) == ("sum", "mse")
 

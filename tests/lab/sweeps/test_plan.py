@@ -72,7 +72,7 @@ def test_more_draws_begin_with_the_same_ones():
 
 
 def test_the_draws_of_a_setting_do_not_depend_on_the_others():
-    more = "n = { integers = [1, 100] }"
+    more = 'data = { choice = ["linear", "xor"] }'
     few, many = (settings_of(RANDOM.format(trials=9, seed=1, more=m)) for m in ("", more))
     assert [s.lr for s in few] == [s.lr for s in many]
 
@@ -93,7 +93,8 @@ def test_each_draw_meets_each_combination_of_the_grid():
 
 def test_a_plan_is_counted_without_being_made():
     values = ", ".join(map(str, range(1, 1001)))
-    plan = parse_plan(f"seeds = 1000000000\n[grid]\nepochs = [{values}]\nn = [{values}]")
+    grid = f'data = ["linear"]\nepochs = [{values}]\nn = [{values}]'
+    plan = parse_plan(f"seeds = 1000000000\n[grid]\n{grid}")
     assert plan.size == 10**15
     assert next(plan.settings()).epochs == 1
 

@@ -15,57 +15,87 @@ from tqdm import tqdm
 
 from tinygrad_lab.lab import training
 from tinygrad_lab.lab.runner import PATIENCE
-from tinygrad_lab.lab.settings import Settings, parse_hidden
+from tinygrad_lab.lab.settings import (
+    ACTIVATIONS,
+    INITS,
+    LOSSES,
+    OPTIMIZERS,
+    parse_hidden,
+    usual_settings,
+)
 
-_DEFAULT = Settings()
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def command(
-    data: Annotated[str, typer.Argument(help="xor or linear.")],
-    hidden: Annotated[str, typer.Option(help="Units of each hidden layer.")] = "4,4",
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="xor, linear, spirals, moons, circles, digits; or a CSV file with --target, or an "
+            "IDX file with --labels."
+        ),
+    ],
+    hidden: Annotated[str | None, typer.Option(help="Units of each hidden layer: 4,4 say.")] = None,
     activation: Annotated[
-        str, typer.Option(help="After every layer: sigmoid, relu, leaky_relu, tanh or none.")
-    ] = _DEFAULT.activation,
-    output_activation: Annotated[
-        str | None, typer.Option(help="After the last layer, where it differs.")
+        str | None, typer.Option(help=f"After every layer: {_one_of(ACTIVATIONS)}.")
     ] = None,
-    optimizer: Annotated[
-        str, typer.Option(help="sgd, momentum, adagrad, rmsprop, adam or adamw.")
-    ] = _DEFAULT.optimizer,
-    lr: Annotated[float, typer.Option(help="Learning rate.")] = _DEFAULT.lr,
-    epochs: Annotated[int, typer.Option(help="Steps on the whole batch.")] = _DEFAULT.epochs,
-    seed: Annotated[int, typer.Option(help="Decides data and weights.", min=0)] = 0,
-    bias: Annotated[bool, typer.Option(help="Biases, or none at all.")] = _DEFAULT.bias,
+    output_activation: Annotated[
+        str | None, typer.Option(help="After the last layer; softmax gives each class an output.")
+    ] = None,
+    bias: Annotated[bool | None, typer.Option(help="Biases, or none at all.")] = None,
     init: Annotated[
-        str, typer.Option(help="How weights are drawn: normal or kaiming_normal.")
-    ] = _DEFAULT.init,
-    loss: Annotated[str, typer.Option(help="mse, cross-entropy or report-a.")] = _DEFAULT.loss,
+        str | None, typer.Option(help=f"Where weights are drawn from: {_one_of(INITS)}.")
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help=f"What is minimised: {_one_of(LOSSES)}.")] = None,
     reduction: Annotated[
-        str, typer.Option(help="Gradients over the samples: their mean or their sum.")
-    ] = _DEFAULT.reduction,
+        str | None, typer.Option(help="Gradients over the samples: their mean or their sum.")
+    ] = None,
+    optimizer: Annotated[str | None, typer.Option(help=f"{_one_of(OPTIMIZERS)}.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Steps on the whole batch.")] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", help="Points of linear, spirals, moons, circles.")
+    ] = None,
+    noise: Annotated[
+        float | None, typer.Option(help="How far points of spirals, moons, circles are moved.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Column of the CSV file that names the classes.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="IDX file with the labels of the images.")
+    ] = None,
     threshold: Annotated[
-        str, typer.Option(help="Scores above it count as label 1: half or median.")
-    ] = _DEFAULT.threshold,
-    n: Annotated[int, typer.Option("--n", help="Points of the linear data.")] = _DEFAULT.n,
+        str | None, typer.Option(help="Outputs above it count as label 1: half (0.5) or median.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides data and weights.", min=0)] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the last line.")] = False,
 ) -> None:
     """Train one network; print its log, ground truth beside prediction, loss and accuracy."""
-    settings = Settings(
-        data=data,
-        hidden=parse_hidden(hidden),
-        activation=activation,
-        output_activation=output_activation,
-        bias=bias,
-        init=init,
-        loss=loss,
-        reduction=reduction,
-        optimizer=optimizer,
-        lr=lr,
-        epochs=epochs,
-        n=n,
-        threshold=threshold,
-    )
-    with tqdm(total=epochs, unit="epoch", delay=PATIENCE, leave=False, disable=None) as bar:
+    options = {
+        "hidden": None if hidden is None else parse_hidden(hidden),
+        "activation": activation,
+        "output_activation": output_activation,
+        "bias": bias,
+        "init": init,
+        "loss": loss,
+        "reduction": reduction,
+        "optimizer": optimizer,
+        "lr": lr,
+        "epochs": epochs,
+        "n": n,
+        "noise": noise,
+        "target": target,
+        "labels": labels,
+        "threshold": threshold,
+    }
+    chosen = {name: value for name, value in options.items() if value is not None}
+    settings = usual_settings(data, **chosen)
+    with tqdm(
+        total=settings.epochs, unit="epoch", delay=PATIENCE, leave=False, disable=None
+    ) as bar:
         result = training.train(settings, seed, on_epoch=_reporter(bar, quiet))
     typer.echo(training.closing_line(result) if quiet else training.prediction_table(result))
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.lab.data import xor
+from tinygrad_lab.lab.points import xor
 
 Array = NDArray[Any]
 Update = Callable[[Sequence[Array], Sequence[Array], float], list[Array]]

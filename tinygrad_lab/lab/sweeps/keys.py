@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from tinygrad_lab.lab.settings import Settings, SettingsError
+from tinygrad_lab.lab.settings import Settings, SettingsError, check_value
 from tinygrad_lab.lab.sweeps.errors import PlanError
 
 Draw = Callable[[np.random.Generator], Any]
@@ -71,9 +71,10 @@ class Key:
                 advice = "; a list of values belongs in [grid]"
             raise self.error(f"takes {_WORDS[kind]}; got {as_toml(value)}{advice}")
         try:
-            return getattr(Settings(**{self.name: kind(value)}), self.name)
+            check_value(self.name, kind(value))
         except SettingsError as error:
             raise self.error(f"= {as_toml(value)}: {error}") from None
+        return kind(value)
 
     def values(self, values: Any) -> Sequence[Any]:
         """Return different values for a setting, at least one."""
