@@ -76,7 +76,7 @@ def rows(path):
 def children_of(process):
     """Processes by number that a process has started to work for it."""
     lines = subprocess.run(
-        ["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True
+        ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True
     ).stdout
     workers = (
         re.match(rf"\s*(\d+)\s+{process.pid}\s.*spawn_main", line) for line in lines.split("\n")

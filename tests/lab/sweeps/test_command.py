@@ -108,6 +108,19 @@ def test_a_diverged_run_has_no_infinity_in_json(command):
     assert best["diverged_at"] > 0
 
 
+def test_a_page(command, untrained_here):
+    assert command("sweep a.toml --html a.html")[0] == 1
+    before = Path("a.html").read_text(encoding="utf-8")
+    assert "<h2>Failed trials</h2>" in before
+    assert command("sweep --db a.sqlite --html b.html")[0] == 0
+    assert Path("b.html").read_text(encoding="utf-8") == before
+    status, _, err = command("sweep --db a.sqlite --html none/b.html")
+    assert (status, err) == (
+        2,
+        "tinygrad-lab: cannot write none/b.html: No such file or directory\n",
+    )
+
+
 def test_an_interrupt_says_what_is_finished(command, monkeypatch):
     def stop(plan, store, **_):
         store.record(*running.run_trials(next(plan.settings()), [0]))
@@ -126,7 +139,7 @@ def test_an_interrupt_says_what_is_finished(command, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("sweep", "name a plan, such as grid.toml; or a database: --db FILE --status"),
+        ("sweep", "name a plan, such as grid.toml; or a database: --db FILE, with --s"),
         ("sweep --db a.sqlite", "name a plan, such as grid.toml"),
         ("sweep --status", "name a plan, such as grid.toml"),
         ("sweep b.toml", "cannot read b.toml: No such file or directory"),
@@ -138,6 +151,7 @@ def test_an_interrupt_says_what_is_finished(command, monkeypatch):
         ("sweep a.toml --db bad.toml", "bad.toml is no SQLite database"),
         ("sweep bad.toml", "bad.toml: [grid] lr = 0: the learning rate must be a number above 0"),
         ("sweep many.toml", "many.toml has 1,000,000 trials; add --yes if they are meant"),
+        ("sweep a.toml --status --html a.html", "there is no a.sqlite"),
         ("sweep a.toml --workers 0", "--workers"),
         ("sweep a.toml b.toml", "b.toml"),
     ],

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from tinygrad_lab.lab.commands.frame import INTERRUPTED, CommandError, fail
+from tinygrad_lab.lab.commands.frame import INTERRUPTED, CommandError, doing, fail
 from tinygrad_lab.lab.sweeps import (
     Plan,
     Status,
@@ -56,6 +56,9 @@ def command(
         bool, typer.Option("--yes", help=f"Run more than {_MANY:,} trials without asking.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page about it, afterwards.", show_default=False)
+    ] = None,
 ) -> None:
     r"""Run every combination of some settings; go on where an earlier run was ended.
 
@@ -73,12 +76,17 @@ def command(
 
     Each trial is kept in an SQLite database as soon as it is finished, and never run twice.
     """
-    path = _database(plan, db, only_looks=status)
+    path = _database(plan, db, only_looks=status or html is not None)
     with _errors_of_sweeps():
         if plan is not None and not status:
             outcome = _run(_checked(read_plan(plan), yes), path, workers, retry_failed)
         else:
             outcome = status_of(path)
+        if html is not None:
+            from tinygrad_lab.lab.sweeps.page import write_page
+
+            with doing(f"write {html}"):
+                write_page(path, html)
     if as_json:
         typer.echo(json.dumps(_plain(outcome), indent=1))
     else:
@@ -93,7 +101,9 @@ def _database(plan: Path | None, db: Path | None, only_looks: bool) -> Path:
     if plan is None and db is not None and only_looks:
         return db
     if plan is None:
-        raise CommandError("name a plan, such as grid.toml; or a database: --db FILE --status")
+        raise CommandError(
+            "name a plan, such as grid.toml; or a database: --db FILE, with --status or --html"
+        )
     if plan == db:
         raise CommandError(f"{plan} is the plan; name another file with --db")
     return db or plan.parent / f"{plan.stem}.sqlite"

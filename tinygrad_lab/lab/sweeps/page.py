@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # More than a page shows well: lines, points of a small figure, rows of a table, pairs of settings.
 _LINES, _POINTS, _ROWS, _PAIRS = 500, 1500, 20, 6
 
+# Numbers are told apart as words are, up to so many.
+_FEW = 5
+
 
 def write_page(store: str | os.PathLike[str], page: str | os.PathLike[str]) -> Path:
     r"""Write a page about what is in a store, which may be in use.
@@ -155,8 +158,8 @@ def _setting(setting: Varied, rows: Sequence[Row]) -> dict[str, Any]:
             partial(_draw_setting, setting=setting, rows=rows[:: math.ceil(len(rows) / _POINTS)]),
             name=f"setting-{setting.name}",
             description=f"Final loss against {setting.name}, a point a run",
-            size=(3.9, 2.9),
-            bottom=0.6,
+            size=(3.9, 3.0),
+            bottom=0.75,
         ),
     }
 
@@ -169,19 +172,20 @@ def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
     losses = np.array([row["final_loss"] for row in finite])
     places = np.array([setting.index(row) for row in finite], dtype=np.int64)
     medians = [np.median(losses[places == p]) for p in np.unique(places)]
-    if setting.is_ranges:
+    if setting.is_number and len(setting.labels) > _FEW:
         x = np.array([float(row[setting.name]) for row in finite])
         at = [np.median(x[places == p]) for p in np.unique(places)]
-        if min(setting.values) > 0 and max(setting.values) / min(setting.values) > 30:
+        if min(setting.values) > 0 and max(setting.values) / min(setting.values) > parallel.WIDE:
             ax.set_xscale("log")
         ax.plot(at, medians, color=COLOURS[1], marker="D", markersize=4, zorder=3)
     else:
-        jitter = np.random.default_rng(0).uniform(-0.22, 0.22, len(finite))
-        x = places + jitter
+        x = places + np.random.default_rng(0).uniform(-0.22, 0.22, len(finite))
         ax.hlines(medians, np.unique(places) - 0.3, np.unique(places) + 0.3, COLOURS[1], zorder=3)
-        ax.set_xticks(range(len(setting.labels)), setting.labels)
+        crowded = len("".join(setting.labels)) > 22
+        tilted = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+        ax.set_xticks(range(len(setting.labels)), setting.labels, **tilted)
         ax.set_xlim(-0.5, len(setting.labels) - 0.5)
-    ax.scatter(x, losses, s=9, alpha=0.45, color=COLOURS[0], linewidths=0)
+    ax.scatter(x, losses, s=9, alpha=0.6, color=COLOURS[5], linewidths=0)
     if losses.size and losses.min() > 0:
         ax.set_yscale("log")
     ax.set_xlabel(setting.name)
@@ -191,14 +195,16 @@ def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
 def _pair(rows: Sequence[Row], one: Varied, other: Varied) -> dict[str, str]:
     down, across = sorted((one, other), key=lambda setting: len(setting.labels))
     table = cells(rows, down, across)
+    left = 0.55 + 0.085 * max(map(len, down.labels))
     return {
         "title": f"{down.name} and {across.name}",
         "svg": svg(
             partial(_draw_pair, table=table, down=down, across=across),
             name=f"pair-{down.name}-{across.name}",
             description=f"Median final loss for each {down.name} and {across.name}",
-            size=(max(4.8, 1.6 + 0.95 * len(across.labels)), 1.3 + 0.5 * len(down.labels)),
+            size=(left + max(3.5, 0.95 * len(across.labels)), 1.1 + 0.45 * len(down.labels)),
             bottom=0.6,
+            left=left,
         ),
     }
 

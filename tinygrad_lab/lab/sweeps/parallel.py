@@ -15,8 +15,8 @@ from tinygrad_lab.lab.sweeps.summary import Group, Varied, text_of
 #: Height of the axes, and the distance of two, in the drawing's units.
 HEIGHT, DISTANCE = 300.0, 150.0
 
-# Number axes over more than this factor are logarithmic.
-_WIDE = 30.0
+#: Number axes over more than this factor are logarithmic.
+WIDE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _scale(low: float, high: float) -> tuple[Callable[[float], float], list[tupl
     """Return where a number is between two, logarithmically if they are far apart, and ticks."""
     of: Callable[[float], float] = float
     at = [low + (high - low) * i / 4 for i in range(5)]
-    if low > 0 and high / low > _WIDE:
+    if low > 0 and high / low > WIDE:
         of = math.log10
         powers = range(math.ceil(of(low) - 1e-9), math.floor(of(high) + 1e-9) + 1)
         at = [10.0**power for power in powers][:: math.ceil(len(powers) / 7) or 1]
