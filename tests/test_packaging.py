@@ -88,10 +88,14 @@ def test_the_command_points_at_a_function():
     assert callable(getattr(importlib.import_module(module), function))
 
 
-@pytest.mark.parametrize("missing", ["typer", "tqdm", "jinja2"])
-def test_the_command_without_its_extra_says_how_to_get_it(missing):
+@pytest.mark.parametrize(
+    ("missing", "command"),
+    [("typer", "report"), ("tqdm", "report"), ("jinja2", "report"), ("threadpoolctl", "train xor")],
+)
+def test_the_command_without_its_extra_says_how_to_get_it(missing, command):
     done = run_python(
-        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['tinygrad-lab', 'report'];"
+        f"import sys; sys.modules[{missing!r}] = None;"
+        f"sys.argv = ['tinygrad-lab', *{command.split()!r}];"
         "from tinygrad_lab.lab.cli import main; main()"
     )
     assert (done.returncode, done.stdout) == (2, "")

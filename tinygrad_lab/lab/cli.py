@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-_EXTRA = ("typer", "tqdm", "jinja2")
+_EXTRA = ("typer", "tqdm", "jinja2", "threadpoolctl")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     try:
         from tinygrad_lab.lab import commands
+
+        status = commands.run(arguments)
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
@@ -31,4 +33,4 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             file=sys.stderr,
         )
         sys.exit(2)
-    sys.exit(commands.run(arguments))
+    sys.exit(status)

@@ -6,15 +6,16 @@ Not for mini-batches, schedules or other models: ``tl.nn`` and ``tl.optim`` are 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import tinygrad_lab as tl
-from tinygrad_lab import nn, optim
+from tinygrad_lab import nn
 from tinygrad_lab.lab.data import Data, Encoding, load
+from tinygrad_lab.lab.descent import Networks, descend
 from tinygrad_lab.lab.settings import Settings, SettingsError
 from tinygrad_lab.nn import functional
 
@@ -169,14 +170,15 @@ def train(
     >>> bool(result.loss < result.losses[0])
     True
     """
-    data, model = prepare(settings, seed)
 
-    def watch(epoch: int, finite: Flags) -> None:
-        if not finite:
-            raise DivergedError(epoch, settings)
+    def stop(epoch: int, _: Flags) -> None:
+        raise DivergedError(epoch, settings)
 
-    history = _descend(model, settings, data.x, data.y, watch, on_epoch)
-    return _result(settings, seed, data, model, history)
+    def log(epoch: int, losses: Array) -> None:
+        if on_epoch is not None:
+            on_epoch(epoch, float(losses[0]))
+
+    return _trained(settings, [seed], on_divergence=stop, on_epoch=log)[0]
 
 
 def train_many(
@@ -184,9 +186,8 @@ def train_many(
 ) -> list[Result]:
     """Train one network a seed, all of them at once: one network, by ``vmap`` over its parameters.
 
-    Each result is what :func:`train` gives for its seed: the networks share no parameter, so the
-    gradient of the sum of their losses is each one's own gradient, and every optimizer works
-    element by element.  A run that diverges is a result here, not an error.
+    Each result is what :func:`train` gives for its seed, to the last bit and in any company.  A run
+    that diverges is a result here, not an error: its weights and outputs are NaN.
 
     Parameters
     ----------
@@ -207,29 +208,14 @@ def train_many(
     >>> [result.seed for result in train_many(Settings(epochs=10), seeds=[3, 4])]
     [3, 4]
     """
-    prepared = [prepare(settings, seed) for seed in seeds]
-    models = [model for _, model in prepared]
-    networks = _Networks(models)
-    x, y = (np.stack([getattr(data, name) for data, _ in prepared]) for name in ("x", "y"))
-    diverged = np.full(len(seeds), -1)
-    states = {0: _copied(networks)} if 0 in snapshots else {}
+    diverged: list[int | None] = [None] * len(seeds)
 
-    def watch(epoch: int, finite: Flags) -> None:
-        if not finite.all():
-            diverged[~finite & (diverged < 0)] = epoch
-        if epoch < settings.epochs and epoch + 1 in snapshots:  # the step has been made
-            states[epoch + 1] = _copied(networks)
+    def note(epoch: int, lost: Flags) -> None:
+        for index in np.flatnonzero(lost):
+            diverged[index] = epoch
 
-    history = _descend(networks, settings, x, y, watch)
-    for index, model in enumerate(models):
-        model.load_state_dict({k: stack.data[index] for k, stack in networks.state.items()})
-    return [
-        _result(
-            *(settings, seed, data, model, history.of(index), int(diverged[index])),
-            {e: {k: stack[index] for k, stack in state.items()} for e, state in states.items()},
-        )
-        for index, (seed, (data, model)) in enumerate(zip(seeds, prepared, strict=True))
-    ]
+    results = _trained(settings, seeds, snapshots, on_divergence=note)
+    return [replace(r, diverged_at=epoch) for r, epoch in zip(results, diverged, strict=True)]
 
 
 def prepare(settings: Settings, seed: int) -> tuple[Data, nn.MLP]:
@@ -323,80 +309,51 @@ class _History:
         losses, accuracies = ([p[index] for p in ps] for ps in (self.losses, self.accuracies))
         return _History(self.epochs, losses, accuracies)
 
-
-class _Networks(nn.Module):
-    """Networks of one shape side by side, which share no parameter: each is a stack of them."""
-
-    def __init__(self, members: Sequence[nn.MLP]) -> None:
-        one, (stacks, _) = members[0], tl.stack_module_state(members)
-        self.state = {name: nn.Parameter(stack) for name, stack in stacks.items()}
-        self.each = tl.vmap(lambda state, x: tl.functional_call(one, state, x))
-
-    def forward(self, x: Any) -> Any:
-        """The outputs of all, from inputs for each."""
-        return self.each(self.state, x)
+    def add(self, settings: Settings, epoch: int, outputs: Array, y: Array) -> Array:
+        """Add a point, and return the losses there."""
+        with np.errstate(over="ignore", invalid="ignore"):  # of runs that diverge
+            losses: Array = np.square(outputs - y).mean(axis=(-2, -1))
+        self.epochs.append(epoch)
+        self.losses.append(losses)
+        self.accuracies.append(_accuracy(outputs, y, _threshold(settings, outputs)))
+        return losses
 
 
-def _copied(networks: _Networks) -> dict[str, Array]:
-    return {name: stack.data.copy() for name, stack in networks.state.items()}
-
-
-def _descend(
-    model: nn.Module,
+def _trained(
     settings: Settings,
-    x: Array,
-    y: Array,
-    watch: Callable[[int, Flags], None],
-    on_epoch: Callable[[int, float], None] | None = None,
-) -> _History:
-    """Run all epochs of gradient descent on the whole batch, and return the learning curve.
+    seeds: Sequence[int],
+    snapshots: Collection[int] = (),
+    *,
+    on_divergence: Callable[[int, Flags], None],
+    on_epoch: Callable[[int, Array], None] = lambda epoch, losses: None,
+) -> list[Result]:
+    """Train a network a seed; say which diverge, and the losses at each point of the curve."""
+    from threadpoolctl import threadpool_limits
 
-    ``watch`` gets the epoch and, for each network, whether its objective is finite.
-    """
-    inputs = tl.Tensor(x)
-    objective, factor = _objective(settings)
-    upstream = factor if settings.reduction == "sum" else factor / y.shape[-2]
-    optimizer = _optimizer(settings, model)
+    prepared = [prepare(settings, seed) for seed in seeds]
+    networks = Networks([model for _, model in prepared])
+    x, y = (np.stack([getattr(data, name) for data, _ in prepared]) for name in ("x", "y"))
     stride = _stride(settings.epochs)
     history = _History([], [], [])
-
-    @tl.jit(backend="numpy")  # the same numbers to the last bit, however fast the machine is
-    def step(update: bool) -> tuple[Any, Any]:
-        scores = model(inputs)
-        total = objective(scores, y, reduction="none").sum(axis=(-2, -1))
-        if update:
-            optimizer.zero_grad()
-            total.backward(np.full(total.shape, upstream))
-            optimizer.step()
-        return scores, total
-
-    with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is reported by `watch`
-        for epoch in range(settings.epochs + 1):
-            scores, total = step(epoch < settings.epochs)
-            watch(epoch, np.isfinite(total.data))
+    states: dict[int, dict[str, Array]] = {}
+    with threadpool_limits(1, "blas"):  # several share a product out, which then rounds otherwise
+        for epoch, scores, weights in descend(networks, settings, x, y, on_divergence):
+            if epoch in snapshots:
+                states[epoch] = weights
             if epoch % stride == 0 or epoch == settings.epochs:
-                outputs = _outputs(settings, scores.data)
-                losses = np.square(outputs - y).mean(axis=(-2, -1))
-                history.epochs.append(epoch)
-                history.losses.append(losses)
-                history.accuracies.append(_accuracy(outputs, y, _threshold(settings, outputs)))
-                if on_epoch is not None:
-                    on_epoch(epoch, float(losses))
-    return history
+                on_epoch(epoch, history.add(settings, epoch, _outputs(settings, scores), y))
+        trained = networks.weights()
+        results = []
+        for index, (seed, (data, model)) in enumerate(zip(seeds, prepared, strict=True)):
+            model.load_state_dict(_member(trained, index))
+            parts = {epoch: _member(weights, index) for epoch, weights in states.items()}
+            results.append(_result(settings, seed, data, model, history.of(index), parts))
+        return results
 
 
-def _objective(settings: Settings) -> tuple[Callable[..., Any], float]:
-    """The function that is minimised, and the factor of its gradient."""
-    if settings.loss == "mse":
-        return functional.mse_loss, 1.0
-    if settings.last_activation == "softmax":
-        return _cross_entropy, 1.0
-    return functional.binary_cross_entropy_with_logits, 2.0 if settings.loss == "report-a" else 1.0
-
-
-def _cross_entropy(scores: Any, y: Array, *, reduction: str) -> Any:  # noqa: ARG001
-    """The cross-entropy of each output after a softmax over the last axis; not added up."""
-    return -y * functional.log_softmax(scores, -1)
+def _member(stacks: Mapping[str, Array], index: int) -> dict[str, Array]:
+    """The weights of one network of many."""
+    return {name: stack[index] for name, stack in stacks.items()}
 
 
 def _outputs(settings: Settings, scores: Any) -> Any:
@@ -413,20 +370,6 @@ def _activations(settings: Settings) -> tuple[str, str]:
     return settings.activation, settings.last_activation if settings.loss == "mse" else "none"
 
 
-def _optimizer(settings: Settings, model: nn.Module) -> Any:
-    parameters = model.parameters()
-    if settings.optimizer == "momentum":
-        return optim.SGD(parameters, lr=settings.lr, momentum=0.9)
-    classes = {
-        "sgd": optim.SGD,
-        "adagrad": optim.Adagrad,
-        "rmsprop": optim.RMSprop,
-        "adam": optim.Adam,
-        "adamw": optim.AdamW,
-    }
-    return classes[settings.optimizer](parameters, lr=settings.lr)
-
-
 def _stride(epochs: int) -> int:
     """Epochs between two points of the curve: few enough points, every log line among them."""
     divisors = (d for d in range(1, LOG_EVERY + 1) if LOG_EVERY % d == 0)
@@ -439,8 +382,7 @@ def _result(
     data: Data,
     model: nn.MLP,
     history: _History,
-    diverged_at: int = -1,
-    snapshots: Mapping[int, Mapping[str, Array]] | None = None,
+    snapshots: Mapping[int, Mapping[str, Array]],
 ) -> Result:
     prediction = _predict(settings, model, data.x)
     threshold = _threshold(settings, prediction)
@@ -459,9 +401,8 @@ def _result(
         accuracy=float(_accuracy(prediction, data.y, threshold)),
         test_accuracy=test,
         weights=model.state_dict(),
-        diverged_at=None if diverged_at < 0 else diverged_at,
         encoding=data.encoding,
-        snapshots=snapshots or {},
+        snapshots=snapshots,
     )
 
 

@@ -34,7 +34,7 @@ def pool_of(workers: int) -> Iterator[ProcessPoolExecutor]:
         workers, mp_context=get_context("spawn"), initializer=_depend_on_parent
     )
     try:
-        with _environment_of_workers():
+        with environment_of_workers():
             yield pool
     except BaseException:
         processes = list((getattr(pool, "_processes", None) or {}).values())
@@ -48,7 +48,7 @@ def pool_of(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 @contextmanager
-def _environment_of_workers() -> Iterator[None]:
+def environment_of_workers() -> Iterator[None]:
     """Set what processes that are started here are to find in their environment.
 
     One thread of linear algebra each, as there is one process a processor; and nothing is imported

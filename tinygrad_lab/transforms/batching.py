@@ -433,8 +433,7 @@ def _matmul(level: Level, op: Op, a: Any, b: Any) -> Any:
     wide = max(x.ndim - level.is_batched(a), y.ndim - level.is_batched(b))
     x, y = (level.aligned(level.batch(v) if level.is_batched(of) else v, wide)
             for v, of in ((x, a), (y, b)))  # fmt: skip
-    # Outer products, as of per-example gradients: a third of the time of matrix products.
-    result = x * y if x.shape[-1] == 1 == y.shape[-2] else op(x, y)
+    result = products.matrix_product(x, y)
     result = result[..., 0, :] if left else result
     return result[..., 0] if right else result
 

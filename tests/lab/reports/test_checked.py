@@ -170,7 +170,7 @@ def test_a_check_that_names_no_line_marks_none(monkeypatch):
 def test_a_mended_version_that_fails_is_told_plainly(monkeypatch):
     right = by_hand.gradients
     monkeypatch.setattr(by_hand, "gradients", lambda *p: [2 * g for g in right(*p)])
-    monkeypatch.setattr(checked, "_new_lines", lambda *_: ["return twice as much"])
+    monkeypatch.setattr(checked, "new_lines", lambda *_: ["return twice as much"])
     text = plain(the_page())
     assert "✓ passes With dZ3" not in text
     assert "the checker is not content with that either" in text

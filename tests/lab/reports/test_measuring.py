@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tinygrad_lab.lab import Settings, train
 from tinygrad_lab.lab.reports.measuring import measure
 from tinygrad_lab.lab.reports.reported import Reported
-from tinygrad_lab.lab.reports.statistics import WORDS
+from tinygrad_lab.lab.reports.statistics import WORDS, Share
 from tinygrad_lab.lab.reports.study import Claim, Row, Verdict
 
 SETTING = Settings(hidden=(1,), epochs=2)
@@ -116,6 +116,13 @@ class TestAgreement:
             if figure.what == "accuracy" and figure.share.count:
                 assert figure.inside
 
+    def test_findings_are_what_hardly_any_run_gives_and_more_where_there_is_an_explanation(self):
+        runs = [run(21)] * 3 + [run(11)] * 17
+        reported = Reported(accuracy=(52, 100, 95))
+        assert [f.reported for f in measured(reported, runs).disagreements] == [95]
+        explained = measure(Row("A", "row", SETTING, reported, finding="Because."), runs)
+        assert [f.reported for f in explained.disagreements] == [100, 95]
+
     def test_a_loss_can_agree_and_be_outside(self):
         (figure,) = measured(Reported(loss=0.25), [run(loss=0.2), run(loss=0.24)]).figures
         assert (figure.grade, figure.inside) == ("most", False)
@@ -166,6 +173,8 @@ class TestMeasurement:
 
 def test_a_claim_waits_for_all_its_runs():
     other = replace(SETTING, lr=0.2)
-    claim = Claim("both", (SETTING, other), lambda *both: Verdict(len(both) == 2, "counted"))
+    claim = Claim(
+        "both", (SETTING, other), lambda *both: Verdict(len(both) == 2, Share(1, 2), "counted")
+    )
     assert claim.verdict({SETTING: [RUN]}) is None
-    assert claim.verdict({SETTING: [RUN], other: [RUN]}) == Verdict(True, "counted")
+    assert claim.verdict({SETTING: [RUN], other: [RUN]}) == Verdict(True, Share(1, 2), "counted")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinygrad_lab.lab import Settings, train
+from tinygrad_lab.lab import Settings, train, xor
 from tinygrad_lab.lab.reports.judging import STUCK
-from tinygrad_lab.lab.reports.reported import REPORT_A, REPORT_B
+from tinygrad_lab.lab.reports.reported import NOTHING, REPORT_A, REPORT_B
 from tinygrad_lab.lab.reports.studies import ACCEPTED, STUDIES
 from tinygrad_lab.lab.runner import run_all
 
@@ -51,6 +51,14 @@ def test_every_figure_of_the_reports_is_here():
     assert dict(base[1].curve) == {0: 0.339, 500: 0.2516, 2000: 0.236, 3000: 0.024, 8500: 4.8e-4}
 
 
+def test_settings_that_no_report_speaks_of_say_how_many_seeds_they_have():
+    for study in STUDIES:
+        for row in study.rows:
+            if row.seeds:
+                assert row.reported == NOTHING, row.name
+                assert row.seeds == 20
+
+
 def test_everything_that_the_reports_say_is_compared():
     rows = [row for study in STUDIES for row in study.rows]
     texts = [claim.text for study in STUDIES for claim in study.claims]
@@ -82,63 +90,141 @@ def test_rows_and_claims_are_consistent():
 
 
 def verdict(study_key, text, *runs):
-    """Judge a claim on made-up runs, given as (accuracy, loss, diverged_at, epochs to converge)."""
+    """Judge a claim on made-up runs of each of its settings."""
     (claim,) = [
         c for s in STUDIES if s.key == study_key for c in s.claims if c.text.startswith(text)
     ]
-    results = [
-        [
-            replace(
-                RUN,
-                accuracy=accuracy,
-                losses=np.array([1.0, 1e-4 if reach else 1.0, loss]),
-                epochs=np.array([0, reach or 1, 99_999]),
-                diverged_at=diverged,
-            )
-            for accuracy, loss, diverged, reach in setting
-        ]
-        for setting in runs
-    ]
-    return claim.verdict(dict(zip(claim.settings, results, strict=True)))
+    numbered = [[replace(r, seed=seed) for seed, r in enumerate(each)] for each in runs]
+    return claim.verdict(dict(zip(claim.settings, numbered, strict=True)))
 
 
-def test_acceptance_counts_accuracy_and_loss():
-    good, poor, wrong = (1.0, 1e-5, None, 5), (1.0, 2e-3, None, 5), (0.95, 1e-5, None, 5)
-    four, eight = "[2, 4, 4, 1] solves", "[2, 8, 8, 1] solves"
-    assert verdict("acceptance", four, [good] * 17 + [wrong] * 3).holds
-    assert not verdict("acceptance", four, [good] * 16 + [wrong] * 4).holds
-    assert not verdict("acceptance", four, [good] * 16 + [poor] * 4).holds
-    assert verdict("acceptance", eight, [good] * 20).holds
-    assert not verdict("acceptance", eight, [good] * 19 + [poor]).holds
+def run(accuracy=1.0, loss=1e-5, *, diverged=None, reach=5, **others):
+    """Make up a run that ends so, and converges at an epoch or never."""
+    return replace(
+        RUN,
+        accuracy=accuracy,
+        losses=np.array([1.0, 1e-4 if reach else 1.0, loss]),
+        epochs=np.array([0, reach or 1, 99_999]),
+        diverged_at=diverged,
+        **others,
+    )
 
 
-def test_stuck_is_sometimes_and_not_always():
-    stuck, free = (11 / 21, STUCK, None, None), (1.0, 0.01, None, None)
-    assert verdict("relu", "Report B", [stuck, free]).holds
-    assert not verdict("relu", "Report B", [stuck, stuck]).holds
-    assert not verdict("relu", "Report B", [free, free]).holds
+LOST = run(0.5, np.inf, diverged=7, reach=None)
 
 
-def test_convergence_is_ordered_by_medians():
-    def setting(*epochs):
-        return [(1.0, 1e-4, None, epoch) for epoch in epochs]
+class TestClaims:
+    """Each kind of claim, on runs for which it holds and on runs for which it does not."""
 
-    text = "Report A: order of convergence Adam > momentum > SGD (XOR)"
-    fast, middle, slow = setting(1, 2, 900), setting(10, 20, 30), setting(100, 200, 1)
-    judged = verdict("optimizers", text, fast, middle, slow)
-    assert judged.holds
-    assert "Adam 2, momentum 20, SGD 100" in judged.evidence
-    assert not verdict("optimizers", text, middle, fast, slow).holds
-    never = [(0.5, 1.0, None, None)] * 3
-    assert "SGD never" in verdict("optimizers", text, fast, middle, never).evidence
+    def test_acceptance_counts_accuracy_and_loss(self):
+        good, poor, wrong = run(), run(loss=2e-3), run(0.95)
+        four, eight = "[2, 4, 4, 1] solves", "[2, 8, 8, 1] solves"
+        assert verdict("acceptance", four, [good] * 17 + [wrong] * 3).holds
+        assert not verdict("acceptance", four, [good] * 16 + [wrong] * 4).holds
+        judged = verdict("acceptance", four, [good] * 16 + [poor] * 4)
+        assert (judged.holds, str(judged.share)) == (False, "16 of 20")
+        assert verdict("acceptance", eight, [good] * 20).holds
+        assert not verdict("acceptance", eight, [good] * 19 + [poor]).holds
+
+    def test_stuck_is_sometimes_and_not_always(self):
+        stuck, free = run(11 / 21, STUCK), run(1.0, 0.01)
+        judged = verdict("relu", "Report B", [stuck, free])
+        assert (judged.holds, str(judged.share)) == (True, "1 of 2")
+        assert not verdict("relu", "Report B", [stuck, stuck]).holds
+        assert not verdict("relu", "Report B", [free, free]).holds
+
+    def test_an_order_holds_where_it_does_for_most_seeds(self):
+        def setting(*epochs):
+            return [run(reach=epoch) for epoch in epochs]
+
+        text = "Report A: order of convergence Adam > momentum > SGD (XOR)"
+        fast, middle, slow = setting(1, 2, 900), setting(10, 20, 30), setting(100, 200, 1)
+        judged = verdict("optimizers", text, fast, middle, slow)
+        assert (judged.holds, str(judged.share)) == (True, "2 of 3")
+        assert "Adam 2, momentum 0.9 20, SGD 100" in judged.evidence
+        assert not verdict("optimizers", text, middle, fast, slow).holds
+        never = [run(0.5, 1.0, reach=None)] * 3
+        judged = verdict("optimizers", text, setting(1, 2, 3), middle, never)
+        assert judged.holds
+        assert "SGD never" in judged.evidence
+        assert str(verdict("optimizers", text, fast, never, never).share) == "0 of 3"
+
+    def test_the_best_rate_of_each_is_compared(self):
+        def setting(epoch):
+            return [run(reach=epoch)] * 3
+
+        never = [run(0.5, 1.0, reach=None)] * 3
+        runs = map(setting, (500, 10, 20, 900, 40, 30, 80, 70, 60))
+        judged = verdict("optimizer-rates", "Adam >", *runs)
+        assert judged.holds
+        assert "Adam at 0.1 10, momentum 0.9 at 1 30, SGD at 1 60" in judged.evidence
+        runs = (*[setting(50)] * 3, never, setting(40), never, *[setting(60)] * 3)
+        assert not verdict("optimizer-rates", "Adam >", *runs).holds
+
+    def test_no_activation_is_judged_by_how_many_diverge(self):
+        good = run(0.98, 0.1)
+        usually = "Report A: 98 %"
+        judged = verdict("no-activation", usually, [good] * 3 + [LOST])
+        assert (judged.holds, str(judged.share)) == (True, "3 of 4")
+        assert "1 between 40 and 70 %: 1 of those diverged" in judged.evidence
+        assert not verdict("no-activation", usually, [good, LOST, LOST]).holds
+        assert not verdict("no-activation", usually, [good] * 3).holds
+        assert verdict("no-activation", "Report A: the loss", [good, LOST, LOST]).holds
+        assert not verdict("no-activation", "Report A: the loss", [good, LOST]).holds
+
+    def test_a_plateau_is_left_by_its_loss_or_its_accuracy(self):
+        on_it, below, solved = run(0.6, 0.245), run(0.9, 0.15), run(1.0, 0.245)
+        assert verdict("base", "Averaged", [on_it, on_it, below]).holds
+        assert not verdict("base", "Averaged", [on_it, below, solved]).holds
+
+    def test_what_agrees_better_has_to_by_more_than_chance(self):
+        text = "Report B's losses are those of half the squared error (XOR)"
+        curve = dict(REPORT_B.runs["base"].by_data["xor"].curve)
+        right = replace(
+            run(loss=4.3e-4),
+            epochs=np.array([*curve, 9000]),
+            losses=np.array([*curve.values(), 4.3e-4]),
+        )
+        wrong = run(0.5, 0.4)
+        judged = verdict("base", text, [right] * 15 + [wrong] * 5, [right] * 2 + [wrong] * 18)
+        assert judged.holds
+        assert "15 of 20" in f"{judged.share} {judged.evidence}"
+        assert "2 of 20" in judged.evidence
+        few = [right] * 2 + [wrong] * 18
+        assert not verdict("base", text, few, [right] + [wrong] * 19).holds
+
+    def test_undecided_is_half_for_one_label(self):
+        y = np.array([[0.0], [0.0], [1.0], [1.0]])
+        half, at_all = (
+            np.array([[0.1], [0.2], [0.499], [0.5]]),
+            np.array([[0.1], [0.8], [0.4], [0.9]]),
+        )
+        undecided, wrong = (run(0.5, y=y, prediction=p) for p in (half, at_all))
+        text = "At report B's rate 1"
+        assert verdict("learning-rate", text, [undecided, run()]).holds
+        assert not verdict("learning-rate", text, [undecided, wrong]).holds
+        assert not verdict("learning-rate", text, [run()]).holds
+
+    def test_a_median_threshold_allows_all_but_the_imbalance(self):
+        ones = np.arange(100)[:, None]
+        best = run(0.98, y=(ones < 48) * 1.0)
+        other = run(0.96, y=(ones < 46) * 1.0)
+        judged = verdict("relu", "Report A: 98 %", [best, best, other])
+        assert judged.holds
+        assert "3 are as right as a threshold at the median allows" in judged.evidence
+        judged = verdict("relu", "Report A: 98 %", [other, other, run(0.5, y=(ones < 50) * 1.0)])
+        assert not judged.holds
+        assert "2 are as right" in judged.evidence
 
 
-def test_no_activation_is_judged_by_how_many_diverge():
-    good, lost = (0.98, 0.1, None, None), (0.5, np.inf, 7, None)
-    assert verdict("no-activation", "Report A: 98 %", [good] * 3 + [lost]).holds
-    assert not verdict("no-activation", "Report A: 98 %", [good, lost, lost]).holds
-    assert not verdict("no-activation", "Report A: 98 %", [good] * 3).holds
-    assert verdict("no-activation", "Report A: the loss", [good, lost]).holds
+def test_the_best_constant_and_the_best_linear_answers_to_xor():
+    """The numbers in the findings, from the points themselves."""
+    x, y = xor()
+    assert y.mean() == 10 / 21
+    assert np.var(y) == pytest.approx(110 / 441)
+    weights = np.linalg.lstsq(x, y)[0]
+    assert weights.ravel() == pytest.approx([0.394, 0.394], abs=5e-4)
+    assert ((x @ weights > 0.5) == (y == 1)).sum() == 7
 
 
 @pytest.mark.parametrize(("hidden", "needed"), [((4, 4), 17), ((8, 8), 20)])

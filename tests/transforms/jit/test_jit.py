@@ -516,6 +516,20 @@ class TestRefusals:
         expected = random.Random(3).random(), np.random.RandomState(3).rand()
         assert (random.random(), np.random.rand()) == expected  # noqa: NPY002
 
+    def test_a_draw_of_another_thread_is_none_of_the_call(self):
+        draws = threading.Semaphore(3)
+
+        def f(x):
+            if draws.acquire(blocking=False):
+                pool.submit(random.random).result()
+            return x * 2
+
+        with ThreadPoolExecutor(1) as pool:
+            assert tl.jit(f)(np.ones(1)) == [2.0]
+            assert not draws.acquire(blocking=False)
+            with pytest.raises(TracingError, match="hand over a generator"):
+                tl.jit(lambda x: x + random.random())(np.ones(2))
+
     def test_too_much_that_could_be_meant(self):
         many = [np.ones(1) for _ in range(6000)]
         f = tl.jit(lambda x: x * many[0])

@@ -21,6 +21,7 @@ from tinygrad_lab.lab.reports import by_hand
 from tinygrad_lab.lab.reports.figures import svg
 from tinygrad_lab.lab.reports.study import Runs
 from tinygrad_lab.lab.reports.tables import Section, Table
+from tinygrad_lab.lab.reports.verdicts import code, line_named, new_lines, outcome
 from tinygrad_lab.testing.descent import RATES
 
 if TYPE_CHECKING:
@@ -69,61 +70,19 @@ def section(_runs: Runs = MappingProxyType({}), _quick: bool = False) -> Section
     return Section(shown, tables)
 
 
-def _outcome(check: Callable[[], tgt.GradReport]) -> dict[str, Any]:
-    """Run a check: its verdict, its message as it is printed, and the first line of that."""
-    try:
-        report = check()
-        message = str(report)
-    except tgt.GradientError as error:
-        report, message = error.report, str(error)
-    return {
-        "verdict": report.verdict,
-        "headline": message.partition("\n")[0],
-        "message": message,
-        "site": report.findings[0].site if report.findings else "",
-    }
-
-
-# ---- the code -----------------------------------------------------------------------------------
-
-
-def _code(function: Callable[..., Any], marked: int | None = None) -> list[dict[str, Any]]:
-    """List the lines of a function with their numbers in the file; one may be marked."""
-    lines, first = inspect.getsourcelines(function)
-    return [
-        {"number": number, "text": line.rstrip(), "marked": number == marked}
-        for number, line in enumerate(lines, start=first)
-    ]
-
-
-def _new_lines(function: Callable[..., Any], instead_of: Callable[..., Any]) -> list[str]:
-    """List the lines below a function's docstring that another function does not have."""
-    old, new = (
-        inspect.getsource(f).partition('"""')[2].partition('"""')[2].splitlines()
-        for f in (instead_of, function)
-    )
-    return [line.strip() for line in new if line not in old]
-
-
-def _line_named(site: str) -> int | None:
-    """Return 12 for "by_hand.py:12", and None for a site in another file or none."""
-    file, _, line = site.partition(":")
-    return int(line) if file == "by_hand.py" else None
-
-
 # ---- the gradients ------------------------------------------------------------------------------
 
 
 def _gradients(parameters: Arrays) -> dict[str, Any]:
     derived, mended = by_hand.gradients_as_derived, by_hand.gradients
-    reported = _outcome(lambda: _check_gradients(derived, parameters))
-    line = _line_named(reported["site"])
+    reported = outcome(lambda: _check_gradients(derived, parameters))
+    line = line_named(reported["site"], by_hand)
     return {
         "reported": reported,
         "line": line,
-        "code": [_code(by_hand.loss), _code(derived, line), _code(by_hand.by_parameters)],
-        "mended": _outcome(lambda: _check_gradients(mended, parameters)),
-        "new": _new_lines(mended, derived),
+        "code": [code(by_hand.loss), code(derived, line), code(by_hand.by_parameters)],
+        "mended": outcome(lambda: _check_gradients(mended, parameters)),
+        "new": new_lines(mended, derived),
     }
 
 
@@ -169,10 +128,10 @@ _UPDATES = {"subtracted": by_hand.momentum, "added": by_hand.momentum_as_reporte
 def _momentum(parameters: Arrays) -> dict[str, Any]:
     reported, mended = by_hand.momentum_as_reported, by_hand.momentum
     return {
-        "reported": _outcome(lambda: _check_descent(reported, parameters)),
-        "code": [_code(reported), _code(by_hand.gathered)],
-        "mended": _outcome(lambda: _check_descent(mended, parameters)),
-        "new": _new_lines(mended, reported),
+        "reported": outcome(lambda: _check_descent(reported, parameters)),
+        "code": [code(reported), code(by_hand.gathered)],
+        "mended": outcome(lambda: _check_descent(mended, parameters)),
+        "new": new_lines(mended, reported),
     }
 
 

@@ -10,17 +10,15 @@ from typing import Any
 
 import numpy as np
 
-import tinygrad_lab as tl
 from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.reports.graphs import drawn
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
 from tinygrad_lab.lab.reports.study import Results, Runs, Study
 from tinygrad_lab.lab.reports.tables import Section, Table
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.training import LOG_EVERY, Result, log_line, prediction_table, prepare
-from tinygrad_lab.nn import functional
 
 _BOUNDARY_POINTS = 100
-_THEMES = ("light", "dark")
 
 
 def needs(studies: Sequence[Study]) -> list[Settings]:
@@ -47,7 +45,7 @@ def section(runs: Runs, _quick: bool = False) -> Section | None:
         "panels": panels,
         "log": _log(xor),
         "table": prediction_table(xor),
-        "graph": _graph(xor),
+        "graph": drawn(prepare(xor.settings, xor.seed)[1], xor.x, xor.y),
     }
     return Section(shown, tables)
 
@@ -109,17 +107,3 @@ def _log(result: Result) -> str:
         for epoch, loss in zip(result.epochs, result.losses, strict=True)
         if epoch % LOG_EVERY == 0
     )
-
-
-def _graph(result: Result) -> dict[str, str]:
-    """Draw the graph of the first step, light and dark; a table where nothing can draw."""
-    from tinygrad_lab.viz import RenderError, graph
-
-    data, model = prepare(result.settings, result.seed)
-    x, y = data.x, data.y
-    loss = functional.mse_loss(model(tl.Tensor(x)), y)
-    drawn = {theme: graph(loss, model, names={"x": x, "y": y}, theme=theme) for theme in _THEMES}
-    try:
-        return {theme: picture.svg() for theme, picture in drawn.items()}
-    except RenderError as error:
-        return {"table": str(drawn["light"]), "remedy": str(error)}

@@ -7,13 +7,14 @@ The rule for "a run agrees with a reported figure" is here, once.  Not for claim
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_lab.lab.reports.reported import Reported
 from tinygrad_lab.lab.reports.statistics import Share, Spread
 from tinygrad_lab.lab.reports.study import Results, Row
 from tinygrad_lab.lab.training import Result
@@ -138,6 +139,16 @@ class Measurement:
         """The seed of each run."""
         return tuple(result.seed for result in self.results)
 
+    @property
+    def disagreements(self) -> tuple[Figure, ...]:
+        """The figures that are findings.
+
+        Hardly any run agrees with them, or none, or they lie outside of what the runs gave; where
+        the row has an explanation, also those that no more than some agree with.
+        """
+        enough = ("most",) if self.row.finding else ("most", "some")
+        return tuple(f for f in self.figures if f.grade not in enough or not f.inside)
+
 
 def measure(row: Row, results: Results) -> Measurement:
     """Sum up the runs of a row, and set each reported figure beside them.
@@ -164,7 +175,7 @@ def measure(row: Row, results: Results) -> Measurement:
     """
     if not results:
         raise ValueError(f"no runs of {row.name} to measure")
-    compared = list(_compared(row, results))
+    compared = [figure for figure, _ in _compared(row.reported, results)]
     tested = [100 * r.test_accuracy for r in results if r.test_accuracy is not None]
     return Measurement(
         row=row,
@@ -174,11 +185,20 @@ def measure(row: Row, results: Results) -> Measurement:
         loss=Spread.of(result.loss for result in results),
         perfect=share_of(result.accuracy == 1.0 for result in results),
         diverged=share_of(result.diverged_at is not None for result in results),
-        figures=tuple(figure for figure, _ in compared),
-        agreeing=_agreeing(compared),
+        figures=tuple(compared),
+        agreeing=agreeing(row.reported, results) if compared else None,
         reaching=_reaching(row, results),
         typical=sorted(results, key=lambda result: result.loss)[len(results) // 2],
     )
+
+
+def agreeing(reported: Reported, results: Results) -> Share:
+    """Count the runs that agree with one of the reported accuracies, and with every loss."""
+    compared = list(_compared(reported, results))
+    accuracies = [close for figure, close in compared if figure.what == "accuracy"]
+    losses = [close for figure, close in compared if figure.what != "accuracy"]
+    either = [np.any(accuracies, axis=0)] if accuracies else []
+    return share_of(np.all([*either, *losses], axis=0))
 
 
 def share_of(flags: Iterable[bool]) -> Share:
@@ -192,9 +212,8 @@ def percent(result: Result) -> float:
     return round(100 * result.accuracy, 9)
 
 
-def _compared(row: Row, results: Results) -> Iterator[tuple[Figure, Flags]]:
+def _compared(said: Reported, results: Results) -> Iterator[tuple[Figure, Flags]]:
     """Yield each reported figure, and which of the runs agree with it."""
-    said = row.reported
     accuracies = np.array([percent(result) for result in results])
     for number in said.accuracy:
         close = np.abs(accuracies - number) <= _half_unit(number)
@@ -209,16 +228,6 @@ def _compared(row: Row, results: Results) -> Iterator[tuple[Figure, Flags]]:
 
 def _figure(what: str, epoch: int | None, number: float, values: Array, close: Flags) -> Figure:
     return Figure(what, epoch, number, share_of(close), Spread.of(values))
-
-
-def _agreeing(compared: Sequence[tuple[Figure, Flags]]) -> Share | None:
-    """Count the runs that agree with one of the accuracies, if any, and with every loss."""
-    if not compared:
-        return None
-    accuracies = [close for figure, close in compared if figure.what == "accuracy"]
-    losses = [close for figure, close in compared if figure.what != "accuracy"]
-    either = [np.any(accuracies, axis=0)] if accuracies else []
-    return share_of(np.all([*either, *losses], axis=0))
 
 
 def _reaching(row: Row, results: Results) -> tuple[Reaching, ...]:

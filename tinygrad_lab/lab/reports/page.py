@@ -133,7 +133,11 @@ def _section(
         "text": study.text,
         "rows": [_row(m) for m in measured],
         "claims": [
-            {"text": claim.text, "holds": verdict.holds, "evidence": verdict.evidence}
+            {
+                "text": claim.text,
+                "holds": verdict.holds,
+                "evidence": f"{verdict.share} {verdict.evidence}",
+            }
             for claim in study.claims
             if (verdict := claim.verdict(runs)) is not None
         ],
@@ -191,21 +195,20 @@ def _grades(measured: Iterable[Measurement]) -> dict[str, int]:
 
 
 def _findings(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
-    """Return the figures that no seed gave, rows with the same explanation together."""
+    """Return the disagreements, rows with the same explanation together."""
     findings: dict[str, dict[str, Any]] = {}
     for m in measured:
-        missed = [f for f in m.figures if not f.share.count or not f.inside]
-        if missed:
+        if m.disagreements:
             text = m.row.finding
             finding = findings.setdefault(text or m.row.name, {"text": text, "lines": []})
-            finding["lines"].append(_disagreement(m, missed))
+            finding["lines"].append(_disagreement(m, m.disagreements))
     return list(findings.values())
 
 
 def _disagreement(m: Measurement, missed: Iterable[Figure]) -> dict[str, str]:
     numbers = (
         f"{f.what} {_number(f.what, f.reported)} reported, "
-        f"{_range(f.spread, partial(_number, f.what))} measured; {f.share} runs agree"
+        f"{f.share} runs agree ({_range(f.spread, partial(_number, f.what))})"
         for f in missed
     )
     title = f"{m.row.name}, {DATA_TITLES[m.row.settings.data]}"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinygrad_lab.lab.reports.reported import NOTHING, Reported
+from tinygrad_lab.lab.reports.statistics import Share
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.training import Result
 
@@ -38,6 +39,9 @@ class Row:
         What to say where the reported figures are not among those measured.
     quick
         Whether a quick report has it too.
+    seeds
+        How many, where that does not depend on the report: a promise made for twenty seeds, or a
+        setting beyond those of the reports.
     """
 
     report: str
@@ -46,6 +50,7 @@ class Row:
     reported: Reported = NOTHING
     finding: str = ""
     quick: bool = True
+    seeds: int | None = None
 
     @property
     def name(self) -> str:
@@ -55,9 +60,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a claim holds in the runs, and the numbers it stands on."""
+    """Whether a claim holds, by how many runs it is so, and the other numbers it stands on."""
 
     holds: bool
+    share: Share
     evidence: str
 
 
@@ -104,7 +110,6 @@ class Study:
     text: str
     rows: tuple[Row, ...]
     claims: tuple[Claim, ...] = ()
-    exact_seeds: bool = False  # an acceptance stated for 20 seeds is not run on fewer
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,79}", self.key):

@@ -22,6 +22,10 @@ class PlanError(SweepError):
     """A plan that cannot be run; the message says which file and key, and what is allowed."""
 
 
+class ExecutorError(SweepError):
+    """An executor that can run nothing any more."""
+
+
 class StoreError(SweepError):
     """A database that cannot be used; the message says which, why, and what would do."""
 

@@ -181,9 +181,9 @@ def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
     else:
         x = places + np.random.default_rng(0).uniform(-0.22, 0.22, len(finite))
         ax.hlines(medians, np.unique(places) - 0.3, np.unique(places) + 0.3, COLOURS[1], zorder=3)
-        crowded = len("".join(setting.labels)) > 22
-        tilted = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-        ax.set_xticks(range(len(setting.labels)), setting.labels, **tilted)
+        ax.set_xticks(range(len(setting.labels)), setting.labels)
+        if len("".join(setting.labels)) > 18:  # they would run into each other
+            ax.tick_params("x", labelrotation=15)
         ax.set_xlim(-0.5, len(setting.labels) - 0.5)
     ax.scatter(x, losses, s=9, alpha=0.6, color=COLOURS[5], linewidths=0)
     if losses.size and losses.min() > 0:

@@ -16,7 +16,7 @@ from tinygrad_lab.lab.sweeps.summary import Group, Varied, text_of
 HEIGHT, DISTANCE = 300.0, 150.0
 
 #: Number axes over more than this factor are logarithmic.
-WIDE = 30.0
+WIDE = 10.0
 
 
 @dataclass(frozen=True, slots=True)

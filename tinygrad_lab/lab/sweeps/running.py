@@ -29,7 +29,7 @@ from tinygrad_lab.lab.data import load
 from tinygrad_lab.lab.runner import PATIENCE
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.streams import Forgiving
-from tinygrad_lab.lab.sweeps.errors import PlanError, SweepError
+from tinygrad_lab.lab.sweeps.errors import ExecutorError, PlanError
 from tinygrad_lab.lab.sweeps.plan import Plan
 from tinygrad_lab.lab.sweeps.status import Status, status_of
 from tinygrad_lab.lab.sweeps.store import Store
@@ -94,7 +94,7 @@ def run_sweep(
         The plan has settings that cannot be trained, or data that cannot be read; nothing is run.
     StoreError
         The store cannot be written any more, because its disk is full for instance.
-    SweepError
+    ExecutorError
         The ``executor`` can run nothing any more.
 
     Examples
@@ -209,7 +209,7 @@ class _Trials:
         try:
             self._run(self._next, executor, ahead)
         except (BrokenExecutor, CancelledError) as error:
-            raise SweepError(
+            raise ExecutorError(
                 f"the executor can run nothing any more ({error!r}); what is "
                 f"finished is in {self._store.path}: run the sweep again with another executor"
             ) from error

@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
+from tinygrad_lab.core.rules.mathematical.elementwise import odds
 from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.cautions import expect_logits
-from tinygrad_lab.nn.functional.activations import damped, logsigmoid, sigmoid
+from tinygrad_lab.nn.functional.activations import damped, logsigmoid
 from tinygrad_lab.nn.functional.reductions import (
     Reduction,
     alike,
@@ -280,9 +281,15 @@ def logistic_loss(x: Array, target: Array) -> Array:
     return damped(size, np.where(x < 0, target, 1 - target)) + np.log1p(np.exp(-size))
 
 
+def _logistic_slope(x: Array, target: Array) -> Array:
+    """``sigmoid(x) - target``, without its cancellation where that is near 0."""
+    ratio = odds(x)
+    return ((1 - target) * ratio - target) / (1 + ratio)
+
+
 defvjp(
     logistic_loss,
-    lambda g, y, x, target: g * ((1 - target) * sigmoid(x) - target * sigmoid(-x)),
+    lambda g, y, x, target: g * _logistic_slope(x, target),
     lambda g, y, x, target: -g * x,
 )
 

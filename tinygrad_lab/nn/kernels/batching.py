@@ -44,11 +44,19 @@ form_of(softmaxes._logsumexp, normalization.standardized)(along("each"))
 def _linear(level: Level, op: Op, input: Any, weight: Any, bias: Any = None) -> Any:
     if not level.holds((weight, bias)):
         return op(input.data, level.inner(weight), level.inner(bias))
-    x, w = level.front(input), np.swapaxes(level.front(weight), 1, 2)
-    single = (slice(None),) + (None,) * max(1, input.ndim - 1)  # axes beside the batch
-    y = (x[:, None] if input.ndim == 1 else x) @ w[(slice(None), *(None,) * (input.ndim - 2))]
-    y = y if bias is None else y + level.front(bias)[single]
-    return y[:, 0] if input.ndim == 1 else y
+    x, w = level.front(input), level.front(weight)
+    if input.ndim == 1:
+        y = (w @ x[..., None])[..., 0]
+        return y if bias is None else y + level.front(bias)
+    if input.ndim > 2:
+        w = w.reshape((level.size, *(1,) * (input.ndim - 2), *weight.shape))
+    if input.shape[-2] > weight.shape[0]:  # loops of NumPy run along the longer axis in memory
+        y = np.swapaxes(w @ np.swapaxes(x, -1, -2), -1, -2)
+    else:
+        y = x @ np.swapaxes(w, -1, -2)
+    if bias is None:
+        return y
+    return y + level.front(bias).reshape((level.size, *(1,) * (input.ndim - 1), *bias.shape))
 
 
 def _merged(x: Array) -> Array:

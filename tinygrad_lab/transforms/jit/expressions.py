@@ -57,6 +57,8 @@ _PYTHON: dict[Op, tuple[str, int]] = {
 }  # fmt: skip
 _UNARY: dict[Op, str] = {np.negative: "-", np.invert: "~"}
 _PYTHON_UNARY: dict[Op, str] = {operator.neg: "-", operator.pos: "+", operator.invert: "~"}
+#: Functions that are written as methods of the first argument, and how many they take for that.
+_METHODS: dict[Op, int] = {np.reshape: 2, np.swapaxes: 3}
 _WIDE = frozenset("dD")  # what a float64 factor leaves as it is
 _HOMES = (
     (np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"), (np.emath, "np.emath"),
@@ -192,8 +194,8 @@ def _special(
         return Text(f"{of}.T")
     if op is np.reshape and len(args) == 2 and kind(args[0]).shape == line.kind.shape:
         return operand(args[0])
-    if op is np.reshape and len(args) == 2:
-        return Text(f"{of}.reshape({nested(args[1], operand)})")
+    if _METHODS.get(op) == len(args):
+        return Text(f"{of}.{op.__name__}({', '.join(nested(arg, operand) for arg in args[1:])})")
     if op is np.square and line.kind.is_array and line.kind.shape and line.kind.dtype.kind in "fc":
         return Text(f"{of} ** 2", _POWER)  # which NumPy computes as a square
     return None

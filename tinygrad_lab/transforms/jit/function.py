@@ -9,7 +9,7 @@ import functools
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Lock, RLock
+from threading import Lock, RLock, active_count
 from time import perf_counter
 from types import MethodType
 from typing import Any, Literal, overload
@@ -28,7 +28,12 @@ from tinygrad_lab.transforms.jit.changes import MISS, Changes, Code
 from tinygrad_lab.transforms.jit.history import Past, pullback
 from tinygrad_lab.transforms.jit.passes import simplified, used_inputs, without_facts
 from tinygrad_lab.transforms.jit.program import GuardFailed, Program
-from tinygrad_lab.transforms.jit.refusals import refuse_leaks, refuse_unseen, refusing_unseen_draws
+from tinygrad_lab.transforms.jit.refusals import (
+    UnseenDrawError,
+    refuse_leaks,
+    refuse_unseen,
+    refusing_unseen_draws,
+)
 from tinygrad_lab.transforms.jit.state import Changed, NotRecordable, State
 from tinygrad_lab.transforms.jit.trace import Trace, TracingError, untraced
 from tinygrad_lab.warnings import RecordingWarning, warn
@@ -123,6 +128,18 @@ def recorded(
     Also given are what makes the changes of this call and gives its result; and whether it can be
     repeated: an invalid operation, after which the eager pass takes care, cannot.
     """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _recorded(f, args, kwargs, numbers, fixed)
+        except UnseenDrawError:
+            if active_count() == 1:
+                raise  # else another thread may have drawn: a call that draws does so each time
+    return _recorded(f, args, kwargs, numbers, fixed)
+
+
+def _recorded(
+    f: Callable[..., Any], args: Any, kwargs: Any, numbers: set[str], fixed: set[str]
+) -> tuple[Recording, Callable[[], Any], bool]:
     begin = perf_counter()
     name = _full_name(f)
     for _ in range(_ATTEMPTS):

@@ -49,6 +49,7 @@ def merged(program: Program) -> Program:
         return new[ref.number]
 
     for ref, line in program.numbered():
+        line = _direct(line, program)
         repeated = _repeated(line, program)
         if repeated and ref.number in shown and not _is_fresh(repeated, program, shown):
             repeated = None
@@ -85,11 +86,35 @@ def _put_in_order(lines: list[Instruction], count: int, line: Instruction) -> In
     return line._replace(gradient_of=origin.gradient_of)
 
 
+def _direct(line: Instruction, program: Program) -> Instruction:
+    """Take a shape from what the last shape was made of."""
+    while line.op is np.reshape and _is_plain(line, 2):
+        inner = program.maker(line.args[0])
+        if inner is None or inner.op is not np.reshape or not _is_plain(inner, 2):
+            break
+        line = line._replace(args=(inner.args[0], line.args[1]))
+    return line
+
+
+def _is_plain(line: Instruction, count: int) -> bool:
+    return len(line.args) == count and not line.kwargs
+
+
 def _repeated(line: Instruction, program: Program) -> Ref | None:
-    """Find the operand that a line only repeats: in a copy, or a product with 1."""
-    if line.op is np.copy or line.op is np.positive:
+    """Find the value that a line only repeats.
+
+    In a copy, a shape that it has, axes exchanged twice, or a product with 1.
+    """
+    if line.op in (np.copy, np.positive) or (line.op is np.reshape and _is_plain(line, 2)):
         of = line.args[0]
         return of if type(of) is Ref and program.kind(of) == line.kind else None
+    if line.op is np.swapaxes and _is_plain(line, 3):
+        inner = program.maker(line.args[0])
+        if inner is not None and inner.op is np.swapaxes and _is_plain(inner, 3):
+            ndim = len(line.kind.shape)
+            pairs = [{axis % ndim for axis in each.args[1:]} for each in (line, inner)]
+            of = inner.args[0]
+            return of if pairs[0] == pairs[1] and type(of) is Ref else None
     if line.op is np.multiply and len(line.args) == 2:
         for factor, other in (line.args, line.args[::-1]):
             if type(other) is Ref and _is_one(factor) and program.kind(other) == line.kind:

@@ -234,6 +234,11 @@ class Program:
         count = len(self.inputs)
         return self.inputs[n].kind if n < count else self.instructions[n - count].kind
 
+    def maker(self, value: Any) -> Instruction | None:
+        """Give the instruction that a value is the result of; inputs and constants have none."""
+        at = value.number - len(self.inputs) if type(value) is Ref else -1
+        return self.instructions[at] if at >= 0 else None
+
     def numbered(self) -> Iterator[tuple[Ref, Instruction]]:
         """Give the instructions, each with the ref of its result."""
         for i, instruction in enumerate(self.instructions, len(self.inputs)):

@@ -20,7 +20,11 @@ from tinygrad_lab.core.errors import describe
 from tinygrad_lab.transforms.jit.program import Program
 from tinygrad_lab.transforms.jit.trace import Trace, TracingError
 
-__all__ = ["refuse_leaks", "refuse_unseen", "refusing_unseen_draws"]
+__all__ = ["UnseenDrawError", "refuse_leaks", "refuse_unseen", "refusing_unseen_draws"]
+
+
+class UnseenDrawError(TracingError):
+    """Somebody drew from a state that all programs share: the call, or another thread beside it."""
 
 
 @contextmanager
@@ -33,7 +37,7 @@ def refusing_unseen_draws(name: str) -> Iterator[None]:
     ):
         np.random.set_state(numpys)  # noqa: NPY002
         random.setstate(pythons)
-        raise TracingError(
+        raise UnseenDrawError(
             f"{name} draws from np.random or random, whose numbers would be constants in all later "
             "calls: hand over a generator, np.random.default_rng(seed), and draw from that"
         )

@@ -132,20 +132,27 @@ def sigmoid(x: Any) -> Any:
     >>> sigmoid(np.array([0.0, -700.0]))
     array([5.00000000e-001, 9.85967654e-305])
     """
-    x = as_floats(x)
-    e = np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
+    e = _bounded_exp(as_floats(x))
     return e / (1 + e)
+
+
+def _bounded_exp(x):
+    return np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
 
 
 #: The largest exponent whose exp does not overflow, by the bytes of a float: sigmoid is 1 there.
 _LARGEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0}
 
 
+def odds(x: Any) -> Any:
+    """``exp(x)``, in float32 at least, bounded: 1 / odds is right to the smallest normal number."""
+    return _bounded_exp(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
+
+
 def _sigmoid_slope(y, x):
     if x.dtype.kind == "c":
         return y * (1 - y)
-    decay = np.exp(-np.absolute(x))  # 1 - y would lose all digits where y is near 1
-    return decay / np.square(1 + decay)
+    return y / (1 + odds(x))  # 1 - y would lose all digits where y is near 1
 
 
 defvjp(sigmoid, lambda g, y, x: g * _sigmoid_slope(y, x))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tinygrad_lab.lab.reports import checked, example
+from tinygrad_lab.lab.reports.sections import convolution
 from tinygrad_lab.lab.reports.study import Runs, Study
 from tinygrad_lab.lab.reports.tables import Section
 from tinygrad_lab.lab.settings import Settings
@@ -64,5 +65,6 @@ PARTS: tuple[Part, ...] = (
         needs=example.needs,
         after="base",
     ),
+    Part(key="convolution", title="Convolution", make=convolution.section),
     Part(key="by-hand", title="Hand-written backprop, checked", make=checked.section),
 )
