@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -135,9 +136,7 @@ def test_report_says_where(command, tmp_path, monkeypatch):
     monkeypatch.setattr(
         reports,
         "make_report",
-        lambda out, *, quick: make_report(
-            out, quick=quick, studies=[study], parts=(), progress=False
-        ),
+        partial(make_report, studies=[study], parts=(), progress=False),
     )
     status, out, err = command(f"report --quick --out {tmp_path}/there")
     assert (status, err) == (0, "")

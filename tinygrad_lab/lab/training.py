@@ -107,6 +107,11 @@ class Result:
         """The final mean squared error; infinite for a run that diverged."""
         return float(self.losses[-1]) if self.diverged_at is None else float("inf")
 
+    @property
+    def threshold(self) -> float:
+        """Outputs above it count as label 1."""
+        return float(np.squeeze(_threshold(self.settings, self.prediction)))
+
     def loss_at(self, epoch: int) -> float:
         """Return the loss before this epoch's step, or at the nearest one on the curve."""
         if self.diverged_at is not None and epoch >= self.diverged_at:

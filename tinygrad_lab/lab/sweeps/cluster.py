@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from tinygrad_lab.lab.sweeps.errors import ExecutorError, SweepError
 from tinygrad_lab.lab.workers import environment_of_workers
@@ -27,8 +28,6 @@ from tinygrad_lab.nn.kernels.threads import processors
 
 #: In place of an address: make a cluster here, and end it afterwards.
 LOCAL = "local"
-
-_SCHEMES = ("tcp://", "tls://")
 
 # Seconds that a scheduler may take to answer, and its workers to be there.
 _PATIENCE = 5.0
@@ -74,9 +73,9 @@ def dask_executor(where: str, workers: int | None = None) -> Iterator[tuple[Exec
       ...
     tinygrad_lab.lab.sweeps.errors.SweepError: 'http://localhost:8786' is no address of a Dask...
     """
-    distributed = _distributed()
-    there = _started(distributed, workers) if where == LOCAL else _connected(distributed, where)
-    with _silence(), there as client:
+    if where != LOCAL and workers is not None:
+        raise SweepError(f"the cluster at {where} has the workers it has; leave out --workers")
+    with _started(workers) if where == LOCAL else _connected(where) as client:
         trials = _Trials(client)
         try:
             yield trials, sum(client.nthreads().values())
@@ -91,9 +90,10 @@ def dask_executor(where: str, workers: int | None = None) -> Iterator[tuple[Exec
 
 
 @contextmanager
-def _started(distributed: Any, workers: int | None) -> Iterator[Any]:
+def _started(workers: int | None) -> Iterator[Any]:
     """Start processes on this machine, and yield their client."""
     with (
+        _dask() as distributed,
         environment_of_workers(),
         distributed.LocalCluster(
             n_workers=workers or processors(),
@@ -114,19 +114,10 @@ def dask_setup(_: Any) -> None:
 
 
 @contextmanager
-def _connected(distributed: Any, address: str) -> Iterator[Any]:
+def _connected(address: str) -> Iterator[Any]:
     """Connect with a scheduler whose workers are as they must be, and yield the client."""
-    _listen_to(distributed, address)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
-            client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
-    except Exception as error:  # whatever another version of Dask, or a wrong certificate, leads to
-        raise SweepError(
-            f"cannot connect to the Dask scheduler at {address}: {error}; Dask here is "
-            f"{distributed.__version__}, and must be the same there"
-        ) from error
-    with client:
+    _listen_to(address)
+    with _dask() as distributed, _client(distributed, address) as client:
         versions = client.get_versions()
         _compare(versions["client"], {"the scheduler": versions["scheduler"]}, _OF_SCHEDULERS)
         try:
@@ -141,20 +132,33 @@ def _connected(distributed: Any, address: str) -> Iterator[Any]:
         yield client
 
 
-def _listen_to(distributed: Any, address: str) -> None:
+def _client(distributed: Any, address: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
+            return distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+    except Exception as error:  # whatever another version of Dask, or a wrong certificate, leads to
+        raise SweepError(
+            f"cannot connect to the Dask scheduler at {address}: {error}; Dask is "
+            f"{distributed.__version__} here, and must be the same there"
+        ) from error
+
+
+def _listen_to(address: str) -> None:
     """Raise SweepError if there is no scheduler: Dask itself would wait for it for ever.
 
     A scheduler speaks first, and begins with the number of bytes that follow.
     """
     try:
-        if "://" in address and not address.startswith(_SCHEMES):
-            raise ValueError(f"it begins with neither {' nor '.join(_SCHEMES)}")
-        host, port = distributed.comm.get_address_host_port(address)
-    except ValueError as error:
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
+        scheme, host, port = parts.scheme, parts.hostname, parts.port
+    except ValueError:  # a port that is no number
+        port = None
+    if port is None or not host or scheme not in ("tcp", "tls"):
         raise SweepError(
-            f"{address!r} is no address of a Dask scheduler ({error}); it is like "
-            f"tcp://host:8786, or {LOCAL} for processes on this machine"
-        ) from None
+            f"{address!r} is no address of a Dask scheduler; one is like tcp://host:8786, and "
+            f"{LOCAL} is for processes on this machine"
+        )
     try:
         connection = socket.create_connection((host, port), timeout=_PATIENCE)
     except OSError as error:
@@ -163,7 +167,7 @@ def _listen_to(distributed: Any, address: str) -> None:
             "dask scheduler, which says its address"
         ) from None
     with connection, connection.makefile("rb") as stream, suppress(OSError):
-        if address.startswith("tls://"):  # where the client speaks first
+        if scheme == "tls":  # where the client speaks first
             return
         first = stream.read(8)
         if len(first) == 8 and int.from_bytes(first, "little") < 2**20:
@@ -190,7 +194,9 @@ def _version(packages: Mapping[str, str | None], package: str) -> str | None:
     return ".".join(version.split(".")[:2]) if version and package == "python" else version
 
 
-def _distributed() -> Any:
+@contextmanager
+def _dask() -> Iterator[Any]:
+    """Load Dask, and keep to ourselves what it logs of workers and connections that are lost."""
     try:
         import distributed
     except ModuleNotFoundError as error:
@@ -200,18 +206,12 @@ def _distributed() -> Any:
             f"{error.name} is not installed; clusters need the dask extra: "
             'pip install "tinygrad-lab[dask]"'
         ) from None
-    return distributed
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep to ourselves what Dask logs of workers and connections that are lost."""
     loggers = [logging.getLogger(name) for name in _TALKERS]
-    levels = [logger.level for logger in loggers]
+    levels = [logger.level for logger in loggers]  # set where they are loaded
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        yield distributed
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

@@ -1,9 +1,10 @@
 """The sections of the page that are no studies, in their order: what each needs, and who makes it.
 
 A section has a module with a function ``section(runs, quick)``, and a template ``KEY.html.j2`` in
-``templates/``, which shows what that function returns.  It is made in a process of its own, beside
-the training, so what it returns has to be picklable; the page puts the heading, the place in the
-contents and the fold around it.
+``templates/``, which shows what that function returns: texts, numbers, lists and dictionaries.  It
+is made in a process of its own, beside the training, and written down, so that a report that was
+interrupted does not make it again; the page puts the heading, the place in the contents and the
+fold around it.
 
 Not for the studies (``studies.py``).
 """
@@ -55,6 +56,12 @@ class Part:
     make: Callable[[Runs, bool], Section | None]
     needs: Callable[[Sequence[Study]], Iterable[Settings]] = nothing
     after: str = ""
+
+
+def made(part: Part, runs: Runs, quick: bool) -> str:
+    """Make a section, written down: empty where it has nothing to show."""
+    section = part.make(runs, quick)
+    return "" if section is None else section.to_json()
 
 
 PARTS: tuple[Part, ...] = (
