@@ -78,10 +78,10 @@ def command(
     """
     path = _database(plan, db, only_looks=status or html is not None)
     with _errors_of_sweeps():
-        if plan is not None and not status:
-            outcome = _run(_checked(read_plan(plan), yes), path, workers, retry_failed)
-        else:
+        if plan is None or status:
             outcome = status_of(path)
+        else:
+            outcome = _run(_checked(read_plan(plan), yes), path, workers, retry_failed)
         if html is not None:
             from tinygrad_lab.lab.sweeps.page import write_page
 
@@ -91,7 +91,7 @@ def command(
         typer.echo(json.dumps(_plain(outcome), indent=1))
     else:
         typer.echo("\n".join(_lines(outcome, path)))
-    if outcome.failed and not status:
+    if outcome.failed and plan is not None and not status:
         message = f"{outcome.failed:,} trials have failed; their tracebacks are in {path}, and "
         raise typer.Exit(fail(f"{message}--retry-failed runs them again", SOME_FAILED))
 

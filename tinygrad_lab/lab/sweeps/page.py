@@ -55,10 +55,11 @@ def write_page(store: str | os.PathLike[str], page: str | os.PathLike[str]) -> P
 
     Examples
     --------
+    >>> from concurrent.futures import ThreadPoolExecutor
     >>> from tinygrad_lab.lab.sweeps import Store, parse_plan, run_sweep
     >>> plan = parse_plan("settings.epochs = 5\ngrid.lr = [0.1, 1]")
-    >>> with Store("d.sqlite") as store:
-    ...     status = run_sweep(plan, store, workers=1, progress=False)
+    >>> with Store("d.sqlite") as store, ThreadPoolExecutor(1) as threads:
+    ...     status = run_sweep(plan, store, executor=threads)
     >>> write_page("d.sqlite", "d.html").name
     'd.html'
     """
