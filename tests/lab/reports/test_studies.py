@@ -169,8 +169,9 @@ class TestClaims:
         assert "1 between 40 and 70 %: 1 of those diverged" in judged.evidence
         assert not verdict("no-activation", usually, [good, LOST, LOST]).holds
         assert not verdict("no-activation", usually, [good] * 3).holds
-        assert verdict("no-activation", "Report A: the loss", [good, LOST, LOST]).holds
-        assert not verdict("no-activation", "Report A: the loss", [good, LOST]).holds
+        diverges = "Report A: the loss diverges (XOR), at rate 0.1"
+        assert verdict("no-activation", diverges, [good, LOST, LOST]).holds
+        assert not verdict("no-activation", diverges, [good, LOST]).holds
 
     def test_a_plateau_is_left_by_its_loss_or_its_accuracy(self):
         on_it, below, solved = run(0.6, 0.245), run(0.9, 0.15), run(1.0, 0.245)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.lab.reports.measuring import Measurement
-from tinygrad_lab.lab.reports.statistics import Spread
+from tinygrad_lab.lab.reports.statistics import Share, Spread
 from tinygrad_lab.lab.reports.study import Runs
 from tinygrad_lab.lab.settings import Settings, command_of
 
@@ -99,7 +99,8 @@ def runs_table(runs: Runs) -> Table:
 def measured_table(measured: Iterable[Measurement]) -> Table:
     """Every reported figure of a study beside what was measured, and rows that have none."""
     header = (
-        *("report", "setting", "data", "what", "reported", "agreeing", "grade"),
+        *("report", "setting", "data", "what", "reported"),
+        *("agreeing", "share_low", "share_high", "grade"),
         *("lowest", "quartile_1", "median", "quartile_3", "highest", "median_low", "median_high"),
         *("runs_at_100", "runs_diverged", "seeds"),
     )
@@ -107,19 +108,21 @@ def measured_table(measured: Iterable[Measurement]) -> Table:
     for m in measured:
         start = (m.row.report, m.row.label, m.row.settings.data)
         end = (m.perfect.count, m.diverged.count, len(m.results))
-        compared = [(f.what, f.reported, f.share.count, f.grade, f.spread) for f in m.figures]
-        measured_only = [
-            (what, None, None, None, spread)
-            for what, spread in (
-                ("accuracy", m.accuracy),
-                ("loss", m.loss),
-                *((f"epochs to {each.what}", each.epochs) for each in m.reaching),
-            )
-            if what not in {f.what for f in m.figures}
-        ]
-        for *middle, spread in (*compared, *measured_only):
-            rows.append((*start, *middle, *_numbers(spread), *end))
+        for f in m.figures:
+            graded = (f.share.count, *_ends(f.share), f.grade)
+            rows.append((*start, f.what, f.reported, *graded, *_numbers(f.spread), *end))
+        others = {"accuracy": m.accuracy, "loss": m.loss}
+        others |= {f"epochs to {each.what}": each.epochs for each in m.reaching}
+        compared = {f.what for f in m.figures}
+        for what, spread in others.items():
+            if what not in compared:
+                rows.append((*start, what, *[None] * 5, *_numbers(spread), *end))
     return Table(header, rows)
+
+
+def _ends(share: Share) -> Iterable[str]:
+    """The interval of a share."""
+    return (f"{end:.4f}" for end in share.interval)
 
 
 def _numbers(spread: Spread) -> Iterable[str]:
