@@ -152,8 +152,10 @@ def _multiples(measured: Sequence[Measurement]) -> tuple[list[dict[str, Any]], T
             | {"command": command_of(m.row.settings, m.typical.seed)}
             | {"table": prediction_table(m.typical)}
         )
-        if drawn.outputs is not None:
-            columns[f"{title}, seed {m.typical.seed}"] = drawn.outputs
+        nowhere = np.full(len(grid()), np.nan)  # of a run that diverged
+        columns[f"{title}, seed {m.typical.seed}"] = (
+            nowhere if drawn.outputs is None else drawn.outputs
+        )
     return multiples, _outputs(columns)
 
 
