@@ -48,7 +48,7 @@ class Part:
     Examples
     --------
     >>> [part.key for part in PARTS if part.after == "base"]
-    ['example']
+    ['example', 'boundaries']
     """
 
     key: str
