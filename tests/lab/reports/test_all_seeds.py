@@ -28,6 +28,7 @@ ROWS = {
 REFUTED = {
     "Report A: 98 % with the median output as threshold (linear)",
     "Report A: the loss diverges (XOR), at rate 0.03",
+    "Adam > momentum > SGD with each at the best of these rates",
 }
 
 #: Grades that the page is about, by study, report, data, label and figure.
