@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from tinygrad_lab.lab import streams
-from tinygrad_lab.lab.commands import report, train
+from tinygrad_lab.lab.commands import report, sweep, train
 from tinygrad_lab.lab.commands.frame import CLOSED_PIPE, fail, one_line_errors, unwound_by_sigterm
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # every mistake in options and arguments
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 app.command("train")(train.command)
 app.command("report")(report.command)
+app.command("sweep")(sweep.command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -42,6 +42,7 @@ def svg(
     description: str,
     size: tuple[float, float] = (5.2, 3.6),
     bottom: float = 0.55,
+    left: float = 0.72,
 ) -> str:
     """Draw on one Axes and return it as an ``<svg>`` element for a page.
 
@@ -56,8 +57,8 @@ def svg(
         What the figure shows, for those who do not see it.
     size
         Width and height in inches, which set its proportions and its text size.
-    bottom
-        Inches below the Axes, for its labels and for a legend.
+    bottom, left
+        Inches below and beside the Axes, for labels and for a legend.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def svg(
     with rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=size)
         # In inches.  A layout engine would fit them, by drawing everything twice.
-        margins = {"left": 0.72 / size[0], "bottom": bottom / size[1]}
+        margins = {"left": left / size[0], "bottom": bottom / size[1]}
         figure.subplots_adjust(right=1 - 0.28 / size[0], top=1 - 0.32 / size[1], **margins)
         draw(figure.subplots())
         buffer = StringIO()
