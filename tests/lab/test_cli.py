@@ -4,30 +4,18 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tinygrad_lab.lab import cli, reports, runner, training
+from tinygrad_lab.lab import reports, runner, training
 from tinygrad_lab.lab.commands.frame import CLOSED_PIPE
-from tinygrad_lab.lab.reports.studies import STUDIES
+from tinygrad_lab.lab.reports.study import Row, Study
 from tinygrad_lab.lab.runner import Interrupted
 from tinygrad_lab.lab.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def command(capsys):
-    """Run the command and return its exit status, output and errors."""
-
-    def run(line):
-        with pytest.raises(SystemExit) as left:
-            cli.main(line.split())
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
-
-    return run
 
 
 def test_train(command):
@@ -42,7 +30,8 @@ def test_train(command):
         "epoch 500",
         "epoch 1000",
     ]
-    assert all(float(line.split(" : ")[1]) > 0 for line in lines[:3])
+    losses = [line.split(" : ")[1] for line in lines[:3]]
+    assert all(0 < float(loss) < 1 and len(loss) <= 12 for loss in losses)
     assert re.fullmatch(r"Iter1 \| Ground truth: 0 \| prediction: 0\.\d{5} \|", lines[3])
     assert lines[23].startswith("Iter21 | Ground truth: 1 | ")
     assert re.fullmatch(r"loss=0\.\d{10} accuracy=100\.00%", lines[24])
@@ -52,9 +41,20 @@ def test_train(command):
 def test_train_quietly_and_reproducibly(command):
     line = "train linear --n 30 --no-bias --reduction sum --epochs 50 --quiet --seed 7"
     first = command(line)
-    assert re.fullmatch(r"loss=\d\.\d{10} accuracy=\d+\.\d\d%\n", first[1])
+    assert re.fullmatch(
+        r"loss=\d\.\d{10} accuracy=\d+\.\d\d%\n"
+        r"on examples that it was not trained on: accuracy=\d+\.\d\d%\n",
+        first[1],
+    )
     assert command(line) == first
     assert command(line.replace("--seed 7", "--seed 8")) != first
+
+
+def test_the_log_has_all_digits_where_they_are_asked_for(command):
+    line = "train xor --epochs 3 --seed 2"
+    result = training.train(Settings(epochs=3), seed=2)
+    assert command(f"{line} --exact")[1].startswith(f"epoch 0 loss : {result.losses[0]}\n")
+    assert command(line)[1].startswith(f"epoch 0 loss : {result.losses[0]:.6g}\n")
 
 
 def test_help_without_arguments(command):
@@ -109,7 +109,31 @@ def test_help_without_arguments(command):
         ("train xor --bias yes", "yes"),
         ("train xor --loss report-a --activation tanh", "needs a sigmoid"),
         ("train XOR", "did you mean 'xor'?"),
-        ("--version", "--version"),
+        ("train xor --n 5", "n = 5 has no effect on data 'xor'"),
+        ("train xor --n 100", "n = 100 has no effect on data 'xor'"),
+        ("train linear --noise 0.1", "noise = 0.1 has no effect on data 'linear'"),
+        ("train moons --noise -1", "noise must be a number from 0 on, got noise = -1"),
+        ("train digits --target kind", "target = 'kind' has no effect on data 'digits'"),
+        ("train points.csv", "'points.csv' is a file, and nothing says where its classes are"),
+        ("train none-such.csv --target kind", "cannot read none-such.csv: No such file"),
+        ("train none-such.idx --labels b.idx", "cannot read none-such.idx: No such file"),
+        ("train xor --output-activation softmax", "'softmax' is for loss 'cross-entropy'"),
+        ("train xor --threshold middle", "unknown threshold 'middle'"),
+        ("train xor --plot", "--plot"),
+        ("train xor --plot a.txt", "cannot write --plot a.txt: its name has to end in one of .png"),
+        ("train xor --plot none-such/a.png", "there is no folder none-such"),
+        ("train xor --save .", "cannot write --save .: it is a folder"),
+        ("train xor --save none-such/a.safetensors", "there is no folder none-such"),
+        ("predict none-such", "cannot read none-such: No such file"),
+        ("predict tests", "cannot read tests: Is a directory"),
+        ("predict Makefile", "Makefile: this is no safetensors file"),
+        ("predict Makefile --out a.txt", "cannot write --out a.txt: its name has to end in .csv"),
+        ("graph none-such --out a.svg", "cannot read none-such: No such file"),
+        ("graph Makefile --out a.jpg", "has to end in one of .svg, .png, .pdf, .html, .dot"),
+        ("check none-such", "cannot read none-such: No such file"),
+        ("check none-such.py:step", "none-such.py is no Python file"),
+        ("check Makefile:step", "Makefile is no Python file"),
+        ("check Makefile --at 3", "--at is for a function in a file"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(command, line, message):
@@ -130,15 +154,9 @@ def test_a_folder_that_cannot_be_written(command, tmp_path):
 
 
 def test_report_says_where(command, tmp_path, monkeypatch):
-    study = STUDIES[-1]
-    make_report = reports.make_report
-    monkeypatch.setattr(
-        reports,
-        "make_report",
-        lambda out, *, quick: make_report(
-            out, quick=quick, studies=[study], parts=(), progress=False
-        ),
-    )
+    study = Study("small", "Small", "", (Row("", "one", Settings(hidden=(1,), epochs=3)),))
+    short = {"studies": [study], "parts": (), "workers": 1, "progress": False}
+    monkeypatch.setattr(reports, "make_report", partial(reports.make_report, **short))
     status, out, err = command(f"report --quick --out {tmp_path}/there")
     assert (status, err) == (0, "")
     assert re.fullmatch(rf"{tmp_path}/there/index\.html written in \d+ s\n", out)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinygrad_lab.lab import Settings, train
+from tinygrad_lab.lab import Settings, train, train_many
 from tinygrad_lab.lab import runner as running
 from tinygrad_lab.lab.runner import run_all
 
@@ -51,3 +51,18 @@ def test_an_error_in_a_process_is_an_error_here(monkeypatch):
     object.__setattr__(broken, "optimizer", "none such")
     with pytest.raises(KeyError, match="none such"):
         run_all([(broken, range(1))], workers=1, progress=False)
+
+
+def test_what_is_finished_is_not_run_again_and_what_becomes_whole_is_kept(monkeypatch):
+    monkeypatch.setattr(running, "_SEEDS_AT_ONCE", 2)
+    other, kept = replace(SETTING, lr=0.2), []
+    earlier = {SETTING: train_many(SETTING, [0, 1, 2])}
+    runs = run_all(
+        [(SETTING, range(3)), (other, range(3))],
+        workers=1,
+        progress=False,
+        finished=earlier,
+        keep=lambda settings, results: kept.append((settings, [r.seed for r in results])),
+    )
+    assert all(a is b for a, b in zip(runs[SETTING], earlier[SETTING], strict=True))
+    assert kept == [(other, [0, 1, 2])]

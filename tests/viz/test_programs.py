@@ -110,7 +110,7 @@ def test_what_was_in_a_memory_before_is_needed_no_more(program, adam):
 
 def test_results_are_in_memory_of_their_own(program):
     rows = {row.name: row for row in rows_of(graph(program))}
-    assert rows["exp4"].memory.endswith(" after z1")
+    assert rows["exp1"].memory.endswith(" after z1")
     assert rows["z1"].nbytes == 100 * 3 * 8
     assert not any(row.memory for row in rows.values() if row.is_result)
 

@@ -276,6 +276,9 @@ class _Walk:
 
     def take_care(self, node: Node) -> None:
         """From the first operation on that left out a NaN, keep zeros zero."""
+        selects = OPERATIONS[node.op].selects
+        if callable(selects) and not selects(*node.args, **node.kwargs):
+            return
         self.clean = WeakValueDictionary() if self.clean is None else self.clean
         if hides_nan(node, self.clean):
             self.careful = True

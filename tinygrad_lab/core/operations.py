@@ -47,7 +47,7 @@ class Operation:
     refusal: str | None = None  # why it refuses tracked tensors, and what to do
     in_place: bool = False  # it writes into its first argument: no tensor may be there
     no_array: bool = False  # it takes sizes, types, text or files, and no array
-    selects: bool = False  # it leaves some elements of its operands out, a NaN perhaps
+    selects: bool | Op = False  # it leaves elements out, a NaN perhaps; or: whether a call does
     branch: Op | None = None  # (y, *args, **kwargs): which side of each of its kinks a call was on
     degenerate: Op | None = None  # (*results): values are near each other, their vectors not unique
     complete: int = field(init=False)  # how many of the first arguments have rules
@@ -101,7 +101,7 @@ def defvjp(
     op: Op,
     *vjps: Rule | None,
     argnums: Sequence[int] | None = None,
-    selects: bool = False,
+    selects: bool | Op = False,
     branch: Op | None = None,
     degenerate: Op | None = None,
 ) -> None:
@@ -117,9 +117,9 @@ def defvjp(
         argument that is a list of arrays it returns a list.  None where there is no derivative.
     argnums : sequence of int, optional
         Which positional arguments ``vjps`` belong to; by default the first, the second ...
-    selects : bool
+    selects : bool or callable
         The operation leaves some elements of its operands out, so that a NaN there must not reach
-        a gradient.
+        a gradient; or, called with what the operation was called with, whether this call does.
     branch : callable, optional
         ``branch(y, *args, **kwargs)``: which side of each of its kinks a call was on, in arrays.
         Calls on the same side have one smooth derivative between them: gradient checks ask.
@@ -169,7 +169,7 @@ def defvjp_joint(
     vjp: Op,
     *,
     argnums: Sequence[int] | None = None,
-    selects: bool = False,
+    selects: bool | Op = False,
     branch: Op | None = None,
 ) -> None:
     """Give an operation one rule for all its arguments, however many it takes.

@@ -77,10 +77,13 @@ class Data:
 
     def with_a_column_a_class(self) -> Data:
         """Return the same with targets of shape (n, 2) where two classes have one column."""
-        if self.y.shape[1] > 1:
-            return self
-        y_test = None if self.y_test is None else np.hstack([1 - self.y_test, self.y_test])
-        return replace(self, y=np.hstack([1 - self.y, self.y]), y_test=y_test)
+        y_test = None if self.y_test is None else with_a_column_a_class(self.y_test)
+        return replace(self, y=with_a_column_a_class(self.y), y_test=y_test)
+
+
+def with_a_column_a_class(y: Array) -> Array:
+    """Return targets of shape (n, 2) for those of two classes in one column, others as they are."""
+    return np.hstack([1 - y, y]) if y.shape[1] == 1 else y
 
 
 def load(

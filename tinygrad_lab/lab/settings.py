@@ -193,7 +193,7 @@ def usual_settings(data: str, **chosen: Any) -> Settings:
     ((32,), 'cross-entropy', 10)
     """
     settings = Settings(data=data, **_usual(data) | chosen)
-    for name in _without_effect(settings):
+    for name in without_effect(settings):
         if name in chosen:
             raise _no_effect(settings, name)
     return settings
@@ -366,12 +366,12 @@ def _check_data(settings: Settings) -> None:
             "the CSV file, or labels, the IDX file with the labels of images"
         )
     usual = {field.name: field.default for field in fields(settings)}
-    for name in _without_effect(settings):
+    for name in without_effect(settings):
         if getattr(settings, name) != usual[name]:
             raise _no_effect(settings, name)
 
 
-def _without_effect(settings: Settings) -> list[str]:
+def without_effect(settings: Settings) -> list[str]:
     """Return the names of what does nothing to the data."""
     if settings.data not in DATA_NAMES:
         return ["n", "noise"]

@@ -16,6 +16,7 @@ import tinygrad_lab as tl
 from tinygrad_lab import nn
 from tinygrad_lab.lab.data import Data, Encoding, load
 from tinygrad_lab.lab.descent import Networks, descend
+from tinygrad_lab.lab.predictions import Predictions
 from tinygrad_lab.lab.settings import Settings, SettingsError
 from tinygrad_lab.nn import functional
 
@@ -107,6 +108,11 @@ class Result:
         """The final mean squared error; infinite for a run that diverged."""
         return float(self.losses[-1]) if self.diverged_at is None else float("inf")
 
+    @property
+    def threshold(self) -> float:
+        """Outputs above it count as label 1."""
+        return float(np.squeeze(_threshold(self.settings, self.prediction)))
+
     def loss_at(self, epoch: int) -> float:
         """Return the loss before this epoch's step, or at the nearest one on the curve."""
         if self.diverged_at is not None and epoch >= self.diverged_at:
@@ -128,13 +134,13 @@ class Result:
 
     def model(self, epoch: int | None = None) -> nn.Module:
         """Build the trained network, or what it was before this epoch's step, of the snapshots."""
-        model = build(self.settings, self.x.shape[1], self.y.shape[1], rng=self.seed)
+        model = build(self.settings, self.encoding, rng=self.seed)
         model.load_state_dict(dict(self.weights if epoch is None else self.snapshots[epoch]))
         return model
 
     def predict(self, x: Array, epoch: int | None = None) -> Array:
         """Return the outputs of :meth:`model` for inputs such as ``x``, shaped as ``y``."""
-        return _predict(self.settings, self.model(epoch), x)
+        return outputs_of(self.settings, self.model(epoch), x)
 
 
 def train(
@@ -223,26 +229,40 @@ def prepare(settings: Settings, seed: int) -> tuple[Data, nn.MLP]:
 
     Each has a random stream of its own, so that other data leave the weights as they are.
     """
-    for_data, for_weights = np.random.default_rng(seed).spawn(2)
+    _, for_weights = np.random.default_rng(seed).spawn(2)
+    data = load_data(settings, seed)
+    return data, build(settings, data.encoding, rng=for_weights)
+
+
+def load_data(settings: Settings, seed: int) -> Data:
+    """Return the data of a run, with targets of the shape that its network's outputs have.
+
+    Raises
+    ------
+    DataError
+        A file cannot be read, or has no classes.
+    SettingsError
+        The threshold is for one output, and there are several.
+    """
+    for_data, _ = np.random.default_rng(seed).spawn(2)
     data = load(
         *(settings.data, settings.n, for_data),
         **{name: getattr(settings, name) for name in ("noise", "target", "labels")},
     )
     if settings.last_activation == "softmax":
         data = data.with_a_column_a_class()
-    inputs, outputs = data.x.shape[1], data.y.shape[1]
+    outputs = data.y.shape[1]
     if outputs > 1 and settings.threshold != "half":
         raise SettingsError(
             f"threshold {settings.threshold!r} is for one output; of the {outputs} that there are "
             "the largest counts: leave it out"
         )
-    return data, build(settings, inputs, outputs, rng=for_weights)
+    return data
 
 
 def build(
     settings: Settings,
-    inputs: int = 2,
-    outputs: int = 1,
+    encoding: Encoding = Encoding(),  # noqa: B008 - it cannot be changed
     *,
     rng: int | np.random.Generator | None = None,
 ) -> nn.MLP:
@@ -252,8 +272,10 @@ def build(
     the outputs then apply themselves: computed together they cannot overflow.
     """
     hidden, last = _activations(settings)
+    classes = len(encoding.classes)
+    outputs = 1 if classes == 2 and settings.last_activation != "softmax" else classes
     return nn.MLP(
-        [inputs, *settings.hidden, outputs],
+        [len(encoding.columns), *settings.hidden, outputs],
         activation=hidden,
         output_activation=last,
         bias=settings.bias,
@@ -262,19 +284,37 @@ def build(
     )
 
 
-def log_line(epoch: int, loss: float) -> str:
-    """Return a line of the training log.
+def loss_of(settings: Settings, model: nn.Module, x: Any, y: Array) -> Any:
+    """Return what training minimises, as a scalar Tensor: its gradients are those of a step."""
+    scores = model(x if isinstance(x, tl.Tensor) else tl.Tensor(x))
+    reduction: Any = settings.reduction
+    if settings.last_activation == "softmax":
+        return functional.cross_entropy(scores, y.argmax(axis=-1), reduction=reduction)
+    if settings.loss == "mse":
+        loss: Any = functional.mse_loss(scores, y, reduction=reduction)
+    else:
+        loss = functional.binary_cross_entropy_with_logits(scores, y, reduction=reduction)
+    factor = 2 if settings.loss == "report-a" else 1
+    if reduction == "mean":
+        factor *= y.shape[-1]  # the mean is over examples, not outputs
+    return loss if factor == 1 else factor * loss
+
+
+def log_line(epoch: int, loss: float, digits: int = 17) -> str:
+    """Return a line of the training log, in the reports' format: with all digits of the loss.
 
     Examples
     --------
     >>> log_line(500, 0.010990509556571368)
     'epoch 500 loss : 0.010990509556571368'
+    >>> log_line(500, 0.010990509556571368, digits=6)
+    'epoch 500 loss : 0.0109905'
     """
-    return f"epoch {epoch} loss : {loss}"
+    return f"epoch {epoch} loss : {loss if digits >= 17 else format(loss, f'.{digits}g')}"
 
 
 def prediction_table(result: Result) -> str:
-    """Return the reports' table: one line a sample, then the loss and the accuracy.
+    """Return ground truth beside prediction, one line a training point, then loss and accuracy.
 
     Examples
     --------
@@ -282,17 +322,24 @@ def prediction_table(result: Result) -> str:
     >>> table[0][:37], len(table)
     ('Iter1 | Ground truth: 0 | prediction:', 22)
     """
-    pairs = zip(result.y.ravel(), result.prediction.ravel(), strict=True)
-    lines = [
-        f"Iter{i} | Ground truth: {label:g} | prediction: {score:.5f} |"
-        for i, (label, score) in enumerate(pairs, start=1)
-    ]
-    return "\n".join([*lines, closing_line(result)])
+    return "\n".join([*predictions(result).lines(), closing_line(result.loss, result.accuracy)])
 
 
-def closing_line(result: Result) -> str:
-    """Return the line that closes the prediction table: final loss and accuracy."""
-    return f"loss={result.loss:.10f} accuracy={result.accuracy:.2%}"
+def predictions(result: Result) -> Predictions:
+    """Return what a network says of the points that it was trained on."""
+    threshold = np.asarray(_threshold(result.settings, result.prediction)).item()
+    return Predictions(result.prediction, result.encoding, threshold, result.y)
+
+
+def closing_line(loss: float, accuracy: float) -> str:
+    """Return the line that closes the prediction table.
+
+    Examples
+    --------
+    >>> closing_line(1.487e-7, 1.0)
+    'loss=0.0000001487 accuracy=100.00%'
+    """
+    return f"loss={loss:.10f} accuracy={accuracy:.2%}"
 
 
 # ---- one descent --------------------------------------------------------------------------------
@@ -384,11 +431,11 @@ def _result(
     history: _History,
     snapshots: Mapping[int, Mapping[str, Array]],
 ) -> Result:
-    prediction = _predict(settings, model, data.x)
+    prediction = outputs_of(settings, model, data.x)
     threshold = _threshold(settings, prediction)
     test = None
     if data.x_test is not None and data.y_test is not None:
-        test = float(_accuracy(_predict(settings, model, data.x_test), data.y_test, threshold))
+        test = float(_accuracy(outputs_of(settings, model, data.x_test), data.y_test, threshold))
     return Result(
         settings=settings,
         seed=seed,
@@ -406,7 +453,7 @@ def _result(
     )
 
 
-def _predict(settings: Settings, model: nn.Module, x: Array) -> Array:
+def outputs_of(settings: Settings, model: nn.Module, x: Array) -> Array:
     """Return a network's outputs, without recording them; a diverged one may overflow."""
     with tl.no_grad(), np.errstate(over="ignore", invalid="ignore"):
         outputs: Array = _outputs(settings, model(tl.Tensor(x))).data

@@ -82,8 +82,29 @@ def _names_each_place_once(index):
     ) or (len(parts) == 1 and getattr(parts[0], "dtype", None) == np.dtype(bool))
 
 
-defvjp(getitem, lambda g, y, x, index: scatter_add(g, x.shape, index), selects=True)
-together(getitem, lambda argnums, g, y, x, index: [Pieces(assembled, x.shape, g, index)])
+def _leaves_out(x, index):
+    """Whether the index does more than give axes of length 1: ``x[:, None]``."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return not all(
+        part is None
+        or part is Ellipsis
+        or (isinstance(part, slice) and part.start is part.stop is part.step is None)
+        for part in parts
+    )
+
+
+def _back(g, y, x, index):
+    return scatter_add(g, x.shape, index) if _leaves_out(x, index) else g.reshape(x.shape)
+
+
+def _piece(argnums, g, y, x, index):
+    return [
+        Pieces(assembled, x.shape, g, index) if _leaves_out(x, index) else g.reshape(x.shape)
+    ]
+
+
+defvjp(getitem, _back, selects=_leaves_out)
+together(getitem, _piece)
 defvjp(scatter_add, lambda g, y, values, shape, index: getitem(g, index))
 defvjp_joint(
     assembled,

@@ -1,16 +1,22 @@
-"""What every command has around it: exit statuses, errors in one line, signals.
+"""What every command has around it: exit statuses, errors in one line, signals, files to write.
 
 Not for any one command.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from tinygrad_lab.lab.data import DataError
+from tinygrad_lab.lab.networks import NetworkError
 from tinygrad_lab.lab.settings import SettingsError
 from tinygrad_lab.lab.training import DivergedError
 
@@ -28,6 +34,32 @@ def fail(message: str, status: int = BAD_INPUT) -> int:
     return status
 
 
+Json = Annotated[bool, typer.Option("--json", help="One JSON document in place of text.")]
+
+
+def echo_json(document: Mapping[str, Any]) -> None:
+    """Print a document, on one line, in ASCII."""
+    typer.echo(json.dumps(document, allow_nan=False))
+
+
+def check_target(path: Path | None, option: str, endings: tuple[str, ...] = ()) -> None:
+    """Raise CommandError for a file that could not be written, before there is work to lose."""
+    if path is None:
+        return
+    what = f"cannot write {option} {path}"
+    if endings and path.suffix.lower().removeprefix(".") not in endings:
+        allowed = ", ".join(f".{ending}" for ending in endings)
+        raise CommandError(
+            f"{what}: its name has to end in {'one of ' * (len(endings) > 1)}{allowed}"
+        )
+    if path.is_dir():
+        raise CommandError(f"{what}: it is a folder")
+    if not path.parent.is_dir():
+        raise CommandError(f"{what}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise CommandError(f"{what}: Permission denied")
+
+
 @contextmanager
 def doing(what: str) -> Iterator[None]:
     """Say what was being done where the system refuses it: ``cannot write m.png: …``."""
@@ -42,7 +74,7 @@ def one_line_errors() -> Iterator[None]:
     """Turn an error or an interruption into one line and an exit status."""
     try:
         yield
-    except (CommandError, SettingsError, DivergedError) as error:
+    except (CommandError, DataError, DivergedError, NetworkError, SettingsError) as error:
         raise typer.Exit(fail(str(error))) from None
     except MemoryError as error:
         advice = "train with fewer hidden units or fewer points"

@@ -24,6 +24,9 @@ def command(
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer seeds and settings, in seconds.")
     ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, not where an interrupted run was.")
+    ] = False,
     out: Annotated[
         Path, typer.Option(parser=_folder, metavar="PATH", help="Folder to write to.")
     ] = Path("report"),
@@ -32,5 +35,5 @@ def command(
     from tinygrad_lab.lab import reports
 
     with doing(f"write the report to {out}"):
-        outcome = reports.make_report(out, quick=quick)
+        outcome = reports.make_report(out, quick=quick, fresh=fresh)
     typer.echo(f"{outcome.path} written in {outcome.seconds:.0f} s")

@@ -5,7 +5,6 @@ Not for the work itself (``lab/sweeps``).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from tinygrad_lab.lab.commands.frame import INTERRUPTED, CommandError, doing, fail
+from tinygrad_lab.lab.commands.frame import CommandError, Json, check_target, doing, echo_json, fail
 from tinygrad_lab.lab.sweeps import (
     Plan,
     Status,
@@ -64,7 +63,7 @@ def command(
     yes: Annotated[
         bool, typer.Option("--yes", help=f"Run more than {_MANY:,} trials without asking.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
+    as_json: Json = False,
     html: Annotated[
         Path | None, typer.Option(help="Write a page about it, afterwards.", show_default=False)
     ] = None,
@@ -86,22 +85,22 @@ def command(
     Each trial is kept in an SQLite database as soon as it is finished, and never run twice.
     """
     path = _database(plan, db, only_looks=status or html is not None)
+    check_target(html, "--html", ("html",))
     with _errors_of_sweeps():
-        if plan is not None and not status:
-            where = _on(dask, workers)
-            outcome = _run(_checked(read_plan(plan), yes), path, where, retry_failed)
-        else:
+        if plan is None or status:
             outcome = status_of(path)
+        else:
+            outcome = _run(_checked(read_plan(plan), yes), path, _on(dask, workers), retry_failed)
         if html is not None:
             from tinygrad_lab.lab.sweeps.page import write_page
 
             with doing(f"write {html}"):
                 write_page(path, html)
     if as_json:
-        typer.echo(json.dumps(_plain(outcome), indent=1))
+        echo_json(_plain(outcome))
     else:
         typer.echo("\n".join(_lines(outcome, path)))
-    if outcome.failed and not status:
+    if outcome.failed and plan is not None and not status:
         message = f"{outcome.failed:,} trials have failed; their tracebacks are in {path}, and "
         raise typer.Exit(fail(f"{message}--retry-failed runs them again", SOME_FAILED))
 
@@ -145,7 +144,7 @@ def _run(
         except KeyboardInterrupt:
             finished = f"{len(store.statuses()):,} trials are in {path}"
             message = f"interrupted; {finished}, and the same command goes on from there"
-            raise typer.Exit(fail(message, INTERRUPTED)) from None
+            raise KeyboardInterrupt(message) from None
 
 
 @contextmanager

@@ -57,8 +57,10 @@ def svg(
         What the figure shows, for those who do not see it.
     size
         Width and height in inches, which set its proportions and its text size.
-    bottom, left
-        Inches below and beside the Axes, for labels and for a legend.
+    bottom
+        Inches below the Axes, for its labels and for a legend.
+    left
+        Inches beside them, for labels.
 
     Returns
     -------

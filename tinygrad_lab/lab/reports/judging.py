@@ -21,8 +21,8 @@ from tinygrad_lab.lab.training import Result
 #: The loss of a network that answers 0 to every point of ``xor``: 10 of its 21 labels are 1.
 STUCK = 10 / 21
 
-# An accuracy from which a run counts as having solved its task, but for a point or so.
-_SOLVED = 0.95
+# An accuracy, in percent, from which a run counts as having solved its task, but for a point or so.
+_SOLVED = 95
 
 # An output so near to 0.5 says neither label.
 _UNDECIDED = 0.01
@@ -95,7 +95,7 @@ def agrees_better(reported: Reported, other: str) -> Judge:
         return Verdict(
             share.interval[0] > beside.value,
             share,
-            f"runs agree with all that is reported, and of {other} {beside}",
+            f"runs agree with all that is reported; {other} {beside}",
         )
 
     return judge
@@ -103,9 +103,9 @@ def agrees_better(reported: Reported, other: str) -> Judge:
 
 def undecided_about_one_label(results: Results) -> Verdict:
     """Judge whether most runs that miss the task answer 0.5 to most points of one label."""
-    missed = [result for result in results if result.accuracy < _SOLVED]
+    missed = [result for result in results if percent(result) < _SOLVED]
     if not missed:
-        return Verdict(False, Share(0, len(results)), f"runs end below {_SOLVED:.0%}")
+        return Verdict(False, Share(0, len(results)), f"runs end below {_SOLVED} %")
     undecided = share_of(
         any(
             np.median(np.abs(result.prediction[result.y == label] - 0.5)) < _UNDECIDED
@@ -116,7 +116,7 @@ def undecided_about_one_label(results: Results) -> Verdict:
     return Verdict(
         undecided.word == "most",
         undecided,
-        f"runs of those that end below {_SOLVED:.0%}, to within {_UNDECIDED}",
+        f"runs of those that end below {_SOLVED} %, to within {_UNDECIDED}",
     )
 
 
@@ -133,7 +133,7 @@ def as_right_as_the_median_allows(results: Results) -> Verdict:
         at_98.word == "most",
         at_98,
         f"runs end at 98 %; {best} are as right as a threshold at the median allows for their "
-        f"draw, {min(allowed):.0%} to {max(allowed):.0%}",
+        f"draw, {100 * min(allowed):.0f} to {100 * max(allowed):.0f} %",
     )
 
 
@@ -147,13 +147,13 @@ def sometimes_stuck(results: Results) -> Verdict:
 
 def usually_98_sometimes_55(results: Results) -> Verdict:
     """Judge the two shares: most runs at about 98 %, and some others at about 55 %."""
-    good = share_of(result.accuracy >= _SOLVED for result in results)
+    good = share_of(percent(result) >= _SOLVED for result in results)
     poor = [result for result in results if 0.4 <= result.accuracy <= 0.7]
     lost = sum(map(_diverged, poor))
     return Verdict(
         good.word == "most" and bool(poor),
         good,
-        f"runs end at {_SOLVED:.0%} or better, and {len(poor)} between 40 and 70 %: {lost} of "
+        f"runs end at {_SOLVED} % or better, and {len(poor)} between 40 and 70 %: {lost} of "
         "those diverged, and then every point is called 0, which is right for about half of them",
     )
 

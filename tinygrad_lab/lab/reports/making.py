@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from tqdm import tqdm
@@ -32,6 +33,15 @@ class Task(Generic[T]):
 class Making(Generic[T]):
     """Tasks by name, each begun as soon as what it needs is there.
 
+    Parameters
+    ----------
+    tasks
+        What is to be done.
+    finished
+        Results of earlier tasks, which are not begun again.
+    keep
+        Called with a name and its result, soon after it is there.
+
     Examples
     --------
     >>> from concurrent.futures import ThreadPoolExecutor
@@ -43,8 +53,16 @@ class Making(Generic[T]):
     {'one': 1}
     """
 
-    def __init__(self, tasks: Mapping[str, Task[T]]) -> None:
-        self._waiting = dict(tasks)
+    def __init__(
+        self,
+        tasks: Mapping[str, Task[T]],
+        *,
+        finished: Mapping[str, T] = MappingProxyType({}),
+        keep: Callable[[str, T], None] | None = None,
+    ) -> None:
+        self._waiting = {key: task for key, task in tasks.items() if key not in finished}
+        self._results = dict(finished)
+        self._keep = keep
         self._runs: dict[Settings, Results] = {}
         self._futures: dict[Future[T], str] = {}
         self._begin()
@@ -53,6 +71,14 @@ class Making(Generic[T]):
         """Take the runs of a setting, and begin what waited for them."""
         self._runs[settings] = results
         self._begin()
+        for future in [future for future in self._futures if future.done()]:
+            self._take(future)
+
+    def _take(self, future: Future[T]) -> None:
+        key, result = self._futures.pop(future), future.result()
+        self._results[key] = result
+        if self._keep is not None:
+            self._keep(key, result)
 
     def _begin(self) -> None:
         ready = [key for key, task in self._waiting.items() if task.needs <= self._runs.keys()]
@@ -61,10 +87,9 @@ class Making(Generic[T]):
 
     def collect(self, *, progress: bool) -> dict[str, T]:
         """Wait for everything that was begun, and return it by name."""
-        results: dict[str, T] = {}
-        for future in self._watched(as_completed(self._futures), progress):
-            results[self._futures[future]] = future.result()
-        return results
+        for future in self._watched(as_completed(list(self._futures)), progress):
+            self._take(future)
+        return self._results
 
     def _watched(self, futures: Iterable[Future[T]], progress: bool) -> Iterable[Future[T]]:
         stream = Forgiving(sys.stderr)

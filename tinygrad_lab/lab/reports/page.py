@@ -10,23 +10,29 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import Any
 
 import jinja2
 import numpy as np
 
 import tinygrad_lab as tl
-from tinygrad_lab.lab.reports.figures import svg
-from tinygrad_lab.lab.reports.measuring import RULE, Figure, Measurement, measure, percent
+from tinygrad_lab.lab.reports.measuring import (
+    RULE,
+    Figure,
+    Measurement,
+    Reaching,
+    measure,
+    percent,
+)
 from tinygrad_lab.lab.reports.sections import Part
 from tinygrad_lab.lab.reports.statistics import WORDS, Spread
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
 from tinygrad_lab.lab.reports.study import Row, Runs, Study
-from tinygrad_lab.lab.reports.tables import Section, curves_table, measured_table, runs_table
+from tinygrad_lab.lab.reports.tables import Section, measured_table, runs_table
+from tinygrad_lab.viz.style import THEMES
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
+_BAR = 6.5  # half the height of a bar on a strip
 _LOSS_DECADES = (-10, 0)  # the axis of the loss strips
 
 
@@ -49,7 +55,7 @@ def files(
     runs
         The runs of every setting.
     drawn
-        What stands in the sections: of each study what :func:`figures` returns, by its key, and of
+        What stands in the sections: of each study its pictures, by its key, and of
         each part what it makes.
     parts
         The sections that are no studies.
@@ -76,6 +82,7 @@ def files(
         quick=quick,
         total=sum(len(results) for results in runs.values()),
         seconds=seconds,
+        graph={name: theme.background for name, theme in THEMES.items()},
         versions=f"tinygrad_lab {tl.__version__}, NumPy {np.__version__}, "
         f"Python {platform.python_version()}",
     )
@@ -132,6 +139,8 @@ def _section(
         "template": "study.html.j2",
         "text": study.text,
         "rows": [_row(m) for m in measured],
+        "digest": _digest(measured),
+        "resolution": max(each.resolution for m in measured for each in m.reaching),
         "claims": [
             {
                 "text": claim.text,
@@ -176,7 +185,31 @@ def _row(m: Measurement) -> dict[str, Any]:
         "perfect": m.perfect,
         "diverged": m.diverged.count,
         "agreeing": m.agreeing,
-        "reaching": m.reaching,
+        "reaching": [_reaching(each) for each in m.reaching],
+    }
+
+
+def _digest(measured: Sequence[Measurement]) -> str:
+    """Say in a line what a study finds, for its heading."""
+    grades = ", ".join(f"{n} by {word}" for word, n in _grades(measured).items() if n)
+    figures = f" \N{MIDDLE DOT} reported figures that runs give: {grades}" if grades else ""
+    return f"{len(measured)} settings{figures}"
+
+
+def _reaching(reaching: Reaching) -> dict[str, Any]:
+    """Lay out when runs get somewhere, and how many never do."""
+    epochs = reaching.epochs
+    never = f"not within {reaching.within:,}"
+
+    def text(epoch: float) -> str:
+        return f"{epoch:,.0f}" if math.isfinite(epoch) else "never"
+
+    return {
+        "what": reaching.what,
+        "median": text(epochs.median) if math.isfinite(epochs.median) else never,
+        "quartiles": f"{text(epochs.quartile_1)} to {text(epochs.quartile_3)}",
+        "never": reaching.never,
+        "within": reaching.within,
     }
 
 
@@ -205,14 +238,19 @@ def _findings(measured: Iterable[Measurement]) -> list[dict[str, Any]]:
     return list(findings.values())
 
 
-def _disagreement(m: Measurement, missed: Iterable[Figure]) -> dict[str, str]:
-    numbers = (
-        f"{f.what} {_number(f.what, f.reported)} reported, "
-        f"{f.share} runs agree ({_range(f.spread, partial(_number, f.what))})"
-        for f in missed
-    )
-    title = f"{m.row.name}, {DATA_TITLES[m.row.settings.data]}"
-    return {"title": title, "numbers": "; ".join(numbers)}
+def _disagreement(m: Measurement, missed: Iterable[Figure]) -> dict[str, Any]:
+    return {
+        "title": f"{m.row.name}, {DATA_TITLES[m.row.settings.data]}",
+        "figures": [
+            {
+                "what": f.what,
+                "reported": _number(f.what, f.reported),
+                "measured": _range(f.spread, partial(_number, f.what)),
+                "share": f.share,
+            }
+            for f in missed
+        ],
+    }
 
 
 def _reported_text(row: Row) -> list[str]:
@@ -253,62 +291,18 @@ def _loss_position(value: float) -> float:
 
 def _strip(
     values: Sequence[float], reported: Sequence[float], position: Callable[[float], float]
-) -> dict[str, list[float]]:
-    """Place values on a strip from 0 to 100: what each seed gave, and what was reported."""
+) -> dict[str, Any]:
+    """Place the runs on a strip from 0 to 100, and what was reported.
+
+    Where several end there is a bar, as high as their share; one run is a dot.
+    """
+    places = sorted(round(position(value)) for value in values)
+    bars = []
+    for place, runs in groupby(places):
+        half = _BAR * (sum(1 for _ in runs) - 1) / len(places)
+        bars.append(f"M{place + 6} {8 - half:.3g}v{2 * half:.3g}" if half else f"M{place + 6} 8h0")
     return {
-        "seeds": [round(position(value), 1) for value in values],
+        "runs": len(places),
+        "bars": "".join(bars),
         "reported": [round(position(value), 1) for value in reported],
     }
-
-
-# ---- figures ------------------------------------------------------------------------------------
-
-
-def figures(key: str, title: str, measured: Sequence[Measurement]) -> Section:
-    """Draw what a study has measured."""
-    return Section(
-        {"figures": list(_curve_figures(key, title, measured))},
-        {f"{key}-curves.csv": curves_table(measured)},
-    )
-
-
-def _curve_figures(
-    key: str, study: str, measured: Sequence[Measurement]
-) -> Iterable[dict[str, str]]:
-    """Draw the learning curves of a study: a panel for each report and data set."""
-    together = any(not m.row.report for m in measured)  # a comparison no single report has made
-    groups: dict[tuple[str, str], list[Measurement]] = {}
-    for m in measured:
-        who = "" if together else m.row.report
-        groups.setdefault((who, m.row.settings.data), []).append(m)
-    for (report, data), group in groups.items():
-        who = f"Report {report}, " if report else ""
-        title = f"{who}{DATA_TITLES[data]}"
-        yield {
-            "svg": svg(
-                partial(_draw_curves, group=group, title=title),
-                name=f"{key}-{report}-{data}",
-                description=f"{study}: loss over epochs, {title}",
-            ),
-            "caption": title,
-        }
-
-
-def _draw_curves(ax: Axes, group: Sequence[Measurement], title: str) -> None:
-    from tinygrad_lab.viz import plot_learning_curves
-
-    curves = {m.row.label: [result.losses for result in m.results] for m in group}
-    longest = max((result.epochs for m in group for result in m.results), key=len)
-    plot_learning_curves(curves, epochs=longest, ax=ax)
-    points = sorted({point for m in group for point in m.row.reported.curve})
-    if points:
-        ax.plot(
-            *zip(*points, strict=True),
-            linestyle="none",
-            marker="D",
-            markerfacecolor="none",
-            color=ax.xaxis.label.get_color(),
-            label="as reported",
-        )
-        ax.legend(frameon=False, handlelength=3.0)
-    ax.set_title(title)

@@ -45,6 +45,22 @@ def published(out: Path) -> Iterator[Path]:
     OSError
         There can be no such folder, which is found out before anything is written.
     """
+    with place_for(out) as out:
+        _finish_what_was_left(out)
+        with _locked_folder(out.parent if can_be_replaced(out) else out, out.name) as staging:
+            yield staging
+            _show(staging, out)
+
+
+@contextmanager
+def place_for(out: Path) -> Iterator[Path]:
+    """Make the folders above a report, which go again if nothing comes of it; give its real path.
+
+    Raises
+    ------
+    OSError
+        There can be no report of this name.
+    """
     out = Path(os.path.realpath(out))
     for folder in (out, out / DATA):
         if folder.exists() and not folder.is_dir():
@@ -54,10 +70,7 @@ def published(out: Path) -> Iterator[Path]:
     added = [folder for folder in out.parents if not folder.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _finish_what_was_left(out)
-        with _locked_folder(out.parent if _can_be_replaced(out) else out, out.name) as staging:
-            yield staging
-            _show(staging, out)
+        yield out
     except BaseException:
         for folder in added:
             with suppress(OSError):  # not empty: others use it too
@@ -72,7 +85,7 @@ def _show(complete: Path, out: Path) -> None:
     """Make a complete folder visible as ``out``."""
     if not out.exists():
         complete.rename(out)
-    elif not _can_be_replaced(out):
+    elif not can_be_replaced(out):
         _move_into(_marked(complete), out)
     else:
         complete.chmod(stat.S_IMODE(out.stat().st_mode))
@@ -80,7 +93,7 @@ def _show(complete: Path, out: Path) -> None:
             _replace(_marked(complete), out)
 
 
-def _can_be_replaced(out: Path) -> bool:
+def can_be_replaced(out: Path) -> bool:
     """Tell whether another folder could stand in for this one, and nobody miss anything."""
     if not out.exists():
         return True

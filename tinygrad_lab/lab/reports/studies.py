@@ -118,7 +118,7 @@ def _base() -> Study:
                 Claim(
                     f"Report B's losses are those of half the squared error ({_short(data)})",
                     (replace(half, data=data), replace(BASE_B, data=data)),
-                    judging.agrees_better(B["base"].by_data[data], "the whole of it"),
+                    judging.agrees_better(B["base"].by_data[data], "with the whole of it"),
                 )
                 for data in DATA_TITLES
             ),
@@ -141,9 +141,10 @@ def _learning_rate() -> Study:
         "accuracy of its own: which one is printed is an accident of the seed."
     )
     half_way = (
-        "At rate 1 the sum of a hundred gradients throws hidden units so far that they answer 0 "
-        "to the points of one label. Without a bias the output is then σ(0) = 0.5 for these, just "
-        "on one side of the threshold or the other, and with no slope left to move it."
+        "At so high a rate the sum of a hundred gradients throws the weights so far that the whole "
+        "second hidden layer answers 0 to the points of one label. Without a bias the output is "
+        "then σ(0) = 0.5 for these, just on one side of the threshold or the other, with hardly a "
+        "slope left to move it."
     )
     return Study(
         key="learning-rate",
@@ -165,6 +166,13 @@ def _learning_rate() -> Study:
                 xor=chance,
             ),
             *_pair("lr 1", rate_1, B["rate 1"], linear=half_way),
+            *_pair(
+                "lr 1, half the squared error",
+                replace(BASE_B, lr=0.5),
+                B["rate 1"],
+                quick="",
+                linear=half_way,
+            ),
             *_pair("lr 0.1", BASE_B, B["rate 0.1"]),
             *_pair("lr 0.01", replace(BASE_B, lr=0.01), B["rate 0.01"], xor=on_the_way),
         ),
@@ -206,6 +214,7 @@ def _hidden_units() -> Study:
 
 def _no_activation() -> Study:
     a = Settings(activation="none", lr=0.03, epochs=10_000)
+    high = replace(a, lr=0.1)
     b = replace(BASE_B, activation="none", lr=1e-4)
     by_draw = (
         "A network that diverged calls every point 0, and is right for the share of that label in "
@@ -227,11 +236,12 @@ def _no_activation() -> Study:
         title="No activation",
         text=(
             "No activation after any layer: the network is a linear map. Neither report states its "
-            "rate. For report A we take 0.03, at which some runs diverge, as it describes; the "
-            "summed gradients of report B need a smaller one, and we take three."
+            "rate. For report A we take 0.03, and 0.1 where its loss is to diverge; the summed "
+            "gradients of report B diverge sooner, and we take three lower ones."
         ),
         rows=(
             *_pair("no activation, lr 0.03", a, A["no activation"], linear=by_draw),
+            *_pair("no activation, lr 0.1", high, A["no activation"], linear=by_draw),
             *_pair(
                 "no activation, lr 1e-4",
                 b,
@@ -250,11 +260,18 @@ def _no_activation() -> Study:
         ),
         claims=(
             Claim(
-                REPORT_A.claims["usually"],
+                f"{REPORT_A.claims['usually']}, at rate 0.03",
                 (replace(a, data="linear"),),
                 judging.usually_98_sometimes_55,
             ),
-            Claim(REPORT_A.claims["diverges"], (replace(a, data="xor"),), judging.diverges),
+            *(
+                Claim(
+                    f"{REPORT_A.claims['diverges']}, at rate {each.lr:g}",
+                    (replace(each, data="xor"),),
+                    judging.diverges,
+                )
+                for each in (a, high)
+            ),
         ),
     )
 
@@ -263,14 +280,15 @@ def _relu() -> Study:
     a = Settings(activation="relu", lr=0.03, epochs=10_000, threshold="median")
     b = replace(BASE_B, activation="relu", lr=1e-3)
     balance = (
-        "A threshold at the median calls half of the points 1. Where the draw has more points of "
-        "one label than of the other, a network that ranks every point right is still wrong for "
-        "the difference: 98 % is what it gets from a draw with 52 points of one label, which is "
-        "the split that report A's 52 % at rate 1e-4 speaks of too."
+        "A network whose last unit dies answers 0 to every point. For the others, a threshold at "
+        "the median calls half of the points 1. Where the draw has more points of one label than "
+        "of the other, a network that ranks every point right is still wrong for half of the "
+        "difference: 98 % is what it gets from a draw with 52 points of one label, and of that "
+        "split report A's 52 % at rate 1e-4 speaks too."
     )
     survivors = (
-        "A run ends at 0 for every point when its last unit dies, and otherwise at an accuracy of "
-        "its own, by which units are left."
+        "A network whose last unit dies answers 0 to every point. The others end at accuracies of "
+        "their own, by the units that are left."
     )
     return Study(
         key="relu",

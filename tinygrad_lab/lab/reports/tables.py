@@ -6,17 +6,19 @@ Not for the numbers themselves (``judging.py``) nor for writing files (``writing
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_lab.lab.reports.measuring import Measurement
-from tinygrad_lab.lab.reports.statistics import Spread
+from tinygrad_lab.lab.reports.statistics import Share, Spread
 from tinygrad_lab.lab.reports.study import Runs
-from tinygrad_lab.lab.settings import Settings
+from tinygrad_lab.lab.settings import Settings, command_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,13 @@ class Table:
         buffer = StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(self.header)
-        writer.writerows(self.rows)
+        writer.writerows(map(_cell, row) for row in self.rows)
         return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Return a number with the digits that mean anything: 57, and not 56.99999999999999."""
+    return f"{value:.10g}" if isinstance(value, float) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +49,58 @@ class Section:
     shown: dict[str, Any]
     tables: dict[str, Table] = field(default_factory=dict)
 
+    def to_json(self) -> str:
+        """Write it down: texts, numbers, lists and dictionaries alone.
+
+        Raises
+        ------
+        TypeError
+            Something else is shown.
+        """
+        tables = {name: [table.header, table.rows] for name, table in self.tables.items()}
+        return json.dumps([self.shown, tables], default=_number)
+
+    @classmethod
+    def from_json(cls, text: str) -> Section:
+        """Read what :meth:`to_json` wrote.
+
+        Examples
+        --------
+        >>> section = Section({"seed": 1}, {"a.csv": Table(["x"], [[0.1]])})
+        >>> Section.from_json(section.to_json()) == section
+        True
+        """
+        shown, tables = json.loads(text)
+        return cls(shown, {name: Table(*parts) for name, parts in tables.items()})
+
+
+def _number(value: Any) -> Any:
+    """Return a number of NumPy's as one of Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a section shows texts, numbers, lists and dictionaries, not {value!r}")
+
 
 def runs_table(runs: Runs) -> Table:
-    """Every run: its settings, its seed, and what it ended with."""
-    names = [column.name for column in fields(Settings)]
-    header = (*names, "seed", "final_loss", "accuracy", "test_accuracy", "diverged_at")
+    """Every run: its settings, its seed, what it ended with, and the command that repeats it.
+
+    Settings and losses are there to the last bit.
+    """
     rows = []
     for settings, results in runs.items():
-        values = asdict(settings) | {"hidden": " ".join(map(str, settings.hidden))}
+        values = [str(v) if isinstance(v, float) else v for v in settings.to_row().values()]
         for r in results:
-            end = (r.seed, r.loss, r.accuracy, r.test_accuracy, r.diverged_at)
-            rows.append([*values.values(), *end])
-    return Table(header, rows)
+            end = (r.seed, str(r.loss), r.accuracy, r.test_accuracy, r.diverged_at)
+            rows.append([*values, *end, command_of(settings, r.seed)])
+    ends = ("seed", "final_loss", "accuracy", "test_accuracy", "diverged_at", "command")
+    return Table((*Settings().to_row(), *ends), rows)
 
 
 def measured_table(measured: Iterable[Measurement]) -> Table:
     """Every reported figure of a study beside what was measured, and rows that have none."""
     header = (
-        *("report", "setting", "data", "what", "reported", "agreeing", "grade"),
+        *("report", "setting", "data", "what", "reported"),
+        *("agreeing", "share_low", "share_high", "grade"),
         *("lowest", "quartile_1", "median", "quartile_3", "highest", "median_low", "median_high"),
         *("runs_at_100", "runs_diverged", "seeds"),
     )
@@ -67,19 +108,21 @@ def measured_table(measured: Iterable[Measurement]) -> Table:
     for m in measured:
         start = (m.row.report, m.row.label, m.row.settings.data)
         end = (m.perfect.count, m.diverged.count, len(m.results))
-        compared = [(f.what, f.reported, f.share.count, f.grade, f.spread) for f in m.figures]
-        measured_only = [
-            (what, None, None, None, spread)
-            for what, spread in (
-                ("accuracy", m.accuracy),
-                ("loss", m.loss),
-                *((f"epochs to {each.what}", each.epochs) for each in m.reaching),
-            )
-            if what not in {f.what for f in m.figures}
-        ]
-        for *middle, spread in (*compared, *measured_only):
-            rows.append((*start, *middle, *_numbers(spread), *end))
+        for f in m.figures:
+            graded = (f.share.count, *_ends(f.share), f.grade)
+            rows.append((*start, f.what, f.reported, *graded, *_numbers(f.spread), *end))
+        others = {"accuracy": m.accuracy, "loss": m.loss}
+        others |= {f"epochs to {each.what}": each.epochs for each in m.reaching}
+        compared = {f.what for f in m.figures}
+        for what, spread in others.items():
+            if what not in compared:
+                rows.append((*start, what, *[None] * 5, *_numbers(spread), *end))
     return Table(header, rows)
+
+
+def _ends(share: Share) -> Iterable[str]:
+    """The interval of a share."""
+    return (f"{end:.4f}" for end in share.interval)
 
 
 def _numbers(spread: Spread) -> Iterable[str]:
@@ -90,14 +133,27 @@ def _numbers(spread: Spread) -> Iterable[str]:
 
 
 def curves_table(measured: Iterable[Measurement]) -> Table:
-    """The learning curves as drawn: median and quartiles of the runs that are still finite."""
-    header = ("report", "setting", "data", "epoch", "runs", "quartile_1", "median", "quartile_3")
+    """The learning curves: median and quartiles of the runs that are still finite.
+
+    Accuracies are in percent, of all runs.
+    """
+    quartiles = ("quartile_1", "median", "quartile_3")
+    header = (
+        *("report", "setting", "data", "epoch", "finite_runs"),
+        *(f"{what}_{name}" for what in ("loss", "accuracy") for name in quartiles),
+    )
     rows = []
     for m in measured:
-        curves = np.array([result.losses for result in m.results])
-        for epoch, losses in zip(m.results[0].epochs, curves.T, strict=True):
-            finite = losses[np.isfinite(losses)]
-            quartiles = np.percentile(finite, [25, 50, 75]) if finite.size else [np.nan] * 3
-            start = (m.row.report, m.row.label, m.row.settings.data, int(epoch), finite.size)
-            rows.append((*start, *(f"{q:.6g}" for q in quartiles)))
+        start = (m.row.report, m.row.label, m.row.settings.data)
+        losses = np.array([result.losses for result in m.results])
+        accuracies = 100 * np.array([result.accuracies for result in m.results])
+        points = zip(m.results[0].epochs, losses.T, accuracies.T, strict=True)
+        for epoch, at_epoch, accuracy in points:
+            finite = at_epoch[np.isfinite(at_epoch)]
+            numbers = (*_quartiles(finite), *_quartiles(accuracy))
+            rows.append((*start, int(epoch), finite.size, *(f"{q:.6g}" for q in numbers)))
     return Table(header, rows)
+
+
+def _quartiles(values: NDArray[np.float64]) -> Iterable[float]:
+    return np.percentile(values, [25, 50, 75]).tolist() if values.size else [np.nan] * 3

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -56,10 +55,11 @@ def write_page(store: str | os.PathLike[str], page: str | os.PathLike[str]) -> P
 
     Examples
     --------
+    >>> from concurrent.futures import ThreadPoolExecutor
     >>> from tinygrad_lab.lab.sweeps import Store, parse_plan, run_sweep
     >>> plan = parse_plan("settings.epochs = 5\ngrid.lr = [0.1, 1]")
-    >>> with Store("d.sqlite") as store:
-    ...     status = run_sweep(plan, store, workers=1, progress=False)
+    >>> with Store("d.sqlite") as store, ThreadPoolExecutor(1) as threads:
+    ...     status = run_sweep(plan, store, executor=threads)
     >>> write_page("d.sqlite", "d.html").name
     'd.html'
     """
@@ -95,6 +95,7 @@ def _text(name: str, status: Status, done: list[Row], failed: list[Row], plan: s
         drawing=parallel.drawing(shown, settings) if settings else None,
         settings=[_setting(setting, done) for setting in settings],
         pairs=[_pair(done, *pair) for pair in itertools.islice(pairs, _PAIRS)],
+        smallest=_loss(groups[0].loss, digits=2),
         best=[_best(group, settings) for group in groups[:_ROWS]],
         failed=[_failure(row) for row in failed[:_ROWS]],
         failures=len(failed),
@@ -142,9 +143,9 @@ def _failure(row: Row) -> dict[str, str]:
     }
 
 
-def _loss(value: float) -> str:
-    """Return a loss in few characters: 3.2e-5."""
-    return re.sub(r"e-0", "e-", f"{value:.3g}") if math.isfinite(value) else "diverged"
+def _loss(value: float, digits: int = 3) -> str:
+    """Return a loss in few characters: 3.21e-5."""
+    return f"{value:.{digits}g}".replace("e-0", "e-") if math.isfinite(value) else "diverged"
 
 
 # ---- figures ------------------------------------------------------------------------------------

@@ -86,9 +86,10 @@ def status_of(path: str | os.PathLike[str], *, best: int = 5) -> Status:
 
     Examples
     --------
+    >>> from concurrent.futures import ThreadPoolExecutor
     >>> from tinygrad_lab.lab.sweeps import Store, parse_plan, run_sweep
-    >>> with Store("b.sqlite") as store:
-    ...     status = run_sweep(parse_plan("settings.epochs = 2"), store, workers=1)
+    >>> with Store("b.sqlite") as store, ThreadPoolExecutor(1) as threads:
+    ...     status = run_sweep(parse_plan("settings.epochs = 2"), store, executor=threads)
     >>> status_of("b.sqlite").done
     1
     """

@@ -1,9 +1,10 @@
 """The sections of the page that are no studies, in their order: what each needs, and who makes it.
 
 A section has a module with a function ``section(runs, quick)``, and a template ``KEY.html.j2`` in
-``templates/``, which shows what that function returns.  It is made in a process of its own, beside
-the training, so what it returns has to be picklable; the page puts the heading, the place in the
-contents and the fold around it.
+``templates/``, which shows what that function returns: texts, numbers, lists and dictionaries.  It
+is made in a process of its own, beside the training, and written down, so that a report that was
+interrupted does not make it again; the page puts the heading, the place in the contents and the
+fold around it.
 
 Not for the studies (``studies.py``).
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tinygrad_lab.lab.reports import checked, example
-from tinygrad_lab.lab.reports.sections import convolution
+from tinygrad_lab.lab.reports.sections import convolution, dead_relu, loss_surface
 from tinygrad_lab.lab.reports.study import Runs, Study
 from tinygrad_lab.lab.reports.tables import Section
 from tinygrad_lab.lab.settings import Settings
@@ -57,6 +58,12 @@ class Part:
     after: str = ""
 
 
+def made(part: Part, runs: Runs, quick: bool) -> str:
+    """Make a section, written down: empty where it has nothing to show."""
+    section = part.make(runs, quick)
+    return "" if section is None else section.to_json()
+
+
 PARTS: tuple[Part, ...] = (
     Part(
         key="example",
@@ -64,6 +71,20 @@ PARTS: tuple[Part, ...] = (
         make=example.section,
         needs=example.needs,
         after="base",
+    ),
+    Part(
+        key="dead-relu",
+        title="Dead ReLU",
+        make=dead_relu.section,
+        needs=dead_relu.needs,
+        after="relu",
+    ),
+    Part(
+        key="loss-surface",
+        title="The loss surface",
+        make=loss_surface.section,
+        needs=loss_surface.needs,
+        after="optimizers",
     ),
     Part(key="convolution", title="Convolution", make=convolution.section),
     Part(key="by-hand", title="Hand-written backprop, checked", make=checked.section),
