@@ -26,13 +26,16 @@ ROWS = {
 
 #: The claims that do not hold; all others do.
 REFUTED = {
+    "Report A: more units converge faster (linear)",
     "Report A: 98 % with the median output as threshold (linear)",
     "Report A: the loss diverges (XOR), at rate 0.03",
+    "Adam > momentum > SGD with each at the best of these rates",
 }
 
 #: Grades that the page is about, by study, report, data, label and figure.
 GRADES = {
     ("learning-rate", "B", "linear", "lr 1", "accuracy"): "some",
+    ("learning-rate", "B", "linear", "lr 1, half the squared error", "accuracy"): "most",
     ("learning-rate", "B", "xor", "lr 0.1", "accuracy"): "most",
     ("base", "A", "linear", "gradient as derived", "loss"): "some",
     ("base", "A", "xor", "gradient as derived", "loss"): "most",

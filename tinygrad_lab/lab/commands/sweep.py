@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +25,7 @@ from tinygrad_lab.lab.sweeps import (
     run_sweep,
     status_of,
 )
+from tinygrad_lab.lab.sweeps.cluster import dask_executor
 from tinygrad_lab.lab.sweeps.status import command_of_row
 
 SOME_FAILED = 1
@@ -44,6 +45,14 @@ def command(
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Processes. [default: one a processor]", show_default=False),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|local",
+            help="Run on a Dask cluster: by the address of its scheduler, or one made here.",
+            show_default=False,
+        ),
     ] = None,
     status: Annotated[
         bool, typer.Option("--status", help="Only say how far it is, while it runs or later.")
@@ -83,7 +92,7 @@ def command(
         if plan is None or status:
             outcome = status_of(path)
         else:
-            outcome = _run(_checked(read_plan(plan), yes), path, workers, retry_failed)
+            outcome = _run(_checked(read_plan(plan), yes), path, _on(dask, workers), retry_failed)
         if html is not None:
             from tinygrad_lab.lab.sweeps.page import write_page
 
@@ -117,10 +126,23 @@ def _checked(plan: Plan, yes: bool) -> Plan:
     return plan
 
 
-def _run(plan: Plan, path: Path, workers: int | None, retry_failed: bool) -> Status:
+@contextmanager
+def _on(dask: str | None, workers: int | None) -> Iterator[dict[str, Any]]:
+    """Start what runs the trials, and yield what ``run_sweep`` is told of it."""
+    if dask is None:
+        yield {"workers": workers}
+        return
+    with dask_executor(dask, workers) as (executor, threads):
+        yield {"executor": executor, "ahead": 2 * threads}
+
+
+def _run(
+    plan: Plan, path: Path, where: AbstractContextManager[dict[str, Any]], retry_failed: bool
+) -> Status:
     with Store(path) as store:
         try:
-            return run_sweep(plan, store, workers=workers, retry_failed=retry_failed)
+            with where as options:
+                return run_sweep(plan, store, retry_failed=retry_failed, **options)
         except KeyboardInterrupt:
             finished = f"trials in {path}: {len(store.statuses()):,}"
             message = f"interrupted; {finished}; the same command goes on from there"
