@@ -85,6 +85,8 @@ def command(
     Each trial is kept in an SQLite database as soon as it is finished, and never run twice.
     """
     path = _database(plan, db, only_looks=status or html is not None)
+    if (plan is None or status) and (workers or retry_failed or yes):
+        raise CommandError("this only looks: leave out --workers, --retry-failed and --yes")
     check_target(html, "--html", ("html",))
     with _errors_of_sweeps():
         if plan is None or status:
@@ -101,7 +103,7 @@ def command(
     else:
         typer.echo("\n".join(_lines(outcome, path)))
     if outcome.failed and plan is not None and not status:
-        message = f"{outcome.failed:,} trials have failed; their tracebacks are in {path}, and "
+        message = f"trials that failed: {outcome.failed:,}; {path} has their tracebacks, and "
         raise typer.Exit(fail(f"{message}--retry-failed runs them again", SOME_FAILED))
 
 
@@ -142,8 +144,8 @@ def _run(
             with where as options:
                 return run_sweep(plan, store, retry_failed=retry_failed, **options)
         except KeyboardInterrupt:
-            finished = f"{len(store.statuses()):,} trials are in {path}"
-            message = f"interrupted; {finished}, and the same command goes on from there"
+            finished = f"trials in {path}: {len(store.statuses()):,}"
+            message = f"interrupted; {finished}; the same command goes on from there"
             raise KeyboardInterrupt(message) from None
 
 
@@ -160,15 +162,15 @@ def _lines(status: Status, path: Path) -> Iterator[str]:
     now = status.done + status.failed - status.before
     parts = [f"{path}: {status.done:,} of {status.trials:,} trials are done"]
     if status.failed:
-        parts.append(f"{status.failed:,} have failed")
+        parts.append(f"{status.failed:,} failed")
     if now and status.rate:
         parts.append(f"{now:,} since the last start, {status.rate:.3g} a second")
     if status.waiting:
-        parts.append(f"{status.waiting:,} are still to run")
+        parts.append(f"still to run: {status.waiting:,}")
     if status.seconds_left:
         parts.append(f"{tqdm.format_interval(status.seconds_left)} left")
     if status.others:
-        parts.append(f"{status.others:,} more rows are of other plans")
+        parts.append(f"rows of other plans: {status.others:,}")
     yield "; ".join(parts)
     for row in status.best:
         numbers = f"loss {row['final_loss']:<8.3g} accuracy {row['accuracy']:<6.1%}"
