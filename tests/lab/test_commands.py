@@ -322,6 +322,7 @@ def test_bash_completes_commands_and_options():
     for words, expected in (
         ("tinygrad-lab pre", "predict"),
         ("tinygrad-lab train --opt", "--optimizer"),
+        ("tinygrad-lab train xor --optimizer ada", "adagrad"),
     ):
         done = run(
             [],
