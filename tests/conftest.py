@@ -1,11 +1,13 @@
-"""Hypothesis profiles, and a closing line for what could not be compared here.
+"""Hypothesis profiles, what the garbage collector is spared, and what could not be compared here.
 
 Fixtures of one package's tests live beside them, not here.
 """
 
+import gc
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,6 +31,21 @@ if PROFILE == "same examples" and hasattr(providers, "_get_local_constants"):
     # Hypothesis also draws the constants that stand in the modules loaded so far, and which these
     # are depends on the tests that a worker has run before.
     providers._get_local_constants = providers.Constants
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the half million objects of what is collected from the garbage collector.
+
+    They live as long as the process: looking at all of them again and again took a second in ten.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
 
 IMPORT_FAILED = re.compile(r"could not import '([\w.]+)'")
 

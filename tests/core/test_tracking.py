@@ -118,7 +118,8 @@ TRACKED: dict[str, tuple[Any, Any]] = {
     "array.clip": (lambda t: ARRAY.clip(t, 3.0), lambda x: 1.0 * (x > ARRAY) * (x <= 3)),
     "np.array(like=)": (lambda t: np.array([t, 3 * t], like=t), lambda x: 0 * x + 4),
     "np.array(like=) of numbers": (
-        lambda t: np.array([[t[0], 1.0], [t[1], t[0]]], like=t), lambda x: np.array([2.0, 1, 0])
+        lambda t: np.array([[t[0], 1.0], [t[1], t[0]]], like=t),
+        lambda x: np.array([2.0, 1, 0]),
     ),
     "concatenate with arrays": (lambda t: np.concatenate([ARRAY, t]), lambda x: 0 * x + 1),
 }

@@ -11,7 +11,7 @@ import pytest
 
 from tinygrad_lab.lab import reports, runner, training
 from tinygrad_lab.lab.commands.frame import CLOSED_PIPE
-from tinygrad_lab.lab.reports.studies import STUDIES
+from tinygrad_lab.lab.reports.study import Row, Study
 from tinygrad_lab.lab.runner import Interrupted
 from tinygrad_lab.lab.settings import Settings
 
@@ -154,13 +154,9 @@ def test_a_folder_that_cannot_be_written(command, tmp_path):
 
 
 def test_report_says_where(command, tmp_path, monkeypatch):
-    study = STUDIES[-1]
-    make_report = reports.make_report
-    monkeypatch.setattr(
-        reports,
-        "make_report",
-        partial(make_report, studies=[study], parts=(), progress=False),
-    )
+    study = Study("small", "Small", "", (Row("", "one", Settings(hidden=(1,), epochs=3)),))
+    short = {"studies": [study], "parts": (), "workers": 1, "progress": False}
+    monkeypatch.setattr(reports, "make_report", partial(reports.make_report, **short))
     status, out, err = command(f"report --quick --out {tmp_path}/there")
     assert (status, err) == (0, "")
     assert re.fullmatch(rf"{tmp_path}/there/index\.html written in \d+ s\n", out)

@@ -1,6 +1,5 @@
 """Functions of other libraries, and hand-written backprop with the mistakes people make."""
 
-
 import numpy as np
 import pytest
 

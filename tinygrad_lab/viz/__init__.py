@@ -12,6 +12,8 @@ from tinygrad_lab.viz.health import Finding
 from tinygrad_lab.viz.html.page import Page
 from tinygrad_lab.viz.picture import Examined, Graph, graph
 from tinygrad_lab.viz.plots import (
+    LossSurface,
+    loss_surface,
     plot_activation_histograms,
     plot_attention,
     plot_confusion_matrix,
@@ -37,11 +39,13 @@ __all__ = [
     "Examined",
     "Finding",
     "Graph",
+    "LossSurface",
     "Page",
     "ProgramGraph",
     "RenderError",
     "diff",
     "graph",
+    "loss_surface",
     "plot_activation_histograms",
     "plot_attention",
     "plot_confusion_matrix",

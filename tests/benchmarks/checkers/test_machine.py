@@ -64,5 +64,3 @@ def test_faults_that_cancel_still_show():
     assert {e.what for e in ledger.entries if abs(e.amount) > 1e-3} == {
         "twice_too_large", "half_of_it",
     }  # fmt: skip
-
-

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -21,8 +21,21 @@ from tinygrad_lab.lab.reports import example, make_report, page, storing, writin
 from tinygrad_lab.lab.reports.sections import PARTS, Part
 from tinygrad_lab.lab.reports.studies import BASE_B, STUDIES
 from tinygrad_lab.lab.reports.tables import Section, Table
+from tinygrad_lab.lab.workers import pool_of
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def process():
+    """One process for all the reports here: to start one takes longer than to train."""
+    with pool_of(1) as pool:
+        yield pool
+
+
+@pytest.fixture(autouse=True)
+def in_one_process(process, monkeypatch):
+    monkeypatch.setattr(writing, "pool_of", lambda _: nullcontext(process))
 
 
 def report(out, studies, **options):
@@ -339,6 +352,7 @@ def test_an_interrupted_report_goes_on_and_is_as_if_nothing_had_been(tmp_path, m
 
 
 def test_a_section_that_is_made_is_not_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "pool_of", pool_of)  # a process that knows the file
     monkeypatch.setenv("COUNTED", str(tmp_path / "counted"))
     part = Part(key="example", title="", make=counted)
     options = {"studies": short(STUDIES[-1:]), "parts": [part], "workers": 1, "progress": False}

@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinygrad_lab.lab import Settings, train, xor
+from tinygrad_lab.lab import Settings, train, train_many, xor
 from tinygrad_lab.lab.reports.judging import STUCK
 from tinygrad_lab.lab.reports.reported import NOTHING, REPORT_A, REPORT_B
 from tinygrad_lab.lab.reports.studies import ACCEPTED, STUDIES
-from tinygrad_lab.lab.runner import run_all
 
 RUN = train(Settings(hidden=(1,), epochs=2))
 
@@ -232,5 +231,5 @@ def test_the_best_constant_and_the_best_linear_answers_to_xor():
 def test_acceptance(hidden, needed):
     """Adam at 0.01 for 5,000 epochs solves XOR, on as many of 20 seeds as is promised."""
     setting = replace(ACCEPTED, hidden=hidden)
-    results = run_all([(setting, range(20))], progress=False)[setting]
+    results = train_many(setting, range(20))
     assert sum(r.accuracy == 1.0 and r.loss < 1e-3 for r in results) >= needed

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_lab as tl
 from tinygrad_lab import nn
-from tinygrad_lab.viz import plot_loss_surface
+from tinygrad_lab.viz import loss_surface, plot_loss_surface
 from tinygrad_lab.viz.plots.surface import _filter_normalised
 
 
@@ -104,6 +104,22 @@ def test_a_path_in_given_directions_is_its_projection(ax):
     directions = [[[1.0, 0.0, 0.0]], [[1.0, 1.0, 0.0]]]
     plot_loss_surface(model, model.loss, path=states, directions=directions, resolution=3, ax=ax)
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [[2.0, 2.0], [-1.0, 2.0]], atol=1e-12)
+
+
+def test_several_paths_lie_in_one_plane_that_is_best_for_all_of_them(ax):
+    model = Point((0.0, 0.0, 0.0))
+    first = [{"at": np.array([4.0, 0.0, 0.0])}, {"at": np.array([1.0, 0.0, 0.0])}]
+    second = [{"at": np.array([4.0, 0.0, 0.0])}, {"at": np.array([2.0, 3.0, 0.0])}]
+    surface = loss_surface(model, model.loss, path={"SGD": first, "Adam": second}, resolution=5)
+    (start, _), (same_start, end) = surface.paths["SGD"], surface.paths["Adam"]
+    np.testing.assert_allclose(start, same_start)
+    # Nothing of these paths lies outside: distances between their points are kept, but for scale.
+    scale = 4.0 / np.linalg.norm(start)
+    np.testing.assert_allclose(scale * np.linalg.norm(end - start), np.hypot(2.0, 3.0))
+    surface.plot(ax=ax)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["SGD", "start", "Adam", "now"]
+    assert len({line.get_color() for line in ax.lines if line.get_label() in surface.paths}) == 2
 
 
 def test_where_the_loss_is_not_finite_there_is_a_gap(ax):

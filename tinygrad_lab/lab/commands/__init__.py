@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from tinygrad_lab import __version__
 from tinygrad_lab.lab import streams
-from tinygrad_lab.lab.commands import check, graph, predict, report, train
+from tinygrad_lab.lab.commands import check, graph, predict, report, sweep, train
 from tinygrad_lab.lab.commands.frame import CLOSED_PIPE, fail, one_line_errors, unwound_by_sigterm
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # every mistake in options and arguments
@@ -48,6 +48,7 @@ _add("predict", predict.command, "Print what a saved network says of examples.")
 _add("graph", graph.command, "Draw the graph of a saved network's loss.")
 _add("check", check.command, "Check gradients: of a network, or of code by hand.")
 _add("report", report.command, "Run the whole lab and write one page.")
+_add("sweep", sweep.command, "Train every combination of some settings.")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -93,9 +94,11 @@ def _program(
     tinygrad-lab train xor --save xor.safetensors
     tinygrad-lab predict xor.safetensors
     tinygrad-lab report --quick
+    tinygrad-lab sweep plan.toml
 
-    COMMAND --help says what a command does and prints. Status: 0 done; 1 a gradient is wrong, or
-    nobody reads the output any more; 2 it cannot be done, and one line says why; 130 after Ctrl-C.
+    COMMAND --help says what a command does and prints. Status: 0 done; 1 a gradient is wrong, a
+    trial failed, or nobody reads the output any more; 2 it cannot be done, and one line says why;
+    130 after Ctrl-C.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

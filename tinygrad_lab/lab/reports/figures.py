@@ -42,6 +42,7 @@ def svg(
     description: str,
     size: tuple[float, float] = (5.2, 3.6),
     bottom: float = 0.55,
+    left: float = 0.72,
 ) -> str:
     """Draw on one Axes and return it as an ``<svg>`` element for a page.
 
@@ -58,6 +59,8 @@ def svg(
         Width and height in inches, which set its proportions and its text size.
     bottom
         Inches below the Axes, for its labels and for a legend.
+    left
+        Inches beside them, for labels.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def svg(
     with rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=size)
         # In inches.  A layout engine would fit them, by drawing everything twice.
-        margins = {"left": 0.72 / size[0], "bottom": bottom / size[1]}
+        margins = {"left": left / size[0], "bottom": bottom / size[1]}
         figure.subplots_adjust(right=1 - 0.28 / size[0], top=1 - 0.32 / size[1], **margins)
         draw(figure.subplots())
         buffer = StringIO()

@@ -1,4 +1,4 @@
-"""The graph of a network's loss for a page: light and dark, or a table where nothing can draw.
+"""The graph of a network's loss for a page, with marks where there is trouble: light and dark.
 
 Not for what is drawn (``tinygrad_lab.viz``).
 """
@@ -17,17 +17,25 @@ _THEMES = ("light", "dark")
 def drawn(model: nn.Module, x: Any, y: Any) -> dict[str, str]:
     """Draw the graph of a model's mean squared error on these data, as ``macros.html.j2`` shows it.
 
+    Returns
+    -------
+    dict
+        ``light`` and ``dark``, or ``table`` and ``remedy`` where nothing can draw; and ``health``,
+        what was found in it.
+
     Examples
     --------
     >>> import numpy as np
     >>> sorted(drawn(nn.MLP([2, 1], rng=0), np.ones((3, 2)), np.ones((3, 1))))
-    ['dark', 'light']
+    ['dark', 'health', 'light']
     """
     from tinygrad_lab.viz import RenderError, graph
 
     loss = functional.mse_loss(model(tl.Tensor(x)), y)
-    pictures = {t: graph(loss, model, names={"x": x, "y": y}, theme=t) for t in _THEMES}
+    names = {"x": x, "y": y}
+    pictures = {t: graph(loss, model, names=names, theme=t).health() for t in _THEMES}
+    health = {"health": pictures["light"].report()}
     try:
-        return {theme: picture.svg() for theme, picture in pictures.items()}
+        return health | {theme: picture.svg() for theme, picture in pictures.items()}
     except RenderError as error:
-        return {"table": str(pictures["light"]), "remedy": str(error)}
+        return health | {"table": str(pictures["light"]), "remedy": str(error)}

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.lab.settings import Settings, SettingsError
+from tinygrad_lab.lab.settings import Settings, SettingsError, usual_settings
 from tinygrad_lab.lab.sweeps.errors import PlanError
 from tinygrad_lab.lab.sweeps.keys import SETTINGS, Draw, Key, as_toml
 
@@ -34,7 +34,7 @@ class Plan:
     Attributes
     ----------
     fixed
-        The values that all trials share; a setting that is nowhere has its default.
+        The values that all trials share; a setting that is nowhere is as in ``train``.
     grid
         Settings with a list of values each.
     random
@@ -71,13 +71,12 @@ class Plan:
         """
         for drawn in self._drawn():
             for values in itertools.product(*self.grid.values()):
-                varied = drawn | dict(zip(self.grid, values, strict=True))
+                chosen = {**self.fixed, **drawn, **dict(zip(self.grid, values, strict=True))}
                 try:
-                    yield Settings(**{**self.fixed, **varied})
+                    yield usual_settings(**{"data": "xor", **chosen})
                 except SettingsError as error:
-                    together = {**self.fixed, **varied}.items()
-                    these = ", ".join(f"{name} = {as_toml(value)}" for name, value in together)
-                    raise PlanError(f"{self.source}: {these}: {error}") from None
+                    together = ", ".join(f"{k} = {as_toml(v)}" for k, v in chosen.items())
+                    raise PlanError(f"{self.source}: {together}: {error}") from None
 
     def _drawn(self) -> Iterator[dict[str, Any]]:
         # A random stream for each setting: its draws do not depend on what else is drawn.

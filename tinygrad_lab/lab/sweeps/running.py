@@ -25,10 +25,11 @@ from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
+from tinygrad_lab.lab.data import load
 from tinygrad_lab.lab.runner import PATIENCE
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.streams import Forgiving
-from tinygrad_lab.lab.sweeps.errors import ExecutorError
+from tinygrad_lab.lab.sweeps.errors import ExecutorError, PlanError
 from tinygrad_lab.lab.sweeps.plan import Plan
 from tinygrad_lab.lab.sweeps.status import Status, status_of
 from tinygrad_lab.lab.sweeps.store import Store
@@ -90,7 +91,7 @@ def run_sweep(
     Raises
     ------
     PlanError
-        The plan has settings that cannot be trained; nothing is run.
+        The plan has settings that cannot be trained, or data that cannot be read; nothing is run.
     StoreError
         The store cannot be written any more, because its disk is full for instance.
     ExecutorError
@@ -139,8 +140,23 @@ class _Task:
 
 def _count(plan: Plan, statuses: dict[str, str]) -> Counter[str]:
     """Count the trials of a plan by their status in the store; one that is drawn twice is one."""
-    keys = {key_of(settings, seed) for settings in plan.settings() for seed in plan.seeds}
+    keys: set[str] = set()
+    files: set[tuple[str | None, ...]] = set()
+    for settings in plan.settings():
+        keys.update(key_of(settings, seed) for seed in plan.seeds)
+        file = (settings.data, settings.target, settings.labels)
+        if any(file[1:]) and file not in files:
+            files.add(file)
+            _read_data(plan, settings)
     return Counter(statuses.get(key, _WAITING) for key in keys)
+
+
+def _read_data(plan: Plan, settings: Settings) -> None:
+    """Read a file with data, so that one which cannot be read is one error, and not many trials."""
+    try:
+        load(settings.data, target=settings.target, labels=settings.labels)
+    except ValueError as error:
+        raise PlanError(f"{plan.source}: {error}") from None
 
 
 def _tasks(plan: Plan, settled: set[str], together: int) -> Iterator[_Task]:

@@ -34,10 +34,12 @@ class Status:
         How many there are in the plan that was run last.
     done, failed
         How many of them have been run, and how many could not be.
+    before
+        How many of those it was not to run when it was last started: they were in the store.
     stored
-        Rows in the store: those of earlier plans too.
+        Rows in the store: those of other plans too.
     rate
-        Trials finished per second since the sweep was last started; None before the first.
+        Trials finished per second since the sweep was last started; None at its first moment.
     best
         The rows of the trials with the smallest final loss, the best first.
     """
@@ -46,6 +48,7 @@ class Status:
     trials: int
     done: int
     failed: int
+    before: int
     stored: int
     rate: float | None
     best: Sequence[Row]
@@ -54,6 +57,11 @@ class Status:
     def waiting(self) -> int:
         """How many trials are still to be run."""
         return self.trials - self.done - self.failed
+
+    @property
+    def others(self) -> int:
+        """How many rows of the store are of other plans."""
+        return self.stored - self.done - self.failed
 
     @property
     def seconds_left(self) -> float | None:
@@ -78,9 +86,10 @@ def status_of(path: str | os.PathLike[str], *, best: int = 5) -> Status:
 
     Examples
     --------
+    >>> from concurrent.futures import ThreadPoolExecutor
     >>> from tinygrad_lab.lab.sweeps import Store, parse_plan, run_sweep
-    >>> with Store("b.sqlite") as store:
-    ...     status = run_sweep(parse_plan("settings.epochs = 2"), store, workers=1)
+    >>> with Store("b.sqlite") as store, ThreadPoolExecutor(1) as threads:
+    ...     status = run_sweep(parse_plan("settings.epochs = 2"), store, executor=threads)
     >>> status_of("b.sqlite").done
     1
     """
@@ -90,22 +99,23 @@ def status_of(path: str | os.PathLike[str], *, best: int = 5) -> Status:
         [(stored,)] = connection.execute("select count(*) from trials")
         last = connection.execute("select * from runs order by run desc limit 1").fetchone()
         if last is None:
-            return Status(is_in_use(path), 0, 0, 0, stored, None, [])
+            return Status(is_in_use(path), 0, 0, 0, 0, stored, None, [])
         done, failed, latest = connection.execute(
             f"select total(status = '{DONE}'), total(status != '{DONE}'), max(finished_at) "
             "from trials where run = ?",
             (last["run"],),
         ).fetchone()
-        running = is_in_use(path)
-        until = time.time() if running else latest
-        rate = (done + failed) / (until - last["started_at"]) if latest else None
+        running = last["ended_at"] is None and is_in_use(path)
+        until = time.time() if running else last["ended_at"] or latest or last["started_at"]
+        seconds = until - last["started_at"]
         return Status(
             running=running,
             trials=last["trials"],
             done=last["done_before"] + int(done),
             failed=last["failed_before"] + int(failed),
+            before=last["done_before"] + last["failed_before"],
             stored=stored,
-            rate=rate,
+            rate=(done + failed) / seconds if seconds > 0 else None,
             best=best_rows(connection, best),
         )
 
@@ -141,9 +151,22 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.exists():
         raise StoreError(f"there is no {path}; a sweep makes it when it is run")
     with explained(path):
-        uri = f"{path.resolve().as_uri()}?mode=ro"
+        uri = f"{path.resolve().as_uri()}?{_mode(path)}"
         with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as connection:
+            connection.execute("pragma query_only = on")
             if examine(connection, path):
                 raise StoreError(f"{path} is empty: no sweep has been run into it")
             connection.row_factory = sqlite3.Row
             yield connection
+
+
+def _mode(path: Path) -> str:
+    """Return how to open a store to read it.
+
+    For writing too, where that is allowed: whoever closes a database last tidies up the files
+    beside it.  On a read-only disk SQLite can make no such files, and nobody needs them.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if not os.access(path.parent, os.W_OK) and not log.exists():
+        return "mode=ro&immutable=1"
+    return "mode=rw"

@@ -6,6 +6,8 @@ draws random numbers that it was not given a generator for, so they compose with
 and with ``plt.style.context`` (a dark style included). Colours are told apart under every common
 colour-vision deficiency, and are never the only difference.
 
+``loss_surface`` gives the numbers that ``plot_loss_surface`` draws.
+
 Not for pictures of the computation graph: those are :func:`tinygrad_lab.viz.graph`.
 """
 
@@ -26,9 +28,11 @@ from tinygrad_lab.viz.plots.embeddings import plot_embeddings
 from tinygrad_lab.viz.plots.gradients import plot_gradient_flow
 from tinygrad_lab.viz.plots.images import plot_feature_maps, plot_kernels, plot_saliency
 from tinygrad_lab.viz.plots.sequences import plot_attention
-from tinygrad_lab.viz.plots.surface import plot_loss_surface
+from tinygrad_lab.viz.plots.surface import LossSurface, loss_surface, plot_loss_surface
 
 __all__ = [
+    "LossSurface",
+    "loss_surface",
     "plot_activation_histograms",
     "plot_attention",
     "plot_confusion_matrix",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +21,16 @@ from tinygrad_lab.viz.plots.embeddings import principal_directions
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_loss_surface"]
+__all__ = ["LossSurface", "loss_surface", "plot_loss_surface"]
 
 Vector = NDArray[np.float64]
+States = Sequence[Mapping[str, ArrayLike]]
 
 # From this factor between the largest and the smallest loss on, levels are logarithmic.
 _LOGARITHMIC_FROM = 30.0
+
+# Pale on cividis, told apart under every common colour-vision deficiency, and by their markers.
+_OF_PATHS = (("white", "o"), ("#FF9E5E", "^"), ("#8FD0FF", "D"), ("#F2A6D6", "v"))
 
 
 def plot_loss_surface(
@@ -35,7 +40,7 @@ def plot_loss_surface(
     ax: Axes | None = None,
     rng: int | np.random.Generator | None = None,
     directions: Sequence[Sequence[ArrayLike]] | None = None,
-    path: Sequence[Mapping[str, ArrayLike]] | None = None,
+    path: States | Mapping[str, States] | None = None,
     extent: float = 1.0,
     resolution: int = 25,
     colorbar: bool = True,
@@ -61,7 +66,8 @@ def plot_loss_surface(
     directions
         Two lists of arrays, each with the shapes of the parameters.
     path
-        States of the model in training, as ``model.state_dict()`` gives them, the oldest first.
+        States of the model in training, as ``model.state_dict()`` gives them, the oldest first; or
+        several such paths by their names.
     extent
         How far to go from the middle, in lengths of the directions. A path is always in the
         picture.
@@ -98,6 +104,67 @@ def plot_loss_surface(
     >>> ax.get_xlabel()
     'random direction 1'
     """
+    surface = loss_surface(
+        *(model, loss),
+        rng=rng, directions=directions, path=path, extent=extent, resolution=resolution,
+    )  # fmt: skip
+    return surface.plot(ax=ax, colorbar=colorbar)
+
+
+@dataclass(frozen=True, slots=True)
+class LossSurface:
+    """Losses over a plane through the parameters of a model, and paths of trainings in it.
+
+    Attributes
+    ----------
+    u, v
+        Places along the two directions, in lengths of them; the model is at (0, 0).
+    losses
+        Shape (len(v), len(u)).
+    paths
+        By their names where each state of a training is in the plane, shape (states, 2): the
+        nearest point, since a path need not lie in it.
+    labels
+        What the two directions are.
+    """
+
+    u: Vector
+    v: Vector
+    losses: Vector
+    paths: Mapping[str, Vector]
+    labels: tuple[str, str]
+
+    def plot(self, *, ax: Axes | None = None, colorbar: bool = True) -> Axes:
+        """Draw it, as :func:`plot_loss_surface` does."""
+        ax = axes(ax)
+        _draw_surface(ax, self.u, self.v, self.losses, colorbar)
+        _draw_paths(ax, self.paths)
+        ax.set_xlabel(self.labels[0])
+        ax.set_ylabel(self.labels[1])
+        return ax
+
+
+def loss_surface(
+    model: Any,
+    loss: Callable[[], Any],
+    *,
+    rng: int | np.random.Generator | None = None,
+    directions: Sequence[Sequence[ArrayLike]] | None = None,
+    path: States | Mapping[str, States] | None = None,
+    extent: float = 1.0,
+    resolution: int = 25,
+) -> LossSurface:
+    """Return what :func:`plot_loss_surface` draws, as numbers; it takes the same.
+
+    Examples
+    --------
+    >>> import tinygrad_lab as tl
+    >>> x, y = tl.lab.xor()
+    >>> model = tl.nn.MLP([2, 4, 1], rng=0)
+    >>> surface = loss_surface(model, lambda: tl.mse_loss(model(x), y), rng=0, resolution=5)
+    >>> bool(np.isclose(surface.losses[2, 2], tl.mse_loss(model(x), y).item()))
+    True
+    """
     parameters = dict(model.named_parameters())
     if not parameters:
         raise ValueError("plot_loss_surface got a model without parameters")
@@ -106,17 +173,14 @@ def plot_loss_surface(
     if not extent > 0:
         raise ValueError(f"extent must be positive, got {extent}")
     centre = _joined([p.data for p in parameters.values()])
-    walked = None if path is None else _path(path, parameters)
-    plane, labels = _plane(parameters, centre, rng, directions, walked)
-    points = None if walked is None else (walked - centre) @ np.linalg.pinv(plane)
-    u, v = _sides(points, extent, resolution)
-    values = _evaluate(model, parameters, loss, centre, plane, u, v)
-    ax = axes(ax)
-    _draw_surface(ax, u, v, values, colorbar)
-    _draw_path(ax, points)
-    ax.set_xlabel(labels[0])
-    ax.set_ylabel(labels[1])
-    return ax
+    several = path if isinstance(path, Mapping) else {} if path is None else {"path": path}
+    walked = {name: _path(name, states, parameters) for name, states in several.items()}
+    plane, labels = _plane(parameters, centre, rng, directions, list(walked.values()))
+    inverse = np.linalg.pinv(plane)
+    paths = {name: (states - centre) @ inverse for name, states in walked.items()}
+    u, v = _sides(list(paths.values()), extent, resolution)
+    losses = _evaluate(model, parameters, loss, centre, plane, u, v)
+    return LossSurface(u, v, losses, paths, labels)
 
 
 # ---- directions ---------------------------------------------------------------------------------
@@ -126,17 +190,19 @@ def _joined(arrays: Sequence[Any]) -> Vector:
     return np.concatenate([np.asarray(plain(a), dtype=np.float64).reshape(-1) for a in arrays])
 
 
-def _path(path: Sequence[Mapping[str, ArrayLike]], parameters: Mapping[str, Any]) -> Vector:
+def _path(name: str, path: States, parameters: Mapping[str, Any]) -> Vector:
     """Return the states of a training, shape (states, numbers)."""
     rows = []
     for number, state in enumerate(path):
-        if missing := [name for name in parameters if name not in state]:
-            raise ValueError(f"path[{number}] is no state of this model: it has no {missing[0]!r}")
-        arrays = [np.asarray(plain(state[name])) for name in parameters]
-        _check_shapes(f"path[{number}]", arrays, parameters)
+        if missing := [each for each in parameters if each not in state]:
+            raise ValueError(
+                f"{name}[{number}] is no state of this model: it has no {missing[0]!r}"
+            )
+        arrays = [np.asarray(plain(state[each])) for each in parameters]
+        _check_shapes(f"{name}[{number}]", arrays, parameters)
         rows.append(_joined(arrays))
     if len(rows) < 2:
-        raise ValueError(f"a path needs 2 states of the model or more, got {len(rows)}")
+        raise ValueError(f"a path needs 2 states of the model or more, {name} has {len(rows)}")
     return np.stack(rows)
 
 
@@ -155,8 +221,8 @@ def _plane(
     centre: Vector,
     rng: int | np.random.Generator | None,
     directions: Sequence[Sequence[ArrayLike]] | None,
-    walked: Vector | None,
-) -> tuple[Vector, list[str]]:
+    walked: Sequence[Vector],
+) -> tuple[Vector, tuple[str, str]]:
     """Return two directions, shape (2, numbers), and what they are called."""
     if directions is not None:
         if rng is not None:
@@ -166,15 +232,17 @@ def _plane(
         for number, arrays in enumerate(directions):
             _check_shapes(f"directions[{number}]", list(map(plain, arrays)), parameters)
         plane = np.stack([_joined(arrays) for arrays in directions])
-        labels = ["direction 1", "direction 2"]
+        labels = ("direction 1", "direction 2")
     elif rng is not None:
         generator = np.random.default_rng(rng)
         plane = np.stack([_filter_normalised(parameters, generator) for _ in range(2)])
-        labels = ["random direction 1", "random direction 2"]
-    elif walked is not None:
-        plane, explained = principal_directions(np.vstack([walked, centre]))
-        plane = plane * float(np.abs((walked - centre) @ plane.T).max() or 1.0)
-        labels = [f"principal direction {i + 1} ({100 * explained[i]:.0f} %)" for i in (0, 1)]
+        labels = ("random direction 1", "random direction 2")
+    elif walked:
+        states = np.vstack([*walked, centre])
+        plane, shares = principal_directions(states)
+        plane = plane * float(np.abs((states - centre) @ plane.T).max() or 1.0)
+        first, second = (f"{100 * share:.0f} %" for share in shares)
+        labels = (f"principal direction 1 ({first})", f"principal direction 2 ({second})")
     else:
         raise ValueError(
             "plot_loss_surface needs rng= for random directions, directions=, or path="
@@ -202,15 +270,14 @@ def _filter_normalised(parameters: Mapping[str, Any], rng: np.random.Generator) 
 # ---- the grid -----------------------------------------------------------------------------------
 
 
-def _sides(points: Vector | None, extent: float, resolution: int) -> tuple[Vector, Vector]:
-    """Return both sides of the grid: around 0, and around the path if there is one."""
+def _sides(paths: Sequence[Vector], extent: float, resolution: int) -> tuple[Vector, Vector]:
+    """Return both sides of the grid: around 0, and around the paths if there are any."""
     sides = []
     for axis in (0, 1):
-        low, high = -extent, extent
-        if points is not None:
-            room = 0.15 * float(np.ptp(np.append(points[:, axis], 0.0)))
-            low = min(low, float(np.min(points[:, axis])) - room)
-            high = max(high, float(np.max(points[:, axis])) + room)
+        places = np.concatenate([[0.0], *(points[:, axis] for points in paths)])
+        room = 0.15 * float(np.ptp(places))
+        low = min(-extent, float(np.min(places)) - room)
+        high = max(extent, float(np.max(places)) + room)
         sides.append(np.linspace(low, high, resolution))
     return sides[0], sides[1]
 
@@ -282,16 +349,18 @@ def _draw_surface(ax: Axes, u: Vector, v: Vector, values: Vector, colorbar: bool
         ax.figure.colorbar(image, ax=ax, label="loss")
 
 
-def _draw_path(ax: Axes, points: Vector | None) -> None:
+def _draw_paths(ax: Axes, paths: Mapping[str, Vector]) -> None:
     """Draw where training went and where the model is, in lines that are seen on any colour."""
     from matplotlib.patheffects import Normal, Stroke
 
     outline = [Stroke(linewidth=3.2, foreground="black"), Normal()]
-    if points is not None:
-        ax.plot(*points.T, color="white", linewidth=1.4, marker="o", markersize=2.5,
-                path_effects=outline, label="path")  # fmt: skip
+    for index, (name, points) in enumerate(paths.items()):
+        shade, marker = _OF_PATHS[index % len(_OF_PATHS)]
+        ax.plot(*points.T, color=shade, linewidth=1.4, marker=marker, markersize=3,
+                path_effects=outline, label=name)  # fmt: skip
+        label = None if index else "start"
         ax.plot(*points[0], marker="s", color="white", markersize=7, markeredgecolor="black",
-                linestyle="none", label="start")  # fmt: skip
+                linestyle="none", label=label)  # fmt: skip
     ax.plot(0.0, 0.0, marker="*", color="white", markersize=14, markeredgecolor="black",
             linestyle="none", label="now")  # fmt: skip
     legend = ax.legend(fontsize="small", loc="upper right", facecolor="#57606A", framealpha=0.9)

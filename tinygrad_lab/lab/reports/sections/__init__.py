@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tinygrad_lab.lab.reports import checked, example
-from tinygrad_lab.lab.reports.sections import convolution
+from tinygrad_lab.lab.reports.sections import convolution, dead_relu, loss_surface
 from tinygrad_lab.lab.reports.study import Runs, Study
 from tinygrad_lab.lab.reports.tables import Section
 from tinygrad_lab.lab.settings import Settings
@@ -71,6 +71,20 @@ PARTS: tuple[Part, ...] = (
         make=example.section,
         needs=example.needs,
         after="base",
+    ),
+    Part(
+        key="dead-relu",
+        title="Dead ReLU",
+        make=dead_relu.section,
+        needs=dead_relu.needs,
+        after="relu",
+    ),
+    Part(
+        key="loss-surface",
+        title="The loss surface",
+        make=loss_surface.section,
+        needs=loss_surface.needs,
+        after="optimizers",
     ),
     Part(key="convolution", title="Convolution", make=convolution.section),
     Part(key="by-hand", title="Hand-written backprop, checked", make=checked.section),

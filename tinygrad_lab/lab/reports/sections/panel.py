@@ -30,7 +30,7 @@ def panel(
     caption
         What to see in it.
     layout
-        ``size`` and ``bottom`` of :func:`tinygrad_lab.lab.reports.figures.svg`.
+        ``size``, ``bottom`` and ``left`` of :func:`tinygrad_lab.lab.reports.figures.svg`.
     """
     picture = svg(draw, name=name, description=alt, **layout)
     return {"svg": picture, "caption": caption, "data": f"data/{name}.csv"}

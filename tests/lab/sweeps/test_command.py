@@ -1,0 +1,199 @@
+"""The command `sweep`: what it runs and prints, one line for what it cannot, and death half way."""
+
+import functools
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab.sweeps.test_running import compared, untrained
+from tinygrad_lab.lab import commands
+from tinygrad_lab.lab.commands import sweep
+from tinygrad_lab.lab.sweeps import Store, parse_plan, run_sweep, running, status_of
+from tinygrad_lab.lab.sweeps.status import command_of_row, reading
+
+PLAN = """
+seeds = 2
+[settings]
+epochs = 3
+[grid]
+lr = [0.25, 0.5, 1.0]
+"""
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys, at_once):
+    """Run the command beside a plan `a.toml`, without processes; return status, output, errors."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.toml").write_text(PLAN)
+    here = functools.partial(run_sweep, executor=at_once, progress=False)
+    monkeypatch.setattr(
+        sweep, "run_sweep", lambda *plan, workers, **options: here(*plan, **options)
+    )
+
+    def run(line):
+        status = commands.run(shlex.split(line))
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def untrained_here(monkeypatch):
+    """Trials cost nothing; those of rate 0.5 fail as long as the returned set is not empty."""
+    failing = {0.5}
+
+    def run(settings, seeds):
+        if settings.lr in failing:
+            raise ArithmeticError("out of luck")
+        return untrained(settings, seeds)
+
+    monkeypatch.setattr(running, "run_trials", run)
+    return failing
+
+
+def test_a_sweep_its_status_and_its_failures(command, untrained_here):
+    status, out, err = command("sweep a.toml")
+    assert status == 1
+    first, *best = out.splitlines()
+    assert first.startswith("a.sqlite: 4 of 6 trials are done; 2 have failed; 6 since the last st")
+    assert err == (
+        "tinygrad-lab: 2 trials have failed; their tracebacks are in a.sqlite, and --retry-failed "
+        "runs them again\n"
+    )
+    with reading(Path("a.sqlite")) as connection:
+        rows = connection.execute("select * from trials where status = 'done'").fetchall()
+    assert {line.partition("tinygrad-lab")[2] for line in best} == {
+        command_of_row(dict(row)).removeprefix("tinygrad-lab") for row in rows
+    }
+    assert command("sweep a.toml --status") == (0, out, "")
+    assert command("sweep --db a.sqlite --status") == (0, out, "")
+    assert command("sweep a.toml")[0] == 1
+    untrained_here.clear()
+    status, out, err = command("sweep a.toml --retry-failed")
+    assert (status, err) == (0, "")
+    assert out.startswith("a.sqlite: 6 of 6 trials are done; 2 since the last start, ")
+
+
+def test_a_changed_plan(command, untrained_here):
+    untrained_here.clear()
+    command("sweep a.toml")
+    Path("a.toml").write_text(PLAN.replace("0.25, ", "").replace("seeds = 2", "seeds = 3"))
+    status, out, _ = command("sweep a.toml")
+    assert status == 0
+    assert out.startswith("a.sqlite: 6 of 6 trials are done; 2 since the last start")
+    assert "; 2 more rows are of other plans\n" in out
+
+
+def test_json(command, untrained_here):
+    _, out, _ = command("sweep a.toml --json --db b.sqlite")
+    document = json.loads(out)
+    assert document == json.loads(command("sweep --db b.sqlite --status --json")[1])
+    assert (document["trials"], document["done"], document["failed"]) == (6, 4, 2)
+    assert (document["waiting"], document["running"]) == (0, False)
+    assert document["best"][0]["lr"] == 0.25
+    assert document["best"][0]["command"].startswith("tinygrad-lab train xor --lr 0.25")
+
+
+def test_a_diverged_run_has_no_infinity_in_json(command):
+    Path("a.toml").write_text('[settings]\nactivation = "none"\nlr = 9.0\nepochs = 60')
+    status, out, _ = command("sweep a.toml --json")
+    [best] = json.loads(out, parse_constant=pytest.fail)["best"]
+    assert (status, best["final_loss"]) == (0, None)
+    assert best["diverged_at"] > 0
+
+
+def test_a_page(command, untrained_here):
+    assert command("sweep a.toml --html a.html")[0] == 1
+    before = Path("a.html").read_text(encoding="utf-8")
+    assert "<h2>Failed trials</h2>" in before
+    assert command("sweep --db a.sqlite --html b.html")[0] == 0
+    assert Path("b.html").read_text(encoding="utf-8") == before
+
+
+def test_an_interrupt_says_what_is_finished(command, monkeypatch):
+    def stop(plan, store, **_):
+        store.record(*running.run_trials(next(plan.settings()), [0]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "run_sweep", stop)
+    status, out, err = command("sweep a.toml")
+    assert (status, out) == (130, "")
+    assert err == (
+        "tinygrad-lab: interrupted; 1 trials are in a.sqlite, and the same command goes on from "
+        "there\n"
+    )
+    assert command("sweep a.toml --status")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("sweep", "name a plan, such as grid.toml; or a database: --db FILE, with --s"),
+        ("sweep --db a.sqlite", "name a plan, such as grid.toml"),
+        ("sweep --status", "name a plan, such as grid.toml"),
+        ("sweep b.toml", "cannot read b.toml: No such file or directory"),
+        ("sweep .", "cannot read .: Is a directory"),
+        ("sweep a.toml --status", "there is no a.sqlite; a sweep makes it when it is run"),
+        ("sweep a.toml --db a.toml", "a.toml is the plan; name another file with --db"),
+        ("sweep a.toml --db none/b.sqlite", "there is no folder none for none/b.sqlite; make"),
+        ("sweep a.toml --db .", "cannot open "),
+        ("sweep a.toml --db bad.toml", "bad.toml is no SQLite database"),
+        ("sweep bad.toml", "bad.toml: [grid] lr = 0: the learning rate must be a number above 0"),
+        ("sweep many.toml", "many.toml has 1,000,000 trials; add --yes if they are meant"),
+        ("sweep a.toml --status --html a.html", "there is no a.sqlite"),
+        ("sweep a.toml --html none/a.html", "cannot write --html none/a.html: there is no folder"),
+        ("sweep a.toml --html a.txt", "cannot write --html a.txt: its name has to end in .html"),
+        ("sweep a.toml --workers 0", "--workers"),
+        ("sweep a.toml b.toml", "b.toml"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(command, line, message):
+    Path("bad.toml").write_text("[grid]\nlr = [0]\n" + "#" * 100)
+    Path("many.toml").write_text("seeds = 1000000")
+    before = sorted(Path().iterdir())
+    status, out, err = command(line)
+    assert (status, out) == (2, "")
+    assert err.startswith("tinygrad-lab: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert sorted(Path().iterdir()) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are ended in POSIX's way")
+def test_killed_and_started_again_it_has_every_trial_once(tmp_path, at_once):
+    path = tmp_path / "a.sqlite"
+    text = "seeds = 4\nsettings.epochs = 300\ngrid.lr = [0.1, 1.0, 0.5]"
+    (tmp_path / "a.toml").write_text(text)
+    words = ["-m", "tinygrad_lab", "sweep", "a.toml", "--workers", "1"]
+    child = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[3])},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while child.poll() is None and not (path.exists() and finished_in(path)):
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    before = finished_in(path)
+    with Store(path) as store, Store(tmp_path / "b.sqlite") as other:
+        options = {"executor": at_once, "progress": False}
+        status = run_sweep(parse_plan(text), store, **options)
+        assert (status.done, status.before) == (12, before)
+        run_sweep(parse_plan(text), other, **options)
+        assert compared(store) == compared(other)
+
+
+def finished_in(path):
+    """Count the trials in a store, which may be just being made."""
+    try:
+        return status_of(path).stored
+    except Exception:  # noqa: BLE001
+        return 0
