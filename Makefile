@@ -53,7 +53,7 @@ test-versions: ## the suite with every Python here, each with its oldest and new
 check: ## ruff, mypy and import-linter alone
 	$(ENVIRONMENT) test
 	@$(BIN)/python -m ruff check .
-	@$(BIN)/python -m mypy
+	@MYPY_NUM_WORKERS=$(JOBS) $(BIN)/python -m mypy
 	@$(BIN)/lint-imports --no-logo
 
 bench: ## time ours beside NumPy and peers (PEERS="torch jax", ARGS="--compare earlier.json")

@@ -43,6 +43,10 @@ GRADES = {
 }
 
 
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
 @pytest.fixture(scope="module")
 def runs():
     """Everything that a whole report trains."""
@@ -84,6 +88,16 @@ class TestFindings:
             m = measured["base", "B", "xor", label]
             (figure,) = [f for f in m.figures if f.epoch == 500]
             assert figure.spread.highest < figure.reported
+
+    def test_at_rate_1_a_layer_that_answers_0_leaves_the_output_at_a_half(self, runs):
+        missed = [r for r in runs[replace(BASE_B, lr=1.0, data="linear")] if r.accuracy < 0.95]
+        silent = 0
+        for result in missed:
+            first, second, _ = (weights for _, weights in sorted(result.weights.items()))
+            hidden = sigmoid(sigmoid(result.x @ first.T) @ second.T)
+            halves = np.abs(result.prediction.ravel() - 0.5) < 0.01
+            silent += halves.mean() > 0.2 and hidden[halves].max() < 0.01
+        assert silent > len(missed) / 2
 
     def test_at_low_rates_most_runs_still_call_nearly_every_point_the_same(self, runs):
         for rate in (1e-4, 1e-5):

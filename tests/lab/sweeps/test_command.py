@@ -80,6 +80,27 @@ def test_a_sweep_its_status_and_its_failures(command, untrained_here):
     assert out.startswith("a.sqlite: 6 of 6 trials are done; 2 since the last start, ")
 
 
+def test_the_command_of_a_row_repeats_it_to_the_last_bit(command):
+    Path("a.toml").write_text(
+        """
+        [settings]
+        data = "moons"
+        noise = 0.1
+        n = 20
+        epochs = 3
+        [random]
+        trials = 2
+        lr = { log_uniform = [0.01, 1] }
+        """
+    )
+    rows = json.loads(command("sweep a.toml --json")[1])["best"]
+    assert len(rows) == 2
+    for row in rows:
+        again = json.loads(command(f"{row['command'].removeprefix('tinygrad-lab ')} --json")[1])
+        assert again["loss"] == row["final_loss"]
+        assert again["test_accuracy"] == row["test_accuracy"]
+
+
 def test_a_changed_plan(command, untrained_here):
     untrained_here.clear()
     command("sweep a.toml")

@@ -148,12 +148,20 @@ def _multiples(measured: Sequence[Measurement]) -> tuple[list[dict[str, Any]], T
         drawn = multiple(m.typical, title)
         multiples.append(
             {"svg": drawn.svg, "title": title, "seed": m.typical.seed}
+            | {"right": _right(m.typical)}
             | {"command": command_of(m.row.settings, m.typical.seed)}
             | {"table": prediction_table(m.typical)}
         )
-        if drawn.outputs is not None:
-            columns[f"{title}, seed {m.typical.seed}"] = drawn.outputs
+        nowhere = np.full(len(grid()), np.nan)  # of a run that diverged
+        columns[f"{title}, seed {m.typical.seed}"] = (
+            nowhere if drawn.outputs is None else drawn.outputs
+        )
     return multiples, _outputs(columns)
+
+
+def _right(result: Result) -> str:
+    n = len(result.y)
+    return f"{round(result.accuracy * n)} of {n} right"
 
 
 def _outputs(columns: Mapping[str, NDArray[np.float64]]) -> Table:
