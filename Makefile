@@ -30,6 +30,7 @@ help: ## list these commands
 lab: ## train the networks of the lab and write report/index.html (OUT=folder, ARGS=--quick)
 	$(ENVIRONMENT) lab
 	@$(BIN)/python -m tinygrad_lab report --out "$(OUT)" $(ARGS)
+	@echo "The lab's command is $(BIN)/tinygrad-lab: try $(BIN)/tinygrad-lab train xor --plot xor.png"
 
 test: check ## ruff, mypy, import-linter and the whole test suite (JOBS=2, ARGS="-k engine")
 	@$(PYTEST)
@@ -52,7 +53,7 @@ test-versions: ## the suite with every Python here, each with its oldest and new
 check: ## ruff, mypy and import-linter alone
 	$(ENVIRONMENT) test
 	@$(BIN)/python -m ruff check .
-	@$(BIN)/python -m mypy
+	@MYPY_NUM_WORKERS=$(JOBS) $(BIN)/python -m mypy
 	@$(BIN)/lint-imports --no-logo
 
 bench: ## time ours beside NumPy and peers (PEERS="torch jax", ARGS="--compare earlier.json")

@@ -21,6 +21,7 @@ from benchmarks import (
     derivatives,
     digit_step,
     digit_training,
+    ensemble,
     imports,
     lab_step,
     per_example,
@@ -42,6 +43,7 @@ WORKLOADS = {
         *pooling.WORKLOADS,
         derivatives.WORKLOAD,
         per_example.WORKLOAD,
+        ensemble.WORKLOAD,
         checks.WORKLOAD,
         imports.WORKLOAD,
     )

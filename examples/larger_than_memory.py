@@ -73,7 +73,7 @@ def main():
     print(f"{x.nbytes / MB:.0f} MB of data, two workers of {LIMIT / MB:.0f} MB")
     dask.config.set({"distributed.admin.system-monitor.interval": "50ms"})
     with (
-        LocalCluster(2, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=None,
+        LocalCluster(2, threads_per_worker=1, memory_limit=LIMIT, dashboard_address="127.0.0.1:0",
                      silence_logs=logging.ERROR) as cluster,
         Client(cluster) as client,
     ):  # fmt: skip

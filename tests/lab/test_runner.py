@@ -54,7 +54,7 @@ def test_an_error_in_a_process_is_an_error_here(monkeypatch):
 
 
 def test_what_is_finished_is_not_run_again_and_what_becomes_whole_is_kept(monkeypatch):
-    monkeypatch.setattr(running, "_SEEDS_AT_ONCE", 2)
+    monkeypatch.setattr(running, "_NUMBERS_AT_ONCE", 2 * 21 * 2)  # two networks
     other, kept = replace(SETTING, lr=0.2), []
     earlier = {SETTING: train_many(SETTING, [0, 1, 2])}
     runs = run_all(

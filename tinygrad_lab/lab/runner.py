@@ -129,19 +129,30 @@ def _collect(
     add: Callable[[Sequence[Result]], None],
     progress: bool,
 ) -> None:
-    stream = Forgiving(sys.stderr)
-    with tqdm(
-        total=len(futures),
-        desc="training",
-        unit="setting",
-        file=stream,
-        delay=PATIENCE,
-        mininterval=0.1 if stream.isatty() else _LOGGED_EVERY,
-        disable=not progress,
-    ) as bar:
+    with progress_bar(len(futures), "training", "setting", shown=progress) as bar:
         for future in as_completed(futures):
             add(future.result())
             bar.update()
+
+
+def progress_bar(
+    total: int, what: str, unit: str, *, initial: int = 0, shown: bool = True
+) -> tqdm[None]:
+    """Return a bar on the terminal for what takes longer than ``PATIENCE``, lines in a log.
+
+    Where it cannot be written, the work goes on without it.
+    """
+    stream = Forgiving(sys.stderr)
+    return tqdm(
+        total=total,
+        initial=initial,
+        desc=what,
+        unit=unit,
+        file=stream,
+        delay=PATIENCE,
+        mininterval=0.1 if stream.isatty() else _LOGGED_EVERY,
+        disable=not shown,
+    )
 
 
 def _finished(

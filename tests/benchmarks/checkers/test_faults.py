@@ -39,8 +39,8 @@ def test_a_planted_fault_is_noticed_and_its_operation_blamed(fault):
         assert abs(finding.blame.guilty.share - 1.0) < 1e-6
 
 
-@pytest.mark.parametrize(
-    "fault", FAULTS if THOROUGH else FAULTS[::3], ids=lambda f: f"{f.number} {f.name}"
+@pytest.mark.parametrize(  # by day test_every_operation checks all the rules that are right
+    "fault", FAULTS if THOROUGH else FAULTS[::6], ids=lambda f: f"{f.number} {f.name}"
 )
 def test_no_false_alarm_once_what_was_planted_is_taken_out(fault):
     with contextlib.suppress(tgt.GradientError), fault.plant():

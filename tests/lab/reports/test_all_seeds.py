@@ -5,6 +5,7 @@ Two minutes of two processors, so only among the thorough tests.
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.skipif(
     os.environ.get("HYPOTHESIS_PROFILE") != "thorough", reason="trains thousands of networks"
 )
 
+ROOT = Path(__file__).parents[3]
+
 ROWS = {
     (study.key, row.report, row.settings.data, row.label): row
     for study in STUDIES
@@ -26,13 +29,28 @@ ROWS = {
 
 #: The claims that do not hold; all others do.
 REFUTED = {
+    "Report A: more units converge faster (linear)",
     "Report A: 98 % with the median output as threshold (linear)",
     "Report A: the loss diverges (XOR), at rate 0.03",
+    "Adam > momentum > SGD with each at the best of these rates",
 }
+
+#: The claims whose share of runs the documentation names.
+SAID = (
+    "Report A: more units converge faster (linear)",
+    "Report A: more units converge faster (XOR)",
+    "Report A: 98 % with the median output as threshold (linear)",
+    "Report A: order of convergence Adam > momentum > SGD (linear)",
+    "Report A: order of convergence Adam > momentum > SGD (XOR)",
+    "Adam > momentum > SGD with each at the best of these rates",
+    "Report B's losses are those of half the squared error (linear)",
+    "Report B's rate 1 is that of half the squared error (linear)",
+)
 
 #: Grades that the page is about, by study, report, data, label and figure.
 GRADES = {
     ("learning-rate", "B", "linear", "lr 1", "accuracy"): "some",
+    ("learning-rate", "B", "linear", "lr 1, half the squared error", "accuracy"): "most",
     ("learning-rate", "B", "xor", "lr 0.1", "accuracy"): "most",
     ("base", "A", "linear", "gradient as derived", "loss"): "some",
     ("base", "A", "xor", "gradient as derived", "loss"): "most",
@@ -41,6 +59,10 @@ GRADES = {
     ("optimizers", "A", "xor", "Adam", "accuracy"): "most",
     ("optimizers", "A", "linear", "momentum 0.9", "accuracy"): "most",
 }
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +88,18 @@ def test_the_claims(runs):
             assert verdict.holds == (claim.text not in REFUTED), said
 
 
+def test_the_numbers_in_the_documentation(runs, measured):
+    text = (ROOT / "docs/report.md").read_text(encoding="utf-8")
+    text = " ".join(text.partition("## What a hundred seeds say")[2].partition("\n## ")[0].split())
+    verdicts = {c.text: c.verdict(runs) for study in STUDIES for c in study.claims}
+    for claim in SAID:
+        assert str(verdicts[claim].share) in text, claim
+    shares = {(*key, f.what): f.share for key, m in measured.items() for f in m.figures}
+    for figure in GRADES:
+        if figure[0] in ("base", "learning-rate") and shares[figure].word != "most":
+            assert str(shares[figure]) in text, figure
+
+
 def test_the_grades(measured):
     grades = {(*key, f.what): f.grade for key, m in measured.items() for f in m.figures}
     assert {key: grades[key] for key in GRADES} == GRADES
@@ -84,6 +118,16 @@ class TestFindings:
             m = measured["base", "B", "xor", label]
             (figure,) = [f for f in m.figures if f.epoch == 500]
             assert figure.spread.highest < figure.reported
+
+    def test_at_rate_1_a_layer_that_answers_0_leaves_the_output_at_a_half(self, runs):
+        missed = [r for r in runs[replace(BASE_B, lr=1.0, data="linear")] if r.accuracy < 0.95]
+        silent = 0
+        for result in missed:
+            first, second, _ = (weights for _, weights in sorted(result.weights.items()))
+            hidden = sigmoid(sigmoid(result.x @ first.T) @ second.T)
+            halves = np.abs(result.prediction.ravel() - 0.5) < 0.01
+            silent += halves.mean() > 0.2 and hidden[halves].max() < 0.01
+        assert silent > len(missed) / 2
 
     def test_at_low_rates_most_runs_still_call_nearly_every_point_the_same(self, runs):
         for rate in (1e-4, 1e-5):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_lab.lab import Settings, train
-from tinygrad_lab.lab.reports.measuring import measure
+from tinygrad_lab.lab.reports.measuring import each_figure, measure
 from tinygrad_lab.lab.reports.reported import Reported
 from tinygrad_lab.lab.reports.statistics import WORDS, Share
 from tinygrad_lab.lab.reports.study import Claim, Row, Verdict
@@ -122,6 +122,12 @@ class TestAgreement:
         assert [f.reported for f in measured(reported, runs).disagreements] == [95]
         explained = measure(Row("A", "row", SETTING, reported, finding="Because."), runs)
         assert [f.reported for f in explained.disagreements] == [100, 95]
+
+    def test_a_figure_that_is_run_in_two_ways_counts_once_by_the_better(self):
+        reported, equal = Reported(accuracy=(100,), loss=0.1), Reported(accuracy=(100,), loss=0.1)
+        both = [measured(reported, [run(right, loss)]) for right, loss in ((21, 0.9), (11, 0.1))]
+        assert [f.grade for f in each_figure(both)] == ["most", "most"]
+        assert len(each_figure([*both, measured(equal, [run()])])) == 4
 
     def test_a_loss_can_agree_and_be_outside(self):
         (figure,) = measured(Reported(loss=0.25), [run(loss=0.2), run(loss=0.24)]).figures

@@ -12,6 +12,7 @@ from contextlib import closing
 import pytest
 
 from tests.lab.sweeps.test_running import compared, swept
+from tinygrad_lab.lab import commands
 from tinygrad_lab.lab.sweeps import Store, SweepError, cluster
 from tinygrad_lab.lab.sweeps.cluster import dask_executor
 
@@ -75,6 +76,16 @@ def refused(address, workers=None):
 def test_what_is_no_address(address):
     with pytest.raises(SweepError, match=f"'{address}' is no address .* one is like tcp://"):
         refused(address)
+
+
+def test_the_command_says_so_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.toml").write_text("seeds = 1")
+    assert commands.run(["sweep", "a.toml", "--dask", "loacl"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("tinygrad-lab: 'loacl' is no address of a Dask scheduler; one is like")
+    assert err.count("\n") == 1
 
 
 def test_a_cluster_by_address_has_its_workers():

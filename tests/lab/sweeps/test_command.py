@@ -61,9 +61,9 @@ def test_a_sweep_its_status_and_its_failures(command, untrained_here):
     status, out, err = command("sweep a.toml")
     assert status == 1
     first, *best = out.splitlines()
-    assert first.startswith("a.sqlite: 4 of 6 trials are done; 2 have failed; 6 since the last st")
+    assert first.startswith("a.sqlite: 4 of 6 trials are done; 2 failed; 6 since the last start, ")
     assert err == (
-        "tinygrad-lab: 2 trials have failed; their tracebacks are in a.sqlite, and --retry-failed "
+        "tinygrad-lab: trials that failed: 2; a.sqlite has their tracebacks, and --retry-failed "
         "runs them again\n"
     )
     with reading(Path("a.sqlite")) as connection:
@@ -80,6 +80,27 @@ def test_a_sweep_its_status_and_its_failures(command, untrained_here):
     assert out.startswith("a.sqlite: 6 of 6 trials are done; 2 since the last start, ")
 
 
+def test_the_command_of_a_row_repeats_it_to_the_last_bit(command):
+    Path("a.toml").write_text(
+        """
+        [settings]
+        data = "moons"
+        noise = 0.1
+        n = 20
+        epochs = 3
+        [random]
+        trials = 2
+        lr = { log_uniform = [0.01, 1] }
+        """
+    )
+    rows = json.loads(command("sweep a.toml --json")[1])["best"]
+    assert len(rows) == 2
+    for row in rows:
+        again = json.loads(command(f"{row['command'].removeprefix('tinygrad-lab ')} --json")[1])
+        assert again["loss"] == row["final_loss"]
+        assert again["test_accuracy"] == row["test_accuracy"]
+
+
 def test_a_changed_plan(command, untrained_here):
     untrained_here.clear()
     command("sweep a.toml")
@@ -87,7 +108,7 @@ def test_a_changed_plan(command, untrained_here):
     status, out, _ = command("sweep a.toml")
     assert status == 0
     assert out.startswith("a.sqlite: 6 of 6 trials are done; 2 since the last start")
-    assert "; 2 more rows are of other plans\n" in out
+    assert "; rows of other plans: 2\n" in out
 
 
 def test_json(command, untrained_here):
@@ -125,8 +146,7 @@ def test_an_interrupt_says_what_is_finished(command, monkeypatch):
     status, out, err = command("sweep a.toml")
     assert (status, out) == (130, "")
     assert err == (
-        "tinygrad-lab: interrupted; 1 trials are in a.sqlite, and the same command goes on from "
-        "there\n"
+        "tinygrad-lab: interrupted; trials in a.sqlite: 1; the same command goes on from there\n"
     )
     assert command("sweep a.toml --status")[0] == 0
 
@@ -148,6 +168,7 @@ def test_an_interrupt_says_what_is_finished(command, monkeypatch):
         ("sweep many.toml", "many.toml has 1,000,000 trials; add --yes if they are meant"),
         ("sweep a.toml --status --html a.html", "there is no a.sqlite"),
         ("sweep a.toml --html none/a.html", "cannot write --html none/a.html: there is no folder"),
+        ("sweep a.toml --status --retry-failed", "this only looks: leave out --workers, --retry-"),
         ("sweep a.toml --html a.txt", "cannot write --html a.txt: its name has to end in .html"),
         ("sweep a.toml --workers 0", "--workers"),
         ("sweep a.toml b.toml", "b.toml"),

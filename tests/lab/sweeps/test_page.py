@@ -159,7 +159,7 @@ def test_it_is_one_whole_file(written):
 
 
 def test_it_shows_what_there_is(written):
-    assert "10 of 30 trials are still to be run" in written
+    assert "Of 30 trials, 10 are still to be run" in written
     assert "seeds = 3 # &lt;plan&gt;" in written
     assert "Error: &lt;b&gt; &amp; more" in written
     assert written.count('class="run"') == 7

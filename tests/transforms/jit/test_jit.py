@@ -519,14 +519,16 @@ class TestRefusals:
     def test_a_draw_of_another_thread_is_none_of_the_call(self):
         draws = threading.Semaphore(3)
 
-        def f(x):
+        def f(x, n):
             if draws.acquire(blocking=False):
                 pool.submit(random.random).result()
-            return x * 2
+            return x * n
 
         with ThreadPoolExecutor(1) as pool:
-            assert tl.jit(f)(np.ones(1)) == [2.0]
+            jitted = tl.jit(f)
+            assert [jitted(np.ones(1), n) for n in (2.0, 3.0)] == [[2.0], [3.0]]
             assert not draws.acquire(blocking=False)
+            assert len(recordings(jitted)) == 1  # the number is an input, as it would be alone
             with pytest.raises(TracingError, match="hand over a generator"):
                 tl.jit(lambda x: x + random.random())(np.ones(2))
 

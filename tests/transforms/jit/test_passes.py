@@ -50,3 +50,22 @@ def test_the_gradient_through_axes_of_length_one_is_a_shape():
     f = tl.grad(lambda x: np.sum(np.sin(x[:, None, ...])))
     assert calls(f, np.ones(3)) == ["getitem", "cos", "reshape", "copy"]
     np.testing.assert_array_equal(f(np.array([0.0, np.nan])), [1.0, np.nan])
+
+
+def test_large_results_lie_in_memory_as_those_of_the_call_itself():
+    """Sums round otherwise in another order of memory."""
+    rng = np.random.default_rng(0)
+
+    def f(x):
+        turned = np.sin(np.swapaxes(x, 1, 2))
+        return turned, np.sum(turned, axis=1), np.cos(turned.T)
+
+    step, held = tl.jit(f, backend="numpy"), []
+    for _ in range(6):
+        x = rng.normal(size=(50, 4, 101))
+        for result, expected in zip(step(x), f(x), strict=True):
+            assert result.strides == expected.strides
+            np.testing.assert_array_equal(result, expected)
+            held.append((result[:3], expected[:3]))  # a view holds the memory as well
+    for view, expected in held:
+        np.testing.assert_array_equal(view, expected)

@@ -130,13 +130,8 @@ def ptp(a, axis=None, out=None, keepdims=False):
 def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan, between):
     if ignore_nan and q.ndim > 1:
         raise ValueError(f"q of shape {q.shape}: NumPy's nan-forms mix up more axes than one")
-    axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
-    others = [i for i in range(a.ndim) if i not in axes]
-    lengths = tuple(a.shape[i] for i in others)
-    n = int(np.prod([a.shape[i] for i in axes], dtype=int))
-    if n == 0:
-        raise IndexError(f"no quantile of nothing: axes {axes} of shape {a.shape}")
-    rows = np.sort(np.transpose(a, (*others, *axes)).reshape((*lengths, n)), axis=-1)  # NaN last
+    rows, axes = _sorted(a, axis)
+    *lengths, n = rows.shape
     missing = np.isnan(rows)
     undefined = np.all(missing, axis=-1) if ignore_nan else np.any(missing, axis=-1)
     each = (1,) * len(lengths)
@@ -149,9 +144,23 @@ def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan, between):
     low, high = np.take_along_axis(table, neighbours[..., None], -1)[..., 0]
     result = between(low, high, part.astype(dtype))
     result = np.where(undefined, a.dtype.type(np.nan), result)
-    if keepdims:
-        return result.reshape((*q.shape, *(1 if i in axes else m for i, m in enumerate(a.shape))))
-    return result
+    return result.reshape((*q.shape, *_kept(a.shape, axes))) if keepdims else result
+
+
+def _sorted(a, axis):
+    """Sort along some axes, as one axis behind the others: NaN come last in it."""
+    axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
+    others = [i for i in range(a.ndim) if i not in axes]
+    n = int(np.prod([a.shape[i] for i in axes], dtype=int))
+    if n == 0:
+        raise IndexError(f"no quantile of nothing: axes {axes} of shape {a.shape}")
+    if a.ndim != 1:
+        a = np.transpose(a, (*others, *axes)).reshape((*(a.shape[i] for i in others), n))
+    return np.sort(a, axis=-1), axes
+
+
+def _kept(shape, axes):
+    return tuple(1 if i in axes else m for i, m in enumerate(shape))
 
 
 def _along(low, high, part):
@@ -206,19 +215,28 @@ def _define_quantile(function, scale, ignore_nan):
         return _quantile(a, q, dtype, axis, method, keepdims, ignore_nan, _along)
 
 
-def _define_median(function, ignore_nan):
-    @composed(function)
-    def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
-        a = as_array(a)
-        return _quantile(a, np.asarray(0.5), a.dtype, axis, "linear", keepdims, ignore_nan, _middle)
+@composed(np.median)
+def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
+    a = as_array(a)
+    rows, axes = _sorted(a, axis)
+    n = rows.shape[-1]
+    result = rows[..., n // 2]
+    if n % 2 == 0:
+        result = (rows[..., n // 2 - 1] + result) / 2
+    result = np.where(np.isnan(rows[..., -1]), a.dtype.type(np.nan), result)
+    return result.reshape(_kept(a.shape, axes)) if keepdims else result
+
+
+@composed(np.nanmedian)
+def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
+    a, half = as_array(a), np.asarray(0.5)
+    return _quantile(a, half, a.dtype, axis, "linear", keepdims, True, _middle)
 
 
 _define_quantile(np.quantile, 1, ignore_nan=False)
 _define_quantile(np.percentile, 100, ignore_nan=False)
 _define_quantile(np.nanquantile, 1, ignore_nan=True)
 _define_quantile(np.nanpercentile, 100, ignore_nan=True)
-_define_median(np.median, ignore_nan=False)
-_define_median(np.nanmedian, ignore_nan=True)
 
 
 # Correlations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +25,7 @@ from tinygrad_lab.lab.sweeps import (
     run_sweep,
     status_of,
 )
+from tinygrad_lab.lab.sweeps.cluster import dask_executor
 from tinygrad_lab.lab.sweeps.status import command_of_row
 
 SOME_FAILED = 1
@@ -44,6 +45,14 @@ def command(
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Processes. [default: one a processor]", show_default=False),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|local",
+            help="Run on a Dask cluster: by the address of its scheduler, or one made here.",
+            show_default=False,
+        ),
     ] = None,
     status: Annotated[
         bool, typer.Option("--status", help="Only say how far it is, while it runs or later.")
@@ -76,12 +85,14 @@ def command(
     Each trial is kept in an SQLite database as soon as it is finished, and never run twice.
     """
     path = _database(plan, db, only_looks=status or html is not None)
+    if (plan is None or status) and (workers or retry_failed or yes):
+        raise CommandError("this only looks: leave out --workers, --retry-failed and --yes")
     check_target(html, "--html", ("html",))
     with _errors_of_sweeps():
         if plan is None or status:
             outcome = status_of(path)
         else:
-            outcome = _run(_checked(read_plan(plan), yes), path, workers, retry_failed)
+            outcome = _run(_checked(read_plan(plan), yes), path, _on(dask, workers), retry_failed)
         if html is not None:
             from tinygrad_lab.lab.sweeps.page import write_page
 
@@ -92,7 +103,7 @@ def command(
     else:
         typer.echo("\n".join(_lines(outcome, path)))
     if outcome.failed and plan is not None and not status:
-        message = f"{outcome.failed:,} trials have failed; their tracebacks are in {path}, and "
+        message = f"trials that failed: {outcome.failed:,}; {path} has their tracebacks, and "
         raise typer.Exit(fail(f"{message}--retry-failed runs them again", SOME_FAILED))
 
 
@@ -115,13 +126,26 @@ def _checked(plan: Plan, yes: bool) -> Plan:
     return plan
 
 
-def _run(plan: Plan, path: Path, workers: int | None, retry_failed: bool) -> Status:
+@contextmanager
+def _on(dask: str | None, workers: int | None) -> Iterator[dict[str, Any]]:
+    """Start what runs the trials, and yield what ``run_sweep`` is told of it."""
+    if dask is None:
+        yield {"workers": workers}
+        return
+    with dask_executor(dask, workers) as (executor, threads):
+        yield {"executor": executor, "ahead": 2 * threads}
+
+
+def _run(
+    plan: Plan, path: Path, where: AbstractContextManager[dict[str, Any]], retry_failed: bool
+) -> Status:
     with Store(path) as store:
         try:
-            return run_sweep(plan, store, workers=workers, retry_failed=retry_failed)
+            with where as options:
+                return run_sweep(plan, store, retry_failed=retry_failed, **options)
         except KeyboardInterrupt:
-            finished = f"{len(store.statuses()):,} trials are in {path}"
-            message = f"interrupted; {finished}, and the same command goes on from there"
+            finished = f"trials in {path}: {len(store.statuses()):,}"
+            message = f"interrupted; {finished}; the same command goes on from there"
             raise KeyboardInterrupt(message) from None
 
 
@@ -138,15 +162,15 @@ def _lines(status: Status, path: Path) -> Iterator[str]:
     now = status.done + status.failed - status.before
     parts = [f"{path}: {status.done:,} of {status.trials:,} trials are done"]
     if status.failed:
-        parts.append(f"{status.failed:,} have failed")
+        parts.append(f"{status.failed:,} failed")
     if now and status.rate:
         parts.append(f"{now:,} since the last start, {status.rate:.3g} a second")
     if status.waiting:
-        parts.append(f"{status.waiting:,} are still to run")
+        parts.append(f"still to run: {status.waiting:,}")
     if status.seconds_left:
         parts.append(f"{tqdm.format_interval(status.seconds_left)} left")
     if status.others:
-        parts.append(f"{status.others:,} more rows are of other plans")
+        parts.append(f"rows of other plans: {status.others:,}")
     yield "; ".join(parts)
     for row in status.best:
         numbers = f"loss {row['final_loss']:<8.3g} accuracy {row['accuracy']:<6.1%}"

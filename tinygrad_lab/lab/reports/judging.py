@@ -95,7 +95,7 @@ def agrees_better(reported: Reported, other: str) -> Judge:
         return Verdict(
             share.interval[0] > beside.value,
             share,
-            f"runs agree with all that is reported, and of {other} {beside}",
+            f"runs agree with all that is reported; {other} {beside}",
         )
 
     return judge

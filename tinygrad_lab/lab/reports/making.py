@@ -5,19 +5,15 @@ Not for what is in a section (``page.py``, ``sections``) nor for training (``run
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from tqdm import tqdm
-
 from tinygrad_lab.lab.reports.study import Results, Runs
-from tinygrad_lab.lab.runner import PATIENCE
+from tinygrad_lab.lab.runner import progress_bar
 from tinygrad_lab.lab.settings import Settings
-from tinygrad_lab.lab.streams import Forgiving
 
 T = TypeVar("T")
 
@@ -87,18 +83,8 @@ class Making(Generic[T]):
 
     def collect(self, *, progress: bool) -> dict[str, T]:
         """Wait for everything that was begun, and return it by name."""
-        for future in self._watched(as_completed(list(self._futures)), progress):
-            self._take(future)
+        with progress_bar(len(self._futures), "sections", "section", shown=progress) as bar:
+            for future in as_completed(list(self._futures)):
+                self._take(future)
+                bar.update()
         return self._results
-
-    def _watched(self, futures: Iterable[Future[T]], progress: bool) -> Iterable[Future[T]]:
-        stream = Forgiving(sys.stderr)
-        return tqdm(
-            futures,
-            total=len(self._futures),
-            desc="sections",
-            unit="section",
-            file=stream,
-            delay=PATIENCE,
-            disable=not progress,
-        )

@@ -192,6 +192,21 @@ def measure(row: Row, results: Results) -> Measurement:
     )
 
 
+def each_figure(measured: Iterable[Measurement]) -> list[Figure]:
+    """Return every figure that was reported, once: by the setting that agrees with it most.
+
+    What a report leaves open is run in several ways, each beside the same figures.
+    """
+    best: dict[tuple[int, str, float], Figure] = {}
+    for m in measured:
+        for figure in m.figures:
+            key = (id(m.row.reported), figure.what, figure.reported)
+            before = best.get(key)
+            if before is None or figure.share.value > before.share.value:
+                best[key] = figure
+    return list(best.values())
+
+
 def agreeing(reported: Reported, results: Results) -> Share:
     """Count the runs that agree with one of the reported accuracies, and with every loss."""
     compared = list(_compared(reported, results))

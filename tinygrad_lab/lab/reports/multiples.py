@@ -95,6 +95,26 @@ def multiple(result: Result, title: str) -> Multiple:
     return Multiple(svg, outputs)
 
 
+def frame(x: Array, labels: NDArray[np.bool_], outputs: Array, title: str) -> str:
+    """Draw one panel: the output over the square, its boundary at 0.5, and the points.
+
+    Parameters
+    ----------
+    x, labels
+        Points of shape (n, 2), and which of them are labelled 1.
+    outputs
+        At the points of :func:`grid`.
+    title
+        What it is, for those who do not see it.
+    """
+    return (
+        f'<svg class="multiple" viewBox="0 0 {_SIDE} {_SIDE}" role="img" '
+        f'aria-label="{html.escape(title)}">{_field(outputs, 0.5)}'
+        f'<path class="halo" d="{_dots(x)}"/>{_points(x, labels)}'
+        f'<rect class="frame" width="{_SIDE}" height="{_SIDE}"/></svg>'
+    )
+
+
 def _panel(index: int, content: tuple[str, str]) -> str:
     name, layer = content
     return (

@@ -22,6 +22,7 @@ from tinygrad_lab.lab.reports.measuring import (
     Figure,
     Measurement,
     Reaching,
+    each_figure,
     measure,
     percent,
 )
@@ -223,7 +224,7 @@ def _interval(spread: Spread, text: Callable[[float], str]) -> str:
 
 
 def _grades(measured: Iterable[Measurement]) -> dict[str, int]:
-    counts = Counter(figure.grade for m in measured for figure in m.figures)
+    counts = Counter(figure.grade for figure in each_figure(measured))
     return {word: counts[word] for word in WORDS}
 
 

@@ -118,7 +118,7 @@ def _base() -> Study:
                 Claim(
                     f"Report B's losses are those of half the squared error ({_short(data)})",
                     (replace(half, data=data), replace(BASE_B, data=data)),
-                    judging.agrees_better(B["base"].by_data[data], "the whole of it"),
+                    judging.agrees_better(B["base"].by_data[data], "with the whole of it"),
                 )
                 for data in DATA_TITLES
             ),
@@ -131,7 +131,7 @@ def _short(data: str) -> str:
 
 
 def _learning_rate() -> Study:
-    rate_1 = replace(BASE_B, lr=1.0)
+    rate_1, of_half = replace(BASE_B, lr=1.0), replace(BASE_B, lr=0.5)
     chance = (
         "At this rate a network hardly leaves where it starts. Most of them still call nearly "
         "every point the same, and are right for the share of that label among the points."
@@ -141,9 +141,11 @@ def _learning_rate() -> Study:
         "accuracy of its own: which one is printed is an accident of the seed."
     )
     half_way = (
-        "At rate 1 the sum of a hundred gradients throws hidden units so far that they answer 0 "
-        "to the points of one label. Without a bias the output is then σ(0) = 0.5 for these, just "
-        "on one side of the threshold or the other, and with no slope left to move it."
+        "At so high a rate the sum of a hundred gradients throws the weights so far that the whole "
+        "second hidden layer answers 0 to the points of one label. Without a bias the output is "
+        "then σ(0) = 0.5 for these, just on one side of the threshold or the other, with hardly a "
+        "slope left to move it. Half the squared error, which the losses of the base runs speak "
+        "for, takes half as long steps."
     )
     return Study(
         key="learning-rate",
@@ -165,6 +167,13 @@ def _learning_rate() -> Study:
                 xor=chance,
             ),
             *_pair("lr 1", rate_1, B["rate 1"], linear=half_way),
+            *_pair(
+                "lr 1, half the squared error",
+                of_half,
+                B["rate 1"],
+                quick="",
+                linear=half_way,
+            ),
             *_pair("lr 0.1", BASE_B, B["rate 0.1"]),
             *_pair("lr 0.01", replace(BASE_B, lr=0.01), B["rate 0.01"], xor=on_the_way),
         ),
@@ -174,6 +183,11 @@ def _learning_rate() -> Study:
                 "points of one label",
                 (replace(rate_1, data="linear"),),
                 judging.undecided_about_one_label,
+            ),
+            Claim(
+                "Report B's rate 1 is that of half the squared error (linear)",
+                tuple(replace(each, data="linear") for each in (of_half, rate_1)),
+                judging.agrees_better(B["rate 1"].by_data["linear"], "with the whole of it"),
             ),
         ),
     )

@@ -7,7 +7,6 @@ asked for.  Not for which trials there are and what becomes of them (``running.p
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import itertools
 import logging
@@ -98,7 +97,7 @@ def _started(workers: int | None) -> Iterator[Any]:
         distributed.LocalCluster(
             n_workers=workers or processors(),
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any port that is free, for this machine alone
             silence_logs=logging.CRITICAL,
             preload=__name__,
         ) as cluster,
@@ -248,6 +247,8 @@ async def _end_calls(name: str, dask_worker: Any) -> None:
 
     More than once, if need be: what is raised while Python collects garbage is lost.
     """
+    import asyncio  # which workers have loaded, and the command line need not
+
     for _ in range(20):
         with dask_worker.active_threads_lock:
             threads = [

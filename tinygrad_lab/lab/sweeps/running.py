@@ -8,7 +8,6 @@ fails.  Not for what a plan is (``plan.py``) nor how trials are kept (``store.py
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -26,9 +25,8 @@ from dataclasses import dataclass, replace
 from tqdm import tqdm
 
 from tinygrad_lab.lab.data import load
-from tinygrad_lab.lab.runner import PATIENCE
+from tinygrad_lab.lab.runner import progress_bar
 from tinygrad_lab.lab.settings import Settings
-from tinygrad_lab.lab.streams import Forgiving
 from tinygrad_lab.lab.sweeps.errors import ExecutorError, PlanError
 from tinygrad_lab.lab.sweeps.plan import Plan
 from tinygrad_lab.lab.sweeps.status import Status, status_of
@@ -42,9 +40,6 @@ _TOGETHER = 10
 
 # A trial that ends its worker so often has failed.
 _ENDURED = 3
-
-# Seconds between two lines of progress where it is written to a file.
-_LOGGED_EVERY = 10.0
 
 _WAITING = "waiting"  # beside DONE and FAILED
 
@@ -115,7 +110,8 @@ def run_sweep(
     workers = workers or processors()
     ahead = ahead or 2 * workers
     together = max(1, min(_TOGETHER, counts[_WAITING] // ahead))
-    with _bar(counts, progress) as bar:
+    total, settled = counts.total(), counts.total() - counts[_WAITING]
+    with progress_bar(total, "sweep", "trial", initial=settled, shown=progress) as bar:
         trials = _Trials(_tasks(plan, set(statuses), together), store, bar)
         if executor is None:
             trials.run_on_processes(workers, ahead)
@@ -170,20 +166,6 @@ def _tasks(plan: Plan, settled: set[str], together: int) -> Iterator[_Task]:
                 seeds.append(seed)
         for start in range(0, len(seeds), together):
             yield _Task(settings, tuple(seeds[start : start + together]))
-
-
-def _bar(counts: Counter[str], progress: bool) -> tqdm[None]:
-    stream = Forgiving(sys.stderr)
-    return tqdm(
-        total=counts.total(),
-        initial=counts.total() - counts[_WAITING],
-        desc="sweep",
-        unit="trial",
-        file=stream,
-        delay=PATIENCE,
-        mininterval=0.1 if stream.isatty() else _LOGGED_EVERY,
-        disable=not progress,
-    )
 
 
 class _Trials:

@@ -12,6 +12,7 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +91,12 @@ def key_of(settings: Settings, seed: int) -> str:
     >>> key_of(Settings(), 0) == key_of(Settings(), 0) != key_of(Settings(), 1)
     True
     """
-    row = json.dumps(settings.to_row() | {"seed": seed}, sort_keys=True)
-    return hashlib.sha256(row.encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{_text_of(settings)} {seed}".encode()).hexdigest()[:32]
+
+
+@lru_cache(maxsize=1)  # the seeds of one setting follow each other
+def _text_of(settings: Settings) -> str:
+    return json.dumps(settings.to_row(), sort_keys=True)
 
 
 def run_trials(settings: Settings, seeds: Sequence[int]) -> list[Trial]:

@@ -156,6 +156,8 @@ def _recorded(
                 ) from None
             numbers |= changed.paths
             continue
+        except UnseenDrawError:
+            raise  # no number is taken for a size
         except Exception as error:  # noqa: BLE001 - and raised again
             refusal = _refusal_in(error)
             loose = {i.name for i in trace.inputs if i.kind.dtype in (int, float)} - fixed

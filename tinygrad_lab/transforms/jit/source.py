@@ -173,6 +173,7 @@ class _Folding:
         self.first = len(program.inputs)
         self.outputs = {ref.number for ref in refs(list(program.outputs))}
         self.uses = Counter(ref.number for line in program.instructions for ref in refs(line))
+        self.differentiated = {line.gradient_of for line in program.instructions}
         self.apart: set[int] = set()  # what made a line too long
         self.settle()
 
@@ -203,9 +204,17 @@ class _Folding:
         is_number = not line.kind.is_array and self.weight[number] <= 1  # 1 - beta, say
         if is_number or (self._is_slight(line) and self._is_short(line)):
             return True
-        is_named = line.phase == "forward" and line.hint in _STEMS
+        is_named = line.phase == "forward" and (line.hint in _STEMS or self._is_layer(number))
         is_gradient = line.gradient_of is not None and line.gradient_of not in self.inside
         return self.uses[number] == 1 and not is_named and not is_gradient
+
+    def _is_layer(self, number: int) -> bool:
+        """Whether a value is ``w @ x + b``, and has a gradient that is to be read beside it."""
+        line = self.line(number)
+        terms = [self.program.maker(arg) for arg in line.args] if line.op is np.add else []
+        return number in self.differentiated and any(
+            term is not None and term.op is np.matmul for term in terms
+        )
 
     def _is_slight(self, line: Instruction) -> bool:
         """Whether a call is no work: a view, or a sign before a number."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tinygrad_lab.lab.reports import checked, example
-from tinygrad_lab.lab.reports.sections import convolution, dead_relu, loss_surface
+from tinygrad_lab.lab.reports.sections import boundaries, convolution, dead_relu, loss_surface
 from tinygrad_lab.lab.reports.study import Runs, Study
 from tinygrad_lab.lab.reports.tables import Section
 from tinygrad_lab.lab.settings import Settings
@@ -48,7 +48,7 @@ class Part:
     Examples
     --------
     >>> [part.key for part in PARTS if part.after == "base"]
-    ['example']
+    ['example', 'boundaries']
     """
 
     key: str
@@ -70,6 +70,13 @@ PARTS: tuple[Part, ...] = (
         title="One run in full",
         make=example.section,
         needs=example.needs,
+        after="base",
+    ),
+    Part(
+        key="boundaries",
+        title="Boundaries as they form",
+        make=boundaries.section,
+        needs=boundaries.needs,
         after="base",
     ),
     Part(

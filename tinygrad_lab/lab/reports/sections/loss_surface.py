@@ -113,8 +113,8 @@ def _around(around: LossSurface) -> dict[str, str]:
         alt="The loss around the trained network, along two random directions",
         caption=(
             f"Around the trained network (★, loss {middle:.2g}), along two random directions with "
-            f"the length of its weights in each unit. Up to {around.losses.max():.2f} in the "
-            "corners: the minimum is a narrow place."
+            "the length of its weights in each unit: the loss is up to "
+            f"{around.losses.max():.2f} in the picture, and small in a narrow place."
         ),
         **_LAYOUT,
     )
@@ -122,15 +122,18 @@ def _around(around: LossSurface) -> dict[str, str]:
 
 def _along(along: LossSurface, trained: dict[str, Result]) -> dict[str, str]:
     ends = {name: f"{result.loss:.1g}" for name, result in trained.items()}
-    first, second = (label.partition("(")[2].rstrip(")") for label in along.labels)
+    first, second = (
+        label.partition("(")[2].rstrip(")").replace(" ", "\N{NO-BREAK SPACE}")
+        for label in along.labels
+    )
     return panel(
         lambda ax: along.plot(ax=ax),
         name="loss-surface-along",
         alt="The loss on the plane of two paths of training, gradient descent's and Adam's",
         caption=(
             f"The plane in which both paths are seen best: it has {first} and {second} of their "
-            "extent. From one start (■) they end in different places, gradient descent at loss "
-            f"{ends['gradient descent']}, Adam at {ends['Adam']}."
+            "extent. From one start (■) gradient descent comes to a loss of "
+            f"{ends['gradient descent']} and Adam to {ends['Adam']}, each by its own way."
         ),
         **_LAYOUT,
     )

@@ -160,7 +160,7 @@ class Caller(Named):
         """Write where a result goes: large ones where an earlier one was that nobody holds."""
         if kind.nbytes < LARGE:
             return f"empty({kind.shape!r}, {self.constant(kind.dtype)})"
-        return f"{self.constant(Pool(kind))}.take()"
+        return f"{self.constant(Pool(Kind(kind.dtype, kind.shape)))}.take()"
 
     def _contiguous(self, number: int) -> str:
         """Make an array one whose rows follow each other, and name that."""

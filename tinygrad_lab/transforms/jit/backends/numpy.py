@@ -176,8 +176,8 @@ def _writes_out(line: Instruction) -> bool:
 
 
 def _may_share(line: Instruction) -> bool:
-    """Whether a result may share the memory of an argument: what is no ufunc may."""
-    return not isinstance(line.op, np.ufunc)
+    """Whether a result may share the memory of an argument: what is no ufunc or sum may."""
+    return not isinstance(line.op, np.ufunc) and line.op not in _REDUCTIONS
 
 
 def _last_uses(program: Program) -> dict[int, list[int]]:

@@ -26,23 +26,28 @@ class Pool:
     """Arrays of one kind that were given out."""
 
     def __init__(self, kind: Kind) -> None:
-        self.kind = kind
-        self.arrays: deque[np.ndarray[Any, Any]] = deque(maxlen=2)
+        order = kind.order or tuple(range(len(kind.shape)))
+        self.shape, self.dtype = [kind.shape[i] for i in order], kind.dtype
+        self.axes = [order.index(i) for i in range(len(order))] if kind.order else None
+        self.memories: deque[np.ndarray[Any, Any]] = deque(maxlen=2)
 
     def take(self) -> np.ndarray[Any, Any]:
         """Give an array that nobody else holds; what is in it is nothing."""
-        for _ in range(len(self.arrays)):
+        for _ in range(len(self.memories)):
             try:
-                array = self.arrays.popleft()  # no other thread has it now
+                memory = self.memories.popleft()  # no other thread has it now
             except IndexError:
                 break
-            is_free = sys.getrefcount(array) == _ALONE
-            self.arrays.append(array)
+            is_free = sys.getrefcount(memory) == _ALONE  # a view of it holds it
+            self.memories.append(memory)
             if is_free:
-                return array
-        array = np.empty(self.kind.shape, self.kind.dtype)
-        self.arrays.append(array)
-        return array
+                return self._ordered(memory)
+        memory = np.empty(self.shape, self.dtype)
+        self.memories.append(memory)
+        return self._ordered(memory)
+
+    def _ordered(self, memory: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return memory if self.axes is None else memory.transpose(self.axes)
 
 
 def _alone() -> int:
