@@ -134,7 +134,7 @@ def themes():
     text = files([], {}, {}, seeds=1, seconds=0.0)["index.html"]
     style = text[text.index("<style>") : text.index("</style>")]
     graph = dict(re.findall(r"(--graph-\w+): (#\w{6});", style))
-    blocks = [block for block in re.findall(r"\{([^{}]*)\}", style) if "--page:" in block]
+    blocks = [block for block in re.findall(r"\{([^{}]*)\}", style) if "--ink:" in block]
     themes = []
     for block in blocks:
         for name, colour in graph.items():
