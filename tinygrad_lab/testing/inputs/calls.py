@@ -6,6 +6,7 @@ Not for: which calls an operation has (``catalogue``), or what users draw from (
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -80,8 +81,20 @@ def arrays(
     if n > ONE_BY_ONE and not unique:
         generator = np.random.default_rng(draw(st.integers(0, 2**16)))
         return generator.choice(np.array(values, dtype=float), shape)
-    elements = st.lists(st.sampled_from(values), min_size=n, max_size=n, unique=unique)
+    elements = _elements(np.array(values, dtype=float).tobytes(), n, unique)
     return np.array(draw(elements), dtype=float).reshape(shape)
+
+
+# Hypothesis looks at each strategy before the first draw from it, which takes longer than the draw:
+# those that many examples draw from are kept.
+_cached = functools.lru_cache(512)
+
+
+@_cached
+def _elements(values: bytes, n: int, unique: bool) -> Strategy[list[float]]:
+    """So many numbers out of some: their bytes, for ``-0.0`` is another number than ``0.0``."""
+    each = st.sampled_from(np.frombuffer(values).tolist())
+    return st.lists(each, min_size=n, max_size=n, unique=unique)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -143,9 +156,14 @@ NDIMS = [1, 2, 0, 3, 2, 3, 2, 1, 3, 2]
 
 @st.composite
 def _any_shape(draw: Any, least: int = 0, most: int = 3, smallest: int = 0) -> Shape:
-    ndim = draw(st.sampled_from([n for n in NDIMS if least <= n <= most]))
-    side = st.sampled_from([n for n in SIDES if n >= smallest])
+    ndim = draw(_among(tuple(n for n in NDIMS if least <= n <= most)))
+    side = _among(tuple(n for n in SIDES if n >= smallest))
     return tuple(draw(side) for _ in range(ndim))
+
+
+@_cached
+def _among(numbers: tuple[int, ...]) -> Strategy[int]:
+    return st.sampled_from(numbers)
 
 
 @st.composite
@@ -164,6 +182,7 @@ def _with_length(shape: Shape, axis: int, n: int) -> Shape:
     return (*shape[:axis], n, *shape[axis + 1 :])
 
 
+@_cached
 def narrowed(shape: Shape) -> Strategy[Shape]:
     """Shapes that broadcast to ``shape``: leading axes dropped, some sides 1."""
     sides = st.tuples(*[st.sampled_from([n, n, 1]) for n in shape])

@@ -264,12 +264,11 @@ def _richardson(quotients: Array, noise: Array, base: float) -> tuple[Array, Arr
         roundings = [rounding[-1:], rounding[1:]]
         for order in range(1, len(quotients)):
             power = base**order
-            left, upper = entries[1:], entries[:-1]
-            entries = left + (left - upper) / (power - 1)
+            rise = (entries[1:] - entries[:-1]) / (power - 1)
+            entries = entries[1:] + rise
             rounding = (power * rounding[1:] + rounding[:-1]) / (power - 1)
-            change = np.maximum(np.abs(entries - left), np.abs(entries - upper))
             values.append(entries)
-            errors.append(change + rounding)
+            errors.append(np.abs(power * rise) + rounding)  # farther from the upper of the two
             roundings.append(rounding)
     table, error, left = map(np.concatenate, (values, errors, roundings))
     error[np.isnan(error)] = np.inf

@@ -104,7 +104,7 @@ class Point:
             raise Misbehaved(Kind.COUNT, gradients=len(gradients), inputs=len(self.arrays))
         return [form_of(g, x) for g, x in zip(gradients, self.arrays, strict=True)]
 
-    @property
+    @functools.cached_property
     def noise(self) -> list[float]:
         """How much of each gradient may be round-off: the last digits of what cancelled in it."""
         size = float(weighed(np.abs(flat(self.recorded.outputs)), np.abs(self.weights)))
@@ -112,7 +112,7 @@ class Point:
         lost = 1e-3 * self.rounding * size
         return [lost / float(np.min(scales_of(x), initial=1.0)) for x in self.arrays]
 
-    @property
+    @functools.cached_property
     def rounding(self) -> float:
         """How much another order of summation may change, relative to the largest element."""
         computed = [*self.recorded.outputs, *self.gradients]
@@ -140,6 +140,8 @@ class Point:
         Drowned
             They differ, but by less than the last digits of numbers that are computed with.
         """
+        if np.array_equal(x, y):
+            return False
         size = y if size is None else size
         largest = float(np.max(np.abs(size[np.isfinite(size)]), initial=0.0))
         allowed = self.rounding * (largest + np.abs(y)) + self.noise[i]

@@ -95,7 +95,7 @@ def promised(
 ) -> tuple[float, float]:
     """Give the slope along a direction by the gradients, and the sum of the sizes of its terms."""
     terms = [np.asarray(g, dtype) * u for g, u in zip(gradients, directions, strict=True)]
-    return float(sum(np.sum(t) for t in terms)), float(sum(np.sum(np.abs(t)) for t in terms))
+    return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
 
 
 def branches(roots: Sequence[Node | None]) -> list[Any]:
@@ -174,6 +174,7 @@ class Measurer:
         self.outputs, self.centre = list(outputs), flat(outputs)
         self.at_a_kink = False  # as far as was noticed
         self._climbs: dict[Any, Climb] = {}
+        self._lines: dict[Any, dict[float, Evaluation | None]] = {}
         self._noises: dict[Any, Noise] = {}
 
     def climb(
@@ -188,14 +189,17 @@ class Measurer:
         if key in self._climbs:
             return self._climbs[key]
         exact = [quantized(x, u, first) for x, u in zip(self.arrays, directions, strict=True)]
+        wide = [
+            (x.astype(dtype, copy=False), u.astype(dtype, copy=False))
+            for x, u in zip(self.arrays, exact, strict=True)
+        ]
+        line = self._lines.setdefault((key[1], *(u.tobytes() for u in exact)), {})
         calls: dict[float, Evaluation] = {}
 
         def along(h: float) -> Array:
-            moved = [
-                np.asarray(x.astype(dtype, copy=False) + dtype(h) * u.astype(dtype, copy=False))
-                for x, u in zip(self.arrays, exact, strict=True)
-            ]
-            call = self._evaluate(moved)
+            if h not in line:  # ladders of one direction have steps in common
+                line[h] = self._evaluate([np.asarray(x + h * u) for x, u in wide])
+            call = line[h]
             if call is not None:
                 calls[h] = call
             return self._row(call, dtype)
@@ -266,7 +270,7 @@ class Measurer:
 
     def is_on_a_boundary(self, climbed: Climb) -> bool:
         """Whether the point takes another branch than what lies on either side of it."""
-        here = branches(self.subject.evaluate(self.arrays).roots)
+        here = branches(self._here.roots) if self._here else []
         calls = climbed.calls.values()
         return bool(here) and not any(same_branches(here, branches(c.roots)) for c in calls)
 
@@ -294,10 +298,14 @@ class Measurer:
         return False
 
     @functools.cached_property
+    def _here(self) -> Evaluation | None:
+        """A call at the point itself."""
+        return self._evaluate(self.arrays)
+
+    @functools.cached_property
     def is_at_a_tie(self) -> bool:
         """Whether an operation takes other branches however near to the point."""
-        here = self._evaluate(self.arrays)
-        if here is None or not any(map(has_kinks, history(here.roots))):
+        if self._here is None or not any(map(has_kinks, history(self._here.roots))):
             return False
         generator = np.random.default_rng(2)
         taken = []
@@ -315,8 +323,8 @@ class Measurer:
         by itself, and that of the whole need not be (J. Bolte and E. Pauwels, *Conservative set
         valued fields*, Math. Program. 188, 2021).
         """
-        here = self._evaluate(self.arrays)
-        inside = [node for node in history(here.roots) if has_kinks(node)] if here else []
+        here = history(self._here.roots) if self._here else []
+        inside = [node for node in here if has_kinks(node)]
         computed = any(p is not None and p.op is not None for n in inside for p in n.parents or ())
         return computed and self.is_at_a_tie
 

@@ -157,6 +157,10 @@ class Trial:
         if quick is not None:
             return quick
         first = self.look(directions)
+        if first.verdict == FAIL:  # and on both sides: shorter steps would show the same slopes
+            decided = self._at_the_point(first)
+            if decided is not None:
+                return decided
         if first.verdict == INCONCLUSIVE and _near(first.analytic, first.estimate):
             # what drowns in round-off does so more over shorter steps
             elsewhere = self._by_complex_step(directions) or self._in_long_double(directions)
@@ -209,19 +213,18 @@ class Trial:
 
         def judged(slope: Estimate) -> Judgement:
             numeric = Estimate(slope.value, slope.error + beside, slope.rounding + beside)
-            judgement = compare(analytic, numeric, terms, size, moved, noise, telling)
-            return replace(judgement, evidence=evidence)
+            return compare(analytic, numeric, terms, size, moved, noise, telling)
 
         central = judged(ladder.slope(weights, noise.value))
         if central.verdict == PASS:
-            return central
+            return replace(central, evidence=evidence)
         sides = {sign: judged(ladder.side(weights, sign, noise.value)) for sign in (-1, 1)}
         for sign, side in sides.items():
             if side.verdict == PASS and not _is_blunter_than(side, central):
-                return replace(side, facts={"side": sign})
-        if math.isfinite(central.estimate.error):
-            return central
-        return min(sides.values(), key=lambda side: side.estimate.error)
+                return replace(side, facts={"side": sign}, evidence=evidence)
+        is_smooth = math.isfinite(central.estimate.error)
+        best = central if is_smooth else min(sides.values(), key=lambda side: side.estimate.error)
+        return replace(best, evidence=evidence)
 
     def _confirmed(self, passing: Judgement, noise: Rounding = EXACTLY) -> Judgement | None:
         """Look nearer to the point at what long steps may have missed; None if it is not so there.

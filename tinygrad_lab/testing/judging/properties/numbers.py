@@ -257,18 +257,18 @@ def _judged_entries(point: Point) -> Judgement:
     for i, index in _elements(point.arrays):
         directions = point.direction(i, index)
         slopes = [promised(row, directions)[0] for row in rows]
-        entries = _column(point, directions, slopes)
+        entries, site = _column(point, directions, slopes), point.subject.site(i)
         for k, judgement in enumerate(entries):
             if judgement.verdict != PASS:
                 judgement = _tried(Trial(point, rows[k], units[k]), directions)
-            judgement = replace(judgement, site=point.subject.site(i))
             if judgement.verdict == FAIL:
-                return judgement
+                return replace(judgement, site=site)
             visible = abs(slopes[k]) > judgement.band
             smooth = judgement.reason in _IN_ANY_ARITHMETIC
             point.sees_entries &= (visible and smooth) or not slopes[k]
             resolution = judgement.resolution if visible else None
-            judged[i].append(replace(judgement, resolution=resolution, evidence=None))
+            entry = replace(judgement, resolution=resolution, evidence=None, site=site)
+            judged[i].append(entry)
     parts = tuple(whole(entries) for entries in judged if entries)
     return replace(whole(parts), parts=parts)
 
