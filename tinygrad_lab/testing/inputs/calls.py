@@ -19,6 +19,10 @@ Array = Any
 Shape = tuple[int, ...]
 Strategy = st.SearchStrategy
 
+# Hypothesis looks at each strategy before the first draw from it, which takes longer than the draw:
+# those that many examples draw from are remembered.
+_cached = functools.lru_cache(512)
+
 
 class Call:
     """One call: ``f(*arrays)``, and how to read it in a failure report."""
@@ -85,11 +89,6 @@ def arrays(
     return np.array(draw(elements), dtype=float).reshape(shape)
 
 
-# Hypothesis looks at each strategy before the first draw from it, which takes longer than the draw:
-# those that many examples draw from are kept.
-_cached = functools.lru_cache(512)
-
-
 @_cached
 def _elements(values: bytes, n: int, unique: bool) -> Strategy[list[float]]:
     """So many numbers out of some: their bytes, for ``-0.0`` is another number than ``0.0``."""
@@ -154,6 +153,7 @@ SIDES = [2, 3, 3, 2, 1, 2, 3, 1, 3, 2, 3, 2, 1, 3, 2, 0]
 NDIMS = [1, 2, 0, 3, 2, 3, 2, 1, 3, 2]
 
 
+@_cached
 @st.composite
 def _any_shape(draw: Any, least: int = 0, most: int = 3, smallest: int = 0) -> Shape:
     ndim = draw(_among(tuple(n for n in NDIMS if least <= n <= most)))
@@ -166,6 +166,7 @@ def _among(numbers: tuple[int, ...]) -> Strategy[int]:
     return st.sampled_from(numbers)
 
 
+@_cached
 @st.composite
 def shapes(draw: Any, least: int = 0, most: int = 3, smallest: int = 0) -> Shape:
     """Shapes of 0-d to 3-d with sides equal and distinct, of length one, and (seldom) zero."""
@@ -190,6 +191,7 @@ def narrowed(shape: Shape) -> Strategy[Shape]:
     return st.tuples(sides, dropped).map(lambda pair: pair[0][pair[1] :])
 
 
+@_cached
 @st.composite
 def broadcasting(draw: Any, number: int) -> tuple[Shape, ...]:
     """Several shapes that broadcast together; about half of the time one is the full shape.
@@ -210,11 +212,13 @@ def broadcasting(draw: Any, number: int) -> tuple[Shape, ...]:
     return tuple(parts)
 
 
+@_cached
 def any_axis(ndim: int) -> Strategy[int]:
     """An axis, from the front or from the back."""
     return st.integers(-ndim, ndim - 1)
 
 
+@_cached
 @st.composite
 def axes(draw: Any, ndim: int) -> Any:
     """None, an int, a negative int, or a tuple in any order and of mixed signs."""

@@ -146,12 +146,15 @@ def _numbered(
     return strategy
 
 
+_ONE_IN_FOUR = st.sampled_from((False, False, False, True))
+
+
 @st.composite
 def _requested(draw: Any, request: _Request) -> tuple[Array, ...]:
     """Draw what was asked for, of the kind that is wanted now where it may be of that kind."""
     kind = kinds.wanted()
     if kind is None or not _allows(request, kind):
-        fine = request.fine if draw(st.sampled_from((False, False, False, True))) else request.grid
+        fine = request.fine if draw(_ONE_IN_FOUR) else request.grid
         sides = draw(_sides(request))
         return tuple(draw(calls.arrays(s, fine, unique=request.unique)) for s in sides)
     kind.met = True
