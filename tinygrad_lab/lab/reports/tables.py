@@ -1,6 +1,6 @@
 """The CSV files beside the page: every number that it shows or draws can be had as data.
 
-Not for the numbers themselves (``judging.py``) nor for writing files (``writing.py``).
+Not for the numbers themselves (``measuring.py``) nor for writing files (``writing.py``).
 """
 
 from __future__ import annotations
