@@ -9,6 +9,7 @@ import pages
 import plots
 
 import tinygrad_lab as tl
+from tinygrad_lab.lab.pictures import picture_of
 
 DOCS = Path(__file__).parent
 FOLDER = DOCS / "images"
@@ -30,10 +31,19 @@ def main() -> None:
     parameters = [np.ones(shape) for shape in ((4, 2), (4, 1), (1, 4), (1, 1))]
     program = tl.program(tl.value_and_grad(loss_of, argnums=(0, 1, 2, 3)))(*parameters)
     tl.viz.graph(program).save(FOLDER / "program.svg")
+    lab_run()
     windows()
     plots.draw(FOLDER)
     pages.draw_page(DOCS / "pictures.md")
     pages.draw_notebook(DOCS.parent / "notebooks" / "07_seeing_graphs.ipynb", FOLDER)
+
+
+def lab_run() -> None:
+    """Draw what `train --plot` draws, in few colours."""
+    settings = tl.lab.usual_settings("xor", optimizer="adam", lr=0.1, epochs=1000)
+    path = FOLDER / "lab-train.png"
+    picture_of(tl.lab.train(settings), path)
+    path.write_bytes(pages.small(path.read_bytes()))
 
 
 def windows() -> None:

@@ -98,7 +98,7 @@ def draw_notebook(path: Path, folder: Path) -> None:
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if "image/png" in data:
-                png = _small(base64.b64decode(data["image/png"]))
+                png = small(base64.b64decode(data["image/png"]))
                 data["image/png"] = base64.b64encode(png).decode()
                 name = folder / f"gallery-{cell.id}"
                 if "image/svg+xml" in data:
@@ -110,7 +110,8 @@ def draw_notebook(path: Path, folder: Path) -> None:
     nbformat.write(notebook, path)
 
 
-def _small(png: bytes) -> bytes:
+def small(png: bytes) -> bytes:
+    """Give a picture in a palette of few colours."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     if len(picture.getcolors(1 << 24) or ()) > _COLOURS:
         picture = picture.quantize(_COLOURS, dither=Image.Dither.NONE)

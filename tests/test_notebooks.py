@@ -13,6 +13,7 @@ SHORTENED = {
     "05_from_and_to_pytorch": ("for _ in range(4):", "for _ in range(1):"),
     "06_a_transformer_in_an_hour": ("STEPS, BATCH = 420, 16", "STEPS, BATCH = 20, 16"),
     "07_seeing_graphs": ('"epochs": 50', '"epochs": 3'),
+    "08_the_two_reports": ("EPOCHS_A, EPOCHS_B = 10_000, 9_000", "EPOCHS_A, EPOCHS_B = 40, 40"),
     "09_a_sweep": ("epochs = 400", "epochs = 40"),
 }
 

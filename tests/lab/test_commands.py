@@ -322,6 +322,7 @@ def test_bash_completes_commands_and_options():
     for words, expected in (
         ("tinygrad-lab pre", "predict"),
         ("tinygrad-lab train --opt", "--optimizer"),
+        ("tinygrad-lab train xor --optimizer ada", "adagrad"),
     ):
         done = run(
             [],
@@ -363,3 +364,15 @@ def test_a_training_that_is_ended_leaves_nothing(tmp_path, name):
     if name == "SIGINT":
         assert err.endswith(b"tinygrad-lab: interrupted; nothing was written\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_help_loads_nothing_that_it_does_not_need():
+    heavy = ("matplotlib", "jinja2", "sklearn", "hypothesis", "dask", "torch", "safetensors")
+    program = (
+        "import sys; from tinygrad_lab.lab import commands; commands.run(['--help']); "
+        f"print(sorted(set({heavy}) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -8,6 +8,7 @@ classes apart, trained on the whole batch.
 from __future__ import annotations
 
 from tinygrad_lab.lab.data import Data, DataError, load
+from tinygrad_lab.lab.networks import Network, NetworkError, read_network, save_network
 from tinygrad_lab.lab.points import circles, linear, moons, spirals, xor
 from tinygrad_lab.lab.settings import Settings, SettingsError, command_of, usual_settings
 from tinygrad_lab.lab.training import DivergedError, Result, train, train_many
@@ -16,6 +17,8 @@ __all__ = [
     "Data",
     "DataError",
     "DivergedError",
+    "Network",
+    "NetworkError",
     "Result",
     "Settings",
     "SettingsError",
@@ -24,6 +27,8 @@ __all__ = [
     "linear",
     "load",
     "moons",
+    "read_network",
+    "save_network",
     "spirals",
     "train",
     "train_many",

@@ -5,6 +5,7 @@ Two minutes of two processors, so only among the thorough tests.
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from tinygrad_lab.lab.runner import run_all
 pytestmark = pytest.mark.skipif(
     os.environ.get("HYPOTHESIS_PROFILE") != "thorough", reason="trains thousands of networks"
 )
+
+ROOT = Path(__file__).parents[3]
 
 ROWS = {
     (study.key, row.report, row.settings.data, row.label): row
@@ -31,6 +34,18 @@ REFUTED = {
     "Report A: the loss diverges (XOR), at rate 0.03",
     "Adam > momentum > SGD with each at the best of these rates",
 }
+
+#: The claims whose share of runs the documentation names.
+SAID = (
+    "Report A: more units converge faster (linear)",
+    "Report A: more units converge faster (XOR)",
+    "Report A: 98 % with the median output as threshold (linear)",
+    "Report A: order of convergence Adam > momentum > SGD (linear)",
+    "Report A: order of convergence Adam > momentum > SGD (XOR)",
+    "Adam > momentum > SGD with each at the best of these rates",
+    "Report B's losses are those of half the squared error (linear)",
+    "Report B's rate 1 is that of half the squared error (linear)",
+)
 
 #: Grades that the page is about, by study, report, data, label and figure.
 GRADES = {
@@ -71,6 +86,18 @@ def test_the_claims(runs):
             verdict = claim.verdict(runs)
             said = f"{claim.text}: {verdict.share} {verdict.evidence}"
             assert verdict.holds == (claim.text not in REFUTED), said
+
+
+def test_the_numbers_in_the_documentation(runs, measured):
+    text = (ROOT / "docs/report.md").read_text(encoding="utf-8")
+    text = " ".join(text.partition("## What a hundred seeds say")[2].partition("\n## ")[0].split())
+    verdicts = {c.text: c.verdict(runs) for study in STUDIES for c in study.claims}
+    for claim in SAID:
+        assert str(verdicts[claim].share) in text, claim
+    shares = {(*key, f.what): f.share for key, m in measured.items() for f in m.figures}
+    for figure in GRADES:
+        if figure[0] in ("base", "learning-rate") and shares[figure].word != "most":
+            assert str(shares[figure]) in text, figure
 
 
 def test_the_grades(measured):

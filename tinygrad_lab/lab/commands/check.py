@@ -131,7 +131,7 @@ def _imported(path: Path) -> ModuleType:
         raise CommandError(f"{path} is no Python file; name one, and a function: backprop.py:step")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))
-    sys.modules[spec.name] = module
+    sys.modules.setdefault(spec.name, module)  # a file called json.py takes nobody's place
     with _errors_of(str(path)):
         spec.loader.exec_module(module)
     return module

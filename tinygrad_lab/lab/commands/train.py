@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from tinygrad_lab.lab import training
 from tinygrad_lab.lab.commands.frame import Json, check_target, doing, echo_json
+from tinygrad_lab.lab.data import DATA_NAMES
 from tinygrad_lab.lab.networks import Network, save_network
 from tinygrad_lab.lab.runner import PATIENCE
 from tinygrad_lab.lab.settings import (
@@ -23,6 +24,9 @@ from tinygrad_lab.lab.settings import (
     INITS,
     LOSSES,
     OPTIMIZERS,
+    OUTPUT_ACTIVATIONS,
+    REDUCTIONS,
+    THRESHOLDS,
     command_of,
     parse_hidden,
     usual_settings,
@@ -41,32 +45,62 @@ def _one_of(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
+def _completed(names: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """Return what a shell asks for the values that begin as somebody has typed."""
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+
+
 def command(
     data: Annotated[
         str,
         typer.Argument(
+            autocompletion=_completed(DATA_NAMES),
             help="xor, linear, spirals, moons, circles, digits; or a CSV file with --target, or an "
-            "IDX file with --labels."
+            "IDX file with --labels.",
         ),
     ],
     hidden: Annotated[str | None, typer.Option(help="Units of each hidden layer: 4,4 say.")] = None,
     activation: Annotated[
-        str | None, typer.Option(help=f"After every layer: {_one_of(ACTIVATIONS)}.")
+        str | None,
+        typer.Option(
+            autocompletion=_completed(ACTIVATIONS),
+            help=f"After every layer: {_one_of(ACTIVATIONS)}.",
+        ),
     ] = None,
     output_activation: Annotated[
         str | None,
-        typer.Option(help="After the last layer, where it differs; or softmax over the classes."),
+        typer.Option(
+            autocompletion=_completed(OUTPUT_ACTIVATIONS),
+            help="After the last layer, where it differs; or softmax over the classes.",
+        ),
     ] = None,
     bias: Annotated[bool | None, typer.Option(help="Biases, or none at all.")] = None,
     init: Annotated[
-        str | None, typer.Option(help=f"Where weights are drawn from: {_one_of(INITS)}.")
+        str | None,
+        typer.Option(
+            autocompletion=_completed(INITS),
+            help=f"Where weights are drawn from: {_one_of(INITS)}.",
+        ),
     ] = None,
-    loss: Annotated[str | None, typer.Option(help=f"What is minimised: {_one_of(LOSSES)}.")] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=_completed(LOSSES), help=f"What is minimised: {_one_of(LOSSES)}."
+        ),
+    ] = None,
     reduction: Annotated[
-        str | None, typer.Option(help="Gradients over the examples: their mean or their sum.")
+        str | None,
+        typer.Option(
+            autocompletion=_completed(REDUCTIONS),
+            help="Gradients over the examples: their mean or their sum.",
+        ),
     ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help=f"How weights are moved: {_one_of(OPTIMIZERS)}.")
+        str | None,
+        typer.Option(
+            autocompletion=_completed(OPTIMIZERS),
+            help=f"How weights are moved: {_one_of(OPTIMIZERS)}.",
+        ),
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Steps, each on all examples.")] = None,
@@ -83,7 +117,11 @@ def command(
         str | None, typer.Option(help="The IDX file with the labels of the images.")
     ] = None,
     threshold: Annotated[
-        str | None, typer.Option(help="A single output above it is class 1: half (0.5) or median.")
+        str | None,
+        typer.Option(
+            autocompletion=_completed(THRESHOLDS),
+            help="A single output above it is class 1: half (0.5) or median.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides the draw of data and weights.", min=0)] = 0,
     save: Annotated[

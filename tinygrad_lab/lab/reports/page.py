@@ -247,6 +247,7 @@ def _disagreement(m: Measurement, missed: Iterable[Figure]) -> dict[str, Any]:
                 "what": f.what,
                 "reported": _number(f.what, f.reported),
                 "measured": _range(f.spread, partial(_number, f.what)),
+                "outside": "" if f.inside else ", all on one side of it",
                 "share": f.share,
             }
             for f in missed
