@@ -113,12 +113,10 @@ def run_all(
             keep(settings, whole[settings])
 
     with pool_of(workers or processors()) if pool is None else nullcontext(pool) as processes:
-        futures = [
-            processes.submit(train_many, settings, part)
-            for settings, part in sorted(_parts(wanted, done), key=_cost, reverse=True)
-        ]
+        parts = sorted(_parts(wanted, done), key=_cost, reverse=True)
+        futures = [processes.submit(train_many, settings, seeds) for settings, seeds in parts]
         try:
-            _collect(futures, add, progress)
+            _collect(futures, add, sum(len(seeds) for _, seeds in parts), progress)
         except KeyboardInterrupt:
             raise Interrupted(_finished(wanted, done, wanted), len(wanted)) from None
     return _finished(wanted, done, wanted)
@@ -127,12 +125,14 @@ def run_all(
 def _collect(
     futures: Sequence[Future[list[Result]]],
     add: Callable[[Sequence[Result]], None],
+    runs: int,
     progress: bool,
 ) -> None:
-    with progress_bar(len(futures), "training", "setting", shown=progress) as bar:
+    with progress_bar(runs, "training", "run", shown=progress) as bar:
         for future in as_completed(futures):
-            add(future.result())
-            bar.update()
+            results = future.result()
+            add(results)
+            bar.update(len(results))
 
 
 def progress_bar(

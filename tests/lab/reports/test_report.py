@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -324,9 +325,9 @@ def contents(out):
     return {p.name: re.sub(r"in \d+&nbsp;s", "", p.read_text("utf-8")) for p in files}
 
 
-def counted(_runs, _quick):
+def counted(path, _runs, _quick):
     """A section that says each time it is made."""
-    with Path(os.environ["COUNTED"]).open("a") as file:
+    with path.open("a") as file:
         file.write("made\n")
     return Section({"made": 1}, {"counted.csv": Table(("a",), [(1,)])})
 
@@ -352,9 +353,7 @@ def test_an_interrupted_report_goes_on_and_is_as_if_nothing_had_been(tmp_path, m
 
 
 def test_a_section_that_is_made_is_not_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "pool_of", pool_of)  # a process that knows the file
-    monkeypatch.setenv("COUNTED", str(tmp_path / "counted"))
-    part = Part(key="example", title="", make=counted)
+    part = Part(key="example", title="", make=partial(counted, tmp_path / "counted"))
     options = {"studies": short(STUDIES[-1:]), "parts": [part], "workers": 1, "progress": False}
     with monkeypatch.context() as patch:
         patch.setattr(writing.page, "files", lambda *_, **__: 1 / 0)

@@ -140,12 +140,12 @@ class TestClaims:
         fast, middle, slow = setting(1, 2, 900), setting(10, 20, 30), setting(100, 200, 1)
         judged = verdict("optimizers", text, fast, middle, slow)
         assert (judged.holds, str(judged.share)) == (True, "2 of 3")
-        assert "Adam 2, momentum 0.9 20, SGD 100" in judged.evidence
+        assert "Adam: 2; momentum 0.9: 20; SGD: 100" in judged.evidence
         assert not verdict("optimizers", text, middle, fast, slow).holds
         never = [run(0.5, 1.0, reach=None)] * 3
         judged = verdict("optimizers", text, setting(1, 2, 3), middle, never)
         assert judged.holds
-        assert "SGD never" in judged.evidence
+        assert "SGD: never" in judged.evidence
         assert str(verdict("optimizers", text, fast, never, never).share) == "0 of 3"
 
     def test_the_best_rate_of_each_is_compared(self):
@@ -156,7 +156,9 @@ class TestClaims:
         runs = map(setting, (500, 10, 20, 900, 40, 30, 80, 70, 60))
         judged = verdict("optimizer-rates", "Adam >", *runs)
         assert judged.holds
-        assert "Adam at 0.1 10, momentum 0.9 at 1 30, SGD at 1 60" in judged.evidence
+        assert (
+            "Adam at rate 0.1: 10; momentum 0.9 at rate 1: 30; SGD at rate 1: 60" in judged.evidence
+        )
         runs = (*[setting(50)] * 3, never, setting(40), never, *[setting(60)] * 3)
         assert not verdict("optimizer-rates", "Adam >", *runs).holds
 

@@ -65,7 +65,8 @@ def _predictions(result: Result) -> dict[str, str]:
         description=caption,
         size=(7.0, 3.6),
     )
-    return {"svg": picture, "caption": caption}
+    file = f"data/example-{result.settings.data}-predictions.csv"
+    return {"svg": picture, "caption": caption, "data": file}
 
 
 def _predictions_table(result: Result) -> Table:
@@ -97,7 +98,8 @@ def _boundary(result: Result) -> tuple[dict[str, str], Table]:
         size=(4.2, 3.8),
         bottom=0.8,
     )
-    figure = {"svg": picture, "caption": f"Output and decision boundary, {DATA_TITLES[data]}"}
+    caption = f"Output and decision boundary, {DATA_TITLES[data]}"
+    figure = {"svg": picture, "caption": caption, "data": f"data/example-{data}-boundary.csv"}
     return figure, Table(("x0", "x1", "output"), rows)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_lab.lab.reports.measuring import CONVERGED, agreeing, percent, share_of
 from tinygrad_lab.lab.reports.reported import Reported
-from tinygrad_lab.lab.reports.statistics import Share, Spread
+from tinygrad_lab.lab.reports.shares import Share, Spread
 from tinygrad_lab.lab.reports.study import Judge, Results, Verdict
 from tinygrad_lab.lab.training import Result
 
@@ -41,13 +41,13 @@ def ordered_by_speed(names: Sequence[str]) -> Judge:
         epochs = list(map(_epochs, runs))
         seeds = set.intersection(*map(set, epochs))
         in_order = share_of(all(a[seed] < b[seed] for a, b in pairwise(epochs)) for seed in seeds)
-        medians = ", ".join(
-            f"{name} {_text(_median(each))}" for name, each in zip(names, epochs, strict=True)
+        medians = "; ".join(
+            f"{name}: {_text(_median(each))}" for name, each in zip(names, epochs, strict=True)
         )
         return Verdict(
             in_order.word == "most",
             in_order,
-            f"seeds have this order; median epochs to a loss under {CONVERGED}: {medians}",
+            f"seeds have this order; median epochs to a loss under {CONVERGED}, {medians}",
         )
 
     return judge
@@ -62,7 +62,7 @@ def ordered_at_their_best(names: Sequence[str], rates: Sequence[float]) -> Judge
             of_rates = zip(rates, runs[i * len(rates) : (i + 1) * len(rates)], strict=True)
             rate, results = min(of_rates, key=lambda pair: _median(_epochs(pair[1])))
             best.append(results)
-            labels.append(f"{name} at {rate:g}")
+            labels.append(f"{name} at rate {rate:g}")
         return ordered_by_speed(labels)(*best)
 
     return judge

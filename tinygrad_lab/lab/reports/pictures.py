@@ -81,6 +81,8 @@ def _draw_losses(group: Sequence[Measurement], ax: Axes) -> None:
     epochs = _epochs(group)
     losses = {m.row.label: [_at(epochs, r, r.losses) for r in m.results] for m in group}
     plot_learning_curves(losses, epochs=epochs, ax=ax)
+    ax.yaxis.set_major_formatter(lambda loss, _: f"{loss:.0e}".replace("e-0", "e-"))
+    ax.minorticks_off()
     points = sorted({point for m in group for point in m.row.reported.curve})
     if points:
         ax.plot(

@@ -1,6 +1,6 @@
 """The CSV files beside the page: every number that it shows or draws can be had as data.
 
-Not for the numbers themselves (``judging.py``) nor for writing files (``writing.py``).
+Not for the numbers themselves (``measuring.py``) nor for writing files (``writing.py``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.lab.reports.measuring import Measurement
-from tinygrad_lab.lab.reports.statistics import Share, Spread
+from tinygrad_lab.lab.reports.shares import Share, Spread
 from tinygrad_lab.lab.reports.study import Runs
 from tinygrad_lab.lab.settings import Settings, command_of
 
@@ -147,13 +147,16 @@ def curves_table(measured: Iterable[Measurement]) -> Table:
         start = (m.row.report, m.row.label, m.row.settings.data)
         losses = np.array([result.losses for result in m.results])
         accuracies = 100 * np.array([result.accuracies for result in m.results])
-        points = zip(m.results[0].epochs, losses.T, accuracies.T, strict=True)
-        for epoch, at_epoch, accuracy in points:
-            finite = at_epoch[np.isfinite(at_epoch)]
-            numbers = (*_quartiles(finite), *_quartiles(accuracy))
-            rows.append((*start, int(epoch), finite.size, *(f"{q:.6g}" for q in numbers)))
+        finite = np.isfinite(losses).sum(axis=0)
+        numbers = np.vstack([_quartiles(losses), _quartiles(accuracies)]).T
+        for epoch, count, at_epoch in zip(m.results[0].epochs, finite, numbers, strict=True):
+            rows.append((*start, int(epoch), int(count), *(f"{q:.6g}" for q in at_epoch)))
     return Table(header, rows)
 
 
-def _quartiles(values: NDArray[np.float64]) -> Iterable[float]:
-    return np.percentile(values, [25, 50, 75]).tolist() if values.size else [np.nan] * 3
+def _quartiles(curves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return three rows: the quartiles at each point, of the runs that are finite there."""
+    if np.isfinite(curves).all():  # at once, which is much faster
+        return np.percentile(curves, [25, 50, 75], axis=0)
+    points = ([value for value in point if np.isfinite(value)] for point in curves.T)
+    return np.array([np.percentile(p, [25, 50, 75]) if p else [np.nan] * 3 for p in points]).T

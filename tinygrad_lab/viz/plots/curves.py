@@ -234,7 +234,8 @@ def _draw_setting(
     if each_run and len(table) > 1:
         ax.plot(x, table.T, color=style["color"], linewidth=0.6, alpha=0.35)
     if band is not None and len(table) > 1 and x.size:
-        low, high = np.nanpercentile(table, band, axis=0)
+        percentile = np.nanpercentile if np.isnan(table).any() else np.percentile  # much faster
+        low, high = percentile(table, band, axis=0)
         ax.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
     median = np.nanmedian(table, axis=0) if x.size else x
     if not x.size:

@@ -53,6 +53,14 @@ def test_a_frame_counts_what_is_right_at_its_epoch(runs, made):
             assert f"output at epoch {frame['epoch'].replace(',', '')}: " in frame["svg"]
 
 
+def test_a_frame_has_a_boundary_where_its_outputs_are_on_both_sides(made):
+    for film in made.shown["films"]:
+        columns = np.array(made.tables[film["data"].removeprefix("data/")].rows, float).T[2:]
+        has_one = [outputs.min() < 0.5 < outputs.max() for outputs in columns]
+        assert ['class="boundary"' in frame["svg"] for frame in film["frames"]] == has_one
+        assert len({frame["svg"].partition(">")[2] for frame in film["frames"]}) > 2
+
+
 def test_every_point_is_in_every_frame(made):
     for film, count in zip(made.shown["films"], (100, 21), strict=True):
         for frame in film["frames"]:

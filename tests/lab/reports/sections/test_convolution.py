@@ -1,12 +1,14 @@
 """The section on convolution says of its network what the network does on digits it never saw."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
 
 import tinygrad_lab as tl
-from tinygrad_lab.lab.reports.sections import convolution, digits
+from tinygrad_lab.lab.reports import page
+from tinygrad_lab.lab.reports.sections import PARTS, convolution, digits
 
 pytest.importorskip("sklearn")
 
@@ -68,6 +70,14 @@ def test_the_lowest_loss_is_that_of_a_prediction_that_is_the_label_smoothed():
     scores[0, 3] = np.log(1 - 0.9 * digits.SMOOTHING)
     least = tl.cross_entropy(scores, np.array([3]), label_smoothing=digits.SMOOTHING)
     assert convolution._smoothed_floor() == pytest.approx(float(least))
+
+
+def test_without_the_digits_the_section_says_how_to_get_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    section = convolution.section({}, quick=True)
+    (part,) = [part for part in PARTS if part.key == "convolution"]
+    text = page.files([], {}, {part.key: section}, parts=[part], seeds=5, seconds=0.0)["index.html"]
+    assert "pip install &#34;tinygrad-lab[data]&#34;" in text
 
 
 @pytest.mark.skipif(not THOROUGH, reason="as long as in the report: make test-thorough")

@@ -6,7 +6,7 @@ Not for how a frame is drawn (``multiples.py``) nor for the layout
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,10 +47,11 @@ def section(runs: Runs, quick: bool) -> Section | None:
     }
     if not shown:
         return None
-    films = [_film(data, result) for data, result in shown.items()]
-    tables = {}
+    films, tables = [], {}
     for data, result in shown.items():
-        tables[f"boundaries-{data}.csv"] = _outputs(result)
+        outputs = {epoch: result.predict(grid(), epoch).ravel() for epoch in result.snapshots}
+        films.append(_film(data, result, outputs))
+        tables[f"boundaries-{data}.csv"] = _side_by_side(outputs)
         tables[f"boundaries-{data}-loss.csv"] = Table(
             ("epoch", "loss"),
             [
@@ -68,11 +69,14 @@ def _again(results: Results) -> Result:
     return again
 
 
-def _film(data: str, result: Result) -> dict[str, Any]:
+def _film(data: str, result: Result, outputs: Mapping[int, Array]) -> dict[str, Any]:
     return {
         "title": _capital(DATA_TITLES[data]),
         "seed": result.seed,
-        "frames": [_frame(result, epoch, number) for number, epoch in enumerate(result.snapshots)],
+        "frames": [
+            _frame(result, epoch, output) | {"number": number}
+            for number, (epoch, output) in enumerate(outputs.items(), start=1)
+        ],
         "data": f"data/boundaries-{data}.csv",
         "curve": _curve(data, result),
     }
@@ -82,18 +86,16 @@ def _capital(title: str) -> str:
     return title[:1].upper() + title[1:]
 
 
-def _frame(result: Result, epoch: int, number: int) -> dict[str, str]:
-    outputs = result.predict(grid(), epoch).ravel()
+def _frame(result: Result, epoch: int, output: Array) -> dict[str, Any]:
     right = (result.predict(result.x, epoch) > 0.5) == (result.y > 0.5)
     text = f"{np.sum(right)} of {right.size} right"
     return {
         "svg": frame(
             result.x,
             result.y.ravel() > 0.5,
-            outputs,
+            output,
             f"{DATA_TITLES[result.settings.data]}, output at epoch {epoch}: {text}",
         ),
-        "number": str(number + 1),
         "epoch": f"{epoch:,}",
         "text": text,
     }
@@ -129,8 +131,8 @@ def _draw_curve(ax: Axes, result: Result, epochs: Sequence[int], losses: Sequenc
     ax.margins(y=0.1)
 
 
-def _outputs(result: Result) -> Table:
-    """Put the outputs of the frames side by side: a row for each point."""
-    columns = [result.predict(grid(), epoch).ravel() for epoch in result.snapshots]
-    rows = [[f"{number:.6g}" for number in row] for row in np.column_stack([grid(), *columns])]
-    return Table(("x0", "x1", *(f"epoch {epoch}" for epoch in result.snapshots)), rows)
+def _side_by_side(outputs: Mapping[int, Array]) -> Table:
+    """Make a table of the outputs of the frames: a row for each point."""
+    columns = np.column_stack([grid(), *outputs.values()])
+    rows = [[f"{number:.6g}" for number in row] for row in columns]
+    return Table(("x0", "x1", *(f"epoch {epoch}" for epoch in outputs)), rows)

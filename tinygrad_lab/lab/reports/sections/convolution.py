@@ -37,13 +37,13 @@ _ACCURACIES = {"accuracy": "training", "val_accuracy": "held out"}
 def section(_: Runs, quick: bool) -> Section:
     """Train the network on each split, and show what it reads, and how.
 
-    Raises
-    ------
-    ImportError
-        scikit-learn, which brings the digits, is not installed.
+    Without scikit-learn, which brings the digits, the section says how to get it.
     """
     splits, epochs = (QUICK_SPLITS, QUICK_EPOCHS) if quick else (SPLITS, EPOCHS)
-    readers = [trained(split, epochs) for split in range(1, splits + 1)]
+    try:
+        readers = [trained(split, epochs) for split in range(1, splits + 1)]
+    except ImportError as error:
+        return Section({"remedy": str(error)})
     shown = _of_median(readers)
     by_hand = kernel.section(shown.images[:_IMAGES].astype(np.float64), _kernels(shown))
     text = {
@@ -142,8 +142,8 @@ def _accuracies(readers: Sequence[Reader]) -> dict[str, str]:
         name="convolution-accuracies",
         alt="Share of digits read right over epochs, in training and held out",
         caption=(
-            f"After one epoch {100 * first:.0f} % of the held-out digits are read right; what "
-            "counts is the share after the last epoch, fixed beforehand."
+            f"After one epoch {100 * first:.0f}\N{NO-BREAK SPACE}% of the held-out digits are "
+            "read right; what counts is the share after the last epoch, fixed beforehand."
         ),
     )
 

@@ -42,10 +42,10 @@ theme.addEventListener("click", () => {
 dark.addEventListener("change", label);
 label();
 
-// On paper everything is open.
+// On paper everything is open, but for long tables, which are files too.
 const folded = [];
 addEventListener("beforeprint", () => {
-  folded.push(...document.querySelectorAll("details:not([open])"));
+  folded.push(...document.querySelectorAll("details:not([open], .long)"));
   folded.forEach((each) => { each.open = true; });
 });
 addEventListener("afterprint", () => {
