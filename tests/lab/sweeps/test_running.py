@@ -19,6 +19,7 @@ from tinygrad_lab.lab.sweeps import (
     running,
     status_of,
 )
+from tinygrad_lab.lab.sweeps.errors import WorkerEndedError
 from tinygrad_lab.lab.sweeps.status import reading, settings_of
 from tinygrad_lab.lab.sweeps.store import curve_of
 from tinygrad_lab.lab.sweeps.trial import MEASURES, Trial, key_of, run_trials
@@ -282,6 +283,28 @@ def test_a_worker_that_is_ended_costs_nothing(store, monkeypatch, trained):
     monkeypatch.setattr(running, "pool_of", Mortal(once).pool_of)
     assert swept(store, workers=1).done == 12
     assert trained == Counter(KEYS)
+
+
+class WorkerLost(Exception):
+    """What an executor says of each task that a lost worker had, at fault or not."""
+
+
+WorkerEndedError.register(WorkerLost)
+
+
+def test_an_executor_that_goes_on_without_its_lost_workers(store, at_once, monkeypatch):
+    runs = Counter()
+
+    def run(settings, seeds):
+        runs[settings, seeds] += 1
+        if runs[settings, seeds] == 1 or (settings.hidden == (2,) and 1 in seeds):
+            raise WorkerLost
+        return untrained(settings, seeds)
+
+    monkeypatch.setattr(running, "run_trials", run)
+    status = swept(store, executor=at_once, ahead=12)  # each trial a task of its own
+    assert (status.done, status.failed) == (10, 2)
+    assert sorted(runs.values()) == [2] * 10 + [3] * 2
 
 
 def test_a_trial_that_ends_its_worker_each_time_fails_and_the_others_do_not(

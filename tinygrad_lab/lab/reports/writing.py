@@ -126,7 +126,7 @@ def make_report(
 
 
 #: Keys of what is on every page, or beside it.
-_TAKEN = ("runs", "findings", "contents", "top")
+_TAKEN = ("runs", "findings", "contents", "top", "main", "unfold", "theme")
 
 
 def _check_keys(studies: Sequence[str], parts: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ Not for what is wrong with one trial, whose traceback is in its row.
 from __future__ import annotations
 
 import sqlite3
+from abc import ABCMeta
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,13 @@ class PlanError(SweepError):
 
 class ExecutorError(SweepError):
     """An executor that can run nothing any more."""
+
+
+class WorkerEndedError(Exception, metaclass=ABCMeta):
+    """The process that ran a task was ended, and the executor goes on without it.
+
+    For the executors whose own error for it is registered here.
+    """
 
 
 class StoreError(SweepError):
