@@ -171,7 +171,7 @@ def test_an_interrupt_ends_what_runs_on_the_cluster(folder):
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=20)
         assert (child.returncode, out) == (130, "")
-        assert err.startswith("tinygrad-lab: interrupted; 0 trials are in a.sqlite")
+        assert err.startswith("tinygrad-lab: interrupted; trials in a.sqlite: 0;")
         wait_until(lambda: busy(client) == 0, seconds=5)
 
 
