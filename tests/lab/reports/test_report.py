@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -436,14 +437,18 @@ def training(tmp_path):
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+    patience = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
+    patience.start()
     try:
         progress = b""
         while b"2/3" not in progress:
             chunk = os.read(process.stderr.fileno(), 1000)
-            assert chunk, progress.decode()
+            assert chunk, progress.decode()  # it ended, or was ended
             progress += chunk
+        patience.cancel()
         yield process
     finally:
+        patience.cancel()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

@@ -68,8 +68,8 @@ _MESSAGES = {
     f"{PATIENCE:g} s; {_GOES_ON} when that program lets go of it",
     sqlite3.SQLITE_READONLY: "cannot write {path}: it, or its folder, is read-only; name another "
     "with --db",
-    sqlite3.SQLITE_CANTOPEN: "cannot open {path}: it is no file, or you may not read and write it "
-    "and its folder; name another with --db",
+    sqlite3.SQLITE_CANTOPEN: "cannot open {path}: it is a folder, or you may not write it or its "
+    "folder; name another with --db",
     sqlite3.SQLITE_NOTADB: "{path} is no SQLite database; name another with --db",
     sqlite3.SQLITE_CORRUPT: "{path} is a damaged database ({error}); `sqlite3 {path} .recover` may "
     "save what is in it",
