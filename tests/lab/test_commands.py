@@ -55,13 +55,11 @@ def test_more_examples_than_anybody_reads_are_not_listed(command):
     assert "Iter100 |" in command("train linear --n 100 --epochs 1")[1]
 
 
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-def test_a_picture_of_the_run(command, tmp_path, ending):
-    begins = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
-    path = tmp_path / f"run.{ending}"
+def test_a_picture_of_the_run(command, tmp_path):
+    path = tmp_path / "run.pdf"
     status, _, err = command(f"train moons --n 20 --epochs 5 --quiet --plot {path}")
     assert (status, err) == (0, "")
-    assert path.read_bytes().startswith(begins[ending])
+    assert path.read_bytes().startswith(b"%PDF")
 
 
 def test_a_picture_of_what_has_no_plane(command, tmp_path):
@@ -318,19 +316,22 @@ def run(arguments, **environment):
     )
 
 
-def test_bash_completes_commands_and_options():
-    for words, expected in (
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
         ("tinygrad-lab pre", "predict"),
         ("tinygrad-lab train --opt", "--optimizer"),
         ("tinygrad-lab train xor --optimizer ada", "adagrad"),
-    ):
-        done = run(
-            [],
-            _TINYGRAD_LAB_COMPLETE="complete_bash",
-            COMP_WORDS=words,
-            COMP_CWORD=str(words.count(" ")),
-        )
-        assert expected in done.stdout.decode().split()
+    ],
+)
+def test_bash_completes_commands_options_and_values(command, monkeypatch, words, expected):
+    monkeypatch.setenv("_TINYGRAD_LAB_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    status, out, err = command("")
+    assert (status, err) == (0, "")
+    assert expected in out.split()
+    assert all(word.startswith(words.split()[-1]) for word in out.split())
 
 
 def test_a_terminal_that_has_ascii_alone():

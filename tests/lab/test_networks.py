@@ -32,7 +32,7 @@ def settings_of_every_kind(flowers):
     plane = {"epochs": 3, "hidden": (3,)}
     return [
         Settings(**plane),
-        Settings(**plane, bias=False, activation="relu", threshold="median"),
+        Settings(**plane, bias=False, threshold="median"),
         Settings(**plane, data="linear", n=9, loss="report-a"),
         usual_settings("moons", n=10, epochs=3),
         usual_settings("circles", n=8, epochs=3, output_activation="softmax"),

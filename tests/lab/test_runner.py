@@ -55,14 +55,14 @@ def test_an_error_in_a_process_is_an_error_here(monkeypatch):
 
 def test_what_is_finished_is_not_run_again_and_what_becomes_whole_is_kept(monkeypatch):
     monkeypatch.setattr(running, "_NUMBERS_AT_ONCE", 2 * 21 * 2)  # two networks
-    other, kept = replace(SETTING, lr=0.2), []
+    other, stored = replace(SETTING, lr=0.2), []
     earlier = {SETTING: train_many(SETTING, [0, 1, 2])}
     runs = run_all(
         [(SETTING, range(3)), (other, range(3))],
         workers=1,
         progress=False,
         finished=earlier,
-        keep=lambda settings, results: kept.append((settings, [r.seed for r in results])),
+        keep=lambda settings, results: stored.append((settings, [r.seed for r in results])),
     )
     assert all(a is b for a, b in zip(runs[SETTING], earlier[SETTING], strict=True))
-    assert kept == [(other, [0, 1, 2])]
+    assert stored == [(other, [0, 1, 2])]

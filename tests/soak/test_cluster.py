@@ -21,6 +21,9 @@ from tests.soak.test_sweeps import (
     started,
     undisturbed,
 )
+from tinygrad_lab.lab.sweeps import Store, parse_plan, run_sweep, running
+from tinygrad_lab.lab.sweeps.cluster import dask_executor
+from tinygrad_lab.lab.sweeps.trial import run_trials
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are ended in POSIX's way")
@@ -105,6 +108,19 @@ def test_workers_of_a_local_cluster_are_killed(folder, undisturbed, rng, rounds,
     tried(f"{kills} workers killed in {sweeps} sweeps of {TRIALS} trials")
 
 
+def test_a_trial_that_ends_its_worker_is_the_only_one_that_fails(tmp_path, monkeypatch):
+    def fatal(settings, seeds):
+        if settings.lr == 0.5 and 1 in seeds:
+            os._exit(1)
+        return run_trials(settings, seeds)
+
+    monkeypatch.setattr(running, "run_trials", fatal)
+    plan = parse_plan("seeds = 3\nsettings.epochs = 200\ngrid.lr = [0.1, 0.2, 0.5, 0.6]")
+    with Store(tmp_path / "a.sqlite") as store, dask_executor("local", 2) as (executor, threads):
+        status = run_sweep(plan, store, executor=executor, ahead=2 * threads, progress=False)
+    assert (status.done, status.failed) == (11, 1)
+
+
 def test_a_local_cluster_ends_with_its_killed_sweep(folder, undisturbed, rng, tried):
     for number in range(3):
         child = started(folder, "--dask", "local", "--workers", "2")
@@ -155,7 +171,7 @@ def test_an_interrupt_ends_what_runs_on_the_cluster(folder):
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=20)
         assert (child.returncode, out) == (130, "")
-        assert err.startswith("tinygrad-lab: interrupted; 0 trials are in a.sqlite")
+        assert err.startswith("tinygrad-lab: interrupted; trials in a.sqlite: 0;")
         wait_until(lambda: busy(client) == 0, seconds=5)
 
 

@@ -74,9 +74,9 @@ def rows(path):
         return compared(store)
 
 
-def wait_for(path, trials):
-    """Wait until so many trials are finished."""
-    while finished_in(path) < trials:
+def wait_for(child, path, trials):
+    """Wait until so many trials are finished, or the sweep is over."""
+    while child.poll() is None and finished_in(path) < trials:
         time.sleep(0.02)
 
 
@@ -100,7 +100,7 @@ def test_killed_five_times_at_random(folder, undisturbed, rng, rounds, tried):
             if rng.random() < 0.2:
                 time.sleep(rng.uniform(0, 3))  # while it starts, perhaps
             else:
-                wait_for(folder / "a.sqlite", rng.randint(35 * part, 35 * part + 34))
+                wait_for(child, folder / "a.sqlite", rng.randint(35 * part, 35 * part + 34))
                 time.sleep(rng.uniform(0, 0.5))
             kills += child.poll() is None
             child.kill()
@@ -115,7 +115,9 @@ def test_killed_five_times_at_random(folder, undisturbed, rng, rounds, tried):
 def test_its_workers_are_killed(folder, undisturbed, rng, tried):
     child, kills = started(folder), 0
     while child.poll() is None:
-        time.sleep(rng.uniform(1, 4))
+        # Not so often that one trial is hit three times, which would have failed then.
+        wait_for(child, folder / "a.sqlite", finished_in(folder / "a.sqlite") + rng.randint(5, 30))
+        time.sleep(rng.uniform(0, 0.5))
         for worker in children_of(child)[:1]:
             os.kill(worker, signal.SIGKILL)
             kills += 1

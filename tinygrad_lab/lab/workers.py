@@ -12,7 +12,11 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
-from threading import Thread
+from multiprocessing.process import BaseProcess
+from threading import Event, Thread
+
+# Seconds between two looks at the processes of a pool.
+_LOOKS_EVERY = 0.2
 
 
 @contextmanager
@@ -34,10 +38,10 @@ def pool_of(workers: int) -> Iterator[ProcessPoolExecutor]:
         workers, mp_context=get_context("spawn"), initializer=_depend_on_parent
     )
     try:
-        with environment_of_workers():
+        with environment_of_workers(), _ended_with_any_of(pool):
             yield pool
     except BaseException:
-        processes = list((getattr(pool, "_processes", None) or {}).values())
+        processes = _processes_of(pool)
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
@@ -45,6 +49,40 @@ def pool_of(workers: int) -> Iterator[ProcessPoolExecutor]:
             process.join()
         raise
     pool.shutdown()
+
+
+@contextmanager
+def _ended_with_any_of(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """See to it that a pool breaks, and does not wait for ever, when one of its processes is ended.
+
+    One that is ended while it sends a result leaves a part of it in the pipe that all of them
+    share, and Python waits for the rest.  It gives up when nobody is left who could send it.
+    """
+    over = Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            processes = _processes_of(pool)
+            sentinels = [process.sentinel for process in processes]
+            if not wait(sentinels, _LOOKS_EVERY):
+                over.wait(0 if sentinels else _LOOKS_EVERY)
+            elif not over.is_set():
+                for process in processes:
+                    process.kill()
+                pool._result_queue._writer.close()  # type: ignore[attr-defined]  # noqa: SLF001
+                return
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _processes_of(pool: ProcessPoolExecutor) -> list[BaseProcess]:
+    return list((getattr(pool, "_processes", None) or {}).values())
 
 
 @contextmanager

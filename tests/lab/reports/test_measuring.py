@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tinygrad_lab.lab import Settings, train
 from tinygrad_lab.lab.reports.measuring import each_figure, measure
 from tinygrad_lab.lab.reports.reported import Reported
-from tinygrad_lab.lab.reports.statistics import WORDS, Share
+from tinygrad_lab.lab.reports.shares import WORDS, Share
 from tinygrad_lab.lab.reports.study import Claim, Row, Verdict
 
 SETTING = Settings(hidden=(1,), epochs=2)

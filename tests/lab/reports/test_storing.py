@@ -106,6 +106,7 @@ def test_a_store_lies_beside_its_report_and_goes_when_it_is_empty(tmp_path):
     with opened(out, "full") as store:
         assert store.text({}) == "text"
         store.clear()
+        store.folder.mkdir()
     assert list((tmp_path / "a").iterdir()) == []
 
 

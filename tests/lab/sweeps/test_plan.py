@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,15 @@ def test_the_draws_of_a_setting_do_not_depend_on_the_others():
     more = 'data = { choice = ["linear", "xor"] }'
     few, many = (settings_of(RANDOM.format(trials=9, seed=1, more=m)) for m in ("", more))
     assert [s.lr for s in few] == [s.lr for s in many]
+
+
+def test_the_draws_of_two_settings_have_nothing_to_do_with_each_other():
+    text = """
+    settings.data = "moons"
+    random = { trials = 500, lr = { uniform = [0.1, 1] }, noise = { uniform = [0.1, 1] } }
+    """
+    pairs = np.array([(s.lr, s.noise) for s in settings_of(text)])
+    assert abs(np.corrcoef(pairs.T)[0, 1]) < 0.15  # more than 3 standard deviations
 
 
 def test_a_log_uniform_draw_is_uniform_in_its_logarithm():

@@ -19,6 +19,7 @@ from tinygrad_lab.lab.sweeps import (
     running,
     status_of,
 )
+from tinygrad_lab.lab.sweeps.errors import WorkerEndedError
 from tinygrad_lab.lab.sweeps.status import reading, settings_of
 from tinygrad_lab.lab.sweeps.store import curve_of
 from tinygrad_lab.lab.sweeps.trial import MEASURES, Trial, key_of, run_trials
@@ -207,17 +208,18 @@ def test_an_interrupt_keeps_what_is_finished(store, at_once, monkeypatch, traine
 
     def interrupted(trial):
         record(trial)
-        if len(store.statuses()) == 5:
+        if len(store.statuses()) == 1:
+            monkeypatch.setattr(store, "record", record)
             raise KeyboardInterrupt
 
     monkeypatch.setattr(store, "record", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        swept(store, executor=at_once, ahead=1)
-    monkeypatch.setattr(store, "record", record)
+        swept(store, executor=at_once, ahead=2)
     status = status_of(store.path)
-    assert 5 <= status.done < 12
-    assert (status.trials, status.waiting) == (12, 12 - status.done)
+    assert status.done == trained.total() == 6  # two tasks were with the executor, and over
+    assert (status.trials, status.waiting) == (12, 6)
     assert swept(store, executor=at_once).done == 12
+    assert trained == Counter(KEYS)
 
 
 def test_a_store_that_cannot_be_written_ends_the_sweep(store, at_once, monkeypatch, trained):
@@ -281,6 +283,28 @@ def test_a_worker_that_is_ended_costs_nothing(store, monkeypatch, trained):
     monkeypatch.setattr(running, "pool_of", Mortal(once).pool_of)
     assert swept(store, workers=1).done == 12
     assert trained == Counter(KEYS)
+
+
+class WorkerLost(Exception):
+    """What an executor says of each task that a lost worker had, at fault or not."""
+
+
+WorkerEndedError.register(WorkerLost)
+
+
+def test_an_executor_that_goes_on_without_its_lost_workers(store, at_once, monkeypatch):
+    runs = Counter()
+
+    def run(settings, seeds):
+        runs[settings, seeds] += 1
+        if runs[settings, seeds] == 1 or (settings.hidden == (2,) and 1 in seeds):
+            raise WorkerLost
+        return untrained(settings, seeds)
+
+    monkeypatch.setattr(running, "run_trials", run)
+    status = swept(store, executor=at_once, ahead=12)  # each trial a task of its own
+    assert (status.done, status.failed) == (10, 2)
+    assert sorted(runs.values()) == [2] * 10 + [3] * 2
 
 
 def test_a_trial_that_ends_its_worker_each_time_fails_and_the_others_do_not(

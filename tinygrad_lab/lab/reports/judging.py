@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_lab.lab.reports.measuring import CONVERGED, agreeing, percent, share_of
 from tinygrad_lab.lab.reports.reported import Reported
-from tinygrad_lab.lab.reports.statistics import Share, Spread
+from tinygrad_lab.lab.reports.shares import Share, Spread
 from tinygrad_lab.lab.reports.study import Judge, Results, Verdict
 from tinygrad_lab.lab.training import Result
 

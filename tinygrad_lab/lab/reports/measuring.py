@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.lab.reports.reported import Reported
-from tinygrad_lab.lab.reports.statistics import Share, Spread
+from tinygrad_lab.lab.reports.shares import Share, Spread
 from tinygrad_lab.lab.reports.study import Results, Row
 from tinygrad_lab.lab.training import Result
 
@@ -172,6 +172,14 @@ def measure(row: Row, results: Results) -> Measurement:
     ------
     ValueError
         No runs.
+
+    Examples
+    --------
+    >>> from tinygrad_lab.lab import Settings, train_many
+    >>> row = Row("B", "twenty epochs", Settings(epochs=20), Reported(accuracy=(52.38,)))
+    >>> (figure,) = measure(row, train_many(row.settings, range(6))).figures
+    >>> str(figure.share), figure.grade
+    ('2 of 6', 'some')
     """
     if not results:
         raise ValueError(f"no runs of {row.name} to measure")

@@ -27,7 +27,7 @@ from tinygrad_lab.lab.reports.measuring import (
     percent,
 )
 from tinygrad_lab.lab.reports.sections import Part
-from tinygrad_lab.lab.reports.statistics import WORDS, Spread
+from tinygrad_lab.lab.reports.shares import WORDS, Spread
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
 from tinygrad_lab.lab.reports.study import Row, Runs, Study
 from tinygrad_lab.lab.reports.tables import Section, measured_table, runs_table

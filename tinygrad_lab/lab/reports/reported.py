@@ -1,6 +1,7 @@
 """What the two reports say, read from ``report_a.toml`` and ``report_b.toml``.
 
-Not for how we run it (``studies.py``) nor for whether it is so (``judging.py``).
+Not for how we run it (``studies.py``) nor for whether it is so (``measuring.py``,
+``judging.py``).
 """
 
 from __future__ import annotations

@@ -148,7 +148,9 @@ def opened(out: Path, kind: str) -> Iterator[Store]:
                 try:
                     yield Store(folder / kind)
                 finally:
-                    with suppress(OSError):  # not empty
+                    with suppress(OSError):  # not there, or not empty
+                        (folder / kind).rmdir()
+                    with suppress(OSError):
                         folder.rmdir()
                 return
 

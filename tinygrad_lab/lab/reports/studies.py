@@ -1,8 +1,8 @@
 """What we measure: the settings of each study, beside the runs of the reports they repeat.
 
 Where a report leaves a setting open, the study says what was chosen, and why.  Not for the figures
-of the reports (``report_a.toml``, ``report_b.toml``), how they are judged (``judging.py``), or
-running what is listed (``runner.py``).
+of the reports (``report_a.toml``, ``report_b.toml``), how they are judged (``measuring.py``,
+``judging.py``), or running what is listed (``runner.py``).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinygrad_lab.lab.reports.reported import NOTHING, Reported
-from tinygrad_lab.lab.reports.statistics import Share
+from tinygrad_lab.lab.reports.shares import Share
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.training import Result
 

@@ -1,6 +1,6 @@
 """The CSV files beside the page: every number that it shows or draws can be had as data.
 
-Not for the numbers themselves (``judging.py``) nor for writing files (``writing.py``).
+Not for the numbers themselves (``measuring.py``) nor for writing files (``writing.py``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.lab.reports.measuring import Measurement
-from tinygrad_lab.lab.reports.statistics import Share, Spread
+from tinygrad_lab.lab.reports.shares import Share, Spread
 from tinygrad_lab.lab.reports.study import Runs
 from tinygrad_lab.lab.settings import Settings, command_of
 

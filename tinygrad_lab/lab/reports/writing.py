@@ -23,7 +23,7 @@ from typing import Any
 from tinygrad_lab.lab.reports import page, pictures
 from tinygrad_lab.lab.reports.making import Making, Task
 from tinygrad_lab.lab.reports.publishing import PAGE, published
-from tinygrad_lab.lab.reports.sections import PARTS, Part, made
+from tinygrad_lab.lab.reports.sections import PARTS, Part, as_text
 from tinygrad_lab.lab.reports.storing import Store, opened
 from tinygrad_lab.lab.reports.studies import STUDIES
 from tinygrad_lab.lab.reports.study import Runs, Study
@@ -126,7 +126,7 @@ def make_report(
 
 
 #: Keys of what is on every page, or beside it.
-_TAKEN = ("runs", "findings", "contents", "top")
+_TAKEN = ("runs", "findings", "contents", "top", "main", "unfold", "theme")
 
 
 def _check_keys(studies: Sequence[str], parts: Sequence[str]) -> None:
@@ -230,7 +230,7 @@ def _tasks(pool: Executor, plan: _Plan) -> dict[str, Task[Any]]:
         needed = list(part.needs(plan.studies))
 
         def make(runs: Runs, part: Part = part, needed: list[Settings] = needed) -> Any:
-            return pool.submit(made, part, {each: runs[each] for each in needed}, plan.quick)
+            return pool.submit(as_text, part, {each: runs[each] for each in needed}, plan.quick)
 
         tasks[part.key] = Task(frozenset(needed), make)
     for study in plan.studies:

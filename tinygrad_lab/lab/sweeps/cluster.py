@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from tinygrad_lab.lab.sweeps.errors import ExecutorError, SweepError
+from tinygrad_lab.lab.sweeps.errors import ExecutorError, SweepError, WorkerEndedError
 from tinygrad_lab.lab.workers import environment_of_workers
 from tinygrad_lab.nn.kernels.threads import processors
 
@@ -34,6 +34,10 @@ _PATIENCE = 5.0
 # What all must have in the same version: to understand each other, and to compute the same.
 _OF_SCHEDULERS = ("python", "dask", "distributed")
 _OF_WORKERS = (*_OF_SCHEDULERS, "numpy", "tinygrad-lab")
+
+# A local worker that is killed is replaced however often.  Dask would give up those that are not
+# back after 15 seconds, and one that is killed twice may not be: then nobody is left, in the end.
+_CONFIGURATION = {"distributed.deploy.lost-worker-timeout": "1000 days"}
 
 # Dask says on the terminal what it does about lost workers; here it is one line or none.
 _TALKERS = ("distributed", "distributed.client", "tornado", "tornado.application")
@@ -183,7 +187,7 @@ def _compare(here: Any, there: Mapping[str, Any], packages: Sequence[str]) -> No
                 raise SweepError(f"{package} is not installed on {place}; it is {ours} here")
             if theirs != ours:
                 raise SweepError(
-                    f"{package} is {theirs} on {place} and {ours} here; trials need the same"
+                    f"{package} is {theirs} on {place} and {ours} here; install the same in both"
                 )
 
 
@@ -197,6 +201,7 @@ def _version(packages: Mapping[str, str | None], package: str) -> str | None:
 def _dask() -> Iterator[Any]:
     """Load Dask, and keep to ourselves what it logs of workers and connections that are lost."""
     try:
+        import dask.config
         import distributed
     except ModuleNotFoundError as error:
         if error.name not in ("dask", "distributed"):
@@ -205,12 +210,14 @@ def _dask() -> Iterator[Any]:
             f"{error.name} is not installed; clusters need the dask extra: "
             'pip install "tinygrad-lab[dask]"'
         ) from None
+    WorkerEndedError.register(distributed.KilledWorker)
     loggers = [logging.getLogger(name) for name in _TALKERS]
     levels = [logger.level for logger in loggers]  # set where they are loaded
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
     try:
-        yield distributed
+        with dask.config.set(_CONFIGURATION):
+            yield distributed
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

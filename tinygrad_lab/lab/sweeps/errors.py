@@ -6,6 +6,7 @@ Not for what is wrong with one trial, whose traceback is in its row.
 from __future__ import annotations
 
 import sqlite3
+from abc import ABCMeta
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,13 @@ class PlanError(SweepError):
 
 class ExecutorError(SweepError):
     """An executor that can run nothing any more."""
+
+
+class WorkerEndedError(Exception, metaclass=ABCMeta):
+    """The process that ran a task was ended, and the executor goes on without it.
+
+    For the executors whose own error for it is registered here.
+    """
 
 
 class StoreError(SweepError):
@@ -60,8 +68,8 @@ _MESSAGES = {
     f"{PATIENCE:g} s; {_GOES_ON} when that program lets go of it",
     sqlite3.SQLITE_READONLY: "cannot write {path}: it, or its folder, is read-only; name another "
     "with --db",
-    sqlite3.SQLITE_CANTOPEN: "cannot open {path}: it is no file, or you may not read and write it "
-    "and its folder; name another with --db",
+    sqlite3.SQLITE_CANTOPEN: "cannot open {path}: it is a folder, or you may not write it or its "
+    "folder; name another with --db",
     sqlite3.SQLITE_NOTADB: "{path} is no SQLite database; name another with --db",
     sqlite3.SQLITE_CORRUPT: "{path} is a damaged database ({error}); `sqlite3 {path} .recover` may "
     "save what is in it",

@@ -167,6 +167,8 @@ def _setting(setting: Varied, rows: Sequence[Row]) -> dict[str, Any]:
 
 def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
     """Draw the loss of every run over a setting, and the median for each of its values."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     from tinygrad_lab.viz.plots.canvas import COLOURS
 
     finite = [row for row in rows if math.isfinite(row["final_loss"])]
@@ -178,6 +180,9 @@ def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
         at = [np.median(x[places == p]) for p in np.unique(places)]
         if min(setting.values) > 0 and max(setting.values) / min(setting.values) > parallel.WIDE:
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=7))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
         ax.plot(at, medians, color=COLOURS[1], marker="D", markersize=4, zorder=3)
     else:
         x = places + np.random.default_rng(0).uniform(-0.22, 0.22, len(finite))
@@ -196,6 +201,7 @@ def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
 def _pair(rows: Sequence[Row], one: Varied, other: Varied) -> dict[str, str]:
     down, across = sorted((one, other), key=lambda setting: len(setting.labels))
     table = cells(rows, down, across)
+    width = max(0.8, 0.1 * max(map(len, across.labels)))
     left = 0.55 + 0.085 * max(map(len, down.labels))
     return {
         "title": f"{down.name} and {across.name}",
@@ -203,7 +209,7 @@ def _pair(rows: Sequence[Row], one: Varied, other: Varied) -> dict[str, str]:
             partial(_draw_pair, table=table, down=down, across=across),
             name=f"pair-{down.name}-{across.name}",
             description=f"Median final loss for each {down.name} and {across.name}",
-            size=(left + max(3.5, 0.95 * len(across.labels)), 1.1 + 0.45 * len(down.labels)),
+            size=(left + max(3.5, 0.5 + width * len(across.labels)), 1.1 + 0.45 * len(down.labels)),
             bottom=0.6,
             left=left,
         ),

@@ -19,6 +19,10 @@ HEIGHT, DISTANCE = 300.0, 150.0
 WIDE = 10.0
 
 
+# Numbers on an axis, at most.
+_TICKS = 7
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """An axis: its name, its ticks from the bottom (0) to the top (1), and where a group is."""
@@ -110,9 +114,19 @@ def _scale(low: float, high: float) -> tuple[Callable[[float], float], list[tupl
     at = [low + (high - low) * i / 4 for i in range(5)]
     if low > 0 and high / low > WIDE:
         of = math.log10
-        powers = range(math.ceil(of(low) - 1e-9), math.floor(of(high) + 1e-9) + 1)
-        at = [10.0**power for power in powers][:: math.ceil(len(powers) / 7) or 1]
+        at = _round_numbers(low, high)
     start, length = of(low), of(high) - of(low) or 1.0
     return lambda x: (of(x) - start) / length, [
         ((of(x) - start) / length, f"{x:.3g}") for x in (at if len(at) > 1 else (low, high))
     ]
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Return a few numbers for a logarithmic axis: 1, 2, 5, 10 and so on, or powers of 10."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        numbers = [digit * 10.0**power for power in powers for digit in digits]
+        inside = [number for number in numbers if low * 0.999 <= number <= high * 1.001]
+        if len(inside) <= _TICKS:
+            return inside
+    return inside[:: math.ceil(len(inside) / _TICKS)]

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from tinygrad_lab.lab.data import load
 from tinygrad_lab.lab.runner import progress_bar
 from tinygrad_lab.lab.settings import Settings
-from tinygrad_lab.lab.sweeps.errors import ExecutorError, PlanError
+from tinygrad_lab.lab.sweeps.errors import ExecutorError, PlanError, WorkerEndedError
 from tinygrad_lab.lab.sweeps.plan import Plan
 from tinygrad_lab.lab.sweeps.status import Status, status_of
 from tinygrad_lab.lab.sweeps.store import Store
@@ -189,7 +189,11 @@ class _Trials:
     def run_on(self, executor: Executor, ahead: int) -> None:
         """Run all on an executor that cannot be replaced."""
         try:
-            self._run(self._next, executor, ahead)
+            while True:
+                self._run(self._next, executor, ahead)
+                if not self._suspects:
+                    return
+                self._run(self._next_suspect, executor, 1)
         except (BrokenExecutor, CancelledError) as error:
             raise ExecutorError(
                 f"the executor can run nothing any more ({error!r}); what is "
@@ -243,7 +247,7 @@ class _Trials:
         if error is None:
             for trial in future.result():
                 self._record(trial)
-        elif isinstance(error, BrokenExecutor):
+        elif isinstance(error, BrokenExecutor | WorkerEndedError):
             self._suspects.extend(self._after_death(task))
         elif len(task.seeds) > 1:  # each alone, so that the others are not lost with the one
             self._again.extend(task.alone(deaths=0))

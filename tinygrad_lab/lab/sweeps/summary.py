@@ -94,7 +94,7 @@ class Varied:
         """What to call each of them."""
         if not self.is_ranges:
             return [text_of(self.name, value) for value in self.values]
-        return [f"{low:.3g} – {high:.3g}" for low, high in itertools.pairwise(self.values)]
+        return [f"{low:.2g}–{high:.2g}" for low, high in itertools.pairwise(self.values)]
 
 
 def text_of(name: str, value: Any) -> str:

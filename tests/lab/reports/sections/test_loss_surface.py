@@ -82,3 +82,13 @@ def test_moments_are_epochs_of_the_curve_from_the_first_to_the_last(setting, cou
     assert (chosen[0], chosen[-1]) == (0, setting.epochs)
     assert chosen == sorted(set(chosen) & set(result.epochs.tolist()))
     assert len(chosen) <= count
+
+
+def test_a_loss_that_swings_has_no_more_moments_for_it():
+    result = train(Settings(optimizer="adam", epochs=400))
+    falling = np.minimum.accumulate(result.losses)
+    stairs = np.repeat(falling[::2], 2)[: falling.size]  # a new lowest at every second point
+    swinging = np.where(np.arange(falling.size) % 2, stairs + 1.0, stairs)
+    assert moments(replace(result, losses=swinging), 8) == moments(
+        replace(result, losses=stairs), 8
+    )

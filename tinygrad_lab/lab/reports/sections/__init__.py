@@ -58,7 +58,7 @@ class Part:
     after: str = ""
 
 
-def made(part: Part, runs: Runs, quick: bool) -> str:
+def as_text(part: Part, runs: Runs, quick: bool) -> str:
     """Make a section, written down: empty where it has nothing to show."""
     section = part.make(runs, quick)
     return "" if section is None else section.to_json()

@@ -142,8 +142,8 @@ def _accuracies(readers: Sequence[Reader]) -> dict[str, str]:
         name="convolution-accuracies",
         alt="Share of digits read right over epochs, in training and held out",
         caption=(
-            f"After one epoch {100 * first:.0f} % of the held-out digits are read right; what "
-            "counts is the share after the last epoch, fixed beforehand."
+            f"After one epoch {100 * first:.0f}\N{NO-BREAK SPACE}% of the held-out digits are "
+            "read right; what counts is the share after the last epoch, fixed beforehand."
         ),
     )
 

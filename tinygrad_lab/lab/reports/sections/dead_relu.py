@@ -188,9 +188,9 @@ def _dying(deaths: dict[float, Deaths], moments: Sequence[int]) -> dict[str, str
         name="dead-relu-networks",
         alt="Share of networks that answer 0 to everything, over epochs, at four learning rates",
         caption=(
-            f"{100 * start:.0f} % of the networks are dead before their first step, at every rate: "
-            f"they were drawn so. At rate {_RATES[-1]:g} steps kill others, up to "
-            f"{100 * end:.0f} %; at small rates hardly any die in training."
+            f"{100 * start:.0f}\N{NO-BREAK SPACE}% of the networks are dead before their first "
+            f"step, at every rate: they were drawn so. At rate {_RATES[-1]:g} steps kill others, "
+            f"up to {100 * end:.0f}\N{NO-BREAK SPACE}%; at small rates hardly any die in training."
         ),
     )
 

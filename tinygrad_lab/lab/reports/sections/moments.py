@@ -14,6 +14,7 @@ def moments(result: Result, count: int) -> list[int]:
     """Choose epochs of a learning curve, evenly along its line in a plot with logarithmic axes.
 
     So there are some while the loss stands still, and some while it falls, however late that is.
+    The line is that of the lowest loss so far: one that swings has no more epochs for it.
 
     Parameters
     ----------
@@ -29,7 +30,8 @@ def moments(result: Result, count: int) -> list[int]:
     >>> chosen[0], chosen[-1], len(chosen)
     (0, 500, 6)
     """
-    axes = [np.log1p(result.epochs), np.log(np.maximum(result.losses, np.finfo(float).tiny))]
+    lowest = np.minimum.accumulate(np.maximum(result.losses, np.finfo(float).tiny))
+    axes = [np.log1p(result.epochs), np.log(lowest)]
     steps = [np.abs(np.diff(axis)) / (np.ptp(axis) or 1.0) for axis in axes]
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*steps))])
     nearest = np.abs(along[:, None] - np.linspace(0.0, along[-1], count)).argmin(axis=0)

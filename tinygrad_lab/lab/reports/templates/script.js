@@ -54,8 +54,8 @@ addEventListener("afterprint", () => {
 
 // The section that is being read is marked in the contents.
 const links = new Map([...contents.querySelectorAll("li a")].map((a) => [a.hash.slice(1), a]));
-const reading = new IntersectionObserver((seen) => {
-  for (const { target, isIntersecting } of seen) {
+const reading = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
     const link = links.get(target.id);
     if (isIntersecting) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");

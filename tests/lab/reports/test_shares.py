@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_lab.lab.reports.statistics import WORDS, Share, Spread
+from tinygrad_lab.lab.reports.shares import WORDS, Share, Spread
 
 SHARES = st.integers(1, 200).flatmap(lambda n: st.builds(Share, st.integers(0, n), st.just(n)))
 NUMBERS = st.floats(-100, 100) | st.just(math.inf)
