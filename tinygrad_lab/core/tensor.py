@@ -321,8 +321,11 @@ class Tensor:
                 "Tensor(...) of a Tensor: say t.detach() for one that shares its data without "
                 "history, or t.copy() for a tracked copy"
             )
-        refuse_strange(data)
-        self.data = from_scalar(data) if hasattr(data, "__array_function__") else np.asarray(data)
+        if type(data) is not np.ndarray:
+            refuse_strange(data)
+            is_array = hasattr(data, "__array_function__")
+            data = from_scalar(data) if is_array else np.asarray(data)
+        self.data = data
         self.node = None
         if requires_grad:
             self.requires_grad = True
