@@ -193,11 +193,11 @@ class Measurer:
             (x.astype(dtype, copy=False), u.astype(dtype, copy=False))
             for x, u in zip(self.arrays, exact, strict=True)
         ]
-        line = self._lines.setdefault((key[1], *(u.tobytes() for u in exact)), {})
+        line = self._line(key[1], exact)
         calls: dict[float, Evaluation] = {}
 
         def along(h: float) -> Array:
-            if h not in line:  # ladders of one direction have steps in common
+            if h not in line:
                 line[h] = self._evaluate([np.asarray(x + h * u) for x, u in wide])
             call = line[h]
             if call is not None:
@@ -210,6 +210,10 @@ class Measurer:
         beside = [missed(x, u, steps, dtype) for x, u in zip(self.arrays, exact, strict=True)]
         self._climbs[key] = Climb(ladder, calls, exact, beside)
         return self._climbs[key]
+
+    def _line(self, base: Any, directions: Sequence[Array]) -> dict[float, Evaluation | None]:
+        """What was evaluated on one line: ladders of one direction have steps in common."""
+        return self._lines.setdefault((base, *(u.tobytes() for u in directions)), {})
 
     def quick(self, directions: Sequence[Array], dtype: Any = np.float64) -> Climb:
         """Climb fewer and shorter steps than usual, which is enough where functions are tame."""
@@ -331,14 +335,17 @@ class Measurer:
     def nearby(self, directions: Sequence[Array]) -> Iterator[Ladder]:
         """Climb short ladders in one direction from points around a kink, on every piece of it."""
         generator = np.random.default_rng(0)
-        for _ in range(NEARBY_POINTS):
+        for number in range(NEARBY_POINTS):
             base = [
                 x + 2.0**-9 * scales_of(x) * generator.uniform(-1, 1, x.shape) for x in self.arrays
             ]
+            line = self._line(number, directions)
 
-            def along(h: float, base: Sequence[Array] = base) -> Array:
-                moved = [x + h * u for x, u in zip(base, directions, strict=True)]
-                return self._row(self._evaluate(moved))
+            def along(h: float, base: Sequence[Array] = base, line: Any = line) -> Array:
+                if h not in line:
+                    moved = [x + h * u for x, u in zip(base, directions, strict=True)]
+                    line[h] = self._evaluate(moved)
+                return self._row(line[h])
 
             ladder = climb(along, self.centre, first=2.0**-18, levels=1)
             if np.all(np.isfinite(ladder.slopes()[0])):
