@@ -252,3 +252,12 @@ def test_a_full_database(tmp_path, trial):
         store._connection.execute(f"pragma max_page_count = {pages + 100}")
         store.record(trial)
     assert status_of(path).stored == len(recorded) + 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be deleted there")
+def test_a_store_that_is_deleted_takes_nothing_more(tmp_path):
+    with Store(tmp_path / "a.sqlite") as store:
+        store.begin("", 1, 0, 0)
+        (tmp_path / "a.sqlite").unlink()
+        with pytest.raises(StoreError, match="was deleted while a sweep was writing to it"):
+            store.record(Trial(Settings(), 0, {"final_loss": 0.5}, seconds=0.5))

@@ -187,6 +187,10 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        if not self.path.exists():  # SQLite would write on, into a file that nobody can open
+            raise StoreError(
+                f"{self.path} was deleted while a sweep was writing to it; run it again"
+            )
         with explained(self.path):
             self._roll_back()  # what an interrupt may have left between two lines
             try:
