@@ -1,5 +1,6 @@
 """The command line: what it prints, and one line with exit status 2 for whatever it cannot do."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -8,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
 
-from tinygrad_lab.lab import reports, runner, training
+from tinygrad_lab.lab import commands, reports, runner, training
 from tinygrad_lab.lab.commands.frame import CLOSED_PIPE
 from tinygrad_lab.lab.reports.study import Row, Study
 from tinygrad_lab.lab.runner import Interrupted
@@ -89,6 +91,7 @@ def test_help_without_arguments(command):
         ("train xor more", "more"),
         ("train xor --none-such", "--none-such"),
         ("trian", "trian"),
+        ("train xor --save a.png --plot a.png", "are both a.png"),
         ("report --out", "--out"),
         ("report --out=", "'--out': it is empty; name a folder"),
         ("report there", "there"),
@@ -114,7 +117,10 @@ def test_help_without_arguments(command):
         ("train linear --noise 0.1", "noise = 0.1 has no effect on data 'linear'"),
         ("train moons --noise -1", "noise must be a number from 0 on, got noise = -1"),
         ("train digits --target kind", "target = 'kind' has no effect on data 'digits'"),
-        ("train points.csv", "'points.csv' is a file, and nothing says where its classes are"),
+        (
+            "train points.csv",
+            "'points.csv' is the name of a file, and nothing says where its classes are",
+        ),
         ("train none-such.csv --target kind", "cannot read none-such.csv: No such file"),
         ("train none-such.idx --labels b.idx", "cannot read none-such.idx: No such file"),
         ("train xor --output-activation softmax", "'softmax' is for loss 'cross-entropy'"),
@@ -161,6 +167,11 @@ def test_report_says_where(command, tmp_path, monkeypatch):
     assert (status, err) == (0, "")
     assert re.fullmatch(rf"{tmp_path}/there/index\.html written in \d+ s\n", out)
     assert (tmp_path / "there/index.html").is_file()
+    status, out, err = command(f"report --quick --out {tmp_path}/there --json")
+    assert (status, err) == (0, "")
+    document = json.loads(out)
+    assert document.keys() == {"page", "seconds"}
+    assert document["page"] == f"{tmp_path}/there/index.html"
 
 
 def test_an_interrupted_report_says_what_is_to_be_said(command, monkeypatch):
@@ -181,6 +192,22 @@ def test_ctrl_c_while_training(command, monkeypatch):
     status, _, err = command("train xor")
     assert status == 130
     assert "Traceback" not in err
+
+
+def test_ctrl_c_while_the_line_is_read(command, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TyperGroup, "make_context", stop)
+    assert command("train xor") == (130, "", "tinygrad-lab: interrupted; nothing was written\n")
+
+
+def test_ctrl_c_while_the_program_is_read(command, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "run", stop)
+    assert command("train xor") == (130, "", "tinygrad-lab: interrupted; nothing was written\n")
 
 
 def test_too_little_memory(command, monkeypatch):

@@ -56,6 +56,21 @@ def test_a_network_comes_back_and_says_the_same(flowers, tmp_path):
             assert held_out.accuracy == result.test_accuracy
 
 
+def test_a_median_threshold_is_that_of_the_training_whatever_is_asked(tmp_path):
+    settings = Settings(data="linear", n=9, epochs=1, hidden=(3,), threshold="median")
+    result = train(settings, seed=2)
+    network = read_network(save_network(Network.of(result), tmp_path / "a.safetensors"))
+    x, _ = own_examples(network, held_out=True)
+    low = x[network.predict(x).outputs[:, 0] < np.median(result.prediction)]
+    np.savetxt(tmp_path / "low.csv", low, delimiter=",", header="x0,x1", comments="")
+    asked, _ = file_examples(network, str(tmp_path / "low.csv"))
+    answers = network.predictions(asked)
+    # With 0.5 as the threshold all of them would be of class 1, with their own median some.
+    assert len(low) > 1
+    assert answers.outputs.min() > 0.5
+    assert set(answers.labels) == {0}
+
+
 def test_the_loss_of_a_network_is_what_a_step_descends(flowers):
     for settings in settings_of_every_kind(flowers):
         setting = replace(settings, optimizer="sgd", lr=0.01, epochs=1)

@@ -78,7 +78,7 @@ def test_settings_are_values():
         ({"activation": "Sigmoid"}, "unknown activation 'Sigmoid'; did you mean 'sigmoid'"),
         (
             {"activation": "zzz"},
-            "unknown activation 'zzz'; There are: sigmoid, relu, leaky_relu, tanh, none",
+            "unknown activation 'zzz'; there are: sigmoid, relu, leaky_relu, tanh, none",
         ),
         ({"output_activation": "rel"}, "unknown output activation 'rel'; did you mean 'relu'"),
         ({"optimizer": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'"),
@@ -106,7 +106,10 @@ def test_settings_are_values():
         ({"data": "moons", "noise": -0.1}, "from 0 on, got noise = -0.1"),
         ({"data": "moons", "noise": float("nan")}, "from 0 on, got noise = nan"),
         ({"data": "digits", "target": "kind"}, "target = 'kind' has no effect on data 'digits'"),
-        ({"data": "points.csv"}, "'points.csv' is a file, and nothing says where its classes are"),
+        (
+            {"data": "points.csv"},
+            "'points.csv' is the name of a file, and nothing says where its classes are",
+        ),
         ({"data": "points.csv", "target": "kind", "n": 5}, "n = 5 has no effect"),
         ({"data": "a.idx", "target": "kind", "labels": "b.idx"}, "give one of them"),
     ],

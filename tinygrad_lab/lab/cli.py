@@ -33,4 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             file=sys.stderr,
         )
         sys.exit(2)
+    except KeyboardInterrupt:  # while Python reads the program
+        print("tinygrad-lab: interrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)
     sys.exit(status)

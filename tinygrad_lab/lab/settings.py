@@ -344,8 +344,8 @@ def _check_name(kind: str, name: str, known: Sequence[str]) -> None:
     if name in known:
         return
     close = get_close_matches(str(name).lower(), known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise SettingsError(f"unknown {kind} {name!r}; {hint}There are: {', '.join(known)}")
+    hint = f"did you mean {close[0]!r}? There" if close else "there"
+    raise SettingsError(f"unknown {kind} {name!r}; {hint} are: {', '.join(known)}")
 
 
 def _is_count(value: Any) -> bool:
@@ -362,8 +362,8 @@ def _check_data(settings: Settings) -> None:
         )
     if data not in DATA_NAMES and target is None and labels is None:
         raise SettingsError(
-            f"{data!r} is a file, and nothing says where its classes are: give target, a column of "
-            "the CSV file, or labels, the IDX file with the labels of images"
+            f"{data!r} is the name of a file, and nothing says where its classes are: give target, "
+            "a column of the CSV file, or labels, the IDX file with the labels of images"
         )
     usual = {field.name: field.default for field in fields(settings)}
     for name in without_effect(settings):

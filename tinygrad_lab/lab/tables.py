@@ -47,13 +47,19 @@ def from_csv(path: str, target: str, rng: np.random.Generator) -> Data:
     DataError
         The file cannot be read, has no such column, or there are no classes in it.
     """
+    header = _header(path)
+    if header and target not in header:
+        raise DataError(f"{path} has no column {target!r}; there are: {', '.join(header)}")
     rows, columns, names = read_csv(path, target)
-    if names is None:
-        raise DataError(f"{path} has no column {target!r}; there are: {', '.join(columns)}")
+    assert names is not None  # there is such a column
     classes = _classes_of(names, f"the column {target!r} of {path}")
     labels = labels_of(names, classes, path)
     tested = held_out(labels, _TESTED, rng)
-    mean, spread = rows[~tested].mean(axis=0), rows[~tested].std(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, spread = rows[~tested].mean(axis=0), rows[~tested].std(axis=0)
+    if not np.isfinite(spread).all():
+        column = columns[int(np.argmin(np.isfinite(spread)))]
+        raise DataError(f"{path}, column {column!r}: its numbers are too large to be scaled")
     scale = np.where(spread > 0, spread, 1.0)
     return _split(rows, labels, tested, Encoding(columns, classes, mean, scale))
 
@@ -80,14 +86,15 @@ def read_csv(path: str, target: str | None) -> tuple[Array, tuple[str, ...], lis
 
     The classes are None where there is no such column.
     """
+    header = _header(path)
     with reading(path):
-        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
-            header = next(csv.reader(stream, skipinitialspace=True), [])
-        known = target if target in [name.strip() for name in header] else None
-        rows, y, columns, classes = files.read_csv(path, known)
+        rows, y, columns, classes = files.read_csv(path, target if target in header else None)
     names = None
     if classes and y is not None:
         names = [classes[label] for label in y]
+        if "" in names:
+            place = f"{path}, row {names.index('') + 1}, column {target!r}"
+            raise DataError(f"{place}: there is nothing; name the class, or take out the row")
     elif y is not None:
         if not np.array_equal(y, np.floor(y)):
             raise DataError(
@@ -99,7 +106,8 @@ def read_csv(path: str, target: str | None) -> tuple[Array, tuple[str, ...], lis
         raise DataError(f"{path} has no column beside {target!r} to tell its classes by")
     if not np.isfinite(rows).all():
         row, column = np.argwhere(~np.isfinite(rows))[0]
-        raise DataError(f"{path}, row {row + 1}, column {columns[column]!r}: {rows[row, column]}")
+        place = f"{path}, row {row + 1}, column {columns[column]!r}"
+        raise DataError(f"{place}: {rows[row, column]} is no finite number")
     return rows, tuple(columns), names
 
 
@@ -136,6 +144,16 @@ def labels_of(names: Sequence[str], classes: Sequence[str], path: str) -> NDArra
     return np.array([number[name] for name in names])
 
 
+def _header(path: str) -> list[str]:
+    """Return what the columns of a CSV file are called."""
+    with reading(path), Path(path).open(encoding="utf-8-sig", newline="") as stream:
+        header = [name.strip() for name in next(csv.reader(stream, skipinitialspace=True), [])]
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path} has two columns {twice!r}; give each a name of its own")
+    return header
+
+
 @contextmanager
 def reading(path: str) -> Iterator[None]:
     """Say in one line what is wrong with a file."""
@@ -156,9 +174,9 @@ def _classes_of(names: Sequence[str], where: str) -> tuple[str, ...]:
     except ValueError:
         classes = sorted(set(names))
     if not 2 <= len(classes) <= _MOST_CLASSES:
+        number = "1 value" if len(classes) == 1 else f"{len(classes):,} different values"
         raise DataError(
-            f"{where} has {len(classes):,} different values: classes are told apart, from 2 to "
-            f"{_MOST_CLASSES:,} of them"
+            f"{where} has {number}: classes are told apart, from 2 to {_MOST_CLASSES:,} of them"
         )
     return tuple(classes)
 

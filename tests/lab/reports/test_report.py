@@ -474,7 +474,8 @@ def test_a_real_ctrl_c_stops_every_process(training, tmp_path):
 def test_a_report_that_is_ended_leaves_no_process(training, tmp_path, name):
     number = getattr(signal, name)
     training.send_signal(number)  # to it alone: its workers are to notice by themselves
-    training.communicate(timeout=60)
+    _, stderr = training.communicate(timeout=60)
     if name == "SIGTERM":
         assert training.returncode == 128 + number
+        assert b"interrupted; 2 of 3 settings are stored in " in stderr
         assert not (tmp_path / "out").exists()

@@ -102,6 +102,12 @@ def test_every_line_is_on_its_axes_the_best_on_top():
     assert steps == pytest.approx([steps[0]] * len(steps), abs=0.2)  # decades
 
 
+def test_ticks_that_are_near_each_other_have_labels_of_their_own():
+    groups = by_settings([row(loss=loss, lr=loss) for loss in (0.2512, 0.2535)])
+    labels = [label for _, label in parallel.drawing(groups, [])["axes"][-1]["ticks"]]
+    assert len(set(labels)) == len(labels) == 5
+
+
 # ---- the page -----------------------------------------------------------------------------------
 
 
@@ -179,6 +185,17 @@ def test_a_sweep_of_one_setting_has_a_page(tmp_path):
     outline = Outline(text)
     assert set(outline.links) <= set(outline.ids)
     assert "What matters" not in text
+
+
+def test_losses_near_each_other_have_short_labels(tmp_path):
+    with Store(tmp_path / "a.sqlite") as store:
+        store.begin("", 2, 0, 0)
+        for loss in (0.2512, 0.2589):
+            measured = {"final_loss": loss, "accuracy": 1.0}
+            store.record(Trial(Settings(lr=loss), 0, measured, seconds=0.5))
+    text = write_page(tmp_path / "a.sqlite", tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "What matters" in text
+    assert "×" not in text  # 2.52 × 10⁻¹ does not fit into the margin
 
 
 def test_nothing_done_is_no_page(tmp_path):

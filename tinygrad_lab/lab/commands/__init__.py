@@ -16,16 +16,25 @@ from typer.core import TyperGroup
 from tinygrad_lab import __version__
 from tinygrad_lab.lab import streams
 from tinygrad_lab.lab.commands import check, graph, predict, report, sweep, train
-from tinygrad_lab.lab.commands.frame import CLOSED_PIPE, fail, one_line_errors, unwound_by_sigterm
+from tinygrad_lab.lab.commands.frame import (
+    CLOSED_PIPE,
+    fail,
+    one_line_errors,
+    one_line_interruptions,
+)
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # every mistake in options and arguments
 
 
 class _Commands(TyperGroup):
-    """Every command runs in here: its errors are one line, and SIGTERM unwinds it."""
+    """Every command runs in here: its errors are one line, and so are Ctrl-C and SIGTERM."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with one_line_interruptions():
+            return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        with one_line_errors(), unwound_by_sigterm():
+        with one_line_interruptions(), one_line_errors():
             return super().invoke(ctx)
 
 
@@ -98,7 +107,7 @@ def _program(
 
     COMMAND --help says what a command does and prints. Status: 0 done; 1 a gradient is wrong, a
     trial failed, or nobody reads the output any more; 2 it cannot be done, and one line says why;
-    130 after Ctrl-C.
+    130 after Ctrl-C, 143 after SIGTERM.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

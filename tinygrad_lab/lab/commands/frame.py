@@ -23,6 +23,10 @@ from tinygrad_lab.lab.training import DivergedError
 CLOSED_PIPE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
+#: What an interrupted command says that has nothing more to say.
+UNFINISHED = "interrupted; nothing was written"
+
+
 class CommandError(Exception):
     """What a command cannot do, and why, in one line."""
 
@@ -71,7 +75,7 @@ def doing(what: str) -> Iterator[None]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn an error or an interruption into one line and an exit status."""
+    """Turn an error into one line and an exit status."""
     try:
         yield
     except (CommandError, DataError, DivergedError, NetworkError, SettingsError) as error:
@@ -79,20 +83,25 @@ def one_line_errors() -> Iterator[None]:
     except MemoryError as error:
         advice = "train with fewer hidden units or fewer points"
         raise typer.Exit(fail(f"not enough memory ({error}); {advice}")) from None
-    except KeyboardInterrupt as interrupt:
-        message = str(interrupt) or "interrupted; nothing was written"
-        raise typer.Exit(fail(message, INTERRUPTED)) from None
 
 
 @contextmanager
-def unwound_by_sigterm() -> Iterator[None]:
-    """Leave at SIGTERM as from an error, so that no process and no unfinished file stays behind."""
+def one_line_interruptions() -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into one line and an exit status.
 
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
+    SIGTERM does what Ctrl-C does, so that no process and no unfinished file stays behind.
+    """
+    status = INTERRUPTED
 
-    before = signal.signal(signal.SIGTERM, leave)
+    def interrupt(number: int, _: object) -> None:
+        nonlocal status
+        status = 128 + number
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
+    except KeyboardInterrupt as interruption:
+        raise typer.Exit(fail(str(interruption) or UNFINISHED, status)) from None
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tinygrad_lab.lab.commands.frame import doing
+from tinygrad_lab.lab.commands.frame import Json, doing, echo_json
 
 
 def _folder(name: str) -> Path:
@@ -30,10 +30,22 @@ def command(
     out: Annotated[
         Path, typer.Option(parser=_folder, metavar="PATH", help="Folder to write to.")
     ] = Path("report"),
+    json: Json = False,
 ) -> None:
-    """Run every study of the lab and write one page, with the data of its figures beside it."""
+    r"""Run every study of the lab and write one page, with the data of its figures beside it.
+
+    \b
+    tinygrad-lab report --quick
+    tinygrad-lab report --out results
+
+    What is finished is stored at once: after an interruption the same command goes on from there.
+    A report that is there already is replaced when the new one is whole.
+    """
     from tinygrad_lab.lab import reports
 
     with doing(f"write the report to {out}"):
         outcome = reports.make_report(out, quick=quick, fresh=fresh)
-    typer.echo(f"{outcome.path} written in {outcome.seconds:.0f} s")
+    if json:
+        echo_json({"page": str(outcome.path), "seconds": outcome.seconds})
+    else:
+        typer.echo(f"{outcome.path} written in {outcome.seconds:.0f} s")

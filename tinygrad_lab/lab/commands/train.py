@@ -15,7 +15,7 @@ import typer
 from tqdm import tqdm
 
 from tinygrad_lab.lab import training
-from tinygrad_lab.lab.commands.frame import Json, check_target, doing, echo_json
+from tinygrad_lab.lab.commands.frame import CommandError, Json, check_target, doing, echo_json
 from tinygrad_lab.lab.data import DATA_NAMES
 from tinygrad_lab.lab.networks import Network, save_network
 from tinygrad_lab.lab.runner import PATIENCE
@@ -168,6 +168,8 @@ def command(
     settings = usual_settings(data, **chosen)
     check_target(save, "--save")
     check_target(plot, "--plot", _PICTURES)
+    if save is not None and save == plot:
+        raise CommandError(f"--save and --plot are both {save}; give each a file of its own")
     digits = _ALL_DIGITS if exact else _DIGITS
     with tqdm(
         total=settings.epochs, unit="epoch", delay=PATIENCE, leave=False, disable=None

@@ -17,6 +17,9 @@ from tinygrad_lab.lab.sweeps.errors import PlanError
 
 Draw = Callable[[np.random.Generator], Any]
 
+# SQLite's integers end here.
+_MOST = 2**63 - 1
+
 #: Whatever a sweep can vary.
 SETTINGS = tuple(field.name for field in fields(Settings))
 
@@ -52,8 +55,9 @@ class Key:
 
     def whole_number(self, value: Any, least: int) -> int:
         """Return a whole number."""
-        if not _is_whole(value) or value < least:
-            raise self.error(f"must be a whole number, at least {least}; got {as_toml(value)}")
+        if not _is_whole(value) or not least <= value <= _MOST:
+            limits = f"at most {_MOST:,} and at least {least}"
+            raise self.error(f"must be a whole number, {limits}; got {as_toml(value)}")
         return int(value)
 
     def seeds(self, value: Any) -> Sequence[int]:
@@ -133,8 +137,8 @@ def _hint(name: str, allowed: Sequence[str]) -> str:
     if "seeds" in allowed and name in SETTINGS:
         return "write it below [settings], or a list of values below [grid]"
     close = get_close_matches(name, allowed, n=1)
-    question = f"did you mean {close[0]}? " if close else ""
-    return f"{question}There are: {', '.join(allowed)}"
+    hint = f"did you mean {close[0]}? There" if close else "there"
+    return f"{hint} are: {', '.join(allowed)}"
 
 
 # ---- values -------------------------------------------------------------------------------------

@@ -192,8 +192,10 @@ def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
             ax.tick_params("x", labelrotation=15)
         ax.set_xlim(-0.5, len(setting.labels) - 0.5)
     ax.scatter(x, losses, s=9, alpha=0.6, color=COLOURS[5], linewidths=0)
-    if losses.size and losses.min() > 0:
-        ax.set_yscale("log")
+    if losses.size and 0 < losses.min() * parallel.WIDE < losses.max():
+        ax.set_yscale("log")  # over less its ticks would have too many digits for the margin
+    else:
+        ax.yaxis.set_major_formatter("{x:g}")
     ax.set_xlabel(setting.name)
     ax.set_ylabel("final loss")
 

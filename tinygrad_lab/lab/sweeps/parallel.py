@@ -116,9 +116,18 @@ def _scale(low: float, high: float) -> tuple[Callable[[float], float], list[tupl
         of = math.log10
         at = _round_numbers(low, high)
     start, length = of(low), of(high) - of(low) or 1.0
-    return lambda x: (of(x) - start) / length, [
-        ((of(x) - start) / length, f"{x:.3g}") for x in (at if len(at) > 1 else (low, high))
-    ]
+    at = at if len(at) > 1 else [low, high]
+    places = [(of(x) - start) / length for x in at]
+    return lambda x: (of(x) - start) / length, list(zip(places, _texts(at), strict=True))
+
+
+def _texts(numbers: Sequence[float]) -> list[str]:
+    """Write numbers with three digits, or with more where different ones would look the same."""
+    for digits in range(3, 18):
+        texts = [f"{number:.{digits}g}" for number in numbers]
+        if len(set(texts)) == len(set(numbers)):
+            break
+    return texts
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
