@@ -126,8 +126,8 @@ def test_a_plan_is_counted_without_being_made():
         ("seeds = [1, 1]", "a.toml: seeds has 1 twice"),
         (
             "seeds = [-1]",
-            "a.toml: seeds must be a whole number, at most 9,223,372,036,854,775,807 and at least 0; "
-            "got -1",
+            "a.toml: seeds must be a whole number, at most 9,223,372,036,854,775,807 "
+            "and at least 0; got -1",
         ),
         ("seeds = true", "at least 1; got true"),
         ("seeds = 1.5", "at least 1; got 1.5"),
