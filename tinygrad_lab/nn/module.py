@@ -154,8 +154,10 @@ class Module(Holder):
                 return self._computed[name](self, name)
             if any(name in vars(cls) for cls in type(self).__mro__):
                 object.__getattribute__(self, name)  # a property: what failed inside it says so
-            near = get_close_matches(name, dir(self), n=1, cutoff=0.75)
-            hint = f"; did you mean {near[0]}?" if near and name[0] != "_" else ""
+            # Python itself asks for names with an underscore that need not be there, and often.
+            public = [] if name.startswith("_") else dir(self)
+            near = get_close_matches(name, public, n=1, cutoff=0.75)
+            hint = f"; did you mean {near[0]}?" if near else ""
             text = f"{type(self).__name__} has no attribute {name!r}{hint}"
             raise AttributeError(text, name=name)
 

@@ -1,4 +1,4 @@
-"""The checker is checked: every fault that somebody reported is planted, and must be noticed."""
+"""The checker is checked: faults that somebody reported are planted, and must be noticed."""
 
 import contextlib
 import os
@@ -13,7 +13,9 @@ from tinygrad_lab.testing.inputs import search
 
 EXAMPLES = 100
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-by_name = pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.number} {f.name}")
+#: The catalogue changes seldom: by day every third of it, all of it in the thorough tests.
+PLANTED = FAULTS if THOROUGH else FAULTS[::3]
+by_name = pytest.mark.parametrize("fault", PLANTED, ids=lambda f: f"{f.number} {f.name}")
 
 
 def test_the_catalogue_is_whole():

@@ -23,6 +23,7 @@ from tinygrad_lab.core.operations import OPERATIONS, planted
 from tinygrad_lab.core.rules.namespace import KINDS, kind, public_functions, table
 from tinygrad_lab.testing.inputs.catalogue import CASES
 
+EXAMPLES = max(settings.default.max_examples // 20, 2)
 FUNCTIONS = dict(public_functions())
 #: What NumPy offers to other arrays at all: the rest never calls this package.
 DISPATCHED = (np.ufunc, type(np.sum))
@@ -56,7 +57,7 @@ def test_no_function_is_on_two_lists():
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
-@settings(max_examples=5, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_differentiable_function_detaches(name: str, data: Any):
     """One tracked operand among plain ones is enough."""

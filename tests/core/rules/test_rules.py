@@ -149,4 +149,4 @@ def test_a_wrong_rule_is_noticed(fault: Fault):
 
 @pytest.mark.parametrize("op", dict.fromkeys(fault.op for fault in OF_NUMBERS), ids=name_of)
 def test_no_false_alarm(op: Any):
-    assert not is_caught(op, examples=10)
+    assert not is_caught(op, examples=FEWER.max_examples)
