@@ -114,7 +114,7 @@ def _around(around: LossSurface) -> dict[str, str]:
         caption=(
             f"Around the trained network (★, loss {middle:.2g}), along two random directions with "
             "the length of its weights in each unit: the loss is up to "
-            f"{around.losses.max():.2f} in the picture, and small in a narrow place."
+            f"{np.max(around.losses):.2f} in the picture, and small in a narrow place."
         ),
         **_LAYOUT,
     )
