@@ -1,6 +1,7 @@
 """The command ``tinygrad-lab`` from its first moment: Ctrl-C while Python reads it is one line too.
 
-It stands beside the package because importing anything inside it reads the whole library first.
+It stands beside the package because importing anything inside it reads the whole library first, and
+imports little itself.
 Not for the command line itself (``tinygrad_lab/lab/cli.py``).
 """
 
@@ -8,12 +9,11 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import NoReturn
 
 INTERRUPTED = 130
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line of the shell and exit with its status."""
     # Ctrl-C that is ignored, as in the background of a script, stays ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -23,7 +23,7 @@ def main() -> NoReturn:
     cli.main()
 
 
-def _end(*_: object) -> NoReturn:
+def _end(*_: object) -> None:
     """End at once: before a command begins and after it there is nothing to clean up.
 
     An exception could be caught, or reported as another one, by whatever is being imported.

@@ -214,16 +214,15 @@ BY_ITSELF = """
 import atexit, os, signal, sys
 import tinygrad_lab_command
 
-def interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
+left = int(sys.argv.pop())
 
-def count(event, _, left=[int(sys.argv.pop())]):
-    if event == "import":
-        left[0] -= 1
-        if left[0] == 0:
-            interrupt()
+def count(event=None, _=None):
+    global left
+    left -= event == "import"
+    if event == "import" and left == 0 or event is None and left > 0:
+        os.kill(os.getpid(), signal.SIGINT)
 
-atexit.register(interrupt)  # when it is over, if not before
+atexit.register(count)
 sys.addaudithook(count)
 tinygrad_lab_command.main()
 """
