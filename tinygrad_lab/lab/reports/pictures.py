@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.pages.figures import svg
 from tinygrad_lab.lab.reports.measuring import Measurement
 from tinygrad_lab.lab.reports.multiples import grid, multiple
 from tinygrad_lab.lab.reports.studies import DATA_TITLES

@@ -14,17 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 
 from tinygrad_lab.files import write_file
-from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.pages import render
+from tinygrad_lab.lab.pages.figures import svg
 from tinygrad_lab.lab.sweeps import parallel
 from tinygrad_lab.lab.sweeps.errors import StoreError
 from tinygrad_lab.lab.sweeps.status import Row, Status, command_of_row, reading, status_of
 from tinygrad_lab.lab.sweeps.summary import Group, Varied, by_settings, cells, text_of, varied
 from tinygrad_lab.lab.sweeps.trial import DONE, FAILED
-from tinygrad_lab.viz.style import THEMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,11 +82,21 @@ def _text(name: str, status: Status, done: list[Row], failed: list[Row], plan: s
     groups, settings = by_settings(done), varied(done)
     shown = groups[:: math.ceil(len(groups) / _LINES)]
     pairs = itertools.combinations(settings, 2)
-    graph = {theme: THEMES[theme].background for theme in ("light", "dark")}
-    return _template().render(
+    contents = {
+        "all": ("All settings at once", settings),
+        "matters": ("What matters", settings),
+        "pairs": ("Two settings together", settings[1:]),
+        "best": ("The best settings", groups),
+        "failed": ("Failed trials", failed),
+        "plan": ("The plan", plan),
+    }
+    return render(
+        __package__,
+        "sweep.html.j2",
+        title=f"Sweep: {name}",
         name=name,
+        contents={key: title for key, (title, shown) in contents.items() if shown},
         status=status,
-        graph=graph,
         done=len(done),
         groups=len(groups),
         diverged=sum(row["diverged_at"] is not None for row in done),
@@ -102,21 +111,6 @@ def _text(name: str, status: Status, done: list[Row], failed: list[Row], plan: s
         plan=plan.strip(),
         versions=" and ".join(sorted({row["version"] for row in done})),
     )
-
-
-def _template() -> jinja2.Template:
-    # The stylesheet is that of the report: a page of the same house.
-    loader = jinja2.ChoiceLoader(
-        [jinja2.PackageLoader(__package__), jinja2.PackageLoader("tinygrad_lab.lab.reports")]
-    )
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("sweep.html.j2")
 
 
 def _best(group: Group, settings: Sequence[Varied]) -> dict[str, Any]:
