@@ -96,7 +96,7 @@ def _draw_losses(group: Sequence[Measurement], ax: Axes) -> None:
     _legend_below(ax, group)
 
 
-def _short(loss: float, _: int) -> str:
+def _short(loss: float, _: float) -> str:
     """Write a loss beside an axis, where there is room for few characters: 1e-3, 1e1."""
     return f"{loss:.0e}".replace("e-0", "e-").replace("e+0", "e")
 

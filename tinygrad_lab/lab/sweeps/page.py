@@ -193,7 +193,7 @@ def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
         places = np.array([setting.index(row) for row in finite], dtype=np.int64)
         x = places + np.random.default_rng(0).uniform(-0.22, 0.22, len(finite))
         ends = np.array(list(groups)) + np.array([[-0.3], [0.3]])
-        ax.hlines(medians, *ends, COLOURS[1], zorder=3)
+        ax.hlines(medians, ends[0], ends[1], COLOURS[1], zorder=3)
         ax.set_xticks(range(len(setting.labels)), setting.labels)
         if len("".join(setting.labels)) > 18:  # they would run into each other
             ax.tick_params("x", labelrotation=15)
