@@ -78,18 +78,19 @@ class Adam(Optimizer):
         super().__init__(params, options(locals()))
 
     def _moved(self, p: Array, g: Array, state: Options, group: Options) -> tuple[Array, Options]:
-        p, g = decayed(p, g, group)
         first, second = group["betas"]
         step = state["step"] + 1
+        correction = (1 - second**step) ** 0.5
+        rate = group["lr"] * correction / (1 - first**step)
+        eps = group["eps"] * correction
+        p, g = decayed(p, g, group)
         mean = _mean(state["exp_avg"], g, first)
         square = _mean(state["exp_avg_sq"], g * g, second)
         entries = {**state, "step": step, "exp_avg": mean, "exp_avg_sq": square}
         if group["amsgrad"]:
             square = np.maximum(state.get("max_exp_avg_sq", 0.0), square)
             entries["max_exp_avg_sq"] = square
-        correction = (1 - second**step) ** 0.5
-        rate = group["lr"] * correction / (1 - first**step)
-        return p - mean / (np.sqrt(square) + group["eps"] * correction) * rate, entries
+        return p - mean / (np.sqrt(square) + eps) * rate, entries
 
 
 class AdamW(Adam):
