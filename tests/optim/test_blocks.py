@@ -23,6 +23,7 @@ def tiny_blocks(monkeypatch):
     """Two or three elements are a block, and every array is large enough for blocks."""
     monkeypatch.setattr(optimizer, "LEAST", 1)
     monkeypatch.setattr(blocks, "_BYTES", 24)
+    monkeypatch.setattr(blocks, "_LINE", 1)
 
 
 @st.composite
@@ -58,6 +59,7 @@ def test_any_formula(program, shape, order):
     *_, fixed = program
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "_BYTES", 16)
+        patch.setattr(blocks, "_LINE", 1)
         results, calls = in_blocks(lambda t: evaluated(program, t.values()), arrays, fixed)
     calls = tuple(calls)
     np.testing.assert_equal(arrays, before)

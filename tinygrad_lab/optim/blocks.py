@@ -28,7 +28,7 @@ Calls = Iterable[tuple[Any, ...]]  # the same of one line, for each of the block
 #: Elements of an array from which on blocks pay.
 LEAST = 16384
 _BYTES = 1 << 17  # of one array in a block: five or six of them fit into a core's own cache
-_LINE = 64  # bytes of a cache line
+_LINE = 64  # bytes of a cache line, and what the elements of a block are a multiple of
 
 
 class Term:
@@ -149,16 +149,15 @@ def _cutter(arrays: list[Array]) -> Callable[[Array], Column]:
     """Make what cuts arrays of one shape into blocks: only one, if they lie differently."""
     if not all(array.flags.c_contiguous for array in arrays):
         return lambda array: [array]
-    length = _BYTES // arrays[0].itemsize
-    whole = arrays[0].size // length * length
-    rest = whole < arrays[0].size
+    first = arrays[0]
+    number = max(1, round(first.nbytes / _BYTES))
+    length = -(-first.size // (number * _LINE)) * _LINE
+    whole = first.size // length * length
 
     def cut(array: Array) -> Column:
         flat = array.reshape(-1)
         rows = [*flat[:whole].reshape((-1, length))]
-        if rest:
-            rows.append(flat[whole:])
-        return rows
+        return [*rows, flat[whole:]] if whole < flat.size else rows
 
     return cut
 
