@@ -73,11 +73,24 @@ def _noted(ufunc: Any, *operands: Any) -> Term:
     return result
 
 
+def _operator(ufunc: np.ufunc, is_reflected: bool) -> Callable[[Term, Any], Term]:
+    def operator(a: Term, b: Any) -> Term:  # as `_noted`, but that most calls come through here
+        lines = a.lines
+        a.last = number = len(lines)
+        if type(b) is Term:
+            b.last = number
+        result = Term(lines)
+        lines.append((ufunc, (b, a) if is_reflected else (a, b), result))
+        return result
+
+    return operator
+
+
 for _name, _ufunc in {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide
 }.items():  # fmt: skip
-    setattr(Term, f"__{_name}__", lambda a, b, ufunc=_ufunc: _noted(ufunc, a, b))
-    setattr(Term, f"__r{_name}__", lambda a, b, ufunc=_ufunc: _noted(ufunc, b, a))
+    setattr(Term, f"__{_name}__", _operator(_ufunc, is_reflected=False))
+    setattr(Term, f"__r{_name}__", _operator(_ufunc, is_reflected=True))
 
 
 def in_blocks(
@@ -120,25 +133,29 @@ def in_blocks(
     """
     lines: list[Line] = []
     terms = {name: Term(lines) for name in arrays}
-    results = dict(formula(terms))
+    results = dict(formula(dict(terms)))
     like = next(iter(arrays.values()))
     outputs: dict[str, Term] = {}
+    taken = set(terms.values())  # where a result of another name cannot be
     for name, term in results.items():
-        if term is terms.get(name):
+        if type(term) is not Term:
+            continue
+        own = terms.get(name)
+        if term is own:
             results[name] = arrays[name]
-        elif type(term) is Term:
-            is_taken = term in outputs.values() or term in terms.values()
-            outputs[name] = _noted(np.positive, term) if is_taken else term
-            is_own = name in terms and name not in fixed
-            results[name] = arrays[name] if is_own else np.empty_like(like)
+            continue
+        if term in taken:
+            term = _noted(np.positive, term)
+        taken.add(term)
+        outputs[name] = term
+        term.before = None if own is None or name in fixed else own
+        results[name] = np.empty_like(like) if term.before is None else arrays[name]
     cut = _cutter([*arrays.values(), *(results[name] for name in outputs)])
     for name, term in terms.items():
         term.place = cut(arrays[name])
     for name, term in outputs.items():
-        is_own = results[name] is arrays.get(name)
-        term.before = terms[name] if is_own else None
-        term.target = terms[name].place if is_own else cut(results[name])
-    calls = _allocated(lines, cut(like))
+        term.target = cut(results[name]) if term.before is None else term.before.place
+    calls = _allocated(lines, next(iter(terms.values())).place)
     lines.clear()  # terms and lines hold each other, and the arrays, which then seem to be shared
     for name in normal:
         calls += _flushed(outputs[name].target) if name in outputs else ()
@@ -164,13 +181,17 @@ def _cutter(arrays: list[Array]) -> Callable[[Array], Column]:
 
 def _scratch(like: Column, dtype: npt.DTypeLike | None = None) -> Column:
     """Give memory of the size of one block, for each of the blocks."""
-    first, rest = like[0], like[-1].size
-    work = np.empty_like(first, dtype)
-    if work.ndim == 1:  # one that begins at a cache line is written nearly twice as fast
-        buffer = np.empty(work.nbytes + _LINE, np.uint8)
-        start = -buffer.__array_interface__["data"][0] % _LINE
-        work = buffer[start : start + work.nbytes].view(work.dtype)
-    return [work] * len(like) if rest == work.size else [work] * (len(like) - 1) + [work[:rest]]
+    first, last = like[0], like[-1]
+    if first.ndim != 1:
+        return [np.empty_like(first, dtype)]
+    dtype = first.dtype if dtype is None else np.dtype(dtype)
+    # One that begins at a cache line is written nearly twice as fast.
+    buffer = np.empty(first.size * dtype.itemsize + _LINE, np.uint8)
+    work = np.ndarray(first.shape, dtype, buffer, -buffer.__array_interface__["data"][0] % _LINE)
+    column = [work] * len(like)
+    if last.size < work.size:
+        column[-1] = work[: last.size]
+    return column
 
 
 def _allocated(lines: list[Line], like: Column) -> list[Calls]:
