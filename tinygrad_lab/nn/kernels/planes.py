@@ -5,15 +5,16 @@ memory, so the matrix that belongs to one row of outputs is a view that overlaps
 row's, and one ``np.matmul`` over all of those views is the convolution, written straight to the
 result where it lies right.  That is a ``kh``-th of the memory traffic of im2col.  A kernel with
 dilation, and the adjoint of a stride, are several dense correlations between slices of the images.
-Where there is enough to do, several threads have a share of the images each (``threads.py``).
+Where there is enough to do, several threads have a share of the images each (``threads.py``), and
+compute there what is asked for together: both gradients, while their part of ``g`` is in the cache.
 
 Not for: other arrays, derivatives, or what users call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import reduce
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial, reduce
 from math import gcd, prod
 from operator import add
 from typing import Any, NamedTuple
@@ -24,7 +25,15 @@ from tinygrad_lab.nn.kernels.scratch import SCRATCH
 from tinygrad_lab.nn.kernels.threads import in_parts
 from tinygrad_lab.nn.kernels.windows import NDArray, Taps
 
-__all__ = ["SHARE", "convolved", "input_gradient", "turned", "weight_gradient"]
+__all__ = [
+    "Job",
+    "bias_gradient",
+    "convolved",
+    "done",
+    "input_gradient",
+    "turned",
+    "weight_gradient",
+]
 
 # Bytes of unfolded images to work on at once: a part of the L2 cache.
 BLOCK = 1 << 20
@@ -41,18 +50,39 @@ WORTH_TURNING = 192
 Planes = tuple[Taps, Taps]
 
 
-def convolved(x: NDArray, w: NDArray, windows: Planes, groups: int) -> NDArray:
+class Job(NamedTuple):
+    """A result that shares of the images contribute to, each on its own."""
+
+    images: int
+    products: int  # multiply-adds for each of them
+    abreast: int  # how many images are best taken together, or a multiple
+    part: Callable[[slice], Any]  # what a share of the images contributes
+    whole: Callable[[list[Any]], NDArray]  # the result, of what all of them contribute
+
+
+def done(*jobs: Job) -> list[NDArray]:
+    """Do jobs over the same images, on several threads where that is worth it."""
+
+    def parts(share: slice) -> list[Any]:
+        return [job.part(share) for job in jobs]
+
+    products = max(job.products for job in jobs)
+    shares = _shares(jobs[0].images, max(job.abreast for job in jobs), products)
+    of_jobs = zip(*in_parts(parts, shares), strict=True)
+    return [job.whole(list(some)) for job, some in zip(jobs, of_jobs, strict=True)]
+
+
+def convolved(x: NDArray, w: NDArray, windows: Planes, groups: int) -> Job:
     """Images ``(N, O, Ho, Wo)`` from ``(N, C, H, W)`` and filters ``(O, C / groups, kh, kw)``."""
     rows, columns = windows
     y = np.empty((x.shape[0], w.shape[0], rows.out, columns.out), np.result_type(x, w))
     dense = ((read, _Rows(w, taps, down)) for taps, read, down in _undilated(rows))
-    _correlate(x, _pieces(columns, dense), groups, y)
-    return y
+    return _correlation(x, _pieces(columns, dense), groups, y)
 
 
 def input_gradient(
     g: NDArray, w: NDArray, size: tuple[int, int], windows: Planes, groups: int
-) -> NDArray:
+) -> Job:
     """Gradient ``(N, C, *size)`` by the images, from ``g`` ``(N, O, Ho, Wo)``."""
     rows, columns = windows
     w = turned(w, groups)
@@ -69,19 +99,23 @@ def input_gradient(
             for taps, read, inputs in _undilated(row_taps, row_inputs)
         )
         pieces += _pieces(column_taps, strided, column_inputs)
-    _correlate(g, pieces, groups, dx)
-    return dx
+    return _correlation(g, pieces, groups, dx)
 
 
-def weight_gradient(g: NDArray, x: NDArray, windows: Planes, groups: int) -> NDArray:
+def weight_gradient(g: NDArray, x: NDArray, windows: Planes, groups: int) -> Job:
     """Gradient ``(O, C / groups, kh, kw)`` by the filters."""
 
-    def by(share: slice) -> NDArray:
+    def part(share: slice) -> NDArray:
         return _weight_gradient(g[share], x[share], *windows, groups)
 
     kernel = prod(taps.kernel for taps in windows)
     products = prod(g.shape[1:]) * (x.shape[1] // groups) * kernel
-    return reduce(add, in_parts(by, _shares(len(g), 1, products)))
+    return Job(len(g), products, 1, part, partial(reduce, add))
+
+
+def bias_gradient(g: NDArray) -> Job:
+    """Gradient ``(O,)`` by what is added to each channel of the result."""
+    return Job(len(g), 0, 1, lambda share: g[share].sum(axis=(0, 2, 3)), partial(reduce, add))
 
 
 def turned(w: Any, groups: int) -> Any:
@@ -120,19 +154,17 @@ def _pieces(
     return list(pieces.values())
 
 
-def _correlate(x: NDArray, pieces: list[_Piece], groups: int, out: NDArray) -> None:
+def _correlation(x: NDArray, pieces: list[_Piece], groups: int, out: NDArray) -> Job:
     """Write ``sum over taps of w[o, c, i, j] * x[n, c, rows(t, i), columns(u, j)]`` to ``out``."""
     kernels = [_Kernel(piece, groups, out.dtype) for piece in pieces]
-    at_once = min((kernel.images_at_once for kernel in kernels), default=1)
 
-    def correlate(share: slice) -> None:
-        for start in range(share.start, share.stop, at_once):
-            some = slice(start, min(start + at_once, share.stop))
-            for piece, kernel in zip(pieces, kernels, strict=True):
-                kernel.run(x[some, :, piece.read], out[some, :, :, piece.across])
+    def part(share: slice) -> None:
+        for piece, kernel in zip(pieces, kernels, strict=True):
+            kernel.run(x[share, :, piece.read], out[share, :, :, piece.across])
 
+    products = sum(kernel.products for kernel in kernels)
     abreast = max((kernel.abreast for kernel in kernels), default=1)
-    in_parts(correlate, _shares(len(x), abreast, sum(kernel.products for kernel in kernels)))
+    return Job(len(x), products, abreast, part, lambda parts: out)
 
 
 class _Kernel:
@@ -156,19 +188,19 @@ class _Kernel:
             self.abreast = max(self.abreast, abreast)
             self.products += filters.size * t.out * width
         self.bytes_of_line = groups * kw * c * width * dtype.itemsize
-        self.images_at_once = _images_at_once(self.abreast, self.rows, self.bytes_of_line)
 
     def run(self, x: NDArray, out: NDArray) -> None:
         """Correlate images ``(N, C, H, W)``."""
+        groups, columns = len(self.matrices[0][0]), self.columns
+        unfolding = _Unfolding(range(8), columns, out.dtype)
         for some, m, part, rows in _blocks(len(x), self.abreast, self.rows, self.bytes_of_line):
-            groups = len(self.matrices[0][0])
             lines = Taps(rows.reach - rows.offset, 1, 1, 1, rows.offset)
-            view = _unfold(x[some], m, groups, lines, self.columns, out.dtype)
-            unfolded = SCRATCH.take(0, view.shape, out.dtype)
-            unfolded[...] = view
+            images = _side_by_side(x[some], m, groups)
+            shape = (len(images), groups, 1, lines.out, columns.kernel, *images.shape[3:5])
+            unfolded = unfolding.of(images, (*shape, columns.out), lines)[:, :, 0]
             for matrix, taps, down in self.matrices:
                 y = _side_by_side(out[some, :, down][:, :, part], m, groups)
-                shape = (*y.shape[:3], *matrix.shape[2:4], m * self.columns.out)
+                shape = (*y.shape[:3], *matrix.shape[2:4], m * columns.out)
                 direct = m == 1 and out.strides[3] == out.itemsize
                 product = y.reshape(shape) if direct else SCRATCH.take(1, shape, out.dtype)
                 read = taps._replace(out=y.shape[2])
@@ -183,19 +215,18 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
     kh, kw, width = rows.kernel, columns.kernel, columns.out
     dtype = np.result_type(g, x)
     gradient = np.zeros((kh, groups, kw * c, og), dtype)
+    unfolding = _Unfolding((0, 1, 4, 5, 2, 3, 6, 7), columns, dtype)
     bytes_of_line = groups * kw * c * width * dtype.itemsize
     fewest = -(-FEWEST_OUTPUTS // max(1, rows.out * width))
-    for taps, read, written in _undilated(rows):
-        images, upstream = x[:, :, read], g[:, :, written]
+    for taps, lines, written in _undilated(rows):
+        images, upstream = x[:, :, lines], g[:, :, written]
         step, phases = taps.stride, min(taps.stride, kh)
         for some, m, part, strip in _blocks(len(x), fewest, taps, bytes_of_line):
             last_line = strip.out + (kh - 1) // step - 1
-            lines = Taps(last_line * step + phases, 1, 1, 1, strip.offset)
-            view = _unfold(images[some], m, groups, lines, columns, dtype)
-            q = len(view)
-            unfolded = SCRATCH.take(0, (q, groups, kw, c, phases, last_line + 1, m, width), dtype)
-            for phase in range(phases):
-                unfolded[:, :, :, :, phase] = view[:, :, phase::step].transpose(0, 1, 3, 4, 2, 5, 6)
+            inputs = Taps(last_line + 1, phases, step, 1, strip.offset)
+            read = _side_by_side(images[some], m, groups)
+            q = len(read)
+            unfolded = unfolding.of(read, (q, groups, kw, c, phases, inputs.out, m, width), inputs)
             outputs = strip.out * m * width
             g_lines = _side_by_side(upstream[some, :, part], m, groups)
             if kh * kw * c >= WORTH_TURNING:
@@ -262,11 +293,6 @@ def _undilated(taps: Taps, down: slice = slice(None)) -> Iterator[tuple[Taps, sl
         )
 
 
-def _images_at_once(m: int, rows: Taps, bytes_of_line: int) -> int:
-    """Return the multiple of ``m`` images whose unfolded rows fit in a block."""
-    return m * max(1, BLOCK // max(1, m * bytes_of_line * (rows.reach - rows.offset)))
-
-
 def _blocks(
     n: int, m: int, rows: Taps, bytes_of_line: int
 ) -> Iterator[tuple[slice, int, slice, Taps]]:
@@ -275,10 +301,12 @@ def _blocks(
     Yields the images, how many of them lie side by side, the rows of outputs, and where the taps
     of those rows fall.
     """
-    at_once = _images_at_once(m, rows, bytes_of_line)
+    at_once = max(1, BLOCK // max(1, m * bytes_of_line * (rows.reach - rows.offset)))
+    several = -(-n // m)  # as many at once as these allow, and the same number each time
+    at_once = m * -(-several // max(1, -(-several // at_once)))
     # Neighbouring strips both unfold the rows where they meet, so they are made much taller.
     tall = max(8 * rows.kernel, BLOCK // max(1, m * bytes_of_line * rows.stride) + 1)
-    for start in range(0, n, at_once):
+    for start in range(0, n, max(1, at_once)):
         stop = min(n, start + at_once)
         even = stop - (stop - start) % m
         for some, side_by_side in ((slice(start, even), m), (slice(even, stop), stop - even)):
@@ -295,29 +323,46 @@ def _side_by_side(x: NDArray, m: int, groups: int) -> NDArray:
     return x.reshape(n // m, m, groups, c // groups, h, w).transpose(0, 2, 4, 3, 1, 5)
 
 
-def _unfold(
-    x: NDArray, m: int, groups: int, lines: Taps, columns: Taps, dtype: np.dtype[Any]
-) -> NDArray:
-    """View what each tap of a kernel row reads: ``(N / m, groups, lines, kw, C / groups, m, Wo)``.
+class _Unfolding:
+    """What taps read, in memory where the zeros around images stay from one block to the next.
 
-    The images are padded first, in the order in which they lie in memory, so that they are read
-    once and in one go.
+    In the given order, the axes of that memory are ``(q, groups, kh, Ho, kw, C, m, Wo)``.
     """
-    n, c, h, w = x.shape
-    padded = SCRATCH.take(2, (n, c, lines.out, columns.reach - columns.offset), dtype)
-    down, read = lines.inside(0, h)
-    first, last = max(0, columns.offset), max(0, min(w, columns.reach))
-    across = slice(first - columns.offset, max(first, last) - columns.offset)
-    padded.fill(0)
-    padded[:, :, down, across] = x[:, :, read, first:last]
-    by_image, by_channel, by_line, item = padded.strides
-    c //= groups
-    shape = (n // m, groups, lines.out, columns.kernel, c, m, columns.out)
-    across_taps, across_outputs = columns.dilation * item, columns.stride * item
-    strides = (
-        m * by_image, c * by_channel, by_line, across_taps, by_channel, by_image, across_outputs
-    )  # fmt: skip
-    return np.ndarray(shape, dtype, padded, 0, strides)  # as_strided takes 10 µs
+
+    def __init__(self, order: Sequence[int], columns: Taps, dtype: np.dtype[Any]) -> None:
+        self.order, self.columns, self.dtype = order, columns, dtype
+        self.last: Any = None
+
+    def of(self, images: NDArray, shape: tuple[int, ...], rows: Taps) -> NDArray:
+        """Unfold images ``(q, groups, H, C, m, W)`` into memory of a ``shape``."""
+        if self.last != (images.shape, shape, rows):
+            self.last = (images.shape, shape, rows)
+            self.memory = SCRATCH.take(0, shape, self.dtype)
+            self.copies = list(self._prepared(images, rows))
+        for to, lines, columns in self.copies:
+            to[...] = images[:, :, lines, :, :, columns]
+        return self.memory
+
+    def _prepared(self, images: NDArray, rows: Taps) -> Iterator[tuple[NDArray, slice, slice]]:
+        """Write the zeros; tell where each tap's outputs go, and the inputs that they read."""
+        memory, columns = self.memory.transpose(self.order), self.columns
+        across = [columns.inside(j, images.shape[5]) for j in range(columns.kernel)]
+        for i in range(rows.kernel):
+            down, lines = rows.inside(i, images.shape[2])
+            of_row = memory[:, :, i]
+            _clear_outside(of_row, 2, down)
+            for j, (outputs, inputs) in enumerate(across):
+                to = of_row[:, :, down, j]
+                _clear_outside(to, 5, outputs)
+                yield to[..., outputs], lines, inputs
+
+
+def _clear_outside(x: NDArray, axis: int, inside: slice) -> None:
+    before = (slice(None),) * axis
+    if inside.start:
+        x[(*before, slice(inside.start))] = 0
+    if inside.stop < x.shape[axis]:
+        x[(*before, slice(inside.stop, None))] = 0
 
 
 def _windows(unfolded: NDArray, rows: Taps, first: int) -> NDArray:
