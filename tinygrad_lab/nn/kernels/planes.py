@@ -168,26 +168,38 @@ def _correlation(x: NDArray, pieces: list[_Piece], groups: int, out: NDArray) ->
 
 
 class _Kernel:
-    """How one piece is computed: its filters as matrices, and how the work is cut."""
+    """How one piece is computed: its filters as matrices, and how the work is cut.
+
+    Where there are few filters, the taps of a kernel row are not unfolded: there is a product for
+    each of them, over lines of padded images, and these are shifted and added.  That is then less
+    to copy, and the matrices have more rows.
+    """
 
     def __init__(self, piece: _Piece, groups: int, dtype: np.dtype[Any]) -> None:
         taps = [rows.taps for rows in piece.rows]
         first = min(t.offset for t in taps)
         last = max(t.offset + t.kernel for t in taps)
         self.rows = Taps(max(t.out for t in taps), last - first, taps[0].stride, 1, first)
-        self.columns, width = piece.columns, piece.columns.out
+        self.columns = columns = piece.columns
+        o, c, _, kw = piece.rows[0].filters.shape
+        o //= groups
+        self.shifts, order = range(1), (0, 1, 3, 4, 2)
+        if columns.stride == 1 and 4 * o <= c:
+            reach = (kw - 1) * columns.dilation
+            self.columns = Taps(columns.out + reach, 1, 1, 1, columns.offset)
+            self.shifts, order = range(0, reach + 1, columns.dilation), (0, 4, 1, 3, 2)
         self.matrices: list[tuple[NDArray, Taps, slice]] = []
         self.abreast = self.products = 0
         for filters, t, down in piece.rows:
-            o, c, kh, kw = filters.shape
-            length = kh * kw * c
-            abreast, chunk = _small_products(o // groups, length, width)
-            matrix = filters.transpose(0, 2, 3, 1).astype(dtype, copy=False)
-            matrix = matrix.reshape(groups, 1, o // groups // chunk, chunk, length)
-            self.matrices.append((matrix, t, down))
+            high = o * len(self.shifts)
+            long = filters.size // max(1, groups * high)
+            abreast, chunk = _small_products(high, long, self.columns.out)
+            matrix = filters.reshape(groups, o, *filters.shape[1:]).transpose(order)
+            matrix = matrix.reshape(groups, 1, high // chunk, chunk, long)
+            self.matrices.append((matrix.astype(dtype, copy=False), t, down))
             self.abreast = max(self.abreast, abreast)
-            self.products += filters.size * t.out * width
-        self.bytes_of_line = groups * kw * c * width * dtype.itemsize
+            self.products += filters.size * t.out * columns.out
+        self.bytes_of_line = groups * self.columns.kernel * c * self.columns.out * dtype.itemsize
 
     def run(self, x: NDArray, out: NDArray) -> None:
         """Correlate images ``(N, C, H, W)``."""
@@ -201,12 +213,25 @@ class _Kernel:
             for matrix, taps, down in self.matrices:
                 y = _side_by_side(out[some, :, down][:, :, part], m, groups)
                 shape = (*y.shape[:3], *matrix.shape[2:4], m * columns.out)
-                direct = m == 1 and out.strides[3] == out.itemsize
+                direct = m == len(self.shifts) == 1 and out.strides[3] == out.itemsize
                 product = y.reshape(shape) if direct else SCRATCH.take(1, shape, out.dtype)
                 read = taps._replace(out=y.shape[2])
                 np.matmul(matrix, _windows(unfolded, read, taps.offset - self.rows.offset), product)
+                if len(self.shifts) > 1:
+                    product = self._shifted_sum(product, y.shape)
                 if not direct:
-                    y[...] = product.reshape(y.shape)
+                    y[...] = product.reshape(*y.shape[:5], columns.out)[..., : y.shape[5]]
+
+    def _shifted_sum(self, product: NDArray, shape: tuple[int, ...]) -> NDArray:
+        """Add what belongs to each tap of a kernel row, moved to where the first tap reads."""
+        parts = product.reshape(*shape[:3], len(self.shifts), shape[3], -1)
+        # Memory of its own: NumPy copies what it adds to if that might overlap with the rest.
+        total = SCRATCH.take(2, parts[:, :, :, 0].shape, product.dtype)
+        valid = total[..., : total.shape[-1] - self.shifts[-1]]
+        for i, shift in enumerate(self.shifts):
+            part = parts[:, :, :, i, :, shift : shift + valid.shape[-1]]
+            np.add(valid, part, out=valid) if i else np.copyto(valid, part)
+        return total
 
 
 def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: int) -> NDArray:
