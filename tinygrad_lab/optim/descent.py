@@ -24,13 +24,11 @@ from tinygrad_lab.optim.checks import (
 )
 from tinygrad_lab.optim.optimizer import (
     Array,
-    Change,
     Optimizer,
     Options,
     Parameters,
     decayed,
     options,
-    replace,
 )
 
 __all__ = ["ASGD", "SGD", "Muon"]
@@ -70,6 +68,7 @@ class SGD(Optimizer):
     array([0.8, 1.6])
     """
 
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {"momentum_buffer": "array?"}
     checks = usual(
         "weight_decay", "maximize", "foreach", "differentiable", "fused",
@@ -88,22 +87,17 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("nesterov needs a momentum above 0, and dampening 0")
 
-    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
-        p, g = decayed(parameter.data, g, group)
+    def _moved(self, p: Array, g: Array, state: Options, group: Options) -> tuple[Array, Options]:
+        p, g = decayed(p, g, group)
         rate = -group["lr"]  # added, so that NumPy can add into the memory of `g * rate`
         momentum = group["momentum"]
         if not momentum:
-            return [replace(parameter, p + g * rate)]
-        state = self._kept(parameter)
-        if state is None:
-            velocity = g.copy()
-        else:
+            return p + g * rate, {}
+        velocity = g
+        if state:
             velocity = state["momentum_buffer"] * momentum + g * (1 - group["dampening"])
         step = g + velocity * momentum if group["nesterov"] else velocity
-        return [
-            replace(parameter, p + step * rate),
-            self._keep(parameter, {"momentum_buffer": velocity}),
-        ]
+        return p + step * rate, {"momentum_buffer": velocity}
 
 
 class ASGD(Optimizer):
@@ -137,6 +131,7 @@ class ASGD(Optimizer):
     array([0.8, 1.6])
     """
 
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {
         "step": "count", "eta": "number", "mu": "number", "ax": "array",
     }  # fmt: skip
