@@ -58,7 +58,8 @@ def convolution(
         y = _convolved_anywhere(x, w, windows, groups)
         return y if offset is None else y + offset
     n, x, w = len(x), _unfolded_depth(x, windows), _flat_filters(w)
-    y = _raised(*planes.done(planes.convolved(x, w, _two(windows), groups)), n, windows)
+    (y,) = planes.done(planes.convolved(x, w, _two(windows), groups))
+    y = _raised(y, n, windows)
     if offset is None:
         return y
     return np.add(y, offset, out=y if np.result_type(y, offset) == y.dtype else None)
@@ -167,8 +168,8 @@ def _two(windows: Windows) -> tuple[Taps, Taps]:
 
 
 def _input_gradient(g: NDArray, w: NDArray, size: Sizes, windows: Windows, groups: int) -> Job:
-    g, wide = _one_image_each(g, windows), (1, *size)[-2:]
-    job = planes.input_gradient(g, _flat_filters(w), wide, _two(windows), groups)
+    g, (high, wide) = _one_image_each(g, windows), (1, *size)[-2:]
+    job = planes.input_gradient(g, _flat_filters(w), (high, wide), _two(windows), groups)
 
     def whole(parts: list[Any]) -> NDArray:
         dx = job.whole(parts)

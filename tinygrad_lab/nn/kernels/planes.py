@@ -14,7 +14,7 @@ Not for: other arrays, derivatives, or what users call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from math import gcd, prod
 from operator import add
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ __all__ = [
 
 # Bytes of unfolded images to work on at once: a part of the L2 cache.
 BLOCK = 1 << 20
-# Multiply-adds that are worth a thread of their own.
+# Multiply-adds that are worth two threads.
 SHARE = 5_000_000
 # Multiply-adds up to which OpenBLAS multiplies without packing its operands first, at twice the
 # speed where one of them has few rows.
@@ -274,10 +274,12 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
 def _shares(n: int, abreast: int, products: int) -> list[slice]:
     """Share out ``n`` images of so many multiply-adds each, ``abreast`` or a multiple together.
 
-    Four times the work is in twice as many shares, each of twice the size.  How many threads there
-    are is not asked, so that the order of a sum, and with it the result, is the same everywhere.
+    Four times the work is in twice as many shares, each of twice the size; two shares are worth it
+    early.  How many threads there are is not asked, so that the order of a sum, and with it the
+    result, is the same everywhere.
     """
-    shares = 1 << (n * products // SHARE).bit_length() // 2
+    doublings = (n * products // SHARE).bit_length()
+    shares = 1 << max(min(doublings, 1), doublings // 2)
     each = abreast * max(1, -(-n // (abreast * shares)))
     return [slice(start, min(start + each, n)) for start in range(0, max(n, 1), each)]
 
@@ -363,31 +365,36 @@ class _Unfolding:
         if self.last != (images.shape, shape, rows):
             self.last = (images.shape, shape, rows)
             self.memory = SCRATCH.take(0, shape, self.dtype)
-            self.copies = list(self._prepared(images, rows))
-        for to, lines, columns in self.copies:
-            to[...] = images[:, :, lines, :, :, columns]
+            to = self.memory.transpose(self.order)
+            outside, inside = _sides(rows, images.shape[2], self.columns, images.shape[5])
+            for place in outside:
+                to[place] = 0
+            self.copies = [(to[place], read) for place, read in inside]
+        for copy, read in self.copies:
+            copy[...] = images[read]
         return self.memory
 
-    def _prepared(self, images: NDArray, rows: Taps) -> Iterator[tuple[NDArray, slice, slice]]:
-        """Write the zeros; tell where each tap's outputs go, and the inputs that they read."""
-        memory, columns = self.memory.transpose(self.order), self.columns
-        across = [columns.inside(j, images.shape[5]) for j in range(columns.kernel)]
-        for i in range(rows.kernel):
-            down, lines = rows.inside(i, images.shape[2])
-            of_row = memory[:, :, i]
-            _clear_outside(of_row, 2, down)
-            for j, (outputs, inputs) in enumerate(across):
-                to = of_row[:, :, down, j]
-                _clear_outside(to, 5, outputs)
-                yield to[..., outputs], lines, inputs
+
+@lru_cache(1024)
+def _sides(rows: Taps, high: int, columns: Taps, wide: int) -> tuple[list[Any], list[Any]]:
+    """Where unfolded memory has zeros, and where it has what each tap reads, and from where."""
+    outside: list[Any] = []
+    inside: list[Any] = []
+    for i in range(rows.kernel):
+        down, lines = rows.inside(i, high)
+        above, below = slice(down.start), slice(down.stop, rows.out)
+        outside += [(..., i, rest, *[slice(None)] * 4) for rest in (above, below)]
+        for j in range(columns.kernel):
+            across, read = columns.inside(j, wide)
+            left, right = slice(across.start), slice(across.stop, columns.out)
+            outside += [(..., i, down, j, slice(None), slice(None), rest) for rest in (left, right)]
+            place = (..., i, down, j, slice(None), slice(None), across)
+            inside.append((place, (..., lines, slice(None), slice(None), read)))
+    return [at for at in outside if not any(map(_is_empty, at))], inside
 
 
-def _clear_outside(x: NDArray, axis: int, inside: slice) -> None:
-    before = (slice(None),) * axis
-    if inside.start:
-        x[(*before, slice(inside.start))] = 0
-    if inside.stop < x.shape[axis]:
-        x[(*before, slice(inside.stop, None))] = 0
+def _is_empty(at: Any) -> bool:
+    return isinstance(at, slice) and at.stop is not None and at.stop <= (at.start or 0)
 
 
 def _windows(unfolded: NDArray, rows: Taps, first: int) -> NDArray:
