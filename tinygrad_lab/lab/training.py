@@ -247,7 +247,7 @@ def load_data(settings: Settings, seed: int) -> Data:
     """
     data = load(
         *(settings.data, settings.n, _streams(seed)[0]),
-        **{name: getattr(settings, name) for name in ("noise", "target", "labels")},
+        **{name: getattr(settings, name) for name in ("noise", "target", "labels", "digest")},
     )
     if settings.last_activation == "softmax":
         data = data.with_a_column_a_class()
