@@ -51,6 +51,9 @@ class Term:
     def __init__(self, lines: list[Line]) -> None:
         self.lines = lines
 
+    def __pos__(self) -> Term:
+        return _noted(np.positive, self)
+
     def __neg__(self) -> Term:
         return _noted(np.negative, self)
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.optim.blocks import LEAST
 from tinygrad_lab.optim.checks import (
     check_flag,
     check_integer,
@@ -24,11 +25,13 @@ from tinygrad_lab.optim.checks import (
 )
 from tinygrad_lab.optim.optimizer import (
     Array,
+    Change,
     Optimizer,
     Options,
     Parameters,
     decayed,
     options,
+    replace,
 )
 
 __all__ = ["ASGD", "SGD", "Muon"]
@@ -87,13 +90,19 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("nesterov needs a momentum above 0, and dampening 0")
 
+    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
+        if group["momentum"] or g.size >= LEAST:
+            return super()._update(parameter, g, group)
+        return [replace(parameter, self._moved(parameter.data, g, {}, group)[0])]  # keeps nothing
+
     def _moved(self, p: Array, g: Array, state: Options, group: Options) -> tuple[Array, Options]:
-        p, g = decayed(p, g, group)
+        if group["weight_decay"] or group["maximize"]:
+            p, g = decayed(p, g, group)
         rate = -group["lr"]  # added, so that NumPy can add into the memory of `g * rate`
         momentum = group["momentum"]
         if not momentum:
             return p + g * rate, {}
-        velocity = g
+        velocity = +g  # a copy: the gradient is the user's
         if state:
             velocity = state["momentum_buffer"] * momentum + g * (1 - group["dampening"])
         step = g + velocity * momentum if group["nesterov"] else velocity

@@ -86,8 +86,8 @@ class Optimizer:
     parameter's update, and has from here that a step is all or none, that options and states are
     checked, and that it runs under :func:`tinygrad_lab.jit`: ``_moved`` gives the new value of a
     parameter and what is kept for it, ``entries`` names what is kept, ``checks`` says what options
-    must be.  With ``elementwise``, ``_moved`` is of operators and ufuncs alone, and large arrays are
-    written in place, a block at a time.
+    must be.  With ``elementwise``, ``_moved`` is of operators and ufuncs alone, and large arrays
+    are written in place, a block at a time.
 
     Examples
     --------
@@ -203,13 +203,13 @@ class Optimizer:
                     if type(g) is not np.ndarray or g.shape != shape or g.dtype is not dtype:
                         g = check_gradient(parameter, g)
                     changes += self._update(parameter, g, group)
-        if abandoned:
-            self._warn_of_abandoned(abandoned)
-        elif not changes:
-            self._warn_of_no_gradient()
-        if not self.has_stepped:
-            changes.append((setattr, self, "has_stepped", True))
-        at_once(changes, arithmetic=self.elementwise)
+            if abandoned:
+                self._warn_of_abandoned(abandoned)
+            elif not changes:
+                self._warn_of_no_gradient()
+            if not self.has_stepped:
+                changes.append((setattr, self, "has_stepped", True))
+            at_once(changes)
         return loss
 
     def _check(self, group: Options) -> None:
