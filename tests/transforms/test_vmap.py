@@ -465,4 +465,11 @@ def test_methods_of_arrays_and_of_tensors():
         f = lambda x, method=method: method(x)
         np.testing.assert_array_equal(tl.vmap(f)(x), looped(f, x), err_msg=name)
     np.testing.assert_array_equal(tl.vmap(lambda x: x.relu())(x), np.maximum(x, 0))
+
+    def sorted_in_place(x: Any) -> Any:
+        y = x * 1
+        y.sort(0)
+        return y
+
+    np.testing.assert_array_equal(tl.vmap(sorted_in_place)(x), np.sort(x, 1))
     assert tl.vmap(lambda x: x * len(x) + sum(row[0] for row in x))(x).shape == (3, 2, 3)

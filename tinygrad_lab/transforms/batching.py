@@ -331,7 +331,7 @@ def _assigned(
             places.append((slice(None), *parts))
             continue
         place, moved = _in_batch(level, index, len(shape))
-        target = np.broadcast_to(0, shape)[_stand_in(index)].shape
+        target = indexing.getitem(np.broadcast_to(0, shape), _stand_in(index)).shape
         value = level.aligned(as_array(value), len(target))
         if value.ndim > len(target) + 1:  # NumPy takes more axes, of length one
             value = value.reshape((level.size, *value.shape[value.ndim - len(target) :]))

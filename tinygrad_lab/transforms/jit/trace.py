@@ -19,8 +19,10 @@ from weakref import ref as weak
 import numpy as np
 
 from tinygrad_lab.core import engine
+from tinygrad_lab.core.dispatch import apply
 from tinygrad_lab.core.engine import NO_KWARGS
 from tinygrad_lab.core.operations import NUMPYS, Op, Primitive
+from tinygrad_lab.core.several import holds_tensor
 from tinygrad_lab.transforms.jit.kernels import PLAIN, is_kernel
 from tinygrad_lab.transforms.jit.program import (
     Input,
@@ -113,7 +115,9 @@ class Trace:
         return result
 
     def call(self, op: Op, args: Sequence[Any], kwargs: Mapping[str, Any] = NO_KWARGS) -> Any:
-        """Compute a call and note it."""
+        """Compute a call and note it; a tensor among the arguments takes it."""
+        if holds_tensor(args) or holds_tensor(kwargs):  # also where NumPy asks nobody: dx=t
+            return apply(op, tuple(args), kwargs)
         values = untraced(tuple(args))
         named = {key: untraced(value) for key, value in kwargs.items()}
         self._check()
