@@ -1,4 +1,4 @@
-"""One convolution or pooling on several threads: the same numbers, errors, settings and processes."""
+"""Convolutions and pooling on several threads: the same numbers, errors, settings, processes."""
 
 import os
 import subprocess
