@@ -8,6 +8,7 @@ Not for: what is known of an operation (``operations.py``), or what people see (
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -119,7 +120,7 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
         _watch(op, value, node)
     if type(value) is Outputs:
         if node and operation.degenerate and operation.degenerate(*value):
-            OPEN.add(node)
+            OPEN.add(ref(node, OPEN.discard))
         outputs = from_node(value, node)
         return kind._make(outputs) if hasattr(kind, "_make") else outputs  # EighResult and so on
     result = _new(Tensor)
