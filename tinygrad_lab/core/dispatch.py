@@ -32,7 +32,7 @@ from tinygrad_lab.core.errors import BatchedValueError, name_of, qualified_name,
 from tinygrad_lab.core.levels import RUNNING, in_turn, settled
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, TENSORS, Op, Operation
-from tinygrad_lab.core.ownership import copied, preserved
+from tinygrad_lab.core.ownership import copied, preserve
 from tinygrad_lab.core.several import Outputs, holds_tensor, pick
 
 #: The class of tensors, which ``tensor.py`` puts here: its operators need what is here, and what
@@ -45,6 +45,7 @@ _new = object.__new__
 
 #: What no other library's arrays are: a primitive called with these alone is its body.
 _OWN_TYPES = ORDERLY | {tuple, list}
+_NO_INTEGERS = _OWN_TYPES - {np.ndarray, bool}  # Python's own are of any dtype
 
 
 def apply(  # noqa: C901 - most calls come through here, so it is written out
@@ -68,29 +69,21 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     values: list[Any] = []
     parents: list[Node | None] = []
     on_lists = None
-    has_arrays = False  # that no gradient flows to: somebody may write to them
-    has_integers = False  # or booleans
     for arg in args:
         parent, kind = None, type(arg)
         if kind not in TENSORS and kind not in ORDERLY:
             arg = ordered(op, operation, len(values), arg)
-        if type(arg) in TENSORS:
+            kind = type(arg)
+        if kind in TENSORS:
             parent, arg = arg.node, arg.data
-        if type(arg) is np.ndarray:
-            if parent is None:
-                has_arrays = True
-                has_integers = has_integers or arg.dtype.kind in "biu"
-        elif type(arg) not in _OWN_TYPES:
-            body = None
-            has_integers = has_integers or (parent is None and _is_integer(arg))
-        elif type(arg) is Outputs:  # a list of tensors
-            on_lists = unbundled(op)
-        elif type(arg) is tuple:
-            has_arrays = True
-            if not _OWN_TYPES.issuperset(map(type, arg)):
+            kind = type(arg)
+        if kind is not np.ndarray:
+            if kind not in _OWN_TYPES:
                 body = None
-        elif type(arg) is bool:
-            has_integers = True
+            elif kind is Outputs:  # a list of tensors
+                on_lists = unbundled(op)
+            elif kind is tuple and not _OWN_TYPES.issuperset(map(type, arg)):
+                body = None
         values.append(arg)
         parents.append(parent)
     mode = current_mode()
@@ -106,15 +99,13 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     if mode is not IGNORE and any(parents):
         if operation.complete < len(args) or not (value.dtype is _FLOAT64 or _is_float(value)):
             _check_differentiable(op, operation, parents, value)
-        recorded: Sequence[Any] = values
-        if has_integers:
-            recorded = _as_floats(operation, values, value.dtype)
         prints = None
-        if has_arrays or mode is WATCH:
-            recorded, prints = preserved(recorded, parents, whole=mode is WATCH)
+        if None in parents or mode is WATCH:
+            _as_floats(operation, values, parents, value.dtype)
+            prints = preserve(values, parents, whole=mode is WATCH)
         if kwargs:
             kwargs = {key: copied(setting) for key, setting in kwargs.items()}
-        node = record(op, tuple(recorded), kwargs, value, tuple(parents))
+        node = record(op, tuple(values), kwargs, value, tuple(parents))
         node.prints = prints
     if mode is WATCH:
         _watch(op, value, node)
@@ -129,22 +120,18 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     return result
 
 
-def _as_floats(operation: Operation, values: Sequence[Any], dtype: Any) -> Sequence[Any]:
+def _as_floats(
+    operation: Operation, values: list[Any], parents: Sequence[Node | None], dtype: Any
+) -> None:
     """Give integers and booleans beside floats the dtype that they were computed in: rules are."""
-    if not (operation.takes_arrays and isinstance(dtype, np.dtype)):
-        return values
-
-    def converted(value: Any) -> Any:
-        if _is_integer(value):
-            return value.astype(dtype)
-        return float(value) if type(value) is bool else value
-
-    return [converted(v) if operation.has_rule(i) else v for i, v in enumerate(values)]
-
-
-def _is_integer(value: Any) -> bool:
-    """Whether a value is an array of integers or booleans."""
-    return getattr(getattr(value, "dtype", None), "kind", "") in ("b", "i", "u")
+    for position, (value, parent) in enumerate(zip(values, parents)):
+        if parent is not None or type(value) in _NO_INTEGERS:
+            continue
+        is_array = getattr(getattr(value, "dtype", None), "kind", "") in ("b", "i", "u")
+        if not (is_array or type(value) is bool) or not operation.has_rule(position):
+            continue
+        if operation.takes_arrays and isinstance(dtype, np.dtype):
+            values[position] = value.astype(dtype) if is_array else float(value)
 
 
 def from_node(value: Any, node: Node | None) -> Any:

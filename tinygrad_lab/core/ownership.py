@@ -90,25 +90,23 @@ _HOLDS = frozenset({np.ndarray, tuple, list})
 Print = tuple[Any, int, bytes]
 
 
-def preserved(
-    values: Sequence[Any], parents: Sequence[Any], whole: bool = False
-) -> tuple[tuple[Any, ...], list[Print] | None]:
-    """Return what a call keeps of its arguments, and what it remembers of the large arrays.
+def preserve(
+    args: list[Any], parents: Sequence[Any], whole: bool = False
+) -> list[Print] | None:
+    """Put copies in the place of what somebody may write to, and remember the large arrays.
 
     Of arrays that are somebody's result, which have a parent, something is remembered only where
     ``whole`` arrays are.
     """
-    args, prints = list(values), []
-    for position, value in enumerate(values):
-        if type(value) not in _HOLDS:
-            continue
-        is_array, is_result = type(value) is np.ndarray, parents[position] is not None
-        if is_array and (whole or (not is_result and value.size > COPIED)):
+    prints: list[Print] = []
+    for position, value in enumerate(args):
+        kind, is_result = type(value), parents[position] is not None
+        if kind is np.ndarray and (whole or (not is_result and value.size > COPIED)):
             step = 1 if whole else value.size // _REMEMBERED
             prints.append((value, step, value.flat[::step].tobytes()))
-        elif not is_result:
-            args[position] = copied(value)
-    return tuple(args), prints or None
+        elif kind in _HOLDS and not is_result:
+            args[position] = value.copy("K") if kind is np.ndarray else copied(value)
+    return prints or None
 
 
 def copied(value: Any) -> Any:

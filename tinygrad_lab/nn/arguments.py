@@ -20,6 +20,7 @@ from tinygrad_lab.core.engine import next_order
 from tinygrad_lab.core.operations import renamed
 from tinygrad_lab.core.scopes import note
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.nn.parameter import Parameter
 
 __all__ = ["WORDS", "takes_arrays", "takes_words"]
 
@@ -29,7 +30,7 @@ T = TypeVar("T")
 #: NumPy's names of arguments, and PyTorch's.
 WORDS = {"axis": "dim", "keepdims": "keepdim", "x": "input"}
 
-_IN_ORDER = frozenset({np.ndarray, Tensor, type(None)})
+_IN_ORDER = frozenset({np.ndarray, Tensor, Parameter, type(None)})
 
 
 def takes_words(function: Callable[P, T]) -> Callable[P, T]:
@@ -108,13 +109,15 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
                 f"{function.__name__} takes {most} arguments by their position, not {len(args)}; "
                 f"these go by name: {', '.join(by_name)}"
             )
-        for i, name, _ in of_arrays:
-            if type(args[i] if i < len(args) else kwargs.get(name)) not in _IN_ORDER:
-                args, kwargs = in_order(args, kwargs)
-                break
+        if kwargs or not _IN_ORDER.issuperset(map(type, args)):
+            for i, name, _ in of_arrays:
+                if type(args[i] if i < len(args) else kwargs.get(name)) not in _IN_ORDER:
+                    args, kwargs = in_order(args, kwargs)
+                    break
         since = next_order()
         result = function(*args, **kwargs)
-        note(result, since, function, None, names, args, kwargs)
+        if type(result) is not np.ndarray:
+            note(result, since, function, None, names, args, kwargs)
         return result
 
     def in_order(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

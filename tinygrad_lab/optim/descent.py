@@ -89,7 +89,9 @@ class SGD(Optimizer):
             raise ValueError("nesterov needs a momentum above 0, and dampening 0")
 
     def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
-        p, g = decayed(parameter.data, g, group)
+        p = parameter.data
+        if group["weight_decay"] or group["maximize"]:
+            p, g = decayed(p, g, group)
         rate = -group["lr"]  # added, so that NumPy can add into the memory of `g * rate`
         momentum = group["momentum"]
         if not momentum:

@@ -187,7 +187,8 @@ class Optimizer:
         for i, group in enumerate(self.param_groups):
             self._check_if_changed(i, group)
             for parameter in group["params"]:
-                if getrefcount(parameter) <= _ALONE + (parameter in self.state):
+                holders = getrefcount(parameter)
+                if holders <= _ALONE + 1 and holders <= _ALONE + (parameter in self.state):
                     abandoned.append(parameter)
                 node = parameter.node
                 if node is None or node.grad is None:
