@@ -189,8 +189,8 @@ def _as_array(value: Any, what: str, caller: FrameType) -> Any:
     """Give a plain array, or say that it is one if the caller asks it for a tensor's method."""
     if type(value) is np.ndarray:
         name = attribute_taken(caller)
-        is_tensors = hasattr(Tensor, name) and not hasattr(np.ndarray, name)
-        if name and (is_tensors or name == "data"):  # NumPy's is the memory, which nobody means
+        # NumPy's `data` is the memory, which nobody means.
+        if name and (name == "data" or (hasattr(Tensor, name) and not hasattr(np.ndarray, name))):
             raise array_has_none(what, name)
     return value
 
@@ -253,8 +253,12 @@ def _of_data(name: str, doc: str) -> Any:
     return property(attrgetter(f"data.{name}"), doc=doc)
 
 
+_transposed = np.ndarray.transpose
+
+
 def _of_numpy(op: Op) -> Any:
     is_ambiguous = op in AMBIGUOUS
+    body = getattr(np.ndarray, op.__name__) if op is not np.copy else None  # that has other defaults
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         if is_ambiguous:
@@ -262,7 +266,7 @@ def _of_numpy(op: Op) -> Any:
         if kwargs:
             kwargs = dict(in_numpys_words(op, kwargs))
         args = (self, *args)
-        result = apply(op, args, without_out(op, kwargs, args))
+        result = apply(op, args, without_out(op, kwargs, args), body)
         if type(result) is np.ndarray:
             return _as_array(result, f"what t.{op.__name__}() gives", sys._getframe(1))  # noqa: SLF001
         return result
@@ -277,7 +281,10 @@ def _named(method: Any, op: Op) -> Any:
 
 
 #: The shortcuts of ``ndarray ** number``.
-_POWERS: dict[float, Op] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+_POWERS: dict[float, Callable[[Tensor], Tensor]] = {
+    exponent: _unary(op)
+    for exponent, op in {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}.items()
+}
 _OUR_POWER = OPERATIONS[np.power]
 _new = object.__new__
 
@@ -527,7 +534,7 @@ class Tensor:
     nbytes = _of_data("nbytes", "The bytes of the data.")
     itemsize = _of_data("itemsize", "The bytes of an element.")
 
-    T = property(lambda self: apply(np.transpose, (self,)), doc="All axes in reverse order.")
+    T = property(lambda self: apply(np.transpose, (self,), body=_transposed), doc="All axes in reverse order.")
     imag = property(lambda self: apply(np.imag, (self,)), doc="The imaginary part.")
 
     @property
@@ -595,8 +602,8 @@ class Tensor:
     def __pow__(self, exponent: Any) -> Tensor:
         is_ours = OPERATIONS[np.power] is _OUR_POWER  # and not a user's rule, which is to be used
         is_short = type(exponent) in (int, float) and exponent in _POWERS
-        if is_ours and is_short and self.dtype.kind in "fc":  # not of integers: NumPy refuses 2**-1
-            return apply(_POWERS[exponent], (self,))
+        if is_ours and is_short and self.data.dtype.kind in "fc":  # NumPy refuses 2**-1 of integers
+            return _POWERS[exponent](self)
         return apply(np.power, (self, exponent))
 
     __lt__ = _constant(np.less)

@@ -141,7 +141,7 @@ def sigmoid(input: "Array") -> "Array":
     """
     x = as_floats(input)
     e = np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
-    return e / (1.0 + e)
+    return e / (1 + e)
 
 
 #: The largest exponent whose exp does not overflow, by the bytes of a float: sigmoid is 1 there.
@@ -157,7 +157,7 @@ def odds(x: Any) -> Any:
 def _sigmoid(g, y, x):
     if x.dtype.kind == "c":
         return g * (y * (1 - y))
-    return g * (y / (1.0 + odds(x)))  # 1 - y would lose all digits where y is near 1
+    return g * (y / (1 + odds(x)))  # 1 - y would lose all digits where y is near 1
 
 
 defvjp(sigmoid, _sigmoid)
