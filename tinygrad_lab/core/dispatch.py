@@ -32,7 +32,7 @@ from tinygrad_lab.core.errors import BatchedValueError, name_of, qualified_name,
 from tinygrad_lab.core.levels import RUNNING, in_turn, settled
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, TENSORS, Op, Operation
-from tinygrad_lab.core.ownership import copied, preserve
+from tinygrad_lab.core.ownership import Print, copied, preserved
 from tinygrad_lab.core.several import Outputs, holds_tensor, pick
 
 #: The class of tensors, which ``tensor.py`` puts here: its operators need what is here, and what
@@ -45,7 +45,7 @@ _new = object.__new__
 
 #: What no other library's arrays are: a primitive called with these alone is its body.
 _OWN_TYPES = ORDERLY | {tuple, list}
-_NO_INTEGERS = _OWN_TYPES - {np.ndarray, bool}  # Python's own are of any dtype
+_UNCHANGING = ORDERLY - {np.ndarray, bool, Outputs}
 
 
 def apply(  # noqa: C901 - most calls come through here, so it is written out
@@ -97,12 +97,13 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
         value = value if hasattr(value, "dtype") else np.asarray(value)  # None, text: not floats
     node = None
     if mode is not IGNORE and any(parents):
-        if operation.complete < len(args) or not (value.dtype is _FLOAT64 or _is_float(value)):
+        if any(parents[operation.complete :]) or not (
+            value.dtype is _FLOAT64 or _is_float(value)
+        ):
             _check_differentiable(op, operation, parents, value)
         prints = None
         if None in parents or mode is WATCH:
-            _as_floats(operation, values, parents, value.dtype)
-            prints = preserve(values, parents, whole=mode is WATCH)
+            prints = _keep(operation, values, parents, value.dtype, mode is WATCH)
         if kwargs:
             kwargs = {key: copied(setting) for key, setting in kwargs.items()}
         node = record(op, tuple(values), kwargs, value, tuple(parents))
@@ -120,18 +121,33 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     return result
 
 
-def _as_floats(
-    operation: Operation, values: list[Any], parents: Sequence[Node | None], dtype: Any
-) -> None:
-    """Give integers and booleans beside floats the dtype that they were computed in: rules are."""
-    for position, (value, parent) in enumerate(zip(values, parents)):
-        if parent is not None or type(value) in _NO_INTEGERS:
+def _keep(
+    operation: Operation, values: list[Any], parents: Sequence[Node | None], dtype: Any, whole: bool
+) -> list[Print] | None:
+    """Put in the place of what is nobody's result what the rules may read later.
+
+    Integers and booleans beside floats get the dtype that they were computed in, as rules are.
+    """
+    prints: list[Print] = []
+    for position, parent in enumerate(parents):
+        if parent is not None and not whole:
             continue
-        is_array = getattr(getattr(value, "dtype", None), "kind", "") in ("b", "i", "u")
-        if not (is_array or type(value) is bool) or not operation.has_rule(position):
+        value = values[position]
+        if type(value) in _UNCHANGING:
             continue
-        if operation.takes_arrays and isinstance(dtype, np.dtype):
-            values[position] = value.astype(dtype) if is_array else float(value)
+        if parent is None and operation.has_rule(position) and operation.takes_arrays:
+            value = _as_float(value, dtype)
+        values[position] = preserved(value, parent is not None, prints, whole)
+    return prints or None
+
+
+def _as_float(value: Any, dtype: Any) -> Any:
+    own = getattr(value, "dtype", None)
+    if own is dtype or not isinstance(dtype, np.dtype):
+        return value
+    if getattr(own, "kind", "") in ("b", "i", "u"):
+        return value.astype(dtype)
+    return float(value) if type(value) is bool else value
 
 
 def from_node(value: Any, node: Node | None) -> Any:

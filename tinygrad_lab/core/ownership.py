@@ -90,23 +90,16 @@ _HOLDS = frozenset({np.ndarray, tuple, list})
 Print = tuple[Any, int, bytes]
 
 
-def preserve(
-    args: list[Any], parents: Sequence[Any], whole: bool = False
-) -> list[Print] | None:
-    """Put copies in the place of what somebody may write to, and remember the large arrays.
+def preserved(value: Any, is_result: bool, prints: list[Print], whole: bool = False) -> Any:
+    """Give what a call keeps of an argument, and note in ``prints`` what a large array looked like.
 
-    Of arrays that are somebody's result, which have a parent, something is remembered only where
-    ``whole`` arrays are.
+    Of an array that is somebody's result something is remembered only where ``whole`` arrays are.
     """
-    prints: list[Print] = []
-    for position, value in enumerate(args):
-        kind, is_result = type(value), parents[position] is not None
-        if kind is np.ndarray and (whole or (not is_result and value.size > COPIED)):
-            step = 1 if whole else value.size // _REMEMBERED
-            prints.append((value, step, value.flat[::step].tobytes()))
-        elif kind in _HOLDS and not is_result:
-            args[position] = value.copy("K") if kind is np.ndarray else copied(value)
-    return prints or None
+    if type(value) is np.ndarray and (whole or (not is_result and value.size > COPIED)):
+        step = 1 if whole else value.size // _REMEMBERED
+        prints.append((value, step, value.flat[::step].tobytes()))
+        return value
+    return value if is_result else copied(value)
 
 
 def copied(value: Any) -> Any:

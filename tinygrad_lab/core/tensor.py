@@ -43,7 +43,7 @@ from tinygrad_lab.core.keywords import AMBIGUOUS, in_numpys_words, refuse_ambigu
 from tinygrad_lab.core.levels import RUNNING, level_of, lifted
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import NUMPYS, OPERATIONS, TAKES, TENSORS, Op
-from tinygrad_lab.core.ownership import COPIED, is_temporary, preserve
+from tinygrad_lab.core.ownership import COPIED, Print, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 
@@ -96,16 +96,16 @@ def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:  # noqa: C901 - as it sa
         if left is None and right is None:
             result.node = None
             return result
-        prints = None
+        prints: list[Print] | None = None
         is_array = right is None and type(y) is np.ndarray  # perhaps the user's: see ownership.py
         if is_array and y.size <= COPIED:
             y = y.copy("K")
         elif is_array or left is None:
-            operands = [x, y]
-            prints = preserve(operands, (left, right))
-            x, y = operands
+            prints = []
+            x = x if left else preserved(x, False, prints)
+            y = preserved(y, False, prints) if is_array else y
         result.node = node = record(op, (x, y), NO_KWARGS, value, (left, right))
-        if prints is not None:
+        if prints:
             node.prints = prints
         return result
 
