@@ -97,9 +97,7 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
         value = value if hasattr(value, "dtype") else np.asarray(value)  # None, text: not floats
     node = None
     if mode is not IGNORE and any(parents):
-        if any(parents[operation.complete :]) or not (
-            value.dtype is _FLOAT64 or _is_float(value)
-        ):
+        if any(parents[operation.complete :]) or not (value.dtype is _FLOAT64 or _is_float(value)):
             _check_differentiable(op, operation, parents, value)
         prints = None
         if None in parents or mode is WATCH:

@@ -7,7 +7,7 @@ version counters: whoever recorded an array in a graph holds a reference to it, 
 it saw.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any

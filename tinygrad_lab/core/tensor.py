@@ -71,7 +71,7 @@ def _unary(op: Op) -> Callable[[Tensor], Tensor]:
     return _named(method, op)
 
 
-def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:  # noqa: C901 - as it says above
+def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
     def method(self: Tensor, other: Any) -> Tensor:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (self, other))
@@ -253,12 +253,10 @@ def _of_data(name: str, doc: str) -> Any:
     return property(attrgetter(f"data.{name}"), doc=doc)
 
 
-_transposed = np.ndarray.transpose
-
-
 def _of_numpy(op: Op) -> Any:
     is_ambiguous = op in AMBIGUOUS
-    body = getattr(np.ndarray, op.__name__) if op is not np.copy else None  # that has other defaults
+    # The same of an array, without asking whose it is; but its `copy` has other defaults.
+    body = getattr(np.ndarray, op.__name__) if op is not np.copy else None
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         if is_ambiguous:
@@ -534,7 +532,10 @@ class Tensor:
     nbytes = _of_data("nbytes", "The bytes of the data.")
     itemsize = _of_data("itemsize", "The bytes of an element.")
 
-    T = property(lambda self: apply(np.transpose, (self,), body=_transposed), doc="All axes in reverse order.")
+    T = property(
+        lambda self: apply(np.transpose, (self,), body=np.ndarray.transpose),
+        doc="All axes in reverse order.",
+    )
     imag = property(lambda self: apply(np.imag, (self,)), doc="The imaginary part.")
 
     @property

@@ -62,7 +62,9 @@ class Past:
         results = [np.asarray(result) for result in results]
         value: Any = results[0] if len(results) == 1 else Outputs(results)
         prints: list[Print] = []
-        args = tuple(preserved(v, n is not None, prints) for v, n in zip(values, nodes))
+        args = tuple(
+            preserved(v, n is not None, prints) for v, n in zip(values, nodes, strict=True)
+        )
         node = record(replayed, args, NO_KWARGS, value, nodes)
         node.prints = prints or None
         tensors = from_node(value, node)
