@@ -29,7 +29,7 @@ help: ## list these commands
 
 lab: ## train the networks of the lab and write report/index.html (OUT=folder, ARGS=--quick)
 	$(ENVIRONMENT) lab
-	@$(BIN)/python -m tinygrad_lab report --out "$(OUT)" $(ARGS)
+	@$(BIN)/tinygrad-lab report --out "$(OUT)" $(ARGS)
 	@echo "The lab's command is $(BIN)/tinygrad-lab: try $(BIN)/tinygrad-lab train xor --plot xor.png"
 
 test: check ## ruff, mypy, import-linter and the whole test suite (JOBS=2, ARGS="-k engine")

@@ -39,9 +39,10 @@ def wheel(tmp_path_factory):
         yield archive
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+def test_the_wheel_holds_the_package_the_command_and_nothing_else(wheel):
     tops = {name.partition("/")[0] for name in wheel.namelist()}
-    assert tops == {"tinygrad_lab", f"tinygrad_lab-{PROJECT['version']}.dist-info"}
+    metadata = f"tinygrad_lab-{PROJECT['version']}.dist-info"
+    assert tops == {"tinygrad_lab", "tinygrad_lab_command.py", metadata}
 
 
 def test_the_wheel_holds_every_tracked_file_of_the_package(wheel):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import zipfile
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from io import BytesIO
@@ -271,6 +270,8 @@ def _decoded(tensors: Any, path: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
 
 def _diagnosis(content: bytes, error: str) -> str:
     """Say what a file is that is no safetensors file."""
+    import zipfile
+
     in_pytorch = (
         "say safetensors.torch.save_file(model.state_dict(), path) in PyTorch, and load that"
     )

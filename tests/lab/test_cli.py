@@ -210,6 +210,41 @@ def test_ctrl_c_while_the_program_is_read(command, monkeypatch):
     assert command("train xor") == (130, "", "tinygrad-lab: interrupted; nothing was written\n")
 
 
+BY_ITSELF = """
+import atexit, os, signal, sys
+import tinygrad_lab_command
+
+left = int(sys.argv.pop())
+
+def count(event=None, _=None):
+    global left
+    left -= event == "import"
+    if event == "import" and left == 0 or event is None and left > 0:
+        os.kill(os.getpid(), signal.SIGINT)
+
+atexit.register(count)
+sys.addaudithook(count)
+tinygrad_lab_command.main()
+"""
+
+
+@pytest.mark.parametrize("imported", [1, 2, 30, 150, 300, 600, 10**9])
+def test_ctrl_c_at_any_moment_is_one_line(imported):
+    """The program interrupts itself before its so-many-th import, or at last while it exits."""
+    line = [sys.executable, "-c", BY_ITSELF, "train", "xor", "--epochs", "1", str(imported)]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130
+    assert re.fullmatch(r"tinygrad-lab: interrupted(; nothing was written)?\n", done.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is ignored there")
+def test_ctrl_c_that_is_ignored_stays_ignored():
+    ignored = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    line = [sys.executable, "-c", ignored + BY_ITSELF, "train", "xor", "--epochs", "1", "300"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_too_little_memory(command, monkeypatch):
     def huge(*_, **__):
         raise MemoryError("Unable to allocate 7.28 TiB")

@@ -1,7 +1,9 @@
 """Data sets: those of the reports to the bit; others from their definitions, and from files."""
 
 import gzip
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +18,13 @@ from tinygrad_lab.lab import (
     load,
     moons,
     spirals,
+    tables,
     train,
     train_many,
     usual_settings,
     xor,
 )
+from tinygrad_lab.lab.settings import command_of, pinned
 from tinygrad_lab.lab.training import prepare
 
 
@@ -180,6 +184,37 @@ def test_a_table_trains_alone_and_with_other_seeds(flowers):
     together = train_many(setting, [1, 2])[0]
     np.testing.assert_allclose(together.losses, alone.losses, rtol=1e-7, atol=1e-12)
     assert together.accuracy == together.test_accuracy == 1.0
+
+
+def test_a_file_is_read_once_and_again_when_it_has_changed(flowers, monkeypatch):
+    reads = []
+    read = tables.files.read_csv
+    monkeypatch.setattr(tables.files, "read_csv", lambda *args: reads.append(args) or read(*args))
+    before = [load(flowers, rng=seed, target="kind") for seed in range(3)]
+    assert len(reads) == 1
+    path = Path(flowers)
+    path.write_text(path.read_text().replace("7,a", "9,a"))
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))  # clocks of file systems are slow
+    after = load(flowers, rng=0, target="kind")
+    assert len(reads) == 2
+    assert before[0].x[:, 1].std() == 0 < after.x[:, 1].std()
+
+
+def test_another_file_than_that_of_the_run_is_an_error(flowers, tmp_path):
+    settings = pinned(usual_settings(flowers, target="kind", epochs=1))
+    command = command_of(settings, seed=0)
+    assert f" --digest {settings.digest} " in command
+    assert train(settings).settings == pinned(settings) == settings
+    path = Path(flowers)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"7", b"8"))
+    with pytest.raises(DataError, match=f"{settings.digest} is asked for; put back the file"):
+        train(settings)
+    path.write_bytes(content)
+    os.utime(path, ns=(0, 0))
+    train(settings)
+    labels = write_idx(tmp_path / "y", [0, 7] * 4)
+    assert len({tables.digest(flowers), tables.digest(flowers, labels), settings.digest}) == 2
 
 
 def test_two_classes_have_one_output_or_two(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import settings as some
 from hypothesis import strategies as st
 
-from tinygrad_lab.lab import Settings, SettingsError, cli, training, usual_settings
+from tinygrad_lab.lab import Settings, SettingsError, cli, commands, training, usual_settings
 from tinygrad_lab.lab.data import DATA_NAMES, is_drawn, is_noisy
 from tinygrad_lab.lab.settings import (
     ACTIVATIONS,
@@ -45,6 +45,9 @@ def settings(draw):
         | st.fixed_dictionaries({"data": texts.map("./{}".format), "target": texts})
         | st.fixed_dictionaries({"data": texts.map("{}.idx".format), "labels": texts})
     )
+    if place["data"] not in DATA_NAMES:
+        hashes = st.from_regex("sha256:[0-9a-f]{16}", fullmatch=True)
+        place["digest"] = draw(st.none() | hashes)
     if is_drawn(place["data"]) and len(place) == 1:
         place["n"] = draw(counts)
         if is_noisy(place["data"]):
@@ -75,6 +78,8 @@ def test_settings_are_values():
     ("wrong", "message"),
     [
         ({"data": "xr"}, "unknown data 'xr'; did you mean 'xor'"),
+        ({"digest": "sha256:0123456789abcdef"}, "has no effect on data 'xor'"),
+        ({"data": "a.csv", "target": "y", "digest": "sha256:1"}, "a digest is sha256: and 16 hex"),
         ({"activation": "Sigmoid"}, "unknown activation 'Sigmoid'; did you mean 'sigmoid'"),
         (
             {"activation": "zzz"},
@@ -188,7 +193,7 @@ def test_a_row_comes_back_from_pandas_columns_of_floats():
         ({"hidden": 4.5}, "4.5 is no value for 'hidden'"),
         ({"data": "xr"}, "did you mean 'xor'"),
         ({"moment": 1}, "'moment' is unknown"),
-        ({"settings_version": 2}, "settings_version = 2: this version"),
+        ({"settings_version": 1}, "settings_version = 1: this version"),
     ],
 )
 def test_a_row_that_cannot_be_read(change, message):
@@ -221,5 +226,6 @@ def test_the_command_of_a_run_has_its_settings_and_its_seed(before, seed):
     assert program == "tinygrad-lab"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(training, "train", stop)
+        patched.setattr(commands.train, "pinned", lambda settings: settings)  # there is no file
         with pytest.raises(Reached):
             cli.main(arguments)

@@ -180,6 +180,14 @@ def is_asking() -> bool:
     return _depth.get() > 0
 
 
+def largest(sizes: Array, axis: Any = None) -> Any:
+    """The largest of some sizes, along axes that stay; 0 where there are none.
+
+    Without ``initial=``, which not every library's ``max`` has.
+    """
+    return (np.max if sizes.size else np.sum)(sizes, axis=axis, keepdims=axis is not None)
+
+
 def _largest(x: Any) -> Any:
     members = x.values() if isinstance(x, Parts) else x if isinstance(x, Outputs) else [x]
-    return reduce(np.maximum, (np.max(np.abs(plain(m)), initial=0) for m in members), 0.0)
+    return reduce(np.maximum, (largest(np.abs(plain(m))) for m in members), 0.0)

@@ -94,6 +94,7 @@ def load(
     noise: float = 0.05,
     target: str | None = None,
     labels: str | None = None,
+    digest: str | None = None,
 ) -> Data:
     """Return a data set by name or from a file, with what is tested on kept apart.
 
@@ -113,13 +114,16 @@ def load(
         mean 0 and variance 1 over what is trained on.
     labels
         The IDX file with the classes of the images in an IDX file.
+    digest
+        What the files must hold, as :func:`tinygrad_lab.lab.tables.digest` says it.
 
     Raises
     ------
     ValueError
         An unknown name, or ``n`` that is not positive.
     DataError
-        A file that cannot be read, or has no classes to tell apart.
+        A file that cannot be read, holds something else than it must, or has no classes to tell
+        apart.
 
     Examples
     --------
@@ -139,6 +143,8 @@ def load(
 
     if name == "digits":
         return tables.digits(generator)
+    if digest is not None:
+        tables.check_digest(digest, name, labels)
     if target is not None:
         return tables.from_csv(name, target, generator)
     if labels is not None:

@@ -61,8 +61,8 @@ def descend(
     x: Array,
     y: Array,
     on_divergence: Callable[[int, Flags], None],
-) -> Iterator[tuple[int, Array, dict[str, Array]]]:
-    """Make all steps, and give each epoch with the scores and the weights before its step.
+) -> Iterator[tuple[int, Array]]:
+    """Make all steps, and give each epoch with the scores before its step, which is made by then.
 
     The last is the epoch after the last step.
 
@@ -95,7 +95,6 @@ def descend(
 
     lost = np.zeros(len(x), bool)
     for epoch in range(settings.epochs + 1):
-        weights = networks.weights()
         with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is told otherwise
             scores = step() if epoch < settings.epochs else networks(inputs).data
             if not np.vdot(scores, scores) < np.inf:
@@ -104,7 +103,7 @@ def descend(
                     lost |= newly
                     networks.lose(newly)
                     on_divergence(epoch, newly)
-        yield epoch, scores, weights
+        yield epoch, scores
 
 
 def _objective(settings: Settings) -> Callable[[Any, Array], Any]:

@@ -1,6 +1,6 @@
 """The picture of one run: its learning curve, and what it decides.
 
-Not for the figures of the report (``reports/figures.py``) nor for the plots (``tinygrad_lab.viz``).
+Not for the figures of the report (``pages/figures.py``) nor for the plots (``tinygrad_lab.viz``).
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ to do.  Not for the training itself, nor for what differs between seeds: the see
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -28,7 +29,7 @@ _MOST = 10**9
 _COUNTS = f"at most {_MOST:,} and at least 1"
 
 # Stands in every row: what its other columns mean is decided here.
-_VERSION = {"settings_version": 1}
+_VERSION = {"settings_version": 2}
 
 
 class SettingsError(ValueError):
@@ -80,6 +81,9 @@ class Settings:
         The column of a CSV file that names the classes.
     labels
         The IDX file with the classes of the images in an IDX file.
+    digest
+        What the files hold, as :func:`tinygrad_lab.lab.tables.digest` says it: training on others
+        is an error.  None takes whatever they hold.
     threshold
         Scores above it count as label 1 in the accuracy: ``"half"`` (0.5), or the ``"median"`` of
         the scores.
@@ -114,6 +118,7 @@ class Settings:
     noise: float = 0.05
     target: str | None = None
     labels: str | None = None
+    digest: str | None = None
     threshold: str = "half"
 
     def __post_init__(self) -> None:
@@ -134,7 +139,7 @@ class Settings:
         --------
         >>> row = Settings(hidden=(3, 3)).to_row()
         >>> row["hidden"], row["lr"], row["settings_version"]
-        ('3,3', 0.1, 1)
+        ('3,3', 0.1, 2)
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return _VERSION | values | {"hidden": _text_of(self.hidden)}
@@ -197,6 +202,26 @@ def usual_settings(data: str, **chosen: Any) -> Settings:
         if name in chosen:
             raise _no_effect(settings, name)
     return settings
+
+
+def pinned(settings: Settings) -> Settings:
+    """Return the same settings with the digest of the files that they name, where they have none.
+
+    Raises
+    ------
+    DataError
+        One of the files cannot be read.
+
+    Examples
+    --------
+    >>> pinned(Settings()) == Settings()
+    True
+    """
+    if settings.data in DATA_NAMES or settings.digest is not None:
+        return settings
+    from tinygrad_lab.lab import tables
+
+    return replace(settings, digest=tables.digest(settings.data, settings.labels))
 
 
 def _usual(data: str) -> dict[str, Any]:
@@ -365,6 +390,11 @@ def _check_data(settings: Settings) -> None:
             f"{data!r} is the name of a file, and nothing says where its classes are: give target, "
             "a column of the CSV file, or labels, the IDX file with the labels of images"
         )
+    if settings.digest is not None and not re.fullmatch("sha256:[0-9a-f]{16}", settings.digest):
+        raise SettingsError(
+            "a digest is sha256: and 16 hexadecimal digits, as a row of a run has it; got digest = "
+            f"{settings.digest!r}"
+        )
     usual = {field.name: field.default for field in fields(settings)}
     for name in without_effect(settings):
         if getattr(settings, name) != usual[name]:
@@ -375,7 +405,8 @@ def without_effect(settings: Settings) -> list[str]:
     """Return the names of what does nothing to the data."""
     if settings.data not in DATA_NAMES:
         return ["n", "noise"]
-    return ["n", "noise", "target", "labels"][is_drawn(settings.data) + is_noisy(settings.data) :]
+    names = ["n", "noise", "target", "labels", "digest"]
+    return names[is_drawn(settings.data) + is_noisy(settings.data) :]
 
 
 def _no_effect(settings: Settings, name: str) -> SettingsError:

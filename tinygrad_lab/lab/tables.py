@@ -1,14 +1,18 @@
 """Data that somebody collected: the digits of scikit-learn, CSV and IDX files.
 
-A quarter of each class is held out for testing.  Not for points that are drawn (``points.py``).
+A file is read once in each process, and again when its size or time of change is another.  A
+quarter of each class is held out for testing.  Not for points that are drawn (``points.py``).
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +20,8 @@ from numpy.typing import NDArray
 from tinygrad_lab import data as files
 from tinygrad_lab.data.named import held_out
 from tinygrad_lab.lab.data import Array, Data, DataError, Encoding
+
+T = TypeVar("T")
 
 # The share that is held out, of each class.
 _TESTED = 0.25
@@ -81,6 +87,58 @@ def from_idx(path: str, labels_path: str, rng: np.random.Generator) -> Data:
     return _split(rows, labels, tested, Encoding(columns, classes, 0.0, scale))
 
 
+def _read_once(read: Callable[..., T]) -> Callable[..., T]:
+    """Keep what was read of the last files, for as long as they are the same."""
+
+    @lru_cache(maxsize=2)
+    def kept(stamp: tuple[int, ...], path: str, *others: Any) -> T:  # noqa: ARG001 - tells files apart
+        return read(path, *others)
+
+    @wraps(read)
+    def read_once(path: str, *others: Any) -> T:
+        with reading(path):
+            status = Path(path).stat()
+        return kept((status.st_ino, status.st_size, status.st_mtime_ns), path, *others)
+
+    return read_once
+
+
+def digest(path: str, labels_path: str | None = None) -> str:
+    """Return ``sha256:`` and 16 hexadecimal digits, which tell what a file holds, or two of them.
+
+    Raises
+    ------
+    DataError
+        One of them cannot be read.
+    """
+    parts = [path] if labels_path is None else [path, labels_path]
+    return "sha256:" + hashlib.sha256(b"".join(map(_hash, parts))).hexdigest()[:16]
+
+
+def check_digest(wanted: str, path: str, labels_path: str | None = None) -> None:
+    """Raise DataError where the files are not those that a run was made with."""
+    current = digest(path, labels_path)
+    if current != wanted:
+        names = path if labels_path is None else f"{path} or {labels_path}"
+        raise DataError(
+            f"{names} is not what it was: its digest is {current}, and {wanted} is asked for; put "
+            "back the file of then, or take this one: train without the digest, predict with --data"
+        )
+
+
+@_read_once
+def _hash(path: str) -> bytes:
+    with reading(path):
+        return hashlib.sha256(Path(path).read_bytes()).digest()
+
+
+@_read_once
+def _idx(path: str) -> NDArray[Any]:
+    with reading(path):
+        return files.read_idx(path)
+
+
+@_read_once
 def read_csv(path: str, target: str | None) -> tuple[Array, tuple[str, ...], list[str] | None]:
     """Return the rows of numbers, what their columns are called, and the classes of the rows.
 
@@ -113,8 +171,7 @@ def read_csv(path: str, target: str | None) -> tuple[Array, tuple[str, ...], lis
 
 def read_images(path: str) -> tuple[Array, float]:
     """Return the images of an IDX file as rows, and what to divide them by: 255 for bytes."""
-    with reading(path):
-        images = files.read_idx(path)
+    images = _idx(path)
     if images.ndim < 2 or not images.size:
         raise DataError(f"{path} has shape {images.shape}, and no images; give the labels apart")
     scale = 255.0 if images.dtype == np.uint8 else 1.0
@@ -123,8 +180,7 @@ def read_images(path: str) -> tuple[Array, float]:
 
 def read_labels(path: str, examples: int) -> list[str]:
     """Return the classes of so many images, from an IDX file."""
-    with reading(path):
-        labels = files.read_idx(path)
+    labels = _idx(path)
     if labels.shape != (examples,) or labels.dtype.kind not in "iu":
         raise DataError(
             f"{path} holds {labels.dtype.name}{labels.shape}, which are no labels of {examples:,} "

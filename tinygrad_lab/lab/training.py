@@ -225,13 +225,14 @@ def train_many(
 
 
 def prepare(settings: Settings, seed: int) -> tuple[Data, nn.MLP]:
-    """Return what a run starts from: the data and the untrained network of a seed.
-
-    Each has a random stream of its own, so that other data leave the weights as they are.
-    """
-    _, for_weights = np.random.default_rng(seed).spawn(2)
+    """Return what a run starts from: the data and the untrained network of a seed."""
     data = load_data(settings, seed)
-    return data, build(settings, data.encoding, rng=for_weights)
+    return data, build(settings, data.encoding, rng=_streams(seed)[1])
+
+
+def _streams(seed: int) -> list[np.random.Generator]:
+    """The streams of a seed for data and for weights: other data leave the weights as they are."""
+    return np.random.default_rng(seed).spawn(2)
 
 
 def load_data(settings: Settings, seed: int) -> Data:
@@ -244,10 +245,9 @@ def load_data(settings: Settings, seed: int) -> Data:
     SettingsError
         The threshold is for one output, and there are several.
     """
-    for_data, _ = np.random.default_rng(seed).spawn(2)
     data = load(
-        *(settings.data, settings.n, for_data),
-        **{name: getattr(settings, name) for name in ("noise", "target", "labels")},
+        *(settings.data, settings.n, _streams(seed)[0]),
+        **{name: getattr(settings, name) for name in ("noise", "target", "labels", "digest")},
     )
     if settings.last_activation == "softmax":
         data = data.with_a_column_a_class()
@@ -382,18 +382,18 @@ def _trained(
     x, y = (np.stack([getattr(data, name) for data, _ in prepared]) for name in ("x", "y"))
     stride = _stride(settings.epochs)
     history = _History([], [], [])
-    states: dict[int, dict[str, Array]] = {}
+    states = {0: networks.weights()}
     with threadpool_limits(1, "blas"):  # several share a product out, which then rounds otherwise
-        for epoch, scores, weights in descend(networks, settings, x, y, on_divergence):
-            if epoch in snapshots:
-                states[epoch] = weights
+        for epoch, scores in descend(networks, settings, x, y, on_divergence):
+            if epoch + 1 in snapshots:
+                states[epoch + 1] = networks.weights()
             if epoch % stride == 0 or epoch == settings.epochs:
                 on_epoch(epoch, history.add(settings, epoch, _outputs(settings, scores), y))
         trained = networks.weights()
         results = []
         for index, (seed, (data, model)) in enumerate(zip(seeds, prepared, strict=True)):
             model.load_state_dict(_member(trained, index))
-            parts = {epoch: _member(weights, index) for epoch, weights in states.items()}
+            parts = {epoch: _member(states[epoch], index) for epoch in sorted(snapshots)}
             results.append(_result(settings, seed, data, model, history.of(index), parts))
         return results
 

@@ -7,6 +7,7 @@ run on CuPy where it finds a GPU.
 
 from __future__ import annotations
 
+import types
 from importlib.util import find_spec
 from typing import Any
 
@@ -188,3 +189,45 @@ def test_on_dask_wherever_dask_has_the_operation(op: Any, data: Any):
     # negative axis of tensordot, and cannot assign to nothing.
     assume(promised.shape == taken.shape == expected.shape and expected.size)
     assert_as_numpys(call, lazy, take)
+
+
+A = np.array([[2.0, 0.5, -1.0], [0.3, 1.5, 0.4], [-0.2, 0.7, 3.0], [1.0, -0.6, 0.1]])
+SQUARE = A[:3].T @ A[:3]
+
+#: What reads a matrix as a whole, by name: every norm, and what is made of singular values,
+#: eigenvalues and solutions.  Which of them a draw asks for is left to chance above.
+OF_A_MATRIX = {
+    **{f"norm {p}": lambda x, p=p: np.linalg.norm(x, ord=p)
+       for p in (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)},
+    **{f"norm {p} of rows": lambda x, p=p: np.linalg.norm(x, ord=p, axis=1)
+       for p in (None, 1, 2, 3, 0.5, -1, np.inf, -np.inf)},
+    "matrix_norm": lambda x: np.linalg.matrix_norm(x, ord=2),
+    "vector_norm": lambda x: np.linalg.vector_norm(x, ord=3),
+    "svdvals": np.linalg.svdvals, "cond": np.linalg.cond, "pinv": np.linalg.pinv,
+    "svd": lambda x: np.linalg.svd(x, full_matrices=False)[1],
+    "inv": lambda x: np.linalg.inv(x[:3]), "det": lambda x: np.linalg.det(x[:3]),
+    "slogdet": lambda x: np.linalg.slogdet(x[:3])[1],
+    "solve": lambda x: np.linalg.solve(x[:3], x[3]),
+    "eigvalsh": lambda x: np.linalg.eigvalsh(x.T @ x),
+    "matrix_power": lambda x: np.linalg.matrix_power(x[:3], 3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_A_MATRIX)
+@pytest.mark.filterwarnings("ignore:.*not implemented by Dask array")
+def test_what_reads_a_whole_matrix_takes_dask(name: str):
+    da = pytest.importorskip("dask.array")
+    call = types.SimpleNamespace(f=OF_A_MATRIX[name], arrays=[A])
+    assert_as_numpys(call, lambda a: da.from_array(a, chunks=-1), np.asarray)
+
+
+def test_the_gradient_is_that_of_the_factor_which_the_library_gives():
+    da = pytest.importorskip("dask.array")
+    weights = np.cos(np.arange(9.0)).reshape(3, 3)
+    x = tl.Tensor(da.from_array(SQUARE), requires_grad=True)
+    factor = np.linalg.cholesky(x)
+    (factor * weights).sum().backward()
+    is_upper = bool(np.any(np.triu(np.asarray(factor.data), 1)))
+    y = tl.tensor(SQUARE, requires_grad=True)
+    (np.linalg.cholesky(y, upper=is_upper) * weights).sum().backward()
+    np.testing.assert_allclose(np.asarray(x.grad), y.grad, rtol=1e-12)

@@ -31,7 +31,7 @@ def written(section: Section) -> dict[str, str]:
 def plain(html: str) -> str:
     """The section as it is read: no tags, no entities, one space between words."""
     html = html[html.index('id="by-hand"') :]
-    text = re.sub(r"<svg.*?</svg>|<[^>]+>", "", html[: html.index("</section>")], flags=re.S)
+    text = re.sub(r"<svg.*?</svg>|<[^>]+>", "", html[: html.index('class="back"')], flags=re.S)
     for entity, meant in (("&#39;", "'"), ("&#34;", '"'), ("&gt;", ">"), ("&amp;", "&")):
         text = text.replace(entity, meant)
     return " ".join(text.split())

@@ -172,7 +172,7 @@ def test_every_study_shows_each_of_its_settings(written):
             assert f'"{study.key}"' not in text
             continue
         section = text[text.index(f'<div class="body" id="{study.key}">') :]
-        section = section[: section.index("</section>")]
+        section = section[: section.index('class="back"')]
         rows = [row for row in study.rows if row.quick]
         for row in rows:
             assert row.label.replace("'", "&#39;") in section

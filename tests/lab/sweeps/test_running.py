@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from tinygrad_lab.lab.data import DataError
 from tinygrad_lab.lab.sweeps import (
     PlanError,
     Store,
@@ -104,6 +105,21 @@ def test_a_row_alone_gives_the_same_to_the_last_bit(store, at_once):
         np.testing.assert_array_equal(epochs, alone.curve[0])
         np.testing.assert_array_equal(losses, alone.curve[1])
         np.testing.assert_array_equal(losses, train(settings, row["seed"]).losses)
+
+
+def test_a_row_knows_what_its_file_held(store, at_once, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(12)))
+    text = f"""settings = {{ data = "{path}", target = "y", epochs = 1 }}\nseeds = 2"""
+    assert swept(store, text, executor=at_once).done == 2
+    path.write_text("x,y\n" + "".join(f"{i * i},{i % 2}\n" for i in range(12)))
+    [(row, _), _] = rows_of(store)
+    with pytest.raises(DataError, match=f"{row['digest']} is asked for"):
+        run_trials(settings_of(row), [row["seed"]])
+    status = swept(store, text, executor=at_once)  # of other data these are other trials
+    assert (status.done, status.stored) == (2, 4)
+    with pytest.raises(PlanError, match="is asked for; put back the file of then"):
+        swept(store, text.replace("epochs", f'digest = "{row["digest"]}", epochs'))
 
 
 def test_threads_and_processes_give_the_same(tmp_path, at_once):

@@ -68,7 +68,7 @@ def test_its_schema_can_be_told_from_outside(tmp_path):
     with Store(tmp_path / "a.sqlite"):
         pass
     header = (tmp_path / "a.sqlite").read_bytes()[:100]
-    assert (header[68:72], header[60:64]) == (b"tlsw", (1).to_bytes(4, "big"))  # fileformat2.html
+    assert (header[68:72], header[60:64]) == (b"tlsw", (2).to_bytes(4, "big"))  # fileformat2.html
     assert header[18:20] == b"\x02\x02"  # WAL
 
 
@@ -156,7 +156,7 @@ def test_another_programs_database_is_left_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", ["pragma user_version = 2", "alter table trials add column momentum"]
+    "change", ["pragma user_version = 1", "alter table trials add column momentum"]
 )
 def test_another_schema(tmp_path, change):
     path = tmp_path / "a.sqlite"

@@ -37,6 +37,31 @@ def test_a_shape_of_exchanged_axes_is_taken_of_these():
     np.testing.assert_array_equal(tl.program(f)(X)(X), f(X))
 
 
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (lambda x: np.broadcast_to(x[0], (2, 3, 4)) * x, ["getitem", "multiply"]),
+        (lambda x: x - np.broadcast_to(x[0].reshape(1, 3, 4), (2, 3, 4)), ["getitem", "subtract"]),
+        (
+            lambda x: np.broadcast_to(x[0], (5, 3, 4)) * x[:1],
+            ["getitem", "broadcast_to", "getitem", "multiply"],
+        ),
+        (lambda x: x * x[0, :, 0].reshape(3, 1), ["getitem", "reshape", "multiply"]),
+        (lambda x: np.exp(np.broadcast_to(x, (2, 2, 3, 4))), ["broadcast_to", "exp"]),
+        (
+            lambda x: np.broadcast_to(2.0, (2, 3, 4)) * x.astype(np.float32),
+            ["astype", "multiply"],
+        ),
+    ],
+)
+def test_a_ufunc_stretches_its_operands_itself(f, expected):
+    """Where what it gives has the same shape, order in memory and dtype."""
+    assert calls(f, X) == expected
+    result, as_called = tl.program(f)(X)(X), f(X)
+    np.testing.assert_array_equal(result, as_called)
+    assert (result.dtype, result.strides) == (as_called.dtype, as_called.strides)
+
+
 def test_what_comes_out_is_not_what_went_in():
     step = tl.jit(lambda x: np.swapaxes(np.swapaxes(x, 0, 1), 0, 1).reshape(24).reshape(2, 3, 4))
     for _ in range(3):

@@ -98,9 +98,7 @@ def _back(g, y, x, index):
 
 
 def _piece(argnums, g, y, x, index):
-    return [
-        Pieces(assembled, x.shape, g, index) if _leaves_out(x, index) else g.reshape(x.shape)
-    ]
+    return [Pieces(assembled, x.shape, g, index) if _leaves_out(x, index) else g.reshape(x.shape)]
 
 
 defvjp(getitem, _back, selects=_leaves_out)

@@ -89,7 +89,8 @@ def one_line_errors() -> Iterator[None]:
 def one_line_interruptions() -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into one line and an exit status.
 
-    SIGTERM does what Ctrl-C does, so that no process and no unfinished file stays behind.
+    SIGTERM does what Ctrl-C does, so that no process and no unfinished file stays behind.  A signal
+    that is ignored, as Ctrl-C is in the background of a script, stays ignored.
     """
     status = INTERRUPTED
 
@@ -98,10 +99,15 @@ def one_line_interruptions() -> Iterator[None]:
         status = 128 + number
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.getsignal(each) for each in signals}
     try:
+        for each in signals:
+            if before[each] is not signal.SIG_IGN:
+                signal.signal(each, interrupt)
         yield
     except KeyboardInterrupt as interruption:
         raise typer.Exit(fail(str(interruption) or UNFINISHED, status)) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each in signals:
+            signal.signal(each, before[each])

@@ -29,6 +29,7 @@ from tinygrad_lab.lab.settings import (
     THRESHOLDS,
     command_of,
     parse_hidden,
+    pinned,
     usual_settings,
 )
 
@@ -116,6 +117,9 @@ def command(
     labels: Annotated[
         str | None, typer.Option(help="The IDX file with the labels of the images.")
     ] = None,
+    digest: Annotated[
+        str | None, typer.Option(help="What the files must hold, as a row of a run says it.")
+    ] = None,
     threshold: Annotated[
         str | None,
         typer.Option(
@@ -162,10 +166,11 @@ def command(
         "noise": noise,
         "target": target,
         "labels": labels,
+        "digest": digest,
         "threshold": threshold,
     }
     chosen = {name: value for name, value in options.items() if value is not None}
-    settings = usual_settings(data, **chosen)
+    settings = pinned(usual_settings(data, **chosen))
     check_target(save, "--save")
     check_target(plot, "--plot", _PICTURES)
     if save is not None and save == plot:

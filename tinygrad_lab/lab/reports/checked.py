@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lab import testing as tgt
+from tinygrad_lab.lab.pages.figures import svg
 from tinygrad_lab.lab.reports import by_hand
-from tinygrad_lab.lab.reports.figures import svg
 from tinygrad_lab.lab.reports.study import Runs
 from tinygrad_lab.lab.reports.tables import Section, Table
 from tinygrad_lab.lab.reports.verdicts import code, line_named, new_lines, outcome

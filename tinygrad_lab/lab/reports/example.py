@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.pages.figures import svg
 from tinygrad_lab.lab.reports.graphs import drawn
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
 from tinygrad_lab.lab.reports.study import Results, Runs, Study

@@ -13,10 +13,10 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-import jinja2
 import numpy as np
 
 import tinygrad_lab as tl
+from tinygrad_lab.lab.pages import render
 from tinygrad_lab.lab.reports.measuring import (
     RULE,
     Figure,
@@ -31,7 +31,6 @@ from tinygrad_lab.lab.reports.shares import WORDS, Spread
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
 from tinygrad_lab.lab.reports.study import Row, Runs, Study
 from tinygrad_lab.lab.reports.tables import Section, measured_table, runs_table
-from tinygrad_lab.viz.style import THEMES
 
 _BAR = 6.5  # half the height of a bar on a strip
 _LOSS_DECADES = (-10, 0)  # the axis of the loss strips
@@ -73,17 +72,23 @@ def files(
     }
     every_measurement = [m for each in measured.values() for m in each]
     sections = _in_order(of_studies, parts, drawn)
-    page = _template().render(
+    findings = _findings(every_measurement)
+    contents = {"findings": "Findings"} if findings else {}
+    page = render(
+        __package__,
+        "report.html.j2",
+        title="Back-propagation lab: reported and measured",
+        name="Back-propagation lab",
+        contents=contents | {section.shown["key"]: section.shown["title"] for section in sections},
         sections=[_shown(section) for section in sections],
         grades=_grades(every_measurement),
         rule=RULE,
-        findings=_findings(every_measurement),
+        findings=findings,
         claims=[claim for section in of_studies.values() for claim in section.shown["claims"]],
         seeds=seeds,
         quick=quick,
         total=sum(len(results) for results in runs.values()),
         seconds=seconds,
-        graph={name: theme.background for name, theme in THEMES.items()},
         versions=f"tinygrad_lab {tl.__version__}, NumPy {np.__version__}, "
         f"Python {platform.python_version()}",
     )
@@ -103,21 +108,11 @@ def _in_order(
     for part in parts:
         section = drawn[part.key]
         if section is not None:
-            head = {"key": part.key, "title": part.title, "template": f"{part.key}.html.j2"}
+            head = {"key": part.key, "title": part.title, "digest": ""}
+            head["template"] = f"{part.key}.html.j2"
             place = part.after if part.after in of_studies else ""
             order.setdefault(place, []).append(Section(section.shown | head, section.tables))
     return [section for group in order.values() for section in group]
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def _shown(section: Section) -> dict[str, Any]:

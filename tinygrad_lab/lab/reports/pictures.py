@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.pages.figures import svg
 from tinygrad_lab.lab.reports.measuring import Measurement
 from tinygrad_lab.lab.reports.multiples import grid, multiple
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
@@ -81,7 +81,7 @@ def _draw_losses(group: Sequence[Measurement], ax: Axes) -> None:
     epochs = _epochs(group)
     losses = {m.row.label: [_at(epochs, r, r.losses) for r in m.results] for m in group}
     plot_learning_curves(losses, epochs=epochs, ax=ax)
-    ax.yaxis.set_major_formatter(lambda loss, _: f"{loss:.0e}".replace("e-0", "e-"))
+    ax.yaxis.set_major_formatter(_short)
     ax.minorticks_off()
     points = sorted({point for m in group for point in m.row.reported.curve})
     if points:
@@ -94,6 +94,11 @@ def _draw_losses(group: Sequence[Measurement], ax: Axes) -> None:
             label="as reported",
         )
     _legend_below(ax, group)
+
+
+def _short(loss: float, _: float) -> str:
+    """Write a loss beside an axis, where there is room for few characters: 1e-3, 1e1."""
+    return f"{loss:.0e}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def _draw_accuracies(group: Sequence[Measurement], ax: Axes) -> None:

@@ -24,8 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-if sys.platform != "win32":
-    import fcntl
+from tinygrad_lab.lab.reports.locks import locked, made_and_locked
 
 PAGE, DATA = "index.html", "data"
 
@@ -193,41 +192,12 @@ def _marked(complete: Path) -> Path:
 @contextmanager
 def _locked_folder(home: Path, name: str) -> Iterator[Path]:
     """Make a folder that is ours as long as we live, and gone after that."""
-    while True:
-        folder = _beside(home, name)
-        folder.mkdir()
-        try:
-            with _lock(folder):
-                if not folder.exists():  # between its making and its lock it seemed abandoned
-                    continue
-                yield folder
-                return
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _lock(folder: Path, wait: bool = True) -> Iterator[None]:
-    """Hold the lock of a folder, which the system releases when its process ends in any way.
-
-    Where folders have no locks nobody can tell which of them are in use: a lock that need not be
-    waited for is then never to be had.
-    """
-    if sys.platform == "win32":
-        if not wait:
-            raise BlockingIOError
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+    folder = _beside(home, name)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if not wait:
-                raise
-        yield
+        with made_and_locked(folder):
+            yield folder
     finally:
-        os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _finish_what_was_left(out: Path) -> None:
@@ -238,7 +208,7 @@ def _finish_what_was_left(out: Path) -> None:
         left += [p for p in out.iterdir() if p.name.startswith((_UNFINISHED, _FINISHED))]
     for folder in sorted(filter(_is_folder, left), key=lambda folder: folder.name):
         # Those that are finished come first.  One that is in use, or not ours, is left alone.
-        with suppress(OSError), _lock(folder, wait=False):
+        with suppress(OSError), locked(folder, BlockingIOError(), certain=True):
             if folder.name.startswith(_FINISHED):
                 _show(folder, out)
             shutil.rmtree(folder, ignore_errors=True)

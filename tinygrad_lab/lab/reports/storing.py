@@ -13,10 +13,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import platform
 import shutil
-import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,12 +28,10 @@ import numpy as np
 import tinygrad_lab
 from tinygrad_lab.files import write_file
 from tinygrad_lab.lab.data import Encoding
+from tinygrad_lab.lab.reports.locks import made_and_locked
 from tinygrad_lab.lab.reports.publishing import can_be_replaced, place_for
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.training import Result
-
-if sys.platform != "win32":
-    import fcntl
 
 T = TypeVar("T")
 
@@ -140,39 +136,15 @@ def opened(out: Path, kind: str) -> Iterator[Store]:
         beside, inside = (home / f"{_PREFIX}{out.name[:80]}" for home in (out.parent, out))
         usual = beside if can_be_replaced(out) else inside
         folder = next((each for each in (usual, beside, inside) if each.is_dir()), usual)
-        while True:
-            folder.mkdir(exist_ok=True)
-            with _alone(folder):
-                if not folder.exists():  # another report was finished between these two lines
-                    continue
-                try:
-                    yield Store(folder / kind)
-                finally:
-                    with suppress(OSError):  # not there, or not empty
-                        (folder / kind).rmdir()
-                    with suppress(OSError):
-                        folder.rmdir()
-                return
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which the system releases when our process ends in any way."""
-    if sys.platform == "win32":  # where folders have no locks
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            advice = "another report is being made there; wait for it, or name another folder"
-            raise OSError(errno.EBUSY, advice) from None
-        except OSError:
-            pass  # this file system has no locks
-        yield
-    finally:
-        os.close(descriptor)
+        advice = "another report is being made there; wait for it, or name another folder"
+        with made_and_locked(folder, taken=OSError(errno.EBUSY, advice)):
+            try:
+                yield Store(folder / kind)
+            finally:
+                with suppress(OSError):  # not there, or not empty
+                    (folder / kind).rmdir()
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 # ---- names --------------------------------------------------------------------------------------

@@ -14,17 +14,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 
 from tinygrad_lab.files import write_file
-from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.pages import render
+from tinygrad_lab.lab.pages.figures import svg
 from tinygrad_lab.lab.sweeps import parallel
 from tinygrad_lab.lab.sweeps.errors import StoreError
 from tinygrad_lab.lab.sweeps.status import Row, Status, command_of_row, reading, status_of
-from tinygrad_lab.lab.sweeps.summary import Group, Varied, by_settings, cells, text_of, varied
+from tinygrad_lab.lab.sweeps.summary import (
+    Group,
+    Varied,
+    by_settings,
+    cells,
+    median,
+    text_of,
+    varied,
+)
 from tinygrad_lab.lab.sweeps.trial import DONE, FAILED
-from tinygrad_lab.viz.style import THEMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,11 +90,21 @@ def _text(name: str, status: Status, done: list[Row], failed: list[Row], plan: s
     groups, settings = by_settings(done), varied(done)
     shown = groups[:: math.ceil(len(groups) / _LINES)]
     pairs = itertools.combinations(settings, 2)
-    graph = {theme: THEMES[theme].background for theme in ("light", "dark")}
-    return _template().render(
+    contents = {
+        "all": ("All settings at once", settings),
+        "matters": ("What matters", settings),
+        "pairs": ("Two settings together", settings[1:]),
+        "best": ("The best settings", groups),
+        "failed": ("Failed trials", failed),
+        "plan": ("The plan", plan),
+    }
+    return render(
+        __package__,
+        "sweep.html.j2",
+        title=f"Sweep: {name}",
         name=name,
+        contents={key: title for key, (title, shown) in contents.items() if shown},
         status=status,
-        graph=graph,
         done=len(done),
         groups=len(groups),
         diverged=sum(row["diverged_at"] is not None for row in done),
@@ -102,21 +119,6 @@ def _text(name: str, status: Status, done: list[Row], failed: list[Row], plan: s
         plan=plan.strip(),
         versions=" and ".join(sorted({row["version"] for row in done})),
     )
-
-
-def _template() -> jinja2.Template:
-    # The stylesheet is that of the report: a page of the same house.
-    loader = jinja2.ChoiceLoader(
-        [jinja2.PackageLoader(__package__), jinja2.PackageLoader("tinygrad_lab.lab.reports")]
-    )
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("sweep.html.j2")
 
 
 def _best(group: Group, settings: Sequence[Varied]) -> dict[str, Any]:
@@ -156,7 +158,7 @@ def _setting(setting: Varied, rows: Sequence[Row]) -> dict[str, Any]:
         "name": setting.name,
         "matters": f"{setting.matters:.0%}",
         "svg": svg(
-            partial(_draw_setting, setting=setting, rows=rows[:: math.ceil(len(rows) / _POINTS)]),
+            partial(_draw_setting, setting=setting, rows=rows),
             name=f"setting-{setting.name}",
             description=f"Final loss against {setting.name}, a point a run",
             size=(3.9, 3.0),
@@ -171,13 +173,16 @@ def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
 
     from tinygrad_lab.viz.plots.canvas import COLOURS
 
-    finite = [row for row in rows if math.isfinite(row["final_loss"])]
+    groups: dict[int, list[Row]] = {}
+    for row in sorted(rows, key=setting.index):
+        groups.setdefault(setting.index(row), []).append(row)
+    medians = np.array([median(row["final_loss"] for row in group) for group in groups.values()])
+    medians[np.isinf(medians)] = np.nan
+    finite = [r for r in rows[:: math.ceil(len(rows) / _POINTS)] if math.isfinite(r["final_loss"])]
     losses = np.array([row["final_loss"] for row in finite])
-    places = np.array([setting.index(row) for row in finite], dtype=np.int64)
-    medians = [np.median(losses[places == p]) for p in np.unique(places)]
     if setting.is_number and len(setting.labels) > _FEW:
         x = np.array([float(row[setting.name]) for row in finite])
-        at = [np.median(x[places == p]) for p in np.unique(places)]
+        at = [np.median([row[setting.name] for row in group]) for group in groups.values()]
         if min(setting.values) > 0 and max(setting.values) / min(setting.values) > parallel.WIDE:
             ax.set_xscale("log")
             ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=7))
@@ -185,8 +190,10 @@ def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
             ax.xaxis.set_minor_formatter(NullFormatter())
         ax.plot(at, medians, color=COLOURS[1], marker="D", markersize=4, zorder=3)
     else:
+        places = np.array([setting.index(row) for row in finite], dtype=np.int64)
         x = places + np.random.default_rng(0).uniform(-0.22, 0.22, len(finite))
-        ax.hlines(medians, np.unique(places) - 0.3, np.unique(places) + 0.3, COLOURS[1], zorder=3)
+        ends = np.array(list(groups)) + np.array([[-0.3], [0.3]])
+        ax.hlines(medians, ends[0], ends[1], COLOURS[1], zorder=3)
         ax.set_xticks(range(len(setting.labels)), setting.labels)
         if len("".join(setting.labels)) > 18:  # they would run into each other
             ax.tick_params("x", labelrotation=15)
@@ -200,18 +207,20 @@ def _draw_setting(ax: Axes, setting: Varied, rows: Sequence[Row]) -> None:
     ax.set_ylabel("final loss")
 
 
-def _pair(rows: Sequence[Row], one: Varied, other: Varied) -> dict[str, str]:
+def _pair(rows: Sequence[Row], one: Varied, other: Varied) -> dict[str, Any]:
     down, across = sorted((one, other), key=lambda setting: len(setting.labels))
     table = cells(rows, down, across)
     width = max(0.8, 0.1 * max(map(len, across.labels)))
     left = 0.55 + 0.085 * max(map(len, down.labels))
+    inches = left + max(3.5, 0.5 + width * len(across.labels))
     return {
+        "inches": inches,
         "title": f"{down.name} and {across.name}",
         "svg": svg(
             partial(_draw_pair, table=table, down=down, across=across),
             name=f"pair-{down.name}-{across.name}",
             description=f"Median final loss for each {down.name} and {across.name}",
-            size=(left + max(3.5, 0.5 + width * len(across.labels)), 1.1 + 0.45 * len(down.labels)),
+            size=(inches, 1.1 + 0.45 * len(down.labels)),
             bottom=0.6,
             left=left,
         ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -21,10 +21,12 @@ from concurrent.futures import (
 )
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 
 from tqdm import tqdm
 
-from tinygrad_lab.lab.data import load
+from tinygrad_lab.lab import tables
+from tinygrad_lab.lab.data import DATA_NAMES, load
 from tinygrad_lab.lab.runner import progress_bar
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.sweeps.errors import ExecutorError, PlanError, WorkerEndedError
@@ -101,8 +103,8 @@ def run_sweep(
     >>> status.done, status.failed
     (6, 0)
     """
-    statuses = store.statuses()
-    counts = _count(plan, statuses)
+    statuses, pin = store.statuses(), _pinning(plan)
+    counts = _count(map(pin, plan.settings()), plan.seeds, statuses)
     if retry_failed:
         statuses = {key: status for key, status in statuses.items() if status != FAILED}
         counts[_WAITING] += counts.pop(FAILED, 0)
@@ -112,7 +114,9 @@ def run_sweep(
     together = max(1, min(_TOGETHER, counts[_WAITING] // ahead))
     total, settled = counts.total(), counts.total() - counts[_WAITING]
     with progress_bar(total, "sweep", "trial", initial=settled, shown=progress) as bar:
-        trials = _Trials(_tasks(plan, set(statuses), together), store, bar)
+        trials = _Trials(
+            _tasks(map(pin, plan.settings()), plan.seeds, set(statuses), together), store, bar
+        )
         if executor is None:
             trials.run_on_processes(workers, ahead)
         else:
@@ -134,32 +138,45 @@ class _Task:
         return [_Task(self.settings, (seed,), deaths) for seed in self.seeds]
 
 
-def _count(plan: Plan, statuses: dict[str, str]) -> Counter[str]:
-    """Count the trials of a plan by their status in the store; one that is drawn twice is one."""
-    keys: set[str] = set()
-    files: set[tuple[str | None, ...]] = set()
-    for settings in plan.settings():
-        keys.update(key_of(settings, seed) for seed in plan.seeds)
-        file = (settings.data, settings.target, settings.labels)
-        if any(file[1:]) and file not in files:
-            files.add(file)
-            _read_data(plan, settings)
+def _pinning(plan: Plan) -> Callable[[Settings], Settings]:
+    """Return what gives settings for files the digest that these have when the sweep begins.
+
+    So a file that changes while the sweep runs, or before it goes on, is found out; and one that
+    cannot be read is one error, and not many trials.
+    """
+
+    @cache
+    def digest(data: str, target: str | None, labels: str | None, wanted: str | None) -> str:
+        try:
+            load(data, target=target, labels=labels, digest=wanted)
+            return wanted or tables.digest(data, labels)
+        except ValueError as error:
+            raise PlanError(f"{plan.source}: {error}") from None
+
+    def pin(settings: Settings) -> Settings:
+        if settings.data in DATA_NAMES:
+            return settings
+        files = (settings.data, settings.target, settings.labels, settings.digest)
+        return replace(settings, digest=digest(*files))
+
+    return pin
+
+
+def _count(
+    trials: Iterable[Settings], seeds: Sequence[int], statuses: Mapping[str, str]
+) -> Counter[str]:
+    """Count trials by their status in the store; one that is drawn twice is one."""
+    keys = {key_of(settings, seed) for settings in trials for seed in seeds}
     return Counter(statuses.get(key, _WAITING) for key in keys)
 
 
-def _read_data(plan: Plan, settings: Settings) -> None:
-    """Read a file with data, so that one which cannot be read is one error, and not many trials."""
-    try:
-        load(settings.data, target=settings.target, labels=settings.labels)
-    except ValueError as error:
-        raise PlanError(f"{plan.source}: {error}") from None
-
-
-def _tasks(plan: Plan, settled: set[str], together: int) -> Iterator[_Task]:
+def _tasks(
+    trials: Iterable[Settings], all_seeds: Sequence[int], settled: set[str], together: int
+) -> Iterator[_Task]:
     """Make the tasks one by one, without the trials that are settled."""
-    for settings in plan.settings():
+    for settings in trials:
         seeds = []
-        for seed in plan.seeds:
+        for seed in all_seeds:
             key = key_of(settings, seed)
             if key not in settled:
                 settled.add(key)

@@ -30,7 +30,7 @@ from tinygrad_lab.lab.sweeps.trial import DONE, FAILED, MEASURES, Trial, key_of
 
 #: Says in the file's header whose it is, and of which schema.
 APPLICATION_ID = int.from_bytes(b"tlsw")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 #: The columns of ``trials`` that say what was run.
 SETTINGS = tuple(Settings().to_row())

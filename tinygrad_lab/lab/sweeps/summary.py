@@ -22,6 +22,10 @@ from tinygrad_lab.lab.sweeps.store import SETTINGS
 _GROUPS = 8
 
 
+#: Of an even number of runs the higher of the two in the middle, as in the report: a run has it.
+median = statistics.median_high
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """The runs of one setting with its seeds, or of whatever they have in common.
@@ -37,12 +41,12 @@ class Group:
     @property
     def loss(self) -> float:
         """The median of the final losses; infinite where half of the runs diverged."""
-        return statistics.median_low(row["final_loss"] for row in self.rows)
+        return median(row["final_loss"] for row in self.rows)
 
     @property
     def accuracy(self) -> float:
         """The median of the accuracies."""
-        return statistics.median_low(row["accuracy"] for row in self.rows)
+        return median(row["accuracy"] for row in self.rows)
 
     @property
     def perfect(self) -> int:
@@ -135,7 +139,7 @@ def cells(rows: Iterable[Row], down: Varied, across: Varied) -> NDArray[np.float
         losses.setdefault((down.index(row), across.index(row)), []).append(row["final_loss"])
     table = np.full((len(down.labels), len(across.labels)), np.nan)
     for place, each in losses.items():
-        table[place] = statistics.median_low(each)
+        table[place] = median(each)
     return table
 
 

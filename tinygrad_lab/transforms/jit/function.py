@@ -21,7 +21,6 @@ from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.graph import differentiating, is_differentiating
 from tinygrad_lab.core.levels import innermost
 from tinygrad_lab.core.modes import WATCH, current_mode
-from tinygrad_lab.transforms.jit.backends import numba as numba_backend
 from tinygrad_lab.transforms.jit.backends import numpy as numpy_backend
 from tinygrad_lab.transforms.jit.backends.background import in_background
 from tinygrad_lab.transforms.jit.changes import MISS, Changes, Code
@@ -114,6 +113,8 @@ class Recording:
             in_background(lambda: self._compile(begin))
 
     def _compile(self, begin: float) -> None:
+        from tinygrad_lab.transforms.jit.backends import numba as numba_backend  # takes a while
+
         run = numba_backend.compile_or_say(self.program, self.wanted == "numba")
         if run is not None:
             self.seconds_to_compile += perf_counter() - begin

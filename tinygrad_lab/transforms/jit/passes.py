@@ -87,13 +87,51 @@ def _put_in_order(lines: list[Instruction], count: int, line: Instruction) -> In
 
 
 def _direct(line: Instruction, program: Program) -> Instruction:
-    """Take a shape from what the last shape was made of."""
+    """Take a shape from what the last shape was made of, and operands as they were."""
+    line = _stretching(line, program)
     while line.op is np.reshape and _is_plain(line, 2):
         inner = program.maker(line.args[0])
         if inner is None or inner.op is not np.reshape or not _is_plain(inner, 2):
             break
         line = line._replace(args=(inner.args[0], line.args[1]))
     return line
+
+
+def _stretching(line: Instruction, program: Program) -> Instruction:
+    """Let a ufunc stretch its operands itself, as it does where their shapes differ."""
+    if not isinstance(line.op, np.ufunc) or line.op.signature or line.kwargs:
+        return line
+    args = list(line.args)
+    for position, operand in enumerate(args):
+        while (shorter := _before_stretching(operand, program)) is not None:
+            operands = [*args[:position], shorter, *args[position + 1 :]]
+            if _broadcast(operands, program) != line.kind.shape:
+                break
+            args, operand = operands, shorter
+    return line._replace(args=tuple(args))
+
+
+def _before_stretching(operand: Any, program: Program) -> Ref | None:
+    """Find the array of which an operand has only more axes in front, or longer ones."""
+    maker = program.maker(operand) if type(operand) is Ref else None
+    if maker is None or maker.op not in (np.broadcast_to, np.reshape) or not _is_plain(maker, 2):
+        return None
+    of = maker.args[0]
+    if type(of) is not Ref or not program.kind(of).is_array:  # a number would decide no dtype
+        return None
+    shape = program.kind(of).shape
+    added = len(maker.kind.shape) - len(shape)
+    is_reshaped = maker.op is np.reshape and maker.kind.shape != (*(1,) * added, *shape)
+    return None if is_reshaped else of
+
+
+def _broadcast(operands: Sequence[Any], program: Program) -> tuple[int, ...]:
+    """The shape that operands have together."""
+    shapes = [
+        program.kind(operand).shape if type(operand) is Ref else np.shape(operand)
+        for operand in operands
+    ]
+    return np.broadcast_shapes(*shapes)
 
 
 def _is_plain(line: Instruction, count: int) -> bool:

@@ -18,7 +18,6 @@ import numpy as np
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import leaves, rebuild
-from tinygrad_lab.transforms.jit.backends import numba as numba_backend
 from tinygrad_lab.transforms.jit.backends.background import in_background
 from tinygrad_lab.transforms.jit.changes import MISS
 from tinygrad_lab.transforms.jit.function import Jitted, Recording, plain
@@ -206,6 +205,8 @@ class _Repetition:
             recording.loops[key] = None
 
             def compile() -> None:
+                from tinygrad_lab.transforms.jit.backends import numba as numba_backend
+
                 recording.loops[key] = numba_backend.compile_loop_or_say(
                     recording.program, carried, stacked, recording.wanted == "numba"
                 )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinygrad_lab.core.levels import innermost_array, somewhere
 from tinygrad_lab.core.operations import composed, defvjp, primitive
 from tinygrad_lab.core.rules.linalg.matrices import as_diagonal, as_row, mH, mT
 from tinygrad_lab.core.rules.linalg.spectra import (
@@ -15,7 +16,7 @@ from tinygrad_lab.core.rules.mathematical.elementwise import conj
 
 
 def _cholesky(g, y, a, *, upper=False):
-    factor, up = (mH(y), mT(g)) if upper else (y, conj(g))
+    factor, up = (mH(y), mT(g)) if upper or _is_upper(y) else (y, conj(g))
     lh = mH(factor)
     n = a.shape[-1]
     real = np.finfo(a.dtype).dtype
@@ -23,6 +24,12 @@ def _cholesky(g, y, a, *, upper=False):
     middle = np.linalg.solve(lh, (lh @ up) * half)
     grad = mH(np.linalg.solve(lh, mH(middle)))
     return conj(grad + mH(grad)) / 2
+
+
+def _is_upper(factor):
+    """Tell what kind of factor another library gives: Dask's is upper, whatever is asked for."""
+    factor = innermost_array(factor)
+    return not isinstance(factor, np.ndarray) and somewhere(np.triu(factor, 1) != 0)
 
 
 defvjp(np.linalg.cholesky, _cholesky)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinygrad_lab.core.degenerate import largest
 from tinygrad_lab.core.operations import composed, defvjp
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_diagonal, as_row, mH
@@ -45,7 +46,7 @@ def _eig(g, y, a):
     else:
         inner = as_diagonal(conj(shared(g[0], w)))
     inverse = np.linalg.inv(mH(v))
-    size = np.max(np.abs(untracked(inverse)), axis=(-2, -1), keepdims=True, initial=0)
+    size = largest(np.abs(untracked(inverse)), axis=(-2, -1))
     is_basis = size * float(np.finfo(w.dtype).eps) ** 0.75 < 1  # not so for Jordan blocks
     return conj(np.where(is_basis, inverse @ inner @ mH(v), np.nan))
 

@@ -4,6 +4,7 @@ import operator
 
 import numpy as np
 
+from tinygrad_lab.core.degenerate import largest
 from tinygrad_lab.core.operations import composed, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_row, mH, mT
@@ -56,7 +57,7 @@ def lstsq(a, b, rcond=None):
     a, b = as_floats(a), as_floats(b)
     rcond = np.finfo(a.dtype).eps * max(a.shape) if rcond is None else rcond
     x, s = least_squares(a, b, rcond), np.linalg.svdvals(a)
-    rank = operator.index(np.sum(s > rcond * np.max(untracked(s), initial=0)))
+    rank = operator.index(np.sum(s > rcond * largest(untracked(s))))
     left = b - a @ x
     squares = np.sum(np.real(conj(left) * left), axis=0).reshape(-1)
     overdetermined = rank == a.shape[1] < a.shape[0]

@@ -193,11 +193,11 @@ def _eps(values):
 
 
 def _largest(values):
-    return np.max(np.abs(values), axis=-1, keepdims=True, initial=0)[..., None]
+    return degenerate.largest(np.abs(values), axis=-1)[..., None]
 
 
 def _highest(matrix):
-    return np.max(matrix, axis=(-2, -1), keepdims=True, initial=0)
+    return degenerate.largest(matrix, axis=(-2, -1))
 
 
 def _size(cotangents, position):

@@ -1,6 +1,6 @@
 """A figure with what belongs to it: a caption, and the file of its data.
 
-Not for the picture itself (``figures.py``).
+Not for the picture itself (``lab/pages/figures.py``).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.pages.figures import svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ def panel(
     caption
         What to see in it.
     layout
-        ``size``, ``bottom`` and ``left`` of :func:`tinygrad_lab.lab.reports.figures.svg`.
+        ``size``, ``bottom`` and ``left`` of :func:`tinygrad_lab.lab.pages.figures.svg`.
     """
     picture = svg(draw, name=name, description=alt, **layout)
     return {"svg": picture, "caption": caption, "data": f"data/{name}.csv"}

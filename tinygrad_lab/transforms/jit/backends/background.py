@@ -12,8 +12,10 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["in_background"]
 
@@ -28,6 +30,8 @@ class _Worker:
 
     def add(self, job: Callable[[], Any]) -> Future[Any]:
         """Put a job at the end of the line."""
+        from concurrent.futures import Future  # loads the logging of Python
+
         future: Future[Any] = Future()
         with self.lock:
             self.waiting.append((job, future))

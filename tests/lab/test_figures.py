@@ -2,7 +2,7 @@
 
 import re
 
-from tinygrad_lab.lab.reports.figures import svg
+from tinygrad_lab.lab.pages.figures import svg
 
 
 def test_numbers_of_an_axis_keep_their_digits_and_coordinates_do_not():

@@ -1,6 +1,6 @@
 """Matplotlib figures as inline SVG that takes its ink from the page, light or dark.
 
-Not for what is in a plot (``viz/plots``) nor for where it goes (``page.py``).
+Not for what is in a plot (``viz/plots``) nor for the page that it is on.
 """
 
 from __future__ import annotations
