@@ -42,7 +42,7 @@ from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.keywords import AMBIGUOUS, in_numpys_words, refuse_ambiguous
 from tinygrad_lab.core.levels import RUNNING, level_of, lifted
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
-from tinygrad_lab.core.operations import NUMPYS, OPERATIONS, TAKES, TENSORS, Op
+from tinygrad_lab.core.operations import IN_ORDER, NUMPYS, OPERATIONS, TAKES, TENSORS, Op
 from tinygrad_lab.core.ownership import COPIED, Print, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
@@ -289,6 +289,7 @@ _new = object.__new__
 
 def _take_calls(cls: type) -> None:
     TENSORS.add(cls)
+    IN_ORDER.add(cls)
     TAKES[cls] = apply
 
 
