@@ -134,12 +134,13 @@ def _keep(
         if type(value) in _UNCHANGING:
             continue
         if parent is None and operation.has_rule(position) and operation.takes_arrays:
-            value = _as_float(value, dtype)
+            value = as_float(value, dtype)
         values[position] = preserved(value, parent is not None, prints, whole)
     return prints or None
 
 
-def _as_float(value: Any, dtype: Any) -> Any:
+def as_float(value: Any, dtype: Any) -> Any:
+    """Give an integer or boolean operand the dtype of a float result; all else as it is."""
     own = getattr(value, "dtype", None)
     if own is dtype or not isinstance(dtype, np.dtype):
         return value

@@ -95,11 +95,13 @@ def preserved(value: Any, is_result: bool, prints: list[Print], whole: bool = Fa
 
     Of an array that is somebody's result something is remembered only where ``whole`` arrays are.
     """
-    if type(value) is np.ndarray and (whole or (not is_result and value.size > COPIED)):
-        step = 1 if whole else value.size // _REMEMBERED
-        prints.append((value, step, value.flat[::step].tobytes()))
-        return value
-    return value if is_result else copied(value)
+    if type(value) is not np.ndarray:
+        return value if is_result else copied(value)
+    if not whole and (is_result or value.size <= COPIED):
+        return value if is_result else value.copy("K")
+    step = 1 if whole else value.size // _REMEMBERED
+    prints.append((value, step, value.flat[::step].tobytes()))
+    return value
 
 
 def copied(value: Any) -> Any:

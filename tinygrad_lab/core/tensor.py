@@ -29,7 +29,7 @@ from tinygrad_lab.core.arguments import (
 from tinygrad_lab.core.assignment import join
 from tinygrad_lab.core.callers import attribute_taken, loses_nothing, says_so, what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
-from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node
+from tinygrad_lab.core.dispatch import answer_ufunc, apply, as_float, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import (
     array_has_none,
@@ -43,21 +43,28 @@ from tinygrad_lab.core.keywords import AMBIGUOUS, in_numpys_words, refuse_ambigu
 from tinygrad_lab.core.levels import RUNNING, level_of, lifted
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import IN_ORDER, NUMPYS, OPERATIONS, TAKES, TENSORS, Op
-from tinygrad_lab.core.ownership import COPIED, Print, is_temporary, preserved
+from tinygrad_lab.core.ownership import Print, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 
-# Operators are most of what a program calls, so they record by themselves what `apply` records in
-# general.  Whatever is out of the ordinary (a mode, an error, a missing rule) goes there.
+# Operators and elementwise functions are most of what a program calls, so they record by themselves
+# what `apply` records in general.  Whatever is out of the ordinary (a mode, an error, a missing
+# rule) goes there.
+
+#: What records a call of a NumPy function on a tensor, or on two operands of which one is a tensor.
+_DIRECT: dict[Op, Callable[..., Tensor]] = {}
 
 
-def _unary(op: Op) -> Callable[[Tensor], Tensor]:
+def _unary(op: Op, body: Op | None = None) -> Callable[[Tensor], Tensor]:
+    """Record calls of an operation of one array; ``body`` computes it without asking whose it is."""
+    compute = body or op
+
     def method(self: Tensor) -> Tensor:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 1:
             return apply(op, (self,))
         x = self.data
         try:
-            value = op(x)
+            value = compute(x)
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
             return apply(op, (self,))
         if type(value) is not np.ndarray:
@@ -68,52 +75,52 @@ def _unary(op: Op) -> Callable[[Tensor], Tensor]:
         result.node = None if node is None else record(op, (x,), NO_KWARGS, value, (node,))
         return result
 
-    return _named(method, op)
+    return _DIRECT.setdefault(op, _named(method, op))
 
 
-def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:
-    def method(self: Tensor, other: Any) -> Tensor:
+def _binary(op: Op) -> Callable[[Any, Any], Tensor]:
+    def method(a: Any, b: Any) -> Tensor:  # noqa: C901 - written out, for the reason above
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
-            return apply(op, (self, other))
-        x, left = self.data, self.node
-        kind = type(other)
-        if kind is not np.ndarray and isinstance(other, Tensor):
-            y, right = other.data, other.node
-        elif kind in ORDERLY:
-            y, right = other, None
-        else:
-            return apply(op, (self, other))
+            return apply(op, (a, b))
+        left = right = None
+        x, y = a, b
+        if type(a) in TENSORS:
+            x, left = a.data, a.node
+        elif type(a) not in ORDERLY:
+            return apply(op, (a, b))
+        if type(b) in TENSORS:
+            y, right = b.data, b.node
+        elif type(b) not in ORDERLY:
+            return apply(op, (a, b))
         try:
             value = op(x, y)
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
-            return apply(op, (self, other))
+            return apply(op, (a, b))
         if type(value) is not np.ndarray:
             if RUNNING and left and right and level_of(x) is not level_of(y):
-                return apply(op, (self, other))
+                return apply(op, (a, b))
             value = from_scalar(value)
         result = _new(Tensor)
         result.data = value
         if left is None and right is None:
             result.node = None
             return result
-        prints: list[Print] | None = None
-        is_array = right is None and type(y) is np.ndarray  # perhaps the user's: see ownership.py
-        if is_array and y.size <= COPIED:
-            y = y.copy("K")
-        elif is_array or left is None:
-            prints = []
-            x = x if left else preserved(x, False, prints)
-            y = preserved(y, False, prints) if is_array else y
+        prints: list[Print] = []  # of an array that is perhaps the user's own: see ownership.py
+        if left is None and type(x) is np.ndarray:
+            x = preserved(as_float(x, value.dtype), False, prints)
+        elif right is None and type(y) is np.ndarray:
+            y = preserved(as_float(y, value.dtype), False, prints)
         result.node = node = record(op, (x, y), NO_KWARGS, value, (left, right))
         if prints:
             node.prints = prints
         return result
 
-    return _named(method, op)
+    return _DIRECT.setdefault(op, _named(method, op))
 
 
 def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
-    return _named(lambda self, other: apply(op, (other, self)), op)
+    direct = _DIRECT[op]
+    return _named(lambda self, other: direct(other, self), op)
 
 
 def _augmented(op: Op) -> Callable[[Tensor, Any], Any]:
@@ -533,10 +540,7 @@ class Tensor:
     nbytes = _of_data("nbytes", "The bytes of the data.")
     itemsize = _of_data("itemsize", "The bytes of an element.")
 
-    T = property(
-        lambda self: apply(np.transpose, (self,), body=np.ndarray.transpose),
-        doc="All axes in reverse order.",
-    )
+    T = property(_unary(np.transpose, attrgetter("T")), doc="All axes in reverse order.")
     imag = property(lambda self: apply(np.imag, (self,)), doc="The imaginary part.")
 
     @property
@@ -591,7 +595,6 @@ class Tensor:
     __rtruediv__ = _reflected(np.divide)
     __rmatmul__ = _reflected(np.matmul)
     __rmod__ = _reflected(np.remainder)
-    __rpow__ = _reflected(np.power)
     __neg__ = _unary(np.negative)
     __pos__ = _unary(np.positive)
     __abs__ = abs = _unary(np.absolute)
@@ -607,6 +610,9 @@ class Tensor:
         if is_ours and is_short and self.data.dtype.kind in "fc":  # NumPy refuses 2**-1 of integers
             return _POWERS[exponent](self)
         return apply(np.power, (self, exponent))
+
+    def __rpow__(self, base: Any) -> Tensor:
+        return apply(np.power, (base, self))
 
     __lt__ = _constant(np.less)
     __le__ = _constant(np.less_equal)
@@ -684,6 +690,8 @@ class Tensor:
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs and ufunc in _DIRECT:
+            return _DIRECT[ufunc](*inputs)
         result = answer_ufunc(ufunc, method, inputs, kwargs)
         if type(result) is np.ndarray:  # array == t comes here too
             return _as_array(result, f"what np.{ufunc.__name__} gives", sys._getframe(1))  # noqa: SLF001
