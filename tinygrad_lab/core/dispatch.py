@@ -134,13 +134,12 @@ def _keep(
         if type(value) in _UNCHANGING:
             continue
         if parent is None and operation.has_rule(position) and operation.takes_arrays:
-            value = as_float(value, dtype)
+            value = _as_float(value, dtype)
         values[position] = preserved(value, parent is not None, prints, whole)
     return prints or None
 
 
-def as_float(value: Any, dtype: Any) -> Any:
-    """Give an integer or boolean operand the dtype of a float result; all else as it is."""
+def _as_float(value: Any, dtype: Any) -> Any:
     own = getattr(value, "dtype", None)
     if own is dtype or not isinstance(dtype, np.dtype):
         return value

@@ -29,7 +29,7 @@ from tinygrad_lab.core.arguments import (
 from tinygrad_lab.core.assignment import join
 from tinygrad_lab.core.callers import attribute_taken, loses_nothing, says_so, what_would_detach
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
-from tinygrad_lab.core.dispatch import answer_ufunc, apply, as_float, from_node
+from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
 from tinygrad_lab.core.errors import (
     array_has_none,
@@ -43,7 +43,7 @@ from tinygrad_lab.core.keywords import AMBIGUOUS, in_numpys_words, refuse_ambigu
 from tinygrad_lab.core.levels import RUNNING, level_of, lifted
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
 from tinygrad_lab.core.operations import IN_ORDER, NUMPYS, OPERATIONS, TAKES, TENSORS, Op
-from tinygrad_lab.core.ownership import Print, is_temporary, preserved
+from tinygrad_lab.core.ownership import COPIED, Print, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 
@@ -53,10 +53,11 @@ from tinygrad_lab.core.rules.indexing import getitem, setitem
 
 #: What records a call of a NumPy function on a tensor, or on two operands of which one is a tensor.
 _DIRECT: dict[Op, Callable[..., Tensor]] = {}
+_OPERANDS = set(ORDERLY)  # the types that these take, tensors among them
 
 
 def _unary(op: Op, body: Op | None = None) -> Callable[[Tensor], Tensor]:
-    """Record calls of an operation of one array; ``body`` computes it without asking whose it is."""
+    """Record the calls of an operation; ``body`` computes it without asking whose the array is."""
     compute = body or op
 
     def method(self: Tensor) -> Tensor:
@@ -79,19 +80,13 @@ def _unary(op: Op, body: Op | None = None) -> Callable[[Tensor], Tensor]:
 
 
 def _binary(op: Op) -> Callable[[Any, Any], Tensor]:
-    def method(a: Any, b: Any) -> Tensor:  # noqa: C901 - written out, for the reason above
+    def method(a: Any, b: Any) -> Tensor:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (a, b))
-        left = right = None
-        x, y = a, b
-        if type(a) in TENSORS:
-            x, left = a.data, a.node
-        elif type(a) not in ORDERLY:
+        if type(a) not in _OPERANDS or type(b) not in _OPERANDS:
             return apply(op, (a, b))
-        if type(b) in TENSORS:
-            y, right = b.data, b.node
-        elif type(b) not in ORDERLY:
-            return apply(op, (a, b))
+        x, left = (a.data, a.node) if type(a) in TENSORS else (a, None)
+        y, right = (b.data, b.node) if type(b) in TENSORS else (b, None)
         try:
             value = op(x, y)
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
@@ -107,9 +102,9 @@ def _binary(op: Op) -> Callable[[Any, Any], Tensor]:
             return result
         prints: list[Print] = []  # of an array that is perhaps the user's own: see ownership.py
         if left is None and type(x) is np.ndarray:
-            x = preserved(as_float(x, value.dtype), False, prints)
+            x = preserved(x, False, prints)
         elif right is None and type(y) is np.ndarray:
-            y = preserved(as_float(y, value.dtype), False, prints)
+            y = y.copy("K") if y.size <= COPIED else preserved(y, False, prints)
         result.node = node = record(op, (x, y), NO_KWARGS, value, (left, right))
         if prints:
             node.prints = prints
@@ -297,6 +292,7 @@ _new = object.__new__
 def _take_calls(cls: type) -> None:
     TENSORS.add(cls)
     IN_ORDER.add(cls)
+    _OPERANDS.add(cls)
     TAKES[cls] = apply
 
 
