@@ -255,6 +255,10 @@ def test_float32_stays_float32():
 def test_sorted_ties_keep_their_order():
     t = tl.tensor([2.0, 1.0, 2.0, 1.0])
     assert t.sort().indices.tolist() == [1, 3, 0, 2]
+    with pytest.raises(TypeError, match=r"leaves t as it is: say t = np\.sort"):
+        t.sort()  # as NumPy's, which sorts in place
+    with pytest.raises(TypeError, match=r"t\.sort\(dim, descending=False\)"):
+        t.sort(0, "quicksort").values  # noqa: B018
     assert t.sort(descending=True).indices.tolist() == [0, 2, 1, 3]
     values, places = t.topk(1, largest=False)
     assert (values.tolist(), places.tolist()) == ([1.0], [1])

@@ -124,8 +124,18 @@ def _gather(t: Any, dim: int, index: Any) -> Any:
     return np.take_along_axis(t[part], index, dim)
 
 
-def _sorted(t: Any, dim: int = -1, descending: bool = False, **_stable: bool) -> Sorted:
+def _sort(t: Any, dim: int = -1, descending: Any = False, **stable: bool) -> Sorted:
     """``np.sort(t, dim)`` and ``np.argsort(t, dim)``."""
+    is_numpys = not isinstance(descending, bool) or stable.keys() - {"stable"}
+    if is_numpys or is_dropped(sys._getframe(1)):  # noqa: SLF001 - as callers.py says
+        raise TypeError(
+            "t.sort(dim, descending=False) gives the sorted values and their places, as PyTorch's, "
+            "and leaves t as it is: say t = np.sort(t, axis) for NumPy's"
+        )
+    return _sorted(t, dim, descending)
+
+
+def _sorted(t: Any, dim: int, descending: bool) -> Sorted:
     plain = t.data if isinstance(t, Tensor) else t
     if descending:  # ties in their order, as PyTorch's are where that is asked for
         places = np.flip(np.argsort(np.flip(plain, dim), dim, kind="stable"), dim)
@@ -257,7 +267,7 @@ TENSOR: dict[str, Callable[..., Any]] = {
     "chunk": _chunk,
     "split": _split,
     "unbind": lambda t, dim=0: tuple(np.moveaxis(t, dim, 0)),
-    "sort": _sorted,
+    "sort": _sort,
     "topk": _topk,
 }
 

@@ -420,6 +420,7 @@ def test_assignment_makes_another_value():
     def f(x: Any, i: Any) -> Any:
         x[0] = 7
         x[i] += 1
+        x[[]] = x[[]]  # no places
         return x
 
     i = np.array([0, 1, 2, 1])
@@ -465,4 +466,11 @@ def test_methods_of_arrays_and_of_tensors():
         f = lambda x, method=method: method(x)
         np.testing.assert_array_equal(tl.vmap(f)(x), looped(f, x), err_msg=name)
     np.testing.assert_array_equal(tl.vmap(lambda x: x.relu())(x), np.maximum(x, 0))
+
+    def sorted_in_place(x: Any) -> Any:
+        y = x * 1
+        y.sort(0)
+        return y
+
+    np.testing.assert_array_equal(tl.vmap(sorted_in_place)(x), np.sort(x, 1))
     assert tl.vmap(lambda x: x * len(x) + sum(row[0] for row in x))(x).shape == (3, 2, 3)

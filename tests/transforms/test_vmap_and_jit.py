@@ -25,6 +25,9 @@ INSIDE_JIT = {
     "vmap of grad": lambda w, x: tl.vmap(tl.grad(wave), (None, 0))(w, x),
     "vmap of hessian": lambda w, x: tl.vmap(tl.hessian(wave), (None, 0))(w, x),
     "jacobian": lambda w, x: tl.jacobian(lambda w: np.tanh(x @ w))(w),
+    "places that all share": lambda w, x: tl.vmap(
+        tl.grad(lambda x, w: (x[np.argsort(w)[:2]] ** 3).sum() + (x[w < 0] ** 2).sum()), (0, None)
+    )(x, w),
     "grad of vmap": lambda w, x: tl.grad(lambda w: tl.vmap(wave, (None, 0))(w, x).sum())(w),
 }
 

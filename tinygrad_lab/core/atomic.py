@@ -13,18 +13,12 @@ from itertools import starmap
 from operator import call
 from typing import Any
 
-import numpy as np
 
-
-def at_once(changes: Iterable[tuple[Any, ...]], arithmetic: bool = False) -> None:
+def at_once(changes: Iterable[tuple[Any, ...]]) -> None:
     """Make the ``changes``, in order: each a function of C and its arguments.
 
-    If there is ``arithmetic`` in them, it is silent: a warning is Python code, and may be made an
-    error.
+    If there is arithmetic in them, it must be silent, ``np.errstate(all="ignore")``: a warning is
+    Python code, and may be made an error.
     """
     changes = tuple(changes)  # if making one of them is Python code, it is run here
-    if arithmetic:
-        with np.errstate(all="ignore"):
-            deque(starmap(call, changes), maxlen=0)
-    else:
-        deque(starmap(call, changes), maxlen=0)
+    deque(starmap(call, changes), maxlen=0)

@@ -53,8 +53,8 @@ _STANDARD_LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 - compared as t
 _PACKAGE = __name__.partition(".")[0]
 
 
-#: What was read of an instruction: its code, so that it is known again, and an attribute.
-_TAKEN: dict[tuple[int, int], tuple[CodeType, str]] = {}
+#: What was read of an instruction: its code, so that it is known again, and what follows it.
+_TAKEN: dict[tuple[int, int], tuple[CodeType, tuple[str, str]]] = {}
 _SITES = 4096  # of them, and then they are read again
 
 
@@ -85,23 +85,27 @@ def _is_one_of(functions: tuple[Any, ...], call: Call, frame: FrameType) -> bool
 
 def attribute_taken(frame: FrameType) -> str:
     """Name the attribute that a frame takes of what its call gives, with the next instruction."""
+    instruction, name = _next(frame)
+    return name if instruction in ("LOAD_ATTR", "LOAD_METHOD") else ""
+
+
+def is_dropped(frame: FrameType) -> bool:
+    """Whether a frame does nothing with what its call gives."""
+    return _next(frame)[0] == "POP_TOP"
+
+
+def _next(frame: FrameType) -> tuple[str, str]:
+    """Read the instruction after the one that a frame is at, and the name in it."""
     code, offset = frame.f_code, frame.f_lasti
     known = _TAKEN.get((id(code), offset))  # a code's own hash reads all of it
     if known is not None and known[0] is code:
         return known[1]
     after = next((i for i in dis.get_instructions(code) if i.offset > offset), None)
-    takes = after is not None and after.opname in ("LOAD_ATTR", "LOAD_METHOD")
-    name = after.argval if takes else ""  # type: ignore[union-attr]
+    read = ("", "") if after is None else (after.opname, str(after.argval))
     if len(_TAKEN) >= _SITES:
         _TAKEN.clear()
-    _TAKEN[id(code), offset] = code, name
-    return name
-
-
-def is_dropped(frame: FrameType) -> bool:
-    """Whether a frame does nothing with what its call gives."""
-    after = (i for i in dis.get_instructions(frame.f_code) if i.offset > frame.f_lasti)
-    return next((i.opname == "POP_TOP" for i in after), False)
+    _TAKEN[id(code), offset] = code, read
+    return read
 
 
 def what_would_detach(frame: FrameType) -> tuple[str, str]:

@@ -79,8 +79,8 @@ def name_of(op: Any) -> str:
     """Name an operation as its caller knows it: ``numpy.linalg.inv`` is ``linalg.inv``."""
     module = getattr(op, "__module__", None) or ""
     name: str = getattr(op, "__name__", repr(op))
-    for family in ("linalg", "fft"):
-        if module.startswith("numpy.") and family in module:
+    for home, family in (("linalg", "linalg"), ("fft", "fft"), ("scimath", "emath")):
+        if module.startswith("numpy.") and home in module:
             return f"{family}.{name}"
     return name
 

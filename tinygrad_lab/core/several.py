@@ -55,20 +55,33 @@ def holds_tensor(value: Any, tracked: bool = False) -> bool:
 
 
 def as_array(value: Any) -> Any:
-    """Make an array of a number or a list, as NumPy does; of tensors, one tensor.
+    """Make an array of a number or a list, as NumPy does; of tensors, or of others' arrays, one.
 
     Lists of other things, or of rows of several lengths, stay lists, and arrays of any kind
     themselves.
     """
     if hasattr(value, "dtype"):
         return value
-    if holds_tensor(value):
+    if _is_others(value):  # a number of a call that is being recorded
+        return np.reshape(value, ())
+    if _holds_others(value):
         return np.stack([as_array(member) for member in value])
     try:
         array = np.asarray(value)
     except ValueError:
         return value
     return array if array.dtype.kind in "biufc" else value
+
+
+def _holds_others(value: Any) -> bool:
+    """Whether a list, or a list in it, has a member that is somebody else's array."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_others, value))
+    return _is_others(value)
+
+
+def _is_others(value: Any) -> bool:
+    return hasattr(type(value), "__array_function__") and not isinstance(value, np.ndarray)
 
 
 class Pieces:

@@ -1,7 +1,6 @@
 """Adam and its family: a running mean of gradients, divided by the size that they have had.
 
-Formulas, defaults and trajectories are PyTorch's.  Adam reuses its memory from step to step,
-because most training uses it; the others make new arrays, which is easier to read.
+Formulas, defaults and trajectories are PyTorch's.
 
 Not for: optimizers without that mean (``adaptive.py``, ``descent.py``).
 """
@@ -9,25 +8,12 @@ Not for: optimizers without that mean (``adaptive.py``, ``descent.py``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from tinygrad_lab.core.ownership import is_shared
-from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.optim.checks import check_flag, check_number, numbers, usual
-from tinygrad_lab.optim.optimizer import (
-    Array,
-    Change,
-    Optimizer,
-    Options,
-    Parameters,
-    decayed,
-    options,
-    replace,
-)
+from tinygrad_lab.optim.optimizer import Array, Optimizer, Options, Parameters, decayed, options
 
 __all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam"]
 
@@ -78,7 +64,7 @@ class Adam(Optimizer):
     array([  0.9, -19.9])
     """
 
-    in_place: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {**_ENTRIES, "max_exp_avg_sq": "positive?"}
     checks = _usual("fused", amsgrad=check_flag, decoupled_weight_decay=check_flag)
 
@@ -89,94 +75,22 @@ class Adam(Optimizer):
         differentiable: bool = False, fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:  # fmt: skip
-        self._scratch: dict[Any, npt.NDArray[Any]] = {}
         super().__init__(params, options(locals()))
 
-    def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
-        state = self._kept(parameter)
-        if state is None:
-            zeros = np.zeros_like(parameter.data)
-            state = {"step": 0, "exp_avg": zeros, "exp_avg_sq": zeros.copy()}
-        if group["amsgrad"] and "max_exp_avg_sq" not in state:
-            state = {**state, "max_exp_avg_sq": np.zeros_like(parameter.data)}
-        state = {**state, "step": state["step"] + 1}
-        is_numpys = isinstance(g, np.ndarray) and isinstance(parameter.data, np.ndarray)
-        in_place = is_numpys and isinstance(state["exp_avg"], np.ndarray)
-        update = self._update_in_place if in_place else self._update_anew
-        return update(parameter, g, state, group)
-
-    def _factors(self, state: Options, group: Options) -> tuple[float, float, float, float]:
-        """Return β₁, β₂, and what corrects for the beginning: rate and eps of the step.
-
-        ``p -= rate * m / (sqrt(v) + eps)`` is the formula of the class.
-        """
+    def _moved(self, p: Array, g: Array, state: Options, group: Options) -> tuple[Array, Options]:
         first, second = group["betas"]
-        correction = (1 - second ** state["step"]) ** 0.5
-        rate = group["lr"] * correction / (1 - first ** state["step"])
-        return first, second, rate, group["eps"] * correction
-
-    def _update_anew(
-        self, parameter: Tensor, g: Array, state: Options, group: Options
-    ) -> list[Change]:
-        first, second, rate, eps = self._factors(state, group)
-        p, g = decayed(parameter.data, g, group)
+        step = state["step"] + 1
+        correction = (1 - second**step) ** 0.5
+        rate = group["lr"] * correction / (1 - first**step)
+        eps = group["eps"] * correction
+        p, g = decayed(p, g, group)
         mean = _mean(state["exp_avg"], g, first)
         square = _mean(state["exp_avg_sq"], g * g, second)
-        new = {**state, "exp_avg": mean, "exp_avg_sq": square}
+        entries = {**state, "step": step, "exp_avg": mean, "exp_avg_sq": square}
         if group["amsgrad"]:
-            square = new["max_exp_avg_sq"] = np.maximum(state["max_exp_avg_sq"], square)
-        moved = p - mean / (np.sqrt(square) + eps) * rate
-        return [replace(parameter, moved), self._keep(parameter, new)]
-
-    def _update_in_place(
-        self, parameter: Tensor, g: Array, state: Options, group: Options
-    ) -> list[Change]:
-        """Do the same without a new array: a fresh one costs more than the arithmetic on it."""
-        first, second, rate, eps = self._factors(state, group)
-        mean, square = state["exp_avg"], state["exp_avg_sq"]
-        is_apart = group["decoupled_weight_decay"] and group["weight_decay"]
-        g = (-g if group["maximize"] else g) if is_apart else decayed(parameter.data, g, group)[1]
-        in_use = is_shared(parameter.data) or not parameter.data.flags.writeable
-        target = np.empty_like(parameter.data) if in_use else parameter.data
-        source, work = parameter.data, self._work(parameter.data)
-        changes: list[Change] = [
-            (np.subtract, g, mean, work),  # mean += (1 - β₁) (g - mean)
-            (np.multiply, work, 1 - first, work),
-            (np.add, mean, work, mean),
-            (np.multiply, g, g, work),  # square += (1 - β₂) (g² - square)
-            (np.subtract, work, square, work),
-            (np.multiply, work, 1 - second, work),
-            (np.add, square, work, square),
-        ]
-        if group["amsgrad"]:
-            largest = state["max_exp_avg_sq"]
-            changes.append((partial(np.maximum, out=largest), square, largest))
-            square = largest
-        if is_apart:
-            shrink = 1 - group["lr"] * group["weight_decay"]
-            changes.append((np.multiply, source, shrink, target))
-            source = target
-        changes += [
-            (np.sqrt, square, work),  # p -= rate * mean / (sqrt(square) + eps)
-            (np.add, work, eps, work),
-            (np.divide, mean, work, work),
-            (np.multiply, work, rate, work),
-            (np.subtract, source, work, target),
-            (self.state.__setitem__, parameter, state),
-        ]
-        if in_use:
-            changes.append(replace(parameter, target))
-        return changes
-
-    def _work(self, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Memory for one parameter's arithmetic, of the size of the largest so far."""
-        memory = self._scratch.get(like.dtype)
-        if memory is None or memory.size < like.size:
-            memory = self._scratch[like.dtype] = np.empty(like.size, like.dtype)
-        return memory[: like.size].reshape(like.shape)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_scratch": {}}
+            square = np.maximum(state.get("max_exp_avg_sq", 0.0), square)
+            entries["max_exp_avg_sq"] = square
+        return p - mean / (np.sqrt(square) + eps) * rate, entries
 
 
 class AdamW(Adam):
@@ -233,6 +147,7 @@ class Adamax(Optimizer):
     array([  0.9, -19.9])
     """
 
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {
         "step": "count", "exp_avg": "array", "exp_inf": "positive",
     }  # fmt: skip
@@ -287,6 +202,7 @@ class NAdam(Optimizer):
     array([  0.894, -19.894])
     """
 
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {**_ENTRIES, "mu_product": "number"}
     checks = _usual(momentum_decay=check_number, decoupled_weight_decay=check_flag)
 
@@ -343,6 +259,7 @@ class RAdam(Optimizer):
     array([  0.8, -16. ])
     """
 
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = _ENTRIES
     checks = _usual(decoupled_weight_decay=check_flag)
 

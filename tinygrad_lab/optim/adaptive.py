@@ -9,7 +9,7 @@ Not for: one step size for all elements (``descent.py``); Adam and its family (`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class Adagrad(Optimizer):
     array([  0.9, -19.9])
     """
 
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {"step": "count", "sum": "positive"}
     checks = usual(
         "weight_decay", "eps", "maximize", "foreach", "differentiable", "fused",
@@ -102,6 +103,7 @@ class Adadelta(Optimizer):
     array([  0.801, -19.8  ])
     """
 
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {
         "step": "count", "square_avg": "positive", "acc_delta": "positive",
     }  # fmt: skip
@@ -160,6 +162,7 @@ class RMSprop(Optimizer):
     array([  0., -19.])
     """
 
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {
         "step": "count", "square_avg": "positive", "grad_avg": "array?",
         "momentum_buffer": "array?",
@@ -183,17 +186,13 @@ class RMSprop(Optimizer):
         size = state["square_avg"] * alpha + g * g * (1 - alpha)
         new = {**state, "step": state["step"] + 1, "square_avg": size}
         if group["centered"]:
-            mean = new["grad_avg"] = _or_zeros(state, "grad_avg", p) * alpha + g * (1 - alpha)
+            mean = new["grad_avg"] = state.get("grad_avg", 0.0) * alpha + g * (1 - alpha)
             size = size - mean * mean
         step = g / (np.sqrt(size) + group["eps"])
         if momentum:
-            step = _or_zeros(state, "momentum_buffer", p) * momentum + step
+            step = state.get("momentum_buffer", 0.0) * momentum + step
             new["momentum_buffer"] = step
         return p - step * group["lr"], new
-
-
-def _or_zeros(state: Options, name: str, p: Array) -> Any:
-    return state[name] if name in state else np.zeros_like(p)
 
 
 class Rprop(Optimizer):

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.optim.blocks import LEAST
 from tinygrad_lab.optim.checks import (
     check_flag,
     check_integer,
@@ -70,6 +71,7 @@ class SGD(Optimizer):
     array([0.8, 1.6])
     """
 
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {"momentum_buffer": "array?"}
     checks = usual(
         "weight_decay", "maximize", "foreach", "differentiable", "fused",
@@ -89,23 +91,22 @@ class SGD(Optimizer):
             raise ValueError("nesterov needs a momentum above 0, and dampening 0")
 
     def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
-        p = parameter.data
+        if group["momentum"] or g.size >= LEAST:
+            return super()._update(parameter, g, group)
+        return [replace(parameter, self._moved(parameter.data, g, {}, group)[0])]  # keeps nothing
+
+    def _moved(self, p: Array, g: Array, state: Options, group: Options) -> tuple[Array, Options]:
         if group["weight_decay"] or group["maximize"]:
             p, g = decayed(p, g, group)
         rate = -group["lr"]  # added, so that NumPy can add into the memory of `g * rate`
         momentum = group["momentum"]
         if not momentum:
-            return [replace(parameter, p + g * rate)]
-        state = self._kept(parameter)
-        if state is None:
-            velocity = g.copy()
-        else:
+            return p + g * rate, {}
+        velocity = +g  # a copy: the gradient is the user's
+        if state:
             velocity = state["momentum_buffer"] * momentum + g * (1 - group["dampening"])
         step = g + velocity * momentum if group["nesterov"] else velocity
-        return [
-            replace(parameter, p + step * rate),
-            self._keep(parameter, {"momentum_buffer": velocity}),
-        ]
+        return p + step * rate, {"momentum_buffer": velocity}
 
 
 class ASGD(Optimizer):
@@ -139,6 +140,7 @@ class ASGD(Optimizer):
     array([0.8, 1.6])
     """
 
+    elementwise: ClassVar[bool] = True
     entries: ClassVar[Mapping[str, str]] = {
         "step": "count", "eta": "number", "mu": "number", "ax": "array",
     }  # fmt: skip

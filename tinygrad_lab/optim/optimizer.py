@@ -22,7 +22,9 @@ from tinygrad_lab.core.atomic import at_once
 from tinygrad_lab.core.cotangents import from_scalar
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.modes import enable_grad
+from tinygrad_lab.core.ownership import is_shared
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.optim.blocks import LEAST, in_blocks, without_subnormals
 from tinygrad_lab.optim.checks import (
     ARRAYS,
     LATER,
@@ -84,7 +86,8 @@ class Optimizer:
     parameter's update, and has from here that a step is all or none, that options and states are
     checked, and that it runs under :func:`tinygrad_lab.jit`: ``_moved`` gives the new value of a
     parameter and what is kept for it, ``entries`` names what is kept, ``checks`` says what options
-    must be.
+    must be.  With ``elementwise``, ``_moved`` is of operators and ufuncs alone, and large arrays
+    are written in place, a block at a time.
 
     Examples
     --------
@@ -109,10 +112,11 @@ class Optimizer:
     entries: ClassVar[Mapping[str, str] | None] = None
     #: What each option must be.
     checks: ClassVar[Mapping[str, Check]] = {}
-    #: Whether updates write into arrays, and not only put new ones in their places.
-    in_place: ClassVar[bool] = False
+    #: Whether ``_moved`` is made of operators and ufuncs alone: then large arrays are written in
+    #: place, if nobody else holds them.
+    elementwise: ClassVar[bool] = False
     #: Attributes that no step depends on: a recorded step does not look at them.
-    unread: ClassVar[frozenset[str]] = frozenset({"defaults", "_checked", "has_stepped"})
+    unread: ClassVar[frozenset[str]] = frozenset({"defaults", "_checked", "_turn", "has_stepped"})
     _array: ClassVar[str] = ""  # the first array among the entries
 
     def __init_subclass__(cls) -> None:
@@ -124,6 +128,7 @@ class Optimizer:
         self.param_groups: list[Options] = []
         self.state: dict[Tensor, Options] = defaultdict(dict)
         self.has_stepped = False
+        self._turn = [0]  # of how many steps since it was made: see `_NORMAL`
         self._checked: list[list[Any]] = []  # the values of each group's options when last checked
         for group in _grouped(params):
             self.add_param_group(group)
@@ -184,26 +189,27 @@ class Optimizer:
         loss = None if closure is None else called(closure)
         changes: list[Change] = []
         abandoned: list[Tensor] = []
-        for i, group in enumerate(self.param_groups):
-            self._check_if_changed(i, group)
-            for parameter in group["params"]:
-                holders = getrefcount(parameter)
-                if holders <= _ALONE + 1 and holders <= _ALONE + (parameter in self.state):
-                    abandoned.append(parameter)
-                node = parameter.node
-                if node is None or node.grad is None:
-                    continue
-                g, shape, dtype = node.grad, parameter.data.shape, parameter.data.dtype
-                if type(g) is not np.ndarray or g.shape != shape or g.dtype is not dtype:
-                    g = check_gradient(parameter, g)
-                changes += self._update(parameter, g, group)
-        if abandoned:
-            self._warn_of_abandoned(abandoned)
-        elif not changes:
-            self._warn_of_no_gradient()
-        if not self.has_stepped:
-            changes.append((setattr, self, "has_stepped", True))
-        at_once(changes, arithmetic=self.in_place)
+        self._turn[0] += 1
+        with np.errstate(all="ignore"):
+            for i, group in enumerate(self.param_groups):
+                self._check_if_changed(i, group)
+                for parameter in group["params"]:
+                    if getrefcount(parameter) <= _ALONE + (parameter in self.state):
+                        abandoned.append(parameter)
+                    node = parameter.node
+                    if node is None or node.grad is None:
+                        continue
+                    g, shape, dtype = node.grad, parameter.data.shape, parameter.data.dtype
+                    if type(g) is not np.ndarray or g.shape != shape or g.dtype is not dtype:
+                        g = check_gradient(parameter, g)
+                    changes += self._update(parameter, g, group)
+            if abandoned:
+                self._warn_of_abandoned(abandoned)
+            elif not changes:
+                self._warn_of_no_gradient()
+            if not self.has_stepped:
+                changes.append((setattr, self, "has_stepped", True))
+            at_once(changes)
         return loss
 
     def _check(self, group: Options) -> None:
@@ -216,10 +222,41 @@ class Optimizer:
 
     def _update(self, parameter: Tensor, g: Array, group: Options) -> list[Change]:
         """List what moves a parameter and its state.  It changes nothing that others can see."""
-        p = parameter.data
-        state = self._kept(parameter) or self._start(p, group)
-        moved, entries = self._moved(p, g, state, group)
-        return [replace(parameter, moved), self._keep(parameter, entries)]
+        state = self._kept(parameter) or self._start(parameter.data, group)
+        are_numpys = type(g) is type(parameter.data) is np.ndarray
+        if self.elementwise and are_numpys and _PLAIN.issuperset(map(type, state.values())):
+            is_due = state.get("step", self._turn[0]) % _NORMAL == 0 and g.dtype.char in "fd"
+            if g.size >= LEAST:
+                return self._update_in_place(parameter, g, state, group, is_due)
+            moved, entries = self._moved(parameter.data, g, state, group)
+            if is_due:
+                entries = {name: without_subnormals(value) for name, value in entries.items()}
+        else:
+            moved, entries = self._moved(parameter.data, g, state, group)
+        return [replace(parameter, moved), *self._keep(parameter, entries)]
+
+    def _update_in_place(
+        self, parameter: Tensor, g: Array, state: Options, group: Options, is_due: bool
+    ) -> list[Change]:
+        """Do the same without new arrays: a fresh one costs more than the arithmetic on it."""
+        arrays, fixed = {"parameter": parameter.data, "gradient": g}, {"gradient"}
+        if not _is_own(parameter.data, 2):
+            fixed.add("parameter")
+        for name in state:
+            if type(state[name]) is np.ndarray:
+                arrays[name] = state[name]
+                if not _is_own(state[name], 2):
+                    fixed.add(name)
+
+        def formula(terms: dict[str, Any]) -> Options:
+            p, of_g = terms.pop("parameter"), terms.pop("gradient")
+            moved, entries = self._moved(p, of_g, {**state, **terms}, group)
+            return {**entries, "parameter": moved}
+
+        entries, calls = in_blocks(formula, arrays, fixed, self.entries or () if is_due else ())
+        moved = entries.pop("parameter")
+        last = [replace(parameter, moved)] if "parameter" in fixed else []
+        return [*calls, *last, *self._keep(parameter, entries)]
 
     def _start(self, p: Array, group: Options) -> Options:  # noqa: ARG002 - for subclasses
         """What is kept for a parameter before its first update: zeros, and ones for factors."""
@@ -233,12 +270,12 @@ class Optimizer:
             f"{type(self).__name__} has no step(): override it, or _moved for one parameter"
         )
 
-    def _keep(self, parameter: Tensor, entries: Options) -> Change:
-        """Keep ``entries`` for a parameter from now on."""
+    def _keep(self, parameter: Tensor, entries: Options) -> list[Change]:
+        """Keep ``entries`` for a parameter from now on, if there are any."""
         for name, value in entries.items():
             if isinstance(value, np.generic):  # arithmetic on a 0-d array gives a number
                 entries[name] = from_scalar(value)
-        return (self.state.__setitem__, parameter, entries)
+        return [(self.state.__setitem__, parameter, entries)] if entries else []
 
     def _kept(self, parameter: Tensor) -> Options | None:
         """What is kept for a parameter, with a look at whether it fits it; None at first."""
@@ -439,6 +476,21 @@ def _references(parameters: list[Any]) -> int:
     for parameter in parameters:
         return getrefcount(parameter)
     return 0
+
+
+#: Once in so many steps, numbers that are kept and are smaller than the smallest normal one become
+#: 0.  The mean of what has become 0 (the gradient of a unit that no example reaches) does not get
+#: there by itself, and a processor takes ten times as long with such numbers.
+_NORMAL = 64
+
+
+#: What a state is made of, where it is NumPy's.
+_PLAIN = frozenset({np.ndarray, int, float})
+
+
+def _is_own(array: Array, owners: int) -> bool:
+    """Whether an array may be written to: only its owners, and the caller's call, see it."""
+    return not is_shared(array, owners + 1) and array.flags.writeable
 
 
 #: How often a parameter is referred to, in the loop of `step`, that only its group holds.

@@ -228,6 +228,11 @@ class Batched:
             )
         self.data, self.shared = changed.data, changed.shared
 
+    def sort(self, axis: int = -1, **options: Any) -> None:
+        """Sort this array along an axis, as NumPy's method does."""
+        ordered: Any = _call(np.sort, (self, axis), options)
+        self.data, self.shared = ordered.data, ordered.shared
+
     def __len__(self) -> int:
         if not self.ndim:
             raise TypeError("len() of a 0-d array")
@@ -279,7 +284,7 @@ def _method(function: Op) -> Any:
     return lambda self, *args, **kwargs: function(self, *args, **kwargs)
 
 
-for _name in (*vars(Tensor), "sort"):
+for _name in vars(Tensor):
     if callable(getattr(np, _name, None)) and _name not in vars(Batched):
         setattr(Batched, _name, _method(getattr(np, _name)))
 

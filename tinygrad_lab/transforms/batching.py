@@ -256,7 +256,7 @@ class _OtherInEachError(Exception):
 
 def _spelled_out(level: Level, index: Any, ndim: int) -> list[Any]:
     """An index as a list, without Ellipsis and masks: places for each axis."""
-    parts = [as_array(p) if isinstance(p, list) else p
+    parts = [(as_array(p) if p else np.empty(0, int)) if isinstance(p, list) else p
              for p in (index if isinstance(index, tuple) else (index,))]  # fmt: skip
     spelled: list[Any] = []
     for part in parts:
@@ -331,7 +331,7 @@ def _assigned(
             places.append((slice(None), *parts))
             continue
         place, moved = _in_batch(level, index, len(shape))
-        target = np.broadcast_to(0, shape)[_stand_in(index)].shape
+        target = indexing.getitem(np.broadcast_to(0, shape), _stand_in(index)).shape
         value = level.aligned(as_array(value), len(target))
         if value.ndim > len(target) + 1:  # NumPy takes more axes, of length one
             value = value.reshape((level.size, *value.shape[value.ndim - len(target) :]))

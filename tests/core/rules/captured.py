@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-import tinygrad_lab as tl
 from tinygrad_lab.core.rules.namespace import public_functions
 from tinygrad_lab.testing.inputs.catalogue import CASES
 
@@ -140,7 +139,7 @@ def parts_of(value: Any) -> Iterator[Any]:
         for part in value:
             yield from parts_of(part)
     elif isinstance(value, (int, float, complex)) or hasattr(value, "dtype"):
-        array = value if isinstance(value, tl.Tensor) else np.asarray(value)
+        array = value if hasattr(value, "dtype") else np.asarray(value)
         if array.dtype.kind in "biufc":
             yield array
 

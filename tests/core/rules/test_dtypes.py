@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
+from tests.core.rules.test_detaching import MORE
+from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.core.rules.namespace import kind, public_functions
 from tinygrad_lab.testing.inputs.calls import Call
@@ -128,6 +130,32 @@ def test_powers_of_integers_are_numpys(power: Any):
     for f in (lambda x: x**power, lambda x: np.power(x, power), np.reciprocal, lambda x: x // -2,
               lambda x: x % -2, lambda x: 7 // x):  # fmt: skip
         same_as_numpy(Call("", f, [x]), [x], tracked=False)
+
+
+def lower(value: Any) -> Any:
+    """The arrays of doubles in an argument as float32; numbers and lists as they are."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(lower, value))
+    is_array = isinstance(value, np.ndarray) and value.dtype == float
+    return value.astype(np.float32) if is_array else value
+
+
+@pytest.mark.parametrize("op", MORE, ids=name_of)
+def test_numbers_and_lists_beside_arrays_of_another_precision(op: Any):
+    for arguments in MORE[op]:
+        for place, value in list(arguments.places()):
+            if len(place) == 1:
+                arguments = arguments.replaced(place, lower(value))
+        for place, value in list(arguments.places()):
+            if getattr(value, "dtype", None) != np.float32:
+                continue
+            f = lambda x, at=place, rest=arguments: rest.replaced(at, x)(op)
+            arrays = (value, tl.tensor(value, requires_grad=True))
+            theirs, ours = (outcome(Call("", f, [x]), [x]) for x in arrays)
+            for y, expected in zip(ours or [], theirs or [], strict=bool(ours)):
+                if y.dtype.kind in "fc":
+                    assert (y.dtype, y.shape) == (expected.dtype, expected.shape)
+                    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_numpy_may_not_overwrite_a_tensor():

@@ -3,18 +3,21 @@
 Schedulers and workers of their own are in ``tests/soak/test_cluster.py``.
 """
 
+import asyncio
 import os
 import signal
 import socket
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
+from threading import Lock, Thread
 
 import pytest
 
 from tests.lab.sweeps.test_running import compared, swept
-from tinygrad_lab.lab import commands
+from tinygrad_lab.lab import Settings, commands
 from tinygrad_lab.lab.sweeps import Store, SweepError, cluster
 from tinygrad_lab.lab.sweeps.cluster import dask_executor
+from tinygrad_lab.lab.sweeps.trial import run_trials
 
 TEXT = "seeds = 2\nsettings.epochs = 50\ngrid.lr = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]"
 
@@ -86,6 +89,24 @@ def test_the_command_says_so_in_one_line(tmp_path, monkeypatch, capsys):
     assert out == ""
     assert err.startswith("tinygrad-lab: 'loacl' is no address of a Dask scheduler; one is like")
     assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.toml"]
+
+
+def test_trials_that_nobody_waits_for_end_wherever_they_are():
+    def train_on():
+        with suppress(BaseException):
+            run_trials(Settings(epochs=10**6), [0])
+
+    threads = [Thread(target=train_on, daemon=True) for _ in range(3)]
+
+    class Worker:
+        active_threads_lock = Lock()
+        active_threads = property(lambda _: {t.ident: "a-1" for t in threads if t.is_alive()})
+
+    for thread in threads:
+        thread.start()
+    asyncio.run(cluster._end_calls("a", Worker()))
+    assert not Worker().active_threads
 
 
 def test_a_cluster_by_address_has_its_workers():

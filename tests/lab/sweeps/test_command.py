@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -190,19 +191,9 @@ def test_bad_input_is_one_line_and_status_2(command, line, message):
 def test_killed_and_started_again_it_has_every_trial_once(tmp_path, at_once):
     path = tmp_path / "a.sqlite"
     text = "seeds = 4\nsettings.epochs = 300\ngrid.lr = [0.1, 1.0, 0.5]"
-    (tmp_path / "a.toml").write_text(text)
-    words = ["-m", "tinygrad_lab", "sweep", "a.toml", "--workers", "1"]
-    child = subprocess.Popen(
-        [sys.executable, *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[3])},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while child.poll() is None and not (path.exists() and finished_in(path)):
-        time.sleep(0.01)
+    child = started(tmp_path, text, workers=1)
     child.kill()
-    child.wait()
+    child.communicate()
     before = finished_in(path)
     with Store(path) as store, Store(tmp_path / "b.sqlite") as other:
         options = {"executor": at_once, "progress": False}
@@ -212,8 +203,36 @@ def test_killed_and_started_again_it_has_every_trial_once(tmp_path, at_once):
         assert compared(store) == compared(other)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="processes are ended in POSIX's way")
+def test_all_its_processes_ended_at_once_are_one_line(tmp_path):
+    text = "seeds = 40\nsettings.epochs = 300\ngrid.lr = [0.1, 1.0, 0.5]"
+    child = started(tmp_path, text, workers=2)
+    os.killpg(child.pid, signal.SIGTERM)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 128 + signal.SIGTERM
+    assert b"Traceback" not in err
+    assert err.endswith(b"the same command goes on from there\n")
+
+
+def started(folder, text, workers):
+    """Start a sweep in a process group of its own, and wait for its first trial."""
+    (folder / "a.toml").write_text(text)
+    words = ["-m", "tinygrad_lab", "sweep", "a.toml", "--workers", str(workers)]
+    child = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[3])},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    while child.poll() is None and not finished_in(folder / "a.sqlite"):
+        time.sleep(0.01)
+    return child
+
+
 def finished_in(path):
-    """Count the trials in a store, which may be just being made."""
+    """Count the trials in a store, which may not be there yet."""
     try:
         return status_of(path).stored
     except Exception:  # noqa: BLE001

@@ -10,6 +10,7 @@ Not for: layers and training (``test_networks.py``), or what does not go (``test
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,13 +22,16 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from benchmarks.checkers.primitives import CASES, name_of
+from tests.core.rules.captured import summed
+from tests.core.rules.test_detaching import MORE
 from tests.transforms.jit.alike import (
     assert_goes,
     assert_program_goes,
     frozen,
     orders,
 )
-from tinygrad_lab.core.operations import NUMPYS
+from tinygrad_lab.core.operations import NUMPYS, OPERATIONS
+from tinygrad_lab.core.rules.namespace import kind
 from tinygrad_lab.transforms.jit import passes, trace
 from tinygrad_lab.transforms.jit.backends import numpy as numpy_backend
 
@@ -36,6 +40,7 @@ examples = settings(
     max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
     derandomize=EXAMPLES == 1,
 )  # fmt: skip
+DIFFERENTIABLE = [op for op in MORE if kind(OPERATIONS[op]) == "differentiable"]
 each_operation = pytest.mark.parametrize("op", CASES, ids=name_of)
 
 
@@ -74,6 +79,35 @@ def test_each_function_has_a_program(op: Any, data: Any):
     gradient = orders(frozen(call), len(call.arrays))["gradient"]
     with np.errstate(all="ignore"):
         assert_program_goes(gradient, [np.array(a) for a in call.arrays])
+
+
+@pytest.mark.parametrize("op", DIFFERENTIABLE, ids=name_of)
+def test_each_argument_alone_beside_recorded_ones(op: Any):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for arguments in MORE[op]:
+            values = {place: value for place, value in arguments.places() if is_float(value)}
+
+            def f(*xs: Any, places: Any = tuple(values), rest: Any = arguments) -> Any:
+                for place, x in zip(places, xs, strict=True):
+                    rest = rest.replaced(place, x)
+                return summed(rest(op))
+
+            for number in range(len(values)):
+                slope = tl.grad(f, number)
+                try:
+                    expected = slope(*values.values())
+                except Exception:  # noqa: BLE001 - it is constant, or no derivative by this
+                    continue
+                recorded = tl.jit(slope)
+                for _ in "12":
+                    np.testing.assert_allclose(
+                        recorded(*values.values()), expected, rtol=1e-10, atol=1e-12
+                    )
+
+
+def is_float(value: Any) -> bool:
+    return isinstance(value, float) or getattr(value, "dtype", None) == np.float64
 
 
 # -- faults, which the tests above must not overlook ----------------------------------------------

@@ -6,6 +6,7 @@ import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -677,3 +678,37 @@ class TestRepeat:
     def test_how_often(self, n, error):
         with pytest.raises(error, match="repeat"):
             tl.repeat(np.sin, n)
+
+
+class TestConstants:
+    """Arrays that the function makes itself, and writes to between two calls of NumPy's."""
+
+    VIEWS: ClassVar[dict[str, Any]] = {
+        "whole": lambda a: a,
+        "reversed": lambda a: a[::-1],
+        "one row": lambda a: a[1],
+        "column": lambda a: a[:, 0],
+        "turned": lambda a: a.T,
+        "stretched": lambda a: np.broadcast_to(a[1, 2:], (3, 3)),
+    }
+
+    @pytest.mark.parametrize("name", VIEWS)
+    @pytest.mark.parametrize("take", [np.multiply, lambda x, a: x[a.astype(int)], np.kron])
+    def test_each_call_has_the_numbers_that_it_had(self, name: str, take: Any):
+        def f(x: Any) -> Any:
+            buffer = np.zeros((3, 3))
+            view, total = self.VIEWS[name](buffer), 0.0
+            for i in range(3):
+                buffer[:] = np.arange(9.0).reshape(3, 3) % (i + 1)
+                total = total + (i + 1) * take(x, view)
+            return np.sum(total * total)
+
+        x = np.arange(1.0, 4.0)
+        for function, first in {
+            f: x,
+            tl.grad(f): x,
+            tl.vmap(tl.grad(f)): np.stack([x, -x]),
+        }.items():
+            recorded = tl.jit(function)
+            for argument in (first, first + 1, first * 3):
+                np.testing.assert_array_equal(recorded(argument), function(argument))

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
-from tinygrad_lab.core.rules.arguments import as_array
+from tinygrad_lab.core.rules.arguments import as_array, common_dtype
 from tinygrad_lab.core.rules.indexing import onto_diagonal
 
 # Copies
@@ -61,7 +61,8 @@ def as_float(x):
 
 @composed(np.linspace, by=("start", "stop"))
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
-    start, stop = as_array(start), as_array(stop)
+    exact = common_dtype(start, stop, 1.0)  # not integers
+    start, stop = (as_array(end).astype(exact, copy=False) for end in (start, stop))
     parts = num - 1 if endpoint else num
     along = np.arange(num).reshape((-1,) + (1,) * max(start.ndim, stop.ndim))
     span = stop - start

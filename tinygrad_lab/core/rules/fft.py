@@ -74,7 +74,7 @@ def _lengths_and_axes(a, s, axes):
     s = [None] * len(axes) if s is None else list(s)
     if len(s) != len(axes):
         raise ValueError(f"s={s} and axes={axes} must have the same length")
-    return list(zip((None if n in (None, -1) else n for n in s), axes, strict=True))
+    return [(a.shape[axis] if n == -1 else n, axis) for n, axis in zip(s, axes)]
 
 
 def _define_over_axes(function, first, rest, default_axes, last_first):

@@ -10,7 +10,7 @@ from tinygrad_lab.core.rules.indexing import setitem
 
 @composed(np.piecewise, by=("x", "funclist", "args", "kw"), lists=True, always=True)
 def piecewise(x, condlist, funclist, *args, **kw):
-    conditions = np.asarray(condlist)
+    conditions = as_array(condlist)
     if conditions.ndim == x.ndim:
         conditions = conditions[None]
     conditions = conditions.astype(bool)

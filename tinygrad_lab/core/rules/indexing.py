@@ -19,7 +19,7 @@ from tinygrad_lab.core.operations import (
     refused,
     together,
 )
-from tinygrad_lab.core.rules.arguments import as_array
+from tinygrad_lab.core.rules.arguments import as_array, common_dtype
 from tinygrad_lab.core.several import Pieces
 
 
@@ -197,13 +197,19 @@ defvjp(
 
 @composed(np.choose, by=("choices",), lists=True)
 def choose(a, choices, out=None, mode="raise"):
-    return rearranged(lambda *p: np.choose(a, p, mode=mode), *map(as_array, choices))
+    arrays = _of_one_dtype(choices)
+    return rearranged(lambda *p: np.choose(a, p, mode=mode), *arrays)
 
 
 @composed(np.select, by=("choicelist", "default"), lists=True)
 def select(condlist, choicelist, default=0):
-    arrays = [as_array(a) for a in (*choicelist, default)]
+    arrays = _of_one_dtype((*choicelist, default))
     return rearranged(lambda *p: np.select(condlist, p[:-1], p[-1]), *arrays)
+
+
+def _of_one_dtype(values):
+    dtype = common_dtype(*values)
+    return [as_array(value).astype(dtype, copy=False) for value in values]
 
 
 @composed(np.compress, by=("a",))

@@ -23,6 +23,8 @@ def pad(array, pad_width, mode="constant", **kwargs):
     if mode in ("edge", "wrap") or (mode in ("reflect", "symmetric") and _is_even(**kwargs)):
         return rearranged(lambda p: np.pad(p, widths, mode, **kwargs), array)
     plain = {key: untracked(value) for key, value in kwargs.items()}
+    if "end_values" in kwargs:
+        plain["end_values"] = np.zeros(as_array(kwargs["end_values"]).shape)
     np.pad(np.zeros(array.shape), widths, mode, **plain)  # for what NumPy refuses
     return _padded_along_each_axis(array, widths, mode, **kwargs) if array.size else array
 

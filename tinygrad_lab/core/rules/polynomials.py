@@ -8,7 +8,7 @@ from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 
 @composed(np.polyval, by=("p", "x"))
 def polyval(p, x):
-    y = 0 * x
+    y = 0 * as_array(x)
     for coefficient in p:
         y = y * x + coefficient
     return y

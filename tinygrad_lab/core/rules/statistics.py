@@ -9,8 +9,8 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import composed, constant, defvjp
-from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
-from tinygrad_lab.core.rules.indexing import scatter_add
+from tinygrad_lab.core.rules.arguments import as_array, as_floats, common_dtype, untracked
+from tinygrad_lab.core.rules.indexing import getitem, scatter_add
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
 from tinygrad_lab.core.rules.mathematical.lengths import slope_at_zero, vanishing
 from tinygrad_lab.core.rules.mathematical.sums import axes_of, count, keep, nan_filled, spread
@@ -38,8 +38,11 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     a = as_array(a)
     if weights is None:
         mean = np.mean(a, axis=axis, keepdims=keepdims)
-        return (mean, np.full(mean.shape, a.size / mean.size)) if returned else mean
-    weights = _aligned(as_array(weights), a, axis)
+        weight = np.full(mean.shape, a.size / mean.size, mean.dtype)
+        return (mean, weight) if returned else mean
+    weights = as_array(weights)
+    dtype = np.result_type(weights.dtype, *([a.dtype] if a.dtype.kind in "fc" else [a.dtype, "f8"]))
+    weights = _aligned(weights.astype(dtype, copy=False), a, axis)
     total = np.sum(np.broadcast_to(weights, a.shape), axis=axis, keepdims=keepdims)
     if somewhere(total == 0):
         raise ZeroDivisionError("Weights sum to zero, can't be normalized")
@@ -250,6 +253,8 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
         rows = np.concatenate([rows, _variables(y, rowvar)])
     rows = rows.astype(np.result_type(rows.dtype, np.float64) if dtype is None else dtype)
     ddof = (0 if bias else 1) if ddof is None else ddof
+    if ddof != int(ddof):
+        raise ValueError("ddof must be integer")
     given = [as_array(w) for w in (fweights, aweights) if w is not None]
     w = (
         np.prod(np.stack(given), axis=0)
@@ -296,10 +301,12 @@ def histogram_bin_edges(a, bins=10, range=None, weights=None):
     if np.ndim(bins):
         return bins
     edges = np.histogram_bin_edges(*map(untracked, (a, bins, range, weights)))
+    if isinstance(range, np.ndarray):  # numbers of Python's, to NumPy
+        range = range.tolist()
     low, high = range if range is not None else ((np.min(a), np.max(a)) if a.size else (0, 1))
     if low == high:  # NumPy widens it
         low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, edges.size)
+    return np.linspace(low, high, edges.size, dtype=common_dtype(low, high, a, 1.0))
 
 
 @composed(np.histogram, by=("a", "bins", "range", "weights"), always=True)
@@ -310,13 +317,14 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
     counts = np.histogram(untracked(a), untracked(edges))[0]
     if weights is not None:
         counts = _weighted_counts(untracked(a), untracked(edges), as_array(weights))
-    return (counts / np.diff(edges) / np.sum(counts) if density else counts), edges
+    widths = np.real(np.diff(edges)).astype(float, copy=False)
+    return (counts / widths / np.sum(counts) if density else counts), edges
 
 
 def _weighted_counts(a, edges, weights):
     inside = (a >= edges[0]) & (a <= edges[-1])
-    places = np.searchsorted(edges[1:-1], a[inside], side="right")
-    return scatter_add(weights[inside], (edges.size - 1,), (places,))
+    places = np.searchsorted(edges[1:-1], getitem(a, inside), side="right")
+    return scatter_add(getitem(weights, inside), (edges.size - 1,), (places,))
 
 
 # No derivative: counts and positions

@@ -139,10 +139,10 @@ def _on(dask: str | None, workers: int | None) -> Iterator[dict[str, Any]]:
 def _run(
     plan: Plan, path: Path, where: AbstractContextManager[dict[str, Any]], retry_failed: bool
 ) -> Status:
-    with Store(path) as store:
+    # In this order, so that there is no new database where there is no cluster.
+    with where as options, Store(path) as store:
         try:
-            with where as options:
-                return run_sweep(plan, store, retry_failed=retry_failed, **options)
+            return run_sweep(plan, store, retry_failed=retry_failed, **options)
         except KeyboardInterrupt:
             finished = f"trials in {path}: {len(store.statuses()):,}"
             message = f"interrupted; {finished}; the same command goes on from there"

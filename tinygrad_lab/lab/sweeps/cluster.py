@@ -17,7 +17,8 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from threading import current_thread, main_thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,19 +96,37 @@ def dask_executor(where: str, workers: int | None = None) -> Iterator[tuple[Exec
 @contextmanager
 def _started(workers: int | None) -> Iterator[Any]:
     """Start processes on this machine, and yield their client."""
-    with (
-        _dask() as distributed,
-        environment_of_workers(),
-        distributed.LocalCluster(
-            n_workers=workers or processors(),
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",  # any port that is free, for this machine alone
-            silence_logs=logging.CRITICAL,
-            preload=__name__,
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+    with _dask() as distributed, environment_of_workers(), ExitStack() as stack:
+        with _postponed_signals():
+            cluster = distributed.LocalCluster(
+                n_workers=workers or processors(),
+                threads_per_worker=1,
+                dashboard_address="127.0.0.1:0",  # any port that is free, for this machine alone
+                silence_logs=logging.CRITICAL,
+                preload=__name__,
+            )
+            stack.enter_context(cluster)
+        yield stack.enter_context(distributed.Client(cluster, set_as_default=False))
+
+
+@contextmanager
+def _postponed_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for a moment: Dask cannot end a cluster that is half made."""
+    if current_thread() is not main_thread():  # to which signals go
+        yield
+        return
+    waiting: list[int] = []
+    before = {
+        each: signal.signal(each, lambda number, _: waiting.append(number))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        if waiting:  # whatever else they have ended
+            signal.raise_signal(waiting[0])
 
 
 def dask_setup(_: Any) -> None:
@@ -245,8 +264,8 @@ class _Trials(Executor):
             self._client.run(_end_calls, self._name)
 
 
-class _EndedError(Exception):
-    """Raised in the middle of a trial that nobody waits for."""
+class _EndedError(BaseException):
+    """Raised in the middle of a trial that nobody waits for: nothing there is to catch it."""
 
 
 async def _end_calls(name: str, dask_worker: Any) -> None:

@@ -207,18 +207,28 @@ class _Trials:
         """Run all on an executor that cannot be replaced."""
         try:
             while True:
-                self._run(self._next, executor, ahead)
+                self._run(self._next, executor, ahead, recalls=True)
                 if not self._suspects:
                     return
-                self._run(self._next_suspect, executor, 1)
+                self._run(self._next_suspect, executor, 1, recalls=True)
         except (BrokenExecutor, CancelledError) as error:
             raise ExecutorError(
                 f"the executor can run nothing any more ({error!r}); what is "
                 f"finished is in {self._store.path}: run the sweep again with another executor"
             ) from error
 
-    def _run(self, take: Callable[[], _Task | None], executor: Executor, ahead: int) -> None:
-        """Run tasks until there are no more of them."""
+    def _run(
+        self,
+        take: Callable[[], _Task | None],
+        executor: Executor,
+        ahead: int,
+        *,
+        recalls: bool = False,
+    ) -> None:
+        """Run tasks until there are no more of them.
+
+        ``recalls`` says whether an interrupt calls back what has not begun.
+        """
         running: dict[Future[list[Trial]], _Task] = {}
         try:
             while True:
@@ -236,6 +246,9 @@ class _Trials:
             self._settle_finished(running)
             raise
         except (KeyboardInterrupt, SystemExit):
+            if recalls:  # processes of our own are ended anyway
+                for future in running:
+                    future.cancel()
             self._settle_finished(running)
             raise
 
@@ -253,9 +266,9 @@ class _Trials:
         return self._suspects.popleft() if self._suspects else None
 
     def _settle_finished(self, running: Mapping[Future[list[Trial]], _Task]) -> None:
-        """Keep what is over by now, and call back what has not begun."""
+        """Keep what is over by now."""
         for future, task in running.items():
-            if not future.cancel() and future.done() and not future.cancelled():
+            if future.done() and not future.cancelled():
                 self._settle(future, task)
 
     def _settle(self, future: Future[list[Trial]], task: _Task) -> None:

@@ -65,11 +65,13 @@ def dead(case: Evidence) -> Iterator[Finding]:
         if not is_all and not (lopsided and samples > 1 and dead_units >= DEAD * units):
             continue
         share = f"{dead_units / units:.0%}"
+        alone = "the only unit is", "it"
+        which, them = alone if units == 1 else (f"{share} of {units:,} units are", "them")
         highest = max(float(u.operand[:, off.all(axis=0)].max()) for u in each)
         yield Finding(
             "dead", case.where(nodes[0]),
-            f"{share} of {plural(units, 'unit')} are off for all {plural(samples, 'sample')} (what "
-            f"enters them is at most {number(highest)}), so no gradient passes through them",
+            f"{which} off for all {plural(samples, 'sample')} (what enters {them} is at most "
+            f"{number(highest)}), so no gradient passes through {them}",
             "Lower the learning rate; begin with biases of 0 and smaller weights "
             "(nn.init.kaiming_uniform_); or use leaky_relu, elu or gelu",
             tuple(Spot(n, f"dead {share.replace('%', ' %')}") for n in nodes),

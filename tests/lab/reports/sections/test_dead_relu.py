@@ -88,7 +88,7 @@ def test_the_graph_of_a_stuck_run_has_its_dead_unit_marked(made):
     assert not dead_relu.answers_zero(by_seed[alive["seed"]])
     assert stuck["all_negative"]
     assert "dead: layers.5" in stuck["graph"]["health"]
-    assert "100% of 1 unit" in stuck["graph"]["health"]
+    assert "the only unit is off for all 21 samples" in stuck["graph"]["health"]
     assert "layers.5" not in alive["graph"]["health"]
     for theme in ("light", "dark"):
         assert "dead 100 %" in stuck["graph"][theme]

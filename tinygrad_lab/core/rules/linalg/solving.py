@@ -55,6 +55,7 @@ defvjp(
 @composed(np.linalg.lstsq, by=("a", "b"))
 def lstsq(a, b, rcond=None):
     a, b = as_floats(a), as_floats(b)
+    a = a.astype(np.result_type(a.dtype, b.dtype), copy=False)
     rcond = np.finfo(a.dtype).eps * max(a.shape) if rcond is None else rcond
     x, s = least_squares(a, b, rcond), np.linalg.svdvals(a)
     rank = operator.index(np.sum(s > rcond * largest(untracked(s))))

@@ -242,7 +242,8 @@ def _slope(f, spacing, axis, edge_order):
         first = _three(f[:1], f[1:2], f[2:3], -(2 * a + b), a + b, -a, a, b)
         a, b = left[n - 3 :], right[n - 3 :]
         last = _three(f[n - 3 : n - 2], f[n - 2 : n - 1], f[n - 1 :], b, -(a + b), a + 2 * b, a, b)
-    return np.moveaxis(np.concatenate([first, inside, last]), 0, axis)
+    slopes = np.concatenate([first, inside, last]).astype(f.dtype, copy=False)
+    return np.moveaxis(slopes, 0, axis)
 
 
 def _three(f, g, h, by_f, by_g, by_h, left, right):
