@@ -53,7 +53,6 @@ from tinygrad_lab.core.rules.indexing import getitem, setitem
 
 #: What records a call of a NumPy function on a tensor, or on two operands of which one is a tensor.
 _DIRECT: dict[Op, Callable[..., Tensor]] = {}
-_OPERANDS = set(ORDERLY)  # the types that these take, tensors among them
 
 
 def _unary(op: Op, body: Op | None = None) -> Callable[[Tensor], Tensor]:
@@ -79,14 +78,19 @@ def _unary(op: Op, body: Op | None = None) -> Callable[[Tensor], Tensor]:
     return _DIRECT.setdefault(op, _named(method, op))
 
 
-def _binary(op: Op) -> Callable[[Any, Any], Tensor]:
-    def method(a: Any, b: Any) -> Tensor:
+def _binary(op: Op) -> Callable[[Any, Any], Tensor]:  # noqa: C901 - written out, as it says above
+    def method(a: Any, b: Any) -> Tensor:  # noqa: C901
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
             return apply(op, (a, b))
-        if type(a) not in _OPERANDS or type(b) not in _OPERANDS:
+        x, y, left, right = a, b, None, None
+        if type(a) in TENSORS:
+            x, left = a.data, a.node
+        elif type(a) not in ORDERLY:
             return apply(op, (a, b))
-        x, left = (a.data, a.node) if type(a) in TENSORS else (a, None)
-        y, right = (b.data, b.node) if type(b) in TENSORS else (b, None)
+        if type(b) in TENSORS:
+            y, right = b.data, b.node
+        elif type(b) not in ORDERLY:
+            return apply(op, (a, b))
         try:
             value = op(x, y)
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
@@ -292,7 +296,6 @@ _new = object.__new__
 def _take_calls(cls: type) -> None:
     TENSORS.add(cls)
     IN_ORDER.add(cls)
-    _OPERANDS.add(cls)
     TAKES[cls] = apply
 
 
