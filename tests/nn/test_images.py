@@ -107,7 +107,7 @@ def test_pytorch_gives_the_same_convolutions(part):
             np.testing.assert_allclose(a.grad, b.grad.numpy(), atol=1e-11)
 
 
-@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2, (3, 1)])
 @pytest.mark.parametrize("dilation", [1, 2])
 @pytest.mark.parametrize("filters", [6, 32])
 def test_small_blocks_compute_the_same(monkeypatch, stride, dilation, filters):
