@@ -59,8 +59,10 @@ class Result:
     rounds: list[float] = field(default_factory=list, repr=False)
 
 
-def measure(workload: Workload, *, rounds: int, seconds: float) -> list[Result]:
+def measure(workload: Workload, *, rounds: int, seconds: float, pause: float = 0.0) -> list[Result]:
     """Time every contender of a workload that can run here, about `seconds` in all for each.
+
+    Before each turn there is a `pause` (in seconds) in which the threads of the one before rest.
 
     Raises `AssertionError` naming the contender whose gradients differ from the first one's.
     """
@@ -80,6 +82,7 @@ def measure(workload: Workload, *, rounds: int, seconds: float) -> list[Result]:
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             gc.collect()
+            time.sleep(pause)
             times[name].append(time_steps(runners[name].step, repeats[name]))
     return [summarise(workload, name, times, begins[name]) for name in names] + absent
 

@@ -126,6 +126,16 @@ def test_small_blocks_compute_the_same(monkeypatch, stride, dilation):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
 
+@pytest.mark.parametrize("dilation", [1, (2, 3)])
+@pytest.mark.parametrize("padding", [0, (1, 4)])
+def test_few_filters_compute_what_many_do(dilation, padding):
+    x, few = normal((9, 16, 8, 7)), normal((2, 8, 3, 3))
+    for stride in [1, (2, 1), 2]:
+        y = fn.conv2d(x, few, None, stride, padding, dilation, groups=2)
+        many = fn.conv2d(x, np.repeat(few, 8, axis=0), None, stride, padding, dilation, groups=2)
+        np.testing.assert_allclose(y, many[:, ::8], atol=1e-12)
+
+
 def test_results_do_not_share_the_memory_that_convolutions_keep():
     x, w = normal((2, 3, 6, 6)), normal((4, 3, 3, 3))
     first = fn.conv2d(x, w)
@@ -142,7 +152,7 @@ whole_numbers = st.sampled_from([np.float32, np.float64, np.complex128, np.int64
     n=st.sampled_from([0, 1, 2, 9]),
     size=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     groups=st.integers(1, 3),
-    channels=st.integers(1, 3),
+    channels=st.sampled_from([1, 2, 3, 8]),
     filters=st.sampled_from([1, 3, 32]),
     kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     stride=st.tuples(st.integers(1, 4), st.integers(1, 4)),

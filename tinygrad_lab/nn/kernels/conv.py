@@ -21,7 +21,7 @@ import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive, together, vjps_of
 from tinygrad_lab.nn.kernels import planes
-from tinygrad_lab.nn.kernels.threads import in_parts
+from tinygrad_lab.nn.kernels.planes import Job
 from tinygrad_lab.nn.kernels.windows import (
     Array,
     NDArray,
@@ -57,7 +57,9 @@ def convolution(
     if not is_numpy(x, w):
         y = _convolved_anywhere(x, w, windows, groups)
         return y if offset is None else y + offset
-    y = _raised(planes.convolved(*_lowered(x, w, windows), _two(windows), groups), len(x), windows)
+    n, x, w = len(x), _unfolded_depth(x, windows), _flat_filters(w)
+    (y,) = planes.done(planes.convolved(x, w, _two(windows), groups))
+    y = _raised(y, n, windows)
     if offset is None:
         return y
     return np.add(y, offset, out=y if np.result_type(y, offset) == y.dtype else None)
@@ -78,14 +80,7 @@ def convolution_input_gradient(
     windows = _windows(size, w.shape[2:], stride, padding, dilation)
     if not is_numpy(g, w):
         return _input_gradient_anywhere(g, w, size, windows, groups)
-    g, w, (high, wide) = _one_image_each(g, windows), _flat_filters(w), (1, *size)[-2:]
-    dx = planes.input_gradient(g, w, (high, wide), _two(windows), groups)
-    if len(windows) < 3:
-        return dx if len(windows) == 2 else dx[:, :, 0]
-    depth = windows[0]
-    n, c = len(dx) // depth.out, dx.shape[1] // depth.kernel
-    parts = dx.reshape(n, depth.out, c, depth.kernel, *size[1:])
-    return fold(np.moveaxis(parts, (3, 1), (0, 3)), size[:1], windows[:1])
+    return planes.done(_input_gradient(g, w, size, windows, groups))[0]
 
 
 @primitive
@@ -101,13 +96,10 @@ def convolution_weight_gradient(
 ) -> Array:
     """Gradient ``(O, C / groups, *kernel)`` of a convolution by its weight."""
     windows = _windows(x.shape[2:], kernel, stride, padding, dilation)
-    shape = (g.shape[1], x.shape[1] // max(1, groups), *kernel)
-    if is_numpy(g, x):
-        g, x = _one_image_each(g, windows), _unfolded_depth(x, windows)
-        dw = planes.weight_gradient(g, x, _two(windows), groups)
-    else:
-        dw = _weight_gradient_anywhere(g, x, windows, groups)
-    return dw.reshape(shape)
+    if not is_numpy(g, x):
+        shape = (g.shape[1], x.shape[1] // max(1, groups), *kernel)
+        return _weight_gradient_anywhere(g, x, windows, groups).reshape(shape)
+    return planes.done(_weight_gradient(g, x, kernel, windows, groups))[0]
 
 
 defvjp(
@@ -119,15 +111,26 @@ defvjp(
 
 
 def _gradients(
-    argnums: list[int], g: Array, y: Array, x: Array, w: Array, bias: Array, **how: Any
+    argnums: list[int],
+    g: Array,
+    y: Array,
+    x: Array,
+    w: Array,
+    bias: Array,
+    *,
+    groups: int,
+    **how: Any,
 ) -> list[Array]:
-    """Compute the gradients by several arguments: side by side where that is worth a thread."""
-
-    def by(argnum: int) -> Array:
-        return RULES[argnum](g, y, x, w, bias, **how)
-
-    is_much = is_numpy(g, x, w) and g.size * prod(w.shape[1:]) >= 2 * planes.SHARE
-    return in_parts(by, argnums) if is_much else list(map(by, argnums))
+    """Compute the gradients by several arguments: of the same images, one after the other."""
+    if not is_numpy(g, x, w):
+        return [RULES[argnum](g, y, x, w, bias, groups=groups, **how) for argnum in argnums]
+    windows = _windows(x.shape[2:], w.shape[2:], **how)
+    jobs = (
+        lambda: _input_gradient(g, w, x.shape[2:], windows, groups),
+        lambda: _weight_gradient(g, x, w.shape[2:], windows, groups),
+        lambda: planes.bias_gradient(_one_image_each(g, windows)),
+    )
+    return planes.done(*(jobs[argnum]() for argnum in argnums))
 
 
 RULES = vjps_of(convolution)
@@ -164,8 +167,27 @@ def _two(windows: Windows) -> tuple[Taps, Taps]:
     return rows, columns
 
 
-def _lowered(x: NDArray, w: NDArray, windows: Windows) -> tuple[NDArray, NDArray]:
-    return _unfolded_depth(x, windows), _flat_filters(w)
+def _input_gradient(g: NDArray, w: NDArray, size: Sizes, windows: Windows, groups: int) -> Job:
+    g, (high, wide) = _one_image_each(g, windows), (1, *size)[-2:]
+    job = planes.input_gradient(g, _flat_filters(w), (high, wide), _two(windows), groups)
+
+    def whole(parts: list[Any]) -> NDArray:
+        dx = job.whole(parts)
+        if len(windows) < 3:
+            return dx if len(windows) == 2 else dx[:, :, 0]
+        depth = windows[0]
+        n, c = len(dx) // depth.out, dx.shape[1] // depth.kernel
+        dx = dx.reshape(n, depth.out, c, depth.kernel, *size[1:])
+        return fold(np.moveaxis(dx, (3, 1), (0, 3)), size[:1], windows[:1])
+
+    return job._replace(whole=whole)
+
+
+def _weight_gradient(g: NDArray, x: NDArray, kernel: Sizes, windows: Windows, groups: int) -> Job:
+    shape = (g.shape[1], x.shape[1] // max(1, groups), *kernel)
+    g, x = _one_image_each(g, windows), _unfolded_depth(x, windows)
+    job = planes.weight_gradient(g, x, _two(windows), groups)
+    return job._replace(whole=lambda parts: job.whole(parts).reshape(shape))
 
 
 def _unfolded_depth(x: NDArray, windows: Windows) -> NDArray:

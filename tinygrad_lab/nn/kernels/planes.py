@@ -5,15 +5,16 @@ memory, so the matrix that belongs to one row of outputs is a view that overlaps
 row's, and one ``np.matmul`` over all of those views is the convolution, written straight to the
 result where it lies right.  That is a ``kh``-th of the memory traffic of im2col.  A kernel with
 dilation, and the adjoint of a stride, are several dense correlations between slices of the images.
-Where there is enough to do, several threads have a share of the images each (``threads.py``).
+Where there is enough to do, several threads have a share of the images each (``threads.py``), and
+compute there what is asked for together: both gradients, while their part of ``g`` is in the cache.
 
 Not for: other arrays, derivatives, or what users call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import reduce
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial, reduce
 from math import gcd, prod
 from operator import add
 from typing import Any, NamedTuple
@@ -24,11 +25,19 @@ from tinygrad_lab.nn.kernels.scratch import SCRATCH
 from tinygrad_lab.nn.kernels.threads import in_parts
 from tinygrad_lab.nn.kernels.windows import NDArray, Taps
 
-__all__ = ["SHARE", "convolved", "input_gradient", "turned", "weight_gradient"]
+__all__ = [
+    "Job",
+    "bias_gradient",
+    "convolved",
+    "done",
+    "input_gradient",
+    "turned",
+    "weight_gradient",
+]
 
 # Bytes of unfolded images to work on at once: a part of the L2 cache.
 BLOCK = 1 << 20
-# Multiply-adds that are worth a thread of their own.
+# Multiply-adds that are worth two threads.
 SHARE = 5_000_000
 # Multiply-adds up to which OpenBLAS multiplies without packing its operands first, at twice the
 # speed where one of them has few rows.
@@ -41,18 +50,39 @@ WORTH_TURNING = 192
 Planes = tuple[Taps, Taps]
 
 
-def convolved(x: NDArray, w: NDArray, windows: Planes, groups: int) -> NDArray:
+class Job(NamedTuple):
+    """A result that shares of the images contribute to, each on its own."""
+
+    images: int
+    products: int  # multiply-adds for each of them
+    abreast: int  # how many images are best taken together, or a multiple
+    part: Callable[[slice], Any]  # what a share of the images contributes
+    whole: Callable[[list[Any]], NDArray]  # the result, of what all of them contribute
+
+
+def done(*jobs: Job) -> list[NDArray]:
+    """Do jobs over the same images, on several threads where that is worth it."""
+
+    def parts(share: slice) -> list[Any]:
+        return [job.part(share) for job in jobs]
+
+    products = max(job.products for job in jobs)
+    shares = _shares(jobs[0].images, max(job.abreast for job in jobs), products)
+    of_jobs = zip(*in_parts(parts, shares), strict=True)
+    return [job.whole(list(some)) for job, some in zip(jobs, of_jobs, strict=True)]
+
+
+def convolved(x: NDArray, w: NDArray, windows: Planes, groups: int) -> Job:
     """Images ``(N, O, Ho, Wo)`` from ``(N, C, H, W)`` and filters ``(O, C / groups, kh, kw)``."""
     rows, columns = windows
     y = np.empty((x.shape[0], w.shape[0], rows.out, columns.out), np.result_type(x, w))
     dense = ((read, _Rows(w, taps, down)) for taps, read, down in _undilated(rows))
-    _correlate(x, _pieces(columns, dense), groups, y)
-    return y
+    return _correlation(x, _pieces(columns, dense), groups, y)
 
 
 def input_gradient(
     g: NDArray, w: NDArray, size: tuple[int, int], windows: Planes, groups: int
-) -> NDArray:
+) -> Job:
     """Gradient ``(N, C, *size)`` by the images, from ``g`` ``(N, O, Ho, Wo)``."""
     rows, columns = windows
     w = turned(w, groups)
@@ -69,19 +99,23 @@ def input_gradient(
             for taps, read, inputs in _undilated(row_taps, row_inputs)
         )
         pieces += _pieces(column_taps, strided, column_inputs)
-    _correlate(g, pieces, groups, dx)
-    return dx
+    return _correlation(g, pieces, groups, dx)
 
 
-def weight_gradient(g: NDArray, x: NDArray, windows: Planes, groups: int) -> NDArray:
+def weight_gradient(g: NDArray, x: NDArray, windows: Planes, groups: int) -> Job:
     """Gradient ``(O, C / groups, kh, kw)`` by the filters."""
 
-    def by(share: slice) -> NDArray:
+    def part(share: slice) -> NDArray:
         return _weight_gradient(g[share], x[share], *windows, groups)
 
     kernel = prod(taps.kernel for taps in windows)
     products = prod(g.shape[1:]) * (x.shape[1] // groups) * kernel
-    return reduce(add, in_parts(by, _shares(len(g), 1, products)))
+    return Job(len(g), products, 1, part, partial(reduce, add))
+
+
+def bias_gradient(g: NDArray) -> Job:
+    """Gradient ``(O,)`` by what is added to each channel of the result."""
+    return Job(len(g), 0, 1, lambda share: g[share].sum(axis=(0, 2, 3)), partial(reduce, add))
 
 
 def turned(w: Any, groups: int) -> Any:
@@ -120,61 +154,84 @@ def _pieces(
     return list(pieces.values())
 
 
-def _correlate(x: NDArray, pieces: list[_Piece], groups: int, out: NDArray) -> None:
+def _correlation(x: NDArray, pieces: list[_Piece], groups: int, out: NDArray) -> Job:
     """Write ``sum over taps of w[o, c, i, j] * x[n, c, rows(t, i), columns(u, j)]`` to ``out``."""
     kernels = [_Kernel(piece, groups, out.dtype) for piece in pieces]
-    at_once = min((kernel.images_at_once for kernel in kernels), default=1)
 
-    def correlate(share: slice) -> None:
-        for start in range(share.start, share.stop, at_once):
-            some = slice(start, min(start + at_once, share.stop))
-            for piece, kernel in zip(pieces, kernels, strict=True):
-                kernel.run(x[some, :, piece.read], out[some, :, :, piece.across])
+    def part(share: slice) -> None:
+        for piece, kernel in zip(pieces, kernels, strict=True):
+            kernel.run(x[share, :, piece.read], out[share, :, :, piece.across])
 
+    products = sum(kernel.products for kernel in kernels)
     abreast = max((kernel.abreast for kernel in kernels), default=1)
-    in_parts(correlate, _shares(len(x), abreast, sum(kernel.products for kernel in kernels)))
+    return Job(len(x), products, abreast, part, lambda parts: out)
 
 
 class _Kernel:
-    """How one piece is computed: its filters as matrices, and how the work is cut."""
+    """How one piece is computed: its filters as matrices, and how the work is cut.
+
+    Where there are few filters, the taps of a kernel row are not unfolded: there is a product for
+    each of them, over lines of padded images, and these are shifted and added.  That is then less
+    to copy, and the matrices have more rows.
+    """
 
     def __init__(self, piece: _Piece, groups: int, dtype: np.dtype[Any]) -> None:
         taps = [rows.taps for rows in piece.rows]
         first = min(t.offset for t in taps)
         last = max(t.offset + t.kernel for t in taps)
         self.rows = Taps(max(t.out for t in taps), last - first, taps[0].stride, 1, first)
-        self.columns, width = piece.columns, piece.columns.out
+        self.columns = columns = piece.columns
+        o, c, _, kw = piece.rows[0].filters.shape
+        o //= groups
+        self.shifts, order = range(1), (0, 1, 3, 4, 2)
+        if columns.stride == 1 and 4 * o <= c:
+            reach = (kw - 1) * columns.dilation
+            self.columns = Taps(columns.out + reach, 1, 1, 1, columns.offset)
+            self.shifts, order = range(0, reach + 1, columns.dilation), (0, 4, 1, 3, 2)
         self.matrices: list[tuple[NDArray, Taps, slice]] = []
         self.abreast = self.products = 0
         for filters, t, down in piece.rows:
-            o, c, kh, kw = filters.shape
-            length = kh * kw * c
-            abreast, chunk = _small_products(o // groups, length, width)
-            matrix = filters.transpose(0, 2, 3, 1).astype(dtype, copy=False)
-            matrix = matrix.reshape(groups, 1, o // groups // chunk, chunk, length)
-            self.matrices.append((matrix, t, down))
+            high = o * len(self.shifts)
+            long = filters.size // max(1, groups * high)
+            abreast, chunk = _small_products(high, long, self.columns.out)
+            matrix = filters.reshape(groups, o, *filters.shape[1:]).transpose(order)
+            matrix = matrix.reshape(groups, 1, high // chunk, chunk, long)
+            self.matrices.append((matrix.astype(dtype, copy=False), t, down))
             self.abreast = max(self.abreast, abreast)
-            self.products += filters.size * t.out * width
-        self.bytes_of_line = groups * kw * c * width * dtype.itemsize
-        self.images_at_once = _images_at_once(self.abreast, self.rows, self.bytes_of_line)
+            self.products += filters.size * t.out * columns.out
+        self.bytes_of_line = groups * self.columns.kernel * c * self.columns.out * dtype.itemsize
 
     def run(self, x: NDArray, out: NDArray) -> None:
         """Correlate images ``(N, C, H, W)``."""
+        groups, columns = len(self.matrices[0][0]), self.columns
+        unfolding = _Unfolding(range(8), columns, out.dtype)
         for some, m, part, rows in _blocks(len(x), self.abreast, self.rows, self.bytes_of_line):
-            groups = len(self.matrices[0][0])
             lines = Taps(rows.reach - rows.offset, 1, 1, 1, rows.offset)
-            view = _unfold(x[some], m, groups, lines, self.columns, out.dtype)
-            unfolded = SCRATCH.take(0, view.shape, out.dtype)
-            unfolded[...] = view
+            images = _side_by_side(x[some], m, groups)
+            shape = (len(images), groups, 1, lines.out, columns.kernel, *images.shape[3:5])
+            unfolded = unfolding.of(images, (*shape, columns.out), lines)[:, :, 0]
             for matrix, taps, down in self.matrices:
                 y = _side_by_side(out[some, :, down][:, :, part], m, groups)
-                shape = (*y.shape[:3], *matrix.shape[2:4], m * self.columns.out)
-                direct = m == 1 and out.strides[3] == out.itemsize
+                shape = (*y.shape[:3], *matrix.shape[2:4], m * columns.out)
+                direct = m == len(self.shifts) == 1 and out.strides[3] == out.itemsize
                 product = y.reshape(shape) if direct else SCRATCH.take(1, shape, out.dtype)
                 read = taps._replace(out=y.shape[2])
                 np.matmul(matrix, _windows(unfolded, read, taps.offset - self.rows.offset), product)
+                if len(self.shifts) > 1:
+                    product = self._shifted_sum(product, y.shape)
                 if not direct:
-                    y[...] = product.reshape(y.shape)
+                    y[...] = product.reshape(*y.shape[:5], columns.out)[..., : y.shape[5]]
+
+    def _shifted_sum(self, product: NDArray, shape: tuple[int, ...]) -> NDArray:
+        """Add what belongs to each tap of a kernel row, moved to where the first tap reads."""
+        parts = product.reshape(*shape[:3], len(self.shifts), shape[3], -1)
+        # Memory of its own: NumPy copies what it adds to if that might overlap with the rest.
+        total = SCRATCH.take(2, parts[:, :, :, 0].shape, product.dtype)
+        valid = total[..., : total.shape[-1] - self.shifts[-1]]
+        for i, shift in enumerate(self.shifts):
+            part = parts[:, :, :, i, :, shift : shift + valid.shape[-1]]
+            np.add(valid, part, out=valid) if i else np.copyto(valid, part)
+        return total
 
 
 def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: int) -> NDArray:
@@ -183,19 +240,18 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
     kh, kw, width = rows.kernel, columns.kernel, columns.out
     dtype = np.result_type(g, x)
     gradient = np.zeros((kh, groups, kw * c, og), dtype)
+    unfolding = _Unfolding((0, 1, 4, 5, 2, 3, 6, 7), columns, dtype)
     bytes_of_line = groups * kw * c * width * dtype.itemsize
     fewest = -(-FEWEST_OUTPUTS // max(1, rows.out * width))
-    for taps, read, written in _undilated(rows):
-        images, upstream = x[:, :, read], g[:, :, written]
+    for taps, lines, written in _undilated(rows):
+        images, upstream = x[:, :, lines], g[:, :, written]
         step, phases = taps.stride, min(taps.stride, kh)
         for some, m, part, strip in _blocks(len(x), fewest, taps, bytes_of_line):
             last_line = strip.out + (kh - 1) // step - 1
-            lines = Taps(last_line * step + phases, 1, 1, 1, strip.offset)
-            view = _unfold(images[some], m, groups, lines, columns, dtype)
-            q = len(view)
-            unfolded = SCRATCH.take(0, (q, groups, kw, c, phases, last_line + 1, m, width), dtype)
-            for phase in range(phases):
-                unfolded[:, :, :, :, phase] = view[:, :, phase::step].transpose(0, 1, 3, 4, 2, 5, 6)
+            inputs = Taps(last_line + 1, phases, step, 1, strip.offset)
+            read = _side_by_side(images[some], m, groups)
+            q = len(read)
+            unfolded = unfolding.of(read, (q, groups, kw, c, phases, inputs.out, m, width), inputs)
             outputs = strip.out * m * width
             g_lines = _side_by_side(upstream[some, :, part], m, groups)
             if kh * kw * c >= WORTH_TURNING:
@@ -218,10 +274,12 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
 def _shares(n: int, abreast: int, products: int) -> list[slice]:
     """Share out ``n`` images of so many multiply-adds each, ``abreast`` or a multiple together.
 
-    Four times the work is in twice as many shares, each of twice the size.  How many threads there
-    are is not asked, so that the order of a sum, and with it the result, is the same everywhere.
+    Four times the work is in twice as many shares, each of twice the size; two shares are worth it
+    early.  How many threads there are is not asked, so that the order of a sum, and with it the
+    result, is the same everywhere.
     """
-    shares = 1 << (n * products // SHARE).bit_length() // 2
+    doublings = (n * products // SHARE).bit_length()
+    shares = 1 << max(min(doublings, 1), doublings // 2)
     each = abreast * max(1, -(-n // (abreast * shares)))
     return [slice(start, min(start + each, n)) for start in range(0, max(n, 1), each)]
 
@@ -262,11 +320,6 @@ def _undilated(taps: Taps, down: slice = slice(None)) -> Iterator[tuple[Taps, sl
         )
 
 
-def _images_at_once(m: int, rows: Taps, bytes_of_line: int) -> int:
-    """Return the multiple of ``m`` images whose unfolded rows fit in a block."""
-    return m * max(1, BLOCK // max(1, m * bytes_of_line * (rows.reach - rows.offset)))
-
-
 def _blocks(
     n: int, m: int, rows: Taps, bytes_of_line: int
 ) -> Iterator[tuple[slice, int, slice, Taps]]:
@@ -275,10 +328,12 @@ def _blocks(
     Yields the images, how many of them lie side by side, the rows of outputs, and where the taps
     of those rows fall.
     """
-    at_once = _images_at_once(m, rows, bytes_of_line)
+    at_once = max(1, BLOCK // max(1, m * bytes_of_line * (rows.reach - rows.offset)))
+    several = -(-n // m)  # as many at once as these allow, and the same number each time
+    at_once = m * -(-several // max(1, -(-several // at_once)))
     # Neighbouring strips both unfold the rows where they meet, so they are made much taller.
     tall = max(8 * rows.kernel, BLOCK // max(1, m * bytes_of_line * rows.stride) + 1)
-    for start in range(0, n, at_once):
+    for start in range(0, n, max(1, at_once)):
         stop = min(n, start + at_once)
         even = stop - (stop - start) % m
         for some, side_by_side in ((slice(start, even), m), (slice(even, stop), stop - even)):
@@ -295,29 +350,51 @@ def _side_by_side(x: NDArray, m: int, groups: int) -> NDArray:
     return x.reshape(n // m, m, groups, c // groups, h, w).transpose(0, 2, 4, 3, 1, 5)
 
 
-def _unfold(
-    x: NDArray, m: int, groups: int, lines: Taps, columns: Taps, dtype: np.dtype[Any]
-) -> NDArray:
-    """View what each tap of a kernel row reads: ``(N / m, groups, lines, kw, C / groups, m, Wo)``.
+class _Unfolding:
+    """What taps read, in memory where the zeros around images stay from one block to the next.
 
-    The images are padded first, in the order in which they lie in memory, so that they are read
-    once and in one go.
+    In the given order, the axes of that memory are ``(q, groups, kh, Ho, kw, C, m, Wo)``.
     """
-    n, c, h, w = x.shape
-    padded = SCRATCH.take(2, (n, c, lines.out, columns.reach - columns.offset), dtype)
-    down, read = lines.inside(0, h)
-    first, last = max(0, columns.offset), max(0, min(w, columns.reach))
-    across = slice(first - columns.offset, max(first, last) - columns.offset)
-    padded.fill(0)
-    padded[:, :, down, across] = x[:, :, read, first:last]
-    by_image, by_channel, by_line, item = padded.strides
-    c //= groups
-    shape = (n // m, groups, lines.out, columns.kernel, c, m, columns.out)
-    across_taps, across_outputs = columns.dilation * item, columns.stride * item
-    strides = (
-        m * by_image, c * by_channel, by_line, across_taps, by_channel, by_image, across_outputs
-    )  # fmt: skip
-    return np.ndarray(shape, dtype, padded, 0, strides)  # as_strided takes 10 µs
+
+    def __init__(self, order: Sequence[int], columns: Taps, dtype: np.dtype[Any]) -> None:
+        self.order, self.columns, self.dtype = order, columns, dtype
+        self.last: Any = None
+
+    def of(self, images: NDArray, shape: tuple[int, ...], rows: Taps) -> NDArray:
+        """Unfold images ``(q, groups, H, C, m, W)`` into memory of a ``shape``."""
+        if self.last != (images.shape, shape, rows):
+            self.last = (images.shape, shape, rows)
+            self.memory = SCRATCH.take(0, shape, self.dtype)
+            to = self.memory.transpose(self.order)
+            outside, inside = _sides(rows, images.shape[2], self.columns, images.shape[5])
+            for place in outside:
+                to[place] = 0
+            self.copies = [(to[place], read) for place, read in inside]
+        for copy, read in self.copies:
+            copy[...] = images[read]
+        return self.memory
+
+
+@lru_cache(1024)
+def _sides(rows: Taps, high: int, columns: Taps, wide: int) -> tuple[list[Any], list[Any]]:
+    """Where unfolded memory has zeros, and where it has what each tap reads, and from where."""
+    outside: list[Any] = []
+    inside: list[Any] = []
+    for i in range(rows.kernel):
+        down, lines = rows.inside(i, high)
+        above, below = slice(down.start), slice(down.stop, rows.out)
+        outside += [(..., i, rest, *[slice(None)] * 4) for rest in (above, below)]
+        for j in range(columns.kernel):
+            across, read = columns.inside(j, wide)
+            left, right = slice(across.start), slice(across.stop, columns.out)
+            outside += [(..., i, down, j, slice(None), slice(None), rest) for rest in (left, right)]
+            place = (..., i, down, j, slice(None), slice(None), across)
+            inside.append((place, (..., lines, slice(None), slice(None), read)))
+    return [at for at in outside if not any(map(_is_empty, at))], inside
+
+
+def _is_empty(at: Any) -> bool:
+    return isinstance(at, slice) and at.stop is not None and at.stop <= (at.start or 0)
 
 
 def _windows(unfolded: NDArray, rows: Taps, first: int) -> NDArray:
