@@ -282,6 +282,12 @@ def test_ties_share_evenly():
     np.testing.assert_allclose(x.grad, [[[[1 / 3, 1 / 3], [0.0, 1 / 3]]]])
 
 
+def test_a_window_of_many_ties_shares_evenly():
+    x = tl.tensor(np.zeros((1, 1, 32, 16)), requires_grad=True)
+    fn.max_pool2d(x, 16).sum().backward()
+    np.testing.assert_array_equal(x.grad, np.full(x.shape, 1 / 256))
+
+
 def test_ties_share_evenly_over_both_axes():
     x = tl.tensor(np.array([[[[3.0, 1.0, 3.0], [3.0, 2.0, 0.0], [3.0, 0.0, 1.0]]]]))
     x.requires_grad = True

@@ -1,4 +1,4 @@
-"""One convolution on several threads: the same numbers, errors, settings and processes."""
+"""Convolutions and pooling on several threads: the same numbers, errors, settings, processes."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
-from tinygrad_lab.nn.kernels import planes, threads
+from tinygrad_lab.nn.kernels import planes, pool, threads
 
 
 @pytest.fixture
@@ -40,6 +40,24 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch, several, stride):
     tl.set_num_threads(1)
     for a, b in zip(shared, results(stride=stride), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("pooled", [tl.max_pool2d, tl.avg_pool2d])
+def test_pooling_on_several_threads_changes_no_bit(monkeypatch, several, pooled):
+    images = np.random.default_rng(0).normal(size=(5, 7, 9, 8)).round(1)
+
+    def results():
+        x = tl.tensor(images, requires_grad=True)
+        y = pooled(x, 3, 2, 1)
+        y.backward(np.cos(y.data))
+        return y.data, x.grad
+
+    whole = results()
+    monkeypatch.setattr(pool, "BLOCK", 1000)
+    for number in (3, 1):
+        tl.set_num_threads(number)
+        for a, b in zip(results(), whole, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_shares_are_all_images_once():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
@@ -23,6 +23,8 @@ def tiny_blocks(monkeypatch):
     """Two or three elements are a block, and every array is large enough for blocks."""
     monkeypatch.setattr(optimizer, "LEAST", 1)
     monkeypatch.setattr(blocks, "_BYTES", 24)
+    monkeypatch.setattr(blocks, "_LINE", 1)
+    monkeypatch.setattr(blocks, "_WHOLE", 0)
 
 
 @st.composite
@@ -48,8 +50,14 @@ def evaluated(program, values):
     return {name: values[position] for name, position in results.items()}
 
 
-@given(formulas(), st.sampled_from([(7,), (2, 3), (1,)]), st.sampled_from("CFK"))
-def test_any_formula(program, shape, order):
+@settings(max_examples=200)
+@given(
+    formulas(),
+    st.sampled_from([(7,), (2, 3), (1,)]),
+    st.sampled_from("CFK"),
+    st.sampled_from([0, 1 << 20]),
+)
+def test_any_formula(program, shape, order, whole):
     """Values are those of the plain formula; only arrays that may be are written to."""
     rng = np.random.default_rng(0)
     arrays = {name: np.asarray(rng.normal(size=shape), order=order) for name in "abc"}
@@ -58,6 +66,8 @@ def test_any_formula(program, shape, order):
     *_, fixed = program
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "_BYTES", 16)
+        patch.setattr(blocks, "_LINE", 1)
+        patch.setattr(blocks, "_WHOLE", whole)
         results, calls = in_blocks(lambda t: evaluated(program, t.values()), arrays, fixed)
     calls = tuple(calls)
     np.testing.assert_equal(arrays, before)

@@ -420,6 +420,7 @@ def test_assignment_makes_another_value():
     def f(x: Any, i: Any) -> Any:
         x[0] = 7
         x[i] += 1
+        x[[]] = x[[]]  # no places
         return x
 
     i = np.array([0, 1, 2, 1])

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 
 def _references(array: Any) -> int:
@@ -118,6 +119,38 @@ def copied(value: Any) -> Any:
     if type(value) in (tuple, list) and any(type(part) in _HOLDS for part in value):
         return type(value)(map(copied, value))
     return value
+
+
+def as_it_lies(array: Any) -> Any:
+    """Copy an array into memory of the same strides; one that nobody can write to is itself."""
+    can_change = array.flags.writeable or _is_writeable(array.base)
+    if not can_change or array.dtype.hasobject or not array.size:
+        return array
+    low, high = byte_bounds(array)
+    memory = np.empty(high - low, np.uint8)
+    start = array.__array_interface__["data"][0] - low
+    copy = np.ndarray(array.shape, array.dtype, memory, start, array.strides)
+    once = _without_repeats(array)
+    copy[once] = array[once]
+    return copy
+
+
+def _is_writeable(base: Any) -> bool:
+    return base is not None and (not isinstance(base, np.ndarray) or base.flags.writeable)
+
+
+def _without_repeats(array: Any) -> tuple[slice, ...]:
+    """The part of a broadcast array that has each of its numbers once."""
+    return tuple(slice(None if stride else 1) for stride in array.strides)
+
+
+def is_same(a: Any, b: Any) -> bool:
+    """Whether two arrays are alike in all, to the bits of their numbers."""
+    if a is b:
+        return True
+    is_alike = (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
+    once = _without_repeats(b)
+    return is_alike and bool(a[once].tobytes() == b[once].tobytes())
 
 
 def refuse_changed(prints: Iterable[Print], name: str) -> None:

@@ -10,7 +10,7 @@ Not for: the formulas (``adam.py``, ``adaptive.py``, ``descent.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from itertools import chain, repeat
 from typing import Any
@@ -21,14 +21,15 @@ import numpy.typing as npt
 __all__ = ["LEAST", "Term", "in_blocks", "without_subnormals"]
 
 Array = npt.NDArray[Any]
-Column = list[Array]  # the blocks of an array
 Line = tuple[Any, tuple[Any, ...], "Term"]  # a ufunc, what it is called with, and its result
-Calls = Iterable[tuple[Any, ...]]  # the same of one line, for each of the blocks
+Place = Any  # an array that is small enough, or the list of its blocks
+Call = tuple[Any, ...]  # a function and its arguments; or lists of these, one for each block
 
 #: Elements of an array from which on blocks pay.
 LEAST = 16384
 _BYTES = 1 << 17  # of one array in a block: five or six of them fit into a core's own cache
-_LINE = 64  # bytes of a cache line
+_WHOLE = 1 << 19  # of an array that is left whole
+_LINE = 64  # bytes of a cache line, and what the elements of a block are a multiple of
 
 
 class Term:
@@ -43,9 +44,9 @@ class Term:
     """
 
     last = -1  # the number of the last line that reads it
-    place: Any = None  # its blocks, as soon as there are any
-    is_scratch = False  # these are free after the last line
-    target: Any = None  # where they are to be in the end, if it is a result
+    place: Place = None  # where it is, as soon as that is known
+    is_scratch = False  # that is free after the last line
+    target: Place = None  # where it is to be in the end, if it is a result
     before: Term | None = None  # what is there now
 
     def __init__(self, lines: list[Line]) -> None:
@@ -73,11 +74,24 @@ def _noted(ufunc: Any, *operands: Any) -> Term:
     return result
 
 
+def _operator(ufunc: np.ufunc, is_reflected: bool) -> Callable[[Term, Any], Term]:
+    def operator(a: Term, b: Any) -> Term:  # as `_noted`, but that most calls come through here
+        lines = a.lines
+        a.last = number = len(lines)
+        if type(b) is Term:
+            b.last = number
+        result = Term(lines)
+        lines.append((ufunc, (b, a) if is_reflected else (a, b), result))
+        return result
+
+    return operator
+
+
 for _name, _ufunc in {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide
 }.items():  # fmt: skip
-    setattr(Term, f"__{_name}__", lambda a, b, ufunc=_ufunc: _noted(ufunc, a, b))
-    setattr(Term, f"__r{_name}__", lambda a, b, ufunc=_ufunc: _noted(ufunc, b, a))
+    setattr(Term, f"__{_name}__", _operator(_ufunc, is_reflected=False))
+    setattr(Term, f"__r{_name}__", _operator(_ufunc, is_reflected=True))
 
 
 def in_blocks(
@@ -120,90 +134,103 @@ def in_blocks(
     """
     lines: list[Line] = []
     terms = {name: Term(lines) for name in arrays}
-    results = dict(formula(terms))
+    results = dict(formula(dict(terms)))
     like = next(iter(arrays.values()))
     outputs: dict[str, Term] = {}
+    taken = set(terms.values())  # where a result of another name cannot be
     for name, term in results.items():
-        if term is terms.get(name):
+        if type(term) is not Term:
+            continue
+        own = terms.get(name)
+        if term is own:
             results[name] = arrays[name]
-        elif type(term) is Term:
-            is_taken = term in outputs.values() or term in terms.values()
-            outputs[name] = _noted(np.positive, term) if is_taken else term
-            is_own = name in terms and name not in fixed
-            results[name] = arrays[name] if is_own else np.empty_like(like)
+            continue
+        if term in taken:
+            term = _noted(np.positive, term)
+        taken.add(term)
+        outputs[name] = term
+        term.before = None if own is None or name in fixed else own
+        results[name] = np.empty_like(like) if term.before is None else arrays[name]
     cut = _cutter([*arrays.values(), *(results[name] for name in outputs)])
     for name, term in terms.items():
         term.place = cut(arrays[name])
     for name, term in outputs.items():
-        is_own = results[name] is arrays.get(name)
-        term.before = terms[name] if is_own else None
-        term.target = terms[name].place if is_own else cut(results[name])
-    calls = _allocated(lines, cut(like))
+        term.target = cut(results[name]) if term.before is None else term.before.place
+    place = next(iter(terms.values())).place
+    calls = _allocated(lines, place)
     lines.clear()  # terms and lines hold each other, and the arrays, which then seem to be shared
     for name in normal:
         calls += _flushed(outputs[name].target) if name in outputs else ()
-    return results, chain.from_iterable(zip(*calls, strict=False))
+    if type(place) is list:
+        return results, chain.from_iterable(zip(*map(_by_block, calls), strict=False))
+    return results, iter(calls)
 
 
-def _cutter(arrays: list[Array]) -> Callable[[Array], Column]:
-    """Make what cuts arrays of one shape into blocks: only one, if they lie differently."""
-    if not all(array.flags.c_contiguous for array in arrays):
-        return lambda array: [array]
-    length = _BYTES // arrays[0].itemsize
-    whole = arrays[0].size // length * length
-    rest = whole < arrays[0].size
+def _by_block(call: Call) -> Iterator[Call]:
+    return zip(*(part if type(part) is list else repeat(part) for part in call), strict=False)
 
-    def cut(array: Array) -> Column:
+
+def _cutter(arrays: list[Array]) -> Callable[[Array], Place]:
+    """Make what cuts arrays of one shape into blocks, if they are large and lie alike."""
+    first = arrays[0]
+    if first.nbytes <= _WHOLE or not all(array.flags.c_contiguous for array in arrays):
+        return lambda array: array
+    number = max(1, round(first.nbytes / _BYTES))
+    length = -(-first.size // (number * _LINE)) * _LINE
+    whole = first.size // length * length
+
+    def cut(array: Array) -> Place:
         flat = array.reshape(-1)
         rows = [*flat[:whole].reshape((-1, length))]
-        if rest:
-            rows.append(flat[whole:])
-        return rows
+        return [*rows, flat[whole:]] if whole < flat.size else rows
 
     return cut
 
 
-def _scratch(like: Column, dtype: npt.DTypeLike | None = None) -> Column:
-    """Give memory of the size of one block, for each of the blocks."""
-    first, rest = like[0], like[-1].size
-    work = np.empty_like(first, dtype)
-    if work.ndim == 1:  # one that begins at a cache line is written nearly twice as fast
-        buffer = np.empty(work.nbytes + _LINE, np.uint8)
-        start = -buffer.__array_interface__["data"][0] % _LINE
-        work = buffer[start : start + work.nbytes].view(work.dtype)
-    return [work] * len(like) if rest == work.size else [work] * (len(like) - 1) + [work[:rest]]
+def _scratch(like: Place, dtype: npt.DTypeLike | None = None) -> Place:
+    """Give memory of the size of an array; for blocks, of one that is used for all of them."""
+    first = like[0] if type(like) is list else like
+    if not first.flags.c_contiguous:
+        return np.empty_like(first, dtype)
+    dtype = first.dtype if dtype is None else np.dtype(dtype)
+    # One that begins at a cache line is written nearly twice as fast.
+    buffer = np.empty(first.size * dtype.itemsize + _LINE, np.uint8)
+    work = np.ndarray(first.shape, dtype, buffer, -buffer.__array_interface__["data"][0] % _LINE)
+    return [work[: block.size] for block in like] if type(like) is list else work
 
 
-def _allocated(lines: list[Line], like: Column) -> list[Calls]:
-    """List the calls of each line, for all blocks, and find a place for the result of each."""
-    free: list[Column] = []
-    calls: list[Calls] = []
-    late: list[Calls] = []
+def _allocated(lines: list[Line], like: Place) -> list[Call]:
+    """List the calls of the lines, and find a place for the result of each."""
+    free: list[Place] = []
+    calls: list[Call] = []
+    late: list[Call] = []
     for number, (ufunc, operands, result) in enumerate(lines):
-        columns: list[Any] = []
+        parts: list[Any] = []
         for operand in operands:
             if type(operand) is Term:
-                columns.append(operand.place)
+                parts.append(operand.place)
                 if operand.last == number and operand.is_scratch:
                     operand.is_scratch = False
                     free.append(operand.place)  # an element may be written where it was read
             else:
-                columns.append(repeat(operand))
+                parts.append(operand)
         place = result.target
         if place is None or (result.before is not None and result.before.last > number):
             place = free.pop() if free else _scratch(like)
             result.is_scratch = result.target is None
             if result.target is not None:
-                late.append(_calls(np.positive, [place], result.target))
+                late.append((np.positive, place, result.target))
         result.place = place
-        calls.append(_calls(ufunc, columns, place))
+        calls.append(_into(place, ufunc, parts))
     return calls + late
 
 
-def _calls(ufunc: Any, columns: list[Any], place: Column) -> Calls:
-    if ufunc in (np.maximum, np.minimum):  # these take the place by its name alone
-        return zip([partial(ufunc, out=block) for block in place], *columns, strict=False)
-    return zip(repeat(ufunc), *columns, place, strict=False)
+def _into(place: Place, ufunc: Any, parts: list[Any]) -> Call:
+    if ufunc not in (np.maximum, np.minimum):
+        return (ufunc, *parts, place)
+    if type(place) is list:  # these take the place by its name alone
+        return ([partial(ufunc, out=block) for block in place], *parts)
+    return (partial(ufunc, out=place), *parts)
 
 
 def without_subnormals(value: Any) -> Any:
@@ -219,12 +246,13 @@ def without_subnormals(value: Any) -> Any:
     return np.multiply(value, np.absolute(value) >= np.finfo(value.dtype).smallest_normal)
 
 
-def _flushed(column: Column) -> list[Calls]:
-    """List the same for the blocks of an array."""
-    size, is_normal = _scratch(column), _scratch(column, bool)
-    least = np.finfo(size[0].dtype).smallest_normal
+def _flushed(place: Place) -> list[Call]:
+    """List the same, in the memory of an array."""
+    size, is_normal = _scratch(place), _scratch(place, bool)
+    dtype = (size[0] if type(size) is list else size).dtype
+    least = np.finfo(dtype).smallest_normal
     return [
-        _calls(np.absolute, [column], size),
-        _calls(np.greater_equal, [size, repeat(least)], is_normal),
-        _calls(np.multiply, [column, is_normal], column),
+        (np.absolute, place, size),
+        (np.greater_equal, size, least, is_normal),
+        (np.multiply, place, is_normal, place),
     ]

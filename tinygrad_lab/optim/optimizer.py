@@ -239,16 +239,18 @@ class Optimizer:
         self, parameter: Tensor, g: Array, state: Options, group: Options, is_due: bool
     ) -> list[Change]:
         """Do the same without new arrays: a fresh one costs more than the arithmetic on it."""
-        names = [name for name in state if type(state[name]) is np.ndarray]  # held by nobody more
-        fixed = {"gradient"}.union(name for name in names if not _is_own(state[name]))
-        if not _is_own(parameter.data):
+        arrays, fixed = {"parameter": parameter.data, "gradient": g}, {"gradient"}
+        if not _is_own(parameter.data, 2):
             fixed.add("parameter")
-        arrays = {name: state[name] for name in names}
-        arrays |= {"parameter": parameter.data, "gradient": g}
+        for name in state:
+            if type(state[name]) is np.ndarray:
+                arrays[name] = state[name]
+                if not _is_own(state[name], 2):
+                    fixed.add(name)
 
         def formula(terms: dict[str, Any]) -> Options:
-            kept = {**state, **{name: terms[name] for name in names}}
-            moved, entries = self._moved(terms["parameter"], terms["gradient"], kept, group)
+            p, of_g = terms.pop("parameter"), terms.pop("gradient")
+            moved, entries = self._moved(p, of_g, {**state, **terms}, group)
             return {**entries, "parameter": moved}
 
         entries, calls = in_blocks(formula, arrays, fixed, self.entries or () if is_due else ())
@@ -486,9 +488,9 @@ _NORMAL = 64
 _PLAIN = frozenset({np.ndarray, int, float})
 
 
-def _is_own(array: Array) -> bool:
-    """Whether an array may be written to: nobody but its one owner and the caller's call see it."""
-    return not is_shared(array, 2) and array.flags.writeable
+def _is_own(array: Array, owners: int) -> bool:
+    """Whether an array may be written to: only its owners, and the caller's call, see it."""
+    return not is_shared(array, owners + 1) and array.flags.writeable
 
 
 #: How often a parameter is referred to, in the loop of `step`, that only its group holds.

@@ -256,7 +256,7 @@ class _OtherInEachError(Exception):
 
 def _spelled_out(level: Level, index: Any, ndim: int) -> list[Any]:
     """An index as a list, without Ellipsis and masks: places for each axis."""
-    parts = [as_array(p) if isinstance(p, list) else p
+    parts = [(as_array(p) if p else np.empty(0, int)) if isinstance(p, list) else p
              for p in (index if isinstance(index, tuple) else (index,))]  # fmt: skip
     spelled: list[Any] = []
     for part in parts:

@@ -1,11 +1,13 @@
 """`tl.jit`: the same numbers and the same changes as the call itself, or one clear error."""
 
 import gc
+import itertools
 import random
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -677,3 +679,127 @@ class TestRepeat:
     def test_how_often(self, n, error):
         with pytest.raises(error, match="repeat"):
             tl.repeat(np.sin, n)
+
+
+class TestConstants:
+    """Arrays that the function makes itself, and writes to between two calls of NumPy's."""
+
+    VIEWS: ClassVar[dict[str, Any]] = {
+        "whole": lambda a: a,
+        "reversed": lambda a: a[::-1],
+        "one row": lambda a: a[1],
+        "column": lambda a: a[:, 0],
+        "turned": lambda a: a.T,
+        "stretched": lambda a: np.broadcast_to(a[1, 2:], (3, 3)),
+    }
+
+    @pytest.mark.parametrize("name", VIEWS)
+    @pytest.mark.parametrize("take", [np.multiply, lambda x, a: x[a.astype(int)], np.kron])
+    def test_each_call_has_the_numbers_that_it_had(self, name: str, take: Any):
+        def f(x: Any) -> Any:
+            buffer = np.zeros((3, 3))
+            view, total = self.VIEWS[name](buffer), 0.0
+            for i in range(3):
+                buffer[:] = np.arange(9.0).reshape(3, 3) % (i + 1)
+                total = total + (i + 1) * take(x, view)
+            return np.sum(total * total)
+
+        x = np.arange(1.0, 4.0)
+        for function, first in {
+            f: x,
+            tl.grad(f): x,
+            tl.vmap(tl.grad(f)): np.stack([x, -x]),
+        }.items():
+            recorded = tl.jit(function)
+            for argument in (first, first + 1, first * 3):
+                np.testing.assert_array_equal(recorded(argument), function(argument))
+
+
+RATE, SETTINGS = 2.0, {"rates": [2.0]}
+
+
+def at_rate(x):
+    return x * RATE
+
+
+class Settings:
+    """What a program finds in a class, in its methods and in what these name."""
+
+    rate, limits = 2.0, {"low": [2.0]}
+    __slots__ = ("own",)
+
+    def __init__(self):
+        self.own = 2.0
+
+    def method(self, x):
+        return at_rate(x)
+
+    @property
+    def read(self):
+        return RATE
+
+    @staticmethod
+    def static(x):
+        return x * SETTINGS["rates"][0]
+
+
+def setting(place, key):
+    return lambda value: place.__setitem__(key, value)
+
+
+SET_RATE = setting(globals(), "RATE")
+SET_FIRST = setting(SETTINGS["rates"], 0)
+
+
+def keyword_only(x, *, rates=SETTINGS["rates"]):
+    return x * rates[0]
+
+
+def its_own(x):
+    return x * its_own.rate
+
+
+its_own.rate = 2.0
+THING = Settings()
+BYTES = bytearray([2])
+
+
+class TestPlainValues:
+    """Numbers that lie where no twin is: with others, the call is recorded anew."""
+
+    @pytest.mark.parametrize(
+        ("f", "change"),
+        [
+            (lambda x: x * Settings.rate, lambda value: setattr(Settings, "rate", value)),
+            (lambda x: x * Settings.limits["low"][0], setting(Settings.limits["low"], 0)),
+            (lambda x: x * THING.own, lambda value: setattr(THING, "own", value)),
+            (lambda x: THING.method(x), SET_RATE),
+            (THING.method, SET_RATE),
+            (lambda x: Settings().method(x), SET_RATE),
+            (lambda x: x * THING.read, SET_RATE),
+            (lambda x: Settings.static(x), SET_FIRST),
+            (keyword_only, SET_FIRST),
+            (its_own, lambda value: setattr(its_own, "rate", value)),
+            (tl.primitive(lambda x: x * RATE), SET_RATE),
+            (lambda x: x * BYTES[0], lambda value: setting(BYTES, 0)(int(value))),
+        ],
+    )
+    def test_another_number_is_another_program(self, f, change):
+        jitted = tl.jit(f)
+        try:
+            for value in (2.0, 2.0, 5.0, 2.0, 7.0):
+                change(value)
+                assert jitted(np.ones(2)).tolist() == [value, value]
+        finally:
+            change(2.0)
+
+    def test_what_gives_another_value_each_time_is_called_as_it_is(self):
+        count, seen = itertools.count(1), set()
+
+        def chunk(x):
+            seen.add(len(seen))
+            return x * len(seen)
+
+        numbered, chunked = tl.jit(lambda x: x * next(count)), tl.jit(chunk)
+        assert [numbered(1.0) for _ in "123"] == [1.0, 2.0, 3.0]
+        assert [chunked(1.0) for _ in "123"] == [1.0, 2.0, 3.0]

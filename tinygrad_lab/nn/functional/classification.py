@@ -17,7 +17,7 @@ from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.cautions import expect_log_probabilities, expect_logits
 from tinygrad_lab.nn.functional.reductions import Reduction, check_reduction, known, nonzero
-from tinygrad_lab.nn.functional.softmaxes import log_softmax, softmax
+from tinygrad_lab.nn.functional.softmaxes import _log_softmax, _softmax
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -31,7 +31,7 @@ def _class_loss(x: Array, share: Array, total: bool) -> Array:
     ``share`` is the weight of each class in each sample; where it is 0, the logit may be minus
     infinity.
     """
-    loss = np.where(share == 0, 0, -log_softmax(x, 1)) * share
+    loss = np.where(share == 0, 0, -_log_softmax(x, 1)) * share
     return loss.sum() if total else loss.sum(axis=1)
 
 
@@ -41,13 +41,13 @@ def _per_sample(g: Array, total: bool) -> Array:
 
 def _class_slope(g: Array, x: Array, share: Array, total: bool) -> Array:
     whole = share.sum(axis=1, keepdims=True)
-    return _per_sample(g, total) * (softmax(x, 1) * whole - share)
+    return _per_sample(g, total) * (_softmax(x, 1) * whole - share)
 
 
 defvjp(
     _class_loss,
     lambda g, y, x, share, total: _class_slope(g, x, share, total),
-    lambda g, y, x, share, total: -_per_sample(g, total) * log_softmax(x, 1),
+    lambda g, y, x, share, total: -_per_sample(g, total) * _log_softmax(x, 1),
 )
 _class_loss.__name__ = "cross_entropy"  # what graph pictures and errors call it
 
@@ -118,7 +118,7 @@ def cross_entropy(
     else:
         hot, counted = one_hot_labels(target, input.shape, ignore_index)
         share = hot.astype(input.dtype)
-        labelled = share.sum(axis=1, keepdims=True)
+        labelled = share.sum(axis=1, keepdims=True) if label_smoothing else 1
         count = counted if weight is None else (share * weight).sum()
     if label_smoothing:
         # Spread over all classes, whatever the target sums to; nothing of an ignored sample.
@@ -195,7 +195,11 @@ def one_hot_labels(
             f"labels of shape {labels.shape} for an input of shape {shape}: expected "
             f"{(shape[0], *shape[2:])}, one label for each sample"
         )
-    if (values := known(labels)) is not None:
+    classes = np.arange(shape[1]).reshape((-1, *(1,) * (labels.ndim - 1)))
+    across = (shape[0], 1, *shape[2:])
+    hot = labels.reshape(across) == classes
+    are_classes = type(hot) is np.ndarray and np.count_nonzero(hot) == labels.size
+    if not are_classes and (values := known(labels)) is not None:
         wrong = (values < 0) | (values >= shape[1])
         wrong = wrong if ignore_index is None else wrong & (values != ignore_index)
         if wrong.any():
@@ -204,10 +208,7 @@ def one_hot_labels(
                 f"label {values[where]} at {list(where)} is outside the classes 0 to "
                 f"{shape[1] - 1} (the input has shape {shape})"
             )
-    classes = np.arange(shape[1]).reshape((-1, *(1,) * (labels.ndim - 1)))
-    across = (shape[0], 1, *shape[2:])
-    hot = labels.reshape(across) == classes
-    if ignore_index is None:
+    if ignore_index is None or (are_classes and not 0 <= ignore_index < shape[1]):
         return hot, labels.size
     counted = labels != ignore_index
     return hot & counted.reshape(across), counted.sum()

@@ -151,7 +151,7 @@ defvjp(_softmax, lambda g, y, x, axis: y * (g - (g * y).sum(axis=axis, keepdims=
 
 @primitive
 def _log_softmax(x: Array, axis: int) -> Array:
-    shifted = _below_largest(x, np.max(x, axis=axis, keepdims=True))
+    shifted = _below_largest(x, x.max(axis=axis, keepdims=True))
     return shifted - _log_sum_exp(shifted, axis)
 
 
@@ -160,7 +160,7 @@ defvjp(_log_softmax, lambda g, y, x, axis: g - np.exp(y) * g.sum(axis=axis, keep
 
 @primitive
 def _logsumexp(x: Array, axis: Axis, keepdims: bool) -> Array:
-    largest = np.max(x, axis=axis, keepdims=True)
+    largest = x.max(axis=axis, keepdims=True)
     above = _log_sum_exp(_below_largest(x, largest), axis)
     y = np.where(largest == -np.inf, largest, largest + above)
     return y if keepdims else y.reshape(_shape_dropping_axes(x, axis))
@@ -192,7 +192,7 @@ def _log_sum_exp(shifted: Array, axis: Axis) -> Array:
 
 
 def _shares(x: Array, axis: Axis) -> Array:
-    e = np.exp(_below_largest(x, np.max(x, axis=axis, keepdims=True)))
+    e = np.exp(_below_largest(x, x.max(axis=axis, keepdims=True)))
     return e / e.sum(axis=axis, keepdims=True)
 
 

@@ -4,7 +4,7 @@ Each pooling and its gradient are linear in the upstream, so each pair closes un
 differentiation: the gradient's own derivative gathers where the gradient scatters.
 
 NumPy's own arrays are taken a few images at a time: what is computed on the way is then small, and
-stays in the cache.
+stays in the cache.  Where there are many, several threads do that (``threads.py``).
 
 Not for: what users call, which checks and fills in defaults (``functional/``).
 """
@@ -15,13 +15,23 @@ from collections.abc import Callable
 from functools import reduce
 from math import prod
 from operator import add
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.nn.kernels.scratch import SCRATCH
-from tinygrad_lab.nn.kernels.windows import Array, Windows, fold, is_numpy, taps_along, taps_of
+from tinygrad_lab.nn.kernels.threads import in_parts
+from tinygrad_lab.nn.kernels.windows import (
+    Array,
+    Windows,
+    fold,
+    is_numpy,
+    places,
+    taps_along,
+    taps_of,
+)
 
 __all__ = ["avg_pool", "max_pool"]
 
@@ -46,12 +56,13 @@ def max_pool_input_gradient(g: Array, x: Array, *, windows: Windows) -> Array:
     """Give each window's gradient to its largest elements, in equal shares; to NaN, if any."""
     peaks_of = _Peaks(x.shape[2:], windows)
 
-    def scatter(g: Array, x: Array) -> Array:
+    def scatter(g: Array, x: Array, out: Array = None) -> Array:
         peaks, ties = peaks_of(x, g.dtype)
-        peaks *= g / ties
-        return fold(peaks, x.shape[2:], windows)
+        share = g / ties
+        return fold((share * peak for peak in peaks), x.shape[2:], windows, out)
 
-    return _in_blocks(scatter, peaks_of.size, g, x)
+    out = np.empty(x.shape, g.dtype) if is_numpy(g, x) else None
+    return _in_blocks(scatter, peaks_of.size, g, x, out=out)
 
 
 @primitive
@@ -61,8 +72,7 @@ def max_pool_gather(u: Array, x: Array, *, windows: Windows) -> Array:
 
     def gather(u: Array, x: Array) -> Array:
         peaks, ties = peaks_of(x, u.dtype)
-        peaks *= np.stack(taps_of(u, windows))
-        return peaks.sum(axis=0) / ties
+        return (np.stack(taps_of(u, windows)) * peaks).sum(axis=0) / ties
 
     return _in_blocks(gather, peaks_of.size, u, x)
 
@@ -119,30 +129,41 @@ class _Peaks:
             self.inside = np.stack(taps_of(np.ones((1, 1, *image), bool), windows, fill=False))
 
     def __call__(self, x: Array, dtype: Any) -> tuple[Array, Array]:
-        """Ones where taps read the largest, ``(taps, N, C, *outputs)``, and how many those are."""
-        views = taps_of(x, self.windows, smallest(x.dtype))
-        largest = _largest_of(views) if is_numpy(x) else _largest_anywhere(views)
-        peaks = self.without_margins(largest).astype(dtype)
-        return peaks, np.maximum(peaks.sum(axis=0), 1)  # a window may lie outside
+        """Whether taps read the largest, ``(taps, N, C, *outputs)``, and how many do."""
+        peaks = self.without_margins(
+            self._largest_of(x)
+            if is_numpy(x)
+            else _largest_anywhere(taps_of(x, self.windows, smallest(x.dtype)))
+        )
+        # The type of ``sum`` is a wide integer, and eight times as much to write as these.
+        count = np.uint8 if len(peaks) < 256 else np.intp
+        ties = peaks.sum(axis=0, dtype=count).astype(dtype)
+        return peaks, np.maximum(ties, 1)  # a window may lie outside
 
     def without_margins(self, largest: Array) -> Array:
         """Taps that fall outside the image read no largest element."""
         return largest if self.all_inside else largest & self.inside
+
+    def _largest_of(self, x: Array) -> Array:
+        """Where the taps read the largest, or NaN, in memory that is kept."""
+        taps = places(self.windows, x.shape[2:])
+        shape = (len(taps), *x.shape[:2], *(taps.out for taps in self.windows))
+        read = SCRATCH.take(0, shape, x.dtype)
+        if not self.all_inside:
+            read.fill(smallest(x.dtype))
+        for to, (outputs, inputs) in zip(read, taps, strict=True):
+            to[outputs] = x[inputs]
+        top = read.max(axis=0)
+        largest = np.equal(read, top, out=SCRATCH.take(1, shape, bool))
+        if (top != top).any():
+            largest |= np.not_equal(read, read, out=SCRATCH.take(2, shape, bool))
+        return largest
 
 
 def _largest_anywhere(views: list[Array]) -> Array:
     """Where the views hold the largest of all of them: the NaN, where there are any."""
     read = np.stack(views)
     return (read == read.max(axis=0)) | (read != read)
-
-
-def _largest_of(views: list[Array]) -> Array:
-    """Do the same in memory that is kept, of which the result is a part."""
-    shape = (len(views), *views[0].shape)
-    read = np.stack(views, out=SCRATCH.take(0, shape, views[0].dtype))
-    largest = np.equal(read, read.max(axis=0), out=SCRATCH.take(1, shape, bool))
-    largest |= np.not_equal(read, read, out=SCRATCH.take(2, shape, bool))
-    return largest
 
 
 @primitive
@@ -163,11 +184,13 @@ def avg_pool_input_gradient(
 ) -> Array:
     """Spread each window's gradient evenly over the window."""
 
-    def spread(g: Array) -> Array:
+    def spread(g: Array, out: Array = None) -> Array:
         share = g / divisor
-        return fold([share] * prod(taps.kernel for taps in windows), size, windows)
+        return fold([share] * prod(taps.kernel for taps in windows), size, windows, out)
 
-    return _in_blocks(spread, 2 * prod(size), g)
+    shape = (*g.shape[:2], *size)
+    out = np.empty(shape, (g[:0, :0] / divisor).dtype) if is_numpy(g) else None
+    return _in_blocks(spread, 2 * prod(size), g, out=out)
 
 
 defvjp(
@@ -180,18 +203,36 @@ defvjp(
 )
 
 
-def _in_blocks(f: Callable[..., Array], each: int, *arrays: Array) -> Array:
-    """Call ``f``, which works on ``each`` numbers for a channel of an image, on a few at a time."""
+def _in_blocks(f: Callable[..., Array], each: int, *arrays: Array, out: Array = None) -> Array:
+    """Call ``f``, which works on ``each`` numbers for a channel of an image, on a few at a time.
+
+    It writes to its part of ``out``, where that is given.
+    """
     if not is_numpy(*arrays):
         return f(*arrays)
     n, c = arrays[0].shape[:2]
-    planes = [a.reshape((n * c, 1, *a.shape[2:])) for a in arrays]
-    step = max(1, BLOCK // max(1, each * arrays[0].itemsize))
-    result: Array = None
-    for start in range(0, max(1, n * c), step):
+    planes = [_flat(a) for a in arrays]
+    result: Array = None if out is None else _flat(out)
+    blocks = max(1, -(-n * c * each * arrays[0].itemsize // BLOCK))
+    step = max(1, -(-n * c // blocks))  # the same number each time, for threads
+    allocation = Lock()
+
+    def work(start: int) -> None:
+        nonlocal result
         some = slice(start, start + step)
+        if out is not None:
+            f(*(p[some] for p in planes), result[some])
+            return
         part = f(*(p[some] for p in planes))
-        if result is None:
-            result = np.empty((n * c, *part.shape[1:]), part.dtype)
+        with allocation:
+            if result is None:
+                result = np.empty((n * c, *part.shape[1:]), part.dtype)
         result[some] = part
+
+    in_parts(work, range(0, max(1, n * c), step))
     return result.reshape((n, c, *result.shape[2:]))
+
+
+def _flat(images: Array) -> Array:
+    """Each channel of an image as an image of its own."""
+    return images.reshape((images.shape[0] * images.shape[1], 1, *images.shape[2:]))

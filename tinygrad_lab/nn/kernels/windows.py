@@ -9,15 +9,19 @@ Not for: the arithmetic of convolution (``conv.py``) and pooling (``pool.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from itertools import chain
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lab.nn.kernels.scratch import SCRATCH
+
 __all__ = [
-    "Taps", "Windows", "fold", "is_numpy", "place", "sizes", "spread", "taps_along", "taps_of",
-    "unfold",
+    "Taps", "Windows", "fold", "is_numpy", "place", "places", "sizes", "spread", "taps_along",
+    "taps_of", "unfold",
 ]  # fmt: skip
 
 Array = Any  # an ndarray, a Dask or CuPy array: whatever speaks NumPy's protocols
@@ -132,30 +136,73 @@ def unfold(x: Array, groups: int, windows: Windows) -> Array:
     return unfolded.reshape((n, groups, c // groups * taps, outputs))
 
 
-def fold(pieces: Iterable[Array], size: tuple[int, ...], windows: Windows) -> Array:
+def fold(
+    pieces: Iterable[Array], size: tuple[int, ...], windows: Windows, out: Array = None
+) -> Array:
     """Add what belongs to each tap back to where :func:`taps_of` read it: the adjoint.
 
     ``pieces`` come in the order of :func:`taps_of`.  The result has shape ``(N, C, *size)``, and
-    behind these the axes of the pieces that no window slides along.
+    behind these the axes of the pieces that no window slides along.  It may be written to ``out``.
     """
+    pieces = iter(pieces)
+    first = next(pieces)
+    pieces = chain([first], pieces)
+    if not is_numpy(first):
+        return _folded_anywhere(pieces, size, windows)
+    if out is None:
+        out = np.empty((*first.shape[:2], *size, *first.shape[2 + len(size) :]), first.dtype)
     overlap = any(taps.overlap for taps in windows)
+    if overlap and any(taps.stride > 1 for taps in windows):
+        return fold(_by_phase(first, pieces, windows), size, tuple(map(_phases, windows)), out)
+    out.fill(0)
+    for (outputs, inputs), piece in zip(places(windows, size), pieces, strict=True):
+        if overlap:
+            out[inputs] += piece[outputs]
+        else:
+            out[inputs] = piece[outputs]
+    return out
+
+
+def _phases(taps: Taps) -> Taps:
+    """The inputs by their remainders modulo the stride, as taps: they do not overlap."""
+    most = taps.out + (taps.kernel - 1) * taps.dilation // taps.stride
+    return Taps(most, taps.stride, taps.stride, 1, taps.offset)
+
+
+def _by_phase(first: Array, pieces: Iterable[Array], windows: Windows) -> Array:
+    """Add up what belongs to inputs with the same remainders, which lie side by side here.
+
+    Adding to every second element instead takes six times as long.
+    """
+    strides = [taps.stride for taps in windows]
+    lengths = [_phases(taps).out for taps in windows]
+    shape = (*strides, *first.shape[:2], *lengths, *first.shape[2 + len(windows) :])
+    sums = SCRATCH.take(3, shape, first.dtype)
+    sums.fill(0)
+    for tap, piece in zip(np.ndindex(*(taps.kernel for taps in windows)), pieces, strict=True):
+        steps = [divmod(i * t.dilation, t.stride) for i, t in zip(tap, windows, strict=True)]
+        inside = [slice(at, at + t.out) for (at, _), t in zip(steps, windows, strict=True)]
+        sums[(*(phase for _, phase in steps), slice(None), slice(None), *inside)] += piece
+    return sums.reshape(-1, *shape[len(windows) :])
+
+
+@lru_cache(1024)
+def places(windows: Windows, size: tuple[int, ...]) -> list[tuple[Any, Any]]:
+    """For each tap, which outputs read inside of images ``(N, C, *size)``, and what they read."""
+    taken = []
+    for tap in np.ndindex(*(taps.kernel for taps in windows)):
+        along = [taps.inside(i, n) for taps, i, n in zip(windows, tap, size, strict=True)]
+        outputs, inputs = zip(*along, strict=True)
+        taken.append(((slice(None), slice(None), *outputs), (slice(None), slice(None), *inputs)))
+    return taken
+
+
+def _folded_anywhere(pieces: Iterable[Array], size: tuple[int, ...], windows: Windows) -> Array:
     result: Array = None
     for tap, piece in zip(np.ndindex(*(t.kernel for t in windows)), pieces, strict=True):
-        along = list(zip(windows, tap, size, strict=True))
-        if not is_numpy(piece):
-            for axis, (taps, i, n) in enumerate(along, 2):
-                piece = place(piece, axis, i, n, taps)
-            result = piece if result is None else result + piece
-            continue
-        if result is None:
-            shape = (*piece.shape[:2], *size, *piece.shape[2 + len(size) :])
-            result = np.zeros(shape, piece.dtype)
-        out, read = zip(*(taps.inside(i, n) for taps, i, n in along), strict=True)
-        to, part = result[:, :, *read], piece[:, :, *out]
-        if overlap:
-            to += part
-        else:
-            to[...] = part
+        for axis, (taps, i, n) in enumerate(zip(windows, tap, size, strict=True), 2):
+            piece = place(piece, axis, i, n, taps)
+        result = piece if result is None else result + piece
     return result
 
 

@@ -22,6 +22,7 @@ from tinygrad_lab.core import engine
 from tinygrad_lab.core.dispatch import apply
 from tinygrad_lab.core.engine import NO_KWARGS
 from tinygrad_lab.core.operations import NUMPYS, Op, Primitive
+from tinygrad_lab.core.ownership import as_it_lies, is_same
 from tinygrad_lab.core.several import holds_tensor
 from tinygrad_lab.transforms.jit.kernels import PLAIN, is_kernel
 from tinygrad_lab.transforms.jit.program import (
@@ -82,6 +83,7 @@ class Trace:
         self.is_finished = False
         self.is_repeatable = True  # False where the call met an invalid operation
         self.constants: dict[int, Any] = {}  # arrays that are no inputs, by identity
+        self._kept: dict[int, Any] = {}  # and what the program has of each
         self.draws: list[tuple[Ref, Any]] = []  # what was drawn from generators
         self._unseen = 0  # the first instruction that no pass has looked at
         self._had_backward = False
@@ -205,9 +207,17 @@ class Trace:
             return slice(*map(self._referred, (value.start, value.stop, value.step)))
         if kind is TracedGenerator:
             return value.ref
-        if isinstance(value, np.ndarray):
-            self.constants[id(value)] = value
-        return value
+        return self._constant(value) if isinstance(value, np.ndarray) else value
+
+    def _constant(self, array: Any) -> Any:
+        """Keep the numbers of an array that is no input: more may be written into it later."""
+        self.constants[id(array)] = array
+        kept = self._kept.get(id(array))
+        if kept is None or not is_same(kept, array):
+            kept = as_it_lies(array)
+            if kept is not array:
+                self._kept[id(array)] = kept
+        return kept
 
     def _check(self) -> None:
         if self.is_finished:
