@@ -188,8 +188,8 @@ class Optimizer:
 
         Notes
         -----
-        The arithmetic is silent, as that of ``backward()`` is: what overflows is infinite.  At every
-        64th step subnormal numbers in the state, of float32 and float64, become 0.
+        The arithmetic is silent, as that of ``backward()`` is: what overflows is infinite.  At
+        every 64th step subnormal numbers in the state, of float32 and float64, become 0.
         """
         loss = None if closure is None else called(closure)
         changes: list[Change] = []
