@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from inspect import CO_GENERATOR
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, TypeVar
@@ -187,7 +188,9 @@ def _interrupted(
         if within not in frame.f_code.co_filename:
             return None
         leaves_with = event == "line" and frame.f_lasti in _ends_of_with(frame.f_code)
-        if event in ("line", "return") and not leaves_with:
+        # A generator that is freed returns too, where no error gets out of it.
+        is_freed = event == "return" and frame.f_code.co_flags & CO_GENERATOR
+        if event in ("line", "return") and not leaves_with and not is_freed:
             if remaining == 0:
                 name = Path(frame.f_code.co_filename).name
                 place = f"{name}:{frame.f_lineno} ({event} in {frame.f_code.co_qualname})"

@@ -62,7 +62,7 @@ PACKAGE = {
     # what NumPy and PyTorch both have, and mean differently: say which
     "std": "t.std(ddof=1), or np.std(t): PyTorch's divides by n - 1, NumPy's by n",
     "var": "t.var(ddof=1), or np.var(t): PyTorch's divides by n - 1, NumPy's by n",
-    "sort": "t.sort(), or np.sort(t): PyTorch's gives values and places, NumPy's the values",
+    "sort": "t.sort().values, or np.sort(t): PyTorch's gives values and places, NumPy's the values",
     "split": "t.split(n), or np.split(t, n): PyTorch's is told lengths, NumPy's how many",
     "median": "np.median(t): of an even number the mean of two, PyTorch's the lower",
     "nanmedian": "np.nanmedian(t): of an even number the mean of two, PyTorch's the lower",

@@ -1,6 +1,7 @@
 """`tl.jit`: the same numbers and the same changes as the call itself, or one clear error."""
 
 import gc
+import itertools
 import random
 import threading
 import weakref
@@ -712,3 +713,93 @@ class TestConstants:
             recorded = tl.jit(function)
             for argument in (first, first + 1, first * 3):
                 np.testing.assert_array_equal(recorded(argument), function(argument))
+
+
+RATE, SETTINGS = 2.0, {"rates": [2.0]}
+
+
+def at_rate(x):
+    return x * RATE
+
+
+class Settings:
+    """What a program finds in a class, in its methods and in what these name."""
+
+    rate, limits = 2.0, {"low": [2.0]}
+    __slots__ = ("own",)
+
+    def __init__(self):
+        self.own = 2.0
+
+    def method(self, x):
+        return at_rate(x)
+
+    @property
+    def read(self):
+        return RATE
+
+    @staticmethod
+    def static(x):
+        return x * SETTINGS["rates"][0]
+
+
+def setting(place, key):
+    return lambda value: place.__setitem__(key, value)
+
+
+SET_RATE = setting(globals(), "RATE")
+SET_FIRST = setting(SETTINGS["rates"], 0)
+
+
+def keyword_only(x, *, rates=SETTINGS["rates"]):
+    return x * rates[0]
+
+
+def its_own(x):
+    return x * its_own.rate
+
+
+its_own.rate = 2.0
+THING = Settings()
+BYTES = bytearray([2])
+
+
+class TestPlainValues:
+    """Numbers that lie where no twin is: with others, the call is recorded anew."""
+
+    @pytest.mark.parametrize(
+        ("f", "change"),
+        [
+            (lambda x: x * Settings.rate, lambda value: setattr(Settings, "rate", value)),
+            (lambda x: x * Settings.limits["low"][0], setting(Settings.limits["low"], 0)),
+            (lambda x: x * THING.own, lambda value: setattr(THING, "own", value)),
+            (lambda x: THING.method(x), SET_RATE),
+            (THING.method, SET_RATE),
+            (lambda x: Settings().method(x), SET_RATE),
+            (lambda x: x * THING.read, SET_RATE),
+            (lambda x: Settings.static(x), SET_FIRST),
+            (keyword_only, SET_FIRST),
+            (its_own, lambda value: setattr(its_own, "rate", value)),
+            (tl.primitive(lambda x: x * RATE), SET_RATE),
+            (lambda x: x * BYTES[0], lambda value: setting(BYTES, 0)(int(value))),
+        ],
+    )
+    def test_another_number_is_another_program(self, f, change):
+        jitted = tl.jit(f)
+        try:
+            for value in (2.0, 2.0, 5.0, 2.0, 7.0):
+                change(value)
+                assert jitted(np.ones(2)).tolist() == [value, value]
+        finally:
+            change(2.0)
+
+    def test_what_gives_another_value_each_time_is_called_as_it_is(self):
+        count, seen = itertools.count(1), set()
+
+        def chunk(x):
+            seen.add(len(seen))
+            return x * len(seen)
+
+        numbered, chunked = tl.jit(lambda x: x * next(count)), tl.jit(chunk)
+        assert [numbered(1.0) for _ in "123"] == [1.0, 2.0, 3.0]
+        assert [chunked(1.0) for _ in "123"] == [1.0, 2.0, 3.0]

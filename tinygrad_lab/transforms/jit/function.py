@@ -194,6 +194,7 @@ def _called(trace: Trace, state: State, twins: Any) -> Changes:
     unseen = refusing_unseen_draws(trace.name)
     with trace.recording(), differentiating(state.differentiated), unseen:
         result = twin(*args, **kwargs)
+    state.refuse_changed_copies()
     return Changes(state, result)
 
 

@@ -11,7 +11,10 @@ Not for: what happens inside the call (``trace.py``), or what it changes (``chan
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from io import IOBase
 from operator import is_
 from types import CellType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -20,15 +23,19 @@ import numpy as np
 
 from tinygrad_lab.core.engine import Node, new_leaf
 from tinygrad_lab.core.graph import is_differentiated
+from tinygrad_lab.core.operations import OPERATIONS
+from tinygrad_lab.core.rules.indexing import getitem
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import is_module
 from tinygrad_lab.transforms.jit.reach import is_users, may_hold_state, names_in, parameter_names
 from tinygrad_lab.transforms.jit.trace import Trace, Traced
+from tinygrad_lab.transforms.jit.watched import Watch
 from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
 
 __all__ = ["Changed", "Line", "NotRecordable", "State", "dotted", "same_number"]
 
 _PACKAGE = __name__.partition(".")[0]
+_PRIMITIVE = getitem.__code__
 _MOST = 5000  # arrays and numbers that a recorded call may reach
 
 
@@ -92,6 +99,8 @@ class State(Twins):
         self._optimizer = ""  # the variable of the optimizer or schedule that is being read
         self.tracked: dict[int, tuple[Node, str]] = {}  # by input: the twin of its node, the node
         self.differentiated: list[Node] = []  # the twins of what somebody around differentiates by
+        self.watch = Watch(self.expect, self._named)
+        self.copies: list[tuple[Any, Any]] = []  # of sets and bytes: an original, its twin
         self._leaves: list[str] = []  # the variables of nodes: no two may be one
         self._count = 0
 
@@ -107,6 +116,11 @@ class State(Twins):
         if name is None:
             name = self._names[id(value)] = self._variable("c")
             self.constants[name] = value
+        return name
+
+    def _named(self, value: Any, label: str) -> str:
+        name = self.bound(value)
+        self._labels.setdefault(name, label)
         return name
 
     def read(self, line: str, needed_by: str | None = None) -> None:
@@ -268,6 +282,7 @@ class State(Twins):
 
     def stateful(self, thing: Any, path: str) -> Any:
         """An object may be another one of its class, as long as the same is in its attributes."""
+        self.watch.kind(type(thing))
         name = self._object(thing, path, "m")
         own = self._variable("v")
         self.read(f"{own} = {name}.__dict__")
@@ -343,8 +358,20 @@ class State(Twins):
             return self.function(value, path)
         if hasattr(type(value), "__array_function__"):
             raise NotRecordable(f"an array of {type(value).__module__} flows through it")
+        if isinstance(value, Iterator) and not isinstance(value, IOBase):
+            raise NotRecordable("an iterator, which gives another value in each call")
+        if isinstance(value, (set, bytearray, array)):
+            self.copies.append((copy(value), copy(value)))
+            self.expect(f"{path} == {self.bound(self.copies[-1][0])}", path)
+            return self.copies[-1][1]
         self.expect(f"{path} is {self.bound(value)}", path)
+        self.watch.value(value, path)
         return super().other(value, path)
+
+    def refuse_changed_copies(self) -> None:
+        """Make the call as it is where it has changed a set: an original has only been compared."""
+        if any(before != twin for before, twin in self.copies):
+            raise NotRecordable("a set, or bytes, that the call changes")
 
     def function(self, value: FunctionType, path: str) -> Any:
         """A function with state is one with the twins of that."""
@@ -353,10 +380,15 @@ class State(Twins):
             self.expect(f"{path} is {name}", path)
         if value is not self._root and not is_users(value.__module__):
             return value
+        if value.__code__ is _PRIMITIVE:  # which has its rules under its own name
+            rules = OPERATIONS[value].vjps if value in OPERATIONS else ()
+            for part in (vars(value)["__wrapped__"], *filter(None, rules)):
+                self.watch.code(part)
+            return value
         self._settled(value, value)  # it may call itself
         closed_over = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
-        cells = tuple(self._cell(variable, cell) for variable, cell in closed_over)
         named = names_in(value)
+        cells = tuple(self._cell(variable, cell, named) for variable, cell in closed_over)
         space = self.bound(value.__globals__)
         twins = self._named_twins(named, value.__globals__, space, named)
         defaults = value.__defaults__
@@ -364,13 +396,23 @@ class State(Twins):
             defaults = tuple(
                 self.of(item, f"{name}.__defaults__[{i}]") for i, item in enumerate(defaults)
             )
+        named_defaults = value.__kwdefaults__
+        if named_defaults and any(map(may_hold_state, named_defaults.values())):
+            named_defaults = {
+                key: self.of(item, f"{name}.__kwdefaults__[{key!r}]")
+                for key, item in named_defaults.items()
+            }
+        for key, item in vars(value).items():
+            if key != "__wrapped__":  # read through its cell
+                self.watch.value(item, f"{name}.{key}", named)
         is_same = all(twin is value.__globals__[n] for n, twin in twins.items())
         is_same = is_same and all(map(is_, cells, value.__closure__ or ()))
+        is_same = is_same and named_defaults is value.__kwdefaults__
         if is_same and defaults is value.__defaults__:
             return value
         everything = {**value.__globals__, **twins}
         twin = FunctionType(value.__code__, everything, value.__name__, defaults, cells)
-        twin.__kwdefaults__, twin.__qualname__ = value.__kwdefaults__, value.__qualname__
+        twin.__kwdefaults__, twin.__qualname__ = named_defaults, value.__qualname__
         twin.__dict__.update(value.__dict__)
         self._record(value.__globals__, everything, space, dict(everything))
         return self._known(twin, name, value)
@@ -389,6 +431,8 @@ class State(Twins):
                 self.read(f"{variable} = {space}[{name!r}]")
                 self._labels[variable] = name
                 twins[name] = self.of(item, variable)
+            elif isinstance(item, type):
+                self.watch.kind(item)
         return twins
 
     def _module_twin(self, module: ModuleType, attributes: Sequence[str]) -> ModuleType:
@@ -404,7 +448,7 @@ class State(Twins):
         self._record(vars(module), vars(twin), contents, dict(vars(twin)))
         return twin
 
-    def _cell(self, variable: str, cell: CellType) -> CellType:
+    def _cell(self, variable: str, cell: CellType, named: Sequence[str]) -> CellType:
         name = self.bound(cell)
         self._labels[name] = variable
         try:
@@ -413,6 +457,7 @@ class State(Twins):
             return cell
         if not may_hold_state(content) and not isinstance(content, CONSTANT):
             self.expect(f"{name}.cell_contents is {self.bound(content)}", f"{name}.cell_contents")
+            self.watch.value(content, f"{name}.cell_contents", named)
             return cell
         twin = CellType(self.of(content, f"{name}.cell_contents"))
         self._record(cell, twin, name, {"cell_contents": twin.cell_contents})
