@@ -128,7 +128,7 @@ class Optimizer:
         self.param_groups: list[Options] = []
         self.state: dict[Tensor, Options] = defaultdict(dict)
         self.has_stepped = False
-        self._turn = [0]  # of how many steps since it was made: see `_NORMAL`
+        self._turn = [0]  # steps since it was made, in a list that recorded steps share: `_NORMAL`
         self._checked: list[list[Any]] = []  # the values of each group's options when last checked
         for group in _grouped(params):
             self.add_param_group(group)
@@ -185,6 +185,11 @@ class Optimizer:
         TypeError, ValueError
             An option was set to something that is none; or a gradient or a kept array does not fit
             its parameter, whose ``data`` was replaced.  Nothing has moved then.
+
+        Notes
+        -----
+        The arithmetic is silent, as that of ``backward()`` is: what overflows is infinite.  At
+        every 64th step subnormal numbers in the state, of float32 and float64, become 0.
         """
         loss = None if closure is None else called(closure)
         changes: list[Change] = []
