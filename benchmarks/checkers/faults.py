@@ -553,10 +553,11 @@ def _remembering() -> contextlib.AbstractContextManager[None]:
     """Add to each gradient what an earlier pass left there."""
     stale: dict[int, Any] = {}
 
-    def with_stale(self: Any, node: Any, g: Any, contributions: Any) -> None:
+    def with_stale(self: Any, node: Any) -> None:
+        g = self.waiting[node]
         if isinstance(g, np.ndarray):
-            g = stale[node.order] = g + stale.get(node.order, 0.0)
-        _pull_back(self, node, g, contributions)
+            self.waiting[node] = stale[node.order] = g + stale.get(node.order, 0.0)
+        _pull_back(self, node)
 
     return _in_place_of(_Walk, "pull_back", with_stale)
 

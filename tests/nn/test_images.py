@@ -107,10 +107,11 @@ def test_pytorch_gives_the_same_convolutions(part):
             np.testing.assert_allclose(a.grad, b.grad.numpy(), atol=1e-11)
 
 
-@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("stride", [1, 2, (3, 1)])
 @pytest.mark.parametrize("dilation", [1, 2])
-def test_small_blocks_compute_the_same(monkeypatch, stride, dilation):
-    x, w = normal((5, 4, 40, 9)), normal((6, 2, 3, 3))
+@pytest.mark.parametrize("filters", [6, 32])
+def test_small_blocks_compute_the_same(monkeypatch, stride, dilation, filters):
+    x, w = normal((5, 4, 49, 9)), normal((filters, 2, 3, 3))
 
     def results():
         tx, tw = tl.tensor(x, requires_grad=True), tl.tensor(w, requires_grad=True)

@@ -123,7 +123,7 @@ def test_whoever_holds_an_array_keeps_what_is_in_it(tiny_blocks):
 @pytest.mark.parametrize("least", [1, 100])
 @pytest.mark.parametrize(
     ("name", "entry"),
-    [("Adam", "exp_avg"), ("RMSprop", "square_avg"), ("SGD with momentum", "momentum_buffer")],
+    [("Adam", "exp_avg"), ("RMSprop", "square_avg"), ("Adagrad", "sum")],
 )
 def test_subnormal_numbers_do_not_stay(name, entry, least, tiny_blocks, monkeypatch):
     """A mean of what is 0 by now ends at 0; half precision needs its subnormal numbers."""

@@ -17,6 +17,7 @@ from collections.abc import Collection, Sequence
 from contextvars import ContextVar
 from functools import reduce
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -72,7 +73,7 @@ engine.tracked_pass = tracked_pass
 
 def _are_open_vectors(node: Node, of_others_than: Node | None = None) -> bool:
     parent = node.parents[0] if node.op is pick and node.parents else None
-    if parent is None or parent is of_others_than or parent not in OPEN:
+    if parent is None or parent is of_others_than or ref(parent) not in OPEN:
         return False
     return bool(node.value.ndim == parent.args[0].ndim)
 

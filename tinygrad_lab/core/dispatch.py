@@ -8,6 +8,7 @@ Not for: what is known of an operation (``operations.py``), or what people see (
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from tinygrad_lab.core.errors import BatchedValueError, name_of, qualified_name,
 from tinygrad_lab.core.levels import RUNNING, in_turn, settled
 from tinygrad_lab.core.modes import IGNORE, WATCH, call_site, current_mode, stop_if_not_finite
 from tinygrad_lab.core.operations import OPERATIONS, TENSORS, Op, Operation
-from tinygrad_lab.core.ownership import copied, preserved
+from tinygrad_lab.core.ownership import Print, copied, preserved
 from tinygrad_lab.core.several import Outputs, holds_tensor, pick
 
 #: The class of tensors, which ``tensor.py`` puts here: its operators need what is here, and what
@@ -44,6 +45,7 @@ _new = object.__new__
 
 #: What no other library's arrays are: a primitive called with these alone is its body.
 _OWN_TYPES = ORDERLY | {tuple, list}
+_UNCHANGING = ORDERLY - {np.ndarray, bool, Outputs}
 
 
 def apply(  # noqa: C901 - most calls come through here, so it is written out
@@ -67,29 +69,21 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     values: list[Any] = []
     parents: list[Node | None] = []
     on_lists = None
-    has_arrays = False  # that no gradient flows to: somebody may write to them
-    has_integers = False  # or booleans
     for arg in args:
         parent, kind = None, type(arg)
         if kind not in TENSORS and kind not in ORDERLY:
             arg = ordered(op, operation, len(values), arg)
-        if type(arg) in TENSORS:
+            kind = type(arg)
+        if kind in TENSORS:
             parent, arg = arg.node, arg.data
-        if type(arg) is np.ndarray:
-            if parent is None:
-                has_arrays = True
-                has_integers = has_integers or arg.dtype.kind in "biu"
-        elif type(arg) not in _OWN_TYPES:
-            body = None
-            has_integers = has_integers or (parent is None and _is_integer(arg))
-        elif type(arg) is Outputs:  # a list of tensors
-            on_lists = unbundled(op)
-        elif type(arg) is tuple:
-            has_arrays = True
-            if not _OWN_TYPES.issuperset(map(type, arg)):
+            kind = type(arg)
+        if kind is not np.ndarray:
+            if kind not in _OWN_TYPES:
                 body = None
-        elif type(arg) is bool:
-            has_integers = True
+            elif kind is Outputs:  # a list of tensors
+                on_lists = unbundled(op)
+            elif kind is tuple and not _OWN_TYPES.issuperset(map(type, arg)):
+                body = None
         values.append(arg)
         parents.append(parent)
     mode = current_mode()
@@ -103,23 +97,20 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
         value = value if hasattr(value, "dtype") else np.asarray(value)  # None, text: not floats
     node = None
     if mode is not IGNORE and any(parents):
-        if operation.complete < len(args) or not (value.dtype is _FLOAT64 or _is_float(value)):
+        if any(parents[operation.complete :]) or not (value.dtype is _FLOAT64 or _is_float(value)):
             _check_differentiable(op, operation, parents, value)
-        recorded: Sequence[Any] = values
-        if has_integers:
-            recorded = _as_floats(operation, values, value.dtype)
         prints = None
-        if has_arrays or mode is WATCH:
-            recorded, prints = preserved(recorded, parents, whole=mode is WATCH)
+        if None in parents or mode is WATCH:
+            prints = _keep(operation, values, parents, value.dtype, mode is WATCH)
         if kwargs:
             kwargs = {key: copied(setting) for key, setting in kwargs.items()}
-        node = record(op, tuple(recorded), kwargs, value, tuple(parents))
+        node = record(op, tuple(values), kwargs, value, tuple(parents))
         node.prints = prints
     if mode is WATCH:
         _watch(op, value, node)
     if type(value) is Outputs:
         if node and operation.degenerate and operation.degenerate(*value):
-            OPEN.add(node)
+            OPEN.add(ref(node, OPEN.discard))
         outputs = from_node(value, node)
         return kind._make(outputs) if hasattr(kind, "_make") else outputs  # EighResult and so on
     result = _new(Tensor)
@@ -128,22 +119,33 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     return result
 
 
-def _as_floats(operation: Operation, values: Sequence[Any], dtype: Any) -> Sequence[Any]:
-    """Give integers and booleans beside floats the dtype that they were computed in: rules are."""
-    if not (operation.takes_arrays and isinstance(dtype, np.dtype)):
-        return values
+def _keep(
+    operation: Operation, values: list[Any], parents: Sequence[Node | None], dtype: Any, whole: bool
+) -> list[Print] | None:
+    """Put in the place of what is nobody's result what the rules may read later.
 
-    def converted(value: Any) -> Any:
-        if _is_integer(value):
-            return value.astype(dtype)
-        return float(value) if type(value) is bool else value
+    Integers and booleans beside floats get the dtype that they were computed in, as rules are.
+    """
+    prints: list[Print] = []
+    for position, parent in enumerate(parents):
+        if parent is not None and not whole:
+            continue
+        value = values[position]
+        if type(value) in _UNCHANGING:
+            continue
+        if parent is None and operation.has_rule(position) and operation.takes_arrays:
+            value = _as_float(value, dtype)
+        values[position] = preserved(value, parent is not None, prints, whole)
+    return prints or None
 
-    return [converted(v) if operation.has_rule(i) else v for i, v in enumerate(values)]
 
-
-def _is_integer(value: Any) -> bool:
-    """Whether a value is an array of integers or booleans."""
-    return getattr(getattr(value, "dtype", None), "kind", "") in ("b", "i", "u")
+def _as_float(value: Any, dtype: Any) -> Any:
+    own = getattr(value, "dtype", None)
+    if own is dtype or not isinstance(dtype, np.dtype):
+        return value
+    if getattr(own, "kind", "") in ("b", "i", "u"):
+        return value.astype(dtype)
+    return float(value) if type(value) is bool else value
 
 
 def from_node(value: Any, node: Node | None) -> Any:

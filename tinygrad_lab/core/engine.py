@@ -22,7 +22,7 @@ from heapq import heappop, heappush
 from itertools import count
 from threading import Lock
 from typing import Any
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 import numpy as np
 
@@ -42,7 +42,7 @@ NO_KWARGS: Mapping[str, Any] = {}
 
 #: Recorded decompositions whose values are near each other.  A pass that meets one is run by
 #: ``tracked_pass``, which ``degenerate.py`` puts here: it needs what is here.
-OPEN: WeakSet[Node] = WeakSet()
+OPEN: set[ref[Node]] = set()  # plain, so that it is quick to see that it is empty
 tracked_pass: Any = None
 
 #: What records a program here and now, if anything: it looks at the nodes of each pass.
@@ -183,13 +183,12 @@ class _Walk:
     @np.errstate(invalid="raise", divide="ignore", over="ignore")  # invalid: see zeros.py
     def gradients(self) -> dict[Node, Array]:
         """Visit the nodes, the youngest first, and then the leaves, which never have a turn."""
-        while self.heap:
-            self.visit_node(heappop(self.heap)[1])
+        heap, pull_back = self.heap, self.pull_back
+        while heap:
+            pull_back(heappop(heap)[1])
         while self.waiting:
             leaf, g = self.waiting.popitem()
-            if type(g) is Pieces:
-                g = g.dense()
-            if self.lift is not None or leaf.hooks is not None:
+            if type(g) is Pieces or self.lift is not None or leaf.hooks is not None:
                 g = self.look(leaf, g)
             if self.visit is not None:
                 self.outside.run(self.visit, leaf, g, ())
@@ -197,31 +196,9 @@ class _Walk:
             self.result[leaf] = g if is_own else own(g)
         return self.result
 
-    def visit_node(self, node: Node) -> None:
-        """Carry what has arrived at a node back to its parents, and free the node."""
-        g = self.waiting.pop(node)
-        if type(g) is Pieces:
-            g = g.dense()
-        if self.lift is not None or node.hooks is not None:
-            g = self.look(node, g)
-        if self.needed is not None:
-            if node in (self.wanted or ()):
-                self.result[node] = own(g)
-                if self.ends:
-                    return
-            if not any(parent in self.needed for parent in node.parents or ()):
-                return
-        if node.prints is not None:
-            refuse_changed(node.prints, node.name)
-        contributions: list[Array | None] = []
-        self.pull_back(node, g, contributions if self.visit is not None else None)
-        if self.visit is not None:
-            self.outside.run(self.visit, node, g, tuple(contributions))
-        if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
-            node.parents = node.args = node.kwargs = node.value = node.prints = node.scope = None
-
     def look(self, node: Node, g: Array) -> Array:
-        """Give a complete cotangent a history where one is wanted, and show it to the hooks."""
+        """Put a complete cotangent together, with a history if one is wanted; show it to hooks."""
+        g = whole(g)
         if self.lift is not None and isinstance(g, (np.ndarray, np.generic)):
             g = self.lift(g, None)
         if node.hooks is not None:
@@ -229,29 +206,43 @@ class _Walk:
             g = self.outside.run(run_hooks, node, g, retained)
         return g
 
-    def pull_back(  # noqa: C901 - where most of a pass is spent, so it is written out
-        self, node: Node, g: Array, contributions: list[Array | None] | None
-    ) -> None:
-        """Apply the rules of a node: from its cotangent to a contribution for each parent."""
-        op, operands, kwargs = node.op, node.args, node.kwargs
+    def leads_on(self, node: Node, g: Array) -> bool:
+        """Whether something is wanted behind a node; and keep what is wanted of itself."""
+        if node in (self.wanted or ()):
+            self.result[node] = own(g)
+            if self.ends:
+                return False
+        return any(parent in (self.needed or ()) for parent in node.parents or ())
+
+    def pull_back(self, node: Node) -> None:  # noqa: C901 - where a pass spends its time
+        """Carry what has arrived at a node back to its parents by its rules, and free the node."""
+        waiting, needed, visit = self.waiting, self.needed, self.visit
+        g = waiting.pop(node)
+        if type(g) is Pieces or self.lift is not None or node.hooks is not None:
+            g = self.look(node, g)
+        if needed is not None and not self.leads_on(node, g):
+            return
+        if node.prints is not None:
+            refuse_changed(node.prints, node.name)
+        op, operands, kwargs, site = node.op, node.args, node.kwargs, node.site
         parents = node.parents or parents_of(node)
-        waiting, needed = self.waiting, self.needed
         value, args = (node.value, operands) if self.lift is None else _lifted(node, self.lift)
         operation = OPERATIONS[op]
         if operation.selects and not self.careful:
             self.take_care(node)
-        rules, careful = operation.vjps, self.careful
+        rules, careful, call = operation.vjps, self.careful, (g, value, *args)
+        contributions: list[Array | None] = []
         try:
             if operation.joint is not None:
                 rules = self.answers(op, operation.joint, parents, g, value, args, kwargs)
-                careful, args = False, ()
+                careful = False
             for rule, parent, operand in zip(rules, parents, operands):
                 if parent is None or (needed is not None and parent not in needed):
-                    if contributions is not None:
+                    if visit is not None:
                         contributions.append(None)
                     continue
                 try:
-                    c = rule(g, value, *args, **kwargs) if kwargs else rule(g, value, *args)
+                    c = rule(*call, **kwargs) if kwargs else rule(*call)
                     if careful:
                         c = with_zeros(op, g, c)
                 except (FloatingPointError, BatchedValueError) as error:
@@ -260,9 +251,9 @@ class _Walk:
                     c = Parts.listed(c)
                 if c.shape != operand.shape or c.dtype is not operand.dtype:
                     c = fitted(c, operand)
-                if node.site is not None:
-                    stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", node.site)
-                if contributions is not None:
+                if site is not None:
+                    stop_if_not_finite(c, f"the derivative of {name_of(op)} gave", site)
+                if visit is not None:
                     contributions.append(copy(c) if type(c) is Pieces else c)
                 if parent in waiting:
                     waiting[parent] = total(waiting[parent], c)
@@ -271,8 +262,11 @@ class _Walk:
                     if parent.op is not None:
                         heappush(self.heap, (parent.order, parent))
         except Exception as error:  # noqa: BLE001 - and raised again
-            where = " in its derivative rule"
-            raise_explained(error, op, operands, kwargs, node.site, where)
+            raise_explained(error, op, operands, kwargs, site, " in its derivative rule")
+        if visit is not None:
+            self.outside.run(visit, node, g, tuple(contributions))
+        if not self.retain_graph:  # `parents` first: another thread's pass asks for them last
+            node.parents = node.args = node.kwargs = node.value = node.prints = node.scope = None
 
     def take_care(self, node: Node) -> None:
         """From the first operation on that left out a NaN, keep zeros zero."""

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, TypeVar, cast
+from types import NoneType
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -357,6 +358,8 @@ NUMPYS: set[type] = {np.ndarray}
 TAKES: dict[type, Op] = {}
 #: Those of them that are tensors: an array in ``.data``, and the call that made it in ``.node``.
 TENSORS: set[type] = set()
+#: The types of arguments that no function need put in order.
+IN_ORDER: set[type] = {np.ndarray, NoneType}
 
 
 class Primitive:
@@ -385,6 +388,7 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
     (array([0.69314718]), array(0.5))
     """
     words: Mapping[str, str] = getattr(body, "words", {})  # other names of its arguments
+    on_arrays: Op = getattr(body, "on_arrays", body)  # the same, for arguments that are in order
 
     @functools.wraps(body)
     def operation(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -395,7 +399,9 @@ def primitive(body: Callable[P, T]) -> Callable[P, T]:
             if kind is np.ndarray:
                 continue
             if take := TAKES.get(kind) or _taker(arg):
-                return cast(T, take(operation, args, kwargs, body))
+                is_in_order = not kwargs and IN_ORDER.issuperset(map(type, args))
+                result: T = take(operation, args, kwargs, on_arrays if is_in_order else body)
+                return result
         return body(*args, **kwargs)
 
     return operation

@@ -7,7 +7,7 @@ version counters: whoever recorded an array in a graph holds a reference to it, 
 it saw.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from sys import getrefcount
 from types import SimpleNamespace
 from typing import Any
@@ -91,25 +91,18 @@ _HOLDS = frozenset({np.ndarray, tuple, list})
 Print = tuple[Any, int, bytes]
 
 
-def preserved(
-    values: Sequence[Any], parents: Sequence[Any], whole: bool = False
-) -> tuple[tuple[Any, ...], list[Print] | None]:
-    """Return what a call keeps of its arguments, and what it remembers of the large arrays.
+def preserved(value: Any, is_result: bool, prints: list[Print], whole: bool = False) -> Any:
+    """Give what a call keeps of an argument, and note in ``prints`` what a large array looked like.
 
-    Of arrays that are somebody's result, which have a parent, something is remembered only where
-    ``whole`` arrays are.
+    Of an array that is somebody's result something is remembered only where ``whole`` arrays are.
     """
-    args, prints = list(values), []
-    for position, value in enumerate(values):
-        if type(value) not in _HOLDS:
-            continue
-        is_array, is_result = type(value) is np.ndarray, parents[position] is not None
-        if is_array and (whole or (not is_result and value.size > COPIED)):
-            step = 1 if whole else value.size // _REMEMBERED
-            prints.append((value, step, value.flat[::step].tobytes()))
-        elif not is_result:
-            args[position] = copied(value)
-    return tuple(args), prints or None
+    if type(value) is not np.ndarray:
+        return value if is_result else copied(value)
+    if not whole and (is_result or value.size <= COPIED):
+        return value if is_result else value.copy("K")
+    step = 1 if whole else value.size // _REMEMBERED
+    prints.append((value, step, value.flat[::step].tobytes()))
+    return value
 
 
 def copied(value: Any) -> Any:

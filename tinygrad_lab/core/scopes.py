@@ -86,11 +86,13 @@ def note(
         return
     if node.order > since:
         return
-    values = [
-        (v.node or _held(v.data)) if isinstance(v, Tensor)
-        else _held(v) if type(v) is np.ndarray else v
-        for v in args
-    ]  # fmt: skip
+    values = []  # by a loop: a comprehension costs a call
+    for v in args:
+        if isinstance(v, Tensor):
+            v = v.node or _held(v.data)
+        elif type(v) is np.ndarray:
+            v = _held(v)
+        values.append(v)
     if kwargs:
         kwargs = {
             k: getattr(v, "node", None) or _held(v) if isinstance(v, (Tensor, np.ndarray)) else v

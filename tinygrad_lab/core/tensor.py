@@ -42,22 +42,29 @@ from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.keywords import AMBIGUOUS, in_numpys_words, refuse_ambiguous
 from tinygrad_lab.core.levels import RUNNING, level_of, lifted
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
-from tinygrad_lab.core.operations import NUMPYS, OPERATIONS, TAKES, TENSORS, Op
-from tinygrad_lab.core.ownership import COPIED, is_temporary, preserved
+from tinygrad_lab.core.operations import IN_ORDER, NUMPYS, OPERATIONS, TAKES, TENSORS, Op
+from tinygrad_lab.core.ownership import COPIED, Print, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
 
-# Operators are most of what a program calls, so they record by themselves what `apply` records in
-# general.  Whatever is out of the ordinary (a mode, an error, a missing rule) goes there.
+# Operators and elementwise functions are most of what a program calls, so they record by themselves
+# what `apply` records in general.  Whatever is out of the ordinary (a mode, an error, a missing
+# rule) goes there.
+
+#: What records a call of a NumPy function on a tensor, or on two operands of which one is a tensor.
+_DIRECT: dict[Op, Callable[..., Tensor]] = {}
 
 
-def _unary(op: Op) -> Callable[[Tensor], Tensor]:
+def _unary(op: Op, body: Op | None = None) -> Callable[[Tensor], Tensor]:
+    """Record the calls of an operation; ``body`` computes it without asking whose the array is."""
+    compute = body or op
+
     def method(self: Tensor) -> Tensor:
         if current_mode() is not RECORD or OPERATIONS[op].complete < 1:
             return apply(op, (self,))
         x = self.data
         try:
-            value = op(x)
+            value = compute(x)
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
             return apply(op, (self,))
         if type(value) is not np.ndarray:
@@ -68,52 +75,51 @@ def _unary(op: Op) -> Callable[[Tensor], Tensor]:
         result.node = None if node is None else record(op, (x,), NO_KWARGS, value, (node,))
         return result
 
-    return _named(method, op)
+    return _DIRECT.setdefault(op, _named(method, op))
 
 
-def _binary(op: Op) -> Callable[[Tensor, Any], Tensor]:  # noqa: C901 - as it says above
-    def method(self: Tensor, other: Any) -> Tensor:
+def _binary(op: Op) -> Callable[[Any, Any], Tensor]:  # noqa: C901 - written out, as it says above
+    def method(a: Any, b: Any) -> Tensor:  # noqa: C901
         if current_mode() is not RECORD or OPERATIONS[op].complete < 2:
-            return apply(op, (self, other))
-        x, left = self.data, self.node
-        kind = type(other)
-        if kind is not np.ndarray and isinstance(other, Tensor):
-            y, right = other.data, other.node
-        elif kind in ORDERLY:
-            y, right = other, None
-        else:
-            return apply(op, (self, other))
+            return apply(op, (a, b))
+        x, y, left, right = a, b, None, None
+        if type(a) in TENSORS:
+            x, left = a.data, a.node
+        elif type(a) not in ORDERLY:
+            return apply(op, (a, b))
+        if type(b) in TENSORS:
+            y, right = b.data, b.node
+        elif type(b) not in ORDERLY:
+            return apply(op, (a, b))
         try:
             value = op(x, y)
         except Exception:  # noqa: BLE001 - `apply` meets it again, and explains it
-            return apply(op, (self, other))
+            return apply(op, (a, b))
         if type(value) is not np.ndarray:
             if RUNNING and left and right and level_of(x) is not level_of(y):
-                return apply(op, (self, other))
+                return apply(op, (a, b))
             value = from_scalar(value)
         result = _new(Tensor)
         result.data = value
         if left is None and right is None:
             result.node = None
             return result
-        prints = None
-        if right is None and type(y) is np.ndarray:  # perhaps the user's own: see ownership.py
-            if y.size <= COPIED:
-                y = y.copy("K")
-            else:
-                prints = preserved((x, y), (left, right))[1]
-        elif left is None:
-            (x, y), prints = preserved((x, y), (left, right))
+        prints: list[Print] = []  # of an array that is perhaps the user's own: see ownership.py
+        if left is None and type(x) is np.ndarray:
+            x = preserved(x, False, prints)
+        elif right is None and type(y) is np.ndarray:
+            y = y.copy("K") if y.size <= COPIED else preserved(y, False, prints)
         result.node = node = record(op, (x, y), NO_KWARGS, value, (left, right))
-        if prints is not None:
+        if prints:
             node.prints = prints
         return result
 
-    return _named(method, op)
+    return _DIRECT.setdefault(op, _named(method, op))
 
 
 def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
-    return _named(lambda self, other: apply(op, (other, self)), op)
+    direct = _DIRECT[op]
+    return _named(lambda self, other: direct(other, self), op)
 
 
 def _augmented(op: Op) -> Callable[[Tensor, Any], Any]:
@@ -189,8 +195,8 @@ def _as_array(value: Any, what: str, caller: FrameType) -> Any:
     """Give a plain array, or say that it is one if the caller asks it for a tensor's method."""
     if type(value) is np.ndarray:
         name = attribute_taken(caller)
-        is_tensors = hasattr(Tensor, name) and not hasattr(np.ndarray, name)
-        if name and (is_tensors or name == "data"):  # NumPy's is the memory, which nobody means
+        # NumPy's `data` is the memory, which nobody means.
+        if name and (name == "data" or (hasattr(Tensor, name) and not hasattr(np.ndarray, name))):
             raise array_has_none(what, name)
     return value
 
@@ -255,6 +261,8 @@ def _of_data(name: str, doc: str) -> Any:
 
 def _of_numpy(op: Op) -> Any:
     is_ambiguous = op in AMBIGUOUS
+    # The same of an array, without asking whose it is; but its `copy` has other defaults.
+    body = getattr(np.ndarray, op.__name__) if op is not np.copy else None
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         if is_ambiguous:
@@ -262,7 +270,7 @@ def _of_numpy(op: Op) -> Any:
         if kwargs:
             kwargs = dict(in_numpys_words(op, kwargs))
         args = (self, *args)
-        result = apply(op, args, without_out(op, kwargs, args))
+        result = apply(op, args, without_out(op, kwargs, args), body)
         if type(result) is np.ndarray:
             return _as_array(result, f"what t.{op.__name__}() gives", sys._getframe(1))  # noqa: SLF001
         return result
@@ -277,13 +285,17 @@ def _named(method: Any, op: Op) -> Any:
 
 
 #: The shortcuts of ``ndarray ** number``.
-_POWERS: dict[float, Op] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+_POWERS: dict[float, Callable[[Tensor], Tensor]] = {
+    exponent: _unary(op)
+    for exponent, op in {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}.items()
+}
 _OUR_POWER = OPERATIONS[np.power]
 _new = object.__new__
 
 
 def _take_calls(cls: type) -> None:
     TENSORS.add(cls)
+    IN_ORDER.add(cls)
     TAKES[cls] = apply
 
 
@@ -527,7 +539,7 @@ class Tensor:
     nbytes = _of_data("nbytes", "The bytes of the data.")
     itemsize = _of_data("itemsize", "The bytes of an element.")
 
-    T = property(lambda self: apply(np.transpose, (self,)), doc="All axes in reverse order.")
+    T = property(_unary(np.transpose, attrgetter("T")), doc="All axes in reverse order.")
     imag = property(lambda self: apply(np.imag, (self,)), doc="The imaginary part.")
 
     @property
@@ -582,7 +594,6 @@ class Tensor:
     __rtruediv__ = _reflected(np.divide)
     __rmatmul__ = _reflected(np.matmul)
     __rmod__ = _reflected(np.remainder)
-    __rpow__ = _reflected(np.power)
     __neg__ = _unary(np.negative)
     __pos__ = _unary(np.positive)
     __abs__ = abs = _unary(np.absolute)
@@ -595,9 +606,12 @@ class Tensor:
     def __pow__(self, exponent: Any) -> Tensor:
         is_ours = OPERATIONS[np.power] is _OUR_POWER  # and not a user's rule, which is to be used
         is_short = type(exponent) in (int, float) and exponent in _POWERS
-        if is_ours and is_short and self.dtype.kind in "fc":  # not of integers: NumPy refuses 2**-1
-            return apply(_POWERS[exponent], (self,))
+        if is_ours and is_short and self.data.dtype.kind in "fc":  # NumPy refuses 2**-1 of integers
+            return _POWERS[exponent](self)
         return apply(np.power, (self, exponent))
+
+    def __rpow__(self, base: Any) -> Tensor:
+        return apply(np.power, (base, self))
 
     __lt__ = _constant(np.less)
     __le__ = _constant(np.less_equal)
@@ -675,6 +689,8 @@ class Tensor:
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs and ufunc in _DIRECT:
+            return _DIRECT[ufunc](*inputs)
         result = answer_ufunc(ufunc, method, inputs, kwargs)
         if type(result) is np.ndarray:  # array == t comes here too
             return _as_array(result, f"what np.{ufunc.__name__} gives", sys._getframe(1))  # noqa: SLF001

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
-from threading import Event, Thread
+from multiprocessing.context import SpawnContext, SpawnProcess
+from threading import Event, Thread, current_thread, main_thread
+from typing import Any
 
 # Seconds between two looks at the processes of a pool.
 _LOOKS_EVERY = 0.2
@@ -34,25 +36,23 @@ def pool_of(workers: int) -> Iterator[ProcessPoolExecutor]:
     ...     pool.submit(pow, 2, 3).result()
     8
     """
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_depend_on_parent
-    )
+    context = _Context()
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_depend_on_parent)
     try:
-        with environment_of_workers(), _ended_with_any_of(pool):
+        with environment_of_workers(), _ended_with_any_of(pool, context):
             yield pool
     except BaseException:
-        processes = _processes_of(pool)
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
+        for process in context.started():
             process.terminate()
-        for process in processes:
+        for process in context.started():
             process.join()
         raise
     pool.shutdown()
 
 
 @contextmanager
-def _ended_with_any_of(pool: ProcessPoolExecutor) -> Iterator[None]:
+def _ended_with_any_of(pool: ProcessPoolExecutor, context: _Context) -> Iterator[None]:
     """See to it that a pool breaks, and does not wait for ever, when one of its processes is ended.
 
     One that is ended while it sends a result leaves a part of it in the pipe that all of them
@@ -62,7 +62,7 @@ def _ended_with_any_of(pool: ProcessPoolExecutor) -> Iterator[None]:
 
     def watch() -> None:
         while not over.is_set():
-            processes = _processes_of(pool)
+            processes = context.started()
             sentinels = [process.sentinel for process in processes]
             if not wait(sentinels, _LOOKS_EVERY):
                 over.wait(0 if sentinels else _LOOKS_EVERY)
@@ -81,10 +81,6 @@ def _ended_with_any_of(pool: ProcessPoolExecutor) -> Iterator[None]:
         watcher.join()
 
 
-def _processes_of(pool: ProcessPoolExecutor) -> list[BaseProcess]:
-    return list((getattr(pool, "_processes", None) or {}).values())
-
-
 @contextmanager
 def environment_of_workers() -> Iterator[None]:
     """Set what processes that are started here are to find in their environment.
@@ -100,6 +96,56 @@ def environment_of_workers() -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Start processes and threads in here: to their end, and so that they never hear of Ctrl-C.
+
+    Ctrl-C and SIGTERM that arrive meanwhile are heard here afterwards: half a process, or half a
+    cluster, could not be ended quietly.
+    """
+    if sys.platform == "win32" or current_thread() is not main_thread():
+        yield  # signals go to the main thread
+        return
+    waiting: list[int] = []
+    before = {
+        each: signal.signal(each, lambda number, _: waiting.append(number))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    resource_tracker.ensure_running()  # the first process would start it, and unblock Ctrl-C
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which is inherited
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        if waiting:  # whatever else they have ended
+            signal.raise_signal(waiting[0])
+
+
+class _Process(SpawnProcess):
+    def start(self) -> None:
+        with undisturbed():
+            super().start()
+
+
+class _Context(SpawnContext):
+    """Makes processes, and knows all of them: also one that an interrupt kept from its pool."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._processes: list[_Process] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> _Process:  # type: ignore[override]  # noqa: N802
+        process = _Process(*args, **kwargs)
+        self._processes.append(process)
+        return process
+
+    def started(self) -> list[_Process]:
+        """Return those that were started, also where they have ended."""
+        return [process for process in self._processes if process.pid is not None]
 
 
 def _depend_on_parent() -> None:

@@ -17,9 +17,8 @@ import numpy as np
 from tinygrad_lab.core.arguments import operand
 from tinygrad_lab.core.cotangents import from_scalar, is_traced_number
 from tinygrad_lab.core.engine import next_order
-from tinygrad_lab.core.operations import renamed
+from tinygrad_lab.core.operations import IN_ORDER, renamed
 from tinygrad_lab.core.scopes import note
-from tinygrad_lab.core.tensor import Tensor
 
 __all__ = ["WORDS", "takes_arrays", "takes_words"]
 
@@ -28,8 +27,6 @@ T = TypeVar("T")
 
 #: NumPy's names of arguments, and PyTorch's.
 WORDS = {"axis": "dim", "keepdims": "keepdim", "x": "input"}
-
-_IN_ORDER = frozenset({np.ndarray, Tensor, type(None)})
 
 
 def takes_words(function: Callable[P, T]) -> Callable[P, T]:
@@ -108,13 +105,15 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
                 f"{function.__name__} takes {most} arguments by their position, not {len(args)}; "
                 f"these go by name: {', '.join(by_name)}"
             )
-        for i, name, _ in of_arrays:
-            if type(args[i] if i < len(args) else kwargs.get(name)) not in _IN_ORDER:
-                args, kwargs = in_order(args, kwargs)
-                break
+        if kwargs or not IN_ORDER.issuperset(map(type, args)):
+            for i, name, _ in of_arrays:
+                if type(args[i] if i < len(args) else kwargs.get(name)) not in IN_ORDER:
+                    args, kwargs = in_order(args, kwargs)
+                    break
         since = next_order()
         result = function(*args, **kwargs)
-        note(result, since, function, None, names, args, kwargs)
+        if type(result) is not np.ndarray:
+            note(result, since, function, None, names, args, kwargs)
         return result
 
     def in_order(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -129,6 +128,7 @@ def takes_arrays(function: Callable[P, T]) -> Callable[P, T]:
 
     ordered.words = words  # type: ignore[attr-defined]  # which a primitive is asked by too
     ordered.takes_lists = False  # type: ignore[attr-defined]  # to an operation, lists are arrays
+    ordered.on_arrays = function  # type: ignore[attr-defined]
     return cast(Callable[P, T], ordered)
 
 

@@ -116,7 +116,7 @@ class Optimizer:
     #: place, if nobody else holds them.
     elementwise: ClassVar[bool] = False
     #: Attributes that no step depends on: a recorded step does not look at them.
-    unread: ClassVar[frozenset[str]] = frozenset({"defaults", "_checked", "_turn", "has_stepped"})
+    unread: ClassVar[frozenset[str]] = frozenset({"defaults", "_checked", "has_stepped"})
     _array: ClassVar[str] = ""  # the first array among the entries
 
     def __init_subclass__(cls) -> None:
@@ -128,7 +128,6 @@ class Optimizer:
         self.param_groups: list[Options] = []
         self.state: dict[Tensor, Options] = defaultdict(dict)
         self.has_stepped = False
-        self._turn = [0]  # of how many steps since it was made: see `_NORMAL`
         self._checked: list[list[Any]] = []  # the values of each group's options when last checked
         for group in _grouped(params):
             self.add_param_group(group)
@@ -185,11 +184,16 @@ class Optimizer:
         TypeError, ValueError
             An option was set to something that is none; or a gradient or a kept array does not fit
             its parameter, whose ``data`` was replaced.  Nothing has moved then.
+
+        Notes
+        -----
+        The arithmetic is silent, as that of ``backward()`` is: what overflows is infinite.  At
+        every 64th step subnormal numbers in the state, of float32 and float64, become 0 where the
+        state counts the steps, so that training that is gone on with does the same.
         """
         loss = None if closure is None else called(closure)
         changes: list[Change] = []
         abandoned: list[Tensor] = []
-        self._turn[0] += 1
         with np.errstate(all="ignore"):
             for i, group in enumerate(self.param_groups):
                 self._check_if_changed(i, group)
@@ -225,7 +229,7 @@ class Optimizer:
         state = self._kept(parameter) or self._start(parameter.data, group)
         are_numpys = type(g) is type(parameter.data) is np.ndarray
         if self.elementwise and are_numpys and _PLAIN.issuperset(map(type, state.values())):
-            is_due = state.get("step", self._turn[0]) % _NORMAL == 0 and g.dtype.char in "fd"
+            is_due = state.get("step", 1) % _NORMAL == 0 and g.dtype.char in "fd"
             if g.size >= LEAST:
                 return self._update_in_place(parameter, g, state, group, is_due)
             moved, entries = self._moved(parameter.data, g, state, group)

@@ -191,7 +191,7 @@ def test_bad_input_is_one_line_and_status_2(command, line, message):
 def test_killed_and_started_again_it_has_every_trial_once(tmp_path, at_once):
     path = tmp_path / "a.sqlite"
     text = "seeds = 4\nsettings.epochs = 300\ngrid.lr = [0.1, 1.0, 0.5]"
-    child = started(tmp_path, text, workers=1)
+    child = started(tmp_path, text, workers=1, until=finished_in)
     child.kill()
     child.communicate()
     before = finished_in(path)
@@ -203,32 +203,46 @@ def test_killed_and_started_again_it_has_every_trial_once(tmp_path, at_once):
         assert compared(store) == compared(other)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="processes are ended in POSIX's way")
-def test_all_its_processes_ended_at_once_are_one_line(tmp_path):
+@pytest.mark.skipif(os.name == "nt", reason="processes are signalled in POSIX's way")
+@pytest.mark.parametrize(("name", "at_once"), [("SIGTERM", False), ("SIGINT", True)])
+def test_all_its_processes_ended_at_once_are_one_line(tmp_path, name, at_once):
+    """After the first trial, or as a terminal's Ctrl-C does while the processes start."""
     text = "seeds = 40\nsettings.epochs = 300\ngrid.lr = [0.1, 1.0, 0.5]"
-    child = started(tmp_path, text, workers=2)
-    os.killpg(child.pid, signal.SIGTERM)
+    child = started(tmp_path, text, workers=2, until=begun_in if at_once else finished_in)
+    os.killpg(child.pid, getattr(signal, name))
     _, err = child.communicate(timeout=60)
-    assert child.returncode == 128 + signal.SIGTERM
+    assert child.returncode == 128 + getattr(signal, name)
     assert b"Traceback" not in err
     assert err.endswith(b"the same command goes on from there\n")
 
 
-def started(folder, text, workers):
-    """Start a sweep in a process group of its own, and wait for its first trial."""
+def started(folder, text, workers, until):
+    """Start a sweep in a process group of its own, and wait until it is so far."""
     (folder / "a.toml").write_text(text)
-    words = ["-m", "tinygrad_lab", "sweep", "a.toml", "--workers", str(workers)]
+    # A shell that starts it in the background would have it ignore Ctrl-C.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "import tinygrad_lab_command; tinygrad_lab_command.main()"
+    )
     child = subprocess.Popen(
-        [sys.executable, *words],
+        [sys.executable, "-c", program, "sweep", "a.toml", "--workers", str(workers)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[3])},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    while child.poll() is None and not finished_in(folder / "a.sqlite"):
+    while child.poll() is None and not until(folder / "a.sqlite"):
         time.sleep(0.01)
     return child
+
+
+def begun_in(path):
+    """Tell whether a sweep of a store has begun."""
+    try:
+        return status_of(path).trials > 0
+    except Exception:  # noqa: BLE001 - it is not there yet
+        return False
 
 
 def finished_in(path):

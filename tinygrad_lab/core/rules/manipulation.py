@@ -80,7 +80,7 @@ composed(np.atleast_3d)(_at_least(3, _three))
 
 def _transpose(g, y, x, axes=None):
     if axes is None:
-        return np.transpose(g)
+        return g.T
     return np.transpose(g, tuple(np.argsort([a % x.ndim for a in axes])))
 
 

@@ -19,7 +19,8 @@ from tinygrad_lab.core.rules.mathematical.sums import axes_of, count, keep, nan_
 
 
 def _mean(g, y, x, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
-    return spread(keep(g, x, axis) / count(x, axis, where), x, axis, where)
+    g = g if where is True else keep(g, x, axis)
+    return spread(g / count(x, axis, where), x, axis, where)
 
 
 defvjp(np.mean, _mean)

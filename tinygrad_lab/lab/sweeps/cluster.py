@@ -18,12 +18,11 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager, suppress
-from threading import current_thread, main_thread
 from typing import Any
 from urllib.parse import urlsplit
 
 from tinygrad_lab.lab.sweeps.errors import ExecutorError, SweepError, WorkerEndedError
-from tinygrad_lab.lab.workers import environment_of_workers
+from tinygrad_lab.lab.workers import environment_of_workers, undisturbed
 from tinygrad_lab.nn.kernels.threads import processors
 
 #: In place of an address: make a cluster here, and end it afterwards.
@@ -97,7 +96,7 @@ def dask_executor(where: str, workers: int | None = None) -> Iterator[tuple[Exec
 def _started(workers: int | None) -> Iterator[Any]:
     """Start processes on this machine, and yield their client."""
     with _dask() as distributed, environment_of_workers(), ExitStack() as stack:
-        with _postponed_signals():
+        with undisturbed():
             cluster = distributed.LocalCluster(
                 n_workers=workers or processors(),
                 threads_per_worker=1,
@@ -107,26 +106,6 @@ def _started(workers: int | None) -> Iterator[Any]:
             )
             stack.enter_context(cluster)
         yield stack.enter_context(distributed.Client(cluster, set_as_default=False))
-
-
-@contextmanager
-def _postponed_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for a moment: Dask cannot end a cluster that is half made."""
-    if current_thread() is not main_thread():  # to which signals go
-        yield
-        return
-    waiting: list[int] = []
-    before = {
-        each: signal.signal(each, lambda number, _: waiting.append(number))
-        for each in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        if waiting:  # whatever else they have ended
-            signal.raise_signal(waiting[0])
 
 
 def dask_setup(_: Any) -> None:

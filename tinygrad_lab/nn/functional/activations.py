@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lab.core.operations import defvjp, primitive
-from tinygrad_lab.core.rules.mathematical.elementwise import sigmoid as logistic
+from tinygrad_lab.core.rules.mathematical.elementwise import sigmoid
 from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.functional.dropouts import _generator
 from tinygrad_lab.nn.functional.gaussian import FAR, normal_cdf, normal_density
@@ -31,12 +31,6 @@ Array = Any  # a Tensor, or whatever speaks NumPy's protocols
 
 
 # -- saturating -------------------------------------------------------------------------------
-
-
-@takes_arrays
-def sigmoid(input: Array) -> Array:
-    """``1 / (1 + exp(-input))``, to full relative precision at both ends."""
-    return logistic(input)
 
 
 @takes_arrays
@@ -397,7 +391,7 @@ def softplus(input: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
 
 def _softplus_slope(x: Array, beta: float, threshold: float) -> Array:
     z = x * beta
-    return np.where(z > threshold, 1, logistic(z))
+    return np.where(z > threshold, 1, sigmoid(z))
 
 
 defvjp(
@@ -422,7 +416,7 @@ def silu(input: Array, inplace: bool = False) -> Array:
 
 
 def _silu_slope(x: Array) -> Array:
-    return logistic(x) + damped(silu(x), logistic(-x))
+    return sigmoid(x) + damped(silu(x), sigmoid(-x))
 
 
 defvjp(silu, lambda g, y, x, inplace=False: g * _silu_slope(x))
@@ -452,7 +446,7 @@ def mish(input: Array, inplace: bool = False) -> Array:
 
 
 def _mish_slope(x: Array) -> Array:
-    rest = np.square(logistic(-x))  # exp(-2 softplus(x)), of which tanh² falls short of 1
+    rest = np.square(sigmoid(-x))  # exp(-2 softplus(x)), of which tanh² falls short of 1
     steepness = 4 * rest / np.square(1 + rest)
     return np.tanh(softplus(x, 1.0, np.inf)) + silu(np.minimum(x, FAR)) * steepness
 
@@ -499,7 +493,7 @@ defvjp(_gelu, lambda g, y, x: g * _gelu_slope(x))
 @primitive
 def _gelu_tanh(x: Array) -> Array:
     # 0.5 * (1 + tanh(u)) is sigmoid(2u), which keeps its precision for very negative x.
-    return damped(x, logistic(_twice_u(x)))
+    return damped(x, sigmoid(_twice_u(x)))
 
 
 def _twice_u(x: Array) -> Array:
@@ -509,9 +503,9 @@ def _twice_u(x: Array) -> Array:
 
 def _gelu_tanh_slope(x: Array) -> Array:
     v = _twice_u(x)
-    s = logistic(v)
+    s = sigmoid(v)
     x = np.clip(x, -FAR, FAR)
-    return s + x * (s * logistic(-v)) * (1 + 3 * 0.044715 * x * x) * _GELU_SCALE
+    return s + x * (s * sigmoid(-v)) * (1 + 3 * 0.044715 * x * x) * _GELU_SCALE
 
 
 defvjp(_gelu_tanh, lambda g, y, x: g * _gelu_tanh_slope(x))
@@ -554,4 +548,4 @@ def glu(input: Array, dim: int = -1) -> Array:
     if input.shape[dim] % 2:
         raise ValueError(f"glu of shape {input.shape} halves axis {dim}, whose length must be even")
     before, half = (slice(None),) * dim, input.shape[dim] // 2
-    return input[(*before, slice(half))] * logistic(input[(*before, slice(half, None))])
+    return input[(*before, slice(half))] * sigmoid(input[(*before, slice(half, None))])

@@ -195,23 +195,20 @@ def one_hot_labels(
             f"labels of shape {labels.shape} for an input of shape {shape}: expected "
             f"{(shape[0], *shape[2:])}, one label for each sample"
         )
-    if (values := known(labels)) is not None:
-        outside = (values < 0) | (values >= shape[1])
-        if type(labels) is np.ndarray and not outside.any():
-            if ignore_index is not None and not 0 <= ignore_index < shape[1]:
-                ignore_index = None  # no label is that
-        else:
-            wrong = outside if ignore_index is None else outside & (values != ignore_index)
-            if wrong.any():
-                where = tuple(index(i) for i in np.argwhere(wrong)[0])
-                raise IndexError(
-                    f"label {values[where]} at {list(where)} is outside the classes 0 to "
-                    f"{shape[1] - 1} (the input has shape {shape})"
-                )
     classes = np.arange(shape[1]).reshape((-1, *(1,) * (labels.ndim - 1)))
     across = (shape[0], 1, *shape[2:])
     hot = labels.reshape(across) == classes
-    if ignore_index is None:
+    are_classes = type(hot) is np.ndarray and np.count_nonzero(hot) == labels.size
+    if not are_classes and (values := known(labels)) is not None:
+        wrong = (values < 0) | (values >= shape[1])
+        wrong = wrong if ignore_index is None else wrong & (values != ignore_index)
+        if wrong.any():
+            where = tuple(index(i) for i in np.argwhere(wrong)[0])
+            raise IndexError(
+                f"label {values[where]} at {list(where)} is outside the classes 0 to "
+                f"{shape[1] - 1} (the input has shape {shape})"
+            )
+    if ignore_index is None or (are_classes and not 0 <= ignore_index < shape[1]):
         return hot, labels.size
     counted = labels != ignore_index
     return hot & counted.reshape(across), counted.sum()

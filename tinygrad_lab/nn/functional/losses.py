@@ -64,7 +64,6 @@ def mse_loss(
     >>> prediction.grad
     array([0., 2.])
     """
-    input, target = alike(input=input, target=target)
     if weight is None:
         return _mse(input, target, reduction)
     return weighted_mean(_mse(input, target, "none"), weight, reduction)
@@ -72,6 +71,7 @@ def mse_loss(
 
 @primitive
 def _mse(input: Array, target: Array, reduction: str) -> Array:
+    input, target = alike(input=input, target=target)
     difference = input - target
     return reduced(difference * difference, reduction)
 
@@ -100,7 +100,6 @@ def l1_loss(
     >>> float(l1_loss(np.array([1.0, 4.0]), np.array([1.0, 2.0])))
     1.0
     """
-    input, target = alike(input=input, target=target)
     if weight is None:
         return _l1(input, target, reduction)
     return weighted_mean(_l1(input, target, "none"), weight, reduction)
@@ -108,6 +107,7 @@ def l1_loss(
 
 @primitive
 def _l1(input: Array, target: Array, reduction: str) -> Array:
+    input, target = alike(input=input, target=target)
     return reduced(np.absolute(input - target), reduction)
 
 

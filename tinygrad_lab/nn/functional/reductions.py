@@ -29,22 +29,24 @@ def alike(**arrays: Array) -> list[Array]:
     ValueError
         The shapes differ; the text has the names.
     """
-    first = next(iter(arrays.values()))
-    if any(x.shape != first.shape for x in arrays.values()):
-        *others, last = (f"{name} {x.shape}" for name, x in arrays.items())
-        raise ValueError(
-            f"{', '.join(others)} and {last} must have one shape; reshape one of them, because "
-            "broadcasting here would compare every sample with every other"
-        )
-    is_float = first.dtype.kind == "f"
-    return [
-        x.astype(first.dtype) if is_float and x.dtype.kind in "biu" else x for x in arrays.values()
-    ]
+    first, *others = arrays.values()
+    shape, dtype = first.shape, first.dtype
+    in_order = [first]
+    for x in others:
+        if x.shape != shape:
+            *before, last = (f"{name} {x.shape}" for name, x in arrays.items())
+            raise ValueError(
+                f"{', '.join(before)} and {last} must have one shape; reshape one of them, because "
+                "broadcasting here would compare every sample with every other"
+            )
+        is_integer = x.dtype is not dtype and x.dtype.kind in "biu" and dtype.kind == "f"
+        in_order.append(x.astype(dtype) if is_integer else x)
+    return in_order
 
 
 def check_reduction(reduction: str, *more: str) -> None:
     """Raise ValueError if there is no such reduction."""
-    if reduction not in (*more, "mean", "sum", "none"):
+    if reduction not in ("mean", "sum", "none") and reduction not in more:
         names = "".join(f"{name!r}, " for name in more)
         raise ValueError(f"reduction={reduction!r}: expected {names}'mean', 'sum' or 'none'")
 
@@ -57,10 +59,11 @@ def known(x: Array) -> Any:
 
 def nonzero(count: Any, name: str, dtype: np.dtype[Any]) -> Any:
     """A divisor of type ``dtype``; where the count is known to be 0, raise ValueError."""
-    is_known = isinstance(count, (int, np.generic)) or type(count) in NUMPYS
+    is_size = isinstance(count, int)
+    is_known = is_size or isinstance(count, np.generic) or type(count) in NUMPYS
     if is_known and count == 0:
         raise ValueError(f"{name}: no sample to average over; say reduction='sum' for 0")
-    return count if isinstance(count, int) else count.astype(dtype)
+    return count if is_size else count.astype(dtype)
 
 
 def reduced(loss: Array, reduction: str, weight: Array | None = None) -> Array:

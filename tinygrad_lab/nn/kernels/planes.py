@@ -224,7 +224,7 @@ class _Kernel:
 
     def _shifted_sum(self, product: NDArray, shape: tuple[int, ...]) -> NDArray:
         """Add what belongs to each tap of a kernel row, moved to where the first tap reads."""
-        parts = product.reshape(*shape[:3], len(self.shifts), shape[3], -1)
+        parts = product.reshape(*shape[:3], len(self.shifts), shape[3], product.shape[-1])
         # Memory of its own: NumPy copies what it adds to if that might overlap with the rest.
         total = SCRATCH.take(2, parts[:, :, :, 0].shape, product.dtype)
         valid = total[..., : total.shape[-1] - self.shifts[-1]]

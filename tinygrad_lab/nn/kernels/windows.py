@@ -183,7 +183,7 @@ def _by_phase(first: Array, pieces: Iterable[Array], windows: Windows) -> Array:
         steps = [divmod(i * t.dilation, t.stride) for i, t in zip(tap, windows, strict=True)]
         inside = [slice(at, at + t.out) for (at, _), t in zip(steps, windows, strict=True)]
         sums[(*(phase for _, phase in steps), slice(None), slice(None), *inside)] += piece
-    return sums.reshape(-1, *shape[len(windows) :])
+    return sums.reshape(prod(strides), *shape[len(windows) :])
 
 
 @lru_cache(1024)

@@ -53,6 +53,8 @@ class OfFunction(Module):
 
     def forward(self, *inputs: Array, **named: Array) -> Array:
         """Call the function."""
+        if not self.options:  # as most activations
+            return type(self).function(*inputs, **named)
         options = {name: getattr(self, name) for name in self.options}
         return type(self).function(*inputs, **named, **options)
 

@@ -18,7 +18,7 @@ from tinygrad_lab.core.cotangents import conjugate
 from tinygrad_lab.core.dispatch import from_node
 from tinygrad_lab.core.engine import NO_KWARGS, propagate, record
 from tinygrad_lab.core.operations import defvjp_joint
-from tinygrad_lab.core.ownership import preserved
+from tinygrad_lab.core.ownership import Print, preserved
 from tinygrad_lab.core.several import Outputs
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.jit.changes import Changes
@@ -61,9 +61,12 @@ class Past:
         values, nodes = (self, *values, *draws), (None, *nodes, *(None for _ in draws))
         results = [np.asarray(result) for result in results]
         value: Any = results[0] if len(results) == 1 else Outputs(results)
-        args, prints = preserved(values, nodes)
+        prints: list[Print] = []
+        args = tuple(
+            preserved(v, n is not None, prints) for v, n in zip(values, nodes, strict=True)
+        )
         node = record(replayed, args, NO_KWARGS, value, nodes)
-        node.prints = prints
+        node.prints = prints or None
         tensors = from_node(value, node)
         return tensors if len(results) > 1 else [tensors]
 

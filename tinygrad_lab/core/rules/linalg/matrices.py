@@ -7,7 +7,7 @@ from tinygrad_lab.core.rules.mathematical.elementwise import conj
 
 def mT(x):  # noqa: N802 - NumPy's name
     """Exchange the last two axes."""
-    return np.swapaxes(x, -1, -2)
+    return x.T if x.ndim == 2 else np.swapaxes(x, -1, -2)
 
 
 def mH(x):  # noqa: N802 - the field's name

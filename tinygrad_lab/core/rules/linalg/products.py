@@ -23,19 +23,17 @@ def matrix_product(a, b):
 
 
 def _matmul_left(g, y, a, b):
-    b = as_array(b)
     if b.ndim == 1:
         return g[..., None] * b
-    if np.ndim(a) == 1:
+    if a.ndim == 1:
         return (b @ g[..., None])[..., 0]
     return matrix_product(g, mT(b))
 
 
 def _matmul_right(g, y, a, b):
-    a = as_array(a)
     if a.ndim == 1:
-        return a.reshape((-1, 1)) * g[..., None, :] if np.ndim(b) > 1 else a * g[..., None]
-    if np.ndim(b) == 1:
+        return a.reshape((-1, 1)) * g[..., None, :] if b.ndim > 1 else a * g[..., None]
+    if b.ndim == 1:
         return (mT(a) @ g[..., None])[..., 0]
     return matrix_product(mT(a), g)
 

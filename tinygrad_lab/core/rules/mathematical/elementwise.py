@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
+from tinygrad_lab.core.operations import Array, composed, constant, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 from tinygrad_lab.core.rules.mathematical.lengths import at_zero
 
@@ -118,26 +118,30 @@ def over(part, whole):
 # Exponents and logarithms
 
 
+def _of_one_array(body: Any) -> Any:
+    """Say that a list is an array to it, and that ``x=`` is ``input=``."""
+    body.takes_lists, body.words = False, {"x": "input"}
+    return body
+
+
 def _domain(x):
     """x, but NaN below 0, where a logarithm has no slope either, and no negative zero."""
     return np.square(np.sqrt(x))
 
 
 @primitive
-def sigmoid(x: Any) -> Any:
-    """The logistic function ``1 / (1 + exp(-x))``, to full relative precision at both ends.
+@_of_one_array
+def sigmoid(input: "Array") -> "Array":
+    """The logistic function ``1 / (1 + exp(-input))``, to full relative precision at both ends.
 
     Examples
     --------
     >>> sigmoid(np.array([0.0, -700.0]))
     array([5.00000000e-001, 9.85967654e-305])
     """
-    e = _bounded_exp(as_floats(x))
+    x = as_floats(input)
+    e = np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
     return e / (1 + e)
-
-
-def _bounded_exp(x):
-    return np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
 
 
 #: The largest exponent whose exp does not overflow, by the bytes of a float: sigmoid is 1 there.
@@ -146,16 +150,17 @@ _LARGEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0}
 
 def odds(x: Any) -> Any:
     """``exp(x)``, in float32 at least, bounded: 1 / odds is right to the smallest normal number."""
-    return _bounded_exp(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
+    x = x.astype(np.float32) if x.dtype.itemsize == 2 else x
+    return np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
 
 
-def _sigmoid_slope(y, x):
+def _sigmoid(g, y, x):
     if x.dtype.kind == "c":
-        return y * (1 - y)
-    return y / (1 + odds(x))  # 1 - y would lose all digits where y is near 1
+        return g * (y * (1 - y))
+    return g * (y / (1 + odds(x)))  # 1 - y would lose all digits where y is near 1
 
 
-defvjp(sigmoid, lambda g, y, x: g * _sigmoid_slope(y, x))
+defvjp(sigmoid, _sigmoid)
 
 defvjp(np.exp, lambda g, y, x: g * y)
 defvjp(np.exp2, lambda g, y, x: g * y * LN2)

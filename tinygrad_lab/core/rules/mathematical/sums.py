@@ -4,6 +4,8 @@ The upstream of a reduction is first given back the axes that the reduction remo
 :func:`keep`; then it broadcasts against the operand.
 """
 
+import math
+
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
@@ -20,20 +22,22 @@ def axes_of(x, axis):
 
 def keep(g, x, axis):
     """Give ``g`` (or a result) length-one axes where ``x`` was reduced."""
+    if axis is None:
+        return g.reshape((1,) * x.ndim)
     axes = axes_of(x, axis)
     return g.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
 
 
 def spread(g, x, axis, where=True):
     """Give each reduced element the upstream of its group; 0 to those masked out."""
-    g = np.broadcast_to(keep(g, x, axis), x.shape)
+    g = np.broadcast_to(g if axis is None else keep(g, x, axis), x.shape)
     return g if where is True else np.where(where, g, 0)
 
 
 def count(x, axis, where=True):
     """How many elements went into each result."""
     if where is True:
-        return int(np.prod([x.shape[a] for a in axes_of(x, axis)], dtype=int))
+        return math.prod([x.shape[a] for a in axes_of(x, axis)])
     return np.sum(np.broadcast_to(where, x.shape), axis=axis, keepdims=True)
 
 
