@@ -1,5 +1,7 @@
 """All orders of transforms: derivatives in and around `vmap`, `jit` and `checkpoint`."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,40 @@ class TestOrders:
         expected, transformed = tl.grad(loss(f))(ROWS), tl.grad(loss(INSIDE[inside](f)))
         for _ in range(2):
             np.testing.assert_allclose(transformed(ROWS), expected, rtol=1e-12)
+
+
+MATRIX = np.outer(X, V) / 3
+OF_ARRAYS = {
+    "grad": lambda f: tl.grad(lambda x: np.sum(np.sin(f(x)))),
+    "jacobian": tl.jacobian,
+    "vmap": lambda f: lambda x: tl.vmap(f)(np.stack([x, 2 * x])),
+    "checkpoint": checkpointed,
+    "jit": tl.jit,
+}
+
+
+def of_array(x):
+    return np.tanh(MATRIX @ x) * np.sum(x * x)
+
+
+@pytest.mark.parametrize("orders", [*itertools.product(OF_ARRAYS, repeat=3)], ids="-".join)
+def test_of_a_function_of_arrays(orders):
+    expected = transformed = of_array
+    for name in ("checkpoint", *orders):
+        if name not in ("checkpoint", "jit"):  # which change nothing
+            expected = OF_ARRAYS[name](expected)
+        transformed = OF_ARRAYS[name](transformed)
+    for x in (X, X + 0.5):
+        np.testing.assert_allclose(
+            plain(transformed(x)), plain(expected(x)), rtol=1e-10, atol=1e-12
+        )
+
+
+def test_a_checkpoint_inside_vmap_of_what_is_tracked_outside():
+    for f in (lambda f, *xs: f(*xs), tl.checkpoint):
+        inner = lambda y, x, f=f: np.sum(f(lambda y, x: (y * x) ** 3, y, x) ** 2)
+        outer = lambda x, inner=inner: np.sum(tl.vmap(tl.grad(inner), (0, None))(ROWS, x))
+        np.testing.assert_allclose(tl.grad(outer)(X), np.sum(36 * ROWS**5, 0) * X**5)
 
 
 def test_arrays_of_other_libraries_flow_through_jit():

@@ -175,6 +175,25 @@ def bend(g: Array, y: Array) -> Array:
     return np.where(other > 1e-4 * _largest(own * zero), np.inf, own)
 
 
+def refuse_second_call(cotangents: Sequence[Array], y: Outputs) -> None:
+    """Refuse cotangents that depend on the same matrix, decomposed once more.
+
+    They are a function of the matrix with that alone, which no derivative by ``y`` sees.
+    """
+    own = y[0].node.parents[0]
+    nodes = [x.node for x in cotangents if getattr(x, "node", None) is not None]
+    for node in history(nodes):
+        other = node.parents[0] if node.op is pick and node.parents else None
+        if other is None or other is own or ref(other) not in OPEN:
+            continue
+        if np.array_equal(plain(other.args[0]), plain(own.args[0])):
+            raise np.linalg.LinAlgError(
+                "a matrix with equal eigenvalues or singular values is decomposed twice, and the "
+                "derivative by one needs the other: decompose once, w, v = np.linalg.eigh(x), and "
+                "use these in both places"
+            )
+
+
 def is_asking() -> bool:
     """Whether this pass is one of those that :func:`gradient` makes inside another."""
     return _depth.get() > 0

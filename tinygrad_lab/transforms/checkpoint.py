@@ -97,7 +97,8 @@ def checkpoint(f: Callable[..., Any], *args: Any) -> Any:
         return _of_batch(level, f, args) if is_of_batch else f(*args)
     arguments = rebuild(args, _own_tensor, open_modules=False)
     is_watching = current_mode() is WATCH
-    with nullcontext() if is_watching else no_grad():
+    is_inside = level is not None  # a vmap: what is tracked outside of it goes on being recorded
+    with nullcontext() if is_watching or is_inside else no_grad():
         result = _drawing_alone(twins.generators, lambda: f(*arguments))
     y = from_scalar(plain(result))
     if not hasattr(y, "dtype"):
@@ -171,7 +172,12 @@ class _Again:
         birth = new_leaf()
         inputs = list(map(_standing_for, self._nodes, values))
         fresh: dict[Any, Any] = dict(zip(self._nodes, inputs, strict=True))
-        twins = Twins(lambda t: twin_of(t, fresh[t.node].data, fresh[t.node].node), all_arrays=True)
+
+        def anew(t: Tensor) -> Tensor:
+            x = fresh.get(t.node)  # None for what is tracked outside of the vmap around
+            return t if x is None else twin_of(t, x.data, x.node)
+
+        twins = Twins(anew, all_arrays=True)
         f, args = twins.of(self._before)
         nodes = [x.node for x in inputs]
         quiet = np.errstate(invalid="ignore")  # the backward pass around this raises
@@ -207,7 +213,7 @@ def _recompute(argnums: Sequence[int], g: Any, y: Any, again: _Again, *values: A
     node = getattr(result, "node", None)
     begin = [(node, conjugate(g))] if node is not None else []
     wanted = [inputs[argnum - 1] for argnum in argnums]
-    graph = isinstance(g, Tensor)
+    graph = isinstance(y, Tensor)  # g may be a batch of upstreams, and no tensor
     gradients = walk(begin, wanted, create_graph=graph, retain_graph=graph)
     return [conjugate(gradient) for gradient in gradients]
 

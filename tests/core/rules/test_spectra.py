@@ -203,6 +203,23 @@ def test_a_hessian_of_eigenvalues_alone():
     np.testing.assert_allclose(tl.hessian(power_sum)(EYE), tl.hessian(trace)(EYE), atol=1e-12)
 
 
+@pytest.mark.parametrize("values", [[1.0, 1, 2], [1.0, 1, 1], [2.0, 2, 1, 1]], ids=str)
+@pytest.mark.parametrize("decomposed", [linalg.eigvalsh, linalg.eigvals])
+def test_a_hessian_where_the_gradient_is_rounding(decomposed: Any, values: Any):
+    def roots(x: Any) -> Any:
+        w = decomposed(x)
+        return np.real(np.sum((w * w - 3 * w + 2) ** 2))
+
+    def of_matrix(x: Any) -> Any:
+        y = x @ x - 3 * x + 2 * np.eye(len(values))
+        return np.trace(y @ y)
+
+    x = turned(values, float)
+    direction = hermitian(REAL[: len(x), : len(x)])
+    ours, expected = (tl.hvp(f, (x,), (direction,))[0] for f in (roots, of_matrix))
+    np.testing.assert_allclose(hermitian(ours), hermitian(expected), atol=1e-8)
+
+
 @pytest.mark.parametrize("x", [turned([2.0, 2, 5], float), turned([2.0, 2, 5], complex)])
 def test_the_projection_on_a_subspace_of_equal_values(x: Any):
     def of_pair(x: Any) -> Any:
@@ -326,7 +343,6 @@ NO_FUNCTIONS: dict[str, Any] = {
     "half a subspace": lambda x: (lambda v: v @ v.T)(linalg.eigh(x)[1][:, :1]),
     "unequal parts": lambda x: (lambda w, v: (v * [1, 2, 3]) @ v.T)(*linalg.eigh(x)),
     "values by position": lambda x: (lambda w, v: (v * w * [1, 2, 3]) @ v.T)(*linalg.eigh(x)),
-    "two calls": separately,
     "quotients": rayleigh,
     "left vectors": lambda x: linalg.svd(x)[0],
     "right vectors": lambda x: linalg.svd(x)[2],
@@ -347,6 +363,18 @@ def test_what_depends_on_the_choice_of_vectors_is_not_finite(name: str, x: Any):
         return np.sum(y * REAL[: y.shape[0], : y.shape[1]])
 
     assert not np.all(np.isfinite(tl.grad(weighted)(x)))
+
+
+@pytest.mark.parametrize("x", [EYE, turned([2.0, 2, 5], float), 1e-10 * EYE, 0 * EYE])
+def test_a_matrix_that_is_decomposed_twice_is_refused(x: Any):
+    value = linalg.eigvalsh
+    for d, f in (
+        (tl.grad, lambda x: np.sum(separately(x) * REAL[: len(x), : len(x)])),
+        (tl.hessian, lambda x: np.sum(value(x) * np.exp(value(x)))),
+        (tl.hessian, lambda x: np.sum((value(x) ** 2 - 4 * value(x) + 3) ** 2)),
+    ):
+        with pytest.raises(linalg.LinAlgError, match="decompose once"):
+            d(f)(x)
 
 
 @pytest.mark.parametrize("rows", [3, 4])

@@ -304,6 +304,7 @@ class Jitted:
     """
 
     __name__: str
+    records = True  # told from other callables, by state.py
 
     def __init__(self, f: Callable[..., Any], backend: str) -> None:
         self.__name__ = type(f).__name__  # unless it has a name of its own

@@ -356,6 +356,9 @@ class State(Twins):
             return self._input(variable, path, value)
         if isinstance(value, FunctionType):
             return self.function(value, path)
+        if getattr(type(value), "records", False):  # another jit inside: its calls are part of this
+            self.expect(f"{path} is {self.bound(value)}", path)
+            return self.of(value.function, f"{self.bound(value)}.function")
         if hasattr(type(value), "__array_function__"):
             raise NotRecordable(f"an array of {type(value).__module__} flows through it")
         if isinstance(value, Iterator) and not isinstance(value, IOBase):

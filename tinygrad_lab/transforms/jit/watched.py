@@ -146,6 +146,6 @@ def _content_of(cell: CellType) -> list[Any]:
 
 def _functions_of(member: Any) -> list[FunctionType]:
     """The functions of a class's member: a method, and what a property reads and writes with."""
-    names = ("__func__", "fget", "fset", "func")
+    names = ("__func__", "fget", "fset", "func", "function")
     parts = [member, *(getattr(member, name, None) for name in names)]
     return [part for part in parts if isinstance(part, FunctionType)]

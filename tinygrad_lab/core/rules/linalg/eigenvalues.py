@@ -19,7 +19,7 @@ def _conjugate_gaps(w):
 
 
 def _eigh(g, y, a, UPLO="L"):
-    w, v = y
+    v = y[1]
 
     def mixtures(g):  # of vectors turned into each other, which is all that they can do
         turns = mH(v) @ conj(g.of(1, y))
@@ -28,7 +28,7 @@ def _eigh(g, y, a, UPLO="L"):
     if 1 in g:
         inner = as_diagonal(g.of(0, y)) + unmixed(g, y, 0, mixtures, _gaps)[0]
     else:
-        inner = as_diagonal(shared(g[0], w))
+        inner = as_diagonal(shared(g, y))
     grad = v @ inner @ mH(v)
     return conj(grad + mH(grad)) / 2
 
@@ -44,7 +44,7 @@ def _eig(g, y, a):
     if 1 in g:
         inner = as_diagonal(conj(g.of(0, y))) + unmixed(g, y, 0, mixtures, _conjugate_gaps)[0]
     else:
-        inner = as_diagonal(conj(shared(g[0], w)))
+        inner = as_diagonal(conj(shared(g, y)))
     inverse = np.linalg.inv(mH(v))
     size = largest(np.abs(untracked(inverse)), axis=(-2, -1))
     is_basis = size * float(np.finfo(w.dtype).eps) ** 0.75 < 1  # not so for Jordan blocks

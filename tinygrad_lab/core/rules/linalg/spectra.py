@@ -48,17 +48,25 @@ def are_equal(gaps, values):
     return np.abs(untracked(gaps)) <= _EQUAL * _eps(values) * _largest(untracked(values))
 
 
-def shared(g, values):
+def shared(g, y, position=0):
     """Share among equal values what comes back to them, as ``np.max`` and ``np.sort`` do."""
+    values, up = y[position], g[position]
     equal = are_equal(differences(values), values)
-    mean = (equal @ g[..., None])[..., 0] / np.sum(equal, axis=-1)
-    strays = np.abs(untracked(g - mean)) > _eps(values) ** 0.5 * _largest(untracked(g))[..., 0]
-    return np.where(strays, mean, g)  # unchanged where equal: it may have a history of its own
+    mean = (equal @ up[..., None])[..., 0] / np.sum(equal, axis=-1)
+    away, size = np.abs(untracked(up - mean)), _largest(untracked(up))[..., 0]
+    strays = away > _eps(values) ** 0.5 * size
+    if degenerate.is_recorded(up) and somewhere(strays | (equal.sum(axis=-1) > 1)):
+        degenerate.refuse_second_call([up], y)
+    if degenerate.is_recorded(up) and somewhere(strays):  # or rounding, where all comes to 0
+        slopes = degenerate.change(g, y, position, _ramp(values)).of(position, y)
+        size = size + (_largest(untracked(values)) * _largest(untracked(slopes)))[..., 0]
+        strays = away > _eps(values) ** 0.5 * size
+    return np.where(strays, mean, up)  # unchanged where equal: it may have a history of its own
 
 
 def of_sizes(g, y, position):
     """What comes back to singular values alone: shared, and nothing to 0, as ``np.abs`` does."""
-    values, up = y[position], shared(g[position], y[position])
+    values, up = y[position], shared(g, y, position)
     zero = are_equal(values[..., None], values)[..., 0]
     is_kink = zero & (np.abs(untracked(up)) > _eps(values) ** 0.5 * _largest(untracked(up))[..., 0])
     up = np.where(is_kink, 0, up)
@@ -87,6 +95,7 @@ def unmixed(g, y, position, mixtures, gaps):
         free = [np.abs(untracked(upper)) <= least for upper in uppers]
         taken = [each & (step == 0) for each, step in zip(free, steps)]
     else:
+        degenerate.refuse_second_call([*g.values()], y)
         limits = [_limit(*each) for each in zip(zip(*map(mixtures, derivatives)), lowers, steps)]
         is_function = _is_function(g, y, position, mixtures, equal, derivatives[0])
         size = _size(g, position) + _largest(untracked(values)) * _size(derivatives[0], position)
