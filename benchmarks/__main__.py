@@ -48,9 +48,6 @@ WORKLOADS = {
         imports.WORKLOAD,
     )
 }
-# Seconds to wait for the threads of others: after a product those of OpenBLAS spin for 2**26 cycles
-# (25 ms), in case there is another one, and what comes next would share its processors with them.
-PAUSE = 0.05
 PEERS = ("numpy", "numba", "torch", "mygrad", "autograd", "jax")
 
 
@@ -72,12 +69,7 @@ def main() -> None:
         workload = WORKLOADS[name]
         limit = arguments.threads or workload.threads
         with threads(limit):
-            results = measure(
-                workload,
-                rounds=arguments.rounds,
-                seconds=arguments.seconds,
-                pause=0.0 if limit == 1 else PAUSE,
-            )
+            results = measure(workload, rounds=arguments.rounds, seconds=arguments.seconds)
         print_table(workload, results, limit, earlier.get(name, {}))
         record["workloads"][name] = {
             result.contender: as_json(result, workload.unit, limit)

@@ -59,10 +59,8 @@ class Result:
     rounds: list[float] = field(default_factory=list, repr=False)
 
 
-def measure(workload: Workload, *, rounds: int, seconds: float, pause: float = 0.0) -> list[Result]:
+def measure(workload: Workload, *, rounds: int, seconds: float) -> list[Result]:
     """Time every contender of a workload that can run here, about `seconds` in all for each.
-
-    Before each turn there is a `pause` (in seconds) in which the threads of the one before rest.
 
     Raises `AssertionError` naming the contender whose gradients differ from the first one's.
     """
@@ -82,9 +80,23 @@ def measure(workload: Workload, *, rounds: int, seconds: float, pause: float = 0
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             gc.collect()
-            time.sleep(pause)
+            settle()
             times[name].append(time_steps(runners[name].step, repeats[name]))
     return [summarise(workload, name, times, begins[name]) for name in names] + absent
+
+
+def settle() -> None:
+    """Wait until the threads of the contender before have come to rest.
+
+    Those of OpenBLAS spin for 0.1 s after a product, in case there is another one, and what comes
+    next would share its processors with them.
+    """
+    last = time.perf_counter() + 0.5
+    while time.perf_counter() < last:
+        before = time.process_time()
+        time.sleep(0.01)
+        if time.process_time() - before < 0.001:
+            return
 
 
 def check_gradients(runners: dict[str, Runner], tolerance: float) -> None:
