@@ -5,7 +5,10 @@ import itertools
 import random
 import threading
 import weakref
+from array import array
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -465,6 +468,26 @@ class TestRefusals:
             f(X)
         assert losses == []
 
+    @pytest.mark.parametrize(
+        ("holder", "change"),
+        [
+            ([1], "append"), (deque([1]), "append"), ({1}, "add"), (bytearray(b"a"), "append"),
+            (array("d", [1.0]), "append"), ({1: 2}, "__delitem__"),
+        ],
+    )  # fmt: skip
+    def test_what_a_method_changes_beside_it(self, holder, change):
+        """It is refused as what a function changes is, and left as it was."""
+
+        class Layer:
+            def __call__(self, x):
+                getattr(holder, change)(3 if change != "__delitem__" else 1)
+                return x * 2
+
+        layer, before = Layer(), deepcopy(holder)
+        with pytest.raises(TracingError, match="holder has other contents"):
+            tl.jit(lambda x: layer(x))(X)
+        assert holder == before
+
     def test_a_value_kept_where_nobody_looks(self):
         def keep(x):
             Holder.value = x * 2
@@ -562,8 +585,8 @@ class TestRefusals:
 
         with pytest.raises(TracingError):
             tl.jit(step)()
-        for name, array in model.state_dict().items():
-            assert np.array_equal(array, before[name])
+        for name, value in model.state_dict().items():
+            assert np.array_equal(value, before[name])
         assert all(p.grad is None for p in model.parameters())
 
     def test_an_unknown_backend_and_no_function(self):

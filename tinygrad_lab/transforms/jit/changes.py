@@ -44,6 +44,8 @@ class Changes:
         self.held: list[Any] = []
         for record_ in state.records:
             self._compare(*record_)
+        if path := state.watch.put_back():
+            raise TracingError(self._never_again(path, "other contents"))
         if self.numbers:
             raise Changed(self.numbers)
         self.result = self._expression(result, "result")
@@ -65,16 +67,16 @@ class Changes:
             now = dict(vars(twin))
         for key in before.keys() - now.keys():
             if isinstance(original, (list, deque)):
-                raise TracingError(self._resized(name))
+                raise TracingError(self._never_again(name, "another length"))
             self.deleted.append(f"{name}[{self._key(key)}]")
         for key, value in now.items():
             if key in before and before[key] is value:
                 continue
             self._change(original, name, key, value, before.get(key, _ABSENT))
 
-    def _resized(self, name: str) -> str:
+    def _never_again(self, name: str, what: str) -> str:
         return (
-            f"{self.state.label(name)} has another length after the call of "
+            f"{self.state.label(name)} has {what} after the call of "
             f"{self.state.trace.name}, and would after each later one, so that what is recorded "
             "would never fit again: return what you append, and append it outside"
         )
@@ -91,7 +93,7 @@ class Changes:
     def _change(self, original: Any, name: str, key: Any, value: Any, before: Any) -> None:
         label = self.state.place(name, key)
         if isinstance(original, (list, deque)) and before is _ABSENT:
-            raise TracingError(self._resized(name))
+            raise TracingError(self._never_again(name, "another length"))
         is_number = type(value) in (int, float, complex) and type(before) in (int, float, complex)
         if is_number:
             self.numbers.add(label)

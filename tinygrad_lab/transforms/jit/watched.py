@@ -33,6 +33,7 @@ __all__ = ["Watch", "is_plain"]
 _NUMBERS = (bool, int, float, complex, str, bytes, NoneType)
 _UNORDERED = (set, frozenset, bytearray, array)
 _HOLDERS = (tuple, list, deque, dict, MappingProxyType, *_UNORDERED)
+_CHANGING = (list, deque, dict, set, bytearray, array)
 _MOST = 64  # entries of what holds other things too
 
 Expect = Callable[[str, str], None]  # a condition, and the path that it is about
@@ -60,6 +61,18 @@ class Watch:
     def __init__(self, expect: Expect, bound: Callable[[Any, str], str]) -> None:
         self._expect, self._bound = expect, bound
         self._seen: dict[int, Any] = {}
+        self._holders: list[tuple[Any, Any, str]] = []  # what can change, a copy, and its path
+
+    def put_back(self) -> str | None:
+        """Undo what the recorded call itself has changed, and give the path of it, if any."""
+        changed = [holder for holder in self._holders if holder[0] != holder[1]]
+        for value, copy, _ in changed:
+            if isinstance(value, (list, bytearray, array)):
+                value[:] = copy
+            else:
+                value.clear()
+                (value.extend if isinstance(value, deque) else value.update)(copy)
+        return changed[0][2] if changed else None
 
     def kind(self, cls: type) -> None:
         """Watch what a user's class holds, and what its methods name."""
@@ -110,7 +123,10 @@ class Watch:
         if type(value) is MappingProxyType:
             self._expect(f"{path} == {self._bound(dict(value), path)}", path)
             return
-        known = self._bound(deepcopy(value), path)
+        copy = deepcopy(value)
+        if type(value) in _CHANGING:
+            self._holders.append((value, copy, path))
+        known = self._bound(copy, path)
         same = f"type({path}) is type({known}) and {path} == {known}"
         self._expect(f"{path} is {known} or {same}" if type(value) is float else same, path)
 
