@@ -37,8 +37,8 @@ __all__ = [
 
 # Bytes of unfolded images to work on at once: a part of the L2 cache.
 BLOCK = 1 << 20
-# Multiply-adds that are worth two threads.
-SHARE = 5_000_000
+# Multiply-adds that are worth two threads: with fewer, these wait for each other longer.
+SHARE = 20_000_000
 # Multiply-adds up to which OpenBLAS multiplies without packing its operands first, at twice the
 # speed where one of them has few rows.
 SMALL_PRODUCT = 1_000_000
@@ -274,12 +274,11 @@ def _weight_gradient(g: NDArray, x: NDArray, rows: Taps, columns: Taps, groups: 
 def _shares(n: int, abreast: int, products: int) -> list[slice]:
     """Share out ``n`` images of so many multiply-adds each, ``abreast`` or a multiple together.
 
-    Four times the work is in twice as many shares, each of twice the size; two shares are worth it
-    early.  How many threads there are is not asked, so that the order of a sum, and with it the
-    result, is the same everywhere.
+    Four times the work is in twice as many shares, each of twice the size.  How many threads there
+    are is not asked, so that the order of a sum, and with it the result, is the same everywhere.
     """
     doublings = (n * products // SHARE).bit_length()
-    shares = 1 << max(min(doublings, 1), doublings // 2)
+    shares = 1 << (min(doublings, 1) + doublings // 2)
     each = abreast * max(1, -(-n // (abreast * shares)))
     return [slice(start, min(start + each, n)) for start in range(0, max(n, 1), each)]
 

@@ -4,7 +4,8 @@ Each pooling and its gradient are linear in the upstream, so each pair closes un
 differentiation: the gradient's own derivative gathers where the gradient scatters.
 
 NumPy's own arrays are taken a few images at a time: what is computed on the way is then small, and
-stays in the cache.  Where there are many, several threads do that (``threads.py``).
+stays in the cache.  One thread does that: the calls are so short that two, which wait for each
+other between them, take half as long again.
 
 Not for: what users call, which checks and fills in defaults (``functional/``).
 """
@@ -15,14 +16,12 @@ from collections.abc import Callable
 from functools import reduce
 from math import prod
 from operator import add
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.nn.kernels.scratch import SCRATCH
-from tinygrad_lab.nn.kernels.threads import in_parts
 from tinygrad_lab.nn.kernels.windows import (
     Array,
     Windows,
@@ -214,22 +213,16 @@ def _in_blocks(f: Callable[..., Array], each: int, *arrays: Array, out: Array = 
     planes = [_flat(a) for a in arrays]
     result: Array = None if out is None else _flat(out)
     blocks = max(1, -(-n * c * each * arrays[0].itemsize // BLOCK))
-    step = max(1, -(-n * c // blocks))  # the same number each time, for threads
-    allocation = Lock()
-
-    def work(start: int) -> None:
-        nonlocal result
+    step = max(1, -(-n * c // blocks))
+    for start in range(0, max(1, n * c), step):
         some = slice(start, start + step)
         if out is not None:
             f(*(p[some] for p in planes), result[some])
-            return
+            continue
         part = f(*(p[some] for p in planes))
-        with allocation:
-            if result is None:
-                result = np.empty((n * c, *part.shape[1:]), part.dtype)
+        if result is None:
+            result = np.empty((n * c, *part.shape[1:]), part.dtype)
         result[some] = part
-
-    in_parts(work, range(0, max(1, n * c), step))
     return result.reshape((n, c, *result.shape[2:]))
 
 

@@ -1,4 +1,4 @@
-"""Several threads for one convolution or pooling: its images are shared out among them.
+"""Several threads for one convolution: its images are shared out among them.
 
 NumPy lets the other threads of Python run while it copies and multiplies, so these are enough.
 
@@ -39,12 +39,12 @@ _number = _number_at_start()
 
 
 def get_num_threads() -> int:
-    """Return how many threads a convolution or a pooling may use."""
+    """Return how many threads a convolution may use."""
     return _number
 
 
 def set_num_threads(number: int) -> None:
-    """Let a convolution or a pooling use so many threads.
+    """Let a convolution use so many threads.
 
     At the start there is one for each processor, or fewer where ``OMP_NUM_THREADS`` (or the like of
     OpenBLAS and MKL) says so.  Results do not depend on it.  The threads of BLAS are set elsewhere:
