@@ -204,7 +204,8 @@ def largest(sizes: Array, axis: Any = None) -> Any:
 
     Without ``initial=``, which not every library's ``max`` has.
     """
-    return (np.max if sizes.size else np.sum)(sizes, axis=axis, keepdims=axis is not None)
+    reduction: Any = np.max if sizes.size else np.sum
+    return reduction(sizes, axis=axis, keepdims=axis is not None)
 
 
 def _largest(x: Any) -> Any:
