@@ -31,9 +31,8 @@ from tinygrad_lab.transforms.jit.reach import is_users, names_in
 __all__ = ["Watch", "is_plain"]
 
 _NUMBERS = (bool, int, float, complex, str, bytes, NoneType)
-_UNORDERED = (set, frozenset, bytearray, array)
-_HOLDERS = (tuple, list, deque, dict, MappingProxyType, *_UNORDERED)
 _CHANGING = (list, deque, dict, set, bytearray, array)
+_HOLDERS = (tuple, frozenset, MappingProxyType, *_CHANGING)
 _MOST = 64  # entries of what holds other things too
 
 Expect = Callable[[str, str], None]  # a condition, and the path that it is about
