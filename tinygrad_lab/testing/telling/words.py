@@ -113,7 +113,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "property": "{property} could not be looked at: {error!e}{below}",
             "backward": "the backward pass raised {error!e}{below}",
             "": "the function raised {error!e}{below}",
-        }
+        },
+        {
+            "library": "a function of {library}'s arrays is checked as tgt.adapters.{library}(f)",
+            "": "",
+        },
     ],
     Kind.RANDOM: [
         "the function is random: at each call it draws from {source}",

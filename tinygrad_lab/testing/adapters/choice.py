@@ -1,0 +1,47 @@
+"""Whose function is this: where it shows, it is adapted without being told.
+
+Not for: the adapters themselves (``adapted.py``, ``libraries``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tinygrad_lab.testing.adapters.libraries import autograd, jax, torch
+from tinygrad_lab.testing.adapters.libraries.torch_graph import function_of, is_function_class
+from tinygrad_lab.testing.adapters.libraries.torch_modules import is_module
+from tinygrad_lab.testing.judging.subject import Adapter
+from tinygrad_lab.transforms.containers import leaves
+
+_ADAPTERS = {"torch": torch, "jax": jax, "jaxlib": jax, "autograd": autograd}
+_OURS = {"numpy", "tinygrad_lab"}  # what is of these is of Tensors
+
+
+def adapted(fn: Callable[..., Any], inputs: Sequence[Any] = ()) -> Callable[..., Any]:
+    """Adapt a function of PyTorch, JAX or autograd; leave one that may be of Tensors as it is.
+
+    It is one of theirs where it comes from there (``torch.sin``, a module, what ``jax.jit``
+    returns), and where its inputs do, unless it is NumPy's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> adapted(np.sin) is np.sin
+    True
+    """
+    if isinstance(fn, Adapter):
+        return fn
+    if is_module(fn) or is_function_class(fn) or function_of(fn) is not None:
+        return torch(fn)
+    own = [_root(getattr(fn, "__module__", None)), _root(type(fn).__module__)]
+    if not _OURS.isdisjoint(own):
+        return fn
+    parts = (part for x in inputs for _, part in leaves(x, open_modules=False))
+    libraries = (*own, *(_root(type(part).__module__) for part in parts))
+    adapter = next((_ADAPTERS[name] for name in libraries if name in _ADAPTERS), None)
+    return fn if adapter is None else adapter(fn)
+
+
+def _root(module: str | None) -> str:
+    return (module or "").partition(".")[0]
