@@ -84,3 +84,22 @@ class TestAnyOrder:
     def test_more_than_that(self, error):
         report = tgt.gradcheck(of_a_device(AnyOrder(error)), self.x, raises=False)
         assert report.verdict == "fail"
+
+
+def test_what_is_computed_on_a_gpu_may_come_back_as_cupy_has_it():
+    """An array as CuPy's, which NumPy cannot convert: it comes over with ``get()``."""
+
+    class ndarray:  # noqa: N801 - as it is called there
+        __module__ = "cupy"
+
+        def __init__(self, x):
+            self.x, self.shape, self.dtype = x, x.shape, x.dtype
+
+        def __array__(self, *_args, **_kwargs):
+            raise TypeError("Implicit conversion to a NumPy array is not allowed")
+
+        def get(self):
+            return self.x
+
+    there = tgt.adapters.numpy(lambda x: ndarray(x**3), lambda g, x: ndarray(3 * x * x * g))
+    assert tgt.gradcheck(there, X).passed

@@ -27,6 +27,8 @@ def array_of(x: Any) -> Any:
     library = type(x).__module__.partition(".")[0]
     if library == "torch" and hasattr(x, "detach"):
         return x.detach().cpu().numpy()
+    if library == "cupy" and hasattr(x, "get"):
+        return x.get()
     return np.array(x) if library in ("jax", "jaxlib") and hasattr(x, "__array__") else x
 
 
