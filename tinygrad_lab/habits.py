@@ -112,7 +112,6 @@ PACKAGE = {
 MODULE = {
     "fit": "tl.fit(model, data, nn.MSELoss(), optimizer)",
     "predict": "model(x): after model.eval(), and inside tl.no_grad()",
-    "evaluate": "tl.training.evaluate(model, data, nn.MSELoss())",
     "summary": "tl.summary(model, x.shape)",
     "save": "tl.save(model, file)",
     "cuda": "model as it is: arrays are in the memory of this machine",
