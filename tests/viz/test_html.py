@@ -18,6 +18,7 @@ from tinygrad_lab import nn
 from tinygrad_lab.viz import RenderError, graph
 from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.html.exploring import exploring_page
+from tinygrad_lab.viz.html.page import Pictured
 from tinygrad_lab.viz.html.stepping import grid, walk
 from tinygrad_lab.viz.html.vector import Palette
 from tinygrad_lab.viz.nesting import Frame
@@ -146,7 +147,7 @@ def test_a_frame_without_boxes_folds_nothing():
     picture = graph(np.exp(w).sum())
     empty = Frame("f9", "nothing", None)
     model = replace(picture.model, frames=(empty,))
-    page = exploring_page(model, picture.style, "auto", "about")
+    page = exploring_page(Pictured(model, picture.style, "auto", "about"))
     assert Reader(page.html).data["views"][0]["frames"] == []
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.lab.reports import example
+from tinygrad_lab.lab.reports.measuring import median_run
 from tinygrad_lab.lab.reports.multiples import frame, grid
 from tinygrad_lab.lab.reports.sections.moments import moments
 from tinygrad_lab.lab.reports.sections.panel import panel
@@ -64,7 +65,7 @@ def section(runs: Runs, quick: bool) -> Section | None:
 
 def _again(results: Results) -> Result:
     """Train the run with the median loss again, and keep its weights at some epochs."""
-    median = sorted(results, key=lambda result: result.loss)[len(results) // 2]
+    median = median_run(results)
     (again,) = train_many(median.settings, [median.seed], snapshots=moments(median, FRAMES))
     return again
 
