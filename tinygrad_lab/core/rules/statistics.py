@@ -141,8 +141,8 @@ def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan, between):
     undefined = np.all(missing, axis=-1) if ignore_nan else np.any(missing, axis=-1)
     each = (1,) * len(lengths)
     counts = np.sum(~missing, axis=-1) + undefined if ignore_nan else np.full(each, n)
-    q, counts = beside(q, untracked(rows)), beside(counts, untracked(rows))
-    place = _places(q.reshape(q.shape + each), counts, n, method)
+    counts = beside(counts, untracked(rows))
+    place = _places(beside(q.reshape(q.shape + each), counts), counts, n, method)
     below = np.minimum(np.floor(untracked(place)).astype(int), max(n - 2, 0))
     part = place - below
     neighbours = np.stack([below, np.minimum(below + 1, n - 1)])
@@ -183,7 +183,7 @@ def _middle(low, high, part):
 
 def _places(q, counts, n, method):
     """Where the quantiles lie in sorted rows of ``n``, of which ``counts`` elements count."""
-    plain = beside(untracked(q), counts)
+    plain = untracked(q)
     if method == "linear":
         place = (counts - 1) * plain
     else:

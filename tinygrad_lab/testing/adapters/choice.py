@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lab.testing.adapters.libraries import autograd, jax, torch
 from tinygrad_lab.testing.adapters.libraries.torch_graph import function_of, is_function_class
 from tinygrad_lab.testing.adapters.libraries.torch_modules import is_module
+from tinygrad_lab.testing.judging.foreign import home
 from tinygrad_lab.testing.judging.subject import Adapter
 from tinygrad_lab.transforms.containers import leaves
 
-_ADAPTERS = {"torch": torch, "jax": jax, "jaxlib": jax, "autograd": autograd}
-_OURS = {"numpy", "tinygrad_lab"}  # what is of these is of Tensors
+_ADAPTERS = {"torch": torch, "jax": jax, "autograd": autograd}
+_OURS = ("numpy", "tinygrad_lab")  # whose functions are of Tensors
 
 
 def adapted(fn: Callable[..., Any], inputs: Sequence[Any] = ()) -> Callable[..., Any]:
@@ -34,14 +37,8 @@ def adapted(fn: Callable[..., Any], inputs: Sequence[Any] = ()) -> Callable[...,
         return fn
     if is_module(fn) or is_function_class(fn) or function_of(fn) is not None:
         return torch(fn)
-    own = [_root(getattr(fn, "__module__", None)), _root(type(fn).__module__)]
-    if not _OURS.isdisjoint(own):
+    if isinstance(fn, np.ufunc) or (getattr(fn, "__module__", None) or "").startswith(_OURS):
         return fn
     parts = (part for x in inputs for _, part in leaves(x, open_modules=False))
-    libraries = (*own, *(_root(type(part).__module__) for part in parts))
-    adapter = next((_ADAPTERS[name] for name in libraries if name in _ADAPTERS), None)
-    return fn if adapter is None else adapter(fn)
-
-
-def _root(module: str | None) -> str:
-    return (module or "").partition(".")[0]
+    name = next(filter(None, map(home, (fn, *parts))), None)
+    return fn if name is None else _ADAPTERS[name](fn)

@@ -6,7 +6,6 @@ Not for: what else may be wrong with it (``properties``).
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from typing import Any
 
@@ -32,17 +31,7 @@ class accusing:  # noqa: N801 - used as a function is
         if isinstance(error, Misbehaved) or not isinstance(error, Exception):
             return
         kind = self.writes if is_a_write(error) else Kind.RAISES
-        if library := _refusing(error):
-            self.facts["library"] = library
         raise Misbehaved(kind, line_of(error), error=error, **self.facts) from error
-
-
-def _refusing(error: Exception) -> str | None:
-    """Name the library that does not know our Tensors, if that is what an error is about."""
-    text = str(error)
-    if "must be Tensor, not Tensor" in text:
-        return "torch"
-    return "jax" if "tinygrad_lab.core.tensor.Tensor" in text and "jax" in sys.modules else None
 
 
 def is_a_write(error: BaseException) -> bool:

@@ -114,10 +114,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "backward": "the backward pass raised {error!e}{below}",
             "": "the function raised {error!e}{below}",
         },
-        {
-            "library": "a function of {library}'s arrays is checked as tgt.adapters.{library}(f)",
-            "": "",
-        },
+    ],
+    Kind.FOREIGN: [
+        "it calls {function} with Tensors, and the derivative by hand that this has would not be "
+        "asked for",
+        "say gradcheck(adapters.{adapter}(f), ...), which asks for it",
     ],
     Kind.RANDOM: [
         "the function is random: at each call it draws from {source}",
