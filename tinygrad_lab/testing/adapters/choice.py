@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.testing.adapters.libraries import autograd, jax, torch
-from tinygrad_lab.testing.adapters.libraries.torch_graph import function_of, is_function_class
-from tinygrad_lab.testing.adapters.libraries.torch_modules import is_module
 from tinygrad_lab.testing.judging.foreign import home
 from tinygrad_lab.testing.judging.subject import Adapter
 from tinygrad_lab.transforms.containers import leaves
@@ -33,11 +31,8 @@ def adapted(fn: Callable[..., Any], inputs: Sequence[Any] = ()) -> Callable[...,
     >>> adapted(np.sin) is np.sin
     True
     """
-    if isinstance(fn, Adapter):
-        return fn
-    if is_module(fn) or is_function_class(fn) or function_of(fn) is not None:
-        return torch(fn)
-    if isinstance(fn, np.ufunc) or (getattr(fn, "__module__", None) or "").startswith(_OURS):
+    module = getattr(fn, "__module__", None) or ""
+    if isinstance(fn, (Adapter, np.ufunc)) or module.startswith(_OURS):
         return fn
     parts = (part for x in inputs for _, part in leaves(x, open_modules=False))
     name = next(filter(None, map(home, (fn, *parts))), None)
