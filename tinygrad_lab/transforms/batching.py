@@ -21,7 +21,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.errors import BatchedValueError
+from tinygrad_lab.core.levels import innermost_array
 from tinygrad_lab.core.operations import Op
 from tinygrad_lab.core.rules import creation, indexing, manipulation
 from tinygrad_lab.core.rules.linalg import decompositions, norms, products
@@ -498,7 +500,8 @@ form_of(sequences.convolve_full, sequences.convolve_valid)(_overlaps)
 
 
 def _of_shapes(level: Level, op: Op, *args: Any, **kwargs: Any) -> Any:
-    example = lambda x: np.broadcast_to(np.zeros((), x.dtype), x.shape)
+    zero = lambda x: beside(np.zeros((), x.dtype), innermost_array(x))
+    example = lambda x: np.broadcast_to(zero(x), x.shape)
     return op(*level.mapped(example, args), **level.mapped(example, kwargs))
 
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.graph import is_differentiated
-from tinygrad_lab.core.levels import somewhere
+from tinygrad_lab.core.levels import innermost_array, somewhere
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.tensor import Tensor, start, tensor
 from tinygrad_lab.transforms.calls import Argnums, Call, Function, History, walk
@@ -303,7 +304,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
 
 def _partials(y: Any, inputs: Sequence[Tensor], graph: bool, retain: bool) -> list[Any]:
     """Compute the partial derivatives of one array by each input."""
-    units = np.eye(y.size, dtype=y.dtype).reshape((y.size, *y.shape))
+    units = beside(np.eye(y.size, dtype=y.dtype), innermost_array(y)).reshape((y.size, *y.shape))
     is_complex = y.dtype.kind == "c"
     rows = np.concatenate([units, 1j * units]) if is_complex else units
     is_live = isinstance(y, Tensor) and y.node is not None and y.size > 0

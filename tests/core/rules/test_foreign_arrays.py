@@ -56,6 +56,8 @@ class Foreign(np.lib.mixins.NDArrayOperatorsMixin):
         raise AssertionError("something went round the protocols")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if not all(isinstance(x, KNOWN) or not hasattr(x, "__array_ufunc__") for x in inputs):
+            return NotImplemented  # a batch, a Tensor
         refuse_numpys((inputs, kwargs))
         return wrapped(getattr(ufunc, method)(*plain(inputs), **plain(kwargs)))
 
@@ -101,6 +103,9 @@ class Foreign(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __index__(self) -> int:
         return self._hidden.__index__()
+
+
+KNOWN = (Foreign, np.ndarray, np.generic)
 
 
 def refuse_numpys(value: Any) -> None:
@@ -243,3 +248,30 @@ def test_the_gradient_is_that_of_the_factor_which_the_library_gives():
     y = tl.tensor(SQUARE, requires_grad=True)
     (np.linalg.cholesky(y, upper=is_upper) * weights).sum().backward()
     np.testing.assert_allclose(np.asarray(x.grad), y.grad, rtol=1e-12)
+
+
+DERIVATIVES = {
+    "grad": lambda f, x: tl.grad(lambda x: np.sum(f(x)))(x),
+    "jacobian": lambda f, x: tl.jacobian(f)(x),
+    "hessian": lambda f, x: tl.hessian(lambda x: np.sum(f(x)))(x),
+    "hvp": lambda f, x: tl.hvp(lambda x: np.sum(f(x)), (x,), (x,)),
+    "jvp": lambda f, x: tl.jvp(f, (x,), (x,))[1],
+    "vmap": lambda f, x: tl.vmap(f)(x),
+    "vmap of grad": lambda f, x: tl.vmap(tl.grad(lambda x: np.sum(f(x))))(x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("derivative", DERIVATIVES)
+def test_derivatives_of_functions_stay_where_their_arguments_are(derivative: str):
+    def f(x: Any) -> Any:
+        weights = 1.0 if "vmap" in derivative else np.ones(3)  # a batch takes what its array takes
+        return np.sum(np.where(x > 0.1, x**3, np.sin(x)) * weights) * x
+
+    values = np.array([[0.5, -1.0, 2.0], [0.3, 0.2, -0.7], [1.0, -2.0, 0.4]])
+    x = values if "vmap" in derivative else values[0]
+    there = DERIVATIVES[derivative](f, Foreign(x))
+    there = there[0] if isinstance(there, tuple) else there
+    here = DERIVATIVES[derivative](f, x)
+    here = here[0] if isinstance(here, tuple) else here
+    assert isinstance(there, Foreign)
+    np.testing.assert_allclose(plain(there), here, rtol=1e-12)
