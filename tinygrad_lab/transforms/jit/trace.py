@@ -11,6 +11,7 @@ Not for: what is an input (``state.py``), or what becomes of the instructions (`
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -19,6 +20,7 @@ from weakref import ref as weak
 import numpy as np
 
 from tinygrad_lab.core import engine
+from tinygrad_lab.core.callers import plain_array_written_to
 from tinygrad_lab.core.dispatch import apply
 from tinygrad_lab.core.engine import NO_KWARGS
 from tinygrad_lab.core.operations import NUMPYS, Op, Primitive
@@ -185,6 +187,9 @@ class Trace:
 
     def _refuse(self, what: str, remedy: str = "Return it, and look at that") -> NoReturn:
         self._check()
+        if a := plain_array_written_to(sys._getframe(1)):  # noqa: SLF001 - as callers.py says
+            what = f"{a}[i] = t, into a plain array {a},"
+            remedy = f"Say {a} = tl.tensor({a}) before"
         raise TracingError(
             f"{what} of a value in {self.name}, which is being recorded: the number would be a "
             f"constant in all later calls. {remedy}"
