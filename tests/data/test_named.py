@@ -73,4 +73,4 @@ def test_without_scikit_learn(monkeypatch):
 
 
 def test_it_prints_in_a_line_or_two():
-    assert len(repr(load("digits"))) < 300
+    assert len(repr(data.load("digits"))) < 300
