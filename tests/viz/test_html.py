@@ -295,3 +295,11 @@ def test_a_dark_picture_is_a_dark_page(mlp):
     assert (
         Reader(graph(loss, model, theme="dark").step().html).all("html")[0]["data-theme"] == "dark"
     )
+
+
+def test_what_is_not_finite_is_said_by_itself_and_of_the_frame_it_is_in():
+    model = nn.Sequential(nn.Linear(2, 1, rng=0))
+    loss = model(tl.Tensor(np.array([[np.nan, 1.0]]))).sum()
+    page = Reader(graph(loss, model, detail="primitives").interactive().html)
+    assert any("✗ NaN" in frame["facts"] for frame in page.data["views"][0]["frames"])
+    assert any(text.endswith(" ✗ NaN") for text in page.texts["button"])

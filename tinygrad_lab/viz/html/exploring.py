@@ -120,8 +120,7 @@ def _rows(model: GraphModel) -> Iterator[str]:
 
 def _row(box: Box, depth: int, path: str | None) -> str:
     """Write the row of a box; the frame it is in says whose weight it is."""
-    marks = " ".join(box.marks) or box.trouble
-    name = f"{one_line(box.heading).removeprefix(f'{path}.')} {marks}".strip()
+    name = " ".join([one_line(box.heading).removeprefix(f"{path}."), *box.warnings])
     return (
         f'<tr class="d{min(depth, 6)}" data-box="{box.id}"><th scope="row">'
         f"<button data-find>{escaped(name)}</button></th><td>{escaped(str(box.shape))}</td>"
@@ -164,7 +163,7 @@ def _folded(model: GraphModel, frame: Frame, position: dict[str, int]) -> dict[s
 
     boxes = [box for box in model.boxes if is_in(box.frame)]
     main = next((box for box in reversed(boxes) if box.operations), boxes[-1])
-    marks = [printable(mark) for mark in dict.fromkeys(m for box in boxes for m in box.marks)]
+    marks = [printable(mark) for mark in dict.fromkeys(m for box in boxes for m in box.warnings)]
     facts = [str(main.shape)] + ([f"∇ {number(main.flow)}"] if main.flow is not None else [])
     inner = [
         plural(sum(box.operations for box in boxes), "operation"),

@@ -137,7 +137,7 @@ class _Writer:
 
     def _lines(self, step: Step) -> Iterator[str]:
         box = step.box
-        facts = [self._about(box), box.dtype, *box.marks]
+        facts = [self._about(box), box.dtype, *box.warnings]
         yield f"<h2>{escaped(one_line(box.heading))}</h2>"
         yield f'<p class="muted">{escaped(" · ".join(facts))}</p>'
         yield "<h3>Arrives: g</h3>"

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.lab.reports import example
 from tinygrad_lab.lab.reports.measuring import median_run
 from tinygrad_lab.lab.reports.multiples import frame, grid
 from tinygrad_lab.lab.reports.sections.moments import moments
 from tinygrad_lab.lab.reports.sections.panel import panel
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
-from tinygrad_lab.lab.reports.study import Results, Runs, Study
+from tinygrad_lab.lab.reports.study import Results, Runs
 from tinygrad_lab.lab.reports.tables import Section, Table
-from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.training import Result, train_many
 
 if TYPE_CHECKING:
@@ -29,11 +27,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 FRAMES = 10
-
-
-def needs(studies: Sequence[Study]) -> list[Settings]:
-    """Return the settings whose boundaries are shown: those of the run that is shown in full."""
-    return example.needs(studies)
 
 
 def section(runs: Runs, quick: bool) -> Section | None:
