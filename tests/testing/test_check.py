@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from benchmarks.checkers.faults import FAULTS
+from tests.testing.failures import failure
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.operations import planted, vjps_of
 from tinygrad_lab.testing.judging.judgement import Kind, Reason
@@ -33,12 +34,6 @@ AHEAD = ["forward_and_backward"]  # it would find a fault of second order before
 
 def log_sum_exp(x, axis=-1):
     return negated_log(np.exp(x).sum(axis=axis))
-
-
-def failure(fn, *inputs, **kwargs):
-    with pytest.raises(tgt.GradientError) as caught:
-        tgt.gradcheck(fn, *inputs, **kwargs)
-    return caught.value
 
 
 def test_a_message_says_where_how_much_what_pattern_who_and_how_to_see_it_again():

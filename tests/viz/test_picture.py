@@ -14,13 +14,6 @@ import pytest
 import tinygrad_lab as tl
 from tests.viz.conftest import make_fused
 from tinygrad_lab.viz import RenderError, graph
-from tinygrad_lab.viz import render as rendering
-
-
-@pytest.fixture
-def no_engine(monkeypatch):
-    monkeypatch.setattr(rendering.shutil, "which", lambda _: None)
-    monkeypatch.setattr(rendering.importlib.util, "find_spec", lambda _: None)
 
 
 @pytest.mark.usefixtures("drawing")

@@ -350,7 +350,7 @@ class Tensor:
             )
         _take_calls(cls)
 
-    if TYPE_CHECKING:  # the methods that are set below, and by `methods`
+    if TYPE_CHECKING:  # the methods that are set below, and in words.py
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -720,14 +720,8 @@ arguments.Tensor = dispatch.Tensor = Tensor
 _take_calls(Tensor)
 
 
-def methods(*functions: Op) -> None:
-    """Declare functions that are methods of tensors too: ``x.relu()`` for ``relu(x)``."""
-    for function in functions:
-        is_numpys = isinstance(function, type(np.sum))
-        setattr(Tensor, function.__name__, _of_numpy(function) if is_numpys else function)
-
-
-methods(
+_function: Any
+for _function in (
     *map(_unary, (
         np.arccos, np.arcsin, np.arctan, np.cos, np.cosh, np.exp, np.expm1, np.log, np.log10,
         np.log1p, np.log2, np.reciprocal, np.sin, np.sinh, np.sqrt, np.square, np.tan, np.tanh,
@@ -736,7 +730,9 @@ methods(
     np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.copy, np.cumprod, np.cumsum,
     np.diagonal, np.dot, np.max, np.mean, np.min, np.nonzero, np.prod, np.repeat, np.round,
     np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
-)  # fmt: skip
+):  # fmt: skip
+    _is_numpys = isinstance(_function, type(np.sum))
+    setattr(Tensor, _function.__name__, _of_numpy(_function) if _is_numpys else _function)
 
 
 def tensor(

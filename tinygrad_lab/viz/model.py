@@ -121,6 +121,11 @@ class Box:
         return (first, last) if changes else None
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader is warned of: its marks, or else what is not finite in it."""
+        return self.marks or ((f"✗ {self.trouble}",) if self.trouble else ())
+
+    @property
     def trouble(self) -> str:
         """What is not finite: ``NaN`` or ``Inf`` in the value, or else ``∇ NaN``; or nothing.
 
