@@ -22,6 +22,7 @@ import numpy as np
 __all__ = [
     "NotRecordable",
     "holder_of",
+    "is_of_package",
     "is_open",
     "is_users", "is_writing",
     "may_hold_state",
@@ -64,6 +65,13 @@ def is_users(module: str | None) -> bool:
         return False
     file = getattr(sys.modules.get(top), "__file__", None) or ""
     return "site-packages" not in file and "dist-packages" not in file
+
+
+def is_of_package(function: FunctionType) -> bool:
+    """Whether a function stands in this package, which is nobody's to change."""
+    name = function.__globals__.get("__name__", "")
+    module = sys.modules.get(name) if name.partition(".")[0] == _PACKAGE else None
+    return module is not None and function.__globals__ is vars(module)
 
 
 def is_open(kind: type) -> bool:

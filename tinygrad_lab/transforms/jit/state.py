@@ -30,6 +30,7 @@ from tinygrad_lab.transforms.jit.generators import is_generator
 from tinygrad_lab.transforms.jit.reach import (
     NotRecordable,
     holder_of,
+    is_of_package,
     is_open,
     is_users,
     is_writing,
@@ -448,7 +449,8 @@ class State(Twins):
             for part in (vars(value)["__wrapped__"], *filter(None, rules)):
                 self.watch.code(part)
             return value
-        named = names_in(value)
+        is_ours = is_of_package(value)  # what tl.grad(f) gives, say
+        named = [] if is_ours else names_in(value)
         refuse_unnamed(value, named)
         closed_over = tuple(value.__closure__ or ())
         cells = tuple(self._blank_cell(cell) for cell in closed_over)
@@ -462,7 +464,7 @@ class State(Twins):
             self._fill(cell, variable, named)
         is_same = self._fill_space(space, named, named)
         is_same = is_same and not closed_over and not is_writing(value)
-        for module in modules_in(value):
+        for module in [] if is_ours else modules_in(value):
             self.watch.value(module, self._named(module, module.__name__), named)
         twin.__defaults__ = self._defaults(value.__defaults__, f"{name}.__defaults__")
         twin.__kwdefaults__ = self._defaults(value.__kwdefaults__, f"{name}.__kwdefaults__")
