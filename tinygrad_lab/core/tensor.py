@@ -27,7 +27,13 @@ from tinygrad_lab.core.arguments import (
     without_out,
 )
 from tinygrad_lab.core.assignment import join
-from tinygrad_lab.core.callers import attribute_taken, loses_nothing, says_so, what_would_detach
+from tinygrad_lab.core.callers import (
+    attribute_taken,
+    is_for_a_taker,
+    loses_nothing,
+    says_so,
+    what_would_detach,
+)
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
 from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
@@ -543,6 +549,11 @@ class Tensor:
     imag = property(lambda self: apply(np.imag, (self,)), doc="The imaginary part.")
 
     @property
+    def device(self) -> str:
+        """Where it is, as NumPy and PyTorch ask: ``"cpu"``."""
+        return "cpu"
+
+    @property
     def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
         """The last two axes exchanged."""
         if self.ndim < 2:
@@ -703,6 +714,9 @@ class Tensor:
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
+            caller = sys._getframe(1)  # noqa: SLF001 - Matplotlib copies a list of elements
+            if is_for_a_taker(caller):
+                raise TypeError(would_detach(*what_would_detach(caller)))
             raise RuntimeError(
                 f"cannot pickle or deep-copy the result of {cast(Node, self.node).name}, because "
                 "its history would come along; say t.detach() first"

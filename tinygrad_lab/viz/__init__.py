@@ -7,6 +7,9 @@ picture is drawn, not before.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NoReturn
+
+from tinygrad_lab.habits import missing
 from tinygrad_lab.viz.difference import Difference, diff
 from tinygrad_lab.viz.health import Finding
 from tinygrad_lab.viz.html.page import Page
@@ -56,3 +59,8 @@ __all__ = [
     "plot_sweep_heatmap",
     "plot_weight_histograms",
 ]
+
+if not TYPE_CHECKING:  # what is misspelt is an error for mypy too
+
+    def __getattr__(name: str) -> NoReturn:
+        raise missing(__name__, name, __all__)

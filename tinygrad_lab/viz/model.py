@@ -294,7 +294,13 @@ def _chosen(patterns: Collection[str], naming: Naming) -> frozenset[str]:
 def _history(loss: Any) -> list[Node]:
     """Return every node ``loss`` was computed from, oldest first, ``loss`` last."""
     if not isinstance(loss, Tensor):
-        raise TypeError(f"only the graph of a Tensor can be drawn, not of {type(loss).__name__}")
+        instead = ""
+        if hasattr(loss, "parameters"):
+            instead = ": say tl.viz.graph(loss, model), or tl.viz.graph(model(x), model)"
+        elif callable(loss):
+            instead = ": say tl.viz.graph(f(t)), or tl.viz.graph(tl.program(f)(x))"
+        kind = type(loss).__name__
+        raise TypeError(f"only the graph of a Tensor can be drawn, not of {kind}{instead}")
     if loss.node is None:
         raise ValueError(
             "this tensor has no history: nothing it was computed from has requires_grad=True, or "

@@ -34,6 +34,7 @@ class Kind(enum.StrEnum):
     NOT_A_NUMBER = "not a number"
     UNTRACKED = "untracked"
     RAISES = "raises"
+    FOREIGN = "foreign"
     RANDOM = "random"
     GLOBAL_STATE = "global state"
     MUTATES_INPUT = "mutates input"
