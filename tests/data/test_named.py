@@ -70,3 +70,7 @@ def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r"tinygrad-lab\[data\]"):
         data.load("iris")
+
+
+def test_it_prints_in_a_line_or_two():
+    assert len(repr(data.load("digits"))) < 300

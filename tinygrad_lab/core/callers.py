@@ -113,7 +113,7 @@ def _next(frame: FrameType) -> tuple[str, str]:
 def what_would_detach(frame: FrameType) -> tuple[str, str]:
     """Say what asks for a tracked tensor's numbers, as its user wrote it, and what to write."""
     inside, taker = "", False  # the first function that the user called, where it is Python
-    while frame.f_back is not None and (_is_others(frame) or _package(frame) in _TRANSPARENT):
+    while frame.f_back is not None and _asks_for_another(frame):
         inside, taker = frame.f_code.co_name, _package(frame) in _TAKERS
         if inside == "__getitem__":
             inside = type(frame.f_locals["self"]).__name__
@@ -122,7 +122,7 @@ def what_would_detach(frame: FrameType) -> tuple[str, str]:
     if taker:
         return (".".join(call.names) or inside) + "(...)", ""
     if call.instruction == "[] =":
-        a = ".".join(call.names) or "a"
+        a = _written_to(call)
         return f"{a}[i] = t, into a plain array {a},", f"{a} = tl.tensor({a}) before"
     called = _called(call, frame)
     name = inside or getattr(called, "__name__", "")
@@ -137,6 +137,22 @@ def what_would_detach(frame: FrameType) -> tuple[str, str]:
     if isinstance(called, (np.ufunc, type(np.sum))):
         return written, "np.stack([t, ...]) for a list of tensors"
     return written, ""
+
+
+def plain_array_written_to(frame: FrameType) -> str:
+    """Name the array ``a`` where what asks for numbers is ``a[i] = t``; "" where it is another."""
+    while frame.f_back is not None and _asks_for_another(frame):
+        frame = frame.f_back
+    call = _call_of(frame.f_code, frame.f_lasti)
+    return _written_to(call) if call.instruction == "[] =" else ""
+
+
+def _written_to(call: Call) -> str:
+    return ".".join(call.names) or "a"
+
+
+def _asks_for_another(frame: FrameType) -> bool:
+    return _is_others(frame) or _package(frame) in _TRANSPARENT
 
 
 def is_for_a_taker(frame: FrameType) -> bool:

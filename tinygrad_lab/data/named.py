@@ -7,6 +7,7 @@ Not for other data: arrays (``TensorDataset``), files (``read_csv``, ``read_idx`
 
 from __future__ import annotations
 
+import reprlib
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -38,6 +39,11 @@ class Split(NamedTuple):
     test: TensorDataset
     columns: list[str]
     classes: list[str]
+
+    def __repr__(self) -> str:
+        """The data sets, and the first of the names: there may be a thousand."""
+        columns, classes = map(reprlib.repr, (self.columns, self.classes))
+        return f"Split(train={self.train}, test={self.test}, columns={columns}, classes={classes})"
 
 
 def load(

@@ -826,3 +826,22 @@ class TestPlainValues:
         numbered, chunked = tl.jit(lambda x: x * next(count)), tl.jit(chunk)
         assert [numbered(1.0) for _ in "123"] == [1.0, 2.0, 3.0]
         assert [chunked(1.0) for _ in "123"] == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("place", [0, slice(1, None), (slice(None), 0)])
+@pytest.mark.parametrize("record", [tl.jit, tl.program, lambda f: tl.repeat(f, 2)])
+def test_a_write_into_a_plain_array_is_called_what_it_is(record, place):
+    def written(x):
+        inner = np.zeros((3, 2))
+        inner[place] = x[place]
+        return x + inner
+
+    def told(x):
+        inner = tl.tensor(np.zeros((3, 2)))
+        inner[place] = x[place]
+        return x + inner
+
+    x = np.ones((3, 2))
+    with pytest.raises(TracingError, match=r"inner\[i\] = t, into .*Say inner = tl.tensor"):
+        record(written)(x)
+    record(told)(x)

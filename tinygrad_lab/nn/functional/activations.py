@@ -52,17 +52,29 @@ def tanh(input: Array) -> Array:
     return np.tanh(input)
 
 
+@primitive
 @takes_arrays
 def tanhshrink(input: Array) -> Array:
-    """``input - tanh(input)``.
+    """``input - tanh(input)``, without its cancellation near 0.
 
     Examples
     --------
     >>> import numpy as np
-    >>> tanhshrink(np.array([0.0, 2.0])).round(4)
-    array([0.   , 1.036])
+    >>> tanhshrink(np.array([0.0, 1e-4, 2.0]))
+    array([0.00000000e+00, 3.33333332e-13, 1.03597242e+00])
     """
-    return input - np.tanh(input)
+    near = np.fabs(input) < 1
+    x = np.where(near, input, 0)
+    # Lambert's continued fraction: tanh(x) = x / (1 + square / (3 + square / (5 + ...))).
+    square: Array = x * x
+    rest: Array = 1.0
+    for odd in range(19, 1, -2):
+        rest = odd + square / rest
+    part = square / rest
+    return np.where(near, x * part / (1 + part), input - np.tanh(input))
+
+
+defvjp(tanhshrink, lambda g, y, x: g * np.square(np.tanh(x)))
 
 
 @primitive

@@ -219,7 +219,9 @@ def _log_of_rest(p: Array) -> Array:
     return np.where(p == 1, _LEAST_LOGARITHM, np.log1p(-np.where(p == 1, 0, p)))
 
 
+@primitive
 def _bernoulli_slope(p: Array, target: Array) -> Array:
+    """The slope of the loss by the probability."""
     spread = p * (1 - p)
     certain = spread == 0
     miss, hit = np.maximum(1 - p, _LEAST_DIVISOR), np.maximum(p, _LEAST_DIVISOR)
@@ -227,6 +229,25 @@ def _bernoulli_slope(p: Array, target: Array) -> Array:
     return np.where(certain, at_ends, (p - target) / np.where(certain, 1, spread))
 
 
+def _bernoulli_curvature(p: Array, target: Array) -> Array:
+    """``target / p**2 + (1 - target) / (1 - p)**2``, each 0 where the loss is cut off."""
+    return _over_square(target, p) + _over_square(1 - target, 1 - p)
+
+
+def _over_square(share: Array, p: Array) -> Array:
+    is_none = (share == 0) | (p == 0)
+    return np.where(is_none, 0, share) / np.square(np.where(is_none, 1, p))
+
+
+def _certainty(p: Array) -> Array:
+    return 1 / np.maximum(1 - p, _LEAST_DIVISOR) + 1 / np.maximum(p, _LEAST_DIVISOR)
+
+
+defvjp(
+    _bernoulli_slope,
+    lambda g, y, p, target: g * _bernoulli_curvature(p, target),
+    lambda g, y, p, target: -g * _certainty(p),
+)
 defvjp(
     _bernoulli_loss,
     lambda g, y, p, target: g * _bernoulli_slope(p, target),

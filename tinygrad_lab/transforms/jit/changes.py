@@ -21,6 +21,7 @@ from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.jit.state import Changed, Line, State, dotted, same_number
 from tinygrad_lab.transforms.jit.trace import Traced, TracingError
+from tinygrad_lab.transforms.jit.watched import content_of
 from tinygrad_lab.transforms.replicas import CONSTANT
 
 __all__ = ["MISS", "Changes", "Code"]
@@ -44,8 +45,8 @@ class Changes:
         self.held: list[Any] = []
         for record_ in state.records:
             self._compare(*record_)
-        if path := state.watch.put_back():
-            raise TracingError(self._never_again(path, "other contents"))
+        if state.watch.grown:
+            raise TracingError(self._never_again(state.watch.grown, "other contents"))
         if self.numbers:
             raise Changed(self.numbers)
         self.result = self._expression(result, "result")
@@ -62,7 +63,7 @@ class Changes:
         elif isinstance(twin, Node):
             now = {"grad": twin.grad}
         elif isinstance(twin, CellType):
-            now = {"cell_contents": twin.cell_contents}
+            now = dict(zip(("cell_contents",), content_of(twin), strict=False))
         else:
             now = dict(vars(twin))
         for key in before.keys() - now.keys():
@@ -219,6 +220,8 @@ class Code:
         self.name = state.trace.name
         self.reads, self.inputs, self.drawn = state.reads, state.inputs, state.drawn
         self.past = past
+        count = len(self.inputs)
+        self.looked_at = {self.inputs[i] for i in state.trace.looked_at if i < count}
         self.outs = [f"o{i}" for i in range(len(changes.outputs))]
         self.space = {**_SPACE, **state.constants, "past": past}
         self.labels = state.labels()
@@ -271,8 +274,9 @@ class Code:
         ``stay`` are the inputs that the program takes.
         """
         inputs = [self.inputs[i] for i in stay]
-        used = {*inputs, *(self.inputs[i] for i in (self.past.stay if self.past else ()))}
-        reads = [line.text for line in self.reads if line.needed_by in used or not line.needed_by]
+        past = self.past.stay if self.past else ()
+        used = {*inputs, *self.looked_at, *(self.inputs[i] for i in past)}
+        reads = [text for line in self.reads for text in line.among(used)]
         lines = [f"[{', '.join(self.outs)}] = run({', '.join(inputs)})", *self.results]
         text = "def call_recorded(run, args, kwargs):\n try:\n"
         text += "".join(f"  {line}\n" for line in reads or ["pass"])
@@ -323,8 +327,12 @@ class Code:
         path = subject.removeprefix("len(").removesuffix(")")
         head = re.split(r"[.\[]", path, maxsplit=1)[0]
         label = dotted(self.labels.get(head, head) + path[len(head) :])
+        if subject.startswith("len({id"):
+            return "arguments, of which two are one now, or were", ""
         if subject.startswith("len({"):
             return "parameters, of which two are one now, or were", ""
+        if subject.startswith("[*"):
+            return f"the order or the names in {dotted(self.labels.get(path[2:-1], path))}", ""
         try:
             value = eval(subject, dict(space))
         except (KeyError, IndexError, AttributeError, NameError):

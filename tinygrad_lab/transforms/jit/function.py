@@ -27,13 +27,14 @@ from tinygrad_lab.transforms.jit.changes import MISS, Changes, Code
 from tinygrad_lab.transforms.jit.history import Past, pullback
 from tinygrad_lab.transforms.jit.passes import simplified, used_inputs, without_facts
 from tinygrad_lab.transforms.jit.program import GuardFailed, Program
+from tinygrad_lab.transforms.jit.reach import NotRecordable
 from tinygrad_lab.transforms.jit.refusals import (
     UnseenDrawError,
     refuse_leaks,
     refuse_unseen,
     refusing_unseen_draws,
 )
-from tinygrad_lab.transforms.jit.state import Changed, NotRecordable, State
+from tinygrad_lab.transforms.jit.state import Changed, State
 from tinygrad_lab.transforms.jit.trace import Trace, TracingError, untraced
 from tinygrad_lab.warnings import RecordingWarning, warn
 
@@ -192,8 +193,11 @@ def _refusal_in(error: BaseException | None) -> TracingError | None:
 def _called(trace: Trace, state: State, twins: Any) -> Changes:
     twin, args, kwargs = twins
     unseen = refusing_unseen_draws(trace.name)
-    with trace.recording(), differentiating(state.differentiated), unseen:
-        result = twin(*args, **kwargs)
+    try:
+        with trace.recording(), differentiating(state.differentiated), unseen:
+            result = twin(*args, **kwargs)
+    finally:
+        state.watch.put_back()
     state.refuse_changed_copies()
     return Changes(state, result)
 

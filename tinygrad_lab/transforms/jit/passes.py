@@ -268,8 +268,10 @@ def without_facts(program: Program) -> tuple[Program, set[int]]:
         and not program.inputs[i].kind.is_array
         and program.inputs[i].kind.dtype in _NUMBERS
     }
-    kept = [n for n, _ in guards if not sources[n] <= facts]
-    facts -= set().union(*(sources[n] for n in kept)) if kept else set()
+    kept: list[int] = []
+    while len(kept) < len(others := [n for n, _ in guards if not sources[n] <= facts]):
+        kept = others  # a number in one of these is no fact, and others may be about it
+        facts = facts.difference(*(sources[n] for n in kept))
     dropped = {n for n, _ in guards} - set(kept)
     facts &= set().union(*(sources[n] for n in dropped)) if dropped else set()
     live = {ref.number for ref, _ in program.numbered()} - dropped

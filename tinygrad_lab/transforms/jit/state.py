@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
-from io import IOBase
-from operator import is_
-from types import CellType, FunctionType, ModuleType, SimpleNamespace
+from types import CellType, FunctionType, ModuleType
 from typing import Any, NamedTuple
+from weakref import ReferenceType
 
 import numpy as np
 
@@ -27,20 +26,31 @@ from tinygrad_lab.core.operations import OPERATIONS
 from tinygrad_lab.core.rules.indexing import getitem
 from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.transforms.containers import is_module
-from tinygrad_lab.transforms.jit.reach import is_users, may_hold_state, names_in, parameter_names
+from tinygrad_lab.transforms.jit.generators import is_generator
+from tinygrad_lab.transforms.jit.reach import (
+    NotRecordable,
+    holder_of,
+    is_of_package,
+    is_open,
+    is_users,
+    is_writing,
+    may_hold_state,
+    modules_in,
+    named_in,
+    names_in,
+    parameter_names,
+    refuse_elusive,
+    refuse_unnamed,
+)
 from tinygrad_lab.transforms.jit.trace import Trace, Traced
-from tinygrad_lab.transforms.jit.watched import Watch
+from tinygrad_lab.transforms.jit.watched import Watch, content_of
 from tinygrad_lab.transforms.replicas import CONSTANT, Twins, twin_of
 
-__all__ = ["Changed", "Line", "NotRecordable", "State", "dotted", "same_number"]
+__all__ = ["Changed", "Line", "State", "dotted", "same_number"]
 
 _PACKAGE = __name__.partition(".")[0]
 _PRIMITIVE = getitem.__code__
 _MOST = 5000  # arrays and numbers that a recorded call may reach
-
-
-class NotRecordable(Exception):  # noqa: N818 - not an error: such a call is made as it is
-    """The call is part of a larger history, which goes on outside."""
 
 
 class Changed(Exception):  # noqa: N818 - not an error: record once more
@@ -51,6 +61,10 @@ class Changed(Exception):  # noqa: N818 - not an error: record once more
         self.paths = paths
 
 
+def _missing(condition: str) -> str:
+    return f"if not ({condition}): return MISS"
+
+
 class Line(NamedTuple):
     """A line of the code that reads the state of a call."""
 
@@ -58,11 +72,31 @@ class Line(NamedTuple):
     needed_by: str | None = None  # the variable of the input that alone needs it
     condition: str | None = None  # what it expects
     subject: str = ""  # of what
+    otherwise: str = ""  # what it expects where no input needs it
 
     @classmethod
-    def expecting(cls, condition: str, subject: str, needed_by: str | None = None) -> Line:
+    def expecting(
+        cls, condition: str, subject: str, needed_by: str | None = None, otherwise: str = ""
+    ) -> Line:
         """Make the line that lets a call miss unless a condition on a subject holds."""
-        return cls(f"if not ({condition}): return MISS", needed_by, condition, subject)
+        return cls(_missing(condition), needed_by, condition, subject, otherwise)
+
+    def among(self, used: Collection[str]) -> Iterator[str]:
+        """Give what is to be done where some inputs are used."""
+        if self.needed_by is None or self.needed_by in used:
+            yield self.text
+        elif self.otherwise:
+            yield _missing(self.otherwise)
+
+
+class Space(NamedTuple):
+    """The globals of functions, and their twins, which all twins of these functions share."""
+
+    name: str  # of the globals, in the code
+    values: dict[str, Any]
+    twin: dict[str, Any]
+    module: ModuleType  # whose globals the twins are
+    is_same: dict[str, bool]  # of what some code names: whether its twin is the thing itself
 
 
 def same_number(path: str, name: str) -> str:
@@ -91,6 +125,7 @@ class State(Twins):
         self.inputs: list[str] = []  # the variable of each input
         self.static: dict[str, Any] = {}  # numbers that are part of what is recorded, by path
         self.drawn: list[str] = []  # the variables of generators
+        self._bits: list[Any] = []  # and what these draw from
         self._input_labels: dict[str, str] = {}
         self._labels: dict[str, str] = {}  # how a person says what a variable is
         self.records: list[tuple[Any, Any, str, dict[Any, Any]]] = []  # original, twin, how, what
@@ -99,9 +134,12 @@ class State(Twins):
         self._optimizer = ""  # the variable of the optimizer or schedule that is being read
         self.tracked: dict[int, tuple[Node, str]] = {}  # by input: the twin of its node, the node
         self.differentiated: list[Node] = []  # the twins of what somebody around differentiates by
-        self.watch = Watch(self.expect, self._named)
+        self.watch = Watch(self.expect, self._named, lambda: {**self.constants, **self.objects})
         self.copies: list[tuple[Any, Any]] = []  # of sets and bytes: an original, its twin
         self._leaves: list[str] = []  # the variables of nodes: no two may be one
+        self._spaces: dict[int, Space] = {}  # by the identity of globals
+        self._open: dict[int, bool] = {}  # twins of functions in the making: whether they are used
+        self._handed: dict[int, str] = {}  # the variables of arguments, by the identity of these
         self._count = 0
 
     # -- the code -----------------------------------------------------------------------------
@@ -173,7 +211,7 @@ class State(Twins):
                 self.read(f"if {variable} is not {known}[0]: {check}")
             else:
                 self.read(f"{variable} = {path}", variable)
-            self.expect(f"type({variable}) is {type(value).__name__}", variable, variable)
+            self.expect(f"type({path}) is {type(value).__name__}", path)
             return self._input(variable, path, value)
         if is_number:
             self.static[label] = value
@@ -185,6 +223,8 @@ class State(Twins):
 
     def again(self, value: Any, twin: Any, path: str) -> Any:
         """What is one object now must be one then."""
+        if id(twin) in self._open:
+            self._open[id(twin)] = True
         if type(twin) is Traced:  # an array: two may be one now, and two then
             return self._new(value, path)
         variable = self.originals.get(id(twin))
@@ -203,17 +243,19 @@ class State(Twins):
             raise NotRecordable(f"an array of {type(array).__module__} flows through it")
         variable = self._variable("a")
         self.read(f"{variable} = {path}", variable)
-        self._expect_array(variable, array)
+        self._expect_array(variable, array, path)
         return self._input(variable, path, array)
 
-    def _expect_array(self, variable: str, array: Any) -> None:
+    def _expect_array(self, variable: str, array: Any, path: str) -> None:
         dtype = self.bound(array.dtype)
-        self.expect(
+        line = Line.expecting(
             f"type({variable}) is ndarray and {variable}.shape == {array.shape!r} "
             f"and ({variable}.dtype is {dtype} or {variable}.dtype == {dtype})",
             variable,
             variable,
+            f"type({path}) is ndarray",
         )
+        self.reads.append(line)
 
     def tensor(self, value: Tensor, path: str) -> Any:
         """A tensor's data is an input, and so is what has accumulated on it."""
@@ -222,6 +264,7 @@ class State(Twins):
         position = len(self.inputs)
         data = self.array(value.data, f"{variable}.data")
         if node is None:
+            self._leaves.append(f"id({variable})")
             self.expect(f"{variable}.node is None", f"{variable}.requires_grad")
             twin = twin_of(value, data)
         else:
@@ -277,8 +320,7 @@ class State(Twins):
             return False
         if hasattr(kind, "__del__"):  # a twin would free what is the original's
             return False
-        is_ours = kind.__module__.startswith(f"{_PACKAGE}.optim") or kind is SimpleNamespace
-        return is_ours or is_users(kind.__module__)
+        return kind.__module__.startswith(f"{_PACKAGE}.optim") or is_open(kind)
 
     def stateful(self, thing: Any, path: str) -> Any:
         """An object may be another one of its class, as long as the same is in its attributes."""
@@ -310,7 +352,11 @@ class State(Twins):
     def filled(self, container: Any, path: str) -> Any:
         """A container may be another one, as long as the same is in it."""
         variable = self._container(container, path)
+        if attributes := getattr(container, "__dict__", None):
+            self.watch.value(attributes, f"{variable}.__dict__")
         if isinstance(container, dict):
+            if all(isinstance(key, CONSTANT) for key in container):
+                self.expect(f"[*{variable}] == {self.bound([*container])}", f"[*{variable}]")
             twin = self._settled(container, container.copy())
             twin.clear()
             for key, item in container.items():
@@ -339,6 +385,9 @@ class State(Twins):
     def generator(self, value: np.random.Generator, path: str) -> Any:
         """Draws from a generator are instructions."""
         variable = self._variable("g")
+        if any(bits is value.bit_generator for bits in self._bits):
+            raise NotRecordable("two generators that draw from one bit generator")
+        self._bits.append(value.bit_generator)
         self.read(f"{variable} = {path}")
         self.expect(f"type({variable}) is Generator", variable)
         self.drawn.append(variable)
@@ -361,15 +410,26 @@ class State(Twins):
             return self.of(value.function, f"{self.bound(value)}.function")
         if hasattr(type(value), "__array_function__"):
             raise NotRecordable(f"an array of {type(value).__module__} flows through it")
-        if isinstance(value, Iterator) and not isinstance(value, IOBase):
-            raise NotRecordable("an iterator, which gives another value in each call")
         if isinstance(value, (set, bytearray, array)):
             self.copies.append((copy(value), copy(value)))
             self.expect(f"{path} == {self.bound(self.copies[-1][0])}", path)
+            if isinstance(value, set):  # {1} is {True}
+                self.expect(f"repr({path}) == {repr(value)!r}", path)
             return self.copies[-1][1]
+        refuse_elusive(value)
+        if (holder := holder_of(value)) is not None:
+            twin = self.of(holder, f"{path}.__self__")
+            self.expect(f"{path}.__name__ == {value.__name__!r}", path)
+            return getattr(twin, value.__name__)
+        if type(value) is ReferenceType and (end := value()) is not None:
+            self.expect(f"{path}() is not None", path)
+            twin = self.of(end, f"{path}()")
+            return value if twin is end else ReferenceType(twin)
+        if is_generator(value):
+            self.watch.generators.add(value)
         self.expect(f"{path} is {self.bound(value)}", path)
-        self.watch.value(value, path)
-        return super().other(value, path)
+        self.watch.value(value, self._named(value, self.label(path)))
+        return value
 
     def refuse_changed_copies(self) -> None:
         """Make the call as it is where it has changed a set: an original has only been compared."""
@@ -383,88 +443,115 @@ class State(Twins):
             self.expect(f"{path} is {name}", path)
         if value is not self._root and not is_users(value.__module__):
             return value
+        self.watch.text(value)
         if value.__code__ is _PRIMITIVE:  # which has its rules under its own name
             rules = OPERATIONS[value].vjps if value in OPERATIONS else ()
             for part in (vars(value)["__wrapped__"], *filter(None, rules)):
                 self.watch.code(part)
             return value
-        self._settled(value, value)  # it may call itself
-        closed_over = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
-        named = names_in(value)
-        cells = tuple(self._cell(variable, cell, named) for variable, cell in closed_over)
-        space = self.bound(value.__globals__)
-        twins = self._named_twins(named, value.__globals__, space, named)
-        defaults = value.__defaults__
-        if defaults and any(map(may_hold_state, defaults)):
-            defaults = tuple(
-                self.of(item, f"{name}.__defaults__[{i}]") for i, item in enumerate(defaults)
-            )
-        named_defaults = value.__kwdefaults__
-        if named_defaults and any(map(may_hold_state, named_defaults.values())):
-            named_defaults = {
-                key: self.of(item, f"{name}.__kwdefaults__[{key!r}]")
-                for key, item in named_defaults.items()
-            }
+        is_ours = is_of_package(value)  # what tl.grad(f) gives, say
+        named = [] if is_ours else names_in(value)
+        refuse_unnamed(value, named)
+        closed_over = tuple(value.__closure__ or ())
+        cells = tuple(self._blank_cell(cell) for cell in closed_over)
+        space = self._space(value.__globals__)
+        twin = FunctionType(value.__code__, space.twin, value.__name__, None, cells)
+        twin.__qualname__ = value.__qualname__
+        twin.__dict__ = value.__dict__
+        self._settled(value, twin)  # it may call itself
+        self._open[id(twin)] = False
+        for variable, cell in zip(value.__code__.co_freevars, closed_over, strict=True):
+            self._fill(cell, variable, named)
+        is_same = self._fill_space(space, named, named)
+        is_same = is_same and not closed_over and not is_writing(value)
+        for module in [] if is_ours else modules_in(value):
+            self.watch.value(module, self._named(module, module.__name__), named)
+        twin.__defaults__ = self._defaults(value.__defaults__, f"{name}.__defaults__")
+        twin.__kwdefaults__ = self._defaults(value.__kwdefaults__, f"{name}.__kwdefaults__")
+        is_same = is_same and twin.__defaults__ is value.__defaults__
+        is_same = is_same and twin.__kwdefaults__ is value.__kwdefaults__
         for key, item in vars(value).items():
             if key != "__wrapped__":  # read through its cell
                 self.watch.value(item, f"{name}.{key}", named)
-        is_same = all(twin is value.__globals__[n] for n, twin in twins.items())
-        is_same = is_same and all(map(is_, cells, value.__closure__ or ()))
-        is_same = is_same and named_defaults is value.__kwdefaults__
-        if is_same and defaults is value.__defaults__:
+        was_called = self._open.pop(id(twin))
+        if is_same and not was_called:
             return value
-        everything = {**value.__globals__, **twins}
-        twin = FunctionType(value.__code__, everything, value.__name__, defaults, cells)
-        twin.__kwdefaults__, twin.__qualname__ = named_defaults, value.__qualname__
-        twin.__dict__.update(value.__dict__)
-        self._record(value.__globals__, everything, space, dict(everything))
         return self._known(twin, name, value)
 
-    def _named_twins(
-        self, names: Sequence[str], values: Mapping[str, Any], space: str, attributes: Sequence[str]
-    ) -> dict[str, Any]:
-        """Build the twins of what some code names: of modules, with the attributes it names."""
-        twins = {}
+    def _defaults(self, values: Any, path: str) -> Any:
+        """Build the twins of a function's defaults."""
+        if isinstance(values, tuple) and any(map(may_hold_state, values)):
+            return tuple(self.of(item, f"{path}[{i}]") for i, item in enumerate(values))
+        if isinstance(values, dict) and any(map(may_hold_state, values.values())):
+            return {key: self.of(item, f"{path}[{key!r}]") for key, item in values.items()}
+        return values
+
+    def _space(self, values: dict[str, Any]) -> Space:
+        """Give the twin of the globals of functions, or of what is in a module: one for all."""
+        if id(values) not in self._spaces:
+            module = ModuleType(values.get("__name__", ""))
+            vars(module).update(values)
+            name = self._named(values, values.get("__name__", ""))
+            self._spaces[id(values)] = Space(name, values, vars(module), module, {})
+        return self._spaces[id(values)]
+
+    def _fill_space(self, space: Space, names: Sequence[str], attributes: Sequence[str]) -> bool:
+        """Build the twins of what some code names, and say whether it has no need of them.
+
+        Of modules that it names, what they hold under the ``attributes`` it names.
+        """
         for name in names:
-            item = values.get(name)
+            if name not in space.values or name in space.is_same:
+                continue
+            item = space.values[name]
+            space.is_same[name] = False  # as long as nobody knows
             if isinstance(item, ModuleType) and is_users(item.__name__):
-                twins[name] = self._module_twin(item, attributes)
+                space.twin[name] = self._module_twin(item, attributes)
             elif may_hold_state(item):
                 variable = self._variable("v")
-                self.read(f"{variable} = {space}[{name!r}]")
+                self.read(f"{variable} = {space.name}[{name!r}]")
                 self._labels[variable] = name
-                twins[name] = self.of(item, variable)
-            elif isinstance(item, type):
-                self.watch.kind(item)
-        return twins
+                twin = space.twin[name] = self.of(item, variable)
+                space.is_same[name] = twin is item and not isinstance(item, CONSTANT)
+            else:
+                self.watch.value(item, f"{space.name}[{name!r}]")
+                space.is_same[name] = not isinstance(item, CONSTANT)  # somebody may set it
+        return all(space.is_same.get(name, True) for name in names)
 
     def _module_twin(self, module: ModuleType, attributes: Sequence[str]) -> ModuleType:
-        if id(module) in self._twins:
-            return self._twins[id(module)][1]
-        self._settled(module, module)
-        contents = self.bound(vars(module))
-        twins = self._named_twins(attributes, vars(module), contents, attributes)
-        if all(twin is vars(module)[name] for name, twin in twins.items()):
-            return module
-        twin = self._settled(module, ModuleType(module.__name__))
-        vars(twin).update({**vars(module), **twins})
-        self._record(vars(module), vars(twin), contents, dict(vars(twin)))
-        return twin
+        space = self._space(vars(module))
+        read = named_in(module, attributes)
+        if len(read) != len(attributes):  # all that is in it
+            self.expect(f"len({space.name}) == {len(space.values)}", f"len({space.name})")
+        self._fill_space(space, read, attributes)
+        return space.module
 
-    def _cell(self, variable: str, cell: CellType, named: Sequence[str]) -> CellType:
+    def _blank_cell(self, cell: CellType) -> CellType:
+        """Give the twin of a variable that functions share, or one that is empty as yet."""
+        known = self._twins.get(id(cell))
+        return known[1] if known else self._settled(cell, CellType())
+
+    def _fill(self, cell: CellType, variable: str, named: Sequence[str]) -> None:
+        """Put the twin of what is in a variable into its twin."""
         name = self.bound(cell)
+        if name in self.objects:
+            return
         self._labels[name] = variable
-        try:
-            content = cell.cell_contents
-        except ValueError:  # nothing in it yet
-            return cell
-        if not may_hold_state(content) and not isinstance(content, CONSTANT):
-            self.expect(f"{name}.cell_contents is {self.bound(content)}", f"{name}.cell_contents")
-            self.watch.value(content, f"{name}.cell_contents", named)
-            return cell
-        twin = CellType(self.of(content, f"{name}.cell_contents"))
-        self._record(cell, twin, name, {"cell_contents": twin.cell_contents})
-        return twin
+        self.objects[name] = cell
+        twin, path = self._twins[id(cell)][1], f"{name}.cell_contents"
+        for content in content_of(cell):
+            if isinstance(content, ModuleType) and is_users(content.__name__):
+                twin.cell_contents = self._module_twin(content, named)
+            elif may_hold_state(content) or isinstance(content, CONSTANT):
+                twin.cell_contents = self.of(content, path)
+            else:
+                self.expect(f"{path} is {self.bound(content)}", path)
+                self.watch.value(content, self._named(content, variable), named)
+                twin.cell_contents = content
+            self._record(cell, twin, name, {"cell_contents": twin.cell_contents})
+            return
+        self.expect(f"{name} == {self.bound(CellType())}", name)
+        self._record(cell, twin, name, {})
 
     def _record(self, original: Any, twin: Any, name: str, contents: dict[Any, Any]) -> None:
         self.objects[name] = original
@@ -479,27 +566,42 @@ class State(Twins):
         self._root = getattr(f, "__func__", getattr(f, "func", f))
         names = parameter_names(f, len(args))
         self.expect(f"len(args) == {len(args)}", "len(args)")
-        self.expect(f"len(kwargs) == {len(kwargs)}", "len(kwargs)")
+        self.expect(f"[*kwargs] == {[*kwargs]!r}", "[*kwargs]")
         twins = []
         for i, (name, arg) in enumerate(zip(names, args, strict=True)):
             variable = self._variable("v")
             self.read(f"{variable} = args[{i}]")
             self._labels[variable] = name
-            twins.append(self.of(arg, variable))
+            twins.append(self._argument(arg, variable))
         named = {}
         for key, arg in kwargs.items():
-            self.expect(f"{key!r} in kwargs", "kwargs")
             variable = self._variable("v")
             self.read(f"{variable} = kwargs[{key!r}]")
             self._labels[variable] = key
-            named[key] = self.of(arg, variable)
+            named[key] = self._argument(arg, variable)
+        if len(self._handed) > 1:
+            different = f"len({{{', '.join(f'id({v})' for v in self._handed.values())}}})"
+            self.expect(f"{different} == {len(self._handed)}", different)
         target = self.bound(f)
         self._labels[target] = ""
         twin = self.of(f, target)
+        for space in self._spaces.values():
+            self._record(space.values, space.twin, space.name, dict(space.twin))
+        self.watch.finish()
         if len(self._leaves) > 1:
             distinct = f"len({{{', '.join(self._leaves)}}})"
             self.expect(f"{distinct} == {len(self._leaves)}", distinct)
         return twin, twins, named
+
+    def _argument(self, value: Any, variable: str) -> Any:
+        """Two arguments that are one object are so in later calls, and two are not one."""
+        if not (isinstance(value, (np.ndarray, Tensor, dict, list)) or self.is_stateful(value)):
+            return self.of(value, variable)
+        first = self._handed.setdefault(id(value), variable)
+        if first != variable:
+            self.expect(f"{variable} is {first}", variable)
+            return self._twins[id(value)][1]
+        return self.of(value, variable)
 
     def labels(self) -> dict[str, str]:
         """Say what the variables are, as a person does."""
@@ -507,14 +609,16 @@ class State(Twins):
 
     def forget(self) -> None:
         """Let go of the twins."""
-        for _, twin, _, _ in self.records:
-            if isinstance(twin, dict) and "__builtins__" in twin:
-                twin.clear()  # a function's globals, which hold the function
+        for space in self._spaces.values():
+            space.twin.clear()  # globals, which hold the functions that hold them
+        self._spaces.clear()
         self.records.clear()
         self.tracked.clear()
         self.differentiated.clear()
         self._twins.clear()
         self.originals.clear()
+        self.objects = {}
+        del self.watch
 
 
 def dotted(path: str) -> str:

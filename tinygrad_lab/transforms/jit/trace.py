@@ -11,6 +11,7 @@ Not for: what is an input (``state.py``), or what becomes of the instructions (`
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -19,6 +20,7 @@ from weakref import ref as weak
 import numpy as np
 
 from tinygrad_lab.core import engine
+from tinygrad_lab.core.callers import plain_array_written_to
 from tinygrad_lab.core.dispatch import apply
 from tinygrad_lab.core.engine import NO_KWARGS
 from tinygrad_lab.core.operations import NUMPYS, Op, Primitive
@@ -37,6 +39,7 @@ from tinygrad_lab.transforms.jit.program import (
     kind_of,
     refs,
 )
+from tinygrad_lab.transforms.jit.reach import NotRecordable
 
 __all__ = ["Trace", "Traced", "TracedGenerator", "TracingError", "untraced"]
 
@@ -48,9 +51,12 @@ class TracingError(TypeError):
 #: What depends on shapes and dtypes alone, so that it is the same in each call.
 _STATIC = frozenset({
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj,
-    np.min_scalar_type, np.common_type, np.may_share_memory, np.shares_memory, np.ones_like,
-    np.zeros_like, np.empty_like, np.isscalar, np.isfortran, np.einsum_path,
+    np.min_scalar_type, np.common_type, np.ones_like, np.zeros_like, np.empty_like, np.isscalar,
+    np.isfortran, np.einsum_path,
 })  # fmt: skip
+
+#: What depends on where the memory of arrays lies, which is elsewhere in each call.
+_OF_MEMORY: frozenset[Op] = frozenset({np.may_share_memory, np.shares_memory})
 
 #: What gives results whose shape depends on values.
 _RAGGED = frozenset({
@@ -69,6 +75,7 @@ _REAL_OR_COMPLEX = frozenset({
 })  # fmt: skip
 
 _NUMBERS = (bool, int, float, complex)
+_PACKAGE = __name__.partition(".")[0]
 
 
 class Trace:
@@ -85,6 +92,8 @@ class Trace:
         self.constants: dict[int, Any] = {}  # arrays that are no inputs, by identity
         self._kept: dict[int, Any] = {}  # and what the program has of each
         self.draws: list[tuple[Ref, Any]] = []  # what was drawn from generators
+        self.looked_at: set[int] = set()  # the values whose shapes or dtypes were asked for
+        self._underflow = ""  # what it does where the call was made
         self._unseen = 0  # the first instruction that no pass has looked at
         self._had_backward = False
 
@@ -120,15 +129,20 @@ class Trace:
         """Compute a call and note it; a tensor among the arguments takes it."""
         if holds_tensor(args) or holds_tensor(kwargs):  # also where NumPy asks nobody: dx=t
             return apply(op, tuple(args), kwargs)
+        if op in _OF_MEMORY:
+            self._refuse(f"np.{op.__name__}()", "Look at that outside")
         values = untraced(tuple(args))
         named = {key: untraced(value) for key, value in kwargs.items()}
         self._check()
         try:
             value = op(*values, **named)
-        except FloatingPointError:
+        except (ArithmeticError, np.linalg.LinAlgError):  # which somebody may catch
             self.is_repeatable = False
             raise
         if op in _STATIC:
+            self.looked_at.update(
+                ref.number for ref in refs(self._referred([*args, *kwargs.values()]))
+            )
             return value
         return self.note(op, args, kwargs, value)
 
@@ -148,7 +162,10 @@ class Trace:
 
     def _append(self, op: Op, args: Any, kwargs: Any, value: Any) -> Ref:
         phase = "update" if self._had_backward else "forward"
-        quiet = np.geterr()["over"] == "ignore"
+        errors = np.geterr()
+        if errors["under"] not in ("ignore", self._underflow):
+            raise NotRecordable("np.errstate(under=...) inside: numbers that fade are not seen")
+        quiet = errors["over"] == "ignore"
         line = Instruction(op, args, kwargs, kind_of(value), phase, quiet=quiet)
         self.instructions.append(line)
         return Ref(len(self.inputs) + len(self.instructions) - 1)
@@ -185,6 +202,9 @@ class Trace:
 
     def _refuse(self, what: str, remedy: str = "Return it, and look at that") -> NoReturn:
         self._check()
+        if a := plain_array_written_to(sys._getframe(1)):  # noqa: SLF001 - as callers.py says
+            what = f"{a}[i] = t, into a plain array {a},"
+            remedy = f"Say {a} = tl.tensor({a}) before"
         raise TracingError(
             f"{what} of a value in {self.name}, which is being recorded: the number would be a "
             f"constant in all later calls. {remedy}"
@@ -295,6 +315,7 @@ class Trace:
     def recording(self) -> Iterator[Trace]:
         """Record what is computed inside, and let nothing be computed with it afterwards."""
         self.is_finished = False
+        self._underflow = np.geterr()["under"]
         token = engine.recorder.set(self)
         try:
             yield self
@@ -385,6 +406,7 @@ def _unary(ufunc: Op, plain: Op) -> Any:
 
 def _of_value(name: str) -> Any:
     def get(self: Traced) -> Any:
+        self.trace.looked_at.add(self.ref.number)
         return getattr(self.value, name)
 
     return property(get)
@@ -404,6 +426,14 @@ def _refused(what: str, remedy: str) -> Any:
     return method
 
 
+def _asked_by_us() -> bool:
+    """Whether what asks is this package or NumPy, and no code of a user's."""
+    frame: Any = sys._getframe(2)  # noqa: SLF001 - the code that asks
+    while frame.f_globals.get("__name__") == "abc":
+        frame = frame.f_back
+    return frame.f_globals.get("__name__", "").partition(".")[0] in (_PACKAGE, "numpy")
+
+
 class Traced:
     """A value of a call that is being recorded."""
 
@@ -418,6 +448,16 @@ class Traced:
     shape, ndim, size = map(_of_value, ("shape", "ndim", "size"))
     dtype, itemsize, nbytes = map(_of_value, ("dtype", "itemsize", "nbytes"))
     flags = _of_value("flags")
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """What ``isinstance`` says to a user's code: the class of the value."""
+        return Traced if _asked_by_us() else type(self.value)
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(self.value, name) and not name.startswith("_") and not _asked_by_us():
+            raise NotRecordable(f"{name} of an array is asked for")
+        raise AttributeError(f"a value that is being recorded has no attribute {name!r}")
 
     # -- NumPy's protocols --------------------------------------------------------------------
 
@@ -481,7 +521,11 @@ class Traced:
     __pos__ = _unary(np.positive, operator.pos)
     __abs__ = _unary(np.absolute, operator.abs)
     __invert__ = _unary(np.invert, operator.invert)
-    __hash__ = object.__hash__
+
+    def __hash__(self) -> int:
+        if isinstance(self.value, _NUMBERS) and not _asked_by_us():
+            self.trace._refuse("a key", "Compare it")  # noqa: SLF001 - its own trace
+        return object.__hash__(self)
 
     def _assign(self, _: Any) -> Any:
         if isinstance(self.value, np.ndarray):
@@ -498,6 +542,7 @@ class Traced:
         _refuse_writing(self, "x[i] = v")
 
     def __len__(self) -> int:
+        self.trace.looked_at.add(self.ref.number)
         return len(self.value)
 
     def __iter__(self) -> Iterator[Any]:
