@@ -177,6 +177,39 @@ def test_curvatures(f: Any):
     assert not differing(right, [x], curvature, lambda x: 32, absolute=1e-15)
 
 
+def test_logistic_curvatures_keep_their_digits_in_the_tails():
+    """What is left of 1 where a sigmoid is nearly 1 is there in every derivative of it."""
+    s = logistic
+    cases: list[tuple[Any, Formula]] = [
+        (fn.sigmoid, lambda x: -s(x) * s(-x) * mp.tanh(x / 2)),
+        (fn.logsigmoid, lambda x: -s(x) * s(-x)),
+        (fn.tanh, lambda x: -2 * mp.tanh(x) * mp.sech(x) ** 2),
+        (lambda x: np.logaddexp(x, 0), lambda x: s(x) * s(-x)),
+        *(
+            (
+                lambda x, share=share: fn.binary_cross_entropy_with_logits(
+                    x, np.full(x.shape, share), reduction="sum"
+                ),
+                lambda x: s(x) * s(-x),
+            )
+            for share in (0.0, 0.3, 1.0)
+        ),
+    ]
+    x = grid(np.float64)[:-1]
+    for f, right in cases:
+        slope = tl.grad(lambda x, f=f: np.sum(f(x)))
+        curvature = tl.grad(lambda x, slope=slope: np.sum(slope(x)))(x)
+        assert not differing(right, [x], curvature, lambda x: 64, absolute=smallest(np.float64))
+
+
+def test_a_gate_of_the_largest_floats_is_open():
+    """Times its argument, the slope of a sigmoid is 0 there, however large that is."""
+    x = np.array([800.0, 1e30, LARGEST])
+    np.testing.assert_array_equal(tl.grad(lambda x: np.sum(x * fn.sigmoid(x)))(x), np.ones(3))
+    slopes = tl.grad(lambda x: np.sum(fn.glu(np.stack([x, x]), dim=0)))(x)
+    np.testing.assert_array_equal(slopes, np.ones(3))
+
+
 # -- along an axis ----------------------------------------------------------------------------
 
 LARGEST = float(np.finfo(np.float64).max)
