@@ -208,3 +208,11 @@ def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path):
                 pass
             child.kill()
         assert target.read_bytes() in (b"a" * 1_000_000, b"b" * 1_000_000)
+
+
+@pytest.mark.parametrize("place", ["missing/a.txt", "a/b.txt", "."])
+def test_an_error_names_one_file(place, tmp_path):
+    (tmp_path / "a").write_text("no folder")
+    with pytest.raises(OSError, match="Errno") as error:
+        write_file(tmp_path / place, b"")
+    assert str(error.value).endswith(f"{str(tmp_path / place)!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 from typing import Any
 
@@ -19,6 +20,7 @@ HOMES: dict[str, Any] = {
     "tinygrad_lab.nn": nn,
     "tinygrad_lab.nn.functional": F,
     "tinygrad_lab.optim": optim,
+    "tinygrad_lab.viz": tl.viz,
 }
 
 
@@ -80,7 +82,9 @@ def names() -> dict[str, Any]:
 
     model = nn.Linear(2, 2, rng=0)
     return {
-        "tl": tl, "nn": nn, "F": F, "optim": optim, "np": Files(), "model": model, "file": None,
+        "tl": tl, "nn": nn, "F": F, "optim": optim, "np": Files(), "model": model,
+        "file": os.devnull,
+        "x": np.ones((1, 2)), "data": (np.ones((4, 2)), np.ones((4, 2))), "loss": tensor().sum(),
         "t": tensor(), "u": tensor() * 1.5, "A": tl.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0],
         [1.0, 0.0, 1.0]], requires_grad=True), "v": np.ones(3), "w": 0.5, "y": tensor().sum(),
         "f": lambda x: x, "a": np.ones(3), "rng": rng, "seed": 0, "shape": (2, 3), "axis": 0,
@@ -89,7 +93,7 @@ def names() -> dict[str, Any]:
         "index": np.zeros((1, 3), int), "widths": 1, "labels": np.array([0, 1]),
         "logits": tensor(), "images": np.ones((1, 1, 4, 4)), "layer": nn.ReLU(), "gamma": 0.9,
         "parameter": parameter, "parameters": [parameter], "max_norm": 1.0,
-        "optimizer": optim.SGD([parameter], lr=0.1),
+        "optimizer": optim.SGD(model.parameters(), lr=0.1),
     }  # fmt: skip
 
 

@@ -458,6 +458,8 @@ class TestWhatIsMade:
         assert tl.long is np.int64
         assert not tl.cuda.is_available()
         assert tl.device("cuda" if tl.cuda.is_available() else "cpu") == "cpu"
+        t = tl.tensor([1.0], requires_grad=True)
+        assert t.device == t.data.device == tl.ones(2, device=t.device).to(t.device).device
         assert tl.is_tensor(tl.ones(1)) and not tl.is_tensor(np.ones(1))
         tl.set_default_dtype(tl.float64)
 

@@ -101,8 +101,8 @@ def _move_into_place(path: Path, content: bytes, before: os.stat_result | None) 
             stream.write(content)
         beside.replace(target)
     except OSError as error:
-        error.filename, error.filename2 = str(path), None  # what the caller knows it by
-        raise
+        # Of one name, which the caller knows; an error of two says "-> None" for ever.
+        raise OSError(error.errno, error.strerror, str(path)) from error.__cause__
     finally:
         beside.unlink(missing_ok=True)
 

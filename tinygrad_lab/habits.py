@@ -26,7 +26,6 @@ TENSOR = {
     "stride": "t.data.strides",
     "data_ptr": "t.data.ctypes.data",
     "cuda": _NOTHING,
-    "device": _NOTHING,
     "is_cuda": _NOTHING,
     "grad_fn": "tl.viz.graph(t): it draws what t was computed from",
     "cross": "np.cross(t, u)",
@@ -55,6 +54,7 @@ TENSOR = {
     "new_zeros": "tl.zeros(shape)",
     "new_ones": "tl.ones(shape)",
     "new_tensor": "tl.tensor(a)",
+    "at": "u = t.copy(); u[i] = value",
 }
 
 #: Functions and types of the package itself.
@@ -92,14 +92,28 @@ PACKAGE = {
     "LongTensor": "tl.tensor(a, dtype=np.int64)",
     "Function": "tl.primitive(f): and give it its derivative with tl.defvjp",
     "set_grad_enabled": "tl.no_grad(), or tl.enable_grad()",
-    "autograd": "tl.gradients(y, t), or tl.grad(f)",
-    "func": "tl.grad(f), or tl.jacobian(f)",
+    "autograd": "tl.gradients(y, t), or tl.grad(f): for a Function tl.primitive and tl.defvjp, for "
+    "gradcheck tl.testing.gradcheck, for detect_anomaly tl.debug()",
+    "func": "tl.grad(f), or tl.jacobian(f): tl.vmap, tl.vjp, tl.jvp, tl.functional_call too",
+    "jacrev": "tl.jacobian(f)",
+    "jacfwd": "tl.jacobian(f)",
+    "custom_vjp": "tl.primitive(f): and give it its derivative with tl.defvjp",
+    "custom_jvp": "tl.primitive(f): and give it its derivative with tl.defvjp",
+    "stop_gradient": "t.detach()",
+    "lax": "tl.repeat(f, n): or a loop of Python, which tl.jit records",
+    "tree_map": "{name: f(p) for name, p in model.named_parameters()}",
+    "autocast": "model.to(np.float32): what is computed in is the dtype of the arrays",
+    "distributions": "rng.normal(size=shape): with the density written as its formula",
     "functional": "tl.nn.functional",
     "relu6": "np.clip(t, 0, 6)",
 }
 
 #: Methods of modules.
 MODULE = {
+    "fit": "tl.fit(model, data, nn.MSELoss(), optimizer)",
+    "predict": "model(x): after model.eval(), and inside tl.no_grad()",
+    "summary": "tl.summary(model, x.shape)",
+    "save": "tl.save(model, file)",
     "cuda": "model as it is: arrays are in the memory of this machine",
     "bfloat16": "model.to(np.float32): NumPy has no bfloat16",
     "type": "model.to(dtype)",
@@ -110,6 +124,7 @@ MODULE = {
 #: Layers and losses.
 NN = {
     "Swish": "nn.SiLU()",
+    "Dense": "nn.Linear(2, 3): how many come in, how many go out",
 }
 
 #: Functions of layers.
@@ -131,6 +146,13 @@ OPTIM = {
     "AveragedModel": "optim.swa_utils.AveragedModel(model)",
 }  # fmt: skip
 
+#: Pictures of graphs.
+VIZ = {
+    "make_dot": "tl.viz.graph(loss, model)",
+    "draw_graph": "tl.viz.graph(loss, model)",
+    "plot_model": "tl.viz.graph(loss, model)",
+}
+
 #: The tables by what is asked, as one writes it.
 TABLES: dict[str, Mapping[str, str]] = {
     "Tensor": TENSOR,
@@ -139,6 +161,7 @@ TABLES: dict[str, Mapping[str, str]] = {
     "tinygrad_lab.nn": NN,
     "tinygrad_lab.nn.functional": {**TENSOR, **FUNCTIONAL},
     "tinygrad_lab.optim": OPTIM,
+    "tinygrad_lab.viz": VIZ,
 }
 
 
@@ -197,7 +220,8 @@ def teach(kind: type) -> None:
 def markdown() -> str:
     """Write the tables down for the documentation."""
     tables = {"A tensor's words": TENSOR, "A module's": MODULE, "The package's": PACKAGE,
-              "`nn`": NN, "`nn.functional`": FUNCTIONAL, "`optim`": OPTIM}  # fmt: skip
+              "`nn`": NN, "`nn.functional`": FUNCTIONAL, "`optim`": OPTIM,
+              "`viz`": VIZ}  # fmt: skip
     lines = []
     for title, table in tables.items():
         if table:

@@ -16,8 +16,9 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ from tinygrad_lab.core.tensor import Tensor, become, flatten
 __all__ = ["IN_PLACE", "METHODS", "PACKAGE", "TENSOR", "Sorted", "expressions", "teach"]
 
 Shape = Any  # lengths, or one tuple of them
-Rng = int | np.random.Generator | None
+Rng: TypeAlias = "int | np.random.Generator | None"  # np.random is loaded when it is used
 
 
 class Sorted(NamedTuple):
@@ -431,6 +432,24 @@ _OWN_SHAPE = (
     "pow reciprocal relu round rsqrt sigmoid sign sin sqrt square sub tanh tril triu trunc"
 )
 
+#: Methods that are functions of networks.
+_OF_NETWORKS = (
+    "avg_pool2d conv2d elu gelu leaky_relu log_softmax logsumexp max_pool2d relu sigmoid silu "
+    "softmax softplus"
+)
+
+
+class _OfNetworks:
+    """A method whose function is loaded when it is first asked for, and then stands here."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Tensor | None, owner: type) -> Any:
+        functional = import_module(f"{__package__}.nn.functional")
+        setattr(Tensor, self.name, getattr(functional, self.name))
+        return getattr(owner if instance is None else instance, self.name)
+
 
 def _in_place(word: str, expression: Callable[..., Any]) -> Callable[..., Tensor]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -446,6 +465,10 @@ def _in_place(word: str, expression: Callable[..., Any]) -> Callable[..., Tensor
     return method
 
 
+def _by_name(method: str) -> Callable[..., Any]:
+    return lambda t, *args, **kwargs: getattr(t, method)(*args, **kwargs)
+
+
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda t, *args, **kwargs: function(t, *args, **in_numpys_words(function, kwargs))
 
@@ -457,8 +480,10 @@ def teach() -> None:
     for name, method in TENSOR.items():
         if not hasattr(Tensor, name):
             setattr(Tensor, name, method)
+    for name in _OF_NETWORKS.split():
+        setattr(Tensor, name, _OfNetworks(name))
     for name in _OWN_SHAPE.split():
-        setattr(Tensor, f"{name}_", _in_place(f"{name}_", getattr(Tensor, name)))
+        setattr(Tensor, f"{name}_", _in_place(f"{name}_", _by_name(name)))
     for name, expression in IN_PLACE.items():
         setattr(Tensor, name, _in_place(name, expression))
 

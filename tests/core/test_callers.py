@@ -298,3 +298,22 @@ def test_the_refusal_says_what_was_written_and_what_to_write(how: str):
     first, second = words.split(" .* ")
     assert first in text
     assert second in text.partition(first)[2]
+
+
+def test_what_a_library_asks_for_is_what_its_user_called():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    x = tl.tensor([0.5, 1.0], requires_grad=True)
+    y = x * x
+    _, ax = plt.subplots()
+    calls: dict[str, Callable[[], Any]] = {
+        "ax.plot": lambda: ax.plot(y),
+        "ax.hist": lambda: ax.hist(y),
+        "ax.fill": lambda: ax.fill(x, y),
+        "ax.scatter": lambda: ax.scatter(y.data, y),
+        "plt.plot": lambda: plt.plot([y.sum(), y.mean()]),
+    }
+    for written, call in calls.items():
+        with pytest.raises(TypeError, match=rf"^{written}\(\.\.\.\) would lose .* say t.detach"):
+            call()
+    assert len(ax.plot(y.detach())) == 1
+    plt.close()

@@ -513,3 +513,11 @@ def test_debug_watches_inside_a_derivative():
 def test_refusals_say_what_was_wrong(call: Any, kind: Any, says: str):
     with pytest.raises(kind, match=says):
         call()
+
+
+@pytest.mark.parametrize("transform", [tl.jvp, tl.hvp])
+@pytest.mark.parametrize("alone", [2.0, np.ones(1), np.ones((2, 3)), {"x": np.ones(2)}])
+def test_arguments_and_directions_come_in_tuples(transform: Any, alone: Any):
+    for args, directions in [(alone, (alone,)), ((alone,), alone)]:
+        with pytest.raises(TypeError, match=r"in a tuple.*\(f, \(x,\), \(v,\)\), not"):
+            transform(lambda *x: np.sum(x[0]), args, directions)

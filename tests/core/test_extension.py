@@ -244,3 +244,32 @@ def test_a_joint_rule_that_gives_too_few_gradients_is_named():
     x = tl.tensor(1.0, requires_grad=True)
     with pytest.raises(ValueError, match="gave 1 gradients where 2 were asked"):
         both(x, x).backward()
+
+
+@pytest.mark.parametrize("answer", [None, 2.0, "no gradient", lambda g: g])
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_rule_that_gives_no_array_is_told_what_it_gave(answer, order):
+    square = tl.primitive(lambda x: x * x)
+    rule = (lambda g, y, x: answer) if order == 1 else (lambda g, y, x: 2 * g * cut(x))
+    cut = tl.primitive(lambda x: x + 0.0)
+    tl.defvjp(cut, lambda g, y, x: answer)
+    tl.defvjp(square, rule)
+    slope = tl.grad(square) if order == 1 else tl.grad(tl.grad(square))
+    with pytest.raises(TypeError, match=r"rule: it gave .*, which is no array") as caught:
+        slope(3.0)
+    assert ("`return`" in str(caught.value)) == (answer is None)
+
+
+@pytest.mark.parametrize("rule", [lambda g: g, lambda g, x: g, lambda y, x: lambda g: g])
+def test_a_rule_of_other_arguments_is_told_its_own(rule):
+    square = tl.primitive(lambda x: x * x)
+    tl.defvjp(square, rule)
+    with pytest.raises(TypeError, match=r"operands: rule\(g, y, x0\)"):
+        tl.grad(square)(3.0)
+
+
+def test_an_error_inside_a_rule_is_its_own():
+    square = tl.primitive(lambda x: x * x)
+    tl.defvjp(square, lambda g, y, x: None.shape)
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'shape'"):
+        tl.grad(square)(3.0)

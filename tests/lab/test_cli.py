@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.core import TyperGroup
 
-from tinygrad_lab.lab import commands, reports, runner, training
+from tinygrad_lab.lab import reports, runner, training
 from tinygrad_lab.lab.commands.frame import CLOSED_PIPE
 from tinygrad_lab.lab.reports.study import Row, Study
 from tinygrad_lab.lab.runner import Interrupted
@@ -202,17 +202,9 @@ def test_ctrl_c_while_the_line_is_read(command, monkeypatch):
     assert command("train xor") == (130, "", "tinygrad-lab: interrupted; nothing was written\n")
 
 
-def test_ctrl_c_while_the_program_is_read(command, monkeypatch):
-    def stop(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(commands, "run", stop)
-    assert command("train xor") == (130, "", "tinygrad-lab: interrupted; nothing was written\n")
-
-
 BY_ITSELF = """
-import atexit, os, signal, sys
-import tinygrad_lab_command
+import atexit, os, runpy, signal, sys
+import {first}
 
 left = int(sys.argv.pop())
 
@@ -224,14 +216,23 @@ def count(event=None, _=None):
 
 atexit.register(count)
 sys.addaudithook(count)
-tinygrad_lab_command.main()
+{run}
 """
 
+COMMAND = BY_ITSELF.format(first="tinygrad_lab_command", run="tinygrad_lab_command.main()")
+#: Python imports the package before anything of ``python -m`` can be run.
+MODULE = BY_ITSELF.format(
+    first="tinygrad_lab", run='runpy.run_module("tinygrad_lab", run_name="__main__")'
+)
 
-@pytest.mark.parametrize("imported", [1, 2, 30, 150, 300, 600, 10**9])
-def test_ctrl_c_at_any_moment_is_one_line(imported):
+
+@pytest.mark.parametrize(
+    ("program", "imported"),
+    [*((COMMAND, count) for count in (1, 2, 30, 150, 300, 600, 10**9)), (MODULE, 30), (MODULE, 99)],
+)
+def test_ctrl_c_at_any_moment_is_one_line(program, imported):
     """The program interrupts itself before its so-many-th import, or at last while it exits."""
-    line = [sys.executable, "-c", BY_ITSELF, "train", "xor", "--epochs", "1", str(imported)]
+    line = [sys.executable, "-c", program, "train", "xor", "--epochs", "1", str(imported)]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 130
     assert re.fullmatch(r"tinygrad-lab: interrupted(; nothing was written)?\n", done.stderr)
@@ -240,7 +241,7 @@ def test_ctrl_c_at_any_moment_is_one_line(imported):
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is ignored there")
 def test_ctrl_c_that_is_ignored_stays_ignored():
     ignored = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-    line = [sys.executable, "-c", ignored + BY_ITSELF, "train", "xor", "--epochs", "1", "300"]
+    line = [sys.executable, "-c", ignored + "\n" + COMMAND, "train", "xor", "--epochs", "1", "300"]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -1,6 +1,8 @@
 """Processes that work for this one: a pool of which one is killed breaks, and never hangs."""
 
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import BrokenExecutor
 from multiprocessing import connection
@@ -32,3 +34,19 @@ def test_a_process_killed_while_it_sends_its_result_breaks_the_pool():
 def half_sent(pool):
     pool.submit(time.sleep, 600)  # the other process lives, and could send the rest
     pool.submit(exec, HALF_SENT, {}).result(timeout=30)
+
+
+SCRIPT = """
+print("the script runs")
+from tinygrad_lab.lab.workers import pool_of
+
+with pool_of(2) as pool:
+    print(sum(pool.map(abs, range(3))))
+"""
+
+
+def test_processes_do_not_run_the_script_that_started_them(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("the script runs\n3\n", "")

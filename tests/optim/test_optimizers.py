@@ -8,7 +8,7 @@ import pytest
 import tinygrad_lab as tl
 from tests.optim.settings import GRID, leaves, trained
 from tests.support import warnings_of
-from tinygrad_lab import optim
+from tinygrad_lab import nn, optim
 from tinygrad_lab.optim.blocks import LEAST
 
 every_setting = pytest.mark.parametrize(("name", "options"), GRID, ids=map(str, GRID))
@@ -244,3 +244,10 @@ def test_complex_parameters_are_for_sgd_alone(name):
     before = abs(w.data)
     optim.SGD([w], lr=0.1).step()
     assert (abs(w.data) < before).all()
+
+
+def test_what_stands_in_place_of_parameters_is_told_what_to_write():
+    model = nn.Linear(2, 2, rng=0)
+    for params in (model, model.parameters, model.named_parameters):
+        with pytest.raises(TypeError, match=r"say model\.parameters\(\)"):
+            optim.SGD(params, lr=0.1)

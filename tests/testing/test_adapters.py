@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.testing.failures import failure
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.testing.adapters import Adapter
 from tinygrad_lab.testing.judging.arrays import Arguments
@@ -52,12 +53,6 @@ def right(A3, n):
 
 def without_sigmoid(A3, n):
     return 2 * (A3 - Y) / n
-
-
-def failure(fn, *inputs, **kwargs):
-    with pytest.raises(tgt.GradientError) as caught:
-        tgt.gradcheck(fn, *inputs, **kwargs)
-    return caught.value
 
 
 def test_a_right_step_passes():

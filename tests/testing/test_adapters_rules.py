@@ -1,5 +1,11 @@
 """Rules by hand in JAX and autograd: the wrong one inside a function is named with its line."""
 
+import functools
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -131,3 +137,76 @@ def test_the_wrong_rule_of_a_primitive_is_named():
     composed = tgt.adapters.autograd(lambda x, w: anp.sin(wrong(right(x, x), w)).sum())
     error = failure(composed, X, X + 1)
     assert error.finding.site == line_of(by_second_wrong)
+
+
+# ---- without an adapter -------------------------------------------------------------------------
+
+Square = Callable[[Any], Any]
+
+
+def torchs(library: Any) -> Square:
+    class Square(library.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.x = x
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return 7 * g * ctx.x
+
+    return Square.apply
+
+
+def torchs_with_setup(library: Any) -> Square:
+    class Square(library.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x * x
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            (ctx.x,) = inputs
+
+        @staticmethod
+        def backward(ctx, g):
+            return 7 * g * ctx.x
+
+    return Square.apply
+
+
+def autograds(library: Any) -> Square:
+    extend = importlib.import_module("autograd.extend")
+    square = extend.primitive(lambda x: x * x)
+    extend.defvjp(square, lambda y, x: lambda g: 7 * g * x)
+    return square
+
+
+def jaxs(library: Any) -> Square:
+    rule = library.custom_vjp(lambda x: x * x)
+    rule.defvjp(lambda x: (x * x, x), lambda x, g: (7 * g * x,))
+    return rule
+
+
+SQUARES = [(torchs, "torch"), (torchs_with_setup, "torch"), (autograds, "autograd"), (jaxs, "jax")]
+WAYS = {
+    "itself": lambda square: square,
+    "within": lambda square: lambda x: np.exp(square(x)),
+    "below": lambda square: lambda x: next(f(x) for f in [lambda y: 2 * square(y)]),
+    "partial": lambda square: functools.partial(lambda f, x: f(x), square),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("make", "name"), SQUARES)
+def test_a_derivative_by_hand_is_never_passed_over(make, name, way):
+    square = make(pytest.importorskip(name))
+    with pytest.raises(tgt.GradientError, match=rf"gradcheck\(adapters\.{name}\(f\)"):
+        tgt.gradcheck(WAYS[way](square), X)
+    assert sys.getprofile() is None
+
+
+def test_an_adapted_function_within_one_of_tensors_has_its_own_derivative():
+    square = tgt.adapters.torch(torchs(pytest.importorskip("torch")))
+    with pytest.raises(tgt.GradientError, match=r"ratio 3\.500"):
+        tgt.gradcheck(lambda x: np.exp(square(x)), X)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import tinygrad_lab as tl
 from benchmarks.checkers.faults import FAULTS
+from tests.testing.failures import failure
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core.operations import planted, vjps_of
 from tinygrad_lab.testing.judging.judgement import Kind, Reason
@@ -33,12 +34,6 @@ AHEAD = ["forward_and_backward"]  # it would find a fault of second order before
 
 def log_sum_exp(x, axis=-1):
     return negated_log(np.exp(x).sum(axis=axis))
-
-
-def failure(fn, *inputs, **kwargs):
-    with pytest.raises(tgt.GradientError) as caught:
-        tgt.gradcheck(fn, *inputs, **kwargs)
-    return caught.value
 
 
 def test_a_message_says_where_how_much_what_pattern_who_and_how_to_see_it_again():
@@ -405,3 +400,25 @@ def test_layouts_are_the_same_values_with_other_strides():
     assert [a.strides for a in layouts_of(x)] == [(24, 8), (8, 16), (96, 16), (-24, -8)]
     for whole in (x, np.array(2.0), np.zeros((0, 3))):
         assert all(np.array_equal(a, whole) for a in layouts_of(whole))
+
+
+class _Layer:
+    def forward(self, x):
+        return x
+
+    def backward(self, g):
+        return g
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (lambda x: tgt.gradcheck(np.sin, np.cos, x), "adapters.numpy(f, grad=g)"),
+        (lambda x: tgt.gradcheck(lambda a, b: a * b, (x, x)), "one by one: gradcheck(f, x, w)"),
+        (lambda x: tgt.gradcheck(_Layer(), x), "adapters.layer(layer)"),
+    ],
+)
+def test_what_is_handed_over_in_another_tools_way_is_told_ours(check, words):
+    with pytest.raises((tgt.GradientError, TypeError)) as caught:
+        check(np.array([0.5, 1.0]))
+    assert words in str(caught.value)

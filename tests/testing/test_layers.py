@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 
 from tests.testing import layer_styles as styles
+from tests.testing.failures import failure
 from tests.testing.layer_styles import STYLES, Affine, Linear, Network, Sigmoid, X, layer, weights
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.testing.judging.arrays import bind
-
-
-def failure(fn, *inputs, **kwargs):
-    with pytest.raises(tgt.GradientError) as caught:
-        tgt.gradcheck(fn, *inputs, **kwargs)
-    return caught.value
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -16,6 +16,7 @@ import pytest
 
 import tinygrad_lab as tl
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.viz import render as rendering
 
 
 @tl.primitive
@@ -164,3 +165,9 @@ def pretended_dot(tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
 
     return pretend
+
+
+@pytest.fixture
+def no_engine(monkeypatch):
+    monkeypatch.setattr(rendering.shutil, "which", lambda _: None)
+    monkeypatch.setattr(rendering.importlib.util, "find_spec", lambda _: None)

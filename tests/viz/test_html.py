@@ -18,6 +18,7 @@ from tinygrad_lab import nn
 from tinygrad_lab.viz import RenderError, graph
 from tinygrad_lab.viz import render as rendering
 from tinygrad_lab.viz.html.exploring import exploring_page
+from tinygrad_lab.viz.html.page import Pictured
 from tinygrad_lab.viz.html.stepping import grid, walk
 from tinygrad_lab.viz.html.vector import Palette
 from tinygrad_lab.viz.nesting import Frame
@@ -146,7 +147,7 @@ def test_a_frame_without_boxes_folds_nothing():
     picture = graph(np.exp(w).sum())
     empty = Frame("f9", "nothing", None)
     model = replace(picture.model, frames=(empty,))
-    page = exploring_page(model, picture.style, "auto", "about")
+    page = exploring_page(Pictured(model, picture.style, "auto", "about"))
     assert Reader(page.html).data["views"][0]["frames"] == []
 
 
@@ -294,3 +295,11 @@ def test_a_dark_picture_is_a_dark_page(mlp):
     assert (
         Reader(graph(loss, model, theme="dark").step().html).all("html")[0]["data-theme"] == "dark"
     )
+
+
+def test_what_is_not_finite_is_said_by_itself_and_of_the_frame_it_is_in():
+    model = nn.Sequential(nn.Linear(2, 1, rng=0))
+    loss = model(tl.Tensor(np.array([[np.nan, 1.0]]))).sum()
+    page = Reader(graph(loss, model, detail="primitives").interactive().html)
+    assert any("✗ NaN" in frame["facts"] for frame in page.data["views"][0]["frames"])
+    assert any(text.endswith(" ✗ NaN") for text in page.texts["button"])

@@ -14,13 +14,6 @@ import pytest
 import tinygrad_lab as tl
 from tests.viz.conftest import make_fused
 from tinygrad_lab.viz import RenderError, graph
-from tinygrad_lab.viz import render as rendering
-
-
-@pytest.fixture
-def no_engine(monkeypatch):
-    monkeypatch.setattr(rendering.shutil, "which", lambda _: None)
-    monkeypatch.setattr(rendering.importlib.util, "find_spec", lambda _: None)
 
 
 @pytest.mark.usefixtures("drawing")
@@ -136,3 +129,18 @@ def test_importing_viz_loads_neither_matplotlib_nor_graphviz():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        (tl.nn.Linear(2, 2, rng=0), "tl.viz.graph(model(x), model)"),
+        (lambda x: x * x, "tl.viz.graph(tl.program(f)(x))"),
+        (np.ones(2), "not of ndarray"),
+        (2.0, "not of float"),
+    ],
+)
+def test_what_has_no_graph_is_told_what_has(what, words):
+    with pytest.raises(TypeError) as error:
+        tl.viz.graph(what)
+    assert words in str(error.value)

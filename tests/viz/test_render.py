@@ -20,12 +20,6 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture
-def no_engine(monkeypatch):
-    monkeypatch.setattr(rendering.shutil, "which", lambda _: None)
-    monkeypatch.setattr(rendering.importlib.util, "find_spec", lambda _: None)
-
-
-@pytest.fixture
 def library_only(monkeypatch):
     pytest.importorskip("pygraphviz")
     monkeypatch.setattr(rendering.shutil, "which", lambda _: None)

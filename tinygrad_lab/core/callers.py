@@ -49,8 +49,10 @@ _INSTEAD = {
 _JUMPS = {*dis.hasjrel, *dis.hasjabs}
 _LEAVES = ("JUMP_", "RETURN_", "RAISE_", "RERAISE")
 _LEAVES_NO_VALUE = ("POP_", "STORE_", "JUMP_", "NOP", "EXTENDED_ARG", "RESUME", "NOT_TAKEN")
+#: Libraries that take plain numbers, and ask for them far inside of what the user called.
+_TAKERS = ("matplotlib", "mpl_toolkits", "seaborn", "pandas", "sklearn", "PIL", "plotly")
 _STANDARD_LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 - compared as text
-_PACKAGE = __name__.partition(".")[0]
+_TRANSPARENT = (__name__.partition(".")[0], *_TAKERS)
 
 
 #: What was read of an instruction: its code, so that it is known again, and what follows it.
@@ -110,13 +112,15 @@ def _next(frame: FrameType) -> tuple[str, str]:
 
 def what_would_detach(frame: FrameType) -> tuple[str, str]:
     """Say what asks for a tracked tensor's numbers, as its user wrote it, and what to write."""
-    inside = ""  # the first function that the user called, where it is Python
-    while frame.f_back is not None and (_is_others(frame) or _package(frame) == _PACKAGE):
-        inside = frame.f_code.co_name
+    inside, taker = "", False  # the first function that the user called, where it is Python
+    while frame.f_back is not None and (_is_others(frame) or _package(frame) in _TRANSPARENT):
+        inside, taker = frame.f_code.co_name, _package(frame) in _TAKERS
         if inside == "__getitem__":
             inside = type(frame.f_locals["self"]).__name__
         frame = frame.f_back
     call = _call_of(frame.f_code, frame.f_lasti)
+    if taker:
+        return (".".join(call.names) or inside) + "(...)", ""
     if call.instruction == "[] =":
         a = ".".join(call.names) or "a"
         return f"{a}[i] = t, into a plain array {a},", f"{a} = tl.tensor({a}) before"
@@ -133,6 +137,13 @@ def what_would_detach(frame: FrameType) -> tuple[str, str]:
     if isinstance(called, (np.ufunc, type(np.sum))):
         return written, "np.stack([t, ...]) for a list of tensors"
     return written, ""
+
+
+def is_for_a_taker(frame: FrameType) -> bool:
+    """Whether a frame works for a library that takes plain numbers."""
+    while frame.f_back is not None and _is_others(frame):
+        frame = frame.f_back
+    return _package(frame) in _TAKERS
 
 
 def _package(frame: FrameType) -> str:

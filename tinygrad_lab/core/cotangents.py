@@ -9,6 +9,7 @@ Not for: the rules (``rules/``) or their order (``engine.py``).
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,27 @@ def fitted(c: Array, operand: Array) -> Array:
             c = np.real(c)
         c = c.astype(operand.dtype)
     return c
+
+
+def rule_fault(error: Exception, operands: Sequence[Any]) -> Exception:
+    """Say what a rule is and what it gives, where an error is that it is, or gives, none of these.
+
+    An answer without a shape is found out where it is first asked for one, in here; a rule that
+    takes other arguments, where it is called.
+    """
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    is_ours = at is not None and at.tb_frame.f_globals["__name__"].startswith("tinygrad_lab.core.")
+    if not is_ours:
+        return error
+    if isinstance(error, AttributeError) and error.name == "shape":
+        missing = "; is a `return` missing?" if error.obj is None else ""
+        return TypeError(f"it gave {describe(error.obj)}, which is no array{missing}")
+    if isinstance(error, TypeError) and "positional argument" in str(error):
+        arguments = ", ".join(["g", "y", *(f"x{i}" for i in range(len(operands)))])
+        return TypeError(f"{error}; a rule takes upstream, result and operands: rule({arguments})")
+    return error
 
 
 def own(g: Array) -> Array:

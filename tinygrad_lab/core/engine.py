@@ -26,7 +26,7 @@ from weakref import WeakValueDictionary, ref
 
 import numpy as np
 
-from tinygrad_lab.core.cotangents import conjugate, fitted, own, run_hooks, total
+from tinygrad_lab.core.cotangents import conjugate, fitted, own, rule_fault, run_hooks, total
 from tinygrad_lab.core.errors import BatchedValueError, name_of, raise_explained
 from tinygrad_lab.core.graph import between, differentiating_behind, parents_of
 from tinygrad_lab.core.modes import stop_if_not_finite
@@ -262,7 +262,8 @@ class _Walk:
                     if parent.op is not None:
                         heappush(self.heap, (parent.order, parent))
         except Exception as error:  # noqa: BLE001 - and raised again
-            raise_explained(error, op, operands, kwargs, site, " in its derivative rule")
+            fault = rule_fault(error, operands)
+            raise_explained(fault, op, operands, kwargs, site, " in its derivative rule")
         if visit is not None:
             self.outside.run(visit, node, g, tuple(contributions))
         if not self.retain_graph:  # `parents` first: another thread's pass asks for them last

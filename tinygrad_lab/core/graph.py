@@ -56,7 +56,8 @@ def parents_of(node: Node) -> Sequence[Node | None]:
     if node.parents is None:
         raise RuntimeError(
             f"the graph behind {node.name} was freed by an earlier backward(); say "
-            "backward(retain_graph=True) the first time, or compute the result again"
+            "backward(retain_graph=True) the first time, or compute the result again; of a state "
+            "that is carried from step to step say h = h.detach()"
         )
     return node.parents
 

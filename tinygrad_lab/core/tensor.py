@@ -27,7 +27,13 @@ from tinygrad_lab.core.arguments import (
     without_out,
 )
 from tinygrad_lab.core.assignment import join
-from tinygrad_lab.core.callers import attribute_taken, loses_nothing, says_so, what_would_detach
+from tinygrad_lab.core.callers import (
+    attribute_taken,
+    is_for_a_taker,
+    loses_nothing,
+    says_so,
+    what_would_detach,
+)
 from tinygrad_lab.core.cotangents import RETAIN, from_scalar
 from tinygrad_lab.core.dispatch import answer_ufunc, apply, from_node
 from tinygrad_lab.core.engine import NO_KWARGS, Node, accumulate, new_leaf, propagate, record
@@ -350,7 +356,7 @@ class Tensor:
             )
         _take_calls(cls)
 
-    if TYPE_CHECKING:  # the methods that are set below, and by `methods`
+    if TYPE_CHECKING:  # the methods that are set below, and in words.py
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -543,6 +549,11 @@ class Tensor:
     imag = property(lambda self: apply(np.imag, (self,)), doc="The imaginary part.")
 
     @property
+    def device(self) -> str:
+        """Where it is, as NumPy and PyTorch ask: ``"cpu"``."""
+        return "cpu"
+
+    @property
     def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
         """The last two axes exchanged."""
         if self.ndim < 2:
@@ -703,6 +714,9 @@ class Tensor:
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
+            caller = sys._getframe(1)  # noqa: SLF001 - Matplotlib copies a list of elements
+            if is_for_a_taker(caller):
+                raise TypeError(would_detach(*what_would_detach(caller)))
             raise RuntimeError(
                 f"cannot pickle or deep-copy the result of {cast(Node, self.node).name}, because "
                 "its history would come along; say t.detach() first"
@@ -720,14 +734,8 @@ arguments.Tensor = dispatch.Tensor = Tensor
 _take_calls(Tensor)
 
 
-def methods(*functions: Op) -> None:
-    """Declare functions that are methods of tensors too: ``x.relu()`` for ``relu(x)``."""
-    for function in functions:
-        is_numpys = isinstance(function, type(np.sum))
-        setattr(Tensor, function.__name__, _of_numpy(function) if is_numpys else function)
-
-
-methods(
+_function: Any
+for _function in (
     *map(_unary, (
         np.arccos, np.arcsin, np.arctan, np.cos, np.cosh, np.exp, np.expm1, np.log, np.log10,
         np.log1p, np.log2, np.reciprocal, np.sin, np.sinh, np.sqrt, np.square, np.tan, np.tanh,
@@ -736,7 +744,9 @@ methods(
     np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.copy, np.cumprod, np.cumsum,
     np.diagonal, np.dot, np.max, np.mean, np.min, np.nonzero, np.prod, np.repeat, np.round,
     np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
-)  # fmt: skip
+):  # fmt: skip
+    _is_numpys = isinstance(_function, type(np.sum))
+    setattr(Tensor, _function.__name__, _of_numpy(_function) if _is_numpys else _function)
 
 
 def tensor(

@@ -33,7 +33,4 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             file=sys.stderr,
         )
         sys.exit(2)
-    except KeyboardInterrupt:  # while Python reads the program
-        print("tinygrad-lab: interrupted; nothing was written", file=sys.stderr)
-        sys.exit(130)
     sys.exit(status)

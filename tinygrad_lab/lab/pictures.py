@@ -9,10 +9,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tinygrad_lab.files import write_file
 from tinygrad_lab.lab.training import Result, predictions
+from tinygrad_lab.training.metrics import confusion_matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,9 +64,5 @@ def _draw_decisions(result: Result, ax: Axes) -> None:
         ax.set_ylabel(encoding.columns[1])
         ax.set_title("Decision boundary", loc="left")
     else:
-        classes = range(len(encoding.classes))
-        counts = [
-            [np.count_nonzero((shown.true_labels == i) & (shown.labels == j)) for j in classes]
-            for i in classes
-        ]
+        counts = confusion_matrix(shown.labels, shown.true_labels, len(encoding.classes))
         plot_confusion_matrix(counts, labels=encoding.classes, ax=ax)

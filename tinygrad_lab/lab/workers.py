@@ -11,14 +11,16 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import parent_process, resource_tracker
+from multiprocessing import parent_process, resource_tracker, spawn
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
-from threading import Event, Thread, current_thread, main_thread
+from threading import Event, Lock, Thread, current_thread, main_thread
 from typing import Any
 
 # Seconds between two looks at the processes of a pool.
 _LOOKS_EVERY = 0.2
+
+_STARTING = Lock()
 
 
 @contextmanager
@@ -125,9 +127,31 @@ def undisturbed() -> Iterator[None]:
             signal.raise_signal(waiting[0])
 
 
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Start processes that do not run the program again that they are started by.
+
+    Python runs it in each of them, for what may be defined there.  A script that says ``run_sweep``
+    outside of ``if __name__ == "__main__"`` would sweep in each; and nothing of what is sent to
+    processes in here is the script's.
+    """
+
+    def without_main(name: str) -> dict[str, Any]:
+        data = prepared(name)
+        return {key: data[key] for key in data if not key.startswith("init_main_from_")}
+
+    with _STARTING:
+        prepared = spawn.get_preparation_data
+        spawn.get_preparation_data = without_main
+        try:
+            yield
+        finally:
+            spawn.get_preparation_data = prepared
+
+
 class _Process(SpawnProcess):
     def start(self) -> None:
-        with undisturbed():
+        with undisturbed(), _without_main():
             super().start()
 
 

@@ -445,7 +445,8 @@ def replace(parameter: Tensor, value: Array) -> Change:
 
 
 def _grouped(params: Any) -> list[Mapping[str, Any]]:
-    if isinstance(params, Tensor) or hasattr(params, "parameters"):
+    is_method = callable(params) and hasattr(getattr(params, "__self__", None), "parameters")
+    if isinstance(params, Tensor) or hasattr(params, "parameters") or is_method:
         remedy = "[tensor]" if isinstance(params, Tensor) else "model.parameters()"
         raise TypeError(f"params must be an iterable of parameters: say {remedy}")
     if isinstance(params, (set, frozenset)) or not isinstance(params, Iterable):

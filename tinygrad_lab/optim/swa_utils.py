@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.arguments import on_cpu
 from tinygrad_lab.core.atomic import at_once
-from tinygrad_lab.nn.layers.making import on_cpu
+from tinygrad_lab.nn import Module
 from tinygrad_lab.nn.layers.normalization import _BatchNorm
-from tinygrad_lab.nn.module import Module
 from tinygrad_lab.optim.checks import check_integer, check_number, one_of
 from tinygrad_lab.optim.lr_scheduler import LRScheduler, check_optimizer, cosine, rates_for_groups
 from tinygrad_lab.optim.optimizer import Optimizer, Options

@@ -116,9 +116,7 @@ def gradcheck(
     >>> report.verdict, report.resolution < 1e-7
     ('pass', True)
     """
-    if not callable(fn):
-        raise TypeError(f"gradcheck takes a function and then its inputs, not {describe(fn)}")
-    _refuse(wrt, order, upstream, tolerance, budget)
+    _refuse(fn, wrt, order, upstream, tolerance, budget)
     generator = np.random.default_rng(rng)
     args = bind(inputs, wrt, alone=not getattr(fn, "has_parameters", False))
     with checking():  # a layer is looked at here
@@ -150,6 +148,8 @@ def gradcheck(
             elif number == 1 and clock.calls > first[0]:
                 _say_how_long(subject, clock, (clock.spent - first[1]) / (clock.calls - first[0]))
             enter(report, looked.property, looked.judgement, looked.point)
+            if looked.point is None and looked.judgement.kind is not None:  # of the first call
+                report.findings[-1].lines += subject.hints(looked.judgement.kind)
             allowed += _allowed(looked.judgement)
             errors += _errors(looked.judgement)
     if allowed:
@@ -219,8 +219,14 @@ def _cause(
     return next((error for kind, error in errors if kind is first), None)
 
 
-def _refuse(wrt: Any, order: Any, upstream: Any, tolerance: Any, budget: Any) -> None:
+def _refuse(fn: Any, wrt: Any, order: Any, upstream: Any, tolerance: Any, budget: Any) -> None:
     """Refuse arguments that are none."""
+    if not callable(fn):
+        is_layer = hasattr(fn, "forward") and hasattr(fn, "backward")
+        instead = ": say gradcheck(adapters.layer(layer), x)" if is_layer else ""
+        raise TypeError(
+            f"gradcheck takes a function and then its inputs, not {describe(fn)}{instead}"
+        )
     positions = wrt if isinstance(wrt, (list, tuple, range)) else [] if wrt is None else [wrt]
     if not all(isinstance(i, int) and not isinstance(i, bool) for i in positions):
         raise TypeError(f"wrt={wrt!r}: it is the position of an input, 0 for the first, or several")

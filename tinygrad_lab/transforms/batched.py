@@ -243,7 +243,7 @@ class Batched:
 
     def __getattr__(self, name: str) -> Any:
         """Take the functions that are methods of tensors for methods: ``x.relu()``."""
-        function = vars(Tensor).get(name)
+        function = getattr(Tensor, name, None)
         if isinstance(function, FunctionType) and function.__module__.startswith(_NETWORKS):
             return partial(function, self)
         raise AttributeError(_no_such(name))

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.rules.arguments import untracked
@@ -212,6 +213,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     >>> change
     array([2., 3.])
     """
+    _refuse_alone("jvp", args, tangents)
     history = History(args, tangents)
     call = Call(f, args, tuple(range(len(args))))
     directions = call.directions(tangents, "jvp", "tangent")
@@ -229,6 +231,16 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
         for y, live in zip(ys, is_live, strict=True)
     ]
     return history.value(call.output), history.outcome(rebuild(call.output, iter(changes)))
+
+
+def _refuse_alone(name: str, args: Any, directions: Any) -> None:
+    """Refuse an argument, or a direction, that stands where a tuple of them is meant."""
+    for each in (args, directions):
+        if not isinstance(each, (tuple, list)):
+            raise TypeError(
+                f"{name}: the arguments come in a tuple, and so do their directions: say "
+                f"{name}(f, (x,), (v,)), not {describe(each)} by itself"
+            )
 
 
 def _along(
@@ -351,6 +363,7 @@ def hvp(f: Function, args: Sequence[Any], vectors: Sequence[Any]) -> Any:
     >>> tl.hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
     (array([ 6., 12.]),)
     """
+    _refuse_alone("hvp", args, vectors)
     history = History(args, vectors)
     call = Call(f, args, tuple(range(len(args))))
     directions = call.directions(vectors, "hvp", "vector")

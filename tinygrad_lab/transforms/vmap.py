@@ -19,7 +19,7 @@ from tinygrad_lab.core.errors import describe
 from tinygrad_lab.core.levels import level_of
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.scopes import POSITIONS, note
-from tinygrad_lab.transforms import batching  # noqa: F401 - for its forms
+from tinygrad_lab.transforms.batching import form_of  # noqa: F401 - for its forms
 from tinygrad_lab.transforms.containers import rebuild
 from tinygrad_lab.transforms.level import Level
 

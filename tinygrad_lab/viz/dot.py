@@ -212,7 +212,7 @@ class _Writer:
         if box.status == "removed":
             paint = Paint(self.theme.background, self.theme.no_gradient)
             shape = shape.replace("filled", "filled,dashed")
-        width = 2 if box.trouble or box.marks else 1.2
+        width = 2 if box.warnings else 1.2
         return (
             f'  {box.id} [id="{box.id}" {shape} fillcolor="{paint.fill}" '
             f'color="{paint.line}" penwidth={width} '
@@ -235,8 +235,7 @@ class _Writer:
         if box.id in self.carrying:
             words.append(_CARRIED)
         below = ("<BR/>" if is_long else "&#160; ").join(words)
-        marks = box.marks or ((f"✗ {box.trouble}",) if box.trouble else ())
-        head = "".join(f"<B>{escape(mark)}</B><BR/>" for mark in marks) + head
+        head = "".join(f"<B>{escape(mark)}</B><BR/>" for mark in box.warnings) + head
         if not below:
             return head
         return f'{head}<BR/><FONT POINT-SIZE="9" COLOR="{self.theme.muted}">{below}</FONT>'
@@ -384,7 +383,7 @@ def _reach(model: GraphModel) -> int:
 
 def _paint(box: Box) -> str:
     """Say which paint of the theme a box gets."""
-    if any(mark.startswith("✗") for mark in box.marks) or (box.trouble and not box.marks):
+    if any(warning.startswith("✗") for warning in box.warnings):
         return "wrong"
     if box.marks and not box.status:
         return "weak"

@@ -121,6 +121,11 @@ class Box:
         return (first, last) if changes else None
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader is warned of: its marks, or else what is not finite in it."""
+        return self.marks or ((f"✗ {self.trouble}",) if self.trouble else ())
+
+    @property
     def trouble(self) -> str:
         """What is not finite: ``NaN`` or ``Inf`` in the value, or else ``∇ NaN``; or nothing.
 
@@ -289,7 +294,13 @@ def _chosen(patterns: Collection[str], naming: Naming) -> frozenset[str]:
 def _history(loss: Any) -> list[Node]:
     """Return every node ``loss`` was computed from, oldest first, ``loss`` last."""
     if not isinstance(loss, Tensor):
-        raise TypeError(f"only the graph of a Tensor can be drawn, not of {type(loss).__name__}")
+        instead = ""
+        if hasattr(loss, "parameters"):
+            instead = ": say tl.viz.graph(loss, model), or tl.viz.graph(model(x), model)"
+        elif callable(loss):
+            instead = ": say tl.viz.graph(f(t)), or tl.viz.graph(tl.program(f)(x))"
+        kind = type(loss).__name__
+        raise TypeError(f"only the graph of a Tensor can be drawn, not of {kind}{instead}")
     if loss.node is None:
         raise ValueError(
             "this tensor has no history: nothing it was computed from has requires_grad=True, or "

@@ -26,7 +26,7 @@ from tinygrad_lab.viz.style import THEMES
 from tinygrad_lab.viz.tree import headline, summary, tree
 
 if TYPE_CHECKING:
-    from tinygrad_lab.viz.html.page import Page
+    from tinygrad_lab.viz.html.page import Page, Pictured
 
 __all__ = ["Examined", "Graph", "graph"]
 
@@ -340,8 +340,7 @@ class Graph(Drawing):
         """
         from tinygrad_lab.viz.html.stepping import stepping_page
 
-        about = summary(self.model)
-        return stepping_page(self.model, self.style, self._engine, about, self._remarks())
+        return stepping_page(self._pictured())
 
     def _page(self) -> str:
         return self.interactive().html
@@ -371,9 +370,13 @@ class Graph(Drawing):
         """
         from tinygrad_lab.viz.html.exploring import exploring_page
 
+        return exploring_page(self._pictured(), self._read)
+
+    def _pictured(self) -> Pictured:
+        from tinygrad_lab.viz.html.page import Pictured
+
         about = summary(self.model)
-        remarks = self._remarks()
-        return exploring_page(self.model, self.style, self._engine, about, self._read, remarks)
+        return Pictured(self.model, self.style, self._engine, about, self._remarks())
 
     def _remarks(self) -> str:
         """Return what is said about the picture beside it."""

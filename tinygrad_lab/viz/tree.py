@@ -96,7 +96,7 @@ class _Writer:
                 yield indent + _frame(item), blank
                 continue
             yield indent + self._call(item), (self._kind(item), value_of(item), gradient_of(item))
-            for remark in item.marks or ((f"✗ {item.trouble}",) if item.trouble else ()):
+            for remark in item.warnings:
                 yield f"{indent}{_INDENT}{one_line(remark)}", blank
 
     def _kind(self, box: Box) -> str:

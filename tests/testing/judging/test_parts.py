@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.testing.failures import finding
 from tinygrad_lab import testing as tgt
 
 RNG = np.random.default_rng(5)
@@ -19,12 +20,6 @@ tl.defvjp(flipped, lambda g, y, x: -g * np.cos(x))
 A, B = np.array([0.4, 1.1, -0.7]), np.array([0.3, -0.2])
 
 
-def failure(fn, *inputs, **kwargs):
-    with pytest.raises(tgt.GradientError) as caught:
-        tgt.gradcheck(fn, *inputs, **kwargs)
-    return caught.value.finding
-
-
 SMALL_BESIDE_LARGE = {
     "sum": lambda wave: lambda a, b: 1e6 * np.sin(a).sum() + 1e-5 * wave(b).sum(),
     "quotient": lambda wave: lambda a, b: np.exp(a).sum() * 1e5 + wave(b).prod() / 1e4,
@@ -36,7 +31,7 @@ SMALL_BESIDE_LARGE = {
 
 @pytest.mark.parametrize("f", SMALL_BESIDE_LARGE.values(), ids=SMALL_BESIDE_LARGE)
 def test_a_wrong_gradient_by_a_small_input_beside_a_large_one(f):
-    assert failure(f(flipped), A, B).input == 1
+    assert finding(f(flipped), A, B).input == 1
     right = tgt.gradcheck(f(np.sin), A, B)
     assert right.verdict == "pass"
     assert right.resolution == max(right.resolutions.values()) < 1e-6
@@ -60,7 +55,7 @@ def test_the_first_of_many_layers():
         return h @ w
 
     tl.defvjp(backwards, None, lambda g, y, h, w: -h.T @ g)
-    assert failure(layers(backwards, x), *weights, properties="numbers").input == 0
+    assert finding(layers(backwards, x), *weights, properties="numbers").input == 0
     report = tgt.gradcheck(layers(np.matmul, x), *weights, properties="numbers")
     assert report.verdict == "pass"  # the first by complex step: no difference is that fine
     assert len(report.resolutions) == len(weights)
@@ -105,8 +100,8 @@ HIDDEN = {
 @pytest.mark.parametrize(("f", "slope", "x", "k", "factor"), HIDDEN.values(), ids=HIDDEN)
 def test_a_wrong_element_beside_larger_ones(f, slope, x, k, factor):
     wrong = adapted(f, slope, one(x.size, k, factor))
-    finding = failure(wrong, x, properties=["directional"])
-    assert finding.index in ((k,), None)  # None of what long double alone can tell
+    fault = finding(wrong, x, properties=["directional"])
+    assert fault.index in ((k,), None)  # None of what long double alone can tell
     right = tgt.gradcheck(adapted(f, slope, 1.0), x, properties=["directional"])
     assert right.verdict == "pass"
 
@@ -146,9 +141,9 @@ def test_a_rule_that_rounds_on_whole_numbers_is_right():
 @pytest.mark.parametrize("factor", [1 + 1e-13, 1 + 1e-9, 0.5])
 def test_a_small_factor_is_no_rounding(factor):
     f = tgt.adapters.numpy(lambda w: np.sum(w * w), lambda g, w: 2 * g * w * factor)
-    finding = failure(f, A, properties=["exact"])
-    assert any("at whole numbers: w = " in line for line in finding.lines)
-    assert any("along w = " in line for line in finding.lines)
+    fault = finding(f, A, properties=["exact"])
+    assert any("at whole numbers: w = " in line for line in fault.lines)
+    assert any("along w = " in line for line in fault.lines)
 
 
 def test_exact_mode_blames_an_operation():
@@ -161,7 +156,7 @@ def test_exact_mode_blames_an_operation():
         return 2 * g * np.where(values == np.rint(values), x + 1, x)
 
     tl.defvjp(squared, rule)
-    finding = failure(lambda x: squared(x) * 2 + x, A)
-    assert finding.property == "exact"
-    assert finding.index is not None
-    assert finding.blame.guilty.what == "squared"
+    fault = finding(lambda x: squared(x) * 2 + x, A)
+    assert fault.property == "exact"
+    assert fault.index is not None
+    assert fault.blame.guilty.what == "squared"

@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lab as tl
+from tests.testing.failures import finding
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.core import engine
 from tinygrad_lab.core.graph import history
@@ -26,12 +27,6 @@ def cube(x):
 
 
 tl.defvjp(cube, lambda g, y, x: g * 2 * x * x)
-
-
-def finding(fn, *inputs, **kwargs):
-    with pytest.raises(tgt.GradientError) as caught:
-        tgt.gradcheck(fn, *inputs, **kwargs)
-    return caught.value.finding
 
 
 def detached(x):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lab as tl
+from tests.testing.failures import finding
 from tinygrad_lab import testing as tgt
 from tinygrad_lab.testing.telling.pasted import literal, spelled
 from tinygrad_lab.testing.telling.reproducers import Program, first_that_fails
@@ -59,12 +60,6 @@ def loud(x):
 
 
 loud = primitive(loud, lambda g, y, x: g * x)
-
-
-def finding(fn, *inputs, **kwargs):
-    with pytest.raises(tgt.GradientError) as caught:
-        tgt.gradcheck(fn, *inputs, **kwargs)
-    return caught.value.finding
 
 
 RNG = np.random.default_rng(0)

@@ -644,3 +644,27 @@ def test_a_program_of_thousands_of_lines_is_not_compiled():
     assert backend.compile_or_say(program, is_asked_for=False) is None  # and says nothing
     with pytest.raises(backend.Unfit, match="3,000 statements"):
         backend.compile(program)
+
+
+AT_THE_END = """
+import threading, time
+import tinygrad_lab as tl
+from tinygrad_lab.transforms.jit.backends import numba as backend
+
+def late(*_, **__):
+    threading.main_thread().join()
+    raise RuntimeError("can't register atexit after shutdown")  # what importing Numba says then
+
+backend.compile = late
+square = tl.jit(lambda x: x * x)
+for _ in range(1000):
+    square(2.0)
+assert any(thread.name.startswith("tinygrad_lab") for thread in threading.enumerate())
+"""
+
+
+def test_nothing_is_said_when_the_process_ends_before_it_is_compiled():
+    run = subprocess.run(
+        [sys.executable, "-c", AT_THE_END], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

@@ -12,8 +12,9 @@ import numpy as np
 
 from tinygrad_lab.lab.pages.figures import svg
 from tinygrad_lab.lab.reports.graphs import drawn
+from tinygrad_lab.lab.reports.measuring import median_run
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
-from tinygrad_lab.lab.reports.study import Results, Runs, Study
+from tinygrad_lab.lab.reports.study import Runs, Study
 from tinygrad_lab.lab.reports.tables import Section, Table
 from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.training import LOG_EVERY, Result, log_line, prediction_table, prepare
@@ -31,7 +32,7 @@ def section(runs: Runs, _quick: bool = False) -> Section | None:
     """Show the run of each data set that has the median loss; None where one was not run."""
     if len(runs) < len(DATA_TITLES):
         return None
-    linear, xor = map(_median_run, runs.values())
+    linear, xor = map(median_run, runs.values())
     tables: dict[str, Table] = {}
     panels = []
     for result in (linear, xor):
@@ -48,11 +49,6 @@ def section(runs: Runs, _quick: bool = False) -> Section | None:
         "graph": drawn(prepare(xor.settings, xor.seed)[1], xor.x, xor.y),
     }
     return Section(shown, tables)
-
-
-def _median_run(results: Results) -> Result:
-    """The run whose final loss is the median one: neither lucky nor unlucky."""
-    return sorted(results, key=lambda result: result.loss)[len(results) // 2]
 
 
 def _predictions(result: Result) -> dict[str, str]:

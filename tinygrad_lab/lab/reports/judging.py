@@ -7,16 +7,17 @@ A verdict always says of how many runs it is so.  Not for reported numbers besid
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from tinygrad_lab.lab.reports.measuring import CONVERGED, agreeing, percent, share_of
 from tinygrad_lab.lab.reports.reported import Reported
-from tinygrad_lab.lab.reports.shares import Share, Spread
+from tinygrad_lab.lab.reports.shares import Share
 from tinygrad_lab.lab.reports.study import Judge, Results, Verdict
 from tinygrad_lab.lab.training import Result
+from tinygrad_lab.viz.plots.runs import median
 
 #: The loss of a network that answers 0 to every point of ``xor``: 10 of its 21 labels are 1.
 STUCK = 10 / 21
@@ -42,7 +43,8 @@ def ordered_by_speed(names: Sequence[str]) -> Judge:
         seeds = set.intersection(*map(set, epochs))
         in_order = share_of(all(a[seed] < b[seed] for a, b in pairwise(epochs)) for seed in seeds)
         medians = "; ".join(
-            f"{name}: {_text(_median(each))}" for name, each in zip(names, epochs, strict=True)
+            f"{name}: {_text(median(each.values()))}"
+            for name, each in zip(names, epochs, strict=True)
         )
         return Verdict(
             in_order.word == "most",
@@ -60,7 +62,7 @@ def ordered_at_their_best(names: Sequence[str], rates: Sequence[float]) -> Judge
         best, labels = [], []
         for i, name in enumerate(names):
             of_rates = zip(rates, runs[i * len(rates) : (i + 1) * len(rates)], strict=True)
-            rate, results = min(of_rates, key=lambda pair: _median(_epochs(pair[1])))
+            rate, results = min(of_rates, key=lambda pair: median(_epochs(pair[1]).values()))
             best.append(results)
             labels.append(f"{name} at rate {rate:g}")
         return ordered_by_speed(labels)(*best)
@@ -71,10 +73,6 @@ def ordered_at_their_best(names: Sequence[str], rates: Sequence[float]) -> Judge
 def _epochs(results: Results) -> dict[int, float]:
     """The epochs that the run of each seed takes to converge."""
     return {result.seed: result.epochs_to(CONVERGED) for result in results}
-
-
-def _median(epochs: Mapping[int, float]) -> float:
-    return Spread.of(epochs.values()).median
 
 
 def _text(epochs: float) -> str:
@@ -171,11 +169,11 @@ def _diverged(result: Result) -> bool:
 def stays_on_plateau(results: Results) -> Verdict:
     """Judge whether most runs end unsolved, with the loss of the best constant answer or so."""
     on_it = share_of(result.loss > _PLATEAU and result.accuracy < 1 for result in results)
-    median = Spread.of(result.loss for result in results).median
+    middle = median(result.loss for result in results)
     return Verdict(
         on_it.word == "most",
         on_it,
-        f"runs end above {_PLATEAU}, below 100 %; the median loss is {median:.3f}",
+        f"runs end above {_PLATEAU}, below 100 %; the median loss is {middle:.3f}",
     )
 
 

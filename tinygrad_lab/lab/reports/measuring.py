@@ -18,6 +18,7 @@ from tinygrad_lab.lab.reports.reported import Reported
 from tinygrad_lab.lab.reports.shares import Share, Spread
 from tinygrad_lab.lab.reports.study import Results, Row
 from tinygrad_lab.lab.training import Result
+from tinygrad_lab.viz.plots.runs import median
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -196,7 +197,7 @@ def measure(row: Row, results: Results) -> Measurement:
         figures=tuple(compared),
         agreeing=agreeing(row.reported, results) if compared else None,
         reaching=_reaching(row, results),
-        typical=sorted(results, key=lambda result: result.loss)[len(results) // 2],
+        typical=median_run(results),
     )
 
 
@@ -228,6 +229,11 @@ def share_of(flags: Iterable[bool]) -> Share:
     """Count of how many runs something is true."""
     each = list(flags)
     return Share(sum(map(bool, each)), len(each))
+
+
+def median_run(results: Results) -> Result:
+    """Return the run whose final loss is the median one: neither lucky nor unlucky."""
+    return median(results, key=lambda result: result.loss)
 
 
 def percent(result: Result) -> float:

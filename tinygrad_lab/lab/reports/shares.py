@@ -10,6 +10,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
+from tinygrad_lab.viz.plots.runs import percentiles
+
 # Two-sided 95 % of the standard normal.
 _Z = 1.959963984540054
 
@@ -119,10 +123,10 @@ class Spread:
         ordered = sorted(float(value) for value in values)
         if not ordered:
             raise ValueError("no runs to sum up")
-        last, rank = len(ordered) - 1, _rank(len(ordered))
-        low, first, middle, third, high = (
-            ordered[math.floor(last * quarter / 4 + 0.5)] for quarter in range(5)
-        )
+        rank = _rank(len(ordered))
+        low, first, middle, third, high = percentiles(
+            np.array(ordered)[:, None], [0, 25, 50, 75, 100]
+        )[:, 0].tolist()
         interval = (ordered[rank - 1], ordered[-rank]) if rank else None
         return cls(low, first, middle, third, high, interval)
 

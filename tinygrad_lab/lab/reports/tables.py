@@ -13,12 +13,12 @@ from io import StringIO
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lab.lab.reports.measuring import Measurement
 from tinygrad_lab.lab.reports.shares import Share, Spread
 from tinygrad_lab.lab.reports.study import Runs
 from tinygrad_lab.lab.settings import Settings, command_of
+from tinygrad_lab.viz.plots.runs import percentiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +147,11 @@ def curves_table(measured: Iterable[Measurement]) -> Table:
         start = (m.row.report, m.row.label, m.row.settings.data)
         losses = np.array([result.losses for result in m.results])
         accuracies = 100 * np.array([result.accuracies for result in m.results])
-        finite = np.isfinite(losses).sum(axis=0)
-        numbers = np.vstack([_quartiles(losses), _quartiles(accuracies)]).T
-        for epoch, count, at_epoch in zip(m.results[0].epochs, finite, numbers, strict=True):
+        finite = np.isfinite(losses)
+        losses[~finite] = np.nan
+        numbers = np.vstack([percentiles(of, [25, 50, 75]) for of in (losses, accuracies)]).T
+        for epoch, count, at_epoch in zip(
+            m.results[0].epochs, finite.sum(axis=0), numbers, strict=True
+        ):
             rows.append((*start, int(epoch), int(count), *(f"{q:.6g}" for q in at_epoch)))
     return Table(header, rows)
-
-
-def _quartiles(curves: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return three rows: the quartiles at each point, of the runs that are finite there."""
-    if np.isfinite(curves).all():  # at once, which is much faster
-        return np.percentile(curves, [25, 50, 75], axis=0)
-    points = ([value for value in point if np.isfinite(value)] for point in curves.T)
-    return np.array([np.percentile(p, [25, 50, 75]) if p else [np.nan] * 3 for p in points]).T

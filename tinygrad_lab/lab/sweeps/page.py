@@ -27,11 +27,11 @@ from tinygrad_lab.lab.sweeps.summary import (
     Varied,
     by_settings,
     cells,
-    median,
     text_of,
     varied,
 )
 from tinygrad_lab.lab.sweeps.trial import DONE, FAILED
+from tinygrad_lab.viz.plots.runs import median
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

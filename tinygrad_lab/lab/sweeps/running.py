@@ -25,15 +25,14 @@ from functools import cache
 
 from tqdm import tqdm
 
-from tinygrad_lab.lab import tables
-from tinygrad_lab.lab.data import DATA_NAMES, load
 from tinygrad_lab.lab.runner import progress_bar
-from tinygrad_lab.lab.settings import Settings
+from tinygrad_lab.lab.settings import Settings, pinned
 from tinygrad_lab.lab.sweeps.errors import ExecutorError, PlanError, WorkerEndedError
 from tinygrad_lab.lab.sweeps.plan import Plan
 from tinygrad_lab.lab.sweeps.status import Status, status_of
 from tinygrad_lab.lab.sweeps.store import Store
 from tinygrad_lab.lab.sweeps.trial import DONE, FAILED, Trial, key_of, run_trials
+from tinygrad_lab.lab.training import load_data
 from tinygrad_lab.lab.workers import pool_of
 from tinygrad_lab.nn.kernels.threads import processors
 
@@ -146,18 +145,18 @@ def _pinning(plan: Plan) -> Callable[[Settings], Settings]:
     """
 
     @cache
-    def digest(data: str, target: str | None, labels: str | None, wanted: str | None) -> str:
+    def digest(**files: str | None) -> str | None:
+        named = Settings(**files)  # type: ignore[arg-type]
         try:
-            load(data, target=target, labels=labels, digest=wanted)
-            return wanted or tables.digest(data, labels)
+            load_data(named, seed=0)
+            return pinned(named).digest
         except ValueError as error:
             raise PlanError(f"{plan.source}: {error}") from None
 
     def pin(settings: Settings) -> Settings:
-        if settings.data in DATA_NAMES:
-            return settings
-        files = (settings.data, settings.target, settings.labels, settings.digest)
-        return replace(settings, digest=digest(*files))
+        names = ("data", "target", "labels", "digest")
+        current = digest(**{name: getattr(settings, name) for name in names})
+        return settings if current == settings.digest else replace(settings, digest=current)
 
     return pin
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +16,10 @@ from numpy.typing import NDArray
 
 from tinygrad_lab.lab.sweeps.status import Row
 from tinygrad_lab.lab.sweeps.store import SETTINGS
+from tinygrad_lab.viz.plots.runs import median
 
 # A setting with more values than this is put into as many groups of about the same size.
 _GROUPS = 8
-
-
-#: Of an even number of runs the higher of the two in the middle, as in the report: a run has it.
-median = statistics.median_high
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The functions that layers are made of: PyTorch's names, signatures and memory layouts.
 
 Each works on Tensors, and on plain arrays, where it gives plain arrays.  The common ones are
-methods of :class:`~tinygrad_lab.Tensor` too: ``x.relu()``, ``x.conv2d(w)``.
+methods of :class:`~tinygrad_lab.Tensor` too (``words.py``): ``x.relu()``, ``x.conv2d(w)``.
 
 A family is a file, which lists its names in ``__all__``.
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from tinygrad_lab.core.tensor import methods
 from tinygrad_lab.habits import missing
 from tinygrad_lab.nn.functional import (
     activations,
@@ -72,22 +71,6 @@ __all__ += pooling.__all__
 __all__ += resizing.__all__
 __all__ += sampling.__all__
 __all__ += softmaxes.__all__
-
-methods(
-    avg_pool2d,
-    conv2d,
-    elu,
-    gelu,
-    leaky_relu,
-    log_softmax,
-    logsumexp,
-    max_pool2d,
-    relu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-)
 
 
 if not TYPE_CHECKING:  # a type checker knows by itself what is missing

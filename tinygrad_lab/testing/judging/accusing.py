@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import traceback
-from pathlib import PurePath
 from typing import Any
 
-from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Site
+from tinygrad_lab.testing.judging.judgement import NOWHERE, Kind, Misbehaved, Site, line_at
 
 _LIBRARIES = ("torch", "jax", "jaxlib", "autograd")
 _NOT_THE_READERS = (
@@ -53,4 +52,4 @@ def line_of(error: BaseException) -> Site:
         chain = chain.__cause__
     if last is None:
         return NOWHERE
-    return Site(line=f"{PurePath(last.filename).name}:{last.lineno}", source=last.line or "")
+    return Site(line=line_at(last.filename, last.lineno or 0), source=last.line or "")

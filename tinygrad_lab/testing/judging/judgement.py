@@ -8,8 +8,10 @@ from __future__ import annotations
 import enum
 import functools
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.testing.judging.arrays import Array, flat
@@ -32,6 +34,7 @@ class Kind(enum.StrEnum):
     NOT_A_NUMBER = "not a number"
     UNTRACKED = "untracked"
     RAISES = "raises"
+    FOREIGN = "foreign"
     RANDOM = "random"
     GLOBAL_STATE = "global state"
     MUTATES_INPUT = "mutates input"
@@ -106,7 +109,7 @@ class Site:
     name: str = ""
     index: tuple[int, ...] | None = None
     part: str = ""  # "real" or "imag" of a complex number
-    line: str = ""  # "model.py:12"
+    line: str = ""  # as :func:`line_at` names it
     source: str = ""  # what is written there
 
 
@@ -126,6 +129,22 @@ class Evidence:
 
 
 NOWHERE = Site()
+
+
+def line_at(file: str, number: int) -> str:
+    """Name a line of a program: of a cell in a notebook by the number that the reader sees.
+
+    Examples
+    --------
+    >>> line_at("/home/user/model.py", 12)
+    'model.py:12'
+    """
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    cell = shell and shell.compile.format_code_name(file)  # ("Cell", "In[3]")
+    return f"cell {cell[1]}, line {number}" if cell else f"{PurePath(file).name}:{number}"
+
+
 NOT_MEASURED = Estimate(math.nan, math.nan)
 
 

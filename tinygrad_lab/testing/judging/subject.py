@@ -11,6 +11,7 @@ Not for: checking (``properties``).
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 from abc import ABC, abstractmethod
@@ -25,6 +26,7 @@ from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.graph import history
 from tinygrad_lab.core.operations import defvjp_joint, primitive, vjps_of
 from tinygrad_lab.core.tensor import Tensor, start
+from tinygrad_lab.testing.judging import foreign
 from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved, Site
 from tinygrad_lab.testing.judging.running import as_the_user_has_it
@@ -356,10 +358,14 @@ class TensorSubject(Subject):
     """A function of Tensors."""
 
     told_inputs = told_results = True
+    _was_called = False
 
     def _call(self, inputs: Sequence[Array]) -> tuple[list[Tensor], list[Any], list[Node | None]]:
         tensors = [Tensor(x, requires_grad=True) for x in inputs]
-        ys = outputs_of(self.fn(*self.args.filled(tensors)))
+        first = contextlib.nullcontext() if self._was_called else foreign.refusing_tensors()
+        with first:
+            result = self.fn(*self.args.filled(tensors))
+        ys, self._was_called = outputs_of(result), True
         return tensors, ys, _nodes_of(ys)
 
     def evaluated(self, inputs: Sequence[Array]) -> Evaluation:
@@ -385,6 +391,17 @@ class TensorSubject(Subject):
         own = tuple(x.node for x in tensors)
         outputs = [np.asarray(array_of(y)) for y in ys]
         return Recorded(outputs, pull, tuple(roots), own, tuple(tensors))
+
+    def hints(self, kind: Kind) -> list[str]:
+        """Say what to write for what is called in another way than it is meant to be."""
+        if kind not in (Kind.RAISES, Kind.NOT_FLOAT):
+            return []
+        lines = foreign.hints(self.fn)
+        if any(callable(x) and hasattr(x, "__name__") for x in self.args.values):
+            lines.append("of a gradient by hand say gradcheck(adapters.numpy(f, grad=g), x)")
+        if self.args.containers is not None and len(self.args.containers) == 1:
+            lines.append("inputs are handed over one by one: gradcheck(f, x, w)")
+        return lines
 
     def derivative(self, args: Arguments) -> Subject:
         """Give the gradients as a function of the inputs and, behind them, the upstreams."""

@@ -14,13 +14,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol
 
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.core.operations import OPERATIONS, planted, vjps_of
 from tinygrad_lab.testing.adapters.adapted import Adapted
 from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.judgement import line_at
 from tinygrad_lab.testing.judging.subject import Pull
 from tinygrad_lab.testing.mutation.faults import Call, options_of
 from tinygrad_lab.testing.session import current_session, session
@@ -149,7 +149,7 @@ class OfAdapted:
         """Name it in messages, a lambda by its line."""
         where = ""
         if "<lambda>" in self.owner and self.code is not None:
-            where = f" ({PurePath(self.code.co_filename).name}:{self.code.co_firstlineno})"
+            where = f" ({line_at(self.code.co_filename, self.code.co_firstlineno)})"
         return f"{self.owner}{where}, by {self.by}"
 
 

@@ -12,12 +12,12 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from tinygrad_lab.core import dispatch, tensor
 from tinygrad_lab.core.engine import Node
 from tinygrad_lab.core.errors import name_of
+from tinygrad_lab.testing.judging.judgement import line_at
 from tinygrad_lab.testing.mutation.faults import Call
 from tinygrad_lab.testing.mutation.places import Intercept
 
@@ -33,8 +33,7 @@ class OfStep:
     @property
     def label(self) -> str:
         """Name it in messages."""
-        where = f"{PurePath(self.file).name}:{self.line}"
-        return f"the gradient through {name_of(self.owner)} at {where}"
+        return f"the gradient through {name_of(self.owner)} at {line_at(self.file, self.line)}"
 
 
 @contextlib.contextmanager

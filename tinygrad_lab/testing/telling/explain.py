@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import PurePath
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from tinygrad_lab.testing.telling.digits import compared, ratio_of
 from tinygrad_lab.testing.telling.finding import Finding, GradReport, Part, Result
 from tinygrad_lab.testing.telling.mistakes import Mistake, beside, is_same_fault, mistakes_of
 from tinygrad_lab.testing.telling.patterns import NEARLY_RIGHT, pattern_of
+from tinygrad_lab.testing.telling.places import place_of
 from tinygrad_lab.testing.telling.reproducers import (
     of_adapted,
     rehearsing,
@@ -261,6 +261,7 @@ def _first_not_finite(point: Point) -> list[str]:
             point.pulled(point.upstreams)
     except FloatingPointError as error:
         what, _, where = str(error).partition("\n  called at ")
-        file, _, rest = where.partition(":")
-        return [f"first of all, {what}", f"  called at {PurePath(file).name}:{rest}"]
+        place = place_of(where)
+        source = where.removeprefix(f"{place.file}:{place.line}")
+        return [f"first of all, {what}", f"  called at {place}{source}"]
     return []

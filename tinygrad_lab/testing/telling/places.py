@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import NamedTuple
 
+from tinygrad_lab.testing.judging.judgement import line_at
+
 _OPERATORS: dict[type[ast.operator], str] = {
     ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide",
     ast.Pow: "power", ast.MatMult: "matmul", ast.Mod: "remainder",
@@ -32,7 +34,7 @@ class Place(NamedTuple):
     line: int = 0
 
     def __str__(self) -> str:
-        return f"{PurePath(self.file).name}:{self.line}" if self.file else ""
+        return line_at(self.file, self.line) if self.file else ""
 
 
 def place_of(site: str) -> Place:

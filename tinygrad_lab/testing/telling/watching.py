@@ -15,13 +15,14 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.core.tensor import Tensor
+from tinygrad_lab.testing.judging.judgement import line_at
 
 MOST_ELEMENTS = 20_000  # of an array that is compared, to see whether it was written into
 MOST_ITEMS = 100  # of a list or dict
@@ -48,7 +49,7 @@ class Assigned:
     @property
     def site(self) -> str:
         """File and line."""
-        return f"{PurePath(self.file).name}:{self.line}"
+        return line_at(self.file, self.line)
 
     @property
     def source(self) -> str:

@@ -115,6 +115,11 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "": "the function raised {error!e}{below}",
         }
     ],
+    Kind.FOREIGN: [
+        "it calls {function} with Tensors, and the derivative by hand that this has would not be "
+        "asked for",
+        "say gradcheck(adapters.{adapter}(f), ...), which asks for it",
+    ],
     Kind.RANDOM: [
         "the function is random: at each call it draws from {source}",
         "seed it anew within the function, or hand over what was drawn as an input; check a model "

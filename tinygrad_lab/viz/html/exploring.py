@@ -11,17 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-from tinygrad_lab.viz.html.page import Page, compose, escaped, filled, remarked
+from tinygrad_lab.viz.html.page import Page, Pictured, compose, escaped, filled
 from tinygrad_lab.viz.html.vector import Palette, vector
 from tinygrad_lab.viz.model import DETAILS, Box, Frame, GraphModel
 from tinygrad_lab.viz.nesting import walk
 from tinygrad_lab.viz.style import number, one_line, plural, printable
 from tinygrad_lab.viz.tree import gradient_of, value_of
-
-if TYPE_CHECKING:
-    from tinygrad_lab.viz.picture import Style
 
 __all__ = ["exploring_page"]
 
@@ -39,15 +37,8 @@ class _View:
     svg: str
 
 
-def exploring_page(
-    model: GraphModel,
-    style: Style,
-    engine: str,
-    about: str,
-    read: Callable[..., GraphModel] | None = None,
-    remarks: str = "",
-) -> Page:
-    """Make the page of a model; ``about`` is a line that says what it is, ``remarks`` a report.
+def exploring_page(pictured: Pictured, read: Callable[..., GraphModel] | None = None) -> Page:
+    """Make the page of a model.
 
     ``read`` reads the computation again, with other options of ``build``: without it the page has
     one view.
@@ -57,27 +48,24 @@ def exploring_page(
     RenderError
         Nothing on this machine can draw.
     """
-    palette = Palette()
-    views = [_View("as drawn", model, vector(model, style, engine, palette))]
+    model, palette = pictured.model, Palette()
+    draw = partial(vector, style=pictured.style, engine=pictured.engine, palette=palette)
+    views = [_View("as drawn", model, draw(model))]
     for label, other in _others(model, read):
-        svg = vector(other, style, engine, palette)
+        svg = draw(other)
         if sum(len(v.svg) for v in views) + len(svg) <= _MOST_BYTES:
             views.append(_View(label, other, svg))
-    title = f"Graph of {one_line(model.loss.name)}"
     choices = "".join(f'<option value="{i}">{v.label}</option>' for i, v in enumerate(views))
     body = filled(
         "exploring.html",
-        title=escaped(title),
-        about=escaped(about),
-        remarks=remarked(remarks),
         choices=choices,
         one="" if len(views) > 1 else " hidden",
         views="\n".join(_section(i, view) for i, view in enumerate(views)),
     )
     data = {"views": [_data(view.model) for view in views]}
     scripts = ("picture.js", "folding.js", "exploring.js")
-    text = compose(title, body, data, palette=palette, scripts=scripts, theme=style.theme)
-    return Page(text, title, 680, style.dot(model), engine)
+    title = f"Graph of {one_line(model.loss.name)}"
+    return compose(pictured, title, body, data, palette=palette, scripts=scripts, height=680)
 
 
 def _others(
@@ -132,18 +120,13 @@ def _rows(model: GraphModel) -> Iterator[str]:
 
 def _row(box: Box, depth: int, path: str | None) -> str:
     """Write the row of a box; the frame it is in says whose weight it is."""
-    marks = " ".join(box.marks) or box.trouble
-    name = f"{_name(box).removeprefix(f'{path}.')} {marks}".strip()
+    name = " ".join([one_line(box.heading).removeprefix(f"{path}."), *box.warnings])
     return (
         f'<tr class="d{min(depth, 6)}" data-box="{box.id}"><th scope="row">'
         f"<button data-find>{escaped(name)}</button></th><td>{escaped(str(box.shape))}</td>"
         f"<td>{escaped(value_of(box))}</td>"
         f"<td>{escaped(gradient_of(box).removeprefix('rms '))}</td></tr>"
     )
-
-
-def _name(box: Box) -> str:
-    return one_line(box.heading)
 
 
 def _title(frame: Frame) -> str:
@@ -161,7 +144,7 @@ def _data(model: GraphModel) -> dict[str, Any]:
     position = {frame.id: i for i, frame in enumerate(frames)}
     return {
         "boxes": {
-            box.id: [_name(box), -1 if box.frame is None else position[box.frame]]
+            box.id: [one_line(box.heading), -1 if box.frame is None else position[box.frame]]
             for box in model.boxes
         },
         "frames": [_folded(model, frame, position) for frame in frames],
@@ -180,7 +163,7 @@ def _folded(model: GraphModel, frame: Frame, position: dict[str, int]) -> dict[s
 
     boxes = [box for box in model.boxes if is_in(box.frame)]
     main = next((box for box in reversed(boxes) if box.operations), boxes[-1])
-    marks = [printable(mark) for mark in dict.fromkeys(m for box in boxes for m in box.marks)]
+    marks = [printable(mark) for mark in dict.fromkeys(m for box in boxes for m in box.warnings)]
     facts = [str(main.shape)] + ([f"∇ {number(main.flow)}"] if main.flow is not None else [])
     inner = [
         plural(sum(box.operations for box in boxes), "operation"),

@@ -16,17 +16,22 @@ import hashlib
 import html
 import json
 import os
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_lab.files import write_file
 from tinygrad_lab.viz.html.vector import Palette
 from tinygrad_lab.viz.render import render, size_of
 from tinygrad_lab.viz.style import THEMES, printable
 
-__all__ = ["Page", "compose", "escaped", "filled", "remarked"]
+if TYPE_CHECKING:
+    from tinygrad_lab.viz.model import GraphModel
+    from tinygrad_lab.viz.picture import Style
+
+__all__ = ["Page", "Pictured", "compose", "escaped", "filled"]
 
 
 def escaped(text: str) -> str:
@@ -97,13 +102,37 @@ class Page:
         )
 
 
+@dataclass(frozen=True)
+class Pictured:
+    """What a page is about: a model, how it is drawn, and what is said of it.
+
+    ``about`` is a line that says what it is, ``remarks`` a report.
+    """
+
+    model: GraphModel
+    style: Style
+    engine: str
+    about: str
+    remarks: str = ""
+
+
 def compose(
-    title: str, body: str, data: Any, *, palette: Palette, scripts: tuple[str, ...], theme: str
-) -> str:
-    """Put a document together.
+    pictured: Pictured,
+    title: str,
+    body: str,
+    data: Any,
+    *,
+    palette: Palette,
+    scripts: tuple[str, ...],
+    height: int,
+) -> Page:
+    """Put a page together.
 
     Parameters
     ----------
+    pictured
+        What it is about; with the theme ``"dark"`` it begins so, and otherwise as the reader
+        prefers.
     title
         What the page is called: plain text.
     body
@@ -114,15 +143,17 @@ def compose(
         The colours of the pictures in the body.
     scripts
         Files among the assets, in the order they run in.
-    theme
-        ``"dark"`` for a page that begins so; any other begins as the reader prefers.
+    height
+        Of the frame that a notebook shows it in, in pixels.
     """
     style = _variables(palette) + _asset("page.css")
     script = "".join(map(_asset, scripts))
-    return filled(
+    text = filled(
         "page.html",
         title=escaped(title),
-        theme=' data-theme="dark"' if theme == "dark" else "",
+        about=escaped(pictured.about),
+        remarks=_remarked(pictured.remarks),
+        theme=' data-theme="dark"' if pictured.style.theme == "dark" else "",
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'",
         style=style,
@@ -133,9 +164,10 @@ def compose(
         ),
         script=script,
     )
+    return Page(text, title, height, pictured.style.dot(pictured.model), pictured.engine)
 
 
-def remarked(text: str) -> str:
+def _remarked(text: str) -> str:
     """Write a report for the head of a page; nothing, where there is none."""
     lines = "\n".join(map(escaped, text.splitlines()))
     shown = f"<details class='remarks' open><summary>Report</summary><pre>{lines}</pre></details>"

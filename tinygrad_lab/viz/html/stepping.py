@@ -13,18 +13,15 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.viz.html.page import Page, compose, escaped, filled, remarked
+from tinygrad_lab.viz.html.page import Page, Pictured, compose, escaped, filled
 from tinygrad_lab.viz.html.vector import Palette, vector
 from tinygrad_lab.viz.measures import Measure
 from tinygrad_lab.viz.model import Box, Edge, GraphModel
 from tinygrad_lab.viz.style import measured, number, one_line
-
-if TYPE_CHECKING:
-    from tinygrad_lab.viz.picture import Style
 
 __all__ = ["Step", "grid", "stepping_page", "walk"]
 
@@ -82,10 +79,8 @@ def walk(model: GraphModel) -> list[Step]:
     return steps
 
 
-def stepping_page(
-    model: GraphModel, style: Style, engine: str, about: str, remarks: str = ""
-) -> Page:
-    """Make the page of a model; ``about`` is a line that says what it is, ``remarks`` a report.
+def stepping_page(pictured: Pictured) -> Page:
+    """Make the page of a model.
 
     Raises
     ------
@@ -94,29 +89,26 @@ def stepping_page(
     RenderError
         Nothing on this machine can draw.
     """
+    model = pictured.model
     if not model.has_gradients:
         raise ValueError(
             'step() walks along gradients, and this picture has none: draw it with "grad" in show'
         )
     palette = Palette()
-    svg = vector(model, style, engine, palette)
+    svg = vector(model, pictured.style, pictured.engine, palette)
     steps = walk(model)
     writer = _Writer(model)
     sections = [*map(writer.step, steps), writer.end()]
-    title = f"Backward pass of {one_line(model.loss.name)}"
     body = filled(
         "stepping.html",
-        title=escaped(title),
-        about=escaped(about),
-        remarks=remarked(remarks),
         svg=svg,
         last=len(steps),
         steps="\n".join(f'<li class="step">{section}</li>' for section in sections),
     )
     data = {"steps": [_data(model, step) for step in steps]}
     scripts = ("picture.js", "stepping.js")
-    text = compose(title, body, data, palette=palette, scripts=scripts, theme=style.theme)
-    return Page(text, title, 660, style.dot(model), engine)
+    title = f"Backward pass of {one_line(model.loss.name)}"
+    return compose(pictured, title, body, data, palette=palette, scripts=scripts, height=660)
 
 
 def _data(model: GraphModel, step: Step) -> dict[str, Any]:
@@ -145,8 +137,8 @@ class _Writer:
 
     def _lines(self, step: Step) -> Iterator[str]:
         box = step.box
-        facts = [self._about(box), box.dtype, *box.marks]
-        yield f"<h2>{escaped(self._called(box))}</h2>"
+        facts = [self._about(box), box.dtype, *box.warnings]
+        yield f"<h2>{escaped(one_line(box.heading))}</h2>"
         yield f'<p class="muted">{escaped(" · ".join(facts))}</p>'
         yield "<h3>Arrives: g</h3>"
         if not step.parts:
@@ -182,7 +174,7 @@ class _Writer:
         """Write what goes back along a line, and what is there by now."""
         source = self.boxes[edge.source]
         letter = edge.rule.letter
-        name = f"to <b>{escaped(self._called(source))}</b> {escaped(self._about(source))}"
+        name = f"to <b>{escaped(one_line(source.heading))}</b> {escaped(self._about(source))}"
         yield f'<div class="operand"><p>{name}</p>'
         if edge.rule.text:
             by = f"∇{letter} = " if letter else ""
@@ -213,7 +205,7 @@ class _Writer:
         """Write what there is at the end: a gradient for each leaf."""
         leaves = [box for box in self.model.boxes if box.role in ("parameter", "input")]
         rows = "".join(
-            f"<tr><th scope='row'>{escaped(self._called(box))}</th>"
+            f"<tr><th scope='row'>{escaped(one_line(box.heading))}</th>"
             f"<td>{escaped(str(box.shape))}</td>"
             f"<td>{escaped(measured(box.grad)) if box.grad else 'none'}</td></tr>"
             for box in leaves
@@ -229,10 +221,6 @@ class _Writer:
         """Say how large an array is, and of a result, where it was computed."""
         path = "" if box.role == "parameter" else self.paths.get(box.frame or "")
         return f"{box.shape} in {path}" if path else str(box.shape)
-
-    def _called(self, box: Box) -> str:
-        """Name a box: data by their names, operations by what they are, and their result's name."""
-        return one_line(box.heading)
 
 
 def _words(box: Box) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_lab.viz.plots.canvas import axes, class_style, named, plain, quiet, some_ticks
 from tinygrad_lab.viz.plots.cells import write_cells
-from tinygrad_lab.viz.plots.curves import as_runs
+from tinygrad_lab.viz.plots.runs import as_runs, median
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,9 +75,9 @@ def plot_epochs_to_threshold(
         missing = int(np.isinf(counts).sum())
         runs = max(runs, missing)
         _draw_counts(ax, row, np.where(np.isinf(counts), never, counts))
-        median = float(np.median(counts)) if missing * 2 < len(counts) else np.inf
-        if np.isfinite(median):
-            ax.plot([median, median], [row - 0.3, row + 0.3], color=_ink(ax), linewidth=2)
+        middle = median(counts)
+        if np.isfinite(middle):
+            ax.plot([middle, middle], [row - 0.3, row + 0.3], color=_ink(ax), linewidth=2)
         if missing:
             ax.text(never, row - 0.32, f"{missing} of {len(counts)}", ha="center", va="bottom",
                     fontsize="small")  # fmt: skip

@@ -10,20 +10,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from tinygrad_lab.viz.plots.canvas import axes, curve_style, numbers, plain, quiet
+from tinygrad_lab.viz.plots.canvas import axes, curve_style, numbers, quiet
+from tinygrad_lab.viz.plots.runs import Runs, as_runs, percentiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["as_runs", "plot_learning_curves", "plot_schedule"]
+__all__ = ["plot_learning_curves", "plot_schedule"]
 
 # More points than a figure has pixels only make the file bigger, since Matplotlib never
 # simplifies a filled band.
 _MOST_POINTS = 600
-
-Runs = NDArray[np.float64]
 
 
 def plot_learning_curves(
@@ -52,7 +51,8 @@ def plot_learning_curves(
         Logarithmic vertical axis.
     band
         Lower and upper percentile of the shaded band over runs, ``None`` for no band.
-        A diverged run leaves the median and the band where it stops being finite.
+        Median and percentiles are numbers of runs: of two that are equally near the higher.
+        A diverged run leaves them where it stops being finite.
     each_run
         Also draw every run as a thin line.
     ylabel
@@ -165,25 +165,6 @@ def plot_schedule(
     return ax
 
 
-def as_runs(runs: Any, label: str) -> Runs:
-    """Return runs as one table of shape (runs, epochs), short ones padded with nan."""
-    runs = list(plain(runs)) if np.iterable(plain(runs)) else []
-    if runs and np.ndim(plain(runs[0])) == 0:
-        runs = [runs]
-    rows = [np.asarray(plain(row), dtype=np.float64) for row in runs]
-    if not rows or any(row.ndim != 1 or row.size == 0 for row in rows):
-        shapes = ", ".join(str(row.shape) for row in rows) or "nothing"
-        raise ValueError(
-            f"a learning curve{f' ({label})' if label else ''} needs shape (epochs,), or several "
-            f"runs of that shape, none empty; got {shapes}"
-        )
-    table = np.full((len(rows), max(row.size for row in rows)), np.nan)
-    for target, row in zip(table, rows, strict=True):
-        target[: row.size] = row
-    table[~np.isfinite(table)] = np.nan
-    return table
-
-
 # ---- learning curves ----------------------------------------------------------------------------
 
 
@@ -234,10 +215,9 @@ def _draw_setting(
     if each_run and len(table) > 1:
         ax.plot(x, table.T, color=style["color"], linewidth=0.6, alpha=0.35)
     if band is not None and len(table) > 1 and x.size:
-        percentile = np.nanpercentile if np.isnan(table).any() else np.percentile  # much faster
-        low, high = percentile(table, band, axis=0)
+        low, high = percentiles(table, band)
         ax.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
-    median = np.nanmedian(table, axis=0) if x.size else x
+    (median,) = percentiles(table, [50])
     if not x.size:
         label = f"{label} (never finite)".strip()
     ax.plot(x, median, linewidth=1.8, label=label, **_dot(x), **style)

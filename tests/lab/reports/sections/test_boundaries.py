@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tinygrad_lab.lab.reports import example
 from tinygrad_lab.lab.reports.multiples import grid
 from tinygrad_lab.lab.reports.sections import boundaries
 from tinygrad_lab.lab.reports.studies import STUDIES
@@ -14,7 +15,7 @@ from tinygrad_lab.lab.training import prepare, train_many
 
 @pytest.fixture(scope="module")
 def runs():
-    wanted = [replace(s, epochs=300) for s in boundaries.needs(STUDIES)]
+    wanted = [replace(s, epochs=300) for s in example.needs(STUDIES)]
     return {settings: train_many(settings, range(3)) for settings in wanted}
 
 

@@ -76,7 +76,7 @@ PARTS: tuple[Part, ...] = (
         key="boundaries",
         title="Boundaries as they form",
         make=boundaries.section,
-        needs=boundaries.needs,
+        needs=example.needs,  # of the same runs
         after="base",
     ),
     Part(

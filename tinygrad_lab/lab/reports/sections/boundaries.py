@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lab.lab.reports import example
+from tinygrad_lab.lab.reports.measuring import median_run
 from tinygrad_lab.lab.reports.multiples import frame, grid
 from tinygrad_lab.lab.reports.sections.moments import moments
 from tinygrad_lab.lab.reports.sections.panel import panel
 from tinygrad_lab.lab.reports.studies import DATA_TITLES
-from tinygrad_lab.lab.reports.study import Results, Runs, Study
+from tinygrad_lab.lab.reports.study import Results, Runs
 from tinygrad_lab.lab.reports.tables import Section, Table
-from tinygrad_lab.lab.settings import Settings
 from tinygrad_lab.lab.training import Result, train_many
 
 if TYPE_CHECKING:
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 FRAMES = 10
-
-
-def needs(studies: Sequence[Study]) -> list[Settings]:
-    """Return the settings whose boundaries are shown: those of the run that is shown in full."""
-    return example.needs(studies)
 
 
 def section(runs: Runs, quick: bool) -> Section | None:
@@ -64,7 +58,7 @@ def section(runs: Runs, quick: bool) -> Section | None:
 
 def _again(results: Results) -> Result:
     """Train the run with the median loss again, and keep its weights at some epochs."""
-    median = sorted(results, key=lambda result: result.loss)[len(results) // 2]
+    median = median_run(results)
     (again,) = train_many(median.settings, [median.seed], snapshots=moments(median, FRAMES))
     return again
 

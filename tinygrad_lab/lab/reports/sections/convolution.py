@@ -7,7 +7,6 @@ A small network that reads digits, and the gradient of a convolution by hand.  N
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import median_low
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from tinygrad_lab.lab.reports.sections.digits import BATCH, SMOOTHING, Array, Re
 from tinygrad_lab.lab.reports.sections.panel import panel
 from tinygrad_lab.lab.reports.study import Runs
 from tinygrad_lab.lab.reports.tables import Section, Table
+from tinygrad_lab.viz.plots.runs import median
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def section(_: Runs, quick: bool) -> Section:
         readers = [trained(split, epochs) for split in range(1, splits + 1)]
     except ImportError as error:
         return Section({"remedy": str(error)})
-    shown = _of_median(readers)
+    shown = median(readers, key=lambda reader: reader.accuracy)
     by_hand = kernel.section(shown.images[:_IMAGES].astype(np.float64), _kernels(shown))
     text = {
         "quick": quick,
@@ -70,12 +70,6 @@ def section(_: Runs, quick: bool) -> Section:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2f}\N{NO-BREAK SPACE}%"
-
-
-def _of_median(readers: Sequence[Reader]) -> Reader:
-    """Return the reader of the median accuracy, the first of several."""
-    median = median_low(reader.accuracy for reader in readers)
-    return next(reader for reader in readers if reader.accuracy == median)
 
 
 def _kernels(reader: Reader) -> Array:
@@ -104,7 +98,7 @@ def _curves(ax: Axes, readers: Sequence[Reader], names: dict[str, str], **option
 
 
 def _losses(readers: Sequence[Reader]) -> dict[str, str]:
-    last = np.median([reader.history["val_loss"][-1] for reader in readers])
+    last = median(reader.history["val_loss"][-1] for reader in readers)
     floor = _smoothed_floor()
 
     def draw(ax: Axes) -> None:
@@ -131,7 +125,7 @@ def _smoothed_floor() -> float:
 
 
 def _accuracies(readers: Sequence[Reader]) -> dict[str, str]:
-    first = np.median([reader.history["val_accuracy"][0] for reader in readers])
+    first = median(reader.history["val_accuracy"][0] for reader in readers)
 
     def draw(ax: Axes) -> None:
         _curves(ax, readers, _ACCURACIES, log=False, ylabel="share read right")

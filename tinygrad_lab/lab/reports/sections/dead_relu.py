@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lab.lab.reports.graphs import drawn
+from tinygrad_lab.lab.reports.measuring import median_run
 from tinygrad_lab.lab.reports.sections.panel import panel
 from tinygrad_lab.lab.reports.study import Results, Runs, Study
 from tinygrad_lab.lab.reports.tables import Section, Table
@@ -144,7 +145,7 @@ def _cure(label: str, results: Results) -> dict[str, Any]:
         "start": start,
         "end": end,
         "solved": sum(result.accuracy == 1.0 for result in results),
-        "loss": f"{np.median([result.loss for result in results]):.3f}",
+        "loss": f"{median_run(results).loss:.3f}",
     }
 
 
@@ -153,10 +154,9 @@ def _cure(label: str, results: Results) -> dict[str, Any]:
 
 def _two(stuck: Results, alive: Results) -> list[tuple[str, Result | None]]:
     """Choose the first run that is stuck, and of the others the one with the median loss."""
-    in_order = sorted(alive, key=lambda result: result.loss)
     return [
         ("Stuck", stuck[0] if stuck else None),
-        ("Alive", in_order[len(in_order) // 2] if in_order else None),
+        ("Alive", median_run(alive) if alive else None),
     ]
 
 

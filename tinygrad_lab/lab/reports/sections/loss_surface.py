@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import tinygrad_lab as tl
+from tinygrad_lab.lab.reports.measuring import median_run
 from tinygrad_lab.lab.reports.sections.moments import moments
 from tinygrad_lab.lab.reports.sections.panel import panel
 from tinygrad_lab.lab.reports.study import Runs, Study
@@ -50,7 +51,7 @@ def section(runs: Runs, quick: bool) -> Section | None:
     if not runs:
         return None
     (results,) = runs.values()
-    median = sorted(results, key=lambda result: result.loss)[len(results) // 2]
+    median = median_run(results)
     resolution = QUICK_RESOLUTION if quick else RESOLUTION
     settings = replace(median.settings, epochs=QUICK_EPOCHS) if quick else median.settings
     adam = replace(settings, optimizer="adam", lr=ADAM_RATE)

@@ -11,14 +11,13 @@ import importlib
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lab.testing.adapters.adapted import Adapted
 from tinygrad_lab.testing.judging.arrays import Arguments, Array
-from tinygrad_lab.testing.judging.judgement import NOWHERE, Site
+from tinygrad_lab.testing.judging.judgement import NOWHERE, Site, line_at
 from tinygrad_lab.testing.judging.subject import Evaluation, Recorded, Subject, outputs_of
 from tinygrad_lab.transforms.containers import leaves, rebuild
 
@@ -159,4 +158,4 @@ def line_of(fn: Callable[..., Any]) -> Site:
         lines, line = inspect.getsourcelines(code)
         past = next((k for k, text in enumerate(lines) if "def " in text or "lambda" in text), 0)
         line, source = line + past, lines[past].strip()
-    return Site(line=f"{PurePath(code.co_filename).name}:{line}", source=source)
+    return Site(line=line_at(code.co_filename, line), source=source)

@@ -14,6 +14,7 @@ Not for: which loops (``loops.py``), or keeping compiled kernels (``cache.py``).
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Mapping, Set
 from math import prod
 from typing import Any, NamedTuple
@@ -85,6 +86,8 @@ def _or_say(program: Program, is_asked_for: bool, compile: Callable[[], Any]) ->
         why = f"{error}{help}"
     except Exception as error:  # noqa: BLE001 - whatever it is, NumPy calls are the remedy
         why = f"{type(error).__name__}: {error}".partition("\n")[0]
+    if not threading.main_thread().is_alive():
+        return None  # the process ends, and compiling ends with it
     warn(f"{program.name} is not compiled and runs as NumPy calls: {why}", CompilingWarning)
     return None
 
