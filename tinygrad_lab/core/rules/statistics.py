@@ -13,9 +13,9 @@ from tinygrad_lab.core.rules.arguments import as_array, as_floats, common_dtype,
 from tinygrad_lab.core.rules.indexing import getitem, scatter_add
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
 from tinygrad_lab.core.rules.mathematical.lengths import (
-    largest,
     out_of_range,
     slope_at_zero,
+    unit,
     vanishing,
 )
 from tinygrad_lab.core.rules.mathematical.sums import axes_of, count, keep, nan_filled, spread
@@ -94,8 +94,9 @@ def _std(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, wh
          mean=None, correction=None):  # fmt: skip
     spread, degrees = keep(y, x, axis), _degrees(x, axis, ddof, correction, where)
     away = part = _deviations(x, axis, where, mean)
-    if x.size and somewhere(out_of_range(y)):
-        part = away / largest(away, axes_of(x, axis))
+    out = out_of_range(spread)
+    if x.size and somewhere(out):
+        part = away / unit(away, axes_of(x, axis), out)
         squares = np.real(part * conj(part))
         spread = np.sqrt(np.sum(squares, axis=axes_of(x, axis), keepdims=True) / degrees)
     spread = spread * degrees

@@ -12,9 +12,9 @@ from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_diagonal, as_row, mH, mT
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
 from tinygrad_lab.core.rules.mathematical.lengths import (
-    largest,
     out_of_range,
     slope_at_zero,
+    unit,
     vanishing,
 )
 from tinygrad_lab.core.rules.mathematical.sums import keep
@@ -30,8 +30,9 @@ def vector_norm(x, p, axis=None, keepdims=False):
 
 def _vector_norm(g, y, x, p, axis=None, keepdims=False):
     back, whole, part = keep(g, x, axis), keep(y, x, axis), x
-    if x.size and somewhere(out_of_range(y, p)):
-        part = x / largest(x, axis, np.max if p > 0 else np.min)
+    out = out_of_range(whole, p)
+    if x.size and somewhere(out):
+        part = x / unit(x, axis, out, np.max if p > 0 else np.min)
         whole = vector_norm(part, p, axis, True)
     still = (part == 0) | (whole == 0)  # of a negative order, one zero holds the whole norm at 0
     whole = np.where(whole == 0, 1, whole)

@@ -10,6 +10,8 @@ overflow or underflow, and NumPy's length is infinite or 0, it is that of the pa
 Not for: the lengths themselves, or their first derivatives.
 """
 
+from typing import Any
+
 import numpy as np
 
 from tinygrad_lab.core import degenerate
@@ -48,14 +50,14 @@ def at_zero(g, y, part, at_kink=np.inf):
     return 0 if slope is None else vanishing(slope, part)
 
 
-def out_of_range(length, power=2):
+def out_of_range(length: Any, power: float = 2) -> Any:
     """Where a sum of powers is too large or too small for floats: its parts need not be."""
     total = untracked(length) ** power
     info = np.finfo(total.dtype)
     return (total == np.inf) | (total < info.tiny / info.eps)
 
 
-def largest(parts, axis, extreme=np.max):
-    """The size of the largest part, as a unit that the others are measured in."""
+def unit(parts: Any, axis: Any, out: Any, extreme: Any = np.max) -> Any:
+    """What to measure parts in: where their length is out of range the largest, and else 1."""
     size = extreme(np.abs(untracked(parts)), axis=axis, keepdims=True)
-    return np.where((size == 0) | (size == np.inf), 1, size)
+    return np.where(out & (size != 0) & (size != np.inf), size, 1)
