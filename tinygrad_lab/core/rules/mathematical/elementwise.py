@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core import degenerate
 from tinygrad_lab.core.operations import Array, composed, constant, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 from tinygrad_lab.core.rules.mathematical.lengths import at_zero
@@ -150,6 +151,12 @@ def sigmoid(input: "Array") -> "Array":
 _LARGEST_EXPONENT = {2: 11.0, 4: 88.0, 8: 709.0}
 
 
+def odds(x: Any) -> Any:
+    """``exp(x)``, in float32 at least, bounded: 1 / odds is right to the smallest normal number."""
+    x = x.astype(np.float32) if x.dtype.itemsize == 2 else x
+    return np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
+
+
 @primitive
 def logistic_density(x: Any) -> Any:
     """The slope of sigmoid, ``1 / (4 cosh²(x / 2))``, whose derivatives underflow when it does."""
@@ -161,7 +168,11 @@ defvjp(logistic_density, lambda g, y, x: -g * y * np.tanh(x / 2))
 
 
 def _sigmoid(g, y, x):
-    return g * (logistic_density(x) if x.dtype.kind != "c" else y * (1 - y))
+    if x.dtype.kind == "c":
+        return g * (y * (1 - y))
+    if degenerate.is_recorded(g):
+        return g * logistic_density(x)
+    return g * (y / (1 + odds(x)))  # 1 - y would lose all digits where y is near 1
 
 
 defvjp(sigmoid, _sigmoid)
