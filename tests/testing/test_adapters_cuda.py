@@ -63,3 +63,40 @@ def test_random_numbers_go_on_as_before():
     state = torch.cuda.get_rng_state()
     check(torch.nn.Dropout(), X)
     assert torch.equal(state, torch.cuda.get_rng_state())
+
+
+class ByAddress(torch.autograd.Function):
+    """Twice its input; the backward pass reads the upstream from memory, as a kernel does."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, g):
+        return 2 * torch.as_strided(g, g.shape, torch.empty(g.shape).stride())
+
+
+def test_a_kernel_that_takes_its_upstream_for_contiguous():
+    report = check(lambda x: ByAddress.apply(x).sum(0), X)
+    assert report.verdict == "fail", str(report)
+
+
+def test_it_is_computed_where_the_inputs_are():
+    places = set()
+
+    def sine(x):
+        places.add(x.device.type)
+        return torch.sin(x)
+
+    x = torch.tensor(X, device="cuda")
+    for fn in (sine, tgt.adapters.torch(sine)):
+        assert tgt.gradcheck(fn, x, order=2).passed
+    assert places == {"cuda"}
+
+
+def test_other_last_digits_at_each_call_are_no_fault():
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(4, 3, 9, 9)), rng.normal(size=(5, 3, 3, 3))
+    report = check(lambda x, w: torch.nn.functional.conv2d(x, w, padding=1), x, w)
+    assert report.passed, str(report)

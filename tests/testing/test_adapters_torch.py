@@ -461,3 +461,66 @@ def test_functions_with_setup_context():
     error = failure(lambda x: Twice.apply(x * x, 3.0), X)
     assert "Twice, " in str(error)
     assert Twice.forward(2, 3) == 6  # it is as it was
+
+
+class TestChosen:
+    """A function is adapted by itself: by what it is, and by what it is given."""
+
+    class Square(torch.autograd.Function):
+        """A Function with a right backward pass."""
+
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return 2 * g * ctx.saved_tensors[0]
+
+    def test_by_the_function(self):
+        linear = torch.nn.Linear(2, 2)
+        for fn in (torch.sin, torch.nn.functional.gelu, linear, self.Square, self.Square.apply):
+            assert tgt.gradcheck(fn, X).passed
+        assert "weight" in str(tgt.gradcheck(linear, X).inputs)
+
+    def test_by_the_inputs(self):
+        x = torch.tensor(X)
+        assert tgt.gradcheck(lambda x: torch.sin(x), x).passed
+        assert tgt.gradcheck(lambda a, p: torch.sin(a * p["b"]), X, {"b": x}).passed
+
+    def test_numpys_functions_of_their_arrays_stay_functions_of_tensors(self):
+        assert tgt.gradcheck(np.sin, torch.tensor(X)).passed
+
+    def test_a_function_that_does_not_show_it_is_told_what_to_say(self):
+        report = tgt.gradcheck(lambda x: torch.sin(x), X, raises=False)
+        assert "adapters.torch(f)" in str(report)
+
+    def test_tensors_are_moved_as_they_lie(self):
+        from tinygrad_lab.testing.adapters.libraries.torch_graph import moved
+
+        whole = torch.arange(24.0).reshape(4, 6)
+        for x in (whole, whole.T, whole[::2, 1::2], whole[:, :1].expand(4, 6), whole.sum()):
+            there = moved(x, "cpu", x.dtype)
+            assert there.stride() == x.stride()
+            assert torch.equal(there, x)
+            assert there.data_ptr() != x.data_ptr()
+
+    def test_what_is_run_in_float32_lies_as_in_float64(self):
+        """A function that only takes float32 gets expanded and strided upstreams too."""
+        strides = []
+
+        class Narrow(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                if x.dtype != torch.float32:
+                    raise RuntimeError("expected scalar type Float but found Double")
+                return 2 * x
+
+            @staticmethod
+            def backward(ctx, g):
+                strides.append(g.stride())
+                return 2 * g
+
+        assert tgt.gradcheck(Narrow, np.ones((3, 4))).passed
+        assert any(0 in stride for stride in strides)

@@ -227,6 +227,34 @@ def holds_foreign(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and any(map(holds_foreign, value))
 
 
+_OWN_LIBRARIES = {"numpy", __name__.partition(".")[0]}
+
+
+def _is_of_another_library(x: Any) -> bool:
+    return hasattr(x, "dtype") and type(x).__module__.partition(".")[0] not in _OWN_LIBRARIES
+
+
+def beside(constant: Any, x: Any) -> Any:
+    """Bring an array of NumPy's to where ``x`` is, whose library may take none (CuPy)."""
+    if type(constant) is not np.ndarray or not _is_of_another_library(x):
+        return constant
+    return np.asarray(constant, like=x)
+
+
+def brought_together(error: Exception, values: list[Any], kwargs: Kwargs) -> Kwargs | None:
+    """Bring what a call is given together, if it failed for being NumPy's beside others.
+
+    The values are replaced, and the keywords returned; None where the error is about something
+    else.
+    """
+    others = filter(_is_of_another_library, values)
+    other = next(others, None) if isinstance(error, TypeError) else None
+    if other is None or not any(type(x) is np.ndarray for x in (*values, *kwargs.values())):
+        return None
+    values[:] = [beside(x, other) for x in values]
+    return {key: beside(x, other) for key, x in kwargs.items()}
+
+
 def no_derivative(op: Op, place: int | str) -> TypeError:
     """Say that an operation has no derivative by one of its arguments."""
     if op not in OPERATIONS:

@@ -17,6 +17,7 @@ from tinygrad_lab.core.arguments import (
     Args,
     Kwargs,
     admitted,
+    brought_together,
     holds_foreign,
     no_derivative,
     no_rule,
@@ -90,7 +91,11 @@ def apply(  # noqa: C901 - most calls come through here, so it is written out
     try:
         value = (on_lists or body or op)(*values, **kwargs)
     except Exception as error:  # noqa: BLE001 - and raised again
-        raise_explained(error, op, values, kwargs, call_site() if mode is WATCH else None)
+        together = brought_together(error, values, kwargs)
+        if together is None:
+            raise_explained(error, op, values, kwargs, call_site() if mode is WATCH else None)
+        kwargs = together
+        value = op(*values, **kwargs)
     kind = type(value)
     if kind is not np.ndarray:
         value = Outputs(value) if isinstance(value, (tuple, list)) else from_scalar(value)

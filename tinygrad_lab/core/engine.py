@@ -262,8 +262,10 @@ class _Walk:
                     if parent.op is not None:
                         heappush(self.heap, (parent.order, parent))
         except Exception as error:  # noqa: BLE001 - and raised again
-            fault = rule_fault(error, operands)
-            raise_explained(fault, op, operands, kwargs, site, " in its derivative rule")
+            # no name for it here: the traceback holds this frame, which must not hold its error
+            raise_explained(
+                rule_fault(error, operands), op, operands, kwargs, site, " in its derivative rule"
+            )
         if visit is not None:
             self.outside.run(visit, node, g, tuple(contributions))
         if not self.retain_graph:  # `parents` first: another thread's pass asks for them last

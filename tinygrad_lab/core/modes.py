@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, Self, TypeVar, overload
 import numpy as np
 
 from tinygrad_lab.core.levels import innermost_array
-from tinygrad_lab.core.operations import NUMPYS
+from tinygrad_lab.core.operations import NUMPYS, in_numpy
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -121,7 +121,7 @@ def stop_if_not_finite(value: Any, what: str, here: str) -> None:
     """Raise at the first number that is not finite, saying ``what`` it is and who called."""
     with _Mode(IGNORE):
         array = innermost_array(value)
-        array = array if type(array) in NUMPYS else np.asarray(array)
+        array = array if type(array) in NUMPYS else in_numpy(array)
     bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(array.shape, dtype=bool)
     if n := operator.index(bad.sum()):
         index = tuple(operator.index(i) for i in np.argwhere(bad)[0])

@@ -353,6 +353,17 @@ def planted(
 #: Classes of arrays that all of NumPy's functions take, and whose values are at hand.
 NUMPYS: set[type] = {np.ndarray}
 
+
+def in_numpy(x: Any) -> Any:
+    """Make an array NumPy's own; CuPy only hands its arrays over when it is told to."""
+    try:
+        return np.asarray(x)
+    except TypeError:
+        if not hasattr(x, "get"):
+            raise
+        return x.get()
+
+
 #: Types that take every primitive without being asked, and what they call with the operation, its
 #: arguments, and its body.
 TAKES: dict[type, Op] = {}

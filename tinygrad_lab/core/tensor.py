@@ -48,7 +48,7 @@ from tinygrad_lab.core.graph import is_differentiated
 from tinygrad_lab.core.keywords import AMBIGUOUS, in_numpys_words, refuse_ambiguous
 from tinygrad_lab.core.levels import RUNNING, level_of, lifted
 from tinygrad_lab.core.modes import IGNORE, RECORD, current_mode
-from tinygrad_lab.core.operations import IN_ORDER, NUMPYS, OPERATIONS, TAKES, TENSORS, Op
+from tinygrad_lab.core.operations import IN_ORDER, NUMPYS, OPERATIONS, TAKES, TENSORS, Op, in_numpy
 from tinygrad_lab.core.ownership import COPIED, Print, is_temporary, preserved
 from tinygrad_lab.core.rules.creation import astype
 from tinygrad_lab.core.rules.indexing import getitem, setitem
@@ -512,7 +512,7 @@ class Tensor:
                 "t.numpy() of a tracked tensor would lose its gradient: say t.detach().numpy() for "
                 "plain values; NumPy's functions take t as it is"
             )
-        return np.asarray(self)
+        return in_numpy(self.data)
 
     def item(self) -> Any:
         """The one element, as a Python number."""
@@ -522,14 +522,14 @@ class Tensor:
     def tolist(self) -> Any:
         """The values as nested Python lists."""
         self._stop_inside_transforms("t.tolist()")
-        return np.asarray(self.data).tolist()
+        return in_numpy(self.data).tolist()
 
     def _element(self, asked: str) -> Any:
         if self.data.size != 1:
             raise ValueError(
                 f"{asked} of a tensor of shape {self.shape}: it has {self.size} elements"
             )
-        return np.asarray(self.data).item()
+        return in_numpy(self.data).item()
 
     def _is_recorded(self) -> bool:
         return self.node is not None and current_mode() != IGNORE

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe
+from tinygrad_lab.testing.adapters.choice import adapted
 from tinygrad_lab.testing.judging.arrays import Arguments, bind
 from tinygrad_lab.testing.judging.examination import Examination, Looked
 from tinygrad_lab.testing.judging.judgement import FAIL, Judgement, Kind, Reason, skipped
@@ -53,7 +54,8 @@ def gradcheck(
     Parameters
     ----------
     fn : callable
-        A function of Tensors, or what an adapter made of another library's (:mod:`adapters`).
+        A function of Tensors, or what an adapter made of another library's (:mod:`adapters`).  One
+        that comes from PyTorch, JAX or autograd, or whose inputs do, is adapted.
     *inputs
         What it is called with.  Arrays of floats are differentiated by, and converted to float64;
         complex ones too, by their real and imaginary parts.  NumPy's scalars are arrays; those in
@@ -117,6 +119,7 @@ def gradcheck(
     ('pass', True)
     """
     _refuse(fn, wrt, order, upstream, tolerance, budget)
+    fn = adapted(fn, inputs)
     generator = np.random.default_rng(rng)
     args = bind(inputs, wrt, alone=not getattr(fn, "has_parameters", False))
     with checking():  # a layer is looked at here

@@ -17,6 +17,7 @@ from hypothesis.errors import Unsatisfiable
 
 from tinygrad_lab.core.errors import describe, name_of
 from tinygrad_lab.core.operations import vjps_of
+from tinygrad_lab.testing.adapters.choice import adapted
 from tinygrad_lab.testing.adapters.modules import ModuleAdapter, of_module
 from tinygrad_lab.testing.check import choose, gradcheck
 from tinygrad_lab.testing.inputs import catalogue
@@ -124,6 +125,7 @@ def check_op(
         raise TypeError(f"check_op takes an operation or a function, not {describe(op)}")
     if examples < 1:
         raise ValueError(f"examples={examples}: at least one has to be looked at")
+    op = adapted(op)
     calls = calls_of(op, inputs, kwargs, domain)
     options = {"order": order, "without": without, "strict": strict, "tolerance": tolerance}
     looking = _Search(op, choose(properties, without), watch, options)

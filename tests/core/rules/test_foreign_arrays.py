@@ -1,8 +1,8 @@
 """Every rule on arrays that are not NumPy's: nothing goes round the protocols.
 
 ``Foreign`` is the strictest array there could be: it has what the architecture promises every
-array to have, counts the calls that reach it, and refuses to become an ndarray.  The same calls
-run on CuPy where it finds a GPU.
+array to have, counts the calls that reach it, refuses to become an ndarray, and takes none beside
+it.  The same calls run on CuPy where it finds a GPU.
 """
 
 from __future__ import annotations
@@ -56,11 +56,14 @@ class Foreign(np.lib.mixins.NDArrayOperatorsMixin):
         raise AssertionError("something went round the protocols")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        refuse_numpys((inputs, kwargs))
         return wrapped(getattr(ufunc, method)(*plain(inputs), **plain(kwargs)))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if not all(issubclass(kind, (Foreign, np.ndarray)) for kind in types):
             return NotImplemented  # a primitive, or a Tensor: they see our NumPy calls
+        if function is not np.asarray:  # with like=
+            refuse_numpys((args, kwargs))
         return wrapped(function(*plain(args), **plain(kwargs)))
 
     shape = property(lambda self: self._hidden.shape)
@@ -98,6 +101,15 @@ class Foreign(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __index__(self) -> int:
         return self._hidden.__index__()
+
+
+def refuse_numpys(value: Any) -> None:
+    """Raise as CuPy does of an array that is not its own."""
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"Unsupported type {type(value)}")
+    if isinstance(value, (list, tuple, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            refuse_numpys(part)
 
 
 def plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ of ``irfft``, which is not holomorphic: it reads half a spectrum and supplies th
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.operations import composed, defvjp
 
 
@@ -17,7 +18,7 @@ def _resized(x, n, axis):
     if n <= x.shape[axis]:
         return x[(*before, slice(0, n))]
     shape = (*x.shape[:axis], n - x.shape[axis], *x.shape[axis + 1 :])
-    return np.concatenate([x, np.zeros(shape, dtype=x.dtype)], axis=axis)
+    return np.concatenate([x, beside(np.zeros(shape, dtype=x.dtype), x)], axis=axis)
 
 
 def _fft(g, y, x, n=None, axis=-1, norm=None, out=None):
@@ -42,7 +43,7 @@ def _irfft(g, y, x, n=None, axis=-1, norm=None, out=None):
     if n % 2 == 0:
         twice[-1] = 1.0
     twice = twice.reshape((-1,) + (1,) * (x.ndim - 1 - axis % x.ndim))
-    return _resized(spectrum * twice, x.shape[axis], axis)
+    return _resized(spectrum * beside(twice, spectrum), x.shape[axis], axis)
 
 
 def _swapped(norm):

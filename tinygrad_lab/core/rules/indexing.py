@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.operations import (
     composed,
     constant,
@@ -129,9 +130,10 @@ def _setitem(argnums, g, y, x, *values, places):
 
     def of(argnum):
         if argnum == 0:
-            return np.where(written == -1, g, 0)
+            return np.where(beside(written == -1, g), g, 0)
         place, number = places[argnum - 1], numbers[argnum - 1]
-        slopes = np.where(getitem(written, place) == number, getitem(g, place), 0)
+        is_there = beside(getitem(written, place) == number, g)
+        slopes = np.where(is_there, getitem(g, place), 0)
         missing = max(values[argnum - 1].ndim - slopes.ndim, 0)  # NumPy takes more leading ones
         return slopes.reshape((1,) * missing + slopes.shape)
 
@@ -169,7 +171,7 @@ def rearranged(move, *arrays):
 
 @composed(np.take_along_axis)
 def take_along_axis(arr, indices, axis=-1):
-    return rearranged(lambda p: np.take_along_axis(p, indices, axis), arr)
+    return rearranged(lambda p: np.take_along_axis(beside(p, indices), indices, axis), arr)
 
 
 # By condition
@@ -229,7 +231,7 @@ def extract(condition, arr):
 def onto_diagonal(g, x, offset, axis1, axis2):
     """Put the last axis of ``g`` on a diagonal of zeros of the shape of ``x``."""
     rows, columns = x.shape[axis1], x.shape[axis2]
-    ones = np.eye(rows, columns, offset, dtype=bool)
+    ones = beside(np.eye(rows, columns, offset, dtype=bool), g)
     length = g.shape[-1]
     start = max(-offset, 0)
     along = g[..., np.clip(np.arange(rows) - start, 0, max(length - 1, 0))] if length else g

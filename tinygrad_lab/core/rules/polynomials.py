@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.operations import composed, defvjp
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 
@@ -100,7 +101,7 @@ def _are_conjugates(zeros):
 def _roots(g, y, p):
     degree = p.shape[0] - 1
     powers = np.vander(y, degree + 1)
-    slopes = powers[:, 1:] @ (p[:-1] * np.arange(degree, 0, -1))
+    slopes = powers[:, 1:] @ (p[:-1] * beside(np.arange(degree, 0, -1), p))
     gone = np.cumsum(untracked(p) != 0) == 0
     return np.where(gone, np.nan, -(g / slopes) @ powers)
 

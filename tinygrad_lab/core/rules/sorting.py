@@ -5,6 +5,7 @@ Sorting is a permutation, undone.  Tied elements could be in any order, so they 
 
 import numpy as np
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.operations import composed, constant, defvjp
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.indexing import scatter_add
@@ -24,7 +25,8 @@ def _shared_by_ties(g, y):
     if y.size == 0:
         return g
     new = y[..., 1:] != y[..., :-1]
-    first = np.concatenate([np.ones((*y.shape[:-1], 1), dtype=bool), new], axis=-1)
+    begin = beside(np.ones((*y.shape[:-1], 1), dtype=bool), new)
+    first = np.concatenate([begin, new], axis=-1)
     run = np.cumsum(first.reshape(-1)) - 1
     total, length = (
         scatter_add(x.reshape(-1), (y.size,), (run,))[run] for x in (g, np.ones_like(untracked(y)))

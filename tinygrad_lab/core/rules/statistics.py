@@ -7,6 +7,7 @@ already in the table.
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import composed, constant, defvjp
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, common_dtype, untracked
@@ -151,7 +152,8 @@ def _quantile(a, q, dtype, axis, method, keepdims, ignore_nan, between):
     undefined = np.all(missing, axis=-1) if ignore_nan else np.any(missing, axis=-1)
     each = (1,) * len(lengths)
     counts = np.sum(~missing, axis=-1) + undefined if ignore_nan else np.full(each, n)
-    place = _places(q.reshape(q.shape + each), counts, n, method)
+    counts = beside(counts, untracked(rows))
+    place = _places(beside(q.reshape(q.shape + each), counts), counts, n, method)
     below = np.minimum(np.floor(untracked(place)).astype(int), max(n - 2, 0))
     part = place - below
     neighbours = np.stack([below, np.minimum(below + 1, n - 1)])
@@ -196,9 +198,9 @@ def _places(q, counts, n, method):
     if method == "linear":
         place = (counts - 1) * plain
     else:
-        row = np.arange(float(n))
+        row = beside(np.arange(float(n)), counts)
         left = np.where(row < counts[..., None], row, np.nan)
-        place = np.nanquantile(left, plain.reshape(-1), axis=-1, method=method)
+        place = np.nanquantile(left, beside(plain.reshape(-1), left), axis=-1, method=method)
         place = place.reshape((*q.shape[: q.ndim - counts.ndim], *counts.shape))
     growth, start = _GROWTH.get(method, (-counts, 0))
     rate = counts + growth
@@ -298,13 +300,14 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
 
 @composed(np.bincount, by=("weights",))
 def bincount(x, /, weights=None, minlength=0):
+    x = beside(as_array(x), untracked(weights))
     counts = np.bincount(x, untracked(weights), minlength)
     if weights is None:
         return counts
     weights = as_array(weights)
     if weights.shape != np.shape(x):
         raise ValueError(f"weights of shape {weights.shape} for numbers of shape {np.shape(x)}")
-    return scatter_add(weights.astype(float), counts.shape, (as_array(x),))
+    return scatter_add(weights.astype(float), counts.shape, (x,))
 
 
 @composed(np.histogram_bin_edges, by=("a", "bins", "range"), always=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial, reduce
-from math import gcd, prod
+from math import gcd, inf, prod
 from operator import add
 from typing import Any, NamedTuple
 
@@ -39,9 +39,12 @@ __all__ = [
 BLOCK = 1 << 20
 # Multiply-adds that are worth two threads: with fewer, these wait for each other longer.
 SHARE = 20_000_000
-# Multiply-adds up to which OpenBLAS multiplies without packing its operands first, at twice the
-# speed where one of them has few rows.
-SMALL_PRODUCT = 1_000_000
+_SIMD = np.show_config(mode="dicts").get("SIMD Extensions", {})
+_FEATURES = {*_SIMD.get("baseline", ()), *_SIMD.get("found", ())}
+# Multiply-adds from which on a product is cut into some of fewer rows.  With AVX-512 OpenBLAS
+# multiplies up to so many without packing its operands first, at twice the speed where one of them
+# has few rows.  Everywhere else it packs them, and the more rows the better.
+SMALL_PRODUCT = 1_000_000 if _FEATURES & {"X86_V4", "AVX512_SKX"} else inf
 # Outputs that a weight gradient sums over in one product, at least: adding products takes time too.
 FEWEST_OUTPUTS = 256
 # Taps of a filter, from which on a product with the transposed gradient pays for transposing it.

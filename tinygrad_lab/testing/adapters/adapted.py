@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.core.errors import describe, name_of
-from tinygrad_lab.testing.judging.arrays import Arguments, Array, in_parts
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, array_of, in_parts
 from tinygrad_lab.testing.judging.gradient_names import key_of
 from tinygrad_lab.testing.judging.judgement import Kind, Misbehaved
 from tinygrad_lab.testing.judging.subject import (
@@ -259,7 +259,7 @@ class _Vjp(Adapted):
 
     def recorded(self, inputs: Sequence[Array]) -> Recorded:
         result = self.fn(*self.args.filled(inputs))
-        outputs = [np.asarray(y) for y in outputs_of(self.value(result))]
+        outputs = [np.asarray(array_of(y)) for y in outputs_of(self.value(result))]
 
         def pull(upstreams: Sequence[Array]) -> list[Any]:
             args, g = self.args.filled(inputs), joined(self.value(result), upstreams)
@@ -344,7 +344,7 @@ class _Grad(_Vjp):
     def _gradients(self, g: Any, args: Sequence[Any], result: Any) -> list[Any]:
         if isinstance(g, tuple) or g.size != 1 or np.iscomplexobj(g):
             raise Misbehaved(Kind.NOT_A_NUMBER)
-        pairs = [(x, np.asarray(x)) for x in super()._gradients(g, args, result)]
+        pairs = [(x, np.asarray(array_of(x))) for x in super()._gradients(g, args, result)]
         scale = g.reshape(())
         return [x if x is None else np.asarray(scale * y, dtype=y.dtype) for x, y in pairs]
 

@@ -23,6 +23,7 @@ Not for: where arrays lie in an object (``holders.py``), or functions (``adapted
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import inspect
 import types
@@ -656,7 +657,7 @@ class _Layer(Adapted):
         except Exception as error:  # noqa: BLE001 - raised again where errors of a call are judged
             self.error = error
         else:
-            chosen = Arguments(args.values, self.shape.positions, args.containers)
+            chosen = dataclasses.replace(args, positions=self.shape.positions)
             args = chosen.followed_by(list(self.shape.parameters.values()))
         super().__init__(fn, args, name)
         self.notes = list(self.shape.notes)

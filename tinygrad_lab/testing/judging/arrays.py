@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,15 @@ def array_of(x: Any) -> Any:
     library = type(x).__module__.partition(".")[0]
     if library == "torch" and hasattr(x, "detach"):
         return x.detach().cpu().numpy()
+    if library == "cupy" and hasattr(x, "get"):
+        return x.get()
     return np.array(x) if library in ("jax", "jaxlib") and hasattr(x, "__array__") else x
+
+
+def device_of(x: Any) -> str | None:
+    """Say where a tensor of PyTorch is, if it is not on the CPU."""
+    device = getattr(x, "device", None)
+    return None if getattr(device, "type", "cpu") in ("cpu", "meta") else str(device)
 
 
 def in_parts(z: Array) -> Array:
@@ -80,6 +88,7 @@ class Arguments:
     values: tuple[Any, ...]
     positions: tuple[int, ...]  # among the values
     containers: tuple[Any, ...] | None = None  # that values came in; None of one that came alone
+    device: str | None = None  # where tensors among them were, if not on the CPU
 
     def filled(self, inputs: Sequence[Any]) -> list[Any]:
         """Put other arrays in the places that are differentiated by; numbers for numbers."""
@@ -103,7 +112,8 @@ class Arguments:
         """Put more arrays behind these, to differentiate by all of them as well."""
         at = range(len(self.values), len(self.values) + len(others))
         whole = None if self.containers is None else (*self.containers, *(None for _ in others))
-        return Arguments((*self.values, *others), (*self.positions, *at), whole)
+        values, positions = (*self.values, *others), (*self.positions, *at)
+        return replace(self, values=values, positions=positions, containers=whole)
 
     def contained(self, values: Sequence[Any]) -> list[Any]:
         """Put one thing for each value into the containers that these came in."""
@@ -124,7 +134,7 @@ class Arguments:
     def some(self, wanted: Sequence[int], inputs: Sequence[Array]) -> Arguments:
         """Differentiate by some of the inputs alone; the others are constants now."""
         positions = tuple(self.positions[i] for i in wanted)
-        return Arguments(tuple(self._replaced(inputs)), positions, self.containers)
+        return replace(self, values=tuple(self._replaced(inputs)), positions=positions)
 
     def element(self, i: int, index: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
         """Give the index of an element in its argument, and the part it is of a complex number."""
@@ -183,10 +193,11 @@ def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None, alone: bool = T
     to be an input to differentiate by, if they stand ``alone``: a layer has parameters besides.
     """
     containers = tuple(x if _holds_arrays(x) else None for x in inputs)
-    values, origins = [], []
+    values, origins, devices = [], [], []
     for i, (x, container) in enumerate(zip(inputs, containers, strict=True)):
         parts = [x] if container is None else [y for _, y in leaves(x, open_modules=False)]
         values += [array_of(y) for y in parts]
+        devices += [device_of(y) for y in parts]
         origins += [i] * len(parts)
     if wrt is None:
         chosen = [i for i, x in enumerate(values) if _is_array(x)]
@@ -202,7 +213,8 @@ def bind(inputs: Sequence[Any], wrt: int | Sequence[int] | None, alone: bool = T
             "np.array([1.0, 2.0]), with a point"
         )
     whole = containers if any(x is not None for x in containers) else None
-    return Arguments(tuple(values), tuple(chosen), whole)
+    device = next((device for device in devices if device is not None), None)
+    return Arguments(tuple(values), tuple(chosen), whole, device)
 
 
 def _of_input(

@@ -86,10 +86,11 @@ def _adapter_of(fn: Callable[..., Any]) -> str | None:
     if inspect.isfunction(fn):
         named = inspect.getclosurevars(fn)
         variables += [*named.nonlocals.values(), *named.globals.values()]
-    return next((name for name in map(_home, variables) if name), None)
+    return next((name for name in map(home, variables) if name), None)
 
 
-def _home(x: Any) -> str | None:
+def home(x: Any) -> str | None:
+    """Name the adapter of the library that a function or an array comes from, if it is one."""
     kinds = (*x.__mro__, type(x)) if isinstance(x, type) else type(x).__mro__
     names = [x.__name__] if inspect.ismodule(x) else [getattr(x, "__module__", "")]
     packages = [str(name).partition(".")[0] for name in (*names, *(k.__module__ for k in kinds))]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.arrays import Array, array_of
 from tinygrad_lab.testing.judging.judgement import Kind
 
 
@@ -35,6 +35,7 @@ class Form:
 def form_of(gradient: Any, x: Array) -> Form:
     """Compare a gradient with the input that it belongs to."""
     nothing = np.full(x.shape, np.nan)
+    gradient = array_of(gradient)
     if gradient is None:
         return Form(nothing, Kind.MISSING, is_harmless=False, is_missing=True)
     is_number = isinstance(gradient, (np.ndarray, np.generic, numbers.Real))

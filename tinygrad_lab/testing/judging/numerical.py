@@ -138,7 +138,7 @@ class Ladder:
         )
         return left, right, np.maximum(left_error, right_error)
 
-    def gap_ratio(self, weights: Array, noise: float = 0.0) -> float:
+    def gap_ratio(self, weights: Array) -> float:
         """Say how the gap between the one-sided slopes changes when the step is halved.
 
         By a half where the function is smooth, by one at a kink; 0 where there is no gap.
@@ -146,7 +146,7 @@ class Ladder:
         sums = self._weighed(weights)
         bend = sums.rise_above + sums.rise_below
         size = sums.size_above + sums.size_below + 2 * sums.size
-        round_off = 4 * np.finfo(self.centre.dtype).eps * size + 4 * noise
+        round_off = 4 * np.finfo(self.centre.dtype).eps * size
         if not abs(bend[-1]) > 4 * round_off[-1] or bend[-2] == 0:
             return 0.0
         return float(2 * bend[-1] / bend[-2])

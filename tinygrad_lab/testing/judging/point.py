@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lab.testing.judging.arrays import Array, flat, frozen, unit, weighed
+from tinygrad_lab.testing.judging.arrays import Array, first_difference, flat, frozen, unit, weighed
 from tinygrad_lab.testing.judging.forms import Form, form_of
 from tinygrad_lab.testing.judging.judgement import (
     Drowned,
@@ -29,6 +29,7 @@ from tinygrad_lab.testing.judging.subject import Recorded, Subject
 ROUNDING = 1e-10  # relative: what another order of summation may change
 SCATTER = 64.0  # so many standard deviations of measured round-off are no more than that
 NARROWER = float(np.finfo(np.float32).eps / np.finfo(np.float64).eps)
+IN_ANY_ORDER = 1e-5  # relative: what it may change of a value that is computed in float32
 FLOAT32_ROUNDING = 1e-4  # of a function that computes in float32 whatever it is given
 
 
@@ -118,6 +119,25 @@ class Point:
         computed = [*self.recorded.outputs, *self.gradients]
         narrow = any(y.dtype.itemsize < 8 for y in computed)
         return FLOAT32_ROUNDING if narrow else ROUNDING
+
+    def changed(self, gradients: Sequence[Array]) -> int | None:
+        """Give the first gradient that another call like this one gave differently: by a bit.
+
+        A device that adds up in any order may give other last digits.
+        """
+        if self.subject.adds_in_any_order:
+            return self.apart(gradients, self.gradients)
+        return first_difference(gradients, self.gradients)
+
+    def has_value(self, outputs: Sequence[Array]) -> bool:
+        """Whether another call like this one gave the same value, as ``changed`` says."""
+        if first_difference(outputs, self.recorded.outputs) is None:
+            return True
+        pairs = zip(outputs, self.recorded.outputs, strict=True)
+        return self.subject.adds_in_any_order and all(
+            _within(np.asarray(IN_ANY_ORDER * np.max(np.abs(y), initial=0.0)), x, y)
+            for x, y in pairs
+        )
 
     def apart(
         self, a: Sequence[Array], b: Sequence[Array], sizes: Sequence[Array] | None = None

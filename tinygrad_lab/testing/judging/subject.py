@@ -117,6 +117,7 @@ class Subject(ABC):
     upstream: float | None = None  # what to pull back where nobody says: by None, random numbers
     told_inputs = False  # whether its rules are told which gradients are asked for
     told_results = False  # and which results are used
+    adds_in_any_order = False  # as GPUs do: the last digits of two calls may differ
 
     def __init__(self, fn: Callable[..., Any], args: Arguments, name: str = "") -> None:
         self.fn, self.args, self.name = fn, args, name or name_of(fn)

@@ -113,7 +113,7 @@ _FAULTS: dict[Kind, list[str | dict[str, str]]] = {
             "property": "{property} could not be looked at: {error!e}{below}",
             "backward": "the backward pass raised {error!e}{below}",
             "": "the function raised {error!e}{below}",
-        }
+        },
     ],
     Kind.FOREIGN: [
         "it calls {function} with Tensors, and the derivative by hand that this has would not be "

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.levels import innermost_array, somewhere
 from tinygrad_lab.core.operations import composed, defvjp, primitive
 from tinygrad_lab.core.rules.linalg.matrices import as_diagonal, as_row, mH, mT
@@ -20,7 +21,7 @@ def _cholesky(g, y, a, *, upper=False):
     lh = mH(factor)
     n = a.shape[-1]
     real = np.finfo(a.dtype).dtype
-    half = np.tri(n, dtype=real) - np.eye(n, dtype=real) / 2
+    half = beside(np.tri(n, dtype=real) - np.eye(n, dtype=real) / 2, up)
     middle = np.linalg.solve(lh, (lh @ up) * half)
     grad = mH(np.linalg.solve(lh, mH(middle)))
     return conj(grad + mH(grad)) / 2
@@ -56,7 +57,7 @@ def _qr(g, y, a):
 def _qr_tall(gq, gr, q, r):
     m = r @ mH(gr) - mH(gq) @ q
     lower = np.tril(m, -1)
-    both = lower + mH(lower) + np.real(m) * np.eye(m.shape[-1], dtype=bool)
+    both = lower + mH(lower) + np.real(m) * beside(np.eye(m.shape[-1], dtype=bool), m)
     return mH(np.linalg.solve(r, mH(gq + q @ both)))
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
 
 
@@ -22,4 +23,4 @@ def as_row(d):
 
 def as_diagonal(d):
     """Make a diagonal matrix of the last axis."""
-    return d[..., None] * np.eye(d.shape[-1], dtype=bool)
+    return d[..., None] * beside(np.eye(d.shape[-1], dtype=bool), d)

@@ -6,6 +6,7 @@ At kinks, and at 0, norms take the zero subgradient; ties of the largest share e
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import untracked
@@ -115,7 +116,7 @@ def cond(x, p=None):
 def cofactors(a):
     """The gradient of the determinant by each element, also of a singular matrix."""
     u, s, v = np.linalg.svd(a)
-    each = np.eye(a.shape[-1], dtype=bool)
+    each = beside(np.eye(a.shape[-1], dtype=bool), s)
     others = np.prod(np.where(each, 1, as_row(s)), axis=-1)
     return _turned_back(u, as_diagonal(others), v)
 
@@ -124,7 +125,7 @@ def cofactors(a):
 def second_cofactors(g, a):
     """The gradient of ``sum(g * cofactors(a))`` by ``a``."""
     u, s, v = np.linalg.svd(a)
-    each = np.eye(a.shape[-1], dtype=bool)
+    each = beside(np.eye(a.shape[-1], dtype=bool), s)
     pair = each[:, None] | each
     others = np.where(each, 0, np.prod(np.where(pair, 1, s[..., None, None, :]), axis=-1))
     g = mH(u) @ g @ mH(v)
@@ -175,7 +176,7 @@ defvjp(np.linalg.slogdet, _slogdet)
 
 
 def _trace(g, y, x, offset=0, axis1=0, axis2=1, dtype=None, out=None):
-    ones = np.eye(x.shape[axis1], x.shape[axis2], offset, dtype=bool)
+    ones = beside(np.eye(x.shape[axis1], x.shape[axis2], offset, dtype=bool), g)
     matrix = np.where(ones, g[..., None, None], 0)
     return np.moveaxis(matrix, (-2, -1), (axis1, axis2))
 

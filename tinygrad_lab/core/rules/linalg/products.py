@@ -8,6 +8,7 @@ import string
 
 import numpy as np
 
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.operations import composed, constant, defvjp, defvjp_variadic, primitive
 from tinygrad_lab.core.rules.arguments import as_array, untracked
 from tinygrad_lab.core.rules.linalg.matrices import mT
@@ -229,10 +230,10 @@ def _einsum(argnum, g, y, subscripts, *operands, optimize=False):
         n = x.shape[axis]
         if letter in wanted:
             twin = next(unused)
-            factors.append((letter + twin, np.eye(n, dtype=x.dtype)))
+            factors.append((letter + twin, beside(np.eye(n, dtype=x.dtype), g)))
             letter = twin
         elif letter not in named or (n != 1 and letter not in long):
-            factors.append((letter, np.ones(n, dtype=x.dtype)))
+            factors.append((letter, beside(np.ones(n, dtype=x.dtype), g)))
         wanted += letter
     text = ",".join(t for t, _ in factors) + "->" + wanted
     return np.einsum(text, *(o for _, o in factors), optimize=len(factors) > 2)

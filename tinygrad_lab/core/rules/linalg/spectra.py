@@ -13,6 +13,7 @@ complex vector) has no limit, and its quotient is not finite.
 import numpy as np
 
 from tinygrad_lab.core import degenerate
+from tinygrad_lab.core.arguments import beside
 from tinygrad_lab.core.levels import somewhere
 from tinygrad_lab.core.operations import defvjp, primitive
 from tinygrad_lab.core.rules.arguments import untracked
@@ -140,12 +141,12 @@ def _agreeing(uppers, lowers, limits, values, size, orders):
     values = untracked(values)
     eps, largest = _eps(values), _largest(values)
     own = [sums(np.abs(values)), *([0] * (len(uppers) - 1))]
-    for upper, gap, limit, beside in zip(uppers, lowers, limits, own):
+    for upper, gap, limit, other in zip(uppers, lowers, limits, own):
         part, gap = untracked(gap * limit), np.abs(untracked(gap))
         noise = 8 * values.shape[-1] * eps * size
         agree = (gap <= eps**_CONSIDERED * largest) & (np.abs(untracked(upper) - part) <= noise)
         sure = (np.abs(part) > 30 * noise) | (gap <= _BLURRED * eps * largest)
-        yield agree & (sure | (gap <= eps**_CONSIDERED * beside) | (orders == 1))
+        yield agree & (sure | (gap <= eps**_CONSIDERED * other) | (orders == 1))
 
 
 def _limit(rises, gap, step):
@@ -187,7 +188,8 @@ defvjp(_once_more_back, lambda up, y, g, x: up, _refuse)
 def _ramp(values):
     """A different positive step for each value."""
     n = values.shape[-1]
-    return np.broadcast_to(np.arange(1, n + 1, dtype=np.finfo(values.dtype).dtype), values.shape)
+    steps = np.arange(1, n + 1, dtype=np.finfo(values.dtype).dtype)
+    return np.broadcast_to(beside(steps, untracked(values)), values.shape)
 
 
 def _weights(shape):

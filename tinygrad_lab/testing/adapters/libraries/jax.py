@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_lab.core.errors import name_of
 from tinygrad_lab.testing.adapters.adapted import adapter
 from tinygrad_lab.testing.adapters.libraries.library import LibrarySubject, Pullback, line_of
-from tinygrad_lab.testing.judging.arrays import Array, bind, first_difference
+from tinygrad_lab.testing.judging.arrays import Arguments, Array, bind, first_difference
 from tinygrad_lab.testing.judging.subject import Adapter, Inside, Rule, Subject
 
 
@@ -41,6 +41,10 @@ _LOOPS = ("cond", "scan", "while", "switch")
 class _Jax(LibrarySubject):
     modules = ("jax",)
     function: Callable[..., Any] | None = None
+
+    def __init__(self, fn: Callable[..., Any], args: Arguments, name: str) -> None:
+        super().__init__(fn, args, name)
+        self.adds_in_any_order = self.library.default_backend() != "cpu"
 
     def by_some(self, wanted: Sequence[int], inputs: Sequence[Array]) -> Subject:
         """Give the function of some of its inputs, with the others constant."""

@@ -44,6 +44,10 @@ class LibrarySubject(Adapted):
     def to_library(self, x: Array) -> Any:
         """Make an array of the library."""
 
+    def cotangent(self, u: Array, y: Array) -> Any:
+        """Make an upstream of a result, in the dtype of that."""
+        return self.to_library(u.astype(y.dtype, copy=False))
+
     @abstractmethod
     def vjp(self, xs: Sequence[Any]) -> tuple[list[Any], Pullback]:
         """Compute the outputs, and the function from upstreams to gradients, in its arrays.
@@ -119,9 +123,7 @@ class LibrarySubject(Adapted):
         def pull(upstreams: Sequence[Array | None]) -> list[Any]:
             with self.pulling():
                 pairs = zip(upstreams, outputs, strict=True)
-                ups = [
-                    None if u is None else self.to_library(np.asarray(u, y.dtype)) for u, y in pairs
-                ]
+                ups = [None if u is None else self.cotangent(np.asarray(u), y) for u, y in pairs]
                 return [self.to_numpy(g) for g in pullback(ups)]
 
         return Recorded(outputs, pull)

@@ -26,6 +26,7 @@ from tinygrad_lab.testing.judging.subject import (
     Kept,
     Recorded,
     Rule,
+    Subject,
 )
 
 
@@ -45,7 +46,9 @@ def torch(fn: Callable[..., Any], name: str | None = None, *, device: str | None
     name : str, optional
         What to call it in messages.
     device : str, optional
-        Where to compute, "cuda" say: inputs and parameters are moved there, results back.
+        Where to compute, "cuda" say: inputs and parameters are moved there, results back.  By
+        default where the inputs, or the parameters, are.  What a GPU computes is compared with
+        itself up to rounding, since it may add up in another order at each call.
 
     Raises
     ------
@@ -115,7 +118,8 @@ class _Torch(LibrarySubject):
         self, fn: Callable[..., Any], args: Arguments, name: str, device: str | None = None
     ) -> None:
         super().__init__(fn, args, name)
-        self.device = device
+        self.device = device or args.device
+        self.adds_in_any_order = self.device not in (None, "cpu")
         self.cut_off: list[int] = []  # results that are constant without a word
         self.precision = Precision.GIVEN
         self.is_small = sum(x.size for x in args.arrays) <= SMALL
@@ -127,6 +131,8 @@ class _Torch(LibrarySubject):
     @property
     def written(self) -> tuple[str, tuple[Any, ...]]:
         template, functions = super().written
+        if self.device is not None:
+            template = f"tgt.adapters.torch({{}}, device={self.device!r})"
         owner = torch_graph.function_of(self.fn)
         return (template, functions) if owner is None else (template, (owner,))
 
@@ -141,9 +147,16 @@ class _Torch(LibrarySubject):
             empty = self.library.empty_strided(once.shape, strides, dtype=tensor.dtype)
             tensor = empty.copy_(tensor)
         tensor = tensor if tensor.shape == x.shape else tensor.expand(x.shape)
-        if self.precision is Precision.NARROW and tensor.dtype == self.library.float64:
-            tensor = tensor.to(self.library.float32)
-        return tensor if self.device is None else tensor.to(self.device)
+        is_wide = self.precision is Precision.NARROW and tensor.dtype == self.library.float64
+        if is_wide or self.device is not None:
+            dtype = self.library.float32 if is_wide else tensor.dtype
+            tensor = torch_graph.moved(tensor, self.device, dtype)
+        return tensor
+
+    def cotangent(self, u: Array, y: Array) -> Any:
+        """Make an upstream that lies in memory as it did."""
+        dtype = self.library.from_numpy(np.empty(0, y.dtype)).dtype
+        return torch_graph.moved(self.to_library(u), self.device, dtype)
 
     def to_numpy(self, y: Any) -> Array:
         return np.array(self.plain(y))
@@ -214,6 +227,8 @@ class _Torch(LibrarySubject):
 
     def call(self, xs: Sequence[Any]) -> list[Any]:
         ys = super().call(xs)
+        if any(y.device.type != "cpu" for y in ys if isinstance(y, self.library.Tensor)):
+            self.adds_in_any_order = True  # it went there by itself
         return [y for i, y in enumerate(ys) if i not in self.constant]
 
     def vjp(self, xs: Sequence[Any]) -> tuple[list[Any], Pullback]:
@@ -237,7 +252,7 @@ class _Torch(LibrarySubject):
             used = [i for i in live if upstreams[i] is not None]
             if not used:
                 return [self.library.zeros_like(x) for x in xs]
-            cotangents = [upstreams[i].to(ys[i].device) for i in used]
+            cotangents = [self._beside(upstreams[i], ys[i]) for i in used]
             before = [self.to_numpy(u) for u in cotangents]
             twice = self.library.is_grad_enabled()  # while the gradient is differentiated itself
             gradients = self._pulled([ys[i] for i in used], xs, cotangents, twice)
@@ -248,6 +263,21 @@ class _Torch(LibrarySubject):
             return [zeros(x) if g is None else g for g, x in pairs]
 
         return ys, pullback
+
+    @staticmethod
+    def _beside(upstream: Any, y: Any) -> Any:
+        """Bring an upstream to where its result is."""
+        if upstream.device == y.device:
+            return upstream
+        if upstream.requires_grad:  # it needs its history more than its place in memory
+            return upstream.to(y.device)
+        return torch_graph.moved(upstream, y.device, upstream.dtype)
+
+    def derivative(self, args: Arguments) -> Subject:
+        """Make a subject of the gradient, computed where the function is."""
+        subject = super().derivative(args)
+        vars(subject).update(device=self.device, adds_in_any_order=self.adds_in_any_order)
+        return subject
 
     def _pulled(
         self, ys: Sequence[Any], xs: Sequence[Any], ups: Sequence[Any], twice: bool

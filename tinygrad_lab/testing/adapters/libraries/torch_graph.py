@@ -33,6 +33,14 @@ def numbers(x: Any) -> Array:
     return np.array((x.float() if narrow else x).numpy(force=True))  # a ZeroTensor has none
 
 
+def moved(x: Any, device: Any, dtype: Any) -> Any:
+    """Copy a tensor as it lies: ``to`` closes gaps, and writes out what is expanded."""
+    once = x[tuple(slice(1) if step == 0 else slice(None) for step in x.stride())]
+    empty = _library().empty_strided(once.shape, once.stride(), dtype=dtype, device=device)
+    there = empty.copy_(once)
+    return there if once.shape == x.shape else there.expand(x.shape)
+
+
 def _library() -> Any:
     return sys.modules["torch"]
 

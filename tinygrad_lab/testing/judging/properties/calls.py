@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_lab.core.modes import no_grad
 from tinygrad_lab.testing.judging.accusing import is_a_write
-from tinygrad_lab.testing.judging.arrays import Array, first_difference
+from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.judgement import Judgement, Kind, Reason, failed, passed, skipped
 from tinygrad_lab.testing.judging.numerical import scales_of
 from tinygrad_lab.testing.judging.point import Point
@@ -26,17 +26,17 @@ from tinygrad_lab.transforms.containers import leaves
 def repeatable(point: Point) -> Judgement:
     """The same call gives the same bits again, the function and its gradient."""
     again = point.fresh()
-    if first_difference(again.outputs, point.recorded.outputs) is not None:
+    if not point.has_value(again.outputs):
         source = source_of(point.subject.fn, lambda: point.fresh().outputs)
         return failed(Kind.GLOBAL_STATE) if source is None else failed(Kind.RANDOM, source=source)
-    i = first_difference(point.pulled(point.upstreams, again), point.gradients)
+    i = point.changed(point.pulled(point.upstreams, again))
     return passed() if i is None else point.failed(Kind.NOT_REPEATABLE, i)
 
 
 def second_backward(point: Point) -> Judgement:
     """Pulling back twice through one call gives the same twice."""
     try:
-        i = first_difference(point.pulled(point.upstreams, point.recorded), point.gradients)
+        i = point.changed(point.pulled(point.upstreams, point.recorded))
     except Exception as error:
         if not point.is_lenient or is_a_write(error):
             raise
@@ -58,9 +58,9 @@ def interleaved(point: Point) -> Judgement:
     between = point.pulled(point.upstreams, first)
     with contextlib.suppress(Exception):  # nor need its gradient be
         point.pulled(point.upstreams, second)
-    i = first_difference(between, point.gradients)
+    i = point.changed(between)
     if i is None and not point.pulls_once:
-        i = first_difference(point.pulled(point.upstreams, first), point.gradients)
+        i = point.changed(point.pulled(point.upstreams, first))
     return _used_again(point) if i is None else point.failed(Kind.SHARED_STATE, i)
 
 
@@ -78,7 +78,7 @@ def _used_again(point: Point) -> Judgement:
     except Exception:  # noqa: BLE001 - it need not be defined there, nor be made to be used twice
         return passed()
     # a value that depends on what was before may do so: running statistics, random numbers
-    if reuse is None or first_difference(reuse.outputs, point.recorded.outputs) is not None:
+    if reuse is None or not point.has_value(reuse.outputs):
         return passed()
     before, gradients = point.arrays_of(reuse.before), point.arrays_of(reuse.gradients)
     i = point.apart(gradients, point.gradients)
@@ -103,7 +103,7 @@ def changed_inputs(point: Point) -> Judgement:
         gradients = point.pulled(point.upstreams, call)
     except Exception as error:  # noqa: BLE001 - it did not at the values of the call
         return failed(Kind.READS_LATE, error=error)
-    i = first_difference(gradients, point.gradients)
+    i = point.changed(gradients)
     return passed() if i is None else point.failed(Kind.READS_LATE, i)
 
 

@@ -339,7 +339,8 @@ def second_order(point: Point) -> Judgement:
     if point.order < 2:
         return skipped(Reason.NOT_ASKED_FOR)
     arrays = [*point.arrays, *point.upstreams]
-    args = Arguments(tuple(arrays), tuple(range(len(arrays))))
+    positions, device = tuple(range(len(arrays))), point.subject.args.device
+    args = Arguments(tuple(arrays), positions, device=device)
     gradient = point.subject.derivative(args)
     if gradient is None:
         return skipped(Reason.NO_DERIVATIVE)
