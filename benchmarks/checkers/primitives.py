@@ -182,6 +182,7 @@ CASES |= table({
     ),
     elementwise.sigmoid: families.unary(),
     elementwise.sech: families.unary(),
+    elementwise.logistic_density: families.unary(),
     elementwise.sinc_derivative: variants(
         ANY,
         each(order=[1, 2, 5]),

@@ -630,6 +630,41 @@ def test_nearest_elements_are_moved_and_nothing_else():
 # -- beside PyTorch ---------------------------------------------------------------------------
 
 
+MODES = ["bilinear", "nearest", "bicubic"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_place_that_is_no_number_gives_no_number_and_leaves_the_others_alone(mode):
+    grid = normal((1, 2, 3, 2)) / 2
+    grid[0, 0, 1, 0] = np.nan
+    for outside in ("zeros", "border", "reflection"):
+        x = normal((1, 2, 3, 4))
+        expected = fn.grid_sample(x, np.nan_to_num(grid), mode, outside)
+        expected[:, :, 0, 1] = np.nan
+        np.testing.assert_array_equal(fn.grid_sample(x, grid, mode, outside), expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("align", [False, True])
+def test_places_however_far_outside_are_read_like_the_first_ones_there(mode, align):
+    x = normal((1, 1, 3, 4))
+    for far in (8.0, 1e10, 1e17, 1e30):
+        corner = np.full((1, 1, 1, 2), far)
+        for grid, edge in ((corner, x[0, 0, -1, -1]), (-corner, x[0, 0, 0, 0])):
+            assert fn.grid_sample(x, grid, mode, "zeros", align) == 0
+            np.testing.assert_allclose(fn.grid_sample(x, grid, mode, "border", align), edge)
+            mirrored = fn.grid_sample(x, grid, mode, "reflection", align)
+            assert abs(mirrored) < 4 * abs(x).max()
+
+
+def test_a_window_of_zeros_gives_an_even_root_no_slope():
+    x = np.array([[[0.0, 0.0, 3.0, 4.0, 1.0, -1.0]]])
+    slopes = tl.grad(lambda x: fn.lp_pool1d(x, 2, 2).sum())(x)
+    np.testing.assert_allclose(slopes, [[[0, 0, 0.6, 0.8, 0.5**0.5, -(0.5**0.5)]]])
+    cancelling = tl.grad(lambda x: fn.lp_pool1d(x, 1, 2).sum())(x)
+    np.testing.assert_array_equal(cancelling, np.ones_like(x))
+
+
 @pytest.mark.oracle
 def test_pytorch_gives_the_same_places():
     torch = pytest.importorskip("torch")

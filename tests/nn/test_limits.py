@@ -177,6 +177,60 @@ def test_curvatures(f: Any):
     assert not differing(right, [x], curvature, lambda x: 32, absolute=1e-15)
 
 
+def test_logistic_curvatures_keep_their_digits_in_the_tails():
+    """What is left of 1 where a sigmoid is nearly 1 is there in every derivative of it."""
+    s = logistic
+    cases: list[tuple[Any, Formula]] = [
+        (fn.sigmoid, lambda x: -s(x) * s(-x) * mp.tanh(x / 2)),
+        (fn.logsigmoid, lambda x: -s(x) * s(-x)),
+        (fn.tanh, lambda x: -2 * mp.tanh(x) * mp.sech(x) ** 2),
+        (lambda x: np.logaddexp(x, 0), lambda x: s(x) * s(-x)),
+        *(
+            (
+                lambda x, share=share: fn.binary_cross_entropy_with_logits(
+                    x, np.full(x.shape, share), reduction="sum"
+                ),
+                lambda x: s(x) * s(-x),
+            )
+            for share in (0.0, 0.3, 1.0)
+        ),
+    ]
+    x = grid(np.float64)[:-1]
+    for f, right in cases:
+        slope = tl.grad(lambda x, f=f: np.sum(f(x)))
+        curvature = tl.grad(lambda x, slope=slope: np.sum(slope(x)))(x)
+        assert not differing(right, [x], curvature, lambda x: 64, absolute=smallest(np.float64))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_directions_do_not_depend_on_lengths(dtype: Any):
+    """The squares of large vectors are infinite, those of small ones 0."""
+    rng, info = np.random.default_rng(0), np.finfo(dtype)
+    x, y = rng.normal(size=(2, 3)).astype(dtype), rng.normal(size=(2, 3)).astype(dtype)
+    least = float(info.smallest_subnormal)
+
+    def directions(x: Any) -> Any:
+        lines = [fn.normalize(x, p, eps=least)[:, 0] for p in (1, 1.5, 2, 3)]
+        return np.stack([*lines, fn.cosine_similarity(x, y, eps=least)])
+
+    def losses(x: Any) -> Any:  # which add 1e-12 to squares
+        return fn.cosine_embedding_loss(x, y, np.array([1, -1]), reduction="none")
+
+    expected = directions(x)
+    for exponent in range(info.minexp + 24, info.maxexp - 4, info.maxexp // 16):
+        size = np.ldexp(dtype(1), exponent)
+        np.testing.assert_allclose(directions(x * size), expected, rtol=512 * info.eps)
+        mixed = directions(x * np.array([[size], [1]]))
+        np.testing.assert_allclose(mixed, expected, rtol=512 * info.eps)
+        if exponent > 0:
+            np.testing.assert_allclose(losses(x * size), losses(x * dtype(1e4)), rtol=1e-6)
+    slope = tl.jacobian(directions)(x)
+    size = dtype(2.0 ** (info.maxexp * 3 // 4))  # its square overflows, 1 / size does not
+    np.testing.assert_allclose(
+        tl.jacobian(directions)(x * size) * size, slope, rtol=1e-3, atol=64 * info.eps
+    )
+
+
 # -- along an axis ----------------------------------------------------------------------------
 
 LARGEST = float(np.finfo(np.float64).max)

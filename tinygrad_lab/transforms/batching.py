@@ -82,8 +82,7 @@ def as_it_is(level: Level, op: Op, x: Any, *args: Any, **kwargs: Any) -> Any:
 form_of(
     np.real, np.imag, np.round, np.around, np.isreal, np.iscomplex,
     creation.copied, creation.astype, elementwise.angle, elementwise.sech,
-    elementwise.sinc_derivative,
-    elementwise.bessel_i,
+    elementwise.sinc_derivative, elementwise.logistic_density, elementwise.bessel_i,
 )(as_it_is)  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Lengths of 0 at second order: absolute values, hypotenuses, norms and spreads."""
+"""Lengths of 0 at second order, and of any size: absolute values, hypotenuses, norms, spreads."""
 
 from __future__ import annotations
 
@@ -103,6 +103,47 @@ def test_of_several_cotangents_each():
 
     expected = np.multiply.outer([2.0, -3.0], np.eye(3))
     np.testing.assert_allclose(tl.jacobian(slopes)(ORIGIN), expected, atol=1e-12)
+
+
+# -- any size ------------------------------------------------------------------------------------
+
+LENGTHS: dict[str, Any] = {
+    "abs": lambda x: np.sum(np.abs(x)),
+    "hypot": lambda x: np.hypot(x[0], x[1]) + np.hypot(x[2], x[1]),
+    "std": np.std,
+    "nanstd": lambda x: np.nanstd(x, ddof=1),
+    "rows": lambda x: np.sum(norm(np.stack([x, x[::-1] / 2]), axis=1)),
+    "frobenius": lambda x: norm(np.outer(x, [1.0, 2]).astype(x.dtype), "fro"),
+    "complex": lambda x: norm(x[:2] + 1j * x[1:].astype(x.dtype)),
+    **{f"order {p}": lambda x, p=p: norm(x, p) for p in (None, 1, 1.5, 2, 3, 8, 0.5, -1, -3)},
+}
+
+
+@np.errstate(over="ignore", divide="ignore")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", LENGTHS)
+def test_what_a_length_gives_back_does_not_depend_on_its_size(name: str, dtype: Any):
+    """Where squares overflow NumPy's length is infinite, where they underflow it is 0."""
+    f, parts = LENGTHS[name], np.array([3.0, -1, 0.5], dtype)
+    expected, info = tl.grad(f)(parts), np.finfo(dtype)
+    for exponent in range(info.minexp + 4, info.maxexp - 4, info.maxexp // 16):
+        x = np.ldexp(parts, exponent)
+        np.testing.assert_allclose(tl.grad(f)(x), expected, rtol=512 * info.eps)
+        np.testing.assert_allclose(tl.vmap(tl.grad(f))(x[None])[0], expected, rtol=512 * info.eps)
+
+
+@np.errstate(over="ignore")
+def test_rows_of_any_size_beside_each_other():
+    rows = np.array([[3e200, 4e200], [0, 0], [3, 4], [3e-200, -4e-200], [np.inf, 1]])
+    slopes = tl.grad(lambda x: np.sum(norm(x, axis=1)))(rows)
+    np.testing.assert_allclose(slopes[:4], [[0.6, 0.8], [0, 0], [0.6, 0.8], [0.6, -0.8]])
+    assert np.isnan(slopes[4, 0])
+
+
+@pytest.mark.parametrize("small", [0.0, 1e-9, 1e-150, 1e-160, 1e-200, 1e-300])
+def test_a_length_bends_where_one_part_is_small(small: float):
+    curve = tl.hessian(lambda x: np.hypot(x[0], x[1]))(np.array([small, 2.0]))
+    np.testing.assert_allclose(curve, [[0.5, -small / 4], [-small / 4, small * small / 8]])
 
 
 # -- roots ---------------------------------------------------------------------------------------

@@ -13,7 +13,12 @@ from tinygrad_lab.core.operations import composed, constant, defvjp
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, common_dtype, untracked
 from tinygrad_lab.core.rules.indexing import getitem, scatter_add
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
-from tinygrad_lab.core.rules.mathematical.lengths import slope_at_zero, vanishing
+from tinygrad_lab.core.rules.mathematical.lengths import (
+    out_of_range,
+    slope_at_zero,
+    unit,
+    vanishing,
+)
 from tinygrad_lab.core.rules.mathematical.sums import axes_of, count, keep, nan_filled, spread
 
 # Averages
@@ -88,14 +93,20 @@ def _var(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, wh
 
 def _std(g, y, x, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=True,
          mean=None, correction=None):  # fmt: skip
-    spread = keep(y, x, axis) * _degrees(x, axis, ddof, correction, where)
+    spread, degrees = keep(y, x, axis), _degrees(x, axis, ddof, correction, where)
+    away = part = _deviations(x, axis, where, mean)
+    out = out_of_range(spread)
+    if x.size and somewhere(out):
+        part = away / unit(away, axes_of(x, axis), out)
+        squares = np.real(part * conj(part))
+        spread = np.sqrt(np.sum(squares, axis=axes_of(x, axis), keepdims=True) / degrees)
+    spread = spread * degrees
     flat = spread == 0  # all elements equal: the zero subgradient
-    away = _deviations(x, axis, where, mean)
-    back = keep(g, x, axis) * np.where(flat, 0, away / np.where(flat, 1, spread))
+    back = keep(g, x, axis) * np.where(flat, 0, part / np.where(flat, 1, spread))
     bend = slope_at_zero(g, y)
     if bend is None:
         return back
-    each = keep(bend, x, axis) / _degrees(x, axis, ddof, correction, where)
+    each = keep(bend, x, axis) / degrees
     varies = count(x, axis, where) > 1  # of one element the spread is 0, and smooth
     return back + vanishing(np.where(varies, each, 0), away)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.levels import somewhere
+from tinygrad_lab.core.rules.mathematical.lengths import out_of_range, unit
 from tinygrad_lab.nn.arguments import takes_arrays
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance"]
@@ -29,7 +31,7 @@ def normalize(
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
-    return input / _length(input, p, dim, eps)
+    return direction(input, p, dim, eps)
 
 
 @takes_arrays
@@ -45,7 +47,7 @@ def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> 
     array([1.    , 0.7071])
     """
     x1, x2 = np.broadcast_arrays(x1, x2)
-    return (x1 / _length(x1, 2, dim, eps) * (x2 / _length(x2, 2, dim, eps))).sum(axis=dim)
+    return (direction(x1, 2, dim, eps) * direction(x2, 2, dim, eps)).sum(axis=dim)
 
 
 @takes_arrays
@@ -65,7 +67,16 @@ def pairwise_distance(
     return np.linalg.norm(x1 - x2 + eps, p, axis=-1, keepdims=keepdim)
 
 
-def _length(x: Array, p: float, dim: int | tuple[int, ...], eps: float) -> Array:
+def direction(x: Array, p: float, dim: int | tuple[int, ...], eps: float) -> Array:
+    """``x`` divided by its length, whatever that is, or by ``eps`` where that is larger."""
     # Of two axes, `norm` is a matrix's.
     norm: Any = np.linalg.norm if isinstance(dim, int) else np.linalg.vector_norm
-    return np.clip(norm(x, ord=p, axis=dim, keepdims=True), eps, None)
+    with np.errstate(over="ignore"):
+        length = norm(x, ord=p, axis=dim, keepdims=True)
+    least: Any = eps
+    out = out_of_range(length, p) if 0 < p < np.inf else False
+    if x.size and somewhere(out):
+        size = unit(x, dim, out)
+        x, least = x / size, eps / size
+        length = norm(x, ord=p, axis=dim, keepdims=True)
+    return x / np.clip(length, least, None)

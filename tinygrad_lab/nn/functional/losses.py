@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygrad_lab.core.operations import defvjp, primitive
-from tinygrad_lab.core.rules.mathematical.elementwise import odds
+from tinygrad_lab.core.rules.mathematical.elementwise import logistic_density
 from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.cautions import expect_logits
 from tinygrad_lab.nn.functional.activations import damped, logsigmoid
@@ -302,12 +302,18 @@ def logistic_loss(x: Array, target: Array) -> Array:
     return damped(size, np.where(x < 0, target, 1 - target)) + np.log1p(np.exp(-size))
 
 
+@primitive
 def _logistic_slope(x: Array, target: Array) -> Array:
     """``sigmoid(x) - target``, without its cancellation where that is near 0."""
-    ratio = odds(x)
-    return ((1 - target) * ratio - target) / (1 + ratio)
+    e, miss = np.exp(-np.absolute(x)), 1 - target
+    return np.where(x < 0, miss * e - target, miss - target * e) / (1 + e)
 
 
+defvjp(
+    _logistic_slope,
+    lambda g, y, x, target: g * logistic_density(x),
+    lambda g, y, x, target: -g,
+)
 defvjp(
     logistic_loss,
     lambda g, y, x, target: g * _logistic_slope(x, target),

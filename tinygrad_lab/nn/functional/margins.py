@@ -16,7 +16,7 @@ from tinygrad_lab.core.tensor import Tensor
 from tinygrad_lab.nn.arguments import takes_arrays
 from tinygrad_lab.nn.functional.activations import logsigmoid, relu
 from tinygrad_lab.nn.functional.classification import one_hot_labels
-from tinygrad_lab.nn.functional.distances import pairwise_distance
+from tinygrad_lab.nn.functional.distances import direction, pairwise_distance
 from tinygrad_lab.nn.functional.losses import logistic_loss
 from tinygrad_lab.nn.functional.reductions import Reduction, alike, reduced
 
@@ -110,10 +110,15 @@ def cosine_embedding_loss(
             f"cosine_embedding_loss: vectors {input1.shape} and target {target.shape}: expected "
             "(N, D) and (N,), or (D,) and ()"
         )
-    sizes = (np.square(input1).sum(axis=-1) + 1e-12) * (np.square(input2).sum(axis=-1) + 1e-12)
-    cosine = (input1 * input2).sum(axis=-1) / np.sqrt(sizes)
+    cosine = (_smooth_direction(input1) * _smooth_direction(input2)).sum(axis=-1)
     loss = np.where(target == 1, 1 - cosine, 0)
     return reduced(loss + np.where(target == -1, _beyond(cosine - margin), 0), reduction)
+
+
+def _smooth_direction(x: Array) -> Array:
+    """``x / sqrt(|x|² + 1e-12)``: a part of 1e-6 across keeps it smooth at 0."""
+    across = np.full((*x.shape[:-1], 1), 1e-6, np.result_type(x.dtype, np.float16))
+    return direction(np.concatenate([x, across], axis=-1), 2, -1, 0)[..., :-1]
 
 
 @takes_arrays

@@ -358,7 +358,7 @@ def lp_pool2d(
 
     ``(sum of x ** norm_type) ** (1 / norm_type)``, without absolute values: where a sum is
     negative, an odd root of it is NaN.  Windows are as in :func:`avg_pool2d`.  Of a window of
-    zeros the root has no slope.
+    zeros an even root has the slope 0, as a norm has, and others have none.
 
     Raises
     ------
@@ -442,7 +442,8 @@ def _root_of_powers(
 ) -> Array:
     elements = prod(sizes(kernel_size, "kernel_size", 1, ndim))
     mean = _mean(ndim, input**norm_type, kernel_size, stride, 0, ceil_mode, True, None)
-    return (mean * elements) ** (1 / norm_type)
+    root = (mean * elements) ** (1 / norm_type)
+    return np.where(mean == 0, 0, root) if norm_type % 2 == 0 else root  # odd powers may cancel
 
 
 # -- where the windows lie --------------------------------------------------------------------

@@ -21,8 +21,8 @@ __all__ = ["affine_grid", "grid_sample"]
 
 
 def _rounded(places: Array) -> tuple[Any, Any]:
-    """The nearest element, which gets all the weight."""
-    return [np.round(places)], [np.ones_like(places)]
+    """The nearest element, which gets all the weight; of no number no element is the nearest."""
+    return [np.round(places)], [np.where(np.isnan(places), places, 1)]
 
 
 _TAPS = {"bilinear": linear, "nearest": _rounded, "bicubic": cubic}
@@ -48,7 +48,8 @@ def grid_sample(
     mode : {"bilinear", "nearest", "bicubic"}
         How to read between elements; "bicubic" is for images.
     padding_mode : {"zeros", "border", "reflection"}
-        What is outside: zeros, the outermost elements, or the image mirrored.
+        What is outside: zeros, the outermost elements, or the image mirrored.  At a place that is
+        NaN the result is NaN.
     align_corners : bool, optional
         Whether the ends are the middles of the outermost elements (True), or their outer edges
         (False, the default).
@@ -86,6 +87,8 @@ def grid_sample(
         places = _unscaled(grid[..., ndim - 1 - axis], n, bool(align_corners))
         if mode != "bicubic":
             places = _inside(places, n, padding_mode, bool(align_corners))
+        else:
+            places = _near(places, n, padding_mode, bool(align_corners))
         elements, weights = taps(places)
         elements = [_inside(e, n, padding_mode, bool(align_corners)) for e in elements]
         choices.append(list(zip(elements, weights, strict=True)))
@@ -101,7 +104,7 @@ def _read(flat: Array, size: tuple[int, ...], tap: Any) -> Array:
     inside: Array = True
     for (element, w), n in zip(tap, size, strict=True):
         inside = inside & (element >= 0) & (element <= n - 1)
-        index = index * n + np.clip(element, 0, n - 1).astype(int)
+        index = index * n + np.where(inside, element, 0).astype(int)
         weight = weight * w
     row = (len(flat), 1, prod(index.shape[1:]))
     index, weight, inside = (part.reshape(row) for part in (index, weight, inside))
@@ -111,6 +114,14 @@ def _read(flat: Array, size: tuple[int, ...], tap: Any) -> Array:
 def _unscaled(x: Array, n: int, align_corners: bool) -> Array:
     """Places along ``n`` elements, of which -1 and 1 are the ends."""
     return (x + 1) * ((n - 1) / 2) if align_corners else ((x + 1) * n - 1) / 2
+
+
+def _near(places: Array, n: int, padding_mode: str, align_corners: bool) -> Array:
+    """Places with the same neighbours, not so far outside that these would be one number."""
+    if padding_mode != "reflection":
+        return np.clip(places, -3, n + 2)
+    period = max(2 * (n - 1 if align_corners else n), 1)
+    return places - np.floor(places / period) * period
 
 
 def _inside(places: Array, n: int, padding_mode: str, align_corners: bool) -> Array:

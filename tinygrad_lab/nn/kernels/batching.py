@@ -33,8 +33,8 @@ form_of(
     activations.relu, activations.leaky_relu, activations.elu, activations.softplus,
     activations.silu, activations.mish, activations.softsign, activations.hardtanh,
     activations._gelu, activations._gelu_tanh, gaussian.normal_cdf, gaussian.normal_density,
-    losses._bernoulli_loss, losses._huber, losses.logistic_loss, losses._at_least,
-    embeddings._with_slope,
+    losses._bernoulli_loss, losses._huber, losses.logistic_loss, losses._logistic_slope,
+    losses._at_least, embeddings._with_slope,
 )(elementwise_form)  # fmt: skip
 form_of(softmaxes._softmax, softmaxes._log_softmax, softmaxes._hardened)(along("one"))
 form_of(softmaxes._logsumexp, normalization.standardized)(along("each"))

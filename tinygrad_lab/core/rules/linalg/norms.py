@@ -12,7 +12,12 @@ from tinygrad_lab.core.operations import composed, constant, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import untracked
 from tinygrad_lab.core.rules.linalg.matrices import as_diagonal, as_row, mH, mT
 from tinygrad_lab.core.rules.mathematical.elementwise import conj
-from tinygrad_lab.core.rules.mathematical.lengths import slope_at_zero, vanishing
+from tinygrad_lab.core.rules.mathematical.lengths import (
+    out_of_range,
+    slope_at_zero,
+    unit,
+    vanishing,
+)
 from tinygrad_lab.core.rules.mathematical.sums import keep
 
 
@@ -25,15 +30,19 @@ def vector_norm(x, p, axis=None, keepdims=False):
 
 
 def _vector_norm(g, y, x, p, axis=None, keepdims=False):
-    back, whole = keep(g, x, axis), keep(y, x, axis)
-    still = (x == 0) | (whole == 0)  # of a negative order, one zero holds the whole norm at 0
+    back, whole, part = keep(g, x, axis), keep(y, x, axis), x
+    out = out_of_range(whole, p)
+    if x.size and somewhere(out):
+        part = x / unit(x, axis, out, np.max if p > 0 else np.min)
+        whole = vector_norm(part, p, axis, True)
+    still = (part == 0) | (whole == 0)  # of a negative order, one zero holds the whole norm at 0
     whole = np.where(whole == 0, 1, whole)
     if p == 2:
-        back = back * (conj(x) / whole)
+        back = back * (conj(part) / whole)
         bend = slope_at_zero(g, y)
     else:
-        size = np.where(x == 0, 1, np.abs(x))
-        back = back * np.where(still, 0, (size / whole) ** (p - 1) * (conj(x) / size))
+        size = np.where(part == 0, 1, np.abs(part))
+        back = back * np.where(still, 0, (size / whole) ** (p - 1) * (conj(part) / size))
         bend = slope_at_zero(g, y, at_kink=0 if p == 1 else np.inf, at_curve=np.inf)
     if bend is None:
         return back

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core import degenerate
 from tinygrad_lab.core.operations import Array, composed, constant, defvjp, primitive
 from tinygrad_lab.core.rules.arguments import as_array, as_floats, untracked
 from tinygrad_lab.core.rules.mathematical.lengths import at_zero
@@ -106,7 +107,9 @@ def _share(a, b, length):
     """The cosine a / hypot(a, b), also where that is infinite or subnormal; 0 at the origin."""
     vanishes = a == 0
     ratio = b / np.where(vanishes, 1, a)
-    by_length = vanishes | np.isinf(ratio)
+    is_normal = (length >= np.finfo(length.dtype).tiny) & (length < np.inf)
+    is_smaller = np.abs(ratio) > 1  # the cube of that ratio, in the second derivative, overflows
+    by_length = vanishes | is_normal & is_smaller | np.isinf(ratio)
     return np.where(by_length, over(a, length), np.sign(a) / np.hypot(1, ratio))
 
 
@@ -154,9 +157,21 @@ def odds(x: Any) -> Any:
     return np.exp(np.minimum(x, _LARGEST_EXPONENT.get(x.dtype.itemsize, 709.0)))
 
 
+@primitive
+def logistic_density(x: Any) -> Any:
+    """The slope of sigmoid, ``1 / (4 cosh²(x / 2))``, whose derivatives underflow when it does."""
+    e = np.exp(-np.abs(x))
+    return e / np.square(1 + e)
+
+
+defvjp(logistic_density, lambda g, y, x: -g * y * np.tanh(x / 2))
+
+
 def _sigmoid(g, y, x):
     if x.dtype.kind == "c":
         return g * (y * (1 - y))
+    if degenerate.is_recorded(g):
+        return g * logistic_density(x)
     return g * (y / (1 + odds(x)))  # 1 - y would lose all digits where y is near 1
 
 

@@ -1,11 +1,16 @@
-"""Lengths of 0: absolute values, hypotenuses, norms and spreads where they vanish.
+"""Lengths of 0, and lengths whose squares are beyond floats: absolute values, norms and spreads.
 
 A length gives back ``g * part / length`` to its parts, and nothing where it is 0: there it has a
 kink.  But a function that is even in the length, as its square, has a second derivative: ``g`` is 0
 there too, and ``g / length`` is the slope of ``g``.  Of others the second derivative is infinite.
 
+What a length gives back depends on the directions of its parts alone.  So where their squares
+overflow or underflow, and NumPy's length is infinite or 0, it is that of the parts in another unit.
+
 Not for: the lengths themselves, or their first derivatives.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -43,3 +48,16 @@ def at_zero(g, y, part, at_kink=np.inf):
     """0, with the slope by ``part`` that ``g * part / y`` has where y is 0."""
     slope = slope_at_zero(g, y, at_kink)
     return 0 if slope is None else vanishing(slope, part)
+
+
+def out_of_range(length: Any, power: float = 2) -> Any:
+    """Where a sum of powers is too large or too small for floats: its parts need not be."""
+    total = untracked(length) ** power
+    info = np.finfo(total.dtype)
+    return (total == np.inf) | (total < info.tiny / info.eps)
+
+
+def unit(parts: Any, axis: Any, out: Any, extreme: Any = np.max) -> Any:
+    """What to measure parts in: where their length is out of range the largest, and else 1."""
+    size = extreme(np.abs(untracked(parts)), axis=axis, keepdims=True)
+    return np.where(out & (size != 0) & (size != np.inf), size, 1)
