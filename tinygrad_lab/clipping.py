@@ -207,5 +207,5 @@ def _norm(labelled: list[tuple[str, Any]], order: float, must_be_finite: bool) -
 
 
 def _scale(parameters: list[Tensor], max_norm: float, norm: float) -> None:
-    scale = as_float(np.fmin(max_norm / (norm + 1e-6), 1))
+    scale = as_float(np.minimum(max_norm / (norm + 1e-6), 1))
     at_once([(setattr, p.node, "grad", p.grad * scale) for p in parameters])
