@@ -549,9 +549,9 @@ class Tensor:
     imag = property(lambda self: apply(np.imag, (self,)), doc="The imaginary part.")
 
     @property
-    def device(self) -> str:
-        """Where it is, as NumPy and PyTorch ask: ``"cpu"``."""
-        return "cpu"
+    def device(self) -> Any:
+        """Where its array is, as NumPy and PyTorch ask: ``"cpu"``, unless a library says more."""
+        return getattr(self.data, "device", "cpu")
 
     @property
     def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
