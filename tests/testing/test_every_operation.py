@@ -61,6 +61,7 @@ OF_NN = {
     "gelu": (fn.gelu, None),
     "gelu, by tanh": (lambda x: fn.gelu(x, approximate="tanh"), None),
     "mish": (fn.mish, None),
+    "tanhshrink": (fn.tanhshrink, None),
     "softsign": (fn.softsign, of_shapes((3,), values=UNIT)),
     "hardtanh": (fn.hardtanh, None),
     "prelu": (fn.prelu, of_shapes((2, 3), (3,))),
