@@ -122,6 +122,7 @@ def test_small_blocks_compute_the_same(monkeypatch, stride, dilation, filters):
     whole = results()
     monkeypatch.setattr(planes, "BLOCK", 1)
     monkeypatch.setattr(planes, "SMALL_PRODUCT", 1)
+    monkeypatch.setattr(planes, "SMALL_UNPACKED", 1)
     monkeypatch.setattr(planes, "FEWEST_OUTPUTS", 1)
     for a, b in zip(results(), whole, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)

@@ -41,10 +41,12 @@ BLOCK = 1 << 20
 SHARE = 20_000_000
 _SIMD = np.show_config(mode="dicts").get("SIMD Extensions", {})
 _FEATURES = {*_SIMD.get("baseline", ()), *_SIMD.get("found", ())}
-# Multiply-adds from which on a product is cut into some of fewer rows.  With AVX-512 OpenBLAS
-# multiplies up to so many without packing its operands first, at twice the speed where one of them
-# has few rows.  Everywhere else it packs them, and the more rows the better.
-SMALL_PRODUCT = 1_000_000 if _FEATURES & {"X86_V4", "AVX512_SKX"} else inf
+# Multiply-adds from which on a weight gradient's product is cut into some of fewer rows.
+SMALL_PRODUCT = 1_000_000
+# The same of the other products.  With AVX-512 OpenBLAS multiplies up to so many without packing
+# its operands first, at twice the speed where one of them has few rows.  Everywhere else it packs
+# them, and the more rows the better.
+SMALL_UNPACKED = SMALL_PRODUCT if _FEATURES & {"X86_V4", "AVX512_SKX"} else inf
 # Outputs that a weight gradient sums over in one product, at least: adding products takes time too.
 FEWEST_OUTPUTS = 256
 # Taps of a filter, from which on a product with the transposed gradient pays for transposing it.
@@ -295,9 +297,9 @@ def _small_products(filters: int, length: int, width: int) -> tuple[int, int]:
     while 2 * images * width <= 128 and (images * width < 32 or images * width % 16):
         images *= 2
     chunk = filters
-    while chunk % 2 == 0 and chunk >= 32 and chunk * length * images * width > SMALL_PRODUCT:
+    while chunk % 2 == 0 and chunk >= 32 and chunk * length * images * width > SMALL_UNPACKED:
         chunk //= 2
-    if chunk * length * images * width <= SMALL_PRODUCT:
+    if chunk * length * images * width <= SMALL_UNPACKED:
         return images, chunk
     return max(images, -(-256 // max(1, width))), filters
 
