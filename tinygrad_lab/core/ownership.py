@@ -123,7 +123,7 @@ def as_it_lies(array: Any) -> Any:
     memory = np.empty(high - low, np.uint8)
     start = array.__array_interface__["data"][0] - low
     copy = np.ndarray(array.shape, array.dtype, memory, start, array.strides)
-    once = _without_repeats(array)
+    once = without_repeats(array.strides)
     copy[once] = array[once]
     return copy
 
@@ -132,9 +132,9 @@ def _is_writeable(base: Any) -> bool:
     return base is not None and (not isinstance(base, np.ndarray) or base.flags.writeable)
 
 
-def _without_repeats(array: Any) -> tuple[slice, ...]:
-    """The part of a broadcast array that has each of its numbers once."""
-    return tuple(slice(None if stride else 1) for stride in array.strides)
+def without_repeats(strides: Iterable[int]) -> tuple[slice, ...]:
+    """Index the part of a broadcast array, of these strides, that has each of its numbers once."""
+    return tuple(slice(None if stride else 1) for stride in strides)
 
 
 def is_same(a: Any, b: Any) -> bool:
@@ -142,7 +142,7 @@ def is_same(a: Any, b: Any) -> bool:
     if a is b:
         return True
     is_alike = (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
-    once = _without_repeats(b)
+    once = without_repeats(b.strides)
     return is_alike and bool(a[once].tobytes() == b[once].tobytes())
 
 

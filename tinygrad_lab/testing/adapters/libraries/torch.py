@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.ownership import without_repeats
 from tinygrad_lab.testing.adapters.adapted import called
 from tinygrad_lab.testing.adapters.libraries import torch_graph
 from tinygrad_lab.testing.adapters.libraries.library import LibrarySubject, Pullback, line_of
@@ -140,7 +141,7 @@ class _Torch(LibrarySubject):
         """Copy an array with its strides, except negative ones, which PyTorch does not have."""
         if x.dtype == np.longdouble:
             raise TypeError("PyTorch has no long double")
-        once = x[tuple(slice(1) if step == 0 else slice(None) for step in x.strides)]
+        once = x[without_repeats(x.strides)]
         tensor = self.library.from_numpy(np.array(once))
         if all(step > 0 for step in once.strides):
             strides = [step // x.itemsize for step in once.strides]
@@ -156,7 +157,8 @@ class _Torch(LibrarySubject):
     def cotangent(self, u: Array, y: Array) -> Any:
         """Make an upstream that lies in memory as it did."""
         dtype = self.library.from_numpy(np.empty(0, y.dtype)).dtype
-        return torch_graph.moved(self.to_library(u), self.device, dtype)
+        tensor = self.to_library(u)
+        return tensor if tensor.dtype == dtype else torch_graph.moved(tensor, self.device, dtype)
 
     def to_numpy(self, y: Any) -> Array:
         return np.array(self.plain(y))

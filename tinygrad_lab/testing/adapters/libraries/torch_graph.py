@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lab.core.ownership import without_repeats
 from tinygrad_lab.testing.adapters.libraries.library import line_of
 from tinygrad_lab.testing.judging.arrays import Array
 from tinygrad_lab.testing.judging.subject import Rule
@@ -35,7 +36,7 @@ def numbers(x: Any) -> Array:
 
 def moved(x: Any, device: Any, dtype: Any) -> Any:
     """Copy a tensor as it lies: ``to`` closes gaps, and writes out what is expanded."""
-    once = x[tuple(slice(1) if step == 0 else slice(None) for step in x.stride())]
+    once = x[without_repeats(x.stride())]
     empty = _library().empty_strided(once.shape, once.stride(), dtype=dtype, device=device)
     there = empty.copy_(once)
     return there if once.shape == x.shape else there.expand(x.shape)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lab.testing.adapters.libraries.torch_graph import numbers
-from tinygrad_lab.testing.judging.arrays import Array
+from tinygrad_lab.testing.judging.arrays import Array, device_of
 from tinygrad_lab.testing.judging.judgement import Kind
 
 
@@ -112,8 +112,7 @@ class FunctionOfParameters:
 
 def _elsewhere(module: Any) -> str | None:
     """Say where a module is, if it is not on the CPU."""
-    devices = (str(p.device) for p in module.parameters())
-    return next((device for device in devices if device not in ("cpu", "meta")), None)
+    return next(filter(None, map(device_of, module.parameters())), None)
 
 
 def _copied(module: Any) -> Any:
